@@ -1,1 +1,3 @@
-"""Speed against rivals: `python -m bench` prints one table of ratios, all measured in one run on one thread."""
+"""Speed against rivals: `python -m bench` prints one table of ratios, all measured in one run on
+one thread.
+"""

@@ -1,4 +1,6 @@
-"""Run every benchmark of this folder, or those named: `python -m bench [lag_features sarima=200 ...]`."""
+"""Run every benchmark of this folder, or those named: `python -m bench [lag_features sarima=200
+...]`.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +31,30 @@ def main(wanted: list[str]) -> int:
     """
     known = benchmarks()
     sizes = dict(word.partition("=")[::2] for word in wanted or known)
-    wrong = next((said for name, size in sizes.items() if (said := _refused(known, name, size))), "")
+    wrong = next(
+        (said for name, size in sizes.items() if (said := _refused(known, name, size))), ""
+    )
     if wrong:
         sys.stderr.write(f"bench: {wrong}\n")
         return 2
     sys.stdout.write(LINE.format("one thread", "hwds", "rival", "", "ratio", "values"))
-    rows = [row for name, size in sizes.items() for row in _measured(name, _module(name), [int(size)] if size else [])]
+    rows = [
+        row
+        for name, size in sizes.items()
+        for row in _measured(name, _module(name), [int(size)] if size else [])
+    ]
     return 0 if all(row.equal for row in rows) else 1
 
 
 def benchmarks() -> list[str]:
-    """Return the names of the modules that measure; none is imported for it, as each brings its rivals."""
-    files = ((module.name, Path(__file__).with_name(f"{module.name}.py")) for module in iter_modules(bench.__path__))
+    """Return the names of the modules that measure.
+
+    None is imported for it, as each brings its rivals.
+    """
+    files = (
+        (module.name, Path(__file__).with_name(f"{module.name}.py"))
+        for module in iter_modules(bench.__path__)
+    )
     return [name for name, file in files if "\ndef measure(" in file.read_text(encoding="utf-8")]
 
 
@@ -59,19 +73,28 @@ def _refused(known: Sequence[str], name: str, size: str) -> str:
 def _measured(name: str, module: ModuleType, size: list[int]) -> Iterator[Row]:
     missing = _missing(getattr(module, "DATA", ""))
     if missing:
-        sys.stdout.write(f"{name} is left out: it needs {module.DATA} of the public data, and {missing}.\n")
+        sys.stdout.write(
+            f"{name} is left out: it needs {module.DATA} of the public data, and {missing}.\n"
+        )
         return
     yield from _shown(module.NAME, module.measure(*size))
 
 
 def _missing(file: str) -> str:
-    """Return why a file below $HWDS_DATA is not here; empty where it is, or where none is needed."""
+    """Return why a file below $HWDS_DATA is not here.
+
+    Empty where it is, or where none is needed.
+    """
     folder = os.environ.get("HWDS_DATA", "")
     if not file:
         return ""
     if not folder:
         return "HWDS_DATA is not set"
-    return "" if (Path(folder).expanduser() / file).is_file() else f"HWDS_DATA={folder} has no such file"
+    return (
+        ""
+        if (Path(folder).expanduser() / file).is_file()
+        else f"HWDS_DATA={folder} has no such file"
+    )
 
 
 def _shown(name: str, rows: list[Row]) -> Iterator[Row]:
@@ -79,7 +102,9 @@ def _shown(name: str, rows: list[Row]) -> Iterator[Row]:
     for row in rows:
         seconds, rival = (f"{1e3 * s:.1f} ms" for s in (row.ours_s, row.rival_s))
         equal = "equal" if row.equal else "NOT EQUAL"
-        sys.stdout.write(LINE.format(f"  {row.what}", seconds, row.rival, rival, f"{row.ratio:.2f}", equal))
+        sys.stdout.write(
+            LINE.format(f"  {row.what}", seconds, row.rival, rival, f"{row.ratio:.2f}", equal)
+        )
         if row.note:
             sys.stdout.write(f"    {row.note}\n")
         sys.stdout.flush()

@@ -1,4 +1,6 @@
-"""Bandit simulations on ten plain arms: hwds, pymab (compiled in Rust), mabwiser in the loop of its documentation."""
+"""Bandit simulations on ten plain arms: hwds, pymab (compiled in Rust), mabwiser in the loop of its
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,13 @@ import numpy as np
 
 from bench.rows import Row, compared, interleaved
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Visit, call_init, call_select, call_update, register_kernel
+from hwds.bandit.models.kernels.base import (
+    Visit,
+    call_init,
+    call_select,
+    call_update,
+    register_kernel,
+)
 from hwds.bandit.models.kernels.draws import key_below, seed_stream, uniform
 from hwds.bandit.models.kl_ucb import KLUCB
 from hwds.bandit.models.thompson import Thompson
@@ -32,7 +40,9 @@ Regret = Callable[[], np.ndarray]
 
 
 def measure() -> list[Row]:
-    """Steps against steps; a rival's mean regret must be ours but for chance, else its row says so."""
+    """Steps against steps; a rival's mean regret must be ours but for chance, else its row says
+    so.
+    """
     policies: dict[str, Policy] = {"Thompson": Thompson(), "UCB1": UCB1(), "KL-UCB": KLUCB()}
     rows = []
     for name, policy in policies.items():
@@ -52,7 +62,9 @@ def alone(
     key: np.uint64,
     regret: np.ndarray,
 ) -> None:
-    """The kernel alone: customers of the policy's own stream, not shared with rivals, and nothing kept but regret."""
+    """The kernel alone: customers of the policy's own stream, not shared with rivals, and nothing
+    kept but regret.
+    """
     means, context, active, best = values
     for row in range(regret.size):
         seed_stream(stream, key_below(key, row))
@@ -82,17 +94,28 @@ def _alone(policy: Policy, replications: int) -> Regret:
     return play_alone
 
 
-def _against(name: str, policy: Policy, rival: str, theirs: Regret, replications: int) -> Iterator[Row]:
+def _against(
+    name: str, policy: Policy, rival: str, theirs: Regret, replications: int
+) -> Iterator[Row]:
     ours = {"": _ours, ", kernel alone": _alone} if replications == MANY else {"": _ours}
     work = {added: make(policy, replications) for added, make in ours.items()}
     seconds = interleaved({**work, rival: theirs}, REPEATS)
     for added, make in ours.items():
         alike = _alike(make(policy, 400)(), theirs())
-        yield compared(f"{name}, {replications} x {HORIZON:,}{added}", seconds[added], rival, seconds[rival], alike)
+        yield compared(
+            f"{name}, {replications} x {HORIZON:,}{added}",
+            seconds[added],
+            rival,
+            seconds[rival],
+            alike,
+        )
 
 
 def _alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
-    """Whether the mean regrets differ by no more than chance; the spread of one replication is taken from ours."""
+    """Whether the mean regrets differ by no more than chance.
+
+    The spread of one replication is taken from ours.
+    """
     spread = ours.std(ddof=1) * np.sqrt(1 / len(ours) + 1 / len(theirs))
     return bool(abs(ours.mean() - theirs.mean()) < 5 * spread)
 
@@ -135,7 +158,11 @@ def _pymab(name: str) -> Regret:
 def _mabwiser(name: str) -> Regret:
     from mabwiser.mab import MAB, LearningPolicy
 
-    policy = LearningPolicy.ThompsonSampling() if name == "Thompson" else LearningPolicy.UCB1(alpha=np.sqrt(2))
+    policy = (
+        LearningPolicy.ThompsonSampling()
+        if name == "Thompson"
+        else LearningPolicy.UCB1(alpha=np.sqrt(2))
+    )
     means = np.array(MEANS)
 
     def run() -> np.ndarray:

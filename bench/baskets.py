@@ -1,10 +1,12 @@
-"""Thompson sampling on what baskets bring, in laws with known truth: `python -m bench.baskets [games]`.
+"""Thompson sampling on what baskets bring, in laws with known truth: `python -m bench.baskets
+[games]`.
 
-Five offers, of whose expected baskets the shop knows a guess: it takes the fourth for the best, and the fifth is. One in ten to
-seventeen buys, for amounts of five laws, from a mild one to a power tail, in markets that tell at once and 200 customers late.
-Every policy meets the same customers. Then the posterior itself: after so many customers of each offer, how often 90 % of it
-holds what the offer truly earns, and how often the offer that it takes for the best with a probability is the best. Five
-minutes of a core for 200 games.
+Five offers, of whose expected baskets the shop knows a guess: it takes the fourth for the best, and
+the fifth is. One in ten to seventeen buys, for amounts of five laws, from a mild one to a power
+tail, in markets that tell at once and 200 customers late. Every policy meets the same customers.
+Then the posterior itself: after so many customers of each offer, how often 90 % of it holds what
+the offer truly earns, and how often the offer that it takes for the best with a probability is the
+best. Five minutes of a core for 200 games.
 """
 
 from __future__ import annotations
@@ -70,11 +72,14 @@ def regrets(world: World, games: int) -> dict[str, np.ndarray]:
     return lost
 
 
-def posteriors(law: BasketLaw, spread: float, seen: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield for many shops draws of what each offer earns, what it truly earns, and the probability that it is the best.
+def posteriors(
+    law: BasketLaw, spread: float, seen: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield for many shops draws of what each offer earns, what it truly earns, and the probability
+    that it is the best.
 
-    Conversions and mean baskets differ from shop to shop as the prior of the policy says less than one knows: a tenth buys on
-    average, for what the shop expects, give or take a third.
+    Conversions and mean baskets differ from shop to shop as the prior of the policy says less than
+    one knows: a tenth buys on average, for what the shop expects, give or take a third.
     """
     rng = stream(seen, "bench", "baskets", law, str(spread))
     amounts = basket_amounts(law, spread)
@@ -85,15 +90,27 @@ def posteriors(law: BasketLaw, spread: float, seen: int) -> Iterator[tuple[np.nd
         state = np.zeros(kernel.size)
         compiled(kernel.init, *register_kernel(kernel).functions)(kernel.settings, state)
         for arm in range(5):
-            brought = lift[arm] * amounts[rng.integers(0, len(amounts), rng.binomial(seen, conversion[arm]))]
-            state[arm::5][:4] += len(brought), seen - len(brought), brought.sum(), np.square(brought).sum()
+            brought = (
+                lift[arm]
+                * amounts[rng.integers(0, len(amounts), rng.binomial(seen, conversion[arm]))]
+            )
+            state[arm::5][:4] += (
+                len(brought),
+                seen - len(brought),
+                brought.sum(),
+                np.square(brought).sum(),
+            )
         visit = Visit(0, 0, np.zeros(0), arms.all_active)
-        chances = chances_of_arms(kernel, state, visit, draws=1_000, key=int(rng.integers(2**62))).values
+        chances = chances_of_arms(
+            kernel, state, visit, draws=1_000, key=int(rng.integers(2**62))
+        ).values
         yield drawn_values(kernel, state, rng), 50.0 * conversion * lift, chances
 
 
 def drawn_values(kernel: Kernel, state: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return draws of what each offer earns, shape (DRAWN, 5): the law that `select` draws from, written again."""
+    """Return draws of what each offer earns, shape (DRAWN, 5): the law that `select` draws from,
+    written again.
+    """
     settings = kernel.settings
     wins, losses, sums, squares = state[:20].reshape(4, 5)
     n = wins - settings.wins + settings.orders
@@ -105,26 +122,44 @@ def drawn_values(kernel: Kernel, state: np.ndarray, rng: np.random.Generator) ->
 
 def main(games: int) -> None:
     """Print both tables."""
-    print(f"python -m bench.baskets {games}: regret of {HORIZON:,} customers, mean of {games} games +- a standard error\n")
-    print(f"{'amounts (spread over mean), delay':36}{''.join(f'{name:>18}' for name in POLICIES)}   less than price")
+    print(
+        f"python -m bench.baskets {games}: regret of {HORIZON:,} customers, mean of {games} games "
+        f"+- a standard error\n"
+    )
+    print(
+        f"{'amounts (spread over mean), delay':36}{''.join(f'{name:>18}' for name in POLICIES)}   "
+        f"less than price"
+    )
     for law, spread in LAWS:
         for delay in (0.0, 200.0):
-            world = replace(OFFERS, basket=law, basket_spread=spread, delay=delay, window=1_000 if delay else 0).load()
+            world = replace(
+                OFFERS, basket=law, basket_spread=spread, delay=delay, window=1_000 if delay else 0
+            ).load()
             lost = regrets(world, games)
             cells = "".join(
-                f"{f'{each.mean():,.0f} +- {each.std(ddof=1) / np.sqrt(games):,.0f}':>18}" for each in lost.values()
+                f"{f'{each.mean():,.0f} +- {each.std(ddof=1) / np.sqrt(games):,.0f}':>18}"
+                for each in lost.values()
             )
             less = 100 * (1 - lost["basket"].mean() / lost["price"].mean())
             print(f"{f'{law} ({spread:g}), {delay:g}':36}{cells}   {less:.0f} %", flush=True)
-    print(f"\nposteriors of {POSTERIORS:,} shops of five offers, percent: 90 % of it holds the truth; the best is named")
-    print(f"{'amounts, customers of each offer':36}{'covers 90':>12}{'said best':>12}{'is best':>12}{'error':>12}")
+    print(
+        f"\nposteriors of {POSTERIORS:,} shops of five offers, percent: 90 % of it holds the "
+        f"truth; the best is named"
+    )
+    print(
+        f"{'amounts, customers of each offer':36}{'covers 90':>12}{'said best':>12}{'is best':>12}{'error':>12}"
+    )
     for law, spread in LAWS:
         for seen in SEEN:
-            print(f"{f'{law} ({spread:g}), {seen:,}':36}{calibration(law, spread, seen)}", flush=True)
+            print(
+                f"{f'{law} ({spread:g}), {seen:,}':36}{calibration(law, spread, seen)}", flush=True
+            )
 
 
 def calibration(law: BasketLaw, spread: float, seen: int) -> str:
-    """Return coverage, the mean probability of the offer taken for the best, how often it is, and the error by tenths."""
+    """Return coverage, the mean probability of the offer taken for the best, how often it is, and
+    the error by tenths.
+    """
     covers, said, right = [], [], []
     for draws, truth, chances in posteriors(law, spread, seen):
         low, high = np.quantile(draws, [0.05, 0.95], axis=0)
@@ -136,10 +171,13 @@ def calibration(law: BasketLaw, spread: float, seen: int) -> str:
     places = np.arange(len(chance)), first
     tenths = np.minimum((10 * chance.ravel()).astype(int), 9)
     gaps = [
-        abs(chance.ravel()[tenths == tenth].mean() - best.ravel()[tenths == tenth].mean()) * (tenths == tenth).mean()
+        abs(chance.ravel()[tenths == tenth].mean() - best.ravel()[tenths == tenth].mean())
+        * (tenths == tenth).mean()
         for tenth in np.unique(tenths)
     ]
-    numbers = 100 * np.array([np.mean(covers), chance[places].mean(), best[places].mean(), np.sum(gaps)])
+    numbers = 100 * np.array(
+        [np.mean(covers), chance[places].mean(), best[places].mean(), np.sum(gaps)]
+    )
     return "".join(f"{number:12.1f}" for number in numbers)
 
 

@@ -1,10 +1,13 @@
-"""A bundle of every registered option, or why there is none: `python -m bench.bundles [model=forecast features= ...]`.
+"""A bundle of every registered option, or why there is none: `python -m bench.bundles
+[model=forecast features= ...]`.
 
-Each option of a model, of features, of a protocol and each experiment is run at `size=small` by the command at the head of its
-YAML, and bundled as `hwds bundle` does it, with the proof in a fresh process. Words name options, or how they begin; none
-means all. A model of elasticities is asked by the one protocol of which it can be. A row has the real rows that were answered,
-the worst difference from the run's answers, together and alone, that of the graph, the latency, and the user and system time
-of it all. The table of `model features protocol experiment=gray_market` is in `bench/bundles.txt`.
+Each option of a model, of features, of a protocol and each experiment is run at `size=small` by the
+command at the head of its YAML, and bundled as `hwds bundle` does it, with the proof in a fresh
+process. Words name options, or how they begin; none means all. A model of elasticities is asked by
+the one protocol of which it can be. A row has the real rows that were answered, the worst
+difference from the run's answers, together and alone, that of the graph, the latency, and the user
+and system time of it all. The table of `model features protocol experiment=gray_market` is in
+`bench/bundles.txt`.
 """
 
 from __future__ import annotations
@@ -40,8 +43,10 @@ ASKED: Mapping[str, str] = {
     "protocol=grouped_kfold": "+experiment=ai4i",
     "protocol=walk_forward_adaptive": "protocol.windows=2",
 }
-"""Words that are added, by how an option begins, the first that fits: where the command's protocol has no model to ask, or its
-data is a file of the user's, or too little at this size. Those of an experiment replace the command's own."""
+"""Words that are added, by how an option begins, the first that fits: where the command's protocol
+has no model to ask, or its data is a file of the user's, or too little at this size. Those of an
+experiment replace the command's own.
+"""
 
 LIVE = LiveSettings(window=1000.0)
 """Settings of a policy in production."""
@@ -56,9 +61,19 @@ def wanted(words: list[str]) -> Iterator[tuple[str, list[str]]]:
             option = f"{group}={name}"
             if words and not any(option.startswith(word) for word in words):
                 continue
-            command = next(line for line in file.read_text(encoding="utf-8").splitlines() if line.startswith(HEAD))
-            added = next((more for begins, more in ASKED.items() if option.startswith(begins)), "").split()
-            own = [] if any(word.startswith("+") for word in added) else command.removeprefix(HEAD).replace("'", "").split()
+            command = next(
+                line
+                for line in file.read_text(encoding="utf-8").splitlines()
+                if line.startswith(HEAD)
+            )
+            added = next(
+                (more for begins, more in ASKED.items() if option.startswith(begins)), ""
+            ).split()
+            own = (
+                []
+                if any(word.startswith("+") for word in added)
+                else command.removeprefix(HEAD).replace("'", "").split()
+            )
             replaced = {"rivals", *(word.partition("=")[0] for word in added)}
             own = [word for word in own if word.partition("=")[0] not in replaced]
             yield option, [*own, *added, *SMALL]
@@ -72,23 +87,45 @@ def row(words: list[str], folder: Path) -> tuple[str, ...]:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             run = run_experiment(experiment, data).prepared.folder
         live = LIVE if isinstance(experiment.protocol, BanditSimulation) else None
-        made = make_bundle(str(run.path), folder / run.path.name, key=folder / "key.pem", fields={}, budget=60_000, live=live)
+        made = make_bundle(
+            str(run.path),
+            folder / run.path.name,
+            key=folder / "key.pem",
+            fields={},
+            budget=60_000,
+            live=live,
+        )
     except HwdsError as error:
         return "", "", "", "", "", str(error).removeprefix("bundle: ")
     parity, graph = made.manifest.parity, made.manifest.parity["graph"]
     of_graph = f"{max(graph['worst_difference'].values()):.0e}" if graph else "none"
     worst = (f"{parity[name]:.0e}" for name in ("worst_difference", "worst_difference_alone"))
-    return str(parity["rows"]), *worst, of_graph, f"{made.json('latency.json')['p99_ms']:.1f} ms", made.manifest.kind
+    return (
+        str(parity["rows"]),
+        *worst,
+        of_graph,
+        f"{made.json('latency.json')['p99_ms']:.1f} ms",
+        made.manifest.kind,
+    )
 
 
 def spent() -> float:
-    """Return the user and system time of this process and of those that it has started, in seconds."""
-    return sum(part.ru_utime + part.ru_stime for part in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
+    """Return the user and system time of this process and of those that it has started, in
+    seconds.
+    """
+    return sum(
+        part.ru_utime + part.ru_stime for part in map(getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN))
+    )
 
 
 def main(words: list[str]) -> int:
     """Print the table."""
-    print(LINE.format("option", "rows", "worst", "alone", "graph", "p99", "CPU", "kind, or why there is none"), flush=True)
+    print(
+        LINE.format(
+            "option", "rows", "worst", "alone", "graph", "p99", "CPU", "kind, or why there is none"
+        ),
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for option, asked in wanted(words):

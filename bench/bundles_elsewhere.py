@@ -1,9 +1,11 @@
-"""A bundle of rows on other Pythons, whole and damaged: `python -m bench.bundles_elsewhere FOLDER TRUSTED PYTHON ...`.
+"""A bundle of rows on other Pythons, whole and damaged: `python -m bench.bundles_elsewhere FOLDER
+TRUSTED PYTHON ...`.
 
-Each PYTHON needs numpy and onnxruntime alone: the packed runtime answers the bundle's real rows there. Then every file of a
-copy is changed in one byte, cut, taken away, and a file is added; a copy is unsigned, one is signed by a stranger, one is of an
-older layout under a trusted signature. Each must be refused in one line with code 2, by the runtime there and by `Bundle.open`
-here. 1 where an answer is off, or a copy is not refused so.
+Each PYTHON needs numpy and onnxruntime alone: the packed runtime answers the bundle's real rows
+there. Then every file of a copy is changed in one byte, cut, taken away, and a file is added; a
+copy is unsigned, one is signed by a stranger, one is of an older layout under a trusted signature.
+Each must be refused in one line with code 2, by the runtime there and by `Bundle.open` here. 1
+where an answer is off, or a copy is not refused so.
 """
 
 from __future__ import annotations
@@ -39,19 +41,30 @@ def cut(file: Path) -> None:
 
 
 def harms(bundle: Path, keys: Path) -> Iterator[tuple[str, Harm]]:
-    """Yield what is done to copies of a bundle, by name; keys of a trusted signer and of a stranger lie in a folder."""
+    """Yield what is done to copies of a bundle, by name.
+
+    Keys of a trusted signer and of a stranger lie in a folder.
+    """
     for file in sorted(path.relative_to(bundle) for path in bundle.rglob("*") if path.is_file()):
         for name, harm in (("changed", flip), ("cut", cut), ("absent", Path.unlink)):
             yield f"{file} {name}", lambda copy, file=file, harm=harm: harm(copy / file)  # type: ignore[misc]
     yield "a file added", lambda copy: (copy / "new.txt").touch()
-    yield "no manifest and no signature", lambda copy: [(copy / name).unlink() for name in (MANIFEST, SIGNATURE)] and None
+    yield (
+        "no manifest and no signature",
+        lambda copy: [(copy / name).unlink() for name in (MANIFEST, SIGNATURE)] and None,
+    )
     manifest = Manifest.read(bundle, None)
-    yield "signed by a stranger", lambda copy: manifest.write(copy, signing_key(keys / "stranger.pem"))
+    yield (
+        "signed by a stranger",
+        lambda copy: manifest.write(copy, signing_key(keys / "stranger.pem")),
+    )
     older = replace(manifest, format=FORMAT - 1)
     yield "of an older layout", lambda copy: older.write(copy, signing_key(keys / "own.pem"))
 
 
-def runtime(python: str, file: Path, bundle: Path, trusted: Path, lines: str = "") -> subprocess.CompletedProcess[str]:
+def runtime(
+    python: str, file: Path, bundle: Path, trusted: Path, lines: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Return what the packed runtime said on a Python."""
     words = [python, "-I", str(file), str(bundle), str(trusted)]
     return subprocess.run(words, input=lines, capture_output=True, text=True, check=False)
@@ -60,19 +73,30 @@ def runtime(python: str, file: Path, bundle: Path, trusted: Path, lines: str = "
 def off(python: str, file: Path, bundle: Path, trusted: Path) -> tuple[int, float]:
     """Return how many real rows were answered, and the worst difference from the run's answers."""
     cases, tolerance = read_cases(bundle / PARITY)
-    said = runtime(python, file, bundle, trusted, "".join(f"{json.dumps(case.question)}\n" for case in cases))
+    said = runtime(
+        python, file, bundle, trusted, "".join(f"{json.dumps(case.question)}\n" for case in cases)
+    )
     answers = [json.loads(line) for line in said.stdout.splitlines()]
     pairs = zip(cases, answers, strict=True)
-    return len(cases), max(worst_difference(case.answer, got, max(tolerance, SINGLE), "a row") for case, got in pairs)
+    return len(cases), max(
+        worst_difference(case.answer, got, max(tolerance, SINGLE), "a row") for case, got in pairs
+    )
 
 
 def is_refused(python: str, file: Path, bundle: Path, trusted: Path) -> bool:
-    """Return whether a damaged copy is refused in one line with code 2 there, and with as many lines here."""
+    """Return whether a damaged copy is refused in one line with code 2 there, and with as many
+    lines here.
+    """
     said = runtime(python, file, bundle, trusted, "{}\n")
     try:
         Bundle.open(bundle, str(trusted))
     except DataError as error:
-        return (said.returncode, said.stdout, said.stderr.count("\n"), str(error).count("\n")) == (2, "", 1, 0)
+        return (said.returncode, said.stdout, said.stderr.count("\n"), str(error).count("\n")) == (
+            2,
+            "",
+            1,
+            0,
+        )
     return False
 
 
@@ -88,7 +112,9 @@ def main(words: list[str]) -> int:
         signing_key(keys / "own.pem")
         shutil.copy(keys / "own.pem.pub", keys / "trusted" / "own.pub")
         for python in pythons:
-            version = subprocess.run([python, "-V"], capture_output=True, text=True, check=True).stdout.strip()
+            version = subprocess.run(
+                [python, "-V"], capture_output=True, text=True, check=True
+            ).stdout.strip()
             rows, worst = off(python, file, Path(bundle), keys / "trusted")
             known, passed = 0, []
             for name, harm in harms(Path(bundle), keys):
@@ -99,7 +125,10 @@ def main(words: list[str]) -> int:
                 passed += [] if is_refused(python, file, copy, keys / "trusted") else [name]
                 shutil.rmtree(copy)
             failed |= bool(passed)
-            of = f"{rows} rows, {worst:.1e} off; {known - len(passed)} of {known} damaged copies refused in a line"
+            of = (
+                f"{rows} rows, {worst:.1e} off; {known - len(passed)} of {known} damaged copies "
+                f"refused in a line"
+            )
             print(f"{version}: {of}{': not ' if passed else ''}{', '.join(passed)}", flush=True)
     return int(failed)
 

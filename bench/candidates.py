@@ -1,9 +1,11 @@
-"""Error and work of the candidates that `forecast/auto` starts from, on panels in no table: `python -m bench.candidates`.
+"""Error and work of the candidates that `forecast/auto` starts from, on panels in no table: `python
+-m bench.candidates`.
 
-Beside the CPU seconds of one fit and one answer stand those that the law of `hwds/forecast/work.py` foresees, and the error of
-the median relative to that of the seasonal naive. `bench/candidates.txt` has the table, from which the order of candidates in
-`hwds/forecast/racing.py` and the laws were taken. Words choose: `python -m bench.candidates theta ets`;
-the table leaves out those that take minutes.
+Beside the CPU seconds of one fit and one answer stand those that the law of `hwds/forecast/work.py`
+foresees, and the error of the median relative to that of the seasonal naive. `bench/candidates.txt`
+has the table, from which the order of candidates in `hwds/forecast/racing.py` and the laws were
+taken. Words choose: `python -m bench.candidates theta ets`; the table leaves out those that take
+minutes.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ LINE = "{:<27} {:<68} {:>8} {:>8} {:>6} {:>7}\n"
 
 
 def measured(model: Forecaster, panel: Panel) -> tuple[float, float, float]:
-    """Return the CPU seconds of a fit and an answer, the units of its law, and its absolute error after the cutoff."""
+    """Return the CPU seconds of a fit and an answer, the units of its law, and its absolute error
+    after the cutoff.
+    """
     horizon = panel.horizon
     long = panel.lengths > 2 * horizon
     ends = np.where(long, panel.lengths - horizon, 0)
@@ -44,9 +48,14 @@ def measured(model: Forecaster, panel: Panel) -> tuple[float, float, float]:
     context = ForecastContext(0, levels=(0.1, 0.5, 0.9), season=panel.season, features=None_())
     began = time.process_time()
     forecasts = model.learn(history, horizon=horizon, context=context).predict(history, future)
-    seconds, work = time.process_time() - began, work_of(model, size_of(history, horizon, panel.season))
+    seconds, work = (
+        time.process_time() - began,
+        work_of(model, size_of(history, horizon, panel.season)),
+    )
     actual = np.stack([panel.series(i)[ends[i] :] for i in np.flatnonzero(long)])
-    size = np.array([np.nanmean(np.abs(history.series(i))) for i in range(history.n_series)])[:, None]
+    size = np.array([np.nanmean(np.abs(history.series(i))) for i in range(history.n_series)])[
+        :, None
+    ]
     error = float(np.nanmean(np.abs(forecasts.quantiles[..., 1] - actual) / np.maximum(size, 1e-9)))
     return seconds, 0.0 if work is None else work.total, error
 
@@ -62,7 +71,12 @@ def main(words: Sequence[str]) -> None:
                 continue
             measured(candidate.model, panel.block(0, 3))  # compiled and imported once
             seconds, law, error = measured(candidate.model, panel)
-            numbers = f"{seconds:.2f}", f"{law:.2f}", f"{law / max(seconds, 1e-3):.2f}", f"{error / naive:.3f}"
+            numbers = (
+                f"{seconds:.2f}",
+                f"{law:.2f}",
+                f"{law / max(seconds, 1e-3):.2f}",
+                f"{error / naive:.3f}",
+            )
             sys.stdout.write(LINE.format(name, candidate.name, *numbers))
             sys.stdout.flush()
 

@@ -1,4 +1,6 @@
-"""`hwds compare` over 200 finished runs of 1,000 series each, as a user types it; beside reading the same tables alone."""
+"""`hwds compare` over 200 finished runs of 1,000 series each, as a user types it; beside reading
+the same tables alone.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 READ = (
     "import sys, polars as pl\n"
     "from pathlib import Path\n"
-    "tables = [pl.read_parquet(path) for path in Path('outputs/runs').glob('*/*/predictions.parquet')]\n"
+    "tables = [pl.read_parquet(path) for path in "
+    "Path('outputs/runs').glob('*/*/predictions.parquet')]\n"
     "print(sum(map(len, tables)))"
 )
 MEASURED = (
@@ -34,17 +37,25 @@ MEASURED = (
     "began = time.perf_counter()\n"
     "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode\n"
     "peak = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-    "print(time.perf_counter() - began, peak.ru_utime + peak.ru_stime, peak.ru_maxrss / 2**20, code)"
+    "print(time.perf_counter() - began, peak.ru_utime + peak.ru_stime, peak.ru_maxrss / 2**20, "
+    "code)"
 )
 
 
 def measure(runs: int = SIZE) -> list[Row]:
-    """The command, its peak memory, and a fresh process that reads every table and does nothing else."""
+    """The command, its peak memory, and a fresh process that reads every table and does nothing
+    else.
+    """
     with TemporaryDirectory() as folder:
         _lay(Path(folder), runs)
-        seconds, spent, gigabytes, code = _ran(Path(folder), "-m", "hwds", "compare", "--experiment", "bench")
+        seconds, spent, gigabytes, code = _ran(
+            Path(folder), "-m", "hwds", "compare", "--experiment", "bench"
+        )
         theirs, own, _, _ = _ran(Path(folder), "-c", READ)
-    note = f"{spent:.1f} CPU s, peak {gigabytes:.2f} GB; reading {own:.1f} CPU s; load {os.getloadavg()[0]:.1f}"
+    note = (
+        f"{spent:.1f} CPU s, peak {gigabytes:.2f} GB; reading {own:.1f} CPU s; load "
+        f"{os.getloadavg()[0]:.1f}"
+    )
     return [
         Row(
             f"{runs} runs, {SERIES * runs:,} series",
@@ -98,7 +109,10 @@ def _keys() -> pl.DataFrame:
         pl.DataFrame({"time": months, "step": np.arange(1, STEPS + 1, dtype=np.int32)}), how="cross"
     )
     first = pl.lit(pl.Series([0], dtype=pl.Int32)).first().alias("fold")
-    lits = [(value if isinstance(value, pl.Series) else pl.Series([value])).alias(name) for name, value in fixed.items()]
+    lits = [
+        (value if isinstance(value, pl.Series) else pl.Series([value])).alias(name)
+        for name, value in fixed.items()
+    ]
     return rows.select(
         first,
         "series_id",
@@ -132,5 +146,9 @@ def _write(folder: RunFolder, model: str, predictions: pl.DataFrame) -> None:
     }
     counts = dict.fromkeys(("n_undefined", "n_failed", "n_fallback"), 0)
     scores = pl.DataFrame([score | counts], schema=SCORES)
-    timings = pl.DataFrame([{"model": model, "fold": 0, "seconds": 1.0, "status": "ok"}], schema=TIMINGS)
-    folder.write_tables(Tables(scores, predictions, timings, metrics_table(forecast_measures(12, (0.5,)))))
+    timings = pl.DataFrame(
+        [{"model": model, "fold": 0, "seconds": 1.0, "status": "ok"}], schema=TIMINGS
+    )
+    folder.write_tables(
+        Tables(scores, predictions, timings, metrics_table(forecast_measures(12, (0.5,))))
+    )

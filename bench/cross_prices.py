@@ -1,4 +1,5 @@
-"""Cross elasticities of pairs against known worlds, one slope for all beside: `python -m bench.cross_prices [5 [0]]`.
+"""Cross elasticities of pairs against known worlds, one slope for all beside: `python -m
+bench.cross_prices [5 [0]]`.
 
 The second number is the seed of the first world.
 """
@@ -27,7 +28,9 @@ WORLDS = {
 
 
 def main(seeds: int, first: int = 0) -> int:
-    """Print for each world the error of pairs and of one slope, how often intervals hold the truth, and who is below 0."""
+    """Print for each world the error of pairs and of one slope, how often intervals hold the truth,
+    and who is below 0.
+    """
     form = "{:<30}{:>12}{:>11}{:>11}{:>10}{:>9}\n"
     sys.stdout.write(f"640 pairs of substitutes in 160 cells, {seeds} worlds\n")
     sys.stdout.write(form.format("", "RMSE, pairs", "one slope", "coverage", "width", "below 0"))
@@ -35,7 +38,13 @@ def main(seeds: int, first: int = 0) -> int:
         pairs, common, inside, width, below = np.mean(
             [_of(replace(dataset, seed=seed)) for seed in range(first, first + seeds)], axis=0
         )
-        numbers = (f"{pairs:.3f}", f"{common:.3f}", f"{100 * inside:.1f} %", f"{width:.2f}", f"{100 * below:.1f} %")
+        numbers = (
+            f"{pairs:.3f}",
+            f"{common:.3f}",
+            f"{100 * inside:.1f} %",
+            f"{width:.2f}",
+            f"{100 * below:.1f} %",
+        )
         sys.stdout.write(form.format(name, *numbers))
         sys.stdout.flush()
     return 0
@@ -48,11 +57,18 @@ def _of(dataset: PriceSales) -> tuple[float, ...]:
     names = dataset.cells().table["series_id"].to_list()
     place = np.array([names.index(name) for name in fit.table["series_id"]])
     true = dataset.cross()[place[pairs.rows], place[pairs.columns]]
-    common = fit.estimates.theta[fit.design.columns.index(CROSS)] / np.bincount(pairs.rows)[pairs.rows]
+    common = (
+        fit.estimates.theta[fit.design.columns.index(CROSS)] / np.bincount(pairs.rows)[pairs.rows]
+    )
     error = pairs.value - true
     errors = [float(np.sqrt(np.mean(each**2))) for each in (error, common - true)]
     inside = np.mean(np.abs(error) <= 1.96 * pairs.stderr)
-    return (*errors, float(inside), float(2 * 1.96 * pairs.stderr.mean()), float(np.mean(pairs.value < 0)))
+    return (
+        *errors,
+        float(inside),
+        float(2 * 1.96 * pairs.stderr.mean()),
+        float(np.mean(pairs.value < 0)),
+    )
 
 
 if __name__ == "__main__":

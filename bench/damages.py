@@ -1,8 +1,10 @@
-"""Damage to stored files and its outcome: `python -m bench.damages [1000]` flips a bit in, or truncates, every kind.
+"""Damage to stored files and its outcome: `python -m bench.damages [1000]` flips a bit in, or
+truncates, every kind.
 
-Each kind is written as a run, a sweep, a study or a log writes it, one of its files is damaged at random (fixed seed), and it
-is read or used again. A damage is `healed` (the same answer, and the file is whole again), `refused` (one line), `harmless`
-(the same answer), or what must never be: `OTHER` (another answer) or `TRACEBACK`.
+Each kind is written as a run, a sweep, a study or a log writes it, one of its files is damaged at
+random (fixed seed), and it is read or used again. A damage is `healed` (the same answer, and the
+file is whole again), `refused` (one line), `harmless` (the same answer), or what must never be:
+`OTHER` (another answer) or `TRACEBACK`.
 """
 
 from __future__ import annotations
@@ -39,7 +41,14 @@ def outcomes(name: str, count: int, seed: int = 0) -> Counter[str]:
         wanted = _answer(kind, whole, Path(place, "first"))
         for number in range(count):
             copy = shutil.copytree(whole, Path(place, str(number)))
-            file = rng.choice(sorted(path for pattern in kind.files for path in copy.glob(pattern) if path.stat().st_size))
+            file = rng.choice(
+                sorted(
+                    path
+                    for pattern in kind.files
+                    for path in copy.glob(pattern)
+                    if path.stat().st_size
+                )
+            )
             before = file.read_bytes()
             file.write_bytes(damaged(before, rng, truncate=number % TRUNCATED == 0))
             found[_outcome(kind, copy, file, before, wanted)] += 1
@@ -50,7 +59,11 @@ def outcomes(name: str, count: int, seed: int = 0) -> Counter[str]:
 def damaged(data: bytes, rng: random.Random, *, truncate: bool) -> bytes:
     """Return bytes with one flipped bit, or without an end."""
     place = rng.randrange(len(data))
-    return data[:place] if truncate else data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
+    return (
+        data[:place]
+        if truncate
+        else data[:place] + bytes([data[place] ^ (1 << rng.randrange(8))]) + data[place + 1 :]
+    )
 
 
 def _answer(kind: Kind, whole: Path, copy: Path) -> Any:
@@ -86,7 +99,9 @@ def main(words: list[str]) -> int:
         sums += found
         sys.stdout.write(line.format(name, each, *(found[outcome] for outcome in OUTCOMES)))
         sys.stdout.flush()
-    sys.stdout.write(line.format("all", each * len(KINDS), *(sums[outcome] for outcome in OUTCOMES)))
+    sys.stdout.write(
+        line.format("all", each * len(KINDS), *(sums[outcome] for outcome in OUTCOMES))
+    )
     return 1 if any(sums[outcome] for outcome in NEVER) else 0
 
 

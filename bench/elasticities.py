@@ -1,7 +1,9 @@
-"""Elasticities of simulated worlds: the table of the bars, over many seeds (`python -m bench.elasticities [SEEDS [WORLDS]]`).
+"""Elasticities of simulated worlds: the table of the bars, over many seeds (`python -m
+bench.elasticities [SEEDS [WORLDS]]`).
 
-Written to `bench/elasticities.txt`: recovery of the truth by each model, with and without endogenous prices; the bias of
-pseudo-likelihood by mean units; the rate at which a placebo is rejected in null worlds, with clustered and independent errors.
+Written to `bench/elasticities.txt`: recovery of the truth by each model, with and without
+endogenous prices; the bias of pseudo-likelihood by mean units; the rate at which a placebo is
+rejected in null worlds, with clustered and independent errors.
 """
 
 from __future__ import annotations
@@ -34,7 +36,14 @@ FEW = 30
 def main(seeds: int, worlds: int) -> None:
     """Print all tables, and keep them."""
     lines: list[str] = []
-    for part in (recovery(seeds), endogenous(seeds), stacks(min(seeds, STACKS)), bias(), placebo(worlds), large()):
+    for part in (
+        recovery(seeds),
+        endogenous(seeds),
+        stacks(min(seeds, STACKS)),
+        bias(),
+        placebo(worlds),
+        large(),
+    ):
         for line in (*part, ""):
             print(line, flush=True)
             lines.append(line)
@@ -56,12 +65,20 @@ def recovery(seeds: int) -> Iterator[str]:
 
 def endogenous(seeds: int) -> Iterator[str]:
     """Yield the recovery of the truth where sellers price demand shocks."""
-    models = {"elasticity/iv": IV(), "elasticity/pooled": Pooled(), "elasticity/loglog_ols": LoglogOLS()}
+    models = {
+        "elasticity/iv": IV(),
+        "elasticity/pooled": Pooled(),
+        "elasticity/loglog_ols": LoglogOLS(),
+    }
     dataset = PriceSales(endogeneity=0.5, pass_through=0.9)
-    yield from _recovered(f"price_sales_endogenous, 160 cells, {seeds} seeds", models, dataset, seeds)
+    yield from _recovered(
+        f"price_sales_endogenous, 160 cells, {seeds} seeds", models, dataset, seeds
+    )
 
 
-def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: PriceSales, seeds: int) -> Iterator[str]:
+def _recovered(
+    title: str, models: Mapping[str, ElasticityModel], dataset: PriceSales, seeds: int
+) -> Iterator[str]:
     form = "{:<34} {:>6} {:>7} {:>9} {:>11} {:>9} {:>12}"
     yield title
     yield form.format("", "RMSE", "bias", "coverage", "wrong sign", "answered", "RMSE, n<30")
@@ -70,12 +87,17 @@ def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: Price
     for seed in range(seeds):
         world = replace(dataset, seed=seed)
         panel = world.load()
-        true = panel.series_ids.to_frame().join(world.parameters(), "series_id", "left", maintain_order="left")["elasticity"]
+        true = panel.series_ids.to_frame().join(
+            world.parameters(), "series_id", "left", maintain_order="left"
+        )["elasticity"]
         for name, model in models.items():
             fitted = model.learn(panel, ElasticityContext(0))
             table = fitted.table
             notes[name].append(fitted.estimates.notes)
-            columns = [table[name].fill_null(float("nan")).to_numpy() for name in ("elasticity", "ci_low", "ci_high")]
+            columns = [
+                table[name].fill_null(float("nan")).to_numpy()
+                for name in ("elasticity", "ci_low", "ci_high")
+            ]
             errors[name].append(np.stack([*columns, true.to_numpy(), panel.lengths.astype(float)]))
     for name, estimates in errors.items():
         slope, low, high, truth, rows = np.concatenate(estimates, axis=1)
@@ -98,9 +120,17 @@ def _recovered(title: str, models: Mapping[str, ElasticityModel], dataset: Price
 def _agreement(name: str, notes: list[Mapping[str, float]]) -> Iterator[str]:
     """Yield how far answers are from those of the pooled model, where a model says so."""
     if "outside_pooled" in notes[0]:
-        outside, apart = (np.array([each[key] for each in notes]) for key in ("outside_pooled", "mean_apart"))
-        yield f"{name}: {100 * outside.mean():.2f} % of answers outside the interval of elasticity/pooled, and flagged;"
-        yield f"  its mean is at most {np.abs(apart).max():.2f} standard errors from that of elasticity/pooled"
+        outside, apart = (
+            np.array([each[key] for each in notes]) for key in ("outside_pooled", "mean_apart")
+        )
+        yield (
+            f"{name}: {100 * outside.mean():.2f} % of answers outside the interval of "
+            f"elasticity/pooled, and flagged;"
+        )
+        yield (
+            f"  its mean is at most {np.abs(apart).max():.2f} standard errors from that of "
+            f"elasticity/pooled"
+        )
 
 
 def stacks(seeds: int) -> Iterator[str]:
@@ -109,15 +139,21 @@ def stacks(seeds: int) -> Iterator[str]:
     yield f"elasticity/stack, price_sales, 160 cells, {seeds} seeds"
     yield "{:<34} {:>6} {:>7}".format("", "RMSE", "weight")
     named = tuple(replace(model, name=name) for name, model in members.items())
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in ("elasticity/stack", *members)}
+    found: dict[str, list[tuple[float, float]]] = {
+        name: [] for name in ("elasticity/stack", *members)
+    }
     for seed in range(seeds):
         world = PriceSales(seed=seed)
         panel = world.load()
-        true = panel.series_ids.to_frame().join(world.parameters(), "series_id", "left", maintain_order="left")["elasticity"]
+        true = panel.series_ids.to_frame().join(
+            world.parameters(), "series_id", "left", maintain_order="left"
+        )["elasticity"]
         stack = Stack(members=named).learn(panel, ElasticityContext(0))
         for name, fitted in zip(found, (stack, *stack.members), strict=True):
             weight = stack.estimates.notes.get(f"weight_{name}", np.nan)
-            found[name].append((float(np.mean((fitted.estimates.slopes - true.to_numpy()) ** 2)), weight))
+            found[name].append(
+                (float(np.mean((fitted.estimates.slopes - true.to_numpy()) ** 2)), weight)
+            )
     for name, each in found.items():
         squares, weight = np.array(each).mean(axis=0)
         share = "" if np.isnan(weight) else f"{weight:.2f}"
@@ -125,9 +161,13 @@ def stacks(seeds: int) -> Iterator[str]:
 
 
 def bias() -> Iterator[str]:
-    """Yield the mean estimate of a true elasticity of -2 by mean units a period: pseudo-likelihood and the textbook's."""
+    """Yield the mean estimate of a true elasticity of -2 by mean units a period: pseudo-likelihood
+    and the textbook's.
+    """
     form = "{:>12} {:>9} {:>10} {:>14} {:>12}"
-    yield f"a true elasticity of -2, 200 periods, sd of log price .15, 40 cells, {BIAS_WORLDS} worlds"
+    yield (
+        f"a true elasticity of -2, 200 periods, sd of log price .15, 40 cells, {BIAS_WORLDS} worlds"
+    )
     yield form.format("mean units", "zeros", "PPML", "s.e. of mean", "log(units+1)")
     for units in (0.3, 1, 2, 5, 30, 100):
         estimates = np.array([_estimates(units, seed) for seed in range(BIAS_WORLDS)])
@@ -145,7 +185,9 @@ def _estimates(units: float, seed: int) -> tuple[float, float, float]:
     rng = stream(seed, "bias", str(units))
     cell, period = np.repeat(np.arange(40), 200), np.tile(np.arange(200), 40)
     price = 0.15 * rng.standard_normal(8000)
-    log_mean = 0.5 * rng.standard_normal(40)[cell] + 0.2 * rng.standard_normal(200)[period] - 2 * price
+    log_mean = (
+        0.5 * rng.standard_normal(40)[cell] + 0.2 * rng.standard_normal(200)[period] - 2 * price
+    )
     sold = rng.poisson(units * np.exp(log_mean) / np.exp(log_mean).mean()).astype(float)
     slope = float(fit_ppml(sold, price[:, None], cell, period).beta[0])
     logs = np.log1p(sold)
@@ -155,20 +197,32 @@ def _estimates(units: float, seed: int) -> tuple[float, float, float]:
 
 def placebo(worlds: int) -> Iterator[str]:
     """Yield how often prices to come seem to matter, in worlds in which they do not."""
-    yield f"placebo: price of the next week, set by product, {worlds} worlds of 12 products in 6 channels and 40 weeks"
+    yield (
+        f"placebo: price of the next week, set by product, {worlds} worlds of 12 products in 6 "
+        f"channels and 40 weeks"
+    )
     yield "a product's channels share a shock of sd .3 in each week; nominal 5 %"
-    rejected = {"clustered by product and week": 0, "clustered by product (12, wild bootstrap)": 0, "independent": 0}
+    rejected = {
+        "clustered by product and week": 0,
+        "clustered by product (12, wild bootstrap)": 0,
+        "independent": 0,
+    }
     for seed in range(worlds):
         p_values = _placebo_p(seed)
         for name, p in zip(rejected, p_values, strict=True):
             rejected[name] += p < 0.05
     for name, count in rejected.items():
         share = count / worlds
-        yield f"  {name:<45} {100 * share:5.1f} % (s.e. {100 * np.sqrt(share * (1 - share) / worlds):.1f})"
+        yield (
+            f"  {name:<45} {100 * share:5.1f} % (s.e. "
+            f"{100 * np.sqrt(share * (1 - share) / worlds):.1f})"
+        )
 
 
 def _placebo_p(seed: int) -> tuple[float, float, float]:
-    """Return p-values of the price to come: clustered by product and week, by product, and of independent errors."""
+    """Return p-values of the price to come: clustered by product and week, by product, and of
+    independent errors.
+    """
     from scipy.stats import norm
 
     rng = stream(seed, "null_world")
@@ -177,7 +231,9 @@ def _placebo_p(seed: int) -> tuple[float, float, float]:
     price = np.broadcast_to(0.12 * rng.standard_normal((products, 1, weeks)), shape)
     shock = 0.3 * rng.standard_normal((products, 1, weeks))
     season = 0.3 * rng.standard_normal(weeks)
-    log_mean = np.log(8) + 0.5 * rng.standard_normal((products, channels, 1)) + season - 2 * price + shock
+    log_mean = (
+        np.log(8) + 0.5 * rng.standard_normal((products, channels, 1)) + season - 2 * price + shock
+    )
     sold = rng.poisson(np.exp(log_mean)).astype(float)
     now, ahead = price[..., :-1].ravel(), price[..., 1:].ravel()
     units = sold[..., :-1].ravel()
@@ -197,7 +253,10 @@ def large() -> Iterator[str]:
     began = time.process_time()
     Pooled().learn(panel, ElasticityContext(0))
     seconds = time.process_time() - began
-    yield f"elasticity/pooled, {panel.n_series:,} cells x 100 weeks ({len(panel.table):,} rows): {seconds:.0f} s of one core"
+    yield (
+        f"elasticity/pooled, {panel.n_series:,} cells x 100 weeks ({len(panel.table):,} rows): "
+        f"{seconds:.0f} s of one core"
+    )
 
 
 if __name__ == "__main__":

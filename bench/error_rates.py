@@ -1,7 +1,9 @@
-"""How often each test of a comparison calls alike what is alike: `python -m bench.error_rates`, about two minutes of one core.
+"""How often each test of a comparison calls alike what is alike: `python -m bench.error_rates`,
+about two minutes of one core.
 
-One minus a rate is the coverage of the interval of 95 %. What the README says of tests within their domain and outside of it is
-from here; every case has its own named stream, so that the figures come again.
+One minus a rate is the coverage of the interval of 95 %. What the README says of tests within their
+domain and outside of it is from here; every case has its own named stream, so that the figures come
+again.
 """
 
 from __future__ import annotations
@@ -61,7 +63,9 @@ def over_seeds(seeds: int, spread: tuple[float, float, float], units: int) -> tu
     wrong = 0
     for _ in range(SLOW):
         shapes = (units, 1), (1, seeds), (units, seeds)
-        own, trained, both = (rng.normal(0, size, shape) for size, shape in zip(spread, shapes, strict=True))
+        own, trained, both = (
+            rng.normal(0, size, shape) for size, shape in zip(spread, shapes, strict=True)
+        )
         effect = seeded_effect(own + trained + both, [np.arange(units)], 100, rng)
         wrong += (effect.p_value or 0.0) < 0.05
     return wrong / SLOW, SLOW
@@ -99,7 +103,9 @@ def areas(rows: int) -> tuple[float, int]:
     for _ in range(TRIALS // 2):
         label = (np.arange(rows) < rows // 5).astype(float)
         shared = label + rng.normal(size=rows)
-        area, covariance = delong(label, np.column_stack([shared + rng.normal(size=rows) for _ in range(2)]))
+        area, covariance = delong(
+            label, np.column_stack([shared + rng.normal(size=rows) for _ in range(2)])
+        )
         error = (covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]) ** 0.5
         wrong += ReferenceDistribution().two_sided((area[0] - area[1]) / error) < 0.05
     return wrong / (TRIALS // 2), TRIALS // 2
@@ -114,35 +120,63 @@ def ranks(draw: Draw, n: int) -> tuple[float, int]:
 def family(count: int) -> tuple[float, int]:
     """Any error in a family after Holm's correction."""
     values = stream(0, "error_rates", "family", str(count)).random((TRIALS, count))
-    return float(np.mean([min(p for p in holm(each.tolist()) if p is not None) < 0.05 for each in values])), TRIALS
+    return float(
+        np.mean([min(p for p in holm(each.tolist()) if p is not None) < 0.05 for each in values])
+    ), TRIALS
 
 
 def rates() -> Iterator[tuple[str, float, int, str]]:
-    """What, how often it errs, in how many trials, and whether it is in the domain that is stated."""
-    symmetric = [(normal, sizes) for sizes in ((10,), (20,), (100,), (30, 60))] + [(heavy, (20,)), (heavy, (100,))]
+    """What, how often it errs, in how many trials, and whether it is in the domain that is
+    stated.
+    """
+    symmetric = [(normal, sizes) for sizes in ((10,), (20,), (100,), (30, 60))] + [
+        (heavy, (20,)),
+        (heavy, (100,)),
+    ]
     for draw, sizes in symmetric:
-        yield (f"bootstrap or t over {' and '.join(map(str, sizes))} units, {draw.__name__}", *over_units(draw, sizes), "in")
+        yield (
+            f"bootstrap or t over {' and '.join(map(str, sizes))} units, {draw.__name__}",
+            *over_units(draw, sizes),
+            "in",
+        )
     for n in (20, 50, 200):
         yield (f"bootstrap over {n} units, {skewed.__name__}", *over_units(skewed, (n,)), "out")
-    for seeds, spread, units in ((3, (0.2, 1.0, 0.2), 30), (4, (1.0, 0.3, 1.0), 30), (6, (0.5, 0.5, 1.0), 30)):
-        yield (f"{seeds} seeds x {units} units, rng of units, seeds, both {spread}", *over_seeds(seeds, spread, units), "in")
+    for seeds, spread, units in (
+        (3, (0.2, 1.0, 0.2), 30),
+        (4, (1.0, 0.3, 1.0), 30),
+        (6, (0.5, 0.5, 1.0), 30),
+    ):
+        yield (
+            f"{seeds} seeds x {units} units, rng of units, seeds, both {spread}",
+            *over_seeds(seeds, spread, units),
+            "in",
+        )
     for n, reach in ((20, 1), (100, 1), (40, 2), (120, 4), (24, 12), (60, 6)):
         found = along(lambda rng, n, what: overlapping(rng, n, int(what)), n, reach, reach)
-        yield from _told(f"{n} origins, windows over {reach}", found, "in" if n >= 20 * reach else "out")
+        yield from _told(
+            f"{n} origins, windows over {reach}", found, "in" if n >= 20 * reach else "out"
+        )
     for n, share in ((40, 0.3), (200, 0.3), (200, 0.6)):
         yield from _told(f"{n} origins, AR(1) of {share:g}", along(remembering, n, share, 1), "out")
     for rows in (100, 1000):
         yield (f"DeLong, {rows} rows, a fifth of them positive", *areas(rows), "in")
     for draw, n in ((normal, 20), (heavy, 100)):
         yield (f"Wilcoxon, {n} units, {draw.__name__}", *ranks(draw, n), "in")
-    for metric, size in (("auroc", (600, 60, 30)), ("aucpr", (600, 60, 30)), ("aucpr", (2000, 300, 60))):
+    for metric, size in (
+        ("auroc", (600, 60, 30)),
+        ("aucpr", (600, 60, 30)),
+        ("aucpr", (2000, 300, 60)),
+    ):
         what = "{} rows, {} customers, {} days".format(*size)
         yield (f"bootstrap by customer and day, {metric}, {what}", *rankings(metric, *size), "in")
     yield ("Holm, any error among 6 independent tests", *family(6), "in")
 
 
 def _told(what: str, found: Iterator[float], domain: str) -> Iterator[tuple[str, float, int, str]]:
-    named = (f"Diebold-Mariano, {what}", domain), ("  equal-weighted cosines, which are quoted", "in")
+    named = (
+        (f"Diebold-Mariano, {what}", domain),
+        ("  equal-weighted cosines, which are quoted", "in"),
+    )
     for (name, where), rate in zip(named, found, strict=True):
         yield name, rate, TRIALS // 2, where
 

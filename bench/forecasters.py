@@ -1,8 +1,10 @@
-"""Forecasters beside those of other libraries on the same panel: CPU seconds of fit and forecast, and MASE.
+"""Forecasters beside those of other libraries on the same panel: CPU seconds of fit and forecast,
+and MASE.
 
-M3 monthly, an even sample. Every contestant is asked for the same steps and an 80 % interval, in this process and on one
-thread, and was asked for two series before, so that what is compiled is compiled; what that took is in the note. Of networks
-and boosters rivals have the settings of their own documentation. `python -m bench forecasters=200`.
+M3 monthly, an even sample. Every contestant is asked for the same steps and an 80 % interval, in
+this process and on one thread, and was asked for two series before, so that what is compiled is
+compiled; what that took is in the note. Of networks and boosters rivals have the settings of their
+own documentation. `python -m bench forecasters=200`.
 """
 
 from __future__ import annotations
@@ -63,19 +65,43 @@ Contestant = Callable[[list[np.ndarray]], np.ndarray]
 def measure(count: int = SIZE) -> list[Row]:
     """Return a row a pair; the note says what is not installed."""
     series = sample(count)
-    rows = [_row(series, name, _ours(name), f"statsforecast {twin}", _twin(twin)) for name, twin in LOCAL.items()]
+    rows = [
+        _row(series, name, _ours(name), f"statsforecast {twin}", _twin(twin))
+        for name, twin in LOCAL.items()
+    ]
     if find_spec("lightgbm"):
-        rows.append(_row(series, "forecast/xgboost", _ours("forecast/xgboost"), "mlforecast LightGBM", _mlforecast))
+        rows.append(
+            _row(
+                series,
+                "forecast/xgboost",
+                _ours("forecast/xgboost"),
+                "mlforecast LightGBM",
+                _mlforecast,
+            )
+        )
     if find_spec("neuralforecast"):
-        rows.append(_row(series, "forecast/lstm", _ours("forecast/lstm"), "neuralforecast LSTM", _neuralforecast))
+        rows.append(
+            _row(
+                series,
+                "forecast/lstm",
+                _ours("forecast/lstm"),
+                "neuralforecast LSTM",
+                _neuralforecast,
+            )
+        )
     missing = [name for name in ("lightgbm", "neuralforecast") if not find_spec(name)]
     left = f"; left out, for it is not installed: {', '.join(missing)}" if missing else ""
     return [*rows[:-1], replace(rows[-1], note=rows[-1].note + left)]
 
 
-def _row(series: list[np.ndarray], name: str, ours: Contestant, rival: str, theirs: Contestant) -> Row:
+def _row(
+    series: list[np.ndarray], name: str, ours: Contestant, rival: str, theirs: Contestant
+) -> Row:
     own, other = _played(series, ours), _played(series, theirs)
-    note = f"MASE {own.mase:.3f}, {other.mase:.3f}; first two series {own.cold:.2f} s, {other.cold:.2f} s"
+    note = (
+        f"MASE {own.mase:.3f}, {other.mase:.3f}; first two series {own.cold:.2f} s, "
+        f"{other.cold:.2f} s"
+    )
     equal = own.mase <= NEAR * other.mase
     return Row(name, own.seconds, rival, other.seconds, other.seconds / own.seconds, equal, note)
 
@@ -117,11 +143,19 @@ def _twin(name: str) -> Contestant:
 def _long(known: list[np.ndarray]) -> pl.DataFrame:
     lengths = [len(values) for values in known]
     ids = np.repeat(np.arange(len(known)), lengths)
-    return pl.DataFrame({"unique_id": ids, "ds": np.concatenate([np.arange(n) for n in lengths]), "y": np.concatenate(known)})
+    return pl.DataFrame(
+        {
+            "unique_id": ids,
+            "ds": np.concatenate([np.arange(n) for n in lengths]),
+            "y": np.concatenate(known),
+        }
+    )
 
 
 def _mlforecast(known: list[np.ndarray]) -> np.ndarray:
-    """Return medians of boosters of the next row, on lags that are scaled by series, which are fed with their own forecasts."""
+    """Return medians of boosters of the next row, on lags that are scaled by series, which are fed
+    with their own forecasts.
+    """
     from lightgbm import LGBMRegressor  # type: ignore[import-not-found]
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import ExpandingMean, RollingMean
@@ -129,7 +163,8 @@ def _mlforecast(known: list[np.ndarray]) -> np.ndarray:
 
     alphas = dict(zip(("low", "mid", "high"), LEVELS, strict=True))
     models = {
-        n: LGBMRegressor(objective="quantile", alpha=a, n_jobs=1, verbosity=-1, random_state=0) for n, a in alphas.items()
+        n: LGBMRegressor(objective="quantile", alpha=a, n_jobs=1, verbosity=-1, random_state=0)
+        for n, a in alphas.items()
     }
     forecaster = MLForecast(
         models=models,
@@ -149,7 +184,13 @@ def _neuralforecast(known: list[np.ndarray]) -> np.ndarray:
     from neuralforecast.losses.pytorch import MQLoss  # type: ignore[import-not-found]
     from neuralforecast.models import LSTM  # type: ignore[import-not-found]
 
-    model = LSTM(h=STEPS, input_size=2 * SEASON, loss=MQLoss(quantiles=list(LEVELS)), scaler_type="robust", random_seed=0)
+    model = LSTM(
+        h=STEPS,
+        input_size=2 * SEASON,
+        loss=MQLoss(quantiles=list(LEVELS)),
+        scaler_type="robust",
+        random_seed=0,
+    )
     forecaster = NeuralForecast(models=[model], freq=1)
     forecaster.fit(_long(known).to_pandas())
     answers = forecaster.predict().sort_values(["unique_id", "ds"])

@@ -1,8 +1,9 @@
-"""A served bundle under wrong bodies and under load: `python -m bench.http_server FOLDER [fuzz=2000] [seconds=10]`.
+"""A served bundle under wrong bodies and under load: `python -m bench.http_server FOLDER
+[fuzz=2000] [seconds=10]`.
 
-Every body gone wrong must get an answer below 500. The load is wrk's (Debian: apt-get install wrk): one client, then sixteen,
-each with one small question a request; beside requests and latency stand the CPU seconds of the workers, which other work on
-the same machine does not lengthen.
+Every body gone wrong must get an answer below 500. The load is wrk's (Debian: apt-get install wrk):
+one client, then sixteen, each with one small question a request; beside requests and latency stand
+the CPU seconds of the workers, which other work on the same machine does not lengthen.
 """
 
 from __future__ import annotations
@@ -39,13 +40,26 @@ def served(folder: str, *words: str) -> Iterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as beside:
         kind = json.loads((Path(folder) / "bundle.json").read_text())["kind"]
         store = ["--store", f"{beside}/events.db"] if kind == "events" else []
-        command = [sys.executable, "-m", "hwds", "serve", folder, "--http", "--port", str(port), *store, *words]
+        command = [
+            sys.executable,
+            "-m",
+            "hwds",
+            "serve",
+            folder,
+            "--http",
+            "--port",
+            str(port),
+            *store,
+            *words,
+        ]
         with started(command, port) as process:
             yield port, process
 
 
 @contextmanager
-def started(command: list[str], port: int, path: str = "/ping", variables: dict[str, str] | None = None) -> Iterator[int]:
+def started(
+    command: list[str], port: int, path: str = "/ping", variables: dict[str, str] | None = None
+) -> Iterator[int]:
     """Start a server and end it again; yield its process id once it answers."""
     process = subprocess.Popen(command, env=os.environ | (variables or {}))
     try:
@@ -75,7 +89,11 @@ def wait_for(port: int, process: subprocess.Popen[bytes], path: str) -> None:
 
 def good_questions(folder: str) -> list[dict[str, Any]]:
     """Return questions that the bundle answers."""
-    return [dict(case.question) for case in read_cases(Path(folder) / PARITY)[0] if "of" not in case.question][:20]
+    return [
+        dict(case.question)
+        for case in read_cases(Path(folder) / PARITY)[0]
+        if "of" not in case.question
+    ][:20]
 
 
 def fuzzed(folder: str, port: int, count: int, seed: int = 1) -> Counter[int]:
@@ -85,7 +103,9 @@ def fuzzed(folder: str, port: int, count: int, seed: int = 1) -> Counter[int]:
     for body, form, accept in bodies(count, seed, good_questions(folder)):
         try:
             headers = {"content-type": form, "accept": accept}
-            connection.request("POST", "/invocations", body, {name: text for name, text in headers.items() if text})
+            connection.request(
+                "POST", "/invocations", body, {name: text for name, text in headers.items() if text}
+            )
             answer = connection.getresponse()
             answer.read()
             statuses[answer.status] += 1
@@ -107,20 +127,31 @@ def cpu_of(parent: int) -> float:
         except OSError:
             continue
         pid = int(path.parent.name)
-        parents[pid], used[pid] = int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        parents[pid], used[pid] = (
+            int(fields[1]),
+            (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+        )
     own = {parent}
     while more := {pid for pid, above in parents.items() if above in own} - own:
         own |= more
     return sum(used[pid] for pid in own if pid in used)
 
 
-def loaded(url: str, question: dict[str, Any], parent: int, clients: int, seconds: int) -> dict[str, Any]:
+def loaded(
+    url: str, question: dict[str, Any], parent: int, clients: int, seconds: int
+) -> dict[str, Any]:
     """Return what wrk measures with so many clients, and the CPU milliseconds of a request."""
     with tempfile.NamedTemporaryFile() as body:
         Path(body.name).write_text(json.dumps(question))
         before = cpu_of(parent)
         words = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
-        done = subprocess.run(words, env=os.environ | {"HWDS_LOAD_BODY": body.name}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            words,
+            env=os.environ | {"HWDS_LOAD_BODY": body.name},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         used = cpu_of(parent) - before
     text = done.stdout
     requests = int(re.search(r"(\d+) requests in", text)[1])  # type: ignore[index]
@@ -144,12 +175,16 @@ def main(words: list[str]) -> int:
     with served(folder) as (port, parent):
         if count:
             statuses = fuzzed(folder, port, count)
-            wrong = sum(number for status, number in statuses.items() if status >= 500 or not status)
+            wrong = sum(
+                number for status, number in statuses.items() if status >= 500 or not status
+            )
             sys.stdout.write(f"{count:,} bodies: {dict(sorted(statuses.items()))}\n")
         if seconds and shutil.which("wrk"):
             for clients in (1, 16):
                 question = good_questions(folder)[0]
-                sys.stdout.write(f"{loaded(f'http://127.0.0.1:{port}/invocations', question, parent, clients, seconds)}\n")
+                sys.stdout.write(
+                    f"{loaded(f'http://127.0.0.1:{port}/invocations', question, parent, clients, seconds)}\n"
+                )
     return 1 if wrong else 0
 
 

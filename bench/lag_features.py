@@ -31,7 +31,9 @@ class Case:
     @property
     def what(self) -> str:
         """The case in a few words."""
-        return f"{self.n_series:,} x {self.length}, {len(self.lags) + 2 * len(self.windows)} features"
+        return (
+            f"{self.n_series:,} x {self.length}, {len(self.lags) + 2 * len(self.windows)} features"
+        )
 
 
 CASES = (
@@ -43,7 +45,10 @@ Work = Callable[[], Any]
 
 
 def measure() -> list[Row]:
-    """Each rival fed the way that suits it best; the first has nulls kept, as hwds does, and so has the least to do."""
+    """Each rival fed the way that suits it best.
+
+    The first has nulls kept, as hwds does, and so has the least to do.
+    """
     return [row for case in CASES for row in _measure(case)]
 
 
@@ -53,19 +58,34 @@ def _measure(case: Case) -> list[Row]:
     wanted = ours().table.select(pl.selectors.float()).drop("target").to_numpy()
     equal = {name: _equal(wanted, values(work())) for name, (work, values) in rivals.items()}
     seconds = interleaved({"hwds": ours, **{name: work for name, (work, _) in rivals.items()}})
-    return [compared(case.what, seconds["hwds"], name, seconds[name], equal[name]) for name in rivals]
+    return [
+        compared(case.what, seconds["hwds"], name, seconds[name], equal[name]) for name in rivals
+    ]
 
 
 def _table(case: Case) -> pl.DataFrame:
     ids = np.repeat(np.arange(case.n_series), case.length)
     target = np.random.default_rng(0).random(len(ids))
-    return pl.DataFrame({"series_id": ids, "time": np.tile(np.arange(case.length), case.n_series), "target": target})
+    return pl.DataFrame(
+        {"series_id": ids, "time": np.tile(np.arange(case.length), case.n_series), "target": target}
+    )
 
 
 def _ours(case: Case, table: pl.DataFrame) -> Callable[[], Panel]:
-    recipe = Lags(lags=case.lags, windows=case.windows, season_lags=(), season_windows=(), alphas=(), differences=(), cycles=())
-    panel = Panel.build(table.with_columns(pl.col("series_id").cast(pl.String).str.zfill(6)), Frequency("1i"))
-    # A panel keeps what it has worked out, so that each round gets a new one, made of the sorted table.
+    recipe = Lags(
+        lags=case.lags,
+        windows=case.windows,
+        season_lags=(),
+        season_windows=(),
+        alphas=(),
+        differences=(),
+        cycles=(),
+    )
+    panel = Panel.build(
+        table.with_columns(pl.col("series_id").cast(pl.String).str.zfill(6)), Frequency("1i")
+    )
+    # A panel keeps what it has worked out, so that each round gets a new one, made of the sorted
+    # table.
     return lambda: recipe.compute(Panel(panel.table, panel.roles, panel.frequency))
 
 
@@ -76,7 +96,10 @@ def _rivals(case: Case, table: pl.DataFrame) -> dict[str, tuple[Work, Callable[[
     pandas = pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
     rivals = {
         "mlforecast, polars in": (_mlforecast(case, frame), lambda made: made[:, 3:].to_numpy()),
-        "mlforecast, pandas in": (_mlforecast(case, pandas), lambda made: made.iloc[:, 3:].to_numpy()),
+        "mlforecast, pandas in": (
+            _mlforecast(case, pandas),
+            lambda made: made.iloc[:, 3:].to_numpy(),
+        ),
         "polars over()": (_over(case, frame), lambda made: made[:, 3:].to_numpy()),
     }
     if case.slow_rivals:
@@ -88,8 +111,12 @@ def _mlforecast(case: Case, frame: Any) -> Work:
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean, RollingStd
 
-    rolling: list[Any] = [kind(window) for window in case.windows for kind in (RollingMean, RollingStd)]
-    forecaster = MLForecast(models=[], freq=1, lags=case.lags, lag_transforms={1: rolling}, num_threads=1)
+    rolling: list[Any] = [
+        kind(window) for window in case.windows for kind in (RollingMean, RollingStd)
+    ]
+    forecaster = MLForecast(
+        models=[], freq=1, lags=case.lags, lag_transforms={1: rolling}, num_threads=1
+    )
     return lambda: forecaster.preprocess(frame, static_features=[], dropna=False)
 
 
@@ -117,4 +144,7 @@ def _groupby(case: Case, pandas: Any) -> Work:
 
 
 def _equal(ours: np.ndarray, theirs: np.ndarray) -> bool:
-    return bool(ours.shape == theirs.shape and np.allclose(ours, theirs, rtol=0, atol=TOLERANCE, equal_nan=True))
+    return bool(
+        ours.shape == theirs.shape
+        and np.allclose(ours, theirs, rtol=0, atol=TOLERANCE, equal_nan=True)
+    )

@@ -1,7 +1,9 @@
-"""The cold start of a Lambda: `python -m bench.lambda_start FOLDER TRUSTED RIE PACKAGES [starts=10]`.
+"""The cold start of a Lambda: `python -m bench.lambda_start FOLDER TRUSTED RIE PACKAGES
+[starts=10]`.
 
-FOLDER is a bundle with a graph for rows that stand alone, TRUSTED the public key of its signature, PACKAGES a folder with what
-the function may import beside the packed runtime, RIE AWS' Runtime Interface Emulator, which the wheel aws-sam-cli has:
+FOLDER is a bundle with a graph for rows that stand alone, TRUSTED the public key of its signature,
+PACKAGES a folder with what the function may import beside the packed runtime, RIE AWS' Runtime
+Interface Emulator, which the wheel aws-sam-cli has:
 
     python -m hwds dataset=gray_market features=none model=classify/xgboost protocol=prequential_gray save_model=final name=rows
     python -m hwds bundle rows --out FOLDER --key key.pem                         # TRUSTED is key.pem.pub
@@ -9,9 +11,10 @@ the function may import beside the packed runtime, RIE AWS' Runtime Interface Em
     python -m pip download --no-deps --dest sam aws-sam-cli && python -m zipfile -e sam/aws_sam_cli-*.whl sam
     chmod +x sam/samcli/local/rapid/aws-lambda-rie-x86_64                         # RIE
 
-Each start is timed from nothing to the first answer: the emulator, the function's process, the bundle's signature and the
-graph; then the median of a hundred answers more. 1 where an answer is another than the run's, or the quickest start takes
-longer than half a second (the others wait for cores that other processes have); 2 where a word is missing.
+Each start is timed from nothing to the first answer: the emulator, the function's process, the
+bundle's signature and the graph; then the median of a hundred answers more. 1 where an answer is
+another than the run's, or the quickest start takes longer than half a second (the others wait for
+cores that other processes have); 2 where a word is missing.
 """
 
 from __future__ import annotations
@@ -57,16 +60,32 @@ def invoked(port: int, question: Mapping[str, Any]) -> dict[str, Any]:
 
 def processor_time(parent: int) -> float:
     """Return the seconds of user and system time of a process's children."""
-    pids = [pid for file in Path(f"/proc/{parent}/task").glob("*/children") for pid in file.read_text().split()]
-    ticks = [sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids]
+    pids = [
+        pid
+        for file in Path(f"/proc/{parent}/task").glob("*/children")
+        for pid in file.read_text().split()
+    ]
+    ticks = [
+        sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        for pid in pids
+    ]
     return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
-def begun(words: list[str], variables: dict[str, str], question: Mapping[str, Any]) -> tuple[float, float, float, Any]:
-    """Return the seconds of a cold start, its CPU time, the median of a later answer in seconds, and the first answer."""
+def begun(
+    words: list[str], variables: dict[str, str], question: Mapping[str, Any]
+) -> tuple[float, float, float, Any]:
+    """Return the seconds of a cold start, its CPU time, the median of a later answer in seconds,
+    and the first answer.
+    """
     port, own = free_port(), free_port()
     emulator, *function = words
-    places = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{own}"]
+    places = [
+        "--runtime-interface-emulator-address",
+        f"127.0.0.1:{port}",
+        "--runtime-api-address",
+        f"127.0.0.1:{own}",
+    ]
     began = time.perf_counter()
     process = subprocess.Popen(
         [emulator, *places, *function],
@@ -90,7 +109,10 @@ def begun(words: list[str], variables: dict[str, str], question: Mapping[str, An
 
 
 def main(words: list[str]) -> int:
-    """Print the starts and their medians; 1 where the quickest is too slow, 2 where a word is missing."""
+    """Print the starts and their medians.
+
+    1 where the quickest is too slow, 2 where a word is missing.
+    """
     if len(words) < 4:
         print(__doc__, file=sys.stderr)
         return 2
@@ -99,8 +121,16 @@ def main(words: list[str]) -> int:
     case, worst, taken = read_cases(Path(folder) / PARITY)[0][0], 0.0, []
     with tempfile.TemporaryDirectory() as beside:
         pack(Path(beside) / "runtime.pyz")
-        variables = {"PATH": os.environ["PATH"], "HOME": beside, "PYTHONPATH": f"{beside}/runtime.pyz{os.pathsep}{packages}"}
-        variables |= {"HWDS_BUNDLE": str(Path(folder).resolve()), "HWDS_TRUSTED_KEYS": trusted, "OMP_NUM_THREADS": "1"}
+        variables = {
+            "PATH": os.environ["PATH"],
+            "HOME": beside,
+            "PYTHONPATH": f"{beside}/runtime.pyz{os.pathsep}{packages}",
+        }
+        variables |= {
+            "HWDS_BUNDLE": str(Path(folder).resolve()),
+            "HWDS_TRUSTED_KEYS": trusted,
+            "OMP_NUM_THREADS": "1",
+        }
         function = [emulator, sys.executable, "-S", "-m", "awslambdaric", HANDLER]
         for _ in range(starts):
             *seconds, answer = begun(function, variables, case.question)
@@ -111,7 +141,10 @@ def main(words: list[str]) -> int:
             print("cold {:.3f} s, CPU {:.2f} s, warm {:.4f} s".format(*seconds), flush=True)
     cold, cpu, warm = np.median(np.array(taken), axis=0)
     least = min(seconds for seconds, *_ in taken)
-    print(f"of {starts}: cold {cold:.3f} s, {least:.3f} at least, CPU {cpu:.2f} s, warm {1000 * warm:.1f} ms; {worst:.1e} off")
+    print(
+        f"of {starts}: cold {cold:.3f} s, {least:.3f} at least, CPU {cpu:.2f} s, warm "
+        f"{1000 * warm:.1f} ms; {worst:.1e} off"
+    )
     return int(least > MOST)
 
 

@@ -1,9 +1,10 @@
-"""The cost of late outcomes, with and without offers that wait in the posterior: `python -m bench.late_outcomes [games]`.
+"""The cost of late outcomes, with and without offers that wait in the posterior: `python -m
+bench.late_outcomes [games]`.
 
-Five prices, of which 20 x .4 is the best, 4,000 customers a game; conversions come 200 customers late on average by six laws,
-and offers count as refused after 1,000. `price_thompson` learns what has come, `delayed_thompson` counts what waits by an
-exponential law with the mean delay, with twice and with half of it. All of them meet the same customers. Three
-minutes of a core.
+Five prices, of which 20 x .4 is the best, 4,000 customers a game; conversions come 200 customers
+late on average by six laws, and offers count as refused after 1,000. `price_thompson` learns what
+has come, `delayed_thompson` counts what waits by an exponential law with the mean delay, with twice
+and with half of it. All of them meet the same customers. Three minutes of a core.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from hwds.core.compiling import compiled
 from hwds.core.seeds import stream
 
 GAMES, HORIZON, MEAN, WINDOW = 100, 4_000, 200.0, 1_000
-PRICES, CONVERSION = np.array([10.0, 20.0, 30.0, 40.0, 50.0]), np.array([0.6, 0.4, 0.25, 0.15, 0.08])
+PRICES, CONVERSION = (
+    np.array([10.0, 20.0, 30.0, 40.0, 50.0]),
+    np.array([0.6, 0.4, 0.25, 0.15, 0.08]),
+)
 ARMS = Arms(tuple(f"{price:g}" for price in PRICES), PRICES, np.zeros((1, 0)), HORIZON, (0.0, 50.0))
 
 Law = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -33,7 +37,9 @@ LAWS: dict[str, Law] = {
     "always 200": lambda rng, shape: np.full(shape, MEAN),
     "log-normal, 1.5": lambda rng, shape: MEAN * np.exp(rng.normal(-(1.5**2) / 2, 1.5, shape)),
     "Weibull, .5": lambda rng, shape: MEAN / 2 * rng.weibull(0.5, shape),
-    "half at once, half at 400": lambda rng, shape: np.where(rng.random(shape) < 0.5, 0.0, 2 * MEAN),
+    "half at once, half at 400": lambda rng, shape: np.where(
+        rng.random(shape) < 0.5, 0.0, 2 * MEAN
+    ),
     "a third never, others exponential": lambda rng, shape: np.where(
         rng.random(shape) < 1 / 3, 1e9, rng.exponential(MEAN, shape)
     ),
@@ -53,7 +59,9 @@ def played(kernel: Kernel, drawn: np.ndarray, waits: np.ndarray, key: int) -> fl
         key: Names the policy's own draws.
     """
     functions = register_kernel(kernel).functions
-    run = {name: compiled(getattr(kernel, name), *functions) for name in ("init", "select", "update")}
+    run = {
+        name: compiled(getattr(kernel, name), *functions) for name in ("init", "select", "update")
+    }
     offered = None if kernel.offered is None else compiled(kernel.offered, *functions)
     state, words = np.zeros(kernel.size), np.zeros(4, np.uint64)
     compiled(seed_stream)(words, np.uint64(key))
@@ -63,7 +71,13 @@ def played(kernel: Kernel, drawn: np.ndarray, waits: np.ndarray, key: int) -> fl
     for step in range(HORIZON):
         while due and due[0][0] <= step:
             _, then, arm, outcome = heappop(due)
-            run["update"](kernel.settings, state, Visit(then, 0, context, ARMS.all_active, float(then)), arm, outcome)
+            run["update"](
+                kernel.settings,
+                state,
+                Visit(then, 0, context, ARMS.all_active, float(then)),
+                arm,
+                outcome,
+            )
         visit = Visit(step, 0, context, ARMS.all_active, float(step))
         arm = int(run["select"](kernel.settings, state, visit, words))
         if offered is not None:
@@ -75,9 +89,12 @@ def played(kernel: Kernel, drawn: np.ndarray, waits: np.ndarray, key: int) -> fl
 
 
 def main(games: int) -> None:
-    """Print the mean regret of each policy by each law, and how much less the one that counts what waits loses."""
+    """Print the mean regret of each policy by each law, and how much less the one that counts what
+    waits loses.
+    """
     print(
-        f"python -m bench.late_outcomes {games}: regret of {HORIZON:,} customers, mean of {games} games +- a standard error\n"
+        f"python -m bench.late_outcomes {games}: regret of {HORIZON:,} customers, mean of {games} "
+        f"games +- a standard error\n"
     )
     names = ("price_thompson", "delayed", "delay x 2", "delay / 2")
     print(f"{'delay':36}{''.join(f'{name:>18}' for name in names)}   less, paired")
@@ -97,7 +114,11 @@ def main(games: int) -> None:
         less = [lost[0] - each for each in lost[1:]]
         worst = min(each.mean() / (each.std(ddof=1) / np.sqrt(games)) for each in less)
         shares = ", ".join(f"{100 * each.mean() / lost[0].mean():.0f} %" for each in less)
-        print(f"{law:36}{''.join(f'{cell:>18}' for cell in cells)}   {shares} (z {worst:.1f} at least)", flush=True)
+        print(
+            f"{law:36}{''.join(f'{cell:>18}' for cell in cells)}   {shares} (z {worst:.1f} at "
+            f"least)",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

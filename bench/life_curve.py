@@ -1,8 +1,10 @@
-"""CRPS of the remaining life at half life by machines to learn from: `python -m bench.life_curve [100,400,1600] [world_seed]`.
+"""CRPS of the remaining life at half life by machines to learn from: `python -m bench.life_curve
+[100,400,1600] [world_seed]`.
 
-Machines of `dataset=factory`, of 120 hours; 300 others are asked between two and three fifths of their lives. It says how much
-of what a model lacks of the true law is for want of machines. The true law knows the wear, which sensors show with noise: some
-of the difference no number of machines takes away.
+Machines of `dataset=factory`, of 120 hours; 300 others are asked between two and three fifths of
+their lives. It says how much of what a model lacks of the true law is for want of machines. The
+true law knows the wear, which sensors show with noise: some of the difference no number of machines
+takes away.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ CONTEXT = LifetimeContext(0, cap=400.0, by_share=True)
 
 
 def main(counts: list[int], seed: int) -> None:
-    """Print a line for each number of machines, with the interval of a bootstrap over those that are asked."""
+    """Print a line for each number of machines, with the interval of a bootstrap over those that
+    are asked.
+    """
     world = Factory(mean_life=120.0, machines=max(counts) + ASKED, lives=1, world_seed=seed)
     runs = world.load()
     asked = runs.take((np.arange(runs.n) >= runs.n - ASKED) & runs.events)
@@ -41,16 +45,22 @@ def main(counts: list[int], seed: int) -> None:
         more = f"{own.mean() / truth.mean() - 1:+.1%} ({low:+.1%} to {high:+.1%})"
         spent = process_time() - began
         print(
-            f"{count:>6,} machines, {name}: {own.mean():.2f}, the truth {truth.mean():.2f}, {more}; {spent:.0f} s", flush=True
+            f"{count:>6,} machines, {name}: {own.mean():.2f}, the truth {truth.mean():.2f}, "
+            f"{more}; {spent:.0f} s",
+            flush=True,
         )
 
 
 def crps(fitted: FittedLife, runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """Return twice the mean pinball loss of each machine at ages about its half life, and the machine's number, shapes (n,)."""
+    """Return twice the mean pinball loss of each machine at ages about its half life, and the
+    machine's number, shapes (n,).
+    """
     rng, parts, machines = stream(0, 0, "half lives"), [], []
     whole, least = runs.lengths.astype(float), CONTEXT.least
     for cut in range(CUTS):
-        rows = least + np.floor((cut + rng.random(runs.n)) / CUTS * np.maximum(whole - least, 0)).astype(int)
+        rows = least + np.floor(
+            (cut + rng.random(runs.n)) / CUTS * np.maximum(whole - least, 0)
+        ).astype(int)
         half = (rows >= HALF[0] * whole) & (rows <= HALF[1] * whole)
         if not half.any():
             continue

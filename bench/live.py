@@ -1,9 +1,11 @@
-"""Decisions a second, the cost of losing nothing, and proof that nothing is lost: `python -m bench.live [kills]`.
+"""Decisions a second, the cost of losing nothing, and proof that nothing is lost: `python -m
+bench.live [kills]`.
 
-A policy decides and takes outcomes by threads, without a folder and with one, where calls share their waits for the disk: as
-fast as it can, and then at 1,000 decisions a second that come at random, each with its outcome, as a shop's customers do.
-Then a process does so until it is killed with SIGKILL, again and again; what it wrote down as acknowledged must be there.
-Three minutes for 50 kills.
+A policy decides and takes outcomes by threads, without a folder and with one, where calls share
+their waits for the disk: as fast as it can, and then at 1,000 decisions a second that come at
+random, each with its outcome, as a shop's customers do. Then a process does so until it is killed
+with SIGKILL, again and again; what it wrote down as acknowledged must be there. Three minutes for
+50 kills.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Cost:
     Attributes:
         rate: Decisions a second.
         cpu: Milliseconds of CPU for each.
-        waits: Milliseconds from a call, or from when its customer came, to its return, of each decision.
+        waits: Milliseconds from a call, or from when its customer came, to its return, of each
+            decision.
         syncs: How often the disk was waited for.
     """
 
@@ -58,11 +61,17 @@ class Cost:
 
 
 def cost(folder: Path | None, threads: int, lose: float, *, per_second: float = 0.0) -> Cost:
-    """Return the cost of decisions as fast as threads can make them, or as customers come, so many a second."""
+    """Return the cost of decisions as fast as threads can make them, or as customers come, so many
+    a second.
+    """
     live = begin(folder, lose)
     live.outcome(live.decide().id, converted=True)  # compiled
     syncs = _counted_syncs(live)
-    gaps = np.random.default_rng(5).exponential(1.0, DECISIONS) / per_second if per_second else np.zeros(DECISIONS)
+    gaps = (
+        np.random.default_rng(5).exponential(1.0, DECISIONS) / per_second
+        if per_second
+        else np.zeros(DECISIONS)
+    )
     comes, numbers, waits = np.cumsum(gaps), itertools.count(), np.zeros(DECISIONS)
     wall, cpu = time.perf_counter(), time.process_time()
 
@@ -113,7 +122,9 @@ def _sync_time(count: int = 200) -> float:
 
 
 def loop(folder: Path, lose: float) -> None:
-    """Decide and report outcomes by threads, each written down once it is acknowledged, until the process is killed."""
+    """Decide and report outcomes by threads, each written down once it is acknowledged, until the
+    process is killed.
+    """
     live = begin(folder, lose)
     file = os.open(folder / "acknowledged.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -130,7 +141,8 @@ def loop(folder: Path, lose: float) -> None:
 
 
 def killed(folder: Path, kills: int, lose: float) -> tuple[int, int]:
-    """Return how many calls were acknowledged, and how many of them the log lacks after so many kills.
+    """Return how many calls were acknowledged, and how many of them the log lacks after so many
+    kills.
 
     Raises:
         AssertionError: The state is not to the bit what the log makes of a new one.
@@ -152,7 +164,11 @@ def killed(folder: Path, kills: int, lose: float) -> tuple[int, int]:
     lost = 0
     for kind, number, arm in calls:
         row = known.get(int(number))
-        lost += row is None or row["arm"] != arm or (kind == "outcome" and row["outcome"] != (int(number) % 3 == 0))
+        lost += (
+            row is None
+            or row["arm"] != arm
+            or (kind == "outcome" and row["outcome"] != (int(number) % 3 == 0))
+        )
     state = dumps(live._behaviour.dump(live._state))
     anew = live._behaviour.new()
     assert live._store is not None
@@ -166,7 +182,9 @@ def killed(folder: Path, kills: int, lose: float) -> tuple[int, int]:
 def main(kills: int) -> None:
     """Print what durability costs, and what was lost."""
     disk = f"{os.cpu_count()} cores, a sync of the disk takes {_sync_time():.2f} ms"
-    print(f"python -m bench.live {kills}\n\n{DECISIONS:,} decisions, each with its outcome; {disk}\n")
+    print(
+        f"python -m bench.live {kills}\n\n{DECISIONS:,} decisions, each with its outcome; {disk}\n"
+    )
     print(f"{'':50}{'decisions/s':>14}{'CPU ms':>10}{'median ms':>10}{'99 % ms':>10}{'syncs':>8}")
     for name, kept, threads, lose, per_second in (
         ("in memory, one thread", False, 1, 0.0, 0.0),
@@ -176,15 +194,31 @@ def main(kills: int) -> None:
         (f"on disk, every event, {2 * THREADS} threads", True, 2 * THREADS, 0.0, 0.0),
         (f"on disk, every event, {RATE:,} customers a second", True, 4 * THREADS, 0.0, float(RATE)),
         ("on disk within 50 ms, one thread", True, 1, 50.0, 0.0),
-        (f"on disk within 50 ms, {RATE:,} customers a second", True, 4 * THREADS, 50.0, float(RATE)),
+        (
+            f"on disk within 50 ms, {RATE:,} customers a second",
+            True,
+            4 * THREADS,
+            50.0,
+            float(RATE),
+        ),
     ):
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-            print(f"{name:50}{cost(Path(folder) if kept else None, threads, lose, per_second=per_second)}", flush=True)
+            print(
+                f"{name:50}{cost(Path(folder) if kept else None, threads, lose, per_second=per_second)}",
+                flush=True,
+            )
     for lose in (0.0, 50.0):
         with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
             calls, lost = killed(Path(folder), kills, lose)
-        bound = "every event on the disk before its call returns" if not lose else f"on the disk within {lose:g} ms"
-        print(f"kill -9 x {kills}, 8 threads, {bound}: {calls:,} calls acknowledged, {lost} lost, state as of the log")
+        bound = (
+            "every event on the disk before its call returns"
+            if not lose
+            else f"on the disk within {lose:g} ms"
+        )
+        print(
+            f"kill -9 x {kills}, 8 threads, {bound}: {calls:,} calls acknowledged, {lost} lost, "
+            f"state as of the log"
+        )
 
 
 if __name__ == "__main__":

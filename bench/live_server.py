@@ -1,8 +1,10 @@
-"""A served policy that is killed: `python -m bench.live_server FOLDER [kills=10]`, with the bundle of a bandit's run.
+"""A served policy that is killed: `python -m bench.live_server FOLDER [kills=10]`, with the bundle
+of a bandit's run.
 
-Sixteen clients ask for decisions and report outcomes, each with ids of its own, while the server and its worker are killed by
-SIGKILL so many times and begun again on the same store. Afterwards each acknowledged decision must be answered as it was, and
-each acknowledged outcome must be known. 1 where one is not.
+Sixteen clients ask for decisions and report outcomes, each with ids of its own, while the server
+and its worker are killed by SIGKILL so many times and begun again on the same store. Afterwards
+each acknowledged decision must be answered as it was, and each acknowledged outcome must be known.
+1 where one is not.
 """
 
 from __future__ import annotations
@@ -29,14 +31,18 @@ LABELS = ("id", "at")
 
 
 class Clients:
-    """Clients of one policy, and what was acknowledged to them: decisions by id, and the ids whose outcome is known."""
+    """Clients of one policy, and what was acknowledged to them: decisions by id, and the ids whose
+    outcome is known.
+    """
 
     def __init__(self, port: int, question: dict[str, Any]) -> None:
         self.decisions: dict[str, Any] = {}
         self.outcomes: set[str] = set()
         self.question = {name: value for name, value in question.items() if name not in LABELS}
         self._port, self._ended = port, threading.Event()
-        self._threads = [threading.Thread(target=self._live, args=(number,)) for number in range(CLIENTS)]
+        self._threads = [
+            threading.Thread(target=self._live, args=(number,)) for number in range(CLIENTS)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -47,7 +53,9 @@ class Clients:
             OSError, http.client.HTTPException: There is none.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
-        connection.request("POST", "/invocations", json.dumps(question), {"content-type": "application/json"})
+        connection.request(
+            "POST", "/invocations", json.dumps(question), {"content-type": "application/json"}
+        )
         answer = connection.getresponse()
         said = json.loads(answer.read())
         if answer.status != 200:
@@ -78,7 +86,18 @@ def main(words: list[str]) -> int:
     folder, sizes = words[0], dict(word.split("=") for word in words[1:])
     kills, port = int(sizes.get("kills", 10)), free_port()
     with tempfile.TemporaryDirectory() as store:
-        command = [sys.executable, "-m", "hwds", "serve", folder, "--http", "--port", str(port), "--store", f"{store}/log"]
+        command = [
+            sys.executable,
+            "-m",
+            "hwds",
+            "serve",
+            folder,
+            "--http",
+            "--port",
+            str(port),
+            "--store",
+            f"{store}/log",
+        ]
         clients = None
         for _ in range(kills):
             with started(command, port) as parent:
@@ -92,10 +111,20 @@ def main(words: list[str]) -> int:
         with started(command, port):
             time.sleep(1)
             clients.end()
-            lost = [id for id, said in clients.decisions.items() if not _is_known(clients, id, said)]
-            unknown = [id for id in clients.outcomes if clients.ask({"of": id, "converted": True})["status"] != "repeated"]
-    acknowledged = f"{len(clients.decisions):,} decisions and {len(clients.outcomes):,} outcomes acknowledged"
-    sys.stdout.write(f"{kills} kills: {acknowledged}; {len(lost)} and {len(unknown)} of them lost\n")
+            lost = [
+                id for id, said in clients.decisions.items() if not _is_known(clients, id, said)
+            ]
+            unknown = [
+                id
+                for id in clients.outcomes
+                if clients.ask({"of": id, "converted": True})["status"] != "repeated"
+            ]
+    acknowledged = (
+        f"{len(clients.decisions):,} decisions and {len(clients.outcomes):,} outcomes acknowledged"
+    )
+    sys.stdout.write(
+        f"{kills} kills: {acknowledged}; {len(lost)} and {len(unknown)} of them lost\n"
+    )
     return int(bool(lost or unknown))
 
 

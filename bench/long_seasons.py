@@ -1,8 +1,9 @@
-"""Hours as they are, and without their longer season, the week: `python -m bench.long_seasons [seed] > bench/long_seasons.txt`.
+"""Hours as they are, and without their longer season, the week: `python -m bench.long_seasons
+[seed] > bench/long_seasons.txt`.
 
-Five laws of 30 series of 880 hours, 48 hours ahead from a cutoff in each of the last seven days. Figures are mean absolute
-errors as multiples of the mean change of the history over a day. How cautious `statistical.nested_seasons` is was chosen with
-other seeds.
+Five laws of 30 series of 880 hours, 48 hours ahead from a cutoff in each of the last seven days.
+Figures are mean absolute errors as multiples of the mean change of the history over a day. How
+cautious `statistical.nested_seasons` is was chosen with other seeds.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ MEMBERS: Mapping[str, Forecaster] = {
 
 
 def shaped(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
-    """Return days that are flatter at the weekend, whose level wanders and returns, shape (rows,)."""
-    day = np.exp(0.6 * np.sin(2 * np.pi * (t / DAY + rng.normal(0, 0.2))) + 0.3 * np.sin(4 * np.pi * t / DAY))
+    """Return days that are flatter at the weekend, whose level wanders and returns, shape
+    (rows,).
+    """
+    day = np.exp(
+        0.6 * np.sin(2 * np.pi * (t / DAY + rng.normal(0, 0.2))) + 0.3 * np.sin(4 * np.pi * t / DAY)
+    )
     level, errors = np.zeros(len(t)), rng.normal(0, 0.05, len(t))
     for row in range(1, len(t)):
         level[row] = 0.9 * level[row - 1] + errors[row]
@@ -61,11 +66,16 @@ def error(model: Forecaster, panel: Panel) -> float:
     errors = []
     for back in range(7):
         ends = panel.lengths - STEPS - DAY * back
-        history, future = panel.until(ends), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+        history, future = (
+            panel.until(ends),
+            future_of(panel, np.arange(panel.n_series), ends, STEPS),
+        )
         forecasts = model.learn(history, horizon=STEPS, context=context).predict(history, future)
         for i, median in enumerate(forecasts.quantiles[..., 1]):
             known, actual = history.series(i), panel.series(i)[ends[i] : ends[i] + STEPS]
-            errors.append(np.abs(median - actual).mean() / np.abs(known[DAY:] - known[:-DAY]).mean())
+            errors.append(
+                np.abs(median - actual).mean() / np.abs(known[DAY:] - known[:-DAY]).mean()
+            )
     return float(np.mean(errors))
 
 
@@ -74,8 +84,15 @@ def main(words: Sequence[str]) -> None:
     sys.stdout.write(f"{'':<33}" + "".join(f"{name:>10}{'without':>9}" for name in MEMBERS) + "\n")
     for name, law in LAWS.items():
         panel = made(law, DAY, HOURS, series=SERIES)(int(words[0]) if words else 77)
-        pairs = [(error(member, panel), error(LongSeason(member=member), panel)) for member in MEMBERS.values()]
-        sys.stdout.write(f"{name:<33}" + "".join(f"{plain:>10.3f}{without:>9.3f}" for plain, without in pairs) + "\n")
+        pairs = [
+            (error(member, panel), error(LongSeason(member=member), panel))
+            for member in MEMBERS.values()
+        ]
+        sys.stdout.write(
+            f"{name:<33}"
+            + "".join(f"{plain:>10.3f}{without:>9.3f}" for plain, without in pairs)
+            + "\n"
+        )
         sys.stdout.flush()
 
 

@@ -1,7 +1,8 @@
 """False alarms of the monitor a month in worlds that do not change, and its delay where they do.
 
-`python -m bench.monitor_alarms 100`. Beside it rules that dashboards have: an alarm where the PSI of any column is above .2,
-or where the p-value of a Kolmogorov-Smirnov test of any column is below .05.
+`python -m bench.monitor_alarms 100`. Beside it rules that dashboards have: an alarm where the PSI
+of any column is above .2, or where the p-value of a Kolmogorov-Smirnov test of any column is below
+.05.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ COLUMNS, REFERENCE, MONTH = 5, 56, 60
 TEXTS = np.array(["online", "retail", "education", "carrier"])
 
 
-def world(kind: str, rng: np.random.Generator, windows: int, shift: float = 0.0, begin: int = 0) -> list[pl.DataFrame]:
-    """Return windows of rows of a world; `shift` moves the first column by so many standard deviations."""
+def world(
+    kind: str, rng: np.random.Generator, windows: int, shift: float = 0.0, begin: int = 0
+) -> list[pl.DataFrame]:
+    """Return windows of rows of a world.
+
+    `shift` moves the first column by so many standard deviations.
+    """
     parts, state = [], rng.normal(size=COLUMNS) * 0.1
     for place in range(begin, begin + windows):
         shape = WINDOW_ROWS, COLUMNS
@@ -43,7 +49,11 @@ def world(kind: str, rng: np.random.Generator, windows: int, shift: float = 0.0,
             numbers += state
         numbers[:, 0] += shift
         columns = {f"x{i}": numbers[:, i] for i in range(COLUMNS)}
-        parts.append(pl.DataFrame({**columns, "channel": TEXTS[rng.choice(4, WINDOW_ROWS, p=weights / weights.sum())]}))
+        parts.append(
+            pl.DataFrame(
+                {**columns, "channel": TEXTS[rng.choice(4, WINDOW_ROWS, p=weights / weights.sum())]}
+            )
+        )
     return parts
 
 
@@ -57,9 +67,14 @@ def alarms(reference: list[pl.DataFrame], live: list[pl.DataFrame]) -> dict[str,
         window = window_statistics(baseline, part.to_dicts(), stored["components"], {*part.columns})
         if detector.take([each.p_value for each in baseline.findings(window)]):
             raised["hwds"].append(place)
-        if any(distances(stored["columns"][name], window[name])["psi"] > 0.2 for name in part.columns):
+        if any(
+            distances(stored["columns"][name], window[name])["psi"] > 0.2 for name in part.columns
+        ):
             raised["PSI > .2"].append(place)
-        if any(ks_2samp(part[f"x{i}"], whole[f"x{i}"][:: len(reference)]).pvalue < 0.05 for i in range(COLUMNS)):
+        if any(
+            ks_2samp(part[f"x{i}"], whole[f"x{i}"][:: len(reference)]).pvalue < 0.05
+            for i in range(COLUMNS)
+        ):
             raised["KS p < .05"].append(place)
     return raised
 
@@ -74,17 +89,23 @@ def null_rates(kind: str, worlds: int) -> dict[str, float]:
 
 
 def delays(shift: float, worlds: int) -> dict[str, float]:
-    """Return by rule the median windows until the first alarm after a shift, infinite where there is none within a month."""
+    """Return by rule the median windows until the first alarm after a shift, infinite where there
+    is none within a month.
+    """
     first: dict[str, list[float]] = {}
     for rng in map(np.random.default_rng, range(worlds)):
-        raised = alarms(world("nothing", rng, REFERENCE), world("nothing", rng, MONTH, shift, REFERENCE))
+        raised = alarms(
+            world("nothing", rng, REFERENCE), world("nothing", rng, MONTH, shift, REFERENCE)
+        )
         for rule, places in raised.items():
             first.setdefault(rule, []).append(places[0] + 1 if places else np.inf)
     return {rule: float(np.median(each)) for rule, each in first.items()}
 
 
 def main(words: list[str]) -> int:
-    """Print both tables; return 1 where a world that does not change has more alarms than are stated, chance considered."""
+    """Print both tables; return 1 where a world that does not change has more alarms than are
+    stated, chance considered.
+    """
     worlds, wrong = int(words[0]) if words else WORLDS, False
     write: Callable[[str], Any] = sys.stdout.write
     write(f"alarms a month, {worlds} worlds; {PER_MONTH} are stated\n")
@@ -96,7 +117,9 @@ def main(words: list[str]) -> int:
     write("windows until the first alarm after a shift of one column of six (median)\n")
     for shift in (0.15, 0.25, 0.5, 1.0):
         found = delays(shift, max(worlds // 5, 5))
-        write(f"  {shift:<16}{'  '.join(f'{rule}: {delay:.0f}' for rule, delay in found.items())}\n")
+        write(
+            f"  {shift:<16}{'  '.join(f'{rule}: {delay:.0f}' for rule, delay in found.items())}\n"
+        )
         sys.stdout.flush()
     return int(wrong)
 

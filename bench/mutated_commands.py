@@ -59,7 +59,11 @@ def leaves(words: list[str]) -> list[tuple[str, Any]]:
 
     data = compose(words)
     left = ("name", "recipe", "experiment")
-    return [(path, value) for path, value in flatten(data) if path.rpartition(".")[2] not in left and path != "rivals"]
+    return [
+        (path, value)
+        for path, value in flatten(data)
+        if path.rpartition(".")[2] not in left and path != "rivals"
+    ]
 
 
 def flags() -> dict[str, list[tuple[str, bool]]]:
@@ -72,7 +76,9 @@ def flags() -> dict[str, list[tuple[str, bool]]]:
     for name in commands():
         main = import_module(module_of(name)).main
         options = [param for param in main.params if isinstance(param, click.Option)]
-        found[name.replace("_", "-")] = [(max(param.opts, key=len), not param.is_flag) for param in options]
+        found[name.replace("_", "-")] = [
+            (max(param.opts, key=len), not param.is_flag) for param in options
+        ]
     return found
 
 
@@ -80,7 +86,11 @@ def answered(question: dict[str, Any]) -> Any:
     """Return the answer to a line of stdin."""
     if "flags" in question:
         return flags()
-    return leaves(question["leaves"]) if "leaves" in question else run(question["words"], question["limit"])
+    return (
+        leaves(question["leaves"])
+        if "leaves" in question
+        else run(question["words"], question["limit"])
+    )
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""A process that runs one command line after the other, and begins anew where one of them does not end."""
+"""A process that runs one command line after the other, and begins anew where one of them does not
+end.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ class Ending:
         if self.raised:
             return "traceback"
         if self.code is None:
-            return "" if self.fits else "hang"  # a model of a thousand trees takes its time, and says so before
+            return (
+                "" if self.fits else "hang"
+            )  # a model of a thousand trees takes its time, and says so before
         if self.refused and self.seconds > ALLOWED_S:
             return "hang"
         return "" if self.code in (0, 1, 2, 3) else "exit code"
@@ -80,7 +84,9 @@ class Process:
         said = self._ask({"words": list(words), "limit": limit}, 6 * limit)
         if said is None:
             return Ending(list(words), None, limit, "", "was stopped", fits)
-        return Ending(list(words), said["code"], said["seconds"], said["raised"], said["last"], fits)
+        return Ending(
+            list(words), said["code"], said["seconds"], said["raised"], said["last"], fits
+        )
 
     def leaves(self, words: tuple[str, ...]) -> list[tuple[str, Any]]:
         """Return every value of a composed experiment with its path."""
@@ -118,8 +124,12 @@ class Process:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.mutated_commands"],
-            cwd=self.folder, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         return self._process
 
     def _stop(self) -> None:

@@ -1,4 +1,6 @@
-"""Events one at a time: features, one score with reasons, micro-batches; beside the same of whole tables."""
+"""Events one at a time: features, one score with reasons, micro-batches; beside the same of whole
+tables.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,12 @@ def measure(events: int = SIZE) -> list[Row]:
     told, seconds = _timed(lambda: _one_by_one(table))
     note = _rate(len(told), seconds, thread_time() - began)
     what = f"{len(told):,} events, {columns.width} columns"
-    rows = [replace(compared(what, [seconds], "the whole table at once", [whole_s], _equal(told, columns)), note=note)]
+    rows = [
+        replace(
+            compared(what, [seconds], "the whole table at once", [whole_s], _equal(told, columns)),
+            note=note,
+        )
+    ]
     fitted = _fitted(table, columns)
     return [*rows, *_scored(table, columns, fitted, events), *_others(table, columns, events // 10)]
 
@@ -78,29 +85,52 @@ def _others(table: Table, columns: pl.DataFrame, events: int) -> list[Row]:
     for what, model in OTHERS.items():
         fitted, asked = _fitted(table, columns, model), iter(_events(table))
         with Online(fitted, FEATURES, table) as scorer:
-            scorer.score_many(list(islice(asked, events)), reasons=True)  # what is compiled is compiled before
-            rows.append(_single(f"the same, {what}", scorer, wide, fitted, list(islice(asked, events))))
+            scorer.score_many(
+                list(islice(asked, events)), reasons=True
+            )  # what is compiled is compiled before
+            rows.append(
+                _single(f"the same, {what}", scorer, wide, fitted, list(islice(asked, events)))
+            )
     return rows
 
 
-def _scored(table: Table, columns: pl.DataFrame, fitted: FittedClassifier, events: int) -> list[Row]:
+def _scored(
+    table: Table, columns: pl.DataFrame, fitted: FittedClassifier, events: int
+) -> list[Row]:
     """One event with reasons, and micro-batches without."""
     wide, asked = table.with_inputs(columns), iter(_events(table))
     with Online(fitted, FEATURES, table) as scorer:
         for event in islice(asked, events // 10):
             scorer.score(event)
-        one = _single("an event scored, with reasons", scorer, wide, fitted, list(islice(asked, events // 10)))
+        one = _single(
+            "an event scored, with reasons", scorer, wide, fitted, list(islice(asked, events // 10))
+        )
         portion, began = list(islice(asked, events)), thread_time()
         batches, batches_s = _timed(lambda: _batches(scorer, portion))
         note = _rate(len(batches), batches_s, thread_time() - began)
     judged = fitted.score_rows(wide).score[events // 5 : events // 5 + len(batches)].tolist()
     a_row = batches_s / len(batches)
     what = f"an event in a micro-batch of {BATCH}"
-    return [one, Row(what, a_row, "one from a table", one.rival_s, one.rival_s / a_row, batches == judged, note)]
+    return [
+        one,
+        Row(
+            what,
+            a_row,
+            "one from a table",
+            one.rival_s,
+            one.rival_s / a_row,
+            batches == judged,
+            note,
+        ),
+    ]
 
 
-def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[dict[str, Any]]) -> Row:
-    """Events one by one, and score and reasons alone from tables of one row where the features are there already, in turns."""
+def _single(
+    what: str, scorer: Online, wide: Table, fitted: Any, events: list[dict[str, Any]]
+) -> Row:
+    """Events one by one, and score and reasons alone from tables of one row where the features are
+    there already, in turns.
+    """
     ours, theirs, busy, equal = [], [], [], True
     for begin in range(0, len(events), BATCH):
         part, answers = events[begin : begin + BATCH], []
@@ -114,18 +144,25 @@ def _single(what: str, scorer: Online, wide: Table, fitted: Any, events: list[di
             row = replace(wide, data=wide.data[int(event["id"]) : int(event["id"]) + 1])
             (score, reasons), seconds = _timed(lambda row=row: _from_table(fitted, row))
             theirs.append(seconds)
-            equal &= answer.score == score and [each["adds"] for each in answer.reasons] == [each["adds"] for each in reasons]
+            equal &= answer.score == score and [each["adds"] for each in answer.reasons] == [
+                each["adds"] for each in reasons
+            ]
     within, cpu = (1e3 * float(np.quantile(each, 0.99)) for each in (ours, busy))
     note = f"99 % within {within:.2f} ms, within {cpu:.2f} ms of CPU; load {os.getloadavg()[0]:.1f}"
     return replace(compared(what, ours, "score and reasons from a table", theirs, equal), note=note)
 
 
 def _from_table(fitted: Any, row: Table) -> tuple[float, list[dict[str, object]]]:
-    return float(fitted.score_rows(row).score[0]), main_inputs(fitted.explain(row), row, fitted.usual)[0]
+    return float(fitted.score_rows(row).score[0]), main_inputs(
+        fitted.explain(row), row, fitted.usual
+    )[0]
 
 
 def _rate(events: int, seconds: float, cpu: float) -> str:
-    return f"{events / seconds:,.0f} events/s, {events / cpu:,.0f} in a second of CPU; load {os.getloadavg()[0]:.1f}"
+    return (
+        f"{events / seconds:,.0f} events/s, {events / cpu:,.0f} in a second of CPU; load "
+        f"{os.getloadavg()[0]:.1f}"
+    )
 
 
 def _batches(scorer: Online, events: list[dict[str, Any]]) -> list[float]:
@@ -137,7 +174,12 @@ def _in_arrival(table: Table, events: int) -> Table:
     """Without labels, which are told apart from events."""
     label, when = table.name("label"), table.name("label_time")
     data = table.data.sort("available_at", maintain_order=True).head(events)
-    return replace(table, data=data.with_columns(pl.lit(None, data.schema[name]).alias(name) for name in (label, when)))
+    return replace(
+        table,
+        data=data.with_columns(
+            pl.lit(None, data.schema[name]).alias(name) for name in (label, when)
+        ),
+    )
 
 
 def _events(table: Table) -> list[dict[str, Any]]:
@@ -157,7 +199,9 @@ def _one_by_one(table: Table) -> list[Any]:
 
 def _fitted(table: Table, columns: pl.DataFrame, model: Classifier = BOOSTING) -> FittedClassifier:
     """On labels by chance, which cost as much to score by as good ones."""
-    label = pl.Series(table.name("label"), np.random.default_rng(0).random(len(table.data)) < 0.1).cast(pl.Float64)
+    label = pl.Series(
+        table.name("label"), np.random.default_rng(0).random(len(table.data)) < 0.1
+    ).cast(pl.Float64)
     wide = table.with_inputs(columns)
     wide = replace(wide, data=wide.data.with_columns(label))
     return model.fit(wide, stop=wide, calibrate=wide, context=RowContext(0))

@@ -1,8 +1,9 @@
-"""A filter, a sort and a grouping of 5,000 runs in Chromium: `python -m bench.page_filters > bench/page_filters.txt`.
+"""A filter, a sort and a grouping of 5,000 runs in Chromium: `python -m bench.page_filters >
+bench/page_filters.txt`.
 
-The time is the page's own (`performance.now`), from the act until the second frame after the table shows its answer: the
-request, the server's answer, reading it, laying it out and drawing it. After a letter the page waits for the next one for
-200 ms, which are not counted.
+The time is the page's own (`performance.now`), from the act until the second frame after the table
+shows its answer: the request, the server's answer, reading it, laying it out and drawing it. After
+a letter the page waits for the next one for 200 ms, which are not counted.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ TIMED = """(async (act, shown) => {
 })"""
 """Time an act until it is shown: the function is given the table, and its text before."""
 
-CHANGED = "(table, before) => document.querySelector('#table .tabulator-table').innerText !== before"
+CHANGED = (
+    "(table, before) => document.querySelector('#table .tabulator-table').innerText !== before"
+)
 FILTERS = {
     "a word: sales7": "sales7",
     "a setting: model.setting_3=2": "model.setting_3=2",
@@ -43,7 +46,10 @@ FILTERS = {
 
 
 def main(runs: int = RUNS) -> None:
-    """Print the least and the median of each act; what else the machine does makes the median longer."""
+    """Print the least and the median of each act.
+
+    What else the machine does makes the median longer.
+    """
     print(f"{runs:,} runs, {REPEATS} times each{'':<22}{'least':>9}{'median':>9}")
     with TemporaryDirectory() as place, chdir(place), settled():
         for number in range(runs):
@@ -80,7 +86,13 @@ def acts(ask: Callable[[str], float]) -> Iterator[tuple[str, list[float]]]:
     yield "back to all runs", back
     head = "document.querySelector('#table .tabulator-col[tabulator-field={}] button').click()"
     for field in ("score", "seed"):
-        yield f"sort by {field}", [ask(f"{TIMED}(() => {head.format(json.dumps(field))}, {CHANGED})") for _ in range(REPEATS)]
+        yield (
+            f"sort by {field}",
+            [
+                ask(f"{TIMED}(() => {head.format(json.dumps(field))}, {CHANGED})")
+                for _ in range(REPEATS)
+            ],
+        )
     for field in ("model.setting_3", "model.setting_48"):
         timed = []
         for _ in range(REPEATS):

@@ -21,9 +21,14 @@ def measure() -> list[Row]:
 
     table = _table()
     text = pd.DataFrame({name: table[name].to_numpy() for name in table.columns})
-    frames = {"pandas, text keys": text, "pandas, categorical keys": text.astype({"series_id": "category"})}
+    frames = {
+        "pandas, text keys": text,
+        "pandas, categorical keys": text.astype({"series_id": "category"}),
+    }
     wanted = _ours(table).target
-    equal = {name: np.array_equal(wanted, _pandas(frame)["target"]) for name, frame in frames.items()}
+    equal = {
+        name: np.array_equal(wanted, _pandas(frame)["target"]) for name, frame in frames.items()
+    }
     rivals = {name: lambda frame=frame: _pandas(frame) for name, frame in frames.items()}
     seconds = interleaved({"hwds": lambda: _ours(table), **rivals}, repeats=5)
     what = f"build, {len(table):,} rows in any order"
@@ -33,8 +38,12 @@ def measure() -> list[Row]:
 def _table() -> pl.DataFrame:
     rng = np.random.default_rng(0)
     n = N_SERIES * LENGTH
-    ids = pl.Series("series_id", np.repeat(np.arange(N_SERIES), LENGTH)).cast(pl.String).str.zfill(6)
-    time = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 1, 1).dt.offset_by(f"{LENGTH - 1}d"), "1d", eager=True)
+    ids = (
+        pl.Series("series_id", np.repeat(np.arange(N_SERIES), LENGTH)).cast(pl.String).str.zfill(6)
+    )
+    time = pl.date_range(
+        pl.date(2020, 1, 1), pl.date(2020, 1, 1).dt.offset_by(f"{LENGTH - 1}d"), "1d", eager=True
+    )
     times = pl.Series("time", np.tile(time.to_numpy().astype("datetime64[us]"), N_SERIES))
     return pl.DataFrame([ids, times, pl.Series("target", rng.random(n))])[rng.permutation(n)]
 

@@ -1,4 +1,6 @@
-"""Poisson pseudo-likelihood with two-way effects: hwds, pyfixest where it is installed, and statsmodels on a small panel."""
+"""Poisson pseudo-likelihood with two-way effects: hwds, pyfixest where it is installed, and
+statsmodels on a small panel.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def _against(name: str, rows: Rows, rival: Callable[[], np.ndarray]) -> Row:
     ours = _ours(rows)  # compiled here
     equal = bool(np.allclose(ours[:2], rival()[:2], rtol=1e-5))
     seconds = interleaved({"ours": lambda: _ours(rows), "theirs": rival}, 3)
-    return compared(f"Poisson, {len(rows[0]):,} rows, two-way", seconds["ours"], name, seconds["theirs"], equal)
+    return compared(
+        f"Poisson, {len(rows[0]):,} rows, two-way", seconds["ours"], name, seconds["theirs"], equal
+    )
 
 
 def _statsmodels(rows: Rows) -> Callable[[], np.ndarray]:
@@ -63,7 +67,9 @@ def _statsmodels(rows: Rows) -> Callable[[], np.ndarray]:
     design = np.column_stack([x, *dummies]).astype(float)
 
     def fitted() -> np.ndarray:
-        return np.asarray(sm.GLM(units, design, family=sm.families.Poisson()).fit(tol=1e-10).params[:2])
+        return np.asarray(
+            sm.GLM(units, design, family=sm.families.Poisson()).fit(tol=1e-10).params[:2]
+        )
 
     return fitted
 
@@ -73,10 +79,14 @@ def _pyfixest(rows: Rows) -> Callable[[], np.ndarray]:
     import pyfixest
 
     units, x, cell, period = rows
-    frame = pd.DataFrame({"units": units, "price": x[:, 0], "other": x[:, 1], "cell": cell, "period": period})
+    frame = pd.DataFrame(
+        {"units": units, "price": x[:, 0], "other": x[:, 1], "cell": cell, "period": period}
+    )
 
     def fitted() -> np.ndarray:
-        fit = pyfixest.fepois("units ~ price + other | cell + period", data=frame, vcov={"CRV1": "period"})
+        fit = pyfixest.fepois(
+            "units ~ price + other | cell + period", data=frame, vcov={"CRV1": "period"}
+        )
         return np.concatenate([fit.coef().to_numpy(), fit.se().to_numpy()])
 
     return fitted

@@ -1,8 +1,9 @@
-"""Shares of right and of wrong propensities that are called wrong: `python -m bench.propensities [logs]`, 15 minutes of a core.
+"""Shares of right and of wrong propensities that are called wrong: `python -m bench.propensities
+[logs]`, 15 minutes of a core.
 
-Six laws of logs, each with 2,000 and 20,000 rows, and what may be wrong with their propensities. A log is called wrong where
-the model of the log refutes them (`LogModel`) or the mean weight of the policy that shows all arms on offer as often, as a
-run says it.
+Six laws of logs, each with 2,000 and 20,000 rows, and what may be wrong with their propensities. A
+log is called wrong where the model of the log refutes them (`LogModel`) or the mean weight of the
+policy that shows all arms on offer as often, as a run says it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ FACTOR = 1.2
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A log's context, the law by which arms were drawn, that of another policy, and the arms; shapes (n, arms) and (n,)."""
+    """A log's context, the law by which arms were drawn, that of another policy, and the arms;
+    shapes (n, arms) and (n,).
+    """
 
     context: pl.DataFrame
     law: np.ndarray
@@ -50,7 +53,9 @@ def softmax(score: np.ndarray) -> np.ndarray:
 
 def drawn(law: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return an arm for each row."""
-    return np.minimum((np.cumsum(law, axis=1) < rng.random((len(law), 1))).sum(axis=1), law.shape[1] - 1)
+    return np.minimum(
+        (np.cumsum(law, axis=1) < rng.random((len(law), 1))).sum(axis=1), law.shape[1] - 1
+    )
 
 
 def numbers(rng: np.random.Generator, n: int) -> pl.DataFrame:
@@ -63,13 +68,17 @@ def ladder(rng: np.random.Generator, n: int) -> Drawn:
     kinds, log = contexts(), PriceLog()
     kind = rng.choice(len(kinds), n, p=kinds["share"].to_numpy())
     law = log.logging(kinds)[kind]
-    return Drawn(kinds[kind].select("channel", "visits"), law, log.target(kinds)[kind], drawn(law, rng))
+    return Drawn(
+        kinds[kind].select("channel", "visits"), law, log.target(kinds)[kind], drawn(law, rng)
+    )
 
 
 def linear(rng: np.random.Generator, n: int) -> Drawn:
     """A softmax of ten lines in five numbers."""
     context = numbers(rng, n)
-    law, other = (softmax(context.to_numpy() @ rng.normal(size=(WIDTH, 10)) * 0.7) for _ in range(2))
+    law, other = (
+        softmax(context.to_numpy() @ rng.normal(size=(WIDTH, 10)) * 0.7) for _ in range(2)
+    )
     return Drawn(context, law, other, drawn(law, rng))
 
 
@@ -87,12 +96,17 @@ def on_offer(rng: np.random.Generator, n: int) -> Drawn:
     offered = (np.arange(8)[None, :] + 2 * region[:, None]) % 8 < 4
     score = [rng.normal(size=(3, 8))[channel] for _ in range(2)]
     law, other = (softmax(np.where(offered, each, -1e9)) for each in score)
-    context = pl.DataFrame({"region": [f"r{each}" for each in region], "channel": [f"c{each}" for each in channel]})
+    context = pl.DataFrame(
+        {"region": [f"r{each}" for each in region], "channel": [f"c{each}" for each in channel]}
+    )
     return Drawn(context, law, other, drawn(law, rng))
 
 
 def learning(rng: np.random.Generator, n: int) -> Drawn:
-    """A softmax of six arms' conversions so far, learned every 100 rows, in order of time; no context."""
+    """A softmax of six arms' conversions so far, learned every 100 rows, in order of time.
+
+    No context.
+    """
     truth, wins, shown = rng.uniform(0.05, 0.3, 6), np.ones(6), np.full(6, 5.0)
     law, action = np.empty((n, 6)), np.empty(n, np.int64)
     for start in range(0, n, 100):
@@ -111,7 +125,14 @@ def visitors(rng: np.random.Generator, n: int) -> Drawn:
     return Drawn(few.context[again], few.law[again], few.other[again], few.action[again], again)
 
 
-LAWS: tuple[Callable[[np.random.Generator, int], Drawn], ...] = (ladder, linear, greedy, on_offer, learning, visitors)
+LAWS: tuple[Callable[[np.random.Generator, int], Drawn], ...] = (
+    ladder,
+    linear,
+    greedy,
+    on_offer,
+    learning,
+    visitors,
+)
 
 
 def faults(log: Drawn, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -136,37 +157,63 @@ def faults(log: Drawn, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def _third(context: pl.DataFrame) -> np.ndarray:
     first = context.to_series(0)
-    return (first < first.quantile(1 / 3) if first.dtype.is_numeric() else first == first[0]).to_numpy()
+    return (
+        first < first.quantile(1 / 3) if first.dtype.is_numeric() else first == first[0]
+    ).to_numpy()
 
 
 def logged(log: Drawn) -> DecisionLog:
     """Return a log as a run reads it."""
     n = len(log.action)
-    columns = {"arm": [f"a{arm:02}" for arm in log.action], "propensity": np.ones(n), "outcome": np.ones(n)}
-    roles = {"arm": ("arm",), "propensity": ("propensity",), "outcome": ("outcome",), "context": tuple(log.context.columns)}
+    columns = {
+        "arm": [f"a{arm:02}" for arm in log.action],
+        "propensity": np.ones(n),
+        "outcome": np.ones(n),
+    }
+    roles = {
+        "arm": ("arm",),
+        "propensity": ("propensity",),
+        "outcome": ("outcome",),
+        "context": tuple(log.context.columns),
+    }
     if log.group is not None:
         columns, roles = columns | {"group": log.group}, roles | {"group": ("group",)}
     if log.timed:
         times = [datetime(2025, 1, 1) + timedelta(minutes=row) for row in range(n)]
         columns, roles = columns | {"time": times}, roles | {"time": ("time",)}
-    table = pl.concat([pl.DataFrame(columns), log.context], how="horizontal") if log.context.width else pl.DataFrame(columns)
-    return read_log(Table.build(table, {role: names for role, names in roles.items() if names}), "outcome", None)
+    table = (
+        pl.concat([pl.DataFrame(columns), log.context], how="horizontal")
+        if log.context.width
+        else pl.DataFrame(columns)
+    )
+    return read_log(
+        Table.build(table, {role: names for role, names in roles.items() if names}), "outcome", None
+    )
 
 
 def mean_refuted(log: DecisionLog, target: np.ndarray) -> bool:
-    """Return whether the mean weight refutes the propensities, of a policy that shows each arm with these, shape (n,)."""
+    """Return whether the mean weight refutes the propensities, of a policy that shows each arm with
+    these, shape (n,).
+    """
     assert log.propensity is not None
     weights = target / log.propensity
     errors = weights - weights.mean()
     draws = errors if log.group is None else np.bincount(log.group, errors)
     sums = weights if log.group is None else np.bincount(log.group, weights) * len(draws) / log.n
     chance = chance_of_low_mean(sums, 1.0)
-    return refutes_propensities(float(weights.mean()), float(np.sqrt(np.sum(draws**2))) / log.n, 1.0, chance)
+    return refutes_propensities(
+        float(weights.mean()), float(np.sqrt(np.sum(draws**2))) / log.n, 1.0, chance
+    )
 
 
 def main(logs: int) -> None:
-    """Print the percentage of logs that are called wrong: by either test, by the model of the log, by the mean weight."""
-    print(f"Percentage of {logs} logs that are called wrong: by either test (by the model of the log, by the mean weight)")
+    """Print the percentage of logs that are called wrong: by either test, by the model of the log,
+    by the mean weight.
+    """
+    print(
+        f"Percentage of {logs} logs that are called wrong: by either test (by the model of the "
+        f"log, by the mean weight)"
+    )
     for law in LAWS:
         for n in SIZES:
             called = _called(law, n, logs)
@@ -176,7 +223,9 @@ def main(logs: int) -> None:
                 print(f"  {name:14} {either:4.0f}  ({model:3.0f}, {weight:3.0f})", flush=True)
 
 
-def _called(law: Callable[[np.random.Generator, int], Drawn], n: int, logs: int) -> dict[str, list[tuple[bool, bool]]]:
+def _called(
+    law: Callable[[np.random.Generator, int], Drawn], n: int, logs: int
+) -> dict[str, list[tuple[bool, bool]]]:
     called: dict[str, list[tuple[bool, bool]]] = {}
     for number in range(logs):
         rng = stream(number, "bench", law.__name__)

@@ -1,9 +1,11 @@
-"""A bundle behind Ray Serve whose node dies: `python -m bench.ray_serve FOLDER TRUSTED h1 h2 h3 [seconds=60]`, as root.
+"""A bundle behind Ray Serve whose node dies: `python -m bench.ray_serve FOLDER TRUSTED h1 h2 h3
+[seconds=60]`, as root.
 
-The hosts are network namespaces with addresses of their own (`ip netns`): the head, which takes the requests and has no
-replica, and two with one each, where there is room for both on the second. Four clients ask the head without a pause; after a
-third of the time every process of the last host gets SIGKILL. Printed are requests by status (0 for no answer), and after how
-many seconds the two replicas were there again. 1 where an answer is wrong, or the second replica does not come back.
+The hosts are network namespaces with addresses of their own (`ip netns`): the head, which takes the
+requests and has no replica, and two with one each, where there is room for both on the second. Four
+clients ask the head without a pause; after a third of the time every process of the last host gets
+SIGKILL. Printed are requests by status (0 for no answer), and after how many seconds the two
+replicas were there again. 1 where an answer is wrong, or the second replica does not come back.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class Hosts:
 
     def kill(self, host: str) -> None:
         """Send SIGKILL to every process of a host."""
-        for pid in subprocess.run(["ip", "netns", "pids", host], capture_output=True, text=True, check=True).stdout.split():
+        for pid in subprocess.run(
+            ["ip", "netns", "pids", host], capture_output=True, text=True, check=True
+        ).stdout.split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
 
@@ -81,7 +85,12 @@ class Replicas:
     def __init__(self, hosts: Hosts) -> None:
         self.running = 0
         self._process = hosts.run(
-            hosts.names[0], sys.executable, "-c", WATCH, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            hosts.names[0],
+            sys.executable,
+            "-c",
+            WATCH,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -105,7 +114,11 @@ class Clients:
     def __init__(self, address: str, question: Mapping[str, Any]) -> None:
         self.counts: Counter[int] = Counter()
         self.wrong, self.slowest = 0, 0.0
-        self._address, self._body, self._want = address, json.dumps(question).encode(), question.get("id")
+        self._address, self._body, self._want = (
+            address,
+            json.dumps(question).encode(),
+            question.get("id"),
+        )
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
         for thread in self._threads:
@@ -113,9 +126,14 @@ class Clients:
 
     def _ask(self) -> None:
         while not self._ended.is_set():
-            began, connection = time.monotonic(), http.client.HTTPConnection(self._address, HTTP, timeout=60)
+            began, connection = (
+                time.monotonic(),
+                http.client.HTTPConnection(self._address, HTTP, timeout=60),
+            )
             try:
-                connection.request("POST", "/invocations", self._body, {"content-type": "application/json"})
+                connection.request(
+                    "POST", "/invocations", self._body, {"content-type": "application/json"}
+                )
                 answer = connection.getresponse()
                 said = answer.read()
                 self.counts[answer.status] += 1
@@ -137,7 +155,11 @@ class Clients:
 def address_of(host: str) -> str:
     """Return the address of a namespace."""
     words = ["ip", "-n", host, "-4", "-o", "addr", "show", "scope", "global"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()[3].partition("/")[0]
+    return (
+        subprocess.run(words, capture_output=True, text=True, check=True)
+        .stdout.split()[3]
+        .partition("/")[0]
+    )
 
 
 def main(words: list[str]) -> int:
@@ -145,7 +167,11 @@ def main(words: list[str]) -> int:
     folder, trusted, *rest = words
     names = [word for word in rest if "=" not in word]
     seconds = int(dict(word.split("=") for word in rest if "=" in word).get("seconds", 60))
-    variables = {"HWDS_BUNDLE": str(Path(folder).resolve()), "HWDS_TRUSTED_KEYS": trusted, "RAY_USAGE_STATS_ENABLED": "0"}
+    variables = {
+        "HWDS_BUNDLE": str(Path(folder).resolve()),
+        "HWDS_TRUSTED_KEYS": trusted,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     hosts = Hosts(names, variables | {"RAY_ADDRESS": f"{address_of(names[0])}:{PORT}"})
     with tempfile.TemporaryDirectory(prefix="ray-") as logs:
         try:
@@ -161,7 +187,9 @@ def main(words: list[str]) -> int:
             hosts.kill(names[-1])
             replicas.seconds_until(1, seconds / 3)
             if replicas.running > 1:
-                raise RuntimeError(f"both replicas run after the kill of {names[-1]}: no replica was on it")
+                raise RuntimeError(
+                    f"both replicas run after the kill of {names[-1]}: no replica was on it"
+                )
             replicas.seconds_until(2, seconds / 3)
             again = time.monotonic() - killed
             time.sleep(seconds / 3)
@@ -170,8 +198,14 @@ def main(words: list[str]) -> int:
             for host in names:
                 hosts.kill(host)
             time.sleep(1)
-    print(f"two replicas after {first:.0f} s; statuses until the kill {before}, in all {dict(counts)}, {clients.wrong} wrong")
-    print(f"the slowest request took {clients.slowest:.1f} s; two replicas again after {again:.1f} s, {after} at the end")
+    print(
+        f"two replicas after {first:.0f} s; statuses until the kill {before}, in all "
+        f"{dict(counts)}, {clients.wrong} wrong"
+    )
+    print(
+        f"the slowest request took {clients.slowest:.1f} s; two replicas again after {again:.1f} "
+        f"s, {after} at the end"
+    )
     return int(clients.wrong > 0 or after < 2)
 
 

@@ -1,9 +1,12 @@
-"""Retraining's expected gain against the truth: `python -m bench.retraining [worlds=20] [rows=3000]`.
+"""Retraining's expected gain against the truth: `python -m bench.retraining [worlds=20]
+[rows=3000]`.
 
-A bundle's own probabilities are the true ones until a third of the rows has come; then the effect of a column turns by so many
-log odds a standard deviation (0 is a world that does not change). The monitor's proposal sees captured rows and drawn labels of
-30 days. The truth is the gain of the model that is refitted on all of them, on 20,000 new rows after the change, by their true
-probabilities. Beside how often a refit was proposed stands how often it truly gains, and the mean of both gains.
+A bundle's own probabilities are the true ones until a third of the rows has come; then the effect
+of a column turns by so many log odds a standard deviation (0 is a world that does not change). The
+monitor's proposal sees captured rows and drawn labels of 30 days. The truth is the gain of the
+model that is refitted on all of them, on 20,000 new rows after the change, by their true
+probabilities. Beside how often a refit was proposed stands how often it truly gains, and the mean
+of both gains.
 """
 
 from __future__ import annotations
@@ -38,14 +41,21 @@ class Rows:
         return (rng.random(len(self.chance)) < self.chance).astype(float)
 
 
-def drawn(service: Any, rows: pl.DataFrame, rng: np.random.Generator, size: int, turned: np.ndarray) -> Rows:
+def drawn(
+    service: Any, rows: pl.DataFrame, rng: np.random.Generator, size: int, turned: np.ndarray
+) -> Rows:
     """Return rows drawn from a table; `turned` is the change of the effect by row."""
     chosen = rows[rng.integers(0, rows.height, size)].to_dicts()
     questions = [{"id": str(place), **row} for place, row in enumerate(chosen)]
-    answers = [answer for at in range(0, size, PART) for answer in service.answer(questions[at : at + PART])]
+    answers = [
+        answer
+        for at in range(0, size, PART)
+        for answer in service.answer(questions[at : at + PART])
+    ]
     days = np.datetime64("2026-01-01") + np.arange(size) * DAYS // size
     captured = [
-        Captured(f"{day}T00:00:00Z", question, answer) for day, question, answer in zip(days, questions, answers, strict=True)
+        Captured(f"{day}T00:00:00Z", question, answer)
+        for day, question, answer in zip(days, questions, answers, strict=True)
     ]
     served = np.array([answer["probability"] for answer in answers])
     column = np.array([row[TURNED] for row in chosen])
@@ -82,13 +92,22 @@ def main(words: list[str]) -> int:
             gains = []
             for seed in range(worlds):
                 rng = np.random.default_rng([seed, int(10 * change)])
-                past = drawn(service, table, rng, rows, np.where(np.arange(rows) >= rows // 3, change, 0.0))
+                past = drawn(
+                    service, table, rng, rows, np.where(np.arange(rows) >= rows // 3, change, 0.0)
+                )
                 label = past.labels(rng)
-                proposal = propose_refit(bundle, past.captured, {str(place): value for place, value in enumerate(label)})
+                proposal = propose_refit(
+                    bundle, past.captured, {str(place): value for place, value in enumerate(label)}
+                )
                 new = drawn(service, table, rng, NEW, np.full(NEW, change))
-                gains.append((proposal.low or 0.0, proposal.gain or 0.0, true_gain(bundle, past, label, new)))
+                gains.append(
+                    (proposal.low or 0.0, proposal.gain or 0.0, true_gain(bundle, past, label, new))
+                )
             low, gain, truth = np.array(gains).T
-            shown = f"proposed {(low > 0).sum()} of {worlds}, of which {((low > 0) & (truth > 0)).sum()} truly gain"
+            shown = (
+                f"proposed {(low > 0).sum()} of {worlds}, of which "
+                f"{((low > 0) & (truth > 0)).sum()} truly gain"
+            )
             sys.stdout.write(f"change {change:g}: {shown}; {(truth > 0).sum()} of all do; ")
             sys.stdout.write(f"expected gain {gain.mean():+.4f}, true gain {truth.mean():+.4f}\n")
             sys.stdout.flush()

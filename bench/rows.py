@@ -34,8 +34,13 @@ class Row:
     note: str = ""
 
 
-def interleaved(contestants: dict[str, Callable[[], Any]], repeats: int = REPEATS) -> dict[str, list[float]]:
-    """Seconds of each contestant in each round; they take turns, so that a slow moment of the machine strikes all alike."""
+def interleaved(
+    contestants: dict[str, Callable[[], Any]], repeats: int = REPEATS
+) -> dict[str, list[float]]:
+    """Seconds of each contestant in each round.
+
+    They take turns, so that a slow moment of the machine strikes all alike.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(repeats):
         for name, work in contestants.items():

@@ -35,7 +35,9 @@ def measure(size: int = SIZE) -> list[Row]:
         seconds = interleaved(found, repeats=1) if size > 500 else interleaved(found, repeats=3)
         kept = RunIndex.of(root)
         filtered(root, kept)
-        page = interleaved({"kept": lambda: filtered(root, kept), "read": lambda: filtered(root)}, repeats=3)
+        page = interleaved(
+            {"kept": lambda: filtered(root, kept), "read": lambda: filtered(root)}, repeats=3
+        )
         same = filtered(root, kept) == filtered(root)
     what, filter_of = f"find and sort, {size:,} folders", f"a filter of the ui, {size:,} runs"
     return [
@@ -60,12 +62,16 @@ def asked(root: Path, *, known: bool = True) -> tuple[list[str], list[object]]:
         for file in (root / "cache").glob("runs-*.parquet"):
             file.unlink()
     index = RunIndex.of(root)
-    found = order_folders(index, matching_folders(index, ["sales3", "mase<0.9", "model.units>=32"]), "mase")
+    found = order_folders(
+        index, matching_folders(index, ["sales3", "mase<0.9", "model.units>=32"]), "mase"
+    )
     return found, [index.column("mase")[path] for path in found]
 
 
 def filtered(root: Path, kept: RunIndex | None = None) -> dict[str, Any]:
-    """Return the ui's answer to a filter, from the index that its server keeps or from one that is read now."""
+    """Return the ui's answer to a filter, from the index that its server keeps or from one that is
+    read now.
+    """
     return table_data(kept or RunIndex.of(root), "run", "model.setting_3=2 mase<0.9")
 
 
@@ -83,11 +89,23 @@ def lay(path: Path, number: int) -> None:
         for metric in metrics
         for place, step in enumerate([None, *range(49)])
     ]
-    scores = pl.DataFrame(rows, schema={"metric": pl.String, "step": pl.Int32, "value": pl.Float64}, orient="row")
-    rest = [pl.lit(None, kind).alias(name) for name, kind in SCORES.items() if name not in scores.columns]
-    named = {"model": pl.lit("forecast/lstm"), "aggregate": pl.lit("mean"), "n_failed": pl.lit(0, pl.Int64)}
+    scores = pl.DataFrame(
+        rows, schema={"metric": pl.String, "step": pl.Int32, "value": pl.Float64}, orient="row"
+    )
+    rest = [
+        pl.lit(None, kind).alias(name)
+        for name, kind in SCORES.items()
+        if name not in scores.columns
+    ]
+    named = {
+        "model": pl.lit("forecast/lstm"),
+        "aggregate": pl.lit("mean"),
+        "n_failed": pl.lit(0, pl.Int64),
+    }
     table = scores.with_columns(rest).with_columns(**named).select(list(SCORES))
-    write(folder, config, Tables(table, pl.DataFrame({"model": ["a"]}), pl.DataFrame(schema=TIMINGS)))
+    write(
+        folder, config, Tables(table, pl.DataFrame({"model": ["a"]}), pl.DataFrame(schema=TIMINGS))
+    )
 
 
 ORIGIN = provenance(data="d", code="c", threads=1, device="cpu")

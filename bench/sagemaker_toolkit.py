@@ -1,9 +1,11 @@
-"""AWS' own serving toolkit beside hwds' server, one bundle: `python -m bench.sagemaker_toolkit FOLDER TRUSTED PYTHON`.
+"""AWS' own serving toolkit beside hwds' server, one bundle: `python -m bench.sagemaker_toolkit
+FOLDER TRUSTED PYTHON`.
 
-PYTHON is that of an environment with the toolkit, of the same version as this one (`python -m venv V && V/bin/pip install
-'setuptools<80' sagemaker-inference multi-model-server`; it needs Java). A handler of two functions answers by the bundle's
-own service, by the toolkit's own decoder and encoder of JSON. 1 where a body differs in its values; that the toolkit escapes
-letters beyond ASCII is said apart, and so is its answer to bodies gone wrong.
+PYTHON is that of an environment with the toolkit, of the same version as this one (`python -m venv
+V && V/bin/pip install 'setuptools<80' sagemaker-inference multi-model-server`; it needs Java). A
+handler of two functions answers by the bundle's own service, by the toolkit's own decoder and
+encoder of JSON. 1 where a body differs in its values; that the toolkit escapes letters beyond ASCII
+is said apart, and so is its answer to bodies gone wrong.
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from pathlib import Path
 
 from bench.http_server import good_questions, served, wait_for
 
-PATHS = [str(Path(__file__).resolve().parents[1]), *(path for path in sys.path if path.endswith("site-packages"))]
+PATHS = [
+    str(Path(__file__).resolve().parents[1]),
+    *(path for path in sys.path if path.endswith("site-packages")),
+]
 HANDLER = f"""
 import os
 import sys
@@ -55,7 +60,9 @@ WRONG = {"another type": (b"<a/>", "application/xml"), "no JSON": (b"{", "applic
 def asked(port: int, body: bytes, form: str = "application/json") -> tuple[int, bytes]:
     """Return the status and the body of an answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST", "/invocations", body, {"content-type": form, "accept": "application/json"})
+    connection.request(
+        "POST", "/invocations", body, {"content-type": form, "accept": "application/json"}
+    )
     answer = connection.getresponse()
     return answer.status, answer.read()
 
@@ -67,7 +74,11 @@ def begun(base: Path, folder: str, trusted: str, python: str) -> subprocess.Pope
     shutil.copytree(folder, base / "model" / "bundle")
     shutil.copyfile(trusted, base / "model" / "trusted.pub")
     (code / "inference.py").write_text(HANDLER)
-    own = {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(PORT), "SAGEMAKER_PROGRAM": "inference.py"}
+    own = {
+        "SAGEMAKER_BASE_DIR": str(base),
+        "SAGEMAKER_BIND_TO_PORT": str(PORT),
+        "SAGEMAKER_PROGRAM": "inference.py",
+    }
     own |= {
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
         "PATH": f"{Path(python).absolute().parent}:{os.environ['PATH']}",
@@ -75,7 +86,9 @@ def begun(base: Path, folder: str, trusted: str, python: str) -> subprocess.Pope
     }
     words = [python, "-c", START, str(base / "mms.properties")]
     with (base / "log.txt").open("w") as log:
-        process = subprocess.Popen(words, cwd=base, env=os.environ | own, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            words, cwd=base, env=os.environ | own, stdout=log, stderr=log, start_new_session=True
+        )
     wait_for(PORT, process, "/ping")
     return process
 
@@ -94,7 +107,10 @@ def main(words: list[str]) -> int:
                 alike = (status, json.loads(one)) == (other_status, json.loads(other))
                 same["bytes" if one == other else "values" if alike else "nothing"] += 1
             for name, (body, form) in WRONG.items():
-                sys.stdout.write(f"{name}: {asked(PORT, body, form)[0]} of the toolkit, {asked(ours, body, form)[0]} of hwds\n")
+                sys.stdout.write(
+                    f"{name}: {asked(PORT, body, form)[0]} of the toolkit, "
+                    f"{asked(ours, body, form)[0]} of hwds\n"
+                )
         finally:
             process.send_signal(signal.SIGTERM)  # which it hands on
             process.wait(60)

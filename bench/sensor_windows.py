@@ -1,4 +1,6 @@
-"""Windows of sensors and PCA: readings a second of one core, in a batch and a stream, beside the same windows of rivals."""
+"""Windows of sensors and PCA: readings a second of one core, in a batch and a stream, beside the
+same windows of rivals.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ STREAMED = 20_000
 
 
 def measure(rows: int = SIZE) -> list[Row]:
-    """The windows against pandas' rolling ones and tsfresh's, and how many readings a second go through windows and PCA."""
+    """The windows against pandas' rolling ones and tsfresh's, and how many readings a second go
+    through windows and PCA.
+    """
     runs = machines_of(rows)
     fitted = PCA().fit(runs, context=SensorContext(0, first=400))
     fitted.predict(runs)  # the first call compiles, or reads what was compiled
@@ -52,7 +56,13 @@ def measure(rows: int = SIZE) -> list[Row]:
     mine = [_seconds(lambda: learned.compute(runs)) for _ in range(REPEATS)]
     rival = [_seconds(lambda: _pandas(learned, runs)) for _ in range(REPEATS)]
     readings = len(runs.data) * len(SENSORS)
-    row = compared(f"{readings:,} readings, windows", mine, "pandas rolling", rival, np.allclose(ours, theirs, atol=TOLERANCE))
+    row = compared(
+        f"{readings:,} readings, windows",
+        mine,
+        "pandas rolling",
+        rival,
+        np.allclose(ours, theirs, atol=TOLERANCE),
+    )
     lines = STREAMED / _streamed(fitted)
     note = (
         f"windows, PCA, limits and reasons: {readings / both:,.0f} readings/s of one core;"
@@ -69,7 +79,15 @@ def _against_tsfresh() -> list[Row]:
     mine = [_seconds(lambda: learned.compute(runs)) for _ in range(REPEATS)]
     rival = [_seconds(lambda: _tsfresh(learned, runs)) for _ in range(REPEATS)]
     equal = np.allclose(ours, theirs, atol=TOLERANCE)
-    return [compared(f"{len(runs.data) * len(SENSORS):,} readings, windows", mine, "tsfresh, rolled", rival, equal)]
+    return [
+        compared(
+            f"{len(runs.data) * len(SENSORS):,} readings, windows",
+            mine,
+            "tsfresh, rolled",
+            rival,
+            equal,
+        )
+    ]
 
 
 def _tsfresh(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
@@ -79,7 +97,9 @@ def _tsfresh(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
 
     table = pd.DataFrame(learned.scaling.scaled(runs), columns=list(SENSORS))
     table["id"], table["time"] = runs.run_of_row, runs.cycles
-    windows = roll_time_series(table, "id", "time", max_timeshift=9, min_timeshift=0, n_jobs=0, disable_progressbar=True)
+    windows = roll_time_series(
+        table, "id", "time", max_timeshift=9, min_timeshift=0, n_jobs=0, disable_progressbar=True
+    )
     made = extract_features(
         windows,
         column_id="id",
@@ -88,7 +108,9 @@ def _tsfresh(learned: LearnedSignalWindows, runs: Runs) -> np.ndarray:
         n_jobs=0,
         disable_progressbar=True,
     ).sort_index()
-    return np.column_stack([made[f"{sensor}__{what}"] for what in ("mean", "standard_deviation") for sensor in SENSORS])
+    return np.column_stack(
+        [made[f"{sensor}__{what}"] for what in ("mean", "standard_deviation") for sensor in SENSORS]
+    )
 
 
 def _streamed(fitted: FittedSensors) -> float:
@@ -99,7 +121,11 @@ def _streamed(fitted: FittedSensors) -> float:
         path = Path(place, "readings.jsonl")
         with path.open("w") as file:
             for number, row in enumerate(values):
-                named = {"entity": f"m{number % MACHINES}", "cycle": number // MACHINES, **dict(zip(SENSORS, row, strict=True))}
+                named = {
+                    "entity": f"m{number % MACHINES}",
+                    "cycle": number // MACHINES,
+                    **dict(zip(SENSORS, row, strict=True)),
+                }
                 file.write(json.dumps(named) + "\n")
         with Shard(FollowedModel(fitted), Path(place, "store"), StreamRules()) as shard:
             source = JsonLines(path)
@@ -121,7 +147,9 @@ def machines_of(rows: int) -> Runs:
         rng.normal(size=(MACHINES, len(SENSORS))), each, axis=0
     )
     columns = {name: values[:, j] for j, name in enumerate(SENSORS)}
-    table = pl.DataFrame({"machine": names, "second": np.tile(np.arange(1.0, each + 1), MACHINES), **columns})
+    table = pl.DataFrame(
+        {"machine": names, "second": np.tile(np.arange(1.0, each + 1), MACHINES), **columns}
+    )
     return Runs.build(table, Roles(entity="machine", cycle="second", sensor=SENSORS))
 
 

@@ -1,12 +1,15 @@
-"""hwds' server beside MLflow's and BentoML's, one XGBoost model: `python -m bench.serving [seconds=10] [bentoml=PYTHON]`.
+"""hwds' server beside MLflow's and BentoML's, one XGBoost model: `python -m bench.serving
+[seconds=10] [bentoml=PYTHON]`.
 
-wrk (Debian: apt-get install wrk) loads each with one client and with sixteen, one small JSON row a request, two workers each;
-they take turns, and their answers must be equal. Beside requests and latency stand the CPU milliseconds of a request in all
-processes of the server, which other work on the machine does not lengthen. Answers of hwds bear the decision too.
+wrk (Debian: apt-get install wrk) loads each with one client and with sixteen, one small JSON row a
+request, two workers each; they take turns, and their answers must be equal. Beside requests and
+latency stand the CPU milliseconds of a request in all processes of the server, which other work on
+the machine does not lengthen. Answers of hwds bear the decision too.
 
-BentoML is asked where `bentoml=` names the Python of an environment that has `bentoml` and `xgboost`
-(`python -m venv V && V/bin/pip install bentoml xgboost`). The targets: one client p99
-below 5 ms, sixteen clients 2,000 requests a second and p99 below 15 ms, on two cores that do nothing else.
+BentoML is asked where `bentoml=` names the Python of an environment that has `bentoml` and
+`xgboost` (`python -m venv V && V/bin/pip install bentoml xgboost`). The targets: one client p99
+below 5 ms, sixteen clients 2,000 requests a second and p99 below 15 ms, on two cores that do
+nothing else.
 """
 
 from __future__ import annotations
@@ -101,14 +104,23 @@ class Contestant:
 
 
 def made(folder: Path) -> Any:
-    """Write the bundle of a run on simulated rows, and the booster alone beside it; return the booster."""
-    rows = toy_rows(8000, days=100).data.select("time", "bad", *(pl.col(name).cast(pl.Float64) for name in COLUMNS))
-    rows.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S")).write_csv(folder / "rows.csv")
+    """Write the bundle of a run on simulated rows, and the booster alone beside it.
+
+    Return the booster.
+    """
+    rows = toy_rows(8000, days=100).data.select(
+        "time", "bad", *(pl.col(name).cast(pl.Float64) for name in COLUMNS)
+    )
+    rows.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S")).write_csv(
+        folder / "rows.csv"
+    )
     with chdir(folder), redirect_stdout(StringIO()):
         data = compose([*WORDS, f"dataset.path={folder / 'rows.csv'}"])
         run = run_experiment(check(data), data).prepared.folder
         key = folder / "key.pem"
-        bundle = make_bundle(str(run.path), folder / "bundle", key=key, fields={}, budget=5000, prove=prove_bundle)
+        bundle = make_bundle(
+            str(run.path), folder / "bundle", key=key, fields={}, budget=5000, prove=prove_bundle
+        )
     (folder / "booster.ubj").write_bytes(load_fitted(bundle.folder / "model").scorer.booster)
     return xgboost.Booster(model_file=folder / "booster.ubj")
 
@@ -129,8 +141,21 @@ def of_mlflow(folder: Path, booster: Any, row: dict[str, float]) -> Iterator[Con
 
     mlflow.xgboost.save_model(booster, folder / "mlflow", input_example=np.zeros((1, len(row))))
     port = free_port()
-    words = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(folder / "mlflow"), "--env-manager", "local"]
-    variables = {"MLFLOW_MODELS_WORKERS": "2", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    words = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        str(folder / "mlflow"),
+        "--env-manager",
+        "local",
+    ]
+    variables = {
+        "MLFLOW_MODELS_WORKERS": "2",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
     with started([*words, "--port", str(port)], port, "/ping", variables) as process:
         body = {"inputs": [list(row.values())]}
         yield Contestant("mlflow", f"http://127.0.0.1:{port}/invocations", process, body)
@@ -142,12 +167,22 @@ def of_bentoml(folder: Path, python: str, row: dict[str, float]) -> Iterator[Con
     (folder / "rows_service.py").write_text(BENTO)
     port = free_port()
     words = [python, "-m", "bentoml", "serve", "rows_service:Rows", "--port", str(port)]
-    with chdir(folder), started(words, port, "/readyz", {"BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": ""}) as process:
-        yield Contestant("bentoml", f"http://127.0.0.1:{port}/predict", process, {"rows": [list(row.values())]})
+    with (
+        chdir(folder),
+        started(
+            words, port, "/readyz", {"BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": ""}
+        ) as process,
+    ):
+        yield Contestant(
+            "bentoml", f"http://127.0.0.1:{port}/predict", process, {"rows": [list(row.values())]}
+        )
 
 
 def main(words: list[str]) -> int:
-    """Print a line for each server and number of clients, and the ratios; 1 where answers differ."""
+    """Print a line for each server and number of clients, and the ratios.
+
+    1 where answers differ.
+    """
     given = dict(word.split("=", 1) for word in words)
     seconds, python = int(given.get("seconds", 10)), given.get("bentoml")
     if shutil.which("wrk") is None:
@@ -157,11 +192,17 @@ def main(words: list[str]) -> int:
         folder = Path(beside)
         booster = made(folder)
         row = dict(zip(COLUMNS, (80.5, 3.0, 0.2, 1.0), strict=True))
-        servers = [stack.enter_context(of_hwds(folder, row)), stack.enter_context(of_mlflow(folder, booster, row))]
+        servers = [
+            stack.enter_context(of_hwds(folder, row)),
+            stack.enter_context(of_mlflow(folder, booster, row)),
+        ]
         if python:
             servers.append(stack.enter_context(of_bentoml(folder, python, row)))
         else:
-            sys.stdout.write("bentoml is left out: name the Python of an environment that has it, bentoml=PYTHON.\n")
+            sys.stdout.write(
+                "bentoml is left out: name the Python of an environment that has it, "
+                "bentoml=PYTHON.\n"
+            )
         said = {each.name: each.probability() for each in servers}
         sys.stdout.write(f"probabilities of one row: {said}\n")
         for clients in (1, 16):
@@ -170,7 +211,9 @@ def main(words: list[str]) -> int:
 
 
 def _compare(servers: list[Contestant], clients: int, seconds: int) -> None:
-    """Print what each server does under so many clients, and how often hwds' requests a second are a rival's."""
+    """Print what each server does under so many clients, and how often hwds' requests a second are
+    a rival's.
+    """
     rates, cpu = {}, {}
     for each in servers:
         loaded(each.url, each.body, each.process, clients, 2)  # so that each is warm
@@ -179,7 +222,10 @@ def _compare(servers: list[Contestant], clients: int, seconds: int) -> None:
         sys.stdout.write(f"{each.name:<8} {measured}\n")
     for name in list(rates)[1:]:
         by_cpu = cpu[name] / cpu["hwds"]
-        sys.stdout.write(f"  {clients} clients: hwds {rates['hwds'] / rates[name]:.1f} x {name}, by CPU {by_cpu:.1f} x\n")
+        sys.stdout.write(
+            f"  {clients} clients: hwds {rates['hwds'] / rates[name]:.1f} x {name}, by CPU "
+            f"{by_cpu:.1f} x\n"
+        )
 
 
 if __name__ == "__main__":

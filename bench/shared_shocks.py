@@ -1,8 +1,9 @@
-"""How often a comparison calls a difference where series share shocks: `python -m bench.shared_shocks`, two minutes of a core.
+"""How often a comparison calls a difference where series share shocks: `python -m
+bench.shared_shocks`, two minutes of a core.
 
-Two models whose losses differ by nothing on average, and by three standard errors of independent series for the power that is
-left. Each law has a part of each series' own, a shock of each series at each origin, and one that all series share; `share` is
-the part of the variance that is shared.
+Two models whose losses differ by nothing on average, and by three standard errors of independent
+series for the power that is left. Each law has a part of each series' own, a shock of each series
+at each origin, and one that all series share; `share` is the part of the variance that is shared.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ WINDOW = 3
 YEAR = 12
 
 Law = Callable[[np.random.Generator, int, int, int], np.ndarray]
-"""From (generator, trials, series, origins) shared shocks of variance one, shape (trials, series or 1, origins)."""
+"""From (generator, trials, series, origins) shared shocks of variance one, shape (trials, series or
+1, origins).
+"""
 
 
 def common(rng: np.random.Generator, trials: int, series: int, origins: int) -> np.ndarray:
@@ -37,8 +40,12 @@ def common(rng: np.random.Generator, trials: int, series: int, origins: int) -> 
 
 
 def factor(rng: np.random.Generator, trials: int, series: int, origins: int) -> np.ndarray:
-    """One shock of each origin, to which each series answers by a loading of mean and deviation one."""
-    return common(rng, trials, series, origins) * (1 + rng.normal(size=(trials, series, 1))) / 2**0.5
+    """One shock of each origin, to which each series answers by a loading of mean and deviation
+    one.
+    """
+    return (
+        common(rng, trials, series, origins) * (1 + rng.normal(size=(trials, series, 1))) / 2**0.5
+    )
 
 
 def remembering(rng: np.random.Generator, trials: int, series: int, origins: int) -> np.ndarray:
@@ -62,7 +69,11 @@ def waves(rng: np.random.Generator, trials: int, series: int, origins: int) -> n
     """A wave of one year whose phase is unknown, with loadings as in `factor`."""
     phase = rng.uniform(0, 2 * np.pi, (trials, 1, 1))
     months = np.cos(2 * np.pi * np.arange(origins * WINDOW) / YEAR + phase) * 2**0.5
-    return months.reshape(trials, 1, origins, WINDOW).mean(-1) * (1 + rng.normal(size=(trials, series, 1))) / 2**0.5
+    return (
+        months.reshape(trials, 1, origins, WINDOW).mean(-1)
+        * (1 + rng.normal(size=(trials, series, 1)))
+        / 2**0.5
+    )
 
 
 LAWS: tuple[tuple[Law, float], ...] = (
@@ -81,12 +92,18 @@ LINE = "{:<22} {:>5} {:>6} {:>7}   {:>6} {:>5}   {:>6} {:>5}\n"
 
 
 def rates(law: Law, share: float, series: int, origins: int) -> np.ndarray:
-    """Return the shares called sure, without and with a difference, by series alone and with origins, shape (2, 2)."""
+    """Return the shares called sure, without and with a difference, by series alone and with
+    origins, shape (2, 2).
+    """
     rng = stream(0, "shared_shocks", law.__name__, str(share), str(series), str(origins))
     strata = [np.arange(series)]
     counts = shared_resamples(strata, RESAMPLES, rng)
     unit, period = np.repeat(np.arange(series), origins), np.tile(np.arange(origins), series)
-    cells = Cells(unit, period, season_seen=origins * WINDOW / YEAR if law in (seasonal_factor, waves) else inf)
+    cells = Cells(
+        unit,
+        period,
+        season_seen=origins * WINDOW / YEAR if law in (seasonal_factor, waves) else inf,
+    )
     difference = 3 * ((1 / 2 + 1 / (2 * origins)) / series) ** 0.5
     calls = np.zeros((2, 2))
     for _ in range(TRIALS // BATCH):
@@ -96,7 +113,9 @@ def rates(law: Law, share: float, series: int, origins: int) -> np.ndarray:
             shifted = values + shift
             alone = unit_effects(shifted.mean(axis=2).T, strata, counts)
             part = period_part(shifted.reshape(BATCH, -1).T, cells)
-            both = [with_periods(effect, part, pair, len(unit)) for pair, effect in enumerate(alone)]
+            both = [
+                with_periods(effect, part, pair, len(unit)) for pair, effect in enumerate(alone)
+            ]
             calls[place] += [sum(map(sure, effects)) for effects in (alone, both)]
     return calls / (TRIALS // BATCH * BATCH)
 
@@ -109,7 +128,9 @@ def sure(effect: Effect) -> bool:
 
 def main() -> int:
     """Print the table; 1 where more than six of 100 are called sure and differ in nothing."""
-    sys.stdout.write(LINE.format("shared", "share", "series", "origins", "errs", "power", "alone", "power"))
+    sys.stdout.write(
+        LINE.format("shared", "share", "series", "origins", "errs", "power", "alone", "power")
+    )
     held = True
     for law, share in LAWS:
         for series in SIZES:

@@ -1,8 +1,10 @@
-"""Stacks beside their best member on ten kinds of panel: `python -m bench.stacks [seeds] > bench/stacks.txt`.
+"""Stacks beside their best member on ten kinds of panel: `python -m bench.stacks [seeds] >
+bench/stacks.txt`.
 
-Small panels, one held-out horizon each, five members that differ in what they can read. A stack learns its weights on three
-windows before the cutoff; the figures are mean absolute scaled errors after it. The rule of `stacking/shrinkage.py` was set on
-twelve other kinds of panel, and on these with other seeds (500 to 502, 1000 to 1045); here seeds begin at 900.
+Small panels, one held-out horizon each, five members that differ in what they can read. A stack
+learns its weights on three windows before the cutoff; the figures are mean absolute scaled errors
+after it. The rule of `stacking/shrinkage.py` was set on twelve other kinds of panel, and on these
+with other seeds (500 to 502, 1000 to 1045); here seeds begin at 900.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ FIRST = 900
 
 
 def made(
-    law: Callable[[np.random.Generator, np.ndarray], np.ndarray], season: int, rows: int, *, series: int = SERIES
+    law: Callable[[np.random.Generator, np.ndarray], np.ndarray],
+    season: int,
+    rows: int,
+    *,
+    series: int = SERIES,
 ) -> Callable[[int], Panel]:
     """Return the panel of a law of one series, from a seed."""
 
@@ -52,7 +58,13 @@ def made(
         values = np.concatenate([law(rng, t) for _ in range(series)])
         ids = np.repeat([f"s{i:03d}" for i in range(series)], rows)
         table = pl.DataFrame({"series_id": ids, "time": np.tile(t, series), "target": values})
-        return Panel.build(table, Frequency("1i"), roles=Roles(), season=season, horizon=min(season, 12) if season > 1 else 6)
+        return Panel.build(
+            table,
+            Frequency("1i"),
+            roles=Roles(),
+            season=season,
+            horizon=min(season, 12) if season > 1 else 6,
+        )
 
     return panel
 
@@ -106,7 +118,9 @@ def growth(rng: np.random.Generator, t: np.ndarray) -> np.ndarray:
 
 
 PANELS: dict[str, Callable[[int], Panel]] = {
-    "weekly sales, prices known": lambda seed: WeeklySales(seed=seed, series=SERIES, young=8, weeks=130).load(),
+    "weekly sales, prices known": lambda seed: WeeklySales(
+        seed=seed, series=SERIES, young=8, weeks=130
+    ).load(),
     "devices, launches": lambda seed: HardwareDemand(seed=seed, families=2, months=72).load(),
     "monthly, trend and season": made(trend, 12, 84),
     "quarterly": made(quarterly, 4, 44),
@@ -143,7 +157,9 @@ def losses(panel: Panel) -> Iterator[tuple[str, float]]:
             known_until=cutoff.instant,
             backtests=InnerBacktests(Cache(Path(folder))),
         )
-        stacks: list[tuple[str, Any]] = [(rule, Stack(members=MEMBERS, combine=rule)) for rule in RULES]
+        stacks: list[tuple[str, Any]] = [
+            (rule, Stack(members=MEMBERS, combine=rule)) for rule in RULES
+        ]
         for name, model in (*zip(NAMES, MEMBERS, strict=True), *stacks):
             fitted = (
                 context.fitted(model, history, horizon=horizon)
@@ -166,7 +182,9 @@ def main(seeds: int) -> None:
                 found.setdefault(model, []).append(loss)
         means = {model: float(np.mean(values)) for model, values in found.items()}
         ratios.append(means["learned"] / min(means[member] for member in NAMES))
-        sys.stdout.write(line.format(name, *(f"{value:.3f}" for value in means.values()), f"{ratios[-1]:.3f}"))
+        sys.stdout.write(
+            line.format(name, *(f"{value:.3f}" for value in means.values()), f"{ratios[-1]:.3f}")
+        )
         sys.stdout.flush()
     sys.stdout.write(f"\nthe stack over its best member: {min(ratios):.3f} to {max(ratios):.3f}\n")
 

@@ -1,4 +1,6 @@
-"""Every kind of stored file: how a run, a sweep, a study or a log writes it, and how it is read or used again."""
+"""Every kind of stored file: how a run, a sweep, a study or a log writes it, and how it is read or
+used again.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,21 @@ from hwds.results.tables import SCORES, TIMINGS, Measure, Tables, Verdict, metri
 from hwds.track.mirroring import Ledger
 from hwds.track.mirroring import MirrorEntry as Mirror
 
-TABLE = pl.DataFrame({"series_id": ["a", "b"] * 40, "step": range(80), "mean": np.random.default_rng(0).normal(size=80)})
-MEMBER = Forecasts(np.random.default_rng(3).normal(size=(4, 3)), np.ones((4, 3, 2)), np.zeros(4, bool))
-FITTED_MODEL = {"weights": np.random.default_rng(1).normal(size=50), "levels": (0.1, 0.5), "name": "drift"}
+TABLE = pl.DataFrame(
+    {
+        "series_id": ["a", "b"] * 40,
+        "step": range(80),
+        "mean": np.random.default_rng(0).normal(size=80),
+    }
+)
+MEMBER = Forecasts(
+    np.random.default_rng(3).normal(size=(4, 3)), np.ones((4, 3, 2)), np.zeros(4, bool)
+)
+FITTED_MODEL = {
+    "weights": np.random.default_rng(1).normal(size=50),
+    "levels": (0.1, 0.5),
+    "name": "drift",
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +68,15 @@ class Kind:
 
 
 def _panel() -> Panel:
-    rng, times = np.random.default_rng(2), pl.date_range(pl.date(2018, 1, 1), pl.date(2019, 12, 1), "1mo", eager=True)
-    rows = {"series_id": ["a"] * 24 + ["b"] * 24, "time": pl.concat([times, times]), "target": rng.normal(size=48)}
+    rng, times = (
+        np.random.default_rng(2),
+        pl.date_range(pl.date(2018, 1, 1), pl.date(2019, 12, 1), "1mo", eager=True),
+    )
+    rows = {
+        "series_id": ["a"] * 24 + ["b"] * 24,
+        "time": pl.concat([times, times]),
+        "target": rng.normal(size=48),
+    }
     return Panel.build(pl.DataFrame(rows), Frequency("1mo"), roles=Roles({}), horizon=3)
 
 
@@ -88,9 +109,18 @@ def _tables() -> Tables:
         "aggregate": "mean",
         "value": 0.5,
     }
-    timing = {"model": "m", "fold": 0, "start": 0, "stop": 4, "seconds": 1.0, "cached": False, "status": "ok"}
+    timing = {
+        "model": "m",
+        "fold": 0,
+        "start": 0,
+        "stop": 4,
+        "seconds": 1.0,
+        "cached": False,
+        "status": "ok",
+    }
     scores = pl.DataFrame(
-        [line | {"value": 0.1 * k, "step": k or None, "n": k, "n_failed": 0} for k in range(20)], schema=SCORES
+        [line | {"value": 0.1 * k, "step": k or None, "n": k, "n_failed": 0} for k in range(20)],
+        schema=SCORES,
     )
     return Tables(scores, TABLE, pl.DataFrame([timing], schema=TIMINGS), metrics_table(()))
 
@@ -113,7 +143,15 @@ def _run(folder: Path) -> RunFolder:
 def _write_run(folder: Path) -> None:
     run = _run(folder)
     run.write_config(CONFIG)
-    run.write_provenance({"command": "python -m hwds", "data": "d1", "code": "c1", "threads": 1, "versions": {"numpy": "2.4"}})
+    run.write_provenance(
+        {
+            "command": "python -m hwds",
+            "data": "d1",
+            "code": "c1",
+            "threads": 1,
+            "versions": {"numpy": "2.4"},
+        }
+    )
     run.write_tables(_tables())
     run.write_conclusion("m beats drift by 2.1 % (95 %: 1.2 to 3.0), sure.")
     run.write_remarks(["3 of 24 series were left out."])
@@ -121,7 +159,9 @@ def _write_run(folder: Path) -> None:
     run.write_cells(["ab12-0-4", "ab12-4-8"])
     Labels(("good",), "for March").write(run.path)
     PROGRESS.write(run.path)
-    Ledger(run.path).write("wandb", Mirror("sent", {"recipe": "wandb"}, "c" * 32, ("entity/project/run",)))
+    Ledger(run.path).write(
+        "wandb", Mirror("sent", {"recipe": "wandb"}, "c" * 32, ("entity/project/run",))
+    )
 
 
 def _as_bytes(*tables: pl.DataFrame) -> list[str]:
@@ -131,7 +171,13 @@ def _as_bytes(*tables: pl.DataFrame) -> list[str]:
 def _read_run(folder: Path) -> Any:
     run = _run(folder)
     tables = run.read_tables()
-    texts = [run.read_config(), run.read_provenance(), run.read_conclusion(), run.read_remarks(), run.read_inputs()]
+    texts = [
+        run.read_config(),
+        run.read_provenance(),
+        run.read_conclusion(),
+        run.read_remarks(),
+        run.read_inputs(),
+    ]
     return texts, _as_bytes(tables.scores, tables.predictions, tables.timings, tables.metrics)
 
 
@@ -147,7 +193,12 @@ def _progress(folder: Path) -> bool:
     return RunProgress.read(_run(folder).path) in (None, PROGRESS)
 
 
-INDEX = pl.DataFrame([dict.fromkeys(run_index.INDEX_COLUMNS) | {"path": f"runs/e/{k}", "number": k / 7} for k in range(30)])
+INDEX = pl.DataFrame(
+    [
+        dict.fromkeys(run_index.INDEX_COLUMNS) | {"path": f"runs/e/{k}", "number": k / 7}
+        for k in range(30)
+    ]
+)
 
 
 def _write_index(folder: Path) -> None:
@@ -155,7 +206,9 @@ def _write_index(folder: Path) -> None:
 
 
 def _index(folder: Path) -> bool:
-    """Return whether the index is read as it was, or not at all: then every folder is read again."""
+    """Return whether the index is read as it was, or not at all: then every folder is read
+    again.
+    """
     known = run_index._load(folder / "runs-1.parquet")
     return known.is_empty() or known.equals(INDEX)
 
@@ -164,7 +217,13 @@ def _write_sweep(folder: Path) -> None:
     sweep = SweepFolder(folder / "outputs" / "sweeps" / "e" / "1a")
     sweep.path.mkdir(parents=True)
     sweep.write_json(
-        {"config": CONFIG, "sweep": {"name": "asha"}, "metric": "mase", "best": {"trial": 3, "inner": 0.7}, "command": "c"}
+        {
+            "config": CONFIG,
+            "sweep": {"name": "asha"},
+            "metric": "mase",
+            "best": {"trial": 3, "inner": 0.7},
+            "command": "c",
+        }
     )
     for name in ("trials", "scores"):
         sweep.write_table(name, TABLE)
@@ -177,29 +236,65 @@ def _read_sweep(folder: Path) -> Any:
 
 
 def _write_study(folder: Path) -> None:
-    contrast = dict.fromkeys(STUDY_CONTRASTS) | {"contrast": "near", "effect": 0.25, "low": 0.1, "high": 0.4, "clusters": 9}
-    contrasts = pl.DataFrame([contrast | {"effect": k / 7} for k in range(9)], schema=STUDY_CONTRASTS)
-    scores = pl.DataFrame(
-        [dict.fromkeys(STUDY_RUNS) | {"experiment": "e", "value": k / 3, "n": k} for k in range(9)], schema=STUDY_RUNS
+    contrast = dict.fromkeys(STUDY_CONTRASTS) | {
+        "contrast": "near",
+        "effect": 0.25,
+        "low": 0.1,
+        "high": 0.4,
+        "clusters": 9,
+    }
+    contrasts = pl.DataFrame(
+        [contrast | {"effect": k / 7} for k in range(9)], schema=STUDY_CONTRASTS
     )
-    StudyResult("s", {"question": "which"}, "0f", "Take it.", "series", contrasts, scores).write(folder / "results")
-    StudyState(folder / "state").write({"question": "which"}, "0f", {"e": {"0": "e/1a"}}, ["2026: more seeds"])
+    scores = pl.DataFrame(
+        [dict.fromkeys(STUDY_RUNS) | {"experiment": "e", "value": k / 3, "n": k} for k in range(9)],
+        schema=STUDY_RUNS,
+    )
+    StudyResult("s", {"question": "which"}, "0f", "Take it.", "series", contrasts, scores).write(
+        folder / "results"
+    )
+    StudyState(folder / "state").write(
+        {"question": "which"}, "0f", {"e": {"0": "e/1a"}}, ["2026: more seeds"]
+    )
 
 
 def _read_study(folder: Path) -> Any:
     result = StudyResult.read(folder / "results")
-    fields = {name: value for name, value in vars(result).items() if not isinstance(value, pl.DataFrame)}
+    fields = {
+        name: value for name, value in vars(result).items() if not isinstance(value, pl.DataFrame)
+    }
     return fields, _as_bytes(result.contrasts, result.scores), StudyState(folder / "state").read()
 
 
 COMPARISON = Comparison(
-    measure=Measure("mase"), metrics={"d": "mase[m=12]"}, task="forecast", subject="m", chosen="own", family=2, relative=True,
-    margin=0.02, level=0.95, leaderboard=TABLE, pairs=TABLE, along=TABLE, ranks=None, datasets=("d",), seeds=(0,),
-    units="series", sources=("e/1a",), notes=("3 of 24 series were left out.",),
-)  # fmt: skip
+    measure=Measure("mase"),
+    metrics={"d": "mase[m=12]"},
+    task="forecast",
+    subject="m",
+    chosen="own",
+    family=2,
+    relative=True,
+    margin=0.02,
+    level=0.95,
+    leaderboard=TABLE,
+    pairs=TABLE,
+    along=TABLE,
+    ranks=None,
+    datasets=("d",),
+    seeds=(0,),
+    units="series",
+    sources=("e/1a",),
+    notes=("3 of 24 series were left out.",),
+)
 
 
-VERDICT = Verdict(decision="price_choice", action="HOLD", rule="ladder", excluded={"ladder": ("20",)}, sentence="HOLD at 10.")
+VERDICT = Verdict(
+    decision="price_choice",
+    action="HOLD",
+    rule="ladder",
+    excluded={"ladder": ("20",)},
+    sentence="HOLD at 10.",
+)
 
 
 def _read_comparison(folder: Path) -> Any:
@@ -218,12 +313,23 @@ def _read_verdict(folder: Path) -> Any:
 
 def _entry(k: int, durable: bool) -> LogEntry:
     return LogEntry(
-        "event", None if durable else f"e{k}", k, 1000.0 + k, f'{{"k":{k}}}', "[1.0]", None if durable else b"12345678"
+        "event",
+        None if durable else f"e{k}",
+        k,
+        1000.0 + k,
+        f'{{"k":{k}}}',
+        "[1.0]",
+        None if durable else b"12345678",
     )
 
 
 def _write_log(
-    folder: Path, *, durable: bool = False, killed: bool = False, snapshot: bool = False, drop: bool = False
+    folder: Path,
+    *,
+    durable: bool = False,
+    killed: bool = False,
+    snapshot: bool = False,
+    drop: bool = False,
 ) -> None:
     log = EventLog(folder / "log.db", "power" if durable else "process")
     log.set_about("schema", {"columns": ["a", "b"], "key": "id"})
@@ -243,8 +349,16 @@ def _read_log(folder: Path) -> Any:
     log = EventLog(folder / "log.db")
     try:
         snapshot = log.read_snapshot()
-        known = snapshot if snapshot in (None, b"state of 31" * 40) else None  # another one is refused by its own checksum
-        return list(log.entries()), log.about("schema"), log.find("event", "e7"), log.first, known is None and log.first > 1
+        known = (
+            snapshot if snapshot in (None, b"state of 31" * 40) else None
+        )  # another one is refused by its own checksum
+        return (
+            list(log.entries()),
+            log.about("schema"),
+            log.find("event", "e7"),
+            log.first,
+            known is None and log.first > 1,
+        )
     finally:
         log.close()
 
@@ -287,21 +401,31 @@ KINDS: Mapping[str, Kind] = {
     ),
     "tables of a run": Kind(_write_run, _read_run, (f"{RUN}*.parquet",)),
     "texts of a run": Kind(
-        _write_run, _read_run, (f"{RUN}config.yaml", f"{RUN}.*.json", f"{RUN}provenance.json", f"{RUN}inputs.json")
+        _write_run,
+        _read_run,
+        (f"{RUN}config.yaml", f"{RUN}.*.json", f"{RUN}provenance.json", f"{RUN}inputs.json"),
     ),
-    "labels and ledger": Kind(_write_run, _read_beside, (f"{RUN}labels.json", f"{RUN}tracking.json")),
+    "labels and ledger": Kind(
+        _write_run, _read_beside, (f"{RUN}labels.json", f"{RUN}tracking.json")
+    ),
     "progress": Kind(_write_run, _progress, (f"{RUN}progress.json",)),
     "index of runs": Kind(_write_index, _index, ("*.parquet",)),
     "sweeps": Kind(
         _write_sweep,
         _read_sweep,
-        tuple(f"outputs/sweeps/e/1a/{name}" for name in ("sweep.json", ".best.json", "trials.parquet")),
+        tuple(
+            f"outputs/sweeps/e/1a/{name}" for name in ("sweep.json", ".best.json", "trials.parquet")
+        ),
     ),
     "studies": Kind(_write_study, _read_study, ("results/*", "state/*")),
     "comparisons": Kind(
-        lambda folder: COMPARISON.write(folder / "c", "m is better.", "hwds compare"), _read_comparison, ("c/*",)
+        lambda folder: COMPARISON.write(folder / "c", "m is better.", "hwds compare"),
+        _read_comparison,
+        ("c/*",),
     ),
-    "verdicts and forecasts": Kind(_write_verdict, _read_verdict, (f"{RUN}decision.json", f"{RUN}future.parquet")),
+    "verdicts and forecasts": Kind(
+        _write_verdict, _read_verdict, (f"{RUN}decision.json", f"{RUN}future.parquet")
+    ),
     "logs, closed": _log(*CLOSED),
     "logs, with snapshot": _log(*CLOSED, snapshot=True),
     "logs, events dropped": _log(*CLOSED, snapshot=True, drop=True),

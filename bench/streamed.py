@@ -1,4 +1,6 @@
-"""Readings for a stream, and what must be said of them: machines with faults, lines in disorder, scores and alerts."""
+"""Readings for a stream, and what must be said of them: machines with faults, lines in disorder,
+scores and alerts.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,10 @@ RULES = StreamRules(late=LATE, scores=True, batch=100, snapshot_after=500, remem
 
 
 def world(cycles: int, folder: Path) -> World:
-    """Return machines of which most have faults; readings come in disorder, a tenth twice, a hundredth is rubbish."""
+    """Return machines of which most have faults.
+
+    Readings come in disorder, a tenth twice, a hundredth is rubbish.
+    """
     rng = np.random.default_rng(7)
     ill = (np.arange(cycles) // 40 % 3 == 2) & (np.arange(cycles) > 2 * FIRST)
     parts = []
@@ -58,26 +63,48 @@ def world(cycles: int, folder: Path) -> World:
         values = rng.normal(size=(cycles, 3))
         values[:, 1] -= 6 * ill * (number % 4 > 0)
         columns = {name: values[:, place].round(4) for place, name in enumerate(SENSORS)}
-        parts.append(pl.DataFrame({"entity": [f"m{number}"] * cycles, "cycle": np.arange(1.0, cycles + 1), **columns}))
+        parts.append(
+            pl.DataFrame(
+                {"entity": [f"m{number}"] * cycles, "cycle": np.arange(1.0, cycles + 1), **columns}
+            )
+        )
     table = pl.concat(parts)
     runs = Runs.build(table, Roles(entity="entity", cycle="cycle", sensor=SENSORS))
-    followed = FollowedModel(PCA().fit(runs.until(np.full(runs.n, 2 * FIRST)), context=SensorContext(0, first=FIRST)))
-    keys = zip(runs.data["entity"], runs.cycles.tolist(), followed.fitted.predict(runs).score.tolist(), strict=True)
+    followed = FollowedModel(
+        PCA().fit(runs.until(np.full(runs.n, 2 * FIRST)), context=SensorContext(0, first=FIRST))
+    )
+    keys = zip(
+        runs.data["entity"],
+        runs.cycles.tolist(),
+        followed.fitted.predict(runs).score.tolist(),
+        strict=True,
+    )
     scores = {(name, cycle): score for name, cycle, score in keys if cycle > FIRST}
     ordered = [json.dumps(row) for row in table.sort("cycle", maintain_order=True).to_dicts()]
     with Shard(followed, folder / "plain", RULES) as shard:
         (folder / "plain.jsonl").write_text("\n".join(ordered))
         shard.run(JsonLines(folder / "plain.jsonl"))
-    alerts = [json.loads(line)["id"] for line in (folder / "plain" / "alerts.jsonl").read_text().splitlines()]
+    alerts = [
+        json.loads(line)["id"]
+        for line in (folder / "plain" / "alerts.jsonl").read_text().splitlines()
+    ]
     return World(followed, disordered(ordered), len(ordered), scores, sorted(alerts))
 
 
 def disordered(lines: Sequence[str]) -> list[str]:
-    """Return lines with each moved by less than half of what may be late, some of them twice, and rubbish between them."""
+    """Return lines with each moved by less than half of what may be late, some of them twice, and
+    rubbish between them.
+    """
     rng, most = random.Random(1), LATE * MACHINES / 2
     placed = [(place + rng.uniform(0, most), line) for place, line in enumerate(lines)]
-    placed += [(place + rng.uniform(0, 20 * most), line) for place, line in enumerate(lines) if rng.random() < 0.1]
-    placed += [(rng.uniform(0, len(lines)), f"{RUBBISH} {number}") for number in range(len(lines) // 100)]
+    placed += [
+        (place + rng.uniform(0, 20 * most), line)
+        for place, line in enumerate(lines)
+        if rng.random() < 0.1
+    ]
+    placed += [
+        (rng.uniform(0, len(lines)), f"{RUBBISH} {number}") for number in range(len(lines) // 100)
+    ]
     return [line for _, line in sorted(placed)]
 
 
@@ -116,11 +143,15 @@ def verdict(made: World, store: Path) -> list[str]:
         wrong.append(f"{lost} readings were lost")
     if twice := sum(count > 1 for count in times.values()):
         wrong.append(f"{twice} readings were scored twice")
-    if other := sum(made.scores.get((row["machine"], row["cycle"])) != row["score"] for row in rows):
+    if other := sum(
+        made.scores.get((row["machine"], row["cycle"])) != row["score"] for row in rows
+    ):
         wrong.append(f"{other} scores have other bits than the batch's")
     alerts = [json.loads(line) for line in (store / "alerts.jsonl").read_text().splitlines()]
     ids = sorted(row["id"] for row in alerts)
-    if len(set(ids)) < len(ids) or [row["number"] for row in alerts] != list(range(1, len(alerts) + 1)):
+    if len(set(ids)) < len(ids) or [row["number"] for row in alerts] != list(
+        range(1, len(alerts) + 1)
+    ):
         wrong.append("an alert came twice")
     if ids != made.alerts:
         wrong.append(f"{len(set(made.alerts) ^ set(ids))} alerts are others")

@@ -1,10 +1,12 @@
-"""Streams that are killed or long: `python -m bench.streams kills [30]`, `files [30]`, `kinesis [30]`, `memory [1000000]`.
+"""Streams that are killed or long: `python -m bench.streams kills [30]`, `files [30]`, `kinesis
+[30]`, `memory [1000000]`.
 
-`kills` sends readings in disorder, some twice, some rubbish, through a real MQTT broker, which is restarted now and then, to a
-stream whose process is killed with SIGKILL again and again, and which posts alerts to a server. `files` is the same from a file
-that grows, without a broker; `kinesis` from four shards of a server of moto, with alerts to SNS. In the end every reading must
-have been scored once, with the batch's bits, and every alert be there once. `memory` says how large a process is while so many
-readings pass. Exit code 1 where something is not as it must be.
+`kills` sends readings in disorder, some twice, some rubbish, through a real MQTT broker, which is
+restarted now and then, to a stream whose process is killed with SIGKILL again and again, and which
+posts alerts to a server. `files` is the same from a file that grows, without a broker; `kinesis`
+from four shards of a server of moto, with alerts to SNS. In the end every reading must have been
+scored once, with the batch's bits, and every alert be there once. `memory` says how large a process
+is while so many readings pass. Exit code 1 where something is not as it must be.
 """
 
 from __future__ import annotations
@@ -33,13 +35,17 @@ from hwds.serve.stream.shard import FollowedModel, Shard, open_sink, open_source
 from hwds.serve.stream.sources import JsonLines
 
 AHEAD = 20
-"""Messages that the sender has under way at once: when they are sent again they are that far out of order."""
+"""Messages that the sender has under way at once: when they are sent again they are that far out of
+order.
+"""
 
 PATIENCE = 120.0
 """Seconds for which a process may make no progress."""
 
 
-def work(made: World, store: Path, source: Callable[[], Any], sinks: Callable[[], list[Any]]) -> None:
+def work(
+    made: World, store: Path, source: Callable[[], Any], sinks: Callable[[], list[Any]]
+) -> None:
     """Follow until every reading has counted."""
     with Shard(made.followed, store, RULES, sinks(), patience=PATIENCE) as shard:
         lines = Until(source(), shard, made.readings)
@@ -65,15 +71,24 @@ def forked(job: Callable[[], None]) -> int:
         os._exit(1)
 
 
-def killed(kills: int, start: Callable[[], int], progress: Callable[[], int], whole: int, amid: Callable[[int], bool]) -> int:
-    """Kill a process again and again amid its work, and let the last one end; return how many kills struck it at work.
+def killed(
+    kills: int,
+    start: Callable[[], int],
+    progress: Callable[[], int],
+    whole: int,
+    amid: Callable[[int], bool],
+) -> int:
+    """Kill a process again and again amid its work, and let the last one end.
+
+    Return how many kills struck it at work.
 
     Args:
         kills: How many.
         start: Starts the process.
         progress: Says how far the work is.
         whole: The progress at which it ends.
-        amid: Is called with the number of each kill before it; after it returned true the process has to go on first.
+        amid: Is called with the number of each kill before it; after it returned true the process
+            has to go on first.
     """
     rng, struck = random.Random(5), 0
     for number in range(kills):
@@ -86,7 +101,12 @@ def killed(kills: int, start: Callable[[], int], progress: Callable[[], int], wh
             os.kill(child, signal.SIGKILL)
         with suppress(ChildProcessError):
             struck += os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
-        print(f"kill {number + 1} of {kills} at {progress():,} of {whole:,} bytes", end="\r", file=sys.stderr, flush=True)
+        print(
+            f"kill {number + 1} of {kills} at {progress():,} of {whole:,} bytes",
+            end="\r",
+            file=sys.stderr,
+            flush=True,
+        )
     _, status = os.waitpid(start(), 0)
     if status:
         raise SystemExit("the last process failed")
@@ -128,7 +148,10 @@ def files(kills: int, cycles: int, folder: Path) -> list[str]:
         lambda _: False,
     )
     os.waitpid(writer, 0)
-    print(f"{len(made.sent):,} lines of {made.readings:,} readings, {struck} kills, {len(made.alerts)} messages of alerts")
+    print(
+        f"{len(made.sent):,} lines of {made.readings:,} readings, {struck} kills, "
+        f"{len(made.alerts)} messages of alerts"
+    )
     return verdict(made, store)
 
 
@@ -145,7 +168,9 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     broker = Mosquitto(folder / "broker")
     broker.start()
     address = f"mqtt://127.0.0.1:{broker.port}/plant/+/readings"
-    os.waitpid(forked(lambda: open_source(address, store, follow=False).close()), 0)  # the broker keeps what comes from now on
+    os.waitpid(
+        forked(lambda: open_source(address, store, follow=False).close()), 0
+    )  # the broker keeps what comes from now on
     sender = forked(lambda: send(made.sent, broker))
     restarts = 0
 
@@ -161,7 +186,12 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     struck = killed(
         kills,
         lambda: forked(
-            lambda: work(made, store, lambda: open_source(address, store, follow=False), lambda: [open_sink(sink, store)])
+            lambda: work(
+                made,
+                store,
+                lambda: open_source(address, store, follow=False),
+                lambda: [open_sink(sink, store)],
+            )
         ),
         lambda: size(store / "scores.jsonl"),
         size(folder / "plain" / "scores.jsonl"),
@@ -171,8 +201,10 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     broker.stop()
     got = taken.read_text().split("\n")[:-1]
     print(
-        f"{len(made.sent):,} messages of {made.readings:,} readings, {struck} kills, {restarts} restarts of the broker,"
-        f" {len(made.alerts)} messages of alerts, of which the server was sent {len(got) - len(set(got))} again under their ids"
+        f"{len(made.sent):,} messages of {made.readings:,} readings, {struck} kills, {restarts} "
+        f"restarts of the broker,"
+        f" {len(made.alerts)} messages of alerts, of which the server was sent "
+        f"{len(got) - len(set(got))} again under their ids"
     )
     wrong = verdict(made, store) + (["the sender failed"] if status else [])
     other = sorted(set(got) ^ set(made.alerts))
@@ -180,12 +212,19 @@ def broker_kills(kills: int, cycles: int, folder: Path) -> list[str]:
 
 
 def send(lines: Sequence[str], broker: Any) -> None:
-    """Publish lines in order, one a message, a few under way at once, whatever becomes of the broker."""
+    """Publish lines in order, one a message, a few under way at once, whatever becomes of the
+    broker.
+    """
     taken: dict[int, bool] = {}
     client = broker.client("sender", keep=True, ahead=AHEAD)
-    client.on_publish = lambda _client, _data, number, _reason, _properties: taken.__setitem__(number, True)
+    client.on_publish = lambda _client, _data, number, _reason, _properties: taken.__setitem__(
+        number, True
+    )
     for first in range(0, len(lines), AHEAD):
-        numbers = [client.publish("plant/hall/readings", line, qos=1).mid for line in lines[first : first + AHEAD]]
+        numbers = [
+            client.publish("plant/hall/readings", line, qos=1).mid
+            for line in lines[first : first + AHEAD]
+        ]
         deadline = time.monotonic() + PATIENCE
         while not all(number in taken for number in numbers):
             if time.monotonic() > deadline:
@@ -215,7 +254,12 @@ def kinesis_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     struck = killed(
         kills,
         lambda: forked(
-            lambda: work(made, store, lambda: open_source(source, store, follow=False), lambda: [open_sink(sink, store)])
+            lambda: work(
+                made,
+                store,
+                lambda: open_source(source, store, follow=False),
+                lambda: [open_sink(sink, store)],
+            )
         ),
         lambda: size(store / "scores.jsonl"),
         size(folder / "plain" / "scores.jsonl"),
@@ -224,7 +268,8 @@ def kinesis_kills(kills: int, cycles: int, folder: Path) -> list[str]:
     _, status = os.waitpid(sender, 0)
     got = received(queue)
     print(
-        f"{len(made.sent):,} records of {made.readings:,} readings, {struck} kills, {len(made.alerts)} messages of alerts,"
+        f"{len(made.sent):,} records of {made.readings:,} readings, {struck} kills, "
+        f"{len(made.alerts)} messages of alerts,"
         f" of which the queue was sent {len(got) - len(set(got))} again under their ids"
     )
     other = sorted(set(got) ^ set(made.alerts))
@@ -233,7 +278,10 @@ def kinesis_kills(kills: int, cycles: int, folder: Path) -> list[str]:
 
 
 def amazon() -> tuple[str, str, str]:
-    """Make a stream and a topic, to which a queue listens; return their addresses, when the server answers."""
+    """Make a stream and a topic, to which a queue listens.
+
+    Return their addresses, when the server answers.
+    """
     import boto3
     from botocore.config import Config
 
@@ -242,23 +290,36 @@ def amazon() -> tuple[str, str, str]:
         for service in ("kinesis", "sns", "sqs")
     )
     kinesis.create_stream(StreamName="readings", ShardCount=4)
-    stream = kinesis.describe_stream_summary(StreamName="readings")["StreamDescriptionSummary"]["StreamARN"]
+    stream = kinesis.describe_stream_summary(StreamName="readings")["StreamDescriptionSummary"][
+        "StreamARN"
+    ]
     topic = sns.create_topic(Name="alerts")["TopicArn"]
     queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+    )
     return f"kinesis://{stream}", f"sns://{topic}", queue
 
 
 def put(lines: Sequence[str], stream: str) -> None:
-    """Write lines to a stream, some together; those of a machine have its number as their key, rubbish has its own."""
+    """Write lines to a stream, some together.
+
+    Those of a machine have its number as their key, rubbish has its own.
+    """
     import boto3
 
     kinesis = boto3.client("kinesis")
     for first in range(0, len(lines), AHEAD):
-        some = [(line, line.partition('"m')[2][:1] or line) for line in lines[first : first + AHEAD]]
+        some = [
+            (line, line.partition('"m')[2][:1] or line) for line in lines[first : first + AHEAD]
+        ]
         records = [{"Data": line.encode(), "PartitionKey": key} for line, key in some]
-        if kinesis.put_records(StreamARN=stream.partition("://")[2], Records=records)["FailedRecordCount"]:
+        if kinesis.put_records(StreamARN=stream.partition("://")[2], Records=records)[
+            "FailedRecordCount"
+        ]:
             raise RuntimeError("records were not taken")
         time.sleep(0.01)
 
@@ -270,7 +331,10 @@ def received(queue: str) -> list[str]:
     sqs, got = boto3.client("sqs"), []
     while some := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         got += [json.loads(each["Body"])["id"] for each in some]
-        entries = [{"Id": str(place), "ReceiptHandle": each["ReceiptHandle"]} for place, each in enumerate(some)]
+        entries = [
+            {"Id": str(place), "ReceiptHandle": each["ReceiptHandle"]}
+            for place, each in enumerate(some)
+        ]
         sqs.delete_message_batch(QueueUrl=queue, Entries=entries)
     return got
 
@@ -301,7 +365,9 @@ def receive(port: int, taken: Path) -> None:
 
 
 def memory(lines: int, folder: Path) -> list[str]:
-    """Let readings of ten machines with eight sensors pass, and print how large the process is on the way."""
+    """Let readings of ten machines with eight sensors pass, and print how large the process is on
+    the way.
+    """
     from bench.sensor_windows import SENSORS as EIGHT
     from bench.sensor_windows import machines_of
 
@@ -315,27 +381,41 @@ def memory(lines: int, folder: Path) -> list[str]:
             for cycle in range(1, lines // 10 + 1):
                 values = rng.normal(size=(10, 8)).round(4).tolist()
                 for machine, row in enumerate(values):
-                    named = {"entity": f"m{machine}", "cycle": cycle, **dict(zip(EIGHT, row, strict=True))}
+                    named = {
+                        "entity": f"m{machine}",
+                        "cycle": cycle,
+                        **dict(zip(EIGHT, row, strict=True)),
+                    }
                     file.write(json.dumps(named) + "\n")
 
     writer = forked(write)
     sizes: dict[int, float] = {}
     began = time.process_time()
-    with Shard(FollowedModel(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)) as shard:
+    with Shard(
+        FollowedModel(fitted), folder / "store", StreamRules(late=2, snapshot_after=50_000)
+    ) as shard:
         source = JsonLines(pipe)
         for part in range(1, 11):
             shard.run(Until(source, shard, part * lines // 10))
             sizes[shard.state.totals["lines"]] = resident()
         source.close()
-        seconds, stored = time.process_time() - began, sum(map(size, (folder / "store").glob("log.db*")))
+        seconds, stored = (
+            time.process_time() - began,
+            sum(map(size, (folder / "store").glob("log.db*"))),
+        )
         readings = shard.state.totals["readings"]
     os.waitpid(writer, 0)
     print("  ".join(f"{passed:,}: {mib:.0f} MiB" for passed, mib in sizes.items()))
-    rate = f"{readings / seconds:,.0f} lines, {8 * readings / seconds:,.0f} readings of sensors, a second of one core"
+    rate = (
+        f"{readings / seconds:,.0f} lines, {8 * readings / seconds:,.0f} readings of sensors, "
+        f"a second of one core"
+    )
     print(f"{rate}; the log has {stored:,} bytes")
     first, last = sizes[min(sizes)], sizes[max(sizes)]
     lost = [] if readings == lines else [f"{lines - readings} readings were lost"]
-    return lost + ([] if last < 1.1 * first else [f"the process grew from {first:.0f} to {last:.0f} MiB"])
+    return lost + (
+        [] if last < 1.1 * first else [f"the process grew from {first:.0f} to {last:.0f} MiB"]
+    )
 
 
 def resident() -> float:
@@ -363,7 +443,13 @@ def main(kind: str, number: int) -> int:
                     os.kill(child, signal.SIGKILL)
                     os.waitpid(child, 0)
         shutil.rmtree(folder, ignore_errors=True)
-    print("\n".join(wrong) if wrong else "nothing lost, nothing twice" if kind != "memory" else "the process did not grow")
+    print(
+        "\n".join(wrong)
+        if wrong
+        else "nothing lost, nothing twice"
+        if kind != "memory"
+        else "the process did not grow"
+    )
     return 1 if wrong else 0
 
 

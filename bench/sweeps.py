@@ -1,4 +1,6 @@
-"""What a trial costs beside its windows: a sweep of a model that does nothing, against bare Ray Tune with the same reports."""
+"""What a trial costs beside its windows: a sweep of a model that does nothing, against bare Ray
+Tune with the same reports.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class Watching:
     def finished(self, error: str) -> None:
         """Nothing."""
 
-    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
+    def trial(
+        self, label: str, status: str, folds: int, value: float | None, cells_saved: int
+    ) -> None:
         """One has reported."""
         self.held.append(alone(os.getpid()))
 
@@ -89,11 +93,20 @@ def measure(trials: int = SIZE) -> list[Row]:
         ours_s = perf_counter() - began
     warm, last = watch.held[len(watch.held) // 5], watch.held[-1]
     note = (
-        f"overhead {(ours_s - bare_s) / trials:.3f} s a trial; the driver holds {warm / MIB:.0f} MiB after a fifth of"
+        f"overhead {(ours_s - bare_s) / trials:.3f} s a trial; the driver holds {warm / MIB:.0f} "
+        f"MiB after a fifth of"
         f" {trials:,} trials, {last / MIB:.0f} MiB after all; load {os.getloadavg()[0]:.1f}"
     )
     return [
-        Row(f"{trials:,} trials", ours_s / trials, "bare Ray Tune", bare_s / trials, bare_s / ours_s, ended == trials, note)
+        Row(
+            f"{trials:,} trials",
+            ours_s / trials,
+            "bare Ray Tune",
+            bare_s / trials,
+            bare_s / ours_s,
+            ended == trials,
+            note,
+        )
     ]
 
 
@@ -121,8 +134,12 @@ def _bare(trials: int) -> None:
     tune.Tuner(
         tune.with_resources(trivial, {"cpu": 1}),
         param_space={"shift": tune.uniform(0.0, 1.0)},
-        tune_config=tune.TuneConfig(metric="score", mode="min", num_samples=trials, reuse_actors=True),
-        run_config=tune.RunConfig(name=f"bare {trials}", storage_path=str(Path.cwd() / "bare"), verbose=0),
+        tune_config=tune.TuneConfig(
+            metric="score", mode="min", num_samples=trials, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            name=f"bare {trials}", storage_path=str(Path.cwd() / "bare"), verbose=0
+        ),
     ).fit()
 
 
@@ -134,7 +151,10 @@ def _timed(work: Any) -> float:
 
 @contextmanager
 def _somewhere() -> Iterator[None]:
-    """An empty folder, so that nothing is kept from before; workers find this package from it too."""
+    """An empty folder, so that nothing is kept from before.
+
+    Workers find this package from it too.
+    """
     root = Path(__file__).resolve().parents[1]
     before = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in (str(root), before) if path)

@@ -1,11 +1,13 @@
-"""The CPU time of every experiment at `size=small` over its computing: `python -m bench.tiny_runs > bench/tiny_runs.txt`.
+"""The CPU time of every experiment at `size=small` over its computing: `python -m bench.tiny_runs >
+bench/tiny_runs.txt`.
 
-Each runs in a folder of its own, so that nothing is kept but compiled kernels, by the command as a user types it; words with a
-`=` behind are added to each command, others name the experiments. The total is the user and system time of the process and of
-all that it started. Computing is the time within cells, in whatever process, with the data (simulated or read, and cut) and
-the scores. What Python imports meanwhile are the libraries of models (TensorFlow, xgboost with pandas and scikit-learn,
-statsforecast), told apart. The rest is what hwds adds: other imports, composing, checks, starting processes, tables,
-sentences, decisions and pictures.
+Each runs in a folder of its own, so that nothing is kept but compiled kernels, by the command as a
+user types it; words with a `=` behind are added to each command, others name the experiments. The
+total is the user and system time of the process and of all that it started. Computing is the time
+within cells, in whatever process, with the data (simulated or read, and cut) and the scores. What
+Python imports meanwhile are the libraries of models (TensorFlow, xgboost with pandas and
+scikit-learn, statsforecast), told apart. The rest is what hwds adds: other imports, composing,
+checks, starting processes, tables, sentences, decisions and pictures.
 """
 
 from __future__ import annotations
@@ -102,16 +104,26 @@ LINE = "{:<28}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}"
 
 
 def main(words: list[str]) -> None:
-    """Print a row an experiment, and how many keep within the bound; words name experiments or are overrides for all."""
+    """Print a row an experiment, and how many keep within the bound.
+
+    Words name experiments or are overrides for all.
+    """
     named = [word for word in words if "=" not in word]
     overrides = [word for word in words if "=" in word]
-    experiments = named or sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+    experiments = named or sorted(
+        path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")
+    )
     print(f"CPU seconds; {' '.join(overrides)}")
-    print(LINE.format("experiment", "total", "data", "cells", "scores", "imports", "rest"), flush=True)
+    print(
+        LINE.format("experiment", "total", "data", "cells", "scores", "imports", "rest"), flush=True
+    )
     rests, whole, kernels = [], [], Path(os.environ.get("NUMBA_CACHE_DIR") or mkdtemp())
     for name in experiments:
         total, parts, code = _kept(kernels, [f"+experiment={name}", "size=small", *overrides])
-        taken = {part: sum(took - own for name, took, own in parts if name == part) for part in ("data", "cell", "scores")}
+        taken = {
+            part: sum(took - own for name, took, own in parts if name == part)
+            for part in ("data", "cell", "scores")
+        }
         imports = sum(own for *_, own in parts)
         rest = total - sum(taken.values()) - imports
         rests.append(rest)
@@ -121,12 +133,15 @@ def main(words: list[str]) -> None:
         print(LINE.format(name, *(f"{figure:.2f}" for figure in figures)) + said, flush=True)
     kept, with_imports = (sum(each < BOUND for each in figures) for figures in (rests, whole))
     print(
-        f"Of {len(rests)}, {kept} take less than {BOUND:.0f} s over their computing, {with_imports} with the models' libraries."
+        f"Of {len(rests)}, {kept} take less than {BOUND:.0f} s over their computing, "
+        f"{with_imports} with the models' libraries."
     )
 
 
 def _kept(kernels: Path, words: list[str]) -> tuple[float, list[tuple[str, float, float]], int]:
-    """Return what `_run` does of a run that compiles nothing: of the second, where the first has compiled."""
+    """Return what `_run` does of a run that compiles nothing: of the second, where the first has
+    compiled.
+    """
     for _ in range(2):
         known = len(list(kernels.rglob("*.nbc")))
         with TemporaryDirectory() as folder:
@@ -136,19 +151,29 @@ def _kept(kernels: Path, words: list[str]) -> tuple[float, list[tuple[str, float
     return answer
 
 
-def _run(folder: Path, kernels: Path, words: list[str]) -> tuple[float, list[tuple[str, float, float]], int]:
+def _run(
+    folder: Path, kernels: Path, words: list[str]
+) -> tuple[float, list[tuple[str, float, float]], int]:
     """Return the CPU seconds of a run, those of its parts, and its exit code."""
     (folder / "watch").mkdir()
     (folder / "watch" / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     (folder / "work").mkdir()
     log = folder / "log"
     log.touch()
-    environment = os.environ | {"PYTHONPATH": f"{folder / 'watch'}{os.pathsep}{ROOT}", "HWDS_BENCH_LOG": str(log)}
+    environment = os.environ | {
+        "PYTHONPATH": f"{folder / 'watch'}{os.pathsep}{ROOT}",
+        "HWDS_BENCH_LOG": str(log),
+    }
     environment["NUMBA_CACHE_DIR"] = str(kernels)
     before = getrusage(RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "hwds", *words]
     code = subprocess.run(
-        command, cwd=folder / "work", env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        command,
+        cwd=folder / "work",
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
     ).returncode
     after = getrusage(RUSAGE_CHILDREN)
     total = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

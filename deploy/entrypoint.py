@@ -14,5 +14,8 @@ COMMANDS = {
 }
 
 if sys.argv[1:] not in ([name] for name in COMMANDS):
-    sys.exit(f"entrypoint: must be followed by {' or '.join(COMMANDS)}, got {' '.join(sys.argv[1:]) or 'nothing'}")
+    sys.exit(
+        f"entrypoint: must be followed by {' or '.join(COMMANDS)}, got "
+        f"{' '.join(sys.argv[1:]) or 'nothing'}"
+    )
 os.execvp(sys.executable, [sys.executable, "-m", *COMMANDS[sys.argv[1]]])

@@ -1,7 +1,9 @@
-"""A bundle behind Ray Serve: `serve run deploy/ray_serve.yaml` (pip install 'ray[serve]' 'hwds[serve]').
+"""A bundle behind Ray Serve: `serve run deploy/ray_serve.yaml` (pip install 'ray[serve]'
+'hwds[serve]').
 
-Each replica is one worker of `hwds serve --http` with all of its routes. Ray starts more of them, on other machines too, and
-replaces those that die. The bundle lies at HWDS_BUNDLE on each machine, and HWDS_SERVE_TOKENS has the tokens that may ask.
+Each replica is one worker of `hwds serve --http` with all of its routes. Ray starts more of them,
+on other machines too, and replaces those that die. The bundle lies at HWDS_BUNDLE on each machine,
+and HWDS_SERVE_TOKENS has the tokens that may ask.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ class Answers:
         if not folder:
             raise ValueError("HWDS_BUNDLE must name the folder of a bundle")
         tokens = tokens_of(os.environ.get(TOKENS, ""))
-        self._core = Core(ServerSettings(folder, tokens=tokens, scrape=tempfile.mkdtemp(prefix="hwds-replica-")))
+        self._core = Core(
+            ServerSettings(folder, tokens=tokens, scrape=tempfile.mkdtemp(prefix="hwds-replica-"))
+        )
         self._application = application(self._core)
 
     async def __call__(self, request: Request) -> Response:

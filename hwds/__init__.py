@@ -1,8 +1,9 @@
 """hwds: declarative experiments for hardware demand, prices, fraud and factories.
 
-What a user's own code imports is here, and in `hwds.forecast`, `hwds.detection`, `hwds.bandit`, `hwds.ab`, `hwds.ope`,
-`hwds.elasticity`, `hwds.lifetime`, `hwds.sensors`, `hwds.inspection` and `hwds.datasets`: each name is listed in the stub file
-beside its package and is imported when it is first used.
+What a user's own code imports is here, and in `hwds.forecast`, `hwds.detection`, `hwds.bandit`,
+`hwds.ab`, `hwds.ope`, `hwds.elasticity`, `hwds.lifetime`, `hwds.sensors`, `hwds.inspection` and
+`hwds.datasets`: each name is listed in the stub file beside its package and is imported when it is
+first used.
 """
 
 import sys

@@ -17,12 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / "outputs" / "cache" / "numba"))
 """A policy is compiled once for all tests, those in processes and folders of their own too."""
 THREADS = dict.fromkeys((*THREAD_VARIABLES, *READ_ONCE), "1")
-"""Set before any library is loaded: threads that wait for one another on shared cores take three times what the work does."""
+"""Set before any library is loaded: threads that wait for one another on shared cores take three
+times what the work does.
+"""
 os.environ.update(THREADS)
 for name in [name for name in os.environ if name.startswith("HWDS_") and name != "HWDS_DATA"]:
-    del os.environ[name]  # a developer's own folders and keys: with $HWDS_OUTPUTS set, two dozen tests looked elsewhere
+    del os.environ[
+        name
+    ]  # a developer's own folders and keys: with $HWDS_OUTPUTS set, two dozen tests looked elsewhere
 IN_MEMORY = Path("/dev/shm")
-"""Folders of tests lie there: a run flushes thirty files, for each of which a disk takes as long as a model for its fit."""
+"""Folders of tests lie there: a run flushes thirty files, for each of which a disk takes as long as
+a model for its fit.
+"""
 if IN_MEMORY.is_dir() and disk_usage(IN_MEMORY).free > 4 << 30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
 
@@ -30,7 +36,9 @@ settings.register_profile("hwds", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("hwds")
 """What a busy machine draws or runs slowly is no fault."""
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # begun in a script's background, where processes would inherit that
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # begun in a script's background, where processes would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -38,7 +46,9 @@ LINES = [line.split() for line in (ROOT / "tests" / "slow.txt").read_text().spli
 SLOW = {file: float(seconds) for seconds, file, *_ in LINES}
 """Seconds of CPU of the files that take long."""
 PROCESSES = {file: name for _, file, *names in LINES for name in names}
-"""The process that files share: loading TensorFlow takes five seconds, and MLflow with its tables as long."""
+"""The process that files share: loading TensorFlow takes five seconds, and MLflow with its tables
+as long.
+"""
 
 
 def pytest_xdist_make_scheduler(config, log):
@@ -54,7 +64,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what is slow and what is skipped; slow files go first, so that no worker is left alone with one at the end."""
+    """Mark what is slow and what is skipped.
+
+    Slow files go first, so that no worker is left alone with one at the end.
+    """
     lacking = {"data": "HWDS_DATA is not set"} if not os.environ.get("HWDS_DATA") else {}
     lacking |= {"chromium": "there is no Chromium"} if browser.PATH is None else {}
     lacking |= {"kafka": "there is no Tansu"} if tansu.PATH is None else {}

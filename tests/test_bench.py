@@ -13,7 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 def bench(*words, **extra):
     environment = {key: value for key, value in os.environ.items() if key != "HWDS_DATA"} | extra
     return subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "bench", *words],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -27,7 +32,10 @@ def bench(*words, **extra):
 def test_what_needs_public_data_is_left_out_in_a_line(words, extra, why):
     done = bench(*words, **extra)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == f"sarima is left out: it needs m3/m3_monthly.parquet of the public data, and {why}."
+    assert (
+        done.stdout.splitlines()[-1]
+        == f"sarima is left out: it needs m3/m3_monthly.parquet of the public data, and {why}."
+    )
     assert ("Poisson," in done.stdout) == ("poisson" in words)
 
 

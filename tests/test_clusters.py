@@ -1,4 +1,6 @@
-"""The ready files for clusters: as far as a machine without one can tell, they are what each system takes."""
+"""The ready files for clusters: as far as a machine without one can tell, they are what each system
+takes.
+"""
 
 import json
 import subprocess
@@ -21,7 +23,12 @@ TEXT, FLAG, COUNT, WORDS, POD = (
 
 
 def only(required=(), **properties):
-    return {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(required),
+        "properties": properties,
+    }
 
 
 CLUSTER = only(
@@ -89,10 +96,15 @@ def test_the_rayjob_has_only_fields_that_kuberay_knows():
     jsonschema.validate(job, RAYJOB)
     with pytest.raises(jsonschema.ValidationError, match="backofLimit"):
         jsonschema.validate(job | {"spec": job["spec"] | {"backofLimit": 1}}, RAYJOB)
-    groups = [job["spec"]["rayClusterSpec"]["headGroupSpec"], *job["spec"]["rayClusterSpec"]["workerGroupSpecs"]]
+    groups = [
+        job["spec"]["rayClusterSpec"]["headGroupSpec"],
+        *job["spec"]["rayClusterSpec"]["workerGroupSpecs"],
+    ]
     for group in groups:
         pod = group["template"]["spec"]
-        mounted = {mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]}
+        mounted = {
+            mount["name"] for container in pod["containers"] for mount in container["volumeMounts"]
+        }
         assert mounted == {volume["name"] for volume in pod["volumes"]}
         assert len({container["image"] for container in pod["containers"]}) == 1
 

@@ -41,11 +41,15 @@ def test_an_option_its_module_and_its_class_bear_one_name(group, option):
 def test_an_option_folder_has_options_and_their_base_alone(group):
     configured = {module_file(group, recipe_of(group, option)) for option in options(group)}
     for folder in {path.parent for path in configured}:
-        rest = {path for path in folder.glob("*.py") if path.stem not in ("__init__", "base")} - configured
+        rest = {
+            path for path in folder.glob("*.py") if path.stem not in ("__init__", "base")
+        } - configured
         assert not rest, f"{[relative(path) for path in sorted(rest)]} have no YAML in conf/{group}"
 
 
-@pytest.mark.parametrize("group", [group for group in GROUPS if group != "model"])  # a model's name has its family's
+@pytest.mark.parametrize(
+    "group", [group for group in GROUPS if group != "model"]
+)  # a model's name has its family's
 def test_no_option_has_two_modules(group):
     stems = [path.stem for folder in option_folders(group).values() for path in folder.glob("*.py")]
     own = [stem for stem in stems if stem not in ("base", "__init__")]
@@ -73,29 +77,38 @@ def test_a_yaml_begins_with_a_command_that_works(path):
     group, _, option = path.relative_to(ROOT / "conf").with_suffix("").as_posix().partition("/")
     if option:
         named = f".{group}={option}" if group in WRITTEN else f"{group}={option}"
-        assert any((word.endswith(named) if group in WRITTEN else word.lstrip("+") == named) for word in words) or _is_default(
-            group, option, words
-        ), command
+        assert any(
+            (word.endswith(named) if group in WRITTEN else word.lstrip("+") == named)
+            for word in words
+        ) or _is_default(group, option, words), command
     words = overrides(words)
     if (group, option) == ("dataset", "table"):  # no protocol cuts a table yet
         compose(words)
-    elif words != [f"+experiment={option}"]:  # which tests/config/test_compose.py composes, of every experiment
+    elif words != [
+        f"+experiment={option}"
+    ]:  # which tests/config/test_compose.py composes, of every experiment
         composed(*words)
 
 
 def swept(path):
     """What a YAML's comments say to run with `-m`: the words of every job."""
-    told = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
+    told = " ".join(
+        line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")
+    )
     for words in re.findall(r"-m ((?:[a-z_.]+=[^ ;]+[ ;]?)+)", told):
         pairs = [word.rstrip(".;").partition("=") for word in words.split()]
-        yield from product(*([f"{name}={value}" for value in values.split(",")] for name, _, values in pairs))
+        yield from product(
+            *([f"{name}={value}" for value in values.split(",")] for name, _, values in pairs)
+        )
 
 
 SWEPT = [(path, words) for path in YAMLS for words in swept(path)]
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), SWEPT, ids=lambda value: relative(value) if isinstance(value, Path) else " ".join(value)
+    ("path", "words"),
+    SWEPT,
+    ids=lambda value: relative(value) if isinstance(value, Path) else " ".join(value),
 )
 def test_what_its_comments_say_to_run_with_m_composes(path, words):
     composed(*overrides(shlex.split(header(path))[3:]), *words)
@@ -108,7 +121,11 @@ def test_sweeps_in_comments_are_found():
 
 def _is_default(group, option, words):
     data = compose(words)
-    return data.get(group, {}).get("name") == option if group in GROUPS else data["experiment"] == option
+    return (
+        data.get(group, {}).get("name") == option
+        if group in GROUPS
+        else data["experiment"] == option
+    )
 
 
 def test_modules_are_small():
@@ -119,14 +136,22 @@ def test_modules_are_small():
 FOLDERS = sorted({path.parent for path in MODULES})
 OPTION_FOLDERS = {folder for group in GROUPS for folder in option_folders(group).values()}
 MOST = 23
-"""Modules side by side in a folder; an option folder has one for each option, found by its name, and may grow."""
+"""Modules side by side in a folder; an option folder has one for each option, found by its name,
+and may grow.
+"""
 
 
 def test_a_folder_can_be_overlooked():
     counted = [folder for folder in FOLDERS if folder not in OPTION_FOLDERS]
-    modules = {relative(folder): sum(path.stem != "__init__" for path in folder.glob("*.py")) for folder in counted}
+    modules = {
+        relative(folder): sum(path.stem != "__init__" for path in folder.glob("*.py"))
+        for folder in counted
+    }
     crowded = {name: count for name, count in modules.items() if count > MOST}
-    assert not crowded, f"{crowded}: more than {MOST} modules; put those of one job into a folder named by what they make"
+    assert not crowded, (
+        f"{crowded}: more than {MOST} modules; put those of one job into a folder named by what "
+        f"they make"
+    )
 
 
 def test_option_folders_alone_may_grow():
@@ -136,7 +161,9 @@ def test_option_folders_alone_may_grow():
 
 def test_a_name_does_not_repeat_its_folders():
     short = [path for path in MODULES if path.parent.name not in ("analog", "ab", "ope")]
-    assert [relative(path) for path in short if path.parent.name.rstrip("s") in path.stem.split("_")] == []
+    assert [
+        relative(path) for path in short if path.parent.name.rstrip("s") in path.stem.split("_")
+    ] == []
 
 
 def complaints(path):
@@ -144,7 +171,10 @@ def complaints(path):
     tree = parsed(path)
     if path.stem != "__init__" and not ast.get_docstring(tree):
         yield f"{relative(path)} has no docstring"
-    for node in [*tree.body, *(child for cls in tree.body if isinstance(cls, ast.ClassDef) for child in cls.body)]:
+    for node in [
+        *tree.body,
+        *(child for cls in tree.body if isinstance(cls, ast.ClassDef) for child in cls.body),
+    ]:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             where = f"{relative(path)}:{node.lineno} {node.name}"
             if not node.name.startswith("_") and not ast.get_docstring(node):
@@ -179,8 +209,13 @@ def test_every_field_is_documented(group, option):
 
 @pytest.mark.parametrize("group", GROUPS)
 def test_examples_in_docstrings_work(group):
-    """A docstring has one where it shows more than the command with which the option's YAML begins."""
-    lines = (re.search(r"Example:\n\s+python -m hwds (.+)", class_of(group, option).__doc__ or "") for option in options(group))
+    """A docstring has one where it shows more than the command with which the option's YAML
+    begins.
+    """
+    lines = (
+        re.search(r"Example:\n\s+python -m hwds (.+)", class_of(group, option).__doc__ or "")
+        for option in options(group)
+    )
     for line in {line[1] for line in lines if line}:
         composed(*overrides(shlex.split(line)))
 
@@ -189,10 +224,14 @@ def test_commands_have_a_sentence_and_a_main():
     for name in commands():
         tree = ast.parse(command_files()[name].read_text())
         assert (ast.get_docstring(tree) or "").split("\n")[0].endswith("."), name
-        assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body), name
+        assert any(
+            isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body
+        ), name
 
 
-UNDONE = re.compile(r"\b(TODO|FIXME|XXX)\b|filterwarnings|np\.random\.(seed|rand|normal|choice|randint)\b")
+UNDONE = re.compile(
+    r"\b(TODO|FIXME|XXX)\b|filterwarnings|np\.random\.(seed|rand|normal|choice|randint)\b"
+)
 
 
 def test_nothing_is_left_undone():
@@ -200,10 +239,16 @@ def test_nothing_is_left_undone():
 
 
 def test_no_graph_is_traced_through_rewritten_code():
-    """AutoGraph writes what it rewrites into the temporary folder, where its compiled form stays."""
+    """AutoGraph writes what it rewrites into the temporary folder, where its compiled form
+    stays.
+    """
     trees = [parsed(path) for path in MODULES if "tf.function" in path.read_text()]
     nodes = [node for tree in trees for node in ast.walk(tree)]
-    named = [node for node in nodes if isinstance(node, ast.Attribute) and ast.unparse(node) == "tf.function"]
+    named = [
+        node
+        for node in nodes
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "tf.function"
+    ]
     calls = [node for node in nodes if isinstance(node, ast.Call) and node.func in named]
     assert len(calls) == len(named) > 0
     assert all("autograph=False" in map(ast.unparse, call.keywords) for call in calls)
@@ -211,7 +256,11 @@ def test_no_graph_is_traced_through_rewritten_code():
 
 def test_every_file_of_the_package_is_in_the_wheel():
     shipped = set(re.findall(r'"\*\*/\*(\.\w+)"', (ROOT / "setup.py").read_text())) | {".py"}
-    files = [path for path in (ROOT / "hwds").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [
+        path
+        for path in (ROOT / "hwds").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     assert {path.suffix for path in files} <= shipped
 
 

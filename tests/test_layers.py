@@ -1,4 +1,6 @@
-"""Imports point down only, Hydra has one door, and heavy libraries wait inside functions: read from the source."""
+"""Imports point down only, Hydra has one door, and heavy libraries wait inside functions: read from
+the source.
+"""
 
 import ast
 from pathlib import Path
@@ -26,10 +28,27 @@ EDGES = {("bandit", "ope")}
 """Families that read another one: a replay reads a log of decisions."""
 HYDRA = {"core/compose.py", "cli/words.py"}
 HEAVY = {
-    "keras", "tensorflow", "xgboost", "statsmodels", "pmdarima", "sklearn", "scipy", "numba",
-    "matplotlib", "optuna", "pandas", "ray", "wandb", "mlflow", "onnx", "onnxruntime", "starlette", "uvicorn", "cryptography",
+    "keras",
+    "tensorflow",
+    "xgboost",
+    "statsmodels",
+    "pmdarima",
+    "sklearn",
+    "scipy",
+    "numba",
+    "matplotlib",
+    "optuna",
+    "pandas",
+    "ray",
+    "wandb",
+    "mlflow",
+    "onnx",
+    "onnxruntime",
+    "starlette",
+    "uvicorn",
+    "cryptography",
     "boto3",
-}  # fmt: skip
+}
 ONLY_IN = {"ray": {"evaluation", "search"}, "wandb": {"track"}, "mlflow": {"track"}}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -43,13 +62,20 @@ def rank(part):
 
 
 def imports(tree):
-    """The full names of all modules that are imported; `from hwds import app` is `hwds.cli.experiment`."""
+    """The full names of all modules that are imported.
+
+    `from hwds import app` is `hwds.cli.experiment`.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, "a relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names) if node.module == "hwds" else [node.module or ""]
+            yield from (
+                (f"{node.module}.{alias.name}" for alias in node.names)
+                if node.module == "hwds"
+                else [node.module or ""]
+            )
 
 
 def at_top(tree):
@@ -88,12 +114,18 @@ def test_what_computes_cells_knows_no_family():
 
 
 def test_hydra_has_one_door():
-    roots = {name_of(path): {name.partition(".")[0] for name in imports(parsed(path))} for path in MODULES}
+    roots = {
+        name_of(path): {name.partition(".")[0] for name in imports(parsed(path))}
+        for path in MODULES
+    }
     assert {name for name, found in roots.items() if found & {"hydra", "omegaconf"}} <= HYDRA
 
 
 def test_heavy_libraries_wait_inside_functions():
-    heavy = {name_of(path): {name.partition(".")[0] for name in at_top(parsed(path))} & HEAVY for path in MODULES}
+    heavy = {
+        name_of(path): {name.partition(".")[0] for name in at_top(parsed(path))} & HEAVY
+        for path in MODULES
+    }
     assert {name: found for name, found in heavy.items() if found} == {}
     for path in MODULES:
         own = path.relative_to(PACKAGE).parts[0]
@@ -102,12 +134,25 @@ def test_heavy_libraries_wait_inside_functions():
 
 
 def file_graph():
-    """For each module the modules that it imports, those inside functions and for types alone too."""
-    files = {"hwds." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts): name_of(path) for path in MODULES}
+    """For each module the modules that it imports, those inside functions and for types alone
+    too.
+    """
+    files = {
+        "hwds." + ".".join(path.relative_to(PACKAGE).with_suffix("").parts): name_of(path)
+        for path in MODULES
+    }
     graph = {}
     for path in MODULES:
-        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
-        named = {name for node in nodes for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))}
+        nodes = [
+            node
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
+        named = {
+            name
+            for node in nodes
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
         graph[name_of(path)] = {files[name] for name in named & files.keys()} - {name_of(path)}
     return graph
 
@@ -124,7 +169,11 @@ def circles_of(graph):
         return seen
 
     reach = {node: reached(node) for node in graph}
-    together = [frozenset(other for other in reach[node] if node in reach[other]) for node in graph if node in reach[node]]
+    together = [
+        frozenset(other for other in reach[node] if node in reach[other])
+        for node in graph
+        if node in reach[node]
+    ]
     return {circle for circle in together if len(circle) > 1}
 
 
@@ -139,11 +188,15 @@ def test_a_circle_of_files_would_be_found():
 
 
 def test_every_module_has_a_layer():
-    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {"__init__"} <= set().union(*LAYERS)
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in MODULES} - {
+        "__init__"
+    } <= set().union(*LAYERS)
 
 
 def test_the_rules_would_catch_a_breach():
-    tree = ast.parse("from hwds import cli\ndef f():\n    import keras\nclass A:\n    import scipy.stats\n")
+    tree = ast.parse(
+        "from hwds import cli\ndef f():\n    import keras\nclass A:\n    import scipy.stats\n"
+    )
     assert set(imports(tree)) == {"hwds.cli", "keras", "scipy.stats"}
     assert set(at_top(tree)) == {"hwds.cli", "scipy.stats"}
     assert rank("cli") < rank("evaluation") < rank("core")

@@ -11,7 +11,11 @@ from bench.mutated_process import Ending
 SLOW = ("gray", "handbook", "fraud", "arbitrage", "compute", "tracker", "few_labels")
 """Options whose simulated data takes seconds, or that ask another machine."""
 
-FILES = sorted(file for file in (mutations.ROOT / "conf").rglob("*.yaml") if not any(word in str(file) for word in SLOW))
+FILES = sorted(
+    file
+    for file in (mutations.ROOT / "conf").rglob("*.yaml")
+    if not any(word in str(file) for word in SLOW)
+)
 SIZE = int(os.environ.get("HWDS_TEST_MUTATIONS", "30"))
 
 

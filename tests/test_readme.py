@@ -1,4 +1,6 @@
-"""The README and the pages of docs/: what one is told to write works as it stands, commands compose, links lead somewhere."""
+"""The README and the pages of docs/: what one is told to write works as it stands, commands
+compose, links lead somewhere.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 MEASUREMENTS = sorted((ROOT / "docs" / "measurements").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES, *MEASUREMENTS]
-OTHERS = [ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/reference/*.md")), *sorted(ROOT.glob("experiments/*/*.md"))]
+OTHERS = [
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/reference/*.md")),
+    *sorted(ROOT.glob("experiments/*/*.md")),
+]
 """Pages whose commands other tests look at, or that are written by a command."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
@@ -52,11 +58,19 @@ def lines(page: Path) -> list[str]:
 
 def told() -> list[list[str]]:
     """The words of these commands; those of one's own code and data have tests of their own."""
-    return [shlex.split(line, comments=True) for page in PAGES for line in lines(page) if not re.search(OWN, line)]
+    return [
+        shlex.split(line, comments=True)
+        for page in PAGES
+        for line in lines(page)
+        if not re.search(OWN, line)
+    ]
 
 
 def parse(words: list[str]) -> None:
-    """Refuse a command that there is not, and flags and values that it does not take; nothing runs."""
+    """Refuse a command that there is not, and flags and values that it does not take.
+
+    Nothing runs.
+    """
     context = click.Context(cli.PROGRAM)
     name, command, rest = cli.PROGRAM.resolve_command(context, words)
     while isinstance(command, click.Group) and rest and rest[0] in command.commands:
@@ -65,7 +79,9 @@ def parse(words: list[str]) -> None:
     command.make_context(name, list(rest), parent=context)
 
 
-@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", [*PAGES, *OTHERS], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(((?!https?://)[^)#]*(?:#[^)]*)?)\)", page.read_text()):
         name, _, place = target.partition("#")
@@ -79,7 +95,11 @@ def test_every_guide_is_reached_from_the_readme_and_every_measurement_from_its_g
     assert all(f"(docs/{page.name})" in text for page in GUIDES)
     assert text.count("\n") < 200
     assert len(MEASUREMENTS) > 0
-    assert [page.name for page in MEASUREMENTS if f"(measurements/{page.name})" not in _guide(page).read_text()] == []
+    assert [
+        page.name
+        for page in MEASUREMENTS
+        if f"(measurements/{page.name})" not in _guide(page).read_text()
+    ] == []
 
 
 def _guide(measurements: Path) -> Path:
@@ -87,9 +107,15 @@ def _guide(measurements: Path) -> Path:
 
 
 def test_benchmarks_that_a_page_names_are_there():
-    named = {(page.name, name) for page in PAGES for name in re.findall(r"python -m bench[. ]([a-z_]+)", page.read_text())}
+    named = {
+        (page.name, name)
+        for page in PAGES
+        for name in re.findall(r"python -m bench[. ]([a-z_]+)", page.read_text())
+    }
     assert len(named) > 5
-    assert [pair for pair in sorted(named) if not (ROOT / "bench" / f"{pair[1]}.py").is_file()] == []
+    assert [
+        pair for pair in sorted(named) if not (ROOT / "bench" / f"{pair[1]}.py").is_file()
+    ] == []
 
 
 def test_every_command_is_one_that_hwds_takes(monkeypatch):
@@ -103,15 +129,25 @@ def test_every_command_is_one_that_hwds_takes(monkeypatch):
             check(compose(words[1:] if command else words))
 
 
-@pytest.mark.parametrize(("page", "name", "least"), [("README.md", "shop", 7), ("docs/elasticity.md", "elastic", 4)])
+@pytest.mark.parametrize(
+    ("page", "name", "least"), [("README.md", "shop", 7), ("docs/elasticity.md", "elastic", 4)]
+)
 def test_a_users_own_csv_is_an_experiment(tmp_path, command, page, name, least):
     months = [f"{2019 + i // 12}-{i % 12 + 1:02}-01" for i in range(60)]
-    rows = [f"{sku},{month},{10 + i % 12},{20 + i % 5}" for sku in ("lamp", "kettle") for i, month in enumerate(months)]
+    rows = [
+        f"{sku},{month},{10 + i % 12},{20 + i % 5}"
+        for sku in ("lamp", "kettle")
+        for i, month in enumerate(months)
+    ]
     (tmp_path / "sales.csv").write_text("\n".join(["sku,month,units,price", *rows, ""]))
     (new,) = [line for line in lines(ROOT / page) if line.startswith(f"new experiment {name} ")]
     assert command(new).code == 0
     forget_options()
-    said = [shlex.split(line, comments=True) for line in lines(ROOT / page) if re.search(rf"^(?!-m ).*={name}\b", line)]
+    said = [
+        shlex.split(line, comments=True)
+        for line in lines(ROOT / page)
+        if re.search(rf"^(?!-m ).*={name}\b", line)
+    ]
     assert len(said) >= least
     for words in said:
         parse(words)
@@ -120,7 +156,9 @@ def test_a_users_own_csv_is_an_experiment(tmp_path, command, page, name, least):
 
 def follow(title: str, folder: Path, run: Callable[[str], Answer]) -> list[str]:
     """Lay the files of a section into a folder and run its commands there; what each printed."""
-    for name, _, code in re.findall(r"\*\*`([^`]+)`\*\*[^\n]*\n\n```(\w+)\n(.*?)```", section(title), re.S):
+    for name, _, code in re.findall(
+        r"\*\*`([^`]+)`\*\*[^\n]*\n\n```(\w+)\n(.*?)```", section(title), re.S
+    ):
         if name.endswith(".csv"):
             with chdir(folder):
                 exec(code, {})
@@ -144,7 +182,9 @@ def in_process(folder: Path) -> Callable[[str], Answer]:
 
     def run(line: str) -> Answer:
         words = [sys.executable, "-m", "hwds", *shlex.split(line)]
-        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
         return Answer(done.returncode, done.stdout, done.stderr)
 
     return run
@@ -176,9 +216,13 @@ def test_a_users_own_metric_is_one_module(tmp_path, command):
     (output,) = follow("To add a metric", tmp_path, in_this_process(command))
     assert "last_step_mae" in output
     (run,) = tmp_path.glob("outputs/runs/adhoc/*/scores.parquet")
-    scores = pl.read_parquet(run).filter(metric="last_step_mae", aggregate="pooled", model="forecast/drift")
+    scores = pl.read_parquet(run).filter(
+        metric="last_step_mae", aggregate="pooled", model="forecast/drift"
+    )
     (score,) = scores.filter(pl.col("fold").is_null())["value"]
-    rows = pl.read_parquet(run.parent / "predictions.parquet").filter(pl.col("step") == pl.col("step").max())
+    rows = pl.read_parquet(run.parent / "predictions.parquet").filter(
+        pl.col("step") == pl.col("step").max()
+    )
     assert score == pytest.approx((rows["actual"] - rows["q_0.5"]).abs().mean())
 
 
@@ -188,4 +232,6 @@ def test_one_run_feeds_another_and_the_months_to_come(tmp_path, command):
     assert "12 rows, 4 series, 2024-01-01 to 2024-03-01" in outputs[3]
     (run,) = tmp_path.glob("outputs/runs/demand/*/provenance.json")
     (source,) = tmp_path.glob("outputs/runs/visits/*")
-    assert json.loads(run.read_text())["joined"] == {"expected_visits": f"the mean of run visits/{source.name}"}
+    assert json.loads(run.read_text())["joined"] == {
+        "expected_visits": f"the mean of run visits/{source.name}"
+    }

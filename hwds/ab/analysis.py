@@ -12,7 +12,15 @@ import polars as pl
 from hwds.ab.intervals import Correction, adjust_p_values, equal_looks, ratio_check
 from hwds.ab.models.base import Comparison
 from hwds.ab.planning import PlanningTerms, least_shift, planning_rows
-from hwds.ab.rows import FAMILY_RATE, ROLES, AnalysisRow, TestMetric, outcome_metric, rate_name, split_metric
+from hwds.ab.rows import (
+    FAMILY_RATE,
+    ROLES,
+    AnalysisRow,
+    TestMetric,
+    outcome_metric,
+    rate_name,
+    split_metric,
+)
 from hwds.ab.sample import EFFECT_NAMES, ComparisonNeeds, Design, Finding, Sample
 from hwds.ab.simulation import WinnerRate, family_rates, winner_rates
 from hwds.ab.units import MADE_OUTCOMES, RunningSums, TestUnits
@@ -31,9 +39,14 @@ PartComparison = Callable[[TestUnits], Sequence[AnalysisRow]]
 
 
 def segment_rows(
-    evidence: TestUnits, columns: Sequence[str], label: str, compare: PartComparison, correction: Correction
+    evidence: TestUnits,
+    columns: Sequence[str],
+    label: str,
+    compare: PartComparison,
+    correction: Correction,
 ) -> Iterator[AnalysisRow]:
-    """Yield the effect of each arm in each segment, p-values corrected together, and how much segments differ.
+    """Yield the effect of each arm in each segment, p-values corrected together, and how much
+    segments differ.
 
     Args:
         evidence: The units.
@@ -46,28 +59,46 @@ def segment_rows(
     for column in columns:
         for name, rows in _unit_segments(evidence, column):
             metric = outcome_metric("segment_effect", f"{label}|{column}={name}")
-            own = [row for row in compare(evidence.part(rows)) if split_metric(row.metric)[0] in EFFECT_NAMES]
+            own = [
+                row
+                for row in compare(evidence.part(rows))
+                if split_metric(row.metric)[0] in EFFECT_NAMES
+            ]
             effects += [(column, replace(row, metric=metric)) for row in own]
     tested = [row.p_value for _, row in effects if row.p_value is not None]
-    corrected = iter(adjust_p_values(tested, correction) if tested and correction != "none" else tested)
-    yield from (row if row.p_value is None else replace(row, p_value=next(corrected)) for _, row in effects)
+    corrected = iter(
+        adjust_p_values(tested, correction) if tested and correction != "none" else tested
+    )
+    yield from (
+        row if row.p_value is None else replace(row, p_value=next(corrected)) for _, row in effects
+    )
     for column in columns:
         for arm in evidence.arms[1:]:
-            own = [row for place, row in effects if place == column and row.arm == arm and row.stderr]
+            own = [
+                row for place, row in effects if place == column and row.arm == arm and row.stderr
+            ]
             yield from _spread_row(own, outcome_metric("segment_spread", f"{label}|{column}"), arm)
 
 
 def _unit_segments(evidence: TestUnits, column: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the values of a column that have enough units of each arm, the largest first, each with its units."""
+    """Yield the values of a column that have enough units of each arm, the largest first, each with
+    its units.
+    """
     values = evidence.table.data[column].cast(pl.String).fill_null("none")
     for name in values.value_counts(sort=True)[column][:MOST_SEGMENTS]:
         rows = (values == name).to_numpy()
-        if np.bincount(evidence.arm[rows], minlength=len(evidence.arms)).min() >= LEAST_SEGMENT_UNITS:
+        if (
+            np.bincount(evidence.arm[rows], minlength=len(evidence.arms)).min()
+            >= LEAST_SEGMENT_UNITS
+        ):
             yield name, rows
 
 
 def _spread_row(effects: Sequence[AnalysisRow], metric: str, arm: str) -> Iterator[AnalysisRow]:
-    """Yield Cochran's test that the segments of a column have one effect (1954); it holds once, as a fixed rule does."""
+    """Yield Cochran's test that the segments of a column have one effect (1954).
+
+    It holds once, as a fixed rule does.
+    """
     from scipy.special import chdtrc
 
     if len(effects) < 2:
@@ -76,11 +107,14 @@ def _spread_row(effects: Sequence[AnalysisRow], metric: str, arm: str) -> Iterat
     weights = 1 / np.array([row.stderr for row in effects]) ** 2
     q = float(np.sum(weights * (values - np.average(values, weights=weights)) ** 2))
     n = sum(row.n for row in effects)
-    yield AnalysisRow(metric, arm, "fixed", value=q, p_value=float(chdtrc(len(effects) - 1, q)), n=n)
+    yield AnalysisRow(
+        metric, arm, "fixed", value=q, p_value=float(chdtrc(len(effects) - 1, q)), n=n
+    )
 
 
 def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> AnalysisRow:
-    """Return the effect of all units of an effect on exposed ones: times their share, whose error counts.
+    """Return the effect of all units of an effect on exposed ones: times their share, whose error
+    counts.
 
     Args:
         row: The effect on exposed units.
@@ -103,10 +137,14 @@ def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> 
 # One model's analysis of one test, from the sample ratio to the simulated rates.
 
 RATIO_ALARM = 0.001
-"""The p-value of the sample ratio under which no effect is shown (Microsoft ExP, Diagnosing sample ratio mismatch)."""
+"""The p-value of the sample ratio under which no effect is shown (Microsoft ExP, Diagnosing sample
+ratio mismatch).
+"""
 
 SimulationTerms = tuple[Design, tuple[int, ...], int, RunContext]
-"""The arguments of a simulation: the design, the numbers of looks, replications, and the context that names the streams."""
+"""The arguments of a simulation: the design, the numbers of looks, replications, and the context
+that names the streams.
+"""
 
 MISMATCH = "sample_ratio_mismatch"
 UNREGISTERED = "unregistered"
@@ -120,7 +158,9 @@ MOST_DAYS = 60
 """The most days whose cumulative effects are shown; of more, so many, the last among them."""
 
 TUNED_FOR = 5000.0
-"""Units at which a confidence sequence is narrowest where nothing is registered, as in GrowthBook's gbstats."""
+"""Units at which a confidence sequence is narrowest where nothing is registered, as in GrowthBook's
+gbstats.
+"""
 
 
 class AnalysisSettings(Protocol):
@@ -202,7 +242,9 @@ class Analysis:
     context: RunContext
 
     def rows(self, beside: Sequence[AnalysisRow] = ()) -> list[AnalysisRow]:
-        """Return all rows of the analysis, and those that are made beside it: none is shown where units are missing."""
+        """Return all rows of the analysis, and those that are made beside it: none is shown where
+        units are missing.
+        """
         ratio = self._ratio()
         rows = [ratio]
         for label in readable_outcomes(self.evidence, self.needs):
@@ -214,7 +256,9 @@ class Analysis:
         return [*rows, *self._rates()]
 
     def _ratio(self) -> AnalysisRow:
-        """Return the check of the arms' shares of units against the planned ones, the first row of all."""
+        """Return the check of the arms' shares of units against the planned ones, the first row of
+        all.
+        """
         counts = self.evidence.counts(self.evidence.n)
         allocation = self.protocol.allocation
         shares = [allocation.get(arm, 1.0) for arm in self.evidence.arms]
@@ -223,25 +267,39 @@ class Analysis:
         if check.p_value is None:
             status = "too_few_units"
         plan = "planned" if allocation else "equal"
-        return AnalysisRow(f"sample_ratio[{plan}]", value=check.statistic, p_value=check.p_value, n=sum(counts), status=status)
+        return AnalysisRow(
+            f"sample_ratio[{plan}]",
+            value=check.statistic,
+            p_value=check.p_value,
+            n=sum(counts),
+            status=status,
+        )
 
     def _outcome(self, label: str) -> Iterator[AnalysisRow]:
         """Yield the arms, the effects of all units and of each look, and what the test can find."""
         whole = self._sample(label, self.evidence.n)
         metric = self.metrics.get(label)
         if metric is not None:
-            yield AnalysisRow(outcome_metric("metric_role", label), value=float(1 + ROLES.index(metric.role)))
+            yield AnalysisRow(
+                outcome_metric("metric_role", label), value=float(1 + ROLES.index(metric.role))
+            )
         yield from _arm_rows(whole)
         stops = self._stops()
         findings = self._final(label, whole, stops)
         final = [self._row(finding, label, sample) for finding, sample in findings]
         yield from final
-        change = self.protocol.minimum_detectable_effect if self.model.rules_used() else None  # the truth plans nothing
+        change = (
+            self.protocol.minimum_detectable_effect if self.model.rules_used() else None
+        )  # the truth plans nothing
         plan = PlanningTerms(self.protocol.alpha, self.protocol.power, change)
         samples = (sample or whole for _, sample in findings)
-        yield from planning_rows(list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler)
+        yield from planning_rows(
+            list(zip(final, samples, strict=True)), whole, plan, self.needs.simpler
+        )
         if metric is not None and metric.margin is not None:
-            lifts = [row for row in final if split_metric(row.metric)[0] in LIFTS and row.low is not None]
+            lifts = [
+                row for row in final if split_metric(row.metric)[0] in LIFTS and row.low is not None
+            ]
             yield from (_guardrail_row(row, label, metric.margin, metric.good) for row in lifts)
         yield from self._parts(label, final)
         if self.protocol.looks > 1:
@@ -251,7 +309,9 @@ class Analysis:
             yield from self._by_day(label)
 
     def _parts(self, label: str, final: Sequence[AnalysisRow]) -> Iterator[AnalysisRow]:
-        """Yield what effects on exposed units are of all, and effects by segment, of outcomes that are no guardrails."""
+        """Yield what effects on exposed units are of all, and effects by segment, of outcomes that
+        are no guardrails.
+        """
         evidence, metric = self.evidence, self.metrics.get(label)
         if not isinstance(evidence, TestUnits) or not self.model.rules_used():
             return
@@ -260,7 +320,9 @@ class Analysis:
             yield from (dilute_effect(row, label, evidence.n, evidence.assigned) for row in effects)
         if self.protocol.by and (metric is None or metric.role != "guardrail"):
             columns, correction = self.protocol.by, self.protocol.correction
-            yield from segment_rows(evidence, columns, label, lambda part: self._of_part(label, part), correction)
+            yield from segment_rows(
+                evidence, columns, label, lambda part: self._of_part(label, part), correction
+            )
 
     def _of_part(self, label: str, part: TestUnits) -> list[AnalysisRow]:
         """Return the effects on some of the units, by the rule that the model decides by."""
@@ -268,36 +330,61 @@ class Analysis:
             return []
         sample, rule = part.sample(label, self.needs, part.n), self.model.rules_used()[0]
         design = self._design(self.protocol.looks - 1 if rule == "group_sequential" else 0)
-        return [self._row(each, label, sample) for each in self.model.compare(sample, design) if each.rule == rule]
+        return [
+            self._row(each, label, sample)
+            for each in self.model.compare(sample, design)
+            if each.rule == rule
+        ]
 
     def _sample(self, label: str, stop: int) -> Sample:
         return self.evidence.sample(label, self.needs, stop)
 
     def _stops(self) -> list[tuple[int, int]]:
-        """Return the planned looks that have enough units to compare, counted from 0, each with its number of rows."""
+        """Return the planned looks that have enough units to compare, counted from 0, each with its
+        number of rows.
+        """
         target = self.protocol.size or sum(self.evidence.counts(self.evidence.n))
-        stops = [(look, self.evidence.stop_at(share * target)) for look, share in enumerate(equal_looks(self.protocol.looks))]
-        return [(look, stop) for look, stop in stops if stop is not None and self.evidence.enough(self.needs, stop)]
+        stops = [
+            (look, self.evidence.stop_at(share * target))
+            for look, share in enumerate(equal_looks(self.protocol.looks))
+        ]
+        return [
+            (look, stop)
+            for look, stop in stops
+            if stop is not None and self.evidence.enough(self.needs, stop)
+        ]
 
     def _design(self, look: int) -> Design:
         return design_at(self.protocol, look)
 
     def _registered(self) -> int | None:
-        """Return the rows that hold the registered units; None where no size is registered or it is not reached."""
+        """Return the rows that hold the registered units.
+
+        None where no size is registered or it is not reached.
+        """
         return None if self.protocol.size is None else self.evidence.stop_at(self.protocol.size)
 
     def _once(self, label: str, whole: Sample) -> Sample:
-        """Return the sample of a fixed rule: the registered units where their order is known, all units otherwise."""
+        """Return the sample of a fixed rule: the registered units where their order is known, all
+        units otherwise.
+        """
         stop, evidence = self._registered(), self.evidence
-        if stop is None or stop == evidence.n or not evidence.ordered or not evidence.enough(self.needs, stop):
+        if (
+            stop is None
+            or stop == evidence.n
+            or not evidence.ordered
+            or not evidence.enough(self.needs, stop)
+        ):
             return whole
         return self._sample(label, stop)
 
-    def _final(self, label: str, whole: Sample, stops: list[tuple[int, int]]) -> list[tuple[Finding, Sample | None]]:
+    def _final(
+        self, label: str, whole: Sample, stops: list[tuple[int, int]]
+    ) -> list[tuple[Finding, Sample | None]]:
         """Return the effects, each with its sample.
 
-        A fixed rule has the registered units, group-sequential bounds those of the last planned look that was reached (no
-        sample where none was), any other all units.
+        A fixed rule has the registered units, group-sequential bounds those of the last planned
+        look that was reached (no sample where none was), any other all units.
         """
         once, every = self._once(label, whole), self.model.compare(whole, self._design(0))
         fixed = every if once is whole else self.model.compare(once, self._design(0))
@@ -309,10 +396,17 @@ class Analysis:
         if "group_sequential" not in self.model.rules_used():
             return findings
         if not stops:
-            return findings + [(Finding("effect", arm.name, None, rule="group_sequential"), None) for arm in whole.others]
+            return findings + [
+                (Finding("effect", arm.name, None, rule="group_sequential"), None)
+                for arm in whole.others
+            ]
         look, stop = stops[-1]
         last = self._sample(label, stop)
-        return findings + [(each, last) for each in self.model.compare(last, self._design(look)) if _is_group_sequential(each)]
+        return findings + [
+            (each, last)
+            for each in self.model.compare(last, self._design(look))
+            if _is_group_sequential(each)
+        ]
 
     def _look(self, label: str, look: int, stop: int) -> Iterator[AnalysisRow]:
         sample = self._sample(label, stop)
@@ -324,16 +418,22 @@ class Analysis:
                 yield replace(row, look=look + 1, time=self.evidence.when(stop))
 
     def _by_day(self, label: str) -> Iterator[AnalysisRow]:
-        """Yield the effects of all units until the end of each day, by the rule that holds on any of them."""
+        """Yield the effects of all units until the end of each day, by the rule that holds on any
+        of them.
+        """
         for place, (day, stop) in enumerate(self.evidence.days(MOST_DAYS), 1):
             if not self.evidence.enough(self.needs, stop):
                 continue
             sample = self._sample(label, stop)
-            if not all(np.isfinite(arm.total.first) for arm in sample.arms):  # nothing under a ratio yet
+            if not all(
+                np.isfinite(arm.total.first) for arm in sample.arms
+            ):  # nothing under a ratio yet
                 continue
             for finding in self.model.compare(sample, self._design(0)):
                 if finding.rule == "always_valid":
-                    row = self._row(replace(finding, metric=f"{finding.metric}_by_day"), label, sample)
+                    row = self._row(
+                        replace(finding, metric=f"{finding.metric}_by_day"), label, sample
+                    )
                     yield replace(row, look=place, time=day)
 
     def _row(self, finding: Finding, label: str, sample: Sample | None) -> AnalysisRow:
@@ -344,11 +444,14 @@ class Analysis:
         compared = units[finding.arm] + (units[sample.control.name] if finding.compares else 0)
         status = self._status(finding, sum(units.values()))
         return replace(
-            AnalysisRow.of(finding, label, n=compared, status=status), n_fallback=compared if self.needs.simpler else 0
+            AnalysisRow.of(finding, label, n=compared, status=status),
+            n_fallback=compared if self.needs.simpler else 0,
         )
 
     def _status(self, finding: Finding, units: int) -> str:
-        """Return the status of a rule at so many units of all arms: a fixed one holds at the registered size alone."""
+        """Return the status of a rule at so many units of all arms: a fixed one holds at the
+        registered size alone.
+        """
         if finding.rule == "group_sequential":
             return "ok" if self.protocol.size is not None else UNREGISTERED
         if finding.rule != "fixed":
@@ -360,13 +463,20 @@ class Analysis:
         return "ok" if units == planned else BEYOND_SIZE
 
     def _rates(self) -> Iterator[AnalysisRow]:
-        """Yield how often each rule declares a winner where there is none, and where the minimum effect is true."""
+        """Yield how often each rule declares a winner where there is none, and where the minimum
+        effect is true.
+        """
         protocol = self.protocol
         if not protocol.replications or not self.model.rules_used():
             return
         whole = self._sample(readable_outcomes(self.evidence, self.needs)[0], self.evidence.n)
         pair = (whole.control, whole.others[0])
-        terms: SimulationTerms = (self._design(0), protocol.rated_looks, protocol.replications, self.context)
+        terms: SimulationTerms = (
+            self._design(0),
+            protocol.rated_looks,
+            protocol.replications,
+            self.context,
+        )
         effect = least_shift(self.model, pair, protocol.alpha, protocol.power)
         for metric, shift in (("false_positive_rate", 0.0), ("power", effect)):
             rates_by_rule = winner_rates(self.model, pair, *terms, shift)
@@ -376,29 +486,50 @@ class Analysis:
             yield from self._family(whole, terms)
 
     def _family(self, whole: Sample, terms: SimulationTerms) -> Iterator[AnalysisRow]:
-        """Yield the false winners among all arms, with the correction of the analysis and without."""
+        """Yield the false winners among all arms, with the correction of the analysis and
+        without.
+        """
         protocol = self.protocol
         for correction in dict.fromkeys(("none", protocol.correction)):
             rates_by_rule = family_rates(self.model, whole.arms, *terms, correction)
             yield from (_rate_row(f"{FAMILY_RATE}[{correction}]", each) for each in rates_by_rule)
-        yield self._headline(rate_name(FAMILY_RATE, protocol.rated_looks[-1], protocol.correction), rates_by_rule)
+        yield self._headline(
+            rate_name(FAMILY_RATE, protocol.rated_looks[-1], protocol.correction), rates_by_rule
+        )
 
     def _headline(self, name: str, rates_by_rule: Sequence[WinnerRate]) -> AnalysisRow:
         """Return the rate of the model's first rule at the most looks."""
         most, first = self.protocol.rated_looks[-1], self.model.rules_used()[0]
         return replace(
-            _rate_row(name, next(each for each in rates_by_rule if (each.looks, each.rule) == (most, first))), look=None
+            _rate_row(
+                name,
+                next(each for each in rates_by_rule if (each.looks, each.rule) == (most, first)),
+            ),
+            look=None,
         )
 
 
 def readable_outcomes(evidence: TestUnits | RunningSums, needs: ComparisonNeeds) -> list[str]:
-    """Return the outcomes that a model analyses: a comparison of conversions leaves money to others."""
+    """Return the outcomes that a model analyses: a comparison of conversions leaves money to
+    others.
+    """
     derived = evidence.derived if needs.plain and isinstance(evidence, TestUnits) else ()
-    return [label for label in evidence.outcomes if not (needs.binary and label in MADE_OUTCOMES) and label not in derived]
+    return [
+        label
+        for label in evidence.outcomes
+        if not (needs.binary and label in MADE_OUTCOMES) and label not in derived
+    ]
 
 
 def _rate_row(metric: str, rate: WinnerRate) -> AnalysisRow:
-    return AnalysisRow(metric, rule=rate.rule, look=rate.looks, value=rate.share, stderr=rate.stderr, n=rate.replications)
+    return AnalysisRow(
+        metric,
+        rule=rate.rule,
+        look=rate.looks,
+        value=rate.share,
+        stderr=rate.stderr,
+        n=rate.replications,
+    )
 
 
 def _arm_rows(sample: Sample) -> Iterator[AnalysisRow]:
@@ -420,11 +551,15 @@ def _arm_rows(sample: Sample) -> Iterator[AnalysisRow]:
 
 
 def _guardrail_row(row: AnalysisRow, label: str, margin: float, good: str) -> AnalysisRow:
-    """Return the distance of the lift's end on the side of harm from the margin, and of its other end as the upper end."""
+    """Return the distance of the lift's end on the side of harm from the margin, and of its other
+    end as the upper end.
+    """
     low, high = row.low or 0.0, row.high or 0.0
     slack, most = (low + margin, high + margin) if good == "high" else (margin - high, margin - low)
     row = replace(row, low=slack, high=most)
-    return replace(row, metric=outcome_metric("guardrail", label), value=slack, stderr=None, p_value=None)
+    return replace(
+        row, metric=outcome_metric("guardrail", label), value=slack, stderr=None, p_value=None
+    )
 
 
 def _is_group_sequential(finding: Finding) -> bool:
@@ -432,7 +567,9 @@ def _is_group_sequential(finding: Finding) -> bool:
 
 
 def _is_doubtful(row: AnalysisRow, shown: bool) -> AnalysisRow:
-    """Return a row of a test whose sample ratio is wrong: without its result, unless that is to be shown."""
+    """Return a row of a test whose sample ratio is wrong: without its result, unless that is to be
+    shown.
+    """
     if row.metric.startswith("sample_ratio"):
         return row
     return replace(row, status=MISMATCH) if shown else row.hidden(MISMATCH)

@@ -29,12 +29,20 @@ def t_bounds(value: Array, stderr: Array, df: Array, alpha: float) -> Bounds:
     """Return the two-sided interval of Student's t; an infinite `df` is the normal."""
     from scipy.special import stdtrit
 
-    half_width = np.where(np.isinf(df), critical(alpha), stdtrit(np.where(np.isinf(df), 1.0, df), 1 - alpha / 2)) * stderr
+    half_width = (
+        np.where(
+            np.isinf(df), critical(alpha), stdtrit(np.where(np.isinf(df), 1.0, df), 1 - alpha / 2)
+        )
+        * stderr
+    )
     return value - half_width, value + half_width
 
 
 def t_p(value: Array, stderr: Array, df: Array) -> Array:
-    """Return the two-sided p-value of Student's t; an infinite `df` is the normal; NaN where nothing varies."""
+    """Return the two-sided p-value of Student's t; an infinite `df` is the normal.
+
+    NaN where nothing varies.
+    """
     from scipy.special import ndtr, stdtr
 
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -42,7 +50,9 @@ def t_p(value: Array, stderr: Array, df: Array) -> Array:
     return 2 * np.where(np.isinf(df), ndtr(t), stdtr(np.where(np.isinf(df), 1.0, df), t))
 
 
-def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None) -> Array:
+def satterthwaite(
+    own: Array, own_n: Array, other: Array, other_n: Array, axis: int | None = None
+) -> Array:
     """Return degrees of freedom of a difference of means (Welch 1947).
 
     Args:
@@ -60,7 +70,9 @@ def satterthwaite(own: Array, own_n: Array, other: Array, other_n: Array, axis: 
 
 
 def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
-    """Return the two-sided p-value of equal proportions by the score test: Pearson's chi-square, not continuity-corrected."""
+    """Return the two-sided p-value of equal proportions by the score test: Pearson's chi-square,
+    not continuity-corrected.
+    """
     from scipy.special import ndtr
 
     share = (own * own_n + other * other_n) / (own_n + other_n)
@@ -70,7 +82,9 @@ def pooled_p(own: Array, own_n: Array, other: Array, other_n: Array) -> Array:
 
 
 def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: float) -> Bounds:
-    """Return the interval of a difference of proportions that agrees with `pooled_p`: the score test inverted (Mee 1984)."""
+    """Return the interval of a difference of proportions that agrees with `pooled_p`: the score
+    test inverted (Mee 1984).
+    """
     z, difference = critical(alpha), own - other
 
     def beyond(shift: Array) -> Array:
@@ -82,20 +96,28 @@ def score_bounds(own: Array, own_n: Array, other: Array, other_n: Array, alpha: 
     return low, _bisect_edge(beyond, difference, np.full_like(difference, 1.0))
 
 
-def _restricted_proportion(own: Array, own_n: Array, other: Array, other_n: Array, shift: Array) -> Array:
-    """Return the most likely proportion of the other arm where the difference is `shift`, by bisection of the score."""
+def _restricted_proportion(
+    own: Array, own_n: Array, other: Array, other_n: Array, shift: Array
+) -> Array:
+    """Return the most likely proportion of the other arm where the difference is `shift`, by
+    bisection of the score.
+    """
     low, high = np.maximum(0.0, -shift), np.minimum(1.0, 1 - shift)
     for _ in range(50):
         share = (low + high) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
             p = share + shift
-            slope = other_n * (other - share) / (share * (1 - share)) + own_n * (own - p) / (p * (1 - p))
+            slope = other_n * (other - share) / (share * (1 - share)) + own_n * (own - p) / (
+                p * (1 - p)
+            )
         low, high = np.where(slope > 0, share, low), np.where(slope > 0, high, share)
     return (low + high) / 2
 
 
 def _bisect_edge(beyond: Callable[[Array], Array], inside: Array, outside: Array) -> Array:
-    """Return the point between one inside and one outside at which `beyond` turns true, by bisection."""
+    """Return the point between one inside and one outside at which `beyond` turns true, by
+    bisection.
+    """
     for _ in range(50):
         middle = (inside + outside) / 2
         out = beyond(middle)
@@ -104,19 +126,27 @@ def _bisect_edge(beyond: Callable[[Array], Array], inside: Array, outside: Array
 
 
 def mover_bounds(own: Array, own_bounds: Bounds, other: Array, other_bounds: Bounds) -> Bounds:
-    """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and Donner 2008; Newcombe 1998)."""
+    """Return the interval of a difference from the intervals of its two parts (MOVER, Zou and
+    Donner 2008; Newcombe 1998).
+    """
     value = own - other
     low = value - np.sqrt((own - own_bounds[0]) ** 2 + (other_bounds[1] - other) ** 2)
     return low, value + np.sqrt((own_bounds[1] - own) ** 2 + (other - other_bounds[0]) ** 2)
 
 
 def fieller_bounds(
-    own: Array, own_error: Array, other: Array, other_error: Array, z: Array | float, shared: Array | float = 0.0
+    own: Array,
+    own_error: Array,
+    other: Array,
+    other_error: Array,
+    z: Array | float,
+    shared: Array | float = 0.0,
 ) -> Bounds:
-    """Return the interval of a ratio of two means: those ratios r at which own - r other is within z of its errors.
+    """Return the interval of a ratio of two means: those ratios r at which own - r other is within
+    z of its errors.
 
-    Fieller, Some problems in interval estimation (JRSS B 1954). It excludes 1 exactly where the interval of the difference at
-    the same z excludes 0, so that it holds at whatever looks z does.
+    Fieller, Some problems in interval estimation (JRSS B 1954). It excludes 1 exactly where the
+    interval of the difference at the same z excludes 0, so that it holds at whatever looks z does.
 
     Args:
         own: The mean above.
@@ -124,7 +154,8 @@ def fieller_bounds(
         other: The mean below.
         other_error: Its squared standard error.
         z: The critical value, in standard errors.
-        shared: The squared standard error of a part that both means have in common, beside their own.
+        shared: The squared standard error of a part that both means have in common, beside their
+            own.
 
     Returns:
         The ends; NaN where the mean below may be 0, for then the ratio has no bounds.
@@ -138,7 +169,8 @@ def fieller_bounds(
 
 
 def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
-    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just touches 0.
+    """Return the p-value of an interval: 2 (1 - Phi(z)) at the critical value z for which it just
+    touches 0.
 
     Args:
         bounds: The interval for critical values, which are shaped as `like`; it widens with them.
@@ -157,16 +189,19 @@ def inverted_p(bounds: Callable[[Array], Bounds], like: Array) -> Array:
 def sequence_rate(tuned_for: float, alpha: float) -> float:
     """Return the squared rho that makes a confidence sequence narrowest after `tuned_for` units.
 
-    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and asymptotic confidence
-    sequences (2021), their closed form for the best rho. It must be chosen before the data, never from the units so far.
+    Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Time-uniform central limit theory and
+    asymptotic confidence sequences (2021), their closed form for the best rho. It must be chosen
+    before the data, never from the units so far.
     """
     return float((-2 * np.log(alpha) + np.log(1 - 2 * np.log(alpha))) / tuned_for)
 
 
 def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: float) -> Bounds:
-    """Return the asymptotic confidence sequence: it holds at all looks together, so that one may look at any time and stop.
+    """Return the asymptotic confidence sequence: it holds at all looks together, so that one may
+    look at any time and stop.
 
-    The two-sided normal mixture of the paper of `sequence_rate` (eq. 9), as GrowthBook's gbstats has it.
+    The two-sided normal mixture of the paper of `sequence_rate` (eq. 9), as GrowthBook's gbstats
+    has it.
 
     Args:
         value: Effects.
@@ -176,12 +211,16 @@ def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: f
         alpha: One minus the level.
     """
     growth = n * rate
-    half_width = stderr * np.sqrt(2 * (growth + 1) / growth * (np.log(growth + 1) / 2 - np.log(alpha)))
+    half_width = stderr * np.sqrt(
+        2 * (growth + 1) / growth * (np.log(growth + 1) / 2 - np.log(alpha))
+    )
     return value - half_width, value + half_width
 
 
 def sequence_p(value: Array, stderr: Array, n: Array, rate: float) -> Array:
-    """Return the always-valid p-value: the alpha at which `sequence_bounds` (at this rate) touches zero."""
+    """Return the always-valid p-value: the alpha at which `sequence_bounds` (at this rate) touches
+    zero.
+    """
     growth = n * rate
     with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         log_p = np.log(growth + 1) / 2 - (value / stderr) ** 2 * growth / (2 * (growth + 1))
@@ -197,8 +236,9 @@ BoundShape = Literal["pocock", "obrien_fleming"]
 def crossing_chance(bounds: Sequence[float], fractions: Sequence[float]) -> float:
     """Return the chance that |z| of a test without effect exceeds its bound at one look at least.
 
-    The recursive integration of Armitage, McPherson and Rowe (1969), by Gauss-Legendre quadrature over the region where
-    the test goes on (Jennison and Turnbull, Group Sequential Methods, chapter 19).
+    The recursive integration of Armitage, McPherson and Rowe (1969), by Gauss-Legendre quadrature
+    over the region where the test goes on (Jennison and Turnbull, Group Sequential Methods, chapter
+    19).
 
     Args:
         bounds: The bound of |z| at each look.
@@ -228,14 +268,20 @@ def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> np.ndarray:
-    """Return bounds up to a constant: flat (Pocock 1977), or falling with the root of information (O'Brien, Fleming 1979)."""
+    """Return bounds up to a constant: flat (Pocock 1977), or falling with the root of information
+    (O'Brien, Fleming 1979).
+    """
     share = np.asarray(fractions, float)
     return np.ones_like(share) if shape == "pocock" else np.sqrt(share[-1] / share)
 
 
 @cache
-def group_bounds(shape: BoundShape, fractions: tuple[float, ...], alpha: float) -> tuple[float, ...]:
-    """Return the bounds of |z| that a test without effect crosses with probability alpha over all its looks."""
+def group_bounds(
+    shape: BoundShape, fractions: tuple[float, ...], alpha: float
+) -> tuple[float, ...]:
+    """Return the bounds of |z| that a test without effect crosses with probability alpha over all
+    its looks.
+    """
     from scipy.optimize import brentq
 
     form = bound_shape(shape, fractions)
@@ -244,7 +290,8 @@ def group_bounds(shape: BoundShape, fractions: tuple[float, ...], alpha: float) 
 
 
 def group_p(z: float, look: int, shape: BoundShape, fractions: Sequence[float]) -> float:
-    """Return the repeated p-value of a look: the least alpha at which its bound is crossed (Jennison and Turnbull, chapter 9).
+    """Return the repeated p-value of a look: the least alpha at which its bound is crossed
+    (Jennison and Turnbull, chapter 9).
 
     Args:
         z: The statistic at that look.
@@ -275,7 +322,8 @@ class RatioCheck:
 
     Attributes:
         statistic: Chi-square.
-        p_value: Its p-value; None where an arm is expected to have fewer than five units, and the check says nothing.
+        p_value: Its p-value; None where an arm is expected to have fewer than five units, and the
+            check says nothing.
         expected: The units that each arm was expected to have.
     """
 
@@ -285,7 +333,9 @@ class RatioCheck:
 
 
 def ratio_check(counts: Sequence[int], shares: Sequence[float]) -> RatioCheck:
-    """Return Pearson's chi-square of the counts against planned shares (Fabijan et al., KDD 2019, on sample ratio mismatch)."""
+    """Return Pearson's chi-square of the counts against planned shares (Fabijan et al., KDD 2019,
+    on sample ratio mismatch).
+    """
     from scipy.special import chdtrc
 
     observed = np.asarray(counts, float)
@@ -298,7 +348,9 @@ def ratio_check(counts: Sequence[int], shares: Sequence[float]) -> RatioCheck:
 
 
 def adjust_p_values(p_values: Sequence[float], correction: Correction) -> list[float]:
-    """Return adjusted p-values: by Holm (1979) for any error, by Benjamini and Hochberg (1995) for the share of errors."""
+    """Return adjusted p-values: by Holm (1979) for any error, by Benjamini and Hochberg (1995) for
+    the share of errors.
+    """
     if correction == "none" or not len(p_values):
         return list(p_values)
     if correction == "bh":

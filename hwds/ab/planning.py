@@ -21,16 +21,25 @@ from hwds.core.recipe import MOST
 
 
 def both_quantiles(alpha: float, power: float) -> float:
-    """Return the sum of the normal quantiles of a two-sided level and a power: 2.80 for .05 and .8."""
+    """Return the sum of the normal quantiles of a two-sided level and a power: 2.80 for .05 and
+    .8.
+    """
     from scipy.special import ndtri
 
     return float(ndtri(1 - alpha / 2) + ndtri(power))
 
 
 def units_for_difference(
-    difference: float, control_variance: float, variance: float, *, alpha: float = 0.05, power: float = 0.8
+    difference: float,
+    control_variance: float,
+    variance: float,
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> float:
-    """Return units per arm at which a difference of means is found; not rounded: take the next whole number.
+    """Return units per arm at which a difference of means is found.
+
+    Not rounded: take the next whole number.
 
     Cohen, Statistical Power Analysis, 2.4; for conversions, `variance` is p (1 - p).
     """
@@ -38,11 +47,16 @@ def units_for_difference(
 
 
 def units_for_price(
-    control: tuple[float, float], other: tuple[float, float], *, alpha: float = 0.05, power: float = 0.8
+    control: tuple[float, float],
+    other: tuple[float, float],
+    *,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> float:
     """Return units per arm at which a difference in revenue per visitor is found; not rounded.
 
-    The revenue of a visitor is the price or nothing, with the variance price^2 q (1 - q); at a price of 1, its conversion.
+    The revenue of a visitor is the price or nothing, with the variance price^2 q (1 - q); at a
+    price of 1, its conversion.
 
     Args:
         control: The price and the conversion of the control.
@@ -52,11 +66,15 @@ def units_for_price(
     """
     (price, q), (other_price, other_q) = control, other
     variances = price**2 * q * (1 - q), other_price**2 * other_q * (1 - other_q)
-    return units_for_difference(other_price * other_q - price * q, *variances, alpha=alpha, power=power)
+    return units_for_difference(
+        other_price * other_q - price * q, *variances, alpha=alpha, power=power
+    )
 
 
 def minimum_effect(stderr: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Return the least effect that is found with so much power by an estimate with this standard error."""
+    """Return the least effect that is found with so much power by an estimate with this standard
+    error.
+    """
     return both_quantiles(alpha, power) * stderr
 
 
@@ -88,7 +106,8 @@ class PlanningTerms:
     Attributes:
         alpha: One minus the level.
         power: The chance to find an effect.
-        change: The minimum detectable effect on conversion, as a share of the control's; None asks for no units.
+        change: The minimum detectable effect on conversion, as a share of the control's; None asks
+            for no units.
     """
 
     alpha: float
@@ -99,7 +118,8 @@ class PlanningTerms:
 def planning_rows(
     final: Sequence[tuple[AnalysisRow, Sample]], whole: Sample, plan: PlanningTerms, simpler: bool
 ) -> Iterator[AnalysisRow]:
-    """Yield the least effect that a test with these errors finds, the units that the seen effects need, and the planned one.
+    """Yield the least effect that a test with these errors finds, the units that the seen effects
+    need, and the planned one.
 
     Args:
         final: The effects, each with the sample that it is of; those of an arm by its first row.
@@ -114,9 +134,15 @@ def planning_rows(
             observed.setdefault(row.arm, (row, sample))
     errors = [row.stderr for row, _ in observed.values() if row.stderr]
     if errors:
-        least = float(np.mean([minimum_effect(stderr, alpha=plan.alpha, power=plan.power) for stderr in errors]))
+        least = float(
+            np.mean(
+                [minimum_effect(stderr, alpha=plan.alpha, power=plan.power) for stderr in errors]
+            )
+        )
         n = max(sum(int(arm.total.n) for arm in sample.arms) for _, sample in observed.values())
-        yield AnalysisRow(minimum_name(plan.power, label), value=least, n=n, n_fallback=n if simpler else 0)
+        yield AnalysisRow(
+            minimum_name(plan.power, label), value=least, n=n, n_fallback=n if simpler else 0
+        )
     for arm in whole.others:
         yield from _units_for_change(arm, whole, plan)
         if arm.name in observed:
@@ -124,53 +150,85 @@ def planning_rows(
 
 
 def _units_for_change(arm: SampleArm, whole: Sample, plan: PlanningTerms) -> Iterator[AnalysisRow]:
-    """Yield the units for the planned change of conversion: at the prices of the two arms, where the outcome is money."""
+    """Yield the units for the planned change of conversion: at the prices of the two arms, where
+    the outcome is money.
+    """
     control = whole.control
     if plan.change is None or control.price is None or arm.price is None:
         return
     share = float(control.total.first) / control.price
     other = share * (1 + plan.change)
-    if not (0 < share < 1 and 0 < other < 1) or np.isclose(arm.price * other, control.price * share, rtol=1e-9):
+    if not (0 < share < 1 and 0 < other < 1) or np.isclose(
+        arm.price * other, control.price * share, rtol=1e-9
+    ):
         return
-    units = units_for_price((control.price, share), (arm.price, other), alpha=plan.alpha, power=plan.power)
+    units = units_for_price(
+        (control.price, share), (arm.price, other), alpha=plan.alpha, power=plan.power
+    )
     name = outcome_metric("units_for_minimum_detectable_effect", whole.label)
     yield AnalysisRow(name, arm.name, value=units, n=int(control.total.n))
 
 
-def _units_for_effect_seen(row: AnalysisRow, sample: Sample, plan: PlanningTerms) -> Iterator[AnalysisRow]:
-    control, arm = sample.control.total, next(arm.total for arm in sample.arms if arm.name == row.arm)
+def _units_for_effect_seen(
+    row: AnalysisRow, sample: Sample, plan: PlanningTerms
+) -> Iterator[AnalysisRow]:
+    control, arm = (
+        sample.control.total,
+        next(arm.total for arm in sample.arms if arm.name == row.arm),
+    )
     plain = float(arm.error + control.error)
     if not row.value or not plain > 0:
         return
     gain = row.stderr**2 / plain if row.stderr else 1.0  # of an adjustment
     variances = gain * float(control.variance), gain * float(arm.variance)
     units = units_for_difference(row.value, *variances, alpha=plan.alpha, power=plan.power)
-    yield AnalysisRow(outcome_metric("units_for_effect_seen", sample.label), row.arm, value=units, n=int(arm.n))
+    yield AnalysisRow(
+        outcome_metric("units_for_effect_seen", sample.label), row.arm, value=units, n=int(arm.n)
+    )
 
 
-def least_shift(model: Comparison, arms: tuple[SampleArm, SampleArm], alpha: float, power: float) -> float:
-    """Return the shift of an outcome that a model's fixed comparison finds with this power, both arms else as the control."""
+def least_shift(
+    model: Comparison, arms: tuple[SampleArm, SampleArm], alpha: float, power: float
+) -> float:
+    """Return the shift of an outcome that a model's fixed comparison finds with this power, both
+    arms else as the control.
+    """
     control, other = arms
     control_variance, effect, price = float(control.total.variance), 0.0, control.price or 1.0
     gain, counted = _variance_share(model, control, other.total.n), as_counts(control)
     for _ in range(5):  # a conversion's variance changes with it, where it is simulated as one
         share = (float(control.total.first) + effect) / price
-        arm_variance = price**2 * share * (1 - share) if counted and 0 < share < 1 else control_variance
-        stderr = float(np.sqrt(gain * (control_variance / control.total.n + arm_variance / other.total.n)))
+        arm_variance = (
+            price**2 * share * (1 - share) if counted and 0 < share < 1 else control_variance
+        )
+        stderr = float(
+            np.sqrt(gain * (control_variance / control.total.n + arm_variance / other.total.n))
+        )
         effect = minimum_effect(stderr, alpha=alpha, power=power)
     return effect
 
 
 def _variance_share(model: Comparison, control: SampleArm, n: np.ndarray) -> float:
-    """Return the variance of a model's estimate as a share of that of the plain difference of means."""
+    """Return the variance of a model's estimate as a share of that of the plain difference of
+    means.
+    """
     if not isinstance(model, EffectEstimator):
         return 1.0
     strata = control.strata
     scaled = None if strata is None else replace(strata, n=strata.n / strata.n.sum() * n)
     own = replace(control, total=replace(control.total, n=n), strata=scaled)
-    moved = replace(own, total=_shift_outcome(own.total), strata=None if scaled is None else _shift_outcome(scaled))
-    found, plain = model.estimate(own, control), float(control.total.variance / n + control.total.error)
-    slope = float(model.estimate(moved, control).value - found.value)  # of a ratio it is one over the denominator
+    moved = replace(
+        own,
+        total=_shift_outcome(own.total),
+        strata=None if scaled is None else _shift_outcome(scaled),
+    )
+    found, plain = (
+        model.estimate(own, control),
+        float(control.total.variance / n + control.total.error),
+    )
+    slope = float(
+        model.estimate(moved, control).value - found.value
+    )  # of a ratio it is one over the denominator
     gain = float(found.stderr / slope) ** 2 / plain if plain > 0 and slope else 1.0
     return gain if np.isfinite(gain) else 1.0
 

@@ -1,4 +1,6 @@
-"""The evidence of an A/B test for a choice of price: what each arm earns, and the test's own effects."""
+"""The evidence of an A/B test for a choice of price: what each arm earns, and the test's own
+effects.
+"""
 
 from __future__ import annotations
 
@@ -58,9 +60,15 @@ def arm_offers(table: Table, evidence: TestUnits | RunningSums) -> PriceOffers:
 
 
 def arm_evidence(
-    tables: Tables, model: str, offers: PriceOffers, own: PriceOffers, design: Design, size: int | None
+    tables: Tables,
+    model: str,
+    offers: PriceOffers,
+    own: PriceOffers,
+    design: Design,
+    size: int | None,
 ) -> EvidenceTable:
-    """Return counts or the mean of the first outcome, the money of arms that have no price of their own; see `PriceEvidence`.
+    """Return counts or the mean of the first outcome, the money of arms that have no price of their
+    own; see `PriceEvidence`.
 
     Args:
         tables: Of the run.
@@ -75,43 +83,71 @@ def arm_evidence(
         return EvidenceTable(pl.DataFrame(schema=EVIDENCE))
     whole = rows.filter(pl.col("look").is_null() & pl.col("arm").is_not_null())
     means = {(row["metric"], row["arm"]): row for row in whole.to_dicts()}
-    lines = [line for offer in offers.all if (line := _evidence_line(offer, means, offers.measured)) is not None]
+    lines = [
+        line
+        for offer in offers.all
+        if (line := _evidence_line(offer, means, offers.measured)) is not None
+    ]
     rows = pl.DataFrame(lines, schema=EVIDENCE, orient="row")
     if ratio_row(tables).get("status") != "ok":
         return EvidenceTable(rows)
     tested = _tested_contrasts(tables, model, 1 - design.alpha) if offers.all == own.all else {}
     computed = _mean_contrasts(rows, offers, design, size)
-    others = {pair: contrast for pair, contrast in computed.items() if pair not in tested and pair[::-1] not in tested}
+    others = {
+        pair: contrast
+        for pair, contrast in computed.items()
+        if pair not in tested and pair[::-1] not in tested
+    }
     return EvidenceTable(rows, contrasts=others | tested)
 
 
-def _tested_contrasts(tables: Tables, model: str, confidence: float) -> dict[tuple[str, str], Contrast]:
-    """Return the effects on money of the model against the control, where the rule that it decides by holds."""
+def _tested_contrasts(
+    tables: Tables, model: str, confidence: float
+) -> dict[tuple[str, str], Contrast]:
+    """Return the effects on money of the model against the control, where the rule that it decides
+    by holds.
+    """
     own = [effect for effect in decisive_effects(tables) if effect.model == model]
-    label = next((label for label in MONEY_OUTCOMES if any(effect.outcome == label for effect in own)), "")
+    label = next(
+        (label for label in MONEY_OUTCOMES if any(effect.outcome == label for effect in own)), ""
+    )
     control = _control_arm(tables, own)
     found = {}
     for effect in own:
-        shown = effect.value is not None and effect.p_value is not None and effect.status == "ok" and effect.rule != "bayes"
+        shown = (
+            effect.value is not None
+            and effect.p_value is not None
+            and effect.status == "ok"
+            and effect.rule != "bayes"
+        )
         if effect.outcome == label and shown:
             assert effect.value is not None
             words = RULE_NAMES.get(effect.rule or "", "")
             harmless = guardrails_hold(tables, model, effect.arm)
             words = words if harmless else f"{words}, a guardrail is not sure to hold,"
             risk = _corrected_p_value(tables, effect) if harmless else 1.0
-            found[effect.arm, control] = Contrast(effect.value, effect.low, effect.high, risk, words, confidence)
+            found[effect.arm, control] = Contrast(
+                effect.value, effect.low, effect.high, risk, words, confidence
+            )
     return found
 
 
 def _control_arm(tables: Tables, own: Sequence[FinalEffect]) -> str:
     """Return the arm that effects are held against: the one that has a mean and no effect."""
-    arms = final_scores(tables).filter(pl.col("metric") == "arm_mean")["segment"].unique(maintain_order=True)
+    arms = (
+        final_scores(tables)
+        .filter(pl.col("metric") == "arm_mean")["segment"]
+        .unique(maintain_order=True)
+    )
     others = {effect.arm for effect in own}
     return next((arm for arm in arms if arm not in others), "")
 
 
 def _corrected_p_value(tables: Tables, effect: FinalEffect) -> float:
-    """Return the p-value as the test's sentence has it; where that is uncorrected, Bonferroni's for its arms."""
+    """Return the p-value as the test's sentence has it.
+
+    Where that is uncorrected, Bonferroni's for its arms.
+    """
     assert effect.p_value is not None
     adjusted = corrected_p_value(tables, effect)
     return min(1.0, effect.p_value * compared_arms(tables)) if adjusted is None else adjusted
@@ -120,39 +156,65 @@ def _corrected_p_value(tables: Tables, effect: FinalEffect) -> float:
 def _mean_contrasts(
     rows: pl.DataFrame, offers: PriceOffers, design: Design, size: int | None
 ) -> dict[tuple[str, str], Contrast]:
-    """Return the differences of the arms' means in the money of the decision, for pairs that the test does not compare.
+    """Return the differences of the arms' means in the money of the decision, for pairs that the
+    test does not compare.
 
-    The interval is an always-valid one, that of a fixed sample where exactly the registered units came; p-values are
-    Bonferroni's for the arms.
+    The interval is an always-valid one, that of a fixed sample where exactly the registered units
+    came; p-values are Bonferroni's for the arms.
     """
-    arms = [each for each in next(iter(replications(rows, offers)), []) if each.posterior is not None]
+    arms = [
+        each for each in next(iter(replications(rows, offers)), []) if each.posterior is not None
+    ]
     fixed = size is not None and size == sum(each.customers for each in arms)
-    pairs = {(own.arm, other.arm): (_arm_moments(own), _arm_moments(other)) for own, other in combinations(arms, 2)}
-    return {pair: _difference(*moments, design, len(arms) - 1, fixed=fixed) for pair, moments in pairs.items()}
+    pairs = {
+        (own.arm, other.arm): (_arm_moments(own), _arm_moments(other))
+        for own, other in combinations(arms, 2)
+    }
+    return {
+        pair: _difference(*moments, design, len(arms) - 1, fixed=fixed)
+        for pair, moments in pairs.items()
+    }
 
 
 def _arm_moments(arm: ArmEvidence) -> tuple[float, float, int]:
     """Return what an arm earns, its standard error, and its customers."""
     if arm.counts is not None:
         share = arm.counts.successes / arm.customers
-        return arm.counts.mean, abs(arm.counts.earns) * float(np.sqrt(share * (1 - share) / arm.customers)), arm.customers
+        return (
+            arm.counts.mean,
+            abs(arm.counts.earns) * float(np.sqrt(share * (1 - share) / arm.customers)),
+            arm.customers,
+        )
     assert arm.posterior is not None
     return arm.posterior.mean, arm.posterior.deviation, arm.customers
 
 
 def _difference(
-    own: tuple[float, float, int], other: tuple[float, float, int], design: Design, tries: int, *, fixed: bool
+    own: tuple[float, float, int],
+    other: tuple[float, float, int],
+    design: Design,
+    tries: int,
+    *,
+    fixed: bool,
 ) -> Contrast:
     gain, stderr = np.asarray(own[0] - other[0]), np.hypot(own[1], other[1])
     if not stderr:
         return Contrast(float(gain), None, None, 1.0, "", 1 - design.alpha)
     if fixed:
-        (low, high), p = t_bounds(gain, stderr, NORMAL_DF, design.alpha), t_p(gain, stderr, NORMAL_DF)
+        (low, high), p = (
+            t_bounds(gain, stderr, NORMAL_DF, design.alpha),
+            t_p(gain, stderr, NORMAL_DF),
+        )
     else:
         n, rate = np.asarray(own[2] + other[2]), sequence_rate(design.tuned_for, design.alpha)
-        (low, high), p = sequence_bounds(gain, stderr, n, rate, design.alpha), sequence_p(gain, stderr, n, rate)
+        (low, high), p = (
+            sequence_bounds(gain, stderr, n, rate, design.alpha),
+            sequence_p(gain, stderr, n, rate),
+        )
     words = RULE_NAMES["fixed" if fixed else "always_valid"]
-    return Contrast(float(gain), float(low), float(high), min(1.0, float(p) * tries), words, 1 - design.alpha)
+    return Contrast(
+        float(gain), float(low), float(high), min(1.0, float(p) * tries), words, 1 - design.alpha
+    )
 
 
 def _evidence_line(
@@ -172,10 +234,17 @@ def _evidence_line(
 
 
 def _measured_unit(table: Table, evidence: TestUnits | RunningSums) -> Measured:
-    """Return what the first outcome of a test measures; running sums of conversions are recognised by their variance."""
+    """Return what the first outcome of a test measures.
+
+    Running sums of conversions are recognised by their variance.
+    """
     if isinstance(evidence, RunningSums):
         return (
-            "conversions" if all(arm.price == 1 for arm in evidence.sample("", ComparisonNeeds(), evidence.n).arms) else "money"
+            "conversions"
+            if all(
+                arm.price == 1 for arm in evidence.sample("", ComparisonNeeds(), evidence.n).arms
+            )
+            else "money"
         )
     if table.roles.get("amount") and not table.roles.get("price"):
         return "money"

@@ -33,13 +33,16 @@ class TestMetric(Recipe):
     """A metric of a test; a word alone is its role.
 
     Attributes:
-        role: The part that the metric has in the verdict. `primary` ones decide, `secondary` ones are corrected among
-            themselves and decide nothing, a `guardrail` must be no worse than its margin allows.
-        outcome: The outcome that the metric is made of, `revenue` and `margin` among them; null takes the metric's own name.
-        per: The column under the outcome, which makes the metric a ratio of sums such as revenue per session; `rows` is the
-            number of a unit's events.
+        role: The part that the metric has in the verdict. `primary` ones decide, `secondary` ones
+            are corrected among themselves and decide nothing, a `guardrail` must be no worse than
+            its margin allows.
+        outcome: The outcome that the metric is made of, `revenue` and `margin` among them; null
+            takes the metric's own name.
+        per: The column under the outcome, which makes the metric a ratio of sums such as revenue
+            per session; `rows` is the number of a unit's events.
         quantile: The share of units below the value that is compared; null compares means.
-        of_nonzero: Whether a quantile is that of the outcomes that are not zero: of baskets rather than of visitors.
+        of_nonzero: Whether a quantile is that of the outcomes that are not zero: of baskets rather
+            than of visitors.
         good: The side that is better.
         margin: The most that a guardrail may be worse, as a share of the control's.
 
@@ -59,7 +62,10 @@ class TestMetric(Recipe):
 
     @model_validator(mode="after")
     def fits(self) -> TestMetric:
-        """Refuse a margin without its guardrail, and a guardrail without its margin; and a quantile of a ratio."""
+        """Refuse a margin without its guardrail, and a guardrail without its margin.
+
+        And a quantile of a ratio.
+        """
         if (self.role == "guardrail") != (self.margin is not None):
             raise ValueError("must have a margin where its role is guardrail, and there alone")
         if self.per is not None and self.quantile is not None:
@@ -82,14 +88,21 @@ class TestMetric(Recipe):
         """
         if below is not None:
             return ratio_values(outcome, below)
-        return outcome if self.quantile is None else quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
+        return (
+            outcome
+            if self.quantile is None
+            else quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
+        )
 
 
 def _by_role(value: Any) -> Any:
     """Return the mapping of a metric that is written as its role alone."""
     if not isinstance(value, Mapping):
         return value
-    return {name: {"role": metric} if isinstance(metric, str) else metric for name, metric in value.items()}
+    return {
+        name: {"role": metric} if isinstance(metric, str) else metric
+        for name, metric in value.items()
+    }
 
 
 TestMetrics = Annotated[dict[str, TestMetric], BeforeValidator(_by_role)]
@@ -97,9 +110,11 @@ TestMetrics = Annotated[dict[str, TestMetric], BeforeValidator(_by_role)]
 
 
 def ratio_values(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Return values whose mean is a ratio of sums and whose variance over n is that of the ratio by the delta method.
+    """Return values whose mean is a ratio of sums and whose variance over n is that of the ratio by
+    the delta method.
 
-    A unit's value is r + (y - r x) / mean(x): Deng, Knoblich and Lu, Applying the delta method in metric analytics (KDD 2018).
+    A unit's value is r + (y - r x) / mean(x): Deng, Knoblich and Lu, Applying the delta method in
+    metric analytics (KDD 2018).
 
     Args:
         above: What is summed above, shape (n,).
@@ -113,15 +128,16 @@ def ratio_values(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 def quantile_values(values: np.ndarray, share: float, *, of_nonzero: bool = False) -> np.ndarray:
     """Return values whose mean is a quantile and whose variance over n is that of the quantile.
 
-    A unit's value is the quantile plus its influence on it, whose scale is that of the order statistics which bracket the
-    quantile with 95 % (Deng, Knoblich and Lu 2018, section 4; Woodruff 1952), so that no density is estimated; of positive ones
-    in logs, for amounts have long tails. Constant where these are equal, as in a crowd of zeros: then nothing is known of the
-    error.
+    A unit's value is the quantile plus its influence on it, whose scale is that of the order
+    statistics which bracket the quantile with 95 % (Deng, Knoblich and Lu 2018, section 4; Woodruff
+    1952), so that no density is estimated; of positive ones in logs, for amounts have long tails.
+    Constant where these are equal, as in a crowd of zeros: then nothing is known of the error.
 
     Args:
         values: Of the units, shape (n,).
         share: Of the units below the quantile.
-        of_nonzero: Whether the units are those whose value is not zero; the others have no influence.
+        of_nonzero: Whether the units are those whose value is not zero; the others have no
+            influence.
     """
     counted = values != 0 if of_nonzero else np.ones(len(values), bool)
     ranked = np.sort(values[counted])
@@ -130,7 +146,9 @@ def quantile_values(values: np.ndarray, share: float, *, of_nonzero: bool = Fals
         return np.full(len(values), ranked[0] if n else np.nan)
     quantile = _ranked_at(ranked, share)
     half = 1.959964 * np.sqrt(share * (1 - share) / n)
-    low, high = (_ranked_at(ranked, min(max(end, 0.0), 1.0)) for end in (share - half, share + half))
+    low, high = (
+        _ranked_at(ranked, min(max(end, 0.0), 1.0)) for end in (share - half, share + half)
+    )
     stderr = (quantile * np.log(high / low) if low > 0 else high - low) / (2 * 1.959964)
     influence = np.where(counted, share - (values <= quantile), 0.0)
     influence -= influence.mean()
@@ -203,13 +221,23 @@ class AnalysisRow:
     @classmethod
     def of(cls, finding: Finding, label: str, *, n: int, status: str = "ok") -> AnalysisRow:
         """Return the row of a finding about an outcome."""
-        numbers = {name: getattr(finding, name) for name in ("arm", "rule", "value", "stderr", "low", "high", "p_value")}
+        numbers = {
+            name: getattr(finding, name)
+            for name in ("arm", "rule", "value", "stderr", "low", "high", "p_value")
+        }
         return cls(outcome_metric(finding.metric, label), **numbers, n=n, status=status)
 
     def hidden(self, status: str) -> AnalysisRow:
         """Return the row without its numbers."""
         return AnalysisRow(
-            self.metric, self.arm, self.rule, self.look, self.time, n=self.n, n_fallback=self.n_fallback, status=status
+            self.metric,
+            self.arm,
+            self.rule,
+            self.look,
+            self.time,
+            n=self.n,
+            n_fallback=self.n_fallback,
+            status=status,
         )
 
 
@@ -230,7 +258,9 @@ def rows_as_table(rows: Sequence[AnalysisRow]) -> pl.DataFrame:
 
 
 def rows_as_scores(rows: pl.DataFrame, correction: Correction) -> list[Score]:
-    """Return a score for each row, and p-values corrected for the number of arms and outcomes that were compared."""
+    """Return a score for each row, and p-values corrected for the number of arms and outcomes that
+    were compared.
+    """
     table = [AnalysisRow(**row) for row in rows.select(*ROW_COLUMNS).to_dicts()]
     return [_row_score(row) for row in [*table, *_correct_rows(table, correction)]]
 
@@ -256,24 +286,44 @@ def _row_score(row: AnalysisRow) -> Score:
 
 
 def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[AnalysisRow]:
-    """Return for each rule the p-values of all final effects, those of metrics of one role adjusted together."""
+    """Return for each rule the p-values of all final effects, those of metrics of one role adjusted
+    together.
+    """
     corrected = []
-    roles = {split_metric(row.metric)[1]: row.value for row in rows if split_metric(row.metric)[0] == "metric_role"}
-    effects = [row for row in rows if split_metric(row.metric)[0] == "effect" and row.look is None and row.p_value is not None]
-    for rule, role in dict.fromkeys((row.rule, roles.get(split_metric(row.metric)[1])) for row in effects):
+    roles = {
+        split_metric(row.metric)[1]: row.value
+        for row in rows
+        if split_metric(row.metric)[0] == "metric_role"
+    }
+    effects = [
+        row
+        for row in rows
+        if split_metric(row.metric)[0] == "effect" and row.look is None and row.p_value is not None
+    ]
+    for rule, role in dict.fromkeys(
+        (row.rule, roles.get(split_metric(row.metric)[1])) for row in effects
+    ):
         if role == GUARDRAIL_PLACE:  # all of them must hold, so that none is a chance to ship
             continue
-        family = [row for row in effects if (row.rule, roles.get(split_metric(row.metric)[1])) == (rule, role)]
+        family = [
+            row
+            for row in effects
+            if (row.rule, roles.get(split_metric(row.metric)[1])) == (rule, role)
+        ]
         values = adjust_p_values([row.p_value or 0.0 for row in family], correction)
         for row, value in zip(family, values, strict=True):
             label = split_metric(row.metric)[1]
             name = f"adjusted_p[{correction}{f', {label}' if label else ''}]"
-            corrected.append(AnalysisRow(name, row.arm, row.rule, value=value, n=row.n, status=row.status))
+            corrected.append(
+                AnalysisRow(name, row.arm, row.rule, value=value, n=row.n, status=row.status)
+            )
     return corrected if correction != "none" else []
 
 
 def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:
-    """Return a bandit's prior from a test: `arm, successes, failures` of the first outcome, where it is 0 or 1."""
+    """Return a bandit's prior from a test: `arm, successes, failures` of the first outcome, where
+    it is 0 or 1.
+    """
     own = pl.col("model") == model
     counted = predictions.filter(own & (pl.col("metric") == "arm_mean") & pl.col("look").is_null())
     return counted.drop_nulls("successes").select("arm", "successes", "failures")
@@ -285,23 +335,31 @@ ARM_MEANINGS = {
     "arm_mean": "mean of the outcome over the units of an arm",
     "effect": "mean of an arm less that of the control",
     "lift": "mean of an arm over that of the control, less 1",
-    "posterior_lift": "posterior mean of an arm's mean over the control's, less 1, with the credible interval of the ratio",
+    "posterior_lift": "posterior mean of an arm's mean over the control's, less 1, with the "
+    "credible interval of the ratio",
     "effect_by_day": "mean of an arm less that of the control, of all units until the end of a day",
-    "lift_by_day": "mean of an arm over that of the control, less 1, of all units until the end of a day",
-    "posterior_effect": "posterior mean of an arm's mean less the control's, with its credible interval",
+    "lift_by_day": "mean of an arm over that of the control, less 1, of all units until the end "
+    "of a day",
+    "posterior_effect": "posterior mean of an arm's mean less the control's, with its credible "
+    "interval",
     "effect_of_buyers": "part of the effect on revenue that comes from more or fewer buyers",
     "effect_of_order_value": "part of the effect on revenue that comes from what an order is worth",
     "probability_better": "posterior probability that an arm's mean is above the control's",
     "probability_best": "posterior probability that an arm's mean is the highest",
     "expected_loss": "what is lost on average by choosing an arm that is not the best",
-    "guardrail": "end of the lift's interval on the side of harm, counted from the margin; above 0 no worse than allowed",
+    "guardrail": "end of the lift's interval on the side of harm, counted from the margin; above "
+    "0 no worse than allowed",
     "metric_role": "1 for a primary metric, 2 for a secondary one, 3 for a guardrail",
-    "segment_effect": "mean of an arm less that of the control in one segment, p-value corrected for arms and segments",
+    "segment_effect": "mean of an arm less that of the control in one segment, p-value corrected "
+    "for arms and segments",
     "segment_spread": "Cochran's Q of an arm's effects over the segments of a column",
     "diluted_effect": "effect on exposed units times their share of all units",
-    "effect_by_age": "mean of an arm less that of the control, in the day so long after a unit's first event",
-    "novelty": "effect on the later half of the days since first exposure less that on the first half",
-    "units_for_minimum_detectable_effect": "units per arm at which the planned change of conversion is found in this outcome",
+    "effect_by_age": "mean of an arm less that of the control, in the day so long after a unit's "
+    "first event",
+    "novelty": "effect on the later half of the days since first exposure less that on the first "
+    "half",
+    "units_for_minimum_detectable_effect": "units per arm at which the planned change of "
+    "conversion is found in this outcome",
     "units_for_effect_seen": "units per arm at which an effect as large as the one seen is found",
 }
 """The meaning of each number of an arm; none of them is good or bad by itself."""
@@ -323,12 +381,18 @@ RATE_MEANINGS: tuple[tuple[str, str, Better], ...] = (
 
 
 def minimum_name(power: float, label: str = "") -> str:
-    """Return `minimum_effect[power=0.8]`; of another outcome `minimum_effect_revenue[power=0.8]`."""
+    """Return `minimum_effect[power=0.8]`.
+
+    Of another outcome `minimum_effect_revenue[power=0.8]`.
+    """
     return f"minimum_effect{f'_{label}' if label else ''}[power={power:g}]"
 
 
 def rate_name(metric: str, looks: int, correction: str = "") -> str:
-    """Return `false_positive_rate[looks=20]`; of all arms `family_false_positive_rate[holm, looks=20]`."""
+    """Return `false_positive_rate[looks=20]`.
+
+    Of all arms `family_false_positive_rate[holm, looks=20]`.
+    """
     return f"{metric}[{f'{correction}, ' if correction else ''}looks={looks}]"
 
 
@@ -344,7 +408,8 @@ def ab_measures(
     """Return all measures of a test.
 
     Args:
-        outcomes: By label, what an outcome is called where its label is empty, and what it is counted in.
+        outcomes: By label, what an outcome is called where its label is empty, and what it is
+            counted in.
         power: Of the minimum effect.
         looks: At which the rates stand beside the headline.
         correction: Of p-values.
@@ -354,7 +419,13 @@ def ab_measures(
     """
     least = "least effect that is found with this power at a fixed size, mean over arms"
     measures = [
-        Measure(minimum_name(power, label), meaning=least, beside="page" if label else "no", subject=subject, measured_in=unit)
+        Measure(
+            minimum_name(power, label),
+            meaning=least,
+            beside="page" if label else "no",
+            subject=subject,
+            measured_in=unit,
+        )
         for label, (subject, unit) in outcomes.items()
     ]
     measures += [
@@ -369,16 +440,41 @@ def ab_measures(
         for label, (subject, unit) in outcomes.items()
         for name, meaning in ARM_MEANINGS.items()
     ]
-    measures.append(Measure("sample_ratio", meaning="chi-square of the arms' units against planned shares", better="none"))
-    measures.append(Measure(f"adjusted_p[{correction}]", meaning="p-value corrected for all arms and outcomes", better="none"))
-    return (*measures, *_rate_measures(looks), *([_family_measures(looks, correction)] if family else []))
+    measures.append(
+        Measure(
+            "sample_ratio",
+            meaning="chi-square of the arms' units against planned shares",
+            better="none",
+        )
+    )
+    measures.append(
+        Measure(
+            f"adjusted_p[{correction}]",
+            meaning="p-value corrected for all arms and outcomes",
+            better="none",
+        )
+    )
+    return (
+        *measures,
+        *_rate_measures(looks),
+        *([_family_measures(looks, correction)] if family else []),
+    )
 
 
 def _rate_measures(looks: int) -> list[Measure]:
     """Return the measures of the rates of winners in simulated tests."""
-    share = "share with a winner by the model's first rule, at any look, of simulated tests of one arm against the control"
+    share = (
+        "share with a winner by the model's first rule, at any look, of simulated tests of "
+        "one arm against the control"
+    )
     return [
-        Measure(rate_name(metric, looks), meaning=f"{share}, where {where}", better=good, units="replications", beside="always")
+        Measure(
+            rate_name(metric, looks),
+            meaning=f"{share}, where {where}",
+            better=good,
+            units="replications",
+            beside="always",
+        )
         for metric, where, good in RATE_MEANINGS
     ]
 
@@ -386,7 +482,13 @@ def _rate_measures(looks: int) -> list[Measure]:
 def _family_measures(looks: int, correction: Correction) -> Measure:
     how = "as they are" if correction == "none" else f"corrected by {correction}"
     meaning = (
-        "share with a winner among all arms by the model's first rule, at any look, of simulated tests where no arm has an"
+        "share with a winner among all arms by the model's first rule, at any look, of simulated "
+        "tests where no arm has an"
         f" effect: one outcome, p-values {how}, a posterior as it is"
     )
-    return Measure(rate_name(FAMILY_RATE, looks, correction), meaning=meaning, units="replications", beside="always")
+    return Measure(
+        rate_name(FAMILY_RATE, looks, correction),
+        meaning=meaning,
+        units="replications",
+        beside="always",
+    )

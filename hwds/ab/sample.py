@@ -22,7 +22,8 @@ NONZERO = "(nonzero)"
 
 @dataclass(frozen=True, slots=True)
 class UnitMoments:
-    """The moments of the units of one arm: enough for every comparison, alike for one table and many simulated ones.
+    """The moments of the units of one arm: enough for every comparison, alike for one table and
+    many simulated ones.
 
     Attributes:
         n: Units, any shape B.
@@ -66,7 +67,8 @@ class SampleArm:
         name: As in the data.
         total: All of its units.
         strata: The same by stratum, in an axis after B; None where there are none.
-        price: Where every outcome of the arm is zero or one number, that number: 1 for a conversion; None for other outcomes.
+        price: Where every outcome of the arm is zero or one number, that number: 1 for a
+            conversion; None for other outcomes.
     """
 
     name: str
@@ -114,7 +116,8 @@ class Design:
         fractions: The planned looks as shares of all units, rising to 1.
         look: Which of them this is, 0 for the first.
         tuned_for: Units of all arms at which a confidence sequence is narrowest.
-        share: Of alpha, what one of several comparisons may spend; a confidence sequence stays tuned for alpha.
+        share: Of alpha, what one of several comparisons may spend; a confidence sequence stays
+            tuned for alpha.
     """
 
     alpha: float = 0.05
@@ -134,7 +137,8 @@ class Finding:
     """One number that a comparison gives; None where it does not apply.
 
     Attributes:
-        metric: `effect`, the difference from the control, `lift`, the relative one, `probability_best`, `expected_loss` ...
+        metric: `effect`, the difference from the control, `lift`, the relative one,
+            `probability_best`, `expected_loss` ...
         arm: Whose.
         value, stderr, low, high, p_value: The number and its uncertainty.
         rule: How the interval was made.

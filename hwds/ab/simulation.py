@@ -16,7 +16,9 @@ from hwds.evaluation.protocol import RunContext
 # winner.
 
 BLOCK_REPLICATIONS = 500
-"""Replications drawn together: streams are named by block, so that asking for more changes none of those that were there."""
+"""Replications drawn together: streams are named by block, so that asking for more changes none of
+those that were there.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +57,17 @@ def winner_rates(
     context: RunContext,
     shift: float = 0.0,
 ) -> list[WinnerRate]:
-    """Return how often each rule of a model declares a winner, for several numbers of equally spaced looks at the same paths.
+    """Return how often each rule of a model declares a winner, for several numbers of equally
+    spaced looks at the same paths.
 
-    Outcomes that are conversions are drawn as such; any others as normal increments with the control's moments, so that
-    for these it is the rule that is tried and not the normality of their means.
+    Outcomes that are conversions are drawn as such; any others as normal increments with the
+    control's moments, so that for these it is the rule that is tried and not the normality of their
+    means.
 
     Args:
         model: The comparison.
-        arms: The control, whose moments both arms are given, and the other, for its number of units.
+        arms: The control, whose moments both arms are given, and the other, for its number of
+            units.
         design: Of the test.
         looks: Numbers of looks, the last the most.
         replications: Of each.
@@ -74,16 +79,28 @@ def winner_rates(
     for block, size in replication_blocks(replications):
         arm_path, control_path = pair_paths(control, other, block, max(looks), context, shift)
         for rule, count in wins:
-            looked, at = replace(design, fractions=equal_looks(count)), look_places(count, max(looks))
-            won = model.winners(rule, at_looks(arm_path, at), at_looks(control_path, at), looked)[:size]
+            looked, at = (
+                replace(design, fractions=equal_looks(count)),
+                look_places(count, max(looks)),
+            )
+            won = model.winners(rule, at_looks(arm_path, at), at_looks(control_path, at), looked)[
+                :size
+            ]
             wins[rule, count] += int(won.any(axis=-1).sum())
     return [WinnerRate(rule, count, times, replications) for (rule, count), times in wins.items()]
 
 
 def pair_paths(
-    control: SampleArm, other: SampleArm, block: int, looks: int, context: RunContext, shift: float = 0.0
+    control: SampleArm,
+    other: SampleArm,
+    block: int,
+    looks: int,
+    context: RunContext,
+    shift: float = 0.0,
 ) -> tuple[SampleArm, SampleArm]:
-    """Return a block of simulated tests of one arm against the control, at equally spaced looks: the arm and the control."""
+    """Return a block of simulated tests of one arm against the control, at equally spaced looks:
+    the arm and the control.
+    """
     rng = context.stream("calibration", block)
     arm_path = draw_path(control, float(other.total.n), looks, rng, shift)
     return arm_path, draw_path(control, float(control.total.n), looks, rng)
@@ -100,8 +117,12 @@ def replication_blocks(replications: int) -> Iterator[tuple[int, int]]:
         yield start // BLOCK_REPLICATIONS, min(BLOCK_REPLICATIONS, replications - start)
 
 
-def draw_path(like: SampleArm, n: float, looks: int, rng: np.random.Generator, shift: float = 0.0) -> SampleArm:
-    """Return a block of simulated paths of an arm of n units: moments of shape (BLOCK, looks); their `n` has shape (looks,)."""
+def draw_path(
+    like: SampleArm, n: float, looks: int, rng: np.random.Generator, shift: float = 0.0
+) -> SampleArm:
+    """Return a block of simulated paths of an arm of n units: moments of shape (BLOCK, looks);
+    their `n` has shape (looks,).
+    """
     ends = np.maximum(np.round(n * np.array(equal_looks(looks))), 2)
     if as_counts(like):
         return replace(like, total=_conversion_path(like, ends, rng, shift))
@@ -109,12 +130,23 @@ def draw_path(like: SampleArm, n: float, looks: int, rng: np.random.Generator, s
     if like.strata is None:
         return replace(like, total=total)
     share = like.strata.n / like.strata.n.sum()
-    return replace(like, total=total, strata=_normal_path(like.strata, np.maximum(ends[:, None] * share, 2), rng, shift))
+    return replace(
+        like,
+        total=total,
+        strata=_normal_path(like.strata, np.maximum(ends[:, None] * share, 2), rng, shift),
+    )
 
 
 def as_counts(arm: SampleArm) -> bool:
-    """Return whether an arm is drawn as binomial counts: conversions without covariates and strata."""
-    return arm.price is not None and arm.total.mean.shape[-1] <= 2 and arm.strata is None and _nonzero_only(arm)
+    """Return whether an arm is drawn as binomial counts: conversions without covariates and
+    strata.
+    """
+    return (
+        arm.price is not None
+        and arm.total.mean.shape[-1] <= 2
+        and arm.strata is None
+        and _nonzero_only(arm)
+    )
 
 
 def _nonzero_only(arm: SampleArm) -> bool:
@@ -123,17 +155,28 @@ def _nonzero_only(arm: SampleArm) -> bool:
     return len(mean) == 1 or bool(np.isclose(mean[0], mean[1] * (arm.price or 0.0)))
 
 
-def _conversion_path(like: SampleArm, ends: np.ndarray, rng: np.random.Generator, shift: float) -> UnitMoments:
+def _conversion_path(
+    like: SampleArm, ends: np.ndarray, rng: np.random.Generator, shift: float
+) -> UnitMoments:
     """Return binomial counts, as moments of price x conversion (and of the conversion)."""
     price = like.price or 1.0
     share = float(np.clip((like.total.first + shift) / price, 0.0, 1.0))
-    mean = rng.binomial(np.diff(ends, prepend=0).astype(np.int64), share, (BLOCK_REPLICATIONS, len(ends))).cumsum(axis=1) / ends
+    mean = (
+        rng.binomial(
+            np.diff(ends, prepend=0).astype(np.int64), share, (BLOCK_REPLICATIONS, len(ends))
+        ).cumsum(axis=1)
+        / ends
+    )
     scale = np.array([price, 1.0])[: len(like.total.mean)]
     variance = mean * (1 - mean) * ends / (ends - 1)
-    return UnitMoments(ends, mean[..., None] * scale, variance[..., None, None] * np.outer(scale, scale))
+    return UnitMoments(
+        ends, mean[..., None] * scale, variance[..., None, None] * np.outer(scale, scale)
+    )
 
 
-def _normal_path(like: UnitMoments, ends: np.ndarray, rng: np.random.Generator, shift: float) -> UnitMoments:
+def _normal_path(
+    like: UnitMoments, ends: np.ndarray, rng: np.random.Generator, shift: float
+) -> UnitMoments:
     """Return sums of normal increments with the moments of an arm, whose covariances stay."""
     steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
     values, axes = np.linalg.eigh(like.cov)
@@ -151,7 +194,9 @@ def at_looks(arm: SampleArm, looks: np.ndarray) -> SampleArm:
     def part(moments: UnitMoments) -> UnitMoments:
         return UnitMoments(moments.n[looks], moments.mean[:, looks], moments.cov[:, looks])
 
-    return replace(arm, total=part(arm.total), strata=None if arm.strata is None else part(arm.strata))
+    return replace(
+        arm, total=part(arm.total), strata=None if arm.strata is None else part(arm.strata)
+    )
 
 
 # The rate of false winners among all arms of a test at once.
@@ -166,10 +211,11 @@ def family_rates(
     context: RunContext,
     correction: Correction,
 ) -> list[WinnerRate]:
-    """Return how often each rule of a model declares any arm a winner, where all arms are as the control.
+    """Return how often each rule of a model declares any arm a winner, where all arms are as the
+    control.
 
-    The arms share their control, so that their errors are correlated; the first of them has the paths of
-    `ab_simulation.rates`. A posterior has no p-values, and so no correction.
+    The arms share their control, so that their errors are correlated; the first of them has the
+    paths of `ab_simulation.rates`. A posterior has no p-values, and so no correction.
 
     Args:
         model: The comparison.
@@ -184,37 +230,59 @@ def family_rates(
     for block, size in replication_blocks(replications):
         control, *others = _arm_paths(arms, block, max(looks), context)
         for rule, count in wins:
-            at, looked = look_places(count, max(looks)), replace(design, fractions=equal_looks(count))
+            at, looked = (
+                look_places(count, max(looks)),
+                replace(design, fractions=equal_looks(count)),
+            )
             at_look = [at_looks(path, at) for path in others]
             won = any_wins(model, rule, at_look, at_looks(control, at), looked, correction)[:size]
             wins[rule, count] += int(won.any(axis=-1).sum())
     return [WinnerRate(rule, count, times, replications) for (rule, count), times in wins.items()]
 
 
-def _arm_paths(arms: Sequence[SampleArm], block: int, looks: int, context: RunContext) -> list[SampleArm]:
-    """Return a block of simulated tests, the control first; each further arm has a stream of its own."""
+def _arm_paths(
+    arms: Sequence[SampleArm], block: int, looks: int, context: RunContext
+) -> list[SampleArm]:
+    """Return a block of simulated tests, the control first.
+
+    Each further arm has a stream of its own.
+    """
     control, first, *further = arms
     arm, simulated_control = pair_paths(control, first, block, looks, context)
     streams = (context.stream("calibration", block, "arm", place) for place in range(2, len(arms)))
     return [
         simulated_control,
         arm,
-        *(draw_path(control, float(arm.total.n), looks, each) for arm, each in zip(further, streams, strict=True)),
+        *(
+            draw_path(control, float(arm.total.n), looks, each)
+            for arm, each in zip(further, streams, strict=True)
+        ),
     ]
 
 
 def any_wins(
-    model: Comparison, rule: Rule, arms: Sequence[SampleArm], control: SampleArm, design: Design, correction: Correction
+    model: Comparison,
+    rule: Rule,
+    arms: Sequence[SampleArm],
+    control: SampleArm,
+    design: Design,
+    correction: Correction,
 ) -> np.ndarray:
-    """Return whether any arm wins at each look by the corrected p-values, in the shape of the moments.
+    """Return whether any arm wins at each look by the corrected p-values, in the shape of the
+    moments.
 
-    Of m p-values Holm rejects one where the least is at most alpha / m, Benjamini and Hochberg where k of them are at most
-    k alpha / m for any k, no correction where the least is at most alpha.
+    Of m p-values Holm rejects one where the least is at most alpha / m, Benjamini and Hochberg
+    where k of them are at most k alpha / m for any k, no correction where the least is at most
+    alpha.
     """
     m = len(arms)
-    thresholds = {"holm": [(1, 1)], "bh": [(k, k) for k in range(1, m + 1)], "none": [(m, 1)]}[correction]
+    thresholds = {"holm": [(1, 1)], "bh": [(k, k) for k in range(1, m + 1)], "none": [(m, 1)]}[
+        correction
+    ]
     by_threshold = []
     for part, least in thresholds:
         shared = replace(design, share=part / m)
-        by_threshold.append(np.sum([model.winners(rule, arm, control, shared) for arm in arms], axis=0) >= least)
+        by_threshold.append(
+            np.sum([model.winners(rule, arm, control, shared) for arm in arms], axis=0) >= least
+        )
     return np.logical_or.reduce(by_threshold)

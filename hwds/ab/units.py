@@ -33,10 +33,15 @@ def arm_names(table: Table, control: str | None) -> tuple[str, ...]:
     """
     column = table.column("arm")
     if column.null_count():
-        raise DataError(f"dataset.roles.arm: row {_source_row(table, column.is_null())} has no arm in column '{column.name}'.")
+        raise DataError(
+            f"dataset.roles.arm: row {_source_row(table, column.is_null())} has no arm in column "
+            f"'{column.name}'."
+        )
     arms = [str(arm) for arm in column.unique().sort().to_list()]
     if len(arms) < 2:
-        raise DataError(f"dataset.roles.arm: column '{column.name}' has one arm, '{arms[0]}'; a test needs two.")
+        raise DataError(
+            f"dataset.roles.arm: column '{column.name}' has one arm, '{arms[0]}'; a test needs two."
+        )
     if control is None and CONTROL_ARM not in arms:
         raise ConfigError(f"protocol.control: must be given; arms: {', '.join(arms[:12])}.")
     first = CONTROL_ARM if control is None else control
@@ -52,13 +57,18 @@ def arm_codes(table: Table, names: tuple[str, ...]) -> np.ndarray:
 
 
 def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
-    """Return the days of sorted times, each with the number of times until its end: at most so many, the last among them.
+    """Return the days of sorted times, each with the number of times until its end: at most so
+    many, the last among them.
 
     An instant belongs to its date; a whole number is a day.
     """
     days = times.dt.date() if times.dtype == pl.Datetime else times
     last = (days != days.shift(-1)).fill_null(True).arg_true().to_numpy()
-    shown = last if len(last) <= most else last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))]
+    shown = (
+        last
+        if len(last) <= most
+        else last[np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))]
+    )
     return [(str(days[int(row)]), int(row) + 1) for row in shown]
 
 
@@ -70,20 +80,25 @@ def number_column(table: Table, name: str, role: str, least: float | None = None
     """
     column = table.data[name]
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise DataError(f"dataset.roles.{role}: column '{name}' holds {str(column.dtype).lower()} values, not numbers.")
+        raise DataError(
+            f"dataset.roles.{role}: column '{name}' holds {str(column.dtype).lower()} values, not "
+            f"numbers."
+        )
     values = column.cast(pl.Float64)
     bad = values.is_null() | values.is_nan() | values.is_infinite()
     if bad.any():
         value = column[int(bad.arg_true()[0])]
         shown = "no value" if value is None else value
         raise DataError(
-            f"dataset.roles.{role}: row {_source_row(table, bad)} has {shown} in column '{name}'; must be a number."
+            f"dataset.roles.{role}: row {_source_row(table, bad)} has {shown} in column '{name}'; "
+            f"must be a number."
         )
     if least is not None and (values < least).any():
         low = values < least
         shown = f"{values[int(low.arg_true()[0])]:g}"
         raise DataError(
-            f"dataset.roles.{role}: row {_source_row(table, low)} has {shown} in column '{name}'; must be >= {least:g}."
+            f"dataset.roles.{role}: row {_source_row(table, low)} has {shown} in column '{name}'; "
+            f"must be >= {least:g}."
         )
     return values.to_numpy()
 
@@ -103,8 +118,8 @@ class OutcomeCaps:
 
     Attributes:
         amounts: Caps in the outcome's own unit.
-        shares: The share of the units of all arms together that are to count in full: the cap is that quantile of them, which
-            knows nothing of the arms.
+        shares: The share of the units of all arms together that are to count in full: the cap is
+            that quantile of them, which knows nothing of the arms.
     """
 
     amounts: Mapping[str, float] = field(default_factory=dict)
@@ -121,14 +136,23 @@ class OutcomeCaps:
         for path, caps in (("caps", self.amounts), ("quantile_caps", self.shares)):
             for name in caps:
                 if name not in labels:
-                    raise ConfigError(f"protocol.{path}: no outcome '{name}'{nearest(name, labels)}")
+                    raise ConfigError(
+                        f"protocol.{path}: no outcome '{name}'{nearest(name, labels)}"
+                    )
         if twice := self.amounts.keys() & self.shares.keys():
-            raise ConfigError(f"protocol.quantile_caps: '{min(twice)}' has a cap in protocol.caps; drop one of them.")
-        quantiles = {name: float(np.quantile(outcomes[labels[name]], share)) for name, share in self.shares.items()}
+            raise ConfigError(
+                f"protocol.quantile_caps: '{min(twice)}' has a cap in protocol.caps; drop one of "
+                f"them."
+            )
+        quantiles = {
+            name: float(np.quantile(outcomes[labels[name]], share))
+            for name, share in self.shares.items()
+        }
         for name, cap in quantiles.items():
             if not cap > 0:
                 raise DataError(
-                    f"protocol.quantile_caps.{name}: the {self.shares[name]:g} quantile of '{name}' is {cap:g}, and a cap must"
+                    f"protocol.quantile_caps.{name}: the {self.shares[name]:g} quantile of "
+                    f"'{name}' is {cap:g}, and a cap must"
                     " be above 0; take a higher share."
                 )
         return {labels[name]: cap for name, cap in {**self.amounts, **quantiles}.items()}
@@ -140,41 +164,62 @@ class OutcomeCaps:
 def units_of_events(table: Table, kept: Sequence[str] = ()) -> Table:
     """Return a row for each entity, at the time of its first event.
 
-    Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed, and are missing where one is missing;
-    arm, price, covariates and strata are those of the first row. The column `rows` has the number of its events, unless there
-    is such a column.
+    Outcomes, amounts and numbers without a role (the sessions under a ratio) are summed, and are
+    missing where one is missing; arm, price, covariates and strata are those of the first row. The
+    column `rows` has the number of its events, unless there is such a column.
 
     Args:
         table: A row for each event.
-        kept: Numbers without a role that are names of something, such as that of a region: those of the first row.
+        kept: Numbers without a role that are names of something, such as that of a region: those of
+            the first row.
 
     Raises:
-        DataError: There is no entity, a row has none, an entity is in two arms, or its price or cost changes.
+        DataError: There is no entity, a row has none, an entity is in two arms, or its price or
+            cost changes.
     """
     keys = list(table.roles.get("entity", ()))
     if not keys:
-        raise DataError("dataset.roles.entity: must be given; protocol.rows=events adds up the rows of each.")
+        raise DataError(
+            "dataset.roles.entity: must be given; protocol.rows=events adds up the rows of each."
+        )
     for key in keys:
         if table.data[key].null_count():
             row = int(table.data[ROW_ID][table.data[key].is_null().arg_true()[0]])
             raise DataError(f"dataset.roles.entity: row {row + 1} has no value in column '{key}'.")
-    data = table.data.sort(table.column("time").name, maintain_order=True) if table.roles.get("time") else table.data
+    data = (
+        table.data.sort(table.column("time").name, maintain_order=True)
+        if table.roles.get("time")
+        else table.data
+    )
     _refuse_moved(table, data, keys)
     summed = _summed_columns(table, [*keys, *kept])
     first = [pl.col(name).first() for name in data.columns if name not in (*keys, *summed)]
-    sums = [pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name) for name in summed]
+    sums = [
+        pl.when(pl.col(name).is_null().any()).then(None).otherwise(pl.col(name).sum()).alias(name)
+        for name in summed
+    ]
     counted = [] if ROWS_OF_UNIT in data.columns else [pl.len().cast(pl.Int64).alias(ROWS_OF_UNIT)]
     units = data.group_by(keys, maintain_order=True).agg(*first, *sums, *counted)
-    return replace(table, data=units.select(*data.columns, *(each.meta.output_name() for each in counted)))
+    return replace(
+        table, data=units.select(*data.columns, *(each.meta.output_name() for each in counted))
+    )
 
 
 def _summed_columns(table: Table, kept: list[str]) -> list[str]:
     """Return the columns that are added up."""
     roles = table.roles
     added = {name for role in ("outcome", "amount") for name in roles.get(role, ())}
-    taken = {name for role, names in roles.items() if role not in ("outcome", "amount") for name in names} | {ROW_ID, *kept}
-    numbers = {name for name, kind in table.data.schema.items() if kind.is_numeric() or kind == pl.Boolean}
-    return [name for name in table.data.columns if name in added or (name in numbers and name not in taken)]
+    taken = {
+        name for role, names in roles.items() if role not in ("outcome", "amount") for name in names
+    } | {ROW_ID, *kept}
+    numbers = {
+        name for name, kind in table.data.schema.items() if kind.is_numeric() or kind == pl.Boolean
+    }
+    return [
+        name
+        for name in table.data.columns
+        if name in added or (name in numbers and name not in taken)
+    ]
 
 
 def _refuse_moved(table: Table, data: pl.DataFrame, keys: list[str]) -> None:
@@ -191,7 +236,11 @@ def _refuse_moved(table: Table, data: pl.DataFrame, keys: list[str]) -> None:
                 continue
             who = ", ".join(map(str, several.select(keys).row(0)))
             more = f"{len(several):,} of {len(moved):,} entities have several, '{who}' first"
-            last = "a unit is in one arm" if role == "arm" else "give dataset.roles.amount, what each event brought"
+            last = (
+                "a unit is in one arm"
+                if role == "arm"
+                else "give dataset.roles.amount, what each event brought"
+            )
             raise DataError(f"dataset.roles.{role}: {more}; {last}.")
 
 
@@ -212,10 +261,13 @@ class TestUnits:
         arm: The number of each unit's arm.
         outcomes: The outcomes of each unit by label, the first empty where it is the only column.
         capped: The cap and the number of units above it, by the label of each outcome that has one.
-        grown: Whether outcomes are sums of events, some of which came after other units did: then no unit's outcome is that of
-            the day on which it came, and its order says nothing of what was known when.
-        metrics: The metrics by label, where outcomes are theirs: of a ratio what is above, of a quantile what is under it.
-        assigned: Units of all arms before those that were not exposed were left out; None where none were.
+        grown: Whether outcomes are sums of events, some of which came after other units did: then
+            no unit's outcome is that of the day on which it came, and its order says nothing of
+            what was known when.
+        metrics: The metrics by label, where outcomes are theirs: of a ratio what is above, of a
+            quantile what is under it.
+        assigned: Units of all arms before those that were not exposed were left out; None where
+            none were.
     """
 
     table: Table
@@ -228,7 +280,14 @@ class TestUnits:
     assigned: int | None = None
 
     @classmethod
-    def read(cls, table: Table, control: str | None, caps: OutcomeCaps | None = None, *, grown: bool = False) -> TestUnits:
+    def read(
+        cls,
+        table: Table,
+        control: str | None,
+        caps: OutcomeCaps | None = None,
+        *,
+        grown: bool = False,
+    ) -> TestUnits:
         """Return the rows, checked.
 
         Args:
@@ -239,8 +298,9 @@ class TestUnits:
 
         Raises:
             ConfigError: The control is no arm, or a cap is of no outcome.
-            DataError: A role is missing, a value is not a number, there are not two arms with two rows each, an entity has
-                several rows, or the quantile at which an outcome is capped is not above 0.
+            DataError: A role is missing, a value is not a number, there are not two arms with two
+                rows each, an entity has several rows, or the quantile at which an outcome is capped
+                is not above 0.
         """
         names = arm_names(table, control)
         ordered = _arrival_order(table)
@@ -256,29 +316,48 @@ class TestUnits:
         return cls(ordered, names, arm, outcomes | capped, above, grown)
 
     def counting(self, metrics: Mapping[str, TestMetric]) -> TestUnits:
-        """Return the units with these metrics as their outcomes, in this order; all outcomes where there are none.
+        """Return the units with these metrics as their outcomes, in this order.
+
+        All outcomes where there are none.
 
         Raises:
-            ConfigError: A metric is of no outcome, its denominator is no column, or its name is that of another outcome.
+            ConfigError: A metric is of no outcome, its denominator is no column, or its name is
+                that of another outcome.
         """
         if not metrics:
             return self
         names = {label or self.table.roles["outcome"][0]: label for label in self.outcomes}
         labels = {name: label_of(name, metric, names) for name, metric in metrics.items()}
-        values = {labels[name]: self.outcomes[names[metric.outcome or name]] for name, metric in metrics.items()}
+        values = {
+            labels[name]: self.outcomes[names[metric.outcome or name]]
+            for name, metric in metrics.items()
+        }
         for name, metric in metrics.items():
             if metric.per is not None:
                 self._check_denominator(name, metric.per)
-        return replace(self, outcomes=values, metrics={labels[name]: metric for name, metric in metrics.items()})
+        return replace(
+            self,
+            outcomes=values,
+            metrics={labels[name]: metric for name, metric in metrics.items()},
+        )
 
     def _check_denominator(self, name: str, column: str) -> None:
         path, columns = f"protocol.metrics.{name}.per", self.table.data.columns
         if column not in columns:
             raise ConfigError(f"{path}: no column '{column}'{nearest(column, columns)}")
         below = number_column(self.table, column, "covariate")
-        empty = next((arm for number, arm in enumerate(self.arms) if not below[self.arm == number].sum() > 0), None)
+        empty = next(
+            (
+                arm
+                for number, arm in enumerate(self.arms)
+                if not below[self.arm == number].sum() > 0
+            ),
+            None,
+        )
         if empty is not None or (below < 0).any():
-            raise DataError(f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm.")
+            raise DataError(
+                f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm."
+            )
 
     def part(self, rows: np.ndarray) -> TestUnits:
         """Return some of the units, in their order.
@@ -296,7 +375,9 @@ class TestUnits:
 
     @property
     def ordered(self) -> bool:
-        """True where the table has the time at which units came, and their outcomes were known then."""
+        """True where the table has the time at which units came, and their outcomes were known
+        then.
+        """
         return bool(self.table.roles.get("time")) and not self.grown
 
     @property
@@ -309,12 +390,17 @@ class TestUnits:
         return np.bincount(self.arm[:stop], minlength=len(self.arms)).tolist()
 
     def stop_at(self, units: float) -> int | None:
-        """Return the number of rows that hold the first so many units; None where there are fewer."""
+        """Return the number of rows that hold the first so many units.
+
+        None where there are fewer.
+        """
         stop = int(np.ceil(units - COUNT_ROUNDING))
         return stop if stop <= self.n else None
 
     def enough(self, needs: ComparisonNeeds, stop: int) -> bool:
-        """Return whether the first `stop` units have two of every arm, and of every stratum where strata are needed."""
+        """Return whether the first `stop` units have two of every arm, and of every stratum where
+        strata are needed.
+        """
         codes, parts = self.arm[:stop], len(self.arms)
         if needs.strata:
             strata = self._strata
@@ -327,7 +413,10 @@ class TestUnits:
         return str(self.table.column("time")[stop - 1]) if self.ordered else None
 
     def days(self, most: int) -> list[tuple[str, int]]:
-        """Return the days on which units came, each with the number of units until its end; none without a time."""
+        """Return the days on which units came, each with the number of units until its end.
+
+        None without a time.
+        """
         return day_ends(self.table.column("time"), most) if self.ordered else []
 
     def sample(self, label: str, needs: ComparisonNeeds, stop: int) -> Sample:
@@ -335,12 +424,15 @@ class TestUnits:
 
         Raises:
             ConfigError: A column that is needed does not exist.
-            DataError: An outcome is not 0 or 1 where it must be, or a stratum lacks units of an arm.
+            DataError: An outcome is not 0 or 1 where it must be, or a stratum lacks units of an
+                arm.
         """
         if needs.binary:
             self._must_be_binary(label)
         outcome = self._values(label, stop)
-        values = np.column_stack([outcome, *(self._input(name, outcome)[:stop] for name in needs.inputs)])
+        values = np.column_stack(
+            [outcome, *(self._input(name, outcome)[:stop] for name in needs.inputs)]
+        )
         strata = self._strata if needs.strata else None
         names = () if strata is None else tuple(strata.unique().cast(pl.String).sort().to_list())
         codes = None if strata is None else strata.to_physical().to_numpy()[:stop]
@@ -358,22 +450,35 @@ class TestUnits:
 
     @cached_property
     def prices(self) -> dict[str, tuple[float | None, ...]]:
-        """The one number that is not zero, by outcome and arm; None for each arm where any arm has more."""
+        """The one number that is not zero, by outcome and arm.
+
+        None for each arm where any arm has more.
+        """
         prices: dict[str, tuple[float | None, ...]] = {}
         for label, outcome in self.outcomes.items():
             if label in self.derived:
                 prices[label] = (None,) * len(self.arms)
                 continue
-            amounts = [_one_number(outcome[self.arm == number], self._price(number, label)) for number in range(len(self.arms))]
+            amounts = [
+                _one_number(outcome[self.arm == number], self._price(number, label))
+                for number in range(len(self.arms))
+            ]
             prices[label] = tuple(None if None in amounts else number for number in amounts)
         return prices
 
     def _values(self, label: str, stop: int) -> np.ndarray:
-        """Return the first outcomes, shape (stop,); of a ratio or a quantile values that have it as the mean of their arm."""
+        """Return the first outcomes, shape (stop,).
+
+        Of a ratio or a quantile values that have it as the mean of their arm.
+        """
         outcome, metric = self.outcomes[label][:stop], self.derived.get(label)
         if metric is None:
             return outcome
-        below = None if metric.per is None else number_column(self.table, metric.per, "covariate")[:stop]
+        below = (
+            None
+            if metric.per is None
+            else number_column(self.table, metric.per, "covariate")[:stop]
+        )
         values = np.empty(stop)
         for number in range(len(self.arms)):
             own = self.arm[:stop] == number
@@ -381,7 +486,9 @@ class TestUnits:
         return values
 
     def _price(self, arm: int, label: str) -> float:
-        """Return the price of an arm without any conversion: the amount that a conversion of its first unit would bring."""
+        """Return the price of an arm without any conversion: the amount that a conversion of its
+        first unit would bring.
+        """
         if label not in MADE_OUTCOMES or not self.table.roles.get("price"):
             return 1.0
         first = int(np.argmax(self.arm == arm))
@@ -398,24 +505,40 @@ class TestUnits:
     @cached_property
     def _strata(self) -> pl.Series:
         columns = self.table.roles["stratum"]
-        text = self.table.data.select(pl.concat_str(pl.col(*columns).cast(pl.String), separator="|")).to_series()
+        text = self.table.data.select(
+            pl.concat_str(pl.col(*columns).cast(pl.String), separator="|")
+        ).to_series()
         if text.null_count():
             row = int(self.table.data["row_id"][text.is_null().arg_true()[0]])
             raise DataError(f"dataset.roles.stratum: row {row + 1} has no stratum.")
         return text.cast(pl.Enum(sorted(text.unique().to_list())))
 
     def _by_stratum(
-        self, values: np.ndarray, codes: np.ndarray | None, rows: np.ndarray, names: tuple[str, ...], arm: str
+        self,
+        values: np.ndarray,
+        codes: np.ndarray | None,
+        rows: np.ndarray,
+        names: tuple[str, ...],
+        arm: str,
     ) -> UnitMoments | None:
         if codes is None:
             return None
         parts = [
-            UnitMoments.of(values[rows & (codes == code)]) for code in range(len(names)) if self._has_two(codes, code, rows)
+            UnitMoments.of(values[rows & (codes == code)])
+            for code in range(len(names))
+            if self._has_two(codes, code, rows)
         ]
         if len(parts) < len(names):
-            lacking = next(name for code, name in enumerate(names) if not self._has_two(codes, code, rows))
-            raise DataError(f"dataset.roles.stratum: stratum '{lacking}' has fewer than two rows of arm '{arm}'.")
-        return UnitMoments(*(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov")))
+            lacking = next(
+                name for code, name in enumerate(names) if not self._has_two(codes, code, rows)
+            )
+            raise DataError(
+                f"dataset.roles.stratum: stratum '{lacking}' has fewer than two rows of arm "
+                f"'{arm}'."
+            )
+        return UnitMoments(
+            *(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov"))
+        )
 
     @staticmethod
     def _has_two(codes: np.ndarray, code: int, rows: np.ndarray) -> bool:
@@ -427,7 +550,10 @@ class TestUnits:
         if len(bad):
             row = int(self.table.data["row_id"][int(bad[0])])
             name = label or self.table.roles["outcome"][0]
-            raise DataError(f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column '{name}'; must be 0 or 1.")
+            raise DataError(
+                f"dataset.roles.outcome: row {row + 1} has {outcome[bad[0]]:g} in column "
+                f"'{name}'; must be 0 or 1."
+            )
 
 
 def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
@@ -444,16 +570,23 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     source = metric.outcome or name
     if source not in outcomes:
         field = "" if metric.outcome is None else f".{name}.outcome"
-        raise ConfigError(f"protocol.metrics{field}: no outcome '{source}'{nearest(source, outcomes)}")
+        raise ConfigError(
+            f"protocol.metrics{field}: no outcome '{source}'{nearest(source, outcomes)}"
+        )
     if name == source and not metric.derived:
         return outcomes[source]
     if name in outcomes:
-        raise ConfigError(f"protocol.metrics: '{name}' is an outcome; give what is made of '{source}' another name.")
+        raise ConfigError(
+            f"protocol.metrics: '{name}' is an outcome; give what is made of '{source}' another "
+            f"name."
+        )
     return name
 
 
 def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> None:
-    """Refuse an entity with several rows: they are alike, and an interval that took them as independent would be too short."""
+    """Refuse an entity with several rows: they are alike, and an interval that took them as
+    independent would be too short.
+    """
     columns = list(table.roles.get("entity", ()))
     if not columns:
         return
@@ -461,16 +594,24 @@ def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> N
     counted = rows.group_by(columns).agg(
         pl.len().alias("__rows"), pl.col("__arm").min(), pl.col("__arm").max().alias("__other")
     )
-    repeated = counted.filter(pl.col("__rows") > 1).sort(pl.col("__arm") == pl.col("__other"), *columns)
+    repeated = counted.filter(pl.col("__rows") > 1).sort(
+        pl.col("__arm") == pl.col("__other"), *columns
+    )
     if repeated.is_empty():
         return
     *entity, times, one, other = repeated.row(0)
     name = ", ".join(map(str, entity))
-    many = f"dataset.roles.entity: {len(repeated):,} of {len(counted):,} have several rows, '{name}' {times}"
+    many = (
+        f"dataset.roles.entity: {len(repeated):,} of {len(counted):,} have several rows, "
+        f"'{name}' {times}"
+    )
     if one != other:
-        raise DataError(f"{many} in arms '{names[one]}' and '{names[other]}'; a unit is in one arm.")
+        raise DataError(
+            f"{many} in arms '{names[one]}' and '{names[other]}'; a unit is in one arm."
+        )
     raise DataError(
-        f"{many}; a test counts each unit once: protocol.rows=events adds its rows up (model=ab/ratio divides their sums);"
+        f"{many}; a test counts each unit once: protocol.rows=events adds its rows up "
+        f"(model=ab/ratio divides their sums);"
         " without roles.entity every row is a unit."
     )
 
@@ -481,7 +622,9 @@ def _arrival_order(table: Table) -> Table:
         return table
     column = table.column("time")
     if column.null_count():
-        raise DataError(f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time.")
+        raise DataError(
+            f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time."
+        )
     return replace(table, data=table.data.sort(column.name, maintain_order=True))
 
 
@@ -492,14 +635,21 @@ def event_outcomes(table: Table) -> dict[str, np.ndarray]:
         raise DataError("dataset.roles.outcome: must be given.")
     taken = next((name for name in names if name in MADE_OUTCOMES and len(names) > 1), None)
     if taken:
-        raise DataError(f"dataset.roles.outcome: '{taken}' is what hwds calls the money of a unit; rename the column.")
-    found = {name if len(names) > 1 else "": number_column(table, name, "outcome") for name in names}
+        raise DataError(
+            f"dataset.roles.outcome: '{taken}' is what hwds calls the money of a unit; rename the "
+            f"column."
+        )
+    found = {
+        name if len(names) > 1 else "": number_column(table, name, "outcome") for name in names
+    }
     first = next(iter(found.values()))
     if table.roles.get("price"):
         price = number_column(table, table.column("price").name, "price", least=0.0)
         found["revenue"] = first * price
         if table.roles.get("cost"):
-            found["margin"] = first * (price - number_column(table, table.column("cost").name, "cost", least=0.0))
+            found["margin"] = first * (
+                price - number_column(table, table.column("cost").name, "cost", least=0.0)
+            )
     elif table.roles.get("amount"):
         found["revenue"] = number_column(table, table.column("amount").name, "amount")
     return found
@@ -542,7 +692,8 @@ class RunningSums:
 
         Raises:
             ConfigError: The control is no arm.
-            DataError: A role is missing, a variance is negative, counts fall, or an arm has two rows at one instant.
+            DataError: A role is missing, a variance is negative, counts fall, or an arm has two
+                rows at one instant.
         """
         names = arm_names(table, control)
         times, place = _instant_places(table)
@@ -556,10 +707,15 @@ class RunningSums:
         if (np.diff(count, axis=0) < 0).any():
             where, number = np.argwhere(np.diff(count, axis=0) < 0)[0]
             instant = times[int(where) + 1]
-            raise DataError(f"dataset.roles.count: arm '{names[number]}' has fewer units at {instant} than before.")
+            raise DataError(
+                f"dataset.roles.count: arm '{names[number]}' has fewer units at {instant} than "
+                f"before."
+            )
         for name, units in zip(names, count[-1], strict=True):
             if units < 2:
-                raise DataError(f"dataset.roles.count: arm '{name}' has {units:g} units; an arm needs two.")
+                raise DataError(
+                    f"dataset.roles.count: arm '{name}' has {units:g} units; an arm needs two."
+                )
         return cls(names, times, *columns)
 
     @property
@@ -610,10 +766,15 @@ class RunningSums:
         place, arms = stop - 1, []
         binary = bool(self._are_conversions(place))
         if needs.binary and not binary:
-            raise DataError("dataset.roles.mean: the variances are not those of outcomes of 0 and 1, which the model needs.")
+            raise DataError(
+                "dataset.roles.mean: the variances are not those of outcomes of 0 and 1, which "
+                "the model needs."
+            )
         for number, name in enumerate(self.arms):
             mean, variance = self.mean[place, number], self.variance[place, number]
-            moments = UnitMoments(self.count[place, number], np.array([mean]), np.array([[variance]]))
+            moments = UnitMoments(
+                self.count[place, number], np.array([mean]), np.array([[variance]])
+            )
             arms.append(SampleArm(name, moments, price=1.0 if binary else None))
         return Sample(label, tuple(arms))
 
@@ -622,7 +783,9 @@ class RunningSums:
         mean, n = self.mean[place], self.count[place]
         expected = mean * (1 - mean)
         off = np.abs(self.variance[place] - expected)
-        return bool(np.all((mean >= 0) & (mean <= 1) & (off <= expected / np.maximum(n - 1, 1) + 1e-9)))
+        return bool(
+            np.all((mean >= 0) & (mean <= 1) & (off <= expected / np.maximum(n - 1, 1) + 1e-9))
+        )
 
 
 def _instant_places(table: Table) -> tuple[pl.Series, np.ndarray]:
@@ -631,7 +794,9 @@ def _instant_places(table: Table) -> tuple[pl.Series, np.ndarray]:
         return pl.Series([0]), np.zeros(len(table.data), np.int64)
     column = table.column("time")
     if column.null_count():
-        raise DataError(f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time.")
+        raise DataError(
+            f"dataset.roles.time: row {column.is_null().arg_true()[0] + 1} has no time."
+        )
     times = column.unique().sort()
     return times, column.rank("dense").to_numpy().astype(np.int64) - 1
 
@@ -645,16 +810,24 @@ def _refuse_two_rows(table: Table, place: np.ndarray, arm: np.ndarray) -> None:
         second = next(int(row) for row in twice[1:] if keys.row(int(row)) == keys.row(first))
         name = table.column("arm")[first]
         raise DataError(
-            f"dataset.roles.count: arm '{name}' has two rows at one instant (rows {first + 1} and {second + 1});"
+            f"dataset.roles.count: arm '{name}' has two rows at one instant (rows {first + 1} and "
+            f"{second + 1});"
             " keep one experiment and one outcome."
         )
 
 
 def _carry_forward(
-    table: Table, role: str, shape: tuple[int, int], place: np.ndarray, arm: np.ndarray, least: float | None
+    table: Table,
+    role: str,
+    shape: tuple[int, int],
+    place: np.ndarray,
+    arm: np.ndarray,
+    least: float | None,
 ) -> np.ndarray:
     """Return one role by instant and arm, carried forward; nothing before an arm's first row."""
     laid = np.full(shape, np.nan)
     laid[place, arm] = number_column(table, table.column(role).name, role, least=least)
-    carried = pl.DataFrame(laid).select(pl.all().fill_nan(None).fill_null(strategy="forward").fill_null(0.0))
+    carried = pl.DataFrame(laid).select(
+        pl.all().fill_nan(None).fill_null(strategy="forward").fill_null(0.0)
+    )
     return carried.to_numpy()

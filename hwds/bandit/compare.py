@@ -1,4 +1,6 @@
-"""Evidence of bandits: what each policy lost in each replication, under the same customers as its rivals."""
+"""Evidence of bandits: what each policy lost in each replication, under the same customers as its
+rivals.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,14 @@ REGRET_COLUMNS = {
 """The column of each metric that is one of a replication."""
 
 
-def regret_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
-    """Return the evidence of answers, and how many replications were left out because some policy lacks them.
+def regret_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the evidence of answers, and how many replications were left out because some policy
+    lacks them.
 
-    Replications of one number meet the same customers under every policy (common random numbers), so that differences are
-    paired; those of another seed are other ones.
+    Replications of one number meet the same customers under every policy (common random numbers),
+    so that differences are paired; those of another seed are other ones.
 
     Args:
         answers: Of every policy, world and seed.
@@ -34,10 +39,14 @@ def regret_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -
         ConfigError: The metric is not one of a replication.
     """
     if metric not in REGRET_COLUMNS:
-        raise ConfigError(f"--metric: policies cannot be compared by '{metric}'{nearest(metric, REGRET_COLUMNS)}")
+        raise ConfigError(
+            f"--metric: policies cannot be compared by '{metric}'{nearest(metric, REGRET_COLUMNS)}"
+        )
     tables, lost = [], 0
     for seed in dict.fromkeys(answer.seed for answer in answers):
-        kept, left_out = shared_rows([answer for answer in answers if answer.seed == seed], ["replication"])
+        kept, left_out = shared_rows(
+            [answer for answer in answers if answer.seed == seed], ["replication"]
+        )
         lost += left_out
         tables += [_values(answer, REGRET_COLUMNS[metric]) for answer in kept]
     return UnitEvidence(Matrix.of(pl.concat(tables), nested=True), "replications", resamples), lost

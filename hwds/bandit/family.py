@@ -1,4 +1,6 @@
-"""The family of bandits: policies that choose among arms, in a simulated world or on a log of uniform choices."""
+"""The family of bandits: policies that choose among arms, in a simulated world or on a log of
+uniform choices.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,12 @@ SIMULATION = Task(
     comparison="hwds.bandit.compare:COMPARISON",
 )
 
-REPLAY = Task(name="replay", frame=Table, headline="mean_reward", report="hwds.bandit.report:REPLAY_REPORT", comparable=False)
+REPLAY = Task(
+    name="replay",
+    frame=Table,
+    headline="mean_reward",
+    report="hwds.bandit.report:REPLAY_REPORT",
+    comparable=False,
+)
 
 FAMILY = Family(name="bandit", tasks=(SIMULATION, REPLAY))

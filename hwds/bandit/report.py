@@ -29,7 +29,16 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.results.formatting import brief, column_texts, fixed, interval, percent, places_of, quote_interval, quote_percent
+from hwds.results.formatting import (
+    brief,
+    column_texts,
+    fixed,
+    interval,
+    percent,
+    places_of,
+    quote_interval,
+    quote_percent,
+)
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -53,7 +62,9 @@ class BestSpell:
 
 
 def best_spells(world: World, horizon: int) -> dict[str, list[BestSpell]]:
-    """Return the best arms in their order, by segment: '' where segments agree, `everyone` where they are many."""
+    """Return the best arms in their order, by segment: '' where segments agree, `everyone` where
+    they are many.
+    """
     segments = world.rewards.argmax(axis=2)
     earned = np.einsum("s,msk->mk", world.shares, world.conversions * world.worth)
     overall = np.where(world.present, earned, -np.inf).argmax(axis=1)
@@ -62,18 +73,25 @@ def best_spells(world: World, horizon: int) -> dict[str, list[BestSpell]]:
         return {"": _segment_spells(world, segments[:, 0], horizon)}
     if len(world.segments) > MOST_SEGMENTS:
         return {"everyone": _segment_spells(world, overall, horizon)}
-    return {name: _segment_spells(world, segments[:, place], horizon) for place, name in enumerate(world.segments)}
+    return {
+        name: _segment_spells(world, segments[:, place], horizon)
+        for place, name in enumerate(world.segments)
+    }
 
 
 def regret_reference(world: World) -> str:
     """Return in words what regret is measured against."""
-    parts = " and ".join([*(["moment"] if world.changes else []), *(["segment"] if len(world.segments) > 1 else [])])
+    parts = " and ".join(
+        [*(["moment"] if world.changes else []), *(["segment"] if len(world.segments) > 1 else [])]
+    )
     return f"the best arm of each {parts}" if parts else "the best arm"
 
 
 def arms_title(world: World) -> str:
     """Return the title of the arms' names: `price, USD` where they are prices."""
-    prices = all(name == arm_name(float(price)) for name, price in zip(world.arms, world.prices, strict=True))
+    prices = all(
+        name == arm_name(float(price)) for name, price in zip(world.arms, world.prices, strict=True)
+    )
     return f"price, {world.unit}" if prices else "arm"
 
 
@@ -85,13 +103,27 @@ def _segment_spells(world: World, best: np.ndarray, horizon: int) -> list[BestSp
     arms, starts = arms[starts < horizon], starts[starts < horizon]
     changes = np.flatnonzero(np.append(True, np.diff(arms) != 0))
     ends = np.append(starts[changes[1:]], horizon)
-    return [BestSpell(int(arms[at]), int(starts[at]) + 1, int(end)) for at, end in zip(changes, ends, strict=True)]
+    return [
+        BestSpell(int(arms[at]), int(starts[at]) + 1, int(end))
+        for at, end in zip(changes, ends, strict=True)
+    ]
 
 
 # allocation.png: which arms a policy chooses as customers come, below the arms that were truly
 # the best.
 
-ARM_COLOURS = ("#1f6fb4", "#d9822b", "#2e8b57", "#8e5bb5", "#b5485d", "#0e8a8a", "#a3821a", "#5b6fb5", "#7a9a3a", "#c0739c")
+ARM_COLOURS = (
+    "#1f6fb4",
+    "#d9822b",
+    "#2e8b57",
+    "#8e5bb5",
+    "#b5485d",
+    "#0e8a8a",
+    "#a3821a",
+    "#5b6fb5",
+    "#7a9a3a",
+    "#c0739c",
+)
 """The colours of the arms that are shown apart; the others are one grey band."""
 
 LETTER_SHARE = 0.012
@@ -99,7 +131,9 @@ LETTER_SHARE = 0.012
 
 
 def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None:
-    """Draw the share of steps between checkpoints that each arm had under the experiment's own model; None where unknown."""
+    """Draw the share of steps between checkpoints that each arm had under the experiment's own
+    model; None where unknown.
+    """
     shares = tables.scores.filter(
         (pl.col("metric") == "allocation") & (pl.col("model") == model) & pl.col("fold").is_null()
     ).select("segment", "step", "value")
@@ -109,24 +143,57 @@ def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None
     best = best_spells(world, steps[-1])
     colours = _arm_colours(bands, best)
     figure = new_figure(10, 4.6 + 0.22 * len(best))
-    top, below = figure.subplots(2, sharex=True, gridspec_kw={"height_ratios": [0.3 + 0.22 * (len(best) - 1), 4.0]})
+    top, below = figure.subplots(
+        2, sharex=True, gridspec_kw={"height_ratios": [0.3 + 0.22 * (len(best) - 1), 4.0]}
+    )
     _draw_shares(below, world, steps, bands, colours)
     _draw_best_arms(top, world, best, colours)
     handles, labels = below.get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False, fontsize=9, title=arms_title(world))
+    figure.legend(
+        handles[::-1],
+        labels[::-1],
+        loc="outside right upper",
+        frameon=False,
+        fontsize=9,
+        title=arms_title(world),
+    )
     title = f"Arms chosen by {drawable(model, 44)}; strip: the arm truly best"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
-def _draw_best_arms(axes: Axes, world: World, best: Mapping[str, list[BestSpell]], colours: Mapping[int, str]) -> None:
-    """Draw a row for each segment, in the colour of the arm that is best, with its name where there is room."""
+def _draw_best_arms(
+    axes: Axes, world: World, best: Mapping[str, list[BestSpell]], colours: Mapping[int, str]
+) -> None:
+    """Draw a row for each segment, in the colour of the arm that is best, with its name where there
+    is room.
+    """
     for row, segment_reigns in enumerate(best.values()):
         for reign in segment_reigns:
-            axes.barh(row, reign.last - reign.first + 1, left=reign.first, height=0.8, color=colours.get(reign.arm, GREY))
-            name, (middle, width) = drawable(world.arms[reign.arm], 24), _middle_of_spell(axes, reign)
+            axes.barh(
+                row,
+                reign.last - reign.first + 1,
+                left=reign.first,
+                height=0.8,
+                color=colours.get(reign.arm, GREY),
+            )
+            name, (middle, width) = (
+                drawable(world.arms[reign.arm], 24),
+                _middle_of_spell(axes, reign),
+            )
             if width > LETTER_SHARE * len(name):
-                axes.text(middle, row, name, color="white", fontsize=8, ha="center", va="center", parse_math=False)
+                axes.text(
+                    middle,
+                    row,
+                    name,
+                    color="white",
+                    fontsize=8,
+                    ha="center",
+                    va="center",
+                    parse_math=False,
+                )
     names = [drawable(f"best for {segment}" if segment else "best arm", 30) for segment in best]
     axes.set_yticks(range(len(best)), names, fontsize=8.5, color=INK, parse_math=False)
     axes.set_ylim(len(best) - 0.5, -0.5)
@@ -136,20 +203,26 @@ def _draw_best_arms(axes: Axes, world: World, best: Mapping[str, list[BestSpell]
 
 
 def _middle_of_spell(axes: Axes, reign: BestSpell) -> tuple[float, float]:
-    """Return the step that is seen in the middle of a reign, and the share of the axis that the reign takes."""
+    """Return the step that is seen in the middle of a reign, and the share of the axis that the
+    reign takes.
+    """
     low, high = axes.get_xlim()
     if axes.get_xscale() == "log":
         return (reign.first * reign.last) ** 0.5, log(reign.last / reign.first) / log(high / low)
     return (reign.first + reign.last) / 2, (reign.last - reign.first) / (high - low)
 
 
-def _draw_shares(axes: Axes, world: World, steps: list[int], bands: list[pl.Series], colours: Mapping[int, str]) -> None:
+def _draw_shares(
+    axes: Axes, world: World, steps: list[int], bands: list[pl.Series], colours: Mapping[int, str]
+) -> None:
     rest = [band for arm, band in enumerate(bands) if arm not in colours]
     stacked = [bands[arm] for arm in colours] + ([sum(rest, start=0 * rest[0])] if rest else [])
     names = [drawable(world.arms[arm], 24) for arm in colours] + (["others"] if rest else [])
     shades = [*colours.values(), GREY][: len(stacked)]
     axes.stackplot(steps, stacked, labels=names, colors=shades, linewidth=0.4, edgecolor="white")
-    axes.set_xscale("linear" if world.changes else "log")  # a change late on would be a hair on a log axis
+    axes.set_xscale(
+        "linear" if world.changes else "log"
+    )  # a change late on would be a hair on a log axis
     axes.set_xlim(steps[0], steps[-1])
     plain_numbers(axes.xaxis)
     axes.set_ylim(0, 1)
@@ -159,7 +232,9 @@ def _draw_shares(axes: Axes, world: World, steps: list[int], bands: list[pl.Seri
 
 
 def _arm_colours(bands: list[pl.Series], best: Mapping[str, list[BestSpell]]) -> dict[int, str]:
-    """Return the arms that are told apart, in their order: those that are ever best, then those chosen most."""
+    """Return the arms that are told apart, in their order: those that are ever best, then those
+    chosen most.
+    """
     ever = dict.fromkeys(reign.arm for segment_reigns in best.values() for reign in segment_reigns)
     most = sorted(range(len(bands)), key=lambda arm: (arm not in ever, -float(bands[arm].sum())))
     return dict(zip(sorted(most[: len(ARM_COLOURS)]), ARM_COLOURS, strict=False))
@@ -181,28 +256,42 @@ MOST_ARM_ROWS = 30
 """Arms that are shown: those that were chosen most."""
 
 COST_TOLERANCE = 1e-6
-"""To this relative error what arms cost must sum to the policy's regret; else the best arm changes, and no arm has a cost."""
+"""To this relative error what arms cost must sum to the policy's regret; else the best arm changes,
+and no arm has a cost.
+"""
 
 ArmRows = Mapping[str, Mapping[str, Any]]
 
 
 def arms_grid(tables: Tables, model: str) -> Grid:
-    """Return the arms, those chosen most first: true value, share of customers, mean reward of the policy's own customers.
+    """Return the arms, those chosen most first: true value, share of customers, mean reward of the
+    policy's own customers.
 
-    What an arm costs is its customers times what each brings less than the best arm would: it is shown where these sums are
-    the policy's regret, as they are where the best arm is one and the same.
+    What an arm costs is its customers times what each brings less than the best arm would: it is
+    shown where these sums are the policy's regret, as they are where the best arm is one and the
+    same.
 
     Args:
         tables: Of one run.
         model: The policy.
     """
-    chosen, measured = _arm_rows(tables, "allocation", model), _arm_rows(tables, "arm_value[raw]", model)
-    true = {arm: row["value"] for arm, row in _arm_rows(tables, "arm_value[true]", TRUTH).items() if row["value"] is not None}
+    chosen, measured = (
+        _arm_rows(tables, "allocation", model),
+        _arm_rows(tables, "arm_value[raw]", model),
+    )
+    true = {
+        arm: row["value"]
+        for arm, row in _arm_rows(tables, "arm_value[true]", TRUTH).items()
+        if row["value"] is not None
+    }
     if not chosen:
         return Grid(())
     unit, steps = tables.measure("pseudo_regret").measured_in, next(iter(chosen.values()))["step"]
     arms = sorted(chosen, key=lambda arm: -chosen[arm]["value"])
-    worth = [*true.values(), *(row["value"] for row in measured.values() if row["value"] is not None)]
+    worth = [
+        *true.values(),
+        *(row["value"] for row in measured.values() if row["value"] is not None),
+    ]
     places = places_of(max(map(abs, worth), default=0.0), None, unit)
     costs = _arm_costs(tables, model, chosen, true)
     shown = arms[:MOST_ARM_ROWS]
@@ -220,41 +309,68 @@ def arms_grid(tables: Tables, model: str) -> Grid:
         ]
         for arm in shown
     ]
-    titles = ["arm", f"true worth of a customer, {unit}", f"less than the best arm, {unit}", "share of customers, %", "95 %"]
+    titles = [
+        "arm",
+        f"true worth of a customer, {unit}",
+        f"less than the best arm, {unit}",
+        "share of customers, %",
+        "95 %",
+    ]
     titles += [f"its customers brought, {unit} each", "95 % of that", f"regret, {unit}"]
     which = f", the {MOST_ARM_ROWS} chosen most" if len(arms) > MOST_ARM_ROWS else ""
-    caption = f"Arms under {model}, {steps:,} customers a replication{which}; what was brought is biased by the choice"
+    caption = (
+        f"Arms under {model}, {steps:,} customers a replication{which}; what was brought is "
+        f"biased by the choice"
+    )
     return grid_of([(title, title) for title in titles], rows, caption=caption)
 
 
 def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:
     """Return the last score of each arm."""
     rows = tables.scores.filter(
-        (pl.col("metric") == metric) & (pl.col("model") == model) & (pl.col("segment_by") == "arm") & pl.col("fold").is_null()
+        (pl.col("metric") == metric)
+        & (pl.col("model") == model)
+        & (pl.col("segment_by") == "arm")
+        & pl.col("fold").is_null()
     )
-    return {row["segment"]: row for row in rows.sort("step", nulls_last=True, maintain_order=True).to_dicts()}
+    return {
+        row["segment"]: row
+        for row in rows.sort("step", nulls_last=True, maintain_order=True).to_dicts()
+    }
 
 
 def _interval_words(row: Mapping[str, Any], scale: float, places: int) -> str:
     if row["ci_low"] is None or row["ci_high"] is None:
         return ""
-    low, high = (min(max(row[end] * scale, 0.0), 100.0) if scale == 100 else row[end] for end in ("ci_low", "ci_high"))
+    low, high = (
+        min(max(row[end] * scale, 0.0), 100.0) if scale == 100 else row[end]
+        for end in ("ci_low", "ci_high")
+    )
     return f"{fixed(low, places)} to {fixed(high, places)}"
 
 
-def _arm_costs(tables: Tables, model: str, chosen: ArmRows, true: Mapping[str, float]) -> dict[str, float]:
+def _arm_costs(
+    tables: Tables, model: str, chosen: ArmRows, true: Mapping[str, float]
+) -> dict[str, float]:
     """Return the cost of each arm; nothing where that does not sum to the regret."""
     if set(true) < set(chosen):
         return {}
     best = max(true.values())
     costs = {arm: row["value"] * row["step"] * (best - true[arm]) for arm, row in chosen.items()}
     regret = tables.scores.filter(
-        (pl.col("metric") == "pseudo_regret") & (pl.col("model") == model) & (pl.col("aggregate") == "mean")
-        & pl.col("step").is_null() & pl.col("fold").is_null() & pl.col("segment").is_null()
-    )["value"]  # fmt: skip
+        (pl.col("metric") == "pseudo_regret")
+        & (pl.col("model") == model)
+        & (pl.col("aggregate") == "mean")
+        & pl.col("step").is_null()
+        & pl.col("fold").is_null()
+        & pl.col("segment").is_null()
+    )["value"]
     return (
         costs
-        if len(regret) and isclose(sum(costs.values()), regret[0] or 0.0, rel_tol=COST_TOLERANCE, abs_tol=COST_TOLERANCE)
+        if len(regret)
+        and isclose(
+            sum(costs.values()), regret[0] or 0.0, rel_tol=COST_TOLERANCE, abs_tol=COST_TOLERANCE
+        )
         else {}
     )
 
@@ -271,8 +387,9 @@ DENSITY_POINTS = 400
 def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     """Draw, for the first replication, the posterior of a customer's mean value under each arm.
 
-    Beta(1 + conversions, 1 + refusals) times the arm's value. A world that changes with time has no one truth to draw. None
-    where the model played nothing, and where counts alone do not say what an arm earns.
+    Beta(1 + conversions, 1 + refusals) times the arm's value. A world that changes with time has no
+    one truth to draw. None where the model played nothing, and where counts alone do not say what
+    an arm earns.
     """
     if tables.predictions.is_empty() or world.brings_amounts:
         return None
@@ -290,9 +407,18 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
     _name_axes(axes, world, [f"{drawable(world.arms[arm], 24)}  ({pulls[arm]:,})" for arm in shown])
     handles, labels = axes.get_legend_handles_labels()
     legend = dict(sorted(zip(labels, handles, strict=True), key=lambda pair: pair[0], reverse=True))
-    figure.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5)
+    figure.legend(
+        legend.values(),
+        legend.keys(),
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=9.5,
+    )
     title = f"What one play of {drawable(model, 40)} saw of each arm"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -304,7 +430,9 @@ def _name_axes(axes: Axes, world: World, arms: list[str]) -> None:
     whole = "; all customers together, though the market changed" if world.changes else ""
     whole = whole or ("; of the customers it was offered to" if len(world.segments) > 1 else "")
     counts = "its offers whose window was over" if world.delay else "how often the arm was chosen"
-    axes.set_xlabel(f"{drawable(world.unit)} per customer; in brackets {counts}{whole}", fontsize=9.5, color=INK)
+    axes.set_xlabel(
+        f"{drawable(world.unit)} per customer; in brackets {counts}{whole}", fontsize=9.5, color=INK
+    )
     axes.set_ylabel(arms_title(world), fontsize=9.5, color=INK)
 
 
@@ -320,12 +448,16 @@ def _arm_density(axes: Axes, world: World, arm: int, pulls: int, wins: int, plac
     best = arm == world.fixed(world.horizon)
     colour = OWN_COLOUR if best else GREY
     label = "posterior of the best single arm" if best else "posterior of another arm"
-    axes.fill_between(values, place, place - 0.8 * heights, color=colour, alpha=0.45, linewidth=0, label=label)
+    axes.fill_between(
+        values, place, place - 0.8 * heights, color=colour, alpha=0.45, linewidth=0, label=label
+    )
     axes.plot(values, place - 0.8 * heights, color=colour, linewidth=1.0)
     if not world.changes:
         truth = float(world.shares @ world.conversions[0, :, arm] * world.values[arm])
         label = "truth" if len(world.segments) == 1 else "truth, if offered to everyone"
-        axes.plot([truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label=label)
+        axes.plot(
+            [truth, truth], [place, place - 0.8], color=FLOOR_COLOUR, linewidth=1.6, label=label
+        )
 
 
 # regret.png: what policies lose as customers come.
@@ -334,8 +466,11 @@ LABEL_GAP = 0.05
 """The gap between two labels at the ends of curves, as a share of the height."""
 
 
-def regret_figure(tables: Tables, model: str, unit: str, against: str = "the best arm") -> Figure | None:
-    """Draw the mean regret of every policy at the checkpoints, with 95 % intervals and the asymptotic bound.
+def regret_figure(
+    tables: Tables, model: str, unit: str, against: str = "the best arm"
+) -> Figure | None:
+    """Draw the mean regret of every policy at the checkpoints, with 95 % intervals and the
+    asymptotic bound.
 
     Args:
         tables: Of one run.
@@ -347,24 +482,33 @@ def regret_figure(tables: Tables, model: str, unit: str, against: str = "the bes
         The figure; None where no policy was scored.
     """
     curves = tables.scores.filter(
-        (pl.col("metric") == "pseudo_regret") & (pl.col("aggregate") == "mean") & pl.col("step").is_not_null()
-        & pl.col("fold").is_null() & pl.col("segment").is_null()
-    )  # fmt: skip
+        (pl.col("metric") == "pseudo_regret")
+        & (pl.col("aggregate") == "mean")
+        & pl.col("step").is_not_null()
+        & pl.col("fold").is_null()
+        & pl.col("segment").is_null()
+    )
     if curves.is_empty():
         return None
     figure = new_figure(12, 5.2)
     axes = figure.subplots(1, 2)
-    colours = model_colours([each for each in curves["model"].unique(maintain_order=True) if each != TRUTH], model)
+    colours = model_colours(
+        [each for each in curves["model"].unique(maintain_order=True) if each != TRUTH], model
+    )
     for place, scale in zip(axes, ("linear", "log"), strict=True):
         place.set_xscale(scale)
         for label, colour in colours.items():
-            _draw_curve(place, curves.filter(pl.col("model") == label), label, colour, own=label == model)
+            _draw_curve(
+                place, curves.filter(pl.col("model") == label), label, colour, own=label == model
+            )
         tidy(place)
         plain_numbers(place.yaxis)
         plain_numbers(place.xaxis)
         if scale == "linear":
             place.locator_params(axis="x", nbins=5)
-        place.set_xlabel(f"customers{', log scale' if scale == 'log' else ''}", fontsize=9.5, color=INK)
+        place.set_xlabel(
+            f"customers{', log scale' if scale == 'log' else ''}", fontsize=9.5, color=INK
+        )
     axes[1].set_ylim(axes[1].get_ylim())  # the bound may lie far above all that can be lost so soon
     _label_ends(axes[1], curves, colours, model)
     _draw_bound(axes[1], tables)
@@ -379,14 +523,18 @@ def _draw_curve(axes: Axes, points: pl.DataFrame, label: str, colour: str, *, ow
     points = points.sort("step")
     steps, values = points["step"].to_numpy(), points["value"].to_numpy()
     name = drawable(label, 34)
-    axes.plot(steps, values, color=colour, linewidth=2.2 if own else 1.5, zorder=3 if own else 2, gid=name)
+    axes.plot(
+        steps, values, color=colour, linewidth=2.2 if own else 1.5, zorder=3 if own else 2, gid=name
+    )
     if points["ci_low"].null_count() < len(points):
         ends = points["ci_low"].to_numpy(), points["ci_high"].to_numpy()
         axes.fill_between(steps, *ends, color=colour, alpha=0.18, linewidth=0, gid=name)
 
 
 def _label_ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model: str) -> None:
-    """Write each policy's name and loss beside the end of its curve, in the order of the losses, none on another."""
+    """Write each policy's name and loss beside the end of its curve, in the order of the losses,
+    none on another.
+    """
     last = curves.filter(pl.col("step") == pl.col("step").max())
     values = {label: float(last.filter(pl.col("model") == label)["value"][0]) for label in colours}
     low, high = axes.get_ylim()
@@ -395,19 +543,44 @@ def _label_ends(axes: Axes, curves: pl.DataFrame, colours: dict[str, str], model
     for (label, value), height, place in zip(values.items(), heights, places, strict=True):
         weight = "bold" if label == model else "normal"
         axes.annotate(
-            f"{brief(value)}  {drawable(label, 34)}", (1.0, height), xytext=(1.05, place), xycoords="axes fraction",
-            textcoords="axes fraction", fontsize=8.5, color=colours[label], fontweight=weight, va="center",
-            annotation_clip=False, parse_math=False, gid=drawable(label, 34),
-            arrowprops={"arrowstyle": "-", "color": colours[label], "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0},
-        )  # fmt: skip
+            f"{brief(value)}  {drawable(label, 34)}",
+            (1.0, height),
+            xytext=(1.05, place),
+            xycoords="axes fraction",
+            textcoords="axes fraction",
+            fontsize=8.5,
+            color=colours[label],
+            fontweight=weight,
+            va="center",
+            annotation_clip=False,
+            parse_math=False,
+            gid=drawable(label, 34),
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colours[label],
+                "linewidth": 0.7,
+                "shrinkA": 1,
+                "shrinkB": 0,
+            },
+        )
 
 
 def _draw_bound(axes: Axes, tables: Tables) -> None:
     """Draw C ln t, where the world stands still."""
     bound = tables.scores.filter(pl.col("metric") == "lai_robbins_bound").sort("step")
     if len(bound) and bound["value"].max() > 0:  # type: ignore[operator]
-        label = "C ln t: asymptotic lower bound (Lai and Robbins);\na good policy may lose less so soon"
-        axes.plot(bound["step"], bound["value"], color=FLOOR_COLOUR, linestyle="--", linewidth=1.4, label=label, zorder=1)
+        label = (
+            "C ln t: asymptotic lower bound (Lai and Robbins);\na good policy may lose less so soon"
+        )
+        axes.plot(
+            bound["step"],
+            bound["value"],
+            color=FLOOR_COLOUR,
+            linestyle="--",
+            linewidth=1.4,
+            label=label,
+            zorder=1,
+        )
         axes.legend(loc="upper left", frameon=False, fontsize=8.5)
 
 
@@ -450,14 +623,25 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
         unit: What is lost.
         against: What the loss is counted from (`the best arm of each moment`).
     """
-    losses = {label: each for label in _policy_labels(tables) if (each := _loss_of(tables, label)) is not None}
+    losses = {
+        label: each
+        for label in _policy_labels(tables)
+        if (each := _loss_of(tables, label)) is not None
+    }
     loss = losses.get(model)
     if loss is None:
         return "Nothing was scored."
     of = _score_value(tables, TRUTH, "oracle_reward")
-    share = f", {percent(loss.share, None)} of {brief(of, None, unit)}" if of and loss.share is not None else ""
+    share = (
+        f", {percent(loss.share, None)} of {brief(of, None, unit)}"
+        if of and loss.share is not None
+        else ""
+    )
     loses, ends = quote_interval(loss.mean, loss.low, loss.high, unit)
-    text = f"{model} loses {loses}{ends} to {against}{share}{_delay_sentence(tables, model, unit)}; {_against_uniform(loss)}"
+    text = (
+        f"{model} loses {loses}{ends} to "
+        f"{against}{share}{_delay_sentence(tables, model, unit)}; {_against_uniform(loss)}"
+    )
     rest = (
         _rivals_sentence(tables, loss, list(losses.values()), unit)
         + _traps_sentence(losses, model)
@@ -472,13 +656,20 @@ def _against_uniform(loss: PolicyLoss) -> str:
     value, low, high = loss.skill
     if low is not None and high is not None and low <= 0 <= high:
         return "no difference from uniform play is shown"
-    turned = (value, low, high) if value > 0 or low is None or high is None else (-value, -high, -low)
+    turned = (
+        (value, low, high) if value > 0 or low is None or high is None else (-value, -high, -low)
+    )
     size, ends = quote_percent(*turned)
-    return f"this is {size}{ends} {'less' if value > 0 else 'more'} than uniform play is expected to lose"
+    return (
+        f"this is {size}{ends} {'less' if value > 0 else 'more'} than uniform play is expected "
+        f"to lose"
+    )
 
 
 def _delay_sentence(tables: Tables, model: str, unit: str) -> str:
-    """Return what of the loss is that of outcomes that come late, by the same customers without a delay."""
+    """Return what of the loss is that of outcomes that come late, by the same customers without a
+    delay.
+    """
     row = _score_row(tables, model, "delay_regret", "mean")
     if row is None or row["value"] is None:
         return ""
@@ -489,7 +680,10 @@ def _delay_sentence(tables: Tables, model: str, unit: str) -> str:
 def _tail_words(loss: PolicyLoss, many: int, unit: str) -> str:
     if loss.worst is None or many < ENOUGH_REPLICATIONS:
         return ""
-    return f"; in the worst 5 % of {many:,} replications it loses {brief(loss.worst, None, unit)} on average"
+    return (
+        f"; in the worst 5 % of {many:,} replications it loses {brief(loss.worst, None, unit)} "
+        f"on average"
+    )
 
 
 def _rivals_sentence(tables: Tables, loss: PolicyLoss, losses: list[PolicyLoss], unit: str) -> str:
@@ -499,9 +693,11 @@ def _rivals_sentence(tables: Tables, loss: PolicyLoss, losses: list[PolicyLoss],
         return ""
     best = min(rivals, key=lambda rival: rival.mean)
     paired = tables.scores.filter(
-        (pl.col("metric") == "difference") & (pl.col("model") == loss.model) & (pl.col("segment") == best.model)
+        (pl.col("metric") == "difference")
+        & (pl.col("model") == loss.model)
+        & (pl.col("segment") == best.model)
         & pl.col("step").is_null()
-    )  # fmt: skip
+    )
     if paired.is_empty() or paired["ci_low"][0] is None:
         return ""
     row = paired.row(0, named=True)
@@ -511,28 +707,49 @@ def _rivals_sentence(tables: Tables, loss: PolicyLoss, losses: list[PolicyLoss],
     if row["ci_low"] <= 0 <= row["ci_high"]:
         return f" No difference from {best.model}, the rival that loses least, is shown."
     side = "less" if row["value"] < 0 else "more"
-    return f" It loses {size}{ends} {side} than {best.model}, the rival that loses least, with the same customers."
+    return (
+        f" It loses {size}{ends} {side} than {best.model}, the rival that loses least, with "
+        f"the same customers."
+    )
 
 
 def _traps_sentence(losses: dict[str, PolicyLoss], model: str) -> str:
-    worse = [loss.model for loss in losses.values() if loss.skill and loss.skill[2] is not None and loss.skill[2] < 0]
+    worse = [
+        loss.model
+        for loss in losses.values()
+        if loss.skill and loss.skill[2] is not None and loss.skill[2] < 0
+    ]
     worse = [label for label in worse if label != model and not label.endswith("uniform_play")]
-    return f" {' and '.join(worse)} {'loses' if len(worse) == 1 else 'lose'} more than uniform play." if worse else ""
+    return (
+        f" {' and '.join(worse)} {'loses' if len(worse) == 1 else 'lose'} more than uniform play."
+        if worse
+        else ""
+    )
 
 
 def _lotteries_sentence(tables: Tables, losses: dict[str, PolicyLoss], unit: str) -> str:
-    """Return the policies that are better than uniform play on average, and worse in their worst replications."""
+    """Return the policies that are better than uniform play on average, and worse in their worst
+    replications.
+    """
     uniform = _score_value(tables, TRUTH, "uniform_regret")
     lotteries = [
         loss
         for label, loss in losses.items()
-        if uniform and loss.worst_low and loss.mean < uniform < loss.worst_low and not label.endswith("uniform_play")
+        if uniform
+        and loss.worst_low
+        and loss.mean < uniform < loss.worst_low
+        and not label.endswith("uniform_play")
     ]
     if not lotteries:
         return ""
-    names = " and ".join(f"{loss.model} ({brief(loss.worst or 0.0, None, unit)})" for loss in lotteries)
+    names = " and ".join(
+        f"{loss.model} ({brief(loss.worst or 0.0, None, unit)})" for loss in lotteries
+    )
     many = "its" if len(lotteries) == 1 else "their"
-    return f" Better on average, {names} lost more than uniform play in {many} worst 5 % of replications."
+    return (
+        f" Better on average, {names} lost more than uniform play in {many} worst 5 % of "
+        f"replications."
+    )
 
 
 def _policy_labels(tables: Tables) -> list[str]:
@@ -547,17 +764,27 @@ def _loss_of(tables: Tables, label: str) -> PolicyLoss | None:
         _score_row(tables, label, "pseudo_regret", "cvar95"),
         _score_row(tables, label, "skill_pseudo_regret", "mean"),
     )
-    skill_ends = None if skill is None or skill["value"] is None else (skill["value"], skill["ci_low"], skill["ci_high"])
+    skill_ends = (
+        None
+        if skill is None or skill["value"] is None
+        else (skill["value"], skill["ci_low"], skill["ci_high"])
+    )
     share = _score_value(tables, label, "regret_share")
     tail = (worst["value"], worst["ci_low"]) if worst else (None, None)
     return PolicyLoss(label, row["value"], row["ci_low"], row["ci_high"], *tail, share, skill_ends)
 
 
-def _score_row(tables: Tables, label: str, metric: str, aggregate: str) -> dict[str, float | None] | None:
+def _score_row(
+    tables: Tables, label: str, metric: str, aggregate: str
+) -> dict[str, float | None] | None:
     rows = tables.scores.filter(
-        (pl.col("model") == label) & (pl.col("metric") == metric) & (pl.col("aggregate") == aggregate)
-        & pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
-    )  # fmt: skip
+        (pl.col("model") == label)
+        & (pl.col("metric") == metric)
+        & (pl.col("aggregate") == aggregate)
+        & pl.col("fold").is_null()
+        & pl.col("step").is_null()
+        & pl.col("segment").is_null()
+    )
     return rows.row(0, named=True) if len(rows) else None
 
 
@@ -577,10 +804,13 @@ def _replications(tables: Tables, model: str) -> int:
 def draw(world: World, tables: Tables, model: str, folder: Path) -> None:
     """Draw the pictures that have something to show.
 
-    `regret.png`: every policy's regret as it grows; `allocation.png`: how customers were shared out among the arms, below the
-    arms that were truly the best; `posterior.png`: what the experiment's own policy believes of each arm in the end.
+    `regret.png`: every policy's regret as it grows; `allocation.png`: how customers were shared out
+    among the arms, below the arms that were truly the best; `posterior.png`: what the experiment's
+    own policy believes of each arm in the end.
     """
-    save_png(regret_figure(tables, model, world.unit, regret_reference(world)), folder / "regret.png")
+    save_png(
+        regret_figure(tables, model, world.unit, regret_reference(world)), folder / "regret.png"
+    )
     save_png(allocation_figure(world, tables, model), folder / "allocation.png")
     save_png(posterior_figure(world, tables, model), folder / "posterior.png")
 
@@ -602,14 +832,23 @@ REPORT = TaskReport(sentence=bandit_sentence, page_grids=bandit_page_grids, draw
 
 
 def replay_sentence(table: Table, tables: Tables, model: str) -> str:
-    """Return what the experiment's own policy earned on the rows that count, against uniform play on the same log."""
+    """Return what the experiment's own policy earned on the rows that count, against uniform play
+    on the same log.
+    """
     by_metric = {row["metric"]: row for row in _whole_scores(tables, model)}
     measure = tables.measure("mean_reward")
     what, unit = measure.subject or "reward", measure.measured_in
     if by_metric.get("mean_reward", {}).get("value") is None:
         return f"No row of the log counts for {model}: it never chose what was logged."
-    earned, gain, share = by_metric["mean_reward"], by_metric.get("gain_over_uniform"), by_metric["counted_share"]["value"]
-    rows = f"{earned['n']:,} of {len(table.data):,} rows count, where it chose as the log did ({100 * share:.1f} %)"
+    earned, gain, share = (
+        by_metric["mean_reward"],
+        by_metric.get("gain_over_uniform"),
+        by_metric["counted_share"]["value"],
+    )
+    rows = (
+        f"{earned['n']:,} of {len(table.data):,} rows count, where it chose as the log did "
+        f"({100 * share:.1f} %)"
+    )
     mean = brief(earned["value"], earned["stderr"], unit)
     text = f"{model} has a mean {what} of {mean} per row on the log; {rows}"
     if gain is None or gain["ci_low"] is None:

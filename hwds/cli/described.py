@@ -32,7 +32,11 @@ def describe_named(named: Sequence[str], as_json: bool) -> str:
         ConfigError: There is no such option, setting or frame.
     """
     found = dict(pair for word in named for pair in _found(word))
-    return json.dumps(found, indent=1) if as_json else "\n\n".join(_text(word, each) for word, each in found.items())
+    return (
+        json.dumps(found, indent=1)
+        if as_json
+        else "\n\n".join(_text(word, each) for word, each in found.items())
+    )
 
 
 def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -41,7 +45,10 @@ def _found(word: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if group == ROLES:
         yield from _roles(name)
     elif word == EXPERIMENT:
-        yield word, {"about": OF_ALL, "settings": [asdict(each) for each in settings_of_experiment()]}
+        yield (
+            word,
+            {"about": OF_ALL, "settings": [asdict(each) for each in settings_of_experiment()]},
+        )
     elif group in WRITTEN and name:
         yield word, _values(group, name)
     elif not name:
@@ -56,18 +63,31 @@ def _roles(wanted: str) -> Iterator[tuple[str, dict[str, Any]]]:
         raise ConfigError(f"describe: no frame '{wanted}'{nearest(wanted, frames)}")
     for frame in (frame for frame in frames if wanted in ("", frame)):
         settings = [
-            {"name": f"dataset.roles.{role.name}", "value": "", "allowed": role.allowed(frame), "meaning": role.meaning}
+            {
+                "name": f"dataset.roles.{role.name}",
+                "value": "",
+                "allowed": role.allowed(frame),
+                "meaning": role.meaning,
+            }
             for role in roles_of(frame)
         ]
-        yield f"{ROLES}/{frame}", {"about": f"What a column of {ARTICLES[frame]} may be used for.", "settings": settings}
+        yield (
+            f"{ROLES}/{frame}",
+            {"about": f"What a column of {ARTICLES[frame]} may be used for.", "settings": settings},
+        )
 
 
 def _values(group: str, name: str) -> dict[str, Any]:
-    """Return a file of values as settings: each name with what is written below it, and the comment on top of the file."""
+    """Return a file of values as settings: each name with what is written below it, and the comment
+    on top of the file.
+    """
     from hwds.core.compose import written_values
 
     values = written_values(group, group, name)
-    settings = [{"name": str(key), "value": _with_and(value), "allowed": "", "meaning": ""} for key, value in values.items()]
+    settings = [
+        {"name": str(key), "value": _with_and(value), "allowed": "", "meaning": ""}
+        for key, value in values.items()
+    ]
     lines = options(group)[name].read_text(encoding="utf-8").splitlines()
     comments = [line[1:].strip() for line in lines if line.startswith("#")]
     return {"about": " ".join(comments[1:]), "settings": settings}
@@ -77,7 +97,12 @@ def _with_and(value: Any) -> str:
     return " and ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-ARTICLES = {"panel": "a panel (series in time)", "table": "a table (rows)", "runs": "runs", "images": "images"}
+ARTICLES = {
+    "panel": "a panel (series in time)",
+    "table": "a table (rows)",
+    "runs": "runs",
+    "images": "images",
+}
 
 
 def _option(group: str, name: str) -> dict[str, Any]:
@@ -93,12 +118,17 @@ def _option(group: str, name: str) -> dict[str, Any]:
         return {"about": about(group, option), "settings": [asdict(each) for each in settings]}
     kept = [asdict(each) for each in settings if f"{each.name}.".startswith(f"{setting}.")]
     if not kept:
-        raise ConfigError(f"{group}/{option}: no setting '{setting}'{nearest(setting, [each.name for each in settings])}")
+        raise ConfigError(
+            f"{group}/{option}: no setting "
+            f"'{setting}'{nearest(setting, [each.name for each in settings])}"
+        )
     return {"about": "", "settings": kept}
 
 
 def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the settings of a name, each once for all options of one class; `protocol.horizon` is of one group.
+    """Yield the settings of a name, each once for all options of one class.
+
+    `protocol.horizon` is of one group.
 
     Raises:
         ConfigError: No option has such a setting, with the nearest one.
@@ -112,7 +142,10 @@ def _everywhere(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield title, {"about": "", "settings": [asdict(each)]}
     if not seen:
         hint = nearest(name, sorted(known))
-        raise ConfigError(f"describe: no option and no setting '{name}'{hint} Of metrics: metrics.parquet of a run.")
+        raise ConfigError(
+            f"describe: no option and no setting '{name}'{hint} Of metrics: metrics.parquet of a "
+            f"run."
+        )
 
 
 def _with_paths() -> Iterator[tuple[str, str, Setting]]:
@@ -170,15 +203,24 @@ def write_reference(folder: Path) -> list[Path]:
 
 def reference_pages() -> dict[str, str]:
     """Return the text of each page by the name of its file."""
-    texts = {f"{title.replace('/', '_')}.md": _page(title, group, names) for title, group, names in _groups()}
+    texts = {
+        f"{title.replace('/', '_')}.md": _page(title, group, names)
+        for title, group, names in _groups()
+    }
     texts |= {"experiment.md": _experiment(), "roles.md": _roles_page()}
     return {"README.md": _index(texts), **texts}
 
 
 def _index(texts: Mapping[str, str]) -> str:
     """Return the page that says what the others are of."""
-    rows = [(f"`{name}`", text.partition("\n")[0].removeprefix("# "), str(text.count("\n## "))) for name, text in texts.items()]
-    return f"# Reference\n\nWritten by `make reference`.\n\n{_rows(('page', 'of', 'sections'), rows)}\n"
+    rows = [
+        (f"`{name}`", text.partition("\n")[0].removeprefix("# "), str(text.count("\n## ")))
+        for name, text in texts.items()
+    ]
+    return (
+        f"# Reference\n\nWritten by `make "
+        f"reference`.\n\n{_rows(('page', 'of', 'sections'), rows)}\n"
+    )
 
 
 def _groups() -> Iterator[tuple[str, str, list[str]]]:
@@ -192,7 +234,11 @@ def _groups() -> Iterator[tuple[str, str, list[str]]]:
 
 
 def _experiment() -> str:
-    parts = ["# experiment", f"{OF_ALL} `hwds describe experiment` prints the same.", _table(settings_of_experiment())]
+    parts = [
+        "# experiment",
+        f"{OF_ALL} `hwds describe experiment` prints the same.",
+        _table(settings_of_experiment()),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -204,18 +250,30 @@ def _page(title: str, group: str, names: Iterable[str]) -> str:
 
 
 def _table(settings: Iterable[Setting]) -> str:
-    rows = [(f"`{each.name}`", f"`{each.value}`" if each.value else "", each.allowed, each.meaning) for each in settings]
+    rows = [
+        (f"`{each.name}`", f"`{each.value}`" if each.value else "", each.allowed, each.meaning)
+        for each in settings
+    ]
     return _rows(("setting", "value", "may be", "meaning"), rows) if rows else ""
 
 
 def _roles_page() -> str:
-    parts = ["# Roles of columns", "Given as `dataset.roles.ROLE=COLUMN` or `dataset.roles.ROLE=[COLUMN,COLUMN]`."]
+    parts = [
+        "# Roles of columns",
+        "Given as `dataset.roles.ROLE=COLUMN` or `dataset.roles.ROLE=[COLUMN,COLUMN]`.",
+    ]
     for frame in get_args(FrameKind):
         rows = [(f"`{role.name}`", role.allowed(frame), role.meaning) for role in roles_of(frame)]
-        parts += [f"## {ARTICLES[frame].capitalize()}", _rows(("role", "plays it", "meaning"), rows)]
+        parts += [
+            f"## {ARTICLES[frame].capitalize()}",
+            _rows(("role", "plays it", "meaning"), rows),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
 def _rows(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [titles, ("---",) * len(titles), *rows]
-    return "\n".join("| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in line) + " |"
+        for line in lines
+    )

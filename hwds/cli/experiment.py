@@ -1,4 +1,6 @@
-"""Composed experiments: a run, or a search for other settings and the run of the best of them; several one after the other."""
+"""Composed experiments: a run, or a search for other settings and the run of the best of them;
+several one after the other.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from hwds.search.sweeps.base import Searching
 
 
 def main(jobs: Sequence[dict[str, Any]]) -> int:
-    """Run experiments, print the results of each and a table of all, and return the highest exit code.
+    """Run experiments, print the results of each and a table of all, and return the highest exit
+    code.
 
     Args:
         jobs: The composed config of each.
@@ -27,7 +30,10 @@ def main(jobs: Sequence[dict[str, Any]]) -> int:
     outcomes = []
     for number, data in enumerate(jobs, 1):
         if len(jobs) > 1:
-            print(f"{chr(10) if number > 1 else ''}Job {number} of {len(jobs)}: {job_label(data, names) or 'the same again'}")
+            print(
+                f"{chr(10) if number > 1 else ''}Job {number} of {len(jobs)}: "
+                f"{job_label(data, names) or 'the same again'}"
+            )
         outcomes.append(run_composed(data))
     folders = [folder for _, folder in outcomes if folder is not None]
     if len(jobs) > 1 and folders:
@@ -47,7 +53,10 @@ def run_composed(data: dict[str, Any]) -> tuple[int, Path | None]:
 
 
 def differing_settings(jobs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the paths of settings that are not the same in all jobs; of an option that differs, its name alone."""
+    """Return the paths of settings that are not the same in all jobs.
+
+    Of an option that differs, its name alone.
+    """
     settings = [dict(flatten_config(data)) for data in jobs]
     paths = dict.fromkeys(path for each in settings for path in each)
     names = [path for path in paths if len({str(each.get(path)) for each in settings}) > 1]
@@ -62,15 +71,22 @@ def job_label(data: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def print_jobs(folders: Sequence[Path], names: Sequence[str]) -> None:
-    """Print a table of runs, a row each: what tells them apart, and the score of each one's model."""
+    """Print a table of runs, a row each: what tells them apart, and the score of each one's
+    model.
+    """
     index = RunIndex.of()
     paths = [path.relative_to(OUTPUTS.resolve()).as_posix() for path in folders]
     shown = {"run", "status", "metric", "score", "stderr", "model", *names}
     runs = [
-        {name: value for name, value in each.items() if name in shown} for each in index.fields(dict.fromkeys(paths)).values()
+        {name: value for name, value in each.items() if name in shown}
+        for each in index.fields(dict.fromkeys(paths)).values()
     ]
     print()
-    print_grids((runs_grid(runs, names),), (), f"{counted(len(runs), 'runs')}; `hwds compare` says which differ for sure.")
+    print_grids(
+        (runs_grid(runs, names),),
+        (),
+        f"{counted(len(runs), 'runs')}; `hwds compare` says which differ for sure.",
+    )
 
 
 def _plain(value: Any) -> str:

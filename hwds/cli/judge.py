@@ -1,8 +1,10 @@
-"""Judging in a container what another one trained: `python -m hwds.cli.judge GATE [ROOT]`, of which ROOT is else /opt/ml.
+"""Judging in a container what another one trained: `python -m hwds.cli.judge GATE [ROOT]`, of which
+ROOT is else /opt/ml.
 
-Below ROOT/processing lie `model/model.tar.gz` and `output/output.tar.gz` of the training, and the channel `train`, which is
-shown where the run had it. The bundle is proven again here, the gate judges its run, and `evaluation/evaluation.json` says the
-outcome; that the gate refuses is no failure of this step, for the pipeline decides by that file.
+Below ROOT/processing lie `model/model.tar.gz` and `output/output.tar.gz` of the training, and the
+channel `train`, which is shown where the run had it. The bundle is proven again here, the gate
+judges its run, and `evaluation/evaluation.json` says the outcome; that the gate refuses is no
+failure of this step, for the pipeline decides by that file.
 """
 
 from __future__ import annotations
@@ -66,8 +68,13 @@ def judge_bundle(bundle: Bundle, folder: RunFolder, gate: str) -> dict[str, Any]
     proof, rules = prove_bundle(bundle.folder), gate_rules(gate)
     evidence = gather_evidence(folder, rules, GateInputs(bundle=str(bundle.folder)))
     card = bundle.json("card.json")
-    known = evidence.with_file(bundle.folder / "card.json", card={name: str(card.get(name, "")) for name in FIELDS})
-    verdict, headline = decide_gate(folder, rules, known), folder.read_tables().headline(known.headline, known.label) or {}
+    known = evidence.with_file(
+        bundle.folder / "card.json", card={name: str(card.get(name, "")) for name in FIELDS}
+    )
+    verdict, headline = (
+        decide_gate(folder, rules, known),
+        folder.read_tables().headline(known.headline, known.label) or {},
+    )
     return {
         OUTCOME: verdict["outcome"],
         APPROVAL: verdict["approval_status"],
@@ -90,7 +97,9 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     for check in evaluation["checks"]:
-        sys.stdout.write(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}\n")
+        sys.stdout.write(
+            f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}\n"
+        )
     sys.stdout.write(f"{evaluation[OUTCOME]}: {root / 'processing' / 'evaluation' / EVALUATION}\n")
     return 0
 

@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem, ShellComplete, add_completion_class, get_completion_class
+from click.shell_completion import (
+    CompletionItem,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+)
 
 from hwds.cli.words import HELP, experiment
 from hwds.core.errors import ConfigError, HwdsError, nearest
@@ -24,13 +29,17 @@ from hwds.core.registry import GROUPS
 COMMANDS = Path(__file__).resolve().parent / "commands"
 
 GARBAGE = (100_000, 2, 2)
-"""After how many new objects Python looks for cycles: at its own 700 a tenth of a short command is that search."""
+"""After how many new objects Python looks for cycles: at its own 700 a tenth of a short command is
+that search.
+"""
 
 atexit.register(gc.freeze)  # what is there at the end goes with the process
 
 
 def main() -> int:
-    """Run one command line; the exit code is 0 ok, 1 failed, 2 a wrong config or data, 3 some cells failed within the limit."""
+    """Run one command line; the exit code is 0 ok, 1 failed, 2 a wrong config or data, 3 some cells
+    failed within the limit.
+    """
     gc.set_threshold(*GARBAGE)
     words = sys.argv[1:]
     verbose = "-v" in words
@@ -53,7 +62,10 @@ def _answer(words: list[str], verbose: bool) -> int:
         print(f"hwds: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nhwds: stopped. Every finished cell is kept; the same command goes on from there.", file=sys.stderr)
+        print(
+            "\nhwds: stopped. Every finished cell is kept; the same command goes on from there.",
+            file=sys.stderr,
+        )
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,7 +76,11 @@ def dispatch(words: list[str]) -> int:
     """Run the command that the words name, or the experiment that they compose."""
     shell = words[:1] in (["-sc"], ["--shell-completion"])
     if shell or os.environ.get("_HWDS_COMPLETE"):
-        return answer_shell(PROGRAM, words[1:]) if shell else complete_line(PROGRAM, os.environ["_HWDS_COMPLETE"])
+        return (
+            answer_shell(PROGRAM, words[1:])
+            if shell
+            else complete_line(PROGRAM, os.environ["_HWDS_COMPLETE"])
+        )
     if not words or words[0] in HELP:
         print(usage())
         return 0
@@ -83,7 +99,9 @@ class Program(click.Group):
         """Return the names of the commands: one module each."""
         return [name.replace("_", "-") for name in commands()]
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of the first word.
 
         Raises:
@@ -103,7 +121,9 @@ class Program(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that begin so, and what an experiment may begin with."""
         begun = [
-            CompletionItem(name, help=command_sentence(name)) for name in self.list_commands(ctx) if name.startswith(incomplete)
+            CompletionItem(name, help=command_sentence(name))
+            for name in self.list_commands(ctx)
+            if name.startswith(incomplete)
         ]
         with experiment.make_context("", [], parent=ctx, resilient_parsing=True) as context:
             words = experiment if incomplete.startswith("-") else experiment.params[0]
@@ -124,7 +144,10 @@ def commands() -> list[str]:
 
 @cache
 def command_files() -> dict[str, Path]:
-    """Return the module of each command, by its name with underscores; those of one job lie in a folder."""
+    """Return the module of each command, by its name with underscores.
+
+    Those of one job lie in a folder.
+    """
     paths = (*COMMANDS.glob("*.py"), *COMMANDS.glob("[!_]*/*.py"))
     return {path.stem: path for path in paths if not path.stem.startswith("_")}
 
@@ -139,7 +162,9 @@ def no_command(word: str) -> ConfigError:
     """Return the refusal of a first word that is neither a command nor an override."""
     if "." in word or word.lstrip("+") in (*GROUPS, "experiment", "seed", "size", "rivals"):
         return ConfigError(f"'{word}': must be given a value, {word}=VALUE.")
-    return ConfigError(f"no command '{word}'{nearest(word, [known.replace('_', '-') for known in commands()])}")
+    return ConfigError(
+        f"no command '{word}'{nearest(word, [known.replace('_', '-') for known in commands()])}"
+    )
 
 
 def command_sentence(command: str) -> str:
@@ -158,8 +183,10 @@ def usage() -> str:
         "  hwds -m +experiment=lstm_forecast seed=1,2,3          several, one after the other\n\n"
         "commands:\n" + "\n".join(lines) + "\n\n"
         "`hwds COMMAND --help` tells all of one.\n"
-        "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; `hwds list` shows options.\n"
-        "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash (zsh, fish) completes."
+        "Groups are dataset, features, model, protocol, compute, decision, sweep and tracker; "
+        "`hwds list` shows options.\n"
+        "-v shows the traceback of a refusal; --cfg job and --info are Hydra's; -sc install=bash "
+        "(zsh, fish) completes."
     )
 
 
@@ -191,13 +218,17 @@ complete -o nospace -o default -F _hwds_completion %(prog_name)s
 
 @add_completion_class
 class Bash(ShellComplete):
-    """Completion in bash, of `python -m hwds` too, and of words with `=`, which click's own script leaves alone."""
+    """Completion in bash, of `python -m hwds` too, and of words with `=`, which click's own script
+    leaves alone.
+    """
 
     name = "bash"
     source_template = _BASH
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words after `hwds` or `python -m hwds`, and the last one, empty where a new word begins."""
+        """Return the words after `hwds` or `python -m hwds`, and the last one, empty where a new
+        word begins.
+        """
         line = os.environ.get("COMP_LINE", "")
         words = line.split() + [""] * line.endswith(" ")
         *before, last = words[3 if words[1:3] == ["-m", "hwds"] else 1 :] or [""]
@@ -207,7 +238,10 @@ class Bash(ShellComplete):
         """Return whole words: after `--to=` click gives the value alone."""
         flag, equals, _ = incomplete.partition("=")
         before = f"{flag}=" if equals and flag.startswith("--") else ""
-        return [CompletionItem(f"{before}{item.value}") for item in super().get_completions(args, incomplete)]
+        return [
+            CompletionItem(f"{before}{item.value}")
+            for item in super().get_completions(args, incomplete)
+        ]
 
     def format_completion(self, item: CompletionItem) -> str:
         """Return the word alone."""
@@ -215,14 +249,18 @@ class Bash(ShellComplete):
 
 
 def answer_shell(program: click.Command, words: list[str]) -> int:
-    """Answer `-sc`: print what a shell is to evaluate (`install=bash`), or what may end the line (`query=bash`).
+    """Answer `-sc`: print what a shell is to evaluate (`install=bash`), or what may end the line
+    (`query=bash`).
 
     Raises:
         ConfigError: The word asks for something else, or for a shell that is not known.
     """
     verb, _, shell = (words or [""])[0].partition("=")
     if verb not in ("install", "uninstall", "query") or get_completion_class(shell) is None:
-        raise ConfigError(f"-sc: must be followed by install=, uninstall= or query= and a shell, got '{' '.join(words)}'.")
+        raise ConfigError(
+            f"-sc: must be followed by install=, uninstall= or query= and a shell, got "
+            f"'{' '.join(words)}'."
+        )
     name = "python python3" if sys.argv[0].endswith(".py") else os.path.basename(sys.argv[0])
     if verb == "uninstall":
         print(f"complete -r {name}")
@@ -231,7 +269,9 @@ def answer_shell(program: click.Command, words: list[str]) -> int:
 
 
 def complete_line(program: click.Command, instruction: str, name: str = "hwds") -> int:
-    """Do what a shell's script asks for: `zsh_source` prints the script, `zsh_complete` completes a line."""
+    """Do what a shell's script asks for: `zsh_source` prints the script, `zsh_complete` completes a
+    line.
+    """
     shell, _, verb = instruction.partition("_")
     kind = get_completion_class(shell)
     if kind is None:

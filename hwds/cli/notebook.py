@@ -27,7 +27,11 @@ from hwds.frames.features.none import None_
 from hwds.frames.table import check_frame
 from hwds.report import comparison, leaderboard
 from hwds.report import runs as difference
-from hwds.report.comparison import comparison_figure, comparison_sentence, critical_difference_figure
+from hwds.report.comparison import (
+    comparison_figure,
+    comparison_sentence,
+    critical_difference_figure,
+)
 from hwds.report.hooks import stored_report
 from hwds.report.leaderboard import leaderboard_figure
 from hwds.report.page_parts import fragment
@@ -87,7 +91,9 @@ class ScoredTables:
 
     @property
     def leaderboard(self) -> pl.DataFrame:
-        """One row a model, best first: the headline with its error and interval, and how many units have no value."""
+        """One row a model, best first: the headline with its error and interval, and how many units
+        have no value.
+        """
         return self.standings.as_table()
 
 
@@ -120,7 +126,9 @@ def evaluate(
     seed: int = 0,
     cpus: int = 1,
 ) -> Evaluated:
-    """Evaluate models on a frame by a protocol, in this process; nothing is kept, and the numbers are those of a run.
+    """Evaluate models on a frame by a protocol, in this process.
+
+    Nothing is kept, and the numbers are those of a run.
 
     Args:
         model: The recipe that the evaluation is about.
@@ -135,7 +143,8 @@ def evaluate(
         Scores, predictions and the leaderboard. A model without a name is labelled by its class.
 
     Raises:
-        ConfigError: A model, or a feature, does not go with the protocol or the frame; two models have the same label.
+        ConfigError: A model, or a feature, does not go with the protocol or the frame; two models
+            have the same label.
         DataError: The frame does not suffice for the protocol.
         CellError: A model fails.
 
@@ -152,12 +161,25 @@ def evaluate(
     protocol.check_models(models, prepared)
     protocol.check_inputs(models, columns, prepared)
     with TemporaryDirectory() as folder:
-        job = Job(protocol, models, columns, seed, cpus, "cpu", type(prepared), Path(folder), Path(folder, "cells"))
+        job = Job(
+            protocol,
+            models,
+            columns,
+            seed,
+            cpus,
+            "cpu",
+            type(prepared),
+            Path(folder),
+            Path(folder, "cells"),
+        )
         cells = {Cell(label, fold, 0, fold.units): "" for fold in folds for label in models}
         outcomes: dict[tuple[str, int], list[CellOutcome]] = {}
         for cell in cells:
             outcomes[cell.model, cell.fold.index] = [_compute_or_raise(job, prepared, cell)]
-        labels: dict[str, str | int] = {"experiment": "python", "dataset": type(frame).__name__.lower()}
+        labels: dict[str, str | int] = {
+            "experiment": "python",
+            "dataset": type(frame).__name__.lower(),
+        }
         labels |= {"task": protocol.task, "seed": seed}
         oracle = protocol.oracle_scores(prepared) if isinstance(protocol, KnowsTruth) else ()
         measures = protocol.measures(prepared)
@@ -176,15 +198,22 @@ def _by_label(models: Sequence[Recipe]) -> dict[str, Recipe]:
     labels = [model.name or type(model).__name__ for model in models]
     repeated = next((label for label in labels if labels.count(label) > 1), None)
     if repeated is not None:
-        raise ConfigError(f"evaluate: two models are called '{repeated}'; give one a name, {repeated}(name='...').")
+        raise ConfigError(
+            f"evaluate: two models are called '{repeated}'; give one a name, "
+            f"{repeated}(name='...')."
+        )
     return dict(zip(labels, models, strict=True))
 
 
 def _check(models: dict[str, Recipe], frame: Any, protocol: Evaluation[Any, Any]) -> None:
     for label, model in models.items():
         if not isinstance(model, protocol.accepts):
-            given, wanted = (with_article(each.__name__) for each in (type(model), protocol.accepts))
-            raise ConfigError(f"evaluate: '{label}' is {given}; {type(protocol).__name__} takes {wanted}.")
+            given, wanted = (
+                with_article(each.__name__) for each in (type(model), protocol.accepts)
+            )
+            raise ConfigError(
+                f"evaluate: '{label}' is {given}; {type(protocol).__name__} takes {wanted}."
+            )
     check_frame("evaluate", frame, protocol.frame_type, protocol)
     protocol.check_names()
 
@@ -246,7 +275,8 @@ class Run(ScoredTables):
         return self.folder.read_conclusion() or run_conclusion(self.standings)
 
     def figures(self) -> dict[str, Figure]:
-        """Return every picture of the run as a matplotlib figure, by name: `leaderboard`, `forecasts`, `regret`, ...
+        """Return every picture of the run as a matplotlib figure, by name: `leaderboard`,
+        `forecasts`, `regret`, ...
 
         Raises:
             DataError: The data, which pictures show beside the results, is not there any more.
@@ -274,11 +304,18 @@ class Run(ScoredTables):
         return {} if figure is None else {"leaderboard": figure}
 
     def compare(
-        self, *others: Run, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+        self,
+        *others: Run,
+        metric: str = "",
+        model: str = "",
+        margin: float | None = None,
+        resamples: int = RESAMPLES,
     ) -> Compared:
         """Compare the models of this run and others; see `hwds compare`."""
         sources = RunSource.read([run.folder for run in (self, *others)])
-        return Compared(compare(sources, metric=metric, model=model, margin=margin, resamples=resamples))
+        return Compared(
+            compare(sources, metric=metric, model=model, margin=margin, resamples=resamples)
+        )
 
     def diff(self, other: Run) -> Differing:
         """Return how another run differs from this one; see `hwds diff`."""
@@ -292,7 +329,12 @@ class Run(ScoredTables):
         if not (self.folder.path / "scores.parquet").is_file():
             return fragment(f"Run {self.title} is not finished.", (), below)
         board = self.standings
-        return fragment(self.conclusion, (leaderboard.leaderboard_grid(board),), below, leaderboard.leaderboard_notes(board))
+        return fragment(
+            self.conclusion,
+            (leaderboard.leaderboard_grid(board),),
+            below,
+            leaderboard.leaderboard_notes(board),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,7 +359,9 @@ class StoredSweep:
 
     @cached_property
     def trials(self) -> pl.DataFrame:
-        """A row a trial: its settings, its status, its score on the inner windows with the standard error."""
+        """A row a trial: its settings, its status, its score on the inner windows with the standard
+        error.
+        """
         return self.folder.read_trials()
 
     @property
@@ -329,7 +373,11 @@ class StoredSweep:
         """
         (row,) = self.trials.filter(pl.col("trial") == self.result.best).to_dicts()
         groups = tuple(f"{group}." for group in self.record["space"])
-        return {path: value for path, value in row.items() if path.startswith(groups) and value is not None}
+        return {
+            path: value
+            for path, value in row.items()
+            if path.startswith(groups) and value is not None
+        }
 
     @property
     def run(self) -> Run:
@@ -344,14 +392,17 @@ class StoredSweep:
 
     @cached_property
     def result(self) -> SweepResult:
-        """The best trial and the experiment as it stood, on the inner windows and on the final ones.
+        """The best trial and the experiment as it stood, on the inner windows and on the final
+        ones.
 
         Raises:
             HwdsError: The search has not come so far.
         """
         if "best" not in self.record:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return result_from_dict(self.trials, self.record, Measure(self.record["metric"], better=self.record["better"]))
+        return result_from_dict(
+            self.trials, self.record, Measure(self.record["metric"], better=self.record["better"])
+        )
 
     @property
     def sentence(self) -> str:
@@ -384,15 +435,23 @@ class Compared:
         return comparison_sentence(self.result)
 
     def figure(self) -> Figure | None:
-        """Return the critical-difference diagram; where too few models or blocks have one, the effects with their intervals."""
+        """Return the critical-difference diagram.
+
+        Where too few models or blocks have one, the effects with their intervals.
+        """
         return critical_difference_figure(self.result) or comparison_figure(self.result)
 
     def __repr__(self) -> str:
         return f"Compared({self.sentence})"
 
     def _repr_html_(self) -> str:
-        below = f"Compared on the rows that all models answered, of runs {', '.join(self.result.sources)}."
-        return fragment(self.sentence, comparison.comparison_grids(self.result), below, self.result.notes)
+        below = (
+            f"Compared on the rows that all models answered, of runs "
+            f"{', '.join(self.result.sources)}."
+        )
+        return fragment(
+            self.sentence, comparison.comparison_grids(self.result), below, self.result.notes
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -409,7 +468,9 @@ class Differing:
         return difference.difference_text(self.result)
 
     def _repr_html_(self) -> str:
-        return fragment(difference.difference_text(self.result), difference.difference_grids(self.result))
+        return fragment(
+            difference.difference_text(self.result), difference.difference_grids(self.result)
+        )
 
 
 def load_run(name: str | Path) -> Run:
@@ -427,7 +488,9 @@ def load_sweep(name: str | Path) -> StoredSweep:
     Raises:
         ConfigError: There is none; with the nearest name.
     """
-    folder = SweepFolder.named(str(name) if holds_file(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}")
+    folder = SweepFolder.named(
+        str(name) if holds_file(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}"
+    )
     assert folder is not None  # with the prefix none is an error of its own
     return StoredSweep(folder)
 
@@ -454,10 +517,12 @@ ERRORS: dict[int, type[HwdsError]] = {1: CellError, 2: ConfigError}
 
 
 def run(*words: str) -> Run:
-    """Run an experiment as `python -m hwds` does, and return its results: `run("lstm_forecast", "model.units=32")`.
+    """Run an experiment as `python -m hwds` does, and return its results: `run("lstm_forecast",
+    "model.units=32")`.
 
-    It runs in a process of its own, so that an edited module is read anew, and the results are those of the command, byte for
-    byte. What it says while it runs goes to the standard error; what it prints is in the run that is returned.
+    It runs in a process of its own, so that an edited module is read anew, and the results are
+    those of the command, byte for byte. What it says while it runs goes to the standard error; what
+    it prints is in the run that is returned.
 
     Args:
         words: The name of an experiment, unless the first word has a `=`; then overrides.
@@ -471,7 +536,8 @@ def run(*words: str) -> Run:
 
 
 def sweep(*words: str) -> StoredSweep:
-    """Search for better settings as `python -m hwds` does: `sweep("hospital", "sweep=random", "sweep.trials=20")`.
+    """Search for better settings as `python -m hwds` does: `sweep("hospital", "sweep=random",
+    "sweep.trials=20")`.
 
     Args:
         words: See `run`; one of them is `sweep=` and a search.
@@ -489,7 +555,8 @@ def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataF
     """Return the stored runs with their settings and scores, a row each, the newest first.
 
     Args:
-        words: The name of an experiment, the beginning of an id, or conditions: `model=forecast/*`, `mase<0.9`, `age<7d`.
+        words: The name of an experiment, the beginning of an id, or conditions: `model=forecast/*`,
+            `mase<0.9`, `age<7d`.
         sort: A field or metric to order by; `-mase` is the largest first.
         sweeps: Return the sweeps instead.
 
@@ -500,11 +567,17 @@ def runs(*words: str, sort: str = "-modified", sweeps: bool = False) -> pl.DataF
     if not index.paths:
         return pl.DataFrame(schema={"path": pl.String})
     found = order_folders(index, matching_folders(index, words, "sweep" if sweeps else "run"), sort)
-    return pl.DataFrame(runs_as_rows(current_fields(index, found)), infer_schema_length=None, strict=False)
+    return pl.DataFrame(
+        runs_as_rows(current_fields(index, found)), infer_schema_length=None, strict=False
+    )
 
 
 def compare_runs(
-    *chosen: Run | str | Path, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+    *chosen: Run | str | Path,
+    metric: str = "",
+    model: str = "",
+    margin: float | None = None,
+    resamples: int = RESAMPLES,
 ) -> Compared:
     """Compare the models of runs on the rows that all of them answered; see `hwds compare`.
 
@@ -528,7 +601,9 @@ def _run_words(words: Sequence[str]) -> str:
     """Run a command line in a process of its own, and return what it printed."""
     flag = next((word for word in words if word.startswith("-")), None)
     if flag is not None:
-        raise ConfigError(f"{flag}: is a flag of the command line; here each call runs one experiment.")
+        raise ConfigError(
+            f"{flag}: is a flag of the command line; here each call runs one experiment."
+        )
     named = bool(words) and "=" not in words[0]
     line = [f"+experiment={words[0]}", *words[1:]] if named else list(words)
     command = [sys.executable, "-m", "hwds", *line]
@@ -547,14 +622,18 @@ def _run_words(words: Sequence[str]) -> str:
     code = process.wait()
     listener.join()
     if code not in (0, SOME_FAILED):
-        raise ERRORS.get(code, HwdsError)((last or ["it ended without a word."])[-1].removeprefix("hwds: "))
+        raise ERRORS.get(code, HwdsError)(
+            (last or ["it ended without a word."])[-1].removeprefix("hwds: ")
+        )
     for said in last:
         print(said, file=sys.stderr)
     return printed
 
 
 def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
-    """Print the lines of a process's standard error as they come, and leave the last: it may be a refusal."""
+    """Print the lines of a process's standard error as they come, and leave the last: it may be a
+    refusal.
+    """
     assert process.stderr is not None
     for line in process.stderr:
         for said in last:
@@ -564,4 +643,8 @@ def _pass_on(process: subprocess.Popen[str], last: list[str]) -> None:
 
 def _place(printed: str, mark: str) -> Path:
     """Return the folder that a command says its results lie in."""
-    return Path(next(line for line in reversed(printed.splitlines()) if line.startswith(mark)).removeprefix(mark))
+    return Path(
+        next(line for line in reversed(printed.splitlines()) if line.startswith(mark)).removeprefix(
+            mark
+        )
+    )

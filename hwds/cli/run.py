@@ -16,14 +16,28 @@ from hwds.core.errors import CellError, DataError, HwdsError
 from hwds.core.secrets import without_secrets
 from hwds.evaluation.cells import lay_frame
 from hwds.evaluation.run_cells import evaluate_cells
-from hwds.experiment.prepare import Prepared, check_own_code, missing_cells, prepare, remarks_before, require_asked, warm_up
+from hwds.experiment.prepare import (
+    Prepared,
+    check_own_code,
+    missing_cells,
+    prepare,
+    remarks_before,
+    require_asked,
+    warm_up,
+)
 from hwds.experiment.spec import Experiment, check
 from hwds.report.hooks import TaskReport, task_report
 from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, segments_figure
 from hwds.report.pictures import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
-from hwds.report.verdict import draw_verdict, print_verdict, store_pack, store_verdict, verdict_markdown
+from hwds.report.verdict import (
+    draw_verdict,
+    print_verdict,
+    store_pack,
+    store_verdict,
+    verdict_markdown,
+)
 from hwds.results.files import undamaged, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
@@ -41,9 +55,16 @@ def report_of(experiment: Experiment) -> TaskReport:
 
 
 def draw(
-    folder: RunFolder, experiment: Experiment, frame: Any, tables: Tables, board: Standings, verdict: Verdict | None
+    folder: RunFolder,
+    experiment: Experiment,
+    frame: Any,
+    tables: Tables,
+    board: Standings,
+    verdict: Verdict | None,
 ) -> None:
-    """Draw the pictures of the verdict and of the task, and the leaderboard's where models are ranked."""
+    """Draw the pictures of the verdict and of the task, and the leaderboard's where models are
+    ranked.
+    """
     path, report = folder.path, report_of(experiment)
     with folder.drawing():
         if verdict is not None:
@@ -55,20 +76,31 @@ def draw(
 
 
 def draw_missing(folder: RunFolder, tables: Tables) -> None:
-    """Draw the pictures of a finished run, to the bytes that its own command draws with `pictures=true`.
+    """Draw the pictures of a finished run, to the bytes that its own command draws with
+    `pictures=true`.
 
     Raises:
-        HwdsError: Its data is not there or has changed; there are no pictures then, not even an earlier command's.
+        HwdsError: Its data is not there or has changed; there are no pictures then, not even an
+            earlier command's.
     """
     folder.delete_pictures()
     experiment = check(folder.read_config(secrets=True))
     protocol, model = experiment.protocol, experiment.model.name
     frame = protocol.prepare_frame(experiment.dataset.frame())
     if frame.fingerprint != folder.read_provenance()["data"]:
-        raise DataError(f"dataset: has changed since run {folder.title}, whose pictures are not drawn yet.")
+        raise DataError(
+            f"dataset: has changed since run {folder.title}, whose pictures are not drawn yet."
+        )
     decided = bool((folder.read_verdict() or {}).get("tables"))
     verdict = experiment.decision.decide(tables, frame, model, protocol) if decided else None
-    draw(folder, experiment, frame, tables, standings(tables, protocol.headline, model=model), verdict)
+    draw(
+        folder,
+        experiment,
+        frame,
+        tables,
+        standings(tables, protocol.headline, model=model),
+        verdict,
+    )
 
 
 def draw_or_say(folder: RunFolder) -> None:
@@ -111,8 +143,13 @@ class RunResult:
     verdict: Verdict | None
 
 
-def run_experiment(experiment: Experiment, data: dict[str, Any], *, mirror: bool = True) -> RunResult:
-    """Run an experiment, write its folder and print its results; with `mirror`, mirror it to its tracker."""
+def run_experiment(
+    experiment: Experiment, data: dict[str, Any], *, mirror: bool = True
+) -> RunResult:
+    """Run an experiment, write its folder and print its results.
+
+    With `mirror`, mirror it to its tracker.
+    """
     return run_prepared(prepare(experiment), data, mirror=mirror, show=True)
 
 
@@ -124,9 +161,15 @@ def run_prepared(
     mirror: bool = True,
     show: bool = False,
 ) -> RunResult:
-    """Run what is prepared and write its folder; `mirror` mirrors it to its tracker, and `show` prints its results."""
+    """Run what is prepared and write its folder.
+
+    `mirror` mirrors it to its tracker, and `show` prints its results.
+    """
     require_asked(prepared)
-    with prepared.folder.held(), mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext():
+    with (
+        prepared.folder.held(),
+        mirroring(prepared.experiment, prepared.folder.path) if mirror else nullcontext(),
+    ):
         prepared.folder.write_config(data)
         prepared.folder.write_provenance(_provenance(prepared))
         prepared.folder.write_cells(prepared.work.cells.values())
@@ -162,7 +205,8 @@ def label_folder(folder: Path, experiment: Experiment) -> None:
 
 
 def require_no_worse(folder: RunFolder, tables: Tables) -> None:
-    """Refuse to overwrite the results of an earlier run of the same config in which fewer cells failed.
+    """Refuse to overwrite the results of an earlier run of the same config in which fewer cells
+    failed.
 
     Raises:
         CellError: It has such results.
@@ -182,8 +226,16 @@ def failures(timings: pl.DataFrame) -> int:
 
 
 def mirroring(experiment: Experiment, folder: Path) -> AbstractContextManager[None]:
-    """Return a block after which a folder is mirrored; a tracker that fails is a line on the standard error."""
-    return mirroring_processes(experiment.tracker, folder, print, lambda message: print(f"hwds: {message}", file=sys.stderr))
+    """Return a block after which a folder is mirrored.
+
+    A tracker that fails is a line on the standard error.
+    """
+    return mirroring_processes(
+        experiment.tracker,
+        folder,
+        print,
+        lambda message: print(f"hwds: {message}", file=sys.stderr),
+    )
 
 
 def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> Tables:
@@ -194,7 +246,12 @@ def compute_tables(prepared: Prepared, progress: ProgressLine | None = None) -> 
     progress.within(prepared.folder.path)
     try:
         return evaluate_cells(
-            prepared.job, prepared.frame, prepared.work, prepared.experiment.compute, prepared.cache, progress
+            prepared.job,
+            prepared.frame,
+            prepared.work,
+            prepared.experiment.compute,
+            prepared.cache,
+            progress,
         )
     finally:
         progress.end()
@@ -214,19 +271,31 @@ def try_own_code(prepared: Prepared) -> None:
 def print_compiled(seconds: Mapping[str, float]) -> None:
     """Print the seconds that compiling took before the first cell, by model."""
     if seconds:
-        print(f"Compiled once, and kept: {', '.join(f'{label} {took:.1f} s' for label, took in seconds.items())}.")
+        print(
+            f"Compiled once, and kept: "
+            f"{', '.join(f'{label} {took:.1f} s' for label, took in seconds.items())}."
+        )
 
 
 def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
-    """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and return the result."""
+    """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and
+    return the result.
+    """
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
     conclusion = report.conclusion(prepared.frame, tables, board, model)
     folder.write_conclusion(conclusion)
     verdict = decide_run(prepared, tables)
-    text = conclusion if verdict is None else f"{conclusion}\n\n{verdict_markdown(type(prepared.experiment.decision), verdict)}"
-    write_markdown(folder.path / "leaderboard.md", leaderboard_markdown(tables, board, text, report.page_tables(tables, board)))
+    text = (
+        conclusion
+        if verdict is None
+        else f"{conclusion}\n\n{verdict_markdown(type(prepared.experiment.decision), verdict)}"
+    )
+    write_markdown(
+        folder.path / "leaderboard.md",
+        leaderboard_markdown(tables, board, text, report.page_tables(tables, board)),
+    )
     folder.write_remarks(run_remarks(prepared, tables))
     if prepared.experiment.draws:
         draw(folder, prepared.experiment, prepared.frame, tables, board, verdict)
@@ -237,29 +306,41 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
 
 def print_result(result: RunResult) -> None:
     """Print the leaderboard, the conclusion, the verdict and the notes."""
-    report_of(result.prepared.experiment).print_run(result.tables, result.standings, result.conclusion)
+    report_of(result.prepared.experiment).print_run(
+        result.tables, result.standings, result.conclusion
+    )
     if result.verdict is not None:
         print_verdict(type(result.prepared.experiment.decision), result.verdict)
     for note in run_notes(result.prepared, result.tables):
         print(note)
     if result.verdict is not None and result.prepared.experiment.decision_pack != "none":
-        print("For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the results.")
+        print(
+            "For those who decide: decision_pack.html and decision_pack.xlsx in the folder of the "
+            "results."
+        )
     if not result.prepared.experiment.draws:
         print(pictures_line(result.prepared.folder))
     print(f"Results: {result.prepared.folder.path}")
 
 
 def decide_run(prepared: Prepared, tables: Tables) -> Verdict | None:
-    """Write the verdict on the results into the folder, and return it; None where nothing is to be decided."""
+    """Write the verdict on the results into the folder, and return it.
+
+    None where nothing is to be decided.
+    """
     experiment = prepared.experiment
-    verdict = experiment.decision.decide(tables, prepared.frame, experiment.model.name, prepared.job.protocol)
+    verdict = experiment.decision.decide(
+        tables, prepared.frame, experiment.model.name, prepared.job.protocol
+    )
     store_verdict(prepared.folder, type(experiment.decision), verdict)
     store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
     return verdict
 
 
 def run_remarks(prepared: Prepared, tables: Tables) -> list[str]:
-    """Return what a reader of the numbers should know: features that no model used, units that were not evaluated."""
+    """Return what a reader of the numbers should know: features that no model used, units that were
+    not evaluated.
+    """
     after = prepared.job.protocol.warnings_after(prepared.work.folds, tables.predictions)
     return [*remarks_before(prepared), *after]
 
@@ -268,9 +349,14 @@ def run_notes(prepared: Prepared, tables: Tables) -> list[str]:
     """Return the remarks, where more is to be read, and failures."""
     lines = run_remarks(prepared, tables)
     if prepared.job.protocol.segments:
-        lines.append(f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md.")
+        lines.append(
+            f"The scores by {', '.join(prepared.job.protocol.segments)} are in leaderboard.md."
+        )
     failed = tables.timings.filter(tables.timings["status"] != "ok")
-    return lines + [f"FAILED {row['model']}, fold {row['fold']}: {row['status']}" for row in failed.head(5).to_dicts()]
+    return lines + [
+        f"FAILED {row['model']}, fold {row['fold']}: {row['status']}"
+        for row in failed.head(5).to_dicts()
+    ]
 
 
 def failed_cells(result: RunResult) -> int:
@@ -282,12 +368,16 @@ def failed_cells(result: RunResult) -> int:
     timings, limit = result.tables.timings, result.prepared.experiment.compute.max_failed
     failed = failures(timings)
     if failed > limit:
-        raise CellError(f"{failed} of {len(timings)} cells failed; compute.max_failed is {limit}. Finished cells are kept.")
+        raise CellError(
+            f"{failed} of {len(timings)} cells failed; compute.max_failed is {limit}. Finished "
+            f"cells are kept."
+        )
     return failed
 
 
 def exit_code(result: RunResult) -> int:
-    """Return 0, or 3 where some cells failed within the limit, which is printed to the standard error.
+    """Return 0, or 3 where some cells failed within the limit, which is printed to the standard
+    error.
 
     Raises:
         CellError: More failed than `compute.max_failed`.
@@ -295,13 +385,17 @@ def exit_code(result: RunResult) -> int:
     failed, limit = failed_cells(result), result.prepared.experiment.compute.max_failed
     if failed:
         print(
-            f"hwds: {failed} of {len(result.tables.timings)} cells failed, within compute.max_failed={limit}.", file=sys.stderr
+            f"hwds: {failed} of {len(result.tables.timings)} cells failed, within "
+            f"compute.max_failed={limit}.",
+            file=sys.stderr,
         )
     return 3 if failed else 0
 
 
 def _provenance(prepared: Prepared) -> dict[str, Any]:
     job = prepared.job
-    facts = provenance(data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device)
+    facts = provenance(
+        data=prepared.frame.fingerprint, code=prepared.code, threads=job.cpus, device=job.device
+    )
     vintages = getattr(prepared.frame, "vintages", None)
     return facts | ({"joined": dict(vintages.sources)} if vintages else {})

@@ -40,7 +40,9 @@ RESULTS = "results"
 
 @dataclass(frozen=True, eq=False)
 class StudyJob:
-    """One run of a study before it begins: the name of the experiment, its seed, the composed config, and the same typed."""
+    """One run of a study before it begins: the name of the experiment, its seed, the composed
+    config, and the same typed.
+    """
 
     name: str
     seed: int
@@ -50,7 +52,9 @@ class StudyJob:
 
 @dataclass(frozen=True, eq=False)
 class StudyRuns:
-    """The runs of a study: of each experiment and seed its folder, and failures of runs and of cells, in words."""
+    """The runs of a study: of each experiment and seed its folder, and failures of runs and of
+    cells, in words.
+    """
 
     folders: dict[str, dict[int, RunFolder]]
     failed: tuple[str, ...] = ()
@@ -69,33 +73,51 @@ def jobs_of(study: Study, words: Sequence[str]) -> list[StudyJob]:
 def _job(study: Study, name: str, seed: int, words: Sequence[str]) -> StudyJob:
     try:
         data = compose([*study.words_of(name, seed), *words], typed=words)
-        data["experiment"] = study.name if data.get("experiment", "adhoc") == "adhoc" else data["experiment"]
-        data["tracker"] |= {"group": data["tracker"].get("group") or study.name} if data["tracker"]["name"] != "none" else {}
+        data["experiment"] = (
+            study.name if data.get("experiment", "adhoc") == "adhoc" else data["experiment"]
+        )
+        data["tracker"] |= (
+            {"group": data["tracker"].get("group") or study.name}
+            if data["tracker"]["name"] != "none"
+            else {}
+        )
         experiment = check(data)
     except ConfigError as error:
         raise ConfigError(f"experiments '{name}': {error}") from error
     if isinstance(experiment.sweep, Searching):
-        raise ConfigError(f"experiments '{name}': a study does not search; sweep must be none, got '{experiment.sweep.name}'.")
+        raise ConfigError(
+            f"experiments '{name}': a study does not search; sweep must be none, got "
+            f"'{experiment.sweep.name}'."
+        )
     labels = list(experiment.models)
     for model in (study.model, *study.rivals):
         if not any(model in (label, label.rpartition("/")[2]) for label in labels):
             where = "model" if model == study.model else "rivals"
-            raise ConfigError(f"{where}: no model '{model}' in experiment '{name}'{nearest(model, labels)}")
+            raise ConfigError(
+                f"{where}: no model '{model}' in experiment '{name}'{nearest(model, labels)}"
+            )
     return StudyJob(name, seed, data, experiment)
 
 
 def plan_changes(study: Study, earlier: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return how the plan differs from those under which results are known already: `margin: 0.05, and before 0.02`."""
+    """Return how the plan differs from those under which results are known already: `margin: 0.05,
+    and before 0.02`.
+    """
     changes = []
     for plan in earlier:
         for key in dict.fromkeys((*plan, *study.plan)):
             if plan.get(key) != study.plan.get(key):
-                changes.append(f"{key}: {show_value(study.plan.get(key))}, and before {show_value(plan.get(key))}")
+                changes.append(
+                    f"{key}: {show_value(study.plan.get(key))}, and before "
+                    f"{show_value(plan.get(key))}"
+                )
     return tuple(dict.fromkeys(changes))
 
 
 def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str, Any]]:
-    """Yield the plans under which results are known: those of frozen tables, and of finished runs."""
+    """Yield the plans under which results are known: those of frozen tables, and of finished
+    runs.
+    """
     if (folder / RESULTS / "study.json").is_file():
         yield StudyResult.read(folder / RESULTS).plan
     stored = state.read()
@@ -104,8 +126,14 @@ def plans_with_results(folder: Path, state: StudyState) -> Iterator[Mapping[str,
 
 
 def earlier_amendments(folder: Path, state: StudyState) -> tuple[str, ...]:
-    """Return the changes of the plan that are recorded already: they stay, however often the study is run again."""
-    frozen = StudyResult.read(folder / RESULTS).amended if (folder / RESULTS / "study.json").is_file() else ()
+    """Return the changes of the plan that are recorded already: they stay, however often the study
+    is run again.
+    """
+    frozen = (
+        StudyResult.read(folder / RESULTS).amended
+        if (folder / RESULTS / "study.json").is_file()
+        else ()
+    )
     return tuple(dict.fromkeys((*frozen, *state.read().get("amended", ()))))
 
 
@@ -115,7 +143,9 @@ def state_of(study: Study, words: Sequence[str]) -> StudyState:
     return StudyState.of(study.name, digest(changes) if changes else "")
 
 
-def run_all(study: Study, jobs: Sequence[StudyJob], state: StudyState, amended: Sequence[str]) -> StudyRuns:
+def run_all(
+    study: Study, jobs: Sequence[StudyJob], state: StudyState, amended: Sequence[str]
+) -> StudyRuns:
     """Run all jobs, one after the other; one that fails is recorded, and the others go on."""
     line = StudyLine(len(jobs))
     folders: dict[str, dict[int, RunFolder]] = {name: {} for name in study.experiments}
@@ -129,14 +159,18 @@ def run_all(study: Study, jobs: Sequence[StudyJob], state: StudyState, amended: 
             line.ran(str(error))
             continue
         line.ran()
-        incomplete += [f"{job.name}, seed {job.seed}: {counted(lost, 'cells')} failed"] if lost else []
+        incomplete += (
+            [f"{job.name}, seed {job.seed}: {counted(lost, 'cells')} failed"] if lost else []
+        )
         folders[job.name][job.seed] = folder
         state.write(study.plan, study.plan_hash, _titles(folders), amended)
     return StudyRuns(folders, tuple(failed), tuple(incomplete))
 
 
 def _run(job: StudyJob, line: StudyLine) -> tuple[RunFolder, int]:
-    """Return the folder of one run, computed where it is not complete, and how many cells failed within the limit."""
+    """Return the folder of one run, computed where it is not complete, and how many cells failed
+    within the limit.
+    """
     prepared = prepare(job.experiment)
     if _is_complete(prepared) and _is_mirrored(job, prepared):
         return prepared.folder, 0
@@ -149,7 +183,10 @@ def _is_mirrored(job: StudyJob, prepared: Prepared) -> bool:
 
 
 def _is_complete(prepared: Prepared) -> bool:
-    """Return whether a run is finished, undamaged and without failures; all that numbers depend on names its folder."""
+    """Return whether a run is finished, undamaged and without failures.
+
+    All that numbers depend on names its folder.
+    """
     try:
         return bool((prepared.folder.read_tables().timings["status"] == "ok").all())
     except HwdsError:  # not finished, or damaged: it is computed again
@@ -164,15 +201,21 @@ def stored_runs(study: Study, state: StudyState) -> StudyRuns:
     """
     titles = state.read().get("runs", {})
     if not titles:
-        raise HwdsError(f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it.")
+        raise HwdsError(
+            f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it."
+        )
     folders = {
-        name: {int(seed): RunFolder((OUTPUTS / "runs" / title).resolve()) for seed, title in titles.get(name, {}).items()}
+        name: {
+            int(seed): RunFolder((OUTPUTS / "runs" / title).resolve())
+            for seed, title in titles.get(name, {}).items()
+        }
         for name in study.experiments
     }
     missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)
     if missing:
         raise HwdsError(
-            f"study '{study.name}': {counted(missing, 'runs')} {'is' if missing == 1 else 'are'} missing;"
+            f"study '{study.name}': {counted(missing, 'runs')} {'is' if missing == 1 else 'are'} "
+            f"missing;"
             f" `hwds study {study.name}` goes on with it."
         )
     return StudyRuns(folders)
@@ -183,7 +226,9 @@ def comparisons(
 ) -> dict[str, Comparison]:
     """Return the comparison of each experiment."""
     return {
-        name: compare_experiment(study, RunSource.read(list(folders.values())), margin=margin, resamples=resamples)
+        name: compare_experiment(
+            study, RunSource.read(list(folders.values())), margin=margin, resamples=resamples
+        )
         for name, folders in runs.folders.items()
     }
 
@@ -195,22 +240,32 @@ def study_comparisons(name: str, margin: float | None, resamples: int) -> dict[s
         HwdsError: Not all of its runs are there.
     """
     study, _ = Study.find(name)
-    return comparisons(study, stored_runs(study, state_of(study, ())), margin=margin, resamples=resamples)
+    return comparisons(
+        study, stored_runs(study, state_of(study, ())), margin=margin, resamples=resamples
+    )
 
 
 def _titles(folders: Mapping[str, Mapping[int, RunFolder]]) -> dict[str, dict[str, str]]:
-    return {name: {str(seed): folder.title for seed, folder in by_seed.items()} for name, by_seed in folders.items() if by_seed}
+    return {
+        name: {str(seed): folder.title for seed, folder in by_seed.items()}
+        for name, by_seed in folders.items()
+        if by_seed
+    }
 
 
 # The result of a study: the verdict of its rule on its runs, and how it differs from the frozen
 # one.
 
 
-def study_result(study: Study, runs: StudyRuns, each: Mapping[str, Comparison], amended: tuple[str, ...]) -> StudyResult:
+def study_result(
+    study: Study, runs: StudyRuns, each: Mapping[str, Comparison], amended: tuple[str, ...]
+) -> StudyResult:
     """Return the result of a study from its runs and their comparisons."""
     contrasts = contrasts_of(study, each)
     verdicts = dict(zip(contrasts["contrast"], contrasts["verdict"], strict=True))
-    sources = {name: RunSource.read(list(folders.values())) for name, folders in runs.folders.items()}
+    sources = {
+        name: RunSource.read(list(folders.values())) for name, folders in runs.folders.items()
+    }
     codes = sorted({source.code for group in sources.values() for source in group})
     return StudyResult(
         study.name,
@@ -230,7 +285,9 @@ def _scores(study: Study, sources: Mapping[str, Sequence[RunSource]]) -> pl.Data
     """Return the scores of all experiments."""
     import polars as pl
 
-    return pl.concat(experiment_scores(name, group, study.metric) for name, group in sources.items())
+    return pl.concat(
+        experiment_scores(name, group, study.metric) for name, group in sources.items()
+    )
 
 
 def _origin(runs: StudyRuns) -> dict[str, Any]:
@@ -243,7 +300,9 @@ def _origin(runs: StudyRuns) -> dict[str, Any]:
 def _states(codes: Sequence[str]) -> Iterator[str]:
     """Yield a note where runs are of several states of the code."""
     if len(codes) > 1:
-        yield f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}."
+        yield (
+            f"Runs are of {len(codes)} states of the code: {', '.join(code[:6] for code in codes)}."
+        )
 
 
 def _notes(each: Mapping[str, Comparison]) -> Iterator[str]:
@@ -252,7 +311,10 @@ def _notes(each: Mapping[str, Comparison]) -> Iterator[str]:
     for name, comparison in each.items():
         for note in comparison.notes:
             bearers.setdefault(note, []).append(name)
-    yield from (note if len(names) == len(each) else f"{', '.join(names)}: {note}" for note, names in bearers.items())
+    yield from (
+        note if len(names) == len(each) else f"{', '.join(names)}: {note}"
+        for note, names in bearers.items()
+    )
 
 
 def verdict_changes(result: StudyResult, frozen: StudyResult) -> list[str]:

@@ -1,4 +1,6 @@
-"""One search: trials on windows before the experiment's own, then the best of them alone on those."""
+"""One search: trials on windows before the experiment's own, then the best of them alone on
+those.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,15 @@ from typing import Any
 
 import polars as pl
 
-from hwds.cli.run import RunResult, exit_code, label_folder, mirroring, print_compiled, run_experiment, run_prepared
+from hwds.cli.run import (
+    RunResult,
+    exit_code,
+    label_folder,
+    mirroring,
+    print_compiled,
+    run_experiment,
+    run_prepared,
+)
 from hwds.core.cache import collected_inputs
 from hwds.core.errors import CellError, HwdsError
 from hwds.core.files import write_text
@@ -32,7 +42,14 @@ from hwds.report.sweep import (
     sweep_markdown,
     time_sentence,
 )
-from hwds.report.sweep_pictures import draw_sweep, front_figure, front_page, front_sentence, importance_of, importance_page
+from hwds.report.sweep_pictures import (
+    draw_sweep,
+    front_figure,
+    front_page,
+    front_sentence,
+    importance_of,
+    importance_page,
+)
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import write_learning
@@ -45,7 +62,8 @@ from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 
 def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
-    """Try other settings on windows before the experiment's own, then run the best of them alone on those.
+    """Try other settings on windows before the experiment's own, then run the best of them alone on
+    those.
 
     Returns:
         The exit code of the process: 3 where some trials or cells failed.
@@ -66,25 +84,35 @@ def run_sweep(experiment: Experiment, data: dict[str, Any]) -> int:
         if search.used_up and WAITING not in table["status"]:
             print(search.used_up)
         if best is None:
-            raise CellError(f"sweep {search.folder.title}: {why_none(search, records)}. Finished cells are kept.")
+            raise CellError(
+                f"sweep {search.folder.title}: {why_none(search, records)}. Finished cells are "
+                f"kept."
+            )
         result = inner_result(search, records, best, table)
         print_trials(result)
         untuned = run_untuned(search, result)
         run = run_experiment(check(dict(best.trial.data)), dict(best.trial.data), mirror=False)
-        untuned_title = (untuned or run).prepared.folder.title if untuned or result.best == BASELINE else ""
+        untuned_title = (
+            (untuned or run).prepared.folder.title if untuned or result.best == BASELINE else ""
+        )
         titles = {"run": run.prepared.folder.title, "own_run": untuned_title}
         write_result(search, records, with_final(search, result, run, untuned), titles, time_of)
     failed = int(table["status"].is_in(["failed", "refused"]).sum())
     if failed:
-        print(f"hwds: {failed} of {len(table)} trials failed; the others were compared.", file=sys.stderr)
+        print(
+            f"hwds: {failed} of {len(table)} trials failed; the others were compared.",
+            file=sys.stderr,
+        )
     return max(exit_code(run), 3 if failed else 0)
 
 
 def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str, Any]]:
-    """Run all trials, and return the time they took beside the estimate; the search is in the folder before the first of them.
+    """Run all trials, and return the time they took beside the estimate.
 
-    Where nothing was computed now, the time is that of an earlier execution, from the folder. The search that is returned has
-    the trials that were proposed on the way, too.
+    The search is in the folder before the first of them.
+
+    Where nothing was computed now, the time is that of an earlier execution, from the folder. The
+    search that is returned has the trials that were proposed on the way, too.
     """
     folder, estimate = search.folder, estimate_of(search)
     earlier = folder.read_json().get("time", {}) if (folder.path / "sweep.json").is_file() else {}
@@ -96,7 +124,9 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
     print_compiled(warm_up_trials(search))
     if reused := earlier_trials_sentence(search.sources):
         print(reused)
-    line = SweepLine(search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds))
+    line = SweepLine(
+        search.most_trials, search.measure.short, search.better, len(search.tuning_split.folds)
+    )
     line.within(folder.path)
     began = time.monotonic()
     try:
@@ -110,7 +140,8 @@ def run_all_trials(search: Search) -> tuple[Search, list[TrialRecord], dict[str,
 
 
 def try_own_trial(search: Search) -> None:
-    """Try the code of a user's own on toys, as the experiment stands, where that has cells to compute.
+    """Try the code of a user's own on toys, as the experiment stands, where that has cells to
+    compute.
 
     Raises:
         ConfigError: It fails, or returns what it must not.
@@ -125,7 +156,9 @@ def try_own_trial(search: Search) -> None:
 
 def write_cells(search: Search) -> None:
     """Name the cells of all trials in the folder, so that they are not pruned."""
-    RunFolder(search.folder.path).write_cells(key for group in search.trial_groups for key in group.cells.values())
+    RunFolder(search.folder.path).write_cells(
+        key for group in search.trial_groups for key in group.cells.values()
+    )
 
 
 def why_none(search: Search, records: Sequence[TrialRecord]) -> str:
@@ -133,13 +166,19 @@ def why_none(search: Search, records: Sequence[TrialRecord]) -> str:
     if not all(record.undefined for record in records):
         return "no trial has all windows behind it"
     return (
-        f"{search.measure.short} is undefined on the inner windows of every trial, as where the history before them is too"
-        " short for it; sweep.metric=NAME compares by another metric, and fewer or shorter final windows leave a longer history"
+        f"{search.measure.short} is undefined on the inner windows of every trial, as where the "
+        f"history before them is too"
+        " short for it; sweep.metric=NAME compares by another metric, and fewer or shorter final "
+        "windows leave a longer history"
     )
 
 
 def write_result(
-    search: Search, records: Sequence[TrialRecord], result: SweepResult, titles: dict[str, str], time_of: dict[str, Any]
+    search: Search,
+    records: Sequence[TrialRecord],
+    result: SweepResult,
+    titles: dict[str, str],
+    time_of: dict[str, Any],
 ) -> None:
     """Write the sentences, the pictures and the page into the folder, and print the sentences.
 
@@ -147,7 +186,8 @@ def write_result(
         search: The search.
         records: Of its trials.
         result: Its result.
-        titles: The runs on the final windows: the best trial's (`run`), and that of the experiment as it stood (`own_run`).
+        titles: The runs on the final windows: the best trial's (`run`), and that of the experiment
+            as it stood (`own_run`).
         time_of: The time that the search took, and the estimate.
     """
     folder = search.folder
@@ -156,7 +196,13 @@ def write_result(
     importance, timed = importance_of(result, runs), time_sentence(time_of)
     remark = search.tuning_split.remark
     front = front_of(search, records)
-    print("\n".join(line for line in (sweep_conclusion(result), front_sentence(front), remark, timed) if line))
+    print(
+        "\n".join(
+            line
+            for line in (sweep_conclusion(result), front_sentence(front), remark, timed)
+            if line
+        )
+    )
     logarithmic = [leaf.path for leaf in search.leaves if leaf.kind == "loguniform"]
     drawn = search.experiment.pictures is not False
     first = f"{BASELINE_NOTE}\n\n" if search.sweep.baseline else ""
@@ -165,18 +211,28 @@ def write_result(
     of_front = front_page(
         front,
         result.trials,
-        drawn=save_png(front_figure(front, result.best) if drawn else None, folder.path / "front.png"),
+        drawn=save_png(
+            front_figure(front, result.best) if drawn else None, folder.path / "front.png"
+        ),
     )
     parts = (remark, timed, *pictures, of_front, importance_page(importance), space)
     folder.write_page(sweep_markdown(result, f"Sweep {folder.title}", folder.command, parts))
-    ends = {**result_as_dict(result), "importance": importance.as_dict(), "time": time_of, "front": front, **titles}
+    ends = {
+        **result_as_dict(result),
+        "importance": importance.as_dict(),
+        "time": time_of,
+        "front": front,
+        **titles,
+    }
     folder.write_json(sweep_json(search, records, **ends))
     write_text(folder.path / PAGE, sweep_page(folder).html())
     search.experiment.compute.done(folder.path)
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")
 
 
-def inner_result(search: Search, records: Sequence[TrialRecord], best: TrialRecord, table: pl.DataFrame) -> SweepResult:
+def inner_result(
+    search: Search, records: Sequence[TrialRecord], best: TrialRecord, table: pl.DataFrame
+) -> SweepResult:
     """Return the result on the inner windows."""
     untuned = score_number(records[BASELINE].score) if search.sweep.baseline else ScoreValue()
     windows, model = len(search.tuning_split.folds), search.experiment.model.name
@@ -185,15 +241,22 @@ def inner_result(search: Search, records: Sequence[TrialRecord], best: TrialReco
 
 
 def run_untuned(search: Search, result: SweepResult) -> RunResult | None:
-    """Run the experiment as it stood; None where that was not tried, or is the best trial itself."""
+    """Run the experiment as it stood.
+
+    None where that was not tried, or is the best trial itself.
+    """
     first = search.trials[BASELINE]
     if not search.sweep.baseline or first.experiment is None or result.best == BASELINE:
         return None
     return run_prepared(prepare(first.experiment), dict(first.data), mirror=False)
 
 
-def with_final(search: Search, result: SweepResult, run: RunResult, untuned: RunResult | None) -> SweepResult:
-    """Return the result with the scores on the final windows: of the best trial, and of the experiment as it stood."""
+def with_final(
+    search: Search, result: SweepResult, run: RunResult, untuned: RunResult | None
+) -> SweepResult:
+    """Return the result with the scores on the final windows: of the best trial, and of the
+    experiment as it stood.
+    """
 
     def final_of(each: RunResult) -> ScoreValue:
         return number_of(each.tables, search.measure.short, each.prepared.experiment.model.name)
@@ -222,7 +285,10 @@ def tuned_effect(run: RunResult, untuned: RunResult, metric: str) -> TunedEffect
     try:
         tuned, stood_run = RunSource.read([each.prepared.folder for each in (run, untuned)])
         sources = [tuned.asked_as(stood_run), stood_run]
-        best, stood = (labels[source.model] for labels, source in zip(model_labels(sources), sources, strict=True))
+        best, stood = (
+            labels[source.model]
+            for labels, source in zip(model_labels(sources), sources, strict=True)
+        )
         pairs = compare(sources, metric=metric, model=best).pairs
     except HwdsError as error:
         return TunedEffect(reason=str(error))

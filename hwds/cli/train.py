@@ -1,8 +1,9 @@
-"""Training in a container by SageMaker's contract: `python -m hwds.cli.train [ROOT]`, of which ROOT is else /opt/ml.
+"""Training in a container by SageMaker's contract: `python -m hwds.cli.train [ROOT]`, of which ROOT
+is else /opt/ml.
 
-Hyperparameters are overrides of an experiment (`model.trees: "200"`), channels are folders of data, and the model goes out as a
-signed bundle. The reason why there is none is in ROOT/output/failure. See the developer guide of SageMaker, "Use your own
-training algorithms".
+Hyperparameters are overrides of an experiment (`model.trees: "200"`), channels are folders of data,
+and the model goes out as a signed bundle. The reason why there is none is in ROOT/output/failure.
+See the developer guide of SageMaker, "Use your own training algorithms".
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def train_in_container(root: Path) -> None:
     """
     given = _mapping(root / "input" / "config" / "hyperparameters.json")
     card = card_fields(given)
-    words = overrides({name: value for name, value in given.items() if not name.startswith(CARD)}, root)
+    words = overrides(
+        {name: value for name, value in given.items() if not name.startswith(CARD)}, root
+    )
     work = _work(root)
     work.mkdir(parents=True, exist_ok=True)
     os.chdir(work)
@@ -80,11 +83,22 @@ def check_given(given: Mapping[str, str], channels: Sequence[str]) -> None:
     card_fields(given)
     words = {name: value for name, value in given.items() if not name.startswith(CARD)}
     with tempfile.TemporaryDirectory() as folder:
-        own = compose(overrides({name: value for name, value in words.items() if not value.startswith(CHANNEL)}, Path(folder)))
+        own = compose(
+            overrides(
+                {name: value for name, value in words.items() if not value.startswith(CHANNEL)},
+                Path(folder),
+            )
+        )
         if "path" not in own["dataset"]:
-            raise ConfigError(f"dataset: must read a file, which the channel brings, got '{own['dataset']['name']}'.")
+            raise ConfigError(
+                f"dataset: must read a file, which the channel brings, got "
+                f"'{own['dataset']['name']}'."
+            )
         if not (path := words.get("dataset.path", CHANNEL)).startswith((CHANNEL, "/")):
-            raise ConfigError(f"dataset.path: must be a file of a channel ({CHANNEL}NAME), or be left out, got '{path}'.")
+            raise ConfigError(
+                f"dataset.path: must be a file of a channel ({CHANNEL}NAME), or be left out, got "
+                f"'{path}'."
+            )
         for name in channels:
             (channel := _channel(name, Path(folder))).mkdir(parents=True)
             (channel / "rows.csv").touch()
@@ -100,14 +114,20 @@ def card_fields(given: Mapping[str, str]) -> dict[str, str]:
     Raises:
         ConfigError: The card has no such field.
     """
-    card = {name.removeprefix(CARD): value for name, value in given.items() if name.startswith(CARD)}
+    card = {
+        name.removeprefix(CARD): value for name, value in given.items() if name.startswith(CARD)
+    }
     if wrong := sorted(set(card) - set(FIELDS)):
-        raise ConfigError(f"{CARD}{wrong[0]}: the card has no such field; known: {', '.join(FIELDS)}.")
+        raise ConfigError(
+            f"{CARD}{wrong[0]}: the card has no such field; known: {', '.join(FIELDS)}."
+        )
     return card
 
 
 def _work(root: Path) -> Path:
-    """Return where the run is kept: with the checkpoints, where there are some, so that a spot instance goes on."""
+    """Return where the run is kept: with the checkpoints, where there are some, so that a spot
+    instance goes on.
+    """
     checkpoints = root / "checkpoints"
     return checkpoints if checkpoints.is_dir() else root / "output" / "data"
 
@@ -116,16 +136,21 @@ def overrides(given: Mapping[str, str], root: Path) -> list[str]:
     """Return the hyperparameters as overrides of an experiment.
 
     Args:
-        given: By path; a value may be a text in quotes, as SageMaker's SDK writes it, or the path of a channel.
+        given: By path; a value may be a text in quotes, as SageMaker's SDK writes it, or the path
+            of a channel.
         root: Of the container.
 
     Raises:
         ConfigError: A channel is not there.
     """
     values = {name: _value(name, text, root) for name, text in given.items()}
-    if "dataset.path" not in values and (channel := next((name for name in TRAIN if _channel(name, root).is_dir()), None)):
+    if "dataset.path" not in values and (
+        channel := next((name for name in TRAIN if _channel(name, root).is_dir()), None)
+    ):
         values["dataset.path"] = str(_only_file(channel, root))
-    return [f"{'+' if name == 'experiment' else ''}{name}={value}" for name, value in values.items()]
+    return [
+        f"{'+' if name == 'experiment' else ''}{name}={value}" for name, value in values.items()
+    ]
 
 
 def _value(name: str, text: str, root: Path) -> str:
@@ -136,7 +161,10 @@ def _value(name: str, text: str, root: Path) -> str:
     channel, _, rest = text.removeprefix(CHANNEL).partition("/")
     folder = _channel(channel, root)
     if not folder.is_dir():
-        raise ConfigError(f"{name}: there is no channel '{channel}'; there are {', '.join(_channels(root)) or 'none'}.")
+        raise ConfigError(
+            f"{name}: there is no channel '{channel}'; there are "
+            f"{', '.join(_channels(root)) or 'none'}."
+        )
     return str(folder / rest if rest else _only_file(channel, root))
 
 
@@ -154,10 +182,14 @@ def _only_file(channel: str, root: Path) -> Path:
         ConfigError: It has none, or several kinds.
     """
     folder = _channel(channel, root)
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    files = sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+    )
     kinds = sorted({"".join(path.suffixes) for path in files})
     if len(kinds) != 1:
-        raise ConfigError(f"channel '{channel}': must have files of one kind, got {', '.join(kinds) or 'none'}.")
+        raise ConfigError(
+            f"channel '{channel}': must have files of one kind, got {', '.join(kinds) or 'none'}."
+        )
     return files[0] if len(files) == 1 else folder / "**" / f"*{kinds[0]}"
 
 
@@ -167,11 +199,14 @@ def _channel(name: str, root: Path) -> Path:
 
 def _channels(root: Path) -> list[str]:
     folder = root / "input" / "data"
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    return (
+        sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    )
 
 
 def deliver(folder: Path, root: Path, card: Mapping[str, str]) -> None:
-    """Write the bundle of a run where SageMaker takes the model from, and its public key among the output.
+    """Write the bundle of a run where SageMaker takes the model from, and its public key among the
+    output.
 
     A bundle that the image has brought there goes, for a folder with files of two is no bundle.
     """
@@ -186,7 +221,9 @@ def deliver(folder: Path, root: Path, card: Mapping[str, str]) -> None:
             path.unlink()
     shutil.copytree(bundle.folder, root / "model", dirs_exist_ok=True)
     shutil.rmtree(part)
-    shutil.copyfile(key.with_name(key.name + PUBLIC_SUFFIX), root / "output" / "data" / "trusted.pub")
+    shutil.copyfile(
+        key.with_name(key.name + PUBLIC_SUFFIX), root / "output" / "data" / "trusted.pub"
+    )
 
 
 def _mapping(path: Path) -> dict[str, str]:
@@ -198,7 +235,9 @@ def _mapping(path: Path) -> dict[str, str]:
     try:
         stored: Any = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: must be a JSON object of texts ({type(error).__name__}).") from error
+        raise ConfigError(
+            f"{path}: must be a JSON object of texts ({type(error).__name__})."
+        ) from error
     if not isinstance(stored, dict) or not all(isinstance(value, str) for value in stored.values()):
         raise ConfigError(f"{path}: must be a JSON object of texts.")
     return stored

@@ -34,7 +34,9 @@ NUMBERS = ("no", "one", "two")
 
 
 class Command(click.Command):
-    """A command that refuses in one line, with the nearest right name; `--config-dir` goes with each."""
+    """A command that refuses in one line, with the nearest right name; `--config-dir` goes with
+    each.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -67,26 +69,38 @@ class Command(click.Command):
             raise ConfigError(f"{refusal_start(ctx, error.option_name)} takes no value.") from error
         except click.MissingParameter as error:
             missing = next(param for param in self.params if param is error.param)
-            raise ConfigError(f"{refusal_start(ctx, flag_of(missing))} must be given: {wanted_value(missing)}.") from error
+            raise ConfigError(
+                f"{refusal_start(ctx, flag_of(missing))} must be given: {wanted_value(missing)}."
+            ) from error
         except click.UsageError as error:
             _, rest, _ = self.make_parser(ctx).parse_args(words)
             raise ConfigError(f"{command_name(ctx)}: takes no words, got '{rest[0]}'.") from error
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
-        """Return -h and --help under any context: click keeps the option of the first context that asks for it."""
+        """Return -h and --help under any context: click keeps the option of the first context that
+        asks for it.
+        """
         return list(HELP)
 
     def _refuse_without_value(self, ctx: click.Context, words: Sequence[str]) -> None:
-        """Refuse `--store --key id` and `--store=`: click would take `--key`, or nothing, for the value."""
-        options = [param for param in self.params if isinstance(param, click.Option) and not param.is_flag]
+        """Refuse `--store --key id` and `--store=`: click would take `--key`, or nothing, for the
+        value.
+        """
+        options = [
+            param for param in self.params if isinstance(param, click.Option) and not param.is_flag
+        ]
         valued = {name: param for param in options for name in param.opts}
         for word, following in pairwise([*takewhile(lambda word: word != "--", words), "--"]):
             flag = word.removesuffix("=")
             if flag in valued and (word != flag or following.startswith("--")):
-                raise ConfigError(f"{refusal_start(ctx, flag)} must be followed by {wanted_value(valued[flag])}.")
+                raise ConfigError(
+                    f"{refusal_start(ctx, flag)} must be followed by {wanted_value(valued[flag])}."
+                )
 
     def _no_flag(self, ctx: click.Context, flag: str) -> ConfigError:
-        known = [name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")]
+        known = [
+            name for param in self.get_params(ctx) for name in param.opts if name.startswith("--")
+        ]
         if set(known) <= set(COMMON):
             return ConfigError(f"{command_name(ctx)}: takes no flag, got '{flag}'.")
         command = f"{command_name(ctx)}: " if command_name(ctx) else ""
@@ -129,7 +143,10 @@ def use_conf(_: click.Context, param: click.Parameter, folder: str | None) -> No
 
 
 def is_folder(path: str) -> bool:
-    """Return whether a word is the path of a folder; no file system takes a name of a thousand letters, or with a null."""
+    """Return whether a word is the path of a folder.
+
+    No file system takes a name of a thousand letters, or with a null.
+    """
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):
@@ -147,7 +164,9 @@ def flag_of(param: click.Parameter | None) -> str:
 
 
 def refusal_start(ctx: click.Context, flag: str) -> str:
-    """Return the beginning of a refusal of a flag: `compare: --metric`, or `--cfg:` for an experiment's."""
+    """Return the beginning of a refusal of a flag: `compare: --metric`, or `--cfg:` for an
+    experiment's.
+    """
     name = command_name(ctx)
     return f"{name}: {flag}" if name else f"{flag}:"
 
@@ -157,15 +176,29 @@ def wanted_value(param: click.Parameter) -> str:
     kind = param.type
     if isinstance(kind, OneOf):
         return kind.name
-    return "a value" if kind is click.STRING else "a folder" if isinstance(kind, click.Path) else f"a {kind.name}"
+    return (
+        "a value"
+        if kind is click.STRING
+        else "a folder"
+        if isinstance(kind, click.Path)
+        else f"a {kind.name}"
+    )
 
 
-def exactly(number: int, what: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
-    """Return the check that a command is followed by so many names; one alone is handed on as itself."""
+def exactly(
+    number: int, what: str
+) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], Any]:
+    """Return the check that a command is followed by so many names.
+
+    One alone is handed on as itself.
+    """
 
     def check(ctx: click.Context, _: click.Parameter, names: tuple[str, ...]) -> Any:
         if len(names) != number:
-            raise ConfigError(f"{command_name(ctx)}: must be followed by {NUMBERS[number]} {what}, got {len(names)}.")
+            raise ConfigError(
+                f"{command_name(ctx)}: must be followed by {NUMBERS[number]} {what}, got "
+                f"{len(names)}."
+            )
         return names[0] if number == 1 else names
 
     return check
@@ -187,7 +220,9 @@ class KnownWord(click.ParamType[str, str]):
         """Return the word; its reader checks that such a thing exists."""
         return value
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         """Return the words that begin so."""
         return [CompletionItem(word) for word in self.known() if word.startswith(incomplete)]
 
@@ -215,7 +250,9 @@ class OneOf(KnownWord):
         words = list(self.known())
         if value not in words:
             near = nearest(value, words)
-            near = near if near.startswith("; did") else "."  # the message lists all of them already
+            near = (
+                near if near.startswith("; did") else "."
+            )  # the message lists all of them already
             raise ConfigError(f"{flag_of(param)}: must be one of {self.name}, got '{value}'{near}")
         return value
 
@@ -287,7 +324,9 @@ class NumberWithin(ReadValue):
         super().__init__("number", float)
         self.least, self.most = least, most
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
         """Return the number.
 
         Raises:
@@ -295,7 +334,10 @@ class NumberWithin(ReadValue):
         """
         number = float(super().convert(value, param, ctx))
         if not self.least <= number <= self.most:
-            raise ConfigError(f"{flag_of(param)}: must be from {self.least:,.10g} to {self.most:,.10g}, got {number:g}.")
+            raise ConfigError(
+                f"{flag_of(param)}: must be from {self.least:,.10g} to {self.most:,.10g}, got "
+                f"{number:g}."
+            )
         return number
 
 
@@ -321,7 +363,9 @@ NUMBER = ReadValue("number", float)
 ONE_RUN = click.argument("run", nargs=-1, type=RUN, callback=exactly(1, "run"), metavar="RUN")
 """The run that a command is about."""
 
-ONE_RUN_OR_SWEEP = click.argument("run", nargs=-1, type=RUN_OR_SWEEP, callback=exactly(1, "run"), metavar="RUN")
+ONE_RUN_OR_SWEEP = click.argument(
+    "run", nargs=-1, type=RUN_OR_SWEEP, callback=exactly(1, "run"), metavar="RUN"
+)
 """The run or sweep that a command is about."""
 
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print data.")
@@ -337,7 +381,9 @@ DETAILS = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"
 
 
 def as_override(word: str) -> str:
-    """Return `experiment=x` as `+experiment=x`: the config has no such entry, so that it can be added to any."""
+    """Return `experiment=x` as `+experiment=x`: the config has no such entry, so that it can be
+    added to any.
+    """
     return f"+{word}" if word.startswith("experiment=") else word
 
 
@@ -350,16 +396,22 @@ class Override(click.ParamType[str, str]):
         """Return the word as Hydra wants it."""
         return as_override(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         """Return what Hydra knows to end the word with, after the words before it."""
         assert param.name is not None
-        os.environ["COMP_LINE"] = " ".join(["hwds", *(ctx.params.get(param.name) or ()), as_override(incomplete)])
+        os.environ["COMP_LINE"] = " ".join(
+            ["hwds", *(ctx.params.get(param.name) or ()), as_override(incomplete)]
+        )
         with redirect_stdout(StringIO()) as printed:
             compose_all(["-sc", "query=bash"])
         return [CompletionItem(word) for word in printed.getvalue().split()]
 
 
-OVERRIDES = click.argument("overrides", nargs=-1, type=Override(), metavar="[GROUP=OPTION] [PATH.TO.KEY=VALUE] ...")
+OVERRIDES = click.argument(
+    "overrides", nargs=-1, type=Override(), metavar="[GROUP=OPTION] [PATH.TO.KEY=VALUE] ..."
+)
 """The words of one experiment."""
 
 
@@ -368,8 +420,15 @@ class ExperimentCommand(Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the words as Hydra does: `-p=model` is `-p model`, and `--info` needs no value."""
-        words = [part for word in args for part in (word.split("=", 1) if re.match(r"-\w=", word) else [word])]
-        alone = (word in ("--info", "-i") and following not in DETAILS for word, following in pairwise([*words, ""]))
+        words = [
+            part
+            for word in args
+            for part in (word.split("=", 1) if re.match(r"-\w=", word) else [word])
+        ]
+        alone = (
+            word in ("--info", "-i") and following not in DETAILS
+            for word, following in pairwise([*words, ""])
+        )
         words = ["--info=all" if bare else word for word, bare in zip(words, alone, strict=True)]
         return super().parse_args(ctx, words)
 
@@ -382,24 +441,44 @@ Hydra composes, all jobs are checked, then each runs.
 
 @click.command("", cls=ExperimentCommand, help=EXPERIMENT_HELP)
 @OVERRIDES
-@click.option("--multirun", "-m", is_flag=True, help="Run every combination of comma-separated values.")
-@click.option("--cfg", "-c", type=OneOf("job", "hydra", "all"), help="Print the composed config and run nothing.")
+@click.option(
+    "--multirun", "-m", is_flag=True, help="Run every combination of comma-separated values."
+)
+@click.option(
+    "--cfg",
+    "-c",
+    type=OneOf("job", "hydra", "all"),
+    help="Print the composed config and run nothing.",
+)
 @click.option("--package", "-p", metavar="PATH", help="Print only this part of the config.")
 @click.option("--resolve", is_flag=True, help="Resolve interpolations in what is printed.")
-@click.option("--info", "-i", type=OneOf(*DETAILS), help="Print what Hydra knows of the config and run nothing.")
+@click.option(
+    "--info",
+    "-i",
+    type=OneOf(*DETAILS),
+    help="Print what Hydra knows of the config and run nothing.",
+)
 @click.option("--run", "-r", is_flag=True, help="Run one experiment, which is what happens anyway.")
 @click.option("--hydra-help", is_flag=True, help="Print Hydra's own help.")
 @click.option("--version", is_flag=True, help="Print Hydra's version.")
 def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
     """Compose, check and run; all jobs of a multirun are checked before the first runs."""
     given = {name: value for name, value in flags.items() if value}
-    words = [f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}") for name, value in given.items()]
+    words = [
+        f"--{name.replace('_', '-')}" + ("" if value is True else f"={value}")
+        for name, value in given.items()
+    ]
     composed = compose_all([*words, *overrides])
     if not composed and not set(INFORMATION) & set(given):
         raise ConfigError("nothing to run: a glob or range in the overrides matched no option.")
-    searching = next((data["sweep"]["name"] for data in composed if data["sweep"]["name"] != "none"), None)
+    searching = next(
+        (data["sweep"]["name"] for data in composed if data["sweep"]["name"] != "none"), None
+    )
     if searching and flags["multirun"]:
-        raise ConfigError(f"--multirun: cannot go with sweep={searching}, which tries many configs itself; drop one of them.")
+        raise ConfigError(
+            f"--multirun: cannot go with sweep={searching}, which tries many configs itself; drop "
+            f"one of them."
+        )
     from hwds.experiment.spec import check
 
     for data in composed:
@@ -412,7 +491,10 @@ def experiment(overrides: tuple[str, ...], **flags: Any) -> int:
 
 
 def compose_all(words: list[str]) -> list[dict[str, Any]]:
-    """Return the plain data of each job of a command line; none where a flag only asks for information."""
+    """Return the plain data of each job of a command line.
+
+    None where a flag only asks for information.
+    """
     if any(word.startswith(("-", "hydra")) for word in words):
         return compose_in_application(words)
     from hwds.core.compose import compose
@@ -421,11 +503,19 @@ def compose_all(words: list[str]) -> list[dict[str, Any]]:
 
 
 def compose_in_application(words: list[str]) -> list[dict[str, Any]]:
-    """Return the same of words with flags, by a Hydra application, which composes a single job twice."""
+    """Return the same of words with flags, by a Hydra application, which composes a single job
+    twice.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its exceptions reach us, unprinted
     import hydra
 
-    from hwds.core.compose import plain_errors, plain_from_application, quote_override, refuse_no_option, register
+    from hwds.core.compose import (
+        plain_errors,
+        plain_from_application,
+        quote_override,
+        refuse_no_option,
+        register,
+    )
 
     composed: list[dict[str, Any]] = []
     failures: list[Exception] = []

@@ -37,7 +37,17 @@ WRITERS = ("write_", "sink_", "_to_sink", "to_", "save")
 WRITE_FLAGS = os.O_WRONLY | os.O_TRUNC
 """The flags with which compiled code opens a file that it writes."""
 
-SYSTEM_FOLDERS = ("/proc", "/sys", "/dev", "/etc", "/usr/lib", "/usr/lib64", "/usr/share", "/lib", "/lib64")
+SYSTEM_FOLDERS = (
+    "/proc",
+    "/sys",
+    "/dev",
+    "/etc",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/share",
+    "/lib",
+    "/lib64",
+)
 """Folders of the operating system."""
 
 IMPORTER = "<frozen importlib"
@@ -46,7 +56,8 @@ IMPORTER = "<frozen importlib"
 
 @dataclass(eq=False)
 class OpenedFiles:
-    """The files of a block, by absolute path. Links are not followed, and a file need not exist (any more).
+    """The files of a block, by absolute path. Links are not followed, and a file need not exist
+    (any more).
 
     Attributes:
         read: The files that were opened for reading, and that the block had not made before.
@@ -61,7 +72,9 @@ class OpenedFiles:
     imported: set[str] = field(default_factory=set)
 
     def data_read(self) -> set[str]:
-        """Return the files that were read, without those of Python, of installed libraries and of the system."""
+        """Return the files that were read, without those of Python, of installed libraries and of
+        the system.
+        """
         return {path for path in self.read if not is_of_system(path)}
 
     def add(self, path: str, flags: int) -> None:
@@ -84,7 +97,9 @@ _QUIET = threading.local()
 
 @contextmanager
 def opened_files() -> Iterator[OpenedFiles]:
-    """Yield the files that all threads of this process open until the block ends, but for those opened in `unwatched`."""
+    """Yield the files that all threads of this process open until the block ends, but for those
+    opened in `unwatched`.
+    """
     _install()
     _wrap_native_readers()
     opened = OpenedFiles()
@@ -97,7 +112,9 @@ def opened_files() -> Iterator[OpenedFiles]:
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """Let this thread open the project's own files, such as entries of a cache, without their being noted."""
+    """Let this thread open the project's own files, such as entries of a cache, without their being
+    noted.
+    """
     before = getattr(_QUIET, "on", False)
     _QUIET.on = True
     try:
@@ -107,14 +124,29 @@ def unwatched() -> Iterator[None]:
 
 
 def is_of_system(path: str) -> bool:
-    """Return whether a file belongs to Python, to an installed library or to the operating system; one in memory does not."""
-    return (path.startswith(_system_folders()) and not path.startswith("/dev/shm/")) or "__pycache__" in Path(path).parts
+    """Return whether a file belongs to Python, to an installed library or to the operating system.
+
+    One in memory does not.
+    """
+    return (
+        path.startswith(_system_folders()) and not path.startswith("/dev/shm/")
+    ) or "__pycache__" in Path(path).parts
 
 
 @cache
 def _system_folders() -> tuple[str, ...]:
-    places = {*SYSTEM_FOLDERS, sys.prefix, sys.base_prefix, sys.exec_prefix, *sysconfig.get_paths().values()}
-    return tuple(sorted({place.rstrip("/") + "/" for each in places for place in (each, os.path.realpath(each))}))
+    places = {
+        *SYSTEM_FOLDERS,
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        *sysconfig.get_paths().values(),
+    }
+    return tuple(
+        sorted(
+            {place.rstrip("/") + "/" for each in places for place in (each, os.path.realpath(each))}
+        )
+    )
 
 
 @cache
@@ -151,7 +183,10 @@ def _note(path: str, flags: int) -> None:
 
 
 def _absolute(path: Any) -> str:
-    """Return the absolute path of what was opened; empty for what is no path, such as an open file's number."""
+    """Return the absolute path of what was opened.
+
+    Empty for what is no path, such as an open file's number.
+    """
     if not isinstance(path, str | bytes | os.PathLike):
         return ""
     try:
@@ -161,14 +196,19 @@ def _absolute(path: Any) -> str:
 
 
 def _wrap_native_readers() -> None:
-    """Let the loaded libraries of `NATIVE` tell each path that they are given, in whatever module the function is."""
+    """Let the loaded libraries of `NATIVE` tell each path that they are given, in whatever module
+    the function is.
+    """
     for module, name in NATIVE.items():
         function = vars(sys.modules[module]).get(name) if module in sys.modules else None
         if function is None or hasattr(function, "__tells_audit__"):
             continue
         telling = _reporting(function)
         for other, loaded in list(sys.modules.items()):
-            if other.startswith(f"{module.partition('.')[0]}.") and vars(loaded).get(name) is function:
+            if (
+                other.startswith(f"{module.partition('.')[0]}.")
+                and vars(loaded).get(name) is function
+            ):
                 setattr(loaded, name, telling)
 
 
@@ -184,12 +224,21 @@ def _reporting(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _on_native_open(given: Any, flags: int) -> None:
-    """Take note of a path, of the files of a pattern, or of a folder with all that lies in it; of nothing that is neither."""
+    """Take note of a path, of the files of a pattern, or of a folder with all that lies in it.
+
+    Of nothing that is neither.
+    """
     path = _absolute(given)
     if flags == WRITE_FLAGS:
         _note(path, flags)
         return
-    found = [path, *Path(path).rglob("*")] if path and os.path.isdir(path) else glob(path) if has_magic(path) else [path]
+    found = (
+        [path, *Path(path).rglob("*")]
+        if path and os.path.isdir(path)
+        else glob(path)
+        if has_magic(path)
+        else [path]
+    )
     for file in map(str, found):
         if os.path.isfile(file):
             _note(file, flags)
@@ -219,7 +268,9 @@ LIBRARY_FOLDERS = (".keras", ".config", ".cache", ".matplotlib", ".triton", ".nv
 """Folders in the user's home where libraries keep settings and caches."""
 
 Inputs = dict[str, str]
-"""The digest of each file by its path, relative to the current folder where it lies below it; empty of one that is absent."""
+"""The digest of each file by its path, relative to the current folder where it lies below it; empty
+of one that is absent.
+"""
 
 CHANGED = "changed while it was used"
 
@@ -270,7 +321,10 @@ def note(inputs: Mapping[str, str]) -> None:
 
 
 def read_so_far() -> Inputs:
-    """Return all files that this process has noted; the content of one that has changed since is not known."""
+    """Return all files that this process has noted.
+
+    The content of one that has changed since is not known.
+    """
     return {path: digest if _digest(path) == digest else CHANGED for path, digest in _READ.items()}
 
 
@@ -285,7 +339,9 @@ def unchanged(inputs: Mapping[str, str]) -> bool:
 
 
 def digest_of_changes(inputs: Mapping[str, str]) -> str:
-    """Return a digest of the present content of files, by which runs of one config are told apart."""
+    """Return a digest of the present content of files, by which runs of one config are told
+    apart.
+    """
     return digest_bytes(repr(pair).encode() for pair in sorted(digests(inputs).items()))
 
 
@@ -309,11 +365,16 @@ def _relative(path: str) -> str:
 
 
 def _is_data(path: str) -> bool:
-    """Return whether a file is an input: no code, and nothing of hwds, of its caches or of a library's settings."""
+    """Return whether a file is an input: no code, and nothing of hwds, of its caches or of a
+    library's settings.
+    """
     if path.endswith(CODE_SUFFIXES) or path.startswith(PACKAGE) or os.path.isdir(path):
         return False
     homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARY_FOLDERS)
-    caches = (str((OUTPUTS / "cache").absolute()) + os.sep, os.environ.get("NUMBA_CACHE_DIR", "\0") + os.sep)
+    caches = (
+        str((OUTPUTS / "cache").absolute()) + os.sep,
+        os.environ.get("NUMBA_CACHE_DIR", "\0") + os.sep,
+    )
     return not path.startswith((*homes, *caches))
 
 
@@ -348,7 +409,8 @@ class Codec(Generic[Value]):
 
 @dataclass(frozen=True)
 class Cache:
-    """Values by key. A key covers all that its value depends on but for files that a user's code read: those are in the entry.
+    """Values by key. A key covers all that its value depends on but for files that a user's code
+    read: those are in the entry.
 
     Attributes:
         folder: The folder of the entries.
@@ -366,10 +428,14 @@ class Cache:
 
     def keys(self, beginning: str, codec: Codec[Value]) -> list[str]:
         """Return the keys of all entries that begin so (two characters at least)."""
-        return [path.stem for path in (self.folder / beginning[:2]).glob(f"{beginning}*.{codec.suffix}")]
+        return [
+            path.stem for path in (self.folder / beginning[:2]).glob(f"{beginning}*.{codec.suffix}")
+        ]
 
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
-        """Return the value of an entry; None where there is none, or a file that it was made from has changed.
+        """Return the value of an entry.
+
+        None where there is none, or a file that it was made from has changed.
 
         A damaged entry is deleted.
         """
@@ -388,7 +454,9 @@ class Cache:
         note(inputs)
         return codec.decode(content)
 
-    def store(self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS) -> None:
+    def store(
+        self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS
+    ) -> None:
         """Store a value, and the digests of the files that it was made from.
 
         Raises:
@@ -399,7 +467,9 @@ class Cache:
             write_bytes(self.path(key, codec), digest_bytes([content]).encode() + content)
 
     def get_or_make(self, key: str, codec: Codec[Value], make: Callable[[], Value]) -> Value:
-        """Return the value of an entry; a missing or damaged one is computed now, by one process while others wait.
+        """Return the value of an entry.
+
+        A missing or damaged one is computed now, by one process while others wait.
 
         Raises:
             HwdsError: The folder cannot be written.

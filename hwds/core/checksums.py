@@ -14,7 +14,13 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import HwdsError
-from hwds.core.files import digest_file, flush_to_disk, lock_for_making, write_atomically, write_bytes
+from hwds.core.files import (
+    digest_file,
+    flush_to_disk,
+    lock_for_making,
+    write_atomically,
+    write_bytes,
+)
 from hwds.core.secrets import secrets, texts_without_secrets
 
 # Files that hold a checksum of themselves, JSON and Parquet: one that was damaged is refused,
@@ -32,14 +38,18 @@ JSON_END = b'"\n}'
 
 PARQUET_KEY = "hwds.checksum"
 PARQUET_MARK = PARQUET_KEY.encode() + b"\x18 "
-"""The bytes before the checksum of a Parquet file: a key of its metadata, the type of the value and its length."""
+"""The bytes before the checksum of a Parquet file: a key of its metadata, the type of the value and
+its length.
+"""
 
 
 class Damaged(ValueError):
     """A file has other bytes than were written."""
 
 
-def write_json(path: Path, content: Mapping[str, Any], *, redacted: bool = False, **options: Any) -> None:
+def write_json(
+    path: Path, content: Mapping[str, Any], *, redacted: bool = False, **options: Any
+) -> None:
     """Write a mapping as JSON with a checksum, atomically, and without secrets.
 
     Args:
@@ -70,9 +80,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_parquet(path: Path, table: pl.DataFrame, **options: Any) -> None:
-    """Write a table as Parquet with a checksum, atomically, and without secrets; `options` are those of `write_parquet`."""
+    """Write a table as Parquet with a checksum, atomically, and without secrets.
+
+    `options` are those of `write_parquet`.
+    """
     shown = table_without_secrets(table).rechunk()
-    write_atomically(path, lambda part: _fill(part, lambda: shown.write_parquet(part, metadata=_METADATA, **options)))
+    write_atomically(
+        path,
+        lambda part: _fill(part, lambda: shown.write_parquet(part, metadata=_METADATA, **options)),
+    )
 
 
 def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
@@ -80,7 +96,9 @@ def table_without_secrets(table: pl.DataFrame) -> pl.DataFrame:
     hidden = secrets()
     if not hidden or pl.String not in table.schema.dtypes():
         return table
-    return table.with_columns(pl.col(pl.String).str.replace_many(list(hidden), ["***"] * len(hidden)))
+    return table.with_columns(
+        pl.col(pl.String).str.replace_many(list(hidden), ["***"] * len(hidden))
+    )
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -95,7 +113,9 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pl.DataFra
     _check(data, PARQUET_MARK)
     try:
         return pl.read_parquet(BytesIO(data), columns=None if columns is None else list(columns))
-    except pl.exceptions.PanicException as error:  # which is no Exception; only a file without a checksum comes to it
+    except (
+        pl.exceptions.PanicException
+    ) as error:  # which is no Exception; only a file without a checksum comes to it
         raise Damaged("is no table") from error
 
 
@@ -122,7 +142,10 @@ def _fill(part: Path, write: Callable[[], object]) -> None:
 
 
 def _check_json(data: bytes, place: int) -> None:
-    """Refuse JSON whose checksum is another, or of which the very name of the checksum is damaged; others pass."""
+    """Refuse JSON whose checksum is another, or of which the very name of the checksum is damaged.
+
+    Others pass.
+    """
     marked = data[: max(place - len(JSON_MARK), 0)] + JSON_MARK + data[place:]
     right = data[place : place + DIGITS] == _checksum(marked, place)
     if right != (marked == data):
@@ -153,11 +176,14 @@ SEAL = "checksums.json"
 
 
 def lay_sealed(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write a folder, flush it to disk and seal it; a sound one stays, a damaged one is written again.
+    """Let `fill` write a folder, flush it to disk and seal it.
+
+    A sound one stays, a damaged one is written again.
 
     Args:
         folder: The folder.
-        fill: Writes its files, without folders among them; where it writes a seal too, that one holds.
+        fill: Writes its files, without folders among them; where it writes a seal too, that one
+            holds.
 
     Raises:
         HwdsError: The folder cannot be written.
@@ -169,7 +195,9 @@ def lay_sealed(folder: Path, fill: Callable[[Path], None]) -> None:
             return
         beside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
         try:
-            shutil.rmtree(beside, ignore_errors=True)  # of a killed process with the same number, as in a container
+            shutil.rmtree(
+                beside, ignore_errors=True
+            )  # of a killed process with the same number, as in a container
             beside.mkdir(parents=True)
             fill(beside)
             _seal(beside)
@@ -220,7 +248,10 @@ def _seal(folder: Path) -> None:
 
 
 def _move_in_place(beside: Path, folder: Path) -> None:
-    """Rename a new folder to its place; a process that has mapped the files of the one before keeps them."""
+    """Rename a new folder to its place.
+
+    A process that has mapped the files of the one before keeps them.
+    """
     before = beside.with_name(f"{beside.name}.before")
     if folder.is_dir():
         folder.rename(before)

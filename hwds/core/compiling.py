@@ -24,7 +24,8 @@ from hwds.core.keys import code_digest, numeric_environment
 
 @cache
 def helper_compiler() -> type[Any]:
-    """Return the pipeline (numba's `pipeline_class`) that stops at LLVM's code of a function, which its callers link in.
+    """Return the pipeline (numba's `pipeline_class`) that stops at LLVM's code of a function, which
+    its callers link in.
 
     Compiled callers are the same to the bit: the whole is optimised where everything is linked.
     """
@@ -57,18 +58,24 @@ def _lowering() -> type[Any]:
 
     @register_pass(mutates_CFG=True, analysis_only=False)  # type: ignore[no-untyped-call]
     class HelperLowering(base):  # type: ignore[misc]
-        """numba's lowering without machine code. It uses private methods, which a test tries on each release of numba."""
+        """numba's lowering without machine code. It uses private methods, which a test tries on
+        each release of numba.
+        """
 
         _name = "helper_lowering"
 
         def run_pass(self, state: Any) -> bool:
-            library = state.library = _unoptimised(state.targetctx.codegen().create_library(state.func_id.func_qualname))
+            library = state.library = _unoptimised(
+                state.targetctx.codegen().create_library(state.func_id.func_qualname)
+            )
             state.flags.no_compile = True
             super().run_pass(state)
             lowered = state["cr"]
             # Callers look a function up by an object of this kind; its address is never called.
             name = lowered.fndesc.qualname.rpartition(".")[2]
-            entry = _dynfunc.make_function(lowered.fndesc.lookup_module(), name, "", 0, lowered.env, (library,))
+            entry = _dynfunc.make_function(
+                lowered.fndesc.lookup_module(), name, "", 0, lowered.env, (library,)
+            )
             state.targetctx.insert_user_function(entry, lowered.fndesc, [library])
             state.reload_init.extend(library._reload_init)
             state["cr"] = lowered._replace(cfunc=entry)
@@ -97,7 +104,10 @@ def _unoptimised(library: Any) -> Any:
 
 
 def with_checksums(dispatcher: Any) -> Any:
-    """Return a compiled function of which numba writes and reads its files with a checksum; damaged ones are made again."""
+    """Return a compiled function of which numba writes and reads its files with a checksum.
+
+    Damaged ones are made again.
+    """
     dispatcher._cache._cache_file.__class__ = _checked_files()
     return dispatcher
 
@@ -109,15 +119,23 @@ def _checked_files() -> type[Any]:
     base: Any = IndexDataCacheFile  # it has no types
 
     class CheckedFiles(base):  # type: ignore[misc]
-        """The index and the data files of one function. Private methods of numba's, of which a test of every release tells."""
+        """The index and the data files of one function. Private methods of numba's, of which a test
+        of every release tells.
+        """
 
         def _load_index(self) -> dict[Any, str]:
             content = checked_content(Path(self._index_path))
-            version, stamp, overloads = pickle.loads(content) if content is not None else ("", None, {})
-            return dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
+            version, stamp, overloads = (
+                pickle.loads(content) if content is not None else ("", None, {})
+            )
+            return (
+                dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
+            )
 
         def _save_index(self, overloads: dict[Any, str]) -> None:
-            _write(Path(self._index_path), self._dump((self._version, self._source_stamp, overloads)))
+            _write(
+                Path(self._index_path), self._dump((self._version, self._source_stamp, overloads))
+            )
 
         def _load_data(self, name: str) -> Any:
             content = checked_content(Path(self._data_path(name)))
@@ -132,7 +150,10 @@ def _checked_files() -> type[Any]:
 
 
 def checked_content(path: Path) -> bytes | None:
-    """Return the content of a file without its checksum; None where there is none, or it is damaged."""
+    """Return the content of a file without its checksum.
+
+    None where there is none, or it is damaged.
+    """
     if not path.is_file():
         return None
     data = path.read_bytes()
@@ -159,10 +180,12 @@ OPTIONS: dict[str, Any] = {
     "forceinline": True,
     "no_cfunc_wrapper": True,
 }
-"""Threads may run compiled code in parallel; a division by zero gives inf or nan as numpy's does; references are not counted.
+"""Threads may run compiled code in parallel; a division by zero gives inf or nan as numpy's does;
+references are not counted.
 
-Counting references to arrays makes a call cost fifty nanoseconds. Without it compiled code cannot create arrays: its caller
-passes all that it needs. No function is called from C, and compiling it for that takes a tenth of the time.
+Counting references to arrays makes a call cost fifty nanoseconds. Without it compiled code cannot
+create arrays: its caller passes all that it needs. No function is called from C, and compiling it
+for that takes a tenth of the time.
 """
 
 
@@ -178,7 +201,8 @@ def helper(function: Function) -> Function:
 
 
 def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Any:
-    """Return the function compiled for the types it is called with, cached on disk for other processes.
+    """Return the function compiled for the types it is called with, cached on disk for other
+    processes.
 
     Args:
         function: A plain function at the top level of a module.
@@ -193,14 +217,20 @@ def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Any:
 def _compiled(function: Callable[..., Any], parts: tuple[Callable[..., Any], ...]) -> Any:
     import numba
 
-    # numba looks at the file of the outermost function alone, so every version of all the code has a folder of its own
-    folder = cache_root() / digest([_code((function, *parts)), numba.__version__, *numeric_environment().items()])
+    # numba looks at the file of the outermost function alone, so every version of all the code has
+    # a folder of its own
+    folder = cache_root() / digest(
+        [_code((function, *parts)), numba.__version__, *numeric_environment().items()]
+    )
     numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
-    return _compiling_once(with_checksums(numba.njit(cache=True, **OPTIONS)(function)), folder / function.__name__)
+    return _compiling_once(
+        with_checksums(numba.njit(cache=True, **OPTIONS)(function)), folder / function.__name__
+    )
 
 
 def _compiling_once(dispatcher: Any, path: Path) -> Any:
-    """Let one process compile and others wait to load that, and what cannot be compiled be refused in one line.
+    """Let one process compile and others wait to load that, and what cannot be compiled be refused
+    in one line.
 
     numba compiles by a method that compiled calls never reach.
     """
@@ -219,13 +249,17 @@ def _compiling_once(dispatcher: Any, path: Path) -> Any:
     return dispatcher
 
 
-_LINE = re.compile(r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+):\n *def (?P<name>\w+)', re.MULTILINE)
+_LINE = re.compile(
+    r'^ *File "(?P<file>[^"]+)", line (?P<line>\d+):\n *def (?P<name>\w+)', re.MULTILINE
+)
 """A line of source in a message of numba, the innermost first."""
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 """The codes with which numba prints in colour."""
 
-_UNMARKED = re.compile(r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>")
+_UNMARKED = re.compile(
+    r"Untyped global name '(\w+)': Cannot determine Numba type of <class 'function'>"
+)
 
 _UNKNOWN = re.compile(r"NameError: name '\w+' is not defined")
 
@@ -235,13 +269,19 @@ def _refusal(message: str) -> str:
     message = _COLOURS.sub("", message)
     if unknown := _UNKNOWN.search(message):
         return f"numba: {unknown[0]}, in a function that is to be compiled."
-    own = next((line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]), None)
+    own = next(
+        (line for line in _LINE.finditer(message) if "/site-packages/numba/" not in line["file"]),
+        None,
+    )
     if own is None:
         return f"numba: {' '.join(message.split())[:300]}"
     where = f"{own['file']}:{own['line']}: {own['name']}"
     reason = message[: own.start()].rstrip().rpartition("\n")[2].strip()
     if unmarked := _UNMARKED.search(reason):
-        return f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with {__name__}.{helper.__name__}."
+        return (
+            f"{where} calls '{unmarked[1]}', which is not compiled; mark '{unmarked[1]}' with "
+            f"{__name__}.{helper.__name__}."
+        )
     source = linecache.getline(own["file"], int(own["line"])).strip()
     why = "" if reason.startswith("During:") else f": {reason[:200].rstrip('.')}"
     return f"{where}: numba cannot compile '{source}'{why}."

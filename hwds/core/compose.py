@@ -16,7 +16,9 @@ import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import (
+    ImportlibResourcesConfigSource,
+)
 from hydra.conf import HydraConf
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigNode, ConfigStore
@@ -44,7 +46,9 @@ from hwds.core.settings import check_yaml, read_yaml, utf8_text
 
 
 class OptionSource(FileConfigSource):
-    """The source `hwds://DIR`: the files of DIR, each option merged over the defaults of its recipe."""
+    """The source `hwds://DIR`: the files of DIR, each option merged over the defaults of its
+    recipe.
+    """
 
     @staticmethod
     def scheme() -> str:
@@ -63,17 +67,23 @@ class OptionSource(FileConfigSource):
             return super().load_config(config_path)  # Hydra says so
         text = checked_text(file)
         content = deepcopy(_parse_yaml(text))  # Hydra takes the defaults list out of it
-        result = ConfigResult(self.provider, f"{self.scheme()}://{self.path}", content, self._get_header_dict(text))
+        result = ConfigResult(
+            self.provider, f"{self.scheme()}://{self.path}", content, self._get_header_dict(text)
+        )
         if group == "experiment":
             refuse_hydra(config_path, result)
         return result
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return the options, nested folders included, for `model=glob(forecast/*)` and completion."""
+        """Return the options, nested folders included, for `model=glob(forecast/*)` and
+        completion.
+        """
         if results_filter is not ObjectType.CONFIG or config_path not in GROUPS:
             return list(super().list(config_path, results_filter))
         folder = Path(self.path, config_path)
-        return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
+        return sorted(
+            file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")
+        )
 
 
 @lru_cache(maxsize=256)
@@ -105,7 +115,9 @@ class OptionSearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add every conf folder."""
         entries = search_path.get_path()
-        entries[:] = [entry for entry in entries if entry.provider != "main"]  # the package itself holds no options
+        entries[:] = [
+            entry for entry in entries if entry.provider != "main"
+        ]  # the package itself holds no options
         for entry in entries:
             if entry.provider == "hydra":
                 entry.path = f"{HydraSource.scheme()}://hydra.conf"
@@ -114,7 +126,10 @@ class OptionSearchPath(SearchPathPlugin):
 
 
 def of_environment(name: str, *default: Any) -> Any:
-    """Return what `${oc.env:NAME}` is; the value is a secret from then on, unless it names an option."""
+    """Return what `${oc.env:NAME}` is.
+
+    The value is a secret from then on, unless it names an option.
+    """
     value = oc.env(name, *default)
     if not any(value in options(group) for group in (*GROUPS, "experiment")):
         remember(name)
@@ -125,8 +140,8 @@ def register(*, application: bool = False) -> None:
     """Register these with Hydra, and the resolver of secrets.
 
     Args:
-        application: Whether a Hydra application composes. It alone reads Hydra's launcher, sweeper, logging and help, and
-            composing without them takes a third less.
+        application: Whether a Hydra application composes. It alone reads Hydra's launcher, sweeper,
+            logging and help, and composing without them takes a third less.
     """
     ConfigStore.instance().repo["hydra"]["config.yaml"] = _own_config(application)
     OmegaConf.register_new_resolver("oc.env", of_environment, replace=True)
@@ -141,12 +156,14 @@ def _own_config(application: bool) -> ConfigNode:
 
 
 def read_option(group: str, option: str, file: Path) -> DictConfig:
-    """Return the node of an option: its file over the defaults of the recipe that it names, or that has its name.
+    """Return the node of an option: its file over the defaults of the recipe that it names, or that
+    has its name.
 
     A text is parsed once. The node is shared: merge it, and do not change it.
 
     Raises:
-        ConfigError: The file is no mapping of the recipe's fields, or its anchors make it too large.
+        ConfigError: The file is no mapping of the recipe's fields, or its anchors make it too
+            large.
     """
     text = checked_text(file)
     recipe: Any = resolve_node(group, group, _content(group, option, file, text))
@@ -161,7 +178,8 @@ def _content(group: str, option: str, file: Path, text: str) -> dict[str, Any]:
         raise ConfigError(f"{group}/{option}.yaml: must be a mapping, got {plain!r}.")
     if "defaults" in plain:
         raise ConfigError(
-            f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' and change its fields."
+            f"{group}/{option}.yaml: an option has no defaults list; name a class with 'recipe:' "
+            f"and change its fields."
         )
     return {"name": option, "recipe": option} | {str(key): value for key, value in plain.items()}
 
@@ -179,7 +197,8 @@ def _filled(group: str, option: str, file: Path, text: str, recipe: type) -> Dic
 
 
 def checked_text(file: Path) -> str:
-    """Return the text of a file, refused where it is no YAML, or too large once its anchors are followed.
+    """Return the text of a file, refused where it is no YAML, or too large once its anchors are
+    followed.
 
     Raises:
         ConfigError: It is refused.
@@ -193,7 +212,8 @@ def checked_text(file: Path) -> str:
 
 
 def refuse_hydra(path: str, file: ConfigResult) -> None:
-    """Refuse an experiment that changes Hydra itself: its callbacks are functions that run before any check.
+    """Refuse an experiment that changes Hydra itself: its callbacks are functions that run before
+    any check.
 
     Raises:
         ConfigError: It has a node `hydra`, is packaged as one, or overrides one of its groups.
@@ -204,11 +224,16 @@ def refuse_hydra(path: str, file: ConfigResult) -> None:
     keys = [str(key) for entry in entries if isinstance(entry, dict) for key in entry]
     groups = [key.removeprefix("override ").lstrip("/").partition("/")[0] for key in keys]
     if "hydra" in (package, *groups, *content):
-        raise ConfigError(f"{path}: an experiment may not change 'hydra'; say it in the command (hydra.KEY=...).")
+        raise ConfigError(
+            f"{path}: an experiment may not change 'hydra'; say it in the command (hydra.KEY=...)."
+        )
 
 
 def defaults(cls: type) -> dict[str, Any]:
-    """Return the defaults of a recipe as plain data; `???` where a value must be given; mappings accept new keys."""
+    """Return the defaults of a recipe as plain data; `???` where a value must be given.
+
+    Mappings accept new keys.
+    """
     return {field.name: _plain_default(field) for field in fields(cls)}
 
 
@@ -225,7 +250,17 @@ def _plain_default(field: Field[Any]) -> Any:
 
 # Composition of overrides into plain data: the one module that calls Hydra.
 
-ROOT_KEYS = ("name", "tags", "note", "seed", "size", "rivals", "save_model", "decision_pack", "pictures")
+ROOT_KEYS = (
+    "name",
+    "tags",
+    "note",
+    "seed",
+    "size",
+    "rivals",
+    "save_model",
+    "decision_pack",
+    "pictures",
+)
 UNSHOWN = ("hydra", "name", "recipe")
 """Keys that are not listed in a refusal."""
 
@@ -244,25 +279,35 @@ def plain_errors() -> Iterator[None]:
         raise ConfigError(f"'{error.override}': is not path.to.key=value ({said}).") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise _hydra_refusal(error) from error
-    except (ValueError, KeyError, OSError) as error:  # `-m model=null,x`; a YAML that holds one word
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+    ) as error:  # `-m model=null,x`; a YAML that holds one word
         raise ConfigError(f"{' '.join(str(error).split()).strip(chr(39))}.") from error
 
 
 ELSEWHERE = {
-    "hydra/sweeper": "sweep=random, grid, optuna, bohb or asha search, and -m runs every combination of listed values",
+    "hydra/sweeper": "sweep=random, grid, optuna, bohb or asha search, and -m runs every "
+    "combination of listed values",
     "hydra/launcher": "compute=processes, ray or cluster runs the cells of each run side by side",
 }
 """Groups of Hydra whose plugins are not used, with what does the same."""
 
 NOT_BUILT = {
-    ("sweep", "pbt"): "it goes on with a fit from the weights of another trial, and no model here can, for every window is"
+    (
+        "sweep",
+        "pbt",
+    ): "it goes on with a fit from the weights of another trial, and no model here can, for every "
+    "window is"
     " fitted anew from its own history; take sweep=asha or sweep=bohb.",
 }
 """Options that are common elsewhere and are not built here, with the reason."""
 
 
 def refuse_no_option(overrides: list[str]) -> None:
-    """Refuse a value of a group that is not the name of an option (`model=null`), for which Hydra would name no path.
+    """Refuse a value of a group that is not the name of an option (`model=null`), for which Hydra
+    would name no path.
 
     Raises:
         ConfigError: With the options.
@@ -276,16 +321,28 @@ def refuse_no_option(overrides: list[str]) -> None:
         if instead := ELSEWHERE.get("/".join(key.split(".")[:2])):
             raise ConfigError(f"{key}: hwds has its own; {instead}.")
         if override.is_interval_sweep():
-            raise ConfigError(f"{key}: an interval is searched by sweep=random sweep.space.{key}.uniform=[low,high].")
-        if key not in (*GROUPS, "experiment") or override.is_delete() or override.is_sweep_override():
+            raise ConfigError(
+                f"{key}: an interval is searched by sweep=random "
+                f"sweep.space.{key}.uniform=[low,high]."
+            )
+        if (
+            key not in (*GROUPS, "experiment")
+            or override.is_delete()
+            or override.is_sweep_override()
+        ):
             continue
         if override.is_force_add():
-            raise ConfigError(f"{key}: '{override.input_line}' has a '+' too many; a group takes {key}=OPTION.")
+            raise ConfigError(
+                f"{key}: '{override.input_line}' has a '+' too many; a group takes {key}=OPTION."
+            )
         if override.is_add() and key != "experiment":
             raise ConfigError(f"{key}: is there already; drop the '+'.")
         value = override.value()
         if not isinstance(value, str) or not value:
-            raise ConfigError(f"{key}: must be an option, got {show_value(value)}; options: {', '.join(options(key))}.")
+            raise ConfigError(
+                f"{key}: must be an option, got {show_value(value)}; options: "
+                f"{', '.join(options(key))}."
+            )
         if ".." in value.split("/") or value.startswith("/"):
             raise no_option(key, key, value)
 
@@ -297,11 +354,17 @@ def _parse_override(word: str) -> Override:
 
 
 def quote_override(word: str) -> str:
-    """Return an override whose values with letters beyond ASCII are quoted, which Hydra's grammar wants: `a='Größe'`."""
+    """Return an override whose values with letters beyond ASCII are quoted, which Hydra's grammar
+    wants: `a='Größe'`.
+    """
     key, equals, value = word.partition("=")
     if value.isascii() or any(mark in value for mark in "'\"\\"):
         return word
-    return key + equals + re.sub(r"[^\s,:=\[\]{}()]*[^\x00-\x7f][^\s,:=\[\]{}()]*(?!\s*:)", r"'\g<0>'", value)
+    return (
+        key
+        + equals
+        + re.sub(r"[^\s,:=\[\]{}()]*[^\x00-\x7f][^\s,:=\[\]{}()]*(?!\s*:)", r"'\g<0>'", value)
+    )
 
 
 def _missing_config(error: MissingConfigException) -> ConfigError:
@@ -319,7 +382,9 @@ def _hydra_refusal(error: Exception) -> ConfigError:
     quoted = first.split("'")[1] if first.count("'") > 1 else ""
     if first.startswith("Ambiguous value for argument"):
         path, _, values = quoted.partition("=")
-        return ConfigError(f"{path}: '{values}' is several values; -m runs each of them, [{values}] is a list.")
+        return ConfigError(
+            f"{path}: '{values}' is several values; -m runs each of them, [{values}] is a list."
+        )
     if first.startswith("Could not append to config. An item is already at"):
         return ConfigError(f"{quoted}: is there already; drop the '+'.")
     if first.startswith("Could not delete from config") and not getattr(cause, "full_key", None):
@@ -342,13 +407,19 @@ def _no_key(cause: BaseException | None, path: str) -> ConfigError:
     full = str(getattr(cause, "full_key", None) or path)
     where, _, key = full.rpartition(".")
     parent = getattr(cause, "parent_node", None)
-    known = [str(name) for name in parent if name not in UNSHOWN] if isinstance(parent, DictConfig) else []
+    known = (
+        [str(name) for name in parent if name not in UNSHOWN]
+        if isinstance(parent, DictConfig)
+        else []
+    )
     if key in known:
         return ConfigError(f"{full}: {str(cause).split(chr(10))[0].rstrip('.')}.")
     if not where:
         return _no_root(key)
     if full.startswith("sweep.") and str(getattr(parent, "name", "")) == "none":
-        return ConfigError(f"{full}: needs a search, such as sweep=random; sweep=none tries nothing.")
+        return ConfigError(
+            f"{full}: needs a search, such as sweep=random; sweep=none tries nothing."
+        )
     return ConfigError(f"{where}: no key '{key}'{nearest(key, known)}")
 
 
@@ -380,20 +451,27 @@ def plain_from_application(config: DictConfig) -> dict[str, Any]:
     return plain_data(config, dict(hydra.runtime.choices), list(hydra.overrides.task))
 
 
-def plain_data(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
+def plain_data(
+    config: DictConfig, choices: Mapping[str, Any], typed: Sequence[str]
+) -> dict[str, Any]:
     """Return resolved plain data, with rivals and members composed from the options they name.
 
-    A rival that is the model itself is left out; the model takes its place. Under `size=small` the data has `uncapped`, the
-    paths of the settings that the words in `typed` set.
+    A rival that is the model itself is left out; the model takes its place. Under `size=small` the
+    data has `uncapped`, the paths of the settings that the words in `typed` set.
     """
     with plain_errors():
         data: dict[str, Any] = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)  # type: ignore[assignment]
     uncapped: dict[str, Any] = {}
-    if data.get("size") == "small":  # the YAML of a sweep's best names the paths that were typed then
+    if (
+        data.get("size") == "small"
+    ):  # the YAML of a sweep's best names the paths that were typed then
         uncapped = {"uncapped": sorted({*(data.get("uncapped") or ()), *typed_paths(data, typed)})}
     for group in (*GROUPS, "experiment"):
         options(group)  # a user's option must not hide behind ours: the double is refused
-    data = {key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value for key, value in data.items()}
+    data = {
+        key: expand(key, key, value) if key in GROUPS and isinstance(value, dict) else value
+        for key, value in data.items()
+    }
     for group in GROUPS:
         if isinstance(data.get(group), dict) and not data[group].get("name"):
             raise ConfigError(f"{group}.name: must be given; it is the label in every table.")
@@ -402,11 +480,20 @@ def plain_data(config: DictConfig, choices: Mapping[str, Any], typed: Sequence[s
     if not isinstance(rivals, list):
         raise ConfigError(f"rivals: must be a list of model options, got {show_value(rivals)}.")
     composed = [option("model", f"rivals[{i}]", item) for i, item in enumerate(rivals)]
-    labels = {f"{group}.name": data[group]["name"] for group in GROUPS if isinstance(data.get(group), dict)}
+    labels = {
+        f"{group}.name": data[group]["name"]
+        for group in GROUPS
+        if isinstance(data.get(group), dict)
+    }
     labels |= {f"rivals[{i}]": node["name"] for i, node in enumerate(composed)}
-    secret = next((path for path, label in labels.items() if given_by_environment(str(label))), None)
+    secret = next(
+        (path for path, label in labels.items() if given_by_environment(str(label))), None
+    )
     if secret:
-        raise ConfigError(f"{secret}: must not hold the value of an environment variable; it is the label in every table.")
+        raise ConfigError(
+            f"{secret}: must not hold the value of an environment variable; it is the label in "
+            f"every table."
+        )
     own = data["model"]["name"] if isinstance(data.get("model"), dict) else None
     data["rivals"] = [node for node in composed if node["name"] != own]
     called = run_name(data.pop("name", ""))
@@ -423,7 +510,8 @@ def run_name(name: Any) -> str:
         return ""
     if not isinstance(name, str) or not re.fullmatch(r"[^\W\d][\w.-]{0,79}", name):
         raise ConfigError(
-            f"name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a letter, got {show_value(name)}."
+            f"name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a "
+            f"letter, got {show_value(name)}."
         )
     return name
 
@@ -434,13 +522,19 @@ def expand(group: str, path: str, node: dict[str, Any]) -> dict[str, Any]:
     inner, single = _members(owner)
     for key in inner - single:
         if node.get(key) not in (None, "???") and not isinstance(node[key], list):
-            raise ConfigError(f"{path}.{key}: must be a list of {group} options, got {show_value(node[key])}.")
+            raise ConfigError(
+                f"{path}.{key}: must be a list of {group} options, got {show_value(node[key])}."
+            )
     composed: dict[str, Any] = {
         key: [option(group, f"{path}.{key}[{i}]", item) for i, item in enumerate(node[key])]
         for key in inner
         if isinstance(node.get(key), list)
     }
-    composed |= {key: option(group, f"{path}.{key}", node[key]) for key in single if _is_option(group, node.get(key))}
+    composed |= {
+        key: option(group, f"{path}.{key}", node[key])
+        for key in single
+        if _is_option(group, node.get(key))
+    }
     composed |= {
         key: written_values(source, f"{path}.{key}", node[key])
         for key, source in _file_groups(owner).items()
@@ -467,16 +561,32 @@ def written_values(group: str, path: str, name: str) -> dict[str, Any]:
 
 @cache
 def _file_groups(owner: type) -> dict[str, str]:
-    """Return the fields of a recipe whose value may be written in a file, each with the group of the file."""
-    marks = {key: getattr(hint, "__metadata__", ()) for key, hint in get_type_hints(owner, include_extras=True).items()}
-    return {key: mark.group for key, several in marks.items() for mark in several if isinstance(mark, Written)}
+    """Return the fields of a recipe whose value may be written in a file, each with the group of
+    the file.
+    """
+    marks = {
+        key: getattr(hint, "__metadata__", ())
+        for key, hint in get_type_hints(owner, include_extras=True).items()
+    }
+    return {
+        key: mark.group
+        for key, several in marks.items()
+        for mark in several
+        if isinstance(mark, Written)
+    }
 
 
 @cache
 def _members(owner: type) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the fields of a recipe that hold several recipes of its kind, and those that hold one."""
+    """Return the fields of a recipe that hold several recipes of its kind, and those that hold
+    one.
+    """
     hints = get_type_hints(owner)
-    several = frozenset(key for key, hint in hints.items() if any(_is_same_kind(arg, owner) for arg in get_args(hint)))
+    several = frozenset(
+        key
+        for key, hint in hints.items()
+        if any(_is_same_kind(arg, owner) for arg in get_args(hint))
+    )
     return several, frozenset(key for key, hint in hints.items() if _is_same_kind(hint, owner))
 
 
@@ -489,18 +599,24 @@ def _is_option(group: str, value: Any) -> bool:
 
 def _is_same_kind(arg: Any, owner: type) -> bool:
     """Return whether a type is of the owner's kind, so that it takes the same options."""
-    return isinstance(arg, type) and issubclass(arg, Recipe) and recipe_kind(arg) == recipe_kind(owner)
+    return (
+        isinstance(arg, type) and issubclass(arg, Recipe) and recipe_kind(arg) == recipe_kind(owner)
+    )
 
 
 def option(group: str, path: str, item: Any) -> dict[str, Any]:
-    """Return `forecast/xgboost`, or `{forecast/xgboost: {trees: 500}}`, as a full node; changes become part of its label."""
+    """Return `forecast/xgboost`, or `{forecast/xgboost: {trees: 500}}`, as a full node.
+
+    Changes become part of its label.
+    """
     if isinstance(item, dict) and len(item) == 1 and isinstance(next(iter(item.values())), dict):
         name, changes = next(iter(item.items()))
     elif isinstance(item, str):
         name, changes = item, {}
     else:
         raise ConfigError(
-            f"{path}: must be an option, or one option with its changes ({{NAME: {{key: value}}}}), got {show_value(item)}."
+            f"{path}: must be an option, or one option with its changes ({{NAME: {{key: "
+            f"value}}}}), got {show_value(item)}."
         )
     if name not in options(group):
         raise no_option(group, path, str(name))
@@ -516,7 +632,14 @@ def option(group: str, path: str, item: Any) -> dict[str, Any]:
 CHOSEN = ("dataset", "features", "model", "protocol", "decision")
 """The groups that belong to an experiment; compute, sweep and tracker do not."""
 
-ROOT_DEFAULTS = {"seed": 0, "size": "full", "save_model": "none", "decision_pack": "none", "pictures": "auto", "uncapped": []}
+ROOT_DEFAULTS = {
+    "seed": 0,
+    "size": "full",
+    "save_model": "none",
+    "decision_pack": "none",
+    "pictures": "auto",
+    "uncapped": [],
+}
 """The root values with their defaults."""
 
 
@@ -529,9 +652,15 @@ def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
         said: Further lines of comment.
     """
     comments = ["# @package _global_", f"# {command}", *(f"# {line}" for line in said)]
-    node: dict[str, Any] = {"defaults": [{f"override /{group}": option_of(group, data[group])} for group in CHOSEN]}
-    node |= {key: data[key] for key, usual in ROOT_DEFAULTS.items() if data.get(key, usual) != usual}
-    node |= {group: changes for group in CHOSEN if (changes := changes_from_option(group, data[group]))}
+    node: dict[str, Any] = {
+        "defaults": [{f"override /{group}": option_of(group, data[group])} for group in CHOSEN]
+    }
+    node |= {
+        key: data[key] for key, usual in ROOT_DEFAULTS.items() if data.get(key, usual) != usual
+    }
+    node |= {
+        group: changes for group in CHOSEN if (changes := changes_from_option(group, data[group]))
+    }
     if data["rivals"]:
         node["rivals"] = [as_choice("model", rival) for rival in data["rivals"]]
     text = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=120)
@@ -539,7 +668,9 @@ def as_experiment(data: Mapping[str, Any], command: str, *said: str) -> str:
 
 
 def option_of(group: str, node: Mapping[str, Any]) -> str:
-    """Return the option of a node: `forecast/xgboost` of one labelled `forecast/xgboost(trees=500)`."""
+    """Return the option of a node: `forecast/xgboost` of one labelled
+    `forecast/xgboost(trees=500)`.
+    """
     name = str(node["name"])
     return name if name in options(group) else name.partition("(")[0]
 
@@ -553,7 +684,9 @@ def changes_from_option(group: str, node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_choice(group: str, node: Mapping[str, Any]) -> str | dict[str, Any]:
-    """Return a node as an item of a list of rivals or members: the option, or the option with its changes."""
+    """Return a node as an item of a list of rivals or members: the option, or the option with its
+    changes.
+    """
     name, changes = option_of(group, node), changes_from_option(group, node)
     return {name: changes} if changes else name
 
@@ -575,4 +708,6 @@ def _option_names(group: str, value: Any) -> Any:
     """Return a value in which nodes are replaced by their options' names."""
     if isinstance(value, Mapping) and "recipe" in value:
         return as_choice(group, value)
-    return [_option_names(group, item) for item in value] if isinstance(value, list | tuple) else value
+    return (
+        [_option_names(group, item) for item in value] if isinstance(value, list | tuple) else value
+    )

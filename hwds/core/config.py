@@ -17,7 +17,12 @@ from hwds.core.settings import flatten, read_yaml
 
 LISTS = ("choice", "grid")
 BOUNDS = "[lower, upper]"
-RANGES = {"uniform": BOUNDS, "loguniform": BOUNDS, "randint": BOUNDS, "quniform": "[lower, upper, step]"}
+RANGES = {
+    "uniform": BOUNDS,
+    "loguniform": BOUNDS,
+    "randint": BOUNDS,
+    "quniform": "[lower, upper, step]",
+}
 KINDS = (*LISTS, *RANGES)
 
 
@@ -43,7 +48,11 @@ def build(group: str, path: str, node: dict[str, Any]) -> Recipe:
         ConfigError: A key, type, range or name is wrong.
     """
     cls = resolve_node(group, path, node)
-    values = {key: _members(group, f"{path}.{key}", value) for key, value in node.items() if key != "recipe"}
+    values = {
+        key: _members(group, f"{path}.{key}", value)
+        for key, value in node.items()
+        if key != "recipe"
+    }
     missing = next(missing_paths(values), None)
     if missing:
         raise ConfigError(f"{path}.{missing}: must be given.")
@@ -93,40 +102,75 @@ def _refuse_true(given: Any, built: Any, where: str) -> None:
 
 
 def recipe_kind(cls: type) -> str:
-    """Return the kind of a recipe: the name of its base (`forecaster`, `policy`); that of a group before any other."""
+    """Return the kind of a recipe: the name of its base (`forecaster`, `policy`).
+
+    That of a group before any other.
+    """
     bases = [base.__name__.lower() for base in cls.__mro__ if Recipe in base.__bases__]
-    return next((base for base in bases if base in BASES.values()), bases[-1] if bases else cls.__name__.lower())
+    return next(
+        (base for base in bases if base in BASES.values()),
+        bases[-1] if bases else cls.__name__.lower(),
+    )
 
 
 def shrink_to_small(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the data under `size=small`: every field marked `Small(n)` is at most n, but for those that `uncapped` names."""
+    """Return the data under `size=small`: every field marked `Small(n)` is at most n, but for those
+    that `uncapped` names.
+    """
     kept = frozenset(data.get("uncapped") or ())
     shrunk = {group: _shrink(group, group, data[group], kept) for group in GROUPS}
-    return data | shrunk | {"rivals": [_shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]]}
+    return (
+        data
+        | shrunk
+        | {
+            "rivals": [
+                _shrink("model", f"rivals.{node['name']}", node, kept) for node in data["rivals"]
+            ]
+        }
+    )
 
 
 def sized_node(data: Mapping[str, Any], group: str) -> dict[str, Any]:
     """Return one group's node of a stored config as its `size` left it."""
     node = dict(data[group])
-    return _shrink(group, group, node, frozenset(data.get("uncapped") or ())) if data.get("size") == "small" else node
+    return (
+        _shrink(group, group, node, frozenset(data.get("uncapped") or ()))
+        if data.get("size") == "small"
+        else node
+    )
 
 
 def _shrink(group: str, path: str, node: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:
     """Return a node with its caps; members of a list have their labels in the path."""
     hints = get_type_hints(resolve_node(group, group, node), include_extras=True)
-    caps = {key: cap for key, hint in hints.items() if f"{path}.{key}" not in kept and (cap := _cap(hint)) is not None}
-    shrunk = {key: caps[key].of(value) if key in caps and isinstance(value, int) else value for key, value in node.items()}
+    caps = {
+        key: cap
+        for key, hint in hints.items()
+        if f"{path}.{key}" not in kept and (cap := _cap(hint)) is not None
+    }
+    shrunk = {
+        key: caps[key].of(value) if key in caps and isinstance(value, int) else value
+        for key, value in node.items()
+    }
     members: dict[str, Any] = {
         key: [_shrink(group, f"{path}.{key}.{item['name']}", item, kept) for item in value]
         for key, value in node.items()
         if _are_nodes(value)
     }
-    members |= {key: _shrink(group, f"{path}.{key}", value, kept) for key, value in node.items() if _are_nodes([value])}
+    members |= {
+        key: _shrink(group, f"{path}.{key}", value, kept)
+        for key, value in node.items()
+        if _are_nodes([value])
+    }
     return shrunk | members
 
 
 def _are_nodes(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, dict) and "recipe" in item for item in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(item, dict) and "recipe" in item for item in value)
+    )
 
 
 def _cap(hint: Any) -> Small | None:
@@ -147,15 +191,25 @@ WORKERS = "compute.workers"
 def typed_paths(data: Mapping[str, Any], words: Sequence[str]) -> tuple[str, ...]:
     """Return the paths of the settings that words of a command line set, sorted.
 
-    The changes of an option within a list stand below its label: `rivals.forecast/xgboost(trees=500).trees`. A setting whose
-    space is typed counts too, so that its trials keep their values.
+    The changes of an option within a list stand below its label:
+    `rivals.forecast/xgboost(trees=500).trees`. A setting whose space is typed counts too, so that
+    its trials keep their values.
 
     Args:
         data: The composed config, before the options in its lists are filled in.
         words: The overrides.
     """
-    keys = [word.lstrip("+").partition("=")[0] for word in words if "=" in word and not word.startswith(("-", "~"))]
-    paths = {path for key in keys if key == "rivals" or "." in key for path in _below(key, _value(data, key))}
+    keys = [
+        word.lstrip("+").partition("=")[0]
+        for word in words
+        if "=" in word and not word.startswith(("-", "~"))
+    ]
+    paths = {
+        path
+        for key in keys
+        if key == "rivals" or "." in key
+        for path in _below(key, _value(data, key))
+    }
     paths |= {WORKERS} if "compute" in keys and _value(data, WORKERS) is not None else set()
     return tuple(sorted(paths | set(_searched(data, keys))))
 
@@ -189,7 +243,9 @@ def _below(path: str, value: Any) -> Iterator[str]:
 def _searched(data: Mapping[str, Any], keys: Sequence[str]) -> Iterator[str]:
     typed = [key for key in keys if key == SPACE or key.startswith(f"{SPACE}.")]
     for leaf, values in flatten(_value(data, SPACE) or {}, SPACE) if typed else ():
-        if values and any(f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in typed):
+        if values and any(
+            f"{leaf}.".startswith(f"{key}.") or key.startswith(f"{leaf}.") for key in typed
+        ):
             path, _, kind = leaf.removeprefix(f"{SPACE}.").rpartition(".")
             yield path if kind in KINDS else f"{path}.{kind}"
 
@@ -203,7 +259,9 @@ CONVENTION = ("name", "recipe")
 
 
 def value_origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any, str]]:
-    """Return a mapping from dotted path to (value, origin) for every leaf of the config; rivals appear by their labels.
+    """Return a mapping from dotted path to (value, origin) for every leaf of the config.
+
+    Rivals appear by their labels.
 
     Args:
         data: The composed config.
@@ -222,7 +280,8 @@ def value_origins(data: dict[str, Any], words: list[str]) -> dict[str, tuple[Any
 
 
 def refuse_left_over(data: dict[str, Any], experiment: str) -> None:
-    """Refuse a setting that an experiment's file gives to its own option, in whose place is one without such a setting.
+    """Refuse a setting that an experiment's file gives to its own option, in whose place is one
+    without such a setting.
 
     Args:
         data: The composed config.
@@ -234,15 +293,24 @@ def refuse_left_over(data: dict[str, Any], experiment: str) -> None:
     file = options("experiment").get(experiment)
     said = _read(file) if file else {}
     overridden = [item for item in said.get("defaults") or [] if isinstance(item, dict)]
-    own = {key.removeprefix("override /"): name for item in overridden for key, name in item.items()}
+    own = {
+        key.removeprefix("override /"): name for item in overridden for key, name in item.items()
+    }
     for group in GROUPS:
         node, settings = data.get(group), said.get(group)
-        if not isinstance(node, dict) or not isinstance(settings, dict) or own.get(group) in (None, node["name"]):
+        if (
+            not isinstance(node, dict)
+            or not isinstance(settings, dict)
+            or own.get(group) in (None, node["name"])
+        ):
             continue
         known = {each.name for each in fields(resolve_node(group, group, node))} | set(CONVENTION)
-        if file and (lost := [f"{group}.{key}" for key in settings if key in node and key not in known]):
+        if file and (
+            lost := [f"{group}.{key}" for key in settings if key in node and key not in known]
+        ):
             raise ConfigError(
-                f"{lost[0]}: {_conf_path(file)} sets it for {own[group]}, and {node['name']} has no such setting; leave it out by"
+                f"{lost[0]}: {_conf_path(file)} sets it for {own[group]}, and {node['name']} has "
+                f"no such setting; leave it out by"
                 f" {' '.join(f'~{path}' for path in lost)}."
             )
 
@@ -265,7 +333,9 @@ def _choice(group: str, given: set[str], chosen: Path | None) -> str:
     """Return the origin of the choice of a group's option."""
     if group in given:
         return "command line"
-    overridden = [key for item in (_read(chosen).get("defaults") or [] if chosen else []) for key in item]
+    overridden = [
+        key for item in (_read(chosen).get("defaults") or [] if chosen else []) for key in item
+    ]
     return _conf_path(chosen) if chosen and f"override /{group}" in overridden else ROOT_FILE
 
 

@@ -1,4 +1,6 @@
-"""Descriptions of options and of their settings (meaning, bounds, value), read from class and YAML."""
+"""Descriptions of options and of their settings (meaning, bounds, value), read from class and
+YAML.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def about(group: str, name: str) -> str:
 
 
 def settings_of(group: str, name: str) -> Iterator[Setting]:
-    """Yield the settings of an option in the order of its class, each followed by those below it (`roles.time`)."""
+    """Yield the settings of an option in the order of its class, each followed by those below it
+    (`roles.time`).
+    """
     yield from _settings(_class_of(group, name), option(group, group, name), "")
 
 
@@ -61,7 +65,9 @@ def root_settings(experiment: type[Recipe]) -> Iterator[Setting]:
     file = conf_dirs()[0] / "config.yaml"
     for key, value in read_yaml(file.read_text(encoding="utf-8"), file).items():
         if key not in ("defaults", "hydra"):
-            name = "experiment" if key == "name" else key  # the class has the name of the run under the experiment's
+            name = (
+                "experiment" if key == "name" else key
+            )  # the class has the name of the run under the experiment's
             yield Setting(key, _plain(value), allowed_values(hints[name]), meanings[name])
 
 
@@ -74,7 +80,10 @@ def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Settin
         below = _nested(hint) if isinstance(value, Mapping) else None
         if below is None or "recipe" in value:
             yield Setting(
-                f"{path}{field.name}", _plain(value if below is None else value["name"]), allowed_values(hint), meaning
+                f"{path}{field.name}",
+                _plain(value if below is None else value["name"]),
+                allowed_values(hint),
+                meaning,
             )
         else:
             yield Setting(f"{path}{field.name}", "", allowed_values(hint), meaning)
@@ -83,7 +92,10 @@ def _settings(cls: Any, values: Mapping[str, Any], path: str) -> Iterator[Settin
 
 def _nested(hint: Any) -> Any:
     """Return the class of settings that a type holds; None where it holds none."""
-    return next((each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)), None)
+    return next(
+        (each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)),
+        None,
+    )
 
 
 def _class_of(group: str, name: str) -> type[Recipe]:
@@ -95,14 +107,26 @@ def _plain(value: Any) -> str:
 
 
 def allowed_values(hint: Any) -> str:
-    """Return the values of a type in words: `auto, min or max`, `1 to 1,000,000`, `> 0`; empty where it has no such bounds."""
-    options = [part for part in (get_args(hint) if _is_union(hint) else (hint,)) if part is not NoneType]
+    """Return the values of a type in words: `auto, min or max`, `1 to 1,000,000`, `> 0`.
+
+    Empty where it has no such bounds.
+    """
+    options = [
+        part for part in (get_args(hint) if _is_union(hint) else (hint,)) if part is not NoneType
+    ]
     words = [text for text in map(_of_one, options) if text]
-    return " or ".join([*words, "null"] if words and len(options) < len(get_args(hint)) and _is_union(hint) else words)
+    return " or ".join(
+        [*words, "null"]
+        if words and len(options) < len(get_args(hint)) and _is_union(hint)
+        else words
+    )
 
 
 def _is_union(hint: Any) -> bool:
-    return NoneType in get_args(hint) or str(get_origin(hint)) in ("typing.Union", "<class 'types.UnionType'>")
+    return NoneType in get_args(hint) or str(get_origin(hint)) in (
+        "typing.Union",
+        "<class 'types.UnionType'>",
+    )
 
 
 def _of_one(hint: Any) -> str:
@@ -120,10 +144,17 @@ def _of_one(hint: Any) -> str:
 
 def _between(marks: tuple[Any, ...]) -> str:
     """Return the bounds of a number: `1 to 10`, `>= 0`, `> 0 to 1`."""
-    bounds = {type(mark): mark for mark in marks if isinstance(mark, Ge | Gt | Le | Lt) and abs(_bound(mark)) < UNBOUNDED}
+    bounds = {
+        type(mark): mark
+        for mark in marks
+        if isinstance(mark, Ge | Gt | Le | Lt) and abs(_bound(mark)) < UNBOUNDED
+    }
     low, high = bounds.get(Ge, bounds.get(Gt)), bounds.get(Le, bounds.get(Lt))
     if low and high:
-        return f"{'> ' if Gt in bounds else ''}{_number(low)} to {'< ' if Lt in bounds else ''}{_number(high)}"
+        return (
+            f"{'> ' if Gt in bounds else ''}{_number(low)} to "
+            f"{'< ' if Lt in bounds else ''}{_number(high)}"
+        )
     if low:
         return f"{'>' if Gt in bounds else '>='} {_number(low)}"
     return f"{'<' if Lt in bounds else '<='} {_number(high)}" if high else ""
@@ -138,13 +169,17 @@ def _number(mark: Ge | Gt | Le | Lt) -> str:
 
 
 def _meanings(cls: type) -> dict[str, str]:
-    """Return the sentence of each attribute from the docstrings of a class and its bases, the class' own first."""
+    """Return the sentence of each attribute from the docstrings of a class and its bases, the
+    class' own first.
+    """
     meanings: dict[str, str] = {}
     for base in cls.__mro__:
         text = inspect.cleandoc(vars(base).get("__doc__") or "")
         parts = SECTION.split(text)
         listed = dict(zip(parts[1::2], parts[2::2], strict=True)).get("Attributes", "")
-        for names, meaning in re.findall(r"^    ([\w, ]+): (.*(?:\n {8,}.*)*)", listed, re.MULTILINE):
+        for names, meaning in re.findall(
+            r"^    ([\w, ]+): (.*(?:\n {8,}.*)*)", listed, re.MULTILINE
+        ):
             for name in names.split(", "):
                 meanings.setdefault(name, " ".join(meaning.split()))
     return meanings

@@ -1,4 +1,6 @@
-"""The hierarchy of errors; each message is one line for the user, each class has the exit code of the process."""
+"""The hierarchy of errors; each message is one line for the user, each class has the exit code of
+the process.
+"""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,7 +13,9 @@ class HwdsError(Exception):
 
 
 class ConfigError(HwdsError):
-    """The configuration is wrong: the path, the value and the nearest right name are in the message."""
+    """The configuration is wrong: the path, the value and the nearest right name are in the
+    message.
+    """
 
     exit_code = 2
 
@@ -30,8 +34,11 @@ class ResumeError(HwdsError):
     """A run cannot be resumed: another process has locked it, or its folder is damaged."""
 
 
-def unknown(what: str, name: str, place: object, known: Iterable[str], listed: Iterable[str] | None = None) -> ConfigError:
-    """Return the refusal of an unknown name: `no run 'adhok' below outputs/runs; did you mean 'adhoc'?`.
+def unknown(
+    what: str, name: str, place: object, known: Iterable[str], listed: Iterable[str] | None = None
+) -> ConfigError:
+    """Return the refusal of an unknown name: `no run 'adhok' below outputs/runs; did you mean
+    'adhoc'?`.
 
     Args:
         what: The kind of thing that the name is of: `run`.
@@ -44,7 +51,9 @@ def unknown(what: str, name: str, place: object, known: Iterable[str], listed: I
 
 
 def ambiguous(what: str, name: str, matches: Iterable[str]) -> ConfigError:
-    """Return the refusal of a name that is the beginning of several: `run '0a': 2 runs begin so: 0a1b, 0a2c.`."""
+    """Return the refusal of a name that is the beginning of several: `run '0a': 2 runs begin so:
+    0a1b, 0a2c.`.
+    """
     names = sorted(matches)
     return ConfigError(f"{what} '{name}': {len(names)} {what}s begin so: {', '.join(names)}.")
 
@@ -55,7 +64,8 @@ def with_article(word: str) -> str:
 
 
 def nearest(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
-    """Return the end of a refusal: `; did you mean 'units'?`, or the known names where none is near.
+    """Return the end of a refusal: `; did you mean 'units'?`, or the known names where none is
+    near.
 
     Args:
         word: The word that was refused.
@@ -66,8 +76,13 @@ def nearest(word: str, known: Iterable[str], listed: Iterable[str] | None = None
     close = get_close_matches(word, names, n=1, cutoff=0.6)
     if not close:  # `xgboost` for `forecast/xgboost`
         tails = {name.rsplit("/", 1)[-1]: name for name in names}
-        close = [tails[tail] for tail in get_close_matches(word.rsplit("/", 1)[-1], tails, n=1, cutoff=0.6)]
+        close = [
+            tails[tail]
+            for tail in get_close_matches(word.rsplit("/", 1)[-1], tails, n=1, cutoff=0.6)
+        ]
     if close:
         return f"; did you mean '{close[0]}'?"
     names = names if listed is None else sorted(set(listed))
-    return f"; known: {', '.join(names[:12])}{', ...' if len(names) > 12 else '.'}" if names else "."
+    return (
+        f"; known: {', '.join(names[:12])}{', ...' if len(names) > 12 else '.'}" if names else "."
+    )

@@ -19,7 +19,10 @@ from hwds.core.errors import HwdsError
 
 
 def digest(data: Any) -> str:
-    """Return the digest of plain data (16 hexadecimal digits); the order of keys does not matter."""
+    """Return the digest of plain data (16 hexadecimal digits).
+
+    The order of keys does not matter.
+    """
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -33,7 +36,9 @@ def digest_bytes(parts: Iterable[bytes | memoryview]) -> str:
 
 
 def digest_file(path: Path) -> str:
-    """Return the digest of the content of a file, as of `digest_bytes`, without loading all of it."""
+    """Return the digest of the content of a file, as of `digest_bytes`, without loading all of
+    it.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
@@ -41,14 +46,16 @@ def digest_file(path: Path) -> str:
 # The folder of all outputs.
 
 OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
-"""`outputs/` below the current folder, or `$HWDS_OUTPUTS`, for a checkout that cannot be written."""
+"""`outputs/` below the current folder, or `$HWDS_OUTPUTS`, for a checkout that cannot be written.
+"""
 
 
 # Files that are whole or absent, whatever happens while they are written.
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`, and flush the folder.
+    """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`, and
+    flush the folder.
 
     Raises:
         HwdsError: The folder cannot be written or the disk is full; nothing is left behind.
@@ -96,7 +103,9 @@ def _write_content(part: Path, content: bytes) -> None:
 LOCK = ".lock"
 
 LOCK_PATIENCE = 0.25
-"""Seconds that a run waits for its folder, so that a process that only asks whether it is in use does not block it."""
+"""Seconds that a run waits for its folder, so that a process that only asks whether it is in use
+does not block it.
+"""
 
 LOCK_PAUSE = 0.02
 """Seconds between two attempts."""
@@ -137,7 +146,9 @@ def lock_for_reading(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def lock_for_cleaning(cache: Path) -> Iterator[bool]:
-    """Lock a cache that nobody reads; yields False where somebody does. Readers wait until it is released.
+    """Lock a cache that nobody reads.
+
+    Yields False where somebody does. Readers wait until it is released.
 
     Raises:
         HwdsError: The folder cannot be written.

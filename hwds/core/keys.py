@@ -60,7 +60,11 @@ NUMERIC_PREFIXES = (
 
 def numeric_environment() -> dict[str, str]:
     """Return those of the variables that are set, by name; mostly none is."""
-    named = (name for name in os.environ if name in NUMERIC_VARIABLES or name.startswith(NUMERIC_PREFIXES))
+    named = (
+        name
+        for name in os.environ
+        if name in NUMERIC_VARIABLES or name.startswith(NUMERIC_PREFIXES)
+    )
     return {name: os.environ[name] for name in sorted(named) if os.environ[name]}
 
 
@@ -137,7 +141,9 @@ class ModuleSource:
     def data(self) -> list[bytes]:
         """The contents of the files beside it that it names, modules excepted."""
         paths = {self.file.parent / literal for literal in self.syntax.literals}
-        return [path.read_bytes() for path in sorted(paths) if path.suffix != ".py" and path.is_file()]
+        return [
+            path.read_bytes() for path in sorted(paths) if path.suffix != ".py" and path.is_file()
+        ]
 
 
 @cache
@@ -158,7 +164,10 @@ def read_source(name: str, file: Path) -> ModuleSource:
 
 
 def _parse(text: bytes, stub: bytes, package: str, file: Path) -> Syntax:
-    """Return what a module's text and its stub file say; a package that loads lazily names its modules in the stub."""
+    """Return what a module's text and its stub file say.
+
+    A package that loads lazily names its modules in the stub.
+    """
     tree = ast.parse(text, str(file))
     imports, typing = _strip_texts(tree, package)
     typing += _strip_texts(ast.parse(stub), package)[0]
@@ -166,14 +175,17 @@ def _parse(text: bytes, stub: bytes, package: str, file: Path) -> Syntax:
     literals = sorted({literal.decode(errors="replace") for literal in _FILE.findall(text)})
     code = digest_bytes(["\0".join(_tokens(tree)).encode()])
     modules = sorted({name.decode() for name in dynamic})
-    return Syntax(code, imports, typing, modules, literals, _READS_DOCSTRINGS.search(text) is not None)
+    return Syntax(
+        code, imports, typing, modules, literals, _READS_DOCSTRINGS.search(text) is not None
+    )
 
 
 def modules_reached(roots: Iterable[str]) -> dict[str, ModuleSource]:
     """Return every module that is reached by imports from some, those included, by full name.
 
-    Imports inside functions count, those for type checkers alone do not, and what is installed does not either, but for the
-    packages of the roots. A package counts by what it imports when it is loaded; what is taken from it, by where it has that.
+    Imports inside functions count, those for type checkers alone do not, and what is installed does
+    not either, but for the packages of the roots. A package counts by what it imports when it is
+    loaded; what is taken from it, by where it has that.
     """
     pending = {(root, EVERYTHING) for root in roots}
     ours = {root.partition(".")[0] for root, _ in pending} | {"hwds"}
@@ -195,7 +207,9 @@ def modules_reached(roots: Iterable[str]) -> dict[str, ModuleSource]:
 
 @cache
 def _next(name: str, taken: str, source: ModuleSource) -> frozenset[tuple[str, str]]:
-    """Return the modules that are reached in one step from a module, or from the member `taken` of a package."""
+    """Return the modules that are reached in one step from a module, or from the member `taken` of
+    a package.
+    """
     syntax = source.syntax
     known = [each for each in (*syntax.imports, *syntax.typing) if each.alias == taken]
     everything = taken and not known and _spec(f"{name}.{taken}") is None
@@ -205,7 +219,10 @@ def _next(name: str, taken: str, source: ModuleSource) -> frozenset[tuple[str, s
 
 
 def _of_import(each: Import, text: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the module and the member imported from it; of a package, each module that the text names by dots, too."""
+    """Yield the module and the member imported from it.
+
+    Of a package, each module that the text names by dots, too.
+    """
     yield each.module, each.taken or EVERYTHING
     inner = f"{each.module}.{each.taken}" if each.taken else each.module
     if each.taken and _spec(inner) is not None:
@@ -227,12 +244,19 @@ def _by_dots(package: str, alias: str, text: bytes) -> Iterator[tuple[str, str]]
 
 @cache
 def file_of_module(name: str) -> Path | None:
-    """Return the file of a module, found without importing it; None for what is no module, or has no file."""
+    """Return the file of a module, found without importing it.
+
+    None for what is no module, or has no file.
+    """
     loaded = getattr(sys.modules.get(name), "__file__", None)
     if loaded:
         return Path(loaded).resolve()
     spec = _spec(name)
-    return Path(spec.origin).resolve() if spec is not None and spec.has_location and spec.origin else None
+    return (
+        Path(spec.origin).resolve()
+        if spec is not None and spec.has_location and spec.origin
+        else None
+    )
 
 
 @cache
@@ -240,7 +264,9 @@ def _is_installed(top: str) -> bool:
     """Return whether a top-level module lies where libraries lie."""
     spec = _spec(top)
     places = (spec.submodule_search_locations or [spec.origin or ""]) if spec is not None else []
-    return top in sys.stdlib_module_names or all(INSTALLED & set(Path(place).resolve().parts) for place in places)
+    return top in sys.stdlib_module_names or all(
+        INSTALLED & set(Path(place).resolve().parts) for place in places
+    )
 
 
 @cache
@@ -249,14 +275,18 @@ def _spec(name: str) -> Any:
     above = name.rpartition(".")[0]
     if above:
         places = getattr(_spec(above), "submodule_search_locations", None) or []
-        specs = [finder.find_spec(name) for finder in map(get_importer, places) if finder is not None]
+        specs = [
+            finder.find_spec(name) for finder in map(get_importer, places) if finder is not None
+        ]
     else:
         specs = [finder.find_spec(name, None) for finder in sys.meta_path]
     return next(iter(sorted(filter(None, specs), key=lambda spec: spec.loader is None)), None)
 
 
 def _strip_texts(tree: ast.Module, package: str) -> tuple[list[Import], list[Import]]:
-    """Remove text statements from a tree; return its imports at run time, and those for type checkers alone.
+    """Remove text statements from a tree.
+
+    Return its imports at run time, and those for type checkers alone.
 
     Args:
         tree: The syntax tree of a module.
@@ -283,7 +313,9 @@ def _strip_texts(tree: ast.Module, package: str) -> tuple[list[Import], list[Imp
 
 
 def _tokens(tree: ast.Module) -> list[str]:
-    """Return what a syntax tree is made of, but for the places in the text, in a third of the time of `ast.dump`."""
+    """Return what a syntax tree is made of, but for the places in the text, in a third of the time
+    of `ast.dump`.
+    """
     tokens: list[str] = []
     pending: list[Any] = [tree]
     while pending:
@@ -301,7 +333,11 @@ def _tokens(tree: ast.Module) -> list[str]:
 
 
 def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _is_type_checking(test: ast.expr) -> bool:
@@ -319,12 +355,16 @@ def _imports_of(node: ast.Import | ast.ImportFrom, package: str, loading: bool) 
 
 @cache
 def _stored_syntaxes() -> dict[str, Syntax]:
-    """Return the parsed modules by the digests of their texts, read once a process from the cache on disk."""
+    """Return the parsed modules by the digests of their texts, read once a process from the cache
+    on disk.
+    """
     return Cache(syntax_folder()).load(_version(), SYNTAXES) or {}
 
 
 def save_parsed() -> None:
-    """Save the modules that this process has parsed for other processes, where a folder of caches exists."""
+    """Save the modules that this process has parsed for other processes, where a folder of caches
+    exists.
+    """
     if _UNSAVED and syntax_folder().parent.is_dir():
         stored = Cache(syntax_folder())
         before: dict[str, Syntax] = stored.load(_version(), SYNTAXES) or {}
@@ -333,7 +373,9 @@ def save_parsed() -> None:
 
 
 def syntax_folder() -> Path:
-    """Return the folder of parsed modules: beside the package's bytecode, or among the caches where Python writes none."""
+    """Return the folder of parsed modules: beside the package's bytecode, or among the caches where
+    Python writes none.
+    """
     bytecode = Path(cache_from_source(__file__)).parent
     kept = not sys.dont_write_bytecode and os.access(bytecode, os.W_OK)
     return bytecode / "syntax" if kept else OUTPUTS / "cache" / "source"
@@ -341,7 +383,9 @@ def syntax_folder() -> Path:
 
 @cache
 def _version() -> str:
-    """Return the digest of all that a syntax tree depends on besides the text: Python's version and this module."""
+    """Return the digest of all that a syntax tree depends on besides the text: Python's version and
+    this module.
+    """
     return digest_bytes([sys.version.encode(), Path(__file__).read_bytes()])
 
 
@@ -350,7 +394,9 @@ def _decode_syntaxes(content: bytes) -> dict[str, Syntax]:
 
 
 def _syntax(code: str, imports: Any, typing: Any, *others: Any) -> Syntax:
-    return Syntax(code, [Import(*each) for each in imports], [Import(*each) for each in typing], *others)
+    return Syntax(
+        code, [Import(*each) for each in imports], [Import(*each) for each in typing], *others
+    )
 
 
 MOST = 5_000
@@ -369,12 +415,14 @@ _NAMED = re.compile(r"([A-Za-z_]\w*(?:[.]\w+)*):\S+")
 
 
 def code_digest(settings: Any, *modules: str) -> str:
-    """Return a digest (16 hexadecimal digits) of all source that numbers can depend on under some settings.
+    """Return a digest (16 hexadecimal digits) of all source that numbers can depend on under some
+    settings.
 
-    It covers every module that is reached by imports, those inside functions too, from the class of each recipe in the
-    settings, from the members that they name (`my_pkg.metrics:bias`) and from `modules`: in hwds and in a user's packages.
-    It covers data files beside a module that names them. It does not cover comments, docstrings and layout, nor installed
-    libraries, whose versions are in the key. Nothing is imported for it.
+    It covers every module that is reached by imports, those inside functions too, from the class of
+    each recipe in the settings, from the members that they name (`my_pkg.metrics:bias`) and from
+    `modules`: in hwds and in a user's packages. It covers data files beside a module that names
+    them. It does not cover comments, docstrings and layout, nor installed libraries, whose versions
+    are in the key. Nothing is imported for it.
 
     Args:
         settings: A recipe, or a collection of recipes and plain data.
@@ -387,7 +435,9 @@ def code_digest(settings: Any, *modules: str) -> str:
 
 
 def modules_in(plain: Any) -> Iterator[str]:
-    """Yield the modules that canonical settings name: those of recipes, and of members such as `my_pkg.metrics:bias`."""
+    """Yield the modules that canonical settings name: those of recipes, and of members such as
+    `my_pkg.metrics:bias`.
+    """
     if isinstance(plain, dict):
         if isinstance(plain.get("recipe"), str):
             yield plain["recipe"].partition(":")[0]
@@ -405,13 +455,20 @@ def modules_in(plain: Any) -> Iterator[str]:
 def _digest(roots: frozenset[str]) -> str:
     absent = sorted(root for root in roots if file_of_module(root) is None)
     if absent:
-        raise ConfigError(f"module '{absent[0]}' has no source file, so that nothing can name its code; put it into a file.")
+        raise ConfigError(
+            f"module '{absent[0]}' has no source file, so that nothing can name its code; put it "
+            f"into a file."
+        )
     reached = sorted(modules_reached(roots).items())
     save_parsed()
     read = any(source.syntax.reads_docstrings for _, source in reached)
     return digest(
         [
-            [name, digest_bytes([source.text]) if read else source.syntax.code, [digest_bytes([data]) for data in source.data]]
+            [
+                name,
+                digest_bytes([source.text]) if read else source.syntax.code,
+                [digest_bytes([data]) for data in source.data],
+            ]
             for name, source in reached
         ]
     )
@@ -438,13 +495,16 @@ class Conditions:
     machine: str = ""
 
 
-def key_of(kind: str, data: Any, settings: Mapping[str, Any], conditions: Conditions, *modules: str) -> str:
+def key_of(
+    kind: str, data: Any, settings: Mapping[str, Any], conditions: Conditions, *modules: str
+) -> str:
     """Return the key of a result. Every key in the cache is made here, so that none lacks a part.
 
     Args:
         kind: What is kept.
         data: Fingerprints of what it is made from, and of which part of it.
-        settings: Recipes and plain data that decide how it is made; the code of what they name counts too.
+        settings: Recipes and plain data that decide how it is made; the code of what they name
+            counts too.
         conditions: What else changes bits.
         modules: Those that make the result, by their full names; their code counts.
     """
@@ -465,7 +525,9 @@ def key_of(kind: str, data: Any, settings: Mapping[str, Any], conditions: Condit
 
 
 def machine_digest() -> str:
-    """Return the class of CPU, with what the environment says of it: two machines of one class compute the same bits."""
+    """Return the class of CPU, with what the environment says of it: two machines of one class
+    compute the same bits.
+    """
     said = numeric_environment()
     return digest([cpu_digest(), said]) if said else cpu_digest()
 
@@ -482,14 +544,26 @@ def cpu_digest() -> str:
 @cache
 def libraries_digest() -> str:
     """Return the digest of Python's version and of every installed distribution."""
-    return digest([platform.python_version(), sorted(f"{name}=={version}" for name, version in installed_versions().items())])
+    return digest(
+        [
+            platform.python_version(),
+            sorted(f"{name}=={version}" for name, version in installed_versions().items()),
+        ]
+    )
 
 
 def installed_versions() -> dict[str, str]:
-    """Return the version of every distribution; those that Ray carries inside itself, and adds on import, are part of Ray."""
-    separate = [item for item in distributions() if "thirdparty_files" not in str(item.locate_file(""))]
+    """Return the version of every distribution.
+
+    Those that Ray carries inside itself, and adds on import, are part of Ray.
+    """
+    separate = [
+        item for item in distributions() if "thirdparty_files" not in str(item.locate_file(""))
+    ]
     texts = [item.read_text("METADATA") or item.read_text("PKG-INFO") or "" for item in separate]
-    headers = [text.partition("\n\n")[0] for text in texts]  # a description below may have such lines too
+    headers = [
+        text.partition("\n\n")[0] for text in texts
+    ]  # a description below may have such lines too
     return {_header("Name", lines): _header("Version", lines) for lines in headers}
 
 

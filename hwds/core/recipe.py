@@ -5,7 +5,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, dataclass_transform, get_args, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    NamedTuple,
+    TypeVar,
+    dataclass_transform,
+    get_args,
+    get_type_hints,
+)
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, ConfigDict, ValidationError
@@ -56,13 +65,22 @@ def refusal_of(cls: type, path: str, error: ValidationError) -> ConfigError:
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         *parents, last = location
         where = _path(path, parents)
-        return ConfigError(f"{where + ': ' if where else ''}no key '{last}'{nearest(str(last), _fields_at(cls, parents))}")
+        return ConfigError(
+            f"{where + ': ' if where else ''}no key "
+            f"'{last}'{nearest(str(last), _fields_at(cls, parents))}"
+        )
     where = _path(path, location)
     if first["type"] in ("missing", "missing_keyword_only_argument", "missing_argument"):
         return ConfigError(f"{where}: must be given.")
     branches = error.errors() if first["type"] == "literal_error" else [first]
-    said = dict.fromkeys(_required(each) for each in branches if [p for p in each["loc"] if not _is_branch(p)] == location)
-    either = " or ".join(text.removeprefix("must be ") if place else text for place, text in enumerate(said))
+    said = dict.fromkeys(
+        _required(each)
+        for each in branches
+        if [p for p in each["loc"] if not _is_branch(p)] == location
+    )
+    either = " or ".join(
+        text.removeprefix("must be ") if place else text for place, text in enumerate(said)
+    )
     return ConfigError(f"{where}: {either}, got {show_value(first['input'])}.")
 
 
@@ -73,12 +91,16 @@ def _required(error: Any) -> str:
 
 def _path(start: str, parts: list[Any]) -> str:
     """Return the path of a value: `dataset.join[0].run`."""
-    return (start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)).lstrip(".")
+    return (
+        start + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    ).lstrip(".")
 
 
 def _is_branch(part: Any) -> bool:
     """Return whether a part is pydantic's name of a branch of a union, which no user wrote."""
-    return isinstance(part, str) and (part in ("int", "str", "float", "bool", "none") or "[" in part or "(" in part)
+    return isinstance(part, str) and (
+        part in ("int", "str", "float", "bool", "none") or "[" in part or "(" in part
+    )
 
 
 def _fields_at(cls: type, parents: list[Any]) -> list[str]:
@@ -87,11 +109,16 @@ def _fields_at(cls: type, parents: list[Any]) -> list[str]:
         inner = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
         if inner:
             cls = inner[0]  # type: ignore[assignment]
-    return [field.name.rstrip("_") for field in fields(cls) if field.name != "name"]  # `as_` is written `as`
+    return [
+        field.name.rstrip("_") for field in fields(cls) if field.name != "name"
+    ]  # `as_` is written `as`
 
 
 def show_value(value: Any) -> str:
-    """Return a value as the user would write it, truncated where it is long; of a recipe its name, or its class."""
+    """Return a value as the user would write it, truncated where it is long.
+
+    Of a recipe its name, or its class.
+    """
     if is_dataclass(value) and not isinstance(value, type):
         value = getattr(value, "name", "") or type(value).__name__
     text = without_secrets(as_yaml(value) if isinstance(value, bool | None) else repr(value))
@@ -117,13 +144,17 @@ class Small(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Marks a field that may be the name of a file in which its value is written: `conf/rules/gray_desk.yaml`."""
+    """Marks a field that may be the name of a file in which its value is written:
+    `conf/rules/gray_desk.yaml`.
+    """
 
     group: str
 
 
 MOST = 1e12
-"""The greatest amount, price, weight or ratio: its square and that of a million of them are still numbers."""
+"""The greatest amount, price, weight or ratio: its square and that of a million of them are still
+numbers.
+"""
 
 LEAST = 1e-12
 """The least amount above zero: its reciprocal is still a number."""
@@ -206,13 +237,17 @@ Rising = AfterValidator(_rising)
 
 def _refit(value: str) -> str:
     every, _, count = value.partition("_")
-    if value not in ("always", "never") and not (every == "every" and count.isdigit() and int(count) > 0):
+    if value not in ("always", "never") and not (
+        every == "every" and count.isdigit() and int(count) > 0
+    ):
         raise ValueError("must be always, never or every_K, such as every_3")
     return value
 
 
 Refit = Annotated[str, AfterValidator(_refit)]
-"""When there is a new fit: at every cutoff (`always`), at the first alone (`never`), or at every K-th (`every_K`)."""
+"""When there is a new fit: at every cutoff (`always`), at the first alone (`never`), or at every
+K-th (`every_K`).
+"""
 
 
 def cutoffs_per_fit(refit: str, cutoffs: int) -> int:
@@ -227,37 +262,55 @@ FROZEN = ConfigDict(extra="forbid", allow_inf_nan=False)
 class Recipe:
     """The typed form of a YAML node: its keys are the fields, their types and ranges are the check.
 
-    A subclass becomes a frozen pydantic dataclass by itself. The first sentence of its docstring is what
-    `hwds list` shows; `Attributes:` documents the fields. A wrong value is a `ConfigError` in one line, as in YAML.
-    A method that subclasses must have raises `NotImplementedError` with its name: what a class of a user's own lacks is then a
-    line when it is tried on toys, where an abstract method would be a `TypeError` of the constructor. Other bases are `ABC`s.
+    A subclass becomes a frozen pydantic dataclass by itself. The first sentence of its docstring is
+    what `hwds list` shows; `Attributes:` documents the fields. A wrong value is a `ConfigError` in
+    one line, as in YAML. A method that subclasses must have raises `NotImplementedError` with its
+    name: what a class of a user's own lacks is then a line when it is tried on toys, where an
+    abstract method would be a `TypeError` of the constructor. Other bases are `ABC`s.
 
     Attributes:
-        name: The option's name, the label in every table; never part of a random stream or of a cell's key.
+        name: The option's name, the label in every table; never part of a random stream or of a
+            cell's key.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {}
-    """The default search space below this node, which `sweep=random` searches where no space is given."""
+    """The default search space below this node, which `sweep=random` searches where no space is
+    given.
+    """
 
     toys: ClassVar[bool] = True
-    """True where a class of a user's own is tried on two toy cells before a run; False for one that needs more data to work."""
+    """True where a class of a user's own is tried on two toy cells before a run; False for one that
+    needs more data to work.
+    """
 
     comparable: ClassVar[tuple[str, ...]] = ()
-    """The fields of a dataset or a protocol that a sweep may search: scores under other values of them can be compared."""
+    """The fields of a dataset or a protocol that a sweep may search: scores under other values of
+    them can be compared.
+    """
 
     name: str = ""
 
     def companions(self) -> tuple[Recipe, ...]:
-        """Return variants of the recipe that are always scored with it, under labels of their own."""
+        """Return variants of the recipe that are always scored with it, under labels of their
+        own.
+        """
         return ()
 
     def why_unrepeatable(self) -> str:
-        """Return why the same config may give other numbers, as `field: must be ..., got ...`; empty where it never does."""
+        """Return why the same config may give other numbers, as `field: must be ..., got ...`.
+
+        Empty where it never does.
+        """
         return ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        methods = {name for base in cls.__mro__ for name, value in vars(base).items() if inspect.isroutine(value)}
+        methods = {
+            name
+            for base in cls.__mro__
+            for name, value in vars(base).items()
+            if inspect.isroutine(value)
+        }
         clash = methods & set(inspect.get_annotations(cls))
         if clash:
             raise TypeError(f"{cls.__name__}: field '{min(clash)}' bears the name of a method")
@@ -266,7 +319,9 @@ class Recipe:
 
 
 def _init(self: Recipe, *args: Any, **values: Any) -> None:
-    """Do what the constructor of pydantic does, and refuse as `construct` does: `XGBoost: no key 'tres'; did you mean ...`."""
+    """Do what the constructor of pydantic does, and refuse as `construct` does: `XGBoost: no key
+    'tres'; did you mean ...`.
+    """
     try:
         self.__pydantic_validator__.validate_python(ArgsKwargs(args, values), self_instance=self)  # type: ignore[attr-defined]
     except ValidationError as error:
@@ -290,16 +345,24 @@ def construct(cls: type[RecipeT], path: str, values: Mapping[str, Any]) -> Recip
     return recipe
 
 
-dataclass(frozen=True, kw_only=True, config=FROZEN)(Recipe)  # so that a field may be `tuple[Recipe, ...]`
+dataclass(frozen=True, kw_only=True, config=FROZEN)(
+    Recipe
+)  # so that a field may be `tuple[Recipe, ...]`
 
 
 def canonical(value: Any) -> Any:
-    """Return a recipe as plain data after validation: 1 and 1.0, (3,) and [3] are equal; names are left out.
+    """Return a recipe as plain data after validation: 1 and 1.0, (3,) and [3] are equal.
+
+    Names are left out.
 
     Recipes with equal data compute the same numbers: cache keys and run folders are made of it.
     """
     if isinstance(value, Recipe):
-        values = {field.name: canonical(getattr(value, field.name)) for field in fields(value) if field.name != "name"}  # type: ignore[arg-type]
+        values = {
+            field.name: canonical(getattr(value, field.name))
+            for field in fields(value)
+            if field.name != "name"
+        }  # type: ignore[arg-type]
         return {"recipe": f"{type(value).__module__}:{type(value).__qualname__}"} | values
     if isinstance(value, dict):
         return {str(key): canonical(item) for key, item in value.items()}
@@ -324,9 +387,14 @@ def uses_features(model: Recipe) -> bool:
     """Return whether a model, or a model inside it, reads the feature set."""
     inner = [value for value in vars(model).values() if isinstance(value, Recipe | tuple)]
     members = [
-        item for value in inner for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, Recipe)
+        item
+        for value in inner
+        for item in (value if isinstance(value, tuple) else (value,))
+        if isinstance(item, Recipe)
     ]
-    return bool(getattr(model, "uses_features", False)) or any(uses_features(member) for member in members)
+    return bool(getattr(model, "uses_features", False)) or any(
+        uses_features(member) for member in members
+    )
 
 
 def labelled(name: str, change: str) -> str:

@@ -34,7 +34,9 @@ GROUPS = {
     "sweep": "search/sweeps",
     "tracker": "track/trackers",
 }
-"""The config groups whose options are recipes, each with its folder of modules: one in hwds, or one in each family."""
+"""The config groups whose options are recipes, each with its folder of modules: one in hwds, or one
+in each family.
+"""
 
 WRITTEN = ("rules",)
 """The config groups whose options are values of a field that is marked `Written`, not recipes."""
@@ -44,7 +46,8 @@ WRITTEN = ("rules",)
 def conf_dirs() -> tuple[Path, ...]:
     """Return the packaged conf/, then the user's: `$HWDS_CONF`, or `conf/` in the current folder.
 
-    The parent of the user's conf/ joins `sys.path`, so that its recipes can be imported; spawned workers inherit it.
+    The parent of the user's conf/ joins `sys.path`, so that its recipes can be imported; spawned
+    workers inherit it.
     """
     packaged = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
     user = Path(os.environ.get("HWDS_CONF", "conf")).resolve()
@@ -59,30 +62,44 @@ def conf_dirs() -> tuple[Path, ...]:
 
 @cache
 def options(group: str) -> dict[str, Path]:
-    """Return every option of a config group by name, from all conf folders; the same name in two of them is refused."""
+    """Return every option of a config group by name, from all conf folders.
+
+    The same name in two of them is refused.
+    """
     files: dict[str, Path] = {}
     for root in conf_dirs():
         for file in sorted((root / group).rglob("*.yaml")):
             name = file.relative_to(root / group).with_suffix("").as_posix()
             if name in files:
-                raise ConfigError(f"{file}: option '{name}' of {group} is also in {files[name]}; rename it.")
+                raise ConfigError(
+                    f"{file}: option '{name}' of {group} is also in {files[name]}; rename it."
+                )
             files[name] = file
     return files
 
 
 @cache
 def option_folders(group: str) -> dict[str, Path]:
-    """Return the folders of hwds with the options of a group, by the family that each belongs to (`""` for none)."""
+    """Return the folders of hwds with the options of a group, by the family that each belongs to
+    (`""` for none).
+    """
     folder = GROUPS[group]
     shared = {"": PACKAGE / folder} if (PACKAGE / folder).is_dir() else {}
-    return shared | {path.relative_to(PACKAGE).parts[0]: path for path in sorted(PACKAGE.glob(f"*/{folder}")) if path.is_dir()}
+    return shared | {
+        path.relative_to(PACKAGE).parts[0]: path
+        for path in sorted(PACKAGE.glob(f"*/{folder}"))
+        if path.is_dir()
+    }
 
 
 @cache
 def module_file(group: str, recipe: str) -> Path | None:
-    """Return the file in hwds of a recipe that is named by convention, without importing it; None where there is none.
+    """Return the file in hwds of a recipe that is named by convention, without importing it.
 
-    `forecast/lstm` is `lstm.py` in the models of the family `forecast`, or `forecast/lstm.py` in those of any.
+    None where there is none.
+
+    `forecast/lstm` is `lstm.py` in the models of the family `forecast`, or `forecast/lstm.py` in
+    those of any.
     """
     family, _, rest = recipe.partition("/")
     for owner, folder in option_folders(group).items():
@@ -95,7 +112,10 @@ def module_file(group: str, recipe: str) -> Path | None:
 
 
 def module_name(group: str, recipe: str) -> str:
-    """Return the module of a recipe, `my_pkg.models` of `my_pkg.models:MyModel`; empty where hwds has none of this name."""
+    """Return the module of a recipe, `my_pkg.models` of `my_pkg.models:MyModel`.
+
+    Empty where hwds has none of this name.
+    """
     if ":" in recipe:
         return current_path(recipe).partition(":")[0]
     path = module_file(group, recipe)
@@ -108,8 +128,8 @@ def resolve(group: str, recipe: str) -> type[Any]:
 
     Args:
         group: A config group, one of `GROUPS`.
-        recipe: `forecast/lstm` by convention, `my_pkg.models:MyModel` by path, or the name of an entry point in
-            the group `hwds.<folder>` (`hwds.models`).
+        recipe: `forecast/lstm` by convention, `my_pkg.models:MyModel` by path, or the name of an
+            entry point in the group `hwds.<folder>` (`hwds.models`).
 
     Raises:
         ConfigError: No such module or class, with the nearest option.
@@ -122,23 +142,35 @@ def resolve(group: str, recipe: str) -> type[Any]:
         module = _imported(name)
     except ModuleNotFoundError as error:
         if not error.name or not f"{name}.".startswith(f"{error.name}."):
-            raise ConfigError(f"{group}: '{recipe}' needs the module '{error.name}', which is not installed.") from error
+            raise ConfigError(
+                f"{group}: '{recipe}' needs the module '{error.name}', which is not installed."
+            ) from error
         return _entry_point(group, recipe)
     except ConfigError:
         raise
     except Exception as error:  # a user's own module may fail in any way
-        raise ConfigError(f"{group}: module '{name}' fails: {type(error).__name__}: {error} (-v shows where).") from error
+        raise ConfigError(
+            f"{group}: module '{name}' fails: {type(error).__name__}: {error} (-v shows where)."
+        ) from error
     wanted = (class_name or recipe.rsplit("/", 1)[-1]).replace("_", "").lower()
     for attribute, value in vars(module).items():
         if isinstance(value, type) and attribute.replace("_", "").lower() == wanted:
             return _recipe(group, recipe, value)
-    classes = [each for each, value in vars(module).items() if isinstance(value, type) and value.__module__ == name]
+    classes = [
+        each
+        for each, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == name
+    ]
     missing = class_name or recipe.rsplit("/", 1)[-1]
-    raise ConfigError(f"{group}: module '{name}' has no class '{missing}'{nearest(missing, classes)}")
+    raise ConfigError(
+        f"{group}: module '{name}' has no class '{missing}'{nearest(missing, classes)}"
+    )
 
 
 def _imported(name: str) -> Any:
-    """Return a module; the data files that a user's own module reads when it is imported are noted."""
+    """Return a module; the data files that a user's own module reads when it is imported are
+    noted.
+    """
     if name.startswith(f"{PACKAGE.name}."):
         return importlib.import_module(name)
     with noted_inputs():
@@ -162,7 +194,9 @@ def _recipe(group: str, name: str, value: Any) -> type[Any]:
 
     if isinstance(value, type) and issubclass(value, Recipe):
         return value
-    raise ConfigError(f"{group}: '{name}' is not a class that derives from hwds.core.recipe.Recipe.")
+    raise ConfigError(
+        f"{group}: '{name}' is not a class that derives from hwds.core.recipe.Recipe."
+    )
 
 
 def _entry_point(group: str, recipe: str) -> type[Any]:
@@ -173,19 +207,33 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
         with noted_inputs():
             return _recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
-    named = re.search(r"^recipe: *(\S+)", option.read_text(encoding="utf-8"), re.MULTILINE) if option else None
+    named = (
+        re.search(r"^recipe: *(\S+)", option.read_text(encoding="utf-8"), re.MULTILINE)
+        if option
+        else None
+    )
     if named:
-        raise ConfigError(f"{group}: no recipe '{recipe}'; the option of this name has '{named[1]}' and settings: {option}")
-    raise ConfigError(f"{group}: no recipe '{recipe}'{nearest(recipe, [*options(group), *entries.names])}")
+        raise ConfigError(
+            f"{group}: no recipe '{recipe}'; the option of this name has '{named[1]}' and "
+            f"settings: {option}"
+        )
+    raise ConfigError(
+        f"{group}: no recipe '{recipe}'{nearest(recipe, [*options(group), *entries.names])}"
+    )
 
 
 def no_option(group: str, path: str, name: str) -> ConfigError:
-    """Return the refusal of an unknown option; it says so where only the YAML of a module is missing."""
+    """Return the refusal of an unknown option.
+
+    It says so where only the YAML of a module is missing.
+    """
     module = module_file(group, name) if group in GROUPS else None
     configured = {"base", *(option.rpartition("/")[2] for option in options(group))}
     if module is not None and module.stem not in configured:
         there = module.relative_to(PACKAGE.parent).as_posix()
-        return ConfigError(f"{path}: no option '{name}': there is {there} but no conf/{group}/{name}.yaml.")
+        return ConfigError(
+            f"{path}: no option '{name}': there is {there} but no conf/{group}/{name}.yaml."
+        )
     return ConfigError(f"{path}: no option '{name}'{nearest(name, options(group))}")
 
 
@@ -208,7 +256,8 @@ Kind = TypeVar("Kind")
 class Task:
     """A task that the protocols of a family evaluate, by its name in the tables.
 
-    Reports and comparisons are named as `package.module:NAME`, so that they are imported when they are first used.
+    Reports and comparisons are named as `package.module:NAME`, so that they are imported when they
+    are first used.
 
     Attributes:
         name: The value in the column `task` of the scores.
@@ -229,12 +278,14 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """One kind of question: `FAMILY` of the module `family` in a package, for all that lies in this package.
+    """One kind of question: `FAMILY` of the module `family` in a package, for all that lies in this
+    package.
 
     Attributes:
         name: The name of the family.
         tasks: The tasks that its protocols evaluate.
-        tables: The `hwds.report.hooks.TableReport` of each table of its decisions, as `package.module:NAME`.
+        tables: The `hwds.report.hooks.TableReport` of each table of its decisions, as
+            `package.module:NAME`.
     """
 
     name: str
@@ -247,7 +298,9 @@ class Family:
 
 
 def task_of(protocol: type, name: str) -> Task | None:
-    """Return the task that a protocol evaluates; None where no family of its class or its bases has one of this name.
+    """Return the task that a protocol evaluates.
+
+    None where no family of its class or its bases has one of this name.
 
     Args:
         protocol: The class of the protocol.
@@ -262,7 +315,8 @@ def task_of(protocol: type, name: str) -> Task | None:
 def stored_task(recipe: str, name: str) -> Task | None:
     """Return the task of a stored run by the recipe of its protocol; see `task_of`.
 
-    The protocol itself is imported only where its own folder has no such task, as where it derives from another family's.
+    The protocol itself is imported only where its own folder has no such task, as where it derives
+    from another family's.
 
     Raises:
         ConfigError: The protocol, or its family, is not there any more.
@@ -280,7 +334,9 @@ def families_of(recipe: type) -> Iterator[Family]:
 
 
 def family_around(module: str) -> Family | None:
-    """Return `FAMILY` of the module `family` in the nearest package around a module; None where no package has one.
+    """Return `FAMILY` of the module `family` in the nearest package around a module.
+
+    None where no package has one.
 
     Raises:
         ConfigError: It cannot be imported, or has no such family.
@@ -308,11 +364,16 @@ def load_reference(reference: str, kind: type[Kind]) -> Kind:
     try:
         module: Any = importlib.import_module(name)
     except Exception as error:  # a user's own module may fail in any way
-        raise ConfigError(f"family: module '{name}' fails: {type(error).__name__}: {error} (-v shows where).") from error
+        raise ConfigError(
+            f"family: module '{name}' fails: {type(error).__name__}: {error} (-v shows where)."
+        ) from error
     value = vars(module).get(attribute)
     if not isinstance(value, kind):
         named = [each for each, other in vars(module).items() if isinstance(other, kind)]
-        raise ConfigError(f"family: module '{name}' has no {kind.__name__} '{attribute}'{nearest(attribute, named)}")
+        raise ConfigError(
+            f"family: module '{name}' has no {kind.__name__} "
+            f"'{attribute}'{nearest(attribute, named)}"
+        )
     return value
 
 
@@ -321,4 +382,6 @@ def _exists(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except Exception as error:  # a package around it fails, in any way
         package = module.rpartition(".")[0]
-        raise ConfigError(f"family: package '{package}' fails: {type(error).__name__}: {error} (-v shows where).") from error
+        raise ConfigError(
+            f"family: package '{package}' fails: {type(error).__name__}: {error} (-v shows where)."
+        ) from error

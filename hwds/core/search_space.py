@@ -1,4 +1,6 @@
-"""A sweep's space: a tree like the config's, the class's own changed by it, and a trial's config."""
+"""A sweep's space: a tree like the config's, the class's own changed by it, and a trial's
+config.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ from hwds.core.registry import resolve_node
 # 64]`), read into leaves.
 
 GROUPS = ("model", "features", "protocol", "dataset")
-"""The groups that a sweep may change: of the last two only what leaves the answers and windows that are scored as they are."""
+"""The groups that a sweep may change: of the last two only what leaves the answers and windows that
+are scored as they are.
+"""
 
 START = "sweep.space"
 LABELS = ("name", "recipe")
@@ -30,8 +34,10 @@ class Leaf:
     Attributes:
         path: The path of its value (`model.units`); a group alone takes the name of an option.
         kind: One of `KINDS`.
-        values: The values of a list, the bounds (and the step) of a range; of `randint` the upper one is excluded.
-        when: The choices that it depends on, as path and index in the list: with others it has no value.
+        values: The values of a list, the bounds (and the step) of a range; of `randint` the upper
+            one is excluded.
+        when: The choices that it depends on, as path and index in the list: with others it has no
+            value.
     """
 
     path: str
@@ -60,7 +66,10 @@ def leaves_of(space: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[Leaf, 
     found: list[Leaf] = []
     for group, tree in space.items():
         if group not in GROUPS:
-            raise ConfigError(f"{START}: may search {', '.join(GROUPS)}, got '{group}'{nearest(str(group), GROUPS)}")
+            raise ConfigError(
+                f"{START}: may search {', '.join(GROUPS)}, got "
+                f"'{group}'{nearest(str(group), GROUPS)}"
+            )
         if group in ("protocol", "dataset"):
             _require_comparable(group, tree, data[group])
         found += _group(group, tree, data[group], ())
@@ -80,11 +89,16 @@ def _require_comparable(group: str, tree: Any, node: Mapping[str, Any]) -> None:
     if wrong is not None:
         some = f"of '{node['name']}' may be searched: {', '.join(lawful) or 'nothing'}"
         where = f"{START}.{group}.{wrong}".rstrip(".")
-        raise ConfigError(f"{where}: decides what is scored, or in which windows, so that no trials could be compared; {some}.")
+        raise ConfigError(
+            f"{where}: decides what is scored, or in which windows, so that no trials could be "
+            f"compared; {some}."
+        )
 
 
 def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
-    """Yield the leaves of a group: a choice of whole options, each with its own space, or fields of the chosen option."""
+    """Yield the leaves of a group: a choice of whole options, each with its own space, or fields of
+    the chosen option.
+    """
     if not is_leaf(tree, node):
         yield from _tree((group,), tree, node, when)
         return
@@ -102,8 +116,11 @@ def _group(group: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) 
             yield from _tree((group,), below, chosen, (*when, (group, place)))
 
 
-def option_choices(group: str, kind: str, items: Sequence[Any]) -> list[tuple[Any, Mapping[str, Any]]]:
-    """Return the options of a choice, each with the space that it brings, or else that of its class.
+def option_choices(
+    group: str, kind: str, items: Sequence[Any]
+) -> list[tuple[Any, Mapping[str, Any]]]:
+    """Return the options of a choice, each with the space that it brings, or else that of its
+    class.
 
     Raises:
         ConfigError: There is no such option.
@@ -117,22 +134,33 @@ def option_choices(group: str, kind: str, items: Sequence[Any]) -> list[tuple[An
     return choices
 
 
-def _tree(path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
+def _tree(
+    path: tuple[str, ...], tree: Any, node: Any, when: tuple[tuple[str, int], ...]
+) -> Iterator[Leaf]:
     """Yield the leaves below a node."""
     where = ".".join((START, *path))
     if not isinstance(tree, Mapping) or not tree or not isinstance(node, Mapping):
-        raise ConfigError(f"{where}: must be one of {', '.join(KINDS)} with its list, got {show_value(tree)}.")
+        raise ConfigError(
+            f"{where}: must be one of {', '.join(KINDS)} with its list, got {show_value(tree)}."
+        )
     for key, part in tree.items():
         if key in LABELS or key not in node:
-            raise ConfigError(f"{where}: no key '{key}'{nearest(str(key), [name for name in node if name not in LABELS])}")
+            raise ConfigError(
+                f"{where}: no key "
+                f"'{key}'{nearest(str(key), [name for name in node if name not in LABELS])}"
+            )
         if is_leaf(part, node[key]):
             yield from _leaf(path, key, part, node, when)
         else:
             yield from _tree((*path, key), part, node[key], when)
 
 
-def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]) -> Iterator[Leaf]:
-    """Yield a leaf and those that depend on its values: `{tweedie: {power: {uniform: [1.1, 1.9]}}}` adds `power`."""
+def _leaf(
+    path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tuple[str, int], ...]
+) -> Iterator[Leaf]:
+    """Yield a leaf and those that depend on its values: `{tweedie: {power: {uniform: [1.1, 1.9]}}}`
+    adds `power`.
+    """
     ((kind, items),) = tree.items()
     name = ".".join((*path, key))
     if kind in RANGES:
@@ -146,7 +174,10 @@ def _leaf(path: tuple[str, ...], key: str, tree: Any, node: Any, when: tuple[tup
 
 
 def is_leaf(tree: Any, node: Any) -> bool:
-    """Return whether a tree is a leaf for a setting or a group of this value; a field with the name of a kind is a field."""
+    """Return whether a tree is a leaf for a setting or a group of this value.
+
+    A field with the name of a kind is a field.
+    """
     if not isinstance(tree, Mapping) or len(tree) != 1:
         return False
     key = next(iter(tree))
@@ -154,7 +185,10 @@ def is_leaf(tree: Any, node: Any) -> bool:
 
 
 def conditional(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
-    """Return a value of a list and its dependent space; a mapping of plain values is itself a value."""
+    """Return a value of a list and its dependent space.
+
+    A mapping of plain values is itself a value.
+    """
     if isinstance(item, Mapping) and len(item) == 1:
         ((value, below),) = item.items()
         if isinstance(below, Mapping) and all(isinstance(part, Mapping) for part in below.values()):
@@ -169,12 +203,18 @@ def _list(items: Any, where: str) -> list[Any]:
         raise ConfigError(f"{where}: must have at least 1 item(s), got [].")
     for place, item in enumerate(items):
         if item in items[:place]:
-            raise ConfigError(f"{where}: must not repeat {show_value(item)}, got {show_value(list(items))}.")
+            raise ConfigError(
+                f"{where}: must not repeat {show_value(item)}, got {show_value(list(items))}."
+            )
     return list(items)
 
 
 def _range(items: Any, kind: str, where: str) -> tuple[float, ...]:
-    if not isinstance(items, list | tuple) or len(items) != RANGES[kind].count(",") + 1 or not all(map(_is_number, items)):
+    if (
+        not isinstance(items, list | tuple)
+        or len(items) != RANGES[kind].count(",") + 1
+        or not all(map(_is_number, items))
+    ):
         raise ConfigError(f"{where}: must be {RANGES[kind]}, got {show_value(items)}.")
     lower, upper, *step = items
     if not lower < upper:
@@ -184,7 +224,9 @@ def _range(items: Any, kind: str, where: str) -> tuple[float, ...]:
     if kind == "randint" and not (isinstance(lower, int) and isinstance(upper, int)):
         raise ConfigError(f"{where}: must be whole numbers, got {show_value(list(items))}.")
     if step and not 0 < step[0] <= upper - lower:
-        raise ConfigError(f"{where}: step must be > 0 and fit between the bounds, got {show_value(list(items))}.")
+        raise ConfigError(
+            f"{where}: step must be > 0 and fit between the bounds, got {show_value(list(items))}."
+        )
     return tuple(items)
 
 
@@ -196,7 +238,11 @@ def _refuse_twice(leaves: list[Leaf]) -> None:
     """Refuse a path that two leaves set that may occur together."""
     for place, leaf in enumerate(leaves):
         for other in leaves[:place]:
-            apart = any(name == theirs and at != their_at for name, at in leaf.when for theirs, their_at in other.when)
+            apart = any(
+                name == theirs and at != their_at
+                for name, at in leaf.when
+                for theirs, their_at in other.when
+            )
             if leaf.path == other.path and not apart:
                 raise ConfigError(f"{START}.{leaf.path}: is searched twice.")
 
@@ -208,16 +254,20 @@ def _refuse_twice(leaves: list[Leaf]) -> None:
 def space_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the space of a composed config, every leaf with its kind.
 
-    It is the own space of the model's class with the settings of `sweep.space` in place of its own, or added to it. A list
-    alone keeps the own kind: of a range it is the least and the greatest value, of a choice all values. `null` leaves a
-    setting out. With `sweep.only`, and below a choice of whole options, nothing is searched but what is given.
+    It is the own space of the model's class with the settings of `sweep.space` in place of its own,
+    or added to it. A list alone keeps the own kind: of a range it is the least and the greatest
+    value, of a choice all values. `null` leaves a setting out. With `sweep.only`, and below a
+    choice of whole options, nothing is searched but what is given.
 
     Raises:
         ConfigError: A list without an own leaf to take its kind from, or nothing to leave out.
     """
     given, only = data["sweep"]["space"], bool(data["sweep"].get("only"))
     groups = dict(given) if only else {"model": {}} | dict(given)
-    spaces = {group: _changed_group(group, tree, data.get(group), only=only) for group, tree in groups.items()}
+    spaces = {
+        group: _changed_group(group, tree, data.get(group), only=only)
+        for group, tree in groups.items()
+    }
     return {group: tree for group, tree in spaces.items() if tree != {}}
 
 
@@ -225,7 +275,9 @@ def _changed_group(group: str, tree: Any, node: Any, *, only: bool) -> Any:
     if not isinstance(node, Mapping) or not isinstance(tree, Mapping):
         return tree  # refused when it is read
     if not is_leaf(tree, node):
-        return _changed_space(own_space(group, node), tree, node, group, keep=not only and group == "model")
+        return _changed_space(
+            own_space(group, node), tree, node, group, keep=not only and group == "model"
+        )
     ((kind, items),) = tree.items()
     if kind not in LISTS or not isinstance(items, list | tuple):
         return tree
@@ -233,7 +285,12 @@ def _changed_group(group: str, tree: Any, node: Any, *, only: bool) -> Any:
 
 
 def _changed_space(
-    own: Mapping[str, Any], given: Mapping[str, Any], node: Mapping[str, Any], path: str, *, keep: bool
+    own: Mapping[str, Any],
+    given: Mapping[str, Any],
+    node: Mapping[str, Any],
+    path: str,
+    *,
+    keep: bool,
 ) -> dict[str, Any]:
     """Return an own space with what is given in its place; without `keep` only what is given."""
     space = dict(own) if keep else {}
@@ -241,11 +298,21 @@ def _changed_space(
         where, before = f"{START}.{path}.{key}", own.get(key)
         if part is None:
             if before is None:
-                raise ConfigError(f"{where}: is not searched, so that null has nothing to leave out.")
+                raise ConfigError(
+                    f"{where}: is not searched, so that null has nothing to leave out."
+                )
             space.pop(key, None)
-        elif isinstance(part, list | tuple) and isinstance(before, Mapping) and is_leaf(before, node.get(key)):
+        elif (
+            isinstance(part, list | tuple)
+            and isinstance(before, Mapping)
+            and is_leaf(before, node.get(key))
+        ):
             space[key] = _of_its_kind(before, list(part), where)
-        elif isinstance(part, Mapping) and not is_leaf(part, node.get(key)) and isinstance(node.get(key), Mapping):
+        elif (
+            isinstance(part, Mapping)
+            and not is_leaf(part, node.get(key))
+            and isinstance(node.get(key), Mapping)
+        ):
             space[key] = _changed_space(before or {}, part, node[key], f"{path}.{key}", keep=keep)
         else:
             space[key] = part
@@ -258,7 +325,9 @@ def _of_its_kind(before: Mapping[str, Any], values: list[Any], where: str) -> di
     if kind in LISTS:
         return {kind: values}
     if len(values) != 2:
-        raise ConfigError(f"{where}: must be [least, greatest], or {{choice: [...]}}, got {show_value(values)}.")
+        raise ConfigError(
+            f"{where}: must be [least, greatest], or {{choice: [...]}}, got {show_value(values)}."
+        )
     least, greatest = values
     if kind == "randint":
         return {kind: [least, greatest + 1 if isinstance(greatest, int) else greatest]}
@@ -273,14 +342,18 @@ NO_SWEEP = {"name": "none", "recipe": "none", "space": {}}
 
 
 def trial_config(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config with values set by path; a group's path takes the name of an option and must come first.
+    """Return the config with values set by path.
+
+    A group's path takes the name of an option and must come first.
 
     Raises:
         ConfigError: No such option.
     """
     from hwds.core.compose import expand, option
 
-    changed = {group: deepcopy(data[group]) for group in {path.partition(".")[0] for path in settings}}
+    changed = {
+        group: deepcopy(data[group]) for group in {path.partition(".")[0] for path in settings}
+    }
     for path, value in settings.items():
         group, *keys = path.split(".")
         if not keys:
@@ -293,7 +366,9 @@ def trial_config(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[s
             value = expand(group, path, {"recipe": node["recipe"], keys[-1]: value})[keys[-1]]  # noqa: PLW2901
         node[keys[-1]] = value
     own = changed["model"]["name"] if "model" in changed else None
-    rivals = [node for node in data["rivals"] if node["name"] != own]  # a rival that is the model itself is left out
+    rivals = [
+        node for node in data["rivals"] if node["name"] != own
+    ]  # a rival that is the model itself is left out
     return {**data, **changed, "rivals": rivals, "sweep": dict(NO_SWEEP)}
 
 

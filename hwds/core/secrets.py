@@ -1,8 +1,9 @@
 """Secrets: values of environment variables that no file, page, picture or message may show.
 
-A secret is the value of a variable that is named like one, and of any that a config was given by `${oc.env:NAME}`: those are
-remembered by name in `HWDS_CONFIG_ENV`, which processes inherit. Everything that leaves goes through here: what is printed
-(`filter_secrets`), texts, data and tables that are written, pages, and the texts of pictures.
+A secret is the value of a variable that is named like one, and of any that a config was given by
+`${oc.env:NAME}`: those are remembered by name in `HWDS_CONFIG_ENV`, which processes inherit.
+Everything that leaves goes through here: what is printed (`filter_secrets`), texts, data and tables
+that are written, pages, and the texts of pictures.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ IN_ADDRESS = re.compile(r"(?<=://)[^/\s@'\"]+(?=@)")
 
 
 def without_secrets(text: str) -> str:
-    """Return the text with `***` for every secret of the environment and for the credentials in every address."""
+    """Return the text with `***` for every secret of the environment and for the credentials in
+    every address.
+    """
     redacted = text
     for value in secrets():
         redacted = redacted.replace(value, "***")
@@ -50,7 +53,9 @@ def without_secrets(text: str) -> str:
 
 
 def data_without_secrets(node: Any) -> Any:
-    """Return plain data without secrets: texts by `without_secrets`, dates as texts, keys and numbers unchanged."""
+    """Return plain data without secrets: texts by `without_secrets`, dates as texts, keys and
+    numbers unchanged.
+    """
     if isinstance(node, Mapping):
         return {str(key): data_without_secrets(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -68,9 +73,15 @@ def texts_without_secrets(node: Any) -> Any:
 
 
 def redact_env(node: Any) -> Any:
-    """Return a config with `${oc.env:NAME}` for every secret of the environment; names of options are unchanged."""
+    """Return a config with `${oc.env:NAME}` for every secret of the environment.
+
+    Names of options are unchanged.
+    """
     if isinstance(node, Mapping):
-        return {key: value if key in ("name", "recipe") else redact_env(value) for key, value in node.items()}
+        return {
+            key: value if key in ("name", "recipe") else redact_env(value)
+            for key, value in node.items()
+        }
     if isinstance(node, list | tuple):
         return [redact_env(value) for value in node]
     if isinstance(node, str):
@@ -80,7 +91,10 @@ def redact_env(node: Any) -> Any:
 
 
 def restore_env(node: Any) -> Any:
-    """Return the config that `redact_env` was given, in the same environment; a missing variable stays named."""
+    """Return the config that `redact_env` was given, in the same environment.
+
+    A missing variable stays named.
+    """
     if isinstance(node, Mapping):
         return {key: restore_env(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -105,7 +119,8 @@ def given_by_environment(text: str) -> bool:
 
 
 def secrets() -> tuple[str, ...]:
-    """Return the values that are secrets, and their forms in JSON, HTML and addresses, the longest first.
+    """Return the values that are secrets, and their forms in JSON, HTML and addresses, the longest
+    first.
 
     Existing paths are not secrets.
     """
@@ -113,7 +128,9 @@ def secrets() -> tuple[str, ...]:
 
 
 def _environment() -> tuple[Any, ...]:
-    """Return the environment as Python holds it, by which answers are remembered: to decode it takes half a millisecond."""
+    """Return the environment as Python holds it, by which answers are remembered: to decode it
+    takes half a millisecond.
+    """
     return tuple(os.environ._data.items())  # type: ignore[attr-defined]
 
 
@@ -136,7 +153,9 @@ def filter_secrets() -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def _traceback(kind: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+def _traceback(
+    kind: type[BaseException], error: BaseException, frames: TracebackType | None
+) -> None:
     sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, frames))))
 
 
@@ -170,8 +189,18 @@ class _Filtered:
 
 
 def _forms(value: str) -> set[str]:
-    written = {value, " ".join(value.split()), html.escape(value), quote(value), quote(value, safe="")}
-    return written | {json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False)} | {repr(value)[1:-1]}
+    written = {
+        value,
+        " ".join(value.split()),
+        html.escape(value),
+        quote(value),
+        quote(value, safe=""),
+    }
+    return (
+        written
+        | {json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
+        | {repr(value)[1:-1]}
+    )
 
 
 def _named() -> dict[str, str]:
@@ -182,15 +211,27 @@ def _named() -> dict[str, str]:
 @lru_cache(maxsize=4)
 def _named_in(_: tuple[Any, ...]) -> dict[str, str]:
     """Return the secrets of this very environment; it is what the answer is remembered by."""
-    named = {value: name for name, value in sorted(os.environ.items()) if NAMES.search(name) and len(value) >= SHORTEST}
+    named = {
+        value: name
+        for name, value in sorted(os.environ.items())
+        if NAMES.search(name) and len(value) >= SHORTEST
+    }
     named |= _given()
-    return {value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)}
+    return {
+        value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)
+    }
 
 
 def _given() -> dict[str, str]:
-    """Return the values of the remembered variables that are secrets: no number and no path is one."""
-    values = {value: name for name in _remembered() if len(value := os.environ.get(name, "")) >= SHORTEST}
-    return {value: name for value, name in values.items() if not (_is_path(value) or _is_number(value))}
+    """Return the values of the remembered variables that are secrets: no number and no path is
+    one.
+    """
+    values = {
+        value: name for name in _remembered() if len(value := os.environ.get(name, "")) >= SHORTEST
+    }
+    return {
+        value: name for value, name in values.items() if not (_is_path(value) or _is_number(value))
+    }
 
 
 def _remembered() -> list[str]:

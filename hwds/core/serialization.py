@@ -29,7 +29,10 @@ from hwds.core.recipe import Recipe
 # it was written.
 
 INTEGER_TYPES = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64)
-COLUMN_TYPES = {str(kind): kind for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Date, *INTEGER_TYPES)}
+COLUMN_TYPES = {
+    str(kind): kind
+    for kind in (pl.String, pl.Boolean, pl.Float32, pl.Float64, pl.Date, *INTEGER_TYPES)
+}
 """The types of a table's columns, by their names."""
 
 GENERATORS = ("PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937")
@@ -46,11 +49,15 @@ def stored_attributes(cls: Any, value: Any) -> tuple[str, ...]:
         return tuple(cls._fields)
     if is_dataclass(cls):
         return tuple(field.name for field in fields(cls) if field.init)
-    return tuple(name for base in cls.__mro__ for name in getattr(base, "__slots__", ())) or tuple(vars(value))
+    return tuple(name for base in cls.__mro__ for name in getattr(base, "__slots__", ())) or tuple(
+        vars(value)
+    )
 
 
 def split_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the JSON of a body, and the arrays behind it, which can be no longer than the body itself."""
+    """Return the JSON of a body, and the arrays behind it, which can be no longer than the body
+    itself.
+    """
     size = int.from_bytes(body[:8], "little")
     head, at = json.loads(bytes(body[8 : 8 + size])), 8 + size
     arrays: dict[str, np.ndarray] = {}
@@ -65,8 +72,9 @@ def split_body(body: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 class Decoder:
     """The reader of the trees that `_Encoder` builds.
 
-    What is read is no larger than what was stored: each item of an array, and each tuple that is not flat, is read once, as it
-    was written once. Otherwise a file of a few kilobytes could name its own parts again and again until memory ends.
+    What is read is no larger than what was stored: each item of an array, and each tuple that is
+    not flat, is read once, as it was written once. Otherwise a file of a few kilobytes could name
+    its own parts again and again until memory ends.
 
     Args:
         head: The tree, its tuples, and its classes.
@@ -74,7 +82,9 @@ class Decoder:
         buildable: Returns the class of `module:Class`, where an object may be built of it.
     """
 
-    def __init__(self, head: dict[str, Any], arrays: dict[str, np.ndarray], buildable: Callable[[str], type]) -> None:
+    def __init__(
+        self, head: dict[str, Any], arrays: dict[str, np.ndarray], buildable: Callable[[str], type]
+    ) -> None:
         self._classes = [buildable(path) for path in head["classes"]]
         self._arrays = arrays
         self._left = {kind: array.size for kind, array in arrays.items()}
@@ -116,7 +126,9 @@ class Decoder:
         if len({len(column) for column in values}) > 1:
             raise ValueError("a table has columns of several lengths")
         parts = zip(names, kinds, values, strict=True)
-        return pl.DataFrame([pl.Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts])
+        return pl.DataFrame(
+            [pl.Series(name, column, COLUMN_TYPES[kind]) for name, kind, column in parts]
+        )
 
     def _generator(self, tree: Any) -> np.random.Generator:
         state = self.decode(tree)
@@ -186,7 +198,9 @@ PLAIN = frozenset((type(None), bool, int, float, str))
 """Types that JSON stores exactly, but for a NaN with other bits than the usual one."""
 
 SHARED = frozenset((type(None), bool, int, str))
-"""Types of the items of tuples that are stored once however often they occur: equal ones have the same bits."""
+"""Types of the items of tuples that are stored once however often they occur: equal ones have the
+same bits.
+"""
 
 LEAST_ARRAY = 16
 """A list of at least so many floats is stored as an array."""
@@ -201,9 +215,10 @@ class Unserializable(HwdsError):
 class Serializable(ABC):  # noqa: B024
     """Mixin of classes whose objects may be stored: `save` and `load`.
 
-    Of a dataclass the fields are stored, of a named tuple (`@Serializable.register`) the items, else all attributes. Where a
-    class has `renamed`, fields that older versions stored are read under their present names: old name to new name; where it
-    has `added`, fields that they did not store have these values.
+    Of a dataclass the fields are stored, of a named tuple (`@Serializable.register`) the items,
+    else all attributes. Where a class has `renamed`, fields that older versions stored are read
+    under their present names: old name to new name; where it has `added`, fields that they did not
+    store have these values.
     """
 
     __slots__ = ()
@@ -226,11 +241,15 @@ class Serializable(ABC):  # noqa: B024
         """
         loaded = load_fitted(folder)
         if not isinstance(loaded, cls):
-            raise DataError(f"{folder / FILE}: holds a '{class_path(type(loaded))}', not a '{class_path(cls)}'.")
+            raise DataError(
+                f"{folder / FILE}: holds a '{class_path(type(loaded))}', not a '{class_path(cls)}'."
+            )
         return loaded
 
     def stored_as(self) -> Any:
-        """Return the object to store in place of this one: itself, but for a wrapper that stands for another one."""
+        """Return the object to store in place of this one: itself, but for a wrapper that stands
+        for another one.
+        """
         return self
 
 
@@ -243,7 +262,8 @@ def load_fitted(folder: Path) -> Any:
     """Read the fitted model of a folder.
 
     Raises:
-        DataError: There is none, it is damaged, its class is gone or has other fields, or an older version of hwds wrote it.
+        DataError: There is none, it is damaged, its class is gone or has other fields, or an older
+            version of hwds wrote it.
     """
     path, remedy = folder / FILE, "run again with save_model=final"
     if path.is_file():
@@ -259,10 +279,12 @@ def has_fitted(folder: Path) -> bool:
 
 
 def buildable(path: str) -> type:
-    """Return the class of `module:Class`, where a stored object may be built of it: the one place that decides this.
+    """Return the class of `module:Class`, where a stored object may be built of it: the one place
+    that decides this.
 
-    It must have opted in, and be of a package that is known: hwds, or one of which a recipe or a stored class is imported, as
-    that is which a config names. So a file can neither import a foreign module nor call an arbitrary class.
+    It must have opted in, and be of a package that is known: hwds, or one of which a recipe or a
+    stored class is imported, as that is which a config names. So a file can neither import a
+    foreign module nor call an arbitrary class.
 
     Raises:
         DataError: It may not be built.
@@ -306,7 +328,12 @@ def dumps(value: Any, paths: Mapping[str, str] = MappingProxyType({})) -> bytes:
     """
     encoder = _Encoder(paths)
     tree = encoder.encode(value)
-    head = {"tree": tree, "tuples": encoder.tuples, "classes": list(encoder.classes), "arrays": encoder.sizes}
+    head = {
+        "tree": tree,
+        "tuples": encoder.tuples,
+        "classes": list(encoder.classes),
+        "arrays": encoder.sizes,
+    }
     text = json.dumps(head, separators=(",", ":")).encode()
     arrays = [part.tobytes() for parts in encoder.arrays.values() for part in parts]
     body = b"".join([len(text).to_bytes(8, "little"), text, *arrays])
@@ -348,7 +375,8 @@ def loads(data: bytes, source: str, remedy: str = "make it again") -> Any:
 class _Encoder:
     """The builder of the JSON tree of a value, which collects its arrays apart.
 
-    A plain value stands for itself; anything else is a list that begins with the name of its decoder.
+    A plain value stands for itself; anything else is a list that begins with the name of its
+    decoder.
     """
 
     def __init__(self, paths: Mapping[str, str]) -> None:
@@ -374,7 +402,9 @@ class _Encoder:
             return ["scalar", *self._array(np.asarray(value))[1:]]
         if isinstance(value, pl.DataFrame):
             return self._table(value)
-        raise Unserializable(f"a '{class_path(type(value))}' cannot be stored: its class is no Serializable.")
+        raise Unserializable(
+            f"a '{class_path(type(value))}' cannot be stored: its class is no Serializable."
+        )
 
     def _list(self, values: list[Any]) -> Any:
         kinds = set(map(type, values))
@@ -418,7 +448,10 @@ class _Encoder:
         return ["table", value.columns, kinds, [self._list(column.to_list()) for column in value]]
 
     def _append(self, flat: np.ndarray) -> tuple[int, int]:
-        """Append the items to those of their type; return where they begin there, and how many they are."""
+        """Append the items to those of their type.
+
+        Return where they begin there, and how many they are.
+        """
         kind = flat.dtype.str
         begin = self.sizes.get(kind, 0)
         self.arrays.setdefault(kind, []).append(flat)
@@ -440,7 +473,10 @@ class _Encoder:
         return [
             "object",
             self.classes[path],
-            {name: self.encode(getattr(value, name)) for name in stored_attributes(type(value), value)},
+            {
+                name: self.encode(getattr(value, name))
+                for name in stored_attributes(type(value), value)
+            },
         ]
 
 

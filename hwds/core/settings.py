@@ -11,23 +11,39 @@ import yaml
 # Nested settings as dotted paths, and their values as YAML writes them.
 
 OUTSIDE_NUMBERS = (
-    *("compute", "decision", "decision_pack", "pictures", "save_model", "experiment", "sweep", "tracker", "uncapped"),
+    *(
+        "compute",
+        "decision",
+        "decision_pack",
+        "pictures",
+        "save_model",
+        "experiment",
+        "sweep",
+        "tracker",
+        "uncapped",
+    ),
     *("tags", "note"),
 )
-"""The keys of a config on which no number of its run depends: they may differ between two executions of one run."""
+"""The keys of a config on which no number of its run depends: they may differ between two
+executions of one run.
+"""
 
 
 def flatten(node: Any, path: str = "", *, items: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield every value below a node with its dotted path: `{"model": {"units": 3}}` gives `("model.units", 3)`.
+    """Yield every value below a node with its dotted path: `{"model": {"units": 3}}` gives
+    `("model.units", 3)`.
 
     Args:
         node: Nested mappings. An empty one is a value, and so is a list.
         path: The dotted path of the node itself.
-        items: Whether lists of mappings are flattened, too, by the positions of their items: `rivals.0.name`.
+        items: Whether lists of mappings are flattened, too, by the positions of their items:
+            `rivals.0.name`.
     """
     if isinstance(node, Mapping) and node:
         below = [(str(key), value) for key, value in node.items()]
-    elif items and isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
+    elif (
+        items and isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node)
+    ):
         below = [(str(index), item) for index, item in enumerate(node)]
     else:
         yield path, node
@@ -74,7 +90,10 @@ def read_yaml(text: str, where: str | Path) -> Any:
     check_yaml(text, where)
     try:
         return yaml.load(text, Loader=LOADER)
-    except (yaml.YAMLError, ValueError) as error:  # a tag, a month 13, a number of five thousand digits
+    except (
+        yaml.YAMLError,
+        ValueError,
+    ) as error:  # a tag, a month 13, a number of five thousand digits
         raise ValueError(f"{where}: {_one_line(error)}") from error
 
 
@@ -82,7 +101,8 @@ def check_yaml(text: str, where: str | Path) -> None:
     """Refuse a YAML text that `read_yaml` refuses, for others to read.
 
     Raises:
-        ValueError: It is no YAML, too deep, too large once its anchors are followed, or has a key twice, of which one is lost.
+        ValueError: It is no YAML, too deep, too large once its anchors are followed, or has a key
+            twice, of which one is lost.
     """
     try:
         root = yaml.compose(text, Loader=LOADER)
@@ -92,9 +112,13 @@ def check_yaml(text: str, where: str | Path) -> None:
     except RecursionError as error:
         raise ValueError(f"{where}: is too deep to read") from error
     if size > MOST_VALUES:
-        raise ValueError(f"{where}: has {MOST_VALUES:,} values or more once its anchors (&, *) are followed")
+        raise ValueError(
+            f"{where}: has {MOST_VALUES:,} values or more once its anchors (&, *) are followed"
+        )
     if twice := next(_repeated_keys(root, set()), None):
-        raise ValueError(f"{where}: has '{twice.value}' more than once, at line {twice.start_mark.line + 1}")
+        raise ValueError(
+            f"{where}: has '{twice.value}' more than once, at line {twice.start_mark.line + 1}"
+        )
 
 
 def _one_line(error: Exception) -> str:
@@ -123,6 +147,8 @@ def _size(node: Any, known: dict[int, float]) -> float:
     if id(node) not in known:
         known[id(node)] = float("inf")  # until it is counted, whatever leads back to it is a circle
         content = node.value if isinstance(node, yaml.CollectionNode) else ()
-        inner = [part for item in content for part in (item if isinstance(item, tuple) else (item,))]
+        inner = [
+            part for item in content for part in (item if isinstance(item, tuple) else (item,))
+        ]
         known[id(node)] = 1 + sum(_size(part, known) for part in inner)
     return known[id(node)]

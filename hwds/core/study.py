@@ -1,4 +1,6 @@
-"""Study: a question with everything that is decided before it is answered, read from its `study.yaml`."""
+"""Study: a question with everything that is decided before it is answered, read from its
+`study.yaml`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ FOLDER = Path("experiments")
 """The folder of studies, below the current folder."""
 
 AGAINST = " (against "
-"""The text between experiment and rival in the name of a contrast, where there are several rivals."""
+"""The text between experiment and rival in the name of a contrast, where there are several rivals.
+"""
 
 VERDICTS = ("better", "worse", "alike", "unsure")
 """The possible verdicts of a contrast."""
@@ -34,7 +37,9 @@ def _listed(value: Any) -> Any:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Verdicts = Annotated[tuple[Literal["better", "worse", "alike", "unsure"], ...], BeforeValidator(_listed)]
+Verdicts = Annotated[
+    tuple[Literal["better", "worse", "alike", "unsure"], ...], BeforeValidator(_listed)
+]
 
 
 class Clause(Recipe):
@@ -44,7 +49,8 @@ class Clause(Recipe):
         all: The verdicts that every contrast must be among.
         some: The verdicts that at least one contrast must be among.
         none: The verdicts that no contrast may have.
-        then: The answer; `{better}`, `{worse}`, `{alike}` and `{unsure}` list the contrasts with that verdict.
+        then: The answer; `{better}`, `{worse}`, `{alike}` and `{unsure}` list the contrasts with
+            that verdict.
     """
 
     all: Verdicts = ()
@@ -67,24 +73,37 @@ class Clause(Recipe):
         )
 
     def said(self, verdicts: Mapping[str, str]) -> str:
-        """Return the answer with the contrasts filled in; a part after a semicolon that would name none of them is left out."""
-        lists = {kind: [name for name, verdict in verdicts.items() if verdict == kind] for kind in VERDICTS}
+        """Return the answer with the contrasts filled in.
+
+        A part after a semicolon that would name none of them is left out.
+        """
+        lists = {
+            kind: [name for name, verdict in verdicts.items() if verdict == kind]
+            for kind in VERDICTS
+        }
         first, *others = self.then.removesuffix(".").split("; ")
         asked = ((part, re.findall(PLACE, part)) for part in others)
-        parts = [first, *(part for part, kinds in asked if not kinds or any(lists[kind] for kind in kinds))]
-        said = re.sub(PLACE, lambda match: _enumerated(_by_experiment(lists[match[1]])), "; ".join(parts))
+        parts = [
+            first,
+            *(part for part, kinds in asked if not kinds or any(lists[kind] for kind in kinds)),
+        ]
+        said = re.sub(
+            PLACE, lambda match: _enumerated(_by_experiment(lists[match[1]])), "; ".join(parts)
+        )
         return said + "." * self.then.endswith(".")
 
 
 class Study(Recipe):
-    """A question, the experiments that answer it, and the rule that reads the answer from the numbers, all fixed in advance.
+    """A question, the experiments that answer it, and the rule that reads the answer from the
+    numbers, all fixed in advance.
 
     Attributes:
         question: The question, in a sentence.
         metric: The metric that models are compared by.
         model: The model that the question is about.
         rivals: The models that it is compared with.
-        margin: A difference that does not matter: a share (0.02 for 2 %), or an amount where a mean is not above 0.
+        margin: A difference that does not matter: a share (0.02 for 2 %), or an amount where a mean
+            is not above 0.
         seeds: The seeds of each experiment's runs; `{seed}` in its words is the seed.
         words: The overrides of every experiment, before its own.
         experiments: By name, the overrides of each experiment, or the name of an experiment option.
@@ -103,14 +122,17 @@ class Study(Recipe):
 
     @classmethod
     def find(cls, name: str) -> tuple[Self, Path]:
-        """Return the study of a folder, by its path or its name below `experiments/`, and that folder.
+        """Return the study of a folder, by its path or its name below `experiments/`, and that
+        folder.
 
         Raises:
             ConfigError: There is none, or a key, a type or a name in its `study.yaml` is wrong.
         """
         folder = _folder(name)
         if folder is None:
-            raise ConfigError(f"study: no '{name}/study.yaml' here or below {FOLDER}{nearest(name, studies())}")
+            raise ConfigError(
+                f"study: no '{name}/study.yaml' here or below {FOLDER}{nearest(name, studies())}"
+            )
         return cls.read(folder / "study.yaml"), folder.resolve()
 
     @classmethod
@@ -136,9 +158,12 @@ class Study(Recipe):
     @property
     def plan(self) -> dict[str, Any]:
         """All decisions made in advance, as plain data."""
-        said = {key: value for key, value in canonical(self).items() if key not in ("recipe", "rule")}
+        said = {
+            key: value for key, value in canonical(self).items() if key not in ("recipe", "rule")
+        }
         clauses = [
-            {key: value for key, value in clause.items() if key != "recipe" and value} for clause in canonical(self)["rule"]
+            {key: value for key, value in clause.items() if key != "recipe" and value}
+            for clause in canonical(self)["rule"]
         ]
         return said | {"rule": clauses}
 
@@ -149,9 +174,16 @@ class Study(Recipe):
 
     def words_of(self, experiment: str, seed: int) -> list[str]:
         """Return the overrides of one run."""
-        said = [word.replace("{seed}", str(seed)) for word in (*self.words, *self.experiments[experiment])]
-        named = [word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in said]
-        return named if any(word.startswith("seed=") for word in named) else [*named, f"seed={seed}"]
+        said = [
+            word.replace("{seed}", str(seed))
+            for word in (*self.words, *self.experiments[experiment])
+        ]
+        named = [
+            word if "=" in word or word.startswith("~") else f"+experiment={word}" for word in said
+        ]
+        return (
+            named if any(word.startswith("seed=") for word in named) else [*named, f"seed={seed}"]
+        )
 
     def decided(self, verdicts: Mapping[str, str]) -> str:
         """Return the answer of the rule to verdicts by contrast."""
@@ -161,12 +193,17 @@ class Study(Recipe):
         for place, clause in enumerate(self.rule):
             if clause.bare != (place == len(self.rule) - 1):
                 raise ConfigError(
-                    f"{where}.rule[{place}]: the last clause, and no other, must be without all, some and none,"
+                    f"{where}.rule[{place}]: the last clause, and no other, must be without all, "
+                    f"some and none,"
                     " so that every result has an answer."
                 )
-            wrong = next((word for word in re.findall(r"{(\w*)}", clause.then) if word not in VERDICTS), None)
+            wrong = next(
+                (word for word in re.findall(r"{(\w*)}", clause.then) if word not in VERDICTS), None
+            )
             if wrong is not None:
-                raise ConfigError(f"{where}.rule[{place}].then: no list '{{{wrong}}}'{nearest(wrong, VERDICTS)}")
+                raise ConfigError(
+                    f"{where}.rule[{place}].then: no list '{{{wrong}}}'{nearest(wrong, VERDICTS)}"
+                )
 
 
 def is_study(name: str) -> bool:
@@ -176,7 +213,9 @@ def is_study(name: str) -> bool:
 
 def _folder(name: str) -> Path | None:
     try:
-        return next((path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None)
+        return next(
+            (path for path in (Path(name), FOLDER / name) if (path / "study.yaml").is_file()), None
+        )
     except (OSError, ValueError):  # a name that no file system takes
         return None
 
@@ -189,7 +228,11 @@ def studies() -> list[str]:
 def _named(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return experiments given as a list of names as a mapping."""
     given = data.get("experiments")
-    return {"experiments": {str(name): (str(name),) for name in given}} if isinstance(given, list) else {}
+    return (
+        {"experiments": {str(name): (str(name),) for name in given}}
+        if isinstance(given, list)
+        else {}
+    )
 
 
 def _by_experiment(contrasts: list[str]) -> list[str]:
@@ -198,10 +241,19 @@ def _by_experiment(contrasts: list[str]) -> list[str]:
     for contrast in contrasts:
         experiment, against, rival = contrast.partition(AGAINST)
         rivals.setdefault(experiment, []).extend([rival.removesuffix(")")] if against else [])
-    return [f"{name}{AGAINST}{_enumerated(names)})" if names else name for name, names in rivals.items()]
+    return [
+        f"{name}{AGAINST}{_enumerated(names)})" if names else name for name, names in rivals.items()
+    ]
 
 
 def _enumerated(names: list[str]) -> str:
-    """Return `a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own; `none` for no names."""
+    """Return `a, b and c`; `a, 1; b, 2 and c, 3` where names have commas of their own.
+
+    `none` for no names.
+    """
     between = "; " if any("," in name for name in names) else ", "
-    return between.join(names[:-1]) + f" and {names[-1]}" if len(names) > 1 else "".join(names) or "none"
+    return (
+        between.join(names[:-1]) + f" and {names[-1]}"
+        if len(names) > 1
+        else "".join(names) or "none"
+    )

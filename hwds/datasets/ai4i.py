@@ -21,7 +21,9 @@ MEASURED = {
 """The columns of what is measured, by their names in the file."""
 
 Failure = Literal["any", "tool_wear", "heat", "power", "overstrain", "random"]
-FAILURES = dict(zip(get_args(Failure), ("Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"), strict=True))
+FAILURES = dict(
+    zip(get_args(Failure), ("Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"), strict=True)
+)
 PUBLIC = PublicFile(
     file="ai4i/ai4i2020.parquet",
     origin="AI4I 2020 Predictive Maintenance Dataset, archive.ics.uci.edu/dataset/601",
@@ -33,11 +35,13 @@ PUBLIC = PublicFile(
 
 
 class Ai4i(Dataset):
-    """Ten thousand pieces that simulated machines have milled, with what was measured and whether the machine failed (3.4 %).
+    """Ten thousand pieces that simulated machines have milled, with what was measured and whether
+    the machine failed (3.4 %).
 
-    Rows stand alone: there is no history of a machine, and so no remaining life. Failures follow from rules of the simulator:
-    a worn tool, too little heat taken away, too little or too much power, torque on a worn tool; the random ones from nothing.
-    `any` is what the file calls a machine's failure: that of a piece with another failure than a random one, and nine more.
+    Rows stand alone: there is no history of a machine, and so no remaining life. Failures follow
+    from rules of the simulator: a worn tool, too little heat taken away, too little or too much
+    power, torque on a worn tool; the random ones from nothing. `any` is what the file calls a
+    machine's failure: that of a piece with another failure than a random one, and nine more.
 
     Attributes:
         failure: The failure that is the label; the others are no inputs.
@@ -58,9 +62,16 @@ class Ai4i(Dataset):
         rows = (
             PUBLIC.read()
             .head(self.pieces)
-            .select(pl.col("Product ID").alias("piece"), label, *(pl.col(a).alias(b) for a, b in MEASURED.items()))
+            .select(
+                pl.col("Product ID").alias("piece"),
+                label,
+                *(pl.col(a).alias(b) for a, b in MEASURED.items()),
+            )
         )
-        return Table.build(rows, {"entity": ("piece",), "label": ("failure",), "covariate": tuple(MEASURED.values())})
+        return Table.build(
+            rows,
+            {"entity": ("piece",), "label": ("failure",), "covariate": tuple(MEASURED.values())},
+        )
 
     def source(self) -> str:
         """Return where it is to be had."""

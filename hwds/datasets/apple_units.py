@@ -11,10 +11,11 @@ _PRODUCTS = ("iPhone", "iPad", "iPod", "Mac")
 
 
 class AppleUnits(PublicSeries):
-    """Quarterly sales of iPhone, iPad, iPod and Mac in millions of units, 1998 to 2018: launches, growth and an end of life.
+    """Quarterly sales of iPhone, iPad, iPod and Mac in millions of units, 1998 to 2018: launches,
+    growth and an end of life.
 
-    Quarters are those of the calendar (the iPhone was launched in the second of 2007). A series begins at its launch and ends
-    with its last published quarter.
+    Quarters are those of the calendar (the iPhone was launched in the second of 2007). A series
+    begins at its launch and ends with its last published quarter.
     """
 
     public = PublicFile(
@@ -31,12 +32,19 @@ class AppleUnits(PublicSeries):
 
     def rows(self) -> pl.DataFrame:
         """Return the rows of each product line, which has a column in the file."""
-        wide = self.public.read().select(_quarter().alias(TIME), *(pl.col(name).cast(pl.Float64) for name in _PRODUCTS))
-        return wide.unpivot(_PRODUCTS, index=TIME, variable_name=SERIES, value_name=TARGET).drop_nulls(TARGET)
+        wide = self.public.read().select(
+            _quarter().alias(TIME), *(pl.col(name).cast(pl.Float64) for name in _PRODUCTS)
+        )
+        return wide.unpivot(
+            _PRODUCTS, index=TIME, variable_name=SERIES, value_name=TARGET
+        ).drop_nulls(TARGET)
 
 
 def _quarter() -> pl.Expr:
-    """Return `Q4/98` as the first day of that quarter; years run from 1998, so that 70 and above are of the last century."""
+    """Return `Q4/98` as the first day of that quarter.
+
+    Years run from 1998, so that 70 and above are of the last century.
+    """
     parts = pl.col("Time").str.extract_groups(r"^Q([1-4])/(\d{2})$").struct
     year = parts.field("2").cast(pl.Int32)
     month = parts.field("1").cast(pl.Int32) * 3 - 2

@@ -1,4 +1,6 @@
-"""Running sums of real online experiments (Liu, Cardoso, Couturier, McCoy 2021, Datasets for Online Controlled Experiments)."""
+"""Running sums of real online experiments (Liu, Cardoso, Couturier, McCoy 2021, Datasets for Online
+Controlled Experiments).
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,19 @@ PUBLIC = PublicFile(
     rows=24_153,
     sha256="b31828e67caf9e86fa82099b21eb590a1b1a06e2d4bcd03ede75712d14f1d5cb",
 )
-ROLES = {"arm": ("arm",), "time": ("days",), "count": ("count",), "mean": ("mean",), "variance": ("variance",)}
+ROLES = {
+    "arm": ("arm",),
+    "time": ("days",),
+    "count": ("count",),
+    "mean": ("mean",),
+    "variance": ("variance",),
+}
 SUMS = ("count", "mean", "variance")
 
 
 class Asos(Dataset):
-    """One of 78 real online experiments with up to four treatments: running counts, means and variances by time and arm.
+    """One of 78 real online experiments with up to four treatments: running counts, means and
+    variances by time and arm.
 
     Attributes:
         experiment: The id of the experiment, six hexadecimal digits.
@@ -46,7 +55,9 @@ class Asos(Dataset):
     metric: Literal[1, 2, 3, 4] = 1
 
     def load(self) -> Table:
-        """Return the sums of the control and of each treatment; instants without a variance are left out.
+        """Return the sums of the control and of each treatment.
+
+        Instants without a variance are left out.
 
         Raises:
             ConfigError: There is no such experiment.
@@ -55,10 +66,18 @@ class Asos(Dataset):
         every = PUBLIC.read()
         known = every["experiment_id"].unique().to_list()
         if self.experiment not in known:
-            raise ConfigError(f"dataset.experiment: no experiment '{self.experiment}'{nearest(self.experiment, known)}")
-        rows = every.filter((pl.col("experiment_id") == self.experiment) & (pl.col("metric_id") == self.metric))
+            raise ConfigError(
+                f"dataset.experiment: no experiment "
+                f"'{self.experiment}'{nearest(self.experiment, known)}"
+            )
+        rows = every.filter(
+            (pl.col("experiment_id") == self.experiment) & (pl.col("metric_id") == self.metric)
+        )
         treated = pl.concat_str(pl.lit("treatment_"), pl.col("variant_id"))
-        parts = [_arm(rows, pl.lit("control"), "c").unique(["days"], keep="first"), _arm(rows, treated, "t")]
+        parts = [
+            _arm(rows, pl.lit("control"), "c").unique(["days"], keep="first"),
+            _arm(rows, treated, "t"),
+        ]
         return Table.build(pl.concat(parts).drop_nulls().sort("days", "arm"), dict(ROLES))
 
     def source(self) -> str:

@@ -33,16 +33,20 @@ _CUTOFF, _STEP = "cutoff", "step"
 class Join(Recipe):
     """A finished run's forecasts as a known-future column of another experiment.
 
-    At a cutoff the rows ahead hold the last forecast that was made up to it, the rows of the past the last one that was made
-    before each of them; rows that were not forecast are null. A forecast counts as made at the last instant that its fit could
-    know of any series. The run must go in the dataset's steps, for the date of a quarter does not mean what a month's does.
+    At a cutoff the rows ahead hold the last forecast that was made up to it, the rows of the past
+    the last one that was made before each of them; rows that were not forecast are null. A forecast
+    counts as made at the last instant that its fit could know of any series. The run must go in the
+    dataset's steps, for the date of a quarter does not mean what a month's does.
 
     Attributes:
-        run: A run's path, its id or the beginning of it, or an experiment's name for its latest run.
+        run: A run's path, its id or the beginning of it, or an experiment's name for its latest
+            run.
         column: The `mean`, or a quantile (`q_0.9`).
         as_: The column's name here; `as` in YAML.
-        model: Whose forecasts, by its label in the run's tables; the run's own model's where nothing is given.
-        on: Static or level columns whose values, joined with '|', name the run's series; its own names where none.
+        model: Whose forecasts, by its label in the run's tables; the run's own model's where
+            nothing is given.
+        on: Static or level columns whose values, joined with '|', name the run's series; its own
+            names where none.
     """
 
     run: str
@@ -67,7 +71,9 @@ def with_joined(panel: Panel, joins: Sequence[Join]) -> Panel:
         folder = _run(path, join.run)
         table = _forecasts(path, join, folder)
         vintages.append(_usable(path, join, folder, _by_series(path, join, panel, table), panel))
-        sources[join.as_] = f"the {join.column} of run {folder.title}" + (f", {join.model}" if join.model else "")
+        sources[join.as_] = f"the {join.column} of run {folder.title}" + (
+            f", {join.model}" if join.model else ""
+        )
     return panel.with_vintages(Vintages(pl.concat(vintages), sources))
 
 
@@ -84,21 +90,31 @@ def _run(path: str, name: str) -> RunFolder:
 
 
 def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
-    """Return all forecasts of a model of the run: `series_id`, `time`, `made_at`, `value`, with those of `hwds predict`."""
+    """Return all forecasts of a model of the run: `series_id`, `time`, `made_at`, `value`, with
+    those of `hwds predict`.
+    """
     try:
         rows = folder.read_tables().predictions
     except HwdsError as error:
         raise ConfigError(f"{path}.run: {error}") from error
     if not {SERIES, TIME, _CUTOFF, _STEP, "mean"} <= set(rows.columns):
-        raise ConfigError(f"{path}.run: run {folder.title} is no forecast of series; there is nothing to join.")
+        raise ConfigError(
+            f"{path}.run: run {folder.title} is no forecast of series; there is nothing to join."
+        )
     known = [name for name in rows.columns if name == "mean" or name.startswith("q_")]
     if join.column not in known:
-        happened = "is what happened, and no forecast" if join.column == "actual" else "is not forecast by the run"
+        happened = (
+            "is what happened, and no forecast"
+            if join.column == "actual"
+            else "is not forecast by the run"
+        )
         raise ConfigError(f"{path}.column: '{join.column}' {happened}{nearest(join.column, known)}")
     run_model, labels = folder.read_config()["model"]["name"], rows["model"].unique().to_list()
     model = join.model or run_model
     if model not in labels:
-        raise ConfigError(f"{path}.model: run {folder.title} has no model '{model}'{nearest(model, labels)}")
+        raise ConfigError(
+            f"{path}.model: run {folder.title} has no model '{model}'{nearest(model, labels)}"
+        )
     parts = [_made(rows.filter(pl.col("model") == model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
@@ -111,31 +127,46 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
 def _made(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with `made_at`: the cutoff, where the series of a fold share its instants.
 
-    Counted back from each series' own end, a fit knows others' later rows: then it is the latest cutoff of its turn.
+    Counted back from each series' own end, a fit knows others' later rows: then it is the latest
+    cutoff of its turn.
     """
     turn = pl.col(_CUTOFF).rank("dense", descending=True).over("fold", SERIES).alias("turn")
     cuts = rows.select("fold", SERIES, _CUTOFF).unique().with_columns(turn)
     shared = pl.col(_CUTOFF).n_unique().over("fold") == pl.col("turn").max().over("fold")
-    made = pl.when(shared).then(_CUTOFF).otherwise(pl.col(_CUTOFF).max().over("fold", "turn")).alias(MADE_AT)
+    made = (
+        pl.when(shared)
+        .then(_CUTOFF)
+        .otherwise(pl.col(_CUTOFF).max().over("fold", "turn"))
+        .alias(MADE_AT)
+    )
     return rows.join(cuts.with_columns(made).drop("turn"), on=["fold", SERIES, _CUTOFF], how="left")
 
 
 def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
-    """Return the forecasts by the panel's series; by what these have in common where `on` says so."""
+    """Return the forecasts by the panel's series.
+
+    By what these have in common where `on` says so.
+    """
     names, known = listed(join.on), (*panel.roles.static, *panel.roles.level)
     if not names:
         return table
     for name in names:
         if name not in known:
-            raise ConfigError(f"{path}.on: no static or level column '{name}'{nearest(name, known)}")
+            raise ConfigError(
+                f"{path}.on: no static or level column '{name}'{nearest(name, known)}"
+            )
     series = panel.table[panel.offsets[:-1]].with_columns(pl.col(*names).cast(pl.String))
     values = pl.concat_str(pl.col(*names), separator="|")
-    sums = pl.concat_str([pl.concat_str(pl.lit(f"{name}="), name) for name in names], separator="|")  # of a reconciled run
+    sums = pl.concat_str(
+        [pl.concat_str(pl.lit(f"{name}="), name) for name in names], separator="|"
+    )  # of a reconciled run
     keys = pl.concat([series.select(SERIES, key.alias(_KEY)) for key in (values, sums)])
     return table.rename({SERIES: _KEY}).join(keys, on=_KEY).select(table.columns)
 
 
-def _usable(path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel: Panel) -> pl.DataFrame:
+def _usable(
+    path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel: Panel
+) -> pl.DataFrame:
     """Return the vintages of the panel's series, each forecast once.
 
     Raises:
@@ -143,30 +174,53 @@ def _usable(path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel
     """
     kind = panel.table.schema[TIME]
     if table.schema[TIME].is_temporal() != kind.is_temporal():
-        raise DataError(f"{path}.run: run {folder.title} tells time as {table.schema[TIME]}, the dataset as {kind}.")
+        raise DataError(
+            f"{path}.run: run {folder.title} tells time as {table.schema[TIME]}, the dataset as "
+            f"{kind}."
+        )
     table = table.with_columns(pl.col(TIME, MADE_AT, _CUTOFF).cast(kind))
     _refuse_other_steps(path, folder, table, panel.frequency)
     usable = table.join(panel.ends.select(SERIES), on=SERIES, how="semi")
     if table.is_empty() or usable.join(panel.table, on=[SERIES, TIME], how="semi").is_empty():
-        raise DataError(f"{path}.run: run {folder.title} forecasts no row of the dataset: {_apart(table, usable, panel)}.")
-    once = usable.sort(SERIES, TIME, MADE_AT, _CUTOFF).unique([SERIES, TIME, MADE_AT], keep="last", maintain_order=True)
+        raise DataError(
+            f"{path}.run: run {folder.title} forecasts no row of the dataset: "
+            f"{_apart(table, usable, panel)}."
+        )
+    once = usable.sort(SERIES, TIME, MADE_AT, _CUTOFF).unique(
+        [SERIES, TIME, MADE_AT], keep="last", maintain_order=True
+    )
     return once.select(SERIES, TIME, MADE_AT, pl.lit(join.as_).alias(COLUMN), VALUE)
 
 
-def _refuse_other_steps(path: str, folder: RunFolder, table: pl.DataFrame, frequency: Frequency) -> None:
-    """Refuse a run of another frequency: a quarter dated by its first day is known two months later than a month so dated."""
-    for (step,), part in table.unique([_CUTOFF, TIME, _STEP]).partition_by(_STEP, as_dict=True).items():
+def _refuse_other_steps(
+    path: str, folder: RunFolder, table: pl.DataFrame, frequency: Frequency
+) -> None:
+    """Refuse a run of another frequency: a quarter dated by its first day is known two months later
+    than a month so dated.
+    """
+    for (step,), part in (
+        table.unique([_CUTOFF, TIME, _STEP]).partition_by(_STEP, as_dict=True).items()
+    ):
         if (frequency.after(part[_CUTOFF], int(step)) != part[TIME]).any():
-            raise DataError(f"{path}.run: run {folder.title} does not forecast in the dataset's steps of {frequency.every}.")
+            raise DataError(
+                f"{path}.run: run {folder.title} does not forecast in the dataset's steps of "
+                f"{frequency.every}."
+            )
 
 
 def _apart(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
     if table.is_empty():
         return "it has no value, or none of its series is named by dataset.join's 'on'"
     if own.is_empty():
-        return f"its first series is '{table[SERIES].min()!s}', the dataset's '{panel.series_ids[0]}'; see 'on'"
+        return (
+            f"its first series is '{table[SERIES].min()!s}', the dataset's "
+            f"'{panel.series_ids[0]}'; see 'on'"
+        )
     times = panel.table[TIME]
-    return f"its rows are {own[TIME].min()!s} to {own[TIME].max()!s}, the dataset's {times.min()!s} to {times.max()!s}"
+    return (
+        f"its rows are {own[TIME].min()!s} to {own[TIME].max()!s}, the dataset's "
+        f"{times.min()!s} to {times.max()!s}"
+    )
 
 
 # Public holidays of a country as a column that is known ahead.
@@ -176,23 +230,28 @@ HOLIDAYS = "holidays"
 
 
 def with_holidays(panel: Panel, country: str) -> Panel:
-    """Return a panel with the number of public holidays in each row as a known-future column, `holidays`.
+    """Return a panel with the number of public holidays in each row as a known-future column,
+    `holidays`.
 
-    A row reaches from its instant to that of the next one; one that stands on the last day of its month reaches back to the
-    one before it. An hour of a holiday counts 1.
+    A row reaches from its instant to that of the next one; one that stands on the last day of its
+    month reaches back to the one before it. An hour of a holiday counts 1.
 
     Args:
         panel: Its time is dates or instants.
         country: An ISO 3166 code, `US` or `DE`, and of a part of it, `US-CA` or `DE-BY`.
 
     Raises:
-        ConfigError: The package is not installed, it knows no such country or part, time is counted in whole numbers, or the
-            panel has a column of the name.
+        ConfigError: The package is not installed, it knows no such country or part, time is counted
+            in whole numbers, or the panel has a column of the name.
     """
     if find_spec("holidays") is None:
-        raise ConfigError("dataset.country: needs the package holidays: pip install 'hwds[holidays]'.")
+        raise ConfigError(
+            "dataset.country: needs the package holidays: pip install 'hwds[holidays]'."
+        )
     if not panel.table.schema[TIME].is_temporal():
-        raise ConfigError("dataset.country: holidays have dates, and the dataset's time is whole numbers.")
+        raise ConfigError(
+            "dataset.country: holidays have dates, and the dataset's time is whole numbers."
+        )
     if HOLIDAYS in panel.table.columns:
         raise ConfigError(f"dataset.country: the dataset has a column '{HOLIDAYS}' already.")
     roles = panel.roles | {"known_future": (*panel.roles.known_future, HOLIDAYS)}
@@ -214,7 +273,9 @@ def count_holidays(rows: pl.DataFrame, panel: Panel, country: str) -> pl.DataFra
     first, behind = _row_spans(panel, times)
     days = _days_of_holidays(country, first.min().year, behind.max().year)  # type: ignore[union-attr]
     counts = np.searchsorted(days, behind.to_numpy()) - np.searchsorted(days, first.to_numpy())
-    return rows.with_columns(rows[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(HOLIDAYS))
+    return rows.with_columns(
+        rows[TIME].replace_strict(times, pl.Series(counts, dtype=pl.Int32)).alias(HOLIDAYS)
+    )
 
 
 def _row_spans(panel: Panel, times: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -223,7 +284,9 @@ def _row_spans(panel: Panel, times: pl.Series) -> tuple[pl.Series, pl.Series]:
         before, ends = panel.frequency.after(times, -1), times
         return before.dt.date().dt.offset_by("1d"), ends.dt.date().dt.offset_by("1d")
     first, following = times.dt.date(), panel.frequency.after(times, 1).dt.date()
-    later = pl.select(pl.max_horizontal(following, first.dt.offset_by("1d"))).to_series()  # of hours, the day
+    later = pl.select(
+        pl.max_horizontal(following, first.dt.offset_by("1d"))
+    ).to_series()  # of hours, the day
     return first, later
 
 
@@ -236,7 +299,9 @@ def _days_of_holidays(country: str, first: int, last: int) -> np.ndarray:
     if code not in known:
         raise ConfigError(f"dataset.country: no country '{code}'{nearest(code, known)}")
     if part and part not in known[code]:
-        raise ConfigError(f"dataset.country: {code} has no part '{part}'{nearest(part, known[code])}")
+        raise ConfigError(
+            f"dataset.country: {code} has no part '{part}'{nearest(part, known[code])}"
+        )
     days = country_holidays(code, subdiv=part or None, years=range(first, last + 1))
     return np.unique(np.array(list(days), "datetime64[D]"))
 
@@ -245,7 +310,9 @@ def _days_of_holidays(country: str, first: int, last: int) -> np.ndarray:
 
 
 class Truth(Recipe):
-    """A model that knows what no other can: a simulator's parameters. What it says is not calibrated."""
+    """A model that knows what no other can: a simulator's parameters. What it says is not
+    calibrated.
+    """
 
     local: ClassVar[bool] = False
     true_law: ClassVar[bool] = True
@@ -274,9 +341,11 @@ class Dataset(Recipe):
         return self.load()
 
     def truth(self, task: str) -> Truth | None:
-        """Return the model that knows the right answer to a task, None where the dataset knows none.
+        """Return the model that knows the right answer to a task, None where the dataset knows
+        none.
 
-        It runs on the same cells as the experiment's models. Its score is the floor that no model can beat but by chance.
+        It runs on the same cells as the experiment's models. Its score is the floor that no model
+        can beat but by chance.
 
         Args:
             task: What the protocol asks for (`forecast`, `ab`, `ope`).
@@ -284,11 +353,16 @@ class Dataset(Recipe):
         return None
 
     def remarks(self, frame: Frame) -> list[str]:
-        """Return sentences on what was taken for granted of the frame, for its reader; nothing where all was said."""
+        """Return sentences on what was taken for granted of the frame, for its reader.
+
+        Nothing where all was said.
+        """
         return []
 
     def source(self) -> str:
-        """Return where the data is to be had, for `hwds data`: source, licence, columns and digest in a line or two."""
+        """Return where the data is to be had, for `hwds data`: source, licence, columns and digest
+        in a line or two.
+        """
         return "simulated; nothing to fetch."
 
 
@@ -296,13 +370,17 @@ class PanelDataset(Dataset):
     """A dataset of series.
 
     Attributes:
-        join: Forecasts of finished runs as known-future columns: `{run: price_forecast, column: mean, as: competitor_price}`.
-        unserved: The past-only column with the share of demand that could not be served, if there is one. The target is then
-            demand: sales over the share that was served, unknown where none was. Models learn and are scored on demand.
-        stock: The past-only column with what was left at the end of a row, if there is one: where nothing was, sales are not
-            demand, and the target is unknown: nothing is learned there, and nothing scored.
-        country: The country whose public holidays are counted in each row, in the known-future column `holidays`: an ISO code,
-            `US` or `DE`, or that of a part of it, `US-CA`. Needs hwds[holidays].
+        join: Forecasts of finished runs as known-future columns: `{run: price_forecast, column:
+            mean, as: competitor_price}`.
+        unserved: The past-only column with the share of demand that could not be served, if there
+            is one. The target is then demand: sales over the share that was served, unknown where
+            none was. Models learn and are scored on demand.
+        stock: The past-only column with what was left at the end of a row, if there is one: where
+            nothing was, sales are not demand, and the target is unknown: nothing is learned there,
+            and nothing scored.
+        country: The country whose public holidays are counted in each row, in the known-future
+            column `holidays`: an ISO code, `US` or `DE`, or that of a part of it, `US-CA`. Needs
+            hwds[holidays].
     """
 
     gives = Panel
@@ -312,7 +390,8 @@ class PanelDataset(Dataset):
     country: str = ""
 
     def frame(self) -> Panel:
-        """Return the panel with what is joined to it, its target demand where the config says what tells it from sales.
+        """Return the panel with what is joined to it, its target demand where the config says what
+        tells it from sales.
 
         Raises:
             ConfigError: No such run, model or column, or a name that is taken.
@@ -320,7 +399,11 @@ class PanelDataset(Dataset):
         """
         panel = self.load()
         assert isinstance(panel, Panel)
-        panel = as_demand(panel, unserved=self.unserved, stock=self.stock) if self.unserved or self.stock else panel
+        panel = (
+            as_demand(panel, unserved=self.unserved, stock=self.stock)
+            if self.unserved or self.stock
+            else panel
+        )
         panel = with_holidays(panel, self.country) if self.country else panel
         return with_joined(panel, self.join) if self.join else panel
 
@@ -330,9 +413,11 @@ def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
 
     Args:
         panel: Its target is sales.
-        unserved: The past-only column with the share of each row's demand that could not be served: demand is sales over the
-            share that could, and unknown where none could; a row without a value was served in full.
-        stock: The past-only column with what was left to sell at the end of each row: demand is unknown where nothing was.
+        unserved: The past-only column with the share of each row's demand that could not be served:
+            demand is sales over the share that could, and unknown where none could; a row without a
+            value was served in full.
+        stock: The past-only column with what was left to sell at the end of each row: demand is
+            unknown where nothing was.
 
     Raises:
         ConfigError: There is no such past-only column.
@@ -352,11 +437,16 @@ def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
 
 def _check_past(field: str, column: str, panel: Panel) -> None:
     if column not in panel.roles.past_only:
-        raise ConfigError(f"dataset.{field}: no past-only column '{column}'{nearest(column, panel.roles.past_only)}")
+        raise ConfigError(
+            f"dataset.{field}: no past-only column "
+            f"'{column}'{nearest(column, panel.roles.past_only)}"
+        )
 
 
 def _check_shares(panel: Panel, column: str) -> None:
-    wrong = panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
+    wrong = (
+        panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
+    )
     if len(wrong):
         row = panel.table.row(wrong[0], named=True)
         where = f"series '{row[SERIES]}' has {row[column]!r} at {row[TIME]}"
@@ -377,7 +467,8 @@ class PublicFile:
         licence: The licence of the data.
         columns: What it holds.
         rows: How many.
-        sha256: The digest of the file that this project's figures were made with; the same rows written anew have another.
+        sha256: The digest of the file that this project's figures were made with; the same rows
+            written anew have another.
     """
 
     file: str
@@ -390,7 +481,8 @@ class PublicFile:
     def source(self) -> str:
         """Return where the file is to be had and where it must lie, in a line."""
         return (
-            f"{self.origin} ({self.licence}); lay it at $HWDS_DATA/{self.file} with the columns {', '.join(self.columns)}"
+            f"{self.origin} ({self.licence}); lay it at $HWDS_DATA/{self.file} with the columns "
+            f"{', '.join(self.columns)}"
             f" and {self.rows:,} rows (sha256 {self.sha256})."
         )
 
@@ -398,26 +490,36 @@ class PublicFile:
         """Return the rows, with the columns in order.
 
         Raises:
-            DataError: It is not there, with all that `source` says, or it is not what was published.
+            DataError: It is not there, with all that `source` says, or it is not what was
+                published.
         """
         name = Path(self.file).stem
         folder = os.environ.get("HWDS_DATA")
         if not folder:
-            raise DataError(f"dataset: {name} is not at hand, for HWDS_DATA names no folder: {self.source()}")
+            raise DataError(
+                f"dataset: {name} is not at hand, for HWDS_DATA names no folder: {self.source()}"
+            )
         file = Path(folder).expanduser() / self.file
         if not file.is_file():
-            raise DataError(f"dataset: {name} is not at hand, for there is no file '{file}': {self.source()}")
+            raise DataError(
+                f"dataset: {name} is not at hand, for there is no file '{file}': {self.source()}"
+            )
         try:
             table = read_files(str(file), self.columns).table
         except DataError as error:  # these data sets have no `path` to correct
             raise DataError(str(error).replace("dataset.path:", "dataset:", 1)) from error
         if len(table) != self.rows:
-            raise DataError(f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: {self.source()}")
+            raise DataError(
+                f"dataset: '{file}' has {len(table):,} rows, the published data {self.rows:,}: "
+                f"{self.source()}"
+            )
         return table
 
 
 SeriesAtMost = Annotated[PositiveInt, Small(30)]
-"""The most series of a public data set that are read; under size=small enough of them for every kind to be there."""
+"""The most series of a public data set that are read; under size=small enough of them for every
+kind to be there.
+"""
 
 
 def limit_series(table: pl.DataFrame, most: int) -> pl.DataFrame:
@@ -430,7 +532,8 @@ def limit_series(table: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 class PublicSeries(PanelDataset):
-    """The base of data sets of one file with the columns `series_id` and `date`, the target last, monthly by default.
+    """The base of data sets of one file with the columns `series_id` and `date`, the target last,
+    monthly by default.
 
     A subclass says what differs; `rows` is its own where the file looks otherwise.
 
@@ -453,7 +556,11 @@ class PublicSeries(PanelDataset):
         """
         frequency = Frequency(self.every)
         return Panel.build(
-            limit_series(self.rows(), self.series), frequency, roles=self.panel_roles, horizon=self.horizon, unit=self.unit
+            limit_series(self.rows(), self.series),
+            frequency,
+            roles=self.panel_roles,
+            horizon=self.horizon,
+            unit=self.unit,
         )
 
     def rows(self) -> pl.DataFrame:

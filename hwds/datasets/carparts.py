@@ -1,4 +1,6 @@
-"""Monthly demand for spare parts of cars (Hyndman, Koehler, Ord and Snyder 2008, Forecasting with Exponential Smoothing)."""
+"""Monthly demand for spare parts of cars (Hyndman, Koehler, Ord and Snyder 2008, Forecasting with
+Exponential Smoothing).
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from hwds.frames.roles import SERIES, TARGET
 
 
 class Carparts(PublicSeries):
-    """Intermittent monthly demand for 2,509 spare parts of cars, 51 months each, 75 % zeros; the last 12 months are forecast.
+    """Intermittent monthly demand for 2,509 spare parts of cars, 51 months each, 75 % zeros; the
+    last 12 months are forecast.
 
-    The published set has 2,674 parts; the 165 with a missing month are left out, as in the published comparisons.
+    The published set has 2,674 parts; the 165 with a missing month are left out, as in the
+    published comparisons.
     """
 
     public = PublicFile(

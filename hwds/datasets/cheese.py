@@ -9,7 +9,12 @@ from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME, Roles
 
-ROLES = Roles(known_future=("price", "promotion"), static=("channel", "market"), price="price", promotion="promotion")
+ROLES = Roles(
+    known_future=("price", "promotion"),
+    static=("channel", "market"),
+    price="price",
+    promotion="promotion",
+)
 
 FILE = PublicFile(
     file="cheese/cheese.parquet",
@@ -22,10 +27,11 @@ FILE = PublicFile(
 
 
 class Cheese(PanelDataset):
-    """Weekly volume of sliced cheese at 88 accounts, a retailer in a city, with its price and the share on display.
+    """Weekly volume of sliced cheese at 88 accounts, a retailer in a city, with its price and the
+    share on display.
 
-    Weeks have no dates and are numbered within each account, so that periods do not compare accounts: models take
-    `effects=cell`. `promotion` is the share of volume sold on display.
+    Weeks have no dates and are numbered within each account, so that periods do not compare
+    accounts: models take `effects=cell`. `promotion` is the share of volume sold on display.
 
     Attributes:
         series: Accounts at most; of more an even sample is taken.
@@ -50,7 +56,14 @@ class Cheese(PanelDataset):
             account.str.split(" - ").list.first().alias("market"),
         )
         frequency = Frequency("1i")
-        return Panel.build(limit_series(table, self.series), frequency, roles=ROLES, season=1, horizon=8, unit="units")
+        return Panel.build(
+            limit_series(table, self.series),
+            frequency,
+            roles=ROLES,
+            season=1,
+            horizon=8,
+            unit="units",
+        )
 
     def source(self) -> str:
         """Return where it is to be had."""

@@ -1,4 +1,6 @@
-"""Classic real series that ship inside pmdarima's wheel, so that real data needs no folder and no network."""
+"""Classic real series that ship inside pmdarima's wheel, so that real data needs no folder and no
+network.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +15,31 @@ from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
 
 _SERIES = {
-    "monthly": {"airpassengers": date(1949, 1, 1), "sunspots": date(1749, 1, 1), "wineind": date(1980, 1, 1)},
-    # pmdarima says that austres begins in March 1971; in R, where it comes from, it begins with the second quarter
-    "quarterly": {"ausbeer": date(1956, 1, 1), "austres": date(1971, 4, 1), "woolyrnq": date(1965, 1, 1)},
+    "monthly": {
+        "airpassengers": date(1949, 1, 1),
+        "sunspots": date(1749, 1, 1),
+        "wineind": date(1980, 1, 1),
+    },
+    # pmdarima says that austres begins in March 1971; in R, where it comes from, it begins with the
+    # second quarter
+    "quarterly": {
+        "ausbeer": date(1956, 1, 1),
+        "austres": date(1971, 4, 1),
+        "woolyrnq": date(1965, 1, 1),
+    },
     "yearly": {"lynx": date(1821, 1, 1)},
 }
 _SHAPES = {"monthly": ("1mo", 12), "quarterly": ("3mo", 8), "yearly": ("1y", 6)}
 
 
 class Classics(PanelDataset):
-    """Classic real series that come with pmdarima: airline passengers, sunspots, wine; beer, residents, wool; or lynx.
+    """Classic real series that come with pmdarima: airline passengers, sunspots, wine; beer,
+    residents, wool; or lynx.
 
-    Monthly: airpassengers (1949-1960, thousands), sunspots (1749-1983, mean number), wineind (1980-1994, bottles sold in
-    Australia). Quarterly: ausbeer (1956-2008, megalitres), austres (1971-1993, thousands of residents), woolyrnq (1965-1994,
-    tonnes). Yearly: lynx (1821-1934, trapped).
+    Monthly: airpassengers (1949-1960, thousands), sunspots (1749-1983, mean number), wineind
+    (1980-1994, bottles sold in Australia). Quarterly: ausbeer (1956-2008, megalitres), austres
+    (1971-1993, thousands of residents), woolyrnq (1965-1994, tonnes). Yearly: lynx (1821-1934,
+    trapped).
 
     Attributes:
         frequency: Which of the three groups.
@@ -43,7 +56,9 @@ class Classics(PanelDataset):
 
         every, horizon = _SHAPES[self.frequency]
         group = _SERIES[self.frequency].items()
-        tables = [_dated(name, start, every, getattr(datasets, f"load_{name}")()) for name, start in group]
+        tables = [
+            _dated(name, start, every, getattr(datasets, f"load_{name}")()) for name, start in group
+        ]
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
@@ -53,8 +68,13 @@ class Classics(PanelDataset):
 
 
 def _dated(name: str, start: date, every: str, values: Any) -> pl.DataFrame:
-    """Return one series from its first date; ausbeer's last quarter, which is not known, is left out."""
+    """Return one series from its first date.
+
+    Ausbeer's last quarter, which is not known, is left out.
+    """
     target = pl.Series(TARGET, values, dtype=pl.Float64, strict=False).fill_nan(None).drop_nulls()
     end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]
     times = pl.date_range(start, end, every, eager=True)
-    return pl.DataFrame({SERIES: pl.repeat(name, len(target), eager=True), TIME: times, TARGET: target})
+    return pl.DataFrame(
+        {SERIES: pl.repeat(name, len(target), eager=True), TIME: times, TARGET: target}
+    )

@@ -26,23 +26,36 @@ REGIMES = {"FD001": 1, "FD002": 6, "FD003": 1, "FD004": 6}
 SETTINGS = tuple(f"setting_{i}" for i in range(1, 4))
 SENSORS = tuple(f"sensor_{i}" for i in range(1, 22))
 COLUMNS = ("unit", "cycle", *SETTINGS, *SENSORS)
-ROLES = Roles(entity="engine", cycle="cycle", sensor=SENSORS, setting=SETTINGS, event="failed", remaining="left", split="split")
+ROLES = Roles(
+    entity="engine",
+    cycle="cycle",
+    sensor=SENSORS,
+    setting=SETTINGS,
+    event="failed",
+    remaining="left",
+    split="split",
+)
 ORIGIN = (
-    "NASA Prognostics Center of Excellence, Turbofan Engine Degradation Simulation (public domain); lay train_FD001.txt,"
-    " test_FD001.txt and RUL_FD001.txt in a folder and name it in dataset.path, or fd001_train.parquet, fd001_test.parquet and"
+    "NASA Prognostics Center of Excellence, Turbofan Engine Degradation Simulation (public "
+    "domain); lay train_FD001.txt,"
+    " test_FD001.txt and RUL_FD001.txt in a folder and name it in dataset.path, or "
+    "fd001_train.parquet, fd001_test.parquet and"
     " fd001_rul.parquet in $HWDS_DATA/cmapss; so of the other subsets"
 )
 
 
 class Cmapss(Dataset):
-    """Turbofan engines, simulated from new to failure: 21 sensors and three settings in each flight (Saxena et al. 2008).
+    """Turbofan engines, simulated from new to failure: 21 sensors and three settings in each flight
+    (Saxena et al. 2008).
 
-    The engines of the test file are cut some time before they fail; only a protocol that reads the official test sees how long
-    they last. Sensors that hardly change in the training file are left out, which leaves 14 in FD001. Models scale the sensors
-    within each operating condition: six in FD002 and FD004.
+    The engines of the test file are cut some time before they fail; only a protocol that reads the
+    official test sees how long they last. Sensors that hardly change in the training file are left
+    out, which leaves 14 in FD001. Models scale the sensors within each operating condition: six in
+    FD002 and FD004.
 
     Attributes:
-        subset: FD001 and FD003 have one operating condition, FD002 and FD004 six; FD003 and FD004 have two kinds of faults.
+        subset: FD001 and FD003 have one operating condition, FD002 and FD004 six; FD003 and FD004
+            have two kinds of faults.
         path: The folder of the files; $HWDS_DATA/cmapss where it is empty.
         engines: Engines of each file at most, the first ones.
 
@@ -56,7 +69,8 @@ class Cmapss(Dataset):
     engines: Annotated[PositiveInt, Small(18)] = 1000
 
     def load(self) -> Runs:
-        """Return the engines of both files, those of the test with the cycles that they last beyond their last row.
+        """Return the engines of both files, those of the test with the cycles that they last beyond
+        their last row.
 
         Raises:
             DataError: A file is not there, or is not what was published.
@@ -76,7 +90,10 @@ class Cmapss(Dataset):
         count = rows["unit"].n_unique()
         wanted = ENGINES[self.subset][split == "test"]
         if count != wanted:
-            raise DataError(f"dataset.path: the {split} file of {self.subset} has {count} engines, the published one {wanted}.")
+            raise DataError(
+                f"dataset.path: the {split} file of {self.subset} has {count} engines, the "
+                f"published one {wanted}."
+            )
         last = pl.col("cycle") == pl.col("cycle").max().over("unit")
         train = split == "train"
         left = pl.lit(None, pl.Float64) if train else self._remaining(rows)
@@ -95,14 +112,19 @@ class Cmapss(Dataset):
         values = lives[lives.columns[-1]].cast(pl.Float64)
         units = rows["unit"].unique(maintain_order=True)
         if len(values) != len(units):
-            raise DataError(f"dataset.path: the file of remaining lives has {len(values)} rows for {len(units)} engines.")
+            raise DataError(
+                f"dataset.path: the file of remaining lives has {len(values)} rows for "
+                f"{len(units)} engines."
+            )
         return pl.col("unit").replace_strict(units, values, return_dtype=pl.Float64)
 
     def _read(self, part: str, columns: tuple[str, ...] | None) -> pl.DataFrame:
         """Return a file, as NASA has it or as Parquet."""
         folder = Path(self.path or Path(os.environ.get("HWDS_DATA", "")) / "cmapss").expanduser()
         if not self.path and not os.environ.get("HWDS_DATA"):
-            raise DataError(f"dataset: cmapss is not at hand, for HWDS_DATA names no folder: {ORIGIN}.")
+            raise DataError(
+                f"dataset: cmapss is not at hand, for HWDS_DATA names no folder: {ORIGIN}."
+            )
         stem = part if part != "rul" else "RUL"
         for text in (folder / f"{stem}_{self.subset}.txt",):
             if text.is_file():
@@ -123,15 +145,27 @@ def _from_text(file: Path, columns: tuple[str, ...] | None) -> pl.DataFrame:
     Raises:
         DataError: A line holds something else.
     """
-    lines = [line.split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    lines = [
+        line.split()
+        for line in file.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
     names = columns or ("remaining",)
     wrong = next((place for place, line in enumerate(lines) if len(line) != len(names)), None)
     if wrong is not None:
-        raise DataError(f"dataset.path: '{file}' line {wrong + 1} has {len(lines[wrong])} numbers, not {len(names)}.")
+        raise DataError(
+            f"dataset.path: '{file}' line {wrong + 1} has {len(lines[wrong])} numbers, not "
+            f"{len(names)}."
+        )
     table = pl.DataFrame(lines, schema=dict.fromkeys(names, pl.String), orient="row")
     numbers = table.cast(pl.Float64, strict=False)
     for name in names:
         bad = numbers[name].is_null().arg_true()
         if len(bad):
-            raise DataError(f"dataset.path: '{file}' line {bad[0] + 1} has {table[name][bad[0]]!r}, not a number.")
-    return numbers.with_columns(pl.col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle"))
+            raise DataError(
+                f"dataset.path: '{file}' line {bad[0] + 1} has {table[name][bad[0]]!r}, not a "
+                f"number."
+            )
+    return numbers.with_columns(
+        pl.col(name).cast(pl.Int64) for name in names if name in ("unit", "cycle")
+    )

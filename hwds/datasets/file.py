@@ -15,7 +15,14 @@ from pydantic import AfterValidator
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Names, Steps
 from hwds.datasets.base import PanelDataset
-from hwds.datasets.reading.columns import Gaps, RoleNames, column_of, refuse_taken, series_of_rows, without_gaps
+from hwds.datasets.reading.columns import (
+    Gaps,
+    RoleNames,
+    column_of,
+    refuse_taken,
+    series_of_rows,
+    without_gaps,
+)
 from hwds.datasets.reading.leakage import refuse_leaking_columns
 from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, without_line_break
 from hwds.frames.frequency import SEASONS, Frequency, find_frequency, is_month_end
@@ -27,7 +34,9 @@ from hwds.results.formatting import counted
 
 def _a_step(every: str) -> str:
     if not re.fullmatch(r"[1-9][0-9]*(i|us|ms|s|m|h|d|w|mo|q|y)", every):
-        raise ValueError("must be a number and a unit, such as 1mo, 1q, 1y, 1w, 7d, 1h, or 1i for whole numbers")
+        raise ValueError(
+            "must be a number and a unit, such as 1mo, 1q, 1y, 1w, 7d, 1h, or 1i for whole numbers"
+        )
     return every
 
 
@@ -38,18 +47,24 @@ _LOG = logging.getLogger(__name__)
 
 
 class FileRoles(RoleNames, frame="panel"):
-    """The columns of a file of series by what they may be used for; each a name, or a list where several make sense."""
+    """The columns of a file of series by what they may be used for; each a name, or a list where
+    several make sense.
+    """
 
 
 def _in_panel(given: Roles) -> Roles:
-    """Return the roles beside series, time and target; several columns that name a series become static.
+    """Return the roles beside series, time and target.
+
+    Several columns that name a series become static.
 
     Raises:
         ConfigError: A column that keeps its name bears one of hwds.
     """
     parts = given.get("series", ())
     static = (*parts, *given.static) if len(parts) > 1 else given.static
-    refuse_taken(given.without("time", "target", *(() if len(parts) > 1 else ("series",))), KEYS.values())
+    refuse_taken(
+        given.without("time", "target", *(() if len(parts) > 1 else ("series",))), KEYS.values()
+    )
     return given.without(*KEYS) | {"static": tuple(dict.fromkeys(static))}
 
 
@@ -60,18 +75,23 @@ class File(PanelDataset):
         path: A file, a glob (`sales/*.parquet`) or an http(s) URL.
         sha256: The digest of the file; needed for a URL.
         roles: The roles of the columns.
-        frequency: The step of the series (`1mo`, `1q`, `1w`, `7d`, `1h`, `1i` for whole numbers); found where nothing is given.
+        frequency: The step of the series (`1mo`, `1q`, `1w`, `7d`, `1h`, `1i` for whole numbers);
+            found where nothing is given.
         season: Rows in a season; by the frequency where nothing is given.
-        horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else one season.
-        gaps: The value of a missing row or target: refused (`error`), `zero`, the last value before it (`forward`), or `null`.
-        short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`), with a note of the count.
+        horizon: Steps to forecast; where nothing is given, as many as the split's test rows, else
+            one season.
+        gaps: The value of a missing row or target: refused (`error`), `zero`, the last value before
+            it (`forward`), or `null`.
+        short: A series of fewer than `min_length` rows is refused (`error`) or left out (`drop`),
+            with a note of the count.
         min_length: The fewest rows of a series.
         unit: The unit of the target.
         trust: Columns that may give the target away, because they are known so early.
         encoding: The encoding of a CSV or TSV (`latin-1`, `cp1252`, `utf-16`).
-        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`, `tab`, `pipe`; by the suffix
-            where nothing is given.
-        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`, `1.234,5` is 1234.5.
+        separator: Between the fields of a CSV or TSV: one character, or `comma`, `semicolon`,
+            `tab`, `pipe`; by the suffix where nothing is given.
+        decimal: The sign before the decimals of a CSV or TSV, `point` or `comma`; with `comma`,
+            `1.234,5` is 1234.5.
 
     Example:
         python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
@@ -99,8 +119,8 @@ class File(PanelDataset):
 
         Raises:
             ConfigError: A role is missing, given twice or bears a taken name; see `reading.read`.
-            DataError: The file cannot be read, its rows are refused, or a column gives the target away; see `Panel.build` and
-                `refuse_leaking_columns`.
+            DataError: The file cannot be read, its rows are refused, or a column gives the target
+                away; see `Panel.build` and `refuse_leaking_columns`.
         """
         given = self.roles.given()
         roles = _in_panel(given)
@@ -114,29 +134,49 @@ class File(PanelDataset):
         season = self.season or frequency.season
         horizon = self.horizon or _test_rows(table, roles.split) or season
         panel = Panel.build(
-            table, frequency, roles=roles, season=season, horizon=horizon, unit=self.unit, quantity=given["target"][0]
+            table,
+            frequency,
+            roles=roles,
+            season=season,
+            horizon=horizon,
+            unit=self.unit,
+            quantity=given["target"][0],
         )
         panel = self._long_enough(panel)
         refuse_leaking_columns(panel, self.trust)
         return panel
 
     def remarks(self, frame: Frame) -> list[str]:
-        """Return that a file may be cut, that short series were left out, and that no season was taken for lack of one."""
+        """Return that a file may be cut, that short series were left out, and that no season was
+        taken for lack of one.
+        """
         assert isinstance(frame, Panel)
-        return [*without_line_break(self.path, sha256=self.sha256), *self._on_short(), *self._on_season(frame)]
+        return [
+            *without_line_break(self.path, sha256=self.sha256),
+            *self._on_short(),
+            *self._on_season(frame),
+        ]
 
     def _on_short(self) -> Iterator[str]:
         if self.short == "drop" and self.min_length > 1:
-            yield f"Series of fewer than {self.min_length} rows are left out of all that follows (dataset.short=drop)."
+            yield (
+                f"Series of fewer than {self.min_length} rows are left out of all that follows "
+                f"(dataset.short=drop)."
+            )
 
     def _on_season(self, panel: Panel) -> Iterator[str]:
         every = panel.frequency.every
         if self.season is not None or every in SEASONS or every.endswith("y"):
             return
         rows = "Numbered rows" if every.endswith("i") else f"Rows {every} apart"
-        horizon = ", and a horizon of 1 row (protocol.horizon)" if self.horizon is None and panel.horizon == 1 else ""
+        horizon = (
+            ", and a horizon of 1 row (protocol.horizon)"
+            if self.horizon is None and panel.horizon == 1
+            else ""
+        )
         yield (
-            f"{rows} tell no season: none is taken{horizon}. dataset.season says one (4 for quarters, 12 for"
+            f"{rows} tell no season: none is taken{horizon}. dataset.season says one (4 for "
+            f"quarters, 12 for"
             " months, 52 for weeks, 48 for half-hours), or 1 that there is none."
         )
 
@@ -148,19 +188,29 @@ class File(PanelDataset):
     def source(self) -> str:
         """Return what a user has to give."""
         kinds = ".csv or .tsv, also .gz or .zst, .parquet, .arrow"
-        return f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.time and .target."
+        return (
+            f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.time and "
+            f".target."
+        )
 
     def _frequency(self, table: pl.DataFrame, given: Roles) -> Frequency:
         if self.frequency is None:
             return find_frequency(table, gaps=self.gaps != "error")
         unit = self.frequency.lstrip("0123456789")
         kind = table[TIME].dtype
-        if (unit == "i") != kind.is_integer() or (kind == pl.Date and unit in ("us", "ms", "s", "m", "h")):
-            holds = "whole numbers" if kind.is_integer() else "dates" if kind == pl.Date else "instants"
-            raise DataError(
-                f"dataset.frequency: '{self.frequency}' does not go with '{given.one('time')}', which holds {holds}."
+        if (unit == "i") != kind.is_integer() or (
+            kind == pl.Date and unit in ("us", "ms", "s", "m", "h")
+        ):
+            holds = (
+                "whole numbers" if kind.is_integer() else "dates" if kind == pl.Date else "instants"
             )
-        return Frequency(self.frequency, month_end=unit in ("mo", "q", "y") and is_month_end(table[TIME]))
+            raise DataError(
+                f"dataset.frequency: '{self.frequency}' does not go with '{given.one('time')}', "
+                f"which holds {holds}."
+            )
+        return Frequency(
+            self.frequency, month_end=unit in ("mo", "q", "y") and is_month_end(table[TIME])
+        )
 
     def _long_enough(self, panel: Panel) -> Panel:
         short = panel.lengths < self.min_length
@@ -169,13 +219,23 @@ class File(PanelDataset):
         worst = int(np.argmax(short))
         if self.short == "error":
             raise DataError(
-                f"dataset: series '{panel.series_ids[worst]}' has {counted(int(panel.lengths[worst]), 'rows')}, fewer than"
-                f" dataset.min_length={self.min_length} ({short.sum()} of {panel.n_series} series so short);"
+                f"dataset: series '{panel.series_ids[worst]}' has "
+                f"{counted(int(panel.lengths[worst]), 'rows')}, fewer than"
+                f" dataset.min_length={self.min_length} ({short.sum()} of {panel.n_series} series "
+                f"so short);"
                 " dataset.short=drop leaves them out."
             )
         if short.all():
-            raise DataError(f"dataset.min_length: no series has {self.min_length} rows; the longest has {panel.lengths.max()}.")
-        _LOG.warning("dataset: %d of %d series left out, shorter than %d rows.", short.sum(), panel.n_series, self.min_length)
+            raise DataError(
+                f"dataset.min_length: no series has {self.min_length} rows; the longest has "
+                f"{panel.lengths.max()}."
+            )
+        _LOG.warning(
+            "dataset: %d of %d series left out, shorter than %d rows.",
+            short.sum(),
+            panel.n_series,
+            self.min_length,
+        )
         return replace(panel, table=panel.table.filter(pl.Series(np.repeat(~short, panel.lengths))))
 
 
@@ -183,7 +243,9 @@ def _refuse_strangers(trusted: tuple[str, ...], roles: Roles) -> None:
     """Refuse a name in `trust` that no role names: it would trust nothing."""
     wrong = next((name for name in trusted if name not in roles.names), None)
     if wrong is not None:
-        raise ConfigError(f"dataset.trust: no role names a column '{wrong}'{nearest(wrong, roles.names)}")
+        raise ConfigError(
+            f"dataset.trust: no role names a column '{wrong}'{nearest(wrong, roles.names)}"
+        )
 
 
 def _refuse_many(table: pl.DataFrame) -> None:
@@ -193,13 +255,16 @@ def _refuse_many(table: pl.DataFrame) -> None:
         name, time = table.select(SERIES, TIME).row(again[0])
         first, second = ((table[SERIES] == name) & (table[TIME] == time)).arg_true().head(2) + 1
         raise DataError(
-            "dataset.roles.series: must name a column: without it all rows of a file are one series, of which rows"
+            "dataset.roles.series: must name a column: without it all rows of a file are one "
+            "series, of which rows"
             f" {first} and {second} are both at {time}."
         )
 
 
 def _renamed(source: FileSource, given: Roles, roles: Roles) -> pl.DataFrame:
-    """Return the columns with a role, series, time and target under the names that they have in every panel."""
+    """Return the columns with a role, series, time and target under the names that they have in
+    every panel.
+    """
     keys = {TIME: given["time"][0], TARGET: given["target"][0]}
     columns = {SERIES: series_of_rows(source, given.get("series", ()))}
     columns |= {key: column_of(source, name, given) for key, name in keys.items()}

@@ -1,4 +1,6 @@
-"""Simulated card payments of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot, Bontempi 2022), with its features."""
+"""Simulated card payments of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot, Bontempi
+2022), with its features.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,18 @@ FEATURES = (
     "tx_amount",
     "tx_during_weekend",
     "tx_during_night",
-    *(f"customer_id_{kind}_{days}day_window" for days in (1, 7, 30) for kind in ("nb_tx", "avg_amount")),
+    *(
+        f"customer_id_{kind}_{days}day_window"
+        for days in (1, 7, 30)
+        for kind in ("nb_tx", "avg_amount")
+    ),
     *(f"terminal_id_{kind}_{days}day_window" for days in (1, 7, 30) for kind in ("nb_tx", "risk")),
 )
 COLUMNS = ("tx_datetime", "customer_id", "terminal_id", "tx_fraud", *FEATURES)
 PUBLIC = PublicFile(
     file="fraud_handbook/transactions.parquet",
-    origin="Fraud Detection Handbook, simulated-data-transformed, github.com/Fraud-Detection-Handbook",
+    origin="Fraud Detection Handbook, simulated-data-transformed, "
+    "github.com/Fraud-Detection-Handbook",
     licence="GPL-3",
     columns=COLUMNS,
     rows=201_295,
@@ -33,7 +40,8 @@ ROLES = {
 
 
 class FraudHandbook(Dataset):
-    """Three weeks of simulated card payments (201,295, .89 % fraud) with the handbook's own fifteen features.
+    """Three weeks of simulated card payments (201,295, .89 % fraud) with the handbook's own fifteen
+    features.
 
     Its published window: train 2018-07-25 to 31, seven days of delay, test 2018-08-08 to 14.
     """

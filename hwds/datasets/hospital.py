@@ -1,4 +1,6 @@
-"""Monthly patient counts of a hospital (Hyndman, Koehler, Ord and Snyder 2008, Forecasting with Exponential Smoothing)."""
+"""Monthly patient counts of a hospital (Hyndman, Koehler, Ord and Snyder 2008, Forecasting with
+Exponential Smoothing).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from hwds.datasets.base import PublicFile, PublicSeries
 
 
 class Hospital(PublicSeries):
-    """Monthly counts of patients for 767 products of a hospital, seven years each; the last 12 months are forecast."""
+    """Monthly counts of patients for 767 products of a hospital, seven years each; the last 12
+    months are forecast.
+    """
 
     public = PublicFile(
         file="hospital/hospital.parquet",

@@ -1,4 +1,6 @@
-"""Nevo: market shares and prices of 24 breakfast cereals in 47 cities and two quarters, with instruments."""
+"""Nevo: market shares and prices of 24 breakfast cereals in 47 cities and two quarters, with
+instruments.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,12 @@ FILE = PublicFile(
 
 
 class Nevo(PanelDataset):
-    """Shares and prices of 24 breakfast cereals in 47 cities and two quarters (Nevo 2000): demand as a choice of one product.
+    """Shares and prices of 24 breakfast cereals in 47 cities and two quarters (Nevo 2000): demand
+    as a choice of one product.
 
-    The target is a product's share of its market, a city in a quarter; what is lacking to 1 bought none. Twenty instruments
-    shift prices and not demand. The numbers are simulated from Nevo's estimates, as published for teaching.
+    The target is a product's share of its market, a city in a quarter; what is lacking to 1 bought
+    none. Twenty instruments shift prices and not demand. The numbers are simulated from Nevo's
+    estimates, as published for teaching.
     """
 
     def load(self) -> Panel:
@@ -65,7 +69,9 @@ class Nevo(PanelDataset):
             "sugar",
             "mushy",
         )
-        return Panel.build(table, Frequency("1i"), roles=ROLES, season=1, horizon=1, unit="share of the market")
+        return Panel.build(
+            table, Frequency("1i"), roles=ROLES, season=1, horizon=1, unit="share of the market"
+        )
 
     def source(self) -> str:
         """Return where it is to be had."""

@@ -1,4 +1,6 @@
-"""OnlineRetail: weekly sales by product and country of a British online shop, made of its invoices."""
+"""OnlineRetail: weekly sales by product and country of a British online shop, made of its
+invoices.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +20,29 @@ FILE = PublicFile(
     file="online_retail/online_retail.parquet",
     origin="the UCI repository, Online Retail (Chen, Sain and Guo 2012)",
     licence="CC BY 4.0",
-    columns=("InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"),
+    columns=(
+        "InvoiceNo",
+        "StockCode",
+        "Description",
+        "Quantity",
+        "InvoiceDate",
+        "UnitPrice",
+        "CustomerID",
+        "Country",
+    ),
     rows=541_909,
     sha256="71189f4c2fab4f7a2f75515853efd44e4c3bea46059c2445e111ab6d791b17fa",
 )
 
 
 class OnlineRetail(PanelDataset):
-    """Weekly units and prices of a British online shop for gifts, by product (`sku`) and country (`channel`), 2010 and 2011.
+    """Weekly units and prices of a British online shop for gifts, by product (`sku`) and country
+    (`channel`), 2010 and 2011.
 
-    A series goes from the first to the last week in which a product was sold in a country. A week without an invoice has 0
-    units at the price before it. `price` is revenue over units of a week in pounds: large orders have lower prices, so that
-    some of an elasticity is that of the size of orders. Cancelled invoices and charges without a price are left out.
+    A series goes from the first to the last week in which a product was sold in a country. A week
+    without an invoice has 0 units at the price before it. `price` is revenue over units of a week
+    in pounds: large orders have lower prices, so that some of an elasticity is that of the size of
+    orders. Cancelled invoices and charges without a price are left out.
 
     Attributes:
         least_weeks: The fewest weeks with a sale of a series that is kept.
@@ -51,8 +64,11 @@ class OnlineRetail(PanelDataset):
         sold = sold.filter(~pl.col("InvoiceNo").str.starts_with("C"))
         week = pl.col("InvoiceDate").dt.truncate("1w").dt.date().alias(TIME)
         name = pl.format("{}.{}", "StockCode", "Country").alias(SERIES)
-        weekly = sold.group_by(name, week, pl.col("StockCode").alias("sku"), pl.col("Country").alias("channel")).agg(
-            pl.col("Quantity").sum().alias(TARGET), (pl.col("Quantity") * pl.col("UnitPrice")).sum().alias("revenue")
+        weekly = sold.group_by(
+            name, week, pl.col("StockCode").alias("sku"), pl.col("Country").alias("channel")
+        ).agg(
+            pl.col("Quantity").sum().alias(TARGET),
+            (pl.col("Quantity") * pl.col("UnitPrice")).sum().alias("revenue"),
         )
         kept = weekly.filter(pl.len().over(SERIES) >= self.least_weeks)
         table = _completed(limit_series(kept.sort(SERIES, TIME), self.series))
@@ -69,6 +85,11 @@ def _completed(weekly: pl.DataFrame) -> pl.DataFrame:
         pl.date_ranges(pl.col(TIME).min(), pl.col(TIME).max(), "1w").first().alias(TIME)
     )
     grid = spans.explode(TIME)
-    both = grid.join(weekly.select(SERIES, TIME, TARGET, "revenue"), [SERIES, TIME], "left", maintain_order="left")
+    both = grid.join(
+        weekly.select(SERIES, TIME, TARGET, "revenue"),
+        [SERIES, TIME],
+        "left",
+        maintain_order="left",
+    )
     price = (pl.col("revenue") / pl.col(TARGET)).forward_fill().over(SERIES)
     return both.with_columns(price.alias("price"), pl.col(TARGET).fill_null(0.0)).drop("revenue")

@@ -1,4 +1,6 @@
-"""The Open Bandit Dataset: recommendations of a fashion shop, logged with their propensities (Saito et al. 2021)."""
+"""The Open Bandit Dataset: recommendations of a fashion shop, logged with their propensities (Saito
+et al. 2021).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from hwds.datasets.base import Dataset, PublicFile, Truth
 from hwds.frames.table import Table
 from hwds.ope.estimates import EstimatorTerms, LogEvidence
 
-_COLUMNS = ("timestamp", "item_id", "position", "click", "propensity_score", *(f"user_feature_{i}" for i in range(4)))
+_COLUMNS = (
+    "timestamp",
+    "item_id",
+    "position",
+    "click",
+    "propensity_score",
+    *(f"user_feature_{i}" for i in range(4)),
+)
 _ORIGIN, _LICENCE = "the repository st-tech/zr-obp, obd/{}/men", "Apache-2.0"
 _FILES = {
     "random": PublicFile(
@@ -42,11 +51,13 @@ PREFIX = "target_"
 
 
 class OpenBandit(Dataset):
-    """Ten thousand recommendations of 34 items with clicks and propensities, by a uniform policy or by Thompson sampling.
+    """Ten thousand recommendations of 34 items with clicks and propensities, by a uniform policy or
+    by Thompson sampling.
 
-    Both policies ran in the same week, so that each log tells what the other policy is worth. The columns `target_0` to
-    `target_33` hold the other policy's probabilities: uniform, or the shares of the items in the Thompson log by position,
-    since that policy saw no context and its full distribution was not logged.
+    Both policies ran in the same week, so that each log tells what the other policy is worth. The
+    columns `target_0` to `target_33` hold the other policy's probabilities: uniform, or the shares
+    of the items in the Thompson log by position, since that policy saw no context and its full
+    distribution was not logged.
 
     Attributes:
         log: `random` or `thompson`: whose log is loaded.
@@ -67,7 +78,9 @@ class OpenBandit(Dataset):
         return Table.build(rows.with_columns(columns), ROLES)
 
     def truth(self, task: str) -> Truth | None:
-        """Return the clicks of the policy that is evaluated, where its own log is there, for off-policy evaluation."""
+        """Return the clicks of the policy that is evaluated, where its own log is there, for
+        off-policy evaluation.
+        """
         return OpenBanditTruth(dataset=self) if task == "ope" else None
 
     def source(self) -> str:
@@ -76,7 +89,8 @@ class OpenBandit(Dataset):
 
 
 class OpenBanditTruth(Truth):
-    """The mean click of the target policy in its own log: not the truth itself, but its best estimate, with a standard error.
+    """The mean click of the target policy in its own log: not the truth itself, but its best
+    estimate, with a standard error.
 
     Attributes:
         dataset: Whose log is evaluated; the other one's rows are the answer.
@@ -92,7 +106,14 @@ class OpenBanditTruth(Truth):
     def estimate(self, log: LogEvidence) -> EstimatorTerms | None:
         """Return a mean; None where the target is neither of the two policies."""
         other = "thompson" if self.dataset.log == "random" else "random"
-        ran = next((policy for policy, shares in self._policies(log, other).items() if _same(log.target, shares)), None)
+        ran = next(
+            (
+                policy
+                for policy, shares in self._policies(log, other).items()
+                if _same(log.target, shares)
+            ),
+            None,
+        )
         if ran is None:
             return None
         clicks = logged(ran)["click"].cast(float).to_numpy()
@@ -111,21 +132,31 @@ class OpenBanditTruth(Truth):
 def logged(policy: str) -> pl.DataFrame:
     """Return the log of a policy, in the order of time."""
     table = _FILES[policy].read().select(_COLUMNS)
-    instant = pl.col("timestamp").str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")
+    instant = (
+        pl.col("timestamp").str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_zone="UTC")
+    )
     position = pl.col("position").replace_strict({1: "left", 2: "middle", 3: "right"})
     return table.with_columns(instant, position)
 
 
 def other_policy(log: str, rows: pl.DataFrame) -> np.ndarray:
-    """Return the item probabilities of the policy that did not make the log, for each of its rows, shape (n, items)."""
+    """Return the item probabilities of the policy that did not make the log, for each of its rows,
+    shape (n, items).
+    """
     items = int(rows["item_id"].max()) + 1  # type: ignore[arg-type]
     if log == "thompson":
         return np.full((len(rows), items), 1 / items)
     other = logged("thompson")
     place = {name: index for index, name in enumerate(("left", "middle", "right"))}
     counts = np.zeros((len(place), items))
-    np.add.at(counts, (other["position"].replace_strict(place).to_numpy(), other["item_id"].to_numpy()), 1.0)
-    return (counts / counts.sum(axis=1, keepdims=True))[rows["position"].replace_strict(place).to_numpy()]
+    np.add.at(
+        counts,
+        (other["position"].replace_strict(place).to_numpy(), other["item_id"].to_numpy()),
+        1.0,
+    )
+    return (counts / counts.sum(axis=1, keepdims=True))[
+        rows["position"].replace_strict(place).to_numpy()
+    ]
 
 
 def _same(target: np.ndarray, shares: np.ndarray) -> bool:

@@ -1,4 +1,6 @@
-"""OrangeJuice: weekly sales of eleven brands of orange juice in 83 supermarkets, with prices, features and margins."""
+"""OrangeJuice: weekly sales of eleven brands of orange juice in 83 supermarkets, with prices,
+features and margins.
+"""
 
 from __future__ import annotations
 
@@ -31,20 +33,34 @@ ROLES = Roles(
 
 FILE = PublicFile(
     file="orange_juice/orange_juice.parquet",
-    origin="the R package bayesm on CRAN (Dominick's Finer Foods, Kilts Center, University of Chicago)",
+    origin="the R package bayesm on CRAN (Dominick's Finer Foods, Kilts Center, University of "
+    "Chicago)",
     licence="GPL (>= 2)",
-    columns=("store", "brand", "brand_name", "week", "units", "logmove", "price", "deal", "feat", "profit"),
+    columns=(
+        "store",
+        "brand",
+        "brand_name",
+        "week",
+        "units",
+        "logmove",
+        "price",
+        "deal",
+        "feat",
+        "profit",
+    ),
     rows=106_139,
     sha256="7c08b0a9bfa6b93e934c671c6542496df64f00496e9ad37e44d95e996d9966fc",
 )
 
 
 class OrangeJuice(PanelDataset):
-    """Weekly sales of eleven brands of orange juice in 83 stores of Dominick's Finer Foods, Chicago, about two years.
+    """Weekly sales of eleven brands of orange juice in 83 stores of Dominick's Finer Foods,
+    Chicago, about two years.
 
-    A series is a brand (`sku`) in a store (`channel`). `price` is that of 64 ounces in dollars, `promotion` the share of the
-    brand's volume that was featured, `deal` whether there was a coupon or a bonus, `cost` the price less the gross margin.
-    Weeks that the records lack are unknown. Prices are set for the whole chain: errors are to be clustered by week.
+    A series is a brand (`sku`) in a store (`channel`). `price` is that of 64 ounces in dollars,
+    `promotion` the share of the brand's volume that was featured, `deal` whether there was a coupon
+    or a bonus, `cost` the price less the gross margin. Weeks that the records lack are unknown.
+    Prices are set for the whole chain: errors are to be clustered by week.
 
     Attributes:
         stores: Stores, in the order of their numbers.
@@ -69,7 +85,9 @@ class OrangeJuice(PanelDataset):
             rows = rows.filter(pl.col("brand_name").is_in(PUBLISHED))
         price = pl.col("price") * OUNCES
         table = rows.select(
-            pl.format("{}.{}", "brand_name", pl.col("store").cast(pl.String).str.zfill(3)).alias(SERIES),
+            pl.format("{}.{}", "brand_name", pl.col("store").cast(pl.String).str.zfill(3)).alias(
+                SERIES
+            ),
             pl.col("week").cast(pl.Int64).alias(TIME),
             pl.col("units").cast(pl.Float64).alias(TARGET),
             price.alias("price"),
@@ -82,7 +100,9 @@ class OrangeJuice(PanelDataset):
         )
         frequency = Frequency("1i")
         filled = without_gaps(table, ROLES, frequency, "null")
-        return Panel.build(filled, frequency, roles=ROLES, season=52, horizon=self.horizon, unit="units")
+        return Panel.build(
+            filled, frequency, roles=ROLES, season=52, horizon=self.horizon, unit="units"
+        )
 
     def source(self) -> str:
         """Return where it is to be had."""

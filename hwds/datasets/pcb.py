@@ -1,4 +1,6 @@
-"""DeepPCB: patches of printed boards with six kinds of defects (Tang et al. 2019), one bit a pixel."""
+"""DeepPCB: patches of printed boards with six kinds of defects (Tang et al. 2019), one bit a
+pixel.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,10 @@ from hwds.frames.images import BOARD, IMAGE, KIND, Images
 FILE = "pcb/pcb_patches.npz"
 KINDS = ("open", "short", "mousebite", "spur", "copper", "pin_hole")
 ORIGIN = (
-    "patches of 64 x 64 pixels cut from the repository tangsanli5201/DeepPCB (MIT); lay them at $HWDS_DATA/pcb/pcb_patches.npz"
-    " with the arrays x_packed (bits of the last axis), y (0 good, 1 to 6 the kinds of defects) and board: 8,278 patches"
+    "patches of 64 x 64 pixels cut from the repository tangsanli5201/DeepPCB (MIT); lay them at "
+    "$HWDS_DATA/pcb/pcb_patches.npz"
+    " with the arrays x_packed (bits of the last axis), y (0 good, 1 to 6 the kinds of defects) "
+    "and board: 8,278 patches"
 )
 
 
@@ -73,7 +77,9 @@ class Pcb(Dataset):
         """
         folder = os.environ.get("HWDS_DATA")
         if not self.path and not folder:
-            raise DataError(f"dataset: pcb is not at hand, for HWDS_DATA names no folder: {ORIGIN}.")
+            raise DataError(
+                f"dataset: pcb is not at hand, for HWDS_DATA names no folder: {ORIGIN}."
+            )
         file = Path(self.path or Path(str(folder)) / FILE).expanduser()
         if not file.is_file():
             raise DataError(f"dataset: there is no file '{file}': {ORIGIN}.")

@@ -1,4 +1,6 @@
-"""SKAB: a water circuit whose valve is closed, eight sensors a second (Katser and Kozitsin 2020)."""
+"""SKAB: a water circuit whose valve is closed, eight sensors a second (Katser and Kozitsin
+2020).
+"""
 
 from __future__ import annotations
 
@@ -34,16 +36,23 @@ PUBLIC = PublicFile(
 )
 
 ROLES = Roles(
-    entity="run", cycle="second", sensor=SENSORS, event="failed", start="start", label="anomaly", changepoint="changepoint"
+    entity="run",
+    cycle="second",
+    sensor=SENSORS,
+    event="failed",
+    start="start",
+    label="anomaly",
+    changepoint="changepoint",
 )
 
 
 class Skab(Dataset):
-    """Sixteen runs of a water circuit of some twenty minutes, in each of which a valve is closed for a while.
+    """Sixteen runs of a water circuit of some twenty minutes, in each of which a valve is closed
+    for a while.
 
-    A row a second: vibration of pump and motor, current, pressure, temperature of the engine and of the water, voltage, flow.
-    The board's models learn from the first 400 rows of each run, before anything happens, and are scored on the others. No run
-    ends in a failure.
+    A row a second: vibration of pump and motor, current, pressure, temperature of the engine and of
+    the water, voltage, flow. The board's models learn from the first 400 rows of each run, before
+    anything happens, and are scored on the others. No run ends in a failure.
 
     Attributes:
         anomaly_free: Whether the run without any anomaly is there too, of two and a half hours.
@@ -64,10 +73,17 @@ class Skab(Dataset):
         if not self.anomaly_free:
             rows = rows.filter(pl.col("group") != WITHOUT_FAULTS)
         names = rows["file"].unique(maintain_order=True)[: self.runs]
-        seconds = rows.select((pl.col("datetime") - pl.col("datetime").min()).dt.total_seconds(fractional=True)).to_series()
-        rows = rows.with_columns(seconds.alias("second")).with_columns(pl.col("second").min().over("file").alias("start"))
+        seconds = rows.select(
+            (pl.col("datetime") - pl.col("datetime").min()).dt.total_seconds(fractional=True)
+        ).to_series()
+        rows = rows.with_columns(seconds.alias("second")).with_columns(
+            pl.col("second").min().over("file").alias("start")
+        )
         table = rows.filter(pl.col("file").is_in(names.implode())).select(
-            pl.when(pl.col("group") == WITHOUT_FAULTS).then("file").otherwise(pl.format("{} {}", "group", "file")).alias("run"),
+            pl.when(pl.col("group") == WITHOUT_FAULTS)
+            .then("file")
+            .otherwise(pl.format("{} {}", "group", "file"))
+            .alias("run"),
             pl.col("second") - pl.col("start"),
             *SENSORS,
             pl.lit(0.0).alias("failed"),

@@ -18,7 +18,9 @@ from hwds.results.formatting import counted
 # look into.
 
 MOST_SHARING = 20
-"""Entities that may share a value for it to be a link: what more share is a campus, a forwarder or a default, not an owner."""
+"""Entities that may share a value for it to be a link: what more share is a campus, a forwarder or
+a default, not an owner.
+"""
 
 
 def link_columns(frame: Table) -> tuple[str, ...]:
@@ -31,8 +33,8 @@ def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
 
     Args:
         rows: With `row_id` and `entity`; one without an entity is an entity of its own.
-        frame: The table that they are of. Of its columns with the role `link` equal values tie entities, unless more than
-            `MOST_SHARING` entities of the whole table share them.
+        frame: The table that they are of. Of its columns with the role `link` equal values tie
+            entities, unless more than `MOST_SHARING` entities of the whole table share them.
     """
     entity = entities_of_rows(rows)
     codes = entity.rank("dense").to_numpy().astype(np.int64) - 1
@@ -45,21 +47,37 @@ def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
     return pl.Series("case", [first[root] for root in roots.tolist()], dtype=pl.Int64)
 
 
-def _entities_by_value(rows: pl.DataFrame, codes: np.ndarray, frame: Table, name: str) -> list[list[int]]:
-    """Return the entities of rows that share a value of a column, a list for each value that few entities share."""
+def _entities_by_value(
+    rows: pl.DataFrame, codes: np.ndarray, frame: Table, name: str
+) -> list[list[int]]:
+    """Return the entities of rows that share a value of a column, a list for each value that few
+    entities share.
+    """
     shared = usable_links(frame, name)
-    values = rows.select(ROW_ID).join(frame.data.select(ROW_ID, pl.col(name).alias("value")), on=ROW_ID, how="left")
-    both = values.with_columns(pl.Series("entity", codes)).filter(pl.col("value").is_in(shared.implode()))
-    tied: pl.Series = both.group_by("value", maintain_order=True).agg(pl.col("entity").unique(maintain_order=True))["entity"]
+    values = rows.select(ROW_ID).join(
+        frame.data.select(ROW_ID, pl.col(name).alias("value")), on=ROW_ID, how="left"
+    )
+    both = values.with_columns(pl.Series("entity", codes)).filter(
+        pl.col("value").is_in(shared.implode())
+    )
+    tied: pl.Series = both.group_by("value", maintain_order=True).agg(
+        pl.col("entity").unique(maintain_order=True)
+    )["entity"]
     return [each for each in tied.to_list() if len(each) > 1]
 
 
 def usable_links(frame: Table, name: str) -> pl.Series:
-    """Return the values of a link that two entities of the table share, and no more than `MOST_SHARING`."""
+    """Return the values of a link that two entities of the table share, and no more than
+    `MOST_SHARING`.
+    """
     entity = pl.col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
-    rows = frame.data.select(ROW_ID, pl.col(name).alias("value"), entity.cast(pl.String).alias("entity"))
+    rows = frame.data.select(
+        ROW_ID, pl.col(name).alias("value"), entity.cast(pl.String).alias("entity")
+    )
     owned = rows.select("value", entities_of_rows(rows).alias("owner"))
-    counts = owned.drop_nulls("value").group_by("value").agg(pl.col("owner").n_unique().alias("owners"))
+    counts = (
+        owned.drop_nulls("value").group_by("value").agg(pl.col("owner").n_unique().alias("owners"))
+    )
     return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
 
 
@@ -79,7 +97,9 @@ def _first_entity(owner: np.ndarray, code: int) -> int:
 # Tables of cases: one row a case, and the rows that it is made of.
 
 ScoreOf = Literal["highest", "mean"]
-"""The score of an entity: the highest of its rows, or their mean; a case has the highest of its entities."""
+"""The score of an entity: the highest of its rows, or their mean; a case has the highest of its
+entities.
+"""
 
 MOST_REASONS = 3
 """Reasons of a case."""
@@ -93,9 +113,10 @@ class Cases:
     """Cases, the first to be looked at first.
 
     Attributes:
-        table: One row a case: `case` (its name), `kind` (`ring`: several entities; `account`: one entity with several rows;
-            `row`), `entities`, `rows`, `first`, `last`, `at_stake`, `score`, `tier` (the gravest of its rows; null without
-            one), `shares` (what ties its entities), `reasons`.
+        table: One row a case: `case` (its name), `kind` (`ring`: several entities; `account`: one
+            entity with several rows; `row`), `entities`, `rows`, `first`, `last`, `at_stake`,
+            `score`, `tier` (the gravest of its rows; null without one), `shares` (what ties its
+            entities), `reasons`.
         rows: The rows of all cases, with their `case`, their links and their reasons.
     """
 
@@ -103,18 +124,25 @@ class Cases:
     rows: pl.DataFrame
 
 
-def cases_of_rows(rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False) -> Cases:
+def cases_of_rows(
+    rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "highest", by_stake: bool = False
+) -> Cases:
     """Return the cases of rows.
 
     Args:
-        rows: `row_id, id, time, entity, score, probability, p_value, at_stake, tier` and `reasons` (as in predictions).
+        rows: `row_id, id, time, entity, score, probability, p_value, at_stake, tier` and `reasons`
+            (as in predictions).
         frame: The table that they are of.
         score_of: The score of an entity: the highest of its rows, or their mean.
         by_stake: Whether cases are in the order of what is at stake, and not of their scores.
     """
     links = link_columns(frame)
-    linked = frame.data.select(ROW_ID, *(pl.col(name).cast(pl.String).alias(f"link: {name}") for name in links))
-    wide = rows.with_columns(case_numbers(rows, frame)).join(linked, on=ROW_ID, how="left", maintain_order="left")
+    linked = frame.data.select(
+        ROW_ID, *(pl.col(name).cast(pl.String).alias(f"link: {name}") for name in links)
+    )
+    wide = rows.with_columns(case_numbers(rows, frame)).join(
+        linked, on=ROW_ID, how="left", maintain_order="left"
+    )
     of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
     alone = pl.col("entity").fill_null(pl.format("row {}", pl.col(ROW_ID) + 1)).alias("who")
     scored = wide.with_columns(alone).with_columns(of.over("case", "who").alias("own"))
@@ -125,16 +153,26 @@ def cases_of_rows(rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "high
         pl.col("time").max().alias("last"),
         pl.col("at_stake").sum().alias("at_stake"),
         pl.col("own").max().alias("score"),
-        pl.col("tier").sort_by(pl.col("tier").replace_strict(SEVERITY, default=0)).last().alias("tier"),
+        pl.col("tier")
+        .sort_by(pl.col("tier").replace_strict(SEVERITY, default=0))
+        .last()
+        .alias("tier"),
     )
-    ordered = made.sort("at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True)
-    ordered = ordered.with_columns(pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4)).alias("name"))
+    ordered = made.sort(
+        "at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True
+    )
+    ordered = ordered.with_columns(
+        pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4)).alias("name")
+    )
     parts = {int(number): part for (number,), part in wide.group_by("case", maintain_order=True)}
     usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
     shares = [_shared_links(parts[number], usable) for number in ordered["case"].to_list()]
     reasons = ["; ".join(reasons_of(parts[number])) for number in ordered["case"].to_list()]
     kind = (
-        pl.when(pl.col("entities").list.len() > 1).then(pl.lit("ring")).when(pl.col("rows") > 1).then(pl.lit("account"))
+        pl.when(pl.col("entities").list.len() > 1)
+        .then(pl.lit("ring"))
+        .when(pl.col("rows") > 1)
+        .then(pl.lit("account"))
     ).otherwise(pl.lit("row"))
     table = ordered.select(
         pl.col("name").alias("case"),
@@ -150,17 +188,39 @@ def cases_of_rows(rows: pl.DataFrame, frame: Table, *, score_of: ScoreOf = "high
 
 def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
     """Return the rows under their cases' names, with their reasons in words."""
-    words = pl.Series("reasons", ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()], dtype=pl.String)
+    words = pl.Series(
+        "reasons",
+        ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()],
+        dtype=pl.String,
+    )
     place = ordered.select("case", pl.col("name"), pl.int_range(pl.len()).alias("place"))
-    named = wide.drop("reasons").with_columns(words).join(place, on="case", how="left", maintain_order="left")
+    named = (
+        wide.drop("reasons")
+        .with_columns(words)
+        .join(place, on="case", how="left", maintain_order="left")
+    )
     rows = named.sort("place", "time", ROW_ID)
     links = [name for name in rows.columns if name.startswith("link: ")]
-    kept = [ROW_ID, "id", "time", "entity", *links, "at_stake", "score", "probability", "p_value", "tier", "reasons"]
+    kept = [
+        ROW_ID,
+        "id",
+        "time",
+        "entity",
+        *links,
+        "at_stake",
+        "score",
+        "probability",
+        "p_value",
+        "tier",
+        "reasons",
+    ]
     return rows.select(pl.col("name").alias("case"), *kept)
 
 
 def reasons_of(rows: pl.DataFrame) -> list[str]:
-    """Return the sentences of a case: of each input the row to which it adds most, the inputs that add most over all rows."""
+    """Return the sentences of a case: of each input the row to which it adds most, the inputs that
+    add most over all rows.
+    """
     said: dict[str, Mapping[str, Any]] = {}
     total: dict[str, float] = {}
     for reason in _flatten_reasons(rows["reasons"].to_list()):
@@ -172,7 +232,9 @@ def reasons_of(rows: pl.DataFrame) -> list[str]:
     return in_words(weighed, MOST_REASONS)
 
 
-def _flatten_reasons(reasons: Sequence[Sequence[Mapping[str, Any]] | None]) -> Iterable[Mapping[str, Any]]:
+def _flatten_reasons(
+    reasons: Sequence[Sequence[Mapping[str, Any]] | None],
+) -> Iterable[Mapping[str, Any]]:
     for several in reasons:
         yield from several or ()
 

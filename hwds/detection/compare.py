@@ -1,4 +1,6 @@
-"""Evidence of detection: metrics of ranked rows, which are no means of units, under the same resamples for all models."""
+"""Evidence of detection: metrics of ranked rows, which are no means of units, under the same
+resamples for all models.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,14 @@ from hwds.detection.scores import (
 from hwds.results.tables import short
 from hwds.stats.clusters import ClusterCounts
 from hwds.stats.contrasts import Pair, Scale
-from hwds.stats.effects import LEAST_SURE, LEVEL, Effect, ReferenceDistribution, SumDistribution, student_critical
+from hwds.stats.effects import (
+    LEAST_SURE,
+    LEVEL,
+    Effect,
+    ReferenceDistribution,
+    SumDistribution,
+    student_critical,
+)
 from hwds.stats.evidence import TaskComparison, shares_of
 from hwds.stats.ranks import delong
 from hwds.stats.sources import ModelRows, shared_rows
@@ -61,15 +70,23 @@ class DrawnEvidence:
 
     @property
     def errors(self) -> np.ndarray:
-        """The standard error of each model's metric over all datasets, NaN where clusters are few, shape (models,)."""
+        """The standard error of each model's metric over all datasets, NaN where clusters are few,
+        shape (models,).
+        """
         return np.array([self._error(place) for place in range(len(self.models))])
 
     def _error(self, place: int) -> float:
-        effect = effect_of(float(self.means[:, place].mean()), self._each(lambda drawn: drawn[..., place]), self.counts)
+        effect = effect_of(
+            float(self.means[:, place].mean()),
+            self._each(lambda drawn: drawn[..., place]),
+            self.counts,
+        )
         return np.nan if effect.stderr is None else effect.stderr
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """Return by how much the first of each pair is better: over customers, the days that they share, and several seeds."""
+        """Return by how much the first of each pair is better: over customers, the days that they
+        share, and several seeds.
+        """
         return [self._effect(pair, scale) for pair in pairs]
 
     def unit_values(self) -> np.ndarray | None:
@@ -91,11 +108,15 @@ class DrawnEvidence:
         return self.means, "datasets"
 
     def draws(self) -> np.ndarray | None:
-        """Return metrics as shares of the mean over all models, drawn by customer and by day; None where either are few.
+        """Return metrics as shares of the mean over all models, drawn by customer and by day; None
+        where either are few.
 
-        What both ways vary together is more than the variance over both, which single rows are in once: it is drawn in.
+        What both ways vary together is more than the variance over both, which single rows are in
+        once: it is drawn in.
         """
-        if not self.samples or any(each.refusal or each.number < LEAST_SURE for each in self.counts.values()):
+        if not self.samples or any(
+            each.refusal or each.number < LEAST_SURE for each in self.counts.values()
+        ):
             return None
         point = shares_of(self.means)
         apart = {way: self._shares(drawn) - point for way, drawn in self.samples.items()}
@@ -103,16 +124,23 @@ class DrawnEvidence:
         least = min(map(len, apart.values()))
         if least < 2:
             return None
-        draws = np.sum([each[:least] * _few_clusters_factor(self.counts[way]) for way, each in ways.items()], axis=0)
+        draws = np.sum(
+            [each[:least] * _few_clusters_factor(self.counts[way]) for way, each in ways.items()],
+            axis=0,
+        )
         if BY_BOTH in apart:
             variances = {way: _variance(each[:least]) for way, each in apart.items()}
             alone = max(variances[way] for way in ways)
             total = max(sum(variances[way] for way in ways) - variances[BY_BOTH], alone)
-            draws = draws * sqrt(total / sum(variances[way] for way in ways)) if total > 0 else draws
+            draws = (
+                draws * sqrt(total / sum(variances[way] for way in ways)) if total > 0 else draws
+            )
         return np.asarray(point + draws)
 
     def _shares(self, drawn: np.ndarray) -> np.ndarray:
-        """Return the resamples of one way, in which all models have a value, as shares, shape (resamples, models)."""
+        """Return the resamples of one way, in which all models have a value, as shares, shape
+        (resamples, models).
+        """
         shares = (drawn / self.means.mean(axis=1)[:, None, None]).mean(axis=0)
         known: np.ndarray = shares[~np.isnan(shares).any(axis=1)]
         return known
@@ -127,23 +155,38 @@ class DrawnEvidence:
         by_seed = scale.between(self.values[..., first], self.values[..., second])
         value = float(scale.between(self.means[:, first], self.means[:, second]).mean())
         if self.areas is not None and scale.relative:
-            error, number = self._delong(pair), min((each.number for each in self.counts.values()), default=0)
+            error, number = (
+                self._delong(pair),
+                min((each.number for each in self.counts.values()), default=0),
+            )
             return Effect(value, error, ReferenceDistribution(), "DeLong", number)
-        effect = effect_of(value, self._each(lambda drawn: scale.between(drawn[..., first], drawn[..., second])), self.counts)
+        effect = effect_of(
+            value,
+            self._each(lambda drawn: scale.between(drawn[..., first], drawn[..., second])),
+            self.counts,
+        )
         effect = replace(effect, method=effect.method.replace("entity", "customer"))
         return _with_seeds(effect, by_seed)
 
     def _delong(self, pair: Pair) -> float:
-        """Return the standard error of the logarithm of the ratio of two areas, by the delta method."""
+        """Return the standard error of the logarithm of the ratio of two areas, by the delta
+        method.
+        """
         assert self.areas is not None
         first, second = pair
         a, b, covariance = self.means[0, first], self.means[0, second], self.areas
-        variance = covariance[first, first] / a**2 + covariance[second, second] / b**2 - 2 * covariance[first, second] / (a * b)
+        variance = (
+            covariance[first, first] / a**2
+            + covariance[second, second] / b**2
+            - 2 * covariance[first, second] / (a * b)
+        )
         return sqrt(max(float(variance), 0.0))
 
 
 def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
-    """Return an effect whose variance is that over rows and that over seeds, each with its own Student's t."""
+    """Return an effect whose variance is that over rows and that over seeds, each with its own
+    Student's t.
+    """
     seeds = by_seed.shape[1]
     if seeds < 2 or effect.stderr is None:
         return effect
@@ -152,14 +195,29 @@ def _with_seeds(effect: Effect, by_seed: np.ndarray) -> Effect:
     method = f"{effect.method} and seeds"
     if not total:
         return replace(effect, method=method)
-    parts = (rows / total, effect.distribution), (training / total, ReferenceDistribution(seeds - 1.0))
+    parts = (
+        (rows / total, effect.distribution),
+        (training / total, ReferenceDistribution(seeds - 1.0)),
+    )
     independent = None if effect.independent is None else effect.independent * rows / total
-    return replace(effect, stderr=sqrt(total), distribution=SumDistribution(parts), method=method, independent=independent)
+    return replace(
+        effect,
+        stderr=sqrt(total),
+        distribution=SumDistribution(parts),
+        method=method,
+        independent=independent,
+    )
 
 
 def _few_clusters_factor(counts: ClusterCounts) -> float:
-    """Return how much wider resamples of so few clusters are to be: a bootstrap varies too little."""
-    return sqrt(counts.even / counts.df) * student_critical(counts.df, LEVEL) / student_critical(inf, LEVEL)
+    """Return how much wider resamples of so few clusters are to be: a bootstrap varies too
+    little.
+    """
+    return (
+        sqrt(counts.even / counts.df)
+        * student_critical(counts.df, LEVEL)
+        / student_critical(inf, LEVEL)
+    )
 
 
 def _variance(draws: np.ndarray) -> float:
@@ -167,15 +225,21 @@ def _variance(draws: np.ndarray) -> float:
     return float(np.var(draws - draws.mean(axis=1, keepdims=True), axis=0, ddof=1).mean())
 
 
-def detection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[DrawnEvidence, int]:
-    """Return the evidence of answers, and how many test rows were left out because some model lacks them.
+def detection_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[DrawnEvidence, int]:
+    """Return the evidence of answers, and how many test rows were left out because some model lacks
+    them.
 
     Args:
         answers: Of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of it say the same.
+        resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of
+            it say the same.
     """
-    tests = [replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers]
+    tests = [
+        replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers
+    ]
     common, left_out = shared_rows(tests, ["fold", "row_id"])
     if not len(common[0].rows):
         raise DataError("compare: no test row is shared by all models.")
@@ -184,7 +248,14 @@ def detection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int
     seeds = _shared_seeds(common, models, datasets)
     protocol = build("protocol", "protocol", sized_node(common[0].source.config, "protocol"))
     assert isinstance(protocol, Detection)
-    full = next((each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)), metric)
+    full = next(
+        (
+            each.name
+            for each in detection_measures(protocol, "")
+            if metric in (each.name, each.short)
+        ),
+        metric,
+    )
     drawn = {
         (answer.dataset, answer.seed, answer.model): _resample_metrics(
             answer, protocol, full, min(resamples, protocol.resamples)
@@ -192,34 +263,62 @@ def detection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int
         for answer in common
         if answer.seed in seeds
     }
-    values = np.array([[[drawn[d, s, m].values.get(full, np.nan) for m in models] for s in seeds] for d in datasets])
+    values = np.array(
+        [
+            [[drawn[d, s, m].values.get(full, np.nan) for m in models] for s in seeds]
+            for d in datasets
+        ]
+    )
     ways = set.intersection(*(set(each.samples) for each in drawn.values()))
     samples = {
         way: np.stack(
-            [np.mean([np.stack([drawn[d, s, m].drawn(full)[way] for m in models], 1) for s in seeds], 0) for d in datasets]
+            [
+                np.mean(
+                    [np.stack([drawn[d, s, m].drawn(full)[way] for m in models], 1) for s in seeds],
+                    0,
+                )
+                for d in datasets
+            ]
         )
         for way in sorted(ways)
     }
     each_counts = [each.clusters(full) for each in drawn.values()]
-    counts = {way: min((each[way] for each in each_counts), key=lambda of_way: of_way.df) for way in sorted(ways)}
+    counts = {
+        way: min((each[way] for each in each_counts), key=lambda of_way: of_way.df)
+        for way in sorted(ways)
+    }
     label = "truth" if full.startswith(TRUE) else "label"
-    positives = [Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds]
+    positives = [
+        Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds
+    ]
     fewest = {way: min(each[way] for each in positives) for way in positives[0]}
-    first = [answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])]
-    areas = _delong_covariance(first, full) if len(seeds) == len(datasets) == 1 and BY_DAY not in ways else None
+    first = [
+        answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])
+    ]
+    areas = (
+        _delong_covariance(first, full)
+        if len(seeds) == len(datasets) == 1 and BY_DAY not in ways
+        else None
+    )
     return DrawnEvidence(models, values, samples, counts, fewest, areas), left_out
 
 
-def _shared_seeds(answers: Sequence[ModelRows], models: Sequence[str], datasets: Sequence[str]) -> list[int]:
+def _shared_seeds(
+    answers: Sequence[ModelRows], models: Sequence[str], datasets: Sequence[str]
+) -> list[int]:
     have = {(answer.model, answer.dataset, answer.seed) for answer in answers}
     every = sorted({answer.seed for answer in answers})
     seeds = [seed for seed in every if all((m, d, seed) in have for m in models for d in datasets)]
     if not seeds:
-        raise DataError(f"compare: no seed is shared by {', '.join(models)}; run them under the same seeds.")
+        raise DataError(
+            f"compare: no seed is shared by {', '.join(models)}; run them under the same seeds."
+        )
     return seeds
 
 
-def _resample_metrics(answer: ModelRows, protocol: Detection, metric: str, resamples: int) -> ResampledMetrics:
+def _resample_metrics(
+    answer: ModelRows, protocol: Detection, metric: str, resamples: int
+) -> ResampledMetrics:
     """Return the metrics of a model, and those of resamples, of the family of one metric."""
     settings = MetricSettings.by(protocol)
     base = metric.removeprefix(TRUE)
@@ -228,13 +327,21 @@ def _resample_metrics(answer: ModelRows, protocol: Detection, metric: str, resam
 
 
 def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> np.ndarray | None:
-    """Return DeLong's covariance where the metric is the AUROC of one window of independent rows; None elsewhere."""
+    """Return DeLong's covariance where the metric is the AUROC of one window of independent rows.
+
+    None elsewhere.
+    """
     rows = answers[0].rows
     label = "truth" if metric.startswith(TRUE) else "label"
     known = rows[label].is_not_null()
     alone = rows["entity"].null_count() == len(rows) or rows["entity"].n_unique() == len(rows)
     equal = bool((rows["weight"] == 1).all()) or label == "truth"
-    if short(metric).removeprefix(TRUE) != "auroc" or not alone or not equal or rows["cutoff"].n_unique() > 1:
+    if (
+        short(metric).removeprefix(TRUE) != "auroc"
+        or not alone
+        or not equal
+        or rows["cutoff"].n_unique() > 1
+    ):
         return None
     scores = np.column_stack([answer.rows.filter(known)["score"].to_numpy() for answer in answers])
     return delong(rows.filter(known)[label].to_numpy(), scores)[1]

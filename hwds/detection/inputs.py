@@ -30,7 +30,8 @@ class ColumnScaling(Serializable):
     Attributes:
         unit: Of each column what its log(1 + x / unit) is taken with; 0 where none is. Shape (k,).
         centre: What becomes 0.
-        spread: What becomes 1; infinite for a column that was constant or never known, which becomes 0.
+        spread: What becomes 1; infinite for a column that was constant or never known, which
+            becomes 0.
     """
 
     unit: np.ndarray
@@ -39,23 +40,33 @@ class ColumnScaling(Serializable):
 
     @classmethod
     def learn(
-        cls, matrix: np.ndarray, spread: Spread = "deviation", logs: bool = True, least: np.ndarray | float = 0.0
+        cls,
+        matrix: np.ndarray,
+        spread: Spread = "deviation",
+        logs: bool = True,
+        least: np.ndarray | float = 0.0,
     ) -> Self:
         """Return the scaling of columns.
 
         Args:
             matrix: Shape (n, k), NaN where unknown.
-            spread: Mean and standard deviation, or median and median absolute deviation (the mean one, where that is 0:
-                Iglewicz and Hoaglin 1993), as standard deviations of a normal.
-            logs: Whether logarithms are taken of skewed columns; in units of the median of what is not 0, so that dollars
-                and cents are scaled alike.
+            spread: Mean and standard deviation, or median and median absolute deviation (the mean
+                one, where that is 0: Iglewicz and Hoaglin 1993), as standard deviations of a
+                normal.
+            logs: Whether logarithms are taken of skewed columns; in units of the median of what is
+                not 0, so that dollars and cents are scaled alike.
             least: The spread of each column at least, if it has one, shape (k,).
         """
         columns = [column[np.isfinite(column)] for column in matrix.T]
         unit = np.array([_log_unit(column) if logs else 0.0 for column in columns])
-        logged = [np.log1p(column / one) if one else column for column, one in zip(columns, unit, strict=True)]
+        logged = [
+            np.log1p(column / one) if one else column
+            for column, one in zip(columns, unit, strict=True)
+        ]
         moments = [
-            (_median_and_deviation if spread == "robust" else _mean_and_deviation)(column) if len(column) else (0.0, np.inf)
+            (_median_and_deviation if spread == "robust" else _mean_and_deviation)(column)
+            if len(column)
+            else (0.0, np.inf)
             for column in logged
         ]
         centre, spreads = np.array(moments).reshape(-1, 2).T
@@ -65,21 +76,29 @@ class ColumnScaling(Serializable):
     def of(self, matrix: np.ndarray, clip: float) -> np.ndarray:
         """Return columns on the scale, cut at `clip` on both sides, shape (n, k); NaN stays NaN."""
         logs, flat = self.unit > 0, np.isinf(self.spread)
-        logged = np.where(logs, np.log1p(np.maximum(matrix, 0) / np.where(logs, self.unit, 1)), matrix)
+        logged = np.where(
+            logs, np.log1p(np.maximum(matrix, 0) / np.where(logs, self.unit, 1)), matrix
+        )
         scaled = (logged - self.centre) / np.where(flat, 1, self.spread)
         return np.clip(np.where(flat & ~np.isnan(matrix), 0.0, scaled), -clip, clip)
 
     def parts(self, widths: Sequence[int]) -> list[ColumnScaling]:
-        """Split the scaling into parts of so many columns each, as `join_scalings` put them together."""
+        """Split the scaling into parts of so many columns each, as `join_scalings` put them
+        together.
+        """
         cuts = np.cumsum(widths, dtype=int)[:-1]
-        both = zip(*(np.split(part, cuts) for part in (self.unit, self.centre, self.spread)), strict=True)
+        both = zip(
+            *(np.split(part, cuts) for part in (self.unit, self.centre, self.spread)), strict=True
+        )
         return [ColumnScaling(*parts) for parts in both] if len(widths) else []
 
 
 def join_scalings(parts: Sequence[ColumnScaling]) -> ColumnScaling:
     """Join scalings of columns beside each other."""
     nothing = np.zeros(0)
-    units, centres, spreads = ([getattr(part, name) for part in parts] for name in ("unit", "centre", "spread"))
+    units, centres, spreads = (
+        [getattr(part, name) for part in parts] for name in ("unit", "centre", "spread")
+    )
     return ColumnScaling(*(np.concatenate([nothing, *each]) for each in (units, centres, spreads)))
 
 
@@ -133,14 +152,21 @@ class ModelInputs(Serializable):
             DataError: The table has no inputs.
         """
         if not rows.inputs:
-            raise DataError("features: the model has no inputs: no column with the role 'covariate', and no features.")
+            raise DataError(
+                "features: the model has no inputs: no column with the role 'covariate', and no "
+                "features."
+            )
         schema = rows.data.schema
         texts = tuple(
-            name for name in rows.inputs if schema[name] in (pl.String, pl.Categorical) or isinstance(schema[name], pl.Enum)
+            name
+            for name in rows.inputs
+            if schema[name] in (pl.String, pl.Categorical) or isinstance(schema[name], pl.Enum)
         )
         arrays = tuple(name for name in rows.inputs if isinstance(schema[name], pl.Array))
         numbers = tuple(name for name in rows.inputs if name not in texts and name not in arrays)
-        return cls(numbers, texts, tuple(_most_frequent(rows.data[name], most) for name in texts), arrays)
+        return cls(
+            numbers, texts, tuple(_most_frequent(rows.data[name], most) for name in texts), arrays
+        )
 
     def matrix(self, rows: RowReader) -> np.ndarray:
         """Return the numbers, NaN where there is none, shape (n, numbers)."""
@@ -148,13 +174,18 @@ class ModelInputs(Serializable):
 
     def codes(self, rows: RowReader) -> np.ndarray:
         """Return the codes of the texts, shape (n, texts)."""
-        columns = [rows.codes(name, known, OTHER_CODE) for name, known in zip(self.texts, self._known, strict=True)]
+        columns = [
+            rows.codes(name, known, OTHER_CODE)
+            for name, known in zip(self.texts, self._known, strict=True)
+        ]
         return np.column_stack(columns) if columns else np.zeros((rows.height, 0), np.int32)
 
     @cached_property
     def _known(self) -> tuple[dict[str, int], ...]:
         """The codes of each text column."""
-        return tuple({value: code for code, value in enumerate(values, 1)} for values in self.values)
+        return tuple(
+            {value: code for code, value in enumerate(values, 1)} for values in self.values
+        )
 
     @property
     def plain(self) -> tuple[str, ...]:
@@ -168,24 +199,37 @@ class ModelInputs(Serializable):
             DataError: There is neither.
         """
         if not self.plain:
-            raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
+            raise DataError(
+                "features: the model reads numbers and texts, and the inputs are all arrays."
+            )
         return np.hstack([self.matrix(rows), self.codes(rows).astype(float)])
 
     def one_hot(self, rows: RowReader) -> np.ndarray:
         """Return numbers, then one column for each coded value of each text, shape (n, columns)."""
         codes = self.codes(rows)
-        hot = [(codes[:, [i]] == np.arange(1, len(known) + 1)).astype(float) for i, known in enumerate(self.values)]
+        hot = [
+            (codes[:, [i]] == np.arange(1, len(known) + 1)).astype(float)
+            for i, known in enumerate(self.values)
+        ]
         return np.hstack([self.matrix(rows), *hot])
 
 
 def _most_frequent(values: pl.Series, most: int) -> tuple[str, ...]:
     """Return the most frequent values, those of one count by name."""
-    counts = values.cast(pl.String).drop_nulls().value_counts().sort(pl.col("count"), values.name, descending=[True, False])
+    counts = (
+        values.cast(pl.String)
+        .drop_nulls()
+        .value_counts()
+        .sort(pl.col("count"), values.name, descending=[True, False])
+    )
     return tuple(sorted(counts[values.name].head(most).to_list()))
 
 
 def single_precision(matrix: np.ndarray) -> np.ndarray:
-    """Return a matrix in single precision, as trees compare numbers; what is too large for it is its largest."""
+    """Return a matrix in single precision, as trees compare numbers.
+
+    What is too large for it is its largest.
+    """
     most = np.finfo(np.float32).max
     return np.ascontiguousarray(np.clip(matrix, -most, most), np.float32)
 
@@ -193,7 +237,9 @@ def single_precision(matrix: np.ndarray) -> np.ndarray:
 def scorer_inputs(scorer: Any) -> Iterator[ModelInputs]:
     """Yield the inputs of a scorer, or those of each of its members, as far as it exposes them."""
     held = (scorer, getattr(scorer, "reader", None), getattr(scorer, "columns", None))
-    yield from (inputs for each in held if isinstance(inputs := getattr(each, "inputs", None), ModelInputs))
+    yield from (
+        inputs for each in held if isinstance(inputs := getattr(each, "inputs", None), ModelInputs)
+    )
     for member in getattr(scorer, "members", ()):
         yield from scorer_inputs(member.scorer)
 
@@ -207,8 +253,8 @@ class NumberColumns(Serializable):
 
     Attributes:
         inputs: Names, kinds, and the codes of texts.
-        rarity: For each text column by code minus the logarithm of its share among the normal rows; of a text that was not
-            seen as if it were the next row's.
+        rarity: For each text column by code minus the logarithm of its share among the normal rows;
+            of a text that was not seen as if it were the next row's.
     """
 
     inputs: ModelInputs
@@ -223,9 +269,14 @@ class NumberColumns(Serializable):
         """
         inputs, n = ModelInputs.learn(rows), len(rows.data)
         if not (inputs.numbers or inputs.texts):
-            raise DataError("features: a detector reads numbers and texts, and the inputs are all arrays.")
+            raise DataError(
+                "features: a detector reads numbers and texts, and the inputs are all arrays."
+            )
         codes = inputs.codes(rows).T
-        counts = [np.bincount(column, minlength=len(known) + 1) for column, known in zip(codes, inputs.values, strict=True)]
+        counts = [
+            np.bincount(column, minlength=len(known) + 1)
+            for column, known in zip(codes, inputs.values, strict=True)
+        ]
         return cls(inputs, tuple(-np.log(np.maximum(count, 1) / (n + 1)) for count in counts))
 
     @property
@@ -235,7 +286,9 @@ class NumberColumns(Serializable):
 
     @property
     def least_spread(self) -> np.ndarray:
-        """The least spread of each column: 1 for texts, since some that are nearly as frequent are all alike. Shape (k,)."""
+        """The least spread of each column: 1 for texts, since some that are nearly as frequent are
+        all alike. Shape (k,).
+        """
         return np.repeat([0.0, 1.0], [len(self.inputs.numbers), len(self.inputs.texts)])
 
     def matrix(self, rows: RowReader) -> np.ndarray:
@@ -261,9 +314,10 @@ class UsualValues(Serializable):
 
     Attributes:
         names: Of the inputs.
-        quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row has a value.
-        texts: Of each input that is no number the share of rows that has a text, the commonest first and none below
-            `LEAST_SHARE`; rows without one have the empty text.
+        quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row
+            has a value.
+        texts: Of each input that is no number the share of rows that has a text, the commonest
+            first and none below `LEAST_SHARE`; rows without one have the empty text.
     """
 
     added: ClassVar[Mapping[str, Any]] = {"texts": {}}
@@ -276,7 +330,11 @@ class UsualValues(Serializable):
     def learn(cls, rows: Table) -> Self:
         """Return the quantiles and shares of a table's inputs."""
         schema = rows.data.schema
-        names = tuple(name for name in rows.inputs if schema[name].is_numeric() or str(schema[name]) == "Boolean")
+        names = tuple(
+            name
+            for name in rows.inputs
+            if schema[name].is_numeric() or str(schema[name]) == "Boolean"
+        )
         step = max(rows.height // MOST_ROWS, 1)
         some = rows.filter(np.arange(rows.height) % step == 0)
         numbers = some.numbers(names)
@@ -284,9 +342,13 @@ class UsualValues(Serializable):
         for place, column in enumerate(numbers.T):
             known = column[np.isfinite(column)]
             if len(known):
-                quantiles[place] = np.quantile(known, np.linspace(0, 1, QUANTILES + 1), method="inverted_cdf")
+                quantiles[place] = np.quantile(
+                    known, np.linspace(0, 1, QUANTILES + 1), method="inverted_cdf"
+                )
         texts = {
-            name: _text_shares(some.data[name]) for name in rows.inputs if name not in names and not schema[name].is_nested()
+            name: _text_shares(some.data[name])
+            for name in rows.inputs
+            if name not in names and not schema[name].is_nested()
         }
         return cls(names, quantiles, texts)
 
@@ -296,17 +358,26 @@ class UsualValues(Serializable):
         return cls((), np.zeros((0, QUANTILES + 1)))
 
     def ranks(self, name: str, value: float) -> tuple[float | None, float | None]:
-        """Return the share of rows with a lower value and of those with a higher one; None twice where that is not known."""
+        """Return the share of rows with a lower value and of those with a higher one.
+
+        None twice where that is not known.
+        """
         if name not in self.names or not np.isfinite(value):
             return None, None
         grid = self.quantiles[self.names.index(name)]
         if np.isnan(grid[0]):
             return None, None
-        below, above = np.searchsorted(grid, value, "left"), len(grid) - np.searchsorted(grid, value, "right")
+        below, above = (
+            np.searchsorted(grid, value, "left"),
+            len(grid) - np.searchsorted(grid, value, "right"),
+        )
         return float(below) / len(grid), float(above) / len(grid)
 
     def text_shares(self, name: str, text: str | None) -> tuple[float | None, float | None]:
-        """Return the share of rows with a text, 0 below `LEAST_SHARE`, and with a commoner one; None twice where not known."""
+        """Return the share of rows with a text, 0 below `LEAST_SHARE`, and with a commoner one.
+
+        None twice where not known.
+        """
         if text is None or name not in self.texts:
             return None, None
         own = self.texts[name].get(text, 0.0)
@@ -314,5 +385,14 @@ class UsualValues(Serializable):
 
 
 def _text_shares(column: pl.Series) -> dict[str, float]:
-    counts = column.cast(pl.String).fill_null("").value_counts().sort("count", column.name, descending=[True, False])
-    return {text: count / len(column) for text, count in counts.iter_rows() if count >= LEAST_SHARE * len(column)}
+    counts = (
+        column.cast(pl.String)
+        .fill_null("")
+        .value_counts()
+        .sort("count", column.name, descending=[True, False])
+    )
+    return {
+        text: count / len(column)
+        for text, count in counts.iter_rows()
+        if count >= LEAST_SHARE * len(column)
+    }

@@ -16,7 +16,8 @@ from hwds.stats.binary_labels import LIKELY, Probabilities, Ranking, group_sums
 
 @dataclass(frozen=True, eq=False)
 class EntityDays:
-    """Pairs of an entity and a day, by day and then by the highest score of the entity on that day, falling.
+    """Pairs of an entity and a day, by day and then by the highest score of the entity on that day,
+    falling.
 
     Attributes:
         entity: Its number, shape (entity days,).
@@ -37,12 +38,24 @@ class EntityDays:
     entities: int
 
     @classmethod
-    def of(cls, label: np.ndarray, score: np.ndarray, entity: np.ndarray, day: np.ndarray, days: int | None = None) -> Self:
-        """Prepare rows: numbers of entities and of days from 0, shape (n,) each; `days` in all, by their numbers where None."""
+    def of(
+        cls,
+        label: np.ndarray,
+        score: np.ndarray,
+        entity: np.ndarray,
+        day: np.ndarray,
+        days: int | None = None,
+    ) -> Self:
+        """Prepare rows: numbers of entities and of days from 0, shape (n,) each.
+
+        `days` in all, by their numbers where None.
+        """
         entities = int(entity.max(initial=-1)) + 1
         days = int(day.max(initial=-1)) + 1 if days is None else days
         order = np.lexsort((-score, day))
-        _, first, inverse = np.unique((day * entities + entity)[order], return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(
+            (day * entities + entity)[order], return_index=True, return_inverse=True
+        )
         ranked = np.argsort(first)
         position = np.empty(len(ranked), np.int64)
         position[ranked] = np.arange(len(ranked))
@@ -51,13 +64,21 @@ class EntityDays:
         top = order[first[ranked]]
         hit = np.bincount(place, label, minlength=len(top)) > 0
         return cls(
-            entity[top], np.searchsorted(day[top], np.arange(days + 1)), top, hit, place, np.flatnonzero(label > 0), entities
+            entity[top],
+            np.searchsorted(day[top], np.arange(days + 1)),
+            top,
+            hit,
+            place,
+            np.flatnonzero(label > 0),
+            entities,
         )
 
     def looked_at(self, weight: np.ndarray, capacity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return how much of each entity day is looked at, and whether the entity was found on an earlier day.
+        """Return how much of each entity day is looked at, and whether the entity was found on an
+        earlier day.
 
-        An entity stands for as many as its row of the highest score does; it is left out after the day it was found.
+        An entity stands for as many as its row of the highest score does; it is left out after the
+        day it was found.
 
         Args:
             weight: Of each row in each weighting, shape (weightings, n).
@@ -68,7 +89,9 @@ class EntityDays:
         """
         held, confirmed = weight[:, self.top], np.zeros((len(weight), self.entities), bool)
         taken, earlier = np.zeros(held.shape), np.zeros(held.shape, bool)
-        for day, (begin, end) in enumerate(zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)):
+        for day, (begin, end) in enumerate(
+            zip(self.starts[:-1].tolist(), self.starts[1:].tolist(), strict=True)
+        ):
             who, hit = self.entity[begin:end], self.hit[begin:end]
             earlier[:, begin:end] = confirmed[:, who]
             free = np.where(earlier[:, begin:end], 0.0, held[:, begin:end])
@@ -82,20 +105,24 @@ class EntityDays:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return card precision and the share of money that is caught, shape (weightings,) each.
 
-        Card precision is the mean over days of the share with a row of label 1 that day among the entities of the highest
-        scores that were not found on earlier days: card precision top-k of the Fraud Detection Handbook (Le Borgne, Siblini,
-        Lebichot and Bontempi 2022, chapter 4), but on a day with fewer entities it is the share of those. All rows of an entity
-        are caught on the day it is looked at, and on all later ones where it had one of label 1 that day.
+        Card precision is the mean over days of the share with a row of label 1 that day among the
+        entities of the highest scores that were not found on earlier days: card precision top-k of
+        the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022, chapter 4),
+        but on a day with fewer entities it is the share of those. All rows of an entity are caught
+        on the day it is looked at, and on all later ones where it had one of label 1 that day.
 
         Args:
-            weight: Of each row in each weighting, `times` of its day included, shape (weightings, n).
+            weight: Of each row in each weighting, `times` of its day included, shape (weightings,
+                n).
             capacity: Entities that can be looked at on a day.
             times: How often each day counts, shape (weightings, days).
             amount: Money at stake in each row; without it the second is NaN.
         """
         taken, earlier = self.looked_at(weight, capacity * times)
         unknown = np.full(len(weight), np.nan)
-        return self._precision(taken, times), unknown if amount is None else self._caught(weight, taken, earlier, amount)
+        return self._precision(taken, times), unknown if amount is None else self._caught(
+            weight, taken, earlier, amount
+        )
 
     def _precision(self, taken: np.ndarray, times: np.ndarray) -> np.ndarray:
         looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
@@ -106,11 +133,15 @@ class EntityDays:
     def _by_day(self, values: np.ndarray) -> np.ndarray:
         return group_sums(values, self.starts[1:])
 
-    def _caught(self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    def _caught(
+        self, weight: np.ndarray, taken: np.ndarray, earlier: np.ndarray, amount: np.ndarray
+    ) -> np.ndarray:
         rows = self.positives
         held, place = weight[:, self.top], self.place[rows]
         of, part = held[:, place], taken[:, place]
-        share = np.where(earlier[:, place], 1.0, np.divide(part, of, out=np.zeros(of.shape), where=of > 0))
+        share = np.where(
+            earlier[:, place], 1.0, np.divide(part, of, out=np.zeros(of.shape), where=of > 0)
+        )
         money = weight[:, rows] * amount[rows]
         return _day_ratio(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
 
@@ -120,9 +151,13 @@ def _day_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
 
 
 def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
-    """Return a mask of the rows of the k entities with the highest scores of their day, found before or not, shape (n,)."""
+    """Return a mask of the rows of the k entities with the highest scores of their day, found
+    before or not, shape (n,).
+    """
     days = EntityDays.of(np.zeros(len(score)), score, entity, day)
-    taken, _ = days.looked_at(np.ones((1, len(score))), np.full((1, len(days.starts) - 1), float(k)))
+    taken, _ = days.looked_at(
+        np.ones((1, len(score))), np.full((1, len(days.starts) - 1), float(k))
+    )
     return taken[0, days.place] > 0
 
 
@@ -223,8 +258,8 @@ class WindowSide:
         days: By entity and day.
         amount: Money at stake; None where the data does not say.
         chances: By their probabilities; None where there are none.
-        parts: Of each row what is summed, shape (n, columns): one, label, label 0 of a flagged entity, cost, and the parts of
-            `chances`; weighted by `base`.
+        parts: Of each row what is summed, shape (n, columns): one, label, label 0 of a flagged
+            entity, cost, and the parts of `chances`; weighted by `base`.
     """
 
     settings: MetricSettings
@@ -238,14 +273,29 @@ class WindowSide:
 
     @classmethod
     def of(cls, window: TestRows, label: str, weighted: bool, settings: MetricSettings) -> Self:
-        """Return the rows whose column `label` is known; weighted, those alone that stand for any."""
-        counts = (window.table["weight"] > 0) if weighted else pl.Series([True]).new_from_index(0, len(window.table))
+        """Return the rows whose column `label` is known.
+
+        Weighted, those alone that stand for any.
+        """
+        counts = (
+            (window.table["weight"] > 0)
+            if weighted
+            else pl.Series([True]).new_from_index(0, len(window.table))
+        )
         places = (window.table[label].is_not_null() & counts).arg_true().to_numpy()
         known = window.table[places]
         values, score = known[label].to_numpy(), known["score"].to_numpy()
         base = known["weight"].to_numpy() if weighted else np.ones(len(known))
-        amount = None if window.table["amount"].null_count() == len(window.table) else known["amount"].fill_null(0).to_numpy()
-        probability = known["probability"].to_numpy() if len(known) and not known["probability"].null_count() else None
+        amount = (
+            None
+            if window.table["amount"].null_count() == len(window.table)
+            else known["amount"].fill_null(0).to_numpy()
+        )
+        probability = (
+            known["probability"].to_numpy()
+            if len(known) and not known["probability"].null_count()
+            else None
+        )
         chances = None if probability is None else Probabilities.of(values, probability, base)
         days = EntityDays.of(values, score, window.entity[places], window.day[places], window.days)
         parts = [np.ones(len(known)), values, (1 - values) * known["flagged"].to_numpy()]
@@ -255,15 +305,21 @@ class WindowSide:
             if probability is None or amount is None
             else blocking_costs(values, probability, amount, settings.wrong_block)
         )
-        table = np.column_stack(parts if chances is None else [*parts, chances.parts]) * base[:, None]
+        table = (
+            np.column_stack(parts if chances is None else [*parts, chances.parts]) * base[:, None]
+        )
         return cls(settings, places, base, Ranking.of(values, score), days, amount, chances, table)
 
     def sums(self, cluster: np.ndarray, clusters: int) -> np.ndarray:
         """Return the parts summed over the rows of each cluster, shape (clusters, columns)."""
         cluster_of = cluster[self.places]
-        return np.column_stack([np.bincount(cluster_of, part, minlength=clusters) for part in self.parts.T])
+        return np.column_stack(
+            [np.bincount(cluster_of, part, minlength=clusters) for part in self.parts.T]
+        )
 
-    def values(self, times: np.ndarray, days: np.ndarray, sums: np.ndarray, wanted: Collection[str]) -> Values:
+    def values(
+        self, times: np.ndarray, days: np.ndarray, sums: np.ndarray, wanted: Collection[str]
+    ) -> Values:
         """Return the metrics of some families, NaN where one is undefined.
 
         Args:
@@ -276,17 +332,32 @@ class WindowSide:
         if {RANKS, DAYS} & set(wanted):
             weight = self.base * times[:, self.places]
             by_family[RANKS] = self._ranks(weight, sums) if RANKS in wanted else []
-            by_family[DAYS] = list(self.days.values(weight, self.settings.card_k, days, self.amount)) if DAYS in wanted else []
+            by_family[DAYS] = (
+                list(self.days.values(weight, self.settings.card_k, days, self.amount))
+                if DAYS in wanted
+                else []
+            )
         by_family[FLAGS] = [_weighted_ratio(sums[:, 2], sums[:, 0] - sums[:, 1])]
         unknown = [np.full(len(sums), np.nan)] * len(self.settings.families[CHANCES])
-        by_family[CHANCES] = list(self.chances.values(sums[:, 4:]).values()) if self.chances else unknown
+        by_family[CHANCES] = (
+            list(self.chances.values(sums[:, 4:]).values()) if self.chances else unknown
+        )
         by_family[COSTS] = [_weighted_ratio(sums[:, 3], sums[:, 0])]
-        names = {family: each for family, each in self.settings.families.items() if family in wanted}
-        return {name: value for family in names for name, value in zip(names[family], by_family[family], strict=True)}
+        names = {
+            family: each for family, each in self.settings.families.items() if family in wanted
+        }
+        return {
+            name: value
+            for family in names
+            for name, value in zip(names[family], by_family[family], strict=True)
+        }
 
     def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
         curves, settings = self.ranking.curves(weight), self.settings
-        points = [curves.precision_at_recall(settings.recall), curves.recall_at_precision(settings.precision)]
+        points = [
+            curves.precision_at_recall(settings.recall),
+            curves.recall_at_precision(settings.precision),
+        ]
         chance = np.where(
             sums[:, 1] > 0, _weighted_ratio(sums[:, 1], sums[:, 0]), np.nan
         )  # of the windows that have a precision
@@ -297,11 +368,15 @@ def _weighted_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return top / np.where(bottom > 0, bottom, np.nan)
 
 
-def blocking_costs(label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float) -> np.ndarray:
-    """Return the cost of each row where a row is blocked if that is cheaper in expectation, shape (n,).
+def blocking_costs(
+    label: np.ndarray, probability: np.ndarray, amount: np.ndarray, wrong_block: float
+) -> np.ndarray:
+    """Return the cost of each row where a row is blocked if that is cheaper in expectation, shape
+    (n,).
 
-    Blocked where p x amount >= (1 - p) x wrong_block (Elkan 2001): then an honest row costs `wrong_block`, a row of label 1
-    nothing; let pass, a row of label 1 costs its amount, an honest one nothing.
+    Blocked where p x amount >= (1 - p) x wrong_block (Elkan 2001): then an honest row costs
+    `wrong_block`, a row of label 1 nothing; let pass, a row of label 1 costs its amount, an honest
+    one nothing.
 
     Args:
         label: 1.0 or 0.0, shape (n,).

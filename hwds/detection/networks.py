@@ -1,4 +1,6 @@
-"""Networks of rows: how they read rows, their layers and training, their scores and explanations."""
+"""Networks of rows: how they read rows, their layers and training, their scores and
+explanations.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ class RowShape:
         texts: Of each column of texts how many codes there are.
         arrays: Of each column of arrays steps and numbers of each.
         design: Builds the network.
-        soft: Whether texts are read as weights of their codes, not as codes: what a gradient is taken by.
+        soft: Whether texts are read as weights of their codes, not as codes: what a gradient is
+            taken by.
     """
 
     numbers: int
@@ -83,8 +86,16 @@ class RowShape:
         """Return the specifications of the inputs, with any number of rows."""
         import tensorflow as tf
 
-        codes = tf.TensorSpec((None, sum(self.texts))) if self.soft else tf.TensorSpec((None, len(self.texts)), tf.int32)
-        return [tf.TensorSpec((None, self.numbers)), codes, *(tf.TensorSpec((None, *part)) for part in self.arrays)]
+        codes = (
+            tf.TensorSpec((None, sum(self.texts)))
+            if self.soft
+            else tf.TensorSpec((None, len(self.texts)), tf.int32)
+        )
+        return [
+            tf.TensorSpec((None, self.numbers)),
+            codes,
+            *(tf.TensorSpec((None, *part)) for part in self.arrays),
+        ]
 
     @property
     def target(self) -> tuple[int | None, ...]:
@@ -114,7 +125,11 @@ class RowParts(Layers):
 
         super().__init__(seed)
         self.shape, self.numbers = shape, keras.Input((shape.numbers,))
-        self._codes = keras.Input((sum(shape.texts),)) if shape.soft else keras.Input((len(shape.texts),), dtype="int32")
+        self._codes = (
+            keras.Input((sum(shape.texts),))
+            if shape.soft
+            else keras.Input((len(shape.texts),), dtype="int32")
+        )
         self.arrays = [keras.Input(part) for part in shape.arrays]
 
     @property
@@ -123,13 +138,23 @@ class RowParts(Layers):
         return [self.numbers, self._codes, *self.arrays]
 
     def plain(self) -> Any:
-        """Return the numbers and the embeddings of the texts, beside each other: shape (n, features)."""
+        """Return the numbers and the embeddings of the texts, beside each other: shape (n,
+        features).
+        """
         from keras import layers, ops
 
         features, begin = [self.numbers], 0
         for i, many in enumerate(self.shape.texts):
-            weights = self._codes[:, begin : begin + many] if self.shape.soft else ops.one_hot(self._codes[:, i], many)
-            features.append(layers.Dense(min(EMBEDDED, many), use_bias=False, kernel_initializer=self.near_zero())(weights))
+            weights = (
+                self._codes[:, begin : begin + many]
+                if self.shape.soft
+                else ops.one_hot(self._codes[:, i], many)
+            )
+            features.append(
+                layers.Dense(
+                    min(EMBEDDED, many), use_bias=False, kernel_initializer=self.near_zero()
+                )(weights)
+            )
             begin += many
         return layers.Concatenate()(features) if len(features) > 1 else features[0]
 
@@ -139,8 +164,8 @@ class RowNetwork(Recipe):
 
     Attributes:
         epochs: Passes over the rows at most.
-        patience: Epochs without a smaller loss on later rows before stopping: those of the window for stopping, or else the
-            last ones to learn from.
+        patience: Epochs without a smaller loss on later rows before stopping: those of the window
+            for stopping, or else the last ones to learn from.
         seeds: The number of networks that are averaged.
         batch: Rows a step at most.
         learning_rate: The step size of Adam.
@@ -155,32 +180,50 @@ class RowNetwork(Recipe):
     least_steps: Annotated[Draws, Small(10)] = 40
 
     def silu(self) -> tuple[bool, ...]:
-        """Return for each layer of a chain of dense layers whether SiLU follows it; empty for any other network.
+        """Return for each layer of a chain of dense layers whether SiLU follows it.
+
+        Empty for any other network.
 
         Such a chain predicts without TensorFlow, row by row; Keras trains it like any other.
         """
         return ()
 
-    def trained(self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext) -> tuple[np.ndarray, ...]:
-        """Return the weights of all networks, one after the other, each from the epoch of its least loss on the inner rows."""
+    def trained(
+        self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
+    ) -> tuple[np.ndarray, ...]:
+        """Return the weights of all networks, one after the other, each from the epoch of its least
+        loss on the inner rows.
+        """
         from hwds.evaluation.networks import Schedule, Training
 
-        schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        schedule = Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
         training = Training(rows.inputs, shape, schedule, context)
-        return tuple(part for seed in range(self.seeds) for part in training.stopped(rows.target, inner, seed))
+        return tuple(
+            part
+            for seed in range(self.seeds)
+            for part in training.stopped(rows.target, inner, seed)
+        )
 
     def trained_anew(
         self, shape: RowShape, rows: RowExamples, hidden: np.ndarray, context: RowContext
     ) -> tuple[np.ndarray, ...]:
-        """Return the same with the hidden rows as the inner ones, trained anew for as many epochs on all rows."""
+        """Return the same with the hidden rows as the inner ones, trained anew for as many epochs
+        on all rows.
+        """
         from hwds.evaluation.networks import Schedule, Training
 
-        schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        schedule = Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
         inner = RowExamples(tuple(part[hidden] for part in rows.inputs), rows.target[hidden])
         early = Training(tuple(part[~hidden] for part in rows.inputs), shape, schedule, context)
         training, seeds = Training(rows.inputs, shape, schedule, context), range(self.seeds)
         epochs = [early.best_epochs(rows.target[~hidden], inner, seed) for seed in seeds]
-        return tuple(part for seed in seeds for part in training.train(rows.target, epochs[seed], seed))
+        return tuple(
+            part for seed in seeds for part in training.train(rows.target, epochs[seed], seed)
+        )
 
 
 # Rows as a network reads them: scaled numbers with flags for holes, codes of texts, arrays step
@@ -197,7 +240,8 @@ class InputReader(Serializable):
     Attributes:
         inputs: Names, kinds, and the codes of texts.
         scaling: Of the numbers.
-        holed: Mask of the numbers that had missing values; a flag of each stands beside them. Shape (k,).
+        holed: Mask of the numbers that had missing values; a flag of each stands beside them. Shape
+            (k,).
         within: Of the numbers of a step, those of all columns of arrays beside each other.
         steps: Of each column of arrays how many steps it has; none where arrays are not read.
         widths: And how many numbers a step.
@@ -225,10 +269,16 @@ class InputReader(Serializable):
         matrix = inputs.matrix(rows)
         values = [rows.steps(name) for name in inputs.arrays] if arrays else []
         if not (inputs.numbers or inputs.texts or values):
-            raise DataError("features: the model reads numbers and texts, and the inputs are all arrays.")
-        within = join_scalings([ColumnScaling.learn(part.reshape(-1, part.shape[2]), logs=False) for part in values])
+            raise DataError(
+                "features: the model reads numbers and texts, and the inputs are all arrays."
+            )
+        within = join_scalings(
+            [ColumnScaling.learn(part.reshape(-1, part.shape[2]), logs=False) for part in values]
+        )
         steps, widths = (tuple(part.shape[axis] for part in values) for axis in (1, 2))
-        return cls(inputs, ColumnScaling.learn(matrix), np.isnan(matrix).any(axis=0), within, steps, widths)
+        return cls(
+            inputs, ColumnScaling.learn(matrix), np.isnan(matrix).any(axis=0), within, steps, widths
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -248,24 +298,40 @@ class InputReader(Serializable):
     def rows(self, rows: RowReader) -> RowArrays:
         """Return the arrays that the network reads; a missing number is the mean."""
         matrix = self.inputs.matrix(rows)
-        numbers = np.hstack([np.nan_to_num(self.scaling.of(matrix, CLIP)), np.isnan(matrix[:, self.holed])])
+        numbers = np.hstack(
+            [np.nan_to_num(self.scaling.of(matrix, CLIP)), np.isnan(matrix[:, self.holed])]
+        )
         both = zip(self._arrays, self.within.parts(self.widths), strict=True)
-        arrays = [np.nan_to_num(scaling.of(rows.steps(name), CLIP)).astype(np.float32) for name, scaling in both]
+        arrays = [
+            np.nan_to_num(scaling.of(rows.steps(name), CLIP)).astype(np.float32)
+            for name, scaling in both
+        ]
         return (numbers.astype(np.float32), self.inputs.codes(rows).astype(np.int32), *arrays)
 
     def mean(self, given: RowArrays) -> RowArrays:
         """Return the mean of the network's inputs, with weights of codes; first axes 1."""
         numbers, codes, *arrays = given
-        counts = [np.bincount(codes[:, i], minlength=len(known) + 1) for i, known in enumerate(self.inputs.values)]
+        counts = [
+            np.bincount(codes[:, i], minlength=len(known) + 1)
+            for i, known in enumerate(self.inputs.values)
+        ]
         weights = np.concatenate([np.zeros(0), *counts])[None] / len(numbers)
-        return (numbers.mean(axis=0, keepdims=True), weights, *(part.mean(axis=0, keepdims=True) for part in arrays))
+        return (
+            numbers.mean(axis=0, keepdims=True),
+            weights,
+            *(part.mean(axis=0, keepdims=True) for part in arrays),
+        )
 
     def by_input(self, parts: RowArrays) -> np.ndarray:
-        """Return contributions of numbers, texts and steps of arrays as contributions by input, shape (n, inputs)."""
+        """Return contributions of numbers, texts and steps of arrays as contributions by input,
+        shape (n, inputs).
+        """
         k = len(self.holed)
         numbers = parts[0][:, :k].copy()
         numbers[:, self.holed] += parts[0][:, k:]
-        return np.hstack([numbers, parts[1], *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])])
+        return np.hstack(
+            [numbers, parts[1], *(part.sum(axis=(1, 2))[:, None] for part in parts[2:])]
+        )
 
 
 # Trained networks of dense layers without TensorFlow: the same weights, in double precision,
@@ -276,12 +342,14 @@ class InputReader(Serializable):
 class DenseNetworks:
     """Networks of one shape, each a chain of dense layers on numbers and embedded texts.
 
-    A row's answers do not depend on the rows beside it. They are Keras' own within its single precision.
+    A row's answers do not depend on the rows beside it. They are Keras' own within its single
+    precision.
 
     Attributes:
         nets: Of each its weights.
         begins: Where the codes of each text begin among all codes.
-        mean: Where paths begin: numbers, and weights of codes, first axes 1; None where no path is asked.
+        mean: Where paths begin: numbers, and weights of codes, first axes 1; None where no path is
+            asked.
     """
 
     nets: tuple[DenseLayers, ...]
@@ -301,13 +369,16 @@ class DenseNetworks:
 
         Args:
             shape: Of each.
-            weights: Of all of them, one after the other: what texts are embedded as, then weights and bias of each layer.
+            weights: Of all of them, one after the other: what texts are embedded as, then weights
+                and bias of each layer.
             count: How many.
             silu: Of each layer whether that function follows it.
             mean: Where paths begin.
         """
         each, doubles = len(weights) // count, [part.astype(np.float64) for part in weights]
-        nets = tuple(_dense(shape, doubles[i : i + each], silu) for i in range(0, len(doubles), each))
+        nets = tuple(
+            _dense(shape, doubles[i : i + each], silu) for i in range(0, len(doubles), each)
+        )
         return cls(nets, np.cumsum([0, *shape.texts])[:-1], mean)
 
     def predict(self, rows: RowArrays) -> np.ndarray:
@@ -330,10 +401,20 @@ class DenseNetworks:
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
         """Return the same as `Networks.path_parts`: contributions of numbers, and of texts."""
         numbers, places = self._read(rows)
-        parts, taken = np.zeros((len(numbers), numbers.shape[1] + places.shape[1])), gauss_legendre(points)
+        parts, taken = (
+            np.zeros((len(numbers), numbers.shape[1] + places.shape[1])),
+            gauss_legendre(points),
+        )
         for net, begin in self._starts:
             compiled(add_path_integrals)(
-                numbers, places, net, *begin, taken, _scratch(net), np.zeros((2, len(net.start))), parts
+                numbers,
+                places,
+                net,
+                *begin,
+                taken,
+                _scratch(net),
+                np.zeros((2, len(net.start))),
+                parts,
             )
         parts /= len(self.nets)
         return parts[:, : numbers.shape[1]], parts[:, numbers.shape[1] :]
@@ -350,7 +431,9 @@ class DenseNetworks:
         cuts = list(zip(self.begins.tolist(), ends, strict=True)) if len(self.begins) else []
         starts = []
         for net in self.nets:
-            sums = [(codes[begin:end, None] * net.texts[begin:end]).sum(axis=0) for begin, end in cuts]
+            sums = [
+                (codes[begin:end, None] * net.texts[begin:end]).sum(axis=0) for begin, end in cuts
+            ]
             of_texts = np.array(sums).reshape(-1, len(net.start))
             first = net.start + (numbers[:, None] * net.first).sum(axis=0) + of_texts.sum(axis=0)
             starts.append((net, _PathStart(numbers, of_texts, first)))
@@ -358,7 +441,9 @@ class DenseNetworks:
 
 
 class _PathStart(NamedTuple):
-    """The numbers where paths begin, what each text adds to the first layer there, and that layer."""
+    """The numbers where paths begin, what each text adds to the first layer there, and that
+    layer.
+    """
 
     numbers: np.ndarray
     texts: np.ndarray
@@ -367,7 +452,9 @@ class _PathStart(NamedTuple):
 
 @cache
 def gauss_legendre(points: int) -> np.ndarray:
-    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2, points)."""
+    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
+    points).
+    """
     at, weight = np.polynomial.legendre.leggauss(points)
     return np.stack([(at + 1) / 2, weight / 2])
 
@@ -400,7 +487,9 @@ def _scratch(net: DenseLayers) -> DenseScratch:
 # beside it.
 
 BLOCK = 512
-"""Rows that are predicted at once, filled up where there are fewer: other sizes have other last bits."""
+"""Rows that are predicted at once, filled up where there are fewer: other sizes have other last
+bits.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -427,7 +516,8 @@ class TrainedNetworks:
         with on_device(self.device, self.cpus):
             forward, held = forward_of(self.shape), self._held()
             parts = [
-                np.stack([forward(weights, _constants(block)).numpy()[:n] for weights in held]) for block, n in _blocks(rows)
+                np.stack([forward(weights, _constants(block)).numpy()[:n] for weights in held])
+                for block, n in _blocks(rows)
             ]
         return np.concatenate(parts, axis=1)
 
@@ -438,17 +528,20 @@ class TrainedNetworks:
         return float(self._soft().predict(self.mean).astype(np.float64).mean(axis=0)[0])
 
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
-        """Return the contribution of each input along the straight path from `mean`: of numbers, of texts, of arrays.
+        """Return the contribution of each input along the straight path from `mean`: of numbers, of
+        texts, of arrays.
 
-        The mean of its gradients there times how far it goes (Sundararajan, Taly and Yan 2017, "Axiomatic attribution for
-        deep networks"), by the rule of Gauss and Legendre.
+        The mean of its gradients there times how far it goes (Sundararajan, Taly and Yan 2017,
+        "Axiomatic attribution for deep networks"), by the rule of Gauss and Legendre.
 
         Args:
             rows: The inputs of networks with one output.
             points: Where gradients are taken.
         """
         assert self.mean is not None
-        hot = [np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)]
+        hot = [
+            np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)
+        ]
         given = (rows[0], np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot]), *rows[2:])
         numbers, codes, *arrays = self._soft()._paths(given, self.mean, points)
         cuts = np.cumsum(self.shape.texts, dtype=int)
@@ -458,17 +551,26 @@ class TrainedNetworks:
     def _paths(self, rows: RowArrays, base: RowArrays, points: int) -> RowArrays:
         with on_device(self.device, self.cpus):
             held = self._held()
-            contributions = [self._along(held, block, base, points, n) for block, n in _blocks(rows)]
+            contributions = [
+                self._along(held, block, base, points, n) for block, n in _blocks(rows)
+            ]
         return tuple(np.concatenate(parts) for parts in zip(*contributions, strict=True))
 
-    def _along(self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int) -> RowArrays:
+    def _along(
+        self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int
+    ) -> RowArrays:
         nodes, shares = np.polynomial.legendre.leggauss(points)
         total = [np.zeros(part.shape) for part in block]
         for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
-            at = [(begin + node * (end - begin)).astype(np.float32) for begin, end in zip(base, block, strict=True)]
+            at = [
+                (begin + node * (end - begin)).astype(np.float32)
+                for begin, end in zip(base, block, strict=True)
+            ]
             for weights in held:
                 gradients = _gradient_of(self.shape)(weights, _constants(at))
-                total = [sum_ + share * part.numpy() for sum_, part in zip(total, gradients, strict=True)]
+                total = [
+                    sum_ + share * part.numpy() for sum_, part in zip(total, gradients, strict=True)
+                ]
         paths = zip(total, block, base, strict=True)
         return tuple((part * (end - begin))[:n] / self.count for part, end, begin in paths)
 
@@ -490,7 +592,9 @@ def trained_networks(
     cpus: int,
     mean: RowArrays | None = None,
 ) -> TrainedNetworks | DenseNetworks:
-    """Return the trained networks of a model for prediction: without TensorFlow where they are chains of dense layers."""
+    """Return the trained networks of a model for prediction: without TensorFlow where they are
+    chains of dense layers.
+    """
     if model.silu():
         return DenseNetworks.of(shape, weights, model.seeds, model.silu(), mean)
     return TrainedNetworks(shape, weights, model.seeds, device, cpus, mean)
@@ -498,7 +602,9 @@ def trained_networks(
 
 @lru_cache(maxsize=GRAPHS)
 def _gradient_of(shape: RowShape) -> Callable[..., Any]:
-    """Return the gradient of the answers by the inputs: (weights, inputs) to arrays like the inputs."""
+    """Return the gradient of the answers by the inputs: (weights, inputs) to arrays like the
+    inputs.
+    """
     import tensorflow as tf
 
     model = shape.network(0)
@@ -506,7 +612,9 @@ def _gradient_of(shape: RowShape) -> Callable[..., Any]:
     def gradient(weights: Any, inputs: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            answer, _ = model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)
+            answer, _ = model.stateless_call(
+                weights, model.non_trainable_variables, inputs, training=False
+            )
         return tape.gradient(answer, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     specs = [tf.TensorSpec(variable.shape) for variable in model.trainable_variables]
@@ -520,18 +628,26 @@ def _constants(parts: Sequence[np.ndarray]) -> list[Any]:
 
 
 def _blocks(rows: RowArrays) -> Iterator[tuple[list[np.ndarray], int]]:
-    """Yield blocks of rows, the last one filled up by zeros, and how many rows are in each; at least one block."""
+    """Yield blocks of rows, the last one filled up by zeros, and how many rows are in each.
+
+    At least one block.
+    """
     for begin in range(0, max(len(rows[0]), 1), BLOCK):
         block = [part[begin : begin + BLOCK] for part in rows]
         n = len(block[0])
-        filled = [np.concatenate([part, np.zeros((BLOCK - n, *part.shape[1:]), part.dtype)]) for part in block]
+        filled = [
+            np.concatenate([part, np.zeros((BLOCK - n, *part.shape[1:]), part.dtype)])
+            for part in block
+        ]
         yield filled, n
 
 
 # Networks that predict the log odds of rows: learned, and explained by integrated gradients.
 
 INNER = 0.2
-"""Share of the rows, the last ones, that choose the number of epochs where there is no window for that."""
+"""Share of the rows, the last ones, that choose the number of epochs where there is no window for
+that.
+"""
 
 COMPLETE = 1e-2
 """The largest gap between score and contributions before gradients are taken at more points."""
@@ -541,10 +657,12 @@ POINTS, MOST_POINTS = 16, 128
 
 
 class NetworkClassifier(RowNetwork, Classifier):
-    """A network that predicts the log odds of the label being 1, learned by the binary cross-entropy.
+    """A network that predicts the log odds of the label being 1, learned by the binary
+    cross-entropy.
 
-    Without labels of the window for stopping, the last fifth of the training rows chooses the number of epochs, and networks
-    are trained anew on all rows. Several are averaged by their log odds.
+    Without labels of the window for stopping, the last fifth of the training rows chooses the
+    number of epochs, and networks are trained anew on all rows. Several are averaged by their log
+    odds.
     """
 
     reads_arrays: ClassVar[bool] = False
@@ -565,7 +683,9 @@ class NetworkClassifier(RowNetwork, Classifier):
         else:
             inner = RowExamples(reader.rows(later_rows), labels_of(later_rows).astype(np.float32))
             weights = self.trained(shape, examples, inner, context)
-        return NetworkScorer(self, reader, weights, reader.mean(given), context.cpus, context.device)
+        return NetworkScorer(
+            self, reader, weights, reader.mean(given), context.cpus, context.device
+        )
 
     def output(self, parts: RowParts) -> Any:
         """Return the log odds, shape (n,)."""
@@ -611,23 +731,36 @@ class NetworkScorer(Serializable):
         return _mean(self._networks.predict(self.reader.rows(rows)))
 
     def explain(self, rows: RowReader) -> Contributions:
-        """Return the contribution of each input along the path from the mean row; `rest` is the remaining error."""
+        """Return the contribution of each input along the path from the mean row.
+
+        `rest` is the remaining error.
+        """
         given, base = self.reader.rows(rows), self._networks.base
         score = _mean(self._networks.predict(given))
-        values, far, points = np.zeros((len(score), len(self.reader.names))), np.arange(len(score)), POINTS
+        values, far, points = (
+            np.zeros((len(score), len(self.reader.names))),
+            np.arange(len(score)),
+            POINTS,
+        )
         while True:
             part = tuple(each[far] for each in given)
             values[far] = self.reader.by_input(self._networks.path_parts(part, points))
             rest = score - base - values.sum(axis=1)
-            far = np.flatnonzero(np.abs(rest) >= COMPLETE)  # each row by itself, whatever stands beside it
+            far = np.flatnonzero(
+                np.abs(rest) >= COMPLETE
+            )  # each row by itself, whatever stands beside it
             if points >= MOST_POINTS or not len(far):
-                return Contributions((*self.reader.names, REST), base, np.column_stack([values, rest]))
+                return Contributions(
+                    (*self.reader.names, REST), base, np.column_stack([values, rest])
+                )
             points *= 2
 
     @cached_property
     def _networks(self) -> TrainedNetworks | DenseNetworks:
         mean = tuple(part.astype(np.float32) for part in self.mean)
-        return trained_networks(self.model, self.reader.shape(self.model), self.weights, self.device, self.cpus, mean)
+        return trained_networks(
+            self.model, self.reader.shape(self.model), self.weights, self.device, self.cpus, mean
+        )
 
 
 def _mean(odds: np.ndarray) -> np.ndarray:

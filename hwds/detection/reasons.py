@@ -54,7 +54,9 @@ def topic_heading(topic: str) -> str:
     for kind, heading in HEADINGS_AT.items():
         if topic.startswith(f"{kind} "):
             place = topic.removeprefix(f"{kind} ").replace("_", " ")
-            return f"{heading}: the customer" if place == "customer" else f"{heading} at its {place}"
+            return (
+                f"{heading}: the customer" if place == "customer" else f"{heading} at its {place}"
+            )
     return HEADINGS.get(topic, topic.replace("_", " "))
 
 
@@ -108,7 +110,9 @@ def _sum(what: str) -> Say:
     verb, _, noun = COUNTED[what]
 
     def say(value: float, groups: Groups) -> str:
-        counted = written_number(value) if not noun else counted_noun(value, noun.removesuffix("s"), noun)
+        counted = (
+            written_number(value) if not noun else counted_noun(value, noun.removesuffix("s"), noun)
+        )
         return f"{verb} {counted} in {days_in_words(groups['days'])}"
 
     return say
@@ -132,10 +136,15 @@ def _money(before: str, after: str = "") -> Say:
 
 
 def _concentration(value: float, groups: Groups) -> str:
-    """Return a Herfindahl index as the number of devices that would have it if all were bought alike."""
+    """Return a Herfindahl index as the number of devices that would have it if all were bought
+    alike.
+    """
     if not value > 0 or value > 0.995:
         return f"bought one device alone{_window_words(groups)}"
-    return f"spread its units{_window_words(groups)} as if over {written_number(1 / value)} devices alike"
+    return (
+        f"spread its units{_window_words(groups)} as if over {written_number(1 / value)} "
+        f"devices alike"
+    )
 
 
 def _gap(value: float, _: Groups) -> str:
@@ -153,8 +162,15 @@ def _least_units(value: float, groups: Groups) -> str:
 
 def _least_gain(value: float, groups: Groups) -> str:
     """Return what the line that pays least would earn."""
-    each = f"each of its lines{_window_words(groups)} would earn {percent(value)} or more on the street"
-    return each if value > 0 else f"one of its lines{_window_words(groups)} would earn nothing on the street"
+    each = (
+        f"each of its lines{_window_words(groups)} would earn {percent(value)} or more on the "
+        f"street"
+    )
+    return (
+        each
+        if value > 0
+        else f"one of its lines{_window_words(groups)} would earn nothing on the street"
+    )
 
 
 def _whether(yes: str, no: str) -> Say:
@@ -162,11 +178,16 @@ def _whether(yes: str, no: str) -> Say:
 
 
 def _earns(where: str) -> Say:
-    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {written_number(abs(value))}"
+    return lambda value, _: (
+        f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {written_number(abs(value))}"
+    )
 
 
 def _earns_share(where: str) -> Say:
-    return lambda value, _: f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {percent(abs(value))} of its price"
+    return lambda value, _: (
+        f"a unit resold {where} {'earns' if value >= 0 else 'loses'} {percent(abs(value))} of its "
+        f"price"
+    )
 
 
 def _place_words(groups: Groups) -> str:
@@ -177,19 +198,24 @@ def _place_words(groups: Groups) -> str:
 
 def _risk(value: float, groups: Groups) -> str:
     return (
-        f"{percent(value)} of {_place_words(groups)} that were investigated in {days_in_words(groups['days'])} were confirmed"
+        f"{percent(value)} of {_place_words(groups)} that were investigated in "
+        f"{days_in_words(groups['days'])} were confirmed"
     )
 
 
 def _expected(value: float, groups: Groups) -> str:
-    """Return the phrase of a share that is shrunk to the overall one: an expectation, not a count."""
+    """Return the phrase of a share that is shrunk to the overall one: an expectation, not a
+    count.
+    """
     return (
-        f"by those of {days_in_words(groups['days'])} {percent(value)} of {_place_words(groups)} are expected to be confirmed"
+        f"by those of {days_in_words(groups['days'])} {percent(value)} of "
+        f"{_place_words(groups)} are expected to be confirmed"
     )
 
 
 def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
-    """Return the counts behind a share that is shrunk: `of the rows at its store 12 were investigated ... and 3 confirmed`.
+    """Return the counts behind a share that is shrunk: `of the rows at its store 12 were
+    investigated ... and 3 confirmed`.
 
     Args:
         base: The name of the share (`store_risk_30d`).
@@ -202,15 +228,24 @@ def counted_share_phrase(base: str, confirmed: float, labels: float) -> str:
     if not labels:
         return f"none of {there} was investigated in {days}"
     if not confirmed:
-        return f"none of {there} was confirmed of {written_number(labels)} that were investigated in {days}"
-    return f"of {there} {written_number(labels)} were investigated in {days} and {written_number(confirmed)} confirmed"
+        return (
+            f"none of {there} was confirmed of {written_number(labels)} that were investigated "
+            f"in {days}"
+        )
+    return (
+        f"of {there} {written_number(labels)} were investigated in {days} and "
+        f"{written_number(confirmed)} confirmed"
+    )
 
 
 def _count_at_place(what: str) -> Say:
     one = what.replace("were ", "was ")
 
     def say(value: float, groups: Groups) -> str:
-        return f"{written_number(value) if value else 'none'} of {_place_words(groups)} {one if value == 1 else what} in {days_in_words(groups['days'])}"
+        return (
+            f"{written_number(value) if value else 'none'} of {_place_words(groups)} "
+            f"{one if value == 1 else what} in {days_in_words(groups['days'])}"
+        )
 
     return say
 
@@ -219,19 +254,35 @@ def _payments(value: float, groups: Groups) -> str:
     """Return how many payments there were: of the customer, or at a place."""
     days = days_in_words(groups["days"])
     if groups["place"] == "customer":
-        return f"the customer paid {'once' if value == 1 else f'{written_number(value)} times'} in {days}"
-    return f"{counted_noun(value, 'payment')} of known outcome came at its {groups['place'].replace('_', ' ')} in {days}"
+        return (
+            f"the customer paid {'once' if value == 1 else f'{written_number(value)} times'} "
+            f"in {days}"
+        )
+    return (
+        f"{counted_noun(value, 'payment')} of known outcome came at its "
+        f"{groups['place'].replace('_', ' ')} in {days}"
+    )
 
 
 def _mean(value: float, groups: Groups) -> str:
-    of = "of the customer" if groups["place"] == "customer" else f"at its {groups['place'].replace('_', ' ')}"
-    return f"payments {of} in {days_in_words(groups['days'])} are {written_number(value)} on average"
+    of = (
+        "of the customer"
+        if groups["place"] == "customer"
+        else f"at its {groups['place'].replace('_', ' ')}"
+    )
+    return (
+        f"payments {of} in {days_in_words(groups['days'])} are {written_number(value)} on average"
+    )
 
 
 def _frauds_in_a_row(value: float, _: Groups) -> str:
     if value == 1:
         return "the last payment that is known at its terminal was a fraud"
-    return f"the last {written_number(value)} payments that are known at its terminal were frauds" if value else NO_FRAUDS
+    return (
+        f"the last {written_number(value)} payments that are known at its terminal were frauds"
+        if value
+        else NO_FRAUDS
+    )
 
 
 NO_FRAUDS = "none of the last payments that are known at its terminal was a fraud"
@@ -240,7 +291,10 @@ NO_FRAUDS = "none of the last payments that are known at its terminal was a frau
 def _confirmed(value: float, _: Groups) -> str:
     if value == 1:
         return "1 customer that shares identifiers with it was confirmed"
-    return f"{written_number(value) if value else 'none of the'} customers that share identifiers with it were confirmed"
+    return (
+        f"{written_number(value) if value else 'none of the'} customers that share identifiers "
+        f"with it were confirmed"
+    )
 
 
 def _ratio(verb: str, usual: str) -> Say:
@@ -256,9 +310,16 @@ def _ratio(verb: str, usual: str) -> Say:
 
 
 def _sharing(value: float, what: str | None) -> str:
-    """Return with how many customers something is shared; `what` is None where several kinds of identifiers count."""
+    """Return with how many customers something is shared.
+
+    `what` is None where several kinds of identifiers count.
+    """
     others = counted_noun(value, "other customer")
-    return f"shares its {what.replace('_', ' ')} with {others}" if what else f"shares identifiers with {others}"
+    return (
+        f"shares its {what.replace('_', ' ')} with {others}"
+        if what
+        else f"shares identifiers with {others}"
+    )
 
 
 PHRASES: tuple[tuple[str, str, Say], ...] = (
@@ -269,20 +330,44 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     (f"amount_ratio{OVER}", "amount", _ratio("spends", "its usual amount")),
     (f"quantity_least{WINDOW}", "least units", _least_units),
     (f"spread_share_least{WINDOW}", "least gain", _least_gain),
-    ("usual_ratio", "usual", lambda value, _: f"is {written_number(value)} times what the customer pays on average"),
-    ("highest_ratio", "recent", lambda value, _: f"of late the customer paid up to {written_number(value)} times the usual"),
+    (
+        "usual_ratio",
+        "usual",
+        lambda value, _: f"is {written_number(value)} times what the customer pays on average",
+    ),
+    (
+        "highest_ratio",
+        "recent",
+        lambda value, _: f"of late the customer paid up to {written_number(value)} times the usual",
+    ),
     ("usual_count", "known payments", _counts("the customer paid ", "time", "times", " before")),
-    (f"cross_channel{OVER}", "channels", _whether("bought through more than one channel", "bought through one channel alone")),
+    (
+        f"cross_channel{OVER}",
+        "channels",
+        _whether("bought through more than one channel", "bought through one channel alone"),
+    ),
     (f"promoted_share{OVER}", "promoted", _share_phrase("its lines", "were bought on promotion")),
     ("promotion", "promoted", _whether("is bought on promotion", "is bought without a promotion")),
     (f"weekend_share{OVER}", "weekend", _share_phrase("its lines", "were bought at a weekend")),
     ("(?:tx_during_weekend)", "weekend", _whether("is of a weekend", "is of a weekday")),
     ("(?:tx_during_night)", "night", _whether("is of the night", "is of the day")),
-    (f"over_tier_share{OVER}", "tier", _share_phrase("its orders", "were just over a tier of discounts")),
-    (f"quarter_end_share{OVER}", "quarter end", _share_phrase("its lines", "were bought at the end of a quarter")),
+    (
+        f"over_tier_share{OVER}",
+        "tier",
+        _share_phrase("its orders", "were just over a tier of discounts"),
+    ),
+    (
+        f"quarter_end_share{OVER}",
+        "quarter end",
+        _share_phrase("its lines", "were bought at the end of a quarter"),
+    ),
     (f"return_rate{OVER}", "returns", _share_phrase("its units", "came back")),
     (f"sku_concentration{OVER}", "devices", _concentration),
-    ("tenure_days", "tenure", lambda value, _: f"has been known for {_time(value)}" if value else "is new"),
+    (
+        "tenure_days",
+        "tenure",
+        lambda value, _: f"has been known for {_time(value)}" if value else "is new",
+    ),
     ("order_gap_days", "gap", lambda value, _: f"orders again after {_time(value)}"),
     ("loss_at_stake", "spread", _gap),
     ("at_stake", "spread", _money("", " are at stake")),
@@ -294,7 +379,9 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
         "price_rank",
         "price",
         lambda value, _: (
-            "no market is cheaper" if value == 1 else f"its price is number {written_number(value)} of all markets"
+            "no market is cheaper"
+            if value == 1
+            else f"its price is number {written_number(value)} of all markets"
         ),
     ),
     ("markets_seen", "price", _counts("the device is seen in ", "market", "markets")),
@@ -310,7 +397,11 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
         "network",
         _confirmed,
     ),
-    ("network_confirmed_share", "network", _share_phrase("those that share identifiers with it", "were confirmed")),
+    (
+        "network_confirmed_share",
+        "network",
+        _share_phrase("those that share identifiers with it", "were confirmed"),
+    ),
     (f"{PLACE}_id_risk{WINDOW}", "risk", _risk),
     (f"{PLACE}_risk{WINDOW}", "risk", _expected),
     (f"{PLACE}_confirmed{WINDOW}", "risk", _count_at_place("were confirmed")),
@@ -320,10 +411,26 @@ PHRASES: tuple[tuple[str, str, Say], ...] = (
     (f"(?P<place>customer|terminal)_count{WINDOW}", "payments", _payments),
     (f"(?P<place>customer)_mean{WINDOW}", "mean payment", _mean),
     ("(?P<place>terminal)_run", "risk", _frauds_in_a_row),
-    ("(?P<place>terminal)_fraud_share", "risk", _share_phrase("payments at its terminal since its first fraud", "were frauds")),
-    ("(?P<place>terminal)_run_age", "risk", lambda days, _: f"its terminal's latest frauds began {_time(days)} ago"),
-    ("(?P<place>terminal)_first_age", "risk", lambda days, _: f"its terminal's first fraud is {_time(days)} old"),
-    ("(?P<place>terminal)_honest_age", "risk", lambda days, _: f"its terminal's last honest payment is {_time(days)} old"),
+    (
+        "(?P<place>terminal)_fraud_share",
+        "risk",
+        _share_phrase("payments at its terminal since its first fraud", "were frauds"),
+    ),
+    (
+        "(?P<place>terminal)_run_age",
+        "risk",
+        lambda days, _: f"its terminal's latest frauds began {_time(days)} ago",
+    ),
+    (
+        "(?P<place>terminal)_first_age",
+        "risk",
+        lambda days, _: f"its terminal's first fraud is {_time(days)} old",
+    ),
+    (
+        "(?P<place>terminal)_honest_age",
+        "risk",
+        lambda days, _: f"its terminal's last honest payment is {_time(days)} old",
+    ),
 )
 """A pattern of a whole name, its topic, and its words; the first that fits counts."""
 
@@ -339,7 +446,10 @@ MISSING: tuple[tuple[str, str], ...] = (
     ("terminal_(?:run_age|first_age)", "is at a terminal without a known fraud"),
     ("terminal_honest_age", "is at a terminal without a known honest payment"),
     ("best_pair_(?:spread|share)", "is of a device that is seen in no other market"),
-    ("spread|spread_share|spread_share_least_.*|loss_at_stake", "is of a device without a known street price"),
+    (
+        "spread|spread_share|spread_share_least_.*|loss_at_stake",
+        "is of a device without a known street price",
+    ),
     ("network_.*", "names no customer whose ties could be followed"),
     (".+_z", "has too few peers to be compared with"),
     ("recent", "its last rows, in their order, look like those of confirmed cases"),
@@ -385,10 +495,14 @@ MOST_SENTENCES = 3
 """Sentences of one row."""
 
 UNUSUAL = 0.9
-"""The share of rows with a lower (or a higher) value from which on a value is said to be high (or low)."""
+"""The share of rows with a lower (or a higher) value from which on a value is said to be high (or
+low).
+"""
 
 LEAST_SHARE = 0.001
-"""The least share of rows that is named: rarer texts are seen too seldom among those that shares are computed from."""
+"""The least share of rows that is named: rarer texts are seen too seldom among those that shares
+are computed from.
+"""
 
 NOTHING = "none of "
 """The begin of a sentence that says that something did not happen."""
@@ -416,8 +530,8 @@ class Fact:
         name: The input's.
         value: A number or a text; None where there is none.
         adds: Its contribution to the score.
-        below, above: The share of the rows that were learned from with a lower and with a higher value, of a text with a
-            commoner one; None where not known.
+        below, above: The share of the rows that were learned from with a lower and with a higher
+            value, of a text with a commoner one; None where not known.
         share: The share of rows with a text; None of a number, and where not known.
     """
 
@@ -430,7 +544,9 @@ class Fact:
 
     @classmethod
     def of(cls, reason: Mapping[str, Any]) -> Fact:
-        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below`, `above` and `share`."""
+        """Read one reason: `input`, `value` as a text, `adds`, and where they are known `below`,
+        `above` and `share`.
+        """
         below, above, share = (reason.get(each) for each in ("below", "above", "share"))
         value = _parse_value(reason["value"]) if share is None else str(reason["value"])
         return cls(str(reason["input"]), value, float(reason["adds"]), below, above, share)
@@ -440,7 +556,8 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST_SENTENCES) -
     """Return sentences for the main inputs of a row's score, the topic that adds most first.
 
     Args:
-        reasons: `input`, `value` (a text, null where there is none), `adds`, `below`, `above` and `share` of each; see `Fact`.
+        reasons: `input`, `value` (a text, null where there is none), `adds`, `below`, `above` and
+            `share` of each; see `Fact`.
         most: Sentences at most.
 
     Example:
@@ -460,7 +577,9 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST_SENTENCES) -
 
 @cache
 def companion_inputs(name: str) -> tuple[str, ...]:
-    """Return the inputs that make one readable: the input it compares, and the median of peers; of a rule those it is about.
+    """Return the inputs that make one readable: the input it compares, and the median of peers.
+
+    Of a rule those it is about.
 
     Example:
         >>> companions("quantity_30d_z")
@@ -470,27 +589,37 @@ def companion_inputs(name: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(CONDITION_INPUT.findall(name.removeprefix(RULE))))
     risk = RISK.fullmatch(name)
     if risk:
-        return f"{risk['place']}_confirmed_{risk['window']}", f"{risk['place']}_labels_{risk['window']}"
+        return (
+            f"{risk['place']}_confirmed_{risk['window']}",
+            f"{risk['place']}_labels_{risk['window']}",
+        )
     match = PEERS.fullmatch(name)
     base = match["base"] if match else name
     return tuple(each for each in (base, f"{base}_peers") if each != name)
 
 
 def input_subject(name: str) -> str:
-    """Return the subject of an input: the same for a quantity over 7 and 30 days and for its comparison with peers."""
+    """Return the subject of an input: the same for a quantity over 7 and 30 days and for its
+    comparison with peers.
+    """
     peers = PEERS.fullmatch(name)
     base = peers["base"] if peers else name
     return topic_of(base) or base
 
 
 def _is_usual(fact: Fact) -> bool:
-    """Return whether an input is a number or a text as most rows have it: by itself no ground to look at a row."""
+    """Return whether an input is a number or a text as most rows have it: by itself no ground to
+    look at a row.
+    """
     shares = [share for share in (fact.below, fact.above) if share is not None]
     return bool(shares) and max(shares) < UNUSUAL
 
 
 def _sentence(facts: list[Fact]) -> str:
-    """Return one topic in words: its strongest input and how that compares with peers; else its strongest comparison."""
+    """Return one topic in words: its strongest input and how that compares with peers.
+
+    Else its strongest comparison.
+    """
     known = {fact.name: fact for fact in facts}
     ordered = [fact.name for fact in sorted(facts, key=lambda fact: -fact.adds)]
     if RISK.fullmatch(ordered[0]):
@@ -499,20 +628,32 @@ def _sentence(facts: list[Fact]) -> str:
             return counted_share_phrase(ordered[0], counted[0], counted[1]) + (
                 _rank_words(known[ordered[0]]) if counted[0] else ""
             )
-    if ordered[0].endswith("_peers") and known[ordered[0]].adds > 0 and isinstance(known[ordered[0]].value, float):
+    if (
+        ordered[0].endswith("_peers")
+        and known[ordered[0]].adds > 0
+        and isinstance(known[ordered[0]].value, float)
+    ):
         return _peers_clause(known[ordered[0]], known.get(ordered[0].removesuffix("_peers")))
     plain = [name for name in ordered if not PEERS.fullmatch(name)]
     plain = [name for name in plain if known[name].value is not None] or plain
-    compared = [name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)]
+    compared = [
+        name for name in ordered if PEERS.fullmatch(name) and isinstance(known[name].value, float)
+    ]
     if not plain:
         return _comparison_phrase(known[(compared or ordered)[0]])
-    match = next((name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None)
+    match = next(
+        (name for name in (f"{plain[0]}_peers", f"{plain[0]}_z") if name in compared), None
+    )
     if match:
         return f"{_input_phrase(known[plain[0]], rank=False)}{_comparison_clause(known[match])}"
-    far = [name for name in compared if name.endswith("_z")]  # what peers do over other days compares with nothing
+    far = [
+        name for name in compared if name.endswith("_z")
+    ]  # what peers do over other days compares with nothing
     if far:
         return f"{_input_phrase(known[plain[0]])}, {_comparison_phrase(known[far[0]])}"
-    return _input_phrase(known[next((name for name in plain if not _is_usual(known[name])), plain[0])])
+    return _input_phrase(
+        known[next((name for name in plain if not _is_usual(known[name])), plain[0])]
+    )
 
 
 def _peers_clause(fact: Fact, own: Fact | None) -> str:
@@ -537,7 +678,10 @@ def _input_phrase(fact: Fact, *, rank: bool = True) -> str:
         return missing_phrase(fact.name) or f"its {_input_noun(fact.name)} is not known"
     if isinstance(fact.value, str):
         return f"its {_input_noun(fact.name)} is {fact.value}{_text_share_words(fact)}"
-    words = phrase_of(fact.name, fact.value) or f"its {_input_noun(fact.name)} is {written_number(fact.value)}"
+    words = (
+        phrase_of(fact.name, fact.value)
+        or f"its {_input_noun(fact.name)} is {written_number(fact.value)}"
+    )
     return f"{words}{_rank_words(fact)}" if rank else words
 
 
@@ -551,7 +695,10 @@ def _text_share_words(fact: Fact) -> str:
 
 
 def _rank_words(fact: Fact) -> str:
-    """Return how unusual a number is, in brackets; empty where it is not, or where that is not known."""
+    """Return how unusual a number is, in brackets.
+
+    Empty where it is not, or where that is not known.
+    """
     if fact.below is None or fact.above is None:
         return ""
     share = max(fact.below, fact.above)
@@ -568,7 +715,10 @@ def _comparison_clause(fact: Fact) -> str:
     assert isinstance(fact.value, float)
     if fact.name.endswith("_z"):
         return f", {_deviation_words(fact.value)}"
-    return f", its peers {COUNTED.get(input_subject(fact.name), ('', 'have', ''))[1]} {written_number(fact.value)}"
+    return (
+        f", its peers {COUNTED.get(input_subject(fact.name), ('', 'have', ''))[1]} "
+        f"{written_number(fact.value)}"
+    )
 
 
 def _comparison_phrase(fact: Fact) -> str:

@@ -24,7 +24,8 @@ NUMBERS = ("quantity", "unit_price", "street_price")
 class Reselling(Recipe):
     """The costs of reselling, and the columns of prices.
 
-    To resell a unit costs freight, and duty and a premium for the risk, both as shares of the price paid.
+    To resell a unit costs freight, and duty and a premium for the risk, both as shares of the price
+    paid.
 
     Attributes:
         freight: The cost of moving one unit.
@@ -61,26 +62,40 @@ class Reselling(Recipe):
             ConfigError: With the nearest right name, or what the column holds.
         """
         if not table.roles.get("time"):
-            raise ConfigError(f"{path}: prices as of a time need the role 'time'; set dataset.roles.time.")
+            raise ConfigError(
+                f"{path}: prices as of a time need the role 'time'; set dataset.roles.time."
+            )
         for field in ("sku", "channel", "region", *NUMBERS):
             name = getattr(self, field)
             if name is None:
                 continue
             if name not in table.data.columns:
-                raise ConfigError(f"{path}.{field}: no column '{name}'{nearest(name, table.data.columns)}")
+                raise ConfigError(
+                    f"{path}.{field}: no column '{name}'{nearest(name, table.data.columns)}"
+                )
             kind = table.data.schema[name]
             if field in NUMBERS and not kind.is_numeric():
-                raise ConfigError(f"{path}.{field}: column '{name}' must hold numbers, it holds {kind}.")
+                raise ConfigError(
+                    f"{path}.{field}: column '{name}' must hold numbers, it holds {kind}."
+                )
 
     def cost(self, paid: np.ndarray, *, abroad: bool) -> np.ndarray:
-        """Return what a unit has cost once it is resold: price paid, freight, risk, and duty where that is abroad."""
+        """Return what a unit has cost once it is resold: price paid, freight, risk, and duty where
+        that is abroad.
+        """
         return paid * (1 + self.risk + (self.duty if abroad else 0.0)) + self.freight
 
     def lines(self, data: pl.DataFrame) -> pl.DataFrame:
-        """Return the columns by one name each: sku, channel, region (empty where there is but one), and three of numbers."""
+        """Return the columns by one name each: sku, channel, region (empty where there is but one),
+        and three of numbers.
+        """
         numbers = [pl.col(getattr(self, name)).cast(pl.Float64).alias(name) for name in NUMBERS]
-        region = pl.lit("") if self.region is None else pl.col(self.region).cast(pl.String).fill_null("")
-        texts = [pl.col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")]
+        region = (
+            pl.lit("") if self.region is None else pl.col(self.region).cast(pl.String).fill_null("")
+        )
+        texts = [
+            pl.col(getattr(self, name)).cast(pl.String).alias(name) for name in ("sku", "channel")
+        ]
         return data.select(*texts, region.alias("region"), *numbers)
 
 
@@ -112,13 +127,16 @@ class ShrunkPrices:
 def shrink_prices(
     price: np.ndarray, lines: np.ndarray, spread: np.ndarray, sku: np.ndarray, market: np.ndarray
 ) -> ShrunkPrices:
-    """Return prices under a prior whose logarithm is the sum of one number for the SKU and one for the market.
+    """Return prices under a prior whose logarithm is the sum of one number for the SKU and one for
+    the market.
 
-    The sums are those of least squares, weighted by the variance of deviations from them under which the weighted squares of
-    the residuals are what they should be (Paule and Mandel 1982). Deviations follow a mixture of normal laws of several scales,
-    whose shares are those of the greatest likelihood (Stephens 2017, "False discovery rates: a new deal"): a few prices that
-    are far off are then left there. The best of several such prices is not too good on the average, as that of raw medians is
-    (Efron 2011, "Tweedie's formula and selection bias"). Where there are no more cells than sums, nothing is shrunk.
+    The sums are those of least squares, weighted by the variance of deviations from them under
+    which the weighted squares of the residuals are what they should be (Paule and Mandel 1982).
+    Deviations follow a mixture of normal laws of several scales, whose shares are those of the
+    greatest likelihood (Stephens 2017, "False discovery rates: a new deal"): a few prices that are
+    far off are then left there. The best of several such prices is not too good on the average, as
+    that of raw medians is (Efron 2011, "Tweedie's formula and selection bias"). Where there are no
+    more cells than sums, nothing is shrunk.
 
     Args:
         price: The median of the sales of each cell, > 0, shape (n,).
@@ -138,8 +156,17 @@ def shrink_prices(
     prior = _variance(logged, error, design, free)
     fit, leverage = _fit_sums(logged, error + prior, design)
     parts = prior * SCALES**2
-    own = np.divide(parts, parts + error[:, None], out=np.ones((len(price), len(parts))), where=parts + error[:, None] > 0)
-    chance = _part_chances(logged - fit, error[:, None] + parts) if prior > 0 else np.full(own.shape, 1 / len(parts))
+    own = np.divide(
+        parts,
+        parts + error[:, None],
+        out=np.ones((len(price), len(parts))),
+        where=parts + error[:, None] > 0,
+    )
+    chance = (
+        _part_chances(logged - fit, error[:, None] + parts)
+        if prior > 0
+        else np.full(own.shape, 1 / len(parts))
+    )
     weight = (chance * own).sum(axis=1)
     middle = fit + weight * (logged - fit)
     apart = (chance * (own - weight[:, None]) ** 2).sum(axis=1) * (logged - fit) ** 2
@@ -148,12 +175,17 @@ def shrink_prices(
 
 
 def median_variance_ratio(lines: np.ndarray) -> np.ndarray:
-    """Return the variance of a median over that of a mean, of normal numbers: exact of 1, of 2 and of very many."""
-    return np.asarray(np.pi * lines / (2 * (lines + np.where(lines % 2 == 1, np.pi / 2 - 1, np.pi - 2))))
+    """Return the variance of a median over that of a mean, of normal numbers: exact of 1, of 2 and
+    of very many.
+    """
+    return np.asarray(
+        np.pi * lines / (2 * (lines + np.where(lines % 2 == 1, np.pi / 2 - 1, np.pi - 2)))
+    )
 
 
 def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return the chance that each residual is of each part of the prior, shape (n, parts), by the EM algorithm.
+    """Return the chance that each residual is of each part of the prior, shape (n, parts), by the
+    EM algorithm.
 
     Args:
         residual: Shape (n,).
@@ -192,7 +224,9 @@ def _variance(logged: np.ndarray, error: np.ndarray, design: np.ndarray, free: i
     return (low + high) / 2
 
 
-def _fit_sums(logged: np.ndarray, variance: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit_sums(
+    logged: np.ndarray, variance: np.ndarray, design: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the weighted least-squares fit, and the variance of each fitted number."""
     weight = 1 / np.sqrt(np.maximum(variance, 1e-18))
     inverse = np.linalg.pinv(design * weight[:, None])
@@ -230,7 +264,8 @@ THRESHOLDS = (
 """Columns of `resale_thresholds`."""
 
 OWN_SPREAD = 0.5
-"""The weight of its own sales below which a price is mostly what its SKU and its market say of it."""
+"""The weight of its own sales below which a price is mostly what its SKU and its market say of it.
+"""
 
 LEVEL = 0.95
 
@@ -238,42 +273,61 @@ CELL = ("sku", "channel", "region")
 
 
 def resale_thresholds(
-    lines: pl.DataFrame, costs: Reselling, least_lines: int = 1, pairs: pl.DataFrame | None = None, *, shrink: bool = True
+    lines: pl.DataFrame,
+    costs: Reselling,
+    least_lines: int = 1,
+    pairs: pl.DataFrame | None = None,
+    *,
+    shrink: bool = True,
 ) -> pl.DataFrame:
-    """Return each SKU and pair of channels, by the best route between two regions, the largest margin first.
+    """Return each SKU and pair of channels, by the best route between two regions, the largest
+    margin first.
 
-    Prices are medians of the lines of a SKU in a channel and region, drawn to what the SKU and the market say as far as few
-    lines leave them open (`shrunk_prices`): the best of many routes is else too good. `threshold` is the difference of prices
-    above which to resell pays, freight + (risk + duty) * price_paid, duty where the regions differ or the unit is sold on the
-    street; `margin` is what the difference is above it, with its 95 % interval, and `margin_seen` the same by the medians as
-    they are; at a price in `bought_in` of `pays_below` or more it would not pay. A route is `weak` where either price is of
-    fewer than `least_lines` lines, or mostly not of its own.
+    Prices are medians of the lines of a SKU in a channel and region, drawn to what the SKU and the
+    market say as far as few lines leave them open (`shrunk_prices`): the best of many routes is
+    else too good. `threshold` is the difference of prices above which to resell pays, freight +
+    (risk + duty) * price_paid, duty where the regions differ or the unit is sold on the street;
+    `margin` is what the difference is above it, with its 95 % interval, and `margin_seen` the same
+    by the medians as they are; at a price in `bought_in` of `pays_below` or more it would not pay.
+    A route is `weak` where either price is of fewer than `least_lines` lines, or mostly not of its
+    own.
 
     Args:
         lines: As `Reselling.lines` gives them.
         costs: Of reselling.
         least_lines: Lines below which a price is weak.
-        pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in, freight, duty, risk`.
-        shrink: Whether prices are drawn; those of a price table are known and are taken as they are.
+        pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in,
+            freight, duty, risk`.
+        shrink: Whether prices are drawn; those of a price table are known and are taken as they
+            are.
 
     Returns:
-        The columns of `THRESHOLDS`; `lines` and `units` are those bought at the beginning of the route.
+        The columns of `THRESHOLDS`; `lines` and `units` are those bought at the beginning of the
+        route.
     """
-    cells = _with_shrunk_prices(pl.concat([_cells(lines), _street_prices(lines)]), least_lines, shrink)
+    cells = _with_shrunk_prices(
+        pl.concat([_cells(lines), _street_prices(lines)]), least_lines, shrink
+    )
     here = cells.filter(pl.col("channel") != STREET)
     ends = {"channel": "sold_in", "region": "to_region", "price": "price_there"}
     kept = ("seen", "deviation", "weak")
     there = cells.select(
-        "sku", *(pl.col(name).alias(to) for name, to in ends.items()), *(pl.col(n).alias(f"{n}_there") for n in kept)
+        "sku",
+        *(pl.col(name).alias(to) for name, to in ends.items()),
+        *(pl.col(n).alias(f"{n}_there") for n in kept),
     )
     bought = here.rename({"channel": "bought_in", "region": "from_region", "price": "price_paid"})
     routes = bought.join(there, on="sku")
-    same = (pl.col("bought_in") == pl.col("sold_in")) & (pl.col("from_region") == pl.col("to_region"))
+    same = (pl.col("bought_in") == pl.col("sold_in")) & (
+        pl.col("from_region") == pl.col("to_region")
+    )
     return _best_routes(routes.filter(~same.fill_null(False)), costs, pairs)
 
 
 def _cells(lines: pl.DataFrame) -> pl.DataFrame:
-    """Return the median price of each SKU in each channel and region, and how far its lines spread."""
+    """Return the median price of each SKU in each channel and region, and how far its lines
+    spread.
+    """
     known = lines.drop_nulls(["sku", "channel", "unit_price"])
     return _median_prices(known.select(*CELL, pl.col("unit_price").alias("price"), "quantity"))
 
@@ -282,7 +336,9 @@ def _street_prices(lines: pl.DataFrame) -> pl.DataFrame:
     """Return the open market of each SKU, which has no region."""
     known = lines.drop_nulls(["sku", "street_price"])
     market = pl.lit(STREET).alias("channel"), pl.lit(None, pl.String).alias("region")
-    return _median_prices(known.select("sku", *market, pl.col("street_price").alias("price"), "quantity"))
+    return _median_prices(
+        known.select("sku", *market, pl.col("street_price").alias("price"), "quantity")
+    )
 
 
 def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
@@ -300,38 +356,69 @@ def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> pl.DataFrame:
-    """Return the cells with their shrunk prices; the spread of lines is that of all cells of a kind, the street or others."""
+    """Return the cells with their shrunk prices.
+
+    The spread of lines is that of all cells of a kind, the street or others.
+    """
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
     cells = cells.with_columns(
-        pl.Series("spare", cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy()))
+        pl.Series(
+            "spare",
+            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy()),
+        )
     )
     spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
-    shrunk = _shrink_prices(wide) if shrink else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
+    shrunk = (
+        _shrink_prices(wide)
+        if shrink
+        else ShrunkPrices(wide["seen"].to_numpy(), np.zeros(len(wide)), np.ones(len(wide)))
+    )
     weak = (pl.col("lines") < least_lines) | pl.Series(shrunk.own < OWN_SPREAD)
     return wide.select(
-        *CELL, "lines", "units", "seen",
-        pl.Series("price", shrunk.mean), pl.Series("deviation", shrunk.deviation), weak.alias("weak"),
-    )  # fmt: skip
+        *CELL,
+        "lines",
+        "units",
+        "seen",
+        pl.Series("price", shrunk.mean),
+        pl.Series("deviation", shrunk.deviation),
+        weak.alias("weak"),
+    )
 
 
 def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
-    market = cells.select(pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0").rank("dense")).to_series()
-    codes = (values.to_numpy().astype(np.int64) - 1 for values in (cells["sku"].rank("dense"), market))
-    return shrink_prices(cells["seen"].to_numpy(), cells["lines"].to_numpy().astype(float), cells["spread"].to_numpy(), *codes)
+    market = cells.select(
+        pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0").rank("dense")
+    ).to_series()
+    codes = (
+        values.to_numpy().astype(np.int64) - 1 for values in (cells["sku"].rank("dense"), market)
+    )
+    return shrink_prices(
+        cells["seen"].to_numpy(),
+        cells["lines"].to_numpy().astype(float),
+        cells["spread"].to_numpy(),
+        *codes,
+    )
 
 
-def _best_routes(routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | None) -> pl.DataFrame:
+def _best_routes(
+    routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | None
+) -> pl.DataFrame:
     abroad = (pl.col("from_region") != pl.col("to_region")).fill_null(True)
     usual = {"freight": costs.freight, "duty": costs.duty, "risk": costs.risk}
     if pairs is not None:
         given = pairs.select(
-            "bought_in", "sold_in", *(pl.col(name).cast(pl.Float64) for name in usual if name in pairs.columns)
+            "bought_in",
+            "sold_in",
+            *(pl.col(name).cast(pl.Float64) for name in usual if name in pairs.columns),
         )
         routes = routes.join(given, on=["bought_in", "sold_in"], how="left", maintain_order="left")
-    own = [pl.col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n) for n, v in usual.items()]
+    own = [
+        pl.col(n).fill_null(v) if n in routes.columns else pl.lit(v).alias(n)
+        for n, v in usual.items()
+    ]
     routes = routes.with_columns(own)
     share = pl.col("risk") + pl.when(abroad).then(pl.col("duty")).otherwise(0.0)
     far = (
@@ -348,7 +435,9 @@ def _best_routes(routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | N
     ).with_columns((pl.col("difference") - pl.col("threshold")).alias("margin"))
     ends = {"margin_low": pl.col("margin") - far, "margin_high": pl.col("margin") + far}
     named = ["sku", "bought_in", "sold_in", "from_region", "to_region"]
-    ranked = priced.with_columns(**ends).sort("margin", *named, descending=[True, *[False] * len(named)], nulls_last=True)
+    ranked = priced.with_columns(**ends).sort(
+        "margin", *named, descending=[True, *[False] * len(named)], nulls_last=True
+    )
     best = ranked.unique(named[:3], keep="first", maintain_order=True)
     return best.with_columns((pl.col("margin") > 0).alias("pays")).select(THRESHOLDS)
 
@@ -358,7 +447,8 @@ def _best_routes(routes: pl.DataFrame, costs: Reselling, pairs: pl.DataFrame | N
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reviewed:
-    """Lines that were reviewed at random, or all that have a label where no chance of a review is known.
+    """Lines that were reviewed at random, or all that have a label where no chance of a review is
+    known.
 
     Attributes:
         lines: How many.
@@ -376,9 +466,11 @@ class ArbitrageVerdict(Verdict):
     Attributes:
         action: `WATCH` where a pair pays, or `NONE`.
         until, days: The day of the last line, and how many days of prices count.
-        pairs, paying: SKUs in pairs of channels that have a price in both, and those in which reselling pays.
+        pairs, paying: SKUs in pairs of channels that have a price in both, and those in which
+            reselling pays.
         offers, leaking: SKUs in channels, and those from which it pays to resell anywhere.
-        above, below: Lines that were bought where the street paid more than all costs, and all others.
+        above, below: Lines that were bought where the street paid more than all costs, and all
+            others.
         freight, duty, risk: What reselling costs.
         unit: Of money; empty where the data names none.
         thresholds: A row for each pair; see `hwds.detection.reselling.resale_thresholds`.
@@ -412,13 +504,18 @@ class ArbitrageVerdict(Verdict):
 
 
 def arbitrage_sentence(pairs: pl.DataFrame, above: Reviewed, below: Reviewed, unit: str) -> str:
-    """Return how many pairs pay, the one that pays most, and whether lines above their threshold are gray more often."""
+    """Return how many pairs pay, the one that pays most, and whether lines above their threshold
+    are gray more often.
+    """
     paying = pairs.filter("pays")
     if paying.is_empty():
-        whole = f"NONE: reselling pays in none of {counted(len(pairs), 'pairs')} of SKU and channels"
+        whole = (
+            f"NONE: reselling pays in none of {counted(len(pairs), 'pairs')} of SKU and channels"
+        )
     else:
         whole = (
-            f"WATCH: reselling pays in {len(paying):,} of {counted(len(pairs), 'pairs')} of SKU and channels;"
+            f"WATCH: reselling pays in {len(paying):,} of {counted(len(pairs), 'pairs')} of SKU "
+            f"and channels;"
             f" {_best_pair_phrase(paying.row(0, named=True), unit)}{_certainty_phrase(paying)}"
         )
     return f"{whole}. {_reviewed_sentence(above, below)}".strip()
@@ -433,14 +530,21 @@ def _certainty_phrase(paying: pl.DataFrame) -> str:
 
 
 def _best_pair_phrase(row: dict[str, Any], unit: str) -> str:
-    there = "on the street" if row["sold_in"] == STREET else f"in {route_name(row['sold_in'], row['to_region'])}"
-    price, margin, until = (brief(row[name], None, unit) for name in ("price_paid", "margin", "pays_below"))
+    there = (
+        "on the street"
+        if row["sold_in"] == STREET
+        else f"in {route_name(row['sold_in'], row['to_region'])}"
+    )
+    price, margin, until = (
+        brief(row[name], None, unit) for name in ("price_paid", "margin", "pays_below")
+    )
     open_ = row["margin_low"] < row["margin_high"]
     ends = interval(row["margin"], row["margin_low"], row["margin_high"], unit)[1] if open_ else ""
     sure = f" (95 %: {ends})" if ends else ""
     weak = ", though by few sales" if row["weak"] else ""
     return (
-        f"most with {row['sku']}, bought in {route_name(row['bought_in'], row['from_region'])} at {price} and sold {there}:"
+        f"most with {row['sku']}, bought in {route_name(row['bought_in'], row['from_region'])} at "
+        f"{price} and sold {there}:"
         f" {margin} a unit after all costs{sure}{weak}, and it would at any price below {until}"
     )
 
@@ -455,6 +559,7 @@ def _reviewed_sentence(above: Reviewed, below: Reviewed) -> str:
         return ""
     many = f"{counted(above.lines, 'lines')} reviewed"
     return (
-        f"Lines bought where the street paid more than all costs were gray in {percent(above.share)} ({many}),"
+        f"Lines bought where the street paid more than all costs were gray in "
+        f"{percent(above.share)} ({many}),"
         f" others in {percent(below.share)} ({below.lines:,})."
     )

@@ -27,18 +27,28 @@ class RowContext(RunContext):
         return cls(**run.shared())
 
     def learned(self, model: Any, train: Table, stop: Table) -> Any:
-        """Return the scorer that a member classifier learns; a run learns it once for all models that have this member."""
+        """Return the scorer that a member classifier learns.
+
+        A run learns it once for all models that have this member.
+        """
         if self.cache is None:
             return model.learn(train, stop=stop, context=self)
         data = [self.fold, train.fingerprint, stop.fingerprint]
         key = key_of("scorer", data, {"model": model}, self.conditions, __name__)
-        return self.cache.get_or_make(key, FITTED, lambda: model.learn(train, stop=stop, context=self))
+        return self.cache.get_or_make(
+            key, FITTED, lambda: model.learn(train, stop=stop, context=self)
+        )
 
     def columns_of(self, table: Table) -> pl.DataFrame:
-        """Return the columns that the feature set adds to a table; a run computes them once for all models."""
+        """Return the columns that the feature set adds to a table.
+
+        A run computes them once for all models.
+        """
         if self.cache is None:
             return self._computed(table)
-        key = key_of("columns", table.fingerprint, {"features": self.features}, Conditions(), __name__)
+        key = key_of(
+            "columns", table.fingerprint, {"features": self.features}, Conditions(), __name__
+        )
         return self.cache.get_or_make(key, COLUMNS, lambda: self._computed(table))
 
     def _computed(self, table: Table) -> pl.DataFrame:
@@ -55,7 +65,10 @@ def distinct_codes(values: pl.Series) -> np.ndarray:
 
 
 def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
-    """Return the entity of each scored row; one without is an entity of its own, of a name that no other has."""
+    """Return the entity of each scored row.
+
+    One without is an entity of its own, of a name that no other has.
+    """
     alone = pl.lit("\0") + pl.col(ROW_ID).cast(pl.String)
     return rows.select(pl.col("entity").fill_null(alone)).to_series()
 
@@ -83,18 +96,21 @@ def learnable(train: Table) -> Table:
     positives, n = int(labels_of(rows).sum()), len(rows.data)
     if not 0 < positives < n:
         raise DataError(
-            f"protocol.train_days: the window has {n - positives} rows of label 0 and {positives} of label 1"
+            f"protocol.train_days: the window has {n - positives} rows of label 0 and {positives} "
+            f"of label 1"
             f" ({len(train.data) - n} without one); both are needed to learn."
         )
     return rows
 
 
 def representative_rows(rows: Table) -> tuple[Table, np.ndarray]:
-    """Return the rows that stand for others, and for how many each does, 1 on the average: those to calibrate by.
+    """Return the rows that stand for others, and for how many each does, 1 on the average: those to
+    calibrate by.
 
-    Where labels were looked for with known chances (role `label_propensity`), these rows alone count, each 1 / chance times, as
-    in the metrics: who was investigated on suspicion is like others that were, not like all. Without such chances, or where
-    these rows are of one kind, all rows stand for themselves.
+    Where labels were looked for with known chances (role `label_propensity`), these rows alone
+    count, each 1 / chance times, as in the metrics: who was investigated on suspicion is like
+    others that were, not like all. Without such chances, or where these rows are of one kind, all
+    rows stand for themselves.
     """
     if rows.roles.get("label_propensity"):
         chance = rows.column("label_propensity").cast(pl.Float64)
@@ -112,8 +128,15 @@ def both_kinds(rows: Table) -> bool:
 
 
 def split_halves(rows: Table) -> tuple[Table, Table]:
-    """Return the earlier and the later half, by arrival or else by time or else by place; one instant is not parted."""
+    """Return the earlier and the later half, by arrival or else by time or else by place.
+
+    One instant is not parted.
+    """
     role = next((role for role in ("available_at", "time") if rows.roles.get(role)), None)
     order = rows.column(role) if role else rows.data[ROW_ID]
-    early = (order < order.sort()[len(order) // 2]).fill_null(False) if len(order) else pl.Series([], dtype=pl.Boolean)
+    early = (
+        (order < order.sort()[len(order) // 2]).fill_null(False)
+        if len(order)
+        else pl.Series([], dtype=pl.Boolean)
+    )
     return rows.filter(early), rows.filter(~early)

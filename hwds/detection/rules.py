@@ -1,4 +1,6 @@
-"""Rules: conditions on inputs, as an analyst writes them (`night: tx_amount > 200 and tx_during_night = 1`)."""
+"""Rules: conditions on inputs, as an analyst writes them (`night: tx_amount > 200 and
+tx_during_night = 1`).
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ class RuleCondition(Serializable):
         """Return a mask of the rows; a value that is not known meets no condition."""
         if isinstance(self.value, str):
             texts = rows.texts(self.input)
-            return np.array([each is not None and SIGNS[self.sign](each, self.value) for each in texts], bool)
+            return np.array(
+                [each is not None and SIGNS[self.sign](each, self.value) for each in texts], bool
+            )
         numbers = rows.numbers((self.input,))[:, 0]
         return np.isfinite(numbers) & SIGNS[self.sign](numbers, self.value)
 
@@ -93,8 +97,8 @@ def conditions_by_rule(rules: object) -> dict[str, tuple[str, ...]]:
     """Return conditions by the name of their rule.
 
     Args:
-        rules: A mapping from a name to a condition or several; or texts such as `night: amount > 200 and night = 1`, in which
-            the name may be missing.
+        rules: A mapping from a name to a condition or several; or texts such as `night: amount >
+            200 and night = 1`, in which the name may be missing.
 
     Raises:
         ValueError: It is neither, a rule has no condition, or two have one name.
@@ -109,14 +113,22 @@ def conditions_by_rule(rules: object) -> dict[str, tuple[str, ...]]:
 
 def _named_conditions(rules: object) -> Iterator[tuple[str, tuple[str, ...]]]:
     if isinstance(rules, Mapping):
-        yield from ((_check_name(name), _condition_texts(str(name), conditions)) for name, conditions in rules.items())
+        yield from (
+            (_check_name(name), _condition_texts(str(name), conditions))
+            for name, conditions in rules.items()
+        )
         return
     if isinstance(rules, str) or not isinstance(rules, Sequence):
         raise ValueError(f"must be rules by name, or the name of an option of rules, got {rules!r}")
     for text in rules:
         match = NAMED.fullmatch(str(text))
         body = match["body"] if match else str(text)
-        yield match["name"] if match else " and ".join(map(str, rule_from_conditions("", (body,)).conditions)), (body,)
+        yield (
+            match["name"]
+            if match
+            else " and ".join(map(str, rule_from_conditions("", (body,)).conditions)),
+            (body,),
+        )
 
 
 def _check_name(name: object) -> str:
@@ -127,8 +139,15 @@ def _check_name(name: object) -> str:
 
 def _condition_texts(name: str, conditions: object) -> tuple[str, ...]:
     several = [conditions] if isinstance(conditions, str) else conditions
-    if not isinstance(several, Sequence) or not several or not all(isinstance(each, str) for each in several):
-        raise ValueError(f"'{name}' must be a condition such as 'quantity > 10', or a list of them, got {conditions!r}")
+    if (
+        not isinstance(several, Sequence)
+        or not several
+        or not all(isinstance(each, str) for each in several)
+    ):
+        raise ValueError(
+            f"'{name}' must be a condition such as 'quantity > 10', or a list of them, got "
+            f"{conditions!r}"
+        )
     return tuple(several)
 
 
@@ -144,7 +163,8 @@ def _parse_condition(text: str) -> RuleCondition:
             raise ValueError(f"'{text.strip()}' compares with no number") from None
         if value == match["value"] and SIGN.search(value):
             raise ValueError(
-                f"'{text.strip()}' has two signs: conditions are joined by 'and', a text with a sign is quoted"
+                f"'{text.strip()}' has two signs: conditions are joined by 'and', a text with a "
+                f"sign is quoted"
             ) from None
         return RuleCondition(match["input"], sign, value)
     if not math.isfinite(number):
@@ -161,4 +181,7 @@ def check_rules(rules: Sequence[Rule], names: Sequence[str]) -> None:
     for rule in rules:
         for each in rule.conditions:
             if each.input not in names:
-                raise ConfigError(f"model.rules: no input '{each.input}' for '{rule.title}'{nearest(each.input, names)}")
+                raise ConfigError(
+                    f"model.rules: no input '{each.input}' for "
+                    f"'{rule.title}'{nearest(each.input, names)}"
+                )

@@ -11,7 +11,16 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.detection.metrics import CHANCES, COSTS, RANKS, MetricSettings, ScoredBy, TestRows, Values, WindowSide
+from hwds.detection.metrics import (
+    CHANCES,
+    COSTS,
+    RANKS,
+    MetricSettings,
+    ScoredBy,
+    TestRows,
+    Values,
+    WindowSide,
+)
 from hwds.detection.predictions import IMPORTANCE_SHARE, IMPORTANCE_SUM
 from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.evaluation.protocol import Score
@@ -57,14 +66,25 @@ class Clusters:
     called: str
 
     @classmethod
-    def of(cls, way: str, called: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False) -> Self:
-        """Return clusters by the codes of rows; `by_window` draws them within windows, where each has several of its own."""
+    def of(
+        cls, way: str, called: str, of_rows: Sequence[np.ndarray], *, by_window: bool = False
+    ) -> Self:
+        """Return clusters by the codes of rows.
+
+        `by_window` draws them within windows, where each has several of its own.
+        """
         ends = np.cumsum([len(each) for each in of_rows])[:-1]
         present, codes = np.unique(np.concatenate(of_rows), return_inverse=True)
         parts = np.split(codes, ends)
         own = [np.unique(part) for part in parts]
         apart = by_window and sum(map(len, own)) == len(present) and min(map(len, own)) > 1
-        return cls(way, tuple(parts), len(present), tuple(own) if apart else (np.arange(len(present)),), called)
+        return cls(
+            way,
+            tuple(parts),
+            len(present),
+            tuple(own) if apart else (np.arange(len(present)),),
+            called,
+        )
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return how often each cluster is drawn, shape (clusters,)."""
@@ -75,18 +95,26 @@ class Clusters:
 
     def counts(self, weight: np.ndarray) -> ClusterCounts:
         """Return the clusters as far as they have weight, shape (clusters,)."""
-        return ClusterCounts(self.called, int((weight > 0).sum()), even_number(weight), len(self.strata))
+        return ClusterCounts(
+            self.called, int((weight > 0).sum()), even_number(weight), len(self.strata)
+        )
 
     def same_as(self, way: str, others: Sequence[Clusters]) -> bool:
         """Return whether another way has the same clusters, each of which a row is in."""
         other = next(each for each in others if each.way == way)
-        return self.way == BY_BOTH and other.number == self.number and len(self.strata) == len(other.strata)
+        return (
+            self.way == BY_BOTH
+            and other.number == self.number
+            and len(self.strata) == len(other.strata)
+        )
 
 
 def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
-    """Return the ways to resample rows: entities, and where their days are known days and the entities of a day.
+    """Return the ways to resample rows: entities, and where their days are known days and the
+    entities of a day.
 
-    Of many days, neighbours are one cluster. Days are drawn within windows, where these have several.
+    Of many days, neighbours are one cluster. Days are drawn within windows, where these have
+    several.
     """
     if not windows:
         return []
@@ -96,14 +124,20 @@ def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
         days, called = by_day
         width = max(int(each.max(initial=0)) for each in days) + 1
         both = [who * width + day for who, day in zip(by_entity, days, strict=True)]
-        ways += [Clusters.of(BY_DAY, called, days, by_window=True), Clusters.of(BY_BOTH, "customer day", both)]
+        ways += [
+            Clusters.of(BY_DAY, called, days, by_window=True),
+            Clusters.of(BY_BOTH, "customer day", both),
+        ]
     return ways
 
 
 def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | None:
-    """Return the number of each row's block of days, by window, and what a block is called; None where no day is known.
+    """Return the number of each row's block of days, by window, and what a block is called.
 
-    Where a protocol counts no days, for its folds are no windows in time, a row's time says its day.
+    None where no day is known.
+
+    Where a protocol counts no days, for its folds are no windows in time, a row's time says its
+    day.
     """
     counted = [window.table["day"].fill_null(0).to_numpy().astype(np.int64) for window in windows]
     if any(each.any() for each in counted):
@@ -121,7 +155,9 @@ def _day_blocks(windows: Sequence[TestRows]) -> tuple[list[np.ndarray], str] | N
     return by_window, day_cluster(len(np.unique(dates)))
 
 
-def effect_of(value: float, samples: Mapping[str, np.ndarray], counts: Mapping[str, ClusterCounts]) -> Effect:
+def effect_of(
+    value: float, samples: Mapping[str, np.ndarray], counts: Mapping[str, ClusterCounts]
+) -> Effect:
     """Return a number with its variance over entities and days, both of which its rows share.
 
     Args:
@@ -129,17 +165,28 @@ def effect_of(value: float, samples: Mapping[str, np.ndarray], counts: Mapping[s
         samples: By way of resampling, shape (resamples,) each; NaN where a resample has none.
         counts: Of the same ways.
     """
-    parts = {way: part for way, drawn in samples.items() if (part := _clustered_part(drawn, counts[way])) is not None}
+    parts = {
+        way: part
+        for way, drawn in samples.items()
+        if (part := _clustered_part(drawn, counts[way])) is not None
+    }
     if BY_ENTITY not in parts or len(parts) < len(samples):
         few = next((each.refusal for each in counts.values() if each.refusal), "")
         number = min((each.number for each in counts.values()), default=0)
-        return Effect(value, None, ReferenceDistribution(), few or "too few resamples with a value", number)
+        return Effect(
+            value, None, ReferenceDistribution(), few or "too few resamples with a value", number
+        )
     way = BY_BOTH if BY_DAY in parts else BY_ENTITY
-    return two_way_effect(value, parts[BY_ENTITY], parts.get(BY_DAY), parts.get(BY_BOTH), f"bootstrap by {way}")
+    return two_way_effect(
+        value, parts[BY_ENTITY], parts.get(BY_DAY), parts.get(BY_BOTH), f"bootstrap by {way}"
+    )
 
 
 def _clustered_part(samples: np.ndarray, counts: ClusterCounts) -> ClusteredPart | None:
-    """Return the variance of resamples, as large as that of so many clusters; None where most have no value."""
+    """Return the variance of resamples, as large as that of so many clusters.
+
+    None where most have no value.
+    """
     known = samples[np.isfinite(samples)]
     if len(known) < max(2, LEAST_DEFINED * len(samples)):
         return None
@@ -165,18 +212,28 @@ class Positives:
 
     @classmethod
     def of(cls, rows: pl.DataFrame, label: str) -> Positives:
-        """Count the scored rows of one model whose `label` (or `truth`) is 1; a row without an entity is one of its own."""
+        """Count the scored rows of one model whose `label` (or `truth`) is 1.
+
+        A row without an entity is one of its own.
+        """
         found = rows.filter(pl.col(label) == 1)
         days = found.select("cutoff", "day").unique()
         return cls(len(found), {BY_DAY: len(days), BY_ENTITY: entities_of_rows(found).n_unique()})
 
 
 def few_positives(clusters: Mapping[str, int]) -> str:
-    """Return the warning that customers or days with a positive row are few; empty where they are enough."""
+    """Return the warning that customers or days with a positive row are few.
+
+    Empty where they are enough.
+    """
     way, count = min(clusters.items(), key=lambda each: each[1], default=("", LEAST_CLUSTERS))
     if count >= LEAST_CLUSTERS:
         return ""
-    what = ("day has" if count == 1 else "days have") if way == BY_DAY else ("customer has" if count == 1 else "customers have")
+    what = (
+        ("day has" if count == 1 else "days have")
+        if way == BY_DAY
+        else ("customer has" if count == 1 else "customers have")
+    )
     return f"Only {count} {what} a positive row: the next few may change the result."
 
 
@@ -189,7 +246,9 @@ OF_NEGATIVES = ("false_positive_rate",)
 """Metrics of rows of label 0, of which none are few."""
 
 AT_ONCE = 2_000_000
-"""Weights of rows that are held at once; more resamples than that allows come one part after the other."""
+"""Weights of rows that are held at once; more resamples than that allows come one part after the
+other.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +259,10 @@ class Window:
     sides: dict[str, WindowSide]
 
     def values(self, weighting: WindowWeighting, wanted: Collection[str]) -> Values:
-        """Return metrics of both sides by full name, shape (weightings,) each; see `Side.values`."""
+        """Return metrics of both sides by full name, shape (weightings,) each.
+
+        See `Side.values`.
+        """
         metrics: Values = {}
         for before, side in self.sides.items():
             values = side.values(weighting.times, weighting.days, weighting.sums[before], wanted)
@@ -254,7 +316,9 @@ class WindowClusters:
         return cls(of_row, of_day, present, sums)
 
     def weighted(self, window: Window, counts: np.ndarray) -> WindowWeighting:
-        """Return the weightings in which each cluster counts so many times, shape (weightings, clusters of all windows)."""
+        """Return the weightings in which each cluster counts so many times, shape (weightings,
+        clusters of all windows).
+        """
         here = counts[:, self.present]
         sums = {before: here @ each for before, each in self.sums.items()}
         even = np.ones((len(counts), window.rows.days))
@@ -270,7 +334,8 @@ class ResampledMetrics:
     Attributes:
         values: Of all rows as they are.
         samples: By way of resampling and metric, shape (resamples,).
-        counts: By side and way, the clusters with a row of label 1, or with any where there is none.
+        counts: By side and way, the clusters with a row of label 1, or with any where there is
+            none.
         any_counts: The same of the clusters with any row.
     """
 
@@ -284,7 +349,9 @@ class ResampledMetrics:
         return {way: each[metric] for way, each in self.samples.items()}
 
     def clusters(self, metric: str) -> Mapping[str, ClusterCounts]:
-        """Return the clusters that a metric is drawn by: all of them, where it is one of rows of label 0."""
+        """Return the clusters that a metric is drawn by: all of them, where it is one of rows of
+        label 0.
+        """
         counts = self.any_counts if metric.removeprefix(TRUE) in OF_NEGATIVES else self.counts
         return counts[TRUE if metric.startswith(TRUE) and TRUE in counts else ""]
 
@@ -292,13 +359,15 @@ class ResampledMetrics:
 def scored_windows(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
     """Return the windows of test rows, in the order of their cutoffs.
 
-    A row without an entity is one of its own. Against labels a row weighs as many as it stands for (`weight`), against the
-    truth all rows weigh the same.
+    A row without an entity is one of its own. Against labels a row weighs as many as it stands for
+    (`weight`), against the truth all rows weigh the same.
     """
     coded = rows.with_columns(pl.Series("__entity", distinct_codes(entities_of_rows(rows))))
     windows = []
     for part in coded.partition_by("cutoff", maintain_order=True):
-        window = TestRows(part, part["__entity"].to_numpy(), distinct_codes(part["day"].fill_null(0)))
+        window = TestRows(
+            part, part["__entity"].to_numpy(), distinct_codes(part["day"].fill_null(0))
+        )
         sides = {"": WindowSide.of(window, "label", True, settings)}
         if part["truth"].null_count() < len(part):
             sides[TRUE] = WindowSide.of(window, "truth", False, settings)
@@ -306,11 +375,13 @@ def scored_windows(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]
     return windows
 
 
-def resample_windows(windows: Sequence[Window], wanted: Collection[str], resamples: int) -> ResampledMetrics:
+def resample_windows(
+    windows: Sequence[Window], wanted: Collection[str], resamples: int
+) -> ResampledMetrics:
     """Return metrics of several windows, and of each resample by the way it was drawn.
 
-    A metric is the mean over the windows in which it is defined. Entities, days, and entities of a day are resampled; the
-    draws depend on the rows alone, so that rivals meet the same.
+    A metric is the mean over the windows in which it is defined. Entities, days, and entities of a
+    day are resampled; the draws depend on the rows alone, so that rivals meet the same.
 
     Args:
         windows: Of one model.
@@ -332,41 +403,71 @@ def resample_windows(windows: Sequence[Window], wanted: Collection[str], resampl
             any_counts.setdefault(side, {})[clusters.way] = clusters.counts(weights[:, 0])
         same = next((way for way in samples if clusters.same_as(way, ways)), None)
         parts = (
-            [] if same else [_mean_over_windows(windows, each, drawn, wanted) for drawn in _draws(clusters, windows, resamples)]
+            []
+            if same
+            else [
+                _mean_over_windows(windows, each, drawn, wanted)
+                for drawn in _draws(clusters, windows, resamples)
+            ]
         )
         samples[clusters.way] = (
-            samples[same] if same else {name: np.concatenate([part[name] for part in parts]) for name in values}
+            samples[same]
+            if same
+            else {name: np.concatenate([part[name] for part in parts]) for name in values}
         )
-    return ResampledMetrics({name: float(value[0]) for name, value in values.items()}, samples, counts, any_counts)
+    return ResampledMetrics(
+        {name: float(value[0]) for name, value in values.items()}, samples, counts, any_counts
+    )
 
 
 def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
     """Yield how often each cluster is drawn, shape (some resamples, clusters)."""
-    rng, rows = stream(0, f"bootstrap by {clusters.way}"), sum(len(window.rows.day) for window in windows)
+    rng, rows = (
+        stream(0, f"bootstrap by {clusters.way}"),
+        sum(len(window.rows.day) for window in windows),
+    )
     at_once = max(AT_ONCE // max(clusters.number, rows, 1), 1)
     for begin in range(0, resamples, at_once):
         yield np.stack([clusters.draw(rng) for _ in range(min(at_once, resamples - begin))])
 
 
-def _weights(windows: Sequence[Window], each: Sequence[WindowClusters], number: int) -> dict[str, np.ndarray]:
-    """Return by side the weight of the rows of each cluster, and of those of label 1, shape (clusters, 2)."""
+def _weights(
+    windows: Sequence[Window], each: Sequence[WindowClusters], number: int
+) -> dict[str, np.ndarray]:
+    """Return by side the weight of the rows of each cluster, and of those of label 1, shape
+    (clusters, 2).
+    """
     weights: dict[str, np.ndarray] = {}
     for window, clusters in zip(windows, each, strict=True):
         for side in window.sides:
-            weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[side][:, :2]
+            weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[
+                side
+            ][:, :2]
     return weights
 
 
 def _mean_over_windows(
-    windows: Sequence[Window], clusters: Sequence[WindowClusters], counts: np.ndarray, wanted: Collection[str]
+    windows: Sequence[Window],
+    clusters: Sequence[WindowClusters],
+    counts: np.ndarray,
+    wanted: Collection[str],
 ) -> Values:
     """Return each metric's mean over windows in each weighting, shape (weightings,)."""
-    weightings = [each.weighted(window, counts) for window, each in zip(windows, clusters, strict=True)]
-    by_window = [window.values(each, wanted) for window, each in zip(windows, weightings, strict=True)]
-    shares = np.stack([each.share for each in weightings]) if weightings else np.zeros((0, len(counts)))
+    weightings = [
+        each.weighted(window, counts) for window, each in zip(windows, clusters, strict=True)
+    ]
+    by_window = [
+        window.values(each, wanted) for window, each in zip(windows, weightings, strict=True)
+    ]
+    shares = (
+        np.stack([each.share for each in weightings]) if weightings else np.zeros((0, len(counts)))
+    )
     names = dict.fromkeys(name for values in by_window for name in values)
     unknown = np.full(len(counts), np.nan)
-    metrics = {name: _weighted_mean(np.stack([values.get(name, unknown) for values in by_window]), shares) for name in names}
+    metrics = {
+        name: _weighted_mean(np.stack([values.get(name, unknown) for values in by_window]), shares)
+        for name in names
+    }
     if f"{TRUE}aucpr" in metrics:
         metrics["gap_aucpr"] = metrics["aucpr"] - metrics[f"{TRUE}aucpr"]
     return metrics
@@ -376,23 +477,35 @@ def _weighted_mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the mean over windows in which a metric is defined; NaN where it is in none."""
     known = np.where(np.isnan(values), 0.0, shares)
     total = known.sum(axis=0)
-    return np.divide((known * np.nan_to_num(values)).sum(axis=0), total, out=np.full(len(total), np.nan), where=total > 0)
+    return np.divide(
+        (known * np.nan_to_num(values)).sum(axis=0),
+        total,
+        out=np.full(len(total), np.nan),
+        where=total > 0,
+    )
 
 
 # Names, meanings and directions of the metrics of detection.
 
 SHOWN_METRICS = ("aucpr", "prevalence", "auroc", "card_precision")
-"""Metrics that the terminal shows of the headline's side (labels or truth); of the other side only the average precision."""
+"""Metrics that the terminal shows of the headline's side (labels or truth); of the other side only
+the average precision.
+"""
 
 
 def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
-    """Return all metrics of a detection protocol: against labels, against the truth, and the gap between the two.
+    """Return all metrics of a detection protocol: against labels, against the truth, and the gap
+    between the two.
 
     Args:
         protocol: For the definitions in their names.
         unit: The currency of amounts; empty where it is not known.
     """
-    by_label = [*_rank_measures(protocol), *_day_measures(protocol), *_probability_measures(protocol, unit)]
+    by_label = [
+        *_rank_measures(protocol),
+        *_day_measures(protocol),
+        *_probability_measures(protocol, unit),
+    ]
     true = [_truth_measure(measure) for measure in by_label]
     main, other = (true, by_label) if protocol.headline.startswith(TRUE) else (by_label, true)
     gap = "average precision against the labels that had been found less that against the truth"
@@ -401,7 +514,9 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
         SHOWN_METRICS
     )  # a terminal has room for so many
     shown = [replace(each, beside="always") if each.short in always else each for each in main]
-    hidden = [replace(each, beside="always" if each.short.endswith("aucpr") else "no") for each in other]
+    hidden = [
+        replace(each, beside="always" if each.short.endswith("aucpr") else "no") for each in other
+    ]
     every = [*shown, *hidden, apart, *_importance_measures()]
     headline = next((measure for measure in every if measure.short == protocol.headline), None)
     return every if headline is None else [*every, _behind_measure(headline)]
@@ -412,16 +527,29 @@ def _rank_measures(protocol: ScoredBy) -> list[Measure]:
     high: dict[str, Any] = {"better": "high", "units": "rows"}
     flags = f"share of label 0 whose entity is among the {k} with the highest scores of the day"
     return [
-        Measure("aucpr", meaning="average precision: the area under precision against recall", beside="page", **high),
+        Measure(
+            "aucpr",
+            meaning="average precision: the area under precision against recall",
+            beside="page",
+            **high,
+        ),
         _row_measure(
             "prevalence",
             "share of rows with label 1, in windows that have any: the average precision of chance",
             "none",
             "page",
         ),
-        Measure("auroc", meaning="chance that a row of label 1 has the higher score, ties half", beside="page", **high),
         Measure(
-            f"precision@recall={recall:g}", meaning="highest precision of a threshold with that recall", beside="page", **high
+            "auroc",
+            meaning="chance that a row of label 1 has the higher score, ties half",
+            beside="page",
+            **high,
+        ),
+        Measure(
+            f"precision@recall={recall:g}",
+            meaning="highest precision of a threshold with that recall",
+            beside="page",
+            **high,
         ),
         Measure(
             f"recall@precision={precision:g}",
@@ -436,8 +564,13 @@ def _rank_measures(protocol: ScoredBy) -> list[Measure]:
 def _day_measures(protocol: ScoredBy) -> list[Measure]:
     k = protocol.card_k
     each = f"the {k} entities with the highest scores of each day"
-    card = f"share with a row of label 1 that day among {each}, those found before left out; mean over days"
-    caught = f"share of the money at stake in rows of label 1 that is caught where {each} are looked at"
+    card = (
+        f"share with a row of label 1 that day among {each}, those found before left out; mean "
+        f"over days"
+    )
+    caught = (
+        f"share of the money at stake in rows of label 1 that is caught where {each} are looked at"
+    )
     return [
         Measure(f"card_precision@{k}", meaning=card, better="high", units="rows", beside="page"),
         Measure("caught_value", meaning=caught, better="high", units="rows", beside="page"),
@@ -446,19 +579,36 @@ def _day_measures(protocol: ScoredBy) -> list[Measure]:
 
 def _probability_measures(protocol: ScoredBy, unit: str) -> list[Measure]:
     block = f"p x amount >= (1 - p) x {protocol.wrong_block:g}"
-    cost = f"mean cost of a row where {block} blocks: {protocol.wrong_block:g} for an honest row, the amount for one let pass"
+    cost = (
+        f"mean cost of a row where {block} blocks: {protocol.wrong_block:g} for an honest row, "
+        f"the amount for one let pass"
+    )
     return [
         _row_measure("brier", "mean squared difference of probability and label", "low", "page"),
         _row_measure(
-            "log_loss", "mean of minus the logarithm of the probability of what happened, clipped at 1e-7", "low", "page"
+            "log_loss",
+            "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
+            "low",
+            "page",
         ),
-        _row_measure("ece", f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|", "low", "page"),
         _row_measure(
-            "calibration_slope", "of the label's log odds on those of the probability; 1 is calibrated", "none", "page"
+            "ece",
+            f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
+            "low",
+            "page",
+        ),
+        _row_measure(
+            "calibration_slope",
+            "of the label's log odds on those of the probability; 1 is calibrated",
+            "none",
+            "page",
         ),
         _row_measure("calibration_intercept", "beside that slope; 0 is calibrated", "none", "page"),
         _row_measure(
-            f"observed_to_expected[p>={LIKELY}]", f"rows of label 1 over those expected, where p >= {LIKELY}", "none", "page"
+            f"observed_to_expected[p>={LIKELY}]",
+            f"rows of label 1 over those expected, where p >= {LIKELY}",
+            "none",
+            "page",
         ),
         replace(_row_measure("expected_cost", cost, "low", "page"), measured_in=unit),
     ]
@@ -470,20 +620,37 @@ def _row_measure(name: str, meaning: str, better: Better, beside: Beside) -> Mea
 
 def _truth_measure(measure: Measure) -> Measure:
     """Return the same against what only the simulator knows."""
-    return replace(measure, name=f"{TRUE}{measure.name}", meaning=f"{measure.meaning}; against the truth of all rows")
+    return replace(
+        measure,
+        name=f"{TRUE}{measure.name}",
+        meaning=f"{measure.meaning}; against the truth of all rows",
+    )
 
 
 def _importance_measures() -> list[Measure]:
-    adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of drawn rows"
+    adds = (
+        "mean absolute contribution of an input, or of all inputs of a subject, to the score "
+        "of drawn rows"
+    )
     return [
         Measure(IMPORTANCE_SUM, meaning=adds, better="none", units="rows"),
-        Measure(IMPORTANCE_SHARE, meaning=f"{adds}, as a share of the sum over all", better="none", units="rows"),
+        Measure(
+            IMPORTANCE_SHARE,
+            meaning=f"{adds}, as a share of the sum over all",
+            better="none",
+            units="rows",
+        ),
     ]
 
 
 def _behind_measure(headline: Measure) -> Measure:
-    meaning = f"by how much {headline.name} is worse than that of the best model, on the same rows and resamples"
-    return replace(headline, name=f"behind_{headline.name}", meaning=meaning, better="low", beside="no")
+    meaning = (
+        f"by how much {headline.name} is worse than that of the best model, on the same "
+        f"rows and resamples"
+    )
+    return replace(
+        headline, name=f"behind_{headline.name}", meaning=meaning, better="low", beside="no"
+    )
 
 
 # The scores of scored rows: each metric with its interval, against labels and, where it is
@@ -497,14 +664,16 @@ SIGNED = ("calibration_slope", "calibration_intercept", "gap_aucpr")
 
 
 def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
-    """Return every metric of the test rows of one model: the mean over its windows, with an interval.
+    """Return every metric of the test rows of one model: the mean over its windows, with an
+    interval.
 
-    Where labels were looked for with known chances (role `label_propensity`), those rows alone count against labels, each for
-    as many as it stands for.
+    Where labels were looked for with known chances (role `label_propensity`), those rows alone
+    count against labels, each for as many as it stands for.
 
-    The interval counts what rows of an entity share and what those of a day do, see `hwds.stats.clusters`; where either
-    are too few there is none, and its method says so. Metrics of probabilities are there where there are probabilities,
-    those of money where there are amounts.
+    The interval counts what rows of an entity share and what those of a day do, see
+    `hwds.stats.clusters`; where either are too few there is none, and its method says so. Metrics
+    of probabilities are there where there are probabilities, those of money where there are
+    amounts.
 
     Args:
         rows: With the columns of `prediction_rows`, and `flagged`.
@@ -521,8 +690,11 @@ def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     return [_score(name, drawn, windows, cutoff) for name in metrics if name in drawn.values]
 
 
-def behind_scores(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Iterator[tuple[str, Score]]:
-    """Yield by how much the headline of each model is behind that of the best, on the same rows and under the same draws.
+def behind_scores(
+    rows: Mapping[str, pl.DataFrame], protocol: ScoredBy
+) -> Iterator[tuple[str, Score]]:
+    """Yield by how much the headline of each model is behind that of the best, on the same rows and
+    under the same draws.
 
     The interval is that of a comparison: of the logarithm of a ratio, where all are above 0.
 
@@ -534,20 +706,31 @@ def behind_scores(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Itera
     windows = {label: scored_windows(part, settings) for label, part in _shared_rows(rows).items()}
     metric = headline_name(protocol)
     base = metric.removeprefix(TRUE)
-    family = {(RANKS if metric == "gap_aucpr" else family) for family, names in settings.families.items() if base in names}
-    drawn = {label: resample_windows(each, family, protocol.resamples) for label, each in windows.items()}
+    family = {
+        (RANKS if metric == "gap_aucpr" else family)
+        for family, names in settings.families.items()
+        if base in names
+    }
+    drawn = {
+        label: resample_windows(each, family, protocol.resamples) for label, each in windows.items()
+    }
     headlines = {label: each.values.get(metric, np.nan) for label, each in drawn.items()}
     scored = [label for label, value in headlines.items() if not np.isnan(value)]
     if len(scored) < 2:
         return
-    better = next(measure for measure in detection_measures(protocol, "") if measure.name == metric).better
+    better = next(
+        measure for measure in detection_measures(protocol, "") if measure.name == metric
+    ).better
     best = (min if better == "low" else max)(scored, key=headlines.__getitem__)
     scale = Scale.of(np.array([headlines[label] for label in scored]), better)
     for label in (label for label in scored if label != best):
         effect = model_difference(metric, drawn[best], drawn[label], scale)
         least = min(headlines[label], headlines[best]) if scale.relative else None
         most = np.inf if short(base) in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
-        n = sum(len(side.places) for side in (window.sides[_metric_side(metric)] for window in windows[label]))
+        n = sum(
+            len(side.places)
+            for side in (window.sides[_metric_side(metric)] for window in windows[label])
+        )
         yield (
             label,
             replace(
@@ -557,7 +740,9 @@ def behind_scores(rows: Mapping[str, pl.DataFrame], protocol: ScoredBy) -> Itera
         )
 
 
-def model_difference(metric: str, first: ResampledMetrics, second: ResampledMetrics, scale: Scale) -> Effect:
+def model_difference(
+    metric: str, first: ResampledMetrics, second: ResampledMetrics, scale: Scale
+) -> Effect:
     """Return how much better the first of two models is, under the same draws."""
     value = float(scale.between(np.array(first.values[metric]), np.array(second.values[metric])))
     ways = first.drawn(metric), second.drawn(metric)
@@ -577,18 +762,30 @@ def _metric_names(rows: pl.DataFrame, settings: MetricSettings) -> list[str]:
     money = rows["amount"].null_count() < len(rows)
     likely = rows["probability"].null_count() < len(rows)
     there = {CHANCES: likely, COSTS: likely and money}
-    metrics = [name for family, names in settings.families.items() if there.get(family, True) for name in names]
+    metrics = [
+        name
+        for family, names in settings.families.items()
+        if there.get(family, True)
+        for name in names
+    ]
     metrics = [name for name in metrics if money or name != "caught_value"]
     if rows["truth"].null_count() == len(rows):
         return metrics
     return [*metrics, *(f"{TRUE}{name}" for name in metrics), "gap_aucpr"]
 
 
-def _score(name: str, drawn: ResampledMetrics, windows: Sequence[Window], cutoff: str | None) -> Score:
+def _score(
+    name: str, drawn: ResampledMetrics, windows: Sequence[Window], cutoff: str | None
+) -> Score:
     """Return one score; its rows are those of the windows in which the metric is defined."""
     value = drawn.values[name]
-    sides = [window.sides[_metric_side(name)] for window in windows if _metric_side(name) in window.sides]
-    known, total = sum(len(side.places) for side in sides), sum(len(window.rows.day) for window in windows)
+    sides = [
+        window.sides[_metric_side(name)] for window in windows if _metric_side(name) in window.sides
+    ]
+    known, total = (
+        sum(len(side.places) for side in sides),
+        sum(len(window.rows.day) for window in windows),
+    )
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
     effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
@@ -597,23 +794,34 @@ def _score(name: str, drawn: ResampledMetrics, windows: Sequence[Window], cutoff
 
 
 def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
-    """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and 1."""
+    """Return the interval of a metric: of a share by its log odds, so that it stays between 0 and
+    1.
+    """
     value, signed = effect.value, metric in SIGNED
     share = not signed and metric not in AMOUNTS
     if effect.stderr == 0 and share and value in {0.0, 1.0}:
         return {"stderr": None, "ci_method": "resamples that are all alike cannot tell"}
     ends: tuple[float | None, float | None] = effect.interval(LEVEL) or (None, None)
     if effect.stderr is not None and share and 0 < value < 1:
-        odds, half = log(value / (1 - value)), effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value))
+        odds, half = (
+            log(value / (1 - value)),
+            effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value)),
+        )
         low, high = sigmoid(np.array([odds - half, odds + half])).tolist()
         ends = low, high
     elif ends[0] is not None and ends[1] is not None and not signed:
         ends = max(ends[0], 0.0), min(ends[1], 1.0 if share else np.inf)
-    return {"stderr": effect.stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
+    return {
+        "stderr": effect.stderr,
+        "ci_low": ends[0],
+        "ci_high": ends[1],
+        "ci_method": effect.method,
+    }
 
 
 def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
-    """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what it makes of that.
+    """Return an effect as an amount: of a logarithm, where the smaller of two values is given, what
+    it makes of that.
 
     Args:
         effect: A difference, or the logarithm of a ratio.
@@ -621,7 +829,11 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
         most: How far apart two values can be: shares are no more than 1.
     """
     ends = effect.difference(LEVEL)
-    turned = [None, None] if ends is None else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
+    turned = (
+        [None, None]
+        if ends is None
+        else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
+    )
     slope = 1.0 if least is None else least * exp(effect.value)
     stderr = None if effect.stderr is None else slope * effect.stderr
     return {"stderr": stderr, "ci_low": turned[0], "ci_high": turned[1], "ci_method": effect.method}
@@ -632,7 +844,13 @@ def _metric_side(metric: str) -> str:
 
 
 def _shared_rows(rows: Mapping[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
-    """Return the rows that all models have scored: a fold that failed for one is left out for all."""
+    """Return the rows that all models have scored: a fold that failed for one is left out for
+    all.
+    """
     cutoffs = [set(part["cutoff"]) for part in rows.values() if part.width]
     common = set.intersection(*cutoffs) if cutoffs else set()
-    return {label: part.filter(pl.col("cutoff").is_in(common)) for label, part in rows.items() if part.width and common}
+    return {
+        label: part.filter(pl.col("cutoff").is_in(common))
+        for label, part in rows.items()
+        if part.width and common
+    }

@@ -33,14 +33,17 @@ from hwds.frames.table import RowReader
 class BoosterTrees:
     """A booster of one margin.
 
-    A row's margin is the base and the leaves that it reaches, added tree by tree in single precision, as XGBoost does. What an
-    input adds is its Shapley value where unknown inputs take both branches, each as often as training rows did (Lundberg
-    et al. 2020, path dependent): for a leaf of value v, whose path asks inputs that a share z of those rows met and that this
-    row does (o = 1) or does not (o = 0) meet,
+    A row's margin is the base and the leaves that it reaches, added tree by tree in single
+    precision, as XGBoost does. What an input adds is its Shapley value where unknown inputs take
+    both branches, each as often as training rows did (Lundberg et al. 2020, path dependent): for a
+    leaf of value v, whose path asks inputs that a share z of those rows met and that this row does
+    (o = 1) or does not (o = 0) meet,
 
-        v (o_i - z_i) times the integral over t from 0 to 1 of the product over the others of (1 - t) z_j + t o_j
+        v (o_i - z_i) times the integral over t from 0 to 1 of the product over the others of (1 -
+        t) z_j + t o_j
 
-    by the multilinear form of Owen (1972), which the rule of Gauss and Legendre gets exactly at half as many points as inputs.
+    by the multilinear form of Owen (1972), which the rule of Gauss and Legendre gets exactly at
+    half as many points as inputs.
 
     Attributes:
         base: The margin before the first tree.
@@ -69,9 +72,17 @@ class BoosterTrees:
         chance = np.float32(json.loads(learner["learner_model_param"]["base_score"])[0])
         nodes, parent = _booster_nodes(trees, codes)
         paths = _leaf_paths(nodes, parent, _concatenate(trees, "sum_hessian", float))
-        shares = [float(paths.share[begin:end].prod()) for begin, end in pairwise(paths.begin.tolist())]
+        shares = [
+            float(paths.share[begin:end].prod()) for begin, end in pairwise(paths.begin.tolist())
+        ]
         rest = float(nodes.value[paths.leaf].astype(float) @ shares)
-        return cls(-np.log(np.float32(1) / chance - np.float32(1)), nodes, paths, _integration_points(paths), rest)
+        return cls(
+            -np.log(np.float32(1) / chance - np.float32(1)),
+            nodes,
+            paths,
+            _integration_points(paths),
+            rest,
+        )
 
     def margins(self, matrix: np.ndarray) -> np.ndarray:
         """Return the log odds of numbers and codes, in single precision, shape (n,)."""
@@ -80,25 +91,43 @@ class BoosterTrees:
         return total
 
     def shares(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the contribution of each column to the margin above `base + rest`, shape (n, k)."""
+        """Return the contribution of each column to the margin above `base + rest`, shape (n,
+        k).
+        """
         parts = np.zeros(matrix.shape)
-        room = np.zeros(int(np.diff(self.paths.begin).max(initial=0)), np.int64), np.zeros(len(self.points.weight))
-        compiled(add_shares)(single_precision(matrix), self.nodes.value, self.paths, self.points, *room, parts)
+        room = (
+            np.zeros(int(np.diff(self.paths.begin).max(initial=0)), np.int64),
+            np.zeros(len(self.points.weight)),
+        )
+        compiled(add_shares)(
+            single_precision(matrix), self.nodes.value, self.paths, self.points, *room, parts
+        )
         return parts
 
 
 def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNodes, np.ndarray]:
-    """Return the nodes of all trees from XGBoost's JSON, and the parent of each; leaf values stand where thresholds do."""
+    """Return the nodes of all trees from XGBoost's JSON, and the parent of each.
+
+    Leaf values stand where thresholds do.
+    """
     counts = [len(tree["left_children"]) for tree in trees]
     roots = np.cumsum([0, *counts])[:-1]
     root, node = np.repeat(roots, counts), np.arange(sum(counts))
-    left, right = _concatenate(trees, "left_children", int), _concatenate(trees, "right_children", int)
+    left, right = (
+        _concatenate(trees, "left_children", int),
+        _concatenate(trees, "right_children", int),
+    )
     inner = left >= 0
     left, right = np.where(inner, root + left, node), np.where(inner, root + right, node)
     parent = np.full(len(node), -1)
     parent[left[inner]] = parent[right[inner]] = node[inner]
     chosen = np.full(len(node), -1)
-    of_texts = np.concatenate([at + np.array(tree["categories_nodes"], int) for at, tree in zip(roots, trees, strict=True)])
+    of_texts = np.concatenate(
+        [
+            at + np.array(tree["categories_nodes"], int)
+            for at, tree in zip(roots, trees, strict=True)
+        ]
+    )
     chosen[of_texts] = np.arange(len(of_texts)) * codes
     right_codes = np.zeros(len(of_texts) * codes, bool)
     sizes = _concatenate(trees, "categories_sizes", int)
@@ -107,9 +136,22 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     under = np.concatenate([left[of_texts], right[of_texts]])
     below[under] = np.arange(len(under)) * codes
     threshold = _concatenate(trees, "split_conditions", np.float32)
-    column, missing_left = _concatenate(trees, "split_indices", int), _concatenate(trees, "default_left", bool)
+    column, missing_left = (
+        _concatenate(trees, "split_indices", int),
+        _concatenate(trees, "default_left", bool),
+    )
     return BoosterNodes(
-        roots, column, threshold, chosen, left, right, missing_left, threshold, right_codes, below, codes
+        roots,
+        column,
+        threshold,
+        chosen,
+        left,
+        right,
+        missing_left,
+        threshold,
+        right_codes,
+        below,
+        codes,
     ), parent
 
 
@@ -126,10 +168,17 @@ def _leaf_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray) -> L
         above = np.where(above >= 0, parent[above], -1)
     begin, column, codes = np.zeros(len(leaf) + 1, int), np.zeros(most, int), np.zeros(most, int)
     low, high = np.zeros(most, np.float32), np.zeros(most, np.float32)
-    met_codes = np.ones(int(nodes.below.max()) + nodes.codes if (nodes.below >= 0).any() else 0, bool)
-    paths = LeafPaths(leaf, begin, column, low, high, np.zeros(most, bool), codes, np.zeros(most), met_codes)
+    met_codes = np.ones(
+        int(nodes.below.max()) + nodes.codes if (nodes.below >= 0).any() else 0, bool
+    )
+    paths = LeafPaths(
+        leaf, begin, column, low, high, np.zeros(most, bool), codes, np.zeros(most), met_codes
+    )
     compiled(fill_paths)(nodes, parent, cover, paths)
-    filled = {name: getattr(paths, name)[: begin[-1]] for name in ("column", "low", "high", "missing", "codes", "share")}
+    filled = {
+        name: getattr(paths, name)[: begin[-1]]
+        for name in ("column", "low", "high", "missing", "codes", "share")
+    }
     return paths._replace(**filled)
 
 
@@ -138,7 +187,11 @@ def _integration_points(paths: LeafPaths) -> PathPoints:
     share, met = paths.share.reshape(-1, 1, 1), np.arange(2.0)[:, None]
     at, weight = np.polynomial.legendre.leggauss(max(1, (int(np.diff(paths.begin).max()) + 1) // 2))
     factor = (1 - (at + 1) / 2) * share + (at + 1) / 2 * met
-    return PathPoints(weight / 2, factor, np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0))
+    return PathPoints(
+        weight / 2,
+        factor,
+        np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0),
+    )
 
 
 # A forest as arrays of nodes.
@@ -164,14 +217,22 @@ class ForestScorer(Serializable):
         return self._walked(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
 
     def explain(self, rows: RowReader) -> Contributions:
-        """Return contributions by which each split on the way down changes the probability (Saabas 2014)."""
+        """Return contributions by which each split on the way down changes the probability (Saabas
+        2014).
+        """
         matrix = self.inputs.coded(rows)
         parts = np.zeros(matrix.shape)
         self._walked(matrix, parts)
-        return Contributions(self.inputs.plain, float(self.nodes.value[self.nodes.roots].mean()), parts / len(self.nodes.roots))
+        return Contributions(
+            self.inputs.plain,
+            float(self.nodes.value[self.nodes.roots].mean()),
+            parts / len(self.nodes.roots),
+        )
 
     def _walked(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
-        """Return the sum of the trees' probabilities, added one after the other, as scikit-learn does."""
+        """Return the sum of the trees' probabilities, added one after the other, as scikit-learn
+        does.
+        """
         total = np.zeros(len(matrix))
         compiled(add_forest_leaves)(single_precision(matrix), self.nodes, total, parts)
         return total
@@ -182,7 +243,9 @@ def forest_scorer(inputs: ModelInputs, trees: Sequence[Any]) -> ForestScorer:
     counts = np.array([tree.node_count for tree in trees])
     roots = np.append(0, np.cumsum(counts)[:-1])
     parts = [_forest_nodes(tree, root) for tree, root in zip(trees, roots.tolist(), strict=True)]
-    return ForestScorer(inputs, ForestNodes(roots, *(np.concatenate(part) for part in zip(*parts, strict=True))))
+    return ForestScorer(
+        inputs, ForestNodes(roots, *(np.concatenate(part) for part in zip(*parts, strict=True)))
+    )
 
 
 def _forest_nodes(tree: Any, root: int) -> tuple[np.ndarray, ...]:

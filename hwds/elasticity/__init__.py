@@ -1,4 +1,6 @@
-"""Price elasticities: how demand answers to price, for each product in each channel, and how sure that is."""
+"""Price elasticities: how demand answers to price, for each product in each channel, and how sure
+that is.
+"""
 
 import lazy_loader
 

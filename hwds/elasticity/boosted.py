@@ -46,10 +46,14 @@ class TreeSettings:
 
 
 def tree_features(design: DemandDesign) -> np.ndarray:
-    """Return what trees read beside the price: product, channel, family, season, time, other columns; shape (rows, f)."""
+    """Return what trees read beside the price: product, channel, family, season, time, other
+    columns; shape (rows, f).
+    """
     angle = 2 * np.pi * design.period / max(design.season, 2)
     codes = [design.codes(name)[design.cell].astype(float) for name in ("sku", "channel", "family")]
-    return np.column_stack([*codes, np.sin(angle), np.cos(angle), design.period, design.columns_as_given])
+    return np.column_stack(
+        [*codes, np.sin(angle), np.cos(angle), design.period, design.columns_as_given]
+    )
 
 
 def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
@@ -60,35 +64,63 @@ def cell_margins(units: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
 
 
 def fit_units(
-    trees: TreeSettings, x: np.ndarray, units: np.ndarray, margin: np.ndarray, new_x: np.ndarray, new_margin: np.ndarray
+    trees: TreeSettings,
+    x: np.ndarray,
+    units: np.ndarray,
+    margin: np.ndarray,
+    new_x: np.ndarray,
+    new_margin: np.ndarray,
 ) -> np.ndarray:
-    """Return the log of expected units of new rows, by trees with a Poisson likelihood around a margin, shape (new,)."""
+    """Return the log of expected units of new rows, by trees with a Poisson likelihood around a
+    margin, shape (new,).
+    """
     from xgboost import DMatrix, train
 
     settings = trees.settings() | {"objective": "count:poisson", "max_delta_step": 0.7}
     booster = train(settings, DMatrix(x, units, base_margin=margin), trees.trees)
-    return np.log(np.maximum(booster.predict(DMatrix(new_x, base_margin=new_margin)).astype(float), 1e-12))
+    return np.log(
+        np.maximum(booster.predict(DMatrix(new_x, base_margin=new_margin)).astype(float), 1e-12)
+    )
 
 
-def fit_prices(trees: TreeSettings, x: np.ndarray, price: np.ndarray, new_x: np.ndarray) -> np.ndarray:
+def fit_prices(
+    trees: TreeSettings, x: np.ndarray, price: np.ndarray, new_x: np.ndarray
+) -> np.ndarray:
     """Return the expected log price of new rows, by trees with a squared error, shape (new,)."""
     from xgboost import DMatrix, train
 
-    settings = trees.settings() | {"objective": "reg:squarederror", "base_score": float(np.mean(price))}
+    settings = trees.settings() | {
+        "objective": "reg:squarederror",
+        "base_score": float(np.mean(price)),
+    }
     booster = train(settings, DMatrix(x, price), trees.trees)
     return booster.predict(DMatrix(new_x)).astype(float)
 
 
 def monotone_boosters(
-    trees: TreeSettings, x: np.ndarray, price: np.ndarray, units: np.ndarray, margin: np.ndarray, weights: list[np.ndarray]
+    trees: TreeSettings,
+    x: np.ndarray,
+    price: np.ndarray,
+    units: np.ndarray,
+    margin: np.ndarray,
+    weights: list[np.ndarray],
 ) -> list[object]:
-    """Return boosters of units in which no unit is gained by a higher price, one for each weighting of the rows."""
+    """Return boosters of units in which no unit is gained by a higher price, one for each weighting
+    of the rows.
+    """
     from xgboost import DMatrix, train
 
     signs = "(" + ",".join(["-1", *["0"] * x.shape[1]]) + ")"
-    settings = trees.settings() | {"objective": "count:poisson", "max_delta_step": 0.7, "monotone_constraints": signs}
+    settings = trees.settings() | {
+        "objective": "count:poisson",
+        "max_delta_step": 0.7,
+        "monotone_constraints": signs,
+    }
     columns = np.column_stack([price, x])
-    return [train(settings, DMatrix(columns, units, weight=weight, base_margin=margin), trees.trees) for weight in weights]
+    return [
+        train(settings, DMatrix(columns, units, weight=weight, base_margin=margin), trees.trees)
+        for weight in weights
+    ]
 
 
 def log_units(booster: object, x: np.ndarray, price: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -96,5 +128,7 @@ def log_units(booster: object, x: np.ndarray, price: np.ndarray, margin: np.ndar
     from xgboost import Booster, DMatrix
 
     assert isinstance(booster, Booster)
-    predicted = booster.predict(DMatrix(np.column_stack([price, x]), base_margin=margin)).astype(float)
+    predicted = booster.predict(DMatrix(np.column_stack([price, x]), base_margin=margin)).astype(
+        float
+    )
     return np.log(np.maximum(predicted, 1e-12))

@@ -1,4 +1,6 @@
-"""Evidence of predicted price moves: errors by held-out period of the moves that all models answered."""
+"""Evidence of predicted price moves: errors by held-out period of the moves that all models
+answered.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,13 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.roles import SERIES, TIME
-from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
 from hwds.stats.sources import ModelRows, shared_rows
 
 CHANGE_ERRORS = {
@@ -18,10 +26,14 @@ CHANGE_ERRORS = {
 """The metrics by which models are compared: the rows that count, and the error of each."""
 
 
-def price_change_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
-    """Return the errors of held-out periods, and how many rows were left out because some model has no prediction.
+def price_change_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the errors of held-out periods, and how many rows were left out because some model has
+    no prediction.
 
-    A period is the unit: what happens in it, a holiday or a chain's promotion, strikes all of its cells alike.
+    A period is the unit: what happens in it, a holiday or a chain's promotion, strikes all of its
+    cells alike.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -49,16 +61,22 @@ def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows
 
 
 def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:
-    """Return a value for each period whose mean is the root mean squared error of all rows, shape (periods,).
+    """Return a value for each period whose mean is the root mean squared error of all rows, shape
+    (periods,).
 
-    The root is linearised around itself, r + (sum of squares - r^2 rows) / (2 r rows of a period on average), so that a mean of
-    differences between models has the error of the difference of their roots (delta method).
+    The root is linearised around itself, r + (sum of squares - r^2 rows) / (2 r rows of a period on
+    average), so that a mean of differences between models has the error of the difference of their
+    roots (delta method).
     """
-    sums = rows.group_by("cutoff", TIME).agg((pl.col("error") ** 2).sum().alias("squares"), pl.len().alias("rows"))
+    sums = rows.group_by("cutoff", TIME).agg(
+        (pl.col("error") ** 2).sum().alias("squares"), pl.len().alias("rows")
+    )
     both = periods.join(sums, ["cutoff", TIME], "left", maintain_order="left")
     squares, count = both["squares"].to_numpy(), both["rows"].cast(pl.Float64).to_numpy()
     root = float(np.sqrt(squares.sum() / count.sum()))
     return np.asarray(root + (squares - root**2 * count) / (2 * max(root, 1e-300) * count.mean()))
 
 
-COMPARISON = TaskComparison(evidence=price_change_evidence, conditions="of the same cells", trained=False)
+COMPARISON = TaskComparison(
+    evidence=price_change_evidence, conditions="of the same cells", trained=False
+)

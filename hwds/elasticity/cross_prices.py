@@ -1,4 +1,6 @@
-"""Cross elasticities of pairs of substitutes, shrunk to their family, beside slopes of own prices."""
+"""Cross elasticities of pairs of substitutes, shrunk to their family, beside slopes of own
+prices.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,19 @@ from hwds.elasticity.slopes import FittedSlopes, shared_shocks
 class PairMoments:
     """The quadratic log-likelihood of the slopes b of each cell and shared parameters s.
 
-    log L = sum of h'b - b'Ab / 2 - b'Bs over cells, plus k's - s'Gs / 2. A cell has W slopes: of its own price, then those of
-    its substitutes. s are the shared parameters of the layout, then the effects of groups on own elasticities, then those of
-    families on cross elasticities.
+    log L = sum of h'b - b'Ab / 2 - b'Bs over cells, plus k's - s'Gs / 2. A cell has W slopes: of
+    its own price, then those of its substitutes. s are the shared parameters of the layout, then
+    the effects of groups on own elasticities, then those of families on cross elasticities.
 
     Attributes:
         square: A, shape (K, W, W).
         terms: B, and h as the last column, shape (K, W, Q + 1).
-        shared: G, with the prior of the groups, k as the last row and column, and 0 in the corner, shape (Q + 1, Q + 1).
+        shared: G, with the prior of the groups, k as the last row and column, and 0 in the corner,
+            shape (Q + 1, Q + 1).
         own: The variance of what a cell adds to its own elasticity.
         pairs: Which slopes are to the price of the same other product.
-        noise: The variance of the error that shared shocks give to what all cells say of a pair, shape (P, R).
+        noise: The variance of the error that shared shocks give to what all cells say of a pair,
+            shape (P, R).
         families: How many there are.
         members: The family of each cell, shape (K,).
         common_slope: The shared parameters of the fit without pairs, shape (q,).
@@ -64,7 +68,8 @@ class PairMoments:
             layout: The rows, laid out.
             fit: Of the model with the mean price of substitutes.
             groups: Of the prior of own elasticities.
-            prices: Log price of each cell's substitutes over the number on sale, 0 where there is none, shape (n, K, T).
+            prices: Log price of each cell's substitutes over the number on sale, 0 where there is
+                none, shape (n, K, T).
             family: The family of each cell, shape (K,).
             product: The product of each cell, from 0, shape (K,).
             rivals: The product of each cell's substitutes, -1 beyond their number, shape (K, n).
@@ -74,10 +79,16 @@ class PairMoments:
         members = np.unique(family, return_inverse=True)[1]
         effects = _group_effects(groups.design(layout.cells)[0], members, square.shape[1])
         terms = _pair_terms(layout, rows, square @ effects)
-        shared = _shared_moments(layout, rows, terms, effects, 1 / groups.priors(fit.posterior.deviations)[0])
-        noise = _shock_variance(rows.scores, np.diagonal(square, axis1=1, axis2=2)[:, 1:], pairs, lost=2 + len(layout.x))
+        shared = _shared_moments(
+            layout, rows, terms, effects, 1 / groups.priors(fit.posterior.deviations)[0]
+        )
+        noise = _shock_variance(
+            rows.scores, np.diagonal(square, axis1=1, axis2=2)[:, 1:], pairs, lost=2 + len(layout.x)
+        )
         own, common = float(fit.posterior.deviations[-1] ** 2), fit.posterior.theta
-        return cls(square, terms, shared, own, pairs, noise, int(members.max()) + 1, members, common)
+        return cls(
+            square, terms, shared, own, pairs, noise, int(members.max()) + 1, members, common
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +97,8 @@ class ProductPairs:
 
     Attributes:
         product: The product of each cell, from 0, shape (K,).
-        place: The pair of each slope of a substitute among its product's, -1 for none, shape (K, n).
+        place: The pair of each slope of a substitute among its product's, -1 for none, shape (K,
+            n).
         slopes: 1 where a slope of a cell is of a pair, else 0, shape (K, 1 + n, R).
     """
 
@@ -96,14 +108,20 @@ class ProductPairs:
 
     @classmethod
     def of(cls, product: np.ndarray, rivals: np.ndarray) -> ProductPairs:
-        """Return the pairs of cells' products, shape (K,), and those of their substitutes, -1 for none, shape (K, n)."""
+        """Return the pairs of cells' products, shape (K,), and those of their substitutes, -1 for
+        none, shape (K, n).
+        """
         product, there = np.unique(product, return_inverse=True)[1], rivals >= 0
         first = np.broadcast_to(product[:, None], rivals.shape)[there]
         codes, code = np.unique(np.stack([first, rivals[there]]), axis=1, return_inverse=True)
         place = np.full(rivals.shape, -1)
-        place[there] = (np.arange(codes.shape[1]) - np.searchsorted(codes[0], codes[0]))[code.ravel()]
+        place[there] = (np.arange(codes.shape[1]) - np.searchsorted(codes[0], codes[0]))[
+            code.ravel()
+        ]
         own = np.full((len(place), 1), -1)
-        slopes = np.concatenate([own, place], axis=1)[:, :, None] == np.arange(place.max(initial=-1) + 1)
+        slopes = np.concatenate([own, place], axis=1)[:, :, None] == np.arange(
+            place.max(initial=-1) + 1
+        )
         return cls(product, place, slopes.astype(float))
 
     def summed(self, values: np.ndarray) -> np.ndarray:
@@ -113,7 +131,9 @@ class ProductPairs:
         return np.add.reduceat((np.swapaxes(self.slopes, 1, 2) @ values)[order], starts, axis=0)
 
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """Return for each slope the values of its pair, shape (P, R, m), 0 where it is of none: shape (K, 1 + n, m)."""
+        """Return for each slope the values of its pair, shape (P, R, m), 0 where it is of none:
+        shape (K, 1 + n, m).
+        """
         return np.asarray(self.slopes @ values[self.product])
 
 
@@ -123,7 +143,8 @@ class _PairRows:
 
     Attributes:
         weight, working: Of the quadratic approximation, shape (K, T).
-        columns: The own log price, then those of substitutes, less their weighted means in the cell, shape (1 + n, K, T).
+        columns: The own log price, then those of substitutes, less their weighted means in the
+            cell, shape (1 + n, K, T).
         scores: What each row says of the slopes of substitutes, shape (K, n, T).
     """
 
@@ -143,15 +164,23 @@ class _PairRows:
         if layout.own is not None:
             working = working - np.where(used, fit.own[:, None] * layout.x[layout.own], 0.0)
         columns = np.concatenate([layout.log_price[None], prices])
-        columns = columns - (weight * columns).sum(axis=2, keepdims=True) / np.maximum(weight.sum(axis=1)[:, None], 1e-300)
+        columns = columns - (weight * columns).sum(axis=2, keepdims=True) / np.maximum(
+            weight.sum(axis=1)[:, None], 1e-300
+        )
         moved = columns[1:]
         if layout.by_period:
-            moved = moved - (weight * moved).sum(axis=1, keepdims=True) / np.maximum(weight.sum(axis=0), 1e-300)
-        return cls(weight, working, columns, np.moveaxis(moved * (layout.units - mean) * share, 0, 1))
+            moved = moved - (weight * moved).sum(axis=1, keepdims=True) / np.maximum(
+                weight.sum(axis=0), 1e-300
+            )
+        return cls(
+            weight, working, columns, np.moveaxis(moved * (layout.units - mean) * share, 0, 1)
+        )
 
 
 def _group_effects(dummies: np.ndarray, members: np.ndarray, width: int) -> np.ndarray:
-    """Return what the effects of groups and of families add to each slope, per unit, shape (K, width, groups + families)."""
+    """Return what the effects of groups and of families add to each slope, per unit, shape (K,
+    width, groups + families).
+    """
     out = np.zeros((len(members), width, dummies.shape[1] + int(members.max()) + 1))
     out[:, 0, : dummies.shape[1]] = dummies
     out[np.arange(len(members)), 1:, dummies.shape[1] + members] = 1.0
@@ -162,7 +191,11 @@ def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> n
     """Return B, whose last columns are given, and h, shape (K, W, Q + 1)."""
     weighted = rows.columns * rows.weight
     by_column = np.einsum("akt,mkt->kam", weighted, layout.x)
-    by_period = np.moveaxis(weighted[:, :, 1:], 0, 1) if layout.by_period else np.zeros((*by_column.shape[:2], 0))
+    by_period = (
+        np.moveaxis(weighted[:, :, 1:], 0, 1)
+        if layout.by_period
+        else np.zeros((*by_column.shape[:2], 0))
+    )
     linear = np.einsum("akt,kt->ka", weighted, rows.working)
     return np.concatenate([by_column, by_period, by_effect, linear[:, :, None]], axis=2)
 
@@ -170,7 +203,9 @@ def _pair_terms(layout: CellLayout, rows: _PairRows, by_effect: np.ndarray) -> n
 def _shared_moments(
     layout: CellLayout, rows: _PairRows, terms: np.ndarray, effects: np.ndarray, prior: np.ndarray
 ) -> np.ndarray:
-    """Return G and k, with the precision of the prior of the groups' effects, shape (Q + 1, Q + 1)."""
+    """Return G and k, with the precision of the prior of the groups' effects, shape (Q + 1, Q +
+    1).
+    """
     known = least_squares_moments(layout, rows.weight, rows.working)
     q, size = len(known.shared_linear), terms.shape[2]
     out = np.zeros((size, size))
@@ -182,8 +217,11 @@ def _shared_moments(
     return out
 
 
-def _shock_variance(scores: np.ndarray, precision: np.ndarray, pairs: ProductPairs, lost: int) -> np.ndarray:
-    """Return the variance of the error that shared shocks give to what all cells say of a pair of products, shape (P, R).
+def _shock_variance(
+    scores: np.ndarray, precision: np.ndarray, pairs: ProductPairs, lost: int
+) -> np.ndarray:
+    """Return the variance of the error that shared shocks give to what all cells say of a pair of
+    products, shape (P, R).
 
     One ratio of variances for all pairs (`shared_shocks`), over the precision of each.
 
@@ -200,7 +238,9 @@ def _shock_variance(scores: np.ndarray, precision: np.ndarray, pairs: ProductPai
     first = np.broadcast_to(pairs.product[:, None], there.shape)[there]
     codes, code = np.unique(first * out.shape[1] + pairs.place[there], return_inverse=True)
     ratio = shared_shocks(scores[there], code, lost)
-    out.flat[codes] = np.minimum((ratio - 1) / np.maximum(np.bincount(code, precision[there]), 1e-9), VAGUE_VARIANCE)
+    out.flat[codes] = np.minimum(
+        (ratio - 1) / np.maximum(np.bincount(code, precision[there]), 1e-9), VAGUE_VARIANCE
+    )
     return out
 
 
@@ -213,7 +253,8 @@ def _shock_variance(scores: np.ndarray, precision: np.ndarray, pairs: ProductPai
 
 @dataclass(frozen=True, eq=False)
 class PairSystem:
-    """The posterior of moments, by the standard deviations of what families, pairs of products and cells add.
+    """The posterior of moments, by the standard deviations of what families, pairs of products and
+    cells add.
 
     Attributes:
         moments: What the rows say.
@@ -229,7 +270,9 @@ class PairSystem:
         return cls(moments, {cell: _PairEffects.of(moments, cell) for cell in cells.tolist()})
 
     def log_likelihoods(self, families: np.ndarray, product: float, cell: float) -> np.ndarray:
-        """Return the marginal log-likelihoods of standard deviations of families, given those of pairs and cells."""
+        """Return the marginal log-likelihoods of standard deviations of families, given those of
+        pairs and cells.
+        """
         within, variance = self.within[cell], product**2 + self.moments.noise
         left = within.left(self.moments, variance)
         matrices, linear = self._precisions(left, families), left[:-1, -1]
@@ -239,14 +282,19 @@ class PairSystem:
         return np.asarray(logs - self.moments.families * np.log(families))
 
     def _precisions(self, left: np.ndarray, families: np.ndarray) -> np.ndarray:
-        """Return the precision of s by the standard deviation of families, shape (families, Q, Q)."""
+        """Return the precision of s by the standard deviation of families, shape (families, Q,
+        Q).
+        """
         out = np.repeat(left[None, :-1, :-1], len(families), axis=0)
         place = np.arange(out.shape[1] - self.moments.families, out.shape[1])
         out[:, place, place] += 1 / families[:, None] ** 2
         return out
 
-    def slopes(self, families: np.ndarray, product: float, cell: float, common: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and variances of the slopes of substitutes, means less that of the mean price, shape (families, K, n).
+    def slopes(
+        self, families: np.ndarray, product: float, cell: float, common: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and variances of the slopes of substitutes, means less that of the mean
+        price, shape (families, K, n).
 
         Args:
             families: Standard deviations of what families add.
@@ -261,7 +309,10 @@ class PairSystem:
         load[:, :, common] += 1.0
         load[np.arange(len(load)), :, first] += 1.0
         covariances = np.linalg.inv(self._precisions(left, families))
-        means = [answers[:, :, -1] - moments.common_slope[common] + load @ (each @ left[:-1, -1]) for each in covariances]
+        means = [
+            answers[:, :, -1] - moments.common_slope[common] + load @ (each @ left[:-1, -1])
+            for each in covariances
+        ]
         variances = [own + _row_products(load @ each, load) for each in covariances]
         return np.array(means), np.maximum(variances, 0.0)
 
@@ -270,7 +321,8 @@ class PairSystem:
 class _PairEffects:
     """What the moments say of the effects of pairs and of s, with what cells add integrated out.
 
-    With D the prior variances of what a cell adds, X the terms and Z which slopes are of which pair:
+    With D the prior variances of what a cell adds, X the terms and Z which slopes are of which
+    pair:
 
     Attributes:
         prior: D, shape (1 + n,).
@@ -296,9 +348,15 @@ class _PairEffects:
         prior = np.full(moments.square.shape[1], cell**2)
         prior[0] = moments.own
         factor = np.eye(len(prior)) + moments.square * prior
-        square, rest = np.linalg.solve(factor, moments.square), np.linalg.solve(factor, moments.terms)
+        square, rest = (
+            np.linalg.solve(factor, moments.square),
+            np.linalg.solve(factor, moments.terms),
+        )
         taken = _cross_products(moments.terms, prior[:, None] * rest)
-        precision, logs = moments.pairs.summed(square @ moments.pairs.slopes), float(np.linalg.slogdet(factor)[1].sum())
+        precision, logs = (
+            moments.pairs.summed(square @ moments.pairs.slopes),
+            float(np.linalg.slogdet(factor)[1].sum()),
+        )
         return cls(prior, square, rest, taken, logs, precision, moments.pairs.summed(rest))
 
     def _factor(self, variance: np.ndarray) -> np.ndarray:
@@ -307,18 +365,27 @@ class _PairEffects:
 
     def _covariance(self, variance: np.ndarray) -> np.ndarray:
         """Return the posterior covariance of pairs' effects given s, shape (P, R, R)."""
-        return np.linalg.solve(self._factor(variance), variance[:, :, None] * np.eye(variance.shape[1]))
+        return np.linalg.solve(
+            self._factor(variance), variance[:, :, None] * np.eye(variance.shape[1])
+        )
 
     def log_determinant(self, variance: np.ndarray) -> float:
-        """Return log |I + V A| of the prior covariance V of all slopes, with pairs' prior variances, shape (P, R)."""
+        """Return log |I + V A| of the prior covariance V of all slopes, with pairs' prior
+        variances, shape (P, R).
+        """
         return self.logs + float(np.linalg.slogdet(self._factor(variance))[1].sum())
 
     def left(self, moments: PairMoments, variance: np.ndarray) -> np.ndarray:
         """Return the shared moments with all slopes integrated out, shape (Q + 1, Q + 1)."""
-        return moments.shared - self.taken - _cross_products(self.terms, self._covariance(variance) @ self.terms)
+        return (
+            moments.shared
+            - self.taken
+            - _cross_products(self.terms, self._covariance(variance) @ self.terms)
+        )
 
     def answers(self, moments: PairMoments, effect: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the answers of substitutes' slopes to the terms, shape (K, n, Q + 1), and variances given s, shape (K, n).
+        """Return the answers of substitutes' slopes to the terms, shape (K, n, Q + 1), and
+        variances given s, shape (K, n).
 
         The error of shared shocks is in what the data say, and not in the answers.
 
@@ -332,10 +399,16 @@ class _PairEffects:
         loads = self.square @ pairs.slopes
         by_cell = self.rest - loads @ (covariance @ self.terms)[pairs.product]
         mean = self.prior[:, None] * by_cell + effect * pairs.spread(by_pair)
-        inside = np.diagonal(self.square, axis1=1, axis2=2) - _row_products(loads @ covariance[pairs.product], loads)
+        inside = np.diagonal(self.square, axis1=1, axis2=2) - _row_products(
+            loads @ covariance[pairs.product], loads
+        )
         between = _row_products(loads @ beside[pairs.product], pairs.slopes)
         precision = np.diagonal(self.precision @ beside, axis1=1, axis2=2)[:, :, None]
-        known = self.prior**2 * inside + 2 * self.prior * effect * between + effect**2 * pairs.spread(precision)[:, :, 0]
+        known = (
+            self.prior**2 * inside
+            + 2 * self.prior * effect * between
+            + effect**2 * pairs.spread(precision)[:, :, 0]
+        )
         prior = self.prior + effect * pairs.slopes.sum(axis=2)
         return mean[:, 1:], (prior - known)[:, 1:]
 
@@ -364,7 +437,8 @@ PRIOR_SCALES = np.array([0.5, 1.0, 0.5])
 AWAY_FROM_ZERO = np.array([0.0, 1.0, 0.0])
 """The power of each standard deviation that its prior is multiplied by (Chung et al. 2013).
 
-A product's few substitutes differ in how near they are, and data that say little must not make them equal.
+A product's few substitutes differ in how near they are, and data that say little must not make them
+equal.
 """
 
 UNLIKELY_WEIGHT = 1e-3
@@ -375,13 +449,14 @@ UNLIKELY_WEIGHT = 1e-3
 class PairSlopes:
     """The slopes of the prices of each cell's substitutes.
 
-    A slope is the elasticity to one substitute's price times the number of substitutes, so that it compares with the one slope
-    of their mean price; 0 where there is no such substitute.
+    A slope is the elasticity to one substitute's price times the number of substitutes, so that it
+    compares with the one slope of their mean price; 0 where there is no such substitute.
 
     Attributes:
         deviation: Of each slope from that of the mean price, which all cells share, shape (K, n).
         stderr: Of the whole slope, shape (K, n).
-        deviations: Standard deviations of what families, pairs of products and pairs of cells add, posterior means, shape (3,).
+        deviations: Standard deviations of what families, pairs of products and pairs of cells add,
+            posterior means, shape (3,).
     """
 
     deviation: np.ndarray
@@ -390,17 +465,21 @@ class PairSlopes:
 
 
 def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSlopes:
-    """Return the slopes of the prices of substitutes: that of their mean, plus what a family, a pair and a cell add.
+    """Return the slopes of the prices of substitutes: that of their mean, plus what a family, a
+    pair and a cell add.
 
-    All are normal around 0: a pair of which prices say little has the mean of its family, not 0 (Smith and Griffin 2023,
-    Shrinkage priors for high-dimensional demand estimation). A product answers to another alike in all channels, but for what
-    each cell adds. Shocks that a product's cells share give what they say of a pair an error in common, which is no part of
-    the answer. What is unknown of the standard deviations, which single pairs hardly tell, is averaged over a grid. The
-    likelihood is the quadratic approximation at the fit without pairs; all other slopes move along.
+    All are normal around 0: a pair of which prices say little has the mean of its family, not 0
+    (Smith and Griffin 2023, Shrinkage priors for high-dimensional demand estimation). A product
+    answers to another alike in all channels, but for what each cell adds. Shocks that a product's
+    cells share give what they say of a pair an error in common, which is no part of the answer.
+    What is unknown of the standard deviations, which single pairs hardly tell, is averaged over a
+    grid. The likelihood is the quadratic approximation at the fit without pairs; all other slopes
+    move along.
 
     Args:
         moments: What the rows say.
-        prices: Log price of each cell's substitutes over the number on sale, 0 where there is none, shape (n, K, T).
+        prices: Log price of each cell's substitutes over the number on sale, 0 where there is none,
+            shape (n, K, T).
         common: The place of the slope of the mean price among the shared ones.
     """
     system = PairSystem.of(moments, CELL_GRID)
@@ -419,21 +498,29 @@ def pair_slopes(moments: PairMoments, prices: np.ndarray, common: int) -> PairSl
     mean = np.tensordot(weights[likely], means, 1)
     square = np.tensordot(weights[likely], variances + (means - mean) ** 2, 1)
     there = (np.abs(prices) > 0).any(axis=2).T
-    return PairSlopes(np.where(there, mean, 0.0), np.where(there, np.sqrt(square), 0.0), weights @ tried)
+    return PairSlopes(
+        np.where(there, mean, 0.0), np.where(there, np.sqrt(square), 0.0), weights @ tried
+    )
 
 
 def _grid_widths(tried: np.ndarray) -> np.ndarray:
     """Return how much of the space each set of standard deviations stands for, shape (tried,)."""
     grids = (FAMILY_GRID, PRODUCT_GRID, CELL_GRID)
     places = [np.searchsorted(grid, column) for grid, column in zip(grids, tried.T, strict=True)]
-    return np.asarray(np.prod([np.gradient(grid)[place] for grid, place in zip(grids, places, strict=True)], axis=0))
+    return np.asarray(
+        np.prod(
+            [np.gradient(grid)[place] for grid, place in zip(grids, places, strict=True)], axis=0
+        )
+    )
 
 
 # Estimates with a cross elasticity for each pair of substitutes, added to those with one slope
 # for all.
 
 
-def add_pair_slopes(design: DemandDesign, layout: CellLayout, fit: FittedSlopes, estimates: Estimates) -> Estimates:
+def add_pair_slopes(
+    design: DemandDesign, layout: CellLayout, fit: FittedSlopes, estimates: Estimates
+) -> Estimates:
     """Return estimates in which each cell answers to each of its substitutes' prices by itself.
 
     Args:
@@ -442,14 +529,20 @@ def add_pair_slopes(design: DemandDesign, layout: CellLayout, fit: FittedSlopes,
         fit: Of the slopes that all cells share.
         estimates: Made of it.
     """
-    place, product, places = design.columns.index(CROSS), design.codes("sku"), substitute_places(design.groups)
+    place, product, places = (
+        design.columns.index(CROSS),
+        design.codes("sku"),
+        substitute_places(design.groups),
+    )
     rivals = np.where(places >= 0, product[places], -1)
     prices, groups = design.substitutes_laid(), fit.groups or design.crossed
     moments = PairMoments.of(layout, fit, groups, prices, design.codes("family"), product, rivals)
     found = pair_slopes(moments, prices, place)
     spreads = zip(("family", "product", "pair"), found.deviations.tolist(), strict=True)
     slots = found.deviation.shape[1]
-    own_theta = np.concatenate([_zero_if_missing(estimates.own_theta, design), found.deviation], axis=1)
+    own_theta = np.concatenate(
+        [_zero_if_missing(estimates.own_theta, design), found.deviation], axis=1
+    )
     theta, none = np.concatenate([estimates.theta, np.zeros(slots)]), np.zeros(slots)
     wide = design.with_pairs()
     return replace(
@@ -460,7 +553,9 @@ def add_pair_slopes(design: DemandDesign, layout: CellLayout, fit: FittedSlopes,
         theta_covariance=_pad_matrix(estimates.theta_covariance, slots, slots),
         shared_covariance=_pad_matrix(estimates.shared_covariance, 0, slots),
         own_theta=own_theta,
-        pairs=_cross_pairs(design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place])),
+        pairs=_cross_pairs(
+            design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place])
+        ),
         notes=estimates.notes | {f"sd_cross_{name}": value for name, value in spreads},
     )
 
@@ -473,7 +568,9 @@ def _pad_matrix(matrix: np.ndarray | None, rows: int, columns: int) -> np.ndarra
     return None if matrix is None else np.pad(matrix, ((0, rows), (0, columns)))
 
 
-def _cross_pairs(design: DemandDesign, found: PairSlopes, common: float, error: float) -> CrossPairs:
+def _cross_pairs(
+    design: DemandDesign, found: PairSlopes, common: float, error: float
+) -> CrossPairs:
     """Return the cross elasticities: slopes over the number of a cell's substitutes."""
     places = substitute_places(design.groups)
     rows, slots = np.nonzero(places >= 0)

@@ -59,7 +59,9 @@ class CellLayout:
 
     @property
     def shared(self) -> int:
-        """The number of shared parameters: slopes of `x`, then the effects of all periods but the first."""
+        """The number of shared parameters: slopes of `x`, then the effects of all periods but the
+        first.
+        """
         return len(self.x) + (self.seen.shape[1] - 1 if self.by_period else 0)
 
     def shared_effect(self, theta: np.ndarray) -> np.ndarray:
@@ -70,7 +72,8 @@ class CellLayout:
 
 @dataclass(frozen=True, eq=False)
 class LikelihoodExpansion:
-    """The quadratic approximation of a log-likelihood in slopes e and shared parameters t, cell effects profiled out.
+    """The quadratic approximation of a log-likelihood in slopes e and shared parameters t, cell
+    effects profiled out.
 
     log L = h'e - e'De / 2 - e'Bt + k't - t'Ct / 2, with D diagonal.
 
@@ -93,13 +96,17 @@ class LikelihoodExpansion:
     constant: float = 0.0
 
     def integrated(self, deviation: float) -> LikelihoodExpansion:
-        """Return the moments once deviations d of the second slope, normal with a standard deviation, are integrated out."""
+        """Return the moments once deviations d of the second slope, normal with a standard
+        deviation, are integrated out.
+        """
         other = self.second
         if other is None:
             return self
         variance = deviation**2
         kept = variance / (1 + variance * other.precision)
-        constant = 0.5 * float(np.sum(kept * other.linear**2) - np.sum(np.log1p(variance * other.precision)))
+        constant = 0.5 * float(
+            np.sum(kept * other.linear**2) - np.sum(np.log1p(variance * other.precision))
+        )
         mixed = other.cross * kept[:, None]
         return LikelihoodExpansion(
             self.linear - kept * other.price * other.linear,
@@ -114,7 +121,8 @@ class LikelihoodExpansion:
 
 @dataclass(frozen=True, eq=False)
 class SecondSlope:
-    """The moments of the deviations d of a second slope: l'd - d'Pd / 2 - e'cd - d'Bt, with P and c diagonal.
+    """The moments of the deviations d of a second slope: l'd - d'Pd / 2 - e'cd - d'Bt, with P and c
+    diagonal.
 
     Attributes:
         linear: l, shape (K,).
@@ -129,13 +137,18 @@ class SecondSlope:
     cross: np.ndarray
 
     def deviations(self, deviation: float, slopes: np.ndarray, theta: np.ndarray) -> np.ndarray:
-        """Return the posterior means of the deviations, given slopes of price and shared parameters, shape (K,)."""
+        """Return the posterior means of the deviations, given slopes of price and shared
+        parameters, shape (K,).
+        """
         kept = deviation**2 / (1 + deviation**2 * self.precision)
         return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
 
 
-def least_squares_moments(layout: CellLayout, weight: np.ndarray, working: np.ndarray) -> LikelihoodExpansion:
-    """Return the moments of a weighted least squares of a working response on cell effects, slopes and shared parameters.
+def least_squares_moments(
+    layout: CellLayout, weight: np.ndarray, working: np.ndarray
+) -> LikelihoodExpansion:
+    """Return the moments of a weighted least squares of a working response on cell effects, slopes
+    and shared parameters.
 
     Args:
         layout: The rows.
@@ -172,7 +185,9 @@ def least_squares_moments(layout: CellLayout, weight: np.ndarray, working: np.nd
             np.concatenate([mixed_own, by_period], axis=1),
         )
     ridge = 1e-9 * max(float(np.mean(np.diag(shared))) if len(shared) else 1.0, 1e-12)
-    return LikelihoodExpansion(linear, precision, cross, shared_linear, shared + ridge * np.eye(len(shared)), second)
+    return LikelihoodExpansion(
+        linear, precision, cross, shared_linear, shared + ridge * np.eye(len(shared)), second
+    )
 
 
 # Crossed empirical Bayes: slopes of cells around effects of their family, device and channel,
@@ -188,14 +203,20 @@ MOST_GROUPS = 0.75
 """The groups of a grouping per cell at most: with more, nearly each cell is a group of its own."""
 
 LARGEST_SECOND = 10.0
-"""The same for the deviations of a second slope: a promotion that doubles sales here may multiply them by a hundred there."""
+"""The same for the deviations of a second slope: a promotion that doubles sales here may multiply
+them by a hundred there.
+"""
 
 PRIOR_SCALE = 0.5
-"""The scale of the half-normal prior on each standard deviation, which keeps few levels from a variance of exactly 0."""
+"""The scale of the half-normal prior on each standard deviation, which keeps few levels from a
+variance of exactly 0.
+"""
 
 
 LikelihoodParts = LikelihoodExpansion | Sequence[LikelihoodExpansion]
-"""A likelihood, or those of parts of the rows, of which each has slopes of its own with the same standard deviations."""
+"""A likelihood, or those of parts of the rows, of which each has slopes of its own with the same
+standard deviations.
+"""
 
 
 def _as_sequence(parts: LikelihoodParts) -> Sequence[LikelihoodExpansion]:
@@ -209,8 +230,8 @@ class CrossedGroups:
     Attributes:
         names: Of the groupings (`family`, `sku`, `channel`).
         codes: Of each grouping the group of each cell, shape (K,).
-        noise: Of each group of all groupings in turn the variance of an error that what its cells' data say has in common;
-            None for no such errors.
+        noise: Of each group of all groupings in turn the variance of an error that what its cells'
+            data say has in common; None for no such errors.
     """
 
     names: tuple[str, ...]
@@ -219,17 +240,24 @@ class CrossedGroups:
 
     @classmethod
     def of(cls, codes: Sequence[tuple[str, np.ndarray]]) -> CrossedGroups:
-        """Return the groupings that tell cells apart but do not name nearly each, and of equal ones the first."""
+        """Return the groupings that tell cells apart but do not name nearly each, and of equal ones
+        the first.
+        """
         kept: list[tuple[str, np.ndarray]] = []
         for name, code in codes:
             count = len(np.unique(code))
-            same = any(len(np.unique(code * (int(other.max()) + 1) + other)) == count == other.max() + 1 for _, other in kept)
+            same = any(
+                len(np.unique(code * (int(other.max()) + 1) + other)) == count == other.max() + 1
+                for _, other in kept
+            )
             if 1 < count <= MOST_GROUPS * len(code) and not same:
                 kept.append((name, np.unique(code, return_inverse=True)[1]))
         return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
 
     def design(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the dummies of the mean and of every group, shape (K, r), and the grouping of each column, -1 for the mean."""
+        """Return the dummies of the mean and of every group, shape (K, r), and the grouping of each
+        column, -1 for the mean.
+        """
         columns, which = [np.ones((cells, 1))], [np.full(1, -1)]
         for place, code in enumerate(self.codes):
             count = int(code.max()) + 1
@@ -243,15 +271,23 @@ class CrossedGroups:
         return self.noise is not None and bool(self.noise.any())
 
     def with_errors(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        """Yield the name of each grouping, the group of each cell, and the standard deviation of each group's common error."""
+        """Yield the name of each grouping, the group of each cell, and the standard deviation of
+        each group's common error.
+        """
         start = 0
         for name, code in zip(self.names, self.codes, strict=True):
             end = start + int(code.max()) + 1
-            yield name, code, np.zeros(end - start) if self.noise is None else np.sqrt(self.noise[start:end])
+            yield (
+                name,
+                code,
+                np.zeros(end - start) if self.noise is None else np.sqrt(self.noise[start:end]),
+            )
             start = end
 
     def with_noise(self, code: np.ndarray, precision: np.ndarray, ratio: float) -> CrossedGroups:
-        """Return the groups, with the error of those that are equal to other ones; none where no grouping is.
+        """Return the groups, with the error of those that are equal to other ones.
+
+        None where no grouping is.
 
         Args:
             code: The set of each cell, within which data have an error in common, shape (K,).
@@ -260,13 +296,22 @@ class CrossedGroups:
         """
         noise = []
         for own in self.codes:
-            same = len(np.unique(own)) == len(np.unique(code)) == len(np.unique(own * (int(code.max()) + 1) + code))
+            same = (
+                len(np.unique(own))
+                == len(np.unique(code))
+                == len(np.unique(own * (int(code.max()) + 1) + code))
+            )
             whole = np.bincount(own, precision)
-            noise.append(np.minimum((ratio - 1) / np.maximum(whole, 1e-9), VAGUE_VARIANCE) if same else np.zeros(len(whole)))
+            noise.append(
+                np.minimum((ratio - 1) / np.maximum(whole, 1e-9), VAGUE_VARIANCE)
+                if same
+                else np.zeros(len(whole))
+            )
         return replace(self, noise=np.concatenate([[], *noise]))
 
     def priors(self, deviations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the variance of what data say of the mean and of each group, and the share of it that is their own.
+        """Return the variance of what data say of the mean and of each group, and the share of it
+        that is their own.
 
         Args:
             deviations: Standard deviations, shape (groupings + 1,).
@@ -289,7 +334,8 @@ class SlopePosterior:
         shared_covariance: Of the slopes with the shared parameters, shape (K, q).
         own_weight: The share of a cell's slope that its own data decide, shape (K,).
         mean: The mean slope and its standard error.
-        deviations: The standard deviations of each grouping's effects, then of a cell's own, shape (groupings + 1,).
+        deviations: The standard deviations of each grouping's effects, then of a cell's own, shape
+            (groupings + 1,).
         log_likelihood: Marginal, of the approximation.
     """
 
@@ -307,10 +353,12 @@ class SlopePosterior:
 def _system(
     known: LikelihoodExpansion, dummies: np.ndarray, variances: np.ndarray, deviations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k, and the constant.
+    """Return precision and linear term of (t, u) with the cells' own deviations integrated out, k,
+    and the constant.
 
-    For one cell the integral over e ~ N(m, s) is (1 + s D)^-1/2 exp((l m - D m^2 / 2 + s l^2 / 2) / (1 + s D)), with
-    l = h - B t and m = Z u. A group's noise is a part of u: the likelihood knows their sum alone.
+    For one cell the integral over e ~ N(m, s) is (1 + s D)^-1/2 exp((l m - D m^2 / 2 + s l^2 / 2) /
+    (1 + s D)), with l = h - B t and m = Z u. A group's noise is a part of u: the likelihood knows
+    their sum alone.
     """
     own = deviations[-1] ** 2
     k = 1 / (1 + own * known.precision)
@@ -322,20 +370,30 @@ def _system(
     matrix[q:, q:] = (scaled * known.precision[:, None]).T @ dummies + np.diag(prior)
     matrix[q:, :q] = scaled.T @ known.cross
     matrix[:q, q:] = matrix[q:, :q].T
-    linear = np.concatenate([known.shared_linear - own * known.cross.T @ (k * known.linear), scaled.T @ known.linear])
+    linear = np.concatenate(
+        [known.shared_linear - own * known.cross.T @ (k * known.linear), scaled.T @ known.linear]
+    )
     constant = (
-        known.constant + 0.5 * own * float(np.sum(k * known.linear**2)) + 0.5 * float(np.sum(np.log(k)) + np.sum(np.log(prior)))
+        known.constant
+        + 0.5 * own * float(np.sum(k * known.linear**2))
+        + 0.5 * float(np.sum(np.log(k)) + np.sum(np.log(prior)))
     )
     return matrix, linear, k, constant
 
 
 def log_likelihood(
-    known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray, *, gradient: bool = True
+    known: LikelihoodExpansion,
+    groups: CrossedGroups,
+    deviations: np.ndarray,
+    *,
+    gradient: bool = True,
 ) -> tuple[float, np.ndarray]:
-    """Return the marginal log-likelihood of the standard deviations, shared parameters integrated out under flat priors.
+    """Return the marginal log-likelihood of the standard deviations, shared parameters integrated
+    out under flat priors.
 
-    Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in expectation: for a grouping
-    E[u'u] / sd^2 less the number of its groups, each times the share of its variance that is no noise.
+    Its gradient by their logs is, by Fisher's identity, that of the complete likelihood in
+    expectation: for a grouping E[u'u] / sd^2 less the number of its groups, each times the share of
+    its variance that is no noise.
 
     Returns:
         The value and, where it is wanted, its gradient, shape (groupings + 1,).
@@ -346,13 +404,18 @@ def log_likelihood(
     factor = np.linalg.cholesky(matrix)
     if not gradient:
         half = np.linalg.solve(factor, linear)
-        return constant + 0.5 * float(half @ half) - float(np.sum(np.log(np.diag(factor)))), np.zeros(0)
+        return constant + 0.5 * float(half @ half) - float(
+            np.sum(np.log(np.diag(factor)))
+        ), np.zeros(0)
     inverse = np.linalg.inv(matrix)
     solution = inverse @ linear
     value = constant + 0.5 * float(linear @ solution) - float(np.sum(np.log(np.diag(factor))))
     q, own = len(known.shared_linear), deviations[-1] ** 2
     squares = solution[q:] ** 2 + np.diag(inverse)[q:]
-    gain = np.concatenate([known.cross, dummies * known.precision[:, None]], axis=1) * (own * k)[:, None]
+    gain = (
+        np.concatenate([known.cross, dummies * known.precision[:, None]], axis=1)
+        * (own * k)[:, None]
+    )
     centre = own * k * known.linear - gain @ solution
     spread = own * k + np.einsum("ij,ij->i", gain @ inverse, gain)
     beyond = share * (squares / variances - 1)
@@ -360,8 +423,12 @@ def log_likelihood(
     return value, np.array([*by_group, float(np.sum(centre**2 + spread)) / own - len(k)])
 
 
-def _minus_log_posterior(parts: LikelihoodParts, groups: CrossedGroups, logs: np.ndarray) -> tuple[float, np.ndarray]:
-    """Return minus the log posterior density of the logs of standard deviations, half-normal before, and its gradient."""
+def _minus_log_posterior(
+    parts: LikelihoodParts, groups: CrossedGroups, logs: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return minus the log posterior density of the logs of standard deviations, half-normal
+    before, and its gradient.
+    """
     deviations = np.exp(logs)
     squares = (deviations / PRIOR_SCALE) ** 2
     each = [log_likelihood(part, groups, deviations) for part in _as_sequence(parts)]
@@ -370,18 +437,26 @@ def _minus_log_posterior(parts: LikelihoodParts, groups: CrossedGroups, logs: np
 
 
 def best_second(known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray) -> float:
-    """Return the standard deviation of the second slope's deviations with the greatest marginal posterior, given the others."""
+    """Return the standard deviation of the second slope's deviations with the greatest marginal
+    posterior, given the others.
+    """
     from scipy.optimize import minimize_scalar
 
     def loss(log: float) -> float:
-        value, _ = log_likelihood(known.integrated(float(np.exp(log))), groups, deviations, gradient=False)
+        value, _ = log_likelihood(
+            known.integrated(float(np.exp(log))), groups, deviations, gradient=False
+        )
         return -value - log + 0.5 * (float(np.exp(log)) / PRIOR_SCALE) ** 2
 
     bounds = (float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_SECOND)))
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.02}).x))
+    return float(
+        np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 0.02}).x)
+    )
 
 
-def slope_posterior(known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray) -> SlopePosterior:
+def slope_posterior(
+    known: LikelihoodExpansion, groups: CrossedGroups, deviations: np.ndarray
+) -> SlopePosterior:
     """Return the posterior given the standard deviations; see `SlopePosterior`."""
     dummies, _ = groups.design(len(known.linear))
     variances, share = groups.priors(deviations)
@@ -390,7 +465,9 @@ def slope_posterior(known: LikelihoodExpansion, groups: CrossedGroups, deviation
     inverse = (inverse + inverse.T) / 2
     q, own = len(known.shared_linear), deviations[-1] ** 2
     solution = inverse @ linear
-    gain = np.concatenate([-own * known.cross * k[:, None], dummies * (k[:, None] - 1 + share)], axis=1)
+    gain = np.concatenate(
+        [-own * known.cross * k[:, None], dummies * (k[:, None] - 1 + share)], axis=1
+    )
     slopes = own * k * known.linear + gain @ solution
     moved = gain @ inverse
     covariance = moved @ gain.T
@@ -411,17 +488,21 @@ def slope_posterior(known: LikelihoodExpansion, groups: CrossedGroups, deviation
     )
 
 
-def best_deviations(known: LikelihoodParts, groups: CrossedGroups, start: np.ndarray | None = None) -> np.ndarray:
+def best_deviations(
+    known: LikelihoodParts, groups: CrossedGroups, start: np.ndarray | None = None
+) -> np.ndarray:
     """Return the standard deviations with the greatest marginal posterior, shape (groupings + 1,).
 
-    Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the likelihood alone is often
-    greatest at 0, which would say that its effects are known to be equal (Chung et al. 2013, A nondegenerate penalized
-    likelihood estimator).
+    Each has a half-normal prior with scale `PRIOR_SCALE`: of a grouping with few groups the
+    likelihood alone is often greatest at 0, which would say that its effects are known to be equal
+    (Chung et al. 2013, A nondegenerate penalized likelihood estimator).
     """
     from scipy.optimize import minimize
 
     begin = (
-        np.full(len(groups.names) + 1, 0.3) if start is None else np.clip(start, 2 * SMALLEST_DEVIATION, LARGEST_DEVIATION / 2)
+        np.full(len(groups.names) + 1, 0.3)
+        if start is None
+        else np.clip(start, 2 * SMALLEST_DEVIATION, LARGEST_DEVIATION / 2)
     )
 
     def loss(logs: np.ndarray) -> tuple[float, np.ndarray]:
@@ -429,4 +510,10 @@ def best_deviations(known: LikelihoodParts, groups: CrossedGroups, start: np.nda
 
     bounds = [(float(np.log(SMALLEST_DEVIATION)), float(np.log(LARGEST_DEVIATION)))] * len(begin)
     options = {"maxiter": 60, "ftol": 1e-9, "gtol": 1e-3}
-    return np.asarray(np.exp(minimize(loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x))
+    return np.asarray(
+        np.exp(
+            minimize(
+                loss, np.log(begin), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            ).x
+        )
+    )

@@ -19,7 +19,9 @@ from hwds.frames.roles import SERIES, TIME
 # competitors, controls.
 
 LAG, CROSS = "lagged_price", "substitutes_price"
-"""The names of the log price of the period before, and of the mean log price of a cell's substitutes."""
+"""The names of the log price of the period before, and of the mean log price of a cell's
+substitutes.
+"""
 
 PAIR = "substitute_"
 """The prefix of columns with the price of one substitute of each cell."""
@@ -27,8 +29,18 @@ PAIR = "substitute_"
 MOST_PAIRS = 40
 """The most substitutes of a cell of which each has a slope of its own."""
 
-MEASURED_ROLES = ("price", "list_price", "cost", "promotion", "stock_out", "competitor_price", "instrument")
-"""Roles whose columns a model reads by their role; other known-future columns of numbers are controls."""
+MEASURED_ROLES = (
+    "price",
+    "list_price",
+    "cost",
+    "promotion",
+    "stock_out",
+    "competitor_price",
+    "instrument",
+)
+"""Roles whose columns a model reads by their role; other known-future columns of numbers are
+controls.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +48,16 @@ class DemandTerms(Serializable):
     """The columns that a model takes beside the own price, and where the cells' names stand.
 
     Attributes:
-        sku, channel, family: The static columns that name a cell's product, its channel and the product's family.
+        sku, channel, family: The static columns that name a cell's product, its channel and the
+            product's family.
         lagged_price: Take the own price of the period before.
         substitutes_price: Take the mean price of the family's other products in the channel.
-        by_period: Whether period effects are taken out, beside which a column that all cells share tells nothing.
-        nests: The static column of nests, within which products are closer substitutes; empty for none.
-        pairs: Take the price of each substitute by itself, too: of a design like another one, to predict.
+        by_period: Whether period effects are taken out, beside which a column that all cells share
+            tells nothing.
+        nests: The static column of nests, within which products are closer substitutes; empty for
+            none.
+        pairs: Take the price of each substitute by itself, too: of a design like another one, to
+            predict.
     """
 
     sku: str = "sku"
@@ -62,7 +78,9 @@ def price_column(panel: Panel) -> str:
     """
     name = panel.roles.one("price")
     if name is None:
-        raise DataError("dataset.roles.price: must be given, for an elasticity is that of units to a price.")
+        raise DataError(
+            "dataset.roles.price: must be given, for an elasticity is that of units to a price."
+        )
     _refuse(panel, name, panel.values(name) <= 0, "dataset.roles.price", "must be > 0")
     _refuse(panel, "target", panel.target < 0, "dataset.roles.target", "must be >= 0")
     return name
@@ -72,13 +90,17 @@ def _refuse(panel: Panel, name: str, bad: np.ndarray, path: str, rule: str) -> N
     rows = np.flatnonzero(bad)
     if len(rows):
         row = panel.table.row(int(rows[0]), named=True)
-        raise DataError(f"{path}: series '{row[SERIES]}' has {row[name]:g} at {row['time']}; {rule}.")
+        raise DataError(
+            f"{path}: series '{row[SERIES]}' has {row[name]:g} at {row['time']}; {rule}."
+        )
 
 
 def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
-    """Return `series_id`, `sku`, `channel` and `family` of every cell, in order, and `nest` where there are nests.
+    """Return `series_id`, `sku`, `channel` and `family` of every cell, in order, and `nest` where
+    there are nests.
 
-    A cell without a static column of products is a product of its own; without channels or families all have one.
+    A cell without a static column of products is a product of its own; without channels or families
+    all have one.
 
     Raises:
         DataError: A name that is not the usual one is no static column.
@@ -91,17 +113,28 @@ def cell_names(panel: Panel, terms: DemandTerms) -> pl.DataFrame:
         if name in panel.roles.constant:
             columns[field] = first[name].cast(pl.String).fill_null("")
         elif name != getattr(usual, field):
-            raise DataError(f"model.{field}: no static column '{name}'{nearest(name, panel.roles.constant)}")
+            raise DataError(
+                f"model.{field}: no static column '{name}'{nearest(name, panel.roles.constant)}"
+            )
         else:
-            columns[field] = first[SERIES] if field == "sku" else pl.repeat("", len(first), eager=True).alias(field)
+            columns[field] = (
+                first[SERIES]
+                if field == "sku"
+                else pl.repeat("", len(first), eager=True).alias(field)
+            )
     if terms.nests:
         if terms.nests not in panel.roles.constant:
-            raise DataError(f"model.nests: no static column '{terms.nests}'{nearest(terms.nests, panel.roles.constant)}")
+            raise DataError(
+                f"model.nests: no static column "
+                f"'{terms.nests}'{nearest(terms.nests, panel.roles.constant)}"
+            )
         columns["nest"] = first[terms.nests].cast(pl.String).fill_null("")
     return pl.DataFrame(columns)
 
 
-def log_prices(panel: Panel, centres: np.ndarray | None, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def log_prices(
+    panel: Panel, centres: np.ndarray | None, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return log prices less their cell's mean, NaN where there is no price, and these means.
 
     Args:
@@ -127,16 +160,27 @@ def lag_in_series(panel: Panel, values: np.ndarray) -> np.ndarray:
 
 
 def substitutes(names: pl.DataFrame) -> np.ndarray:
-    """Return the group of each cell within which products are substitutes, -1 for a cell that is alone in it; shape (K,)."""
+    """Return the group of each cell within which products are substitutes, -1 for a cell that is
+    alone in it; shape (K,).
+    """
     if names["family"].n_unique() == 1 and names["family"][0] == "":
         return np.full(len(names), -1)
-    group = names.select(pl.struct("family", "channel").rank("dense").cast(pl.Int64) - 1).to_series().to_numpy()
+    group = (
+        names.select(pl.struct("family", "channel").rank("dense").cast(pl.Int64) - 1)
+        .to_series()
+        .to_numpy()
+    )
     alone = np.bincount(group)[group] < 2
     return np.where(alone, -1, group)
 
 
-def substitutes_price(group: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray) -> np.ndarray:
-    """Return the mean of the other cells' log prices in the group and period; 0 where none was sold, shape (rows,)."""
+def substitutes_price(
+    group: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
+) -> np.ndarray:
+    """Return the mean of the other cells' log prices in the group and period.
+
+    0 where none was sold, shape (rows,).
+    """
     there = np.isfinite(log_price) & (group[cell] >= 0)
     periods = int(period.max()) + 1
     place = np.where(there, group[cell] * periods + period, 0)
@@ -156,7 +200,8 @@ def substitute_places(group: np.ndarray) -> np.ndarray:
     most = max((len(cells) for cells in members), default=1) - 1
     if most > MOST_PAIRS:
         raise DataError(
-            f"model.cross: pairs is for at most {MOST_PAIRS} substitutes of a cell, got {most}; name smaller families."
+            f"model.cross: pairs is for at most {MOST_PAIRS} substitutes of a cell, got {most}; "
+            f"name smaller families."
         )
     places = np.full((len(group), most), -1)
     for cells in members:
@@ -166,9 +211,14 @@ def substitute_places(group: np.ndarray) -> np.ndarray:
 
 
 def pair_prices(
-    places: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray, which: np.ndarray
+    places: np.ndarray,
+    cell: np.ndarray,
+    period: np.ndarray,
+    log_price: np.ndarray,
+    which: np.ndarray,
 ) -> np.ndarray:
-    """Return the log price of each substitute over the number on sale, 0 where it is not on sale, shape (rows asked, n).
+    """Return the log price of each substitute over the number on sale, 0 where it is not on sale,
+    shape (rows asked, n).
 
     Their sum is the mean price of substitutes.
 
@@ -187,7 +237,9 @@ def pair_prices(
 
 
 def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return promotion, the logs of competitors' prices and the controls by name, each of shape (rows,)."""
+    """Return promotion, the logs of competitors' prices and the controls by name, each of shape
+    (rows,).
+    """
     columns: dict[str, np.ndarray] = {}
     promotion = panel.roles.one("promotion")
     if promotion is not None:
@@ -202,7 +254,9 @@ def other_columns(panel: Panel, controls: Sequence[str]) -> dict[str, np.ndarray
 
 
 def shifters(panel: Panel) -> dict[str, np.ndarray]:
-    """Return the log of the cost and the instruments by name, NaN where unknown, each of shape (rows,)."""
+    """Return the log of the cost and the instruments by name, NaN where unknown, each of shape
+    (rows,).
+    """
     cost, columns = panel.roles.one("cost"), {}
     if cost is not None:
         values = panel.values(cost)
@@ -214,14 +268,21 @@ def shifters(panel: Panel) -> dict[str, np.ndarray]:
 # out.
 
 NOTHING_LEFT = 1e-10
-"""The sum of squares beside effects and other columns, over that within the first effect, under which nothing is left."""
+"""The sum of squares beside effects and other columns, over that within the first effect, under
+which nothing is left.
+"""
 
 ROUNDING = 1e-20
-"""The sum of squares within effects, over that of the column as it is, under which it is only rounding."""
+"""The sum of squares within effects, over that of the column as it is, under which it is only
+rounding.
+"""
 
 
-def independent_columns(base: np.ndarray, columns: np.ndarray, effect: np.ndarray, period: np.ndarray | None) -> np.ndarray:
-    """Return which columns still vary once effects, a base and the columns before them are taken out, shape (k,).
+def independent_columns(
+    base: np.ndarray, columns: np.ndarray, effect: np.ndarray, period: np.ndarray | None
+) -> np.ndarray:
+    """Return which columns still vary once effects, a base and the columns before them are taken
+    out, shape (k,).
 
     Args:
         base: Columns that are there anyway, shape (n, b).
@@ -233,7 +294,9 @@ def independent_columns(base: np.ndarray, columns: np.ndarray, effect: np.ndarra
     code, both = number_groups(effect[order]), np.column_stack([base, columns])[order]
     ones, raw = np.ones(len(code)), np.sum(both**2, axis=0)
     within = np.sum(Sweeper.of(code, None).residuals(both, ones) ** 2, axis=0)
-    swept = Sweeper.of(code, None if period is None else number_groups(period[order])).residuals(both, ones)
+    swept = Sweeper.of(code, None if period is None else number_groups(period[order])).residuals(
+        both, ones
+    )
     kept, directions = np.zeros(both.shape[1], bool), np.zeros((len(code), 0))
     for place, column in enumerate(swept.T):
         rest = column - directions @ (directions.T @ column)
@@ -258,9 +321,10 @@ class DemandDesign(Serializable):
         units: NaN where unknown, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
         centres: The means of log prices, shape (K,).
-        x: Columns with a slope that all cells share, shape (rows, m); a promotion as it is, others less their cell's mean, so
-            that 0 stands for an unknown one.
-        column_centres: The means of the columns, 0 of those that are prices less a mean or a promotion, shape (K, m).
+        x: Columns with a slope that all cells share, shape (rows, m); a promotion as it is, others
+            less their cell's mean, so that 0 stands for an unknown one.
+        column_centres: The means of the columns, 0 of those that are prices less a mean or a
+            promotion, shape (K, m).
         columns: Their names.
         left_out: Names of columns that are a combination of others and of effects.
         used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
@@ -306,11 +370,13 @@ class DemandDesign(Serializable):
             panel: Prices and units by cell and period.
             terms: Which columns to take.
             controls: More columns of the panel.
-            like: The design that a model was fitted to, whose columns and means are taken; None for a new one, whose
-                constant columns are left out, as are those that are a combination of the price, others and effects.
+            like: The design that a model was fitted to, whose columns and means are taken; None for
+                a new one, whose constant columns are left out, as are those that are a combination
+                of the price, others and effects.
 
         Raises:
-            DataError: There is no price, one that is not above 0, units below 0, or no price that ever changes.
+            DataError: There is no price, one that is not above 0, units below 0, or no price that
+                ever changes.
         """
         names, price = cell_names(panel, terms), panel.values(price_column(panel))
         cell = np.repeat(np.arange(panel.n_series), panel.lengths)
@@ -320,15 +386,34 @@ class DemandDesign(Serializable):
         known = np.isfinite(units) & np.isfinite(price) & ~out
         log_price, centres = log_prices(panel, None if like is None else like.centres, known)
         groups = substitutes(names)
-        columns = _columns(panel, replace(terms, pairs=terms.pairs and like is not None), controls, groups, period, log_price)
+        columns = _columns(
+            panel,
+            replace(terms, pairs=terms.pairs and like is not None),
+            controls,
+            groups,
+            period,
+            log_price,
+        )
         telling = (
-            _informative_columns(columns, log_price, cell, period if terms.by_period else None, known) if like is None else None
+            _informative_columns(
+                columns, log_price, cell, period if terms.by_period else None, known
+            )
+            if like is None
+            else None
         )
         chosen, left_out = telling if telling is not None else (list(like.columns), ())  # type: ignore[union-attr]
         promotion = panel.roles.one("promotion") or ""
-        x = np.column_stack([columns[name] for name in chosen]) if chosen else np.zeros((len(cell), 0))
+        x = (
+            np.column_stack([columns[name] for name in chosen])
+            if chosen
+            else np.zeros((len(cell), 0))
+        )
         as_they_are = [name in (LAG, CROSS, promotion) or name.startswith(PAIR) for name in chosen]
-        column_centres = _centres(x, known, cell, as_they_are, len(names)) if like is None else like.column_centres
+        column_centres = (
+            _centres(x, known, cell, as_they_are, len(names))
+            if like is None
+            else like.column_centres
+        )
         x = x - column_centres[cell]
         used = known & np.isfinite(x).all(axis=1)
         design = cls(
@@ -356,17 +441,23 @@ class DemandDesign(Serializable):
         return design
 
     def with_pairs(self) -> DemandDesign:
-        """Return the design with a column for the price of each substitute of a cell, behind the others."""
+        """Return the design with a column for the price of each substitute of a cell, behind the
+        others.
+        """
         columns = _pair_columns(self.groups, self.cell, self.period, self.log_price)
         x = np.column_stack([self.x, *columns.values()])
         centres = np.column_stack([self.column_centres, np.zeros((len(self), len(columns)))])
         return replace(self, x=x, column_centres=centres, columns=(*self.columns, *columns))
 
     def substitutes_laid(self) -> np.ndarray:
-        """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by periods, shape (n, K, T)."""
+        """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by
+        periods, shape (n, K, T).
+        """
         places, rows = substitute_places(self.groups), np.flatnonzero(self.used)
         laid = np.zeros((places.shape[1], len(self), self.periods))
-        laid[:, self.cell[rows], self.period[rows]] = pair_prices(places, self.cell, self.period, self.log_price, rows).T
+        laid[:, self.cell[rows], self.period[rows]] = pair_prices(
+            places, self.cell, self.period, self.log_price, rows
+        ).T
         return laid
 
     def _check(self) -> None:
@@ -374,7 +465,10 @@ class DemandDesign(Serializable):
         if not self.used.any():
             raise DataError("dataset: no row has units, a price and all columns of the model.")
         if float(spread.max()) < 1e-9:
-            raise DataError("dataset.roles.price: no cell's price ever changes, so that nothing can be said of elasticities.")
+            raise DataError(
+                "dataset.roles.price: no cell's price ever changes, so that nothing can be said "
+                "of elasticities."
+            )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -394,14 +488,26 @@ class DemandDesign(Serializable):
         return CrossedGroups.of([(name, self.codes(name)) for name in ("family", "sku", "channel")])
 
     def layout(self, *, by_period: bool, own: int | None = None) -> CellLayout:
-        """Return the rows to learn from, laid out as cells by periods; `own` is the column whose slope deviates by cell."""
+        """Return the rows to learn from, laid out as cells by periods.
+
+        `own` is the column whose slope deviates by cell.
+        """
         rows = self.used
         shape = (len(self), self.periods)
-        parts = (self.units[rows], self.log_price[rows], self.x[rows], self.cell[rows], self.period[rows])
+        parts = (
+            self.units[rows],
+            self.log_price[rows],
+            self.x[rows],
+            self.cell[rows],
+            self.period[rows],
+        )
         return CellLayout.of(*parts, shape, by_period=by_period, own=own)
 
-    def instruments(self, effect: np.ndarray | None = None, *, by_period: bool = False) -> np.ndarray:
-        """Return the instruments that vary within effects, shape (rows, z), their mean of the cell where one is unknown.
+    def instruments(
+        self, effect: np.ndarray | None = None, *, by_period: bool = False
+    ) -> np.ndarray:
+        """Return the instruments that vary within effects, shape (rows, z), their mean of the cell
+        where one is unknown.
 
         One that is a combination of others, of the columns and of effects is left out.
 
@@ -424,10 +530,14 @@ class DemandDesign(Serializable):
         known, used = np.column_stack(columns), self.used
         if chosen:
             period = self.period[used] if by_period else None
-            known = known[:, independent_columns(self.columns_as_given[used], known[used], effect[used], period)]
+            known = known[
+                :,
+                independent_columns(self.columns_as_given[used], known[used], effect[used], period),
+            ]
         if not known.shape[1]:
             raise DataError(
-                "dataset.roles: cost or instrument must be given for a model with instruments, and vary within cells"
+                "dataset.roles: cost or instrument must be given for a model with instruments, "
+                "and vary within cells"
                 " beside the model's columns and effects."
             )
         return known
@@ -449,8 +559,12 @@ class DemandDesign(Serializable):
         return _last_by_cell(self.price, self.cell, len(self))
 
     def last_columns(self) -> np.ndarray:
-        """Return the last known value of each column of each cell, 0 where it has none, shape (K, m)."""
-        columns = [np.nan_to_num(_last_by_cell(values, self.cell, len(self))) for values in self.x.T]
+        """Return the last known value of each column of each cell, 0 where it has none, shape (K,
+        m).
+        """
+        columns = [
+            np.nan_to_num(_last_by_cell(values, self.cell, len(self))) for values in self.x.T
+        ]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 
     @property
@@ -467,7 +581,12 @@ def _last_by_cell(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarra
 
 
 def _columns(
-    panel: Panel, terms: DemandTerms, controls: Sequence[str], groups: np.ndarray, period: np.ndarray, log_price: np.ndarray
+    panel: Panel,
+    terms: DemandTerms,
+    controls: Sequence[str],
+    groups: np.ndarray,
+    period: np.ndarray,
+    log_price: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Return the columns that may have a slope that all cells share, by name."""
     columns: dict[str, np.ndarray] = {}
@@ -481,13 +600,17 @@ def _columns(
     return columns | other_columns(panel, controls)
 
 
-def _pair_columns(groups: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray) -> dict[str, np.ndarray]:
+def _pair_columns(
+    groups: np.ndarray, cell: np.ndarray, period: np.ndarray, log_price: np.ndarray
+) -> dict[str, np.ndarray]:
     """Return the price of each substitute of a row's cell by name, each of shape (rows,)."""
     prices = pair_prices(substitute_places(groups), cell, period, log_price, np.arange(len(cell)))
     return {f"{PAIR}{place + 1}": column for place, column in enumerate(prices.T)}
 
 
-def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int) -> np.ndarray:
+def _centres(
+    x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Sequence[bool], cells: int
+) -> np.ndarray:
     """Return the means of columns by cell, 0 of those that stay as they are, shape (cells, m)."""
     out = np.zeros((cells, x.shape[1]))
     for place in np.flatnonzero(~np.array(as_they_are, bool)):
@@ -499,24 +622,36 @@ def _centres(x: np.ndarray, known: np.ndarray, cell: np.ndarray, as_they_are: Se
 
 def _stock_outs(panel: Panel) -> np.ndarray:
     name = panel.roles.one("stock_out")
-    return np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
+    return (
+        np.zeros(len(panel.table), bool) if name is None else np.nan_to_num(panel.values(name)) > 0
+    )
 
 
 def _informative_columns(
-    columns: dict[str, np.ndarray], log_price: np.ndarray, cell: np.ndarray, period: np.ndarray | None, known: np.ndarray
+    columns: dict[str, np.ndarray],
+    log_price: np.ndarray,
+    cell: np.ndarray,
+    period: np.ndarray | None,
+    known: np.ndarray,
 ) -> tuple[list[str], tuple[str, ...]]:
-    """Return the names of columns that vary beside the price, others and effects, and of those that only seem to."""
+    """Return the names of columns that vary beside the price, others and effects, and of those that
+    only seem to.
+    """
     varying = _varying_columns(columns, cell, known)
     x = np.column_stack([np.zeros((len(cell), 0)), *(columns[name] for name in varying)])
     rows = np.flatnonzero(known & np.isfinite(x).all(axis=1))
     if not varying or not len(rows):
         return varying, ()
-    kept = independent_columns(log_price[rows, None], x[rows], cell[rows], None if period is None else period[rows])
+    kept = independent_columns(
+        log_price[rows, None], x[rows], cell[rows], None if period is None else period[rows]
+    )
     names = np.array(varying)
     return names[kept].tolist(), tuple(names[~kept].tolist())
 
 
-def _varying_columns(columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray) -> list[str]:
+def _varying_columns(
+    columns: dict[str, np.ndarray], cell: np.ndarray, known: np.ndarray
+) -> list[str]:
     """Return the names of columns that vary within some cell."""
     chosen = []
     for name, values in columns.items():
@@ -537,7 +672,9 @@ LEAST_CHANGE = 0.005
 """The least change of a log price that counts as one."""
 
 FEW_CHANGES, LITTLE_VARIATION = 3, 0.01
-"""The number of price changes, and the standard deviation of the log price net of effects, under which a cell is weak."""
+"""The number of price changes, and the standard deviation of the log price net of effects, under
+which a cell is weak.
+"""
 
 WEAK_ERROR = 1.0
 """The expected standard error of a cell's own estimate above which it is weak."""
@@ -546,18 +683,21 @@ LEAST_NOISE = 0.01
 """The least variance of log demand beside that of few units."""
 
 SUSPECT_P_VALUE = 0.001
-"""The p-value of the correlation of today's demand with the next price under which prices may answer demand."""
+"""The p-value of the correlation of today's demand with the next price under which prices may
+answer demand.
+"""
 
 
 def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     """Return one row a cell of what its prices can say.
 
-    Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`; `distinct_prices`; `sd_price` (of the
-    log price) and `sd_net` (net of cell and period effects and of the model's other columns); `common` (the share of the log
-    price's variance that goes when period effects are taken out); `lead` (correlation of today's demand with the next price
-    beyond today's: prices that answer demand) and `lead_p` its p-value; `lag` (correlation of the price before, beyond
-    today's, with today's demand); `stock_outs` (share of rows); `expected_stderr` (of its own estimate); `status`;
-    `reason`.
+    Columns: `series_id`; `rows` to learn from; `units` (mean a period); `price_changes`;
+    `distinct_prices`; `sd_price` (of the log price) and `sd_net` (net of cell and period effects
+    and of the model's other columns); `common` (the share of the log price's variance that goes
+    when period effects are taken out); `lead` (correlation of today's demand with the next price
+    beyond today's: prices that answer demand) and `lead_p` its p-value; `lag` (correlation of the
+    price before, beyond today's, with today's demand); `stock_outs` (share of rows);
+    `expected_stderr` (of its own estimate); `status`; `reason`.
 
     Args:
         design: The rows.
@@ -602,11 +742,19 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
     lead = f"(correlation {row['lead']:.2f}, p {row['lead_p']:.1g})"
     net = "its price moves with that of all cells and the model's columns alone"
     tests = (
-        (row["rows"] == 0, "no_variation", "no row has units, a price and all columns of the model"),
+        (
+            row["rows"] == 0,
+            "no_variation",
+            "no row has units, a price and all columns of the model",
+        ),
         (row["units"] == 0, "no_variation", f"nothing was sold in {row['rows']:.0f} periods"),
         (row["distinct_prices"] < 2, "no_variation", "it had one price"),
         (row["sd_net"] < 1e-4, "no_variation", net),
-        (row["lead_p"] < SUSPECT_P_VALUE, "endogenous?", f"its next price follows its demand {lead}"),
+        (
+            row["lead_p"] < SUSPECT_P_VALUE,
+            "endogenous?",
+            f"its next price follows its demand {lead}",
+        ),
         (row["price_changes"] < FEW_CHANGES, "weak", f"{row['price_changes']:.0f} price changes"),
         (
             row["sd_net"] < LITTLE_VARIATION,
@@ -619,11 +767,15 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
             f"its own data would give a standard error of {row['expected_stderr']:.1f}",
         ),
     )
-    return next(((status, reason) for applies, status, reason in tests if applies), ("identified", ""))
+    return next(
+        ((status, reason) for applies, status, reason in tests if applies), ("identified", "")
+    )
 
 
 def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return log prices of used rows net of effects and the other columns, and the common share of their variance by cell."""
+    """Return log prices of used rows net of effects and the other columns, and the common share of
+    their variance by cell.
+    """
     used = design.used
     cell = np.unique(design.cell[used], return_inverse=True)[1]
     period = np.unique(design.period[used], return_inverse=True)[1]
@@ -632,7 +784,11 @@ def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, n
     within = Sweeper.of(cell, None).residuals(columns, ones)
     both = Sweeper.of(cell, period).residuals(columns, ones)
     chosen = both if by_period else within
-    slopes = np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0] if chosen.shape[1] > 1 else np.zeros(0)
+    slopes = (
+        np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0]
+        if chosen.shape[1] > 1
+        else np.zeros(0)
+    )
     net = chosen[:, 0] - chosen[:, 1:] @ slopes
     total = np.bincount(design.cell[used], within[:, 0] ** 2, len(design))
     rest = np.bincount(design.cell[used], both[:, 0] ** 2, len(design))
@@ -645,7 +801,9 @@ def _cell_means(values: np.ndarray, where: np.ndarray, design: DemandDesign) -> 
 
 
 def _price_steps(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of the log price from the row before, NaN where unknown, and where it is known."""
+    """Return the change of the log price from the row before, NaN where unknown, and where it is
+    known.
+    """
     change = np.concatenate([[np.nan], np.diff(design.log_price)])
     change[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
     return change, np.isfinite(change)
@@ -671,11 +829,16 @@ def _demand_noise(design: DemandDesign, demand: np.ndarray, mean_units: np.ndarr
 
 
 def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
-    """Return log(units + 1/2) net of effects, columns and each cell's own slope of price; NaN where not used."""
+    """Return log(units + 1/2) net of effects, columns and each cell's own slope of price.
+
+    NaN where not used.
+    """
     used = design.used
     cell = np.unique(design.cell[used], return_inverse=True)[1]
     period = np.unique(design.period[used], return_inverse=True)[1]
-    columns = np.column_stack([np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]])
+    columns = np.column_stack(
+        [np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]]
+    )
     swept = Sweeper.of(cell, period).residuals(columns, np.ones(len(cell)))
     slopes = np.linalg.lstsq(swept[:, 1:], swept[:, 0], rcond=None)[0]
     rest, price = swept[:, 0] - swept[:, 1:] @ slopes, swept[:, 1]
@@ -687,7 +850,8 @@ def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
 
 
 def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the correlation of today's demand with the next price beyond today's by cell, and its p-value.
+    """Return the correlation of today's demand with the next price beyond today's by cell, and its
+    p-value.
 
     The p-value is 1 for fewer than 8 rows.
     """
@@ -709,7 +873,9 @@ def _lag_correlation(design: DemandDesign, demand: np.ndarray) -> np.ndarray:
 
 
 def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
-    """Return values less their regression on today's price within each cell, NaN where either is unknown."""
+    """Return values less their regression on today's price within each cell, NaN where either is
+    unknown.
+    """
     there = np.isfinite(values) & np.isfinite(design.log_price)
     cell = design.cell[there]
     count = np.maximum(np.bincount(cell, minlength=len(design)), 1)
@@ -717,14 +883,20 @@ def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
     for each in (values[there], design.log_price[there]):
         centred.append(each - (np.bincount(cell, each, len(design)) / count)[cell])
     squares = np.bincount(cell, centred[1] ** 2, len(design))
-    slope = np.bincount(cell, centred[0] * centred[1], len(design)) / np.where(squares > 0, squares, np.inf)
+    slope = np.bincount(cell, centred[0] * centred[1], len(design)) / np.where(
+        squares > 0, squares, np.inf
+    )
     out = np.full(len(values), np.nan)
     out[there] = centred[0] - slope[cell] * centred[1]
     return out
 
 
-def _correlations(design: DemandDesign, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the correlation of two columns within each cell, 0 where one is constant, and the rows it is of."""
+def _correlations(
+    design: DemandDesign, first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the correlation of two columns within each cell, 0 where one is constant, and the rows
+    it is of.
+    """
     there = np.isfinite(first) & np.isfinite(second)
     count = np.bincount(design.cell[there], minlength=len(design))
     cell = design.cell[there]
@@ -733,7 +905,8 @@ def _correlations(design: DemandDesign, first: np.ndarray, second: np.ndarray) -
         mean = np.bincount(cell, values, len(design)) / np.maximum(count, 1)
         parts.append(values - mean[cell])
     sums = [
-        np.bincount(cell, a * b, len(design)) for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))
+        np.bincount(cell, a * b, len(design))
+        for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))
     ]
     bottom = np.sqrt(sums[1] * sums[2])
     return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), count

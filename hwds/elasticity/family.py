@@ -5,7 +5,12 @@ from __future__ import annotations
 from hwds.core.registry import Family, Task
 from hwds.frames.panel import Panel
 
-ELASTICITY = Task(name="elasticity", frame=Panel, headline="elasticity_rmse", report="hwds.elasticity.report:REPORT")
+ELASTICITY = Task(
+    name="elasticity",
+    frame=Panel,
+    headline="elasticity_rmse",
+    report="hwds.elasticity.report:REPORT",
+)
 
 PRICE_CHANGE = Task(
     name="price_change",
@@ -16,7 +21,11 @@ PRICE_CHANGE = Task(
 )
 
 PLACEBO = Task(
-    name="placebo", frame=Panel, headline="placebo_z", report="hwds.elasticity.report:PLACEBO_REPORT", comparable=False
+    name="placebo",
+    frame=Panel,
+    headline="placebo_z",
+    report="hwds.elasticity.report:PLACEBO_REPORT",
+    comparable=False,
 )
 
 FAMILY = Family(name="elasticity", tasks=(ELASTICITY, PRICE_CHANGE, PLACEBO))

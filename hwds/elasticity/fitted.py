@@ -22,7 +22,8 @@ class ElasticityContext(RunContext):
 
     Attributes:
         level: Of the intervals.
-        controls: Columns of the panel to take beside the model's own, each with a slope that all cells share.
+        controls: Columns of the panel to take beside the model's own, each with a slope that all
+            cells share.
     """
 
     level: float = 0.95
@@ -51,10 +52,11 @@ CELL_COLUMNS = {
 }
 """Columns of the cells, one row each, whether or not a model has an answer.
 
-`elasticity` is d log units / d log price in the same period; with `stderr`, `df` (null for a normal law), `ci_low` and
-`ci_high` it is null where a model has no answer. `weight_own` is the share that the cell's own data decide. `lag` is the
-elasticity to the own price of the period before, `cross` that to the mean price of the cell's substitutes; 0 where the model
-takes neither. `status` is one of `identification.STATUSES`, `reason` says why in words.
+`elasticity` is d log units / d log price in the same period; with `stderr`, `df` (null for a normal
+law), `ci_low` and `ci_high` it is null where a model has no answer. `weight_own` is the share that
+the cell's own data decide. `lag` is the elasticity to the own price of the period before, `cross`
+that to the mean price of the cell's substitutes; 0 where the model takes neither. `status` is one
+of `identification.STATUSES`, `reason` says why in words.
 """
 
 
@@ -64,12 +66,14 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class CrossPairs(Serializable):
-    """The cross elasticities of pairs of cells: of the units of a row's cell to the price of a column's.
+    """The cross elasticities of pairs of cells: of the units of a row's cell to the price of a
+    column's.
 
     Attributes:
         rows, columns: The places of the cells, rows rising, shape (P,).
         value, stderr: Shape (P,).
-        own_stderr: The part of the errors that is each pair's own; the rest is that of one slope, so that it moves together.
+        own_stderr: The part of the errors that is each pair's own; the rest is that of one slope,
+            so that it moves together.
     """
 
     rows: np.ndarray
@@ -79,13 +83,19 @@ class CrossPairs(Serializable):
     own_stderr: np.ndarray
 
     def totals(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return each cell's elasticity to all its substitutes' prices together and its standard error, shape (cells,)."""
+        """Return each cell's elasticity to all its substitutes' prices together and its standard
+        error, shape (cells,).
+        """
         return np.bincount(self.rows, self.value, cells), np.hypot(*self.total_errors(cells))
 
     def total_errors(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the standard error of each total that all cells share, and that which is its own, each of shape (cells,)."""
+        """Return the standard error of each total that all cells share, and that which is its own,
+        each of shape (cells,).
+        """
         shared = np.sqrt(np.maximum(self.stderr**2 - self.own_stderr**2, 0.0))
-        return np.bincount(self.rows, shared, cells), np.sqrt(np.bincount(self.rows, self.own_stderr**2, cells))
+        return np.bincount(self.rows, shared, cells), np.sqrt(
+            np.bincount(self.rows, self.own_stderr**2, cells)
+        )
 
     def drawn_totals(self, error: np.ndarray, cells: int, rng: np.random.Generator) -> np.ndarray:
         """Return draws of each cell's total, shape (D, cells).
@@ -96,7 +106,11 @@ class CrossPairs(Serializable):
             rng: Draws each pair's own errors.
         """
         shared, own = self.total_errors(cells)
-        return self.totals(cells)[0] + shared * error[:, None] + own * rng.standard_normal((len(error), cells))
+        return (
+            self.totals(cells)[0]
+            + shared * error[:, None]
+            + own * rng.standard_normal((len(error), cells))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,23 +120,32 @@ class Estimates(Serializable):
     Attributes:
         slopes: Own-price elasticities, shape (K,).
         stderr: Shape (K,).
-        critical: What a standard error is multiplied by below and above an estimate, shape (K,), or (K, 2) where they differ.
+        critical: What a standard error is multiplied by below and above an estimate, shape (K,), or
+            (K, 2) where they differ.
         level: Log mean at the cell's mean price and columns, without a promotion, shape (K,).
         theta: Slopes of the design's other columns, shape (m,).
         theta_stderr: Shape (m,).
-        theta_critical: What their standard errors are multiplied by below and above, shape (m, 2); None for a normal law.
+        theta_critical: What their standard errors are multiplied by below and above, shape (m, 2);
+            None for a normal law.
         theta_p_values: Of no effect, shape (m,); None for a normal law.
-        theta_covariance: Joint, of the slopes of the other columns, shape (m, m); None where it is not known.
-        shared_covariance: Of the cells' slopes with those of the other columns, shape (K, m); given with `theta_covariance`.
+        theta_covariance: Joint, of the slopes of the other columns, shape (m, m); None where it is
+            not known.
+        shared_covariance: Of the cells' slopes with those of the other columns, shape (K, m); given
+            with `theta_covariance`.
         df: Degrees of freedom, NaN for a normal law, shape (K,).
         own_weight: Shape (K,).
         covariance: Joint, of the cells with an answer, shape (K, K); None for independent cells.
-        own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for nothing.
-        sampled: Draws of the joint posterior, where it was sampled: of the elasticities, shape (D, K), and of the slopes of the
-            other columns, shape (D, m); None where the covariance says all.
-        pairs: Cross elasticities of pairs of cells, where they differ beyond those to the mean price; None for none.
-        cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they are no column; shape (K,).
-        one_slope: Whether all elasticities follow from one slope, or nearly: where own ones are larger in size, cross ones are.
+        own_theta: What a cell's slopes of the other columns are more, shape (K, m); None for
+            nothing.
+        sampled: Draws of the joint posterior, where it was sampled: of the elasticities, shape (D,
+            K), and of the slopes of the other columns, shape (D, m); None where the covariance says
+            all.
+        pairs: Cross elasticities of pairs of cells, where they differ beyond those to the mean
+            price; None for none.
+        cross, cross_stderr: Elasticities to the mean price of each cell's substitutes, where they
+            are no column; shape (K,).
+        one_slope: Whether all elasticities follow from one slope, or nearly: where own ones are
+            larger in size, cross ones are.
         doubt: Why no cell counts as identified, whatever its prices; empty for no such reason.
         statuses: The status and reason of each cell where they are not those of its own prices.
         unanswered: Why cells have no answer, by the cell's place.
@@ -163,16 +186,22 @@ class Estimates(Serializable):
     def other_effects(self, x: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """Return what the other columns add to the log mean of rows, shape (n,)."""
         shared = x @ self.theta
-        return shared if self.own_theta is None else shared + np.einsum("ij,ij->i", x, self.own_theta[cell])
+        return (
+            shared
+            if self.own_theta is None
+            else shared + np.einsum("ij,ij->i", x, self.own_theta[cell])
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class FittedElasticities(Serializable):
-    """A fitted model of demand: units = exp(level + elasticity log(price / mean price) + slopes of other columns).
+    """A fitted model of demand: units = exp(level + elasticity log(price / mean price) + slopes of
+    other columns).
 
     Attributes:
         table: See `CELL_COLUMNS`.
-        effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`, `ci_low`, `ci_high`.
+        effects: The slopes that all cells share: `name`, `value`, `stderr`, `p_value`, `ci_low`,
+            `ci_high`.
         identification: See `identification.identify`.
         design: The rows that it was fitted to.
         terms: The columns that the model takes.
@@ -203,37 +232,58 @@ class FittedElasticities(Serializable):
         table = cells_table(design, estimates, identification)
         shared = [name for name in design.columns if not name.startswith(PAIR)]
         effects = effects_table(shared, estimates, context.level)
-        return cls(table, effects, identification, design, terms, context.controls, estimates, context.level)
+        return cls(
+            table,
+            effects,
+            identification,
+            design,
+            terms,
+            context.controls,
+            estimates,
+            context.level,
+        )
 
     def log_demand(self, panel: Panel) -> np.ndarray:
-        """Return the log of expected units of each row, NaN where the model has no answer, shape (rows,).
+        """Return the log of expected units of each row, NaN where the model has no answer, shape
+        (rows,).
 
         Args:
-            panel: The cells that the model was fitted to, with prices and the other columns; units are not read.
+            panel: The cells that the model was fitted to, with prices and the other columns; units
+                are not read.
         """
         design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
         known = self.estimates
-        part = known.slopes[design.cell] * design.log_price + known.other_effects(np.nan_to_num(design.x), design.cell)
+        part = known.slopes[design.cell] * design.log_price + known.other_effects(
+            np.nan_to_num(design.x), design.cell
+        )
         return np.asarray(known.level[design.cell] + part)
 
     def further_columns(self) -> pl.DataFrame:
-        """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell; usually nothing."""
+        """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell.
+
+        Usually nothing.
+        """
         return pl.DataFrame()
 
     def draws(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Return joint draws of the elasticities, NaN where there is no answer, shape (count, K).
 
-        Of a multivariate t where there are degrees of freedom. Each side is stretched as its interval is, where that comes
-        from a bootstrap: the draws' quantiles at the level are the ends of the interval.
+        Of a multivariate t where there are degrees of freedom. Each side is stretched as its
+        interval is, where that comes from a bootstrap: the draws' quantiles at the level are the
+        ends of the interval.
         """
         return self.joint_draws(count, rng)[0]
 
-    def joint_draws(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return draws of the elasticities, and of the slopes of the other columns that go with them, shape (count, m).
+    def joint_draws(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return draws of the elasticities, and of the slopes of the other columns that go with
+        them, shape (count, m).
 
-        The latter are None where their covariance with the elasticities is not known. A slope of the period before's price and
-        the own elasticity are told apart by the same price changes: their errors are correlated, and their sum, the effect of
-        a price that stays, is more certain than independent draws of the two would have it.
+        The latter are None where their covariance with the elasticities is not known. A slope of
+        the period before's price and the own elasticity are told apart by the same price changes:
+        their errors are correlated, and their sum, the effect of a price that stays, is more
+        certain than independent draws of the two would have it.
         """
         from scipy.special import ndtri, stdtrit
 
@@ -243,7 +293,11 @@ class FittedElasticities(Serializable):
             return known.sampled[0][taken], known.sampled[1][taken]
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
-        normal, df, half = rng.standard_normal((count, int(there.sum()))), known.df[there], (1 + self.level) / 2
+        normal, df, half = (
+            rng.standard_normal((count, int(there.sum()))),
+            known.df[there],
+            (1 + self.level) / 2,
+        )
         scale: np.ndarray | float = 1.0
         if known.covariance is not None:
             df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
@@ -255,17 +309,25 @@ class FittedElasticities(Serializable):
         law = np.where(np.isfinite(df), stdtrit(free, half), ndtri(half))
         if np.isfinite(df).any():
             chosen = (count, 1) if known.covariance is not None else normal.shape
-            scale = np.sqrt(free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen))
+            scale = np.sqrt(
+                free / rng.chisquare(free[:1] if known.covariance is not None else free, chosen)
+            )
             away = away * scale
         below, above = known.both_sides[:, there] / law
         out[:, there] = known.slopes[there] + away * np.where(away < 0, below, above)
-        if known.covariance is None or known.shared_covariance is None or known.theta_covariance is None:
+        if (
+            known.covariance is None
+            or known.shared_covariance is None
+            or known.theta_covariance is None
+        ):
             return out, None
         roots = np.sqrt(np.where(values > ROUNDING * values.max(initial=0.0), values, np.inf))
         gain = (vectors / roots).T @ known.shared_covariance[there]
         rest = _covariance_root(known.theta_covariance - gain.T @ gain)
         beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
-        return out, known.theta + beside * (scale[:, :1] if isinstance(scale, np.ndarray) else scale)
+        return out, known.theta + beside * (
+            scale[:, :1] if isinstance(scale, np.ndarray) else scale
+        )
 
 
 def _covariance_root(matrix: np.ndarray) -> np.ndarray:
@@ -274,7 +336,9 @@ def _covariance_root(matrix: np.ndarray) -> np.ndarray:
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
 
-def cells_table(design: DemandDesign, estimates: Estimates, identification: pl.DataFrame) -> pl.DataFrame:
+def cells_table(
+    design: DemandDesign, estimates: Estimates, identification: pl.DataFrame
+) -> pl.DataFrame:
     """Return the table of the cells; see `CELL_COLUMNS`."""
     below, above = estimates.both_sides * estimates.stderr
     shared = {name: _shared_slope(design, estimates, name) for name in (LAG, CROSS)}
@@ -294,16 +358,26 @@ def cells_table(design: DemandDesign, estimates: Estimates, identification: pl.D
         "cross": np.where(alone, 0.0, shared[CROSS][0]) if cross[0] is None else cross[0],
         "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if cross[1] is None else cross[1],
     }
-    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    numbers = [
+        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
+    ]
     status, reason = identification["status"].to_list(), identification["reason"].to_list()
     if estimates.statuses is not None:
-        status, reason = [each[0] for each in estimates.statuses], [each[1] for each in estimates.statuses]
+        status, reason = (
+            [each[0] for each in estimates.statuses],
+            [each[1] for each in estimates.statuses],
+        )
     if estimates.doubt:
-        reason = [estimates.doubt if each == "identified" else why for each, why in zip(status, reason, strict=True)]
+        reason = [
+            estimates.doubt if each == "identified" else why
+            for each, why in zip(status, reason, strict=True)
+        ]
         status = ["weak" if each == "identified" else each for each in status]
     for place, why in estimates.unanswered.items():
         reason[place] = why
-    table = design.names.hstack(numbers).with_columns(pl.Series("status", status), pl.Series("reason", reason))
+    table = design.names.hstack(numbers).with_columns(
+        pl.Series("status", status), pl.Series("reason", reason)
+    )
     return table.select(pl.col(name).cast(kind) for name, kind in CELL_COLUMNS.items())
 
 
@@ -326,5 +400,7 @@ def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> p
     critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
     low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
     columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}
-    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    numbers = [
+        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
+    ]
     return pl.DataFrame([pl.Series("name", list(names), pl.String), *numbers])

@@ -1,4 +1,6 @@
-"""Instruments: the first stage, two-stage least squares, the control function, and intervals that weak instruments bear."""
+"""Instruments: the first stage, two-stage least squares, the control function, and intervals that
+weak instruments bear.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.core.errors import DataError
-from hwds.elasticity.sweeping import RobustVariance, Sweeper, fit_ppml, free_effects, number_groups, robust_variance
+from hwds.elasticity.sweeping import (
+    RobustVariance,
+    Sweeper,
+    fit_ppml,
+    free_effects,
+    number_groups,
+    robust_variance,
+)
 
 WEAK_F = 10.0
 """The first-stage F under which instruments are weak (Staiger and Stock 1997)."""
@@ -59,12 +68,18 @@ def first_stage(
     gram = (columns * weights[:, None]).T @ columns
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
-        raise DataError("dataset: an instrument is a combination of the model's other columns and effects.")
+        raise DataError(
+            "dataset: an instrument is a combination of the model's other columns and effects."
+        )
     bread = np.linalg.inv(gram)
     beta = bread @ ((columns * weights[:, None]).T @ target)
     residual, z = target - columns @ beta, instruments.shape[1]
     known = robust_variance(
-        beta, bread, columns * (weights * residual)[:, None], ways, lost=columns.shape[1] + _effect_count(sweeper, ways)
+        beta,
+        bread,
+        columns * (weights * residual)[:, None],
+        ways,
+        lost=columns.shape[1] + _effect_count(sweeper, ways),
     )
     wald = float(beta[:z] @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta[:z])
     return FirstStage(residual, wald / z, beta[:z])
@@ -77,7 +92,8 @@ class TwoStage:
     Attributes:
         beta: Of the endogenous columns, then of the others, shape (e + m,).
         variance: Clustered.
-        f: The first stage's of each endogenous column, given the others; inf where it is its own instrument; shape (e,).
+        f: The first stage's of each endogenous column, given the others; inf where it is its own
+            instrument; shape (e,).
     """
 
     beta: np.ndarray
@@ -100,18 +116,23 @@ def two_stage(
     Args:
         y: Shape (n,).
         endogenous: Shape (n, e).
-        instruments: Shape (n, z); none gives least squares. A column that is given to be its own instrument is not endogenous.
+        instruments: Shape (n, z); none gives least squares. A column that is given to be its own
+            instrument is not endogenous.
         x: Shape (n, m).
         sweeper: Of the effects.
         ways: Clusterings of the rows.
-        efficient: Weigh the moments of the instruments anew by their variance at the first estimate (Hansen 1982, two-step
-            generalised method of moments).
+        efficient: Weigh the moments of the instruments anew by their variance at the first estimate
+            (Hansen 1982, two-step generalised method of moments).
     """
     ones, count = np.ones(len(y)), endogenous.shape[1]
     swept = sweeper.residuals(np.column_stack([y, endogenous, x, instruments]), ones)
     target, columns = swept[:, 0], swept[:, 1 : 1 + count + x.shape[1]]
     first = instruments.shape[1] > 0
-    moments = np.column_stack([swept[:, 1 + count + x.shape[1] :], columns[:, count:]]) if first else columns
+    moments = (
+        np.column_stack([swept[:, 1 + count + x.shape[1] :], columns[:, count:]])
+        if first
+        else columns
+    )
     weight = np.linalg.inv(moments.T @ moments)
     beta = _from_moments(target, columns, moments, weight)
     if efficient and first:
@@ -121,8 +142,13 @@ def two_stage(
     slope = moments.T @ columns
     bread = np.linalg.inv(slope.T @ weight @ slope)
     scores = moments @ weight @ slope * (target - columns @ beta)[:, None]
-    variance = robust_variance(beta, bread, scores, ways, lost=columns.shape[1] + _effect_count(sweeper, ways))
-    f = [_strength(place, endogenous, instruments, x, sweeper, ways) if first else np.inf for place in range(count)]
+    variance = robust_variance(
+        beta, bread, scores, ways, lost=columns.shape[1] + _effect_count(sweeper, ways)
+    )
+    f = [
+        _strength(place, endogenous, instruments, x, sweeper, ways) if first else np.inf
+        for place in range(count)
+    ]
     return TwoStage(beta, variance, np.array(f))
 
 
@@ -134,7 +160,8 @@ def _strength(
     sweeper: Sweeper,
     ways: Sequence[np.ndarray],
 ) -> float:
-    """Return the first stage's F of one endogenous column, given the others (Sanderson and Windmeijer 2016).
+    """Return the first stage's F of one endogenous column, given the others (Sanderson and
+    Windmeijer 2016).
 
     What instruments say of the others is taken out first, for it cannot be said again of this one.
     """
@@ -156,10 +183,14 @@ def _effect_count(sweeper: Sweeper, ways: Sequence[np.ndarray]) -> int:
     return sum(free_effects(effect, ways) for effect in sweeper.effects)
 
 
-def _from_moments(target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _from_moments(
+    target: np.ndarray, columns: np.ndarray, moments: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
     """Return the coefficients at which the weighted moments of the residuals are smallest."""
     slope = moments.T @ columns
-    return np.asarray(np.linalg.solve(slope.T @ weight @ slope, slope.T @ weight @ (moments.T @ target)))
+    return np.asarray(
+        np.linalg.solve(slope.T @ weight @ slope, slope.T @ weight @ (moments.T @ target))
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,21 +216,28 @@ class DemandRows:
 
     def sweeper(self) -> Sweeper:
         """Return the sweeper of the effects."""
-        return Sweeper.of(number_groups(self.cell), None if self.period is None else number_groups(self.period))
+        return Sweeper.of(
+            number_groups(self.cell), None if self.period is None else number_groups(self.period)
+        )
 
     def residual(self, weight: np.ndarray | None = None) -> FirstStage:
         """Return the first stage."""
         return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
 
-    def controlled(self, residual: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return slopes and clustered errors of price, its first-stage residual and the other columns, by pseudo-likelihood."""
+    def controlled(
+        self, residual: np.ndarray, weight: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return slopes and clustered errors of price, its first-stage residual and the other
+        columns, by pseudo-likelihood.
+        """
         columns = np.column_stack([self.price, residual, self.x])
         fit = fit_ppml(self.units, columns, self.cell, self.period, weight=weight)
         return fit.beta, fit.variance(self.ways).stderr
 
 
 def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -> float:
-    """Return the standard error of the control function's slope of price, the first stage estimated anew in each draw.
+    """Return the standard error of the control function's slope of price, the first stage estimated
+    anew in each draw.
 
     Clusters are weighed by independent exponentials (Rubin 1981, The Bayesian bootstrap).
     """
@@ -212,10 +250,12 @@ def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -
 
 
 def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
-    """Return the ends of the set of elasticities that the Anderson-Rubin test does not reject, -inf or inf where it has none.
+    """Return the ends of the set of elasticities that the Anderson-Rubin test does not reject, -inf
+    or inf where it has none.
 
-    With the elasticity taken as e, demand less e x log price must not depend on the instruments; the test is as good whether
-    they are weak or strong (Anderson and Rubin 1949). NaN where all are rejected: the model is wrong.
+    With the elasticity taken as e, demand less e x log price must not depend on the instruments;
+    the test is as good whether they are weak or strong (Anderson and Rubin 1949). NaN where all are
+    rejected: the model is wrong.
     """
     from scipy.stats import chi2
 
@@ -226,7 +266,9 @@ def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
         fit = fit_ppml(rows.units, x, rows.cell, rows.period, offset=slope * rows.price)
         known = fit.variance(rows.ways)
         beta = fit.beta[:z]
-        statistic.append(float(beta @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta) - goal)
+        statistic.append(
+            float(beta @ np.linalg.pinv(known.covariance[:z, :z], hermitian=True) @ beta) - goal
+        )
     inside = np.flatnonzero(np.array(statistic) <= 0)
     if not len(inside):
         return float("nan"), float("nan")
@@ -239,4 +281,7 @@ def anderson_rubin(rows: DemandRows, level: float) -> tuple[float, float]:
 def _zero_crossing(statistic: Sequence[float], place: int) -> float:
     """Return where the line between two grid points is 0."""
     here, there = statistic[place], statistic[place + 1]
-    return float(ELASTICITY_GRID[place] + (ELASTICITY_GRID[place + 1] - ELASTICITY_GRID[place]) * here / (here - there))
+    return float(
+        ELASTICITY_GRID[place]
+        + (ELASTICITY_GRID[place + 1] - ELASTICITY_GRID[place]) * here / (here - there)
+    )

@@ -26,10 +26,16 @@ def cell_measures(level: float) -> tuple[Measure, ...]:
     """Return the metrics of cells that need no truth; `level` is that of their intervals."""
 
     def counted(name: str, meaning: str, better: str = "none", beside: str = "page") -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
+        return Measure(
+            name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level
+        )  # type: ignore[arg-type]
 
     return (
-        counted("mean_elasticity", "mean own-price elasticity of the cells with an answer", beside="always"),
+        counted(
+            "mean_elasticity",
+            "mean own-price elasticity of the cells with an answer",
+            beside="always",
+        ),
         counted("answered", "share of cells with an answer", "high", "always"),
         counted("wrong_sign", "share of answers above 0", "low", "always"),
         counted("inelastic", "share of answers between -1 and 0, at which no price cut pays"),
@@ -42,13 +48,20 @@ def cell_measures(level: float) -> tuple[Measure, ...]:
 
 
 def truth_measures(level: float) -> tuple[Measure, ...]:
-    """Return the metrics of cells that compare answers with a simulator's truth; `level` is that of the answers' intervals."""
+    """Return the metrics of cells that compare answers with a simulator's truth.
+
+    `level` is that of the answers' intervals.
+    """
 
     def compared(name: str, meaning: str, better: str = "low", beside: str = "always") -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level)  # type: ignore[arg-type]
+        return Measure(
+            name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level
+        )  # type: ignore[arg-type]
 
     return (
-        compared("elasticity_rmse", "root mean squared error of the elasticities that were answered"),
+        compared(
+            "elasticity_rmse", "root mean squared error of the elasticities that were answered"
+        ),
         compared("elasticity_bias", "mean error of the elasticities that were answered", "none"),
         compared("elasticity_coverage", "share of intervals that hold the true elasticity", "none"),
         compared("interval_width", "mean width of an interval", beside="page"),
@@ -61,7 +74,10 @@ def float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
 
 
 def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
-    """Return the scores of one model's cells that need no truth; `level` is that of their intervals."""
+    """Return the scores of one model's cells that need no truth.
+
+    `level` is that of their intervals.
+    """
     slopes = float_column(rows, "elasticity")
     known = slopes[np.isfinite(slopes)]
     lag, cross = float_column(rows, "lag"), float_column(rows, "cross")
@@ -69,14 +85,24 @@ def score_cells(rows: pl.DataFrame, level: float) -> list[Score]:
         Score.of("mean_elasticity", "mean", _mean_of_draws(rows, slopes, level)),
         Score.of("answered", "mean", unit_share(len(known), len(rows))),
         Score.of("wrong_sign", "mean", unit_share(int(np.sum(known > 0)), len(known))),
-        Score.of("inelastic", "mean", unit_share(int(np.sum((known <= 0) & (known > -1))), len(known))),
+        Score.of(
+            "inelastic", "mean", unit_share(int(np.sum((known <= 0) & (known > -1))), len(known))
+        ),
         Score.of("median_stderr", "median", unit_median(float_column(rows, "stderr"))),
         Score.of("own_weight", "mean", unit_mean(float_column(rows, "weight_own"))),
-        Score.of("identified", "mean", unit_share(int((rows["status"] == "identified").sum()), len(rows))),
+        Score.of(
+            "identified", "mean", unit_share(int((rows["status"] == "identified").sum()), len(rows))
+        ),
     ]
     for name, values in (("lagged_price", lag), ("cross_elasticity", cross)):
         if np.nansum(np.abs(values)) > 0:
-            scores.append(Score.of(name, "mean", _shared_mean(values, float_column(rows, name_of_error(name)), level)))
+            scores.append(
+                Score.of(
+                    name,
+                    "mean",
+                    _shared_mean(values, float_column(rows, name_of_error(name)), level),
+                )
+            )
     return scores
 
 
@@ -86,16 +112,26 @@ def name_of_error(metric: str) -> str:
 
 
 def _shared_mean(values: np.ndarray, errors: np.ndarray, level: float) -> Estimate:
-    """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of independent cells."""
+    """Return the mean of a slope that cells share: its error is that of the slope, not of a mean of
+    independent cells.
+    """
     value, error = float(np.nanmean(values)), float(np.nanmean(errors))
     half = error * NormalDist().inv_cdf((1 + level) / 2)
-    return Estimate(value, error, value - half, value + half, "normal", int(np.isfinite(values).sum()), 0)
+    return Estimate(
+        value, error, value - half, value + half, "normal", int(np.isfinite(values).sum()), 0
+    )
 
 
 def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Estimate:
-    """Return the mean over cells, its error from joint draws where there are some: cells share errors."""
+    """Return the mean over cells, its error from joint draws where there are some: cells share
+    errors.
+    """
     plain = unit_mean(slopes)
-    if "draws" not in rows.columns or plain.value is None or rows["draws"].null_count() == len(rows):
+    if (
+        "draws" not in rows.columns
+        or plain.value is None
+        or rows["draws"].null_count() == len(rows)
+    ):
         return plain
     drawn = np.array(rows["draws"].drop_nulls().to_list()).mean(axis=0)
     error = float(drawn.std(ddof=1))
@@ -104,7 +140,9 @@ def _mean_of_draws(rows: pl.DataFrame, slopes: np.ndarray, level: float) -> Esti
 
 
 def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield errors and coverage of each model against the truth, of all cells, and of those with few rows and with many."""
+    """Yield errors and coverage of each model against the truth, of all cells, and of those with
+    few rows and with many.
+    """
     if TRUTH not in rows:
         return
     true = rows[TRUTH].select(SERIES, true="elasticity")
@@ -114,7 +152,10 @@ def truth_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]
         if label == TRUTH:
             continue
         few = pl.col("rows") < FEW_ROWS
-        for segment, part in ((f"below {FEW_ROWS}", both.filter(few)), (f"{FEW_ROWS} or more", both.filter(~few))):
+        for segment, part in (
+            (f"below {FEW_ROWS}", both.filter(few)),
+            (f"{FEW_ROWS} or more", both.filter(~few)),
+        ):
             if len(part):
                 yield from ((label, score) for score in _truth_errors(part, segment))
 
@@ -149,7 +190,8 @@ def sample_measures() -> tuple[Measure, ...]:
     return (
         Measure(
             "sample_rmse",
-            meaning="root mean squared distance of a cell's answer to a sample from that to all rows",
+            meaning="root mean squared distance of a cell's answer to a sample from that to all "
+            "rows",
             units="cells",
             beside="always",
         ),
@@ -175,13 +217,15 @@ def window_measures() -> tuple[Measure, ...]:
     return (
         Measure(
             "window_rmse",
-            meaning="root mean squared difference of a cell's elasticity from one window to the next",
+            meaning="root mean squared difference of a cell's elasticity from one window to the "
+            "next",
             units="cells",
             beside="always",
         ),
         Measure(
             "window_z",
-            meaning="root mean square of these differences over their standard errors; 1 where nothing but chance moves them",
+            meaning="root mean square of these differences over their standard errors; 1 where "
+            "nothing but chance moves them",
             better="none",
             units="cells",
             beside="always",
@@ -197,29 +241,45 @@ def window_measures() -> tuple[Measure, ...]:
 
 
 def sample_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the distances of each model's samples from its answer to all rows; the truth has none."""
+    """Yield the distances of each model's samples from its answer to all rows.
+
+    The truth has none.
+    """
     for label, own in rows.items():
         whole = own.filter(pl.col("sample") == WHOLE_SAMPLE).select(SERIES, whole="elasticity")
-        parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(whole, SERIES, "left", maintain_order="left")
+        parts = own.filter(pl.col("sample") != WHOLE_SAMPLE).join(
+            whole, SERIES, "left", maintain_order="left"
+        )
         if label == TRUTH or parts.is_empty():
             continue
         error = float_column(parts, "elasticity") - float_column(parts, "whole")
         known = np.isfinite(error)
         low, high, goal = (float_column(parts, name) for name in ("ci_low", "ci_high", "whole"))
         inside = int(np.sum((low <= goal) & (goal <= high) & known))
-        yield label, Score.of("sample_rmse", "mean", pooled_ratio(error**2, np.where(known, 1.0, np.nan), root=True))
+        yield (
+            label,
+            Score.of(
+                "sample_rmse",
+                "mean",
+                pooled_ratio(error**2, np.where(known, 1.0, np.nan), root=True),
+            ),
+        )
         yield label, Score.of("sample_coverage", "mean", unit_share(inside, int(known.sum())))
         yield label, Score.of("sample_shift", "mean", unit_mean(error))
 
 
 def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the differences of each model's answers from one window to the next; the truth has none."""
+    """Yield the differences of each model's answers from one window to the next.
+
+    The truth has none.
+    """
     for label, own in rows.items():
         if label == TRUTH:
             continue
         ordered = own.sort(SERIES, "window")
         before = ordered.select(
-            pl.col("elasticity").shift(1).over(SERIES).alias("before"), pl.col("stderr").shift(1).over(SERIES).alias("error")
+            pl.col("elasticity").shift(1).over(SERIES).alias("before"),
+            pl.col("stderr").shift(1).over(SERIES).alias("error"),
         )
         change = float_column(ordered, "elasticity") - float_column(before, "before")
         spread = np.hypot(float_column(ordered, "stderr"), float_column(before, "error"))
@@ -228,7 +288,14 @@ def window_scores(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score
         with np.errstate(divide="ignore", invalid="ignore"):
             z = np.where(spread > 0, change / spread, np.nan)
         yield label, Score.of("window_rmse", "mean", pooled_ratio(change**2, one, root=True))
-        yield label, Score.of("window_z", "mean", pooled_ratio(z**2, np.where(np.isfinite(z), 1.0, np.nan), root=True))
+        yield (
+            label,
+            Score.of(
+                "window_z",
+                "mean",
+                pooled_ratio(z**2, np.where(np.isfinite(z), 1.0, np.nan), root=True),
+            ),
+        )
         yield label, Score.of("window_shift", "mean", unit_mean(change))
 
 
@@ -252,17 +319,35 @@ def change_measures() -> tuple[Measure, ...]:
         return Measure(name, meaning=meaning, better=better, units=units, beside=beside)
 
     return (
-        measure("change_rmse", "root mean squared error of the change of log units at a held-out price move", beside="always"),
-        measure("change_null", "the same of a prediction that nothing changes", "none", "always"),
-        measure("change_r", "correlation of predicted and realised changes of log units at price moves", "high", "always"),
-        measure("change_slope", "slope of realised on predicted changes; 1 where predictions are of the right size", "none"),
         measure(
-            "change_skill",
-            "1 - binomial deviance of units before and after a move / that of no change; moves from or to no sale count",
+            "change_rmse",
+            "root mean squared error of the change of log units at a held-out price move",
+            beside="always",
+        ),
+        measure("change_null", "the same of a prediction that nothing changes", "none", "always"),
+        measure(
+            "change_r",
+            "correlation of predicted and realised changes of log units at price moves",
             "high",
             "always",
         ),
-        measure("level_rmse", "root mean squared error of log units in all held-out periods", beside="always"),
+        measure(
+            "change_slope",
+            "slope of realised on predicted changes; 1 where predictions are of the right size",
+            "none",
+        ),
+        measure(
+            "change_skill",
+            "1 - binomial deviance of units before and after a move / that of no change; moves "
+            "from or to no sale count",
+            "high",
+            "always",
+        ),
+        measure(
+            "level_rmse",
+            "root mean squared error of log units in all held-out periods",
+            beside="always",
+        ),
         measure("level_bias", "mean error of log units in all held-out periods", "none"),
         measure("moves", "held-out price moves beyond the threshold", "none"),
         measure("answered", "share of price moves with a prediction", "high"),
@@ -277,15 +362,24 @@ def score_changes(rows: pl.DataFrame) -> list[Score]:
     changed = known.filter(pl.col("actual").is_not_null())
     levels = rows.filter(pl.col("log_units").is_not_null() & pl.col("log_predicted").is_not_null())
     cells = rows.group_by(SERIES).agg(pl.col("elasticity").first())["elasticity"].drop_nulls()
-    error, level = pl.col("predicted") - pl.col("actual"), pl.col("log_predicted") - pl.col("log_units")
+    error, level = (
+        pl.col("predicted") - pl.col("actual"),
+        pl.col("log_predicted") - pl.col("log_units"),
+    )
     undefined = len(known) - len(changed)
     scores = [
         _change_score("change_rmse", _moves_by_cell(changed, error**2, root=True), undefined),
-        _change_score("change_null", _moves_by_cell(changed, pl.col("actual") ** 2, root=True), undefined),
+        _change_score(
+            "change_null", _moves_by_cell(changed, pl.col("actual") ** 2, root=True), undefined
+        ),
         *_correlations(changed),
         *_skill_scores(known),
-        _change_score("level_rmse", _moves_by_cell(levels, level**2, root=True), len(rows) - len(levels)),
-        _change_score("level_bias", _moves_by_cell(levels, level, root=False), len(rows) - len(levels)),
+        _change_score(
+            "level_rmse", _moves_by_cell(levels, level**2, root=True), len(rows) - len(levels)
+        ),
+        _change_score(
+            "level_bias", _moves_by_cell(levels, level, root=False), len(rows) - len(levels)
+        ),
         Score("moves", "mean", float(len(moves)), n=len(moves)),
         Score.of("answered", "mean", unit_share(len(known), len(moves))),
         Score.of("wrong_sign", "mean", unit_share(int((cells > 0).sum()), len(cells))),
@@ -295,13 +389,19 @@ def score_changes(rows: pl.DataFrame) -> list[Score]:
 
 def _change_score(name: str, estimate: Estimate, undefined: int) -> Score:
     made = Score.of(name, "mean", estimate)
-    return Score(**{field: getattr(made, field) for field in Score.__slots__} | {"n_undefined": undefined})
+    return Score(
+        **{field: getattr(made, field) for field in Score.__slots__} | {"n_undefined": undefined}
+    )
 
 
 def _moves_by_cell(rows: pl.DataFrame, loss: pl.Expr, *, root: bool) -> Estimate:
     """Return the mean of a loss over rows, or its root, with an error clustered by cell."""
-    sums = rows.group_by(SERIES, maintain_order=True).agg(loss.sum().alias("top"), pl.len().alias("count"))
-    return pooled_ratio(sums["top"].to_numpy(), sums["count"].cast(pl.Float64).to_numpy(), root=root)
+    sums = rows.group_by(SERIES, maintain_order=True).agg(
+        loss.sum().alias("top"), pl.len().alias("count")
+    )
+    return pooled_ratio(
+        sums["top"].to_numpy(), sums["count"].cast(pl.Float64).to_numpy(), root=root
+    )
 
 
 def _correlations(rows: pl.DataFrame) -> list[Score]:
@@ -313,23 +413,38 @@ def _correlations(rows: pl.DataFrame) -> list[Score]:
         return []
     r = float(np.mean((predicted - predicted.mean()) * (actual - actual.mean())) / spread)
     slope = float(r * actual.std() / predicted.std())
-    return [Score("change_r", "mean", r, n=len(rows)), Score("change_slope", "mean", slope, n=len(rows))]
+    return [
+        Score("change_r", "mean", r, n=len(rows)),
+        Score("change_slope", "mean", slope, n=len(rows)),
+    ]
 
 
 def _skill_scores(rows: pl.DataFrame) -> list[Score]:
-    """Return 1 less the binomial deviance of the units after a move among those before and after it over that of one half."""
+    """Return 1 less the binomial deviance of the units after a move among those before and after it
+    over that of one half.
+    """
     known = rows.filter(pl.col("units").is_not_null() & pl.col("units_before").is_not_null())
     after, before = known["units"].to_numpy(), known["units_before"].to_numpy()
     total = after + before
     some = total > 0
     odds = np.clip(known["predicted"].to_numpy()[some], -30, 30)
     after, before = after[some], before[some]
-    best = _log_likelihood(after, before, np.log(np.maximum(after, 1e-9) / np.maximum(before, 1e-9)))
-    lost, least = (best - _log_likelihood(after, before, each) for each in (odds, np.zeros(len(odds))))
+    best = _log_likelihood(
+        after, before, np.log(np.maximum(after, 1e-9) / np.maximum(before, 1e-9))
+    )
+    lost, least = (
+        best - _log_likelihood(after, before, each) for each in (odds, np.zeros(len(odds)))
+    )
     if not some.any() or least.sum() <= 0:
         return []
     return [
-        Score("change_skill", "mean", float(1 - lost.sum() / least.sum()), n=int(some.sum()), n_undefined=int((~some).sum()))
+        Score(
+            "change_skill",
+            "mean",
+            float(1 - lost.sum() / least.sum()),
+            n=int(some.sum()),
+            n_undefined=int((~some).sum()),
+        )
     ]
 
 
@@ -349,9 +464,9 @@ ROUNDING = 1e-9
 class CrossChecks:
     """Counts and shares of cross elasticities that have the right sign and symmetry, of some cells.
 
-    Without income effects the matrix of d units_i / d price_j is symmetric and has no positive eigenvalue (Slutsky). In
-    elasticities, e_ij r_i = e_ji r_j with r the revenue of a cell. The buyers of a channel need not follow it: it is checked,
-    not imposed.
+    Without income effects the matrix of d units_i / d price_j is symmetric and has no positive
+    eigenvalue (Slutsky). In elasticities, e_ij r_i = e_ji r_j with r the revenue of a cell. The
+    buyers of a channel need not follow it: it is checked, not imposed.
 
     Attributes:
         pairs: Pairs of cells, each way one.
@@ -360,7 +475,8 @@ class CrossChecks:
         two_way: Pairs of cells with both ways estimated.
         asymmetric: Those whose two ways differ by more than chance, at 5 %.
         markets: Groups of cells that are connected by cross elasticities.
-        outweighed: Those in which some common change of prices would raise what is sold: a positive eigenvalue.
+        outweighed: Those in which some common change of prices would raise what is sold: a positive
+            eigenvalue.
     """
 
     pairs: int
@@ -372,7 +488,9 @@ class CrossChecks:
     outweighed: int
 
 
-def cross_checks(own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue: np.ndarray) -> CrossChecks:
+def cross_checks(
+    own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue: np.ndarray
+) -> CrossChecks:
     """Return the checks of a matrix of cross elasticities.
 
     Args:
@@ -385,7 +503,9 @@ def cross_checks(own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue
     both = np.triu(there & there.T)
     apart = cross * revenue[:, None] - (cross * revenue[:, None]).T
     size = np.abs(cross * revenue[:, None])
-    error = ROUNDING * (size + size.T) + np.hypot(stderr * revenue[:, None], (stderr * revenue[:, None]).T)
+    error = ROUNDING * (size + size.T) + np.hypot(
+        stderr * revenue[:, None], (stderr * revenue[:, None]).T
+    )
     groups = _connected_cells(there | there.T)
     return CrossChecks(
         int(there.sum()),
@@ -394,7 +514,10 @@ def cross_checks(own: np.ndarray, cross: np.ndarray, stderr: np.ndarray, revenue
         int(both.sum()),
         int((both & (np.abs(apart) > Z95 * error)).sum()),
         len(groups),
-        sum(_is_outweighed(own[cells], cross[np.ix_(cells, cells)], revenue[cells]) for cells in groups),
+        sum(
+            _is_outweighed(own[cells], cross[np.ix_(cells, cells)], revenue[cells])
+            for cells in groups
+        ),
     )
 
 
@@ -409,7 +532,9 @@ def _connected_cells(there: np.ndarray) -> list[np.ndarray]:
 
 
 def _is_outweighed(own: np.ndarray, cross: np.ndarray, revenue: np.ndarray) -> bool:
-    """Return whether the symmetric part of d units / d price, in units of revenue, has a positive eigenvalue."""
+    """Return whether the symmetric part of d units / d price, in units of revenue, has a positive
+    eigenvalue.
+    """
     known = np.isfinite(own) & (revenue > 0)
     matrix = (np.diag(np.nan_to_num(own)) + cross)[np.ix_(known, known)] * revenue[known][:, None]
     values = np.linalg.eigvalsh((matrix + matrix.T) / 2)

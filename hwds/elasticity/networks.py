@@ -19,10 +19,14 @@ from hwds.evaluation.protocol import Device, RunContext
 # never rises, three heads.
 
 BEND_WIDTH = 1.0
-"""The width, in standard deviations of the log price, over which an elasticity goes from that of low to that of high prices."""
+"""The width, in standard deviations of the log price, over which an elasticity goes from that of
+low to that of high prices.
+"""
 
 STIFFNESS = 100.0
-"""The penalty of the squares of the curvature and of the correction, as a multiple of the elasticity's own."""
+"""The penalty of the squares of the curvature and of the correction, as a multiple of the
+elasticity's own.
+"""
 
 EMBEDDED_COLUMNS = ("sku", "channel", "family")
 """The columns of which a cell has embeddings."""
@@ -32,11 +36,13 @@ EMBEDDING_SIZE, HIDDEN_UNITS = 4, 12
 
 
 class ConstantColumns(NamedTuple):
-    """The columns of the input that no weight multiplies; the first is of a row, the others are the same in all.
+    """The columns of the input that no weight multiplies; the first is of a row, the others are the
+    same in all.
 
     Attributes:
         base: The log mean without the own price's path and the network's correction.
-        start: Where softplus is the elasticity, in standard deviations of the log price, that training begins from.
+        start: Where softplus is the elasticity, in standard deviations of the log price, that
+            training begins from.
         log_overdispersion: Log a of the variance mean + a mean^2.
         pull: The weight in the loss of the squared distance of a row's elasticity from the start.
     """
@@ -54,7 +60,8 @@ class OutputColumns(NamedTuple):
         log_mean: Of the units.
         slope: d log units / d log price, in standard deviations of the log price; never above 0.
         gap: The next period's change of the log price less that of the product's other channels.
-        risk: Log odds that the next period's price is beyond the cheapest other channel's by more than the threshold.
+        risk: Log odds that the next period's price is beyond the cheapest other channel's by more
+            than the threshold.
         away: What distances of the elasticity from the start, and of the correction from 0, cost.
         log_overdispersion: As in the input.
     """
@@ -73,7 +80,9 @@ class OutputColumns(NamedTuple):
 
 
 class TargetColumns(NamedTuple):
-    """The columns of the target, NaN where unknown: units, the next change of the gap, whether the next gap is too wide."""
+    """The columns of the target, NaN where unknown: units, the next change of the gap, whether the
+    next gap is too wide.
+    """
 
     units: Any
     gap: Any
@@ -103,25 +112,37 @@ class DemandShape(Serializable):
     heads: float
 
     def network(self, seed: int) -> Any:
-        """Return an untrained network: history, market, codes, own price and constants to the columns of `OutputColumns`."""
+        """Return an untrained network: history, market, codes, own price and constants to the
+        columns of `OutputColumns`.
+        """
         import keras
         from keras import layers, ops
 
         made = Layers(seed)
         history, market = keras.Input((self.steps, self.columns)), keras.Input((2,))
-        codes, price, constants = keras.Input((len(self.many),), dtype="int32"), keras.Input((1,)), keras.Input((4,))
+        codes, price, constants = (
+            keras.Input((len(self.many),), dtype="int32"),
+            keras.Input((1,)),
+            keras.Input((4,)),
+        )
         embedded = [
-            layers.Embedding(many, EMBEDDING_SIZE, embeddings_initializer=made.near_zero())(codes[:, i])
+            layers.Embedding(many, EMBEDDING_SIZE, embeddings_initializer=made.near_zero())(
+                codes[:, i]
+            )
             for i, many in enumerate(self.many)
         ]
-        past = layers.LSTM(self.units, kernel_initializer=made.glorot(), recurrent_initializer=made.orthogonal())(history)
+        past = layers.LSTM(
+            self.units, kernel_initializer=made.glorot(), recurrent_initializer=made.orthogonal()
+        )(history)
         about = layers.Concatenate()([*embedded, past])
         body = layers.Concatenate()([about, made.dense(HIDDEN_UNITS, "tanh")(about)])
         level, turn, change = (self._none_at_first(body) for _ in range(3))
         path, slope = falling_function(price, constants[:, 1:2] + level, turn)
         beside = made.dense(HIDDEN_UNITS, "tanh")(layers.Concatenate()([body, market]))
         gap, risk = self._none_at_first(beside), self._none_at_first(beside)
-        away = constants[:, 3:4] * (ops.square(level) + STIFFNESS * (ops.square(turn) + ops.square(change)))
+        away = constants[:, 3:4] * (
+            ops.square(level) + STIFFNESS * (ops.square(turn) + ops.square(change))
+        )
         answer = [constants[:, 0:1] + change + path, slope, gap, risk, away, constants[:, 2:3]]
         return keras.Model([history, market, codes, price, constants], layers.Concatenate()(answer))
 
@@ -137,7 +158,12 @@ class DemandShape(Serializable):
         import tensorflow as tf
 
         parts = [tf.TensorSpec((None, self.steps, self.columns)), tf.TensorSpec((None, 2))]
-        return [*parts, tf.TensorSpec((None, len(self.many)), tf.int32), tf.TensorSpec((None, 1)), tf.TensorSpec((None, 4))]
+        return [
+            *parts,
+            tf.TensorSpec((None, len(self.many)), tf.int32),
+            tf.TensorSpec((None, 1)),
+            tf.TensorSpec((None, 4)),
+        ]
 
     @property
     def target(self) -> tuple[int | None, ...]:
@@ -145,14 +171,20 @@ class DemandShape(Serializable):
         return (None, 3)
 
     def loss(self, answer: Any, target: Any) -> Any:
-        """Return the mean negative log-likelihood of units, the cost of distances, and the weighted losses of other heads."""
+        """Return the mean negative log-likelihood of units, the cost of distances, and the weighted
+        losses of other heads.
+        """
         import tensorflow as tf
 
         said, goal = OutputColumns.of(answer), TargetColumns.of(target)
         inverse = tf.exp(-said.log_overdispersion)
         units = tf.where(tf.math.is_finite(goal.units), goal.units, 0.0)
-        minus = (units + inverse) * tf.math.softplus(said.log_mean + said.log_overdispersion) - units * said.log_mean
-        change, wide = (tf.where(tf.math.is_finite(part), part, 0.0) for part in (goal.gap, goal.risk))
+        minus = (units + inverse) * tf.math.softplus(
+            said.log_mean + said.log_overdispersion
+        ) - units * said.log_mean
+        change, wide = (
+            tf.where(tf.math.is_finite(part), part, 0.0) for part in (goal.gap, goal.risk)
+        )
         losses = [
             (minus, goal.units, 1.0),
             (tf.square(said.gap - change), goal.gap, self.heads),
@@ -166,17 +198,24 @@ class DemandShape(Serializable):
 
     def score(self, answer: np.ndarray, target: np.ndarray) -> float:
         """Return the mean negative log-likelihood of the units alone, in double precision."""
-        said, units = OutputColumns.of(answer.astype(np.float64)), TargetColumns.of(target).units.astype(np.float64)
+        said, units = (
+            OutputColumns.of(answer.astype(np.float64)),
+            TargetColumns.of(target).units.astype(np.float64),
+        )
         inverse = np.exp(-said.log_overdispersion)
-        each = (units + inverse) * np.logaddexp(0, said.log_mean + said.log_overdispersion) - units * said.log_mean
+        each = (units + inverse) * np.logaddexp(
+            0, said.log_mean + said.log_overdispersion
+        ) - units * said.log_mean
         return float(np.nanmean(each))
 
 
 def falling_function(price: Any, level: Any, turn: Any) -> tuple[Any, Any]:
-    """Return a function of the log price that never rises, 0 at a price of 0, and its slope; both of the shape of the price.
+    """Return a function of the log price that never rises, 0 at a price of 0, and its slope.
 
-    The slope goes from -softplus(level - turn) at low prices to -softplus(level + turn) at high ones: both are below 0
-    whatever the weights are, and so is every slope between them.
+    Both of the shape of the price.
+
+    The slope goes from -softplus(level - turn) at low prices to -softplus(level + turn) at high
+    ones: both are below 0 whatever the weights are, and so is every slope between them.
     """
     from keras import ops
 
@@ -196,12 +235,14 @@ class DemandInputs(NamedTuple):
     """Inputs of n rows; none is made of units, and none of what comes after the row's period.
 
     Attributes:
-        history: Of the periods before the row's, the oldest first: own log price, the gap to the product's other channels, the
-            promotion, and whether there was a price; shape (n, steps, 4).
-        market: Today's gap, and today's price over that of the cheapest other channel; shape (n, 2). Only the heads of gap
-            and risk read it.
+        history: Of the periods before the row's, the oldest first: own log price, the gap to the
+            product's other channels, the promotion, and whether there was a price; shape (n, steps,
+            4).
+        market: Today's gap, and today's price over that of the cheapest other channel; shape (n,
+            2). Only the heads of gap and risk read it.
         codes: Of product, channel and family, shape (n, 3).
-        price: Today's log price less its cell's mean, shape (n, 1). Only the own price's path reads it.
+        price: Today's log price less its cell's mean, shape (n, 1). Only the own price's path reads
+            it.
         constants: See `Constants`, shape (n, 4).
     """
 
@@ -253,7 +294,8 @@ class PriceScaling(Serializable):
 
 @dataclass(frozen=True, eq=False)
 class RelativePrices:
-    """Log prices by cell and period, against those of the same product in other channels; NaN where unknown.
+    """Log prices by cell and period, against those of the same product in other channels; NaN where
+    unknown.
 
     Attributes:
         price: Less the cell's mean, shape (K, T).
@@ -284,7 +326,9 @@ class RelativePrices:
 
 
 def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return log prices of channels less the mean, and less the least, of the others, NaN without others; shape (c, T)."""
+    """Return log prices of channels less the mean, and less the least, of the others, NaN without
+    others; shape (c, T).
+    """
     there = np.isfinite(logs)
     count = there.sum(axis=0) - there
     total = np.where(there, logs, 0.0).sum(axis=0) - np.where(there, logs, 0.0)
@@ -294,13 +338,18 @@ def _against_others(logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         others = np.delete(np.where(there, logs, np.inf), channel, axis=0)
         lowest[channel] = others.min(axis=0, initial=np.inf)
     mean = total / np.maximum(count, 1)
-    return np.where(known, logs - mean, np.nan), np.where(known, logs - np.where(known, lowest, 0.0), np.nan)
+    return np.where(known, logs - mean, np.nan), np.where(
+        known, logs - np.where(known, lowest, 0.0), np.nan
+    )
 
 
-def demand_examples(design: DemandDesign, base: np.ndarray, scaling: PriceScaling) -> DemandExamples:
+def demand_examples(
+    design: DemandDesign, base: np.ndarray, scaling: PriceScaling
+) -> DemandExamples:
     """Return the inputs and targets of all rows of a design.
 
-    The targets of the heads of gap and risk are of the next period: the inputs end with today's prices.
+    The targets of the heads of gap and risk are of the next period: the inputs end with today's
+    prices.
 
     Args:
         design: The rows.
@@ -311,9 +360,14 @@ def demand_examples(design: DemandDesign, base: np.ndarray, scaling: PriceScalin
     cell, period = design.cell, design.period
     history = _price_history(market, cell, period, scaling)
     today = np.stack([market.gap[cell, period], market.excess[cell, period]], axis=1)
-    codes = np.stack([design.codes(name)[cell] for name in EMBEDDED_COLUMNS], axis=1).astype(np.int32)
+    codes = np.stack([design.codes(name)[cell] for name in EMBEDDED_COLUMNS], axis=1).astype(
+        np.int32
+    )
     own = np.nan_to_num(design.log_price)[:, None] / scaling.price
-    same = (np.full(len(cell), value) for value in (scaling.start, scaling.log_overdispersion, scaling.pull))
+    same = (
+        np.full(len(cell), value)
+        for value in (scaling.start, scaling.log_overdispersion, scaling.pull)
+    )
     constants = ConstantColumns(base, *same)
     inputs = DemandInputs(
         history.astype(np.float32),
@@ -324,7 +378,11 @@ def demand_examples(design: DemandDesign, base: np.ndarray, scaling: PriceScalin
     )
     gap, excess = _next_period(market.gap, cell, period), _next_period(market.excess, cell, period)
     wide = np.where(np.isfinite(excess), excess > scaling.threshold, np.nan)
-    goal = TargetColumns(np.where(design.used, design.units, np.nan), (gap - market.gap[cell, period]) / scaling.gap, wide)
+    goal = TargetColumns(
+        np.where(design.used, design.units, np.nan),
+        (gap - market.gap[cell, period]) / scaling.gap,
+        wide,
+    )
     return DemandExamples(inputs, np.stack(goal, axis=1).astype(np.float32))
 
 
@@ -334,18 +392,35 @@ def _next_period(values: np.ndarray, cell: np.ndarray, period: np.ndarray) -> np
     return later[cell, period]
 
 
-def _price_history(market: RelativePrices, cell: np.ndarray, period: np.ndarray, scaling: PriceScaling) -> np.ndarray:
-    """Return the columns of the periods before each row's, 0 where there was no price, shape (n, steps, 4)."""
+def _price_history(
+    market: RelativePrices, cell: np.ndarray, period: np.ndarray, scaling: PriceScaling
+) -> np.ndarray:
+    """Return the columns of the periods before each row's, 0 where there was no price, shape (n,
+    steps, 4).
+    """
     columns = np.stack(
-        [market.price / scaling.price, market.gap / scaling.price, market.promotion, np.isfinite(market.price)], axis=2
+        [
+            market.price / scaling.price,
+            market.gap / scaling.price,
+            market.promotion,
+            np.isfinite(market.price),
+        ],
+        axis=2,
     )
-    padded = np.concatenate([np.zeros((len(columns), scaling.steps, HISTORY_COLUMNS)), np.nan_to_num(columns)], axis=1)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, scaling.steps, axis=1)  # (K, T + 1, 4, steps)
+    padded = np.concatenate(
+        [np.zeros((len(columns), scaling.steps, HISTORY_COLUMNS)), np.nan_to_num(columns)], axis=1
+    )
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded, scaling.steps, axis=1
+    )  # (K, T + 1, 4, steps)
     return np.asarray(windows[cell, period].transpose(0, 2, 1))
 
 
 def gap_spread(design: DemandDesign) -> float:
-    """Return the standard deviation of the changes of gaps from one period to the next; 1 where there is none."""
+    """Return the standard deviation of the changes of gaps from one period to the next.
+
+    1 where there is none.
+    """
     change = np.diff(RelativePrices.of(design).gap, axis=1)
     known = change[np.isfinite(change)]
     spread = float(known.std()) if len(known) else 0.0
@@ -373,7 +448,8 @@ class HeldOutError:
 
     Attributes:
         names: Of the groupings, then `cell`.
-        deviations: The standard deviation of what is missed of each group and of each cell, shape (groupings + 1,).
+        deviations: The standard deviation of what is missed of each group and of each cell, shape
+            (groupings + 1,).
         covariance: Of what is missed of all cells, shape (K, K).
     """
 
@@ -383,16 +459,23 @@ class HeldOutError:
 
 
 def held_out_error(
-    design: DemandDesign, unseen: HeldOutPredictions, overdispersion: float, common: float, *, by_period: bool
+    design: DemandDesign,
+    unseen: HeldOutPredictions,
+    overdispersion: float,
+    common: float,
+    *,
+    by_period: bool,
 ) -> HeldOutError:
-    """Return what remains of an answer of price in rows that were held out, cell by cell and of their groups.
+    """Return what remains of an answer of price in rows that were held out, cell by cell and of
+    their groups.
 
-    Of the true elasticities less the network's the likelihood of the held-out units is expanded at the network's answer; the
-    standard deviations are those of greatest marginal posterior (see `crossed.best_deviations`). Each fold has a likelihood of
-    its own: a network of one fold has learned from the noise of the others, so that sums over folds would vary too little.
-    They hold all that is wrong with the network: rows that are few, weights that begin elsewhere, what it cannot tell apart,
-    its pull to the mean. Of an error that all cells share, as of prices that answer demand, held-out rows say nothing;
-    `common` is its usual variance.
+    Of the true elasticities less the network's the likelihood of the held-out units is expanded at
+    the network's answer; the standard deviations are those of greatest marginal posterior (see
+    `crossed.best_deviations`). Each fold has a likelihood of its own: a network of one fold has
+    learned from the noise of the others, so that sums over folds would vary too little. They hold
+    all that is wrong with the network: rows that are few, weights that begin elsewhere, what it
+    cannot tell apart, its pull to the mean. Of an error that all cells share, as of prices that
+    answer demand, held-out rows say nothing; `common` is its usual variance.
 
     Args:
         design: The rows of the panel.
@@ -414,7 +497,9 @@ def held_out_error(
     known = []
     for fold in np.unique(unseen.fold):
         inside = unseen.fold == fold
-        linear, precision = (np.bincount(cell[inside], part[inside], len(design)) for part in (score, information))
+        linear, precision = (
+            np.bincount(cell[inside], part[inside], len(design)) for part in (score, information)
+        )
         known.append(LikelihoodExpansion(linear, precision, none, np.zeros(0), np.zeros((0, 0))))
     crossed = design.crossed
     deviations = best_deviations(known, crossed)
@@ -446,13 +531,17 @@ class DemandEnsemble(Serializable):
     cpus: int
 
     def answers(self, inputs: Sequence[np.ndarray]) -> OutputColumns:
-        """Return the answers of each network for n rows, each column of shape (count, n), in double precision."""
+        """Return the answers of each network for n rows, each column of shape (count, n), in double
+        precision.
+        """
         from hwds.evaluation.networks import on_device, predict_network
 
         each = len(self.weights) // self.count
         parts = [self.weights[i : i + each] for i in range(0, len(self.weights), each)]
         with on_device(self.device, self.cpus):
-            outputs = np.stack([predict_network(self.shape, part, inputs) for part in parts]).astype(np.float64)
+            outputs = np.stack(
+                [predict_network(self.shape, part, inputs) for part in parts]
+            ).astype(np.float64)
         return OutputColumns(*np.moveaxis(outputs, 2, 0))
 
 
@@ -501,20 +590,31 @@ class TrainedEnsemble:
 
     @property
     def without_effects(self) -> np.ndarray:
-        """The networks' parts of the log mean of the rows to learn from: the own price's path and the correction."""
+        """The networks' parts of the log mean of the rows to learn from: the own price's path and
+        the correction.
+        """
         return np.asarray((self.mean.log_mean - self.base)[self.design.used])
 
     def slopes(self) -> np.ndarray:
-        """Return the mean elasticity of each network over each cell's rows, NaN for a cell without one, shape (count, K)."""
+        """Return the mean elasticity of each network over each cell's rows, NaN for a cell without
+        one, shape (count, K).
+        """
         used, cells = self.design.used, len(self.design)
         cell = self.design.cell[used]
         count = np.bincount(cell, minlength=cells).astype(float)
-        total = np.stack([np.bincount(cell, each[used], cells) for each in self.said.slope / self.scaling.price])
+        total = np.stack(
+            [np.bincount(cell, each[used], cells) for each in self.said.slope / self.scaling.price]
+        )
         return np.asarray(total / np.where(count > 0, count, np.nan))
 
 
 def train_and_judge(
-    design: DemandDesign, base: np.ndarray, scaling: PriceScaling, cluster: np.ndarray, plan: EnsemblePlan, context: RunContext
+    design: DemandDesign,
+    base: np.ndarray,
+    scaling: PriceScaling,
+    cluster: np.ndarray,
+    plan: EnsemblePlan,
+    context: RunContext,
 ) -> TrainedEnsemble:
     """Return an ensemble trained on the rows of a design, and what it says of them.
 
@@ -531,21 +631,36 @@ def train_and_judge(
     networks = train_ensemble(seen, plan.shape, plan.schedule, plan.networks, context)
     unseen = predict_held_out(seen, cluster[rows], plan.folds, plan.shape, plan.schedule, context)
     return TrainedEnsemble(
-        design, base, scaling, TargetColumns.of(seen.target), networks, unseen, networks.answers(every.inputs)
+        design,
+        base,
+        scaling,
+        TargetColumns.of(seen.target),
+        networks,
+        unseen,
+        networks.answers(every.inputs),
     )
 
 
 def train_ensemble(
     rows: DemandExamples, shape: DemandShape, schedule: Schedule, count: int, context: RunContext
 ) -> DemandEnsemble:
-    """Return so many networks trained on rows, each from other first weights and in another order."""
+    """Return so many networks trained on rows, each from other first weights and in another
+    order.
+    """
     training = Training(rows.inputs, shape, schedule, context)
-    weights = tuple(part for seed in range(count) for part in training.train(rows.target, schedule.epochs, seed))
+    weights = tuple(
+        part for seed in range(count) for part in training.train(rows.target, schedule.epochs, seed)
+    )
     return DemandEnsemble(shape, weights, count, context.device, context.cpus)
 
 
 def predict_held_out(
-    rows: DemandExamples, cluster: np.ndarray, folds: int, shape: DemandShape, schedule: Schedule, context: RunContext
+    rows: DemandExamples,
+    cluster: np.ndarray,
+    folds: int,
+    shape: DemandShape,
+    schedule: Schedule,
+    context: RunContext,
 ) -> HeldOutPredictions:
     """Return the answer for each row by a network that has seen no row of its cluster.
 
@@ -566,6 +681,12 @@ def predict_held_out(
         if not inside.any():
             continue
         target = np.where(inside[:, None], np.float32(np.nan), rows.target)
-        alone = DemandEnsemble(shape, tuple(training.train(target, schedule.epochs, part)), 1, context.device, context.cpus)
+        alone = DemandEnsemble(
+            shape,
+            tuple(training.train(target, schedule.epochs, part)),
+            1,
+            context.device,
+            context.cpus,
+        )
         out[:, inside] = np.stack(alone.answers(rows.inputs.take(inside)))[:, 0]
     return HeldOutPredictions(OutputColumns(*out), fold)

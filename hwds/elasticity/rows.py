@@ -1,4 +1,6 @@
-"""The rows of runs: estimates of cells, held-out changes, evidence for prices, notes and remarks."""
+"""The rows of runs: estimates of cells, held-out changes, evidence for prices, notes and
+remarks.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from hwds.results.tables import TRUTH
 # instruments.
 
 NOTE_PREFIX = "fit_"
-"""The prefix of the columns of notes in the rows of a run, each the same number for all cells of a model."""
+"""The prefix of the columns of notes in the rows of a run, each the same number for all cells of a
+model.
+"""
 
 SPREAD_PREFIX = "sd_"
 """The prefix of standard deviations."""
@@ -37,28 +41,41 @@ WEIGHT_PREFIX = "weight_"
 HELD_OUT_PREFIX = "missed_"
 """The prefix of standard deviations of elasticities that networks do not know."""
 
-INSTRUMENT_NOTES = ("first_stage_f", "price_residual_t", "anderson_rubin_low", "anderson_rubin_high")
+INSTRUMENT_NOTES = (
+    "first_stage_f",
+    "price_residual_t",
+    "anderson_rubin_low",
+    "anderson_rubin_high",
+)
 """Notes on instruments that a sentence reads."""
 
 NOTE_MEANINGS = {
     "mean_elasticity": "mean that cells are shrunk to, through their groups",
     "mean_stderr": "its standard error",
     "overdispersion": "a, with the variance mean + a mean^2 of a cell's units",
-    "cluster_ratio": "variance of the common slope with clustered errors over that with independent ones",
-    "serial_ratio": "variance of a cell's slope over that with independent periods, by the correlation of one with the next",
-    "first_stage_f": "F of the instruments in the regression of the price on them; below 10 they are weak",
-    "price_residual_t": "t of the part of the price that instruments do not explain; beyond 2, prices answer demand",
+    "cluster_ratio": "variance of the common slope with clustered errors over that with "
+    "independent ones",
+    "serial_ratio": "variance of a cell's slope over that with independent periods, by the "
+    "correlation of one with the next",
+    "first_stage_f": "F of the instruments in the regression of the price on them; below 10 they "
+    "are weak",
+    "price_residual_t": "t of the part of the price that instruments do not explain; beyond 2, "
+    "prices answer demand",
     "common_elasticity": "elasticity of all cells together, with instruments",
     "common_stderr": "its standard error, the first stage bootstrapped",
-    "anderson_rubin_low": "lower end of the common elasticities that Anderson and Rubin's test does not reject",
+    "anderson_rubin_low": "lower end of the common elasticities that Anderson and Rubin's test "
+    "does not reject",
     "anderson_rubin_high": "upper end of them; the test is as good with weak instruments",
     "price_slope": "slope of the utility by the price",
     "price_slope_stderr": "its standard error, clustered",
-    "nesting": "nesting parameter: 0 for plain logit, near 1 where products of a nest are near the same",
+    "nesting": "nesting parameter: 0 for plain logit, near 1 where products of a nest are near "
+    "the same",
     "nesting_stderr": "its standard error, clustered",
     "nesting_first_stage_f": "F of the instruments of the share within nests, given the price",
-    "rhat": "largest potential scale reduction of an elasticity: beyond 1.05 chains disagree, and more draws are needed",
-    "divergences": "draws whose path left the posterior: more than a few, and model.acceptance must be nearer to 1",
+    "rhat": "largest potential scale reduction of an elasticity: beyond 1.05 chains disagree, and "
+    "more draws are needed",
+    "divergences": "draws whose path left the posterior: more than a few, and model.acceptance "
+    "must be nearer to 1",
     "residual_share": "share of the price's variance within cells that the trees leave",
     "clusters": "clusters of errors",
     "sd_cross_family": "standard deviation of what families add to the effect of substitutes",
@@ -68,8 +85,10 @@ NOTE_MEANINGS = {
     "outside_pooled": "share of cells whose answer the interval of elasticity/pooled excludes",
     "mean_apart": "mean distance from elasticity/pooled, in its standard errors of the mean",
     "between_networks": "standard deviation of an elasticity between the networks of the ensemble",
-    "price_gap_r2": "share of the variance of the next change of price gaps between channels that is foreseen, held out",
-    "arbitrage_skill": "share of the deviance of gaps wide enough for arbitrage that is foreseen, held out",
+    "price_gap_r2": "share of the variance of the next change of price gaps between channels that "
+    "is foreseen, held out",
+    "arbitrage_skill": "share of the deviance of gaps wide enough for arbitrage that is foreseen, "
+    "held out",
     "sd_cell": "standard deviation of cells' elasticities around their groups'",
     "sd_promotion": "standard deviation of cells' promotion effects",
 }
@@ -100,10 +119,19 @@ def note_title(name: str) -> str:
 def note_meaning(name: str) -> str:
     """Return what a note measures."""
     if name.startswith(WEIGHT_PREFIX):
-        return f"weight of {name.removeprefix(WEIGHT_PREFIX)}, learned on price moves that no member was fitted to"
+        return (
+            f"weight of {name.removeprefix(WEIGHT_PREFIX)}, learned on price moves that no "
+            f"member was fitted to"
+        )
     if name.startswith(HELD_OUT_PREFIX):
-        return f"standard deviation of what the networks miss of each {name.removeprefix(HELD_OUT_PREFIX)}, held out"
-    return NOTE_MEANINGS.get(name) or f"standard deviation of the elasticities of each {name.removeprefix(SPREAD_PREFIX)}"
+        return (
+            f"standard deviation of what the networks miss of each "
+            f"{name.removeprefix(HELD_OUT_PREFIX)}, held out"
+        )
+    return (
+        NOTE_MEANINGS.get(name)
+        or f"standard deviation of the elasticities of each {name.removeprefix(SPREAD_PREFIX)}"
+    )
 
 
 def note_columns(notes: Mapping[str, float]) -> list[pl.Expr]:
@@ -115,14 +143,23 @@ def note_columns(notes: Mapping[str, float]) -> list[pl.Expr]:
 def notes_of(rows: pl.DataFrame) -> dict[str, float | None]:
     """Return the notes of one model's rows by name; those that the model has none of are left out.
 
-    Ends of an Anderson-Rubin interval that are there and null say that the test rejects every elasticity.
+    Ends of an Anderson-Rubin interval that are there and null say that the test rejects every
+    elasticity.
     """
     if rows.is_empty():
         return {}
     first: dict[str, Any] = rows.row(0, named=True)
-    notes = {name.removeprefix(NOTE_PREFIX): value for name, value in first.items() if name.startswith(NOTE_PREFIX)}
+    notes = {
+        name.removeprefix(NOTE_PREFIX): value
+        for name, value in first.items()
+        if name.startswith(NOTE_PREFIX)
+    }
     weak = notes.get("first_stage_f") is not None and "price_residual_t" in notes
-    return {name: value for name, value in notes.items() if value is not None or (weak and name in INSTRUMENT_NOTES)}
+    return {
+        name: value
+        for name, value in notes.items()
+        if value is not None or (weak and name in INSTRUMENT_NOTES)
+    }
 
 
 # The segments of cells.
@@ -141,7 +178,8 @@ def cell_labels(frame: Panel, column: str) -> pl.DataFrame | None:
         return None
     if column not in frame.roles.constant:
         raise ConfigError(
-            f"protocol.segments: no static column '{column}'{nearest(column, (*frame.roles.constant, *ROW_SEGMENTS))}"
+            f"protocol.segments: no static column "
+            f"'{column}'{nearest(column, (*frame.roles.constant, *ROW_SEGMENTS))}"
         )
     return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
 
@@ -164,18 +202,29 @@ def identification_remarks(panel: Panel, model: ElasticityModel) -> list[str]:
     known = identify(design, by_period=model.by_period)
     sure = int((known["status"] == "identified").sum())
     weak = int((known["status"] == "weak").sum())
-    sentences = [f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} weakly."]
+    sentences = [
+        f"Of {counted(len(known), 'cells')} prices identify {sure:,} by themselves and {weak:,} "
+        f"weakly."
+    ]
     if design.left_out:
         names = ", ".join(f"'{name}'" for name in design.left_out)
-        sentences.append(f"The model leaves out {names}: nothing is left of it beside the price, other columns and effects.")
+        sentences.append(
+            f"The model leaves out {names}: nothing is left of it beside the price, other columns "
+            f"and effects."
+        )
     for status, words in (
         ("no_variation", "Prices say nothing of the elasticity of"),
         ("endogenous?", "Prices may answer demand in"),
     ):
         cells = known.filter(known["status"] == status)
         if len(cells):
-            named = "; ".join(f"{row['series_id']}: {row['reason']}" for row in cells.head(NAMED_CELLS).to_dicts())
-            sentences.append(f"{words} {counted(len(cells), 'cells')} ({named}{'; ...' if len(cells) > NAMED_CELLS else ''}).")
+            named = "; ".join(
+                f"{row['series_id']}: {row['reason']}" for row in cells.head(NAMED_CELLS).to_dicts()
+            )
+            sentences.append(
+                f"{words} {counted(len(cells), 'cells')} "
+                f"({named}{'; ...' if len(cells) > NAMED_CELLS else ''})."
+            )
     return sentences
 
 
@@ -183,22 +232,39 @@ def identification_remarks(panel: Panel, model: ElasticityModel) -> list[str]:
 # offer.
 
 DRAWS, LAG_DRAWS, CROSS_DRAWS = "draws", "lag_draws", "cross_draws"
-"""Columns of joint posterior draws of each cell's `elasticity`, `lag` and `cross`: draw j of all cells is one draw of all."""
+"""Columns of joint posterior draws of each cell's `elasticity`, `lag` and `cross`: draw j of all
+cells is one draw of all.
+"""
 
 COMMON_DRAWS = "cross_common_draws"
-"""The column of draws of the slope that all `cross` share, where each pair of substitutes has more of its own."""
+"""The column of draws of the slope that all `cross` share, where each pair of substitutes has more
+of its own.
+"""
 
 IDENTIFICATION_COLUMNS = (
-    "rows", "price_changes", "distinct_prices", "sd_price", "sd_net", "common", "lead", "lead_p", "lag_correlation",
-    "stock_outs", "expected_stderr",
-)  # fmt: skip
+    "rows",
+    "price_changes",
+    "distinct_prices",
+    "sd_price",
+    "sd_net",
+    "common",
+    "lead",
+    "lead_p",
+    "lag_correlation",
+    "stock_outs",
+    "expected_stderr",
+)
 """Columns of the identification that stand beside each answer."""
 
 
-def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator) -> pl.DataFrame:
-    """Return one row a cell: the fitted table, its identification, today's offer, expected units, notes on the fit and draws.
+def cell_rows(
+    fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator
+) -> pl.DataFrame:
+    """Return one row a cell: the fitted table, its identification, today's offer, expected units,
+    notes on the fit and draws.
 
-    Draws of `lag` and `cross` are null where a model does not say how their errors go with those of the elasticities.
+    Draws of `lag` and `cross` are null where a model does not say how their errors go with those of
+    the elasticities.
 
     Args:
         fitted: The model.
@@ -207,15 +273,22 @@ def cell_rows(fitted: FittedElasticities, panel: Panel, draws: int, rng: np.rand
         rng: Draws them.
     """
     known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
-    offer = last_offers(fitted.design, panel).with_columns(pl.Series("units", expected_units(fitted)).fill_nan(None))
+    offer = last_offers(fitted.design, panel).with_columns(
+        pl.Series("units", expected_units(fitted)).fill_nan(None)
+    )
     rows = fitted.table.hstack(known).hstack(offer).hstack(fitted.further_columns())
     rows = rows.with_columns(note_columns(fitted.estimates.notes))
     rows = rows.with_columns(pair_columns(fitted))
     return rows.with_columns(_draw_columns(fitted, rows, draws, rng)) if draws else rows
 
 
-def _draw_columns(fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rng: np.random.Generator) -> list[pl.Series]:
-    """Return the columns of joint draws; where pairs of substitutes have elasticities, those of the common slope, too."""
+def _draw_columns(
+    fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rng: np.random.Generator
+) -> list[pl.Series]:
+    """Return the columns of joint draws.
+
+    Where pairs of substitutes have elasticities, those of the common slope, too.
+    """
     own, shared = fitted.joint_draws(draws, rng)
     columns, known = [_draw_lists(DRAWS, own)], fitted.estimates
     for name, slope in ((LAG_DRAWS, LAG), (CROSS_DRAWS, CROSS)):
@@ -226,7 +299,9 @@ def _draw_columns(fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rn
             drawn[:, (fitted.design.groups < 0) & (slope == CROSS)] = 0.0
             if slope == CROSS and known.pairs is not None:
                 columns.append(_draw_lists(COMMON_DRAWS, drawn))
-                error = (shared[:, place] - known.theta[place]) / max(known.theta_stderr[place], 1e-300)
+                error = (shared[:, place] - known.theta[place]) / max(
+                    known.theta_stderr[place], 1e-300
+                )
                 drawn = known.pairs.drawn_totals(error, len(rows), rng)
         if slope == CROSS and known.one_slope:
             drawn = _cross_like_own(rows, own)
@@ -235,9 +310,11 @@ def _draw_columns(fitted: FittedElasticities, rows: pl.DataFrame, draws: int, rn
 
 
 def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
-    """Return for each cell the names of its substitutes, its elasticities to their prices, and `pair_` errors, as lists.
+    """Return for each cell the names of its substitutes, its elasticities to their prices, and
+    `pair_` errors, as lists.
 
-    Of the errors `pair_own_stderr` is the part that is the pair's own. No columns where a model has no elasticities of pairs.
+    Of the errors `pair_own_stderr` is the part that is the pair's own. No columns where a model has
+    no elasticities of pairs.
     """
     pairs = fitted.estimates.pairs
     if pairs is None:
@@ -248,13 +325,17 @@ def pair_columns(fitted: FittedElasticities) -> list[pl.Series]:
     ends = np.searchsorted(pairs.rows, np.arange(len(fitted.table) + 1))
     kinds = {"substitutes": pl.List(pl.String)}
     return [
-        pl.Series(name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64)))
+        pl.Series(
+            name, [values[a:b] for a, b in pairwise(ends)], kinds.get(name, pl.List(pl.Float64))
+        )
         for name, values in columns.items()
     ]
 
 
 def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
-    """Return draws of `cross` that are as many standard errors above it as own elasticities are below theirs, shape (D, K)."""
+    """Return draws of `cross` that are as many standard errors above it as own elasticities are
+    below theirs, shape (D, K).
+    """
     known = np.flatnonzero(np.isfinite(own).all(axis=0))
     if not len(known):
         return np.full_like(own, np.nan)
@@ -264,20 +345,29 @@ def _cross_like_own(rows: pl.DataFrame, own: np.ndarray) -> np.ndarray:
 
 
 def _draw_lists(name: str, drawn: np.ndarray) -> pl.Series:
-    """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are not known."""
+    """Return a column with the draws of each cell, shape (draws, K) as K lists, null where they are
+    not known.
+    """
     lists = [None if np.isnan(values).any() else values.tolist() for values in drawn.T]
     return pl.Series(name, lists, pl.List(pl.Float64))
 
 
 def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
-    """Return today's `price`, `list_price`, `cost` and the `low` and `high` of prices by cell; null where unknown."""
+    """Return today's `price`, `list_price`, `cost` and the `low` and `high` of prices by cell.
+
+    Null where unknown.
+    """
     columns = {"price": design.last_prices()}
     for role in ("list_price", "cost"):
         name = panel.roles.one(role)
         columns[role] = np.full(len(design), np.nan) if name is None else _last_values(panel, name)
-    price = pl.DataFrame({"cell": design.cell, "price": design.price}).filter(pl.col("price").is_finite())
+    price = pl.DataFrame({"cell": design.cell, "price": design.price}).filter(
+        pl.col("price").is_finite()
+    )
     ranges = price.group_by("cell").agg(low=pl.col("price").min(), high=pl.col("price").max())
-    cells = pl.DataFrame({"cell": np.arange(len(design))}).join(ranges, "cell", "left", maintain_order="left")
+    cells = pl.DataFrame({"cell": np.arange(len(design))}).join(
+        ranges, "cell", "left", maintain_order="left"
+    )
     last = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
     return pl.DataFrame(last).hstack(cells.select("low", "high"))
 
@@ -291,17 +381,21 @@ def _last_values(panel: Panel, name: str) -> np.ndarray:
 
 
 def expected_units(fitted: FittedElasticities) -> np.ndarray:
-    """Return the units of a period that each cell is expected to sell at today's prices, kept as they are; shape (K,).
+    """Return the units of a period that each cell is expected to sell at today's prices, kept as
+    they are; shape (K,).
 
-    Without a promotion, and with the last value of every other column. Where the model has no answer, the mean of what was
-    sold in the last rows. NaN for a cell that has no price in the last `RECENT` periods: it is no longer sold.
+    Without a promotion, and with the last value of every other column. Where the model has no
+    answer, the mean of what was sold in the last rows. NaN for a cell that has no price in the last
+    `RECENT` periods: it is no longer sold.
     """
     design, known = fitted.design, fitted.estimates
     today = np.log(design.last_prices()) - design.centres
     lag = fitted.table["lag"].to_numpy()
     part = (known.slopes + lag) * today
     last = design.last_columns()
-    last[:, [name == LAG or place == design.promotion for place, name in enumerate(design.columns)]] = 0.0
+    last[
+        :, [name == LAG or place == design.promotion for place, name in enumerate(design.columns)]
+    ] = 0.0
     part = part + known.other_effects(last, np.arange(len(design)))
     units = np.exp(np.clip(known.level + part, -50, 50))
     units = np.where(np.isfinite(units), units, recent_units(design))
@@ -318,10 +412,14 @@ def _still_sold(design: DemandDesign) -> np.ndarray:
 # changed.
 
 
-def price_scenario(frame: Panel, history: Panel, cutoff: Cutoff, horizon: int) -> tuple[Panel, np.ndarray]:
-    """Return the cells of a history with the rows until the horizon, and which rows are after the cutoff.
+def price_scenario(
+    frame: Panel, history: Panel, cutoff: Cutoff, horizon: int
+) -> tuple[Panel, np.ndarray]:
+    """Return the cells of a history with the rows until the horizon, and which rows are after the
+    cutoff.
 
-    What is known once a row has passed is unknown after the cutoff, and before it where it was not yet published.
+    What is known once a row has passed is unknown after the cutoff, and before it where it was not
+    yet published.
 
     Args:
         frame: All of the data.
@@ -336,7 +434,11 @@ def price_scenario(frame: Panel, history: Panel, cutoff: Cutoff, horizon: int) -
     after = cut.positions >= np.repeat(ends, cut.lengths)
     unknown = [TARGET, *cut.roles.past_only]
     known = panel_known_at(cells, cutoff).table.select(SERIES, TIME, *unknown)
-    table = cut.table.drop(unknown).join(known, [SERIES, TIME], "left", maintain_order="left").select(cut.table.columns)
+    table = (
+        cut.table.drop(unknown)
+        .join(known, [SERIES, TIME], "left", maintain_order="left")
+        .select(cut.table.columns)
+    )
     return replace(cut, table=table, plan=None), after
 
 
@@ -351,11 +453,11 @@ def change_rows(
 ) -> pl.DataFrame:
     """Return one row a cell and held-out period with a price.
 
-    Columns: `cutoff`, `series_id`, `time`; `price_change` (of the log price since the row before); `move` (whether it is
-    beyond the threshold, between two held-out periods); `predicted` and `actual` change of log units, `units` and
-    `units_before`; `log_units` and `log_predicted` (the level, as a mean of logs); the cell's `elasticity`,
-    `status`, `reason` and identification. What is
-    not known is null: a change from or to no sale, or across a stock-out.
+    Columns: `cutoff`, `series_id`, `time`; `price_change` (of the log price since the row before);
+    `move` (whether it is beyond the threshold, between two held-out periods); `predicted` and
+    `actual` change of log units, `units` and `units_before`; `log_units` and `log_predicted` (the
+    level, as a mean of logs); the cell's `elasticity`, `status`, `reason` and identification. What
+    is not known is null: a change from or to no sale, or across a stock-out.
 
     Args:
         fitted: To the history.
@@ -371,7 +473,9 @@ def change_rows(
     log_demand = fitted.log_demand(asked)
     log_price = np.log(asked.values(str(asked.roles.one("price"))))
     units, out = _realised_units(frame, asked)
-    logs, published = (np.log(np.where(values > 0, values, np.nan)) for values in (units, asked.target))
+    logs, published = (
+        np.log(np.where(values > 0, values, np.nan)) for values in (units, asked.target)
+    )
     level = log_demand + _log_shift(published, log_demand, cell, after)[cell]
     clear = ~(out | _units_before(out.astype(float), cell, 1.0).astype(bool))
     change = log_price - _units_before(log_price, cell)
@@ -386,11 +490,15 @@ def change_rows(
         "elasticity": fitted.estimates.slopes[cell],
     }
     known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
-    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    numbers = [
+        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
+    ]
     rows = asked.table.select(pl.lit(cutoff.label).alias("cutoff"), SERIES, TIME).with_columns(
         *numbers,
         pl.Series(
-            "move", (np.abs(np.nan_to_num(change)) > threshold) & _units_before(after.astype(float), cell, 0.0).astype(bool)
+            "move",
+            (np.abs(np.nan_to_num(change)) > threshold)
+            & _units_before(after.astype(float), cell, 0.0).astype(bool),
         ),
         *(fitted.table[name].gather(cell) for name in ("status", "reason")),
         *(known[name].gather(cell) for name in known.columns),
@@ -425,8 +533,12 @@ def _units_before(values: np.ndarray, cell: np.ndarray, first: float = np.nan) -
     return before
 
 
-def _log_shift(logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the mean of log units less the log of expected units in a cell's last rows before the cutoff, shape (K,)."""
+def _log_shift(
+    logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after: np.ndarray
+) -> np.ndarray:
+    """Return the mean of log units less the log of expected units in a cell's last rows before the
+    cutoff, shape (K,).
+    """
     gap = np.where(after, np.nan, logs - log_demand)
     there = np.isfinite(gap)
     count = np.cumsum(there[::-1])[::-1]
@@ -434,19 +546,26 @@ def _log_shift(logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after
     later = np.concatenate([count, [0]])[ends][cell]
     recent = there & (count - later <= RECENT_ROWS)
     cells = int(cell[-1]) + 1
-    total, rows = np.bincount(cell[recent], gap[recent], cells), np.bincount(cell[recent], minlength=cells)
+    total, rows = (
+        np.bincount(cell[recent], gap[recent], cells),
+        np.bincount(cell[recent], minlength=cells),
+    )
     return np.where(rows > 0, total / np.maximum(rows, 1), 0.0)
 
 
 # Demand at planned prices: what a fitted model expects to be sold after the last rows.
 
 
-def demand_beyond(fitted: FittedElasticities, panel: Panel, cutoff: Cutoff, horizon: int) -> pl.DataFrame:
-    """Return the units that are expected at the planned prices, a row for each cell and period that has one.
+def demand_beyond(
+    fitted: FittedElasticities, panel: Panel, cutoff: Cutoff, horizon: int
+) -> pl.DataFrame:
+    """Return the units that are expected at the planned prices, a row for each cell and period that
+    has one.
 
-    Columns: `series_id`, `cutoff`, `time`, `price`, `elasticity`, `units`; `units_low` and `units_high`, at the ends of the
-    elasticity's interval and the same level at the cell's mean price: neither the level's error nor that of single weeks is in
-    them; `beyond`, whether the price is outside of those observed.
+    Columns: `series_id`, `cutoff`, `time`, `price`, `elasticity`, `units`; `units_low` and
+    `units_high`, at the ends of the elasticity's interval and the same level at the cell's mean
+    price: neither the level's error nor that of single weeks is in them; `beyond`, whether the
+    price is outside of those observed.
 
     Args:
         fitted: To all rows of the same cells.
@@ -455,19 +574,29 @@ def demand_beyond(fitted: FittedElasticities, panel: Panel, cutoff: Cutoff, hori
         horizon: Periods after it.
 
     Raises:
-        DataError: There is no planned price, or the cells are not those that the model was fitted to.
+        DataError: There is no planned price, or the cells are not those that the model was fitted
+            to.
     """
     _check_cells(fitted, panel)
     price = price_column(panel)
     future = future_of(panel, np.arange(panel.n_series), cutoff.ends(panel), horizon)
     if future.table[price].null_count() == len(future.table):
-        raise DataError(f"predict: column '{price}' has no value after {panel.table[TIME].max()!s}; --future FILE plans it.")
+        raise DataError(
+            f"predict: column '{price}' has no value after {panel.table[TIME].max()!s}; --future "
+            f"FILE plans it."
+        )
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
-    ranges = pl.DataFrame({SERIES: design.names[SERIES]}).hstack(last_offers(design, panel).select("low", "high"))
+    ranges = pl.DataFrame({SERIES: design.names[SERIES]}).hstack(
+        last_offers(design, panel).select("low", "high")
+    )
     outside = (pl.col("price") < pl.col("low")) | (pl.col("price") > pl.col("high"))
-    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(outside.alias("beyond"))
+    known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
+        outside.alias("beyond")
+    )
     names = (SERIES, TIME, "price", "elasticity", "units", "units_low", "units_high", "beyond")
-    return known.select(pl.lit(cutoff.label).alias("cutoff"), *names).select(SERIES, "cutoff", *names[1:])
+    return known.select(pl.lit(cutoff.label).alias("cutoff"), *names).select(
+        SERIES, "cutoff", *names[1:]
+    )
 
 
 def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) -> pl.DataFrame:
@@ -476,7 +605,9 @@ def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) 
     cell, price = np.repeat(np.arange(both.n_series), both.lengths), both.values(price_column(both))
     logs, table = fitted.log_demand(both), fitted.table
     away = np.log(price) - fitted.design.centres[cell]
-    slope, low, high = (table[name].to_numpy()[cell] for name in ("elasticity", "ci_low", "ci_high"))
+    slope, low, high = (
+        table[name].to_numpy()[cell] for name in ("elasticity", "ci_low", "ci_high")
+    )
     ends = np.stack([logs + (end - slope) * away for end in (low, high)])
     columns = {
         "price": price,
@@ -485,26 +616,46 @@ def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) 
         "units_low": np.exp(ends.min(axis=0)),
         "units_high": np.exp(ends.max(axis=0)),
     }
-    numbers = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+    numbers = [
+        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
+    ]
     rows = both.table.select(SERIES, TIME).with_columns(numbers)
-    return rows.join(future.table.select(SERIES, TIME), [SERIES, TIME], "semi", maintain_order="left").drop_nulls("price")
+    return rows.join(
+        future.table.select(SERIES, TIME), [SERIES, TIME], "semi", maintain_order="left"
+    ).drop_nulls("price")
 
 
 def _check_cells(fitted: FittedElasticities, panel: Panel) -> None:
     own, asked = set(fitted.design.names[SERIES].to_list()), set(panel.series_ids.to_list())
-    for names, what in ((asked - own, "was not there when the model was fitted"), (own - asked, "is missing")):
+    for names, what in (
+        (asked - own, "was not there when the model was fitted"),
+        (own - asked, "is missing"),
+    ):
         if names:
-            raise DataError(f"dataset: series '{min(names)}' {what}; predict needs the cells that the model was fitted to.")
+            raise DataError(
+                f"dataset: series '{min(names)}' {what}; predict needs the cells that the model "
+                f"was fitted to."
+            )
 
 
 # The evidence of a run's cells for decisions on prices.
 
-PERIOD_NAMES = {"1w": "week", "7d": "week", "1d": "day", "1mo": "month", "3mo": "quarter", "1q": "quarter", "1y": "year"}
+PERIOD_NAMES = {
+    "1w": "week",
+    "7d": "week",
+    "1d": "day",
+    "1mo": "month",
+    "3mo": "quarter",
+    "1q": "quarter",
+    "1y": "year",
+}
 """The time in which units of a frequency are counted."""
 
 
 def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandEstimates | None:
-    """Return what a model says of every cell that has a price; None where the rows have none of this model.
+    """Return what a model says of every cell that has a price.
+
+    None where the rows have none of this model.
 
     Args:
         rows: The predictions table of a run, a row a cell and model.
@@ -552,7 +703,10 @@ def demand_estimates_of(rows: pl.DataFrame, panel: Panel, model: str) -> DemandE
 
 
 def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
-    """Return the draws of a column, shape (D, K), NaN where a cell has none; None where no cell has any."""
+    """Return the draws of a column, shape (D, K), NaN where a cell has none.
+
+    None where no cell has any.
+    """
     if name not in own.columns or own[name].null_count() == len(own):
         return None
     count = int(own[name].list.len().max())  # type: ignore[arg-type]
@@ -561,7 +715,9 @@ def _draw_matrix(own: pl.DataFrame, name: str) -> np.ndarray | None:
 
 
 def _common_error(own: pl.DataFrame) -> np.ndarray | None:
-    """Return by how many standard errors the slope that cross elasticities share is off in each draw, shape (D,)."""
+    """Return by how many standard errors the slope that cross elasticities share is off in each
+    draw, shape (D,).
+    """
     drawn = _draw_matrix(own, COMMON_DRAWS)
     if drawn is None:
         drawn = _draw_matrix(own, CROSS_DRAWS)
@@ -577,10 +733,12 @@ OptionalMatrix = np.ndarray | None
 
 
 def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
-    """Return the cross elasticities of pairs of cells, their standard errors and the part of these that is each pair's own.
+    """Return the cross elasticities of pairs of cells, their standard errors and the part of these
+    that is each pair's own.
 
-    Each of shape (K, K); None without substitutes, the last one where all errors are those of one slope. Where a model has no
-    elasticities of pairs, a cell's elasticity to the mean log price of its substitutes is spread evenly over them.
+    Each of shape (K, K); None without substitutes, the last one where all errors are those of one
+    slope. Where a model has no elasticities of pairs, a cell's elasticity to the mean log price of
+    its substitutes is spread evenly over them.
     """
     if "substitutes" in own.columns and own["substitutes"].null_count() < len(own):
         return _pair_matrices(own)
@@ -590,13 +748,23 @@ def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatri
     family, channel, sku = (own[name].to_numpy() for name in ("family", "channel", "sku"))
     beside = (family[:, None] == family) & (channel[:, None] == channel) & (sku[:, None] != sku)
     count = np.maximum(beside.sum(axis=1, keepdims=True), 1)
-    return np.where(beside, cross[:, None] / count, 0.0), np.where(beside, errors[:, None] / count, 0.0), None
+    return (
+        np.where(beside, cross[:, None] / count, 0.0),
+        np.where(beside, errors[:, None] / count, 0.0),
+        None,
+    )
 
 
 def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:
     """Return the matrices of the pairs that the rows list, of substitutes among the rows."""
     names = ["substitutes", "pair_cross", "pair_stderr", "pair_own_stderr"]
-    listed = own.select(names).with_row_index("row").drop_nulls("substitutes").explode(names).drop_nulls("substitutes")
+    listed = (
+        own.select(names)
+        .with_row_index("row")
+        .drop_nulls("substitutes")
+        .explode(names)
+        .drop_nulls("substitutes")
+    )
     place = pl.DataFrame({"substitutes": own["series_id"], "column": np.arange(len(own))})
     found = listed.join(place, "substitutes", maintain_order="left")
     rows, columns = found["row"].to_numpy(), found["column"].to_numpy()
@@ -610,7 +778,9 @@ def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, O
 
 def _true_demand(rows: pl.DataFrame, own: pl.DataFrame) -> TrueDemand | None:
     """Return the true demand of the same cells, where the run knows it."""
-    true = own.select("series_id").join(rows.filter(pl.col("model") == TRUTH), "series_id", "left", maintain_order="left")
+    true = own.select("series_id").join(
+        rows.filter(pl.col("model") == TRUTH), "series_id", "left", maintain_order="left"
+    )
     if not len(true) or true["elasticity"].null_count():
         return None
     cross, *_ = cross_elasticities(true)

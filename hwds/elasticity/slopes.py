@@ -1,4 +1,6 @@
-"""Slopes of all cells at once, their priors integrated over, and errors that depend on each other."""
+"""Slopes of all cells at once, their priors integrated over, and errors that depend on each
+other.
+"""
 
 from __future__ import annotations
 
@@ -31,34 +33,47 @@ DEVIATION_SETS = 32
 """The sets of standard deviations that stand for their posterior."""
 
 LINE_VALUES, DENSITY_VALUES = 12, 400
-"""The values of one standard deviation that are tried to place the nodes, and those of the density between them."""
+"""The values of one standard deviation that are tried to place the nodes, and those of the density
+between them.
+"""
 
 FURTHEST_MULTIPLE, LEAST_END = 3.0, 0.6
-"""Where that line ends: so many times the value of greatest density, or there where that is more."""
+"""Where that line ends: so many times the value of greatest density, or there where that is more.
+"""
 
 FLATTENING_POWER = 0.8
-"""The power of the density that nodes are placed by, so that none of the posterior's tails goes without."""
+"""The power of the density that nodes are placed by, so that none of the posterior's tails goes
+without.
+"""
 
 AWAY_FROM_ZERO = 0.5
 """The power of a standard deviation that the half-normal prior is multiplied by.
 
-Under the half-normal prior alone intervals hold 93.0 % of the truth of 40 worlds of `price_sales` (seeds 100 to 139), with this
-power 94.8 %, at a smaller error: the quadratic approximation of counts takes something off the standard deviations of cells. On
-60 worlds that had no part in the choice (seeds 700 to 759) it is 92.9 and 94.7 %, at errors of .4992 and .4977.
+Under the half-normal prior alone intervals hold 93.0 % of the truth of 40 worlds of `price_sales`
+(seeds 100 to 139), with this power 94.8 %, at a smaller error: the quadratic approximation of
+counts takes something off the standard deviations of cells. On 60 worlds that had no part in the
+choice (seeds 700 to 759) it is 92.9 and 94.7 %, at errors of .4992 and .4977.
 """
 
 
 def log_prior(deviations: np.ndarray) -> float:
     """Return the log density of the standard deviations before the data, but for a constant."""
-    return float(np.sum(AWAY_FROM_ZERO * np.log(deviations) - 0.5 * (deviations / PRIOR_SCALE) ** 2))
+    return float(
+        np.sum(AWAY_FROM_ZERO * np.log(deviations) - 0.5 * (deviations / PRIOR_SCALE) ** 2)
+    )
 
 
-def integrate_deviations(known: LikelihoodExpansion, groups: CrossedGroups, best: SlopePosterior) -> SlopePosterior:
-    """Return the posterior averaged over that of the standard deviations; their posterior means are its `deviations`.
+def integrate_deviations(
+    known: LikelihoodExpansion, groups: CrossedGroups, best: SlopePosterior
+) -> SlopePosterior:
+    """Return the posterior averaged over that of the standard deviations.
 
-    A mean over their values shrinks more than one at the best of them: where they may be small, a slope that is far from its
-    group may be noise. The values are those of a Kronecker sequence, which fills space evenly, mapped to each standard
-    deviation's own density given the best others and weighted by the joint density (importance sampling).
+    Their posterior means are its `deviations`.
+
+    A mean over their values shrinks more than one at the best of them: where they may be small, a
+    slope that is far from its group may be noise. The values are those of a Kronecker sequence,
+    which fills space evenly, mapped to each standard deviation's own density given the best others
+    and weighted by the joint density (importance sampling).
 
     Args:
         known: The likelihood.
@@ -67,12 +82,23 @@ def integrate_deviations(known: LikelihoodExpansion, groups: CrossedGroups, best
     """
     nodes, weights = _deviation_nodes(known, groups, best.deviations)
     mean, shared = np.zeros_like(best.slopes), np.zeros_like(best.theta)
-    square, both, beside = (np.zeros_like(each) for each in (best.covariance, best.theta_covariance, best.shared_covariance))
+    square, both, beside = (
+        np.zeros_like(each)
+        for each in (best.covariance, best.theta_covariance, best.shared_covariance)
+    )
     centre, error, own = 0.0, 0.0, np.zeros_like(mean)
     for node, weight in zip(nodes, weights, strict=True):
         part = slope_posterior(known, groups, node)
-        slope, theta, middle = part.slopes - best.slopes, part.theta - best.theta, part.mean[0] - best.mean[0]
-        mean, shared, centre = mean + weight * slope, shared + weight * theta, centre + weight * middle
+        slope, theta, middle = (
+            part.slopes - best.slopes,
+            part.theta - best.theta,
+            part.mean[0] - best.mean[0],
+        )
+        mean, shared, centre = (
+            mean + weight * slope,
+            shared + weight * theta,
+            centre + weight * middle,
+        )
         square += weight * (part.covariance + np.outer(slope, slope))
         both += weight * (part.theta_covariance + np.outer(theta, theta))
         beside += weight * (part.shared_covariance + np.outer(slope, theta))
@@ -91,8 +117,12 @@ def integrate_deviations(known: LikelihoodExpansion, groups: CrossedGroups, best
     )
 
 
-def _deviation_nodes(known: LikelihoodExpansion, groups: CrossedGroups, best: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return values of the standard deviations, shape (N, groupings + 1), and their weights, shape (N,)."""
+def _deviation_nodes(
+    known: LikelihoodExpansion, groups: CrossedGroups, best: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of the standard deviations, shape (N, groupings + 1), and their weights, shape
+    (N,).
+    """
 
     def log_density(deviations: np.ndarray) -> float:
         return log_likelihood(known, groups, deviations, gradient=False)[0] + log_prior(deviations)
@@ -102,10 +132,15 @@ def _deviation_nodes(known: LikelihoodExpansion, groups: CrossedGroups, best: np
     for place, value in enumerate(best):
         line = (
             SMALLEST_DEVIATION
-            + (min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION) - SMALLEST_DEVIATION)
+            + (
+                min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION)
+                - SMALLEST_DEVIATION
+            )
             * np.linspace(0, 1, LINE_VALUES) ** 1.5
         )
-        logs = np.array([log_density(np.where(np.arange(len(best)) == place, each, best)) for each in line])
+        logs = np.array(
+            [log_density(np.where(np.arange(len(best)) == place, each, best)) for each in line]
+        )
         fine = np.linspace(line[0], line[-1], DENSITY_VALUES)
         density = np.exp(np.interp(fine, line, FLATTENING_POWER * (logs - logs.max()))) + 1e-3
         below = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
@@ -117,7 +152,9 @@ def _deviation_nodes(known: LikelihoodExpansion, groups: CrossedGroups, best: np
 
 
 def _even_points(count: int, dimensions: int) -> np.ndarray:
-    """Return evenly spread points of the unit cube: Kronecker's sequence of the powers of the root of x^(d + 1) = x + 1."""
+    """Return evenly spread points of the unit cube: Kronecker's sequence of the powers of the root
+    of x^(d + 1) = x + 1.
+    """
     root = 2.0
     for _ in range(40):
         root = (1 + root) ** (1 / (dimensions + 1))
@@ -140,7 +177,9 @@ NO_PRIOR = 1e3
 """The standard deviation of slopes that stands for no prior."""
 
 MOST_SERIAL, SERIAL_ERRORS = 0.9, 3.0
-"""The largest correlation of one period's scores with the next, and the standard errors beyond which it counts."""
+"""The largest correlation of one period's scores with the next, and the standard errors beyond
+which it counts.
+"""
 
 DISPERSION_DEGREES = 30.0
 """Degrees of freedom of the dispersion of all cells, to which a cell's own is shrunk."""
@@ -154,12 +193,14 @@ class FittedSlopes:
         posterior: Slopes, shared parameters and their covariances.
         own: Deviations of the second slope by cell, shape (K,); 0 where there is none.
         own_deviation: Their standard deviation; 0 where there is none.
-        level: Of each cell the log mean at log price 0, without shared effects; shape (K,), -inf where nothing was sold.
+        level: Of each cell the log mean at log price 0, without shared effects; shape (K,), -inf
+            where nothing was sold.
         mean: Fitted means, shape (K, T).
         overdispersion: a, with the variance phi (mean + a mean^2).
         dispersion: phi, by cell, shape (K,).
         serial: The part of phi that dependence between a cell's periods makes, at least 1.
-        together: By what shocks that a product's cells share in a period raise the variance of its slope, at least 1.
+        together: By what shocks that a product's cells share in a period raise the variance of its
+            slope, at least 1.
         moments: Of the last step.
         groups: Of the prior, with the errors that shared shocks make; None for no prior.
         steps: Of the iteration.
@@ -180,23 +221,32 @@ class FittedSlopes:
 
 
 def fit_slopes(
-    layout: CellLayout, groups: CrossedGroups | None, products: np.ndarray | None = None, *, poisson: bool = False
+    layout: CellLayout,
+    groups: CrossedGroups | None,
+    products: np.ndarray | None = None,
+    *,
+    poisson: bool = False,
 ) -> FittedSlopes:
-    """Fit log E[units] = cell effect + period effect + slope x log price + x beta, slopes shrunk to crossed groups.
+    """Fit log E[units] = cell effect + period effect + slope x log price + x beta, slopes shrunk to
+    crossed groups.
 
-    The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic (Breslow 1984): the mean is
-    estimated consistently whatever the law. Slopes have the prior of `crossed`; its standard deviations maximise the marginal
-    likelihood of the quadratic approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow
-    and Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for ten rows. At the end
-    the standard deviations are integrated over, for they are hardly known (`integrated`). Where the errors of a cell depend
-    on those of the period before, as where its level wanders, its rows tell less: phi is larger by `serial_dependence`.
-    Shocks that a product's cells share give what they say of its slope an error in common, which more cells do not make
-    smaller: it is no part of the answer (`Groups.noise`), and its variance is that of `shared_shocks`.
+    The quasi-likelihood has the variance phi (mean + a mean^2), with a by Pearson's statistic
+    (Breslow 1984): the mean is estimated consistently whatever the law. Slopes have the prior of
+    `crossed`; its standard deviations maximise the marginal likelihood of the quadratic
+    approximation at the posterior mode, anew at every step (penalised quasi-likelihood, Breslow and
+    Clayton 1993). An expansion at the mode, not at a cell's own estimate, is what makes it hold for
+    ten rows. At the end the standard deviations are integrated over, for they are hardly known
+    (`integrated`). Where the errors of a cell depend on those of the period before, as where its
+    level wanders, its rows tell less: phi is larger by `serial_dependence`. Shocks that a product's
+    cells share give what they say of its slope an error in common, which more cells do not make
+    smaller: it is no part of the answer (`Groups.noise`), and its variance is that of
+    `shared_shocks`.
 
     Args:
         layout: The rows.
         groups: Of the prior; None for no prior, each cell by itself.
-        products: The product of each cell, whose cells may share shocks, shape (K,); None for no such shocks.
+        products: The product of each cell, whose cells may share shocks, shape (K,); None for no
+            such shocks.
         poisson: Take a as 0 (Poisson pseudo-likelihood).
 
     Raises:
@@ -210,15 +260,30 @@ def fit_slopes(
     over, phi, serial, together = 0.0 if poisson else 0.2, np.ones(layout.cells), 1.0, 1.0
     current: SlopePosterior | None = None
     known: LikelihoodExpansion | None = None
-    second, own, steps = (0.0 if layout.own is None or groups is None else 0.5), np.zeros(layout.cells), 0
+    second, own, steps = (
+        (0.0 if layout.own is None or groups is None else 0.5),
+        np.zeros(layout.cells),
+        0,
+    )
     for steps in range(1, MOST_STEPS + 1):
         full = _expansion(layout, used, eta, over, phi)
-        if groups is not None and steps < 25:  # a variance that goes on moving must not keep the iteration from ending
+        if (
+            groups is not None and steps < 25
+        ):  # a variance that goes on moving must not keep the iteration from ending
             second = best_second(full, groups, deviations) if second else 0.0
-            deviations = best_deviations(full.integrated(second), groups, deviations if steps > 1 else None)
+            deviations = best_deviations(
+                full.integrated(second), groups, deviations if steps > 1 else None
+            )
         known = full.integrated(second) if second else full
-        before, current = current, slope_posterior(known, groups or CrossedGroups((), ()), deviations)
-        own = full.second.deviations(second, current.slopes, current.theta) if full.second and second else own
+        before, current = (
+            current,
+            slope_posterior(known, groups or CrossedGroups((), ()), deviations),
+        )
+        own = (
+            full.second.deviations(second, current.slopes, current.theta)
+            if full.second and second
+            else own
+        )
         part = _log_means(layout, current, own)
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -LARGEST_STEP, LARGEST_STEP), 0.0)
@@ -226,53 +291,85 @@ def fit_slopes(
         if groups is not None and steps < 25:
             scores = _scores(layout, used, eta, over)
             serial = serial_dependence(scores, used)
-            together = 1.0 if products is None else shared_shocks(scores, products, lost=2 + len(layout.x))
-            groups = groups if products is None else groups.with_noise(products, known.precision, together)
+            together = (
+                1.0 if products is None else shared_shocks(scores, products, lost=2 + len(layout.x))
+            )
+            groups = (
+                groups
+                if products is None
+                else groups.with_noise(products, known.precision, together)
+            )
         phi = phi * serial
-        if before is not None and steps > 3 and _relative_change(before, current) < CONVERGED_CHANGE:
+        if (
+            before is not None
+            and steps > 3
+            and _relative_change(before, current) < CONVERGED_CHANGE
+        ):
             break
     assert current is not None
     assert known is not None
     if groups is not None:
         current = integrate_deviations(known, groups, current)
-        own = full.second.deviations(second, current.slopes, current.theta) if full.second and second else own
+        own = (
+            full.second.deviations(second, current.slopes, current.theta)
+            if full.second and second
+            else own
+        )
     level, mean = _fitted_means(layout, used, _log_means(layout, current, own), over)
     together = together if groups is not None and groups.noisy else 1.0
-    return FittedSlopes(current, own, second, level, mean, over, phi, serial, together, known, groups, steps)
+    return FittedSlopes(
+        current, own, second, level, mean, over, phi, serial, together, known, groups, steps
+    )
 
 
-def _expansion(layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float, phi: np.ndarray) -> LikelihoodExpansion:
+def _expansion(
+    layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float, phi: np.ndarray
+) -> LikelihoodExpansion:
     """Return the quadratic approximation of the quasi-likelihood at log means `eta`."""
     mean = np.exp(eta)
     weight = np.where(used, mean / (1 + over * mean), 0.0) / phi[:, None]
-    return least_squares_moments(layout, weight, np.where(used, eta + (layout.units - mean) / mean, 0.0))
+    return least_squares_moments(
+        layout, weight, np.where(used, eta + (layout.units - mean) / mean, 0.0)
+    )
 
 
-def _fitted_means(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the levels of cells, -inf where nothing was sold, and the fitted means, given log means without levels."""
+def _fitted_means(
+    layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the levels of cells, -inf where nothing was sold, and the fitted means, given log
+    means without levels.
+    """
     sold = used.any(axis=1)
     level = np.where(sold, _levels(layout, used, part, over), -np.inf)
-    return level, np.where(layout.seen, np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)), 0.0)
+    return level, np.where(
+        layout.seen,
+        np.exp(np.where(used, part + np.where(sold, level, 0.0)[:, None], -np.inf)),
+        0.0,
+    )
 
 
 def _scores(layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float) -> np.ndarray:
-    """Return what each row says of its cell's slope, at log means `eta` and a variance mean + over mean^2, shape (K, T)."""
+    """Return what each row says of its cell's slope, at log means `eta` and a variance mean + over
+    mean^2, shape (K, T).
+    """
     mean = np.exp(eta)
     share = np.where(used, 1 / (1 + over * mean), 0.0)
     weight = mean * share
-    price = layout.log_price - (weight * layout.log_price).sum(axis=1, keepdims=True) / _positive_error(
-        weight.sum(axis=1, keepdims=True)
-    )
+    price = layout.log_price - (weight * layout.log_price).sum(
+        axis=1, keepdims=True
+    ) / _positive_error(weight.sum(axis=1, keepdims=True))
     if layout.by_period:
         price = price - (weight * price).sum(axis=0) / _positive_error(weight.sum(axis=0))
     return np.asarray(price * (layout.units - mean) * share)
 
 
 def serial_dependence(scores: np.ndarray, used: np.ndarray) -> float:
-    """Return by what the variance of a cell's slope is larger than with independent periods, at least 1.
+    """Return by what the variance of a cell's slope is larger than with independent periods, at
+    least 1.
 
-    With c the correlation of what one period and the next say of the slope (their scores), that of a first-order
-    autoregression: (1 + c) / (1 - c) (Bartlett 1935). One c for all cells; 1 where it is not beyond chance.
+    With c the correlation of what one period and the next say of the slope (their scores), that of
+    a first-order autoregression: (1 + c) / (1 - c) (Bartlett 1935). One c for all cells; 1 where it
+    is not beyond chance.
 
     Args:
         scores: Shape (K, T).
@@ -282,17 +379,21 @@ def serial_dependence(scores: np.ndarray, used: np.ndarray) -> float:
     first, second = (np.where(both, part, 0.0) for part in (scores[:, :-1], scores[:, 1:]))
     size = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
     correlation = float(np.sum(first * second)) / size if size > 0 else 0.0
-    if correlation < SERIAL_ERRORS * float(np.sqrt(np.sum((first * second) ** 2))) / max(size, 1e-300):
+    if correlation < SERIAL_ERRORS * float(np.sqrt(np.sum((first * second) ** 2))) / max(
+        size, 1e-300
+    ):
         return 1.0
     correlation = min(correlation, MOST_SERIAL)
     return (1 + correlation) / (1 - correlation)
 
 
 def shared_shocks(scores: np.ndarray, products: np.ndarray, lost: int) -> float:
-    """Return by what the variance of a product's slope is larger than with independent cells, at least 1.
+    """Return by what the variance of a product's slope is larger than with independent cells, at
+    least 1.
 
-    The squares of the sums of scores by product and period over those of single rows (Liang and Zeger 1986, Longitudinal data
-    analysis using generalized linear models); one ratio for all products.
+    The squares of the sums of scores by product and period over those of single rows (Liang and
+    Zeger 1986, Longitudinal data analysis using generalized linear models); one ratio for all
+    products.
 
     Args:
         scores: Shape (K, T).
@@ -318,7 +419,10 @@ def _refuse_few(layout: CellLayout, used: np.ndarray, *, own_slopes: bool) -> No
     effects = cells + len(layout.x) + (periods - 1 if layout.by_period else 0)
     fitted, rows = effects + (cells if own_slopes else 1), int(used.sum())
     if rows <= fitted:
-        raise DataError(f"dataset: {rows} rows for {fitted} parameters: effects of cells and periods, and slopes.")
+        raise DataError(
+            f"dataset: {rows} rows for {fitted} parameters: effects of cells and periods, and "
+            f"slopes."
+        )
 
 
 def _log_means(layout: CellLayout, current: SlopePosterior, own: np.ndarray) -> np.ndarray:
@@ -339,7 +443,9 @@ def _relative_change(before: SlopePosterior, after: SlopePosterior) -> float:
 
 
 def _levels(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float) -> np.ndarray:
-    """Return the cell effects that set each cell's weighted residuals to 0, by Newton's method, shape (K,)."""
+    """Return the cell effects that set each cell's weighted residuals to 0, by Newton's method,
+    shape (K,).
+    """
     top = np.where(used, layout.units, 0.0).sum(axis=1)
     shift = part.max(axis=1, initial=0.0, where=used)
     scaled = np.where(used, np.exp(part - shift[:, None]), 0.0)
@@ -360,9 +466,17 @@ def _levels(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float)
 
 
 def _dispersions(
-    layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float, current: SlopePosterior, *, poisson: bool
+    layout: CellLayout,
+    used: np.ndarray,
+    eta: np.ndarray,
+    over: float,
+    current: SlopePosterior,
+    *,
+    poisson: bool,
 ) -> tuple[float, np.ndarray]:
-    """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all, of a Poisson likelihood one for all."""
+    """Return a by Pearson's statistic, and phi by cell: its own shrunk to that of all, of a Poisson
+    likelihood one for all.
+    """
     mean = np.exp(eta)
     rows = used.sum(axis=1)
     lost = 1 + current.own_weight + len(current.theta) * rows / max(int(rows.sum()), 1)
@@ -376,12 +490,18 @@ def _dispersions(
         over = _dispersion_root(pearson, max(float(free.sum()), 1.0))
     ratio = np.sum(squares / (mean + over * mean**2), axis=1, where=used)
     whole = float(ratio.sum() / max(free.sum(), 1.0))
-    phi = np.full(len(rows), whole) if poisson else (DISPERSION_DEGREES * whole + ratio) / (DISPERSION_DEGREES + free)
+    phi = (
+        np.full(len(rows), whole)
+        if poisson
+        else (DISPERSION_DEGREES * whole + ratio) / (DISPERSION_DEGREES + free)
+    )
     return over, np.maximum(phi, 1e-6)
 
 
 def _dispersion_root(pearson: object, goal: float) -> float:
-    """Return a with Pearson's statistic at its degrees of freedom, 0 where the units vary less than Poisson."""
+    """Return a with Pearson's statistic at its degrees of freedom, 0 where the units vary less than
+    Poisson.
+    """
     from scipy.optimize import brentq
 
     call = pearson
@@ -405,11 +525,13 @@ class SharedError:
     """The variance that dependent errors add.
 
     Attributes:
-        ratio: The clustered variance of the common slope of price over that of independent rows, at least 1.
+        ratio: The clustered variance of the common slope of price over that of independent rows, at
+            least 1.
         added: To the covariance of the cells' slopes, shape (K, K).
         theta: What standard errors of the shared slopes are multiplied by, at least 1, shape (m,).
         added_theta: To the covariance of the shared slopes, shape (m, m).
-        added_shared: To the covariance of each cell's slope with the shared slopes, the same for all cells, shape (m,).
+        added_shared: To the covariance of each cell's slope with the shared slopes, the same for
+            all cells, shape (m,).
     """
 
     ratio: float
@@ -419,13 +541,16 @@ class SharedError:
     added_shared: np.ndarray
 
 
-def shared_error(design: DemandDesign, fit: FittedSlopes, cluster: str, *, by_period: bool) -> SharedError:
+def shared_error(
+    design: DemandDesign, fit: FittedSlopes, cluster: str, *, by_period: bool
+) -> SharedError:
     """Return what clustered errors add to the slopes.
 
-    A shock that all channels of a product share in a week does not average out over channels: the mean slope of a product is
-    less certain than its rows would have it, although each cell's own is not. The ratio of the clustered to the independent
-    variance of the common slope says how much; the mean slopes of all cells and of each product are given that more, but for
-    what the fit knows of shocks that a product's cells share (`Slopes.together`).
+    A shock that all channels of a product share in a week does not average out over channels: the
+    mean slope of a product is less certain than its rows would have it, although each cell's own is
+    not. The ratio of the clustered to the independent variance of the common slope says how much;
+    the mean slopes of all cells and of each product are given that more, but for what the fit knows
+    of shocks that a product's cells share (`Slopes.together`).
 
     Args:
         design: The rows.
@@ -438,25 +563,36 @@ def shared_error(design: DemandDesign, fit: FittedSlopes, cluster: str, *, by_pe
     mean = fit.mean[cell, period]
     weight = mean / (1 + fit.overdispersion * mean) / fit.dispersion[cell]
     columns = np.column_stack([design.log_price[rows], design.x[rows]])
-    sweeper = Sweeper.of(np.unique(cell, return_inverse=True)[1], _value_codes(period) if by_period else None)
+    sweeper = Sweeper.of(
+        np.unique(cell, return_inverse=True)[1], _value_codes(period) if by_period else None
+    )
     swept = sweeper.residuals(columns, weight)
     gram = (swept * weight[:, None]).T @ swept
     bread = np.linalg.pinv(gram, hermitian=True)
     scores = swept * (weight * (design.units[rows] - mean) / mean)[:, None]
     ways = [design.clusters(cluster)[rows]]
-    lost = columns.shape[1] + free_effects(cell, ways) + (free_effects(period, ways) if by_period else 0)
+    lost = (
+        columns.shape[1]
+        + free_effects(cell, ways)
+        + (free_effects(period, ways) if by_period else 0)
+    )
     clustered = robust_variance(np.zeros(len(bread)), bread, scores, ways, lost=lost).covariance
     ratios = np.maximum(np.diag(clustered) / np.maximum(np.diag(bread), 1e-300), 1.0)
     added = max(ratios[0] - fit.together, 0.0) * _common_variance(design, fit)
     precision = float(fit.moments.precision.sum())
     variances = np.diag(fit.posterior.theta_covariance)[: len(ratios) - 1]
-    errors = np.sqrt((ratios - 1) * np.concatenate([[1 / precision if precision > 0 else 0.0], variances]))
+    errors = np.sqrt(
+        (ratios - 1) * np.concatenate([[1 / precision if precision > 0 else 0.0], variances])
+    )
     joint = _correlations(clustered - bread) * np.outer(errors, errors)
     return SharedError(float(ratios[0]), added, np.sqrt(ratios[1:]), joint[1:, 1:], joint[0, 1:])
 
 
 def _correlations(matrix: np.ndarray) -> np.ndarray:
-    """Return the correlations of a matrix whose negative eigenvalues are set to 0; 1 on the diagonal."""
+    """Return the correlations of a matrix whose negative eigenvalues are set to 0.
+
+    1 on the diagonal.
+    """
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     size = np.sqrt(np.sum(root**2, axis=1, keepdims=True))
@@ -467,18 +603,24 @@ def _correlations(matrix: np.ndarray) -> np.ndarray:
 
 
 def _common_variance(design: DemandDesign, fit: FittedSlopes) -> np.ndarray:
-    """Return the variance, under independence, of the mean slope of all cells and of each product, laid on pairs of cells."""
+    """Return the variance, under independence, of the mean slope of all cells and of each product,
+    laid on pairs of cells.
+    """
     precision, cells = fit.moments.precision, len(design)
     whole = float(precision.sum())
     out = np.full((cells, cells), 1 / whole if whole > 0 else 0.0)
     code = design.codes("sku")
     sums = np.bincount(code, precision)
-    if len(sums) == cells or len(sums) == 1 or fit.together > 1:  # the fit's own covariance has that of products
+    if (
+        len(sums) == cells or len(sums) == 1 or fit.together > 1
+    ):  # the fit's own covariance has that of products
         return out
     spread = float(np.sum(fit.posterior.deviations**2))
     with np.errstate(divide="ignore"):
         variance = np.where(sums > 0, 1 / sums, np.inf)
-    kept = np.where(np.isfinite(variance), spread / (spread + variance), 0.0) ** 2 * np.where(sums > 0, variance, 0.0)
+    kept = np.where(np.isfinite(variance), spread / (spread + variance), 0.0) ** 2 * np.where(
+        sums > 0, variance, 0.0
+    )
     same = code[:, None] == code
     return out + np.where(same, kept[code][:, None], 0.0)
 

@@ -15,9 +15,15 @@ from hwds.core.errors import DataError
 
 @helper
 def period_sums(
-    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, values: np.ndarray, means: np.ndarray, out: np.ndarray
+    weight: np.ndarray,
+    starts: np.ndarray,
+    period: np.ndarray,
+    values: np.ndarray,
+    means: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Write D_p g - W' D_c^-1 W g into `out`: the normal equations of period effects g once cell effects are eliminated.
+    """Write D_p g - W' D_c^-1 W g into `out`: the normal equations of period effects g once cell
+    effects are eliminated.
 
     Args:
         weight: Of each row, rows of one cell side by side, shape (n,).
@@ -42,7 +48,12 @@ def period_sums(
 
 @helper
 def cell_means(
-    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, column: np.ndarray, effects: np.ndarray, means: np.ndarray
+    weight: np.ndarray,
+    starts: np.ndarray,
+    period: np.ndarray,
+    column: np.ndarray,
+    effects: np.ndarray,
+    means: np.ndarray,
 ) -> None:
     """Write the weighted mean of a column less the period effects of each cell into `means`."""
     for cell in range(len(starts) - 1):
@@ -65,7 +76,12 @@ def weighted_squares(rest: np.ndarray, diagonal: np.ndarray) -> float:
 
 @helper
 def right_side(
-    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, column: np.ndarray, means: np.ndarray, out: np.ndarray
+    weight: np.ndarray,
+    starts: np.ndarray,
+    period: np.ndarray,
+    column: np.ndarray,
+    means: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Write the sums by period of a column less its cells' means into `out`."""
     out[:] = 0.0
@@ -77,7 +93,12 @@ def right_side(
 
 @helper
 def subtract(
-    weight: np.ndarray, starts: np.ndarray, period: np.ndarray, effects: np.ndarray, means: np.ndarray, column: np.ndarray
+    weight: np.ndarray,
+    starts: np.ndarray,
+    period: np.ndarray,
+    effects: np.ndarray,
+    means: np.ndarray,
+    column: np.ndarray,
 ) -> None:
     """Take period effects, and the cell effects that go with them, out of a column."""
     cell_means(weight, starts, period, column, effects, means)
@@ -98,10 +119,13 @@ def sweep_effects(
     tolerance: float,
     most: int,
 ) -> int:
-    """Take the weighted least-squares fit of cell and period effects out of a column, in place; return the steps taken.
+    """Take the weighted least-squares fit of cell and period effects out of a column, in place.
 
-    Conjugate gradients on the equations of the period effects, preconditioned by their diagonal. They are singular where
-    cells and periods are connected (a constant may move between the two), which conjugate gradients bear.
+    Return the steps taken.
+
+    Conjugate gradients on the equations of the period effects, preconditioned by their diagonal.
+    They are singular where cells and periods are connected (a constant may move between the two),
+    which conjugate gradients bear.
 
     Args:
         weight: Of each row, shape (n,).
@@ -124,7 +148,9 @@ def sweep_effects(
     size, ratio, steps = weighted_squares(rest, diagonal), 0.0, 0
     while steps < most and size > goal and size > 1e-280:
         for t in range(len(rest)):
-            direction[t] = (rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0) + ratio * direction[t]
+            direction[t] = (rest[t] / diagonal[t] if diagonal[t] > 0 else 0.0) + ratio * direction[
+                t
+            ]
         period_sums(weight, starts, period, direction, means, image)
         curve = 0.0
         for t in range(len(rest)):
@@ -166,7 +192,10 @@ class Sweeper:
 
     @classmethod
     def of(cls, cell: np.ndarray, period: np.ndarray | None) -> Sweeper:
-        """Return the sweeper of rows that are sorted by cell; no `period` sweeps cell effects alone."""
+        """Return the sweeper of rows that are sorted by cell.
+
+        No `period` sweeps cell effects alone.
+        """
         cells = int(cell[-1]) + 1
         starts = np.searchsorted(cell, np.arange(cells + 1)).astype(np.int64)
         if period is None:
@@ -175,7 +204,10 @@ class Sweeper:
 
     @property
     def effects(self) -> tuple[np.ndarray, ...]:
-        """The cell of each row, and its period where period effects are swept; each of shape (n,)."""
+        """The cell of each row, and its period where period effects are swept.
+
+        Each of shape (n,).
+        """
         cell = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
         return (cell,) if self.periods == 1 else (cell, self.period)
 
@@ -184,10 +216,13 @@ class Sweeper:
         """The free effects: cells, and periods less one."""
         return len(self.starts) - 1 + self.periods - 1
 
-    def residuals(self, columns: np.ndarray, weight: np.ndarray, tolerance: float = 1e-9) -> np.ndarray:
+    def residuals(
+        self, columns: np.ndarray, weight: np.ndarray, tolerance: float = 1e-9
+    ) -> np.ndarray:
         """Return the columns less their weighted fit by cell and period effects, shape (n, k).
 
-        Where the same columns come again with other weights, the effects of the last time are where it begins.
+        Where the same columns come again with other weights, the effects of the last time are where
+        it begins.
 
         Args:
             columns: Shape (n, k).
@@ -200,7 +235,18 @@ class Sweeper:
         means, work = np.empty(len(self.starts) - 1), np.empty((3, self.periods))
         for place, column in enumerate(out):
             effects = self._effects.setdefault(place, np.zeros(self.periods))
-            kernel(weight, self.starts, self.period, diagonal, column, effects, means, work, tolerance, MOST_SWEEPS)
+            kernel(
+                weight,
+                self.starts,
+                self.period,
+                diagonal,
+                column,
+                effects,
+                means,
+                work,
+                tolerance,
+                MOST_SWEEPS,
+            )
         return out.T
 
 
@@ -213,16 +259,21 @@ LEAST_CLUSTERS = 4
 """Clusters at least: fewer cannot tell how they vary."""
 
 LEAST_EFFECTIVE_CLUSTERS = 2.5
-"""Clusters of equal weight that a coefficient must move in: in fewer, its scores are near 0 whatever its error is."""
+"""Clusters of equal weight that a coefficient must move in: in fewer, its scores are near 0
+whatever its error is.
+"""
 
 DENSE_NUMBERS = 8
-"""Whole numbers up to so many times the rows are numbered by a table, which is faster than sorting."""
+"""Whole numbers up to so many times the rows are numbered by a table, which is faster than sorting.
+"""
 
 LARGEST_REACH = 64.0
 """Standard errors beyond which a bootstrap interval is not followed."""
 
 WEBB = np.array([-np.sqrt(1.5), -1.0, -np.sqrt(0.5), np.sqrt(0.5), 1.0, np.sqrt(1.5)])
-"""Webb's six weights, of which few clusters draw enough different samples (Webb 2014, Reworking wild bootstrap)."""
+"""Webb's six weights, of which few clusters draw enough different samples (Webb 2014, Reworking
+wild bootstrap).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +287,8 @@ class RobustVariance:
         critical: What a standard error is multiplied by below and above an estimate, shape (k, 2).
         p_values: Of no effect, shape (k,).
         method: How intervals and p-values are made.
-        even: Clusters of equal weight that each coefficient moves in, shape (k,); all of them where rows are not known.
+        even: Clusters of equal weight that each coefficient moves in, shape (k,); all of them where
+            rows are not known.
     """
 
     beta: np.ndarray
@@ -249,7 +301,9 @@ class RobustVariance:
 
     @property
     def sure(self) -> np.ndarray:
-        """True for each coefficient that moves in enough clusters for a standard error, shape (k,)."""
+        """True for each coefficient that moves in enough clusters for a standard error, shape
+        (k,).
+        """
         return self.even >= LEAST_EFFECTIVE_CLUSTERS
 
     @property
@@ -269,7 +323,9 @@ def cluster_sums(scores: np.ndarray, cluster: np.ndarray) -> np.ndarray:
 
 
 def cluster_meat(scores: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
-    """Return the sum of outer products of cluster sums, with G / (G - 1); of two ways one plus the other less both together.
+    """Return the sum of outer products of cluster sums, with G / (G - 1).
+
+    Of two ways one plus the other less both together.
 
     A two-way matrix with negative eigenvalues has them set to 0 (Cameron, Gelbach and Miller 2011).
     """
@@ -293,7 +349,12 @@ def _cluster_ways(ways: Sequence[np.ndarray]) -> list[tuple[int, np.ndarray]]:
 
 def number_groups(values: np.ndarray) -> np.ndarray:
     """Return the values numbered from 0 in their order."""
-    if values.dtype.kind in "iu" and len(values) and values.min() >= 0 and values.max() < DENSE_NUMBERS * len(values):
+    if (
+        values.dtype.kind in "iu"
+        and len(values)
+        and values.min() >= 0
+        and values.max() < DENSE_NUMBERS * len(values)
+    ):
         there = np.zeros(int(values.max()) + 1, bool)
         there[values] = True
         return (np.cumsum(there) - 1)[values]
@@ -301,7 +362,8 @@ def number_groups(values: np.ndarray) -> np.ndarray:
 
 
 def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
-    """Return the number of effects that take degrees of freedom: one less than there are, none where nested in a cluster.
+    """Return the number of effects that take degrees of freedom: one less than there are, none
+    where nested in a cluster.
 
     Args:
         effect: The effect of each row, shape (n,).
@@ -328,19 +390,23 @@ def robust_variance(
     rng: np.random.Generator | None = None,
     draws: int = 999,
 ) -> RobustVariance:
-    """Return the sandwich variance of an estimator with these scores, and the critical values of its intervals.
+    """Return the sandwich variance of an estimator with these scores, and the critical values of
+    its intervals.
 
-    The critical value is that of Student's t with G - 1 degrees of freedom; of fewer than `FEW_CLUSTERS` clusters, where `rows` and a
-    generator are given, the interval holds what the wild cluster bootstrap with the null imposed does not reject.
+    The critical value is that of Student's t with G - 1 degrees of freedom; of fewer than
+    `FEW_CLUSTERS` clusters, where `rows` and a generator are given, the interval holds what the
+    wild cluster bootstrap with the null imposed does not reject.
 
     Args:
         beta: The estimates, shape (k,).
         bread: The inverse of the information, shape (k, k).
         scores: Of each row, shape (n, k).
         ways: One or two clusterings, each of shape (n,).
-        lost: Parameters that were fitted, effects nested in clusters apart: the variance is times (n - 1) / (n - lost).
+        lost: Parameters that were fitted, effects nested in clusters apart: the variance is times
+            (n - 1) / (n - lost).
         level: Of the intervals.
-        rows: The columns times the roots of the weights, so that rows'rows is the information; shape (n, k).
+        rows: The columns times the roots of the weights, so that rows'rows is the information;
+            shape (n, k).
         rng: Draws the weights of clusters.
         draws: Of the bootstrap.
 
@@ -353,35 +419,55 @@ def robust_variance(
     count = int(few.max()) + 1
     if count < LEAST_CLUSTERS:
         raise DataError(
-            f"model.cluster: must make at least {LEAST_CLUSTERS} clusters of rows, got {count}: fewer tell no error."
+            f"model.cluster: must make at least {LEAST_CLUSTERS} clusters of rows, got {count}: "
+            f"fewer tell no error."
         )
-    covariance = bread @ cluster_meat(scores, ways) @ bread * (len(scores) - 1) / max(len(scores) - lost, 1)
+    covariance = (
+        bread @ cluster_meat(scores, ways) @ bread * (len(scores) - 1) / max(len(scores) - lost, 1)
+    )
     free = count - 1
-    even = np.full(len(beta), float(count)) if rows is None else _effective_clusters(bread, rows, few)
+    even = (
+        np.full(len(beta), float(count)) if rows is None else _effective_clusters(bread, rows, few)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         p_values = 2 * stdtr(free, -np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)))
     critical = np.full((len(beta), 2), float(stdtrit(free, (1 + level) / 2)))
     if rng is None or rows is None or count >= FEW_CLUSTERS:
-        return RobustVariance(beta, covariance, count, critical, p_values, f"t, {count} clusters", even)
+        return RobustVariance(
+            beta, covariance, count, critical, p_values, f"t, {count} clusters", even
+        )
     weights = rng.choice(WEBB, (draws, count))
     for place in range(len(beta)):
         null = _NullScores.of(place, bread, scores, rows, few)
         stderr = float(np.sqrt(covariance[place, place]))
         critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
         p_values[place] = null.p_value(weights, float(beta[place]))
-    return RobustVariance(beta, covariance, count, critical, p_values, f"wild cluster bootstrap, {count} clusters", even)
+    return RobustVariance(
+        beta,
+        covariance,
+        count,
+        critical,
+        p_values,
+        f"wild cluster bootstrap, {count} clusters",
+        even,
+    )
 
 
 def _effective_clusters(bread: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
-    """Return the clusters of equal weight that each coefficient's information comes from (Kish's number), shape (k,)."""
+    """Return the clusters of equal weight that each coefficient's information comes from (Kish's
+    number), shape (k,).
+    """
     parts = (rows @ (bread / np.maximum(np.diag(bread), 1e-300))) ** 2
     information = cluster_sums(parts, cluster) if len(bread) else np.zeros((1, 0))
-    return np.asarray(information.sum(axis=0) ** 2 / np.maximum((information**2).sum(axis=0), 1e-300))
+    return np.asarray(
+        information.sum(axis=0) ** 2 / np.maximum((information**2).sum(axis=0), 1e-300)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _NullScores:
-    """One coefficient by cluster, other columns partialled out: what its scores are under another value.
+    """One coefficient by cluster, other columns partialled out: what its scores are under another
+    value.
 
     Attributes:
         scores: At the estimate, shape (clusters,).
@@ -392,16 +478,24 @@ class _NullScores:
     curvature: np.ndarray
 
     @classmethod
-    def of(cls, place: int, bread: np.ndarray, scores: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> _NullScores:
+    def of(
+        cls,
+        place: int,
+        bread: np.ndarray,
+        scores: np.ndarray,
+        rows: np.ndarray,
+        cluster: np.ndarray,
+    ) -> _NullScores:
         """Partial the other columns out."""
         part = bread[:, place] / bread[place, place]
         return cls(np.bincount(cluster, scores @ part), np.bincount(cluster, (rows @ part) ** 2))
 
     def p_value(self, weights: np.ndarray, distance: float) -> float:
-        """Return the p-value of the value that lies so far below the estimate (Cameron, Gelbach and Miller 2008).
+        """Return the p-value of the value that lies so far below the estimate (Cameron, Gelbach and
+        Miller 2008).
 
-        Scores under the null are multiplied by a weight a cluster; the statistic of each draw is studentised by the scores at
-        its own estimate.
+        Scores under the null are multiplied by a weight a cluster; the statistic of each draw is
+        studentised by the scores at its own estimate.
         """
         whole = float(self.curvature.sum())
         under = self.scores + self.curvature * distance
@@ -412,7 +506,9 @@ class _NullScores:
         return float((1 + np.sum(drawn >= seen)) / (1 + len(drawn)))
 
     def reach(self, weights: np.ndarray, level: float, stderr: float, side: int) -> float:
-        """Return how many standard errors from the estimate, on one side, values are not rejected."""
+        """Return how many standard errors from the estimate, on one side, values are not
+        rejected.
+        """
         low, high = 0.0, 4.0
         while self.p_value(weights, -side * high * stderr) > 1 - level and high < LARGEST_REACH:
             low, high = high, 2 * high
@@ -447,7 +543,8 @@ class PoissonFit:
         bread: The inverse of the information, shape (k, k).
         scores: Of each row that was used, shape (n, k).
         mean: Fitted means of the rows that were used, shape (n,).
-        used: Which rows were used: cells and periods without a sale tell nothing of a slope; shape of the rows given.
+        used: Which rows were used: cells and periods without a sale tell nothing of a slope; shape
+            of the rows given.
         steps: Of the iteration.
         units: What was sold in the rows that were used, shape (n,).
         effects: The cell, and the period where it has effects, of the rows that were used.
@@ -465,15 +562,29 @@ class PoissonFit:
     rows: np.ndarray
 
     def variance(
-        self, ways: Sequence[np.ndarray], rng: np.random.Generator | None = None, level: float = 0.95
+        self,
+        ways: Sequence[np.ndarray],
+        rng: np.random.Generator | None = None,
+        level: float = 0.95,
     ) -> RobustVariance:
         """Return the cluster-robust variance; `ways` are clusterings of all rows given."""
         known = [way[self.used] for way in ways]
         lost = len(self.beta) + sum(free_effects(effect, known) for effect in self.effects)
-        return robust_variance(self.beta, self.bread, self.scores, known, lost=lost, rows=self.rows, rng=rng, level=level)
+        return robust_variance(
+            self.beta,
+            self.bread,
+            self.scores,
+            known,
+            lost=lost,
+            rows=self.rows,
+            rng=rng,
+            level=level,
+        )
 
     def iid_variance(self) -> np.ndarray:
-        """Return the variance that takes rows as independent with one dispersion: what clustered errors are compared with."""
+        """Return the variance that takes rows as independent with one dispersion: what clustered
+        errors are compared with.
+        """
         n, k = self.scores.shape
         pearson = (self.units - self.mean) ** 2 / np.maximum(self.mean, 1e-300)
         return np.asarray(self.bread * float(np.mean(pearson) * n / max(n - k, 1)))
@@ -491,9 +602,10 @@ def fit_ppml(
 ) -> PoissonFit:
     """Fit log E[units] = offset + cell effect + period effect + x beta.
 
-    Iteratively reweighted least squares, each step a regression of columns from which both effects are swept (Correia,
-    Guimaraes and Zylkin 2020, Fast Poisson estimation with high-dimensional fixed effects). Consistent whatever the law of
-    the units, zeros included, as long as their mean is right (Santos Silva and Tenreyro 2006).
+    Iteratively reweighted least squares, each step a regression of columns from which both effects
+    are swept (Correia, Guimaraes and Zylkin 2020, Fast Poisson estimation with high-dimensional
+    fixed effects). Consistent whatever the law of the units, zeros included, as long as their mean
+    is right (Santos Silva and Tenreyro 2006).
 
     Args:
         units: At least 0, shape (n,).
@@ -523,7 +635,11 @@ def fit_ppml(
         steps = step
         working = eta - known + (y - mean) / mean
         exact = step > ROUGH_STEPS
-        both = sweeper.residuals(np.column_stack([working, columns]), w * mean, SWEEP_TOLERANCE if exact else ROUGH_TOLERANCE)
+        both = sweeper.residuals(
+            np.column_stack([working, columns]),
+            w * mean,
+            SWEEP_TOLERANCE if exact else ROUGH_TOLERANCE,
+        )
         target, swept = both[:, 0], both[:, 1:]
         _refuse_absorbed(columns, swept, w * mean, codes)
         weighted = swept * (w * mean)[:, None]
@@ -534,18 +650,28 @@ def fit_ppml(
         before, deviance = deviance, poisson_deviance(y, mean, w)
         if exact and abs(before - deviance) <= tolerance * max(deviance, 0.1):
             break
-    scores, effects = swept * (w * (y - mean))[:, None], (cell[used],) if period is None else (cell[used], period[used])
+    scores, effects = (
+        swept * (w * (y - mean))[:, None],
+        (cell[used],) if period is None else (cell[used], period[used]),
+    )
     bread = np.linalg.inv(gram) if len(gram) else gram
-    return PoissonFit(beta, bread, scores, mean, used, steps, y, effects, swept * np.sqrt(w * mean)[:, None])
+    return PoissonFit(
+        beta, bread, scores, mean, used, steps, y, effects, swept * np.sqrt(w * mean)[:, None]
+    )
 
 
-def _refuse_absorbed(columns: np.ndarray, swept: np.ndarray, weight: np.ndarray, cell: np.ndarray) -> None:
+def _refuse_absorbed(
+    columns: np.ndarray, swept: np.ndarray, weight: np.ndarray, cell: np.ndarray
+) -> None:
     """Refuse columns of which period effects leave nothing."""
     total = np.bincount(cell, weight)
     for column, rest in zip(columns.T, swept.T, strict=True):
         mean = np.bincount(cell, weight * column) / np.where(total > 0, total, 1.0)
         if float(weight @ rest**2) <= LEAST_SHARE_LEFT * float(weight @ (column - mean[cell]) ** 2):
-            raise DataError("dataset: a column of the model is a combination of others and of cell and period effects.")
+            raise DataError(
+                "dataset: a column of the model is a combination of others and of cell and period "
+                "effects."
+            )
 
 
 def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
@@ -571,5 +697,8 @@ def _solve_gram(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
         return np.zeros(0)
     scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
     if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
-        raise DataError("dataset: a column of the model is a combination of others and of cell and period effects.")
+        raise DataError(
+            "dataset: a column of the model is a combination of others and of cell and period "
+            "effects."
+        )
     return np.linalg.solve(gram, right)

@@ -1,4 +1,6 @@
-"""Cells: the job of a worker, a cell computed, its key, its cache, and losses recorded meanwhile."""
+"""Cells: the job of a worker, a cell computed, its key, its cache, and losses recorded
+meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class LearningFile:
     written: float = -math.inf
 
     def begin(self, name: str) -> str:
-        """Return the name of a fit that begins: numbered where another of the cell bears it. The first makes the file."""
+        """Return the name of a fit that begins: numbered where another of the cell bears it. The
+        first makes the file.
+        """
         if not self.fits:
             with suppress(OSError):  # as in `flush`
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +85,9 @@ class LearningFile:
             self.flush()
 
     def flush(self) -> None:
-        """Write the lines that wait. No model fails because of a disk: what cannot be written is left out."""
+        """Write the lines that wait. No model fails because of a disk: what cannot be written is
+        left out.
+        """
         lines, self.lines, self.written = self.lines, [], time.monotonic()
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -109,7 +115,9 @@ class LearningCurve:
         """True where somebody asks for its points; else they need not be computed."""
         return self.file is not None
 
-    def report(self, step: int, train: float | None = None, validation: float | None = None) -> None:
+    def report(
+        self, step: int, train: float | None = None, validation: float | None = None
+    ) -> None:
         """Report the losses after so many epochs or rounds.
 
         Args:
@@ -127,7 +135,9 @@ _FILE: ContextVar[LearningFile | None] = ContextVar("learning", default=None)
 
 @contextmanager
 def recorded_learning(folder: Path | None, model: str, fold: str, start: int) -> Iterator[None]:
-    """Write what is reported in the block to a file of its own in a folder; nothing where the folder is None.
+    """Write what is reported in the block to a file of its own in a folder.
+
+    Nothing where the folder is None.
 
     Args:
         folder: Of a run or a sweep.
@@ -153,7 +163,9 @@ def recorded_learning(folder: Path | None, model: str, fold: str, start: int) ->
 
 @contextmanager
 def inner_fit(model: str, fold: str) -> Iterator[None]:
-    """Name the fits in the block by the model and the fold they are of: they are parts of the fit of a cell."""
+    """Name the fits in the block by the model and the fold they are of: they are parts of the fit
+    of a cell.
+    """
     file = _FILE.get()
     if file is None:
         yield
@@ -191,7 +203,9 @@ class TimedRows(NamedTuple):
 
 def _write_rows(timed: TimedRows) -> bytes:
     rows, out = timed.rows if timed.rows.width else pl.DataFrame({EMPTY_COLUMN: []}), BytesIO()
-    rows.write_parquet(out, compression="zstd", metadata={"hwds": json.dumps({"seconds": timed.seconds})})
+    rows.write_parquet(
+        out, compression="zstd", metadata={"hwds": json.dumps({"seconds": timed.seconds})}
+    )
     return out.getvalue()
 
 
@@ -219,7 +233,9 @@ def _write_forecasts(forecasts: Forecasts) -> bytes:
 
 def _read_forecasts(content: bytes) -> Forecasts:
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
-        if sum(member.file_size for member in arrays.zip.infolist()) > len(content):  # they are stored as they are
+        if sum(member.file_size for member in arrays.zip.infolist()) > len(
+            content
+        ):  # they are stored as they are
             raise ValueError("forecasts are larger than their file")
         return Forecasts(arrays["mean"], arrays["quantiles"], arrays["fallback"])
 
@@ -235,7 +251,8 @@ FITTED: Codec[Any] = Codec("hwds", dumps, lambda content: loads(content, "the ca
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs, sent once to each. The frame itself travels as a file, `frame_folder`.
+    """All that a worker needs, sent once to each. The frame itself travels as a file,
+    `frame_folder`.
 
     Attributes:
         protocol: Cuts, evaluates and scores.
@@ -248,10 +265,11 @@ class Job:
         frame_folder: Where the frame lies as Arrow.
         cells_folder: Where finished cells lie, those of inner windows too.
         machine: The class of CPU that computes; empty for this one.
-        inputs: The data files that a user's code read when it was imported; None where all code is of hwds, and reads none.
+        inputs: The data files that a user's code read when it was imported; None where all code is
+            of hwds, and reads none.
         learning: Where losses are written while models are fitted; None where nobody asks for them.
-        ready: Whether a process imports and compiles what a class of models needs before its first cell, so that no cell's
-            seconds hold that.
+        ready: Whether a process imports and compiles what a class of models needs before its first
+            cell, so that no cell's seconds hold that.
     """
 
     protocol: Evaluation[Any, Any]
@@ -279,7 +297,9 @@ class Job:
 
 
 def lay_frame(frame: Any, folder: Path) -> None:
-    """Write a frame where workers read it, with a checksum; a sound one that lies there stays, a damaged one is written again.
+    """Write a frame where workers read it, with a checksum.
+
+    A sound one that lies there stays, a damaged one is written again.
 
     Raises:
         HwdsError: The folder cannot be written.
@@ -322,11 +342,16 @@ SCORES = "hwds.evaluation.run_cells"
 def fold_key(job: Job, fingerprint: str, label: str, fold: Fold) -> str:
     """Return the key of a model's cells of a fold; `cell_key` adds which units one has.
 
-    The features count only for a model that uses them. The label of a model, the number of a fold and of its units, and what
-    of the protocol is read after the cells (`fields_not_in_key`) do not count.
+    The features count only for a model that uses them. The label of a model, the number of a fold
+    and of its units, and what of the protocol is read after the cells (`fields_not_in_key`) do not
+    count.
     """
     model = job.models[label]
-    protocol = {key: value for key, value in canonical(job.protocol).items() if key not in job.protocol.fields_not_in_key}
+    protocol = {
+        key: value
+        for key, value in canonical(job.protocol).items()
+        if key not in job.protocol.fields_not_in_key
+    }
     return key_of(
         "cells",
         [fingerprint, fold.name, repr(fold.cutoffs), job.protocol.fold_settings(fold)],
@@ -355,7 +380,9 @@ def run_code(recipes: Sequence[Any], *modules: str) -> str:
 
 
 def cell_key(fold: str, start: int, stop: int) -> str:
-    """Return the key of the cell with the units from `start` to `stop` (excluded), from that of its model and fold."""
+    """Return the key of the cell with the units from `start` to `stop` (excluded), from that of its
+    model and fold.
+    """
     return f"{fold}-{start}-{stop}"
 
 
@@ -379,7 +406,10 @@ class CellCache:
         return sorted((int(start), int(stop)) for start, stop in ends)
 
     def get(self, key: str, cell: Cell) -> CellOutcome | None:
-        """Return the outcome of a cell that was computed before; None where it is absent, damaged, or of other input files."""
+        """Return the outcome of a cell that was computed before.
+
+        None where it is absent, damaged, or of other input files.
+        """
         timed = self.entries.load(key, ROWS)
         return None if timed is None else CellOutcome(cell, timed.rows, timed.seconds, cached=True)
 
@@ -408,7 +438,9 @@ def context_of_fold(job: Job, fold: str) -> RunContext:
 
 
 def compute_cell(job: Job, frame: Any, cell: Cell) -> CellOutcome:
-    """Evaluate a cell; any exception becomes the outcome's error, so that one cell does not end a run."""
+    """Evaluate a cell; any exception becomes the outcome's error, so that one cell does not end a
+    run.
+    """
     if job.inputs is None:
         return _compute(job, frame, cell)
     note(job.inputs)
@@ -423,16 +455,22 @@ def _compute(job: Job, frame: Any, cell: Cell) -> CellOutcome:
     began = time.perf_counter()
     try:
         with recorded_learning(job.learning, cell.model, cell.fold.name, cell.start):
-            rows = job.protocol.evaluate_cell(job.models[cell.model], frame, cell, context_of_fold(job, cell.fold.name))
+            rows = job.protocol.evaluate_cell(
+                job.models[cell.model], frame, cell, context_of_fold(job, cell.fold.name)
+            )
     except Exception as error:
-        return CellOutcome(cell, None, time.perf_counter() - began, message_of(error), traceback.format_exc())
+        return CellOutcome(
+            cell, None, time.perf_counter() - began, message_of(error), traceback.format_exc()
+        )
     return CellOutcome(cell, rows, time.perf_counter() - began)
 
 
 def _make_ready(job: Job, frame: Any, cell: Cell) -> None:
-    """Try the model of a cell and its features on toys, once in a process for its class, which imports and compiles their code.
+    """Try the model of a cell and its features on toys, once in a process for its class, which
+    imports and compiles their code.
 
-    What fails here fails in the cell too, where it is counted, or is too large for toys, and is timed with the first cell.
+    What fails here fails in the cell too, where it is counted, or is too large for toys, and is
+    timed with the first cell.
     """
     model, protocol = job.models[cell.model], job.protocol
     name = f"{type(model).__module__}.{type(model).__qualname__}"
@@ -442,7 +480,9 @@ def _make_ready(job: Job, frame: Any, cell: Cell) -> None:
     try:
         if uses_features(model):
             protocol.try_features(job.features, frame)
-        protocol.try_model(model, frame, cell.fold, RunContext(job.seed, TOY, job.cpus, job.device, job.features))
+        protocol.try_model(
+            model, frame, cell.fold, RunContext(job.seed, TOY, job.cpus, job.device, job.features)
+        )
     except Exception:
         return
 
@@ -452,7 +492,9 @@ REJECTED = "Rejected as the implementation raised a specific error:"
 
 
 def message_of(error: Exception) -> str:
-    """Return an error in one line: the last of a long message, and of numba's the first after the last of its reasons."""
+    """Return an error in one line: the last of a long message, and of numba's the first after the
+    last of its reasons.
+    """
     text = without_secrets(str(error))
     lines = [line.strip() for line in text.rpartition(REJECTED)[2].splitlines() if line.strip()]
     if REJECTED in text:

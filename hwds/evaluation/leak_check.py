@@ -42,7 +42,14 @@ from hwds.evaluation.protocol import (
     RunContext,
     compare_answers,
 )
-from hwds.evaluation.row_folds import Moment, RowSplitting, as_known, corrupt_rows, label_arrivals, row_arrivals
+from hwds.evaluation.row_folds import (
+    Moment,
+    RowSplitting,
+    as_known,
+    corrupt_rows,
+    label_arrivals,
+    row_arrivals,
+)
 from hwds.evaluation.run_folds import corrupt_runs
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TARGET
@@ -77,7 +84,9 @@ class MemoryCache(Cache):
         content = self.values.get(key)
         return None if content is None else codec.decode(content)
 
-    def store(self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS) -> None:
+    def store(
+        self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS
+    ) -> None:
         """Keep a value as it would be written."""
         self.values[key] = codec.encode(value)
 
@@ -100,7 +109,9 @@ PROCESSES = {"subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.f
 OBJECTS = {"gc.get_objects", "gc.get_referrers", "gc.get_referents"}
 FRAMES = {"sys._getframe", "sys._current_frames"}
 WALKS = "walks through the memory of its process"
-"""Audit events; those alone count that a user's own code raises: libraries start helpers and look at frames, too."""
+"""Audit events; those alone count that a user's own code raises: libraries start helpers and look
+at frames, too.
+"""
 
 _ACTIVE: list[list[str]] = []
 _BUSY = threading.local()
@@ -138,9 +149,15 @@ def _on_escape_event(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _describe_escape(event: str, arguments: tuple[Any, ...]) -> str:
     """Return what was tried, in words; empty for what is nobody's concern."""
-    if event == "socket.connect" and not isinstance(arguments[1], str | bytes):  # those are of this machine
+    if event == "socket.connect" and not isinstance(
+        arguments[1], str | bytes
+    ):  # those are of this machine
         return f"connects to {arguments[1]}"
-    if event in PROCESSES and not _is_multiprocessing(sys._getframe(2)) and _is_own(_outside_of_python(sys._getframe(2))):
+    if (
+        event in PROCESSES
+        and not _is_multiprocessing(sys._getframe(2))
+        and _is_own(_outside_of_python(sys._getframe(2)))
+    ):
         return f"starts another process ({event})"
     if event in OBJECTS and _is_own(sys._getframe(2)):
         return f"{WALKS} ({event})"
@@ -199,7 +216,9 @@ PACKAGES = (".egg-info", ".dist-info")
 """Endings of folders that say what is installed."""
 
 _WRITTEN: set[str] = set()
-"""All that this process has written while it was watched: whoever reads it later carries something from fit to fit."""
+"""All that this process has written while it was watched: whoever reads it later carries something
+from fit to fit.
+"""
 
 
 @dataclass(frozen=True)
@@ -222,12 +241,16 @@ class FileWatch:
             recipes: Settings whose texts may name files: those are declared.
         """
         found: list[str] = []
-        declared = {os.path.abspath(text) for recipe in recipes for text in texts_in(canonical(recipe))}
+        declared = {
+            os.path.abspath(text) for recipe in recipes for text in texts_in(canonical(recipe))
+        }
         with opened_files() as opened, watch_escapes() as escaped:
             try:
                 yield found
             finally:
-                read = sorted(path for path in opened.read if os.path.exists(path) and not _of_library(path))
+                read = sorted(
+                    path for path in opened.read if os.path.exists(path) and not _of_library(path)
+                )
                 found += [reason for path in read if (reason := self._told(path, declared))]
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
@@ -236,7 +259,9 @@ class FileWatch:
         """Return a file that may not be read, in words; empty for one that may."""
         real = os.path.realpath(path)
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-        if {path, real} & self.data or (path in declared and _digest(path) in {_digest(own) for own in self.data}):
+        if {path, real} & self.data or (
+            path in declared and _digest(path) in {_digest(own) for own in self.data}
+        ):
             return f"reads {shown}, the data's own file"
         if real.startswith(os.path.realpath(self.outputs) + os.sep):
             return f"reads {shown}, what another run left"
@@ -247,7 +272,10 @@ class FileWatch:
 
 
 def _of_system(path: str) -> bool:
-    """Return whether a file is Python's, a library's or the system's; a folder of caches is not, nor is memory of a process."""
+    """Return whether a file is Python's, a library's or the system's.
+
+    A folder of caches is not, nor is memory of a process.
+    """
     private = "__pycache__" in Path(path).parts or path.endswith("/mem")
     return is_of_system(path) and not private
 
@@ -271,7 +299,9 @@ def _of_library(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Question:
-    """The rows of a model's fold, of a frame; of all units, or from the first of `part` to before the other."""
+    """The rows of a model's fold, of a frame; of all units, or from the first of `part` to before
+    the other.
+    """
 
     protocol: Any
     label: str
@@ -284,7 +314,9 @@ class Question:
 
 @dataclass(frozen=True)
 class AskedRows:
-    """The raw rows, as a run would give them to be settled; and what was opened that may not be, in words."""
+    """The raw rows, as a run would give them to be settled; and what was opened that may not be, in
+    words.
+    """
 
     rows: pl.DataFrame
     opened: tuple[str, ...] = ()
@@ -309,15 +341,19 @@ class AskHere:
 
     def __call__(self, question: Question) -> AskedRows:
         """Return the answer."""
-        with self.watch.watching(question.model, question.protocol, question.context.features) as opened:
+        with self.watch.watching(
+            question.model, question.protocol, question.context.features
+        ) as opened:
             rows = raw_rows(question)
         return AskedRows(rows, tuple(opened))
 
 
 class AskElsewhere:
-    """Asks in one other process, in the order in which it is asked; it is started anew, and ended with `close`.
+    """Asks in one other process, in the order in which it is asked; it is started anew, and ended
+    with `close`.
 
-    A model arrives there as it arrives at a worker: its modules are imported while what is opened is watched.
+    A model arrives there as it arrives at a worker: its modules are imported while what is opened
+    is watched.
 
     Args:
         watch: Sees what is opened there.
@@ -345,16 +381,25 @@ class AskElsewhere:
         """
         cached = question.context.cache is not None
         try:
-            self.pipe.send((replace(question, context=replace(question.context, cache=None)), cached))
+            self.pipe.send(
+                (replace(question, context=replace(question.context, cache=None)), cached)
+            )
         except (PicklingError, AttributeError, TypeError) as error:
-            raise HwdsError(f"check-leakage: {question.label} cannot be sent to a fresh process: {error}") from error
+            raise HwdsError(
+                f"check-leakage: {question.label} cannot be sent to a fresh process: {error}"
+            ) from error
         try:
             found = self.pipe.recv()
         except (EOFError, OSError) as error:
             self.process.join()
-            raise HwdsError(f"check-leakage: the other process died with exit code {self.process.exitcode}.") from error
+            raise HwdsError(
+                f"check-leakage: the other process died with exit code {self.process.exitcode}."
+            ) from error
         if isinstance(found, str):
-            raise HwdsError(f"check-leakage: {question.label} at {question.fold.name} fails in a fresh process: {found}")
+            raise HwdsError(
+                f"check-leakage: {question.label} at {question.fold.name} fails in a fresh "
+                f"process: {found}"
+            )
         answer: AskedRows = found
         return answer
 
@@ -375,13 +420,21 @@ class AskElsewhere:
 def raw_rows(question: Question) -> pl.DataFrame:
     """Return the raw rows of a fold with its number."""
     fold = question.fold
-    cell, context = Cell(question.label, fold, *(question.part or (0, fold.units))), replace(question.context, fold=fold.name)
-    rows: pl.DataFrame = question.protocol.evaluate_cell(question.model, question.frame, cell, context)
+    cell, context = (
+        Cell(question.label, fold, *(question.part or (0, fold.units))),
+        replace(question.context, fold=fold.name),
+    )
+    rows: pl.DataFrame = question.protocol.evaluate_cell(
+        question.model, question.frame, cell, context
+    )
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
 
 
 def _answer_questions(pipe: Connection, watch: FileWatch) -> None:
-    """Answer until the pipe is closed; Ctrl-C is the parent's to answer, which ends this process."""
+    """Answer until the pipe is closed.
+
+    Ctrl-C is the parent's to answer, which ends this process.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         with watch.watching() as imported:
@@ -402,7 +455,9 @@ def _answer_questions(pipe: Connection, watch: FileWatch) -> None:
 # nothing.
 
 ENOUGH = 0.25
-"""The share of what is to become rubbish that a corruption must change; columns of few values are often drawn as they were."""
+"""The share of what is to become rubbish that a corruption must change; columns of few values are
+often drawn as they were.
+"""
 
 
 def unchanged_columns(
@@ -411,27 +466,39 @@ def unchanged_columns(
     """Yield what of a frame is not known at a cutoff and was not replaced by rubbish."""
     if frame.fingerprint == rubbish.fingerprint:
         yield _protocol_leak(
-            where, cutoff, f"{type(protocol).__name__}.corrupt_after changes nothing, so that no leak would be seen"
+            where,
+            cutoff,
+            f"{type(protocol).__name__}.corrupt_after changes nothing, so that no leak would be "
+            f"seen",
         )
         return
-    left = [name for name, changes in _shares(protocol, frame, rubbish, cutoff, rng) if changes < ENOUGH]
+    left = [
+        name for name, changes in _shares(protocol, frame, rubbish, cutoff, rng) if changes < ENOUGH
+    ]
     if left:
         yield _protocol_leak(
             where,
             cutoff,
-            f"{type(protocol).__name__}.corrupt_after leaves column {', '.join(map(repr, left))} as it was after the cutoff, so"
+            f"{type(protocol).__name__}.corrupt_after leaves column {', '.join(map(repr, left))} "
+            f"as it was after the cutoff, so"
             " that a model which reads it there would not be seen",
         )
 
 
-def unreached_rows(protocol: Any, where: str, clean: pl.DataFrame, rubbish: pl.DataFrame, cutoff: Any) -> Iterator[Leak]:
-    """Yield a remark where the rows of a fold, outcomes included, are the same with rubbish after its first cutoff."""
+def unreached_rows(
+    protocol: Any, where: str, clean: pl.DataFrame, rubbish: pl.DataFrame, cutoff: Any
+) -> Iterator[Leak]:
+    """Yield a remark where the rows of a fold, outcomes included, are the same with rubbish after
+    its first cutoff.
+    """
     if clean.height and clean.equals(rubbish):
         yield _protocol_leak(
             where,
             cutoff,
-            f"{type(protocol).__name__}.evaluate_cell gives the same rows and outcomes where all after the cutoff is rubbish:"
-            " it does not read the frame that it is given, or corrupt_after changes nothing that is scored",
+            f"{type(protocol).__name__}.evaluate_cell gives the same rows and outcomes where all "
+            f"after the cutoff is rubbish:"
+            " it does not read the frame that it is given, or corrupt_after changes nothing that "
+            "is scored",
         )
 
 
@@ -440,12 +507,19 @@ def empty_answers(protocol: Any, where: str, answers: pl.DataFrame, cutoff: Any)
     keys = {*protocol.keys, protocol.unit, "model", "fold", "cutoff", "series_id", "time", "step"}
     if not set(answers.columns) - keys:
         yield _protocol_leak(
-            where, cutoff, f"{type(protocol).__name__}.predictions_at keeps no prediction, so that nothing is compared"
+            where,
+            cutoff,
+            f"{type(protocol).__name__}.predictions_at keeps no prediction, so that nothing is "
+            f"compared",
         )
 
 
-def _shares(protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
-    """Yield each column that must become rubbish, and how much of it was changed of what hwds itself would change."""
+def _shares(
+    protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random.Generator
+) -> Iterator[tuple[str, float]]:
+    """Yield each column that must become rubbish, and how much of it was changed of what hwds
+    itself would change.
+    """
     clean, wanted, got, names = _tables(protocol, frame, rubbish, cutoff, rng)
     if clean is None or got.height != clean.height:
         return
@@ -458,11 +532,24 @@ def _shares(protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random
             yield name, float(changed.sum()) / float(due.sum())
 
 
-def _tables(protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random.Generator) -> tuple[Any, Any, Any, list[str]]:
-    """Return the rows as they were, as hwds and as the protocol corrupt them, and the columns that are due."""
+def _tables(
+    protocol: Any, frame: Any, rubbish: Any, cutoff: Any, rng: np.random.Generator
+) -> tuple[Any, Any, Any, list[str]]:
+    """Return the rows as they were, as hwds and as the protocol corrupt them, and the columns that
+    are due.
+    """
     if isinstance(frame, Panel) and isinstance(rubbish, Panel) and hasattr(cutoff, "ends"):
-        return frame.table, corrupt_panel(frame, cutoff, rng).table, rubbish.table, [TARGET, *frame.roles.past_only]
-    if isinstance(frame, Table) and isinstance(cutoff, Moment) and isinstance(protocol, RowSplitting):
+        return (
+            frame.table,
+            corrupt_panel(frame, cutoff, rng).table,
+            rubbish.table,
+            [TARGET, *frame.roles.past_only],
+        )
+    if (
+        isinstance(frame, Table)
+        and isinstance(cutoff, Moment)
+        and isinstance(protocol, RowSplitting)
+    ):
         flat = [name for name in frame.inputs if not frame.data.schema[name].is_nested()]
         wanted = corrupt_rows(frame, cutoff.at, protocol.delay_days, rng)
         return frame.data, wanted.data, rubbish.data, [frame.name("label"), *flat]
@@ -478,7 +565,10 @@ def _protocol_leak(where: str, cutoff: Any, shows: str) -> Leak:
 CHANGED_AGAIN = "changed when the same was asked again: something is kept from one fit to another"
 CHANGED_ELSEWHERE = "differ from those of a fresh process: something is kept in this one"
 
-CHANGED_BY_SEED = "changed under another seed with what was asked before: something is kept from one seed to another"
+CHANGED_BY_SEED = (
+    "changed under another seed with what was asked before: something is kept from "
+    "one seed to another"
+)
 
 OWN_ROWS = 3
 """Rows whose own label is turned; each takes one more computation of all features."""
@@ -494,11 +584,13 @@ def check_leaks(
     here: Ask | None = None,
     elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
-    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers agree bit for bit.
+    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers
+    agree bit for bit.
 
-    Clean folds are run first to last and poisoned ones last to first, so that a model which carries something from fold to
-    fold is caught as well. What else is found follows, a leak each: files that were opened, rubbish that never reached what
-    is scored, twins that were told apart, scores that are too good to be true.
+    Clean folds are run first to last and poisoned ones last to first, so that a model which carries
+    something from fold to fold is caught as well. What else is found follows, a leak each: files
+    that were opened, rubbish that never reached what is scored, twins that were told apart, scores
+    that are too good to be true.
 
     Args:
         protocol: Cuts and asks.
@@ -507,13 +599,17 @@ def check_leaks(
         frame: The data.
         context: Of the run.
         here: Asks from the data as it is; in this process where it is not given.
-        elsewhere: Asks from all other data, best in a process that has never seen this one; `here` where it is not given.
+        elsewhere: Asks from all other data, best in a process that has never seen this one; `here`
+            where it is not given.
 
     Raises:
         ConfigError: The protocol is not `LeakTestable`.
     """
     if not isinstance(protocol, LeakTestable):
-        raise ConfigError(f"check-leakage: protocol '{protocol.name}' predicts nothing that a later row could change.")
+        raise ConfigError(
+            f"check-leakage: protocol '{protocol.name}' predicts nothing that a later row could "
+            f"change."
+        )
     here = here or AskHere()
     check = _ModelCheck(protocol, label, model, frame, context, here, elsewhere or here)
     alone = check.other_seed()
@@ -527,21 +623,44 @@ def check_leaks(
 
 
 class _ModelCheck:
-    """The questions to one model, its answers from the data as it is, and what was opened meanwhile."""
+    """The questions to one model, its answers from the data as it is, and what was opened
+    meanwhile.
+    """
 
     def __init__(
-        self, protocol: Any, label: str, model: Recipe, frame: Any, context: RunContext, here: Ask, elsewhere: Ask
+        self,
+        protocol: Any,
+        label: str,
+        model: Recipe,
+        frame: Any,
+        context: RunContext,
+        here: Ask,
+        elsewhere: Ask,
     ) -> None:
-        self.protocol, self.label, self.model, self.frame, self.context = protocol, label, model, frame, context
+        self.protocol, self.label, self.model, self.frame, self.context = (
+            protocol,
+            label,
+            model,
+            frame,
+            context,
+        )
         self.here, self.elsewhere = here, elsewhere
         self.opened: dict[str, str] = {}
         self.folds: list[Fold] = list(protocol.split(frame))
         self.clean = {fold.index: self.ask(here, frame, fold) for fold in self.folds}
 
     def ask(
-        self, who: Ask, frame: Any, fold: Fold, seed: int | None = None, part: tuple[int, int] | None = None
+        self,
+        who: Ask,
+        frame: Any,
+        fold: Fold,
+        seed: int | None = None,
+        part: tuple[int, int] | None = None,
     ) -> pl.DataFrame:
-        """Return the raw rows of a fold or a part of its units, under the run's seed or another; note what was opened."""
+        """Return the raw rows of a fold or a part of its units, under the run's seed or another.
+
+        Note what was opened.
+        """
         context = self.context if seed is None else replace(self.context, seed=seed)
         answer = who(Question(self.protocol, self.label, self.model, frame, fold, context, part))
         for what in answer.opened:
@@ -552,21 +671,32 @@ class _ModelCheck:
         """Yield what each cutoff of a fold shows."""
         settled = self.settled(self.clean, fold)
         for place, cutoff in enumerate(fold.cutoffs):
-            rubbish = self.protocol.corrupt_after(self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff)))
-            raw = {other.index: self.ask(self.elsewhere, rubbish, other) for other in reversed(self.read_by(fold))}
+            rubbish = self.protocol.corrupt_after(
+                self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff))
+            )
+            raw = {
+                other.index: self.ask(self.elsewhere, rubbish, other)
+                for other in reversed(self.read_by(fold))
+            }
             wanted = self.protocol.predictions_at(settled, cutoff, self.frame)
             got = self.protocol.predictions_at(self.settled(raw, fold), cutoff, rubbish)
             leak = compare_answers(self.label, cutoff.label, wanted, got)
             yield self.explained(leak, fold, rubbish, raw) if leak else None
             if place == 0:
                 rng = stream(self.context.seed, "canary", "reference", str(cutoff))
-                yield from unchanged_columns(self.protocol, self.label, self.frame, rubbish, cutoff, rng)
-                yield from unreached_rows(self.protocol, self.label, self.clean[fold.index], raw[fold.index], cutoff)
+                yield from unchanged_columns(
+                    self.protocol, self.label, self.frame, rubbish, cutoff, rng
+                )
+                yield from unreached_rows(
+                    self.protocol, self.label, self.clean[fold.index], raw[fold.index], cutoff
+                )
                 yield from empty_answers(self.protocol, self.label, wanted, cutoff)
 
     def other_seed(self) -> pl.DataFrame | None:
         """Return the answers of the first fold under another seed, from a new process."""
-        if self.elsewhere is self.here or len(self.folds) < 2:  # of one fold nothing later was seen under any seed
+        if (
+            self.elsewhere is self.here or len(self.folds) < 2
+        ):  # of one fold nothing later was seen under any seed
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
@@ -577,17 +707,23 @@ class _ModelCheck:
         now = self.ask(self.here, self.frame, self.folds[0], self.context.seed + 1)
         for cutoff in self.folds[0].cutoffs[:1]:
             before, after = (
-                self.protocol.predictions_at(self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame)
+                self.protocol.predictions_at(
+                    self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame
+                )
                 for raw in (alone, now)
             )
-            leak = compare_answers(self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED)
+            leak = compare_answers(
+                self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED
+            )
             yield from [leak] if leak else []
 
     def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_AGAIN)
-        if self.elsewhere is not self.here and not self.ask(self.here, rubbish, fold).equals(raw[fold.index]):
+        if self.elsewhere is not self.here and not self.ask(self.here, rubbish, fold).equals(
+            raw[fold.index]
+        ):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_ELSEWHERE)
         return leak
 
@@ -602,14 +738,29 @@ class _ModelCheck:
         there = [raw[other.index] for other in self.read_by(fold) if raw[other.index].width]
         if not there:
             return pl.DataFrame()
-        return self.protocol.postprocess(pl.concat(there)).filter(pl.col("fold") == fold.index).drop("fold")
+        return (
+            self.protocol.postprocess(pl.concat(there))
+            .filter(pl.col("fold") == fold.index)
+            .drop("fold")
+        )
 
     def of_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
-            one = self.clean[fold.index] if twin.one is self.frame else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
+            one = (
+                self.clean[fold.index]
+                if twin.one is self.frame
+                else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
+            )
             other = self.ask(self.elsewhere, twin.other, fold, part=twin.part)
-            leak = compare_answers(self.label, twin.label, twin.answers(one), twin.answers(other), twin.check, twin.shows)
+            leak = compare_answers(
+                self.label,
+                twin.label,
+                twin.answers(one),
+                twin.answers(other),
+                twin.check,
+                twin.shows,
+            )
             yield from [leak] if leak else []
 
     def of_luck(self, fold: Fold) -> Iterator[Leak]:
@@ -623,7 +774,9 @@ class _ModelCheck:
             yield Leak(self.label, where, check=FILES_LEAK, shows=what)
 
 
-def with_opened_files(label: str, recipe: Any, leaks: Iterator[Leak | None], watch: FileWatch) -> Iterator[Leak | None]:
+def with_opened_files(
+    label: str, recipe: Any, leaks: Iterator[Leak | None], watch: FileWatch
+) -> Iterator[Leak | None]:
     """Yield leaks as they are, and then what a recipe has opened while they were looked for."""
     with watch.watching(recipe) as opened:
         found = list(leaks)
@@ -631,8 +784,12 @@ def with_opened_files(label: str, recipe: Any, leaks: Iterator[Leak | None], wat
     yield from (Leak(label, "any row", check=FILES_LEAK, shows=what) for what in opened)
 
 
-def check_series_features(label: str, features: Any, panel: Panel, horizon: int) -> Iterator[Leak | None]:
-    """Compute features from the panel and from poisoned ones: rows up to the first one after the cut must agree bit for bit."""
+def check_series_features(
+    label: str, features: Any, panel: Panel, horizon: int
+) -> Iterator[Leak | None]:
+    """Compute features from the panel and from poisoned ones: rows up to the first one after the
+    cut must agree bit for bit.
+    """
     names = [feature.name for feature in features.columns(panel.roles, horizon).features]
     if not names:
         return
@@ -645,20 +802,32 @@ def check_series_features(label: str, features: Any, panel: Panel, horizon: int)
         rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(first))) for name in columns}
         late = pl.Series(panel.positions >= first)
         table = panel.table.with_columns(
-            pl.when(late).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items()
+            pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
+            for name, values in rubbish.items()
         )
         known = pl.Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compare_answers(label, f"end-{back}", clean.filter(known), got.filter(known))
-    again = compare_answers(label, "the end", clean, features.compute(panel).table.select(names), STATE_LEAK, CHANGED_AGAIN)
+    again = compare_answers(
+        label,
+        "the end",
+        clean,
+        features.compute(panel).table.select(names),
+        STATE_LEAK,
+        CHANGED_AGAIN,
+    )
     yield from [again] if again else []
 
 
-def check_row_features(label: str, features: Any, table: Table, delay: int) -> Iterator[Leak | None]:
-    """Compute features of rows, and again where all that arrived after an instant is rubbish: earlier rows must agree.
+def check_row_features(
+    label: str, features: Any, table: Table, delay: int
+) -> Iterator[Leak | None]:
+    """Compute features of rows, and again where all that arrived after an instant is rubbish:
+    earlier rows must agree.
 
-    The instants are the quarters of the rows. What a learner is given of its training window is compared as well, not only
-    what is scored: by its end labels have arrived that a row's own moment did not know.
+    The instants are the quarters of the rows. What a learner is given of its training window is
+    compared as well, not only what is scored: by its end labels have arrived that a row's own
+    moment did not know.
 
     Args:
         label: How the feature set is called.
@@ -667,7 +836,9 @@ def check_row_features(label: str, features: Any, table: Table, delay: int) -> I
         delay: Days until labels arrive, where no column tells.
     """
     times = row_arrivals(table)
-    until = max(value for value in (times.max(), label_arrivals(table, delay).max()) if value is not None)
+    until = max(
+        value for value in (times.max(), label_arrivals(table, delay).max()) if value is not None
+    )
     clean = features.compute(as_known(table, until, delay))
     for part in (1, 2, 3):
         instant = times.sort()[part * len(times) // 4]
@@ -675,13 +846,21 @@ def check_row_features(label: str, features: Any, table: Table, delay: int) -> I
         early = (times <= instant).fill_null(False)
         got = features.compute(as_known(rubbish, until, delay))
         yield compare_answers(label, str(instant), clean.filter(early), got.filter(early))
-    again = compare_answers(label, "the end", clean, features.compute(as_known(table, until, delay)), STATE_LEAK, CHANGED_AGAIN)
+    again = compare_answers(
+        label,
+        "the end",
+        clean,
+        features.compute(as_known(table, until, delay)),
+        STATE_LEAK,
+        CHANGED_AGAIN,
+    )
     yield from [again] if again else []
     yield from _own_labels(label, features, table, clean, until, delay)
 
 
 def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak | None]:
-    """Compute features of runs, and again where all after a cycle of each run is rubbish: rows up to it must agree.
+    """Compute features of runs, and again where all after a cycle of each run is rubbish: rows up
+    to it must agree.
 
     Args:
         label: How the feature set is called.
@@ -690,7 +869,9 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
     """
 
     def early_rows(some: Runs, known: np.ndarray) -> pl.Series:
-        return pl.Series(np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row])
+        return pl.Series(
+            np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row]
+        )
 
     learned = features.learn(runs)
     clean = pl.DataFrame(learned.compute(runs), schema=list(learned.names))
@@ -699,23 +880,41 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
         rubbish = corrupt_runs(runs, known, stream(0, "canary", part))
         got = pl.DataFrame(learned.compute(rubbish), schema=list(learned.names))
         yield compare_answers(
-            label, f"quarter {part}", clean.filter(early_rows(runs, known)), got.filter(early_rows(rubbish, known))
+            label,
+            f"quarter {part}",
+            clean.filter(early_rows(runs, known)),
+            got.filter(early_rows(rubbish, known)),
         )
     again = compare_answers(
-        label, "the end", clean, pl.DataFrame(learned.compute(runs), schema=list(learned.names)), STATE_LEAK, CHANGED_AGAIN
+        label,
+        "the end",
+        clean,
+        pl.DataFrame(learned.compute(runs), schema=list(learned.names)),
+        STATE_LEAK,
+        CHANGED_AGAIN,
     )
     yield from [again] if again else []
 
 
-def _own_labels(label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int) -> Iterator[Leak]:
-    """Turn the label of one row at a time: its own features must stay, whenever its label is said to be known."""
+def _own_labels(
+    label: str, features: Any, table: Table, clean: pl.DataFrame, until: Any, delay: int
+) -> Iterator[Leak]:
+    """Turn the label of one row at a time: its own features must stay, whenever its label is said
+    to be known.
+    """
     name = table.name("label")
     known = table.data[name].is_not_null().arg_true().to_numpy()
-    for place in known[np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))].tolist() if len(known) else ():
+    for place in (
+        known[np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))].tolist()
+        if len(known)
+        else ()
+    ):
         one = pl.Series(np.arange(table.height) == place)
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
         got = features.compute(as_known(turned, until, delay))
         reason = "changed with the row's own label"
-        leak = compare_answers(label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL_LEAK, reason)
+        leak = compare_answers(
+            label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL_LEAK, reason
+        )
         yield from [leak] if leak else []

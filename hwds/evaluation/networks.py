@@ -23,7 +23,10 @@ from hwds.evaluation.protocol import Device, RunContext
 
 
 def tensorflow(cpus: int) -> Any:
-    """Return TensorFlow, quiet and deterministic; its threads are those of the process, set before it is loaded."""
+    """Return TensorFlow, quiet and deterministic.
+
+    Its threads are those of the process, set before it is loaded.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
@@ -40,7 +43,8 @@ def tensorflow(cpus: int) -> Any:
 
 @contextmanager
 def hold_back_stderr() -> Iterator[None]:
-    """Hold back what C++ writes to stderr while a library loads: shown where loading fails, dropped where it succeeds.
+    """Hold back what C++ writes to stderr while a library loads: shown where loading fails, dropped
+    where it succeeds.
 
     TensorFlow notes the absence of a GPU there before any setting of its own can silence it.
     """
@@ -67,7 +71,9 @@ def on_device(device: Device, cpus: int) -> Any:
     """
     tf = tensorflow(cpus)
     if device == "gpu" and not tf.config.list_physical_devices("GPU"):
-        raise ConfigError("compute.device: 'gpu', but there is none that TensorFlow can use; use 'cpu'.")
+        raise ConfigError(
+            "compute.device: 'gpu', but there is none that TensorFlow can use; use 'cpu'."
+        )
     return tf.device("/GPU:0" if device == "gpu" else "/CPU:0")
 
 
@@ -93,7 +99,9 @@ class Layers:
         return keras.initializers.GlorotUniform(seed=next(self._seeds))
 
     def he(self) -> Any:
-        """Return a normal initialiser, for layers behind which negative numbers become 0 (He et al. 2015)."""
+        """Return a normal initialiser, for layers behind which negative numbers become 0 (He et al.
+        2015).
+        """
         import keras
 
         return keras.initializers.HeNormal(seed=next(self._seeds))
@@ -118,11 +126,15 @@ BATCH_OF_FORECASTS = 4096
 """Windows that are forecast at once: a constant, for other sizes have other last bits."""
 
 AVERAGING, MOMENTUM, CURVATURE, CLIP_NORM = 0.995, 0.9, 0.999, 1.0
-"""Polyak averaging of the weights, Adam's two rates (Kingma and Ba 2015), and the norm that gradients are cut at."""
+"""Polyak averaging of the weights, Adam's two rates (Kingma and Ba 2015), and the norm that
+gradients are cut at.
+"""
 
 
 class NetworkGraph(Hashable, Protocol):
-    """The shape of a network, a frozen dataclass of plain values: equal ones have the same graph."""
+    """The shape of a network, a frozen dataclass of plain values: equal ones have the same
+    graph.
+    """
 
     def network(self, seed: int) -> Any:
         """Return an untrained Keras network."""
@@ -142,13 +154,17 @@ class NetworkGraph(Hashable, Protocol):
 
 
 GRAPHS = 4
-"""Networks whose graphs are kept for the next fit: so much memory, however many fits follow one another."""
+"""Networks whose graphs are kept for the next fit: so much memory, however many fits follow one
+another.
+"""
 
 SEEDS = 8
 """First weights that are kept: those of the networks that one fit averages."""
 
 CLEARED = 32
-"""Networks that are built between two times that Keras' session is cleared: what they hold until then is some 30 MiB."""
+"""Networks that are built between two times that Keras' session is cleared: what they hold until
+then is some 30 MiB.
+"""
 
 _BUILT = count(1)
 """Numbers the networks that the process builds."""
@@ -156,10 +172,11 @@ _BUILT = count(1)
 
 @lru_cache(maxsize=GRAPHS)
 def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
-    """Return one epoch of Adam with averaged weights: (state, order, inputs, target) to the next state and the mean loss.
+    """Return one epoch of Adam with averaged weights: (state, order, inputs, target) to the next
+    state and the mean loss.
 
-    A graph is traced once for inputs of any number of windows, so that the same fit takes the same one whatever was fitted
-    before it.
+    A graph is traced once for inputs of any number of windows, so that the same fit takes the same
+    one whatever was fitted before it.
     """
     import tensorflow as tf
 
@@ -178,7 +195,9 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
         weights = apart(flat)
         with tf.GradientTape() as tape:
             tape.watch(weights)
-            answer, _ = model.stateless_call(weights, model.non_trainable_variables, inputs, training=True)
+            answer, _ = model.stateless_call(
+                weights, model.non_trainable_variables, inputs, training=True
+            )
             value = graph.loss(answer, target)
         dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, weights)]
         gradients, _ = tf.clip_by_global_norm(dense, CLIP_NORM)
@@ -195,18 +214,25 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
 
         def one(i: Any, state: Any, total: Any) -> Any:
             rows = order[i]
-            state, value = step(state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows))
+            state, value = step(
+                state, [tf.gather(part, rows) for part in inputs], tf.gather(target, rows)
+            )
             return i + 1, state, total + value
 
         *parts, n = state
-        begun = (*map(joined, parts), n)  # Adam's ten operations once, not once for each array of weights
+        begun = (
+            *map(joined, parts),
+            n,
+        )  # Adam's ten operations once, not once for each array of weights
         _, (*ended, n), total = tf.while_loop(lambda i, *_: i < steps, one, (0, begun, 0.0))
         return (*map(apart, ended), n), total / tf.cast(steps, tf.float32)
 
     state = (specs, specs, specs, specs, tf.TensorSpec(()))
     target = tf.TensorSpec(graph.target)
     graphed = tf.function(epoch, autograph=False)
-    return graphed.get_concrete_function(state, tf.TensorSpec((None, None), tf.int32), inputs, target)
+    return graphed.get_concrete_function(
+        state, tf.TensorSpec((None, None), tf.int32), inputs, target
+    )
 
 
 @lru_cache(maxsize=GRAPHS)
@@ -217,7 +243,9 @@ def forward_of(graph: NetworkGraph) -> Callable[..., Any]:
     model = _model(graph)
 
     def forward(weights: Any, inputs: Any) -> Any:
-        return model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)[0]
+        return model.stateless_call(weights, model.non_trainable_variables, inputs, training=False)[
+            0
+        ]
 
     return tf.function(forward, autograph=False).get_concrete_function(*_specs(graph))
 
@@ -231,8 +259,9 @@ def _model(graph: NetworkGraph) -> Any:
 def _build(graph: NetworkGraph, seed: int) -> Any:
     """Return an untrained network.
 
-    Keras keeps half a megabyte of every network until its session is cleared. That also clears TensorFlow's kernels, and each
-    traced graph then takes a second for its next call; so many networks are cleared at once.
+    Keras keeps half a megabyte of every network until its session is cleared. That also clears
+    TensorFlow's kernels, and each traced graph then takes a second for its next call; so many
+    networks are cleared at once.
     """
     import keras
 
@@ -245,22 +274,31 @@ def _specs(graph: NetworkGraph) -> tuple[list[Any], list[Any]]:
     """Return the specifications of weights and inputs, with any number of windows."""
     import tensorflow as tf
 
-    return [tf.TensorSpec(variable.shape) for variable in _model(graph).trainable_variables], graph.specs()
+    return [
+        tf.TensorSpec(variable.shape) for variable in _model(graph).trainable_variables
+    ], graph.specs()
 
 
 @lru_cache(maxsize=SEEDS)
 def initial_weights(graph: NetworkGraph, seed: int) -> tuple[np.ndarray, ...]:
-    """Return the weights that training begins from: first until the best epoch, then again on all rows."""
+    """Return the weights that training begins from: first until the best epoch, then again on all
+    rows.
+    """
     return tuple(np.asarray(variable) for variable in _build(graph, seed).trainable_variables)
 
 
-def predict_network(graph: NetworkGraph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> np.ndarray:
+def predict_network(
+    graph: NetworkGraph, weights: Sequence[np.ndarray], inputs: Sequence[np.ndarray]
+) -> np.ndarray:
     """Return the predictions of a network for n rows, shape (n, ...)."""
     import tensorflow as tf
 
     forward, held = forward_of(graph), [tf.constant(part) for part in weights]
     parts = range(0, len(inputs[0]), BATCH_OF_FORECASTS)
-    each = [forward(held, [tf.constant(part[i : i + BATCH_OF_FORECASTS]) for part in inputs]).numpy() for i in parts]
+    each = [
+        forward(held, [tf.constant(part[i : i + BATCH_OF_FORECASTS]) for part in inputs]).numpy()
+        for i in parts
+    ]
     return np.concatenate(each)
 
 
@@ -331,8 +369,12 @@ class Training:
         best, best_weights, least = self.schedule.epochs, None, np.inf
         curve = learning_curve(f"network {seed + 1}", "epoch")
         with self._placed():
-            for done, (weights, own) in enumerate(islice(self._epochs(target, seed), self.schedule.epochs), 1):
-                loss = self.shape.score(predict_network(self.shape, weights, inner.inputs), inner.target)
+            for done, (weights, own) in enumerate(
+                islice(self._epochs(target, seed), self.schedule.epochs), 1
+            ):
+                loss = self.shape.score(
+                    predict_network(self.shape, weights, inner.inputs), inner.target
+                )
                 curve.report(done, train=float(own), validation=loss)
                 if loss < least or best_weights is None:
                     best, best_weights, least = (done if loss < least else best), weights, loss
@@ -341,7 +383,9 @@ class Training:
         return best, best_weights
 
     def train(self, target: np.ndarray, epochs: int, seed: int) -> list[np.ndarray]:
-        """Return the averaged weights of a fresh network after so many epochs on targets, first axis n, NaN where unknown."""
+        """Return the averaged weights of a fresh network after so many epochs on targets, first
+        axis n, NaN where unknown.
+        """
         curve = learning_curve(f"network {seed + 1}, all rows", "epoch")
         with self._placed():
             for done, (averaged, loss) in enumerate(islice(self._epochs(target, seed), epochs), 1):
@@ -350,18 +394,27 @@ class Training:
             return [part.numpy() for part in weights]
 
     def _epochs(self, target: np.ndarray, seed: int) -> Iterator[Any]:
-        """Yield the averaged weights and the mean loss of each epoch, without end; a seed has one network and one order."""
+        """Yield the averaged weights and the mean loss of each epoch, without end.
+
+        A seed has one network and one order.
+        """
         import tensorflow as tf
 
-        # the purposes bear the name of the first network that there was, so that its numbers stay what they were
+        # the purposes bear the name of the first network that there was, so that its numbers stay
+        # what they were
         rng = stream(self.context.seed, self.context.fold, "lstm order", seed)
         epoch = epoch_of(self.shape, self.schedule.rate)
-        weights = [tf.constant(part) for part in initial_weights(self.shape, self.context.seed_for("lstm weights", seed))]
+        weights = [
+            tf.constant(part)
+            for part in initial_weights(self.shape, self.context.seed_for("lstm weights", seed))
+        ]
         zeros = [tf.zeros_like(part) for part in weights]
         state = (weights, weights, zeros, zeros, tf.constant(0.0))
         held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
         while True:
-            state, loss = epoch(state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), held, goal)
+            state, loss = epoch(
+                state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), held, goal
+            )
             yield state[1], loss
 
     def _placed(self) -> Any:
@@ -369,7 +422,9 @@ class Training:
 
 
 def shuffle_batches(windows: int, schedule: Schedule, rng: np.random.Generator) -> np.ndarray:
-    """Return the windows of each step of an epoch, shape (steps, batch): smaller batches where there are few windows."""
+    """Return the windows of each step of an epoch, shape (steps, batch): smaller batches where
+    there are few windows.
+    """
     batch = int(np.clip(windows // schedule.least_steps, 1, schedule.batch))
     steps = windows // batch
     return rng.permutation(windows)[: steps * batch].reshape(steps, batch).astype(np.int32)

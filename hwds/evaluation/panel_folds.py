@@ -50,19 +50,26 @@ class AtTime:
         return np.add.reduceat(known.astype(np.int64), panel.offsets[:-1])
 
     def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
-        """Return which series have their next row after the instant; the others have ended before or not begun."""
+        """Return which series have their next row after the instant.
+
+        The others have ended before or not begun.
+        """
         last = panel.table[TIME].gather(panel.offsets[:-1] + np.maximum(ends, 1) - 1)
         return (ends > 0) & (panel.frequency.after(last, 1) > self.instant).to_numpy()
 
 
 @dataclass(frozen=True, slots=True)
 class AtLaunch(AtTime):
-    """An instant beside a launch: that of a series' first row or a few rows later, or the one before it."""
+    """An instant beside a launch: that of a series' first row or a few rows later, or the one
+    before it.
+    """
 
     launch: date | datetime | int
 
     def alive(self, panel: Panel, ends: np.ndarray) -> np.ndarray:
-        """Return which series begin at the launch and, where they have begun by the cutoff, have not ended before it."""
+        """Return which series begin at the launch and, where they have begun by the cutoff, have
+        not ended before it.
+        """
         begins = (panel.table[TIME].gather(panel.offsets[:-1]) == self.launch).to_numpy()
         alive: np.ndarray = begins & (AtTime.alive(self, panel, ends) | (ends == 0))
         return alive
@@ -110,7 +117,8 @@ class BySplit:
 
 
 def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> Panel:
-    """Return what is known at a cutoff of every series that has begun: rows, revisions and vintages that were out by then.
+    """Return what is known at a cutoff of every series that has begun: rows, revisions and vintages
+    that were out by then.
 
     Args:
         panel: The whole data.
@@ -130,12 +138,17 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
     instant = last if not isinstance(cutoff, AtTime) else pl.Series([cutoff.instant])
     late = pl.Series((history.table[column] > instant).fill_null(True))
-    hidden = [pl.when(late).then(None).otherwise(pl.col(name)).alias(name) for name in (TARGET, *history.roles.past_only)]
+    hidden = [
+        pl.when(late).then(None).otherwise(pl.col(name)).alias(name)
+        for name in (TARGET, *history.roles.past_only)
+    ]
     return replace(history, table=history.table.with_columns(hidden))
 
 
 def series_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
-    """Return the indices of the series that are forecast at a cutoff, made from what is known at it alone."""
+    """Return the indices of the series that are forecast at a cutoff, made from what is known at it
+    alone.
+    """
     return np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel)))
 
 
@@ -146,23 +159,33 @@ def select_series(panel: Panel, series: np.ndarray) -> Panel:
     return replace(panel, table=panel.table.filter(pl.Series(np.repeat(chosen, panel.lengths))))
 
 
-def rows_after(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the table positions of the `horizon` rows after each series' end, and which exist; (series, horizon) each."""
+def rows_after(
+    panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the table positions of the `horizon` rows after each series' end, and which exist.
+
+    (series, horizon) each.
+    """
     steps = ends[series, None] + np.arange(horizon)
     return panel.offsets[series, None] + steps, steps < panel.lengths[series, None]
 
 
 def last_instants(panel: Panel, series: np.ndarray, ends: np.ndarray) -> pl.Series:
-    """Return the last known instant of each of these series; the instant before its first row where it has none."""
+    """Return the last known instant of each of these series.
+
+    The instant before its first row where it has none.
+    """
     last = panel.table[TIME].gather(panel.offsets[series] + np.maximum(ends[series], 1) - 1)
     return panel.frequency.after(last, -1).zip_with(pl.Series(ends[series] == 0), last)
 
 
 def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) -> Panel:
-    """Return the rows to forecast: `horizon` of each series, with known-future and static columns and nothing else.
+    """Return the rows to forecast: `horizon` of each series, with known-future and static columns
+    and nothing else.
 
-    Rows beyond the data take their known-future columns from the panel's plan, and are null where it has none; so the
-    number of rows never tells where a series ends. Columns of vintages hold what was forecast by each series' end.
+    Rows beyond the data take their known-future columns from the panel's plan, and are null where
+    it has none; so the number of rows never tells where a series ends. Columns of vintages hold
+    what was forecast by each series' end.
     """
     where, exists = rows_after(panel, series, ends, horizon)
     first = panel.table[panel.offsets[series]]
@@ -177,7 +200,11 @@ def future_of(panel: Panel, series: np.ndarray, ends: np.ndarray, horizon: int) 
         future = future if panel.plan is None else _from_plan(future, panel.plan, panel.planned)
     if panel.vintages:
         future = future.hstack(panel.vintages.latest(future, last.gather(rows)))
-    empty = [pl.lit(None, panel.table.schema[name]).alias(name) for name in panel.table.columns if name not in future.columns]
+    empty = [
+        pl.lit(None, panel.table.schema[name]).alias(name)
+        for name in panel.table.columns
+        if name not in future.columns
+    ]
     table = future.with_columns(empty).select(panel.table.columns).rechunk()
     return replace(panel, table=table, plan=None, vintages=None)
 
@@ -191,7 +218,11 @@ def _known_ahead(panel: Panel, where: np.ndarray, exists: np.ndarray) -> pl.Data
 def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Fill what the data's own rows do not know from the plan."""
     planned = future.join(
-        plan.select(SERIES, TIME, *columns), on=[SERIES, TIME], how="left", suffix="__plan", maintain_order="left"
+        plan.select(SERIES, TIME, *columns),
+        on=[SERIES, TIME],
+        how="left",
+        suffix="__plan",
+        maintain_order="left",
     )
     filled = [pl.coalesce(name, f"{name}__plan").alias(name) for name in columns]
     return planned.with_columns(filled).select(future.columns)
@@ -203,28 +234,40 @@ def _from_plan(future: pl.DataFrame, plan: pl.DataFrame, columns: Sequence[str])
 def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
     """Return the panel with rubbish for what is known after a cutoff only; what was planned stays.
 
-    That is the target and the past-only columns of rows after it, and of earlier ones that were not out yet
-    (`available_at`); and forecasts of joined runs that were made after it.
+    That is the target and the past-only columns of rows after it, and of earlier ones that were not
+    out yet (`available_at`); and forecasts of joined runs that were made after it.
     """
     ends, instants = cutoff.ends(panel), _instants(panel, cutoff)
     after = pl.Series(panel.positions >= np.repeat(ends, panel.lengths))
     if panel.roles.available_at:
         out = panel.table[panel.roles.available_at]
-        after |= (out > instants.gather(np.repeat(np.arange(panel.n_series), panel.lengths))).fill_null(True)
-    rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(after))) for name in (TARGET, *panel.roles.past_only)}
-    replaced = [pl.when(after).then(values).otherwise(pl.col(name)).alias(name) for name, values in rubbish.items()]
+        after |= (
+            out > instants.gather(np.repeat(np.arange(panel.n_series), panel.lengths))
+        ).fill_null(True)
+    rubbish = {
+        name: pl.Series(1e6 * rng.standard_normal(len(after)))
+        for name in (TARGET, *panel.roles.past_only)
+    }
+    replaced = [
+        pl.when(after).then(values).otherwise(pl.col(name)).alias(name)
+        for name, values in rubbish.items()
+    ]
     corrupted = replace(panel, table=panel.table.with_columns(replaced))
     if not panel.vintages:
         return corrupted
     return corrupted.with_vintages(
-        panel.vintages.corrupted_after(pl.DataFrame({SERIES: panel.series_ids, TIME: instants}), rng)
+        panel.vintages.corrupted_after(
+            pl.DataFrame({SERIES: panel.series_ids, TIME: instants}), rng
+        )
     )
 
 
 def _instants(panel: Panel, cutoff: Cutoff) -> pl.Series:
     """Return the instant of the cutoff for each series."""
     if isinstance(cutoff, AtTime):
-        return pl.Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(0, panel.n_series)
+        return pl.Series([cutoff.instant], dtype=panel.table.schema[TIME]).new_from_index(
+            0, panel.n_series
+        )
     return last_instants(panel, np.arange(panel.n_series), cutoff.ends(panel))
 
 
@@ -259,7 +302,9 @@ class PanelSplitting(Recipe):
         return 0
 
     def alignment(self) -> Align:
-        """Return how cutoffs are aligned: at instants of a calendar, or back from each series' own end."""
+        """Return how cutoffs are aligned: at instants of a calendar, or back from each series' own
+        end.
+        """
         return "end"
 
     def rows_kept(self) -> int | None:
@@ -279,12 +324,13 @@ class PanelWalkForward(PanelSplitting):
 
     Attributes:
         windows: The number of cutoffs.
-        stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not overlap.
+        stride: Rows from one cutoff to the next; None takes the horizon, so that windows do not
+            overlap.
         gap: Rows after the cutoff that are not scored (the delay until a forecast can be acted on).
         sliding: Rows of history that a fit sees at most; None lets the history expand.
         refit: `always`, `never` (one fit at the first cutoff serves all) or `every_K`.
-        align: `calendar`, the same instants for all series, or `end`, counted back from each series' own end, for
-            records in which the calendar means nothing.
+        align: `calendar`, the same instants for all series, or `end`, counted back from each
+            series' own end, for records in which the calendar means nothing.
     """
 
     windows: Annotated[Folds, Small(2)] = 3
@@ -295,12 +341,17 @@ class PanelWalkForward(PanelSplitting):
     align: Align = "calendar"
 
     def make_folds(self, panel: Panel) -> list[Fold]:
-        """Return one fold for each fit, oldest first; each serves the cutoffs until the next fit."""
+        """Return one fold for each fit, oldest first.
+
+        Each serves the cutoffs until the next fit.
+        """
         cutoffs = self.cutoffs(panel)
         if not (cutoffs[0].ends(panel) > 0).any():
             raise DataError(
-                f"protocol: {self.windows} windows of {self.steps(panel)} steps, {self.stride_on(panel)} apart, leave no"
-                f" history; the longest series has {int(panel.lengths.max())} rows: ask for a smaller"
+                f"protocol: {self.windows} windows of {self.steps(panel)} steps, "
+                f"{self.stride_on(panel)} apart, leave no"
+                f" history; the longest series has {int(panel.lengths.max())} rows: ask for a "
+                f"smaller"
                 " protocol.horizon, or for fewer protocol.windows."
             )
         size = cutoffs_per_fit(self.refit, self.windows)
@@ -308,8 +359,13 @@ class PanelWalkForward(PanelSplitting):
         return [Fold(i, group[0].label, panel.n_series, group) for i, group in enumerate(groups)]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
-        """Return all cutoffs, oldest first; after the last one lie exactly the steps of the horizon."""
-        back = [self.steps(panel) + i * self.stride_on(panel) for i in reversed(range(self.windows))]
+        """Return all cutoffs, oldest first.
+
+        After the last one lie exactly the steps of the horizon.
+        """
+        back = [
+            self.steps(panel) + i * self.stride_on(panel) for i in reversed(range(self.windows))
+        ]
         if self.align == "end":
             return [FromEnd(rows) for rows in back]
         last = panel.table[TIME].max()
@@ -350,7 +406,10 @@ class PanelHoldout(PanelSplitting):
 
     @property
     def one_instant(self) -> bool:
-        """True where the cutoff is one instant for all series; series that have ended before it are not forecast."""
+        """True where the cutoff is one instant for all series.
+
+        Series that have ended before it are not forecast.
+        """
         return False
 
     def make_folds(self, panel: Panel) -> list[Fold]:
@@ -359,12 +418,15 @@ class PanelHoldout(PanelSplitting):
         if not (cutoff.ends(panel) > 0).any() or self.steps(panel) < 1:
             longest = int(panel.lengths.max())
             raise DataError(
-                f"protocol.horizon: {self.steps(panel)} steps leave no history; the longest series has {longest} rows."
+                f"protocol.horizon: {self.steps(panel)} steps leave no history; the longest "
+                f"series has {longest} rows."
             )
         return [Fold(0, cutoff.label, panel.n_series, (cutoff,))]
 
     def steps(self, panel: Panel) -> int:
-        """Return the horizon on this panel: that of the settings, or that of its longest test part, or its own."""
+        """Return the horizon on this panel: that of the settings, or that of its longest test part,
+        or its own.
+        """
         if self.horizon or not panel.roles.split:
             return self.horizon or panel.horizon
         return int((panel.lengths - self.cutoff(panel).ends(panel)).max())
@@ -372,7 +434,11 @@ class PanelHoldout(PanelSplitting):
     def cutoff(self, panel: Panel) -> Cutoff:
         """Return the cutoff where the test part begins."""
         if not self.one_instant:
-            return BySplit(panel.roles.split) if panel.roles.split else FromEnd(self.horizon or panel.horizon)
+            return (
+                BySplit(panel.roles.split)
+                if panel.roles.split
+                else FromEnd(self.horizon or panel.horizon)
+            )
         table = panel.table
         if panel.roles.split:
             return AtTime(table.filter(pl.col(panel.roles.split) == "train")[TIME].max())  # type: ignore[arg-type]
@@ -396,8 +462,10 @@ class PanelLaunch(PanelSplitting):
     """Cut a panel where series begin.
 
     Attributes:
-        after: Rows of a launch that are known; 0 needs models that can forecast a series without a row.
-        before: Rows of the calendar that must lie before a launch, so that there are others to learn from; None takes a season.
+        after: Rows of a launch that are known; 0 needs models that can forecast a series without a
+            row.
+        before: Rows of the calendar that must lie before a launch, so that there are others to
+            learn from; None takes a season.
         launches: Instants of launches, the last ones.
     """
 
@@ -414,10 +482,13 @@ class PanelLaunch(PanelSplitting):
         cutoffs = self.cutoffs(panel)
         if not cutoffs:
             raise DataError(
-                f"protocol: no series begins {self.before or panel.season} rows or more after the data does (protocol.before)"
+                f"protocol: no series begins {self.before or panel.season} rows or more after the "
+                f"data does (protocol.before)"
                 f" and goes on for more than {self.after} (protocol.after)."
             )
-        return [Fold(i, cutoff.label, panel.n_series, (cutoff,)) for i, cutoff in enumerate(cutoffs)]
+        return [
+            Fold(i, cutoff.label, panel.n_series, (cutoff,)) for i, cutoff in enumerate(cutoffs)
+        ]
 
     def cutoffs(self, panel: Panel) -> list[Cutoff]:
         """Return the cutoff of each instant of launches, oldest first."""
@@ -426,7 +497,9 @@ class PanelLaunch(PanelSplitting):
     def launched(self, panel: Panel) -> list[AtLaunch]:
         """Return the cutoff of every instant of launches, oldest first."""
         begins = panel.table[TIME].gather(panel.offsets[:-1])
-        late = begins >= panel.frequency.after(begins.sort().head(1), self.before or panel.season)[0]
+        late = (
+            begins >= panel.frequency.after(begins.sort().head(1), self.before or panel.season)[0]
+        )
         launches = begins.filter(late & pl.Series(panel.lengths > self.after)).unique().sort()
         cuts = panel.frequency.after(launches, self.after - 1)
         return [AtLaunch(cut, launch) for cut, launch in zip(cuts, launches, strict=True)]

@@ -24,14 +24,16 @@ from hwds.stats.estimates import Estimate
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One fit and the cutoffs that it serves. Made from the data alone, so it is the same for every rival.
+    """One fit and the cutoffs that it serves. Made from the data alone, so it is the same for every
+    rival.
 
     Attributes:
         index: Its place in the order of folds.
-        name: What it may know, in words (`2023-12-01`, `replications 0-999`): random streams are named by it, so that
-            asking for more folds changes none of those that were there.
+        name: What it may know, in words (`2023-12-01`, `replications 0-999`): random streams are
+            named by it, so that asking for more folds changes none of those that were there.
         units: Series, replications or rows: what may be worked on apart.
-        cutoffs: The instants from which it predicts; the first is the last instant that the fit may know.
+        cutoffs: The instants from which it predicts; the first is the last instant that the fit may
+            know.
     """
 
     index: int
@@ -42,7 +44,16 @@ class Fold:
 
 # Leak: what was found where, and by which check; the comparison of two answers to the bit.
 
-FUTURE_LEAK, STATE_LEAK, FILES_LEAK, PROTOCOL_LEAK, TWIN_LEAK, IMPLAUSIBLE_LEAK, OWN_LABEL_LEAK, GIVEAWAY_LEAK = (
+(
+    FUTURE_LEAK,
+    STATE_LEAK,
+    FILES_LEAK,
+    PROTOCOL_LEAK,
+    TWIN_LEAK,
+    IMPLAUSIBLE_LEAK,
+    OWN_LABEL_LEAK,
+    GIVEAWAY_LEAK,
+) = (
     "future",
     "state",
     "files",
@@ -55,9 +66,12 @@ FUTURE_LEAK, STATE_LEAK, FILES_LEAK, PROTOCOL_LEAK, TWIN_LEAK, IMPLAUSIBLE_LEAK,
 
 LEAK_CHECKS = {
     FUTURE_LEAK: "rubbish after each cutoff",
-    STATE_LEAK: "folds asked first to last, last to first in a fresh process, and under another seed",
-    FILES_LEAK: "files, connections and processes that are opened while it is imported, fitted and asked",
-    PROTOCOL_LEAK: "whether the rubbish replaces all that is due, and reaches the rows that are scored",
+    STATE_LEAK: "folds asked first to last, last to first in a fresh process, and under another "
+    "seed",
+    FILES_LEAK: "files, connections and processes that are opened while it is imported, fitted "
+    "and asked",
+    PROTOCOL_LEAK: "whether the rubbish replaces all that is due, and reaches the rows that are "
+    "scored",
     TWIN_LEAK: "worlds that no customer tells apart",
     IMPLAUSIBLE_LEAK: "whether more is earned than the arms chosen are expected to earn",
     OWN_LABEL_LEAK: "the label of a row turned, and that row computed and scored again",
@@ -66,9 +80,12 @@ LEAK_CHECKS = {
 """The description of each check that the command prints."""
 
 UNSEEN_LEAKS = (
-    "a walk through the process's memory that uses neither the stack nor the garbage collector, or that takes these checks"
-    " apart; what is written into code, or into a file that a setting names; files that a process of the model's own opens, or"
-    " other compiled code than that of polars, pandas and pyarrow; columns that follow the future loosely, and an order of rows"
+    "a walk through the process's memory that uses neither the stack nor the garbage collector, "
+    "or that takes these checks"
+    " apart; what is written into code, or into a file that a setting names; files that a process "
+    "of the model's own opens, or"
+    " other compiled code than that of polars, pandas and pyarrow; columns that follow the future "
+    "loosely, and an order of rows"
     " without times; a policy that knows of few customers"
 )
 """Ways of leaking that no check here sees."""
@@ -84,7 +101,8 @@ class Leak:
         changed: How many answers changed.
         asked: The number of answers that were compared.
         check: The check that found it, a key of `LEAK_CHECKS`.
-        shows: What was found, in words; empty for answers that changed with the data after the cutoff.
+        shows: What was found, in words; empty for answers that changed with the data after the
+            cutoff.
     """
 
     where: str
@@ -102,11 +120,23 @@ class Leak:
 
 
 def compare_answers(
-    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str = FUTURE_LEAK, shows: str = ""
+    where: str,
+    fold: str,
+    wanted: pl.DataFrame,
+    got: pl.DataFrame,
+    check: str = FUTURE_LEAK,
+    shows: str = "",
 ) -> Leak | None:
     """Return None where two tables hold the same bits, else the leak."""
     if wanted.height != got.height:
-        return Leak(where, fold, abs(wanted.height - got.height), max(wanted.height, got.height), check, shows)
+        return Leak(
+            where,
+            fold,
+            abs(wanted.height - got.height),
+            max(wanted.height, got.height),
+            check,
+            shows,
+        )
     same = np.ones(wanted.height, bool)
     for name in wanted.columns:
         same &= _bits(wanted[name]) == _bits(got[name])
@@ -198,7 +228,8 @@ class Score:
 
 
 def check_headline(name: str, metrics: Iterable[Measure]) -> None:
-    """Refuse a headline, a short name, that is none of a task's metrics or cannot order a leaderboard.
+    """Refuse a headline, a short name, that is none of a task's metrics or cannot order a
+    leaderboard.
 
     Raises:
         ConfigError: It is unknown, or neither low nor high is good.
@@ -208,12 +239,20 @@ def check_headline(name: str, metrics: Iterable[Measure]) -> None:
         raise ConfigError(f"protocol.headline: no metric '{name}'{nearest(name, known)}")
     if known[name].better == "none":
         ordering = ", ".join(short for short, metric in known.items() if metric.better != "none")
-        raise ConfigError(f"protocol.headline: '{name}' does not order models; take one of {ordering}.")
+        raise ConfigError(
+            f"protocol.headline: '{name}' does not order models; take one of {ordering}."
+        )
 
 
 def headline_score(scores: Sequence[Score], metric: str) -> Score | None:
-    """Return the total of a metric, by its short name: of no step or segment, the mean where there are several aggregates."""
-    total = [score for score in scores if short(score.metric) == metric and score.step is None and score.segment is None]
+    """Return the total of a metric, by its short name: of no step or segment, the mean where there
+    are several aggregates.
+    """
+    total = [
+        score
+        for score in scores
+        if short(score.metric) == metric and score.step is None and score.segment is None
+    ]
     place = place_of_total([score.aggregate for score in total])
     return None if place is None else total[place]
 
@@ -232,7 +271,8 @@ class RunContext:
 
     Attributes:
         seed: The experiment's seed.
-        fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no stream.
+        fold: The name of the fold: what it may know (`2023-12-01`), so that adding folds changes no
+            stream.
         cpus: Threads that the model may use.
         device: Where Keras and XGBoost compute.
         features: The experiment's feature set, for models that use one.
@@ -274,7 +314,9 @@ Data = TypeVar("Data")
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The unit of work, caching and failure: a model, a fold and a run of its units (`start` to `stop`, excluded)."""
+    """The unit of work, caching and failure: a model, a fold and a run of its units (`start` to
+    `stop`, excluded).
+    """
 
     model: str
     fold: Fold
@@ -284,21 +326,27 @@ class Cell:
     @property
     def title(self) -> str:
         """The name in messages."""
-        units = "" if (self.start, self.stop) == (0, self.fold.units) else f", units {self.start}-{self.stop - 1}"
+        units = (
+            ""
+            if (self.start, self.stop) == (0, self.fold.units)
+            else f", units {self.start}-{self.stop - 1}"
+        )
         return f"{self.model} at {self.fold.name}{units}"
 
 
 class Evaluation(Recipe, Generic[Model, Data]):
-    """The core of every protocol: cut the data, evaluate a model, score its rows; the only code that sees past a cutoff.
+    """The core of every protocol: cut the data, evaluate a model, score its rows; the only code
+    that sees past a cutoff.
 
     What only some protocols can do is an ability (`abilities`) that they inherit.
 
-    Class attributes: `accepts`, the kind of model it evaluates; `frame_type`, the kind of frame it cuts; `task`, the name of
-    its question; `keys`, the columns that name a row of its predictions after model and fold; `unit`, the one of them that
-    names a unit; `block`, units in a cell of a model that may be cut (a constant, never taken from the number of cores);
-    `fields_not_in_key`, fields that choose cells or scores, or are in a cell's key by its cutoffs and settings alone;
-    `untunable`, why no settings are chosen for a protocol that is not `Tunable`, in words that follow its name; `needs_truth`,
-    whether it scores by what only a simulator knows.
+    Class attributes: `accepts`, the kind of model it evaluates; `frame_type`, the kind of frame it
+    cuts; `task`, the name of its question; `keys`, the columns that name a row of its predictions
+    after model and fold; `unit`, the one of them that names a unit; `block`, units in a cell of a
+    model that may be cut (a constant, never taken from the number of cores); `fields_not_in_key`,
+    fields that choose cells or scores, or are in a cell's key by its cutoffs and settings alone;
+    `untunable`, why no settings are chosen for a protocol that is not `Tunable`, in words that
+    follow its name; `needs_truth`, whether it scores by what only a simulator knows.
 
     Attributes:
         headline: The metric that orders the leaderboard.
@@ -319,7 +367,8 @@ class Evaluation(Recipe, Generic[Model, Data]):
     segments: Names = ()
 
     def prepare_frame(self, frame: Data) -> Data:
-        """Return the frame to cut, made of a dataset's: itself, or one with more units, which no truth knows.
+        """Return the frame to cut, made of a dataset's: itself, or one with more units, which no
+        truth knows.
 
         Raises:
             ConfigError: It cannot be made of this one.
@@ -334,12 +383,16 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
         raise NotImplementedError(f"{type(self).__name__}.split")
 
-    def evaluate_cell(self, model: Model, frame: Data, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Model, frame: Data, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Cut, fit and predict; return the rows of one cell, with all that scoring needs."""
         raise NotImplementedError(f"{type(self).__name__}.evaluate_cell")
 
     def fold_settings(self, fold: Fold) -> Any:
-        """Return plain data that decides the rows of a fold's cells besides the protocol, the fold's name and its cutoffs."""
+        """Return plain data that decides the rows of a fold's cells besides the protocol, the
+        fold's name and its cutoffs.
+        """
         return None
 
     @property
@@ -350,10 +403,12 @@ class Evaluation(Recipe, Generic[Model, Data]):
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Turn the rows of one model's cells into those that are scored and kept.
 
-        Here what needs all units at once is done (intervals pooled over series), so that how they were cut never shows.
+        Here what needs all units at once is done (intervals pooled over series), so that how they
+        were cut never shows.
 
         Args:
-            rows: All rows of one model, of one fold or of all, oldest first, with the number of each one's `fold`.
+            rows: All rows of one model, of one fold or of all, oldest first, with the number of
+                each one's `fold`.
 
         Returns:
             The rows with their `fold`, in the same order; those of inner windows are gone.
@@ -369,11 +424,17 @@ class Evaluation(Recipe, Generic[Model, Data]):
         return rows
 
     def measures(self, frame: Data) -> Sequence[Measure]:
-        """Return a description of each metric of `score`; one that is not here has its name alone."""
+        """Return a description of each metric of `score`.
+
+        One that is not here has its name alone.
+        """
         return ()
 
     def warnings_before(self, frame: Data, models: Mapping[str, Model]) -> list[str]:
-        """Return warnings about a frame, and what models make of it, before the first cell; one sentence each."""
+        """Return warnings about a frame, and what models make of it, before the first cell.
+
+        One sentence each.
+        """
         return []
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
@@ -381,7 +442,9 @@ class Evaluation(Recipe, Generic[Model, Data]):
         return []
 
     def check_features(self, features: Any, frame: Data) -> None:
-        """Refuse features that are not lawful at every step on this frame; called before the first cell.
+        """Refuse features that are not lawful at every step on this frame.
+
+        Called before the first cell.
 
         Raises:
             ConfigError: A feature reads a column where its role does not allow it.
@@ -395,28 +458,36 @@ class Evaluation(Recipe, Generic[Model, Data]):
         """
 
     def check_inputs(self, models: Mapping[str, Model], features: Any, frame: Data) -> None:
-        """Refuse models that name an input which neither the frame nor the features have; called before the first cell.
+        """Refuse models that name an input which neither the frame nor the features have.
+
+        Called before the first cell.
 
         Raises:
             ConfigError: With the nearest name.
         """
 
     def check_names(self) -> None:
-        """Refuse names (of metrics) that this protocol does not know; called before the data is loaded.
+        """Refuse names (of metrics) that this protocol does not know.
+
+        Called before the data is loaded.
 
         Raises:
             ConfigError: With the nearest right name.
         """
 
     def check_sweep(self, sweep: str) -> None:
-        """Refuse to choose settings where no windows are left for that; called before the data is loaded.
+        """Refuse to choose settings where no windows are left for that.
+
+        Called before the data is loaded.
 
         Raises:
             ConfigError: With the reason.
         """
         why = self.why_not_tunable() if isinstance(self, Tunable) else self.untunable
         if why:
-            raise ConfigError(f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored.")
+            raise ConfigError(
+                f"sweep: protocol '{self.name}' {why}; '{sweep}' would choose on what is scored."
+            )
 
     def check_save_model(self) -> None:
         """Refuse to keep a model that could predict nothing; called before the data is loaded.
@@ -425,7 +496,10 @@ class Evaluation(Recipe, Generic[Model, Data]):
             ConfigError: The protocol is not `Deployable`.
         """
         if not isinstance(self, Deployable):
-            raise ConfigError(f"save_model: protocol '{self.name}' has no model to keep; it must be none, got 'final'.")
+            raise ConfigError(
+                f"save_model: protocol '{self.name}' has no model to keep; it must be none, got "
+                f"'final'."
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -449,16 +523,22 @@ class Tunable(ABC):
     """A protocol that has other windows, on which a sweep chooses settings."""
 
     def why_not_tunable(self) -> str:
-        """Return why these fields leave no such windows, in words that follow the protocol's name; empty where they do."""
+        """Return why these fields leave no such windows, in words that follow the protocol's name.
+
+        Empty where they do.
+        """
         return ""
 
     @abstractmethod
     def tuning_split(self, frame: Any, windows: int) -> TuningSplit:
-        """Return other windows for a sweep to choose settings on, without a look at these; simulations use other replications.
+        """Return other windows for a sweep to choose settings on, without a look at these.
+
+        Simulations use other replications.
 
         Args:
             frame: As the dataset gives it (`prepare_frame` is called within).
-            windows: How many; all that happens in them was known before the first cutoff of this protocol.
+            windows: How many; all that happens in them was known before the first cutoff of this
+                protocol.
 
         Raises:
             DataError: The data before it does not suffice.
@@ -495,8 +575,9 @@ class Segmentable(ABC):
     def labels(self, frame: Any, column: str) -> pl.DataFrame | None:
         """Return the `segment` of every `unit`, one row a unit in their order.
 
-        Where a unit has parts in several segments, those of its parts, named by further columns of the rows (see `Segments`);
-        None where the rows bear the column themselves (a replication's customers).
+        Where a unit has parts in several segments, those of its parts, named by further columns of
+        the rows (see `Segments`); None where the rows bear the column themselves (a replication's
+        customers).
 
         Raises:
             ConfigError: The frame has no such column, with the nearest right name.
@@ -504,7 +585,9 @@ class Segmentable(ABC):
 
 
 class LeakTestable(ABC):
-    """A protocol whose predictions can be compared with those from data that is rubbish after a cutoff."""
+    """A protocol whose predictions can be compared with those from data that is rubbish after a
+    cutoff.
+    """
 
     @abstractmethod
     def corrupt_after(self, frame: Any, cutoff: Any, rng: np.random.Generator) -> Any:
@@ -515,7 +598,8 @@ class LeakTestable(ABC):
         """Return the part of the rows that was predicted at a cutoff, without what happened."""
 
     def twins(self, frame: Any, fold: Any, rows: pl.DataFrame) -> Iterator[Twin]:
-        """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to both must agree.
+        """Yield pairs of frames that nothing a model of a fold may know tells apart: its answers to
+        both must agree.
 
         Args:
             frame: The data.
@@ -525,7 +609,9 @@ class LeakTestable(ABC):
         yield from ()
 
     def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
-        """Yield, in words, what raw rows show that no decision made before its outcome brings about."""
+        """Yield, in words, what raw rows show that no decision made before its outcome brings
+        about.
+        """
         yield from ()
 
 
@@ -562,15 +648,21 @@ class Compiling(ABC):
 
 
 class WrongAnswerError(Exception):
-    """A user's own code returned something else than it must; the message says what was asked and what came."""
+    """A user's own code returned something else than it must; the message says what was asked and
+    what came.
+    """
 
 
 class Trying(ABC):
-    """A protocol that can try code of a user's own on toys: what raises there would raise in every cell."""
+    """A protocol that can try code of a user's own on toys: what raises there would raise in every
+    cell.
+    """
 
     @abstractmethod
     def try_model(self, model: Any, frame: Any, fold: Any, context: Any) -> None:
-        """Fit a model on a few units of the data and ask it; raise what is wrong with it or with its answers.
+        """Fit a model on a few units of the data and ask it.
+
+        Raise what is wrong with it or with its answers.
 
         Args:
             model: The recipe.
@@ -581,7 +673,10 @@ class Trying(ABC):
 
     @abstractmethod
     def try_features(self, features: Any, frame: Any) -> None:
-        """Compute a feature set of a few units; raise what is wrong with it or with what it returns."""
+        """Compute a feature set of a few units.
+
+        Raise what is wrong with it or with what it returns.
+        """
 
 
 class Foreseeable(ABC):
@@ -589,7 +684,9 @@ class Foreseeable(ABC):
 
     @abstractmethod
     def work(self, model: Any, frame: Any, cell: Any) -> float | None:
-        """Return the work of a cell: the seconds of one core of the machine that laws were measured on; None where unknown."""
+        """Return the work of a cell: the seconds of one core of the machine that laws were measured
+        on; None where unknown.
+        """
 
     def within(self, seconds: float) -> str:
         """Return the words of a model that keeps to a time; empty where there is none."""
@@ -605,8 +702,9 @@ NO_SEGMENT = "(none)"
 SEGMENT_TEXT = "__segment__"
 
 SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN = "segment", "__place__", "__fold__"
-"""Columns of labels: the segment; and where labels are finer than units, the unit's place and the fold, for counts of failures.
-All others are keys, which the rows bear too."""
+"""Columns of labels: the segment; and where labels are finer than units, the unit's place and the
+fold, for counts of failures. All others are keys, which the rows bear too.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -615,8 +713,9 @@ class ScoreSegments:
 
     Attributes:
         unit: The column of the rows that names a unit.
-        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that are named by more of the
-            rows' columns (`cutoff`, `time`); None where the rows bear the column themselves.
+        labels: For each column `unit` and `segment` of every unit, in order, or of finer parts that
+            are named by more of the rows' columns (`cutoff`, `time`); None where the rows bear the
+            column themselves.
     """
 
     unit: str = ""
@@ -632,16 +731,24 @@ class ScoreSegments:
         if not protocol.segments:
             return cls(protocol.unit)
         if not isinstance(protocol, Segmentable):
-            raise ConfigError(f"protocol.segments: protocol '{protocol.name}' has no segments, got '{protocol.segments[0]}'.")
-        return cls(protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments})
+            raise ConfigError(
+                f"protocol.segments: protocol '{protocol.name}' has no segments, got "
+                f"'{protocol.segments[0]}'."
+            )
+        return cls(
+            protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments}
+        )
 
     def values(self, column: str) -> list[str]:
         """Return the segments of a column, in order; empty where only the rows know them."""
         labels = self.labels[column]
         return [] if labels is None else _ordered_segments(labels[SEGMENT_COLUMN])
 
-    def scores(self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]) -> Iterator[tuple[Score, int]]:
-        """Yield the scores of each segment that has rows, without those of single steps, and its number of failed units.
+    def scores(
+        self, protocol: Evaluation[Any, Any], rows: pl.DataFrame, lost: Sequence[Cell]
+    ) -> Iterator[tuple[Score, int]]:
+        """Yield the scores of each segment that has rows, without those of single steps, and its
+        number of failed units.
 
         Args:
             protocol: Scores each part as it scores the whole.
@@ -661,11 +768,19 @@ class ScoreSegments:
         if labels is None:
             values = rows[column]
         else:
-            keys = [name for name in labels.columns if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)]
+            keys = [
+                name
+                for name in labels.columns
+                if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
+            ]
             by_key = labels.select(*keys, SEGMENT_COLUMN)
-            values = rows.select(keys).join(by_key, keys, "left", maintain_order="left", nulls_equal=True)[SEGMENT_COLUMN]
+            values = rows.select(keys).join(
+                by_key, keys, "left", maintain_order="left", nulls_equal=True
+            )[SEGMENT_COLUMN]
         marked = rows.with_columns(_segment_texts(values).alias(SEGMENT_TEXT))
-        parts = marked.partition_by(SEGMENT_TEXT, as_dict=True, include_key=False, maintain_order=True)
+        parts = marked.partition_by(
+            SEGMENT_TEXT, as_dict=True, include_key=False, maintain_order=True
+        )
         return ((value, parts[(value,)]) for value in _ordered_segments(values))
 
 
@@ -679,14 +794,21 @@ def _ordered_segments(values: pl.Series) -> list[str]:
 
 
 def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> int:
-    """Return the number of units of a cell in a segment: all of them where each has a part in every segment."""
+    """Return the number of units of a cell in a segment: all of them where each has a part in every
+    segment.
+    """
     if labels is None:
         return cell.stop - cell.start
     if PLACE_COLUMN in labels.columns:
         in_cell = labels.filter(
-            pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1), _segment_texts(labels[SEGMENT_COLUMN]) == value
+            pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
+            _segment_texts(labels[SEGMENT_COLUMN]) == value,
         )
-        in_cell = in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index) if FOLD_COLUMN in labels.columns else in_cell
+        in_cell = (
+            in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index)
+            if FOLD_COLUMN in labels.columns
+            else in_cell
+        )
         return in_cell[PLACE_COLUMN].n_unique()
     return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
 
@@ -698,5 +820,7 @@ def labels_of_rows(frame: Table, column: str) -> pl.DataFrame:
         ConfigError: There is no such column.
     """
     if column not in frame.data.columns:
-        raise ConfigError(f"protocol.segments: no column '{column}'{nearest(column, frame.data.columns)}")
+        raise ConfigError(
+            f"protocol.segments: no column '{column}'{nearest(column, frame.data.columns)}"
+        )
     return frame.data.select(ROW_ID, pl.col(column).alias(SEGMENT_COLUMN))

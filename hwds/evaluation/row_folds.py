@@ -86,14 +86,16 @@ def window_cutoffs(table: Table, lengths: Lengths, stride: int, windows: int) ->
     """Return the beginnings of the test windows, oldest first; the last one ends with the data.
 
     Raises:
-        DataError: The data does not suffice for one window, with the days that are there and that are needed.
+        DataError: The data does not suffice for one window, with the days that are there and that
+            are needed.
     """
     first, end = first_midnight(table), last_midnight(table)
     days, needed = (end - first).days, lengths.before + lengths.test
     fit = (days - needed) // stride + 1 if days >= needed else 0
     if fit < windows:
         raise DataError(
-            f"protocol.windows: {windows} need {needed + stride * (windows - 1)} days of data, there are {days}; {fit} fit."
+            f"protocol.windows: {windows} need {needed + stride * (windows - 1)} days of data, "
+            f"there are {days}; {fit} fit."
         )
     last = end - timedelta(days=lengths.test)
     return [last - timedelta(days=stride * back) for back in reversed(range(windows))]
@@ -105,23 +107,29 @@ def row_arrivals(table: Table) -> pl.Series:
 
 
 def label_arrivals(table: Table, delay: int) -> pl.Series:
-    """Return when each label became known: its `label_time`, or else the end of the row's day and the delay; null for none."""
+    """Return when each label became known: its `label_time`, or else the end of the row's day and
+    the delay; null for none.
+    """
     if table.roles.get("label_time"):
         return _instants(table.column("label_time"))
     return _instants(table.column("time")).dt.truncate("1d") + timedelta(days=1 + delay)
 
 
 def as_known(table: Table, until: object, delay: int) -> Table:
-    """Return the rows as known at an instant: those that had arrived, with the labels that had; nothing of the truth.
+    """Return the rows as known at an instant: those that had arrived, with the labels that had.
 
-    Rows keep their `label`, null where it arrived later, and get a `label_time` where the data has none.
+    Nothing of the truth.
+
+    Rows keep their `label`, null where it arrived later, and get a `label_time` where the data has
+    none.
     """
     arrived = label_arrivals(table, delay)
     label = table.name("label")
     hidden = (arrived > until).fill_null(True)
     when = table.name("label_time") or _unused(f"{label}_time", table.data.columns)
     rows = table.data.with_columns(
-        pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label), pl.when(~hidden).then(arrived).alias(when)
+        pl.when(~hidden).then(pl.col(label).cast(pl.Float64)).alias(label),
+        pl.when(~hidden).then(arrived).alias(when),
     )
     truth = table.roles.get("truth", ())
     roles = table.roles.without("truth") | {"label_time": when}
@@ -137,7 +145,10 @@ def _unused(name: str, columns: Sequence[str]) -> str:
 
 def _instants(values: pl.Series) -> pl.Series:
     if not values.dtype.is_temporal():
-        raise DataError(f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+        raise DataError(
+            f"dataset.roles.time: column '{values.name}' must hold dates or instants, it holds "
+            f"{values.dtype}."
+        )
     return values.cast(pl.Datetime("us")).dt.replace_time_zone(None)
 
 
@@ -149,12 +160,14 @@ KEPT = ("time", "available_at", "split")
 
 
 def corrupt_rows(table: Table, instant: Any, delay: int, rng: np.random.Generator) -> Table:
-    """Return the table with the columns of late rows drawn anew, and what became known late of earlier rows changed.
+    """Return the table with the columns of late rows drawn anew, and what became known late of
+    earlier rows changed.
 
-    Values are those of other late rows, so that each stays what its column may hold; numbers are disturbed besides. What a row
-    is about (its entity, its group) is drawn too: another customer's future is as unknown as one's own. Of an earlier row late
-    labels are turned, and instants that lie ahead (of its label, or of a return, in columns that models do not read) are drawn
-    from those that do.
+    Values are those of other late rows, so that each stays what its column may hold; numbers are
+    disturbed besides. What a row is about (its entity, its group) is drawn too: another customer's
+    future is as unknown as one's own. Of an earlier row late labels are turned, and instants that
+    lie ahead (of its label, or of a return, in columns that models do not read) are drawn from
+    those that do.
     """
     late = (row_arrivals(table) > instant).fill_null(True).to_numpy()
     unknown = (label_arrivals(table, delay) > instant).fill_null(True).to_numpy() | late
@@ -165,18 +178,29 @@ def corrupt_rows(table: Table, instant: Any, delay: int, rng: np.random.Generato
         for name, values in zip(table.data.columns, table.data, strict=True)
         if name not in unchanged
     ]
-    return replace(table, data=table.data.with_columns(*columns, _turn_labels(table.data[label], unknown)))
+    return replace(
+        table, data=table.data.with_columns(*columns, _turn_labels(table.data[label], unknown))
+    )
 
 
 def _lies_ahead(values: pl.Series, instant: Any, table: Table) -> np.ndarray:
-    """Return which instants had not yet come, of a column that says when something happened after the row: they stay ahead."""
+    """Return which instants had not yet come, of a column that says when something happened after
+    the row: they stay ahead.
+    """
     if not values.dtype.is_temporal() or values.dtype == pl.Duration or values.name in table.inputs:
         return np.zeros(len(values), bool)
-    return (values.cast(pl.Datetime("us")).dt.replace_time_zone(None) > instant).fill_null(False).to_numpy()
+    return (
+        (values.cast(pl.Datetime("us")).dt.replace_time_zone(None) > instant)
+        .fill_null(False)
+        .to_numpy()
+    )
 
 
 def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl.Series:
-    """Return the values of late rows drawn anew from them, so that their sum changes too; floats also stretched."""
+    """Return the values of late rows drawn anew from them, so that their sum changes too.
+
+    Floats also stretched.
+    """
     if not late.any():
         return values
     places = np.arange(len(values))
@@ -185,15 +209,18 @@ def _redraw(values: pl.Series, late: np.ndarray, rng: np.random.Generator) -> pl
     if not values.dtype.is_float():
         return moved
     stretch = np.where(late, np.exp(rng.normal(size=len(values))), 1.0)
-    return pl.Series(values.name, np.where(late, moved.to_numpy() * stretch, values.to_numpy()), nan_to_null=True).cast(
-        values.dtype
-    )
+    return pl.Series(
+        values.name, np.where(late, moved.to_numpy() * stretch, values.to_numpy()), nan_to_null=True
+    ).cast(values.dtype)
 
 
 def _turn_labels(label: pl.Series, unknown: np.ndarray) -> pl.Series:
     """Swap 0 and 1 of the labels that were unknown."""
     return pl.select(
-        pl.when(pl.lit(pl.Series(unknown))).then(1 - label.cast(pl.Float64)).otherwise(label).alias(label.name)
+        pl.when(pl.lit(pl.Series(unknown)))
+        .then(1 - label.cast(pl.Float64))
+        .otherwise(label)
+        .alias(label.name)
     ).to_series()
 
 
@@ -204,7 +231,8 @@ class RowSplitting(Recipe):
     """Cut the rows of a table into parts.
 
     Attributes:
-        delay_days: Days that labels take to arrive; where a column says when each did (role `label_time`), it counts.
+        delay_days: Days that labels take to arrive; where a column says when each did (role
+            `label_time`), it counts.
     """
 
     delay_days: ZeroDays = 7
@@ -229,7 +257,10 @@ class HeldOut:
 def rows_between(rows: Table, edges: Mapping[str, tuple[datetime, datetime]]) -> dict[str, Table]:
     """Return the rows that arrived between the edges of each part, its end excluded."""
     times: pl.Series = row_arrivals(rows)
-    return {name: rows.filter((times >= begin) & (times < stop)) for name, (begin, stop) in edges.items()}
+    return {
+        name: rows.filter((times >= begin) & (times < stop))
+        for name, (begin, stop) in edges.items()
+    }
 
 
 def groups_of_rows(frame: Table) -> pl.Series:
@@ -241,7 +272,9 @@ def groups_of_rows(frame: Table) -> pl.Series:
     names = frame.column("group" if frame.roles.get("group") else "entity").cast(pl.String)
     missing = names.is_null().arg_true()
     if len(missing):
-        raise DataError(f"dataset.roles: row {missing[0] + 1} has no group in column '{names.name}'.")
+        raise DataError(
+            f"dataset.roles: row {missing[0] + 1} has no group in column '{names.name}'."
+        )
     return names
 
 
@@ -254,16 +287,19 @@ def hash_of(name: str, purpose: bytes = b"") -> int:
 # is scored.
 
 LEAST_TRAIN = 3
-"""One in so many of the days that are learned from must be there before the final windows, to choose settings on."""
+"""One in so many of the days that are learned from must be there before the final windows, to
+choose settings on.
+"""
 
 WEEK = 7
 
 
 class RowPrequential(RowSplitting):
-    """Cut rows in time: train, stop, calibrate and decide on windows that follow one another, and score the next window.
+    """Cut rows in time: train, stop, calibrate and decide on windows that follow one another, and
+    score the next window.
 
-    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it. A row belongs to the window
-    it arrived in (`available_at`, or else `time`).
+    A cutoff is the beginning of a test window. What is learned from ends `delay_days` before it. A
+    row belongs to the window it arrived in (`available_at`, or else `time`).
 
     Attributes:
         windows: The number of test windows.
@@ -286,10 +322,18 @@ class RowPrequential(RowSplitting):
     @property
     def lengths(self) -> Lengths:
         """The days of each window."""
-        return Lengths(self.train_days, self.stop_days, self.calibrate_days, self.decide_days, self.delay_days, self.test_days)
+        return Lengths(
+            self.train_days,
+            self.stop_days,
+            self.calibrate_days,
+            self.decide_days,
+            self.delay_days,
+            self.test_days,
+        )
 
     def split(self, frame: Table) -> Sequence[Fold]:
-        """Return a fold for each test window, which the canary looks at from its beginning, within, and from its end.
+        """Return a fold for each test window, which the canary looks at from its beginning, within,
+        and from its end.
 
         Raises:
             DataError: The data does not suffice.
@@ -309,11 +353,16 @@ class RowPrequential(RowSplitting):
     def within(self, days: int, windows: int) -> Self:
         """Return the same with so many windows, in so many days where that is possible.
 
-        Where they would not fit they lie closer together; where a day apart is too far still, they learn from fewer days; and
-        where not even one would fit so, all their other parts are shorter too.
+        Where they would not fit they lie closer together; where a day apart is too far still, they
+        learn from fewer days; and where not even one would fit so, all their other parts are
+        shorter too.
         """
         least = -(-self.train_days // LEAST_TRAIN)
-        shorter = self if self.lengths.before - self.train_days + least + self.test_days <= days else self._in_days_for_weeks()
+        shorter = (
+            self
+            if self.lengths.before - self.train_days + least + self.test_days <= days
+            else self._in_days_for_weeks()
+        )
         room = days - shorter.lengths.before - shorter.test_days
         stride = min(shorter.stride_days or shorter.test_days, max(room // max(windows - 1, 1), 1))
         train = max(shorter.train_days - max(windows - 1 - room, 0), least)
@@ -321,7 +370,14 @@ class RowPrequential(RowSplitting):
 
     def _in_days_for_weeks(self) -> Self:
         """Return a day for each week, or a part of one, of all parts but what is learned from."""
-        names = ("stop_days", "calibrate_days", "decide_days", "delay_days", "test_days", "stride_days")
+        names = (
+            "stop_days",
+            "calibrate_days",
+            "decide_days",
+            "delay_days",
+            "test_days",
+            "stride_days",
+        )
         return replace(self, **{name: -(-getattr(self, name) // WEEK) for name in names})
 
 
@@ -339,8 +395,8 @@ APART = -1
 class GroupKFold(RowSplitting):
     """Cut the groups of a table into folds.
 
-    Rows of one group (role `group`, a beneficial owner, or else `entity`, a customer) stay together. The fold of a group
-    follows from its name alone, so that more rows move none.
+    Rows of one group (role `group`, a beneficial owner, or else `entity`, a customer) stay
+    together. The fold of a group follows from its name alone, so that more rows move none.
 
     Attributes:
         folds: Parts of the groups; each is tested once.
@@ -348,8 +404,8 @@ class GroupKFold(RowSplitting):
         calibrate_folds: Folds of the training groups on which probabilities are calibrated.
         decide_folds: For a decision's thresholds; all others are learned from.
         ignore_time: Cut data that has times all the same.
-        apart: The share of the groups, by their names, that is never tested but by the trials of a sweep; the experiment learns
-            from them.
+        apart: The share of the groups, by their names, that is never tested but by the trials of a
+            sweep; the experiment learns from them.
     """
 
     folds: Annotated[int, Ge(2), Le(10_000), Small(5)] = 10
@@ -368,25 +424,39 @@ class GroupKFold(RowSplitting):
         """
         if frame.roles.get("time") and not self.ignore_time:
             raise ConfigError(
-                f"protocol.ignore_time: the data has times (column '{frame.name('time')}'), and folds let later rows predict"
+                f"protocol.ignore_time: the data has times (column '{frame.name('time')}'), and "
+                f"folds let later rows predict"
                 " earlier ones; take protocol=prequential, or say protocol.ignore_time=true."
             )
         others = self.stop_folds + self.calibrate_folds + self.decide_folds
         if others + 2 > self.folds:
-            raise ConfigError(f"protocol.folds: must be >= {others + 2}, one to test and one to learn from, got {self.folds}.")
+            raise ConfigError(
+                f"protocol.folds: must be >= {others + 2}, one to test and one to learn from, got "
+                f"{self.folds}."
+            )
         folds = self.fold_of_rows(frame)
         sizes = np.bincount(folds[folds != APART], minlength=self.folds).tolist()
         if 0 in sizes:
-            raise DataError(f"protocol.folds: fold {sizes.index(0) + 1} of {self.folds} has no group; take fewer.")
-        return [Fold(i, f"fold {i + 1} of {self.folds}", size, (HeldOut(i),)) for i, size in enumerate(sizes)]
+            raise DataError(
+                f"protocol.folds: fold {sizes.index(0) + 1} of {self.folds} has no group; take "
+                f"fewer."
+            )
+        return [
+            Fold(i, f"fold {i + 1} of {self.folds}", size, (HeldOut(i),))
+            for i, size in enumerate(sizes)
+        ]
 
     def part_of_rows(self, frame: Table, fold: int | None) -> np.ndarray:
-        """Return the use of each row where one fold is tested, or none: `train`, `stop`, `calibrate`, `decide` or `test`."""
+        """Return the use of each row where one fold is tested, or none: `train`, `stop`,
+        `calibrate`, `decide` or `test`.
+        """
         folds = self.fold_of_rows(frame)
         return np.where(folds == APART, "train", np.array(self._parts_of_folds(fold))[folds])
 
     def _parts_of_folds(self, fold: int | None) -> list[str]:
-        """Return the use of each fold where one of them is tested: those after it stop, calibrate, decide."""
+        """Return the use of each fold where one of them is tested: those after it stop, calibrate,
+        decide.
+        """
         tests = fold is not None
         counts = {"test": int(tests), "stop": self.stop_folds, "calibrate": self.calibrate_folds}
         counts["decide"] = self.decide_folds if tests else 0
@@ -396,14 +466,19 @@ class GroupKFold(RowSplitting):
         return [uses[(number - first) % self.folds] for number in range(self.folds)]
 
     def fold_of_rows(self, frame: Table) -> np.ndarray:
-        """Return the fold of each row's group, by a hash of its name, shape (n,); `APART` where it is kept apart.
+        """Return the fold of each row's group, by a hash of its name, shape (n,).
+
+        `APART` where it is kept apart.
 
         Raises:
             DataError: No role names the groups, or a row has none.
         """
         names = groups_of_rows(frame)
         distinct = names.unique()
-        places = [APART if hash_of(name, b"apart") < self.apart * 2**64 else hash_of(name) % self.folds for name in distinct]
+        places = [
+            APART if hash_of(name, b"apart") < self.apart * 2**64 else hash_of(name) % self.folds
+            for name in distinct
+        ]
         return names.replace_strict(distinct, pl.Series(places, dtype=pl.Int64)).to_numpy()
 
 
@@ -416,9 +491,10 @@ INSTANT = timedelta(microseconds=1)
 class RowHoldout(RowSplitting):
     """Cut rows once.
 
-    Rows with times (role `time`) are cut where the last share of them begins to arrive; what is learned from ends `delay_days`
-    before that day. Rows without are cut by their groups (role `group`, or else `entity`): what a group is used for follows
-    from its name alone, so that more rows move none.
+    Rows with times (role `time`) are cut where the last share of them begins to arrive; what is
+    learned from ends `delay_days` before that day. Rows without are cut by their groups (role
+    `group`, or else `entity`): what a group is used for follows from its name alone, so that more
+    rows move none.
 
     Attributes:
         share: The share of the rows, or of the groups, that is scored.
@@ -442,11 +518,16 @@ class RowHoldout(RowSplitting):
             begin, end = self.edges(frame)["test"]
             times = row_arrivals(frame)
             moments = tuple(Moment(at) for at in (begin, begin + (end - begin) / 2, end))
-            return [Fold(0, begin.isoformat(), int(((times >= begin) & (times < end)).sum()), moments)]
+            return [
+                Fold(0, begin.isoformat(), int(((times >= begin) & (times < end)).sum()), moments)
+            ]
         parts = self.part_of_rows(frame)
         for name in ("train", "test"):
             if name not in parts:
-                raise DataError(f"protocol.share: {self.share:g} of the groups leaves none to {name}; there are too few.")
+                raise DataError(
+                    f"protocol.share: {self.share:g} of the groups leaves none to {name}; there "
+                    f"are too few."
+                )
         return [Fold(0, "held-out groups", int((parts == "test").sum()), (HeldOut(0),))]
 
     def edges(self, frame: Table, *, tests: bool = True) -> dict[str, tuple[datetime, datetime]]:
@@ -454,7 +535,8 @@ class RowHoldout(RowSplitting):
 
         Args:
             frame: All rows.
-            tests: Whether rows are held out; else all are learned from whose labels had time to arrive.
+            tests: Whether rows are held out; else all are learned from whose labels had time to
+                arrive.
 
         Raises:
             DataError: No row is left to learn from.
@@ -462,9 +544,15 @@ class RowHoldout(RowSplitting):
         times, end = row_arrivals(frame).sort(), last_midnight(frame)
         cutoff = times[-max(round(self.share * len(times)), 1)] if tests else end
         # a label arrives by the end of a day, so that of the day of the cutoff itself none has
-        stop = cutoff.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=self.delay_days)
+        stop = cutoff.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(
+            days=self.delay_days
+        )
         before = times.filter(times < stop)
-        later = {"stop": self.stop_share, "calibrate": self.calibrate_share, "decide": self.decide_share if tests else 0.0}
+        later = {
+            "stop": self.stop_share,
+            "calibrate": self.calibrate_share,
+            "decide": self.decide_share if tests else 0.0,
+        }
         edges, used = {"test": (cutoff, end)}, 0
         for name in reversed(later):
             used += round(later[name] * len(before))
@@ -472,26 +560,34 @@ class RowHoldout(RowSplitting):
             edges[name], stop = (begin, stop), begin
         if used >= len(before):
             raise DataError(
-                f"protocol.share: no row is left to learn from, of {len(before)} that arrived {self.delay_days} days or more"
+                f"protocol.share: no row is left to learn from, of {len(before)} that arrived "
+                f"{self.delay_days} days or more"
                 f" before {cutoff} (protocol.delay_days)."
             )
         edges["train"] = (before[0], stop)
         return edges
 
     def part_of_rows(self, frame: Table, *, tests: bool = True) -> np.ndarray:
-        """Return the use of each row of a table without times: `train`, `stop`, `calibrate`, `decide` or `test`.
+        """Return the use of each row of a table without times: `train`, `stop`, `calibrate`,
+        `decide` or `test`.
 
         Args:
             frame: All rows.
             tests: Whether groups are held out; else those are learned from, too.
         """
-        bounds = np.cumsum([self.stop_share, self.calibrate_share, self.decide_share if tests else 0.0])
+        bounds = np.cumsum(
+            [self.stop_share, self.calibrate_share, self.decide_share if tests else 0.0]
+        )
         names = groups_of_rows(frame)
         parts = {}
         for name in names.unique():
             place = (hash_of(name, b"holdout") / 2**64 - self.share) / (1 - self.share)
             use = int(np.searchsorted(bounds, place, side="right"))
-            parts[name] = ("test" if tests else "train") if place < 0 else ("stop", "calibrate", "decide", "train")[use]
+            parts[name] = (
+                ("test" if tests else "train")
+                if place < 0
+                else ("stop", "calibrate", "decide", "train")[use]
+            )
         return names.replace_strict(parts).to_numpy()
 
 
@@ -500,16 +596,22 @@ class RowHoldout(RowSplitting):
 
 
 def other_replications(fold: Fold, windows: int) -> list[Fold]:
-    """Return as many replications as a fold has, in so many parts; streams are named by the fold, so that theirs are others."""
+    """Return as many replications as a fold has, in so many parts.
+
+    Streams are named by the fold, so that theirs are others.
+    """
     each = -(-fold.units // windows)
-    return [Fold(part, f"rehearsal {part}, {fold.name}", each, fold.cutoffs) for part in range(windows)]
+    return [
+        Fold(part, f"rehearsal {part}, {fold.name}", each, fold.cutoffs) for part in range(windows)
+    ]
 
 
 def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
-    """Return the rows that are so old at a cutoff that their labels have had time to arrive, with those labels that had.
+    """Return the rows that are so old at a cutoff that their labels have had time to arrive, with
+    those labels that had.
 
-    A simulator's truth is gone: nobody who chooses settings knows it. Labels arrive when the data say, as before, or else
-    by whoever reads it.
+    A simulator's truth is gone: nobody who chooses settings knows it. Labels arrive when the data
+    say, as before, or else by whoever reads it.
 
     Args:
         table: All rows.
@@ -520,4 +622,6 @@ def earlier_rows(table: Table, cutoff: datetime, delay: int) -> Table:
     old = known.filter(row_arrivals(known) < cutoff - timedelta(days=delay))
     if table.roles.get("label_time"):
         return old
-    return replace(old, data=old.data.drop(old.roles["label_time"]), roles=old.roles.without("label_time"))
+    return replace(
+        old, data=old.data.drop(old.roles["label_time"]), roles=old.roles.without("label_time")
+    )

@@ -14,7 +14,15 @@ from hwds.core.cache import note, noted_inputs
 from hwds.core.recipe import Recipe
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, cell_key, fold_key
 from hwds.evaluation.compute.base import Compute
-from hwds.evaluation.protocol import Cell, Compiling, Contrasting, Fold, Score, ScoreSegments, headline_score
+from hwds.evaluation.protocol import (
+    Cell,
+    Compiling,
+    Contrasting,
+    Fold,
+    Score,
+    ScoreSegments,
+    headline_score,
+)
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Measure, Tables, metrics_table
 
 UnitRun = tuple[int, int]
@@ -87,19 +95,28 @@ def cut_cells(job: Job, folds: Sequence[Fold], frame: Any, cache: CellCache) -> 
     return cells
 
 
-def _runs(job: Job, model: Recipe, fold: Fold, frame: Any, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:
+def _runs(
+    job: Job, model: Recipe, fold: Fold, frame: Any, finished: Sequence[UnitRun]
+) -> Iterator[UnitRun]:
     """Yield the units of each cell; a model that is fitted on all of them together has one."""
     if getattr(model, "local", False):
         protocol = job.protocol
-        size = protocol.units_in_cell(model, frame) if isinstance(protocol, Compiling) else protocol.block
+        size = (
+            protocol.units_in_cell(model, frame)
+            if isinstance(protocol, Compiling)
+            else protocol.block
+        )
         return unit_runs(fold.units, size, finished)
     return unit_runs(fold.units, max(fold.units, 1), ())
 
 
-def evaluate_cells(job: Job, frame: Any, work: RunWork, compute: Compute, cache: CellCache, watch: RunObserver) -> Tables:
+def evaluate_cells(
+    job: Job, frame: Any, work: RunWork, compute: Compute, cache: CellCache, watch: RunObserver
+) -> Tables:
     """Compute the cells that are not in the cache, and return the tables of all.
 
-    Every finished cell is on disk before the next is waited for. The tables depend on no order, cut or executor.
+    Every finished cell is on disk before the next is waited for. The tables depend on no order, cut
+    or executor.
     """
     kept = {cell: cache.get(key, cell) for cell, key in work.cells.items()}
     missing = [cell for cell, outcome in kept.items() if outcome is None]
@@ -118,21 +135,37 @@ def evaluate_cells(job: Job, frame: Any, work: RunWork, compute: Compute, cache:
 
 
 def _outcomes(
-    job: Job, frame: Any, kept: Mapping[Cell, CellOutcome | None], missing: Sequence[Cell], compute: Compute
+    job: Job,
+    frame: Any,
+    kept: Mapping[Cell, CellOutcome | None],
+    missing: Sequence[Cell],
+    compute: Compute,
 ) -> Iterator[CellOutcome]:
     yield from (outcome for outcome in kept.values() if outcome is not None)
     if missing:
         yield from compute.run(job, frame, missing)
 
 
-def _report(job: Job, folds: Sequence[Fold], progress: FoldOutcomes, cell: Cell, watch: RunObserver) -> None:
-    """Report the headline of a fold that is complete now, and of later ones that waited for it, equal to the final scores."""
+def _report(
+    job: Job, folds: Sequence[Fold], progress: FoldOutcomes, cell: Cell, watch: RunObserver
+) -> None:
+    """Report the headline of a fold that is complete now, and of later ones that waited for it,
+    equal to the final scores.
+    """
     waits = job.protocol.postprocess_needs_earlier_folds
     for fold in [cell.fold, *(fold for fold in folds if waits and fold.index > cell.fold.index)]:
-        read = [other.index for other in folds if other.index <= fold.index] if waits else [fold.index]
+        read = (
+            [other.index for other in folds if other.index <= fold.index] if waits else [fold.index]
+        )
         if not all(progress.complete(cell.model, index) for index in read):
             return
-        rows = postprocess_rows(job, {index: merge_rows(job, progress.outcomes.get((cell.model, index), ())) for index in read})
+        rows = postprocess_rows(
+            job,
+            {
+                index: merge_rows(job, progress.outcomes.get((cell.model, index), ()))
+                for index in read
+            },
+        )
         if fold.index in rows:
             score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
             if score is not None:
@@ -150,8 +183,15 @@ def merge_rows(job: Job, outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
 
 
 def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, pl.DataFrame]:
-    """Return the rows to score of one model by fold, from the merged rows of its folds; a fold without rows has none."""
-    rows = [part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()) for fold, part in folds.items() if not part.is_empty()]
+    """Return the rows to score of one model by fold, from the merged rows of its folds.
+
+    A fold without rows has none.
+    """
+    rows = [
+        part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all())
+        for fold, part in folds.items()
+        if not part.is_empty()
+    ]
     if not rows:
         return {}
     processed = job.protocol.postprocess(pl.concat(rows))
@@ -161,8 +201,12 @@ def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, p
     return {fold: part for (fold,), part in parts.items()}
 
 
-def result_tables(job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]) -> Tables:
-    """Return the scores of each model and fold and of all folds together, the predictions and the timings."""
+def result_tables(
+    job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]
+) -> Tables:
+    """Return the scores of each model and fold and of all folds together, the predictions and the
+    timings.
+    """
     lines: list[dict[str, Any]] = []
     answered: dict[str, pl.DataFrame] = {}
     for label in job.models:
@@ -171,9 +215,13 @@ def result_tables(job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Se
         answered |= {} if rows.is_empty() else {label: rows}
     asked = {label: rows.drop("fold") for label, rows in answered.items()}
     if isinstance(job.protocol, Contrasting):
-        lines += [_line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)]
+        lines += [
+            _line(work, label, None, score, 0) for label, score in job.protocol.contrasts(asked)
+        ]
     lines += [_line(work, TRUTH, None, score, 0) for score in work.oracle_scores]
-    named = [rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()]
+    named = [
+        rows.select(pl.lit(label).alias("model"), pl.all()) for label, rows in answered.items()
+    ]
     return Tables(
         pl.DataFrame(lines, schema=SCORES),
         _concatenate([job.protocol.rows_to_keep(rows) for rows in named]),
@@ -183,21 +231,31 @@ def result_tables(job: Job, work: RunWork, outcomes: Mapping[tuple[str, int], Se
 
 
 def _concatenate(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the predictions of all models, one after the other; a column that a model lacks is null."""
+    """Return the predictions of all models, one after the other.
+
+    A column that a model lacks is null.
+    """
     return pl.concat(parts, how="diagonal").rechunk() if parts else pl.DataFrame()
 
 
 def _of_model(
     job: Job, work: RunWork, label: str, outcomes: Mapping[tuple[str, int], Sequence[CellOutcome]]
 ) -> tuple[list[dict[str, Any]], pl.DataFrame]:
-    """Return the lines of one model's failures and scores, fold by fold and together, and all its rows with their `fold`."""
+    """Return the lines of one model's failures and scores, fold by fold and together, and all its
+    rows with their `fold`.
+    """
     groups = {fold.index: outcomes.get((label, fold.index), []) for fold in work.folds}
-    answered = postprocess_rows(job, {fold: merge_rows(job, group) for fold, group in groups.items()})
+    answered = postprocess_rows(
+        job, {fold: merge_rows(job, group) for fold, group in groups.items()}
+    )
     lines: list[dict[str, Any]] = []
     whole: list[pl.DataFrame] = []
     lost: list[Cell] = []
     for fold, group in groups.items():
-        failed = sorted((outcome for outcome in group if outcome.rows is None), key=lambda outcome: outcome.cell.start)
+        failed = sorted(
+            (outcome for outcome in group if outcome.rows is None),
+            key=lambda outcome: outcome.cell.start,
+        )
         lines += [_failure(work, outcome) for outcome in failed]
         lost += [outcome.cell for outcome in failed]
         rows = answered.get(fold, pl.DataFrame())
@@ -230,23 +288,37 @@ def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:
     units = outcome.cell.stop - outcome.cell.start
-    counts = {"model": outcome.cell.model, "fold": outcome.cell.fold.index, "n": 0, "n_failed": units}
+    counts = {
+        "model": outcome.cell.model,
+        "fold": outcome.cell.fold.index,
+        "n": 0,
+        "n_failed": units,
+    }
     return {**work.labels, **counts, "status": f"failed: {outcome.error}"}
 
 
 def _timings(outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
     lines = [
-        (o.cell.model, o.cell.fold.index, o.cell.start, o.cell.stop, o.seconds, o.cached, o.error or "ok")
+        (
+            o.cell.model,
+            o.cell.fold.index,
+            o.cell.start,
+            o.cell.stop,
+            o.seconds,
+            o.cached,
+            o.error or "ok",
+        )
         for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
     ]
     return pl.DataFrame(lines, schema=TIMINGS, orient="row")
 
 
 def unit_runs(units: int, size: int, finished: Sequence[UnitRun]) -> Iterator[UnitRun]:
-    """Yield the runs that units 0 to `units` (excluded) are computed in, in order: a block of `size` each, and the rest.
+    """Yield the runs that units 0 to `units` (excluded) are computed in, in order: a block of
+    `size` each, and the rest.
 
-    A block of which runs are finished (it was the last one of a run with fewer) is cut where they end: each is
-    taken as it is, and what lies between them is what is left to compute.
+    A block of which runs are finished (it was the last one of a run with fewer) is cut where they
+    end: each is taken as it is, and what lies between them is what is left to compute.
 
     Args:
         units: The number of units.

@@ -36,8 +36,8 @@ class HeldOutCut:
         repeat: The number of the division into folds.
         fold: The number of the fold within it.
         cut: The number of the cut.
-        rows: How many rows of each of these runs are known at it, in their order; chosen when the runs are divided, so that how
-            long a run lasts is not read after that.
+        rows: How many rows of each of these runs are known at it, in their order; chosen when the
+            runs are divided, so that how long a run lasts is not read after that.
     """
 
     repeat: int
@@ -48,7 +48,10 @@ class HeldOutCut:
     @property
     def label(self) -> str:
         """The name in messages."""
-        return f"{'' if not self.repeat else f'repeat {self.repeat + 1}, '}fold {self.fold + 1}, cut {self.cut + 1}"
+        return (
+            f"{'' if not self.repeat else f'repeat {self.repeat + 1}, '}fold {self.fold + 1}, "
+            f"cut {self.cut + 1}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,20 @@ class LastRow:
 
 
 class RunKFold(Recipe):
-    """Divide runs into folds, so that all rows of a run are on one side, and cut the held-out ones at several ages.
+    """Divide runs into folds, so that all rows of a run are on one side, and cut the held-out ones
+    at several ages.
 
     Attributes:
         folds: Parts of the runs; each is tested once in every repeat.
         repeats: The number of new divisions of the machines into folds.
         cuts: Ages at which a held-out run is cut, each drawn from its share of the run's life.
-        every: Rows from one cut of a held-out run to the next, from its first `least` rows on: the ages at which a machine is
-            inspected, whatever it will last; 0 for `cuts` drawn from its life.
-        least: Rows that are known at the first cut at least; runs without more are left out of the folds.
-        apart: The share of the runs, by their names, that is never tested but by the trials of a sweep; the experiment learns
-            from them.
+        every: Rows from one cut of a held-out run to the next, from its first `least` rows on: the
+            ages at which a machine is inspected, whatever it will last; 0 for `cuts` drawn from its
+            life.
+        least: Rows that are known at the first cut at least; runs without more are left out of the
+            folds.
+        apart: The share of the runs, by their names, that is never tested but by the trials of a
+            sweep; the experiment learns from them.
     """
 
     folds: Annotated[int, Ge(2), Le(1_000), Small(3)] = 5
@@ -91,7 +97,10 @@ class RunKFold(Recipe):
         runs = runs.learnable
         failed = int((runs.events & ~self.is_apart(runs)).sum())
         if failed < LEAST * self.folds:
-            raise DataError(f"protocol.folds: {self.folds} folds need {LEAST * self.folds} runs that failed, got {failed}.")
+            raise DataError(
+                f"protocol.folds: {self.folds} folds need {LEAST * self.folds} runs that failed, "
+                f"got {failed}."
+            )
         out: list[Fold] = []
         for repeat in range(self.repeats):
             place, rows = self.fold_of_runs(runs, repeat), self.cut_rows(runs, repeat)
@@ -100,18 +109,30 @@ class RunKFold(Recipe):
                 if not known.any():
                     longest = int(runs.lengths[place == fold].max())
                     raise DataError(
-                        f"protocol.least: must be below {longest}, the rows of the longest run of a fold, got {self.least}."
+                        f"protocol.least: must be below {longest}, the rows of the longest run of "
+                        f"a fold, got {self.least}."
                     )
                 cuts = np.flatnonzero(known.any(axis=0)).tolist()
-                cutoffs = tuple(HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in cuts)
-                name = f"fold {fold + 1} of {self.folds}" + (f", repeat {repeat + 1}" if repeat else "")
+                cutoffs = tuple(
+                    HeldOutCut(repeat, fold, cut, tuple(known[:, cut].tolist())) for cut in cuts
+                )
+                name = f"fold {fold + 1} of {self.folds}" + (
+                    f", repeat {repeat + 1}" if repeat else ""
+                )
                 out.append(Fold(len(out), name, int((place == fold).sum()), cutoffs))
         return out
 
     def fold_of_runs(self, runs: Runs, repeat: int) -> np.ndarray:
-        """Return the fold of each run, shape (n,): dealt out in the order of a hash of their names; `APART` for others."""
+        """Return the fold of each run, shape (n,): dealt out in the order of a hash of their names.
+
+        `APART` for others.
+        """
         mine = np.flatnonzero(~self.is_apart(runs))
-        order = mine[np.argsort([hash_of(runs.names[place], b"r%d" % repeat) for place in mine], kind="stable")]
+        order = mine[
+            np.argsort(
+                [hash_of(runs.names[place], b"r%d" % repeat) for place in mine], kind="stable"
+            )
+        ]
         fold = np.full(runs.n, APART)
         fold[order] = np.arange(len(order)) % self.folds
         return fold
@@ -121,28 +142,36 @@ class RunKFold(Recipe):
         return np.array([hash_of(name, b"apart") < self.apart * 2**64 for name in runs.names], bool)
 
     def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
-        """Return how many rows of each run are known at each cut, shape (n, cuts); 0 where the run is too short.
+        """Return how many rows of each run are known at each cut, shape (n, cuts).
 
-        A run's cuts follow from its name and its number of rows: one in each of equal shares of the rows between the first cut
-        and its last row but one; with `every` they follow from neither, and end before its last row.
+        0 where the run is too short.
+
+        A run's cuts follow from its name and its number of rows: one in each of equal shares of the
+        rows between the first cut and its last row but one; with `every` they follow from neither,
+        and end before its last row.
         """
         if self.every:
-            ages = np.arange(self.least, max(int(runs.lengths.max(initial=0)), self.least + 1), self.every)
+            ages = np.arange(
+                self.least, max(int(runs.lengths.max(initial=0)), self.least + 1), self.every
+            )
             return np.where(ages < runs.lengths[:, None], ages, 0)
         out = np.zeros((runs.n, self.cuts), np.int64)
         for place, (name, length) in enumerate(zip(runs.names, runs.lengths.tolist(), strict=True)):
             room = length - self.least
             if room > 0:
                 drawn = stream(0, "cuts", repeat, name).random(self.cuts)
-                out[place] = self.least + np.floor((np.arange(self.cuts) + drawn) / self.cuts * room).astype(np.int64)
+                out[place] = self.least + np.floor(
+                    (np.arange(self.cuts) + drawn) / self.cuts * room
+                ).astype(np.int64)
         return out
 
 
 def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Runs:
-    """Return runs with rubbish for all that was not known of some of them: what sensors say later, and when and how they end.
+    """Return runs with rubbish for all that was not known of some of them: what sensors say later,
+    and when and how they end.
 
-    Of the later rows some are gone, and the cycles of the others lie farther from the last that is known, so that neither the
-    number of rows nor the age at the end says how long a run lasted.
+    Of the later rows some are gone, and the cycles of the others lie farther from the last that is
+    known, so that neither the number of rows nor the age at the end says how long a run lasted.
 
     Args:
         runs: All runs.
@@ -151,12 +180,24 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     late = (known[runs.run_of_row] >= 0) & (place >= known[runs.run_of_row])
-    columns = [name for name in runs.data.columns if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))]
+    columns = [
+        name
+        for name in runs.data.columns
+        if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
+    ]
     rubbish = {name: 1e6 * rng.standard_normal(len(late)) for name in columns}
     more = rng.integers(1, 500, runs.n).astype(float)
-    kept = np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1  # of later rows one at least
-    begun = np.where(known > 0, runs.cycles[runs.offsets[:-1] + np.clip(known, 1, runs.lengths) - 1], 0.0)[runs.run_of_row]
-    cycles = np.where(late, begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row], runs.cycles)
+    kept = (
+        np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
+    )  # of later rows one at least
+    begun = np.where(
+        known > 0, runs.cycles[runs.offsets[:-1] + np.clip(known, 1, runs.lengths) - 1], 0.0
+    )[runs.run_of_row]
+    cycles = np.where(
+        late,
+        begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
+        runs.cycles,
+    )
     data = runs.data.with_columns(
         pl.Series(CYCLE, cycles),
         *(
@@ -168,7 +209,9 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
     open_ = pl.Series(known >= 0)
     ends = runs.ends.with_columns(
         ends["age"],
-        (pl.col("remaining") + pl.when(open_).then(pl.Series(more)).otherwise(0.0)).alias("remaining"),
+        (pl.col("remaining") + pl.when(open_).then(pl.Series(more)).otherwise(0.0)).alias(
+            "remaining"
+        ),
         pl.when(open_).then(False).otherwise(pl.col("event")).alias("event"),
     )
     return Runs(data, ends, runs.roles, runs.regimes, runs.unit)
@@ -191,7 +234,9 @@ class FleetInstant:
 
     def known_rows(self, runs: Runs) -> np.ndarray:
         """Return how many rows of each run are known at it, shape (n,)."""
-        then = runs.ends["start"].to_numpy()[runs.run_of_row] + runs.data[CYCLE].to_numpy() <= self.at
+        then = (
+            runs.ends["start"].to_numpy()[runs.run_of_row] + runs.data[CYCLE].to_numpy() <= self.at
+        )
         return np.bincount(runs.run_of_row[then], minlength=runs.n)
 
     def ended(self, runs: Runs) -> np.ndarray:
@@ -200,17 +245,23 @@ class FleetInstant:
 
 
 def review_instants(runs: Runs, reviews: int) -> Sequence[FleetInstant]:
-    """Return instants, evenly spread from the first at which a quarter of the failures has happened to before the last one.
+    """Return instants, evenly spread from the first at which a quarter of the failures has happened
+    to before the last one.
 
     Raises:
         DataError: A run has no start, or too few have failed.
     """
     start = runs.ends["start"]
     if start.null_count():
-        raise DataError("dataset.roles.start: must be given for each run, so that runs have a clock in common.")
+        raise DataError(
+            "dataset.roles.start: must be given for each run, so that runs have a clock in common."
+        )
     failures = np.sort((start.to_numpy() + runs.ages)[runs.events])
     if len(failures) < 4 * LEAST:
-        raise DataError(f"protocol.reviews: a fleet's clock needs {4 * LEAST} runs that failed, got {len(failures)}.")
+        raise DataError(
+            f"protocol.reviews: a fleet's clock needs {4 * LEAST} runs that failed, got "
+            f"{len(failures)}."
+        )
     first, last = failures[len(failures) // 4], failures[-LEAST]
     return [FleetInstant(float(at)) for at in np.round(np.linspace(first, last, reviews), 6)]
 
@@ -229,9 +280,10 @@ class BoardFolds(Recipe):
 
     Attributes:
         folds: Parts of the boards; each is tested once.
-        calibrate: The share of the boards to learn from that is set apart for the temperature and the threshold.
-        apart: The share of the boards, by their names, that is never tested but by the trials of a sweep; the experiment learns
-            from them.
+        calibrate: The share of the boards to learn from that is set apart for the temperature and
+            the threshold.
+        apart: The share of the boards, by their names, that is never tested but by the trials of a
+            sweep; the experiment learns from them.
     """
 
     folds: Annotated[int, Ge(2), Le(1_000), Small(2)] = 5
@@ -247,31 +299,48 @@ class BoardFolds(Recipe):
         place = self.fold_of_images(images)
         boards = images.boards.filter(pl.Series(place >= 0)).n_unique()
         if boards < self.folds:
-            raise DataError(f"protocol.folds: must be at most {boards}, the labelled boards that are tested, got {self.folds}.")
-        sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds).tolist()
+            raise DataError(
+                f"protocol.folds: must be at most {boards}, the labelled boards that are tested, "
+                f"got {self.folds}."
+            )
+        sizes = np.bincount(
+            place[(place >= 0) & (images.codes >= 0)], minlength=self.folds
+        ).tolist()
         names = [f"fold {number + 1} of {self.folds}" for number in range(self.folds)]
-        return [Fold(number, names[number], size, (HeldOut(number),)) for number, size in enumerate(sizes)]
+        return [
+            Fold(number, names[number], size, (HeldOut(number),))
+            for number, size in enumerate(sizes)
+        ]
 
     def fold_of_images(self, images: Images) -> np.ndarray:
         """Return the fold of each image's board, shape (n,).
 
-        Boards with a label are dealt out in the order of a hash of their names. `BOARDS_APART` and `UNLABELLED` are of no fold.
+        Boards with a label are dealt out in the order of a hash of their names. `BOARDS_APART` and
+        `UNLABELLED` are of no fold.
         """
         labelled = images.boards.filter(pl.Series(images.codes >= 0)).unique(maintain_order=True)
         tested = [name for name in labelled if hash_of(name, b"apart") >= self.apart * 2**64]
-        fold = {name: number % self.folds for number, name in enumerate(_in_hash_order(tested, b"board"))}
-        places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART) | fold
+        fold = {
+            name: number % self.folds
+            for number, name in enumerate(_in_hash_order(tested, b"board"))
+        }
+        places = (
+            dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART) | fold
+        )
         return _by_board(images, places)
 
     def calibrates(self, images: Images) -> np.ndarray:
-        """Return which of the images to learn from are of the boards that are set apart for calibration, shape (n,).
+        """Return which of the images to learn from are of the boards that are set apart for
+        calibration, shape (n,).
 
         Raises:
             DataError: There are fewer than two boards.
         """
         boards = images.boards.unique(maintain_order=True).to_list()
         if len(boards) < 2:
-            raise DataError(f"protocol.calibrate: needs two boards to learn from, got {len(boards)}.")
+            raise DataError(
+                f"protocol.calibrate: needs two boards to learn from, got {len(boards)}."
+            )
         count = min(max(round(self.calibrate * len(boards)), 1), len(boards) - 1)
         chosen = set(_in_hash_order(boards, b"calibrate")[:count])
         return _by_board(images, {name: int(name in chosen) for name in boards}) == 1

@@ -38,7 +38,9 @@ def compute_device(device: Device) -> str:
 
     there = bool(xgboost.build_info().get("USE_CUDA")) and any(Path("/dev").glob("nvidia[0-9]*"))
     if device == "gpu" and not there:
-        raise ConfigError("compute.device: 'gpu', but there is none that XGBoost can use; use 'auto' or 'cpu'.")
+        raise ConfigError(
+            "compute.device: 'gpu', but there is none that XGBoost can use; use 'auto' or 'cpu'."
+        )
     return "cuda" if there and device != "cpu" else "cpu"
 
 
@@ -46,12 +48,16 @@ def compute_device(device: Device) -> str:
 
 
 def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve) -> dict[str, Any]:
-    """Return options of `xgboost.train` by which each round is reported; as they are where nobody asks.
+    """Return options of `xgboost.train` by which each round is reported.
 
-    The rows that stop the growing stay the last that are evaluated, so that they go on deciding it; no tree depends on this.
+    As they are where nobody asks.
+
+    The rows that stop the growing stay the last that are evaluated, so that they go on deciding it;
+    no tree depends on this.
 
     Args:
-        options: With `evals`, of which the last is reported as the validation, and `callbacks` where there are some.
+        options: With `evals`, of which the last is reported as the validation, and `callbacks`
+            where there are some.
         train: The matrix that is learned from.
         curve: Where the losses go.
     """
@@ -64,20 +70,28 @@ def observe_losses(options: Mapping[str, Any], train: Any, curve: LearningCurve)
 
         def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
             """Report a round; growing goes on."""
-            losses = {rows: float(list(metrics.values())[-1][-1]) for rows, metrics in evals_log.items()}
+            losses = {
+                rows: float(list(metrics.values())[-1][-1]) for rows, metrics in evals_log.items()
+            }
             own = losses.pop("train")
             curve.report(epoch + 1, own, next(iter(losses.values()), None))
             return False
 
     evals = [(train, "train"), *options.get("evals", ())]
-    return {**options, "evals": evals, "callbacks": [*options.get("callbacks", ()), Reporting()], "verbose_eval": False}
+    return {
+        **options,
+        "evals": evals,
+        "callbacks": [*options.get("callbacks", ()), Reporting()],
+        "verbose_eval": False,
+    }
 
 
 # The later part of rows, which early stopping or a conformal quantile sets apart.
 
 
 def latest_share(rows: Table, share: float) -> np.ndarray:
-    """Return a mask of the last rows to arrive, shape (n,): so large a share, of two or more at least one and never all.
+    """Return a mask of the last rows to arrive, shape (n,): so large a share, of two or more at
+    least one and never all.
 
     Where rows have no time, the last ones of the table.
     """
@@ -105,8 +119,8 @@ class IsolationTrees(Serializable):
         left, right: Of each node the child for values up to its threshold, and for larger ones.
         column: Which column it cuts.
         threshold: Where.
-        length: The path length that rows of the tree's sample which reach the node have on the average, in units of that of
-            a random binary tree.
+        length: The path length that rows of the tree's sample which reach the node have on the
+            average, in units of that of a random binary tree.
         depth: Cuts at most.
     """
 
@@ -124,7 +138,10 @@ class IsolationTrees(Serializable):
         return -float(self.length[self.roots].mean())
 
     def score(self, matrix: np.ndarray) -> np.ndarray:
-        """Return minus the mean path length of rows; scikit-learn's `score_samples` is minus 2 to its power."""
+        """Return minus the mean path length of rows.
+
+        Scikit-learn's `score_samples` is minus 2 to its power.
+        """
         return np.concatenate([np.zeros(0), *(self._scored(block) for block in _blocks(matrix))])
 
     def _scored(self, matrix: np.ndarray) -> np.ndarray:
@@ -134,9 +151,11 @@ class IsolationTrees(Serializable):
         return -self.length[nodes].mean(axis=1)
 
     def parts(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the contribution of each column's cuts above `base`, shape (n, k): the sum of their changes over the path.
+        """Return the contribution of each column's cuts above `base`, shape (n, k): the sum of
+        their changes over the path.
 
-        A cut changes the path length that is expected of a row (Saabas 2014, "Interpreting random forests").
+        A cut changes the path length that is expected of a row (Saabas 2014, "Interpreting random
+        forests").
         """
         none = np.zeros((0, matrix.shape[1]))
         return np.concatenate([none, *(self._changes(block) for block in _blocks(matrix))])
@@ -147,7 +166,9 @@ class IsolationTrees(Serializable):
         for _ in range(self.depth):
             below = self._step(matrix, nodes)
             place = np.arange(n)[:, None] * k + self.column[nodes]
-            changes += np.bincount(place.ravel(), (self.length[nodes] - self.length[below]).ravel(), n * k)
+            changes += np.bincount(
+                place.ravel(), (self.length[nodes] - self.length[below]).ravel(), n * k
+            )
             nodes = below
         return changes.reshape(n, k) / len(self.roots)
 
@@ -171,7 +192,9 @@ def read_isolation_trees(estimators: Sequence[Any], sample: int) -> IsolationTre
     roots = np.cumsum([0, *(tree.node_count for tree in trees)])
     node = np.arange(roots[-1])
     left, right = (
-        np.concatenate([getattr(tree, side) + root for tree, root in zip(trees, roots[:-1], strict=True)])
+        np.concatenate(
+            [getattr(tree, side) + root for tree, root in zip(trees, roots[:-1], strict=True)]
+        )
         for side in ("children_left", "children_right")
     )
     leaf = np.concatenate([tree.children_left < 0 for tree in trees])
@@ -182,20 +205,26 @@ def read_isolation_trees(estimators: Sequence[Any], sample: int) -> IsolationTre
         np.where(leaf, node, right),
         np.where(leaf, 0, column),
         np.where(leaf, np.inf, np.concatenate([tree.threshold for tree in trees])),
-        np.concatenate([_lengths(tree) for tree in trees]) / max(float(mean_length(np.array(sample))), 1e-9),
+        np.concatenate([_lengths(tree) for tree in trees])
+        / max(float(mean_length(np.array(sample))), 1e-9),
         max(tree.max_depth for tree in trees),
     )
 
 
 def mean_length(rows: np.ndarray) -> np.ndarray:
-    """Return the mean path length of a random binary tree on so many rows (Liu, Ting and Zhou 2008, eq. 1)."""
+    """Return the mean path length of a random binary tree on so many rows (Liu, Ting and Zhou 2008,
+    eq. 1).
+    """
     many = np.maximum(rows, 3).astype(float)
     long = 2 * (np.log(many - 1) + np.euler_gamma) - 2 * (many - 1) / many
     return np.where(rows > 2, long, np.where(rows == 2, 1.0, 0.0))
 
 
 def _lengths(tree: Any) -> np.ndarray:
-    """Return the mean path length below each node of the rows that reach it, counted from the root; children follow parents."""
+    """Return the mean path length below each node of the rows that reach it, counted from the root.
+
+    Children follow parents.
+    """
     left, right, many = tree.children_left, tree.children_right, tree.n_node_samples
     depth = np.zeros(tree.node_count)
     inner = np.flatnonzero(left >= 0)

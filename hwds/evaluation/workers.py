@@ -33,15 +33,22 @@ PROCESSES = Path("/proc")
 
 
 def resident_bytes(pid: int) -> int:
-    """Return the bytes that a process and all that it has started hold in memory; 0 where it is gone."""
+    """Return the bytes that a process and all that it has started hold in memory.
+
+    0 where it is gone.
+    """
     return sum(process_bytes(process) for process in [pid, *child_processes(pid)])
 
 
 def child_processes(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that they have, as far as they can be read."""
+    """Return the processes that a process has started, and those that they have, as far as they can
+    be read.
+    """
     try:
         tasks = list((PROCESSES / str(pid) / "task").iterdir())
-        children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
+        children = [
+            int(child) for task in tasks for child in (task / "children").read_text().split()
+        ]
     except OSError:
         return []
     return [process for child in children for process in (child, *child_processes(child))]
@@ -50,7 +57,9 @@ def child_processes(pid: int) -> list[int]:
 def process_bytes(pid: int) -> int:
     """Return the bytes that one process holds in memory; 0 where it is gone."""
     try:
-        return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int((PROCESSES / str(pid) / "statm").read_text().split()[1]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
     except OSError:
         return 0
 
@@ -60,8 +69,8 @@ def process_bytes(pid: int) -> int:
 REFERENCE_SECONDS = 0.0048
 """Seconds of one core that `_probe` took on the machine whose seconds are the units of work.
 
-Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python -m bench.candidates`, and
-M3 quarterly by nine models.
+Set so that what laws foresee is right by a factor of two on a machine that sorts fast, too: `python
+-m bench.candidates`, and M3 quarterly by nine models.
 """
 
 SPEED_TRIES = 4
@@ -69,17 +78,21 @@ SPEED_TRIES = 4
 
 @cache
 def seconds_per_unit(*, idle: bool = True) -> float:
-    """Return the seconds that a unit of work takes here, measured once a process in less than a tenth of a second.
+    """Return the seconds that a unit of work takes here, measured once a process in less than a
+    tenth of a second.
 
     Args:
-        idle: Seconds of a core of one's own; else of the clock, which others on the machine hold up.
+        idle: Seconds of a core of one's own; else of the clock, which others on the machine hold
+            up.
     """
     taken = [_probe(time.process_time if idle else time.perf_counter) for _ in range(SPEED_TRIES)]
     return (min(taken) if idle else sum(taken) / SPEED_TRIES) / REFERENCE_SECONDS
 
 
 def _probe(clock: Callable[[], float]) -> float:
-    """Return the seconds of a fixed work: sorting, products of small matrices, and a loop of the interpreter."""
+    """Return the seconds of a fixed work: sorting, products of small matrices, and a loop of the
+    interpreter.
+    """
     values = np.arange(200_000, dtype=np.float64) * 7919 % 100_003
     small = np.arange(14_400, dtype=np.float64).reshape(120, 120) / 14_400
     began = clock()
@@ -106,7 +119,9 @@ READ_ONCE = ("POLARS_MAX_THREADS", "NUMBA_NUM_THREADS")
 
 
 def thread_variables(cpus: int) -> dict[str, str]:
-    """Return the environment that keeps a new process to `cpus` threads, and TensorFlow off the terminal."""
+    """Return the environment that keeps a new process to `cpus` threads, and TensorFlow off the
+    terminal.
+    """
     return dict.fromkeys((*THREAD_VARIABLES, *READ_ONCE), str(cpus)) | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "TF_ENABLE_ONEDNN_OPTS": "0",
@@ -115,7 +130,10 @@ def thread_variables(cpus: int) -> dict[str, str]:
 
 @contextmanager
 def inherit_variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """Give the processes that are started in the block these variables; this one has its own again afterwards."""
+    """Give the processes that are started in the block these variables.
+
+    This one has its own again afterwards.
+    """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -127,13 +145,16 @@ def inherit_variables(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def hold_threads(cpus: int) -> None:
-    """Keep this process to `cpus` threads: what loads from now on by its environment, BLAS that is loaded by threadpoolctl.
+    """Keep this process to `cpus` threads: what loads from now on by its environment, BLAS that is
+    loaded by threadpoolctl.
 
     Polars keeps the threads that it was loaded with, and so does a numba that is loaded.
     """
     from threadpoolctl import threadpool_limits
 
-    os.environ.update({name: value for name, value in thread_variables(cpus).items() if name not in READ_ONCE})
+    os.environ.update(
+        {name: value for name, value in thread_variables(cpus).items() if name not in READ_ONCE}
+    )
     threadpool_limits(cpus)
     if "numba" not in sys.modules:  # it refuses another number once its threads are there
         os.environ["NUMBA_NUM_THREADS"] = str(cpus)
@@ -150,7 +171,10 @@ OVER_MEMORY = "out of memory: it held more than sweep.memory_per_trial, and was 
 
 
 def failure_reason(outcome: CellOutcome) -> str:
-    """Return why a trial failed, and in which window; a limit is that of the whole trial, and names no window."""
+    """Return why a trial failed, and in which window.
+
+    A limit is that of the whole trial, and names no window.
+    """
     limit = outcome.error in (OVER_TIME, OVER_MEMORY)
     return outcome.error if limit else f"window {outcome.cell.fold.name}: {outcome.error}"
 
@@ -161,9 +185,12 @@ class CellLimits:
 
     Attributes:
         seconds: What a cell has left of the time of its trial; None for no limit.
-        memory: GiB that a process and those it has started may hold resident, libraries included; None for no limit.
-        at_once: The most that are computed at the same time; None for as many as there are cores for.
-        apart: Whether cells need a process of their own, for threads that are set before any library is loaded.
+        memory: GiB that a process and those it has started may hold resident, libraries included;
+            None for no limit.
+        at_once: The most that are computed at the same time; None for as many as there are cores
+            for.
+        apart: Whether cells need a process of their own, for threads that are set before any
+            library is loaded.
     """
 
     seconds: Callable[[Cell], float] | None = None
@@ -186,7 +213,11 @@ class CellLimits:
         """
         if self.memory is not None and resident_bytes(pid) > GIB * self.memory:
             return OVER_MEMORY
-        return OVER_TIME if self.seconds is not None and time.monotonic() - began > self.seconds(cell) else ""
+        return (
+            OVER_TIME
+            if self.seconds is not None and time.monotonic() - began > self.seconds(cell)
+            else ""
+        )
 
 
 UNLIMITED = CellLimits()
@@ -253,7 +284,9 @@ class Worker:
         self.job = job
 
     def take(self) -> CellOutcome | None:
-        """Return its outcome, None where it reports that it has begun; where the process has died, a failure.
+        """Return its outcome, None where it reports that it has begun.
+
+        Where the process has died, a failure.
 
         Raises:
             HwdsError: It cannot read the frame: no cell of it can be computed.
@@ -263,7 +296,9 @@ class Worker:
             outcome: CellOutcome | HwdsError | None = self.pipe.recv()
         except (EOFError, OSError):
             self.process.join()
-            return self.failed(f"worker died with exit code {self.process.exitcode} (out of memory?)")
+            return self.failed(
+                f"worker died with exit code {self.process.exitcode} (out of memory?)"
+            )
         if isinstance(outcome, HwdsError):
             raise outcome
         if outcome is None:
@@ -273,10 +308,15 @@ class Worker:
     def failed(self, error: str) -> CellOutcome:
         """Return the failure of the cell that it computes."""
         assert self.cell is not None
-        return CellOutcome(self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error)
+        return CellOutcome(
+            self.cell, None, 0.0 if self.began is None else time.monotonic() - self.began, error
+        )
 
     def exceeded(self, limits: CellLimits) -> str:
-        """Return the limit that it exceeds, in words; empty where it exceeds none, or has not begun."""
+        """Return the limit that it exceeds, in words.
+
+        Empty where it exceeds none, or has not begun.
+        """
         if self.cell is None or self.began is None or self.process.pid is None:
             return ""
         return limits.exceeded(self.process.pid, self.cell, self.began)
@@ -293,15 +333,21 @@ class Worker:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held back here for a moment.
+    """Start a process that Ctrl-C never reaches, not even while it loads: it inherits what is held
+    back here for a moment.
 
-    A signal that is held back in this thread goes to another one, and Python tells this one of it all the same; so it is noted
-    as well, and answered when the process is there. In a thread beside the main one Python tells nobody.
+    A signal that is held back in this thread goes to another one, and Python tells this one of it
+    all the same; so it is noted as well, and answered when the process is there. In a thread beside
+    the main one Python tells nobody.
     """
     resource_tracker.ensure_running()  # where it is started it lets Ctrl-C through
     interrupts: list[tuple[int, FrameType | None]] = []
     main = threading.current_thread() is threading.main_thread()
-    answer = signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame))) if main else None
+    answer = (
+        signal.signal(signal.SIGINT, lambda number, frame: interrupts.append((number, frame)))
+        if main
+        else None
+    )
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -314,12 +360,16 @@ def _uninterrupted() -> Iterator[None]:
 
 
 _KEPT: list[dict[int, list[Worker]]] = []
-"""The workers that wait for the next pool, by their threads; one entry in a block that keeps them, else none."""
+"""The workers that wait for the next pool, by their threads; one entry in a block that keeps them,
+else none.
+"""
 
 
 @contextmanager
 def kept_workers() -> Iterator[None]:
-    """Keep the workers of each pool in the block for those after it: to start one, and to load what it needs, takes seconds."""
+    """Keep the workers of each pool in the block for those after it: to start one, and to load what
+    it needs, takes seconds.
+    """
     kept: dict[int, list[Worker]] = {}
     _KEPT.append(kept)
     try:
@@ -332,10 +382,14 @@ def kept_workers() -> Iterator[None]:
 
 @contextmanager
 def worker_pool(job: Job) -> Iterator[list[Worker]]:
-    """Yield a list for workers, which are ended when the block is left, however, but for idle ones that are to be kept."""
+    """Yield a list for workers, which are ended when the block is left, however, but for idle ones
+    that are to be kept.
+    """
     workers = _KEPT[-1].setdefault(job.cpus, []) if _KEPT else []
     try:
-        with inherit_variables(thread_variables(job.cpus)):  # a spawned process reads it before it loads any library
+        with inherit_variables(
+            thread_variables(job.cpus)
+        ):  # a spawned process reads it before it loads any library
             yield workers
     finally:
         ended = [worker for worker in workers if not _KEPT or worker.cell is not None]
@@ -345,9 +399,15 @@ def worker_pool(job: Job) -> Iterator[list[Worker]]:
 
 
 def share_out(
-    workers: list[Worker], job: Job, cells: Iterable[Cell], count: int, limits: CellLimits = UNLIMITED
+    workers: list[Worker],
+    job: Job,
+    cells: Iterable[Cell],
+    count: int,
+    limits: CellLimits = UNLIMITED,
 ) -> Iterator[CellOutcome]:
-    """Yield the outcomes as they come; a worker that dies, or exceeds a limit, fails its cell alone.
+    """Yield the outcomes as they come.
+
+    A worker that dies, or exceeds a limit, fails its cell alone.
 
     Args:
         workers: Those that are there already; they stay there for the next time.
@@ -369,15 +429,21 @@ def share_out(
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
             exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
-            again = exceeded == OVER_MEMORY and bool(worker.before - {worker.cell.model if worker.cell else ""})
-            if exceeded:  # what others have left in its process is not the trial's own: it is tried once more, in a fresh one
+            again = exceeded == OVER_MEMORY and bool(
+                worker.before - {worker.cell.model if worker.cell else ""}
+            )
+            # what others have left in its process is not the trial's own: it is tried once more, in
+            # a fresh one
+            if exceeded:
                 outcome = worker.failed(exceeded)
                 worker.end()
             if outcome is None:
                 continue
             if not again:
                 yield outcome
-            busy[place] = _next(workers, worker, job, outcome.cell if again else next(waiting, None))
+            busy[place] = _next(
+                workers, worker, job, outcome.cell if again else next(waiting, None)
+            )
 
 
 def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) -> Worker:
@@ -396,9 +462,11 @@ def _next(workers: list[Worker], worker: Worker, job: Job, cell: Cell | None) ->
 
 
 def _compute_cells(pipe: Connection) -> None:
-    """Compute cells until the worker is ended. It reports when it begins one, so that its own start counts for no time.
+    """Compute cells until the worker is ended. It reports when it begins one, so that its own start
+    counts for no time.
 
-    Where the frame is damaged it reports that instead. Ctrl-C does not reach it: the parent answers that, and ends its workers.
+    Where the frame is damaged it reports that instead. Ctrl-C does not reach it: the parent answers
+    that, and ends its workers.
     """
     _end_with_parent()
     job: Job | None = None
@@ -424,7 +492,9 @@ def _frame_of(job: Job) -> tuple[Any, HwdsError | None]:
 
 
 def _end_with_parent() -> None:
-    """Leave no orphan behind a parent that was killed, even where a library holds this process: the system sees to it."""
+    """Leave no orphan behind a parent that was killed, even where a library holds this process: the
+    system sees to it.
+    """
     parent = parent_process()
     assert parent is not None
     if sys.platform == "linux":

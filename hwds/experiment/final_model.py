@@ -71,7 +71,14 @@ def final_context(experiment: Experiment) -> RunContext:
     """Return the context of a fit on all rows: its streams are those of a fold called `final`."""
     compute = experiment.compute
     cache = Cache((OUTPUTS / "cache" / "cells").resolve())
-    return RunContext(experiment.seed, "final", compute.cpus_per_cell, compute.found_device(), experiment.features, cache)
+    return RunContext(
+        experiment.seed,
+        "final",
+        compute.cpus_per_cell,
+        compute.found_device(),
+        experiment.features,
+        cache,
+    )
 
 
 # New rows for the stored model of a run: other data of the same roles, and a plan of
@@ -79,26 +86,37 @@ def final_context(experiment: Experiment) -> RunContext:
 
 
 def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, Any]:
-    """Return the config with other data of the same roles; all its rows are history, so that a split is not asked for.
+    """Return the config with other data of the same roles.
+
+    All its rows are history, so that a split is not asked for.
 
     Raises:
         ConfigError: The run's dataset reads no file.
     """
     dataset = data["dataset"]
     if "path" not in dataset:
-        raise ConfigError(f"--data: dataset '{dataset['name']}' reads no file of yours; the run must be on dataset=file.")
+        raise ConfigError(
+            f"--data: dataset '{dataset['name']}' reads no file of yours; the run must be on "
+            f"dataset=file."
+        )
     changes: dict[str, Any] = {"path": path, "sha256": None}
     if dataset["roles"].get("split"):
         changes["roles"] = dataset["roles"] | {"split": None}
         # The horizon was the length of the test part, which new data does not have.
-        changes["horizon"] = dataset.get("horizon") or int(folder.read_tables().predictions["step"].max())  # type: ignore[arg-type]
+        changes["horizon"] = dataset.get("horizon") or int(
+            folder.read_tables().predictions["step"].max()
+        )  # type: ignore[arg-type]
     return data | {"dataset": dataset | changes}
 
 
 def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
-    """Return the frame with a plan of known-future columns from a file, whose columns bear the names of the dataset's roles."""
+    """Return the frame with a plan of known-future columns from a file, whose columns bear the
+    names of the dataset's roles.
+    """
     if not frame.planned:
-        raise ConfigError(f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan.")
+        raise ConfigError(
+            f"--future: dataset '{experiment.dataset.name}' has no known-future column to plan."
+        )
     dataset, protocol = experiment.dataset, experiment.protocol
     assert isinstance(protocol, PanelSplitting)
     written: dict[str, Any] = {}
@@ -110,7 +128,8 @@ def with_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
 
 
 def plan_template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
-    """Return the rows that a plan must have, its columns named as in the dataset's file, those to fill in empty.
+    """Return the rows that a plan must have, its columns named as in the dataset's file, those to
+    fill in empty.
 
     The holidays of the dataset's country are there.
 
@@ -118,19 +137,27 @@ def plan_template(experiment: Experiment, frame: Panel) -> pl.DataFrame:
         ConfigError: There is no known-future column to plan.
     """
     if not frame.planned:
-        raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has no known-future column to plan.")
+        raise ConfigError(
+            f"--template: dataset '{experiment.dataset.name}' has no known-future column to plan."
+        )
     dataset, protocol = experiment.dataset, experiment.protocol
     assert isinstance(protocol, PanelSplitting)
     rows = due_rows(frame, protocol.steps(frame)).sort(SERIES, TIME)
     rows = count_holidays(rows, frame, country) if (country := _country(experiment)) else rows
-    roles = dataset.roles.given() if isinstance(dataset, File) else {"series": (SERIES,), "time": (TIME,)}
+    roles = (
+        dataset.roles.given()
+        if isinstance(dataset, File)
+        else {"series": (SERIES,), "time": (TIME,)}
+    )
     series, time = roles.get("series", ()), roles["time"][0]
     if len(series) > 1:
         names = frame.table.group_by(SERIES).agg(pl.col(name).last() for name in series)
         rows = rows.join(names, on=SERIES, how="left", maintain_order="left")
     elif series:
         rows = rows.rename({SERIES: series[0]}) if series[0] != SERIES else rows
-    empty = [pl.lit(None, pl.Float64).alias(name) for name in frame.planned if name not in rows.columns]
+    empty = [
+        pl.lit(None, pl.Float64).alias(name) for name in frame.planned if name not in rows.columns
+    ]
     return rows.rename({TIME: time}).with_columns(empty).select(*series, time, *frame.planned)
 
 
@@ -144,11 +171,15 @@ def _of_calendar(experiment: Experiment, frame: Panel) -> Panel:
     if not country or frame.plan is not None or frame.planned != (HOLIDAYS,):
         return frame
     assert isinstance(protocol, PanelSplitting)
-    return replace(frame, plan=count_holidays(due_rows(frame, protocol.steps(frame)), frame, country))
+    return replace(
+        frame, plan=count_holidays(due_rows(frame, protocol.steps(frame)), frame, country)
+    )
 
 
 def require_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
-    """Return the frame with the plan of a file; a frame that lacks its plan is refused before the fit.
+    """Return the frame with the plan of a file.
+
+    A frame that lacks its plan is refused before the fit.
 
     Raises:
         DataError: There are known-future columns and no plan.
@@ -157,6 +188,7 @@ def require_plan(experiment: Experiment, frame: Panel, path: str) -> Panel:
     if frame.planned and frame.plan is None:
         names = ", ".join(f"'{name}'" for name in frame.planned)
         raise DataError(
-            f"--future: must be given, a file that plans {names} for the rows to forecast; --template FILE writes its rows."
+            f"--future: must be given, a file that plans {names} for the rows to forecast; "
+            f"--template FILE writes its rows."
         )
     return frame

@@ -1,4 +1,6 @@
-"""A run's stored model as MLflow loads it: from a table of new rows to the predictions of `hwds predict`."""
+"""A run's stored model as MLflow loads it: from a table of new rows to the predictions of `hwds
+predict`.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,15 @@ class KeptModel:
 
     folder: RunFolder
 
-    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return the predictions of `hwds predict RUN --data FILE` with these rows; without rows, of `hwds predict RUN`.
+    def predict(
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Return the predictions of `hwds predict RUN --data FILE` with these rows.
 
-        Of data with known-future columns the last rows of each series, those whose target is null, are the plan.
+        Without rows, of `hwds predict RUN`.
+
+        Of data with known-future columns the last rows of each series, those whose target is null,
+        are the plan.
         """
         with tempfile.TemporaryDirectory() as beside:
             rows = pl.from_pandas(model_input) if len(model_input) else None
@@ -55,14 +62,20 @@ class KeptModel:
 
 
 def split_plan(rows: pl.DataFrame, dataset: dict[str, Any]) -> tuple[pl.DataFrame, ...]:
-    """Return the rows of the past, and those of the plan: none where no column is known of the future."""
+    """Return the rows of the past, and those of the plan: none where no column is known of the
+    future.
+    """
     roles = dataset.get("roles") or {}
     if not roles.get("known_future"):
         return rows, rows.clear()
     known = pl.col(roles["target"]).is_not_null().cum_max(reverse=True)
     series = listed(roles.get("series"))
-    past = rows.sort(roles["time"], maintain_order=True).with_columns((known.over(series) if series else known).alias("__past"))
-    return tuple(part.drop("__past") for part in (past.filter("__past"), past.filter(~pl.col("__past"))))
+    past = rows.sort(roles["time"], maintain_order=True).with_columns(
+        (known.over(series) if series else known).alias("__past")
+    )
+    return tuple(
+        part.drop("__past") for part in (past.filter("__past"), past.filter(~pl.col("__past")))
+    )
 
 
 def _load_pyfunc(path: str) -> KeptModel:

@@ -78,15 +78,19 @@ def prepare(experiment: Experiment) -> Prepared:
 
     Raises:
         DataError: The data is absent, wrong, or does not suffice for the protocol.
-        ConfigError: The data has no column that a feature or a segment is to be made of, nothing of what the decision names, or
-            not the truth that the protocol scores by.
+        ConfigError: The data has no column that a feature or a segment is to be made of, nothing of
+            what the decision names, or not the truth that the protocol scores by.
     """
     dataset, protocol = experiment.dataset, experiment.protocol
     loaded = dataset.frame()
     frame = protocol.prepare_frame(loaded)
-    truth = dataset.truth(protocol.task) if frame is loaded else None  # it knows each series' law, not that of sums
+    truth = (
+        dataset.truth(protocol.task) if frame is loaded else None
+    )  # it knows each series' law, not that of sums
     if truth is None and protocol.needs_truth:
-        raise ConfigError(f"dataset: '{dataset.name}' knows no truth, by which protocol '{protocol.name}' scores.")
+        raise ConfigError(
+            f"dataset: '{dataset.name}' knows no truth, by which protocol '{protocol.name}' scores."
+        )
     truths = {TRUTH: truth} if truth is not None else {}
     job = job_of(experiment, frame, experiment.models | truths)
     folds = protocol.split(frame)
@@ -95,7 +99,9 @@ def prepare(experiment: Experiment) -> Prepared:
     work = _work(experiment, frame, folds, cut_cells(job, folds, frame, cache))
     code = run_code([dataset, protocol, experiment.features, *job.models.values()])
     name = experiment.experiment
-    run = with_inputs(run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run))
+    run = with_inputs(
+        run_id(experiment, frame.fingerprint, code), lambda run: RunFolder.of(name, run)
+    )
     folder = RunFolder.of(name, run)
     job = replace(job, learning=folder.path / LEARNING)
     return Prepared(experiment, frame, job, work, folder, cache, code)
@@ -121,7 +127,10 @@ def job_of(experiment: Experiment, frame: Any, models: dict[str, Recipe]) -> Job
 
 
 def inputs_of_run(experiment: Experiment, models: Mapping[str, Recipe]) -> Inputs | None:
-    """Return the data files that a user's code has read so far, and those that settings name; None of code of hwds alone."""
+    """Return the data files that a user's code has read so far, and those that settings name.
+
+    None of code of hwds alone.
+    """
     recipes = canonical([experiment.protocol, experiment.features, *models.values()])
     if all(module.partition(".")[0] == "hwds" for module in modules_in(recipes)):
         return None
@@ -138,7 +147,9 @@ def _check_data(experiment: Experiment, frame: Any) -> None:
     experiment.decision.check_data(frame, protocol)
 
 
-def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict[Cell, str]) -> RunWork:
+def _work(
+    experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict[Cell, str]
+) -> RunWork:
     """Return the cells, and the labels and segments of their scores."""
     protocol = experiment.protocol
     labels: dict[str, str | int] = {
@@ -148,36 +159,50 @@ def _work(experiment: Experiment, frame: Any, folds: Sequence[Fold], cells: dict
         "seed": experiment.seed,
     }
     oracle = protocol.oracle_scores(frame) if isinstance(protocol, KnowsTruth) else ()
-    return RunWork(cells, folds, labels, ScoreSegments.of(protocol, frame), protocol.measures(frame), oracle)
+    return RunWork(
+        cells, folds, labels, ScoreSegments.of(protocol, frame), protocol.measures(frame), oracle
+    )
 
 
 def run_id(experiment: Experiment, data: str, code: str) -> str:
     """Return the digest of all that determines a run's numbers.
 
-    These are data, code, the typed config without `OUTSIDE_NUMBERS`, and variables that choose instructions, if they are set.
+    These are data, code, the typed config without `OUTSIDE_NUMBERS`, and variables that choose
+    instructions, if they are set.
     """
-    settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
+    settings = {
+        key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS
+    }
     labels = [experiment.dataset.name, *experiment.models]
-    return digest({"settings": settings, "labels": labels, "data": data, "code": code, **environment_part()})
+    return digest(
+        {"settings": settings, "labels": labels, "data": data, "code": code, **environment_part()}
+    )
 
 
 def environment_part() -> dict[str, dict[str, str]]:
-    """Return the part of an id that variables which choose instructions are; empty where none is set, as mostly."""
+    """Return the part of an id that variables which choose instructions are.
+
+    Empty where none is set, as mostly.
+    """
     said = numeric_environment()
     return {"environment": said} if said else {}
 
 
 def with_inputs(run: str, folder_of: Callable[[str], RunFolder]) -> str:
-    """Return the id of a run or a sweep: the same as long as the data files that a user's code read for it are the same.
+    """Return the id of a run or a sweep: the same as long as the data files that a user's code read
+    for it are the same.
 
-    With other content of these files it has another id, which follows from the first and from their content.
+    With other content of these files it has another id, which follows from the first and from their
+    content.
 
     Args:
         run: The id that follows from all else.
         folder_of: Returns the folder of an id, which need not exist.
     """
     known = folder_of(run).read_inputs()
-    return run if unchanged(known) else with_inputs(digest([run, digest_of_changes(known)]), folder_of)
+    return (
+        run if unchanged(known) else with_inputs(digest([run, digest_of_changes(known)]), folder_of)
+    )
 
 
 def require_asked(prepared: Prepared) -> None:
@@ -200,7 +225,8 @@ def require_asked(prepared: Prepared) -> None:
 # its protocol, and from the speed of this machine.
 
 ALIKE = 1.5
-"""The largest ratio of a cell's size to the one size that was timed at which both count as alike."""
+"""The largest ratio of a cell's size to the one size that was timed at which both count as alike.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +236,8 @@ class TimeEstimate:
     Attributes:
         seconds: On one core.
         at_most: Whether it may be far too high, as only far smaller cells were timed.
-        by_work: Whether some of it follows from the work that cells are, and was never timed on this data.
+        by_work: Whether some of it follows from the work that cells are, and was never timed on
+            this data.
         by_budget: Whether some of it is a budget, which need not be used up.
     """
 
@@ -222,18 +249,28 @@ class TimeEstimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CellTimes:
-    """The times of a model's cells: the sizes that were timed, rising, and the median seconds of each."""
+    """The times of a model's cells: the sizes that were timed, rising, and the median seconds of
+    each.
+    """
 
     sizes: Sequence[int]
     seconds: Sequence[float]
 
     def time(self, units: int) -> TimeEstimate:
         """Return the estimate for a cell with so many units."""
-        sizes, seconds = np.array(self.sizes, float), np.maximum.accumulate(self.seconds)  # more units take no less
+        sizes, seconds = (
+            np.array(self.sizes, float),
+            np.maximum.accumulate(self.seconds),
+        )  # more units take no less
         first, last = (sizes[0], seconds[0]), (sizes[-1], seconds[-1])
-        each = (last[1] - first[1]) / (last[0] - first[0]) if len(sizes) > 1 else first[1] / first[0]
+        each = (
+            (last[1] - first[1]) / (last[0] - first[0]) if len(sizes) > 1 else first[1] / first[0]
+        )
         if units > last[0]:
-            return TimeEstimate(float(last[1] + each * (units - last[0])), len(sizes) == 1 and units > ALIKE * last[0])
+            return TimeEstimate(
+                float(last[1] + each * (units - last[0])),
+                len(sizes) == 1 and units > ALIKE * last[0],
+            )
         fixed = max(first[1] - each * first[0], 0.0)
         return TimeEstimate(float(np.interp(units, [0.0, *sizes], [fixed, *seconds])))
 
@@ -243,30 +280,49 @@ def missing_cells(prepared: Prepared) -> list[Cell]:
     return [cell for cell, key in prepared.work.cells.items() if not prepared.cache.has(key)]
 
 
-def timed_before(dataset: Dataset, models: Mapping[str, Recipe] | None = None) -> Mapping[str, CellTimes]:
+def timed_before(
+    dataset: Dataset, models: Mapping[str, Recipe] | None = None
+) -> Mapping[str, CellTimes]:
     """Return the times of the cells of each model on one dataset, over earlier runs.
 
     Args:
         dataset: Which; a file by its path.
-        models: Those whose times count with the same settings alone, by name: another budget, or more trees, take another time.
+        models: Those whose times count with the same settings alone, by name: another budget, or
+            more trees, take another time.
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
-    timings = [_of_settings(rows, config, models or {}).filter(pl.col("status") == "ok") for config, rows in found]
+    timings = [
+        _of_settings(rows, config, models or {}).filter(pl.col("status") == "ok")
+        for config, rows in found
+    ]
     if not timings:
         return {}
     units = pl.max_horizontal(pl.col("stop") - pl.col("start"), 1).alias("units")
-    by_size = pl.concat(timings).group_by("model", units).agg(pl.col("seconds").median()).sort("model", "units")
+    by_size = (
+        pl.concat(timings)
+        .group_by("model", units)
+        .agg(pl.col("seconds").median())
+        .sort("model", "units")
+    )
     parts = by_size.partition_by("model", as_dict=True, include_key=False)
-    return {str(model): CellTimes(part["units"].to_list(), part["seconds"].to_list()) for (model,), part in parts.items()}
+    return {
+        str(model): CellTimes(part["units"].to_list(), part["seconds"].to_list())
+        for (model,), part in parts.items()
+    }
 
 
 def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any], pl.DataFrame]]:
-    """Return the configs and timings of all finished runs or sweeps below a folder on one dataset, but for damaged ones."""
+    """Return the configs and timings of all finished runs or sweeps below a folder on one dataset,
+    but for damaged ones.
+    """
     found = {}
     for path in folder.glob("*/*/timings.parquet"):
         try:
             config = _config_beside(path)
-            same = all(config["dataset"].get(key) == getattr(dataset, key, None) for key in ("name", "path"))
+            same = all(
+                config["dataset"].get(key) == getattr(dataset, key, None)
+                for key in ("name", "path")
+            )
             if same and path.with_name("scores.parquet").is_file():
                 found[path] = config, read_parquet(path)
         except DAMAGE:  # whatever reads it for its numbers says so
@@ -280,36 +336,54 @@ def _config_beside(path: Path) -> dict[str, Any]:
     return dict(read_json(sweep)["config"]) if sweep.is_file() else read_config(run)
 
 
-def _of_settings(rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]) -> pl.DataFrame:
+def _of_settings(
+    rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
+) -> pl.DataFrame:
     """Return the timings of a run without those of models that had other settings in it."""
     before = {model["name"]: model for model in (config["model"], *config.get("rivals", ()))}
-    other = [name for name in models if name in before and _settings(before[name]) != _settings(canonical(models[name]))]
+    other = [
+        name
+        for name in models
+        if name in before and _settings(before[name]) != _settings(canonical(models[name]))
+    ]
     return rows.filter(~pl.col("model").is_in(other))
 
 
 def _settings(value: Any) -> Any:
     """Return plain data without names and classes."""
     if isinstance(value, Mapping):
-        return {key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")}
+        return {
+            key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")
+        }
     return [_settings(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
-    """Return the time of these cells one after the other; None where one was never timed on this dataset, and has no law."""
+    """Return the time of these cells one after the other.
+
+    None where one was never timed on this dataset, and has no law.
+    """
     before = timed_before(prepared.experiment.dataset, prepared.job.models)
     times = [
-        before[cell.model].time(max(cell.stop - cell.start, 1)) if cell.model in before else foreseen_time(prepared, cell)
+        before[cell.model].time(max(cell.stop - cell.start, 1))
+        if cell.model in before
+        else foreseen_time(prepared, cell)
         for cell in cells
     ]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return None
-    marks = {mark: any(getattr(time, mark) for time in known) for mark in ("at_most", "by_work", "by_budget")}
+    marks = {
+        mark: any(getattr(time, mark) for time in known)
+        for mark in ("at_most", "by_work", "by_budget")
+    }
     return TimeEstimate(sum(time.seconds for time in known), **marks)
 
 
 def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
-    """Return the time of a cell of a model that was never timed on this data, by its work; None where that is not known.
+    """Return the time of a cell of a model that was never timed on this data, by its work.
+
+    None where that is not known.
 
     The companions of a model take none: what it has fitted is there for them.
     """
@@ -318,11 +392,21 @@ def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
     protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
     if not isinstance(protocol, Foreseeable):
         return None
-    if any(cell.model == companion.name for other in prepared.job.models.values() for companion in other.companions()):
+    if any(
+        cell.model == companion.name
+        for other in prepared.job.models.values()
+        for companion in other.companions()
+    ):
         return TimeEstimate(0.0, by_work=True)
     work = protocol.work(model, prepared.frame, cell)
-    speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()  # a budget by the clock is in seconds as it is
-    return None if work is None else TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
+    speed = (
+        1.0 if model.why_unrepeatable() else seconds_per_unit()
+    )  # a budget by the clock is in seconds as it is
+    return (
+        None
+        if work is None
+        else TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
+    )
 
 
 # The warm-up: compilation once before the cells of a model, timed apart from them.
@@ -332,7 +416,9 @@ WORTH_SAYING = 1.0
 
 
 def warm_up(prepared: Prepared) -> dict[str, float]:
-    """Warm up every model that has cells to compute, and return the seconds of those that took long."""
+    """Warm up every model that has cells to compute, and return the seconds of those that took
+    long.
+    """
     labels = dict.fromkeys(cell.model for cell in missing_cells(prepared))
     return warm_up_models(prepared.job, prepared.frame, {label: label for label in labels})
 
@@ -376,16 +462,26 @@ def check_own_code(job: Job, frame: Any, fold: Fold, labels: Collection[str]) ->
         return
     context = RunContext(job.seed, TOY, job.cpus, job.device, job.features)
     models = {label: model for label, model in job.models.items() if label in labels}
-    with nullcontext() if job.inputs is None else noted_inputs():  # files that are read once, and then kept in memory
+    with (
+        nullcontext() if job.inputs is None else noted_inputs()
+    ):  # files that are read once, and then kept in memory
         if is_tried(job.features) and any(map(uses_features, models.values())):
-            _try_on_toys(f"features: '{job.features.name}'", partial(protocol.try_features, job.features, frame))
+            _try_on_toys(
+                f"features: '{job.features.name}'",
+                partial(protocol.try_features, job.features, frame),
+            )
         for label, model in models.items():
             if is_tried(model):
-                _try_on_toys(f"model: '{model.name or label}'", partial(protocol.try_model, model, frame, fold, context))
+                _try_on_toys(
+                    f"model: '{model.name or label}'",
+                    partial(protocol.try_model, model, frame, fold, context),
+                )
 
 
 def is_tried(recipe: Recipe) -> bool:
-    """Return whether a recipe is of a user's own, and its class does not say that toys are too little for it."""
+    """Return whether a recipe is of a user's own, and its class does not say that toys are too
+    little for it.
+    """
     return type(recipe).__module__.partition(".")[0] != "hwds" and recipe.toys
 
 
@@ -398,7 +494,8 @@ def _try_on_toys(what: str, ask: Callable[[], None]) -> None:
         raise ConfigError(f"{what}: {error}.") from error
     except Exception as error:  # a user's own code may fail in any way
         raise ConfigError(
-            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in its class leaves them out)."
+            f"{what} fails on two toy cells: {message_of(error)} (-v shows where; toys = False in "
+            f"its class leaves them out)."
         ) from error
 
 
@@ -409,10 +506,17 @@ MOST_ROWS = 50_000
 
 
 def remarks_before(prepared: Prepared) -> list[str]:
-    """Return remarks on features that no model reads or that the data cannot fill, on inputs, of dataset and protocol."""
+    """Return remarks on features that no model reads or that the data cannot fill, on inputs, of
+    dataset and protocol.
+    """
     frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
     columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
-    return [*_on_features(prepared), *data, *columns, *prepared.job.protocol.warnings_before(frame, prepared.job.models)]
+    return [
+        *_on_features(prepared),
+        *data,
+        *columns,
+        *prepared.job.protocol.warnings_before(frame, prepared.job.models),
+    ]
 
 
 def _on_features(prepared: Prepared) -> Iterator[str]:
@@ -422,26 +526,33 @@ def _on_features(prepared: Prepared) -> Iterator[str]:
     if not any(uses_features(model) for model in prepared.experiment.models.values()):
         yield f"Features '{features.name}' were not used: no model here reads a feature set."
     elif isinstance(features, RowFeatures) and (names := features.absent(prepared.frame)):
-        yield f"Features '{features.name}' are computed without {', '.join(names)}: the data has no column of that name."
+        yield (
+            f"Features '{features.name}' are computed without {', '.join(names)}: the data has "
+            f"no column of that name."
+        )
 
 
 def column_remarks(table: Table) -> Iterator[str]:
-    """Yield a remark for each input that names rows, and for each that alone orders them almost as the labels do.
+    """Yield a remark for each input that names rows, and for each that alone orders them almost as
+    the labels do.
 
-    The tests: 95 % of a column's values (texts or whole numbers, of 50 rows or more) are different; and its average precision
-    alone, of its values rising or falling or of the mean label of others with its value, goes 60 % of the way from chance to 1.
+    The tests: 95 % of a column's values (texts or whole numbers, of 50 rows or more) are different;
+    and its average precision alone, of its values rising or falling or of the mean label of others
+    with its value, goes 60 % of the way from chance to 1.
     """
     inputs = [name for name in table.inputs if not table.data.schema[name].is_nested()]
     data = table.data.gather_every(-(-table.height // MOST_ROWS))
     naming = dict(naming_inputs(data, inputs))
     for name, share in naming.items():
         yield (
-            f"Input '{name}' names rows ({percent(share)} of its values are different), so that it is learned by heart: give it"
+            f"Input '{name}' names rows ({percent(share)} of its values are different), so that "
+            f"it is learned by heart: give it"
             " the role id, or ignore it (dataset.roles)."
         )
     others = [name for name in inputs if name not in naming]
     for name, how in leaking_inputs(data, table.name("label"), others, SUSPECT_ALONE):
         yield (
-            f"Input '{name}' alone is almost the label ({how}): if it is filled in once the label is known, ignore it"
+            f"Input '{name}' alone is almost the label ({how}): if it is filled in once the label "
+            f"is known, ignore it"
             " (dataset.roles.ignore)."
         )

@@ -22,16 +22,18 @@ from hwds.track.trackers.base import Tracker
 
 
 class Sweep(Recipe):
-    """The recipe of a search over configs, chosen by `sweep=`: which other settings of an experiment are tried.
+    """The recipe of a search over configs, chosen by `sweep=`: which other settings of an
+    experiment are tried.
 
     Attributes:
-        space: What is searched, a tree like the config's whose leaf is a one-key mapping:
-            `{model: {units: {choice: [32, 64]}, learning_rate: {loguniform: [1e-4, 1e-2]}}}`. Kinds: `choice`, `grid` (each
-            of a list), `uniform`, `loguniform`, `randint` (the upper bound excluded), `quniform` ([lower, upper, step]).
-            A value may bring others that make sense with it alone:
-            `objective: {choice: [quantile, {tweedie: {power: {uniform: [1.1, 1.9]}}}]}`. So may a whole option:
-            `model: {choice: [forecast/theta, {forecast/xgboost: {depth: {randint: [2, 9]}}}]}`; one without a space takes
-            that of its class. What the model's class says to tune is searched too: `learning_rate: [0.001, 0.3]` changes the
+        space: What is searched, a tree like the config's whose leaf is a one-key mapping: `{model:
+            {units: {choice: [32, 64]}, learning_rate: {loguniform: [1e-4, 1e-2]}}}`. Kinds:
+            `choice`, `grid` (each of a list), `uniform`, `loguniform`, `randint` (the upper bound
+            excluded), `quniform` ([lower, upper, step]). A value may bring others that make sense
+            with it alone: `objective: {choice: [quantile, {tweedie: {power: {uniform: [1.1,
+            1.9]}}}]}`. So may a whole option: `model: {choice: [forecast/theta, {forecast/xgboost:
+            {depth: {randint: [2, 9]}}}]}`; one without a space takes that of its class. What the
+            model's class says to tune is searched too: `learning_rate: [0.001, 0.3]` changes the
             bounds or values of one of its settings, and `depth: null` leaves one out.
     """
 
@@ -48,15 +50,18 @@ class Sweep(Recipe):
             ConfigError: With the path, the value and the nearest right name.
         """
         if self.space:
-            raise ConfigError(f"sweep.space: needs a search, such as sweep=random; sweep={self.name} tries nothing.")
+            raise ConfigError(
+                f"sweep.space: needs a search, such as sweep=random; sweep={self.name} tries "
+                f"nothing."
+            )
 
 
 class Experiment(Recipe):
     """A composed config.
 
     Attributes:
-        experiment: What the run is called, as is its folder below outputs/runs; where nothing is given, the experiment's name,
-            or `adhoc`.
+        experiment: What the run is called, as is its folder below outputs/runs; where nothing is
+            given, the experiment's name, or `adhoc`.
         dataset: What is loaded.
         features: What is computed from it.
         model: What is evaluated.
@@ -65,16 +70,19 @@ class Experiment(Recipe):
         decision: What follows from the results.
         sweep: Which other settings are tried.
         tracker: Where results are mirrored to.
-        rivals: Other models that are scored on the same cells: `[forecast/naive, {forecast/xgboost: {trees: 500}}]`.
+        rivals: Other models that are scored on the same cells: `[forecast/naive, {forecast/xgboost:
+            {trees: 500}}]`.
         seed: Names every random stream; the same seed has the same draws.
         size: `small` caps what makes a run long, for a quick try; what is typed wins.
         uncapped: The paths of fields that it leaves as they are, for they were typed.
         save_model: `final` fits the model on all rows at the end and keeps it in the run's folder.
         tags: Single words for finding the run again.
         note: A line that is shown with the run.
-        decision_pack: The page and workbook of the decision that are written beside the results, by the name of the pack.
-        pictures: When pictures are drawn: `true` with the run, `false` when `hwds report` or the page of `hwds ui` asks for
-            them. `auto` is `false` of a run of `size=small` that no tracker mirrors, and `true` of any other.
+        decision_pack: The page and workbook of the decision that are written beside the results, by
+            the name of the pack.
+        pictures: When pictures are drawn: `true` with the run, `false` when `hwds report` or the
+            page of `hwds ui` asks for them. `auto` is `false` of a run of `size=small` that no
+            tracker mirrors, and `true` of any other.
     """
 
     experiment: str = "adhoc"
@@ -99,13 +107,21 @@ class Experiment(Recipe):
     @property
     def draws(self) -> bool:
         """Whether pictures are drawn with the run."""
-        return self.size == "full" or bool(self.tracker.parts()) if self.pictures == "auto" else self.pictures
+        return (
+            self.size == "full" or bool(self.tracker.parts())
+            if self.pictures == "auto"
+            else self.pictures
+        )
 
     @property
     def models(self) -> dict[str, Recipe]:
-        """The model and its rivals by label, the model first, the companions that a model brings itself last."""
+        """The model and its rivals by label, the model first, the companions that a model brings
+        itself last.
+        """
         named = {recipe.name: recipe for recipe in (self.model, *self.rivals)}
-        companions = {recipe.name: recipe for model in named.values() for recipe in model.companions()}
+        companions = {
+            recipe.name: recipe for model in named.values() for recipe in model.companions()
+        }
         return named | companions | named
 
 
@@ -121,9 +137,12 @@ def check(data: dict[str, Any]) -> Experiment:
     for group in GROUPS:
         if not isinstance(data.get(group), dict):
             raise ConfigError(
-                f"{group}: must be an option, got {show_value(data.get(group))}; options: {', '.join(options(group))}."
+                f"{group}: must be an option, got {show_value(data.get(group))}; options: "
+                f"{', '.join(options(group))}."
             )
-    missing = next(missing_paths({key: value for key, value in data.items() if key not in GROUPS}), None)
+    missing = next(
+        missing_paths({key: value for key, value in data.items() if key not in GROUPS}), None
+    )
     if missing:
         raise ConfigError(f"{missing}: must be given.")
     data = shrink_to_small(data) if data.get("size") == "small" else data
@@ -157,17 +176,28 @@ def _check_kinds(recipes: dict[str, Recipe]) -> None:
     for group, base in BASES.items():
         cls = type(recipes[group])
         if recipe_kind(cls) != base:
-            raise ConfigError(f"{group}: '{cls.__name__}' is {with_article(recipe_kind(cls))}, not {with_article(base)}.")
+            raise ConfigError(
+                f"{group}: '{cls.__name__}' is {with_article(recipe_kind(cls))}, not "
+                f"{with_article(base)}."
+            )
 
 
 def _check_frame(experiment: Experiment) -> None:
-    """Refuse a dataset that gives another frame than the protocol cuts, or than features that a model uses are computed for."""
+    """Refuse a dataset that gives another frame than the protocol cuts, or than features that a
+    model uses are computed for.
+    """
     dataset, protocol, features = experiment.dataset, experiment.protocol, experiment.features
     given = f"dataset '{dataset.name}' gives {_frame(dataset.gives)}."
     if not issubclass(dataset.gives, protocol.frame_type):
-        raise ConfigError(f"dataset: protocol '{protocol.name}' cuts {_frame(protocol.frame_type)}, {given}")
-    if not issubclass(dataset.gives, features.of) and any(map(uses_features, experiment.models.values())):
-        raise ConfigError(f"features: '{features.name}' are computed for {_frame(features.of)}, {given}")
+        raise ConfigError(
+            f"dataset: protocol '{protocol.name}' cuts {_frame(protocol.frame_type)}, {given}"
+        )
+    if not issubclass(dataset.gives, features.of) and any(
+        map(uses_features, experiment.models.values())
+    ):
+        raise ConfigError(
+            f"features: '{features.name}' are computed for {_frame(features.of)}, {given}"
+        )
 
 
 def _frame(kind: type) -> str:
@@ -180,7 +210,12 @@ def _check_model(path: str, recipe: Recipe, experiment: Experiment) -> None:
     """Refuse a model that the protocol cannot evaluate, or whose label another one bears."""
     protocol = experiment.protocol
     if not isinstance(recipe, protocol.accepts):
-        wanted, got = (with_article(word) for word in (protocol.accepts.__name__.lower(), recipe_kind(type(recipe))))
-        raise ConfigError(f"{path}: protocol '{protocol.name}' asks {wanted}, '{recipe.name}' is {got}.")
+        wanted, got = (
+            with_article(word)
+            for word in (protocol.accepts.__name__.lower(), recipe_kind(type(recipe)))
+        )
+        raise ConfigError(
+            f"{path}: protocol '{protocol.name}' asks {wanted}, '{recipe.name}' is {got}."
+        )
     if [other.name for other in (experiment.model, *experiment.rivals)].count(recipe.name) > 1:
         raise ConfigError(f"{path}: '{recipe.name}' is there twice.")

@@ -27,7 +27,9 @@ from hwds.forecast.arima_kernels import (
 # The number of differences of a series: the KPSS test, and the strength of the season.
 
 KPSS_CRITICAL = 0.463
-"""5 % point of the KPSS statistic round a level: Kwiatkowski, Phillips, Schmidt and Shin (1992), table 1."""
+"""5 % point of the KPSS statistic round a level: Kwiatkowski, Phillips, Schmidt and Shin (1992),
+table 1.
+"""
 
 STRONG_SEASON = 0.64
 """The strength of a season above which auto.arima differences it."""
@@ -40,7 +42,8 @@ MOST_SEASON_ROWS = 480
 
 
 def level_differences(values: np.ndarray, most: int) -> int:
-    """Difference until the KPSS test no longer refuses a level, as `ndiffs` of Hyndman and Khandakar (2008) does.
+    """Difference until the KPSS test no longer refuses a level, as `ndiffs` of Hyndman and
+    Khandakar (2008) does.
 
     Args:
         values: Without holes, shape (rows,).
@@ -63,10 +66,11 @@ def _kpss(values: np.ndarray) -> float:
 
 
 def seasonal_differences(values: np.ndarray, season: int) -> int:
-    """Return 1 where the season is strong, 0 where it is not or the series has less than three of them, which anything fits.
+    """Return 1 where the season is strong, 0 where it is not or the series has less than three of
+    them, which anything fits.
 
-    The strength is 1 - var(remainder) / var(remainder + season): Wang, Smith and Hyndman (2006), "Characteristic-based
-    clustering for time series data".
+    The strength is 1 - var(remainder) / var(remainder + season): Wang, Smith and Hyndman (2006),
+    "Characteristic-based clustering for time series data".
     """
     if season < 2 or len(values) < 3 * season:
         return 0
@@ -76,7 +80,8 @@ def seasonal_differences(values: np.ndarray, season: int) -> int:
 
 
 def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the season and the remainder by loess: Cleveland, Cleveland, McRae and Terpenning (1990), "STL", not robust.
+    """Return the season and the remainder by loess: Cleveland, Cleveland, McRae and Terpenning
+    (1990), "STL", not robust.
 
     Args:
         values: Without holes, at least two seasons, shape (rows,).
@@ -102,7 +107,9 @@ def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.nd
 
 @lru_cache(maxsize=512)
 def _loess(n: int, width: int, beyond: int) -> np.ndarray:
-    """Return the matrix of a local line with tricube weights at -beyond .. n - 1 + beyond, of points at 0 .. n - 1."""
+    """Return the matrix of a local line with tricube weights at -beyond .. n - 1 + beyond, of
+    points at 0 .. n - 1.
+    """
     at = np.arange(-beyond, n + beyond)[:, None]
     distance = np.abs(np.arange(n) - at)
     radius = np.sort(distance, axis=1)[:, min(width, n) - 1][:, None] + max(width - n, 0) / 2
@@ -111,7 +118,9 @@ def _loess(n: int, width: int, beyond: int) -> np.ndarray:
     centre = (weights * np.arange(n)).sum(1, keepdims=True)
     apart = np.arange(n) - centre
     spread = (weights * apart**2).sum(1, keepdims=True)
-    return weights * (1 + np.where(spread > 1e-9 * n, (at - centre) / np.maximum(spread, 1e-300), 0) * apart)
+    return weights * (
+        1 + np.where(spread > 1e-9 * n, (at - centre) / np.maximum(spread, 1e-300), 0) * apart
+    )
 
 
 # One series made ready for a seasonal ARIMA model: its scale, its differences and its
@@ -144,19 +153,27 @@ class ArimaSeries:
     scale: float
 
     @classmethod
-    def of(cls, values: np.ndarray, covariates: np.ndarray, season: int, orders: tuple[int, int] | None) -> ArimaSeries:
+    def of(
+        cls, values: np.ndarray, covariates: np.ndarray, season: int, orders: tuple[int, int] | None
+    ) -> ArimaSeries:
         """Find the differences that are not given, and the scale."""
         rows = np.arange(len(values))
         known = ~np.isnan(values)
         filled = np.interp(rows, rows[known], values[known])
         seasonal_d = seasonal_differences(filled, season) if orders is None else orders[1]
         d = (
-            level_differences(take_differences(filled, 0, seasonal_d, season), 1 if seasonal_d else 2)
+            level_differences(
+                take_differences(filled, 0, seasonal_d, season), 1 if seasonal_d else 2
+            )
             if orders is None
             else orders[0]
         )
         spread = float(np.std(take_differences(filled, d, seasonal_d, season)))
-        scale = spread if spread > 1e-12 * np.abs(filled).max() else max(float(np.abs(filled).max()), 1e-300)
+        scale = (
+            spread
+            if spread > 1e-12 * np.abs(filled).max()
+            else max(float(np.abs(filled).max()), 1e-300)
+        )
         return cls(values / scale, filled / scale, covariates, season, d, seasonal_d, scale)
 
     def regressed_on(self, columns: list[int]) -> ArimaSeries:
@@ -170,13 +187,23 @@ class ArimaSeries:
 
     @cached_property
     def levels(self) -> np.ndarray:
-        """The regressors: the constant or the drift, then the covariates; shape (rows, 1 + covariates)."""
-        return np.column_stack([drift_regressor(len(self.values), self.d, self.seasonal_d, self.season), self.covariates])
+        """The regressors: the constant or the drift, then the covariates.
+
+        Shape (rows, 1 + covariates).
+        """
+        return np.column_stack(
+            [
+                drift_regressor(len(self.values), self.d, self.seasonal_d, self.season),
+                self.covariates,
+            ]
+        )
 
     @cached_property
     def changes(self) -> np.ndarray:
         """The regressors differenced as the series is."""
-        return np.ascontiguousarray(take_differences(self.levels, self.d, self.seasonal_d, self.season))
+        return np.ascontiguousarray(
+            take_differences(self.levels, self.d, self.seasonal_d, self.season)
+        )
 
     @property
     def may_drift(self) -> bool:
@@ -185,7 +212,9 @@ class ArimaSeries:
 
     @property
     def keeps_mean(self) -> bool:
-        """An undifferenced series of few rows is not tried without its mean, whose price by AICc is then beyond any gain."""
+        """An undifferenced series of few rows is not tried without its mean, whose price by AICc is
+        then beyond any gain.
+        """
         return self.d + self.seasonal_d == 0 and len(self.values) < FEW_ROWS
 
 
@@ -197,7 +226,9 @@ def drift_regressor(rows: int, d: int, seasonal_d: int, season: int) -> np.ndarr
 
 
 def take_differences(values: np.ndarray, d: int, seasonal_d: int, season: int) -> np.ndarray:
-    """Return the values (or columns) less those a season before, then less those of the row before, d times."""
+    """Return the values (or columns) less those a season before, then less those of the row before,
+    d times.
+    """
     for _ in range(seasonal_d):
         values = values[season:] - values[:-season]
     return np.diff(values, n=d, axis=0)
@@ -211,14 +242,18 @@ ROOT_MARGIN = 0.01
 FIT_ROUNDS = 40
 
 CHOICE_WEIGHT = 2
-"""The weight of a choice of orders, and of each difference, beside the parameters in the variance of errors to come.
+"""The weight of a choice of orders, and of each difference, beside the parameters in the variance
+of errors to come.
 
-By the pinball loss at .1 and .9 of windows inside the histories of five public sets, each of which gained from it.
+By the pinball loss at .1 and .9 of windows inside the histories of five public sets, each of which
+gained from it.
 """
 
 
 class OrderLimits(NamedTuple):
-    """The largest orders: of p and q, of P and Q, of all four together; and how many are fitted exactly in the end."""
+    """The largest orders: of p and q, of P and Q, of all four together; and how many are fitted
+    exactly in the end.
+    """
 
     ordinary: int
     seasonal: int
@@ -248,26 +283,45 @@ class OrderSearch:
         season: Rows in a season, 1 for none.
         rows: The longest series.
         covariates: How many there are.
-        thorough: All candidates are fitted by their exact likelihood, not only the best ones of the conditional sum of squares.
+        thorough: All candidates are fitted by their exact likelihood, not only the best ones of the
+            conditional sum of squares.
     """
 
-    def __init__(self, limits: OrderLimits, season: int, rows: int, covariates: int, *, thorough: bool) -> None:
+    def __init__(
+        self, limits: OrderLimits, season: int, rows: int, covariates: int, *, thorough: bool
+    ) -> None:
         self.limits, self.thorough = limits, thorough
-        largest = ArimaForm(limits.ordinary, 2, limits.ordinary, limits.seasonal, 1, limits.seasonal, season, 0)
+        largest = ArimaForm(
+            limits.ordinary, 2, limits.ordinary, limits.seasonal, 1, limits.seasonal, season, 0
+        )
         parameters = 2 * limits.ordinary + 2 * limits.seasonal + 1 + covariates
-        self.desk: ArimaScratch = make_scratch(state_length(largest), differencing_rows(largest), parameters, rows)
+        self.desk: ArimaScratch = make_scratch(
+            state_length(largest), differencing_rows(largest), parameters, rows
+        )
         self._minimise: Any = compiled(minimise)
         self._innovations: Any = compiled(innovations)
 
     def best(self, series: ArimaSeries) -> OrderTrial:
-        """Search stepwise: Hyndman and Khandakar (2008), "Automatic time series forecasting: the forecast package for R"."""
+        """Search stepwise: Hyndman and Khandakar (2008), "Automatic time series forecasting: the
+        forecast package for R".
+        """
         way = EXACT if self.thorough else CONDITIONAL
         tried: dict[ArimaForm, OrderTrial] = {}
-        best = min((self._try(way, series, form, tried) for form in self._first(series)), key=lambda trial: trial.criterion)
+        best = min(
+            (self._try(way, series, form, tried) for form in self._first(series)),
+            key=lambda trial: trial.criterion,
+        )
         searching = True
         while searching:
             near = (form for form in _neighbours(best.form, series) if form not in tried)
-            better = next((t for t in (self._try(way, series, f, tried) for f in near) if t.criterion < best.criterion), None)
+            better = next(
+                (
+                    t
+                    for t in (self._try(way, series, f, tried) for f in near)
+                    if t.criterion < best.criterion
+                ),
+                None,
+            )
             searching, best = better is not None, better or best
         return self._final(series, sorted(tried.values(), key=lambda trial: trial.criterion))
 
@@ -276,7 +330,10 @@ class OrderSearch:
         return self._refined(series, self._fitted(CONDITIONAL, series, form, _flat_start(form)))
 
     def criterion(self, series: ArimaSeries, form: ArimaForm) -> float:
-        """Return AICc of one model, wherever its roots lie; infinite where the series is too short for it."""
+        """Return AICc of one model, wherever its roots lie.
+
+        Infinite where the series is too short for it.
+        """
         point = _flat_start(form)
         if not self._allowed(series, form):
             return np.inf
@@ -284,7 +341,8 @@ class OrderSearch:
         return corrected_criterion(square, len(series.work), len(point) + 1)
 
     def variance(self, series: ArimaSeries, trial: OrderTrial, chosen: bool) -> float:
-        """Return the variance of an error one step ahead, in units of the scale: `expected_square` of the innovations.
+        """Return the variance of an error one step ahead, in units of the scale: `expected_square`
+        of the innovations.
 
         Args:
             series: The series.
@@ -292,16 +350,26 @@ class OrderSearch:
             chosen: Whether the series itself has chosen the orders.
         """
         form, shaped = trial.form, _free_count(trial.form)
-        rest = series.values - series.levels[:, _regressor_columns(form, series)] @ trial.point[shaped:]
+        rest = (
+            series.values
+            - series.levels[:, _regressor_columns(form, series)] @ trial.point[shaped:]
+        )
         total = self._innovations(form, trial.point[:shaped], rest, self.desk)
         rows = int(np.count_nonzero(~np.isnan(series.values))) - differencing_rows(form)
-        choices = len(trial.point) + (CHOICE_WEIGHT * (1 + form.d + form.seasonal_d) if chosen else 0)
+        choices = len(trial.point) + (
+            CHOICE_WEIGHT * (1 + form.d + form.seasonal_d) if chosen else 0
+        )
         return expected_square(total, rows, choices)
 
     def _first(self, series: ArimaSeries) -> Iterator[ArimaForm]:
         seasonal = int(series.season > 1)
         constant = int(series.may_drift)
-        orders = [(2, 2, seasonal, seasonal), (0, 0, 0, 0), (1, 0, seasonal, 0), (0, 1, 0, seasonal)]
+        orders = [
+            (2, 2, seasonal, seasonal),
+            (0, 0, 0, 0),
+            (1, 0, seasonal, 0),
+            (0, 1, 0, seasonal),
+        ]
         forms = [arima_form(series, *order, constant) for order in orders]
         yield from (form for form in forms if self._allowed(series, form) or form is forms[1])
         if constant and not series.keeps_mean:
@@ -310,7 +378,11 @@ class OrderSearch:
     def _allowed(self, series: ArimaSeries, form: ArimaForm) -> bool:
         rows, most = len(series.work), self.limits
         ordinary = min(most.ordinary, len(series.values) // 3)
-        seasonal = min(most.seasonal, len(series.values) // (3 * series.season)) if series.season > 1 else 0
+        seasonal = (
+            min(most.seasonal, len(series.values) // (3 * series.season))
+            if series.season > 1
+            else 0
+        )
         return (
             min(_orders(form)) >= 0
             and max(form.p, form.q) <= ordinary
@@ -319,18 +391,26 @@ class OrderSearch:
             and form.p + form.q + form.season * (form.seasonal_p + form.seasonal_q) < rows - 5
         )
 
-    def _try(self, way: int, series: ArimaSeries, form: ArimaForm, tried: dict[ArimaForm, OrderTrial]) -> OrderTrial:
+    def _try(
+        self, way: int, series: ArimaSeries, form: ArimaForm, tried: dict[ArimaForm, OrderTrial]
+    ) -> OrderTrial:
         if form not in tried:
             allowed = self._allowed(series, form) or not any(_orders(form))
             tried[form] = (
-                self._fitted(way, series, form, _flat_start(form)) if allowed else OrderTrial(form, np.zeros(0), np.inf)
+                self._fitted(way, series, form, _flat_start(form))
+                if allowed
+                else OrderTrial(form, np.zeros(0), np.inf)
             )
         return tried[form]
 
     def _final(self, series: ArimaSeries, trials: list[OrderTrial]) -> OrderTrial:
         if self.thorough and not np.isnan(series.values).any():
             return trials[0]
-        refined = [self._refined(series, trial) for trial in trials[: self.limits.finalists] if np.isfinite(trial.criterion)]
+        refined = [
+            self._refined(series, trial)
+            for trial in trials[: self.limits.finalists]
+            if np.isfinite(trial.criterion)
+        ]
         best = min(refined, key=lambda trial: trial.criterion, default=trials[0])
         return best if np.isfinite(best.criterion) else trials[0]
 
@@ -338,19 +418,26 @@ class OrderSearch:
         way, shaped = self._way(series), _free_count(trial.form)
         point = trial.point.copy()
         point[:shaped] = np.clip(point[:shaped], -2.0, 2.0)
-        # a likelihood may have more than one peak: both that of the conditional sum of squares and a usual one are climbed
+        # a likelihood may have more than one peak: both that of the conditional sum of squares and
+        # a usual one are climbed
         starts = [point, _usual_start(trial.form)] if shaped and way == EXACT else [point]
         fits = [self._fitted(way, series, trial.form, start) for start in starts]
         return min(fits, key=lambda fit: fit.criterion)
 
-    def _fitted(self, way: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray) -> OrderTrial:
+    def _fitted(
+        self, way: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray
+    ) -> OrderTrial:
         square = self._least(way, series, form, point)
         if near_unit_circle(form, point, ROOT_MARGIN):
             return OrderTrial(form, point, np.inf)
-        return OrderTrial(form, point, corrected_criterion(square, len(series.work), len(point) + 1))
+        return OrderTrial(
+            form, point, corrected_criterion(square, len(series.work), len(point) + 1)
+        )
 
     def _least(self, way: int, series: ArimaSeries, form: ArimaForm, point: np.ndarray) -> float:
-        values, regressors = (series.values, series.levels) if way == FILTERED else (series.work, series.changes)
+        values, regressors = (
+            (series.values, series.levels) if way == FILTERED else (series.work, series.changes)
+        )
         used = np.ascontiguousarray(regressors[:, _regressor_columns(form, series)])
         return float(self._minimise(way, form, values, used, point, self.desk, FIT_ROUNDS))
 
@@ -359,7 +446,8 @@ class OrderSearch:
 
 
 def expected_square(total: float, rows: int, choices: int) -> float:
-    """Return the mean square to expect of the next error: Akaike (1969), "Fitting autoregressive models for prediction" (FPE).
+    """Return the mean square to expect of the next error: Akaike (1969), "Fitting autoregressive
+    models for prediction" (FPE).
 
     Args:
         total: The sum of squared errors of the rows that a model was fitted to.
@@ -373,13 +461,19 @@ def corrected_criterion(square: float, rows: int, parameters: int) -> float:
     """Return AICc but for a constant: Hurvich and Tsai (1989)."""
     if rows <= parameters + 1:
         return np.inf
-    return float(rows * np.log(max(square, 1e-300)) + 2 * parameters * rows / (rows - parameters - 1))
+    return float(
+        rows * np.log(max(square, 1e-300)) + 2 * parameters * rows / (rows - parameters - 1)
+    )
 
 
-def arima_form(series: ArimaSeries, p: int, q: int, seasonal_p: int, seasonal_q: int, constant: int) -> ArimaForm:
+def arima_form(
+    series: ArimaSeries, p: int, q: int, seasonal_p: int, seasonal_q: int, constant: int
+) -> ArimaForm:
     """Return the form of these orders for a series, with all its covariates."""
     count = constant + series.covariates.shape[1]
-    return ArimaForm(p, series.d, q, seasonal_p, series.seasonal_d, seasonal_q, series.season, count)
+    return ArimaForm(
+        p, series.d, q, seasonal_p, series.seasonal_d, seasonal_q, series.season, count
+    )
 
 
 def _orders(form: ArimaForm) -> tuple[int, int, int, int]:
@@ -395,7 +489,9 @@ def _flat_start(form: ArimaForm) -> np.ndarray:
 
 
 def _usual_start(form: ArimaForm) -> np.ndarray:
-    """Return a usual start: positive autocorrelation and the moving averages of exponential smoothing."""
+    """Return a usual start: positive autocorrelation and the moving averages of exponential
+    smoothing.
+    """
     return np.r_[
         np.full(form.p, 0.5),
         np.full(form.q, 0.5),
@@ -421,16 +517,19 @@ def _neighbours(form: ArimaForm, series: ArimaSeries) -> Iterator[ArimaForm]:
 
 
 def useful_covariates(search: OrderSearch, series: ArimaSeries, optional: int) -> list[int]:
-    """Return the places of the covariates to keep: the first `optional` where they lower AICc, the others always.
+    """Return the places of the covariates to keep: the first `optional` where they lower AICc, the
+    others always.
 
-    The column that lowers it most comes first, and so on while there is one, round the moving averages of exponential smoothing
-    with a season, which suit most series. A column that others make up, or that tells less than its parameter costs, would
-    only bend what is forecast.
+    The column that lowers it most comes first, and so on while there is one, round the moving
+    averages of exponential smoothing with a season, which suit most series. A column that others
+    make up, or that tells less than its parameter costs, would only bend what is forecast.
     """
     chosen, left = list(range(optional, series.covariates.shape[1])), list(range(optional))
     best = _smoothing_trial(search, series, chosen)
     while left:
-        criteria = {column: _smoothing_trial(search, series, sorted([*chosen, column])) for column in left}
+        criteria = {
+            column: _smoothing_trial(search, series, sorted([*chosen, column])) for column in left
+        }
         first = min(left, key=lambda column: criteria[column])
         if criteria[first] >= best:
             break
@@ -451,17 +550,25 @@ Orders = tuple[tuple[int, int, int], tuple[int, int, int], bool]
 """(p, d, q), (P, D, Q), and whether there is a constant."""
 
 
-def library_orders(search: str, values: np.ndarray, season: int, limits: OrderLimits) -> Orders | None:
-    """Return the orders that `pmdarima` or `statsforecast` finds, a series' holes bridged by lines, within the same limits.
+def library_orders(
+    search: str, values: np.ndarray, season: int, limits: OrderLimits
+) -> Orders | None:
+    """Return the orders that `pmdarima` or `statsforecast` finds, a series' holes bridged by lines,
+    within the same limits.
 
-    None where the library fails on the series (pmdarima's seasonal test does on short ones): it counts as a fallback.
+    None where the library fails on the series (pmdarima's seasonal test does on short ones): it
+    counts as a fallback.
     """
     rows, known = np.arange(len(values)), ~np.isnan(values)
     filled = np.interp(rows, rows[known], values[known])
     if np.ptp(filled) == 0:
         return (0, 0, 0), (0, 0, 0), True
     try:
-        return _pmdarima(filled, season, limits) if search == "pmdarima" else _statsforecast(filled, season, limits)
+        return (
+            _pmdarima(filled, season, limits)
+            if search == "pmdarima"
+            else _statsforecast(filled, season, limits)
+        )
     except Exception:  # of any kind: what fails here must not cost the other series
         return None
 

@@ -50,7 +50,8 @@ class ArimaScratch(NamedTuple):
         other: The same, on its way.
         ahead: What each step ahead reads of the state, shape (steps, states).
         left: The matrix and the right side of linear equations.
-        errors: The errors at the point and at each neighbour of it and at a trial, shape (parameters + 2, rows).
+        errors: The errors at the point and at each neighbour of it and at a trial, shape
+            (parameters + 2, rows).
         trial: The parameters tried.
         rest: The values less the regression.
     """
@@ -75,8 +76,12 @@ class ArimaScratch(NamedTuple):
     rest: np.ndarray
 
 
-def make_scratch(size: int, differences: int, parameters: int, rows: int, steps: int = 0) -> ArimaScratch:
-    """Return scratch for models of at most `size` lags, `differences` rows lost by differencing and so many parameters."""
+def make_scratch(
+    size: int, differences: int, parameters: int, rows: int, steps: int = 0
+) -> ArimaScratch:
+    """Return scratch for models of at most `size` lags, `differences` rows lost by differencing and
+    so many parameters.
+    """
     states = size + differences + 1
     phi, theta, delta, short, long, gain, lead, state, auto, psi = np.zeros((10, states + 1))
     equations = np.zeros((max(size, parameters) + 2, max(size, parameters) + 3))
@@ -104,7 +109,9 @@ def make_scratch(size: int, differences: int, parameters: int, rows: int, steps:
 
 @helper
 def state_length(form: ArimaForm) -> int:
-    """Return the length of the state of the stationary part: Harvey's max(p, q + 1) with the seasonal lags."""
+    """Return the length of the state of the stationary part: Harvey's max(p, q + 1) with the
+    seasonal lags.
+    """
     return max(form.p + form.season * form.seasonal_p, form.q + form.season * form.seasonal_q + 1)
 
 
@@ -141,7 +148,9 @@ def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
 
 
 @helper
-def _product(short: np.ndarray, m: int, long: np.ndarray, n: int, season: int, out: np.ndarray, size: int) -> None:
+def _product(
+    short: np.ndarray, m: int, long: np.ndarray, n: int, season: int, out: np.ndarray, size: int
+) -> None:
     for lag in range(size):
         out[lag] = 0.0
     for i in range(m):
@@ -175,11 +184,15 @@ def write_differencing(form: ArimaForm, desk: ArimaScratch) -> None:
 
 
 def near_unit_circle(form: ArimaForm, free: np.ndarray, margin: float) -> bool:
-    """Tell whether a root lies within a margin of the unit circle, as auto.arima asks of each model (margin .01)."""
+    """Tell whether a root lies within a margin of the unit circle, as auto.arima asks of each model
+    (margin .01).
+    """
     starts = np.cumsum([0, form.p, form.q, form.seasonal_p, form.seasonal_q])
     for part, power in enumerate((1, 1, form.season, form.season)):
         count = int(starts[part + 1] - starts[part])
-        if count and _is_outside(_coefficients(free[starts[part] : starts[part + 1]]), (1 + margin) ** power):
+        if count and _is_outside(
+            _coefficients(free[starts[part] : starts[part + 1]]), (1 + margin) ** power
+        ):
             return True
     return False
 
@@ -193,7 +206,9 @@ def _coefficients(free: np.ndarray) -> list[float]:
 
 
 def _is_outside(coefficients: list[float], scale: float) -> bool:
-    """Return whether some partial autocorrelation is 1 or more, by Schur's step-down of the polynomial of z * scale."""
+    """Return whether some partial autocorrelation is 1 or more, by Schur's step-down of the
+    polynomial of z * scale.
+    """
     left = [value * scale ** (i + 1) for i, value in enumerate(coefficients)]
     while left:
         partial = left.pop()
@@ -207,12 +222,16 @@ def _is_outside(coefficients: list[float], scale: float) -> bool:
 # is what a fit makes least.
 
 STEADY_CHANGE = 1e-14
-"""The change of the innovation's variance, as a share of it, below which the filter counts as steady."""
+"""The change of the innovation's variance, as a share of it, below which the filter counts as
+steady.
+"""
 
 
 @helper
 def conditional_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
-    """Write the errors given zeros before the series; the first p + s P rows have none. Box and Jenkins (1976), chapter 7.
+    """Write the errors given zeros before the series.
+
+    The first p + s P rows have none. Box and Jenkins (1976), chapter 7.
 
     Returns:
         Their mean square.
@@ -245,16 +264,25 @@ def conditional_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) ->
 
 @helper
 def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
-    """Write the errors whose sum of squares is least where the exact likelihood is highest; its cost is rows x lags.
+    """Write the errors whose sum of squares is least where the exact likelihood is highest.
 
-    The fast filter of Morf, Sidhu and Kailath (1974) with the stationary start, as in Melard (1984), algorithm AS 197: the
-    state's covariance changes by a matrix of rank one. An error is e / sqrt(F) times the geometric mean
-    of sqrt(F), F its variance.
+    Its cost is rows x lags.
+
+    The fast filter of Morf, Sidhu and Kailath (1974) with the stationary start, as in Melard
+    (1984), algorithm AS 197: the state's covariance changes by a matrix of rank one. An error is e
+    / sqrt(F) times the geometric mean of sqrt(F), F its variance.
 
     Returns:
         The mean square: -2 log likelihood is n log of it, but for a constant.
     """
-    phi, state, gain, lead, first, errors = desk.phi, desk.state, desk.gain, desk.lead, desk.auto, desk.errors
+    phi, state, gain, lead, first, errors = (
+        desk.phi,
+        desk.state,
+        desk.gain,
+        desk.lead,
+        desk.auto,
+        desk.errors,
+    )
     rest, size = desk.rest, state_length(form)
     first_column(form, desk)
     variance = first[0]
@@ -294,9 +322,15 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
 
 @helper
 def first_column(form: ArimaForm, desk: ArimaScratch) -> None:
-    """Write the covariance of the state with its first entry, for errors of variance 1, into `desk.auto`."""
+    """Write the covariance of the state with its first entry, for errors of variance 1, into
+    `desk.auto`.
+    """
     phi, theta, psi, auto, column = desk.phi, desk.theta, desk.psi, desk.auto, desk.lead
-    size, p, q = state_length(form), form.p + form.season * form.seasonal_p, form.q + form.season * form.seasonal_q
+    size, p, q = (
+        state_length(form),
+        form.p + form.season * form.seasonal_p,
+        form.q + form.season * form.seasonal_q,
+    )
     for j in range(size):
         psi[j] = theta[j]
         for i in range(min(j, p)):
@@ -332,7 +366,9 @@ def _autocovariances(p: int, q: int, desk: ArimaScratch) -> None:
 
 @helper
 def solve_linear(left: np.ndarray, n: int) -> None:
-    """Solve n linear equations in place, the right side in column n, by elimination with the largest pivot."""
+    """Solve n linear equations in place, the right side in column n, by elimination with the
+    largest pivot.
+    """
     for k in range(n):
         best = k
         for i in range(k + 1, n):
@@ -377,8 +413,10 @@ def forecast_from_ends(
         free: Its free parameters.
         values: The series less its regression, NaN where unknown, shape (rows,).
         ends: Rows known at each origin, rising, shape (origins,).
-        mean: Where forecasts are written, shape (origins, steps); one at less rows than differencing costs is left as it was.
-        variance: Where their variances are written, in units of the innovation's, shape (origins, steps).
+        mean: Where forecasts are written, shape (origins, steps); one at less rows than
+            differencing costs is left as it was.
+        variance: Where their variances are written, in units of the innovation's, shape (origins,
+            steps).
         desk: Scratch.
     """
     unpack(form, free, desk)
@@ -388,7 +426,9 @@ def forecast_from_ends(
     origin = 0
     for t in range(differencing_rows(form), values.size + 1):
         while origin < ends.size and ends[origin] <= t:
-            if ends[origin] == t:  # an origin among the first values, which the start takes as known, has no forecast
+            if (
+                ends[origin] == t
+            ):  # an origin among the first values, which the start takes as known, has no forecast
                 _forecast(form, desk, origin, mean, variance)
             origin += 1
         if origin == ends.size:
@@ -413,7 +453,8 @@ def innovations(form: ArimaForm, free: np.ndarray, values: np.ndarray, desk: Ari
 
 @helper
 def filtered_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float:
-    """Write errors as `exact_errors` does, 0 for a hole and for what a vague start leaves uncertain.
+    """Write errors as `exact_errors` does, 0 for a hole and for what a vague start leaves
+    uncertain.
 
     Returns:
         Their mean square over the rows that count.
@@ -440,7 +481,9 @@ def filtered_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> fl
 
 @helper
 def start_filter(form: ArimaForm, values: np.ndarray, n: int, desk: ArimaScratch) -> None:
-    """Initialise: the stationary part at its long-run distribution, the first values as they are, a hole among them diffuse."""
+    """Initialise: the stationary part at its long-run distribution, the first values as they are, a
+    hole among them diffuse.
+    """
     phi, theta, state, square, first = desk.phi, desk.theta, desk.state, desk.square, desk.auto
     size, lost = state_length(form), differencing_rows(form)
     first_column(form, desk)
@@ -545,8 +588,16 @@ def _advance_columns(form: ArimaForm, desk: ArimaScratch) -> None:
 
 @helper
 def _read_ahead(form: ArimaForm, desk: ArimaScratch, steps: int) -> None:
-    """Write what the value h steps ahead reads of the state: the first row's weights times the transition h times."""
-    phi, delta, ahead, size, lost = desk.phi, desk.delta, desk.ahead, state_length(form), differencing_rows(form)
+    """Write what the value h steps ahead reads of the state: the first row's weights times the
+    transition h times.
+    """
+    phi, delta, ahead, size, lost = (
+        desk.phi,
+        desk.delta,
+        desk.ahead,
+        state_length(form),
+        differencing_rows(form),
+    )
     for j in range(size + lost):
         ahead[0, j] = delta[j - size] if j >= size else 0.0
     ahead[0, 0] = 1.0
@@ -558,11 +609,15 @@ def _read_ahead(form: ArimaForm, desk: ArimaScratch, steps: int) -> None:
         for j in range(1, size):
             ahead[h, j] = ahead[h - 1, j - 1]
         for j in range(lost):
-            ahead[h, size + j] = delta[j] * newest + (ahead[h - 1, size + j + 1] if j + 1 < lost else 0.0)
+            ahead[h, size + j] = delta[j] * newest + (
+                ahead[h - 1, size + j + 1] if j + 1 < lost else 0.0
+            )
 
 
 @helper
-def _forecast(form: ArimaForm, desk: ArimaScratch, origin: int, mean: np.ndarray, variance: np.ndarray) -> None:
+def _forecast(
+    form: ArimaForm, desk: ArimaScratch, origin: int, mean: np.ndarray, variance: np.ndarray
+) -> None:
     theta, state, square, ahead = desk.theta, desk.state, desk.square, desk.ahead
     size = state_length(form)
     states, fresh = size + differencing_rows(form), 0.0
@@ -583,7 +638,9 @@ def _forecast(form: ArimaForm, desk: ArimaScratch, origin: int, mean: np.ndarray
 # The parameters of one seasonal ARIMA model by least squares, in compiled code.
 
 CONDITIONAL, EXACT, FILTERED = 0, 1, 2
-"""The objective of a fit: the conditional sum of squares, the exact likelihood, or the latter of a series with holes."""
+"""The objective of a fit: the conditional sum of squares, the exact likelihood, or the latter of a
+series with holes.
+"""
 
 DERIVATIVE_STEP = 1e-6
 LEAST_GAIN = 1e-7
@@ -591,17 +648,24 @@ LEAST_GAIN = 1e-7
 
 
 def minimise(
-    way: int, form: ArimaForm, values: np.ndarray, regressors: np.ndarray, point: np.ndarray, desk: ArimaScratch, rounds: int
+    way: int,
+    form: ArimaForm,
+    values: np.ndarray,
+    regressors: np.ndarray,
+    point: np.ndarray,
+    desk: ArimaScratch,
+    rounds: int,
 ) -> float:
     """Move the point to where the mean square of the errors is least.
 
-    Levenberg (1944) and Marquardt (1963) with the Jacobian by differences: the conditional and the exact likelihood of an
-    ARMA model are both sums of squares.
+    Levenberg (1944) and Marquardt (1963) with the Jacobian by differences: the conditional and the
+    exact likelihood of an ARMA model are both sums of squares.
 
     Args:
         way: `CONDITIONAL`, `EXACT` or `FILTERED`.
         form: The model.
-        values: The differenced series, shape (rows,); for `FILTERED` the series itself, NaN where unknown.
+        values: The differenced series, shape (rows,); for `FILTERED` the series itself, NaN where
+            unknown.
         regressors: Differenced likewise, shape (rows, at least form.regressors).
         point: The free parameters, then the regression's; changed in place.
         desk: Scratch.
@@ -621,7 +685,9 @@ def minimise(
         for k in range(count + 1):
             if k:
                 trial[k - 1] = point[k - 1] + DERIVATIVE_STEP
-            value = _write_errors(way, form, values, regressors, trial, desk, k if gain >= 0.0 else count + 1)
+            value = _write_errors(
+                way, form, values, regressors, trial, desk, k if gain >= 0.0 else count + 1
+            )
             if k:
                 trial[k - 1] = point[k - 1]
             elif value < best:
@@ -646,7 +712,13 @@ def minimise(
 
 @helper
 def _write_errors(
-    way: int, form: ArimaForm, values: np.ndarray, regressors: np.ndarray, free: np.ndarray, desk: ArimaScratch, row: int
+    way: int,
+    form: ArimaForm,
+    values: np.ndarray,
+    regressors: np.ndarray,
+    free: np.ndarray,
+    desk: ArimaScratch,
+    row: int,
 ) -> float:
     rest, first = desk.rest, form.p + form.q + form.seasonal_p + form.seasonal_q
     for t in range(values.size):
@@ -663,7 +735,10 @@ def _write_errors(
 
 @helper
 def _equations(left: np.ndarray, errors: np.ndarray, count: int, rows: int, damping: float) -> None:
-    """Write the damped normal equations; `errors` holds the point's errors in row 0, each neighbour's in the next."""
+    """Write the damped normal equations.
+
+    `errors` holds the point's errors in row 0, each neighbour's in the next.
+    """
     for i in range(count):
         for j in range(i, count):
             total = 0.0

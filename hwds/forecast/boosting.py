@@ -16,7 +16,15 @@ from hwds.evaluation.trees import load_booster, observe_losses
 from hwds.forecast.models.base import Features, normal_bands
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.statistical import spread_by_step
-from hwds.forecast.windows import MOST_CHANGES, TrainingRows, Windowing, Windows, WindowSource, input_matrix, mean_weights
+from hwds.forecast.windows import (
+    MOST_CHANGES,
+    TrainingRows,
+    Windowing,
+    Windows,
+    WindowSource,
+    input_matrix,
+    mean_weights,
+)
 from hwds.frames.panel import Forecasts, Panel
 from hwds.frames.roles import TARGET
 
@@ -27,10 +35,14 @@ HUBER_BOUND = 1.0
 """Errors beyond this, in seasonal changes, pull as much as this."""
 
 FLAT_SHARE = 0.01
-"""The share of the least loss on the last rows within which a later round counts as good: one window is no finer measure."""
+"""The share of the least loss on the last rows within which a later round counts as good: one
+window is no finer measure.
+"""
 
 EARLY_ROWS = 40_000
-"""The most rows of a booster that chooses the rounds at a faster pace: so coarse a choice needs no more."""
+"""The most rows of a booster that chooses the rounds at a faster pace: so coarse a choice needs no
+more.
+"""
 
 
 class EarlyBooster(NamedTuple):
@@ -56,10 +68,12 @@ class BoosterSettings:
     Attributes:
         settings: XGBoost's parameters.
         trees: The most rounds.
-        patience: Rounds without a better loss on the last rows after which growing stops; 0 always grows `trees` rounds.
+        patience: Rounds without a better loss on the last rows after which growing stops; 0 always
+            grows `trees` rounds.
         robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
-        pace: How many times as fast the booster learns that chooses the rounds; those of the booster of all rows are then as
-            many times as many, the latest of those that are as good as the best.
+        pace: How many times as fast the booster learns that chooses the rounds; those of the
+            booster of all rows are then as many times as many, the latest of those that are as good
+            as the best.
         turns: The parts of all rows that trees of quantiles learn from by turns; see `Turns`.
     """
 
@@ -72,11 +86,15 @@ class BoosterSettings:
 
     @property
     def smooth(self) -> bool:
-        """Whether the absolute loss is smoothed: what is learned is then near the median, and not it."""
+        """Whether the absolute loss is smoothed: what is learned is then near the median, and not
+        it.
+        """
         return bool(self.settings["objective"] == "reg:pseudohubererror")
 
     def grow(self, rows: TrainingRows, last: TrainingRows) -> tuple[bytes, EarlyBooster | None]:
-        """Return the booster of all rows, and that of the rows before the last horizon, which chose the rounds, if any."""
+        """Return the booster of all rows, and that of the rows before the last horizon, which chose
+        the rounds, if any.
+        """
         early = self.early(rows, last)
         return bytes(self.train(self.matrix(rows), self.rounds(early)).save_raw("ubj")), early
 
@@ -85,16 +103,22 @@ class BoosterSettings:
         return early.rounds * self.pace if early is not None else self.trees
 
     def early(self, rows: TrainingRows, last: TrainingRows) -> EarlyBooster | None:
-        """Return the booster of the rows before the last horizon, grown until its forecasts of that horizon got no better."""
+        """Return the booster of the rows before the last horizon, grown until its forecasts of that
+        horizon got no better.
+        """
         before = self._before(rows)
         if not (self.patience and len(before.target) and len(last.target)):
             return None
         train, losses = self.matrix(before), dict[str, Any]()
-        booster = self._hasty().train(train, max(self.trees // self.pace, 1), self.matrix(last, train), losses)
+        booster = self._hasty().train(
+            train, max(self.trees // self.pace, 1), self.matrix(last, train), losses
+        )
         if self.pace == 1:
             return EarlyBooster(booster, int(booster.best_iteration) + 1)
         loss = np.array(next(iter(losses["stop"].values())))
-        return EarlyBooster(booster, int(np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))[-1]) + 1)
+        return EarlyBooster(
+            booster, int(np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))[-1]) + 1
+        )
 
     def _before(self, rows: TrainingRows) -> TrainingRows:
         """Return the rows before the last horizon, evenly thinned where they are many."""
@@ -109,7 +133,9 @@ class BoosterSettings:
         settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.pace, 1.0)}
         return replace(self, settings=settings, patience=max(self.patience // self.pace, 1))
 
-    def train(self, train: Any, rounds: int, stop: Any = None, losses: dict[str, Any] | None = None) -> Any:
+    def train(
+        self, train: Any, rounds: int, stop: Any = None, losses: dict[str, Any] | None = None
+    ) -> Any:
         """Grow a booster.
 
         Args:
@@ -122,12 +148,18 @@ class BoosterSettings:
 
         options: dict[str, Any] = {}
         if stop is not None:
-            options = {"evals": [(stop, "stop")], "early_stopping_rounds": self.patience, "verbose_eval": False}
+            options = {
+                "evals": [(stop, "stop")],
+                "early_stopping_rounds": self.patience,
+                "verbose_eval": False,
+            }
             options["evals_result"] = losses
         if self.robust:
             options |= {"obj": bounded_pull, "custom_metric": absolute_loss}
         curve = learning_curve("booster" if stop is not None else "booster, all rows", "round")
-        return xgboost.train(dict(self.settings), train, rounds, **observe_losses(options, train, curve))
+        return xgboost.train(
+            dict(self.settings), train, rounds, **observe_losses(options, train, curve)
+        )
 
     def matrix(self, rows: TrainingRows, like: Any = None) -> Any:
         """Return rows as XGBoost reads them, in the bins of another matrix where one is given."""
@@ -138,10 +170,11 @@ class BoosterSettings:
 
 
 def bounded_pull(forecast: np.ndarray, data: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the gradient of Huber's loss (1964, "Robust estimation of a location parameter") with a constant curvature.
+    """Return the gradient of Huber's loss (1964, "Robust estimation of a location parameter") with
+    a constant curvature.
 
-    XGBoost's own objective sets leaves to medians once the tree is grown, which breaks monotone constraints; so do LightGBM's
-    and CatBoost's (microsoft/LightGBM#3371, catboost/catboost#1896).
+    XGBoost's own objective sets leaves to medians once the tree is grown, which breaks monotone
+    constraints; so do LightGBM's and CatBoost's (microsoft/LightGBM#3371, catboost/catboost#1896).
     """
     return np.clip(forecast - data.get_label(), -HUBER_BOUND, HUBER_BOUND), np.ones_like(forecast)
 
@@ -160,9 +193,11 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, eq=False)
 class AlternatingRows:
-    """Rows as XGBoost reads them, in as many matrices as there are turns (Friedman 2002, "Stochastic gradient boosting").
+    """Rows as XGBoost reads them, in as many matrices as there are turns (Friedman 2002,
+    "Stochastic gradient boosting").
 
-    XGBoost's own `subsample` saves no time: its histograms pass over the rows that are left out, too.
+    XGBoost's own `subsample` saves no time: its histograms pass over the rows that are left out,
+    too.
 
     Attributes:
         rows: Part after part.
@@ -176,7 +211,9 @@ class AlternatingRows:
 
     @classmethod
     def of(cls, growing: BoosterSettings, rows: TrainingRows) -> AlternatingRows:
-        """Deal the rows out evenly, in no rhythm with the steps of an origin, which follow each other."""
+        """Deal the rows out evenly, in no rhythm with the steps of an origin, which follow each
+        other.
+        """
         part = (np.arange(len(rows.target)) * GOLDEN % 1 * growing.turns).astype(np.int64)
         if growing.turns > 1:
             rows = rows.take(np.argsort(part, kind="stable"))
@@ -203,12 +240,17 @@ class AlternatingRows:
         return booster
 
     def predict(self, booster: Any) -> np.ndarray:
-        """Return what a booster predicts for `rows`; trees that it has grown on them are not asked again."""
+        """Return what a booster predicts for `rows`.
+
+        Trees that it has grown on them are not asked again.
+        """
         return np.concatenate([booster.predict(matrix) for matrix in self.matrices])
 
     def relabel(self, target: np.ndarray) -> None:
         """Give the rows another target, shape (rows,): their bins are made once for both."""
-        for matrix, (start, stop) in zip(self.matrices, pairwise(self.bounds.tolist()), strict=True):
+        for matrix, (start, stop) in zip(
+            self.matrices, pairwise(self.bounds.tolist()), strict=True
+        ):
             matrix.set_label(target[start:stop])
 
 
@@ -216,13 +258,17 @@ class AlternatingRows:
 # which is one for all rows.
 
 ROUNDS, DEPTH, PACE = 40, 4, 0.12
-"""The rounds, the levels of a tree and the learning rate of the booster of the spread: it differs less than the median does."""
+"""The rounds, the levels of a tree and the learning rate of the booster of the spread: it differs
+less than the median does.
+"""
 
 PRIOR_ROWS = 50.0
 """Rows that a normal distribution counts as, beside those that the shape is measured on."""
 
 LEAST_ERROR = 1e-3
-"""An error below this share of the mean error counts as this: a logarithm is taken of its expectation."""
+"""An error below this share of the mean error counts as this: a logarithm is taken of its
+expectation.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,23 +287,29 @@ class Boosters:
 
 
 def fit_boosters(
-    growing: BoosterSettings, rows: TrainingRows, last: TrainingRows, grid: tuple[float, ...], constrained: np.ndarray
+    growing: BoosterSettings,
+    rows: TrainingRows,
+    last: TrainingRows,
+    grid: tuple[float, ...],
+    constrained: np.ndarray,
 ) -> Boosters:
-    """Grow the booster of the median, then that of the distance from it, and measure the shape on rows that were not learned.
+    """Grow the booster of the median, then that of the distance from it, and measure the shape on
+    rows that were not learned.
 
-    Trees for each level cost as many times as much, and the outer ones rest on few rows each. The distance is learned as the
-    mean of a gamma distribution; in the rows that were learned it is too small by much the same share everywhere, which the
-    shape makes good: it is measured on the last horizon, forecast by the booster that had not seen it. A smoothed loss learns
-    a location between the median and the mean; how far the median is from it, in spreads, is measured on all rows, for those of
-    one horizon share its shocks.
+    Trees for each level cost as many times as much, and the outer ones rest on few rows each. The
+    distance is learned as the mean of a gamma distribution; in the rows that were learned it is too
+    small by much the same share everywhere, which the shape makes good: it is measured on the last
+    horizon, forecast by the booster that had not seen it. A smoothed loss learns a location between
+    the median and the mean; how far the median is from it, in spreads, is measured on all rows, for
+    those of one horizon share its shocks.
 
     Args:
         growing: How the booster of the median is grown.
         rows: Training rows.
         last: Rows of the last horizon, by which growing stops.
         grid: The levels.
-        constrained: Which inputs the forecast may only rise or fall with; the spread does not depend on them, for all levels
-            are then held to it as the median is; shape (columns,).
+        constrained: Which inputs the forecast may only rise or fall with; the spread does not
+            depend on them, for all levels are then held to it as the median is; shape (columns,).
     """
     early = growing.early(rows, last)
     turns = AlternatingRows.of(growing, rows)
@@ -265,7 +317,9 @@ def fit_boosters(
     learned = turns.predict(median)
     error = np.abs(rows.target - learned)
     error = np.maximum(error, max(LEAST_ERROR * float(error.mean()), 1e-6))
-    free = np.where(constrained, np.float32(np.nan), rows.inputs) if constrained.any() else rows.inputs
+    free = (
+        np.where(constrained, np.float32(np.nan), rows.inputs) if constrained.any() else rows.inputs
+    )
     spreading = _spread_settings(growing)
     if constrained.any():
         turns = AlternatingRows.of(spreading, replace(rows, inputs=free, target=error))
@@ -281,12 +335,20 @@ def fit_boosters(
 
 
 def _median_predictions(early: EarlyBooster | None, median: Any, inputs: np.ndarray) -> np.ndarray:
-    return early.predict(inputs) if early is not None else np.asarray(median.inplace_predict(inputs))
+    return (
+        early.predict(inputs) if early is not None else np.asarray(median.inplace_predict(inputs))
+    )
 
 
 def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
     """Return the growing of the spread."""
-    unlike = ("monotone_constraints", "base_score", "disable_default_eval_metric", "huber_slope", "eval_metric")
+    unlike = (
+        "monotone_constraints",
+        "base_score",
+        "disable_default_eval_metric",
+        "huber_slope",
+        "eval_metric",
+    )
     settings = {name: value for name, value in growing.settings.items() if name not in unlike}
     depth = min(DEPTH, int(settings["max_depth"]))
     settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": PACE}
@@ -294,7 +356,8 @@ def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
 
 
 def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.ndarray:
-    """Return the quantiles of distances from the median, drawn towards those of a normal distribution; 0 at the median.
+    """Return the quantiles of distances from the median, drawn towards those of a normal
+    distribution; 0 at the median.
 
     Args:
         distances: In spreads, shape (rows,).
@@ -304,7 +367,9 @@ def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.nda
 
     normal = norm.ppf(grid) * np.sqrt(np.pi / 2)
     seen = np.quantile(distances - np.median(distances), grid)
-    shape: np.ndarray = (len(distances) * seen + PRIOR_ROWS * normal) / (len(distances) + PRIOR_ROWS)
+    shape: np.ndarray = (len(distances) * seen + PRIOR_ROWS * normal) / (
+        len(distances) + PRIOR_ROWS
+    )
     return shape
 
 
@@ -318,9 +383,11 @@ class FittedXGBoost(Serializable):
     Attributes:
         windowing: Statistics of the history.
         features: The feature set that it was fitted with.
-        median: The booster of the median in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
+        median: The booster of the median in XGBoost's own format (UBJSON); empty where there was
+            nothing to learn from.
         spread: The booster of the expected distance from it.
-        shape: Where each level of the grid lies, in spreads from what `median` predicts, shape (grid,).
+        shape: Where each level of the grid lies, in spreads from what `median` predicts, shape
+            (grid,).
         grid: The levels that are forecast.
         levels: The levels to forecast, all in `grid`.
         cpus: Threads.
@@ -336,23 +403,37 @@ class FittedXGBoost(Serializable):
     cpus: int
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast every series at once; without boosters, the seasonal naive with normal intervals, marked as a fallback."""
+        """Forecast every series at once.
+
+        Without boosters, the seasonal naive with normal intervals, marked as a fallback.
+        """
         steps = int(future.lengths[0])
         source = WindowSource.of(self.windowing, history.followed_by(future), self.features)
-        forecast = [load_booster(each, self.cpus) for each in (self.median, self.spread)] if self.median else []
-        parts = [self._forecast(forecast, windows) for _, windows in source.parts(source.at(history.lengths), steps)]
+        forecast = (
+            [load_booster(each, self.cpus) for each in (self.median, self.spread)]
+            if self.median
+            else []
+        )
+        parts = [
+            self._forecast(forecast, windows)
+            for _, windows in source.parts(source.at(history.lengths), steps)
+        ]
         mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Forecasts.of(mean, quantiles, np.full(len(mean), not forecast))
 
     def _forecast(self, boosters: list[Any], windows: Windows) -> tuple[np.ndarray, np.ndarray]:
         n, steps = windows.base.shape
         if not boosters:
-            # the standard deviation of a normal with this mean absolute change; a year ahead has one change more
+            # the standard deviation of a normal with this mean absolute change; a year ahead has
+            # one change more
             spread = np.sqrt(np.pi / 2 * (np.arange(steps) // self.windowing.season + 1))
             naive = normal_bands(windows.base, windows.scale[:, None] * spread, self.levels)
             return naive.mean, self._bounded(naive.quantiles)
         rows = input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))
-        median, spread = (booster.inplace_predict(rows).reshape(n, steps, 1).astype(np.float64) for booster in boosters)
+        median, spread = (
+            booster.inplace_predict(rows).reshape(n, steps, 1).astype(np.float64)
+            for booster in boosters
+        )
         grid = self._bounded(windows.restore(median + spread * self.shape))
         mean = (grid * mean_weights(self.grid)).sum(-1)
         return mean, grid[..., [self.grid.index(level) for level in self.levels]]
@@ -375,7 +456,8 @@ class FittedCounts(Serializable):
     Attributes:
         windowing: Statistics of the history.
         features: The feature set that it was fitted with.
-        mean: The booster of mean demand in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
+        mean: The booster of mean demand in XGBoost's own format (UBJSON); empty where there was
+            nothing to learn from.
         chance: The booster of the chance of demand; empty where demand always comes.
         edges: See `size_table`.
         ratios: See `size_table`.
@@ -395,7 +477,10 @@ class FittedCounts(Serializable):
     cpus: int
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast every series at once; the seasonal naive answers, marked, for one that is unknown or was ever negative."""
+        """Forecast every series at once.
+
+        The seasonal naive answers, marked, for one that is unknown or was ever negative.
+        """
         steps = int(future.lengths[0])
         simple = FittedSeasonalNaive(self.windowing.season, self.levels).predict(history, future)
         fallback = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) < 0
@@ -403,8 +488,14 @@ class FittedCounts(Serializable):
         if not self.mean:
             return Forecasts.of(simple.mean, simple.quantiles, np.ones_like(fallback))
         source = WindowSource.of(self.windowing, history.followed_by(future), self.features)
-        boosters = load_booster(self.mean, self.cpus), load_booster(self.chance, self.cpus) if self.chance else None
-        parts = [self._forecast(*boosters, windows) for _, windows in source.parts(source.at(history.lengths), steps)]
+        boosters = (
+            load_booster(self.mean, self.cpus),
+            load_booster(self.chance, self.cpus) if self.chance else None,
+        )
+        parts = [
+            self._forecast(*boosters, windows)
+            for _, windows in source.parts(source.at(history.lengths), steps)
+        ]
         mean, quantiles = (np.concatenate(part) for part in zip(*parts, strict=True))
         mean[fallback], quantiles[fallback] = simple.mean[fallback], simple.quantiles[fallback]
         return Forecasts.of(mean, quantiles, fallback)
@@ -415,7 +506,12 @@ class FittedCounts(Serializable):
         expected = windows.restore(mean.inplace_predict(rows).reshape(n, steps))
         probability = bound_chance(chance.inplace_predict(rows)) if chance else np.ones(n * steps)
         return expected, demand_quantiles(
-            expected, probability.reshape(n, steps), self.levels, self.edges, self.ratios, self.whole
+            expected,
+            probability.reshape(n, steps),
+            self.levels,
+            self.edges,
+            self.ratios,
+            self.whole,
         )
 
 
@@ -428,7 +524,8 @@ def fit_counts(
     levels: tuple[float, ...],
     whole: bool,
 ) -> FittedCounts:
-    """Grow both boosters; sizes are compared with what was expected of them before the last horizon of the history.
+    """Grow both boosters; sizes are compared with what was expected of them before the last horizon
+    of the history.
 
     Args:
         growing: How the booster of the mean is grown.
@@ -441,14 +538,29 @@ def fit_counts(
     """
     cpus = int(growing.settings["nthread"])
     if not (len(rows.target) and (rows.target > 0).any()):
-        return FittedCounts(windowing, features, b"", b"", *size_table(np.zeros(0), np.zeros(0)), whole, levels, cpus)
+        return FittedCounts(
+            windowing,
+            features,
+            b"",
+            b"",
+            *size_table(np.zeros(0), np.zeros(0)),
+            whole,
+            levels,
+            cpus,
+        )
     mean, early = growing.grow(rows, last)
     chance, early_chance = b"", None
     if (rows.target == 0).any():
-        chance, early_chance = _chance_settings(growing).grow(_demand_events(rows), _demand_events(last))
+        chance, early_chance = _chance_settings(growing).grow(
+            _demand_events(rows), _demand_events(last)
+        )
     honest = last if early is not None else rows
     expected = _unseen_predictions(early, mean, honest, cpus) * honest.scale
-    probability = bound_chance(_unseen_predictions(early_chance, chance, honest, cpus)) if chance else np.ones(len(expected))
+    probability = (
+        bound_chance(_unseen_predictions(early_chance, chance, honest, cpus))
+        if chance
+        else np.ones(len(expected))
+    )
     came = honest.target > 0
     sizes = expected_size(expected[came], probability[came], whole)
     table = size_table(sizes, honest.target[came] * honest.scale[came])
@@ -462,7 +574,11 @@ def bound_chance(chance: np.ndarray) -> np.ndarray:
 
 def _chance_settings(growing: BoosterSettings) -> BoosterSettings:
     """Return the same trees for whether there is any demand."""
-    settings = {name: value for name, value in growing.settings.items() if name not in ("tweedie_variance_power", "base_score")}
+    settings = {
+        name: value
+        for name, value in growing.settings.items()
+        if name not in ("tweedie_variance_power", "base_score")
+    }
     return replace(growing, settings=settings | {"objective": "binary:logistic"})
 
 
@@ -470,8 +586,13 @@ def _demand_events(rows: TrainingRows) -> TrainingRows:
     return replace(rows, target=(rows.target > 0).astype(np.float32))
 
 
-def _unseen_predictions(early: EarlyBooster | None, booster: bytes, rows: TrainingRows, cpus: int) -> np.ndarray:
-    """Return the predictions of the booster that has not seen the rows; of the final one where there is none."""
+def _unseen_predictions(
+    early: EarlyBooster | None, booster: bytes, rows: TrainingRows, cpus: int
+) -> np.ndarray:
+    """Return the predictions of the booster that has not seen the rows.
+
+    Of the final one where there is none.
+    """
     if early is None:
         return np.asarray(load_booster(booster, cpus).inplace_predict(rows.inputs))
     return early.predict(rows.inputs)
@@ -482,31 +603,42 @@ BINS, LEAST_ROWS, STEPS = 20, 50, 200
 
 
 def size_table(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a table of quantiles of the ratio of actual to expected sizes, by bins of the expected size.
+    """Return a table of quantiles of the ratio of actual to expected sizes, by bins of the expected
+    size.
 
     Args:
         expected: The sizes that were forecast, above 0, shape (rows,).
         actual: The demands that came, above 0, shape (rows,).
 
     Returns:
-        The least expected size of each bin but the first, shape (bins - 1,); and the quantiles of the ratio at even levels
-        from 0 to 1, shape (bins, STEPS + 1). Without rows sizes are as expected.
+        The least expected size of each bin but the first, shape (bins - 1,); and the quantiles of
+        the ratio at even levels from 0 to 1, shape (bins, STEPS + 1). Without rows sizes are as
+        expected.
     """
     if not len(expected):
         return np.zeros(0), np.ones((1, STEPS + 1))
     order = np.argsort(expected, kind="stable")
     bins = np.array_split(order, max(1, min(BINS, len(order) // LEAST_ROWS)))
     levels = np.linspace(0, 1, STEPS + 1)
-    table = [np.quantile(actual[rows] / expected[rows], levels, method="inverted_cdf") for rows in bins]
+    table = [
+        np.quantile(actual[rows] / expected[rows], levels, method="inverted_cdf") for rows in bins
+    ]
     return expected[[rows[0] for rows in bins[1:]]], np.stack(table)
 
 
 def demand_quantiles(
-    mean: np.ndarray, chance: np.ndarray, levels: tuple[float, ...], edges: np.ndarray, ratios: np.ndarray, whole: bool
+    mean: np.ndarray,
+    chance: np.ndarray,
+    levels: tuple[float, ...],
+    edges: np.ndarray,
+    ratios: np.ndarray,
+    whole: bool,
 ) -> np.ndarray:
-    """Return quantiles of a demand that comes with a chance, and whose size varies about its mean as the table says.
+    """Return quantiles of a demand that comes with a chance, and whose size varies about its mean
+    as the table says.
 
-    The level q of demand is 0 where no demand is likelier than q, else the level 1 - (1 - q) / chance of its size.
+    The level q of demand is 0 where no demand is likelier than q, else the level 1 - (1 - q) /
+    chance of its size.
 
     Args:
         mean: The mean of demand, shape (n, h).
@@ -543,8 +675,10 @@ class FittedRecursive(Serializable):
     Attributes:
         windowing: Statistics of the history, for one step.
         features: The feature set that it was fitted with.
-        booster: The booster in XGBoost's own format (UBJSON); empty where there was nothing to learn from.
-        bands: Quantiles of the paths' errors in seasonal changes, shape (horizon, grid); empty where no path could be tried.
+        booster: The booster in XGBoost's own format (UBJSON); empty where there was nothing to
+            learn from.
+        bands: Quantiles of the paths' errors in seasonal changes, shape (horizon, grid); empty
+            where no path could be tried.
         grid: The levels of `bands`.
         levels: The levels to forecast, all in `grid`.
         cpus: Threads.
@@ -559,12 +693,18 @@ class FittedRecursive(Serializable):
     cpus: int
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast row by row; without a booster or bands, the seasonal naive, marked as a fallback."""
+        """Forecast row by row; without a booster or bands, the seasonal naive, marked as a
+        fallback.
+        """
         if not (self.booster and len(self.bands)):
-            simple = FittedSeasonalNaive(self.windowing.season, self.levels).predict(history, future)
+            simple = FittedSeasonalNaive(self.windowing.season, self.levels).predict(
+                history, future
+            )
             return Forecasts.of(simple.mean, simple.quantiles, np.ones(len(simple.mean), bool))
         steps = int(future.lengths[0])
-        median, scale = recursive_path(self.windowing, self.features, self.booster, self.cpus, history, future)
+        median, scale = recursive_path(
+            self.windowing, self.features, self.booster, self.cpus, history, future
+        )
         bands = self.bands[np.minimum(np.arange(steps), len(self.bands) - 1)]
         grid = median[..., None] + scale[:, None, None] * bands
         grid = np.maximum(grid, 0.0) if self.windowing.nonnegative else grid
@@ -573,34 +713,54 @@ class FittedRecursive(Serializable):
 
 
 def recursive_path(
-    windowing: Windowing, features: Features | None, booster: bytes, cpus: int, history: Panel, future: Panel
+    windowing: Windowing,
+    features: Features | None,
+    booster: bytes,
+    cpus: int,
+    history: Panel,
+    future: Panel,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Forecast row by row, each the history of the next; past-only columns keep their last value.
 
     Returns:
         The path, shape (n, h), and each series' seasonal change at the cutoff, shape (n,).
     """
-    panel, model, steps = history.followed_by(future), load_booster(booster, cpus), int(future.lengths[0])
+    panel, model, steps = (
+        history.followed_by(future),
+        load_booster(booster, cpus),
+        int(future.lengths[0]),
+    )
     rows = panel.offsets[:-1] + history.lengths
     target, forecasts = panel.target, np.empty((history.n_series, steps))
     scale = np.empty(0)
     for step in range(steps):
-        known = replace(panel, table=panel.table.with_columns(pl.Series(TARGET, target, nan_to_null=True)))
+        known = replace(
+            panel, table=panel.table.with_columns(pl.Series(TARGET, target, nan_to_null=True))
+        )
         source = WindowSource.of(windowing, known, features)
         for part, windows in source.parts(source.at(history.lengths + step), 1):
             zeros = np.zeros(len(windows.base), np.int64)
-            residual = model.inplace_predict(input_matrix(windows, np.arange(len(zeros)), zeros)).reshape(-1, 1)
+            residual = model.inplace_predict(
+                input_matrix(windows, np.arange(len(zeros)), zeros)
+            ).reshape(-1, 1)
             forecasts[part, step] = windows.restore(residual)[:, 0]
             scale = np.append(scale, windows.scale) if step == 0 else scale
-        forecasts[:, step] = np.maximum(forecasts[:, step], 0.0) if windowing.nonnegative else forecasts[:, step]
+        forecasts[:, step] = (
+            np.maximum(forecasts[:, step], 0.0) if windowing.nonnegative else forecasts[:, step]
+        )
         target[rows + step] = forecasts[:, step]
     return forecasts, scale
 
 
 def path_errors(
-    fit: Callable[[Panel], tuple[Windowing, bytes]], history: Panel, horizon: int, features: Features | None, cpus: int
+    fit: Callable[[Panel], tuple[Windowing, bytes]],
+    history: Panel,
+    horizon: int,
+    features: Features | None,
+    cpus: int,
 ) -> list[np.ndarray]:
-    """Return errors of paths over the last horizon of the history, learned from what lies before it.
+    """Return errors of paths over the last horizon of the history, learned from what lies before
+    it.
 
     Args:
         fit: A history to the windowing and the booster learned from it.
@@ -615,7 +775,9 @@ def path_errors(
     able = history.lengths > horizon
     if not able.any():
         return []
-    whole = replace(history, table=history.table.filter(pl.Series(np.repeat(able, history.lengths))))
+    whole = replace(
+        history, table=history.table.filter(pl.Series(np.repeat(able, history.lengths)))
+    )
     early = whole.until(whole.lengths - horizon)
     windowing, booster = fit(early)
     if not booster:
@@ -623,14 +785,17 @@ def path_errors(
     actual = whole.last(horizon)
     future = replace(actual, table=actual.table.with_columns(_hide_ahead(actual)))
     median, scale = recursive_path(windowing, features, booster, cpus, early, future)
-    errors = np.clip((actual.target.reshape(median.shape) - median) / scale[:, None], -MOST_CHANGES, MOST_CHANGES)
+    errors = np.clip(
+        (actual.target.reshape(median.shape) - median) / scale[:, None], -MOST_CHANGES, MOST_CHANGES
+    )
     return [column[~np.isnan(column)] for column in errors.T]
 
 
 def error_quantiles(errors: list[np.ndarray], grid: tuple[float, ...]) -> np.ndarray:
     """Return quantiles of the errors at each step, shape (steps, grid); empty where there are none.
 
-    Errors of all steps are divided by a spread that grows with the step and pooled, so that one step's few say little alone.
+    Errors of all steps are divided by a spread that grows with the step and pooled, so that one
+    step's few say little alone.
     """
     if not any(len(step) for step in errors):
         return np.zeros((0, len(grid)))

@@ -1,4 +1,6 @@
-"""Columns of feature sets: a sorted panel read as whole columns, sliding windows, cycles, checks."""
+"""Columns of feature sets: a sorted panel read as whole columns, sliding windows, cycles,
+checks.
+"""
 
 from __future__ import annotations
 
@@ -21,19 +23,25 @@ from hwds.frames.roles import ROLES, SERIES, TARGET, TIME, Roles
 # and of nothing else.
 
 BLOCK = 8_192
-"""Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache."""
+"""Rows worked on at a time, so that the scratch arrays stay in the processor's second-level cache.
+"""
 
 Sums = tuple[np.ndarray, np.ndarray]
-"""The sums of windows of one size, and their sums of squares about the mean; entry i ends at row i + (size - 1) stride."""
+"""The sums of windows of one size, and their sums of squares about the mean; entry i ends at row i
++ (size - 1) stride.
+"""
 
 
-def window_moments(values: np.ndarray, sizes: Iterable[int], stride: int = 1) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Return mean and standard deviation (n - 1) of the rows t, t - stride, ..., t - (size - 1) stride, for every t.
+def window_moments(
+    values: np.ndarray, sizes: Iterable[int], stride: int = 1
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    """Return mean and standard deviation (n - 1) of the rows t, t - stride, ..., t - (size - 1)
+    stride, for every t.
 
-    A window is put together from its two halves, or from its earliest row and the others (Chan, Golub and LeVeque, Updating
-    formulae and a pairwise algorithm for computing sample variances, 1979). No running sum goes along the column, so that a
-    value has the same bits wherever its window stands and whatever stands before it, and the error grows with the logarithm
-    of the size.
+    A window is put together from its two halves, or from its earliest row and the others (Chan,
+    Golub and LeVeque, Updating formulae and a pairwise algorithm for computing sample variances,
+    1979). No running sum goes along the column, so that a value has the same bits wherever its
+    window stands and whatever stands before it, and the error grows with the logarithm of the size.
 
     Args:
         values: The column, shape (rows,), NaN where unknown.
@@ -41,19 +49,27 @@ def window_moments(values: np.ndarray, sizes: Iterable[int], stride: int = 1) ->
         stride: Rows from one row of a window to the next.
 
     Returns:
-        By size, two arrays of shape (rows,): NaN where the window is not whole or has a NaN; a window of one row has no
-        standard deviation.
+        By size, two arrays of shape (rows,): NaN where the window is not whole or has a NaN; a
+        window of one row has no standard deviation.
     """
-    moments = {size: (np.empty(len(values)), np.empty(len(values))) for size in dict.fromkeys(sizes)}
+    moments = {
+        size: (np.empty(len(values)), np.empty(len(values))) for size in dict.fromkeys(sizes)
+    }
     span = (max(moments, default=1) - 1) * stride
     block = max(BLOCK, 4 * span)
-    # Windows that straddle two series are masked by the caller, so what overflows in them is of no interest.
+    # Windows that straddle two series are masked by the caller, so what overflows in them is of no
+    # interest.
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(values), block):
             part = values[max(start - span, 0) : start + block]
             sums = {1: (part, np.zeros_like(part))}
             for size, (mean, deviation) in moments.items():
-                _write(_sums(sums, size, stride), size, mean[start : start + block], deviation[start : start + block])
+                _write(
+                    _sums(sums, size, stride),
+                    size,
+                    mean[start : start + block],
+                    deviation[start : start + block],
+                )
     return moments
 
 
@@ -61,7 +77,11 @@ def _sums(known: dict[int, Sums], size: int, stride: int) -> Sums:
     if size not in known:
         early = 1 if size % 2 else size // 2
         known[size] = _combine_windows(
-            _sums(known, size - early, stride), size - early, _sums(known, early, stride), early, stride
+            _sums(known, size - early, stride),
+            size - early,
+            _sums(known, early, stride),
+            early,
+            stride,
         )
     return known[size]
 
@@ -127,24 +147,35 @@ class FeatureSource:
         return self.panel.table.with_columns(self._positions()).with_columns(made).drop(POSITION)
 
     def _positions(self) -> pl.Series:
-        """Return the same as `Panel.positions` in half the memory, which bounds this pass over the rows."""
+        """Return the same as `Panel.positions` in half the memory, which bounds this pass over the
+        rows.
+        """
         positions = np.arange(len(self.panel.table), dtype=np.int32)
         positions -= np.repeat(self.panel.offsets[:-1].astype(np.int32), self.panel.lengths)
         return pl.Series(POSITION, positions)
 
     @cached_property
     def codes(self) -> pl.Expr:
-        """The number of each row's series: what is computed `over` it begins anew with each series."""
-        return pl.lit(pl.Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths)))
+        """The number of each row's series: what is computed `over` it begins anew with each
+        series.
+        """
+        return pl.lit(
+            pl.Series(np.repeat(np.arange(self.panel.n_series, dtype=np.int32), self.panel.lengths))
+        )
 
     def moments(self, sizes: tuple[int, ...], stride: int = 1) -> Moments:
-        """Return mean and standard deviation of the target's windows that end at each row, by size, all made in one pass."""
+        """Return mean and standard deviation of the target's windows that end at each row, by size,
+        all made in one pass.
+        """
         key = sizes, stride
         if key not in self._moments:
             longest = self.panel.lengths.max()
-            moments = window_moments(self.panel.target, [size for size in sizes if size * stride < longest], stride)
+            moments = window_moments(
+                self.panel.target, [size for size in sizes if size * stride < longest], stride
+            )
             self._moments[key] = dict.fromkeys(sizes, (NULLS, NULLS)) | {
-                size: (_literal(mean), _literal(deviation)) for size, (mean, deviation) in moments.items()
+                size: (_literal(mean), _literal(deviation))
+                for size, (mean, deviation) in moments.items()
             }
         return self._moments[key]
 
@@ -155,7 +186,8 @@ def earlier_value(values: pl.Expr, rows: int, needs: int = 0) -> pl.Expr:
     Args:
         values: A column.
         rows: At least 1.
-        needs: Rows of the series that must have passed, where a value is made of more than one row; `rows` at the least.
+        needs: Rows of the series that must have passed, where a value is made of more than one row;
+            `rows` at the least.
     """
     return pl.when(pl.col(POSITION) >= max(rows, needs)).then(values.shift(rows))
 
@@ -180,20 +212,27 @@ LENGTHS: dict[Cycle, float] = {"year": 365.25, "week": 7.0, "day": 1.0}
 
 
 def cycles(names: tuple[Cycle, ...]) -> list[FeatureColumn]:
-    """Return sine and cosine of the place in each cycle; null with no calendar, or with fewer than two rows in a cycle.
+    """Return sine and cosine of the place in each cycle.
 
-    Place in the `year`: the month (the quarter, for quarterly rows), or for rows more frequent than monthly the day of the
-    year; in the `week`: the day of the week; in the `day`: the hour and its minutes.
+    Null with no calendar, or with fewer than two rows in a cycle.
+
+    Place in the `year`: the month (the quarter, for quarterly rows), or for rows more frequent than
+    monthly the day of the year; in the `week`: the day of the week; in the `day`: the hour and its
+    minutes.
     """
     return [
-        FeatureColumn(Feature(f"{name}_{part}", "step"), partial(_cycle_point, cycle=name, part=part))
+        FeatureColumn(
+            Feature(f"{name}_{part}", "step"), partial(_cycle_point, cycle=name, part=part)
+        )
         for name in names
         for part in ("sin", "cos")
     ]
 
 
 def has_cycle(every: str, cycle: Cycle) -> bool:
-    """Return whether rows of a frequency (`1mo`, `7d`, `1i`) fall on at least two places of a cycle."""
+    """Return whether rows of a frequency (`1mo`, `7d`, `1i`) fall on at least two places of a
+    cycle.
+    """
     count, unit = _split_frequency(every)
     return unit in DAYS and 2 * count * DAYS[unit] <= LENGTHS[cycle]
 
@@ -242,7 +281,9 @@ ROLE_NEEDS = {
 }
 
 
-def has_column(field: str, name: str, default: str, role: Literal["known_future", "static"], roles: Roles) -> bool:
+def has_column(
+    field: str, name: str, default: str, role: Literal["known_future", "static"], roles: Roles
+) -> bool:
     """Return whether a panel has a column in a role; the default name and no name may be absent.
 
     Raises:
@@ -255,7 +296,9 @@ def has_column(field: str, name: str, default: str, role: Literal["known_future"
     played = role_of(name, roles)
     if played:
         raise ConfigError(f"features.{field}: '{name}' is {played}; {ROLE_NEEDS[role]}.")
-    raise ConfigError(f"features.{field}: no {role} column '{name}'{nearest(name, getattr(roles, role))}")
+    raise ConfigError(
+        f"features.{field}: no {role} column '{name}'{nearest(name, getattr(roles, role))}"
+    )
 
 
 def role_of(name: str, roles: Roles) -> str:
@@ -270,7 +313,10 @@ def check_lags(field: str, lags: Sequence[int], horizon: int) -> None:
     for lag in lags:
         if lag < horizon:
             unknown = f"steps {lag + 1} to {horizon}" if lag + 1 < horizon else f"step {horizon}"
-            raise ConfigError(f"features.{field}: {lag} is shorter than the horizon {horizon}: unknown at {unknown}.")
+            raise ConfigError(
+                f"features.{field}: {lag} is shorter than the horizon {horizon}: unknown at "
+                f"{unknown}."
+            )
 
 
 def check_distinct(columns: Sequence[FeatureColumn], roles: Roles) -> None:
@@ -279,9 +325,14 @@ def check_distinct(columns: Sequence[FeatureColumn], roles: Roles) -> None:
     for name in (column.feature.name for column in columns):
         played = role_of(name, roles)
         if played:
-            raise ConfigError(f"features: '{name}' is a column of the dataset already ({played}); rename it there.")
+            raise ConfigError(
+                f"features: '{name}' is a column of the dataset already ({played}); rename it "
+                f"there."
+            )
         if name in seen:
-            raise ConfigError(f"features: '{name}' would be computed twice; rename the column that it comes from.")
+            raise ConfigError(
+                f"features: '{name}' would be computed twice; rename the column that it comes from."
+            )
         seen.add(name)
 
 

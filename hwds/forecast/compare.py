@@ -1,4 +1,6 @@
-"""Evidence of forecasts: the metric of each series on the answers that all models gave, and of each origin along it."""
+"""Evidence of forecasts: the metric of each series on the answers that all models gave, and of each
+origin along it.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +39,8 @@ class ForecastEvidence(UnitEvidence):
     """Evidence of forecasts.
 
     Attributes:
-        origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`, `period` (the cutoff), and a
-            column of each model.
+        origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`,
+            `period` (the cutoff), and a column of each model.
         span: How many origins one error reaches over, of each dataset.
     """
 
@@ -46,8 +48,11 @@ class ForecastEvidence(UnitEvidence):
     span: Mapping[str, int] = field(default_factory=dict)
 
 
-def forecast_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[ForecastEvidence, int]:
-    """Return the evidence of answers, and how many answers were left out because some model lacks them.
+def forecast_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[ForecastEvidence, int]:
+    """Return the evidence of answers, and how many answers were left out because some model lacks
+    them.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -61,7 +66,9 @@ def forecast_evidence(answers: Sequence[ModelRows], metric: str, resamples: int)
         by_series, by_origin = _values(of_dataset, metric)
         tables.append(by_series)
         origins.append(by_origin.drop_nans())
-        reaches[dataset] = Reach(*forecast_reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0])))
+        reaches[dataset] = Reach(
+            *forecast_reach(of_dataset[0].rows, int(of_dataset[0].rows["season"][0]))
+        )
     every, matrix = pl.concat(origins, how="diagonal"), Matrix.of(pl.concat(tables))
     periods = Periods.of(every, matrix, reaches)
     span = {dataset: each.span for dataset, each in reaches.items()}
@@ -69,16 +76,31 @@ def forecast_evidence(answers: Sequence[ModelRows], metric: str, resamples: int)
 
 
 def _align_clocks(answers: Sequence[ModelRows]) -> Sequence[ModelRows]:
-    """Return answers to the same rows, all with `FROM_LAST` where one has it: runs of earlier code have none."""
-    known = next((answer.rows[FROM_LAST] for answer in answers if FROM_LAST in answer.rows.columns), None)
-    return answers if known is None else [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
+    """Return answers to the same rows, all with `FROM_LAST` where one has it: runs of earlier code
+    have none.
+    """
+    known = next(
+        (answer.rows[FROM_LAST] for answer in answers if FROM_LAST in answer.rows.columns), None
+    )
+    return (
+        answers
+        if known is None
+        else [replace(answer, rows=answer.rows.with_columns(known)) for answer in answers]
+    )
 
 
 def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the metric of answers to the same rows of one dataset: of each series, and at each origin."""
+    """Return the metric of answers to the same rows of one dataset: of each series, and at each
+    origin.
+    """
     first = answers[0].rows
     names = first[SERIES].unique().sort()
-    at = pl.DataFrame([first[SERIES].cast(pl.String).alias("unit"), forecast_origins(first)["cutoff"].alias("period")]).unique()
+    at = pl.DataFrame(
+        [
+            first[SERIES].cast(pl.String).alias("unit"),
+            forecast_origins(first)["cutoff"].alias("period"),
+        ]
+    ).unique()
     at = at.sort("unit", "period").with_columns(pl.col("period").rank("dense"))
     values, by_model = list[np.ndarray](), dict[str, list[np.ndarray]]()
     rows: CodedRows | None = None
@@ -88,25 +110,33 @@ def _values(answers: Sequence[ModelRows], metric: str) -> tuple[pl.DataFrame, pl
         values.append(per_series(measure, rows))
         by_model.setdefault(answer.model, []).append(per_origin(measure, rows))
     means = {model: pl.Series(np.mean(seeds, axis=0)) for model, seeds in by_model.items()}
-    return long_table(answers, names, values), at.with_columns(pl.lit(answers[0].dataset).alias("dataset"), **means)
+    return long_table(answers, names, values), at.with_columns(
+        pl.lit(answers[0].dataset).alias("dataset"), **means
+    )
 
 
 def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.DataFrame:
-    """Return Diebold-Mariano tests of one model against every other along each series that has origins enough.
+    """Return Diebold-Mariano tests of one model against every other along each series that has
+    origins enough.
 
-    Seeds are averaged. Where windows overlap and origins are few, or losses remember what was before, the test finds many
-    differences that are none (`python -m bench.error_rates`): `p_steady` is that of `cosine_effect`, which holds its level
-    there too, and `p_holm` is that one, corrected over all series and rivals.
+    Seeds are averaged. Where windows overlap and origins are few, or losses remember what was
+    before, the test finds many differences that are none (`python -m bench.error_rates`):
+    `p_steady` is that of `cosine_effect`, which holds its level there too, and `p_holm` is that
+    one, corrected over all series and rivals.
 
     Returns:
-        Columns `dataset`, `series_id`, `rival`, `origins`, `horizon`, `difference` (below 0 where the subject is better),
-        `statistic`, `p_value`, `p_steady`, `p_holm`.
+        Columns `dataset`, `series_id`, `rival`, `origins`, `horizon`, `difference` (below 0 where
+        the subject is better), `statistic`, `p_value`, `p_steady`, `p_holm`.
     """
     sign = 1.0 if better == "low" else -1.0
-    enough_of_them = pl.len().over("dataset", "unit") >= LEAST_ORIGINS  # a thousand short series would be cut in vain
+    enough_of_them = (
+        pl.len().over("dataset", "unit") >= LEAST_ORIGINS
+    )  # a thousand short series would be cut in vain
     wide = evidence.origins.filter(enough_of_them)
     lines = []
-    for (dataset, series), part in wide.sort("dataset", "unit", "period").group_by(["dataset", "unit"], maintain_order=True):
+    for (dataset, series), part in wide.sort("dataset", "unit", "period").group_by(
+        ["dataset", "unit"], maintain_order=True
+    ):
         horizon = evidence.span[str(dataset)]
         if not has_enough_origins(len(part), horizon):
             continue
@@ -115,7 +145,14 @@ def origin_tests(evidence: ForecastEvidence, subject: str, better: str) -> pl.Da
             test = diebold_mariano(differences, horizon)
             if test:
                 steady = cosine_effect(differences, horizon).p_value
-                statistics = test.origins, test.horizon, test.mean, test.statistic, test.p_value, steady
+                statistics = (
+                    test.origins,
+                    test.horizon,
+                    test.mean,
+                    test.statistic,
+                    test.p_value,
+                    steady,
+                )
                 lines.append((dataset, series, rival, *statistics))
     table = pl.DataFrame(lines, schema=ORIGIN_TESTS, orient="row")
     return table.with_columns(p_holm=pl.Series(holm(table["p_steady"].to_list()), dtype=pl.Float64))
@@ -141,8 +178,12 @@ def _metric(answer: ModelRows, name: str) -> Metric:
     metric = next((metric for metric in known if name in (metric.name, metric.short)), None)
     if metric is None or metric.better == "none":
         good = [metric.short for metric in known if metric.better != "none"]
-        raise ConfigError(f"--metric: forecasts cannot be compared by '{name}'{nearest(name, good)}")
+        raise ConfigError(
+            f"--metric: forecasts cannot be compared by '{name}'{nearest(name, good)}"
+        )
     return metric
 
 
-COMPARISON = TaskComparison(evidence=forecast_evidence, along=origin_tests, conditions="at the same cutoffs")
+COMPARISON = TaskComparison(
+    evidence=forecast_evidence, along=origin_tests, conditions="at the same cutoffs"
+)

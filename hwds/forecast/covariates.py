@@ -21,7 +21,9 @@ MOST_CODES = 255
 
 @Serializable.register
 class Standard(NamedTuple):
-    """The standardisation of one numeric column: log of positive columns (a change is then a ratio), median, spread."""
+    """The standardisation of one numeric column: log of positive columns (a change is then a
+    ratio), median, spread.
+    """
 
     name: str
     log: bool
@@ -44,14 +46,18 @@ class Codes(NamedTuple):
     texts: tuple[str, ...]
 
     def apply(self, panel: Panel) -> np.ndarray:
-        """Find the code of each series, -1 for a text that is not known, shape (n_series,), int32."""
+        """Find the code of each series, -1 for a text that is not known, shape (n_series,),
+        int32.
+        """
         code = {text: i for i, text in enumerate(self.texts)}
         texts = panel.table[self.name].gather(panel.offsets[:-1]).cast(pl.String).to_list()
         return np.array([code.get(text, -1) for text in texts], np.int32)
 
 
 def learn_standard(panel: Panel, name: str) -> Standard:
-    """Take robust statistics of one column: median and mean deviation from it (a flag is mostly 0, its quartiles too)."""
+    """Take robust statistics of one column: median and mean deviation from it (a flag is mostly 0,
+    its quartiles too).
+    """
     values = panel.values(name)
     values = values[~np.isnan(values)]
     if not len(values):
@@ -67,12 +73,16 @@ def learn_standard(panel: Panel, name: str) -> Standard:
 def learn_codes(panel: Panel, name: str) -> Codes:
     """Take the most frequent texts of a static column, in alphabetical order."""
     texts = panel.table[name].gather(panel.offsets[:-1]).cast(pl.String).drop_nulls()
-    frequent = texts.value_counts().sort(["count", name], descending=[True, False])[name].head(MOST_CODES)
+    frequent = (
+        texts.value_counts().sort(["count", name], descending=[True, False])[name].head(MOST_CODES)
+    )
     return Codes(name, tuple(frequent.sort().to_list()))
 
 
 def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Find the row of each series' first known value, or its end where there is none, shape (n_series,)."""
+    """Find the row of each series' first known value, or its end where there is none, shape
+    (n_series,).
+    """
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
     first: np.ndarray = np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
     return first
@@ -90,15 +100,21 @@ def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def fill_from_past(panel: Panel, values: np.ndarray, season: int) -> np.ndarray:
-    """Fill holes from the past of the same series: the same season of an earlier year, or else the last known value."""
+    """Fill holes from the past of the same series: the same season of an earlier year, or else the
+    last known value.
+    """
     if not np.isnan(values).any():
         return values
     starts = np.repeat(panel.offsets[:-1], panel.lengths)
-    phase = starts + panel.positions % season  # differs between phases and series: a phase is less than the rows of its series
+    phase = (
+        starts + panel.positions % season
+    )  # differs between phases and series: a phase is less than the rows of its series
     order = np.argsort(phase, kind="stable")
     fresh = np.append(True, np.diff(phase[order]) != 0)
     by_season = np.empty_like(values)
-    by_season[order] = fill_forward(values[order], np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0)))
+    by_season[order] = fill_forward(
+        values[order], np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))
+    )
     return fill_forward(by_season, starts)
 
 
@@ -128,7 +144,9 @@ class Regressors:
     @classmethod
     def of(cls, panel: Panel, period: int, pairs: int, covariates: bool) -> Regressors:
         """Return the regressors of a panel; `period` is 0 where no season needs Fourier terms."""
-        names = tuple(name for name in panel.roles.known_future if covariates and is_number(panel, name))
+        names = tuple(
+            name for name in panel.roles.known_future if covariates and is_number(panel, name)
+        )
         return cls(names, period, pairs if period else 0)
 
     @property
@@ -137,11 +155,16 @@ class Regressors:
         return len(self.names) + 2 * self.pairs
 
     def values(self, panel: Panel) -> np.ndarray:
-        """Return the columns, shape (rows, count); a null takes the row before, or the first known one: 0 would be a shock."""
+        """Return the columns, shape (rows, count).
+
+        A null takes the row before, or the first known one: 0 would be a shock.
+        """
         columns = [_fill_holes(panel, panel.values(name)) for name in self.names]
         if self.pairs:
             angle = 2 * np.pi * _steps_since_epoch(panel) / self.period
-            columns += [wave(k * angle) for k in range(1, self.pairs + 1) for wave in (np.sin, np.cos)]
+            columns += [
+                wave(k * angle) for k in range(1, self.pairs + 1) for wave in (np.sin, np.cos)
+            ]
         return np.column_stack(columns) if columns else np.zeros((len(panel.table), 0))
 
 
@@ -157,7 +180,9 @@ def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
 
 
 def _steps_since_epoch(panel: Panel) -> np.ndarray:
-    """Return steps since a fixed instant, so that a season's phase is the same whatever the first row is; shape (rows,)."""
+    """Return steps since a fixed instant, so that a season's phase is the same whatever the first
+    row is; shape (rows,).
+    """
     every = panel.frequency.every
     size, unit = int("".join(filter(str.isdigit, every))), every.lstrip("0123456789")
     times = panel.table[TIME]

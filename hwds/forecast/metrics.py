@@ -27,14 +27,18 @@ from hwds.stats.periods import Cells, mean_estimate, median_estimate, ratio_esti
 # cutoff.
 
 LEAST_CHANGE = 0.1
-"""The least scale of a young series, as a share of its mean value: two rows that happen to be alike measure no error."""
+"""The least scale of a young series, as a share of its mean value: two rows that happen to be alike
+measure no error.
+"""
 
 
-def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+def seasonal_scales(
+    values: np.ndarray, offsets: np.ndarray, season: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean absolute and the mean squared seasonal difference of each series.
 
-    Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; the squared form is that of the RMSSE in
-    Makridakis, Spiliotis and Assimakopoulos (2022), "M5 accuracy competition".
+    Hyndman and Koehler (2006), "Another look at measures of forecast accuracy"; the squared form is
+    that of the RMSSE in Makridakis, Spiliotis and Assimakopoulos (2022), "M5 accuracy competition".
 
     Args:
         values: The series end to end, NaN where unknown.
@@ -55,13 +59,18 @@ def seasonal_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tup
 
 
 def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.ndarray:
-    """Return which series have two known values a season apart, shape (n,); see `seasonal_scales`."""
+    """Return which series have two known values a season apart, shape (n,).
+
+    See `seasonal_scales`.
+    """
     series, _ = _differences(values, offsets, season)
     has: np.ndarray = np.bincount(series, minlength=len(offsets) - 1) > 0
     return has
 
 
-def _differences(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
+def _differences(
+    values: np.ndarray, offsets: np.ndarray, season: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the series of each seasonal difference that is known, and the difference."""
     lengths = np.diff(offsets)
     position = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
@@ -72,11 +81,15 @@ def _differences(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[
     return np.repeat(np.arange(len(lengths)), lengths)[usable], difference[usable]
 
 
-def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return what errors of series without a seasonal scale are divided by, so that no young series vanishes from a score.
+def short_scales(
+    values: np.ndarray, offsets: np.ndarray, season: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what errors of series without a seasonal scale are divided by, so that no young series
+    vanishes from a score.
 
-    It is the mean absolute and the mean squared change from one known row to the next, and at least a tenth of the mean
-    absolute value (a hundredth of the mean squared one); of a series without such a change the mean value itself.
+    It is the mean absolute and the mean squared change from one known row to the next, and at least
+    a tenth of the mean absolute value (a hundredth of the mean squared one); of a series without
+    such a change the mean value itself.
 
     Args:
         values: The series end to end, NaN where unknown.
@@ -84,7 +97,8 @@ def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[
         season: Rows in a season.
 
     Returns:
-        Two arrays of shape (n,); NaN where a series has a seasonal scale, or is zero as far as it is known.
+        Two arrays of shape (n,); NaN where a series has a seasonal scale, or is zero as far as it
+        is known.
     """
     absolute, squared = seasonal_scales(values, offsets, season)
     changes = seasonal_scales(values, offsets, 1)
@@ -93,7 +107,9 @@ def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[
     count = np.bincount(series[known], minlength=len(absolute))
     scales = []
     for power, own, change in zip((1, 2), (absolute, squared), changes, strict=True):
-        size = np.bincount(series[known], np.abs(values[known]) ** power, len(own)) / np.maximum(count, 1)
+        size = np.bincount(series[known], np.abs(values[known]) ** power, len(own)) / np.maximum(
+            count, 1
+        )
         least = LEAST_CHANGE**power * size
         other = np.where(np.isnan(change), np.where(size > 0, size, np.nan), np.fmax(change, least))
         scales.append(np.where(np.isnan(own), other, np.nan))
@@ -103,7 +119,8 @@ def short_scales(values: np.ndarray, offsets: np.ndarray, season: int) -> tuple[
 def last_season(values: np.ndarray, offsets: np.ndarray, season: int, horizon: int) -> np.ndarray:
     """Return the seasonal naive forecast of each series, shape (n, horizon).
 
-    A hole in the last season, or a series shorter than one, takes the last known value of the series; NaN where there is none.
+    A hole in the last season, or a series shorter than one, takes the last known value of the
+    series; NaN where there is none.
     """
     lengths = np.diff(offsets)
     back = offsets[1:, None] - season + np.arange(season)
@@ -134,17 +151,19 @@ SEASONAL_NAIVE = "forecast/seasonal_naive"
 class ForecastArrays:
     """Forecasts and what happened: what a function of a metric receives.
 
-    A row is one step of one forecast of one series. There is one entry for each row, and a function returns as many numbers.
-    The metric is the sum of its numerator over that of its denominator, so a row counts by its amount, and one with 0 in both
-    is left out. NaN in either leaves a row out too, and it is counted as undefined.
+    A row is one step of one forecast of one series. There is one entry for each row, and a function
+    returns as many numbers. The metric is the sum of its numerator over that of its denominator, so
+    a row counts by its amount, and one with 0 in both is left out. NaN in either leaves a row out
+    too, and it is counted as undefined.
 
     Attributes:
         step: The step of the horizon, from 1, shape (rows,): `step == step.max()` is the last one.
         actual, mean, median: Shape (rows,), in the target's unit.
         quantiles: Shape (rows, levels).
         levels: The quantile levels, shape (levels,).
-        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference; of a series without one, the
-            mean of the others (`rows.young_scales`) or else of its own (`scale.short_scales`); NaN where it has none.
+        scale_abs, scale_sq: The series' in-sample mean absolute and squared seasonal difference; of
+            a series without one, the mean of the others (`rows.young_scales`) or else of its own
+            (`scale.short_scales`); NaN where it has none.
         naive: The seasonal naive forecast.
         season: Rows in a season.
     """
@@ -166,7 +185,9 @@ class ForecastArrays:
         return np.ones_like(self.actual)
 
     def pinball(self) -> np.ndarray:
-        """Return the quantile loss of each row and level, shape (rows, levels) (Koenker and Bassett 1978)."""
+        """Return the quantile loss of each row and level, shape (rows, levels) (Koenker and Bassett
+        1978).
+        """
         error = self.actual[:, None] - self.quantiles
         return np.maximum(self.levels * error, (self.levels - 1) * error)
 
@@ -176,18 +197,23 @@ MetricPart = Callable[[ForecastArrays], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Metric(Measure):
-    """sum(numerator) / sum(denominator) over the rows of a series at one cutoff, or over all; a row with NaN is undefined.
+    """sum(numerator) / sum(denominator) over the rows of a series at one cutoff, or over all; a row
+    with NaN is undefined.
 
-    With `quantile` it is that quantile of the rows' own numerator / denominator instead: 0.5 for their median.
+    With `quantile` it is that quantile of the rows' own numerator / denominator instead: 0.5 for
+    their median.
 
-    `meaning`, `better` and `beside` are those of `Measure`; a metric of yours needs no other entry anywhere. `beside` is `no`
-    where it is not given: the metric is in `scores.parquet`, and not on the leaderboard unless it is the headline.
+    `meaning`, `better` and `beside` are those of `Measure`; a metric of yours needs no other entry
+    anywhere. `beside` is `no` where it is not given: the metric is in `scores.parquet`, and not on
+    the leaderboard unless it is the headline.
 
     Attributes:
         numerator: From `ForecastArrays` to the amount of each row, shape (rows,).
-        denominator: From `ForecastArrays` to what each amount is divided by, shape (rows,); 1 a row where it is not given.
+        denominator: From `ForecastArrays` to what each amount is divided by, shape (rows,); 1 a row
+            where it is not given.
         root: The square root of the ratio.
-        quantile: The level of the quantile of rows, above 0 and below 1; None for the ratio of sums.
+        quantile: The level of the quantile of rows, above 0 and below 1; None for the ratio of
+            sums.
         by_step: Is also shown for each step of the horizon.
         skill: Is also shown as a skill, 1 - the metric over that of the seasonal naive.
     """
@@ -215,56 +241,140 @@ def squared_error(forecasts: ForecastArrays) -> np.ndarray:
 def point_metrics(season: int) -> tuple[Metric, ...]:
     """Return the metrics of point forecasts.
 
-    `smape_m4` runs from 0 to 200 (Makridakis, Spiliotis and Assimakopoulos 2020, "The M4 competition"); where actual and
-    forecast are both zero it is 0. `mape` is undefined where the actual is zero; such rows are counted, not replaced.
+    `smape_m4` runs from 0 to 200 (Makridakis, Spiliotis and Assimakopoulos 2020, "The M4
+    competition"); where actual and forecast are both zero it is 0. `mape` is undefined where the
+    actual is zero; such rows are counted, not replaced.
     """
     wape = "sum of absolute errors of the median forecast over the sum of absolute actuals"
     return (
-        Metric("mae", absolute_error, meaning="mean absolute error of the median forecast, in the target's unit"),
-        Metric("rmse", squared_error, root=True, meaning="root mean squared error of the mean forecast, in the target's unit"),
-        Metric("bias", _excess, meaning="mean of the mean forecast minus the actual, in the target's unit", better="none"),
+        Metric(
+            "mae",
+            absolute_error,
+            meaning="mean absolute error of the median forecast, in the target's unit",
+        ),
+        Metric(
+            "rmse",
+            squared_error,
+            root=True,
+            meaning="root mean squared error of the mean forecast, in the target's unit",
+        ),
+        Metric(
+            "bias",
+            _excess,
+            meaning="mean of the mean forecast minus the actual, in the target's unit",
+            better="none",
+        ),
         *_scaled(season),
         Metric("wape", absolute_error, _absolute_actual, meaning=wape, skill=True),
-        Metric("smape_m4", _smape_m4, meaning="200 |actual - median| / (|actual| + |median|), as in the M4 competition"),
-        Metric("mape", _mape, meaning="100 |actual - median| / |actual|, undefined where the actual is 0"),
+        Metric(
+            "smape_m4",
+            _smape_m4,
+            meaning="200 |actual - median| / (|actual| + |median|), as in the M4 competition",
+        ),
+        Metric(
+            "mape",
+            _mape,
+            meaning="100 |actual - median| / |actual|, undefined where the actual is 0",
+        ),
     )
 
 
 def _scaled(season: int) -> tuple[Metric, Metric]:
     """Return the errors relative to those of the in-sample seasonal naive."""
-    mase = "mean absolute error of the median forecast over that of the in-sample seasonal naive, season m"
-    rmsse = "root of the mean squared error of the mean forecast over that of the in-sample seasonal naive, season m"
-    mase, rmsse = (f"{text}; of a series without such, of the others' mean" for text in (mase, rmsse))
+    mase = (
+        "mean absolute error of the median forecast over that of the in-sample seasonal naive, "
+        "season m"
+    )
+    rmsse = (
+        "root of the mean squared error of the mean forecast over that of the in-sample "
+        "seasonal naive, season m"
+    )
+    mase, rmsse = (
+        f"{text}; of a series without such, of the others' mean" for text in (mase, rmsse)
+    )
     name = f"[m={season}]"
     return (
-        Metric(f"mase{name}", absolute_error, lambda a: a.scale_abs, meaning=mase, beside="always", by_step=True, skill=True),
-        Metric(f"rmsse{name}", squared_error, lambda a: a.scale_sq, root=True, meaning=rmsse, skill=True),
+        Metric(
+            f"mase{name}",
+            absolute_error,
+            lambda a: a.scale_abs,
+            meaning=mase,
+            beside="always",
+            by_step=True,
+            skill=True,
+        ),
+        Metric(
+            f"rmsse{name}",
+            squared_error,
+            lambda a: a.scale_sq,
+            root=True,
+            meaning=rmsse,
+            skill=True,
+        ),
     )
 
 
 def quantile_metrics(levels: Sequence[float]) -> tuple[Metric, ...]:
-    """Return the metrics of quantile forecasts: `pinball[q=0.1]`, `wql[9]`, and coverage and width of each central interval.
+    """Return the metrics of quantile forecasts: `pinball[q=0.1]`, `wql[9]`, and coverage and width
+    of each central interval.
 
-    `wql[k]` is 2 x the mean pinball loss over k levels, over the mean absolute actual; it depends on the grid of levels.
+    `wql[k]` is 2 x the mean pinball loss over k levels, over the mean absolute actual; it depends
+    on the grid of levels.
     """
     loss = "mean quantile (pinball) loss at level q, in the target's unit"
-    single = tuple(Metric(f"pinball[q={level:g}]", _pinball_at(i), meaning=loss) for i, level in enumerate(levels))
+    single = tuple(
+        Metric(f"pinball[q={level:g}]", _pinball_at(i), meaning=loss)
+        for i, level in enumerate(levels)
+    )
     mean = "twice the mean pinball loss over so many quantile levels, over the mean absolute actual"
-    wql = Metric(f"wql[{len(levels)}]", _double_pinball, _absolute_actual, meaning=mean, beside="always", by_step=True)
-    pairs = [(i, len(levels) - 1 - i) for i in range(len(levels) // 2) if abs(levels[i] + levels[-1 - i] - 1) < 1e-9]
-    bands = (band for low, high in pairs for band in _band(levels, low, high, widest=low == pairs[0][0]))
+    wql = Metric(
+        f"wql[{len(levels)}]",
+        _double_pinball,
+        _absolute_actual,
+        meaning=mean,
+        beside="always",
+        by_step=True,
+    )
+    pairs = [
+        (i, len(levels) - 1 - i)
+        for i in range(len(levels) // 2)
+        if abs(levels[i] + levels[-1 - i] - 1) < 1e-9
+    ]
+    bands = (
+        band for low, high in pairs for band in _band(levels, low, high, widest=low == pairs[0][0])
+    )
     return (*single, wql, *bands)
 
 
 def _band(levels: Sequence[float], low: int, high: int, *, widest: bool) -> tuple[Metric, Metric]:
-    """Return coverage and width of a central interval; those of the widest stand beside the headline."""
+    """Return coverage and width of a central interval.
+
+    Those of the widest stand beside the headline.
+    """
     name = f"{levels[high] - levels[low]:.0%}".replace("%", "")
     share = "share of actuals inside the central interval; the nearer to its level the better"
-    width = "mean width of the central interval, in the target's unit; narrow is good where the coverage holds"
+    width = (
+        "mean width of the central interval, in the target's unit; narrow is good where the "
+        "coverage holds"
+    )
     shown: tuple[Beside, Beside] = ("always", "page") if widest else ("no", "no")
     return (
-        Metric(f"coverage[{name}%]", _coverage_of(low, high), meaning=share, better="none", beside=shown[0], by_step=True),
-        Metric(f"width[{name}%]", _width_of(low, high), meaning=width, better="none", beside=shown[1], by_step=True),
+        Metric(
+            f"coverage[{name}%]",
+            _coverage_of(low, high),
+            meaning=share,
+            better="none",
+            beside=shown[0],
+            by_step=True,
+        ),
+        Metric(
+            f"width[{name}%]",
+            _width_of(low, high),
+            meaning=width,
+            better="none",
+            beside=shown[1],
+            by_step=True,
+        ),
     )
 
 
@@ -290,11 +400,17 @@ def _double_pinball(forecasts: ForecastArrays) -> np.ndarray:
 
 def _smape_m4(forecasts: ForecastArrays) -> np.ndarray:
     total = np.abs(forecasts.actual) + np.abs(forecasts.median)
-    return np.where(total == 0, 0.0, 200 * absolute_error(forecasts) / np.where(total == 0, 1, total))
+    return np.where(
+        total == 0, 0.0, 200 * absolute_error(forecasts) / np.where(total == 0, 1, total)
+    )
 
 
 def _mape(forecasts: ForecastArrays) -> np.ndarray:
-    return 100 * absolute_error(forecasts) / np.where(forecasts.actual == 0, np.nan, np.abs(forecasts.actual))
+    return (
+        100
+        * absolute_error(forecasts)
+        / np.where(forecasts.actual == 0, np.nan, np.abs(forecasts.actual))
+    )
 
 
 def _pinball_at(index: int) -> MetricPart:
@@ -303,8 +419,14 @@ def _pinball_at(index: int) -> MetricPart:
 
 def _coverage_of(low: int, high: int) -> MetricPart:
     def inside(forecasts: ForecastArrays) -> np.ndarray:
-        hit = (forecasts.quantiles[:, low] <= forecasts.actual) & (forecasts.actual <= forecasts.quantiles[:, high])
-        return np.where(np.isnan(forecasts.actual) | np.isnan(forecasts.quantiles[:, low]), np.nan, hit.astype(float))
+        hit = (forecasts.quantiles[:, low] <= forecasts.actual) & (
+            forecasts.actual <= forecasts.quantiles[:, high]
+        )
+        return np.where(
+            np.isnan(forecasts.actual) | np.isnan(forecasts.quantiles[:, low]),
+            np.nan,
+            hit.astype(float),
+        )
 
     return inside
 
@@ -313,10 +435,16 @@ def _width_of(low: int, high: int) -> MetricPart:
     return lambda forecasts: forecasts.quantiles[:, high] - forecasts.quantiles[:, low]
 
 
-def forecast_arrays(columns: dict[str, Any], levels: Sequence[float], season: int) -> ForecastArrays:
-    """Return forecasts from the columns of a predictions table (`step`, `actual`, `mean`, `q_0.1`, ...)."""
+def forecast_arrays(
+    columns: dict[str, Any], levels: Sequence[float], season: int
+) -> ForecastArrays:
+    """Return forecasts from the columns of a predictions table (`step`, `actual`, `mean`, `q_0.1`,
+    ...).
+    """
     quantiles = (
-        np.column_stack([columns[f"q_{level:g}"] for level in levels]) if levels else np.empty((len(columns["mean"]), 0))
+        np.column_stack([columns[f"q_{level:g}"] for level in levels])
+        if levels
+        else np.empty((len(columns["mean"]), 0))
     )
     median = columns.get("q_0.5", columns["mean"])
     given = {name: columns[name] for name in ("step", "actual", "mean", "scale_abs", "scale_sq")}
@@ -324,7 +452,12 @@ def forecast_arrays(columns: dict[str, Any], levels: Sequence[float], season: in
         if f"short_{name}" in columns:
             given[name] = np.where(np.isnan(given[name]), columns[f"short_{name}"], given[name])
     return ForecastArrays(
-        **given, median=median, quantiles=quantiles, levels=np.asarray(levels), naive=columns["seasonal_naive"], season=season
+        **given,
+        median=median,
+        quantiles=quantiles,
+        levels=np.asarray(levels),
+        naive=columns["seasonal_naive"],
+        season=season,
     )
 
 
@@ -332,7 +465,9 @@ def forecast_arrays(columns: dict[str, Any], levels: Sequence[float], season: in
 
 
 def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: float) -> np.ndarray:
-    """Return a quantile of the values of each group, linear between them, shape (groups,); NaN where it has none.
+    """Return a quantile of the values of each group, linear between them, shape (groups,).
+
+    NaN where it has none.
 
     Args:
         values: Shape (rows,); NaN is left out.
@@ -354,11 +489,14 @@ def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: f
     return quantiles
 
 
-def pooled_quantile(values: np.ndarray, group: np.ndarray, cells: Cells, level: float, *, root: bool = False) -> Estimate:
-    """Return a quantile of all rows, with the interval of the share of rows below it turned into one of values.
+def pooled_quantile(
+    values: np.ndarray, group: np.ndarray, cells: Cells, level: float, *, root: bool = False
+) -> Estimate:
+    """Return a quantile of all rows, with the interval of the share of rows below it turned into
+    one of values.
 
-    Woodruff (1952), "Confidence intervals for medians and other position measures"; the share is that of units and of the
-    periods that they share (`ratio_estimate`).
+    Woodruff (1952), "Confidence intervals for medians and other position measures"; the share is
+    that of units and of the periods that they share (`ratio_estimate`).
 
     Args:
         values: Shape (rows,); NaN is left out.
@@ -378,11 +516,21 @@ def pooled_quantile(values: np.ndarray, group: np.ndarray, cells: Cells, level: 
     below = np.bincount(group[known], rows <= quantile, n)[counts > 0]
     share = ratio_estimate(below, counts[counts > 0].astype(float), cells.where(counts > 0))
     value = sqrt(quantile) if root else quantile
-    estimate = replace(share, value=value, stderr=None, low=None, high=None, n=len(rows), n_undefined=int((~known).sum()))
+    estimate = replace(
+        share,
+        value=value,
+        stderr=None,
+        low=None,
+        high=None,
+        n=len(rows),
+        n_undefined=int((~known).sum()),
+    )
     if share.low is None or share.high is None or share.stderr is None or share.high == share.low:
         return estimate
     half = (share.high - share.low) / 2
-    low, high = (float(np.quantile(rows, min(max(level + side * half, 0.0), 1.0))) for side in (-1, 1))
+    low, high = (
+        float(np.quantile(rows, min(max(level + side * half, 0.0), 1.0))) for side in (-1, 1)
+    )
     low, high = (sqrt(max(end, 0.0)) if root else end for end in (low, high))
     return replace(estimate, stderr=(high - low) / 2 * share.stderr / half, low=low, high=high)
 
@@ -392,14 +540,16 @@ def pooled_quantile(values: np.ndarray, group: np.ndarray, cells: Cells, level: 
 
 CHOOSING_COST = Measure(
     "choosing_cost",
-    meaning="how much worse a choice of members is on windows left out than on those it was made by, in mase",
+    meaning="how much worse a choice of members is on windows left out than on those it was made "
+    "by, in mase",
     units="series",
 )
 """Scored where a model tells it."""
 
 FROM_LAST = "from_last"
-"""The column with the rows from a series' last cutoff back to a row's own, 0 or below, where no clock tells which cutoffs
-of two series fall together."""
+"""The column with the rows from a series' last cutoff back to a row's own, 0 or below, where no
+clock tells which cutoffs of two series fall together.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -408,7 +558,8 @@ class CodedRows:
 
     Attributes:
         forecasts: The rows.
-        series, group, step: The series, the group of one series and cutoff, and the step of each row.
+        series, group, step: The series, the group of one series and cutoff, and the step of each
+            row.
         cells: The series and the cutoff of each group.
         n_fallback: Series that a fallback answered for.
     """
@@ -426,19 +577,29 @@ class CodedRows:
         return int(self.series.max()) + 1 if len(self.series) else 0
 
 
-def score_forecasts(table: pl.DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()) -> list[Score]:
+def score_forecasts(
+    table: pl.DataFrame, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
+) -> list[Score]:
     """Return all scores of one model's predictions.
 
-    A series counts once: its value is the mean over its cutoffs of the ratio of sums at each. `mean` and `median` run over
-    series, `pooled` over all rows. The error of each is of other series and of other cutoffs, whose shocks series share.
-    No interval of an error reaches below 0.
+    A series counts once: its value is the mean over its cutoffs of the ratio of sums at each.
+    `mean` and `median` run over series, `pooled` over all rows. The error of each is of other
+    series and of other cutoffs, whose shocks series share. No interval of an error reaches below 0.
     """
     season = int(table["season"][0])
     rows = code_rows(table, levels, season)
     metrics = (*forecast_metrics(season, levels).values(), *extra)
-    scores = [score for metric in metrics for score in _errors_from_zero(metric, rows, _aggregates(metric, rows))]
+    scores = [
+        score
+        for metric in metrics
+        for score in _errors_from_zero(metric, rows, _aggregates(metric, rows))
+    ]
     stepped = [metric for metric in metrics if metric.by_step]
-    scores += [score for metric in stepped for score in _errors_from_zero(metric, rows, _by_step(metric, rows))]
+    scores += [
+        score
+        for metric in stepped
+        for score in _errors_from_zero(metric, rows, _by_step(metric, rows))
+    ]
     scores += [_skill(metric, rows) for metric in metrics if metric.skill]
     scores += [_choosing_score(table)] if CHOOSING_COST.name in table.columns else []
     return [replace(score, n_fallback=rows.n_fallback) for score in scores]
@@ -450,44 +611,68 @@ def _choosing_score(table: pl.DataFrame) -> Score:
     return Score.of(CHOOSING_COST.name, "mean", unit_mean(values.to_numpy()))
 
 
-def forecast_measures(season: int, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()) -> tuple[Measure, ...]:
+def forecast_measures(
+    season: int, levels: tuple[float, ...], extra: tuple[Metric, ...] = ()
+) -> tuple[Measure, ...]:
     """Return the description of each metric of `score_forecasts`."""
     metrics = (*forecast_metrics(season, levels).values(), *extra)
     return (*metrics, *(metric.as_skill() for metric in metrics if metric.skill), CHOOSING_COST)
 
 
-def code_rows(table: pl.DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None) -> CodedRows:
+def code_rows(
+    table: pl.DataFrame, levels: tuple[float, ...], season: int, like: CodedRows | None = None
+) -> CodedRows:
     """Return predictions as arrays.
 
     Args:
         table: Of one model.
         levels: Of its quantiles.
         season: Of the seasonal naive.
-        like: Those of another model with the same series, cutoff and step in each row, whose codes are taken.
+        like: Those of another model with the same series, cutoff and step in each row, whose codes
+            are taken.
     """
-    columns = {name: table[name].to_numpy() for name in table.columns if table[name].dtype == pl.Float64 or name == "step"}
+    columns = {
+        name: table[name].to_numpy()
+        for name in table.columns
+        if table[name].dtype == pl.Float64 or name == "step"
+    }
     fallback = table[SERIES].filter(table["fallback"]).n_unique()
     if like is not None:
-        return replace(like, forecasts=forecast_arrays(columns, levels, season), n_fallback=fallback)
+        return replace(
+            like, forecasts=forecast_arrays(columns, levels, season), n_fallback=fallback
+        )
     series, cutoffs = (
-        each.rank("dense").to_numpy().astype(np.int64) - 1 for each in (table[SERIES], forecast_origins(table)["cutoff"])
+        each.rank("dense").to_numpy().astype(np.int64) - 1
+        for each in (table[SERIES], forecast_origins(table)["cutoff"])
     )
     many = int(cutoffs.max()) + 1
     keys, group = np.unique(series * many + cutoffs, return_inverse=True)
     span, season_seen = forecast_reach(table, season)
     cells = Cells(keys // many, keys % many, span, season_seen)
-    return CodedRows(forecast_arrays(columns, levels, season), series, group, cells, table["step"].to_numpy(), fallback)
+    return CodedRows(
+        forecast_arrays(columns, levels, season),
+        series,
+        group,
+        cells,
+        table["step"].to_numpy(),
+        fallback,
+    )
 
 
 def forecast_origins(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the cutoff and the time of each row on one clock of all series: the data's own, or that of `FROM_LAST`."""
+    """Return the cutoff and the time of each row on one clock of all series: the data's own, or
+    that of `FROM_LAST`.
+    """
     if FROM_LAST not in table.columns:
         return table.select("cutoff", TIME)
-    return table.select(pl.col(FROM_LAST).alias("cutoff"), pl.col(TIME) - pl.col("cutoff") + pl.col(FROM_LAST))
+    return table.select(
+        pl.col(FROM_LAST).alias("cutoff"), pl.col(TIME) - pl.col("cutoff") + pl.col(FROM_LAST)
+    )
 
 
 def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
-    """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a season in all of them.
+    """Return the number of cutoffs that one window spans, 1 where none overlap, and the share of a
+    season in all of them.
 
     The share is infinite where there is no season.
     """
@@ -497,7 +682,11 @@ def forecast_reach(table: pl.DataFrame, season: int) -> tuple[int, float]:
     if len(cutoffs) < 2:
         return 1, seen
     ends = table.group_by("cutoff").agg(pl.col(TIME).max()).sort("cutoff")[TIME]
-    later = np.searchsorted(cutoffs.cast(pl.Int64).to_numpy(), ends.cast(cutoffs.dtype).cast(pl.Int64).to_numpy(), side="left")
+    later = np.searchsorted(
+        cutoffs.cast(pl.Int64).to_numpy(),
+        ends.cast(cutoffs.dtype).cast(pl.Int64).to_numpy(),
+        side="left",
+    )
     return int(max(later - np.arange(len(cutoffs)), default=1)), seen
 
 
@@ -510,8 +699,12 @@ def per_series(metric: Metric, rows: CodedRows) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def per_origin(metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None) -> np.ndarray:
-    """Return the metric of each series at each of its cutoffs, in the order of both, shape (groups,), NaN where it has none."""
+def per_origin(
+    metric: Metric, rows: CodedRows, forecasts: ForecastArrays | None = None
+) -> np.ndarray:
+    """Return the metric of each series at each of its cutoffs, in the order of both, shape
+    (groups,), NaN where it has none.
+    """
     top, bottom, undefined = _metric_parts(metric, forecasts or rows.forecasts)
     n = len(rows.cells.unit)
     if metric.quantile is not None:
@@ -527,8 +720,12 @@ def _ratios(top: np.ndarray, bottom: np.ndarray, undefined: np.ndarray) -> np.nd
     return np.where(undefined | (bottom == 0), np.nan, top / np.where(bottom == 0, 1, bottom))
 
 
-def _metric_parts(metric: Metric, forecasts: ForecastArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return numerator and denominator of each row, both 0 where either is undefined, and which rows are undefined."""
+def _metric_parts(
+    metric: Metric, forecasts: ForecastArrays
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numerator and denominator of each row, both 0 where either is undefined, and which
+    rows are undefined.
+    """
     top, bottom = metric.numerator(forecasts), metric.denominator(forecasts)
     undefined = np.isnan(top) | np.isnan(bottom)
     return np.where(undefined, 0, top), np.where(undefined, 0, bottom), undefined
@@ -538,13 +735,19 @@ def _aggregates(metric: Metric, rows: CodedRows) -> Iterator[Score]:
     values = per_origin(metric, rows)
     known = ~np.isnan(values)
     cells = rows.cells.where(known)
-    yield Score.of(metric.name, "mean", mean_estimate(values[known], cells, rows.n_series - cells.units))
-    yield Score.of(metric.name, "median", median_estimate(values[known], cells, rows.n_series - cells.units))
+    yield Score.of(
+        metric.name, "mean", mean_estimate(values[known], cells, rows.n_series - cells.units)
+    )
+    yield Score.of(
+        metric.name, "median", median_estimate(values[known], cells, rows.n_series - cells.units)
+    )
     yield Score.of(metric.name, "pooled", _pooled(metric, rows))
 
 
 def _errors_from_zero(metric: Metric, rows: CodedRows, scores: Iterable[Score]) -> list[Score]:
-    """Return scores, the intervals of an error from 0 on: a metric that is good where low, of which no row is below 0."""
+    """Return scores, the intervals of an error from 0 on: a metric that is good where low, of which
+    no row is below 0.
+    """
     scores = list(scores)
     below = metric.better == "low" and any((score.ci_low or 0) < 0 for score in scores)
     if not below or (_ratios(*_metric_parts(metric, rows.forecasts)) < 0).any():
@@ -556,7 +759,13 @@ def _pooled(metric: Metric, rows: CodedRows) -> Estimate:
     top, bottom, undefined = _metric_parts(metric, rows.forecasts)
     n = len(rows.cells.unit)
     if metric.quantile is not None:
-        return pooled_quantile(_ratios(top, bottom, undefined), rows.group, rows.cells, metric.quantile, root=metric.root)
+        return pooled_quantile(
+            _ratios(top, bottom, undefined),
+            rows.group,
+            rows.cells,
+            metric.quantile,
+            root=metric.root,
+        )
     above, below = np.bincount(rows.group, top, n), np.bincount(rows.group, bottom, n)
     known = np.bincount(rows.group, ~undefined, n) > 0
     estimate = ratio_estimate(above[known], below[known], rows.cells.where(known), metric.root)
@@ -572,11 +781,16 @@ def _by_step(metric: Metric, rows: CodedRows) -> Iterator[Score]:
         series = len(np.unique(rows.series[here]))
         known = np.flatnonzero(here & ~np.isnan(ratio))
         if metric.quantile is not None:
-            estimate = pooled_quantile(ratio[known], rows.group[known], rows.cells, metric.quantile, root=metric.root)
+            estimate = pooled_quantile(
+                ratio[known], rows.group[known], rows.cells, metric.quantile, root=metric.root
+            )
             yield replace(Score.of(metric.name, "pooled", estimate), step=int(step))
             continue
         cells = rows.cells.at(rows.group[known])
-        yield replace(Score.of(metric.name, "mean", mean_estimate(ratio[known], cells, series - cells.units)), step=int(step))
+        yield replace(
+            Score.of(metric.name, "mean", mean_estimate(ratio[known], cells, series - cells.units)),
+            step=int(step),
+        )
 
 
 def _skill(metric: Metric, rows: CodedRows) -> Score:
@@ -588,15 +802,21 @@ def _skill(metric: Metric, rows: CodedRows) -> Score:
     ours, theirs, weights = ours[known], theirs[known], cells.weights
     whole = float(weights @ theirs)
     if not whole:
-        return Score.of(metric.as_skill().name, "mean", mean_estimate(np.zeros(0), cells, rows.n_series))
+        return Score.of(
+            metric.as_skill().name, "mean", mean_estimate(np.zeros(0), cells, rows.n_series)
+        )
     ratio = float(weights @ ours) / whole
     added = (ours - ratio * theirs) / whole  # Cochran, Sampling Techniques, 6.4
     estimate = mean_estimate(1 - ratio - added, cells, rows.n_series - cells.units)
-    return Score.of(metric.as_skill().name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest))
+    return Score.of(
+        metric.as_skill().name, "mean", _skill_on_logarithms(estimate, ratio, cells.fewest)
+    )
 
 
 def _skill_on_logarithms(estimate: Estimate, ratio: float, fewest: int) -> Estimate:
-    """Return the skill with its interval made of the ratio's logarithm, as a comparison makes it, so that both say the same."""
+    """Return the skill with its interval made of the ratio's logarithm, as a comparison makes it,
+    so that both say the same.
+    """
     if estimate.low is None or estimate.high is None or ratio <= 0:
         return estimate
     ends = [1 - ratio * exp((1 - ratio - end) / ratio) for end in (estimate.low, estimate.high)]
@@ -628,7 +848,8 @@ Metrics = tuple[Annotated[str | Metric, PlainValidator(_name_or_metric)], ...]
 
 
 def named_metrics(names: Metrics) -> tuple[Metric, ...]:
-    """Return the user's own metrics, `my_pkg.metrics:my_metric` each, or, from Python, the metric itself.
+    """Return the user's own metrics, `my_pkg.metrics:my_metric` each, or, from Python, the metric
+    itself.
 
     Raises:
         ConfigError: There is no such module or metric.
@@ -640,24 +861,38 @@ def check_metrics(names: Metrics, levels: Sequence[float]) -> tuple[Metric, ...]
     """Return `named_metrics`, each tried on a few made-up rows, before any data is loaded.
 
     Raises:
-        ConfigError: As `named_metrics`; a name is taken, or a function fails or does not return one number a row.
+        ConfigError: As `named_metrics`; a name is taken, or a function fails or does not return one
+            number a row.
     """
-    metrics, taken = named_metrics(names), {measure.short for measure in forecast_measures(1, tuple(levels))}
+    metrics, taken = (
+        named_metrics(names),
+        {measure.short for measure in forecast_measures(1, tuple(levels))},
+    )
     rows = _example_arrays(levels)
     for i, metric in enumerate(metrics):
         if metric.short in taken or metric.name in {other.name for other in metrics[:i]}:
-            raise ConfigError(f"{_metric_path(i)}: there is a metric '{metric.short}' already; rename it.")
+            raise ConfigError(
+                f"{_metric_path(i)}: there is a metric '{metric.short}' already; rename it."
+            )
         if metric.quantile is not None and not 0 < metric.quantile < 1:
-            raise ConfigError(f"{_metric_path(i)}: the quantile of '{metric.name}' must be > 0 and < 1, got {metric.quantile}.")
+            raise ConfigError(
+                f"{_metric_path(i)}: the quantile of '{metric.name}' must be > 0 and < 1, got "
+                f"{metric.quantile}."
+            )
         for part in ("numerator", "denominator"):
-            _check_part(f"{_metric_path(i)}: the {part} of '{metric.name}'", getattr(metric, part), rows)
+            _check_part(
+                f"{_metric_path(i)}: the {part} of '{metric.name}'", getattr(metric, part), rows
+            )
     return metrics
 
 
 def _check_part(what: str, part: MetricPart, rows: ForecastArrays) -> None:
     shape = rows.actual.shape
     wanted = f"must return an array of one number a row, shape {shape}"
-    given = f"; given were {len(rows.actual)} made-up rows, actual {np.array2string(rows.actual, separator=', ')}"
+    given = (
+        f"; given were {len(rows.actual)} made-up rows, actual "
+        f"{np.array2string(rows.actual, separator=', ')}"
+    )
     try:
         with np.errstate(all="ignore"):
             values = part(rows)
@@ -673,7 +908,12 @@ def _check_part(what: str, part: MetricPart, rows: ForecastArrays) -> None:
 def _example_arrays(levels: Sequence[float]) -> ForecastArrays:
     """Return two forecasts of three steps; no two columns are equal, and none is 0."""
     actual = np.array([10.0, 12, 9, 14, 11, 15])
-    columns = {"step": np.array([1, 2, 3] * 2), "actual": actual, "mean": actual + 1, "seasonal_naive": actual - 2}
+    columns = {
+        "step": np.array([1, 2, 3] * 2),
+        "actual": actual,
+        "mean": actual + 1,
+        "seasonal_naive": actual - 2,
+    }
     columns |= {f"q_{level:g}": actual + 1 + level for level in levels}
     scales = {"scale_abs": np.full(6, 3.0), "scale_sq": np.full(6, 9.5)}
     return forecast_arrays(columns | scales, levels, 1)
@@ -689,15 +929,25 @@ def _resolve_metric(path: str, name: str | Metric) -> Metric:
     known = {metric.short for metric in forecast_metrics(1, (0.1, 0.5, 0.9)).values()}
     module_name, _, attribute = current_path(name).partition(":")
     if name in known:
-        raise ConfigError(f"{path}: '{name}' is built in and always computed; protocol.headline={name} orders models by it.")
+        raise ConfigError(
+            f"{path}: '{name}' is built in and always computed; protocol.headline={name} orders "
+            f"models by it."
+        )
     if not attribute:
-        raise ConfigError(f"{path}: no metric '{name}'{nearest(name, known)} Your own is 'package.module:name'.")
+        raise ConfigError(
+            f"{path}: no metric '{name}'{nearest(name, known)} Your own is 'package.module:name'."
+        )
     try:
         metric = getattr(import_module(module_name), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(f"{path}: {error}.") from error
     except Exception as error:  # a user's own module may fail in any way
-        raise ConfigError(f"{path}: module '{module_name}' fails: {type(error).__name__}: {error} (-v shows where).") from error
+        raise ConfigError(
+            f"{path}: module '{module_name}' fails: {type(error).__name__}: {error} (-v shows "
+            f"where)."
+        ) from error
     if not isinstance(metric, Metric):
-        raise ConfigError(f"{path}: '{name}' is {with_article(type(metric).__name__)}, not a hwds.Metric.")
+        raise ConfigError(
+            f"{path}: '{name}' is {with_article(type(metric).__name__)}, not a hwds.Metric."
+        )
     return metric

@@ -61,7 +61,9 @@ class Head(Protocol):
     def supports(self, history: Panel) -> np.ndarray:
         """Return which series it can forecast, shape (n_series,)."""
 
-    def read(self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return mean (n, h) and quantiles (n, h, levels) in the target's unit."""
 
 
@@ -71,8 +73,8 @@ class Head(Protocol):
 class QuantileHead(NamedTuple):
     """Quantiles that cannot cross, of what the seasonal naive missed, learned by the pinball loss.
 
-    A median with steps up and down made positive by softplus (Gasthaus et al. 2019, "Probabilistic forecasting with spline
-    quantile function RNNs", for the idea of a monotone head).
+    A median with steps up and down made positive by softplus (Gasthaus et al. 2019, "Probabilistic
+    forecasting with spline quantile function RNNs", for the idea of a monotone head).
 
     Attributes:
         grid: The levels, 0.5 among them.
@@ -109,8 +111,14 @@ class QuantileHead(NamedTuple):
         grid = np.array(self.grid, np.float32)
         known = tf.math.is_finite(target)
         error = tf.where(known, target, 0.0)[..., None] - output
-        pinball = tf.maximum(grid * error, (grid - 1) * error) * tf.cast(known, tf.float32)[..., None]
-        return tf.reduce_sum(pinball) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0) / len(grid)
+        pinball = (
+            tf.maximum(grid * error, (grid - 1) * error) * tf.cast(known, tf.float32)[..., None]
+        )
+        return (
+            tf.reduce_sum(pinball)
+            / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+            / len(grid)
+        )
 
     def score(self, output: np.ndarray, target: np.ndarray) -> float:
         """Return the same."""
@@ -129,11 +137,15 @@ class QuantileHead(NamedTuple):
         """Return all of them."""
         return np.ones(history.n_series, bool)
 
-    def read(self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the levels to forecast, and the mean that all levels together make."""
         restored = np.sort(windows.restore(output), -1)
         grid = np.maximum(restored, 0.0) if self.nonnegative else restored
-        return (grid * mean_weights(self.grid)).sum(-1), grid[..., [self.grid.index(level) for level in levels]]
+        return (grid * mean_weights(self.grid)).sum(-1), grid[
+            ..., [self.grid.index(level) for level in levels]
+        ]
 
 
 # The head that answers with the distribution of a count.
@@ -145,8 +157,8 @@ LEAST_DISPERSION = 1e-3
 class CountHead(NamedTuple):
     """Mean and dispersion of a negative binomial: variance = mean + dispersion x mean^2.
 
-    The mean is a multiple of the window's size (Salinas et al. 2020, "DeepAR", section 3.3, eq. 4). Series with negative or
-    fractional values are neither learned from nor answered for.
+    The mean is a multiple of the window's size (Salinas et al. 2020, "DeepAR", section 3.3, eq. 4).
+    Series with negative or fractional values are neither learned from nor answered for.
     """
 
     @property
@@ -172,7 +184,9 @@ class CountHead(NamedTuple):
         known = tf.math.is_finite(target[..., 0])
         count, size = tf.where(known, target[..., 0], 0.0), tf.where(known, target[..., 1], 1.0)
         share, places = output[..., 1] * output[..., 0] * size, 1.0 / output[..., 1]
-        likelihood = tf.math.lgamma(count + places) - tf.math.lgamma(places) + count * tf.math.log(share)
+        likelihood = (
+            tf.math.lgamma(count + places) - tf.math.lgamma(places) + count * tf.math.log(share)
+        )
         likelihood -= (count + places) * tf.math.log1p(share)
         weight = tf.cast(known, tf.float32)
         return -tf.reduce_sum(likelihood * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
@@ -184,7 +198,12 @@ class CountHead(NamedTuple):
         count, size = target[..., 0].astype(np.float64), target[..., 1].astype(np.float64)
         dispersion = output[..., 1].astype(np.float64)
         share, places = dispersion * output[..., 0] * size, 1.0 / dispersion
-        likelihood = gammaln(count + places) - gammaln(places) + count * np.log(share) - (count + places) * np.log1p(share)
+        likelihood = (
+            gammaln(count + places)
+            - gammaln(places)
+            + count * np.log(share)
+            - (count + places) * np.log1p(share)
+        )
         return float(-np.nanmean(likelihood))
 
     def target(self, source: WindowSource, origins: Origins, windows: Windows) -> np.ndarray:
@@ -193,7 +212,11 @@ class CountHead(NamedTuple):
         rows = first + np.arange(windows.target.shape[1])
         known = ~np.isnan(windows.target) & self.supports(source.panel)[origins.series][:, None]
         count = source.target[np.minimum(rows, len(source.target) - 1)]
-        both = np.stack([count, np.broadcast_to(_count_unit(windows)[:, None], rows.shape)], -1, dtype=np.float32)
+        both = np.stack(
+            [count, np.broadcast_to(_count_unit(windows)[:, None], rows.shape)],
+            -1,
+            dtype=np.float32,
+        )
         return np.where(known[..., None], both, np.float32(np.nan))
 
     def check(self, history: Panel) -> None:
@@ -204,7 +227,8 @@ class CountHead(NamedTuple):
         """
         if not self.supports(history).any():
             raise DataError(
-                "model.likelihood: 'negative_binomial' needs counts, but every series has negative or fractional values;"
+                "model.likelihood: 'negative_binomial' needs counts, but every series has "
+                "negative or fractional values;"
                 " use 'quantile'."
             )
 
@@ -214,18 +238,24 @@ class CountHead(NamedTuple):
         odd = (values < 0) | (values != np.floor(values))
         return ~np.logical_or.reduceat(odd, history.offsets[:-1])
 
-    def read(self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, output: np.ndarray, windows: Windows, levels: tuple[float, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean, and the quantiles of the distribution: whole numbers."""
         from scipy.stats import nbinom
 
         mean = output[..., 0].astype(np.float64) * _count_unit(windows)[:, None]
         places = 1.0 / output[..., 1].astype(np.float64)
-        quantiles = nbinom.ppf(np.array(levels), places[..., None], (places / (places + mean))[..., None])
+        quantiles = nbinom.ppf(
+            np.array(levels), places[..., None], (places / (places + mean))[..., None]
+        )
         return mean, quantiles
 
 
 def _count_unit(windows: Windows) -> np.ndarray:
-    """Return the unit of a count: the last season's mean with its changes, at least one piece in the window; (n,)."""
+    """Return the unit of a count: the last season's mean with its changes, at least one piece in
+    the window; (n,).
+    """
     return np.maximum(np.nan_to_num(windows.level + windows.scale), 1.0 / windows.past.shape[1])
 
 
@@ -269,7 +299,9 @@ class WindowShape:
         parts = WindowParts(self, seed)
         body = self.design.body(parts)
         hidden = parts.dense(HIDDEN, "relu")(body)
-        return keras.Model(parts.inputs, self.head.activated(parts.dense(self.head.outputs)(hidden)))
+        return keras.Model(
+            parts.inputs, self.head.activated(parts.dense(self.head.outputs)(hidden))
+        )
 
     def specs(self) -> list[Any]:
         """Return the specifications of the inputs, with any number of windows."""
@@ -306,7 +338,9 @@ class WindowParts(Layers):
 
         super().__init__(seed)
         self.shape = shape
-        self.past, self.steps, self._origin = (keras.Input(each) for each in (shape.past, shape.steps, shape.origin))
+        self.past, self.steps, self._origin = (
+            keras.Input(each) for each in (shape.past, shape.steps, shape.origin)
+        )
         self._codes = keras.Input((len(shape.texts),), dtype="int32")
 
     @property
@@ -315,12 +349,18 @@ class WindowParts(Layers):
         return [self.past, self.steps, self._origin, self._codes]
 
     def about(self) -> list[Any]:
-        """Return the inputs that hold for all steps, shapes (n, features): the origin's columns, embeddings of static texts."""
+        """Return the inputs that hold for all steps, shapes (n, features): the origin's columns,
+        embeddings of static texts.
+        """
         from keras import layers
 
         embeddings = []
         for i, many in enumerate(self.shape.texts):
-            embeddings.append(layers.Embedding(many, 4, embeddings_initializer=self.near_zero())(self._codes[:, i]))
+            embeddings.append(
+                layers.Embedding(many, 4, embeddings_initializer=self.near_zero())(
+                    self._codes[:, i]
+                )
+            )
         return [self._origin, *embeddings]
 
     def step_inputs(self, *about: Any) -> Any:
@@ -339,7 +379,8 @@ class NetworkInputs(NamedTuple):
     """The inputs of a network for n windows, float32 but for the codes.
 
     Attributes:
-        past: The target, the known-future and the past-only columns over the window, shape (n, length, p).
+        past: The target, the known-future and the past-only columns over the window, shape (n,
+            length, p).
         steps: What is known of each step, its own number last, shape (n, h, q).
         origin: What holds for all steps, shape (n, a).
         codes: Static texts, 0 for one that fit has not seen, shape (n, c), int32.
@@ -372,15 +413,22 @@ def window_examples(source: WindowSource, origins: Origins, head: Head) -> Windo
         (_cut_part(source, origins.take(part), w), head.target(source, origins.take(part), w))
         for part, w in source.parts(origins)
     ]
-    return WindowExamples(_concatenate_inputs([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+    return WindowExamples(
+        _concatenate_inputs([part[0] for part in parts]),
+        np.concatenate([part[1] for part in parts]),
+    )
 
 
-def window_inputs(source: WindowSource, origins: Origins, steps: int) -> tuple[NetworkInputs, list[Windows]]:
-    """Return inputs of these origins over so many steps, and the windows that forecasts are restored by."""
+def window_inputs(
+    source: WindowSource, origins: Origins, steps: int
+) -> tuple[NetworkInputs, list[Windows]]:
+    """Return inputs of these origins over so many steps, and the windows that forecasts are
+    restored by.
+    """
     cut = list(source.parts(origins, steps))
-    return _concatenate_inputs([_cut_part(source, origins.take(part), windows) for part, windows in cut]), [
-        windows for _, windows in cut
-    ]
+    return _concatenate_inputs(
+        [_cut_part(source, origins.take(part), windows) for part, windows in cut]
+    ), [windows for _, windows in cut]
 
 
 def _concatenate_inputs(parts: list[NetworkInputs]) -> NetworkInputs:
@@ -392,8 +440,15 @@ def _cut_part(source: WindowSource, origins: Origins, windows: Windows) -> Netwo
     covariates = [column[rows] for column in (*source.known.values(), *source.passed.values())]
     past = np.stack([windows.past, *covariates], -1, dtype=np.float32)
     n, steps = windows.base.shape
-    number = np.broadcast_to((np.arange(steps, dtype=np.float32) + 1) / source.windowing.horizon, (n, steps))
-    return NetworkInputs(past, np.concatenate([windows.steps, number[..., None]], -1), windows.origin, windows.codes + 1)
+    number = np.broadcast_to(
+        (np.arange(steps, dtype=np.float32) + 1) / source.windowing.horizon, (n, steps)
+    )
+    return NetworkInputs(
+        past,
+        np.concatenate([windows.steps, number[..., None]], -1),
+        windows.origin,
+        windows.codes + 1,
+    )
 
 
 def learn_scaling(inputs: NetworkInputs) -> Scaling:
@@ -404,7 +459,9 @@ def learn_scaling(inputs: NetworkInputs) -> Scaling:
 def scale_inputs(inputs: NetworkInputs, scaling: Scaling) -> NetworkInputs:
     """Return inputs standardised and clipped; what is unknown counts as the mean."""
     pairs: Iterator[tuple[np.ndarray, np.ndarray]] = zip(scaling[::2], scaling[1::2], strict=True)
-    past, steps, origin = (_standardise(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True))
+    past, steps, origin = (
+        _standardise(values, *pair) for values, pair in zip(inputs[:3], pairs, strict=True)
+    )
     return NetworkInputs(past, steps, origin, inputs.codes)
 
 
@@ -418,7 +475,9 @@ def _statistics(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _standardise(values: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.clip((values - centre) / spread, -MOST_CHANGES, MOST_CHANGES)).astype(np.float32)
+    return np.nan_to_num(np.clip((values - centre) / spread, -MOST_CHANGES, MOST_CHANGES)).astype(
+        np.float32
+    )
 
 
 # A fitted network: its weights, and its forecasts.
@@ -433,7 +492,8 @@ class FittedWindowNetwork(Serializable):
         windowing: Statistics of the history.
         features: The feature set that it was fitted with.
         scaling: Centres and spreads of the inputs.
-        weights: The weights of all networks, one after the other; none where there was nothing to learn from.
+        weights: The weights of all networks, one after the other; none where there was nothing to
+            learn from.
         levels: The levels to forecast.
         cpus, device: As they were in fit.
     """
@@ -448,7 +508,10 @@ class FittedWindowNetwork(Serializable):
     device: Device
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast every series at once; where a network cannot, by the seasonal naive, marked as a fallback."""
+        """Forecast every series at once.
+
+        Where a network cannot, by the seasonal naive, marked as a fallback.
+        """
         steps = int(future.lengths[0])
         source = WindowSource.of(self.windowing, history.followed_by(future), self.features)
         inputs, windows = window_inputs(source, source.at(history.lengths), steps)
@@ -458,35 +521,56 @@ class FittedWindowNetwork(Serializable):
         head = self.model.head(self.windowing, self.levels)
         output = self._answer(scale_inputs(inputs, self.scaling))
         cuts = np.cumsum([len(part.scale) for part in windows])[:-1]
-        read = [head.read(piece, part, self.levels) for part, piece in zip(windows, np.split(output, cuts), strict=True)]
+        read = [
+            head.read(piece, part, self.levels)
+            for part, piece in zip(windows, np.split(output, cuts), strict=True)
+        ]
         supported = head.supports(history)
         mean, quantiles = (np.concatenate(part) for part in zip(*read, strict=True))
-        mean, quantiles = np.where(supported[:, None], mean, naive[0]), np.where(supported[:, None, None], quantiles, naive[1])
+        mean, quantiles = (
+            np.where(supported[:, None], mean, naive[0]),
+            np.where(supported[:, None, None], quantiles, naive[1]),
+        )
         return Forecasts.of(mean, quantiles, ~supported)
 
     def _naive(self, windows: list[Windows]) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and quantiles of the seasonal naive."""
-        base, scale = (np.concatenate([getattr(part, name) for part in windows]) for name in ("base", "scale"))
-        # the standard deviation of a normal with this mean absolute change; a year ahead has one change more
+        base, scale = (
+            np.concatenate([getattr(part, name) for part in windows]) for name in ("base", "scale")
+        )
+        # the standard deviation of a normal with this mean absolute change; a year ahead has one
+        # change more
         seasons = np.arange(base.shape[1]) // self.windowing.season + 1
         naive = normal_bands(base, scale[:, None] * np.sqrt(np.pi / 2 * seasons), self.levels)
-        return naive.mean, np.maximum(naive.quantiles, 0.0) if self.windowing.nonnegative else naive.quantiles
+        return naive.mean, np.maximum(
+            naive.quantiles, 0.0
+        ) if self.windowing.nonnegative else naive.quantiles
 
     def _answer(self, inputs: NetworkInputs) -> np.ndarray:
         """Return the mean over the networks, shape (n, h, outputs)."""
         from hwds.evaluation.networks import on_device, predict_network
 
-        shape, each = network_shape(self.model, self.windowing, inputs, self.levels), len(self.weights) // self.model.seeds
+        shape, each = (
+            network_shape(self.model, self.windowing, inputs, self.levels),
+            len(self.weights) // self.model.seeds,
+        )
         with on_device(self.device, self.cpus):
-            parts = [predict_network(shape, self.weights[i : i + each], inputs) for i in range(0, len(self.weights), each)]
+            parts = [
+                predict_network(shape, self.weights[i : i + each], inputs)
+                for i in range(0, len(self.weights), each)
+            ]
         return np.mean(np.stack(parts), axis=0)
 
 
-def network_shape(model: Network, windowing: Windowing, inputs: NetworkInputs, levels: tuple[float, ...]) -> WindowShape:
+def network_shape(
+    model: Network, windowing: Windowing, inputs: NetworkInputs, levels: tuple[float, ...]
+) -> WindowShape:
     """Return the network that reads these inputs."""
     past, steps, origin = (part.shape[1:] for part in inputs[:3])
     texts = tuple(len(codes.texts) + 1 for codes in windowing.codes)
-    return WindowShape(past, steps, origin, texts, windowing.horizon, model, model.head(windowing, levels))
+    return WindowShape(
+        past, steps, origin, texts, windowing.horizon, model, model.head(windowing, levels)
+    )
 
 
 # Network: what all networks share that are trained on the windows of all series.
@@ -495,15 +579,17 @@ def network_shape(model: Network, windowing: Windowing, inputs: NetworkInputs, l
 class Network(Forecaster):
     """A global network on normalised windows.
 
-    The network learns what the seasonal naive missed, over the windows of all series, for `epochs` passes; its weights are
-    averaged over the steps. With `patience` an inner window before the cutoff (the last `horizon` rows of the history) chooses
-    the number of passes first, and a fresh network is then trained for as many on all rows. Several networks are averaged.
+    The network learns what the seasonal naive missed, over the windows of all series, for `epochs`
+    passes; its weights are averaged over the steps. With `patience` an inner window before the
+    cutoff (the last `horizon` rows of the history) chooses the number of passes first, and a fresh
+    network is then trained for as many on all rows. Several networks are averaged.
 
     Attributes:
-        likelihood: `quantile` learns quantiles; `negative_binomial` the mean and the dispersion of counts, for
-            intermittent demand.
+        likelihood: `quantile` learns quantiles; `negative_binomial` the mean and the dispersion of
+            counts, for intermittent demand.
         epochs: Passes over the windows; at most so many where there is patience.
-        patience: Passes without improvement on the inner window before stopping; 0 has no inner window and makes all passes.
+        patience: Passes without improvement on the inner window before stopping; 0 has no inner
+            window and makes all passes.
         seeds: The number of networks that are averaged.
         batch: Windows a step at most.
         learning_rate: The step size of Adam.
@@ -525,7 +611,9 @@ class Network(Forecaster):
     season: ZeroSteps = 0
 
     def body(self, parts: WindowParts) -> Any:
-        """Return the layers between the inputs and the head: a Keras tensor of shape (n, h, features)."""
+        """Return the layers between the inputs and the head: a Keras tensor of shape (n, h,
+        features).
+        """
         raise NotImplementedError(f"{type(self).__name__}.body")
 
     def head(self, windowing: Windowing, levels: tuple[float, ...]) -> Head:
@@ -534,49 +622,94 @@ class Network(Forecaster):
             return CountHead()
         return QuantileHead(quantile_grid(levels), windowing.nonnegative)
 
-    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedWindowNetwork:
+    def learn(
+        self, history: Panel, *, horizon: int, context: ForecastContext
+    ) -> FittedWindowNetwork:
         """Learn from the windows of the history."""
         windowing = Windowing.learn(history, season=self.season or context.season, horizon=horizon)
-        source, head = WindowSource.of(windowing, history, context.features), self.head(windowing, context.levels)
+        source, head = (
+            WindowSource.of(windowing, history, context.features),
+            self.head(windowing, context.levels),
+        )
         head.check(history)
         origins = source.origins()
-        origins = origins.take(thin_evenly(len(origins), self.max_windows, context.stream("windows")))
+        origins = origins.take(
+            thin_evenly(len(origins), self.max_windows, context.stream("windows"))
+        )
         examples = window_examples(source, origins, head) if len(origins) else None
         scaling: tuple[np.ndarray, ...] = ()
         weights: tuple[np.ndarray, ...] = ()
         if examples is not None and not np.isnan(examples.target).all():
             scaling = learn_scaling(examples.inputs)
             inputs = scale_inputs(examples.inputs, scaling)
-            training = Training(inputs, network_shape(self, windowing, inputs, context.levels), self._schedule(), context)
+            training = Training(
+                inputs,
+                network_shape(self, windowing, inputs, context.levels),
+                self._schedule(),
+                context,
+            )
             inner = inner_window(source, history, horizon, head) if self.patience else None
             inner = inner and WindowExamples(scale_inputs(inner.inputs, scaling), inner.target)
             hidden = hide_inner_window(examples.target, origins, history, horizon)
             weights = self._weights(training, examples.target, hidden, inner)
         return FittedWindowNetwork(
-            self, windowing, context.features, scaling, weights, context.levels, context.cpus, context.device
+            self,
+            windowing,
+            context.features,
+            scaling,
+            weights,
+            context.levels,
+            context.cpus,
+            context.device,
         )
 
     def _schedule(self) -> Schedule:
-        return Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        return Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
 
     def _weights(
-        self, training: Training, target: np.ndarray, hidden: np.ndarray, inner: WindowExamples | None
+        self,
+        training: Training,
+        target: np.ndarray,
+        hidden: np.ndarray,
+        inner: WindowExamples | None,
     ) -> tuple[np.ndarray, ...]:
-        """Return the weights of all networks, each trained on all rows for as many epochs as its inner window chose, if any."""
-        epochs = [training.best_epochs(hidden, inner, seed) if inner else self.epochs for seed in range(self.seeds)]
-        return tuple(part for seed in range(self.seeds) for part in training.train(target, epochs[seed], seed))
+        """Return the weights of all networks, each trained on all rows for as many epochs as its
+        inner window chose, if any.
+        """
+        epochs = [
+            training.best_epochs(hidden, inner, seed) if inner else self.epochs
+            for seed in range(self.seeds)
+        ]
+        return tuple(
+            part
+            for seed in range(self.seeds)
+            for part in training.train(target, epochs[seed], seed)
+        )
 
 
-def hide_inner_window(target: np.ndarray, origins: Origins, history: Panel, horizon: int) -> np.ndarray:
-    """Return targets, first axes (n, h), hidden inside the inner window where a series is long enough to have one."""
+def hide_inner_window(
+    target: np.ndarray, origins: Origins, history: Panel, horizon: int
+) -> np.ndarray:
+    """Return targets, first axes (n, h), hidden inside the inner window where a series is long
+    enough to have one.
+    """
     last = history.lengths[origins.series] - horizon
     inside = origins.ends[:, None] + np.arange(target.shape[1]) >= last[:, None]
     hidden = inside & (last > horizon)[:, None]
-    return np.where(hidden.reshape(hidden.shape + (1,) * (target.ndim - 2)), np.nan, target).astype(np.float32)
+    return np.where(hidden.reshape(hidden.shape + (1,) * (target.ndim - 2)), np.nan, target).astype(
+        np.float32
+    )
 
 
-def inner_window(source: WindowSource, history: Panel, horizon: int, head: Head) -> WindowExamples | None:
-    """Return the last `horizon` rows of every series that is long enough; None where none is known."""
+def inner_window(
+    source: WindowSource, history: Panel, horizon: int, head: Head
+) -> WindowExamples | None:
+    """Return the last `horizon` rows of every series that is long enough.
+
+    None where none is known.
+    """
     ends = history.lengths - horizon
     long = np.flatnonzero(ends > horizon)
     if not len(long):

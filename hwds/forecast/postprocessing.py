@@ -28,12 +28,17 @@ CALIBRATED = "calibrated"
 
 def without_raw(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the real cutoffs, as the model gave them."""
-    real = rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0)) if WINDOW in rows.columns else rows
+    real = (
+        rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
+        if WINDOW in rows.columns
+        else rows
+    )
     return real.drop(RAW, strict=False)
 
 
 def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFrame:
-    """Return the rows of the real cutoffs, with quantiles corrected by what each fold's inner windows say of its model.
+    """Return the rows of the real cutoffs, with quantiles corrected by what each fold's inner
+    windows say of its model.
 
     Args:
         rows: All rows of one model with their `fold`, inner windows among them.
@@ -56,7 +61,8 @@ def uncalibrated_rows(rows: pl.DataFrame) -> pl.DataFrame:
 def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> ConformalCalibration:
     """Learn the calibration of a model's quantiles from the rows of inner windows, by step.
 
-    Rows that something simpler has answered say nothing of the model, and count only where there are no others.
+    Rows that something simpler has answered say nothing of the model, and count only where there
+    are no others.
     """
     if inner.is_empty():
         return ConformalCalibration.nothing(levels)
@@ -72,15 +78,22 @@ def answered_rows(rows: pl.DataFrame) -> pl.DataFrame:
     return rows if by_model.is_empty() else by_model
 
 
-def correct_quantiles(rows: pl.DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]) -> pl.DataFrame:
+def correct_quantiles(
+    rows: pl.DataFrame, calibration: ConformalCalibration, levels: tuple[float, ...]
+) -> pl.DataFrame:
     """Return rows with the quantiles that a calibration gives them, and `calibrated`."""
     quantiles, done = calibration.correct(forecast_bands(rows, levels))
     return with_quantiles(rows, quantiles, done, levels)
 
 
-def with_quantiles(rows: pl.DataFrame, quantiles: np.ndarray, done: np.ndarray, levels: tuple[float, ...]) -> pl.DataFrame:
+def with_quantiles(
+    rows: pl.DataFrame, quantiles: np.ndarray, done: np.ndarray, levels: tuple[float, ...]
+) -> pl.DataFrame:
     """Return rows with other quantiles, in the place of the old ones."""
-    columns = [pl.Series(quantile_name(level), quantiles[:, i], nan_to_null=True) for i, level in enumerate(levels)]
+    columns = [
+        pl.Series(quantile_name(level), quantiles[:, i], nan_to_null=True)
+        for i, level in enumerate(levels)
+    ]
     return rows.with_columns(*columns, pl.Series(CALIBRATED, done))
 
 
@@ -106,10 +119,18 @@ def calibration_remark(predictions: pl.DataFrame) -> list[str]:
     """Return a sentence where intervals that were to be calibrated are the model's own."""
     if CALIBRATED not in predictions.columns:
         return []
-    forecasts = predictions.filter(pl.col("model") != TRUTH) if "model" in predictions.columns else predictions
+    forecasts = (
+        predictions.filter(pl.col("model") != TRUTH)
+        if "model" in predictions.columns
+        else predictions
+    )
     left = forecasts.filter(~pl.col(CALIBRATED)).height
     why = "no inner window before the cutoff, or neither width nor scale to measure by"
-    return [f"{left} of {forecasts.height} forecasts have the model's own intervals: {why}."] if left else []
+    return (
+        [f"{left} of {forecasts.height} forecasts have the model's own intervals: {why}."]
+        if left
+        else []
+    )
 
 
 def _float_matrix(rows: pl.DataFrame, names: list[str]) -> np.ndarray:
@@ -120,24 +141,30 @@ def _float_matrix(rows: pl.DataFrame, names: list[str]) -> np.ndarray:
 # out to be by then.
 
 RATE = 0.2
-"""The step by which the aimed share moves against its error where series are many; smaller for few, whose error is chance."""
+"""The step by which the aimed share moves against its error where series are many; smaller for few,
+whose error is chance.
+"""
 
 HALF_RATE_SERIES = 50
 """Series at which the rate is half of it."""
 
 
 def adaptive_rows(rows: pl.DataFrame, levels: tuple[float, ...], windows: int) -> pl.DataFrame:
-    """Return the rows of the real cutoffs, each cutoff's quantiles corrected by what was known at it.
+    """Return the rows of the real cutoffs, each cutoff's quantiles corrected by what was known at
+    it.
 
-    At the first cutoff that is the inner windows alone. At a later one, the rows of earlier cutoffs whose target lay at or
-    before it, and was out, have joined the pool, of which each step keeps the newest windows; and the share that is to lie in
-    each interval has moved against what those issued before have missed it by: Gibbs and Candès (2021), "Adaptive conformal
-    inference under distribution shift", by step.
+    At the first cutoff that is the inner windows alone. At a later one, the rows of earlier cutoffs
+    whose target lay at or before it, and was out, have joined the pool, of which each step keeps
+    the newest windows; and the share that is to lie in each interval has moved against what those
+    issued before have missed it by: Gibbs and Candès (2021), "Adaptive conformal inference under
+    distribution shift", by step.
 
     Args:
-        rows: All rows of one model with their `fold`, oldest first, inner windows of the first fold among them.
+        rows: All rows of one model with their `fold`, oldest first, inner windows of the first fold
+            among them.
         levels: Quantile levels, rising.
-        windows: The least number of windows that each step keeps; older ones while these hold few rows.
+        windows: The least number of windows that each step keeps; older ones while these hold few
+            rows.
     """
     real, inner = rows.filter(pl.col(WINDOW) >= 0), rows.filter(pl.col(WINDOW) < 0)
     if real.is_empty():
@@ -149,7 +176,9 @@ def adaptive_rows(rows: pl.DataFrame, levels: tuple[float, ...], windows: int) -
     for here, known in past.cutoffs():
         aims.learn(past, quantiles, known & ~seen & done & past.own)
         seen |= known
-        quantiles[here], done[here] = past.calibration(known, aims.shares, windows).correct(past.bands.take(here))
+        quantiles[here], done[here] = past.calibration(known, aims.shares, windows).correct(
+            past.bands.take(here)
+        )
     return without_raw(with_quantiles(real, quantiles, done, levels))
 
 
@@ -164,7 +193,8 @@ class PastRows:
         order: The number of each row's cutoff, oldest first, over all folds.
         series: Codes from 0.
         cutoff: Its instant, as a number.
-        out: When the actual was known: its own instant, or when it was published, if that was later.
+        out: When the actual was known: its own instant, or when it was published, if that was
+            later.
         inner: The model's quantiles of inner windows.
         inner_actual: What happened there.
         inner_order: Their windows, counted back from -1.
@@ -209,23 +239,33 @@ class PastRows:
         """Yield the rows of each cutoff, oldest first, and which actuals were known at it."""
         for number in range(int(self.order.max()) + 1):
             here = self.order == number
-            limit = np.full(int(self.series.max()) + 1, self.cutoff[here].min())  # of series that are not forecast any more
+            limit = np.full(
+                int(self.series.max()) + 1, self.cutoff[here].min()
+            )  # of series that are not forecast any more
             limit[self.series[here]] = self.cutoff[here]
-            yield here, (self.order < number) & (self.out <= limit[self.series]) & ~np.isnan(self.actual)
+            yield (
+                here,
+                (self.order < number) & (self.out <= limit[self.series]) & ~np.isnan(self.actual),
+            )
 
-    def calibration(self, known: np.ndarray, shares: np.ndarray, windows: int) -> ConformalCalibration:
+    def calibration(
+        self, known: np.ndarray, shares: np.ndarray, windows: int
+    ) -> ConformalCalibration:
         """Learn a calibration from the newest windows of the pool."""
         usable = known & self.own
         pool = self.inner.followed_by(self.bands.take(usable))
         actual = np.concatenate([self.inner_actual, self.actual[usable]])
-        recent = newest_rows(pool.step, np.concatenate([self.inner_order, self.order[usable]]), windows)
+        recent = newest_rows(
+            pool.step, np.concatenate([self.inner_order, self.order[usable]]), windows
+        )
         if not recent.any():
             return ConformalCalibration.nothing(self.bands.levels.tolist())
         return ConformalCalibration.learn(pool.take(recent), actual[recent], self.steps, shares)
 
 
 class AimedShares:
-    """The share of scores that is to lie within each level, by step and kind of interval; it moves as quantiles come true.
+    """The share of scores that is to lie within each level, by step and kind of interval; it moves
+    as quantiles come true.
 
     Attributes:
         steps: Rising.
@@ -256,7 +296,8 @@ class AimedShares:
                     count = here.sum(0)
                     shares = [(part * here).sum(0) / np.maximum(count, 1) for part in (least, most)]
                     aim = self.nominal[kind, i]
-                    # where an actual meets an end (counts), as much of it counts as inside as the level asks for
+                    # where an actual meets an end (counts), as much of it counts as inside as the
+                    # level asks for
                     missed = np.where(count > 0, aim - np.clip(aim, *shares), 0.0)
                     self.shares[kind, i] += RATE * count / (count + HALF_RATE_SERIES) * missed
         np.clip(self.shares, self.nominal / 4, 1 - (1 - self.nominal) / 4, out=self.shares)
@@ -265,7 +306,9 @@ class AimedShares:
 def inside_intervals(
     quantiles: np.ndarray, actual: np.ndarray, closed: np.ndarray, levels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return which actuals lie strictly inside each level's central interval, and which inside or on an end; (rows, levels)."""
+    """Return which actuals lie strictly inside each level's central interval, and which inside or
+    on an end; (rows, levels).
+    """
     low, high = mirrors(levels)
     upper, value = quantiles[:, high], actual[:, None]
     lower = np.where(closed, -np.inf, quantiles[:, low])
@@ -273,7 +316,9 @@ def inside_intervals(
 
 
 def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray:
-    """Return which rows each step keeps: at least so many of the newest windows, and more while they hold few rows."""
+    """Return which rows each step keeps: at least so many of the newest windows, and more while
+    they hold few rows.
+    """
     recent = np.zeros(len(step), bool)
     for at in np.unique(step):
         rows = np.flatnonzero(step == at)
@@ -338,22 +383,36 @@ DRAWS = 1000
 def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFrame:
     """Return the raw rows of a cell with their groups."""
     return (
-        rows.join(aggregates_of_series(panel, grouped=grouped), on=SERIES, how="left", maintain_order="left")
+        rows.join(
+            aggregates_of_series(panel, grouped=grouped),
+            on=SERIES,
+            how="left",
+            maintain_order="left",
+        )
         if rows.width
         else rows
     )
 
 
 def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the raw rows, with what happened to an aggregate as the sum over the series that were forecast with it.
+    """Return the raw rows, with what happened to an aggregate as the sum over the series that were
+    forecast with it.
 
-    A series that began after the cutoff is in the aggregate's own rows, but nobody could have known it; one that has ended adds
-    nothing; where the actual of one is unknown, so is the sum.
+    A series that began after the cutoff is in the aggregate's own rows, but nobody could have known
+    it; one that has ended adds nothing; where the actual of one is unknown, so is the sum.
     """
     keys = ["fold", WINDOW, "step"]
-    parts = rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS)).select(*keys, GROUPS, "actual").explode(GROUPS)
+    parts = (
+        rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS))
+        .select(*keys, GROUPS, "actual")
+        .explode(GROUPS)
+    )
     total = pl.when(pl.col("actual").null_count() == 0).then(pl.col("actual").sum())
-    sums = parts.group_by(*keys, GROUPS, maintain_order=True).agg(total.alias("summed")).rename({GROUPS: SERIES})
+    sums = (
+        parts.group_by(*keys, GROUPS, maintain_order=True)
+        .agg(total.alias("summed"))
+        .rename({GROUPS: SERIES})
+    )
     joined = rows.join(sums, on=[*keys, SERIES], how="left", maintain_order="left")
     actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual").alias("actual")
     return joined.with_columns(actual).drop("summed")
@@ -375,14 +434,19 @@ def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
 
 
 def reconcile_rows(
-    rows: pl.DataFrame, past: Mapping[int, ErrorVectors], method: ReconciliationMethod, levels: tuple[float, ...]
+    rows: pl.DataFrame,
+    past: Mapping[int, ErrorVectors],
+    method: ReconciliationMethod,
+    levels: tuple[float, ...],
 ) -> pl.DataFrame:
-    """Return rows with coherent means and quantiles, at each cutoff over the series that were forecast at it.
+    """Return rows with coherent means and quantiles, at each cutoff over the series that were
+    forecast at it.
 
-    Of quantiles that is: draws from each series' own, coupled in the order of past error vectors; each draw reconciled; the
-    quantiles of what comes of it (Panagiotelis, Gamakumara, Athanasopoulos and Hyndman 2023, "Probabilistic forecast
-    reconciliation: properties, evaluation and score optimisation"). Series that were never negative do not become so: the
-    bottom ones are cut at zero, and summed up after it; `bottom_up` leaves their means and quantiles as they are.
+    Of quantiles that is: draws from each series' own, coupled in the order of past error vectors;
+    each draw reconciled; the quantiles of what comes of it (Panagiotelis, Gamakumara,
+    Athanasopoulos and Hyndman 2023, "Probabilistic forecast reconciliation: properties, evaluation
+    and score optimisation"). Series that were never negative do not become so: the bottom ones are
+    cut at zero, and summed up after it; `bottom_up` leaves their means and quantiles as they are.
 
     Args:
         rows: With their fold, `groups` and `nonnegative`, of real cutoffs only.
@@ -412,7 +476,8 @@ class CutoffForecasts:
         n_aggregates: How many of them are sums.
         groups: Of the others.
         nonnegative: Shape (series,).
-        rows: Where the value of each series and step stands, -1 where there is none, shape (series, steps).
+        rows: Where the value of each series and step stands, -1 where there is none, shape (series,
+            steps).
         levels: Quantile levels.
     """
 
@@ -424,27 +489,43 @@ class CutoffForecasts:
     levels: np.ndarray
 
     @classmethod
-    def of(cls, part: pl.DataFrame, values: np.ndarray, levels: tuple[float, ...]) -> CutoffForecasts:
-        """Return the moment of a cutoff's rows, which bear their `row` in the values; those without a value are not there."""
+    def of(
+        cls, part: pl.DataFrame, values: np.ndarray, levels: tuple[float, ...]
+    ) -> CutoffForecasts:
+        """Return the moment of a cutoff's rows, which bear their `row` in the values.
+
+        Those without a value are not there.
+        """
         series = part.unique(SERIES, maintain_order=True).sort(SERIES)
         bottom = series.filter(pl.col(GROUPS).is_not_null())
         places: dict[str, int] = {}
         for chain in bottom[GROUPS].to_list():
             places |= {name: max(place, places.get(name, 0)) for place, name in enumerate(chain)}
-        sums = sorted((name for name in series[SERIES] if name in places), key=lambda name: (places[name], name))
+        sums = sorted(
+            (name for name in series[SERIES] if name in places),
+            key=lambda name: (places[name], name),
+        )
         names = [*sums, *bottom[SERIES]]
         order = {name: i for i, name in enumerate(names)}
         signs = dict(series.select(SERIES, NONNEGATIVE).iter_rows())
         steps = part["step"].unique().sort()
         table = np.full((len(names), len(steps)), -1)
-        known = part.filter(pl.Series(np.isfinite(values[part["row"].to_numpy()]).all(1)) & pl.col(SERIES).is_in(names))
+        known = part.filter(
+            pl.Series(np.isfinite(values[part["row"].to_numpy()]).all(1))
+            & pl.col(SERIES).is_in(names)
+        )
         who = known[SERIES].replace_strict(order, return_dtype=pl.Int64).to_numpy()
         table[who, steps.search_sorted(known["step"]).to_numpy()] = known["row"].to_numpy()
         signed = np.array([bool(signs[name]) for name in names], bool)
         return cls(names, len(sums), bottom[GROUPS].to_list(), signed, table, np.array(levels))
 
-    def reconcile(self, values: np.ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str) -> None:
-        """Change the values of this cutoff's rows, each step over the series that have one there; shape (rows, 1 + levels)."""
+    def reconcile(
+        self, values: np.ndarray, past: ErrorVectors, method: ReconciliationMethod, cutoff: str
+    ) -> None:
+        """Change the values of this cutoff's rows, each step over the series that have one there.
+
+        Shape (rows, 1 + levels).
+        """
         there = self.rows >= 0
         patterns, which = np.unique(there, axis=1, return_inverse=True)
         for i, pattern in enumerate(patterns.T):
@@ -455,15 +536,22 @@ class CutoffForecasts:
             sizes = np.abs(values[self.rows[np.ix_(series, np.flatnonzero(which == i))], 0]).mean(1)
             joint = past.of([self.names[at] for at in series], sizes, tree.sizes)
             # the name has no model in it: rivals share the draws
-            orders, reconciler = joint.orders(DRAWS, stream(0, "reconcile", cutoff)), Reconciler(tree, method, joint)
+            orders, reconciler = (
+                joint.orders(DRAWS, stream(0, "reconcile", cutoff)),
+                Reconciler(tree, method, joint),
+            )
             for step in np.flatnonzero(which == i):
                 at = self.rows[series, step]
                 values[at] = self._step(values[at], reconciler, orders, self.nonnegative[series])
 
-    def _step(self, values: np.ndarray, reconciler: Reconciler, orders: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    def _step(
+        self, values: np.ndarray, reconciler: Reconciler, orders: np.ndarray, signs: np.ndarray
+    ) -> np.ndarray:
         """Return the values of one step, shape (series, 1 + levels)."""
         draws = np.empty(orders.shape)
-        np.put_along_axis(draws, orders, equal_draws(values[:, 1:], self.levels, orders.shape[1]), 1)
+        np.put_along_axis(
+            draws, orders, equal_draws(values[:, 1:], self.levels, orders.shape[1]), 1
+        )
         base = np.column_stack([values[:, 0], draws])
         base[signs, 1:] = np.maximum(base[signs, 1:], 0)
         n, bottom = reconciler.tree.n_aggregates, reconciler.bottom(base)
@@ -480,13 +568,20 @@ class CutoffForecasts:
         sums = series[series < self.n_aggregates]
         place = {self.names[at]: i for i, at in enumerate(sums)}
         bottom = [self.groups[at - self.n_aggregates] for at in series[len(sums) :]]
-        pairs = [(place[name], member) for member, chain in enumerate(bottom) for name in chain if name in place]
+        pairs = [
+            (place[name], member)
+            for member, chain in enumerate(bottom)
+            for name in chain
+            if name in place
+        ]
         aggregate, member = np.array(pairs, np.int64).reshape(-1, 2).T
         return SumTree(len(sums), len(bottom), aggregate, member)
 
 
 def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray:
-    """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at mid-levels."""
+    """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at
+    mid-levels.
+    """
     scores = middle_scores(n)
     weights = np.stack(
         [interpolate_quantiles(levels, unit, scores) for unit in np.eye(len(levels))]
@@ -496,4 +591,6 @@ def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray
 
 
 def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
-    return rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
+    return (
+        rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
+    )

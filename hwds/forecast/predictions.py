@@ -45,15 +45,18 @@ from hwds.frames.roles import SERIES, TIME
 # panels.
 
 PATHS = "paths"
-"""The column of a predictions table that holds the draws of its row: draw j of all steps of a series is one path."""
+"""The column of a predictions table that holds the draws of its row: draw j of all steps of a
+series is one path.
+"""
 
 LEVELS = (0.1, 0.5, 0.9)
 
 WINDOW, NONNEGATIVE, AVAILABLE, EXISTS = "window", "nonnegative", "available_at", "exists"
 RAW = (WINDOW, NONNEGATIVE, AVAILABLE, EXISTS)
-"""Columns that rows bear until they are settled: the number of their cutoff (none for the true law), whether the
-series was never below zero, when the actual was out, where the panel says it, and whether the data has such a row, where
-rows beyond the end of a series are kept."""
+"""Columns that rows bear until they are settled: the number of their cutoff (none for the true
+law), whether the series was never below zero, when the actual was out, where the panel says it, and
+whether the data has such a row, where rows beyond the end of a series are kept.
+"""
 
 KNOWN_SHARE = "known_share"
 """The column of inner windows with the share of the history's rows that were known before them."""
@@ -79,7 +82,8 @@ def fit_and_forecast(
 ) -> pl.DataFrame:
     """Fit at the fold's first cutoff, then forecast from each of its cutoffs; the rows of all.
 
-    Those of inner windows are beside them: `window` is 0 at the first cutoff and counts on, and back.
+    Those of inner windows are beside them: `window` is 0 at the first cutoff and counts on, and
+    back.
 
     Args:
         model: The recipe to fit.
@@ -97,21 +101,29 @@ def fit_and_forecast(
     history = panel_known_at(block, first, sliding)
     if not history.n_series:
         return pl.DataFrame()
-    inside = replace(context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding)
+    inside = replace(
+        context, known_until=first.instant if isinstance(first, AtTime) else None, sliding=sliding
+    )
     fitted = model.learn(history, horizon=horizon, context=inside)
     together = all_cutoffs(fitted, block, cell.fold.cutoffs, horizon, sliding)
     parts = []
     for number, (cutoff, forecasts) in enumerate(zip(cell.fold.cutoffs, together, strict=True)):
-        rows = forecast_rows(fitted, block, cutoff, context, horizon, gap, sliding, paths, forecasts, whole=whole)
+        rows = forecast_rows(
+            fitted, block, cutoff, context, horizon, gap, sliding, paths, forecasts, whole=whole
+        )
         window = pl.lit(None if model.true_law else number, pl.Int32).alias(WINDOW)
         parts += [] if rows.is_empty() else [rows.with_columns(window)]
     if inner and not model.true_law:
-        earlier = model.backtest(panel_known_at(block, first), inner, horizon=horizon, context=inside).drop(
-            KNOWN_SHARE, strict=False
-        )
+        earlier = model.backtest(
+            panel_known_at(block, first), inner, horizon=horizon, context=inside
+        ).drop(KNOWN_SHARE, strict=False)
         there = [pl.lit(True).alias(EXISTS)] if whole else []
         parts += [] if earlier.is_empty() else [without_draws(earlier.with_columns(there), paths)]
-    return pl.concat([rows.select(prediction_columns(rows.columns)) for rows in parts]) if parts else pl.DataFrame()
+    return (
+        pl.concat([rows.select(prediction_columns(rows.columns)) for rows in parts])
+        if parts
+        else pl.DataFrame()
+    )
 
 
 def forecast_rows(
@@ -127,7 +139,9 @@ def forecast_rows(
     *,
     whole: bool = False,
 ) -> pl.DataFrame:
-    """Return the forecasts from one cutoff beside what happened, one row for each that did; made unless they are given.
+    """Return the forecasts from one cutoff beside what happened, one row for each that did.
+
+    Made unless they are given.
 
     With `whole` the others are kept too, and marked.
     """
@@ -142,23 +156,45 @@ def forecast_rows(
     forecasts = fitted.predict(seen, future) if forecasts is None else forecasts
     where, exists = rows_after(panel, series, ends, horizon)
     exists[:, :gap] = False
-    table = with_paths(_forecast_table(forecasts, known, future, context), fitted, seen, future, context, cutoff.label, paths)
+    table = with_paths(
+        _forecast_table(forecasts, known, future, context),
+        fitted,
+        seen,
+        future,
+        context,
+        cutoff.label,
+        paths,
+    )
     table = table.with_columns(_outcomes(panel, where, exists, whole=whole))
     shown = (np.arange(horizon) >= gap) & (exists | whole)
     return table.filter(pl.Series(shown.ravel())).select(prediction_columns(table.columns))
 
 
-def _outcomes(panel: Panel, where: np.ndarray, exists: np.ndarray, *, whole: bool) -> list[pl.Series]:
-    """Return for each forecast row the actual, when it became known, and whether the row exists, as far as they are needed."""
+def _outcomes(
+    panel: Panel, where: np.ndarray, exists: np.ndarray, *, whole: bool
+) -> list[pl.Series]:
+    """Return for each forecast row the actual, when it became known, and whether the row exists, as
+    far as they are needed.
+    """
     at, there = np.where(exists, where, 0).ravel(), exists.ravel()
     columns = [pl.Series("actual", np.where(there, panel.target[at], np.nan), nan_to_null=True)]
-    columns += [panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE)] if panel.roles.available_at else []
+    columns += (
+        [panel.table[panel.roles.available_at].gather(at).alias(AVAILABLE)]
+        if panel.roles.available_at
+        else []
+    )
     return [*columns, pl.Series(EXISTS, there)] if whole else columns
 
 
 def prediction_columns(columns: list[str]) -> list[str]:
-    """Return the columns of predictions in the order people read them; what only `settle` reads comes last."""
-    first, last = [SERIES, "cutoff", TIME, "step", "actual", "mean"], [name for name in (PATHS, *RAW) if name in columns]
+    """Return the columns of predictions in the order people read them.
+
+    What only `settle` reads comes last.
+    """
+    first, last = (
+        [SERIES, "cutoff", TIME, "step", "actual", "mean"],
+        [name for name in (PATHS, *RAW) if name in columns],
+    )
     return [*first, *(name for name in columns if name not in (*first, *last)), *last]
 
 
@@ -169,7 +205,9 @@ def _launch_forecasts(fitted: FittedForecaster, known: Panel, future: Panel) -> 
     return fitted.launch(known, future)
 
 
-def _forecast_table(forecasts: Forecasts, known: Panel, future: Panel, context: ForecastContext) -> pl.DataFrame:
+def _forecast_table(
+    forecasts: Forecasts, known: Panel, future: Panel, context: ForecastContext
+) -> pl.DataFrame:
     n, horizon = forecasts.mean.shape
     if known.n_series:
         absolute, squared = seasonal_scales(known.target, known.offsets, known.season)
@@ -179,12 +217,20 @@ def _forecast_table(forecasts: Forecasts, known: Panel, future: Panel, context: 
     else:  # launches: nothing is known of them
         absolute, squared, short_absolute, short_squared = np.full((4, n), np.nan)
         naive = np.full((n, horizon), np.nan)
-        cut, signs = known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1), np.zeros(n, bool)
+        cut, signs = (
+            known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1),
+            np.zeros(n, bool),
+        )
     quantiles = forecasts.quantiles.astype(float, copy=False)
     columns = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),
-        "mean": forecasts.mean.ravel().astype(float, copy=False),  # a model of a user's own may answer in another precision
-        **{quantile_name(level): quantiles[..., i].ravel() for i, level in enumerate(context.levels)},
+        "mean": forecasts.mean.ravel().astype(
+            float, copy=False
+        ),  # a model of a user's own may answer in another precision
+        **{
+            quantile_name(level): quantiles[..., i].ravel()
+            for i, level in enumerate(context.levels)
+        },
         "seasonal_naive": naive.ravel(),
         "scale_abs": np.repeat(absolute, horizon),
         "scale_sq": np.repeat(squared, horizon),
@@ -196,7 +242,10 @@ def _forecast_table(forecasts: Forecasts, known: Panel, future: Panel, context: 
     series.append(pl.Series("fallback", np.repeat(forecasts.fallback, horizon)))
     series.append(pl.Series(NONNEGATIVE, np.repeat(signs, horizon)))
     series.append(cut.gather(np.repeat(np.arange(n), horizon)).alias("cutoff"))
-    series += [pl.Series(name, np.repeat(values, horizon), nan_to_null=True) for name, values in forecasts.diagnostics.items()]
+    series += [
+        pl.Series(name, np.repeat(values, horizon), nan_to_null=True)
+        for name, values in forecasts.diagnostics.items()
+    ]
     return future.table.select(SERIES, TIME).hstack(series)
 
 
@@ -210,7 +259,9 @@ def nonnegative_series(known: Panel) -> np.ndarray:
 def forecasts_at(rows: pl.DataFrame, panel: Panel, cutoff: Cutoff) -> pl.DataFrame:
     """Return the forecasts that were made at a cutoff, without what happened."""
     series, ends = series_at(panel, cutoff), cutoff.ends(panel)
-    last = panel.table.select(SERIES)[panel.offsets[series]].with_columns(cutoff=last_instants(panel, series, ends))
+    last = panel.table.select(SERIES)[panel.offsets[series]].with_columns(
+        cutoff=last_instants(panel, series, ends)
+    )
     return rows.drop("actual").join(last, on=[SERIES, "cutoff"], how="semi", maintain_order="left")
 
 
@@ -223,7 +274,8 @@ def forecast_beyond(
     paths: int = 0,
     postprocess: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
 ) -> pl.DataFrame:
-    """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the quantiles.
+    """Return the forecasts after the last rows: `series_id, cutoff, time, step, mean` and the
+    quantiles.
 
     Args:
         fitted: The model.
@@ -242,15 +294,21 @@ def forecast_beyond(
     future = future_of(panel, series, ends, horizon)
     rows = _forecast_table(fitted.predict(known, future), known, future, context)
     rows = with_paths(rows, fitted, known, future, context, cutoff.label, paths)
-    rows = postprocess(rows.filter(_plan_covers(panel, future)) if panel.roles.known_future else rows)
+    rows = postprocess(
+        rows.filter(_plan_covers(panel, future)) if panel.roles.known_future else rows
+    )
     hidden = ("scale_", "short_", "season", "fallback", NONNEGATIVE, "search")
     return rows.select(
-        name for name in prediction_columns(rows.columns) if name in rows.columns and not name.startswith(hidden)
+        name
+        for name in prediction_columns(rows.columns)
+        if name in rows.columns and not name.startswith(hidden)
     )
 
 
 def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
-    """Return which rows the plan covers; a series may end before the horizon, but no column of a planned row may be missing.
+    """Return which rows the plan covers.
+
+    A series may end before the horizon, but no column of a planned row may be missing.
 
     Of what is itself a forecast some rows may be missing, as in the past.
     """
@@ -258,7 +316,8 @@ def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
     for name in panel.roles.known_future:
         if future.table[name].null_count() == len(future.table):
             raise DataError(
-                f"predict: known-future column '{name}' has no value after {panel.table[TIME].max()!s}; {_plan_advice(panel, name)}"
+                f"predict: known-future column '{name}' has no value after "
+                f"{panel.table[TIME].max()!s}; {_plan_advice(panel, name)}"
             )
     if not names:
         return pl.Series([True]).new_from_index(0, len(future.table))
@@ -267,7 +326,9 @@ def _plan_covers(panel: Panel, future: Panel) -> pl.Series:
         hole = (covered & future.table[name].is_null()).arg_true()
         if len(hole):
             row = future.table.row(hole[0], named=True)
-            raise DataError(f"predict: series '{row[SERIES]}' has no planned '{name}' at {row[TIME]}.")
+            raise DataError(
+                f"predict: series '{row[SERIES]}' has no planned '{name}' at {row[TIME]}."
+            )
     return covered
 
 
@@ -288,9 +349,12 @@ def with_paths(
     cutoff: str,
     count: int,
 ) -> pl.DataFrame:
-    """Return the rows of forecasts with a column of draws, null where the model cannot draw; the same rows for a count of 0.
+    """Return the rows of forecasts with a column of draws, null where the model cannot draw.
 
-    The random numbers of a series are named by it, the fold and the cutoff, so that no cut of the work shows in them.
+    The same rows for a count of 0.
+
+    The random numbers of a series are named by it, the fold and the cutoff, so that no cut of the
+    work shows in them.
 
     Args:
         table: One row for each series of `known` and each step, in their order.
@@ -313,13 +377,23 @@ def with_paths(
 
 def without_draws(table: pl.DataFrame, count: int) -> pl.DataFrame:
     """Return the rows with a column of draws that is null; the same rows for a count of 0."""
-    return table.with_columns(pl.lit(None, pl.Array(pl.Float32, count)).alias(PATHS)) if count else table
+    return (
+        table.with_columns(pl.lit(None, pl.Array(pl.Float32, count)).alias(PATHS))
+        if count
+        else table
+    )
 
 
 def all_cutoffs(
-    fitted: FittedForecaster, panel: Panel, cutoffs: Sequence[Cutoff], horizon: int, sliding: int | None
+    fitted: FittedForecaster,
+    panel: Panel,
+    cutoffs: Sequence[Cutoff],
+    horizon: int,
+    sliding: int | None,
 ) -> Sequence[Forecasts | None]:
-    """Return the forecasts of the series at each cutoff; None for each where they must be made one by one.
+    """Return the forecasts of the series at each cutoff.
+
+    None for each where they must be made one by one.
 
     Args:
         fitted: The model.
@@ -328,7 +402,12 @@ def all_cutoffs(
         horizon: Steps.
         sliding: Rows of history that may be seen at most.
     """
-    if len(cutoffs) < 2 or sliding or not isinstance(fitted, WalkingForecaster) or not _has_one_past(panel):
+    if (
+        len(cutoffs) < 2
+        or sliding
+        or not isinstance(fitted, WalkingForecaster)
+        or not _has_one_past(panel)
+    ):
         return [None] * len(cutoffs)
     ends = np.stack([_known_ends(panel, cutoff) for cutoff in cutoffs], 1)
     longest = ends.max(1)
@@ -336,11 +415,15 @@ def all_cutoffs(
     if not len(series):
         return [None] * len(cutoffs)
     known = replace(select_series(panel, series).until(longest[series]), plan=None)
-    return fitted.predict_at(known.followed_by(future_of(panel, series, longest, horizon)), ends[series], horizon)
+    return fitted.predict_at(
+        known.followed_by(future_of(panel, series, longest, horizon)), ends[series], horizon
+    )
 
 
 def _has_one_past(panel: Panel) -> bool:
-    """Return whether a row is the same at every cutoff that knows it: no revisions, no vintages, no plan that fills holes."""
+    """Return whether a row is the same at every cutoff that knows it: no revisions, no vintages, no
+    plan that fills holes.
+    """
     planned = panel.roles.known_future if panel.plan is not None else ()
     revised = panel.roles.available_at or panel.vintages
     return not revised and not any(panel.table[name].null_count() for name in planned)
@@ -358,7 +441,8 @@ def _known_ends(panel: Panel, cutoff: Cutoff) -> np.ndarray:
 
 @dataclass(frozen=True)
 class InnerBacktests:
-    """Backtests of members on windows that end with the history, and fitted members, kept in the cache.
+    """Backtests of members on windows that end with the history, and fitted members, kept in the
+    cache.
 
     Attributes:
         cache: Where the rows lie.
@@ -367,90 +451,168 @@ class InnerBacktests:
     cache: Cache
 
     def inner(
-        self, model: Forecaster, history: Panel, windows: int, *, horizon: int, context: ForecastContext, refit: bool
+        self,
+        model: Forecaster,
+        history: Panel,
+        windows: int,
+        *,
+        horizon: int,
+        context: ForecastContext,
+        refit: bool,
     ) -> pl.DataFrame:
         """Return the rows of all windows; see `ForecastContext.inner`."""
-        cutoffs = {back: _cutoff(history, context, horizon * back) for back in range(windows, 0, -1)}
+        cutoffs = {
+            back: _cutoff(history, context, horizon * back) for back in range(windows, 0, -1)
+        }
         if refit:
-            parts = [self._window(model, history, horizon, context, back, cutoff) for back, cutoff in cutoffs.items()]
+            parts = [
+                self._window(model, history, horizon, context, back, cutoff)
+                for back, cutoff in cutoffs.items()
+            ]
         else:
             parts = list(self._once(model, history, horizon, context, cutoffs))
         parts = [rows for rows in parts if not rows.is_empty()]
         return pl.concat(parts) if parts else pl.DataFrame()
 
-    def fitted(self, model: Forecaster, history: Panel, *, horizon: int, context: ForecastContext) -> CachedMember:
-        """Return the member, which is fitted when its forecasts are not in the cache; see `ForecastContext.fitted`."""
+    def fitted(
+        self, model: Forecaster, history: Panel, *, horizon: int, context: ForecastContext
+    ) -> CachedMember:
+        """Return the member, which is fitted when its forecasts are not in the cache.
+
+        See `ForecastContext.fitted`.
+        """
         fold = Fold(0, f"{context.fold}, member", history.n_series)
         fit = partial(model.learn, history, horizon=horizon, context=context)
         return CachedMember(self._key(model, history, horizon, fold, context), self.cache, fit)
 
     def _window(
-        self, model: Forecaster, history: Panel, horizon: int, context: ForecastContext, back: int, cutoff: Cutoff
+        self,
+        model: Forecaster,
+        history: Panel,
+        horizon: int,
+        context: ForecastContext,
+        back: int,
+        cutoff: Cutoff,
     ) -> pl.DataFrame:
-        """Return the rows of one window, the last for `back` 1; another number of windows has the same ones."""
-        fold = Fold(0, f"{context.fold}, inner window {back} of {horizon}", history.n_series, (cutoff,))
+        """Return the rows of one window, the last for `back` 1.
+
+        Another number of windows has the same ones.
+        """
+        fold = Fold(
+            0, f"{context.fold}, inner window {back} of {horizon}", history.n_series, (cutoff,)
+        )
         return self._rows(model, history, horizon, fold, context, back)
 
     def _once(
-        self, model: Forecaster, history: Panel, horizon: int, context: ForecastContext, cutoffs: dict[int, Cutoff]
+        self,
+        model: Forecaster,
+        history: Panel,
+        horizon: int,
+        context: ForecastContext,
+        cutoffs: dict[int, Cutoff],
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of all windows from one fit; of a local model, from a fit of each series before each window.
+        """Yield the rows of all windows from one fit.
 
-        Of a series that is fitted alone the length of the history decides how it errs, and blocks of series change nothing.
+        Of a local model, from a fit of each series before each window.
+
+        Of a series that is fitted alone the length of the history decides how it errs, and blocks
+        of series change nothing.
         """
         usable = {back: _usable_series(history, cutoff) for back, cutoff in cutoffs.items()}
         earliest = max((back for back, series in usable.items() if series.any()), default=0)
         every = np.ones(history.n_series, bool)
-        fits = [(back, series, 1) for back, series in usable.items()] if model.local else [(earliest, every, earliest)]
+        fits = (
+            [(back, series, 1) for back, series in usable.items()]
+            if model.local
+            else [(earliest, every, earliest)]
+        )
         for begin, chosen, count in fits:
             if begin and chosen.any():
                 part = history if chosen.all() else select_series(history, np.flatnonzero(chosen))
-                cutoffs_of_fit = tuple(cutoff for back, cutoff in cutoffs.items() if begin - count < back <= begin)
-                fold = Fold(0, f"{context.fold}, {count} from inner window {begin} of {horizon}", part.n_series, cutoffs_of_fit)
+                cutoffs_of_fit = tuple(
+                    cutoff for back, cutoff in cutoffs.items() if begin - count < back <= begin
+                )
+                fold = Fold(
+                    0,
+                    f"{context.fold}, {count} from inner window {begin} of {horizon}",
+                    part.n_series,
+                    cutoffs_of_fit,
+                )
                 rows = self._rows(model, part, horizon, fold, context, begin)
                 yield rows if rows.is_empty() else _usable_rows(rows, history, usable)
 
     def _rows(
-        self, model: Forecaster, history: Panel, horizon: int, fold: Fold, context: ForecastContext, back: int
+        self,
+        model: Forecaster,
+        history: Panel,
+        horizon: int,
+        fold: Fold,
+        context: ForecastContext,
+        back: int,
     ) -> pl.DataFrame:
-        """Return the rows of a fold whose first cutoff lies before the window `back`, cached or computed by one worker."""
+        """Return the rows of a fold whose first cutoff lies before the window `back`, cached or
+        computed by one worker.
+        """
         cell = Cell(model.name, fold, 0, history.n_series)
 
         def make() -> TimedRows:
             began = time.perf_counter()
             inside = replace(context, fold=fold.name)
             with inner_fit(model.name, fold.name):
-                rows = fit_and_forecast(model, history, cell, inside, horizon=horizon, sliding=context.sliding)
-            rows = rows if rows.is_empty() else _with_shares(rows, history, fold).with_columns(pl.col(WINDOW) - back)
+                rows = fit_and_forecast(
+                    model, history, cell, inside, horizon=horizon, sliding=context.sliding
+                )
+            rows = (
+                rows
+                if rows.is_empty()
+                else _with_shares(rows, history, fold).with_columns(pl.col(WINDOW) - back)
+            )
             return TimedRows(rows, time.perf_counter() - began)
 
-        return self.cache.get_or_make(self._key(model, history, horizon, fold, context), ROWS, make).rows
+        return self.cache.get_or_make(
+            self._key(model, history, horizon, fold, context), ROWS, make
+        ).rows
 
     @staticmethod
-    def _key(model: Forecaster, history: Panel, horizon: int, fold: Fold, context: ForecastContext) -> str:
+    def _key(
+        model: Forecaster, history: Panel, horizon: int, fold: Fold, context: ForecastContext
+    ) -> str:
         """Return the key of rows or of a member; the history counts by its content."""
         settings = {
             "model": model,
             "features": context.features if uses_features(model) else None,
-            "asked": [context.levels, context.season, horizon, context.sliding, context.align, repr(context.known_until)],
+            "asked": [
+                context.levels,
+                context.season,
+                horizon,
+                context.sliding,
+                context.align,
+                repr(context.known_until),
+            ],
         }
         data = [history.fingerprint, fold.name, repr(fold.cutoffs)]
         return key_of("windows", data, settings, context.conditions, __name__)
 
 
 def _cutoff(history: Panel, context: ForecastContext, rows: int) -> Cutoff:
-    """Return the cutoff so many rows before the end: of the calendar, where series share one, else of each series."""
+    """Return the cutoff so many rows before the end: of the calendar, where series share one, else
+    of each series.
+    """
     if context.align == "end":
         return FromEnd(rows)
     last = history.table[TIME].max() if context.known_until is None else context.known_until
-    return AtTime(history.frequency.after(pl.Series([last], dtype=history.table.schema[TIME]), -rows)[0])
+    return AtTime(
+        history.frequency.after(pl.Series([last], dtype=history.table.schema[TIME]), -rows)[0]
+    )
 
 
 def _usable_series(history: Panel, cutoff: Cutoff) -> np.ndarray:
-    """Return which series are forecast at a cutoff: those that have begun, and under their own ends keep half of their rows.
+    """Return which series are forecast at a cutoff: those that have begun, and under their own ends
+    keep half of their rows.
 
-    On a calendar young series are as young at an inner cutoff as others are at the real one; counted back from its end, a
-    series is only ever shorter there, and what is forecast from a few rows says nothing of a long history.
+    On a calendar young series are as young at an inner cutoff as others are at the real one;
+    counted back from its end, a series is only ever shorter there, and what is forecast from a few
+    rows says nothing of a long history.
     """
     ends = cutoff.ends(history)
     alive = cutoff.alive(history, ends)
@@ -458,17 +620,24 @@ def _usable_series(history: Panel, cutoff: Cutoff) -> np.ndarray:
 
 
 def _with_shares(rows: pl.DataFrame, history: Panel, fold: Fold) -> pl.DataFrame:
-    """Return rows with the share of the history's rows that were known before their window, counted from 0."""
+    """Return rows with the share of the history's rows that were known before their window, counted
+    from 0.
+    """
     if rows[WINDOW].null_count():  # a true law is no member
         return rows
-    known = [cutoff.ends(history).clip(0).sum() / max(history.lengths.sum(), 1) for cutoff in fold.cutoffs]
+    known = [
+        cutoff.ends(history).clip(0).sum() / max(history.lengths.sum(), 1)
+        for cutoff in fold.cutoffs
+    ]
     return rows.with_columns(pl.Series(KNOWN_SHARE, np.array(known)[rows[WINDOW].to_numpy()]))
 
 
 def _usable_rows(rows: pl.DataFrame, history: Panel, usable: dict[int, np.ndarray]) -> pl.DataFrame:
     """Return the rows of the windows in which their series is usable."""
     parts = [
-        pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(pl.lit(-back, pl.Int32).alias(WINDOW))
+        pl.DataFrame({SERIES: history.series_ids.filter(pl.Series(series))}).with_columns(
+            pl.lit(-back, pl.Int32).alias(WINDOW)
+        )
         for back, series in usable.items()
     ]
     return rows.join(pl.concat(parts), on=[SERIES, WINDOW], how="semi", maintain_order="left")
@@ -498,6 +667,8 @@ class CachedMember(Serializable):
         return self.own
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Return the forecasts of the fitted model, which is not fitted where they are in the cache."""
+        """Return the forecasts of the fitted model, which is not fitted where they are in the
+        cache.
+        """
         key = digest([self.key, history.fingerprint, future.fingerprint])
         return self.cache.get_or_make(key, FORECASTS, lambda: self.own.predict(history, future))

@@ -40,13 +40,17 @@ MANY_ZEROS = 0.35
 """The share of zeros from which demand counts as intermittent."""
 
 FEW_ZEROS = 0.01
-"""The share of zeros from which logarithms and lgt are not tried: neither has an own answer for a series with a zero."""
+"""The share of zeros from which logarithms and lgt are not tried: neither has an own answer for a
+series with a zero.
+"""
 
 YOUNG_SHARE = 0.05
 """The share of series with no season behind them from which a panel has young ones."""
 
 HOURS_A_DAY = 24
-"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week; seven times as many are a week."""
+"""A season of so many rows, or of a multiple, is a day, beyond which there may be a week; seven
+times as many are a week.
+"""
 
 WEEKS, SAMPLED_SERIES = 0.5, 64
 """The share of series with a week, of so many looked at, from which a panel has weeks."""
@@ -103,7 +107,11 @@ class PanelTraits:
     def __str__(self) -> str:
         parts = [f"{self.series:,} series of some {self.length} rows", f"season {self.season}"]
         parts += ["weeks of days"] if self.weeks else []
-        parts += [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"] if self.covariates else []
+        parts += (
+            [f"{self.covariates} column{'s' * (self.covariates > 1)} known ahead"]
+            if self.covariates
+            else []
+        )
         rare = " (intermittent)" if self.kind == "intermittent" else ""
         parts += [f"{100 * self.zeros:.0f} % zeros{rare}"] if self.zeros >= 0.01 else []
         parts += [f"{100 * self.young:.0f} % with no season behind them"] if self.young else []
@@ -116,7 +124,8 @@ class Candidate:
 
     Attributes:
         model: Its recipe.
-        after: The name of a lighter one of its kind, without whose help it is not tried; empty for none.
+        after: The name of a lighter one of its kind, without whose help it is not tried; empty for
+            none.
     """
 
     model: Forecaster
@@ -129,29 +138,54 @@ class Candidate:
 
 
 def race_candidates(look: PanelTraits, own: Sequence[Forecaster] = ()) -> tuple[Candidate, ...]:
-    """Return the candidates in order, without the seasonal naive; those of the user's own where there are some."""
+    """Return the candidates in order, without the seasonal naive.
+
+    Those of the user's own where there are some.
+    """
     if own:
         return tuple(Candidate(model) for model in own)
-    return tuple(_weekless_candidate(each) for each in _usual_candidates(look)) if look.weeks else _usual_candidates(look)
+    return (
+        tuple(_weekless_candidate(each) for each in _usual_candidates(look))
+        if look.weeks
+        else _usual_candidates(look)
+    )
 
 
 def _share_with_weeks(history: Panel, season: int) -> float:
-    """Return the share of series that have a week beside the day, of some that lie evenly in the panel."""
+    """Return the share of series that have a week beside the day, of some that lie evenly in the
+    panel.
+    """
     week, step = LongerSeason(season, DAYS_A_WEEK), -(-history.n_series // SAMPLED_SERIES)
-    return float(np.mean([bool(week.of(history.series(i))) for i in range(0, history.n_series, step)]))
+    return float(
+        np.mean([bool(week.of(history.series(i))) for i in range(0, history.n_series, step)])
+    )
 
 
 def _weekless_candidate(each: Candidate) -> Candidate:
-    """Return a candidate that sees series without their weeks; a model of intermittent demand sees them as they are."""
+    """Return a candidate that sees series without their weeks.
+
+    A model of intermittent demand sees them as they are.
+    """
     if _is_for_demand(each.model):
         return each
-    return _make_candidate(LongSeason, _week_name(each.name), after=each.after and _week_name(each.after), member=each.model)
+    return _make_candidate(
+        LongSeason,
+        _week_name(each.name),
+        after=each.after and _week_name(each.after),
+        member=each.model,
+    )
 
 
 def _is_for_demand(model: Forecaster) -> bool:
-    """Return whether a model is one of intermittent demand, which has no answer to what a week leaves below zero."""
+    """Return whether a model is one of intermittent demand, which has no answer to what a week
+    leaves below zero.
+    """
     objective = getattr(model, "objective", "quantile")
-    return model.name == "forecast/zero" or getattr(model, "of_demand", False) or objective != "quantile"
+    return (
+        model.name == "forecast/zero"
+        or getattr(model, "of_demand", False)
+        or objective != "quantile"
+    )
 
 
 def _week_name(name: str) -> str:
@@ -179,33 +213,60 @@ def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
     quick: dict[str, Any] = {"trees": 60, "patience": 0, "learning_rate": 0.1, "max_rows": 20_000}
     light = "forecast/xgboost(trees=60,patience=0,max_rows=20000)"
     network = "forecast/lstm(units=24,seeds=1)"
-    analog, trees = _make_candidate(Analog, "forecast/analog"), _make_candidate(XGBoost, light, **quick)
+    analog, trees = (
+        _make_candidate(Analog, "forecast/analog"),
+        _make_candidate(XGBoost, light, **quick),
+    )
     forest = _make_candidate(XGBoost, "forecast/xgboost", after=light)
     lined = _make_candidate(XGBoost, "forecast/xgboost(base=lines)", base="lines")
     theta = _make_candidate(Theta, "forecast/theta(origins=0)", origins=0)
     damped = _make_candidate(Damped, "forecast/damped(origins=0)", origins=0)
     ets, ces = _make_candidate(ETS, "forecast/ets"), _make_candidate(CES, "forecast/ces")
-    small, large = _make_candidate(LSTM, network, units=24, seeds=1), _make_candidate(LSTM, "forecast/lstm", after=network)
-    wide = _make_candidate(MLP, "forecast/mlp(max_windows=60000)", after="forecast/mlp", max_windows=60_000)
+    small, large = (
+        _make_candidate(LSTM, network, units=24, seeds=1),
+        _make_candidate(LSTM, "forecast/lstm", after=network),
+    )
+    wide = _make_candidate(
+        MLP, "forecast/mlp(max_windows=60000)", after="forecast/mlp", max_windows=60_000
+    )
     mlp, sarima = _make_candidate(MLP, "forecast/mlp"), _make_candidate(Sarima, "forecast/sarima")
     if look.kind == "intermittent":
-        counts = _make_candidate(XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick)
+        counts = _make_candidate(
+            XGBoost, light.replace("(", "(objective=tweedie,"), objective="tweedie", **quick
+        )
         simple = (
             _make_candidate(Zero, "forecast/zero"),
             _make_candidate(TSB, "forecast/tsb"),
             _make_candidate(Croston, "forecast/croston"),
         )
-        return (*simple, _make_candidate(ADIDA, "forecast/adida"), theta, trees, counts, ets, forest, small)
+        return (
+            *simple,
+            _make_candidate(ADIDA, "forecast/adida"),
+            theta,
+            trees,
+            counts,
+            ets,
+            forest,
+            small,
+        )
     if look.kind == "covariates":
         smooth = _make_candidate(Adjusted, "forecast/adjusted(member=theta)", member=theta.model)
         searched = _make_candidate(
-            Adjusted, "forecast/adjusted(member=sarima)", member=construct(Sarima, "model", {"covariates": False})
+            Adjusted,
+            "forecast/adjusted(member=sarima)",
+            member=construct(Sarima, "model", {"covariates": False}),
         )
         return (analog, smooth, trees, searched, forest, mlp, small, large, ets)
     first = (analog, theta, damped) if look.young >= YOUNG_SHARE else (theta, damped)
     positive = look.zeros < FEW_ZEROS and not look.negative
-    rates, growing = (_logarithm_candidates(), (_make_candidate(LGT, "forecast/lgt"),)) if positive else ((), ())
-    networks = (mlp, wide, small, large) if look.series * look.length > MLP.max_windows else (mlp, small, large)
+    rates, growing = (
+        (_logarithm_candidates(), (_make_candidate(LGT, "forecast/lgt"),)) if positive else ((), ())
+    )
+    networks = (
+        (mlp, wide, small, large)
+        if look.series * look.length > MLP.max_windows
+        else (mlp, small, large)
+    )
     return (*first, *rates, trees, lined, forest, *networks, *growing, sarima, ets, ces)
 
 
@@ -215,10 +276,14 @@ def _logarithm_candidates() -> tuple[Candidate, ...]:
     from hwds.forecast.models.theta import Theta
 
     theta = _make_candidate(Theta, "forecast/theta(logs=true,origins=0)", origins=0, logs=True)
-    return theta, _make_candidate(Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True)
+    return theta, _make_candidate(
+        Damped, "forecast/damped(logs=true,origins=0)", origins=0, logs=True
+    )
 
 
-def _make_candidate(kind: type[Forecaster], name: str, after: str = "", **settings: Any) -> Candidate:
+def _make_candidate(
+    kind: type[Forecaster], name: str, after: str = "", **settings: Any
+) -> Candidate:
     return Candidate(construct(kind, "model", {"name": name, **settings}), after)
 
 
@@ -244,7 +309,9 @@ UNKNOWN_WORK = 30.0
 """The units that a model without a law is taken to need."""
 
 FINAL_FIT_MARGIN = 1.2
-"""The multiple of a final fit's expected cost that is kept for it: the search may end early, a final fit may not."""
+"""The multiple of a final fit's expected cost that is kept for it: the search may end early, a
+final fit may not.
+"""
 
 EARLIER_RUNGS = ((64, 1), (256, 2))
 """Series and windows of each rung before the last one."""
@@ -253,12 +320,15 @@ MOST_SERIES = 1_000
 """The most series of the last rung, which has all windows."""
 
 LEAST_KNOWN_SHARE = 0.5
-"""The part of the history's rows that is known before the first window at least: what learns once, before it, from fewer rows
-forecasts all windows by less than it will know, and falls behind what is fitted to each series before each window."""
+"""The part of the history's rows that is known before the first window at least: what learns once,
+before it, from fewer rows forecasts all windows by less than it will know, and falls behind what is
+fitted to each series before each window.
+"""
 
 RUNG_SHARE, BUDGET_SHARE = 0.25, 0.01
-"""An earlier rung that costs more than this share of the last one, and of the budget, is left out: most of what a network
-costs does not hang on the number of series."""
+"""An earlier rung that costs more than this share of the last one, and of the budget, is left out:
+most of what a network costs does not hang on the number of series.
+"""
 
 LARGEST_MULTIPLE = 100.0
 """Multiples of the best loss beyond which no number says how far behind a candidate is."""
@@ -280,10 +350,13 @@ class CandidateStanding:
 
     Attributes:
         candidate: Which.
-        losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on those that it skipped.
+        losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on
+            those that it skipped.
         dropped: Why it went; empty while it is in the race.
-        price: The part of the budget that it would still have taken, where that is why it did not run.
-        kept: The part that was kept for the final fits of the best so far, when its price was asked.
+        price: The part of the budget that it would still have taken, where that is why it did not
+            run.
+        kept: The part that was kept for the final fits of the best so far, when its price was
+            asked.
     """
 
     candidate: Candidate
@@ -328,7 +401,8 @@ class Race:
         allowance: The budget.
         standings: Of all candidates, in the order in which they were tried.
         team: The best so far.
-        blind: Whether no series is long enough for a window before the cutoff: nothing tells candidates apart.
+        blind: Whether no series is long enough for a window before the cutoff: nothing tells
+            candidates apart.
     """
 
     history: Panel
@@ -354,7 +428,9 @@ class Race:
         return self.team
 
     def _untried(self, pool: Sequence[Candidate]) -> None:
-        """Take what usually wins, where nothing could be tried: the first candidate whose final fit there is time for."""
+        """Take what usually wins, where nothing could be tried: the first candidate whose final fit
+        there is time for.
+        """
         fitting = (each for each in pool if self._final_price(each.model) <= self.allowance.left)
         first = next(fitting, None)
         if first is not None:
@@ -384,8 +460,13 @@ class Race:
                 self._seen(tried, rows, rung)
         return self._halved(tried[1:], rows, pool)
 
-    def _may(self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]) -> bool:
-        """Return whether a candidate can be tried, and fitted after it, within what is left; and whether it may help."""
+    def _may(
+        self, candidate: Candidate, panel: Panel, rung: Rung, tried: Sequence[Candidate]
+    ) -> bool:
+        """Return whether a candidate can be tried, and fitted after it, within what is left.
+
+        And whether it may help.
+        """
         standing = self.standings[candidate.name]
         if candidate.after and not self._worth(candidate, rung):
             return False
@@ -396,12 +477,18 @@ class Race:
         return standing.price + standing.kept <= self.allowance.left
 
     def _dear(self, model: Forecaster, own: float) -> bool:
-        """Return whether an earlier rung costs a candidate nearly what the last one does, and is felt in the budget."""
-        last = self._inner_price(model, self.history, self.windows) * min(1.0, MOST_SERIES / self.history.n_series)
+        """Return whether an earlier rung costs a candidate nearly what the last one does, and is
+        felt in the budget.
+        """
+        last = self._inner_price(model, self.history, self.windows) * min(
+            1.0, MOST_SERIES / self.history.n_series
+        )
         return own > RUNG_SHARE * last and own > BUDGET_SHARE * self.allowance.limit
 
     def _worth(self, candidate: Candidate, rung: Rung) -> bool:
-        """Return whether a heavier candidate may change the answer: on the last rung, unless the lighter one is dropped."""
+        """Return whether a heavier candidate may change the answer: on the last rung, unless the
+        lighter one is dropped.
+        """
         lighter, standing = self.standings.get(candidate.after), self.standings[candidate.name]
         if rung.windows < self.windows:
             return False
@@ -413,11 +500,15 @@ class Race:
         began = time.perf_counter()
         rows = self.context.inner(model, panel, windows, horizon=self.horizon, refit=False)
         work = backtest_work(model, self._size(panel), windows)
-        self.allowance.charge(model.name, UNKNOWN_WORK if work is None else work.total, time.perf_counter() - began)
+        self.allowance.charge(
+            model.name, UNKNOWN_WORK if work is None else work.total, time.perf_counter() - began
+        )
         return rows
 
     def _seen(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], rung: Rung) -> None:
-        """Take note of losses, and make the team anew where the leader so far has been tried on this rung."""
+        """Take note of losses, and make the team anew where the leader so far has been tried on
+        this rung.
+        """
         backtests = [rows[candidate.name] for candidate in tried]
         seen = member_windows(backtests)
         if not len(seen.target):
@@ -425,14 +516,26 @@ class Race:
         losses = seen.losses.mean(0)
         for candidate, loss in zip(tried, losses, strict=True):
             if candidate.name in self.standings:
-                own, place = self.standings[candidate.name], _rung_index(rung, self.history.n_series, self.windows)
-                own.losses = [*own.losses[:place], *[np.nan] * (place - len(own.losses)), float(loss)]
+                own, place = (
+                    self.standings[candidate.name],
+                    _rung_index(rung, self.history.n_series, self.windows),
+                )
+                own.losses = [
+                    *own.losses[:place],
+                    *[np.nan] * (place - len(own.losses)),
+                    float(loss),
+                ]
         leader = self.team.members[int(np.argmax(self.team.weights))].name
         if leader in rows:
             self.team = make_team(tried, backtests, seen, rung)
 
-    def _halved(self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]) -> list[Candidate]:
-        """Drop what is surely far behind and no help; return the others in their order, what is surely behind at the end."""
+    def _halved(
+        self, tried: Sequence[Candidate], rows: dict[str, pl.DataFrame], pool: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Drop what is surely far behind and no help.
+
+        Return the others in their order, what is surely behind at the end.
+        """
         if not tried:
             return list(pool)
         seen = member_windows([rows[candidate.name] for candidate in tried])
@@ -446,11 +549,16 @@ class Race:
         behind: list[Candidate] = []
         for place in order.tolist():
             mean, error = paired_difference(losses[:, place] - losses[:, best], seen.series)
-            if tried[place].name not in helpers and mean > SURE_ERRORS * error + CLEAR_SHARE * least:
+            if (
+                tried[place].name not in helpers
+                and mean > SURE_ERRORS * error + CLEAR_SHARE * least
+            ):
                 self._drop(tried[place], _behind_text(mean / least, error / least))
             elif mean > SURE_ERRORS * error:
                 behind.append(tried[place])
-        gone = {each.name for each in behind} | {name for name, own in self.standings.items() if own.dropped}
+        gone = {each.name for each in behind} | {
+            name for name, own in self.standings.items() if own.dropped
+        }
         return [*(each for each in pool if each.name not in gone), *behind]
 
     def _drop(self, candidate: Candidate, why: str) -> None:
@@ -458,21 +566,36 @@ class Race:
             self.standings[candidate.name].dropped = why
 
     def _afford(self) -> None:
-        """Leave out members whose final fits would go beyond the budget, the least weight for its price first."""
+        """Leave out members whose final fits would go beyond the budget, the least weight for its
+        price first.
+        """
         while len(self.team.members) > 1 and self._reserve() > self.allowance.left:
             self._leave_out()
 
     def _make_room(self, pool: Sequence[Candidate], panel: Panel, rung: Rung) -> None:
-        """Leave out members of an earlier rung's team for whose final fits nothing at all could be tried on this one."""
-        prices = [self._inner_price(each.model, panel, rung.windows) + self._final_price(each.model) for each in pool]
-        least, one = min(prices, default=np.inf), min(self._final_price(member) for member in self.team.members)
-        while least + self._reserve() > self.allowance.left >= least + one and len(self.team.members) > 1:
+        """Leave out members of an earlier rung's team for whose final fits nothing at all could be
+        tried on this one.
+        """
+        prices = [
+            self._inner_price(each.model, panel, rung.windows) + self._final_price(each.model)
+            for each in pool
+        ]
+        least, one = (
+            min(prices, default=np.inf),
+            min(self._final_price(member) for member in self.team.members),
+        )
+        while (
+            least + self._reserve() > self.allowance.left >= least + one
+            and len(self.team.members) > 1
+        ):
             self._leave_out()
 
     def _leave_out(self) -> None:
         """Leave out the member of the least weight for its price."""
         prices = np.array([self._final_price(member) for member in self.team.members])
-        keep = np.arange(len(prices)) != int(np.argmin(self.team.weights / np.maximum(prices, 1e-9)))
+        keep = np.arange(len(prices)) != int(
+            np.argmin(self.team.weights / np.maximum(prices, 1e-9))
+        )
         self.team = keep_members(self.team, keep)
 
     def _reserve(self) -> float:
@@ -481,7 +604,9 @@ class Race:
 
     def _final_price(self, model: Forecaster) -> float:
         work = work_of(model, self._size(self.history))
-        return FINAL_FIT_MARGIN * self.allowance.price(model.name, UNKNOWN_WORK if work is None else work.total)
+        return FINAL_FIT_MARGIN * self.allowance.price(
+            model.name, UNKNOWN_WORK if work is None else work.total
+        )
 
     def _inner_price(self, model: Forecaster, panel: Panel, windows: int) -> float:
         work = backtest_work(model, self._size(panel), windows)
@@ -501,7 +626,9 @@ def rungs(series: int, windows: int) -> Iterator[Rung]:
 
 
 def usable_windows(history: Panel, horizon: int, most: int) -> int:
-    """Return how many windows leave enough of the history before the first of them, at most so many and at least one."""
+    """Return how many windows leave enough of the history before the first of them, at most so many
+    and at least one.
+    """
     mean = len(history.table) / max(history.n_series, 1)
     return max(1, min(most, int((1.0 - LEAST_KNOWN_SHARE) * mean / horizon)))
 
@@ -519,19 +646,32 @@ def _rung_index(rung: Rung, series: int, windows: int) -> int:
 
 
 def sample_series(history: Panel, most: int, context: ForecastContext) -> Panel:
-    """Return a history with at most so many of its series, evenly drawn; itself where there are no more."""
+    """Return a history with at most so many of its series, evenly drawn.
+
+    Itself where there are no more.
+    """
     if history.n_series <= most:
         return history
-    return select_series(history, thin_evenly(history.n_series, most, context.stream("raced series", most)))
+    return select_series(
+        history, thin_evenly(history.n_series, most, context.stream("raced series", most))
+    )
 
 
-def make_team(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung) -> Team:
-    """Return the members that have weight for all series or for young ones, and their weights learned without the others.
+def make_team(
+    tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], seen: MemberWindows, rung: Rung
+) -> Team:
+    """Return the members that have weight for all series or for young ones, and their weights
+    learned without the others.
 
-    A lighter one is left out where a heavier one of its kind was tried and is no worse: they err alike.
+    A lighter one is left out where a heavier one of its kind was tried and is no worse: they err
+    alike.
     """
     own = _unlike_members(tried, seen.losses.mean(0))
-    tried, backtests, seen = [tried[i] for i in own], [backtests[i] for i in own], seen.members(np.array(own))
+    tried, backtests, seen = (
+        [tried[i] for i in own],
+        [backtests[i] for i in own],
+        seen.members(np.array(own)),
+    )
     young = young_windows(backtests)
     weights = team_weights(seen)
     most = weights if young is None else np.maximum(weights, team_weights(young) / 2)
@@ -541,12 +681,20 @@ def make_team(tried: Sequence[Candidate], backtests: Sequence[pl.DataFrame], see
 
 
 def _unlike_members(tried: Sequence[Candidate], losses: np.ndarray) -> list[int]:
-    """Return the places of the candidates that no heavier one of their kind stands for: any stands for the seasonal naive."""
+    """Return the places of the candidates that no heavier one of their kind stands for: any stands
+    for the seasonal naive.
+    """
     heavier = [
-        [loss for other, loss in zip(tried, losses, strict=True) if each.name in (other.after, NAIVE) and other is not each]
+        [
+            loss
+            for other, loss in zip(tried, losses, strict=True)
+            if each.name in (other.after, NAIVE) and other is not each
+        ]
         for each in tried
     ]
-    return [place for place, others in enumerate(heavier) if losses[place] < min(others, default=np.inf)]
+    return [
+        place for place, others in enumerate(heavier) if losses[place] < min(others, default=np.inf)
+    ]
 
 
 def keep_members(team: Team, keep: np.ndarray) -> Team:
@@ -557,38 +705,51 @@ def keep_members(team: Team, keep: np.ndarray) -> Team:
 
 
 def team_weights(seen: MemberWindows) -> np.ndarray:
-    """Return weights as a stack learns them, but that a candidate goes which is surely behind the best one and no help.
+    """Return weights as a stack learns them, but that a candidate goes which is surely behind the
+    best one and no help.
 
-    Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike a stack's few members; and
-    one window or two tell of their own shocks as much as of the candidates: one within a fifth of the best then stays.
+    Of many candidates that are nearly alike the best on the windows is so partly by chance, unlike
+    a stack's few members; and one window or two tell of their own shocks as much as of the
+    candidates: one within a fifth of the best then stays.
     """
     level, flat = level_losses(seen), FLAT_SHARES.get(len(np.unique(seen.window)), 0.0)
     return shrunken_weights(level, screen_members(level, CLEAR_SHARE, helped=not flat), flat)
 
 
 def young_windows(backtests: Sequence[pl.DataFrame]) -> MemberWindows | None:
-    """Return the rows of series with no season behind them at their cutoff; None where they are few."""
+    """Return the rows of series with no season behind them at their cutoff.
+
+    None where they are few.
+    """
     seen = member_windows([rows.filter(UNSCALED) for rows in backtests])
     cells = set(zip(seen.series.tolist(), seen.window.tolist(), strict=True))
     return seen if len(cells) >= LEAST_YOUNG else None
 
 
-def _weigh_team(members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung) -> Team:
-    """Return a team with its weights: those of young series half way from those of all to their own, or those of launches."""
+def _weigh_team(
+    members: tuple[Forecaster, ...], backtests: tuple[pl.DataFrame, ...], rung: Rung
+) -> Team:
+    """Return a team with its weights: those of young series half way from those of all to their
+    own, or those of launches.
+    """
     seen, young = member_windows(backtests), young_windows(backtests)
     weights = team_weights(seen)
     loss = float(np.abs(seen.forecasts @ weights - seen.target).mean())
     if young is None:
         return Team(members, weights, backtests, loss, rung, launch_weights(members))
-    return Team(members, weights, backtests, loss, rung, (team_weights(young) + weights) / 2, learned=True)
+    return Team(
+        members, weights, backtests, loss, rung, (team_weights(young) + weights) / 2, learned=True
+    )
 
 
 def launch_weights(members: Sequence[Forecaster]) -> np.ndarray | None:
-    """Return the weights of young series that no window shows, shape (members,); None where they are those of all.
+    """Return the weights of young series that no window shows, shape (members,).
 
-    Windows that are counted back from each series' own end leave hardly one as young there as some are now. A member that
-    learns from how earlier series began has them alone, if it has weight where series are older: it is further ahead of the
-    others the younger they are.
+    None where they are those of all.
+
+    Windows that are counted back from each series' own end leave hardly one as young there as some
+    are now. A member that learns from how earlier series began has them alone, if it has weight
+    where series are older: it is further ahead of the others the younger they are.
     """
     launching = np.array([each.launches for each in members])
     return launching / launching.sum() if launching.any() and not launching.all() else None

@@ -1,4 +1,6 @@
-"""The report of a forecast run: forecasts of chosen series, errors by step, and scores of series."""
+"""The report of a forecast run: forecasts of chosen series, errors by step, and scores of
+series.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
 from hwds.report.leaderboard import board_colours
 from hwds.report.page_parts import Folded, GridTable, PagePart, Picture, Pictures, Section, Text
-from hwds.report.pictures import GREY, INK, OWN_COLOUR, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    plain_numbers,
+    save_png,
+    tidy,
+)
 from hwds.report.standings import Standings
 from hwds.results.formatting import brief, counted, decimals, fixed
 from hwds.results.tables import TRUTH, Tables
@@ -42,7 +53,9 @@ class ChosenSeries:
 
 
 def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
-    """Return the series at the median, the best and the worst by MASE, each once; one without a scale only where no other is.
+    """Return the series at the median, the best and the worst by MASE, each once.
+
+    One without a scale only where no other is.
 
     Where none has a scale, as at a launch, they are chosen by WAPE.
     """
@@ -55,18 +68,25 @@ def choose_series(rows: pl.DataFrame) -> list[ChosenSeries]:
     places = {(len(known) - 1) // 2: "typical", 0: "best", len(known) - 1: "worst"}
     if len(known) < 3:
         places = {0: "best", 1: "worst"} if len(known) == 2 else {0: "only"}
-    return [ChosenSeries(known[SERIES][place], why, known["score"][place], metric) for place, why in places.items()]
+    return [
+        ChosenSeries(known[SERIES][place], why, known["score"][place], metric)
+        for place, why in places.items()
+    ]
 
 
 def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the MASE of each series, the mean over its cutoffs, best first, null where it has none."""
+    """Return the MASE of each series, the mean over its cutoffs, best first, null where it has
+    none.
+    """
     scales = [name for name in ("scale_abs", "short_scale_abs") if name in rows.columns]
     error = (_error(rows) / pl.coalesce(scales)).fill_nan(None).alias("score")
     return _by_series(rows.group_by(SERIES, "cutoff").agg(error.mean()))
 
 
 def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has none."""
+    """Return the WAPE of each series, the mean over its cutoffs, best first, null where it has
+    none.
+    """
     size = pl.col("actual").abs().sum()
     ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None).alias("score")
     return _by_series(rows.group_by(SERIES, "cutoff").agg(ratio))
@@ -77,7 +97,11 @@ def _error(rows: pl.DataFrame) -> pl.Expr:
 
 
 def _by_series(at_cutoffs: pl.DataFrame) -> pl.DataFrame:
-    return at_cutoffs.group_by(SERIES).agg(pl.col("score").mean()).sort("score", SERIES, nulls_last=True)
+    return (
+        at_cutoffs.group_by(SERIES)
+        .agg(pl.col("score").mean())
+        .sort("score", SERIES, nulls_last=True)
+    )
 
 
 # by_step.png: how errors grow with the distance from the cutoff, and whether intervals hold
@@ -87,14 +111,21 @@ COVERAGE = r"^coverage\[(\d+)%\]$"
 
 
 def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
-    """Draw the headline and the coverage of the widest interval by step; None where no metric is scored by step."""
+    """Draw the headline and the coverage of the widest interval by step.
+
+    None where no metric is scored by step.
+    """
     whole = pl.col("fold").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
-    steps = tables.scores.filter(whole & pl.col("step").is_not_null() & pl.col("value").is_not_null())
+    steps = tables.scores.filter(
+        whole & pl.col("step").is_not_null() & pl.col("value").is_not_null()
+    )
     errors = steps.filter(pl.col("metric") == board.headline)
     if errors["step"].n_unique() < 2:
         return None
     covers = interval_levels(steps)
-    several = tables.scores.filter(whole & pl.col("step").is_null() & pl.col("metric").is_in(list(covers)))
+    several = tables.scores.filter(
+        whole & pl.col("step").is_null() & pl.col("metric").is_in(list(covers))
+    )
     panels = 1 + bool(covers) + (len(covers) > 1)
     figure = new_figure(5.6 if panels == 1 else 11, 4.4)
     grid = figure.subplots(1, panels, squeeze=False)[0]
@@ -111,7 +142,14 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
         _calibration(grid[2], several, covers, paints, board)
         _label_axes(grid[2], "share that an interval promises", "share of actuals inside it")
     handles, labels = grid[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 4),
+        frameon=False,
+        fontsize=9,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
     title = f"By step, with {100 * board.measure.confidence:g} % intervals"
@@ -148,7 +186,13 @@ def _lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standi
             axes.fill_between(steps, *ends, color=colour, alpha=0.15, linewidth=0, gid=name)
 
 
-def _calibration(axes: Axes, rows: pl.DataFrame, covers: dict[str, float], paints: dict[str, str], board: Standings) -> None:
+def _calibration(
+    axes: Axes,
+    rows: pl.DataFrame,
+    covers: dict[str, float],
+    paints: dict[str, str],
+    board: Standings,
+) -> None:
     """Draw the coverage of intervals over their nominal level."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
     for line in board.all:
@@ -156,10 +200,19 @@ def _calibration(axes: Axes, rows: pl.DataFrame, covers: dict[str, float], paint
         if line.model not in paints or of_model.is_empty():
             continue
         points = sorted(
-            (covers[name], value) for name, value in of_model.select("metric", "value").iter_rows() if value is not None
+            (covers[name], value)
+            for name, value in of_model.select("metric", "value").iter_rows()
+            if value is not None
         )
         name = drawable(board.called(line), 40)
-        axes.plot(*zip(*points, strict=True), color=paints[line.model], marker="o", markersize=4, linewidth=1.4, label=name)
+        axes.plot(
+            *zip(*points, strict=True),
+            color=paints[line.model],
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+            label=name,
+        )
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
 
@@ -209,7 +262,10 @@ class SeriesView:
 
     def windows(self) -> list[pl.DataFrame]:
         """Return the forecasts of each cutoff, by step."""
-        return [part.sort("step") for part in self.forecasts.sort("cutoff").partition_by("cutoff", maintain_order=True)]
+        return [
+            part.sort("step")
+            for part in self.forecasts.sort("cutoff").partition_by("cutoff", maintain_order=True)
+        ]
 
     @property
     def overlap(self) -> int:
@@ -218,7 +274,8 @@ class SeriesView:
 
 
 def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Figure | None:
-    """Draw history, actual, median, bands and cutoffs of a typical, the best and the worst series of a model.
+    """Draw history, actual, median, bands and cutoffs of a typical, the best and the worst series
+    of a model.
 
     Args:
         panel: The whole data.
@@ -236,20 +293,38 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     for axes, pick in zip(figure.subplots(len(picks), squeeze=False).ravel(), picks, strict=True):
         view = series_view(panel, of_model, pick.series)
         draw_view(axes, view, panel.axis)
-        axes.set_title(drawable(f"{pick.why}: {pick.series}"), loc="left", fontsize=11, color=INK, parse_math=False)
+        axes.set_title(
+            drawable(f"{pick.why}: {pick.series}"),
+            loc="left",
+            fontsize=11,
+            color=INK,
+            parse_math=False,
+        )
         score = "no scale" if pick.score is None else f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
     handles = _legend(figure.axes[0], of_model.columns)
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5
+    )
     title = f"{model}: {_reasons_text([pick.why for pick in picks])}{counted(of_model[SERIES].n_unique(), 'series')}"
-    figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        drawable(title, 90),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
 def _reasons_text(reasons: list[str]) -> str:
     """Return `typical, best and worst of `, nothing for a lone series."""
     *front, last = reasons
-    return "" if last == "only" else f"{', '.join(front)} and {last} of " if front else f"{last} of "
+    return (
+        "" if last == "only" else f"{', '.join(front)} and {last} of " if front else f"{last} of "
+    )
 
 
 def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
@@ -258,19 +333,34 @@ def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
 
     lines: list[Artist] = list(axes.get_legend_handles_labels()[0])
     for depth, (_, _, share) in enumerate(quantile_pairs(columns), 1):
-        lines.append(Patch(color=OWN_COLOUR, alpha=1 - (1 - SHADE) ** depth, linewidth=0, label=f"{share} % band"))
+        lines.append(
+            Patch(
+                color=OWN_COLOUR,
+                alpha=1 - (1 - SHADE) ** depth,
+                linewidth=0,
+                label=f"{share} % band",
+            )
+        )
     return lines
 
 
 def quantile_pairs(columns: list[str]) -> list[tuple[str, str, int]]:
-    """Return the pairs of quantile columns symmetric round the median with what they hold in percent, widest first."""
+    """Return the pairs of quantile columns symmetric round the median with what they hold in
+    percent, widest first.
+    """
     levels = sorted(float(name.removeprefix("q_")) for name in columns if name.startswith("q_"))
-    pairs = [(low, 1 - low) for low in levels if low < 0.5 and any(abs(high + low - 1) < 1e-9 for high in levels)]
+    pairs = [
+        (low, 1 - low)
+        for low in levels
+        if low < 0.5 and any(abs(high + low - 1) < 1e-9 for high in levels)
+    ]
     return [(f"q_{low:g}", f"q_{high:g}", round(100 * (high - low))) for low, high in pairs]
 
 
 def series_view(panel: Panel, of_model: pl.DataFrame, series: str) -> SeriesView:
-    """Return the rows of a series from some seasons before its first cutoff to its last forecast."""
+    """Return the rows of a series from some seasons before its first cutoff to its last
+    forecast.
+    """
     forecasts = of_model.filter(pl.col(SERIES) == series)
     rows = panel.table.filter(pl.col(SERIES) == series).select(TIME, TARGET)
     steps = int(of_model["step"].max() or 1)  # type: ignore[arg-type]
@@ -283,18 +373,35 @@ def series_view(panel: Panel, of_model: pl.DataFrame, series: str) -> SeriesView
 def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
     """Draw history, actual, the forecasts of every cutoff with their bands, and the cutoffs."""
     first = view.cutoffs[0]
-    for label, colour, part in (("history", GREY, pl.col(TIME) <= first), ("actual", INK, pl.col(TIME) >= first)):
+    for label, colour, part in (
+        ("history", GREY, pl.col(TIME) <= first),
+        ("actual", INK, pl.col(TIME) >= first),
+    ):
         rows = view.rows.filter(part)
         dots: dict[str, Any] = {"marker": "o", "markersize": 2.8} if label == "actual" else {}
         axes.plot(
-            axis_times(rows[TIME]), float_values(rows[TARGET]), color=colour, linewidth=1.3, label=label, zorder=6, **dots
+            axis_times(rows[TIME]),
+            float_values(rows[TARGET]),
+            color=colour,
+            linewidth=1.3,
+            label=label,
+            zorder=6,
+            **dots,
         )
     for place, window in enumerate(view.windows()):
         _draw_window(axes, window, view.overlap, named=place == 0)
     width = 0.9 if len(view.cutoffs) < 7 else 0.5
     for place, cutoff in enumerate(axis_times(view.cutoffs)):
         label = "_" if place else "cutoff"
-        axes.axvline(cutoff, color=GREY, linewidth=width, linestyle=(0, (4, 3)), zorder=1, label=label, gid="cutoff")
+        axes.axvline(
+            cutoff,
+            color=GREY,
+            linewidth=width,
+            linestyle=(0, (4, 3)),
+            zorder=1,
+            label=label,
+            gid="cutoff",
+        )
     tidy(axes)
     axes.set_ylim(*value_limits(view))
     _ticks(axes, view.rows.schema[TIME].is_temporal())
@@ -302,31 +409,59 @@ def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
 
 
 def _draw_window(axes: Axes, window: pl.DataFrame, overlap: int, named: bool) -> None:
-    """Draw the median and the bands from one cutoff; bars for a single step; paler and thinner where many overlap."""
+    """Draw the median and the bands from one cutoff; bars for a single step.
+
+    Paler and thinner where many overlap.
+    """
     shade = min(SHADE, 1 - (1 - DARKEST) ** (1 / overlap))
     time = axis_times(window[TIME])
     for low, high, share in quantile_pairs(window.columns):
         bottom, top = float_values(window[low]), float_values(window[high])
         if len(window) > 1:
-            axes.fill_between(time, bottom, top, color=OWN_COLOUR, alpha=shade, linewidth=0, zorder=2, gid=f"{share} % band")
+            axes.fill_between(
+                time,
+                bottom,
+                top,
+                color=OWN_COLOUR,
+                alpha=shade,
+                linewidth=0,
+                zorder=2,
+                gid=f"{share} % band",
+            )
         else:
             axes.vlines(time, bottom, top, color=OWN_COLOUR, alpha=shade, linewidth=5, zorder=2)
     median = float_values(window["q_0.5" if "q_0.5" in window.columns else "mean"])
     width = 1.8 if overlap == 1 else 0.9
     marker: dict[str, Any] = {} if len(window) > 3 else {"marker": "D", "markersize": 3.5}
-    axes.plot(time, median, color=OWN_COLOUR, linewidth=width, label=MEDIAN if named else "_", gid=MEDIAN, zorder=5, **marker)
+    axes.plot(
+        time,
+        median,
+        color=OWN_COLOUR,
+        linewidth=width,
+        label=MEDIAN if named else "_",
+        gid=MEDIAN,
+        zorder=5,
+        **marker,
+    )
 
 
 def value_limits(view: SeriesView) -> tuple[float, float]:
-    """Return the y axis: all of the series and the medians, and of the bands what does not squash them."""
+    """Return the y axis: all of the series and the medians, and of the bands what does not squash
+    them.
+    """
     wide = [name for pair in quantile_pairs(view.forecasts.columns)[:1] for name in pair[:2]]
-    solid = np.concatenate([float_values(view.rows[TARGET]), float_values(view.forecasts["q_0.5" if wide else "mean"])])
+    solid = np.concatenate(
+        [float_values(view.rows[TARGET]), float_values(view.forecasts["q_0.5" if wide else "mean"])]
+    )
     every = np.concatenate([solid, *(float_values(view.forecasts[name]) for name in wide)])
     if np.isnan(solid).all():
         return 0.0, 1.0
     low, high = float(np.nanmin(solid)), float(np.nanmax(solid))
     height = (high - low) or abs(high) or 1.0
-    bottom, top = max(float(np.nanmin(every)), low - height), min(float(np.nanmax(every)), high + height)
+    bottom, top = (
+        max(float(np.nanmin(every)), low - height),
+        min(float(np.nanmax(every)), high + height),
+    )
     return bottom - 0.05 * height, top + 0.05 * height
 
 
@@ -337,7 +472,9 @@ def _ticks(axes: Axes, temporal: bool) -> None:
 
     if temporal:
         left, right = axes.get_xlim()
-        axes.set_xlim(max(left, FIRST_DAY), right)  # nominal dates may begin in year 1, before which there is no tick
+        axes.set_xlim(
+            max(left, FIRST_DAY), right
+        )  # nominal dates may begin in year 1, before which there is no tick
         locator = AutoDateLocator(minticks=4, maxticks=9)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
@@ -345,7 +482,9 @@ def _ticks(axes: Axes, temporal: bool) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
     large = max(map(abs, axes.get_ylim())) >= 10_000
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.yaxis.set_major_formatter(EngFormatter(sep="") if large else ScalarFormatter(useOffset=False))
+    axes.yaxis.set_major_formatter(
+        EngFormatter(sep="") if large else ScalarFormatter(useOffset=False)
+    )
     axes.margins(x=0.01)
 
 
@@ -388,18 +527,35 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
         return
     ranked, metric = rank_series(of_model)
     picks = spread_places(len(ranked))
-    which = "all" if len(picks) == len(ranked) else f"{len(picks)} drawn, evenly from the best to the worst"
+    which = (
+        "all"
+        if len(picks) == len(ranked)
+        else f"{len(picks)} drawn, evenly from the best to the worst"
+    )
     bare = "" if panel is not None else " The history before the forecasts is not at hand any more."
-    legend = "With dots: what happened; grey: before that; blue: the median forecast and its bands; dashed: the cutoffs."
-    yield Text(f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {legend}{bare}")
-    yield Pictures(tuple(_fan(of_model, panel, place + 1, ranked.row(place), metric) for place in picks))
+    legend = (
+        "With dots: what happened; grey: before that; blue: the median forecast and its "
+        "bands; dashed: the cutoffs."
+    )
+    yield Text(
+        f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {legend}{bare}"
+    )
+    yield Pictures(
+        tuple(_fan(of_model, panel, place + 1, ranked.row(place), metric) for place in picks)
+    )
     listed = min(len(ranked), LISTED)
-    title = "Each series" if listed == len(ranked) else f"The {listed:,} worst of {len(ranked):,} series"
+    title = (
+        "Each series"
+        if listed == len(ranked)
+        else f"The {listed:,} worst of {len(ranked):,} series"
+    )
     yield Folded(f"{title} in a table", (GridTable(series_grid(tables, board)),))
 
 
 def rank_series(of_model: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Return each series with its score, the best first, and the score's name: MASE, or WAPE where none has a scale."""
+    """Return each series with its score, the best first, and the score's name: MASE, or WAPE where
+    none has a scale.
+    """
     scores = series_scores(of_model)
     if scores["score"].null_count() == len(scores):
         return series_wapes(of_model).select(SERIES, "score"), "wape"
@@ -411,11 +567,21 @@ def spread_places(many: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, many - 1, min(many, DRAWN))})
 
 
-def _fan(of_model: pl.DataFrame, panel: Panel | None, rank: int, ranked: tuple[str, float | None], metric: str) -> Picture:
+def _fan(
+    of_model: pl.DataFrame,
+    panel: Panel | None,
+    rank: int,
+    ranked: tuple[str, float | None],
+    metric: str,
+) -> Picture:
     """Draw one series."""
     series, score = ranked
     forecasts = of_model.filter(pl.col(SERIES) == series)
-    view = SeriesView(_actuals(forecasts), forecasts) if panel is None else series_view(panel, of_model, series)
+    view = (
+        SeriesView(_actuals(forecasts), forecasts)
+        if panel is None
+        else series_view(panel, of_model, series)
+    )
     figure = new_figure(4.4, 2.3)
     axes = figure.subplots()
     draw_view(axes, view, "")
@@ -444,12 +610,23 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
     for model in others:
         of_rival = rows.filter(pl.col("model") == model)
         scores = rank_series(of_rival)[0].rename({"score": model}) if len(of_rival) else None
-        table = table if scores is None else table.join(scores, on=SERIES, how="left", maintain_order="left")
-    shown = table.reverse().sort(pl.col(board.own.model).is_null(), maintain_order=True).head(LISTED)
+        table = (
+            table
+            if scores is None
+            else table.join(scores, on=SERIES, how="left", maintain_order="left")
+        )
+    shown = (
+        table.reverse().sort(pl.col(board.own.model).is_null(), maintain_order=True).head(LISTED)
+    )
     models = [model for model in (board.own.model, *others) if model in shown.columns]
     places = decimals([value for model in models for value in shown[model]])
     covers = [name for name in shown.columns if name.endswith("% band")]
-    titles = ["series", "forecasts", *(f"{metric}, {model}" for model in models), *(f"inside the {name}" for name in covers)]
+    titles = [
+        "series",
+        "forecasts",
+        *(f"{metric}, {model}" for model in models),
+        *(f"inside the {name}" for name in covers),
+    ]
     lines = [
         [
             str(row[SERIES]), f"{row['forecasts']:,}",
@@ -462,7 +639,9 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
 
 
 def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:
-    """Return the number of forecasts of each series, and the share of actuals inside its widest band."""
+    """Return the number of forecasts of each series, and the share of actuals inside its widest
+    band.
+    """
     held = [
         pl.col("actual").is_between(low, high).mean().alias(f"{share} % band")
         for low, high, share in quantile_pairs(of_model.columns)[:1]
@@ -474,12 +653,16 @@ def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(panel: Panel, tables: Tables, model: str, folder: Path) -> None:
-    """Draw `forecasts.png`: the typical, the best and the worst series of the experiment's own model."""
+    """Draw `forecasts.png`: the typical, the best and the worst series of the experiment's own
+    model.
+    """
     save_png(forecasts_figure(panel, tables.predictions, model), folder / "forecasts.png")
 
 
 def draw_scores(tables: Tables, board: Standings, folder: Path) -> None:
-    """Draw `by_step.png`: errors by their distance from the cutoff, and the coverage of intervals."""
+    """Draw `by_step.png`: errors by their distance from the cutoff, and the coverage of
+    intervals.
+    """
     save_png(by_step_figure(tables, board), folder / "by_step.png")
 
 

@@ -9,7 +9,14 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.evaluation.panel_folds import Align, Cutoff, last_instants, panel_known_at, select_series, series_at
+from hwds.evaluation.panel_folds import (
+    Align,
+    Cutoff,
+    last_instants,
+    panel_known_at,
+    select_series,
+    series_at,
+)
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
 from hwds.forecast.columns import role_of, row_days
 from hwds.forecast.features.calendar import LAUNCH
@@ -23,17 +30,21 @@ from hwds.stats.periods import LEAST_FOR_COSINES, SEASON_SEEN
 
 
 def count_from_last(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows whose cutoffs are counted from each series' end, with `FROM_LAST` where they are numbers.
+    """Return rows whose cutoffs are counted from each series' end, with `FROM_LAST` where they are
+    numbers.
 
-    Series that are numbered from their own beginnings and end together share what happens at the end: by their numbers, each
-    length would be an origin of its own, and a shock of all of them evidence of many.
+    Series that are numbered from their own beginnings and end together share what happens at the
+    end: by their numbers, each length would be an origin of its own, and a shock of all of them
+    evidence of many.
 
     Args:
         rows: Of one model at all cutoffs.
     """
     if rows.is_empty() or not rows.schema["cutoff"].is_integer():
         return rows
-    return rows.with_columns((pl.col("cutoff") - pl.col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST))
+    return rows.with_columns(
+        (pl.col("cutoff") - pl.col("cutoff").max().over(SERIES)).cast(pl.Int64).alias(FROM_LAST)
+    )
 
 
 def numbering_remarks(panel: Panel, align: Align) -> Iterator[str]:
@@ -44,7 +55,8 @@ def numbering_remarks(panel: Panel, align: Align) -> Iterator[str]:
         yield "Rows are numbered: equal numbers of two series are taken as one instant."
     else:
         yield (
-            "Rows are numbered, which does not tell which of two series fall together: windows as far from the ends of their"
+            "Rows are numbered, which does not tell which of two series fall together: windows as "
+            "far from the ends of their"
             " series count as one origin, for a shock may have hit all of them."
         )
 
@@ -56,21 +68,31 @@ SCALES = {"scale_abs": "short_scale_abs", "scale_sq": "short_scale_sq"}
 
 
 def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return rows in which a series without a seasonal scale has the mean one of the other series at its cutoff.
+    """Return rows in which a series without a seasonal scale has the mean one of the other series
+    at its cutoff.
 
-    Divided by its own few changes, a young series that grows fast would outweigh all others in a mean over series. Where no
-    series has a seasonal scale at that cutoff, each keeps its own; so do series whose cutoffs are counted from their own ends.
+    Divided by its own few changes, a young series that grows fast would outweigh all others in a
+    mean over series. Where no series has a seasonal scale at that cutoff, each keeps its own; so do
+    series whose cutoffs are counted from their own ends.
 
     Args:
-        rows: Of one model at the cutoffs that are scored, with the series, the cutoff and the columns of `SCALES`.
+        rows: Of one model at the cutoffs that are scored, with the series, the cutoff and the
+            columns of `SCALES`.
     """
     if not set(SCALES.values()) <= set(rows.columns):
         return rows
-    others = rows.unique(["cutoff", SERIES], maintain_order=True).group_by("cutoff", maintain_order=True)
-    means = others.agg(pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES)
+    others = rows.unique(["cutoff", SERIES], maintain_order=True).group_by(
+        "cutoff", maintain_order=True
+    )
+    means = others.agg(
+        pl.col(scale).filter(_is_scale(scale)).mean().alias(f"_{scale}") for scale in SCALES
+    )
     joined = rows.join(means, on="cutoff", how="left", maintain_order="left")
     young = [
-        pl.when(~_is_scale(scale) & _is_scale(own)).then(pl.coalesce(f"_{scale}", own)).otherwise(pl.col(own)).alias(own)
+        pl.when(~_is_scale(scale) & _is_scale(own))
+        .then(pl.coalesce(f"_{scale}", own))
+        .otherwise(pl.col(own))
+        .alias(own)
         for scale, own in SCALES.items()
     ]
     return joined.with_columns(young).select(rows.columns)
@@ -84,21 +106,29 @@ def _is_scale(name: str) -> pl.Expr:
 # known at the cutoff.
 
 RARE = 1.32
-"""Rows from one demand to the next, above which demand is intermittent: Syntetos, Boylan and Croston (2005)."""
+"""Rows from one demand to the next, above which demand is intermittent: Syntetos, Boylan and
+Croston (2005).
+"""
 
 UNEVEN = 0.49
-"""The squared coefficient of variation of demands, above which they are erratic or lumpy: the same."""
+"""The squared coefficient of variation of demands, above which they are erratic or lumpy: the same.
+"""
 
 USUAL_SEASON = 4
 """Rows that count as a season where there is none."""
 
 
 Classify = Callable[[Panel], tuple[list[str], np.ndarray]]
-"""From what is known to the names of the classes, in order, and the place of each series' own, -1 for none."""
+"""From what is known to the names of the classes, in order, and the place of each series' own, -1
+for none.
+"""
 
 
-def panel_labels(frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]) -> pl.DataFrame:
-    """Return the segments of a column: by series (static, level), by row (0 or not), or by series and cutoff (`DERIVED`).
+def panel_labels(
+    frame: Panel, column: str, split: Callable[[Panel], Sequence[Fold]]
+) -> pl.DataFrame:
+    """Return the segments of a column: by series (static, level), by row (0 or not), or by series
+    and cutoff (`DERIVED`).
 
     A column of the panel goes before a class of the same name.
 
@@ -112,16 +142,25 @@ def panel_labels(frame: Panel, column: str, split: Callable[[Panel], Sequence[Fo
         return _row_segments(frame, column)
     played = role_of(column, roles)
     if column in DERIVED and not played:
-        parts = [_cutoff_classes(frame, fold, cutoff, DERIVED[column]) for fold in split(frame) for cutoff in fold.cutoffs]
+        parts = [
+            _cutoff_classes(frame, fold, cutoff, DERIVED[column])
+            for fold in split(frame)
+            for cutoff in fold.cutoffs
+        ]
         return pl.concat(parts).unique([SERIES, "cutoff"], keep="first", maintain_order=True)
     if played:
-        raise ConfigError(f"protocol.segments: '{column}' is {played}; it must be static, level, known_future or past_only.")
+        raise ConfigError(
+            f"protocol.segments: '{column}' is {played}; it must be static, level, known_future "
+            f"or past_only."
+        )
     names = (*roles.static, *roles.level, *roles.known_future, *roles.past_only, *DERIVED)
     raise ConfigError(f"protocol.segments: no column '{column}'{nearest(column, names)}")
 
 
 def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
-    """Return segments of rows where a column is 0, and where it is not: a promotion, a shortage; for scores alone.
+    """Return segments of rows where a column is 0, and where it is not: a promotion, a shortage.
+
+    For scores alone.
 
     Raises:
         ConfigError: It is 0 nowhere, or everywhere.
@@ -130,11 +169,15 @@ def _row_segments(frame: Panel, column: str) -> pl.DataFrame:
     known = values.drop_nulls()
     if (known == 0).all() or not (known == 0).any():
         held = "is 0 in every row" if len(known) and (known == 0).all() else "is 0 in no row"
-        raise ConfigError(f"protocol.segments: '{column}' {held}; it tells apart rows where it is 0 and others.")
+        raise ConfigError(
+            f"protocol.segments: '{column}' {held}; it tells apart rows where it is 0 and others."
+        )
     other = "1" if known.is_in([0.0, 1.0]).all() else "not 0"
     segment = pl.when(values == 0).then(pl.lit("0")).when(values.is_not_null()).then(pl.lit(other))
     place = pl.Series(PLACE_COLUMN, np.repeat(np.arange(frame.n_series), frame.lengths))
-    return frame.table.select(SERIES, TIME, segment.cast(pl.Enum(["0", other])).alias(SEGMENT_COLUMN), place)
+    return frame.table.select(
+        SERIES, TIME, segment.cast(pl.Enum(["0", other])).alias(SEGMENT_COLUMN), place
+    )
 
 
 def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify) -> pl.DataFrame:
@@ -143,13 +186,20 @@ def _cutoff_classes(frame: Panel, fold: Fold, cutoff: Cutoff, classify: Classify
     known = panel_known_at(select_series(frame, series), cutoff)
     names, codes = classify(known)
     classes = codes if known.n_series else np.full(len(series), -1)
-    segment = pl.Series(SEGMENT_COLUMN, [names[code] if code >= 0 else None for code in classes], pl.Enum(names))
-    about = pl.DataFrame({SERIES: frame.series_ids.gather(series), "cutoff": last_instants(frame, series, ends)})
-    return about.with_columns(segment, pl.Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN))
+    segment = pl.Series(
+        SEGMENT_COLUMN, [names[code] if code >= 0 else None for code in classes], pl.Enum(names)
+    )
+    about = pl.DataFrame(
+        {SERIES: frame.series_ids.gather(series), "cutoff": last_instants(frame, series, ends)}
+    )
+    return about.with_columns(
+        segment, pl.Series(PLACE_COLUMN, series), pl.lit(fold.index).alias(FOLD_COLUMN)
+    )
 
 
 def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
-    """Classify series by rows since the launch (the static column `launch`, where it holds instants), else since the first row.
+    """Classify series by rows since the launch (the static column `launch`, where it holds
+    instants), else since the first row.
 
     Four classes: half a season, one, two, and beyond.
     """
@@ -161,31 +211,44 @@ def age_classes(known: Panel) -> tuple[list[str], np.ndarray]:
 
 
 def _rows_before(known: Panel) -> np.ndarray:
-    """Return rows from each series' launch to its first row, 0 where that is not known; shape (n_series,)."""
+    """Return rows from each series' launch to its first row, 0 where that is not known.
+
+    Shape (n_series,).
+    """
     instants = known.table.schema.get(LAUNCH) if LAUNCH in known.roles.static else None
     clock = known.table.schema[TIME]
     if instants is None or not (instants.is_temporal() and clock.is_temporal()):
         return np.zeros(known.n_series, np.int64)
     first = known.table.select(TIME, LAUNCH)[known.offsets[:-1]]
-    days = first.select((pl.col(TIME).cast(pl.Date) - pl.col(LAUNCH).cast(pl.Date)).dt.total_days()).to_series()
+    days = first.select(
+        (pl.col(TIME).cast(pl.Date) - pl.col(LAUNCH).cast(pl.Date)).dt.total_days()
+    ).to_series()
     gone = days.cast(pl.Float64).fill_null(0.0).to_numpy() / row_days(known.frequency.every)
     return np.maximum(np.rint(gone), 0).astype(np.int64)
 
 
 def volume_classes(known: Panel) -> tuple[list[str], np.ndarray]:
-    """Return the third of all series forecast at the cutoff in which the mean of a series' history lies."""
+    """Return the third of all series forecast at the cutoff in which the mean of a series' history
+    lies.
+    """
     starts, there = known.offsets[:-1], ~np.isnan(known.target)
-    count = np.add.reduceat(there.astype(np.int64), starts) if known.n_series else np.zeros(0, np.int64)
+    count = (
+        np.add.reduceat(there.astype(np.int64), starts) if known.n_series else np.zeros(0, np.int64)
+    )
     total = np.add.reduceat(np.nan_to_num(known.target), starts) if known.n_series else np.zeros(0)
     mean = total / np.maximum(count, 1)
     bounds = np.quantile(mean[count > 0], [1 / 3, 2 / 3]) if (count > 0).any() else np.zeros(2)
-    return ["low", "middle", "high"], np.where(count > 0, np.searchsorted(bounds, mean, side="left"), -1)
+    return ["low", "middle", "high"], np.where(
+        count > 0, np.searchsorted(bounds, mean, side="left"), -1
+    )
 
 
 def demand_classes(known: Panel) -> tuple[list[str], np.ndarray]:
-    """Return the four classes of Syntetos, Boylan and Croston (2005), "On the categorization of demand patterns".
+    """Return the four classes of Syntetos, Boylan and Croston (2005), "On the categorization of
+    demand patterns".
 
-    By the mean number of rows from one demand to the next, and the squared coefficient of variation of demands.
+    By the mean number of rows from one demand to the next, and the squared coefficient of variation
+    of demands.
     """
     codes = [_demand_class(known.series(i)) for i in range(known.n_series)]
     return ["smooth", "erratic", "intermittent", "lumpy"], np.array(codes, np.int64)
@@ -200,8 +263,14 @@ def _demand_class(values: np.ndarray) -> int:
     return 2 * int(len(values) > RARE * len(demands)) + int(uneven)
 
 
-DERIVED: Mapping[str, Classify] = {"age": age_classes, "volume": volume_classes, "intermittent": demand_classes}
-"""Classes of a series that are known at the cutoff, by the name that `protocol.segments` gives them."""
+DERIVED: Mapping[str, Classify] = {
+    "age": age_classes,
+    "volume": volume_classes,
+    "intermittent": demand_classes,
+}
+"""Classes of a series that are known at the cutoff, by the name that `protocol.segments` gives
+them.
+"""
 
 
 # Remarks on a forecasting run: series without a scale, cutoffs of one part of a year, joined
@@ -212,7 +281,8 @@ NAMED_SERIES = 5
 
 
 def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield sentences on series without a seasonal scale: how their scaled errors (mase, rmsse) are made, or that none are.
+    """Yield sentences on series without a seasonal scale: how their scaled errors (mase, rmsse) are
+    made, or that none are.
 
     Args:
         predictions: The answers of a run.
@@ -220,23 +290,36 @@ def scale_remarks(predictions: pl.DataFrame) -> Iterator[str]:
     if "scale_abs" not in predictions.columns:
         return
     seasonal = _is_absent(pl.col("scale_abs"))
-    short = _is_absent(pl.col("short_scale_abs")) if "short_scale_abs" in predictions.columns else pl.lit(True)
+    short = (
+        _is_absent(pl.col("short_scale_abs"))
+        if "short_scale_abs" in predictions.columns
+        else pl.lit(True)
+    )
     lacking = predictions.filter(seasonal).with_columns(nothing=short)
     if lacking.is_empty():
         return
     season = int(lacking["season"][0])
-    why = "no two known values" if season == 1 else f"no two known values a season of {season} rows apart"
+    why = (
+        "no two known values"
+        if season == 1
+        else f"no two known values a season of {season} rows apart"
+    )
     because = f": before it they have {why}, or all such values are equal"
-    scaled, bare = (lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing"))
+    scaled, bare = (
+        lacking.filter(part)[SERIES].unique().sort() for part in (~pl.col("nothing"), "nothing")
+    )
     if len(scaled):
         yield (
-            f"{_series_list(scaled)} have no scale of their own at some cutoff{because}. Their errors there (mase, rmsse) are"
-            " divided by the mean scale of the other series, or by their own change from row to row where none has one."
+            f"{_series_list(scaled)} have no scale of their own at some cutoff{because}. Their "
+            f"errors there (mase, rmsse) are"
+            " divided by the mean scale of the other series, or by their own change from row to "
+            "row where none has one."
             " Where the seasonal naive answers, its intervals are as wide as such changes."
         )
     if len(bare):
         yield (
-            f"{_series_list(bare)} have no scaled errors (mase, rmsse) at some cutoff{because}, and no value but 0. wql and coverage"
+            f"{_series_list(bare)} have no scaled errors (mase, rmsse) at some cutoff{because}, "
+            f"and no value but 0. wql and coverage"
             " count them."
         )
 
@@ -252,7 +335,8 @@ def _series_list(names: pl.Series) -> str:
 
 
 def season_remarks(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield a sentence where the cutoffs are enough for intervals and cover a part of a season alone, which makes them wide.
+    """Yield a sentence where the cutoffs are enough for intervals and cover a part of a season
+    alone, which makes them wide.
 
     Args:
         predictions: The answers of a run.
@@ -263,8 +347,10 @@ def season_remarks(predictions: pl.DataFrame) -> Iterator[str]:
     _, seen = forecast_reach(predictions, int(predictions["season"][0]))
     if count >= LEAST_FOR_COSINES / 2 and seen < SEASON_SEEN:
         yield (
-            f"{count} cutoffs forecast {percent(seen)} of a season. What the rest of it is like they do not tell, so that"
-            f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast (by more protocol.windows)."
+            f"{count} cutoffs forecast {percent(seen)} of a season. What the rest of it is like "
+            f"they do not tell, so that"
+            f" intervals are some five times as wide as where {percent(SEASON_SEEN)} are forecast "
+            f"(by more protocol.windows)."
         )
 
 
@@ -274,14 +360,16 @@ def joined_column_remarks(panel: Panel) -> list[str]:
         return []
     rows = len(panel.table)
     return [
-        f"{name} is {source}: {rows - panel.table[name].null_count()} of {rows} rows had a forecast made before them;"
+        f"{name} is {source}: {rows - panel.table[name].null_count()} of {rows} rows had a "
+        f"forecast made before them;"
         " the others are unknown to a model."
         for name, source in panel.vintages.sources.items()
     ]
 
 
 def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
-    """Return sentences on how scores count aggregates, on unknown sums, and on a history too short to learn from.
+    """Return sentences on how scores count aggregates, on unknown sums, and on a history too short
+    to learn from.
 
     Args:
         panel: With aggregates.
@@ -292,14 +380,21 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
     levels = series.group_by(LEVEL).len().sort("len", LEVEL)
     counts = ", ".join(f"{count} of level {level}" for level, count in levels.iter_rows())
     messages = [
-        f"A mean over series counts each series of each level once: {counts}; protocol.segments=[{LEVEL}] tells them apart."
+        f"A mean over series counts each series of each level once: {counts}; "
+        f"protocol.segments=[{LEVEL}] tells them apart."
     ]
     total = panel.table.filter(pl.col(SERIES) == TOTAL)
     unknown = total[TARGET].null_count()
     if unknown:
-        messages.append(f"The total is unknown at {unknown} of {len(total)} instants: some series has no target there.")
+        messages.append(
+            f"The total is unknown at {unknown} of {len(total)} instants: some series has no "
+            f"target there."
+        )
     if first.ends(panel).max() <= steps:
-        messages.append("There is no window before the first cutoff to learn from: sums weigh by their number of series alone.")
+        messages.append(
+            "There is no window before the first cutoff to learn from: sums weigh by their number "
+            "of series alone."
+        )
     return messages
 
 
@@ -309,12 +404,16 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
 SEARCH_COLUMN = "search"
 """The column of predictions that holds the story of a search, in the first row of each cutoff."""
 
-CLOCK_NOTE = "; a budget in seconds ends by the clock: again, or elsewhere, it may answer otherwise; one in units (300u) not"
+CLOCK_NOTE = (
+    "; a budget in seconds ends by the clock: again, or elsewhere, it may answer "
+    "otherwise; one in units (300u) not"
+)
 """What the story of a search by the clock ends with."""
 
 
 def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
-    """Yield the story of each model and cutoff that has one, or of all cutoffs of a fold where its series end apart.
+    """Yield the story of each model and cutoff that has one, or of all cutoffs of a fold where its
+    series end apart.
 
     What all searches by the clock end with is said once, by the last story.
     """
@@ -323,7 +422,9 @@ def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
     there = pl.col(SEARCH_COLUMN).is_not_null()
     ends = pl.col("cutoff")
     spans = predictions.group_by("model", "fold").agg(
-        ends.min().alias("first"), ends.max().alias("last"), ends.filter(there).n_unique().alias("stories")
+        ends.min().alias("first"),
+        ends.max().alias("last"),
+        ends.filter(there).n_unique().alias("stories"),
     )
     stories = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
     rows = stories.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts()

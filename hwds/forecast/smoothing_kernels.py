@@ -19,7 +19,9 @@ NONE, ADDED, MULTIPLIED = range(3)
 
 LEAST_PACE, MOST_PACE = 0.0001, 0.9999
 LEAST_DAMPING, MOST_DAMPING = 0.8, 0.98
-"""Bounds of the level's smoothing parameter, and of the part of a trend that a row keeps, as in R's forecast."""
+"""Bounds of the level's smoothing parameter, and of the part of a trend that a row keeps, as in R's
+forecast.
+"""
 
 SMOOTHING_START = (0.3, 0.1, 0.1, 0.8)
 """Where the search begins: each parameter as a share of what it may be."""
@@ -50,7 +52,9 @@ class SmoothingForm(NamedTuple):
 
     @property
     def searched(self) -> tuple[bool, bool, bool, bool]:
-        """Whether each of the four parameters is searched: the smoothing of level, trend and season, and the damping."""
+        """Whether each of the four parameters is searched: the smoothing of level, trend and
+        season, and the damping.
+        """
         return True, self.trend != NONE, self.seasonal != NONE, self.damped
 
 
@@ -60,11 +64,13 @@ class SmoothingFit(NamedTuple):
     Attributes:
         form: The form.
         loss: -2 log likelihood, without constants, and the prior.
-        level_pace, trend_pace, season_pace: The smoothing parameters; the trend's is a share of the level's.
+        level_pace, trend_pace, season_pace: The smoothing parameters; the trend's is a share of the
+            level's.
         damping: The part of the trend that a row keeps.
         level, trend: The state after the last row.
         square: The sum of the squared errors, relative ones where errors multiply.
-        seasons: The state of each place in the season, shape (m,), from the place of the first row on.
+        seasons: The state of each place in the season, shape (m,), from the place of the first row
+            on.
     """
 
     form: SmoothingForm
@@ -80,27 +86,40 @@ class SmoothingFit(NamedTuple):
 
 
 def fit_smoothing(
-    values: np.ndarray, form: SmoothingForm, begin: tuple[float, float], factors: np.ndarray, season: int
+    values: np.ndarray,
+    form: SmoothingForm,
+    begin: tuple[float, float],
+    factors: np.ndarray,
+    season: int,
 ) -> SmoothingFit:
     """Fit a form by maximum likelihood.
 
-    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, chapters 2 and 5. The states before the
-    first row are not searched: the series is smoothed backwards first, and they are what this ends with (backcasting: Box,
-    Jenkins and Reinsel, 4th ed., section 7.1.4), so that the search is over four numbers at most. A trend that follows the
-    level is drawn to one that does not: else short series are forecast by their last rows' slope.
+    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, chapters 2 and
+    5. The states before the first row are not searched: the series is smoothed backwards first, and
+    they are what this ends with (backcasting: Box, Jenkins and Reinsel, 4th ed., section 7.1.4), so
+    that the search is over four numbers at most. A trend that follows the level is drawn to one
+    that does not: else short series are forecast by their last rows' slope.
 
     Args:
         values: The series, shape (n,); above 0 where something multiplies.
         form: The form.
-        begin: The level after the last row, and its change or growth from row to row backwards, from which the backward
-            smoothing begins.
+        begin: The level after the last row, and its change or growth from row to row backwards,
+            from which the backward smoothing begins.
         factors: Those of the season, shape (m,); one of 0 where the form has none.
         season: Rows in a season, whether or not the form has one.
     """
     paces, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
     searched, prior = np.array(form.searched), TREND_PENALTY * season
     compiled(smoothing_search)(
-        np.ascontiguousarray(values, np.float64), form[:3], searched, begin, factors, prior, paces, seasons, result
+        np.ascontiguousarray(values, np.float64),
+        form[:3],
+        searched,
+        begin,
+        factors,
+        prior,
+        paces,
+        seasons,
+        result,
     )
     return SmoothingFit._make([form, *result.tolist(), seasons])
 
@@ -116,18 +135,25 @@ def smoothing_search(
     seasons: np.ndarray,
     result: np.ndarray,
 ) -> None:
-    """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least loss that is met from `paces` on.
+    """Write the fit into `seasons` and into `result`, in the order of `SmoothingFit`, the least
+    loss that is met from `paces` on.
 
-    One parameter after the other goes a step up or down where that lowers the loss; where none does, steps are halved.
+    One parameter after the other goes a step up or down where that lowers the loss; where none
+    does, steps are halved.
     """
-    best, step = _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result), WIDEST
+    best, step = (
+        _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result),
+        WIDEST,
+    )
     while step > FINEST:
         lower = False
         for k in range(2 * len(paces)):
             before = paces[k // 2]
             if searched[k // 2]:
                 paces[k // 2] = min(max(before + (step if k % 2 else -step), 0.0), 1.0)
-                loss = _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result)
+                loss = _smoothing_loss(
+                    values, kinds, searched, begin, factors, prior, paces, seasons, result
+                )
                 if loss < best:
                     best, lower = loss, True
                 else:
@@ -149,7 +175,10 @@ def _smoothing_loss(
     seasons: np.ndarray,
     result: np.ndarray,
 ) -> float:
-    """Return what is made least, infinite where a mean that errors multiply is not above 0; write the fit."""
+    """Return what is made least, infinite where a mean that errors multiply is not above 0.
+
+    Write the fit.
+    """
     error, trend, seasonal = kinds
     pace = LEAST_PACE + (MOST_PACE - LEAST_PACE) * paces[0]
     share = paces[1] if searched[1] else 0.0
@@ -162,7 +191,10 @@ def _smoothing_loss(
         place = (-row - 1 if row < 0 else row) % len(seasons)
         value, about = values[-row - 1 if row < 0 else row], seasons[place]
         if row == 0:  # the backward path has come to the first row, and turns a row before it
-            level, slope = _expected_level(level, slope, damping, trend), 1.0 / slope if trend == MULTIPLIED else -slope
+            level, slope = (
+                _expected_level(level, slope, damping, trend),
+                1.0 / slope if trend == MULTIPLIED else -slope,
+            )
             square, logs = 0.0, 0.0
         base = _expected_level(level, slope, damping, trend)
         mean = base * about if seasonal == MULTIPLIED else base + about
@@ -203,7 +235,9 @@ def _next_state(
     season_pace: float,
     damping: float,
 ) -> tuple[float, float, float]:
-    """Return level, trend and the place's season after a value, `base` being the level that was expected."""
+    """Return level, trend and the place's season after a value, `base` being the level that was
+    expected.
+    """
     moved = base + pace * ((value / about if seasonal == MULTIPLIED else value - about) - base)
     if trend == MULTIPLIED:
         slope = slope**damping
@@ -227,7 +261,11 @@ def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
         steps: Steps to answer for.
     """
     reach = np.cumsum(fit.damping ** np.arange(1, steps + 1))
-    base = fit.level * fit.trend**reach if fit.form.trend == MULTIPLIED else fit.level + fit.trend * reach
+    base = (
+        fit.level * fit.trend**reach
+        if fit.form.trend == MULTIPLIED
+        else fit.level + fit.trend * reach
+    )
     about = fit.seasons[(rows + np.arange(steps)) % len(fit.seasons)]
     return base * about if fit.form.seasonal == MULTIPLIED else base + about
 
@@ -255,7 +293,9 @@ def smoothing_paths(
     seasons: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the paths; `state` is in the order of `SmoothingFit`, from the level's smoothing on, `seasons` is space."""
+    """Write the paths; `state` is in the order of `SmoothingFit`, from the level's smoothing on,
+    `seasons` is space.
+    """
     trend, seasonal = kinds
     pace, share, season_pace, damping = state[0], state[1], state[2], state[3]
     steps, paths = shocks.shape
@@ -267,7 +307,9 @@ def smoothing_paths(
             place = (rows + step) % len(seasons)
             about = seasons[place]
             base = _expected_level(level, slope, damping, trend)
-            value = (base * about if seasonal == MULTIPLIED else base + about) * (1.0 + shocks[step, path])
+            value = (base * about if seasonal == MULTIPLIED else base + about) * (
+                1.0 + shocks[step, path]
+            )
             level, slope, seasons[place] = _next_state(
                 value, base, level, slope, about, trend, seasonal, pace, share, season_pace, damping
             )
@@ -280,7 +322,9 @@ def smoothing_paths(
 LEVELS = np.array([0.03, 0.1, 0.18, 0.27, 0.36, 0.46, 0.56, 0.66, 0.76, 0.86, 0.96])
 TRENDS = np.array([0.0, 0.1, 0.25, 0.5])
 DAMPINGS = np.array([0.85, 0.9, 0.95])
-"""What is tried of the level's smoothing, the trend's as a share of it, and the part of a trend that a row keeps."""
+"""What is tried of the level's smoothing, the trend's as a share of it, and the part of a trend
+that a row keeps.
+"""
 
 NO_TREND_ROWS = 5.0
 """Rows that no trend counts as: chosen on the last windows of M3's training parts."""
@@ -307,20 +351,28 @@ class DampedFit(NamedTuple):
 def fit_damped(values: np.ndarray) -> DampedFit:
     """Fit a damped trend by least squares.
 
-    Gardner and McKenzie (1985), "Forecasting trends in time series". Given the parameters the errors are linear in the first
-    level and trend, which are solved for, so that a coarse search over three numbers is all. The first trend, and one that
-    follows the errors, are drawn to none: in short series they would follow chance.
+    Gardner and McKenzie (1985), "Forecasting trends in time series". Given the parameters the
+    errors are linear in the first level and trend, which are solved for, so that a coarse search
+    over three numbers is all. The first trend, and one that follows the errors, are drawn to none:
+    in short series they would follow chance.
 
     Args:
         values: The series without a season, shape (n,), n above 3.
     """
     result = np.zeros(len(DampedFit._fields))
-    compiled(damped_search)(np.ascontiguousarray(values, np.float64), LEVELS, TRENDS, DAMPINGS, NO_TREND_ROWS, result)
+    compiled(damped_search)(
+        np.ascontiguousarray(values, np.float64), LEVELS, TRENDS, DAMPINGS, NO_TREND_ROWS, result
+    )
     return DampedFit(*result.tolist())
 
 
 def damped_search(
-    values: np.ndarray, levels: np.ndarray, trends: np.ndarray, dampings: np.ndarray, prior: float, result: np.ndarray
+    values: np.ndarray,
+    levels: np.ndarray,
+    trends: np.ndarray,
+    dampings: np.ndarray,
+    prior: float,
+    result: np.ndarray,
 ) -> None:
     """Write the fit of least loss among those tried into `result`, in the order of `DampedFit`."""
     best, best_pace, best_trend, best_damping = np.inf, levels[0], trends[0], dampings[0]
@@ -334,17 +386,23 @@ def damped_search(
 
 
 @helper
-def _damped_loss(values: np.ndarray, pace: float, share: float, damping: float, prior: float, result: np.ndarray) -> float:
+def _damped_loss(
+    values: np.ndarray, pace: float, share: float, damping: float, prior: float, result: np.ndarray
+) -> float:
     """Return what is made least by the best first level and trend; write the fit.
 
-    Three paths are smoothed beside each other: of the values from a state of zero, and of no values from a level of 1 and
-    from a trend of 1. The errors of any first state are a sum of theirs.
+    Three paths are smoothed beside each other: of the values from a state of zero, and of no values
+    from a level of 1 and from a trend of 1. The errors of any first state are a sum of theirs.
     """
     n, trend_pace = len(values), pace * share
     level, trend, level_1, trend_1, level_2, trend_2 = 0.0, 0.0, 1.0, 0.0, 0.0, 1.0
     rr, r1, r2, s11, s12, s22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for value in values:
-        mean, mean_1, mean_2 = level + damping * trend, level_1 + damping * trend_1, level_2 + damping * trend_2
+        mean, mean_1, mean_2 = (
+            level + damping * trend,
+            level_1 + damping * trend_1,
+            level_2 + damping * trend_2,
+        )
         error = value - mean
         rr += error * error
         r1 += error * mean_1
@@ -359,10 +417,19 @@ def _damped_loss(values: np.ndarray, pace: float, share: float, damping: float, 
     free = s11 * drawn - s12 * s12
     first = (r1 * drawn - r2 * s12) / free
     slope = (r2 * s11 - r1 * s12) / free
-    square = rr - 2.0 * (first * r1 + slope * r2) + first * first * s11 + slope * slope * s22 + 2.0 * first * slope * s12
+    square = (
+        rr
+        - 2.0 * (first * r1 + slope * r2)
+        + first * first * s11
+        + slope * slope * s22
+        + 2.0 * first * slope * s12
+    )
     square = max(square, 0.0)
     result[0], result[1], result[2], result[3] = square / n, pace, trend_pace, damping
-    result[4], result[5] = level + first * level_1 + slope * level_2, trend + first * trend_1 + slope * trend_2
+    result[4], result[5] = (
+        level + first * level_1 + slope * level_2,
+        trend + first * trend_1 + slope * trend_2,
+    )
     return square * (1.0 + prior * share / n)
 
 
@@ -395,7 +462,9 @@ FIRST_SCORED_ROW = 3
 """The first row whose error counts: before it two lines fit all but anything."""
 
 HALF_WEIGHT_ROWS = 0.3
-"""Rows that the usual weight of the line, a half, counts as: chosen on the last windows of M3's yearly training parts."""
+"""Rows that the usual weight of the line, a half, counts as: chosen on the last windows of M3's
+yearly training parts.
+"""
 
 GOLDEN_SECTION = (math.sqrt(5.0) - 1.0) / 2.0
 
@@ -407,7 +476,8 @@ class ThetaFit(NamedTuple):
         loss: The mean square of its errors one row ahead, from the fourth on.
         pace: The smoothing parameter.
         weight: The weight of the straight line, 1 - 1 / theta.
-        level, mean, first, slope: The state after the last row: the smoothed level, the mean of the series, and its line.
+        level, mean, first, slope: The state after the last row: the smoothed level, the mean of the
+            series, and its line.
     """
 
     loss: float
@@ -422,10 +492,11 @@ class ThetaFit(NamedTuple):
 def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) -> ThetaFit:
     """Fit a theta model by least squares.
 
-    Fiorucci et al. (2016), "Models for optimising the theta method and their relationship to state space models", equations
-    (9) and (12). Given the smoothing parameter the forecast is linear in the first level and in the weight of the line, which
-    are solved for; so that the search is over one number. An estimated weight is drawn a little to a half, theta being 2, for
-    in short series it would follow chance.
+    Fiorucci et al. (2016), "Models for optimising the theta method and their relationship to state
+    space models", equations (9) and (12). Given the smoothing parameter the forecast is linear in
+    the first level and in the weight of the line, which are solved for; so that the search is over
+    one number. An estimated weight is drawn a little to a half, theta being 2, for in short series
+    it would follow chance.
 
     Args:
         values: The series without a season, shape (n,), n above 3.
@@ -433,11 +504,19 @@ def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) ->
         weight: Of the line; NaN has it estimated, between 0 and 1.
     """
     result = np.zeros(len(ThetaFit._fields))
-    compiled(theta_search)(np.ascontiguousarray(values, np.float64), dynamic, weight, np.zeros((2, len(values))), result)
+    compiled(theta_search)(
+        np.ascontiguousarray(values, np.float64),
+        dynamic,
+        weight,
+        np.zeros((2, len(values))),
+        result,
+    )
     return ThetaFit(*result.tolist())
 
 
-def theta_search(values: np.ndarray, dynamic: bool, weight: float, lines: np.ndarray, result: np.ndarray) -> None:
+def theta_search(
+    values: np.ndarray, dynamic: bool, weight: float, lines: np.ndarray, result: np.ndarray
+) -> None:
     """Write the fit into `result`, in the order of `ThetaFit`; `lines` is space, shape (2, n)."""
     n = len(values)
     mean, first, slope = values[0], values[0], 0.0
@@ -462,7 +541,10 @@ def theta_search(values: np.ndarray, dynamic: bool, weight: float, lines: np.nda
         min(MOST_THETA_PACE, LEAST_THETA_PACE + step * (at + 1)),
     )
     left, right = high - GOLDEN_SECTION * (high - low), low + GOLDEN_SECTION * (high - low)
-    of_left, of_right = _theta_loss(values, lines, left, weight, result), _theta_loss(values, lines, right, weight, result)
+    of_left, of_right = (
+        _theta_loss(values, lines, left, weight, result),
+        _theta_loss(values, lines, right, weight, result),
+    )
     for _ in range(FINE):
         if of_left <= of_right:
             high, right, of_right = right, left, of_left
@@ -480,8 +562,13 @@ def theta_search(values: np.ndarray, dynamic: bool, weight: float, lines: np.nda
 
 
 @helper
-def _theta_loss(values: np.ndarray, lines: np.ndarray, pace: float, weight: float, result: np.ndarray) -> float:
-    """Return what is made least by the best first level and weight; write the mean square error, pace, weight, last level."""
+def _theta_loss(
+    values: np.ndarray, lines: np.ndarray, pace: float, weight: float, result: np.ndarray
+) -> float:
+    """Return what is made least by the best first level and weight.
+
+    Write the mean square error, pace, weight, last level.
+    """
     n, rest = len(values), 1.0 - pace
     level, faded = pace * values[0], rest
     rr, rd, rg, dd, dg, gg = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -504,16 +591,29 @@ def _theta_loss(values: np.ndarray, lines: np.ndarray, pace: float, weight: floa
         used = ((rg + 0.5 * prior) * dd - rd * dg) / free if free > 0.0 else 0.5
         used = min(max(used, 0.0), 1.0)
     start = (rd - used * dg) / dd
-    square = max(rr + start * start * dd + used * used * gg - 2.0 * (start * rd + used * rg - start * used * dg), 0.0)
-    result[0], result[1], result[2], result[3] = square / (n - FIRST_SCORED_ROW), pace, used, level + faded * start
+    square = max(
+        rr
+        + start * start * dd
+        + used * used * gg
+        - 2.0 * (start * rd + used * rg - start * used * dg),
+        0.0,
+    )
+    result[0], result[1], result[2], result[3] = (
+        square / (n - FIRST_SCORED_ROW),
+        pace,
+        used,
+        level + faded * start,
+    )
     return square + prior * (used - 0.5) ** 2
 
 
-def forecast_theta(fit: ThetaFit, rows: int, steps: int, *, dynamic: bool) -> tuple[np.ndarray, np.ndarray]:
+def forecast_theta(
+    fit: ThetaFit, rows: int, steps: int, *, dynamic: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the forecast of the next rows and the variances of its errors, both of shape (steps,).
 
-    The model is linear in its errors, so that a variance is that of one row times the sum of the squares of what an error of 1
-    in each of the rows before, and in its own, does to it.
+    The model is linear in its errors, so that a variance is that of one row times the sum of the
+    squares of what an error of 1 in each of the rows before, and in its own, does to it.
 
     Args:
         fit: Of the series.
@@ -523,10 +623,14 @@ def forecast_theta(fit: ThetaFit, rows: int, steps: int, *, dynamic: bool) -> tu
     """
     mean, variance = np.zeros(steps), np.zeros(steps)
     compiled(theta_ahead)(np.array(fit), rows, dynamic, mean, variance)
-    return mean, variance * fit.loss * (rows - FIRST_SCORED_ROW) / max(rows - FIRST_SCORED_ROW - 1, 1)
+    return mean, variance * fit.loss * (rows - FIRST_SCORED_ROW) / max(
+        rows - FIRST_SCORED_ROW - 1, 1
+    )
 
 
-def theta_ahead(fit: np.ndarray, rows: int, dynamic: bool, mean: np.ndarray, variance: np.ndarray) -> None:
+def theta_ahead(
+    fit: np.ndarray, rows: int, dynamic: bool, mean: np.ndarray, variance: np.ndarray
+) -> None:
     """Write the forecasts, and the sums of squares; `fit` is in the order of `ThetaFit`."""
     steps = len(mean)
     _theta_walk(fit[1], fit[2], fit[3], fit[4], fit[5], fit[6], rows, -1, dynamic, mean, False)
@@ -548,7 +652,9 @@ def _theta_walk(
     out: np.ndarray,
     squared: bool,
 ) -> None:
-    """Write what the model says of each next row, or add its square, where the row `shaken` is 1 more than it says."""
+    """Write what the model says of each next row, or add its square, where the row `shaken` is 1
+    more than it says.
+    """
     for step in range(max(shaken, 0), len(out)):
         i = rows + step
         faded = (1.0 - pace) ** i
@@ -577,7 +683,9 @@ TABLES = (WARM + DRAWS, WARM + DRAWS, DRAWS)
 
 WALK_START = (0.5, -0.5, -0.75, 1.5, 0.0, 0.0, 0.4, -1.5)
 MOVES = (0.8, 1.0, 1.3, 1.0, 1.2, 0.2, 0.9, 0.8)
-"""Where the walk begins and how far it goes, in the order of `place`: what posteriors of M3's training parts mostly are."""
+"""Where the walk begins and how far it goes, in the order of `place`: what posteriors of M3's
+training parts mostly are.
+"""
 
 ACCEPTED = 0.234
 """The share of proposals to accept that they adapt to."""
@@ -589,7 +697,9 @@ GROWTH = 0.02
 """The scale of the prior of a season's growth, as a share of the largest value."""
 
 PLACES, ERRORS = 1 << 14, 1 << 20
-"""Rows of the table of random numbers at which a series may begin: fewer, beyond 64 steps, lest they hold more errors."""
+"""Rows of the table of random numbers at which a series may begin: fewer, beyond 64 steps, lest
+they hold more errors.
+"""
 
 PARAMETERS, STATE = 8, 9
 """What is drawn; and what a path begins with: level, trend, and the parameters of the recursion."""
@@ -604,9 +714,10 @@ LEAST_LEVEL = 1e-6
 def has_posterior(values: np.ndarray) -> bool:
     """Return whether errors of scale 0 are not the most likely ones.
 
-    A level that stays, or one that follows each value, forecasts rows exactly where a series repeats itself. As the scale s of
-    the errors goes to 0, the density of each of these rows grows as 1/s, and that of any other row falls as s to the power of
-    the degrees of freedom: with few others the product has no bound, the walk does not end, and where it stands is chance.
+    A level that stays, or one that follows each value, forecasts rows exactly where a series
+    repeats itself. As the scale s of the errors goes to 0, the density of each of these rows grows
+    as 1/s, and that of any other row falls as s to the power of the degrees of freedom: with few
+    others the product has no bound, the walk does not end, and where it stands is chance.
 
     Args:
         values: The series, shape (n,).
@@ -620,12 +731,14 @@ def has_posterior(values: np.ndarray) -> bool:
 def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
     """Return paths of the next rows, shape (paths, steps), in the units of the series.
 
-    The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors of Student's t whose scale
-    is s l^q (Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt 2025, "Local and global trend Bayesian exponential smoothing
-    models"). Both smoothing parameters, r, k and q have flat priors (r from -.5 to 1, the others from 0 to 1), g a Cauchy one
-    (`GROWTH`), s the positive half of such a one. The posterior is drawn from by a random walk that adapts to its shape (Vihola
-    2012, "Robust adaptive Metropolis algorithm with coerced acceptance rate"). Random numbers come from one table for all
-    series, which each reads from a row of its own on (a checksum of its values): with the same ones all would err alike.
+    The next value is l + g l^r + k b, with l the smoothed level, b its smoothed changes, and errors
+    of Student's t whose scale is s l^q (Smyl, Bergmeir, Dokumentov, Long, Wibowo and Schmidt 2025,
+    "Local and global trend Bayesian exponential smoothing models"). Both smoothing parameters, r, k
+    and q have flat priors (r from -.5 to 1, the others from 0 to 1), g a Cauchy one (`GROWTH`), s
+    the positive half of such a one. The posterior is drawn from by a random walk that adapts to its
+    shape (Vihola 2012, "Robust adaptive Metropolis algorithm with coerced acceptance rate"). Random
+    numbers come from one table for all series, which each reads from a row of its own on (a
+    checksum of its values): with the same ones all would err alike.
 
     Args:
         values: The series without a season, shape (n,), all above 0.
@@ -635,12 +748,17 @@ def trend_paths(values: np.ndarray, season: int, steps: int) -> np.ndarray:
     largest = float(values.max())
     relative = np.ascontiguousarray(values / largest, np.float64)
     first = zlib.crc32(relative.tobytes()) % _places(steps)
-    moves, chances, shocks = (table[first : first + rows] for table, rows in zip(_random_tables(steps), TABLES, strict=True))
+    moves, chances, shocks = (
+        table[first : first + rows]
+        for table, rows in zip(_random_tables(steps), TABLES, strict=True)
+    )
     place, spread = np.array(WALK_START), np.diag(MOVES)
     place[5] = math.log(max(float(np.abs(np.diff(relative)).mean()), LEAST_LEVEL))
     states, paths = np.empty((2, STATE)), np.empty(shocks.shape)
     space = np.empty((2, PARAMETERS))
-    compiled(trend_draws)(relative, GROWTH / season, moves, chances, shocks, place, spread, space, states, paths)
+    compiled(trend_draws)(
+        relative, GROWTH / season, moves, chances, shocks, place, spread, space, states, paths
+    )
     return paths * largest
 
 
@@ -651,13 +769,19 @@ def _places(steps: int) -> int:
 
 @lru_cache(maxsize=16)
 def _random_tables(steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always the same.
+    """Return tables of standard normal moves, of uniform chances, and of errors of paths: always
+    the same.
 
-    A hole at the end of a series is forecast, too, so that series that end apart ask for as many tables.
+    A hole at the end of a series is forecast, too, so that series that end apart ask for as many
+    tables.
     """
     random = stream(0, "local and global trend", steps)
     moves, chances, shocks = (_places(steps) + rows for rows in TABLES)
-    return random.standard_normal((moves, PARAMETERS)), random.random(chances), random.standard_t(FREEDOM, (shocks, steps))
+    return (
+        random.standard_normal((moves, PARAMETERS)),
+        random.random(chances),
+        random.standard_t(FREEDOM, (shocks, steps)),
+    )
 
 
 def trend_draws(
@@ -672,7 +796,9 @@ def trend_draws(
     states: np.ndarray,
     paths: np.ndarray,
 ) -> None:
-    """Write a path of every draw after the first ones into `paths`; `space` and `states` need no content.
+    """Write a path of every draw after the first ones into `paths`.
+
+    `space` and `states` need no content.
 
     Args:
         values: The series as a share of its largest value.
@@ -702,14 +828,23 @@ def trend_draws(
             for i in range(STATE):
                 states[0, i] = states[1, i]
         if draw < WARM:
-            _adapt(spread, moves[draw], space[1], min(1.0, PARAMETERS * (draw + 1.0) ** -0.66) * (chance - ACCEPTED))
+            _adapt(
+                spread,
+                moves[draw],
+                space[1],
+                min(1.0, PARAMETERS * (draw + 1.0) ** -0.66) * (chance - ACCEPTED),
+            )
         else:
             _follow_path(states[0], shocks[draw - WARM], paths[draw - WARM])
 
 
 @helper
-def _log_posterior(values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int) -> float:
-    """Return the logarithm of the posterior's density at a place of the walk, and write its state into a row of `states`."""
+def _log_posterior(
+    values: np.ndarray, growth: float, place: np.ndarray, states: np.ndarray, row: int
+) -> float:
+    """Return the logarithm of the posterior's density at a place of the walk, and write its state
+    into a row of `states`.
+    """
     prior = 0.0
     for i in range(5):  # logits of what has bounds
         share = 1.0 / (1.0 + math.exp(-place[i]))
@@ -717,7 +852,12 @@ def _log_posterior(values: np.ndarray, growth: float, place: np.ndarray, states:
         prior += math.log(share * (1.0 - share))
     states[row, 4] = LEAST_POWER + (MOST_POWER - LEAST_POWER) * states[row, 4]
     states[row, 7], states[row, 8] = place[5], growth * place[6]
-    prior += place[5] - math.log1p((math.exp(place[5]) / growth) ** 2) - math.log1p(place[6] ** 2) - 0.5 * place[7] ** 2
+    prior += (
+        place[5]
+        - math.log1p((math.exp(place[5]) / growth) ** 2)
+        - math.log1p(place[6] ** 2)
+        - 0.5 * place[7] ** 2
+    )
     level_pace, trend_pace, power, kept, error_power = (
         states[row, 2],
         states[row, 3],
@@ -741,7 +881,9 @@ def _log_posterior(values: np.ndarray, growth: float, place: np.ndarray, states:
 
 @helper
 def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: float) -> None:
-    """Add a share of what a move was multiplied by to the spread: an update of rank one of its lower triangle."""
+    """Add a share of what a move was multiplied by to the spread: an update of rank one of its
+    lower triangle.
+    """
     square = 0.0
     for i in range(PARAMETERS):
         square += move[i] * move[i]

@@ -20,7 +20,9 @@ from hwds.frames.panel import Forecasts, Panel
 # would have been best there.
 
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, np.inf)
-"""Tried pulls of a ridge to equal weights, in units of the members' mean squared error; infinite is equal weights."""
+"""Tried pulls of a ridge to equal weights, in units of the members' mean squared error; infinite is
+equal weights.
+"""
 
 REWEIGHTING_ROUNDS = 20
 """The rounds of reweighting; weights change by less than a thousandth long before."""
@@ -40,7 +42,8 @@ class MemberWindows:
         window: The number of the window, counted from the end of each series, shape (rows,).
         series: The name of the series, shape (rows,).
         step: Counted from 1, shape (rows,).
-        known: The share of the history's rows that were known before the window, shape (rows,); None counts all alike.
+        known: The share of the history's rows that were known before the window, shape (rows,);
+            None counts all alike.
     """
 
     forecasts: np.ndarray
@@ -67,36 +70,57 @@ class MemberWindows:
 
 
 def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
-    """Return the medians of all members (absolute errors judge medians), where each has one and the series has a scale."""
+    """Return the medians of all members (absolute errors judge medians), where each has one and the
+    series has a scale.
+    """
     if any(part.is_empty() for part in rows):
         none = np.zeros(0, np.int64)
         return MemberWindows(np.zeros((0, len(rows))), np.zeros(0), none, np.zeros(0, object), none)
     scaled = [name for name in ("scale_abs", "short_scale_abs") if name in rows[0].columns]
     known = pl.col(KNOWN_SHARE) if KNOWN_SHARE in rows[0].columns else pl.lit(1.0)
     first = rows[0].select(
-        *KEYS, "actual", known.alias(KNOWN_SHARE), pl.coalesce(scaled).alias("scale_abs"), pl.col(MEDIAN).alias("member_0")
+        *KEYS,
+        "actual",
+        known.alias(KNOWN_SHARE),
+        pl.coalesce(scaled).alias("scale_abs"),
+        pl.col(MEDIAN).alias("member_0"),
     )
-    others = [part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}")) for i, part in enumerate(rows[1:], 1)]
-    joined: pl.DataFrame = reduce(lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first)
+    others = [
+        part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
+        for i, part in enumerate(rows[1:], 1)
+    ]
+    joined: pl.DataFrame = reduce(
+        lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
+    )
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")
-    scored = joined.with_columns(number).filter((pl.col("scale_abs") > 0) & pl.col("actual").is_not_null())
+    scored = joined.with_columns(number).filter(
+        (pl.col("scale_abs") > 0) & pl.col("actual").is_not_null()
+    )
     scale = scored["scale_abs"].to_numpy()
     forecasts = scored.select(f"member_{i}" for i in range(len(rows))).to_numpy() / scale[:, None]
     target = scored["actual"].to_numpy() / scale
     defined = np.isfinite(forecasts).all(axis=1) & np.isfinite(target)
     window, step = (scored[name].to_numpy().astype(np.int64) for name in ("window", "step"))
-    return MemberWindows(forecasts, target, window, scored["series_id"].to_numpy(), step, scored[KNOWN_SHARE].to_numpy()).take(
-        defined
-    )
+    return MemberWindows(
+        forecasts,
+        target,
+        window,
+        scored["series_id"].to_numpy(),
+        step,
+        scored[KNOWN_SHARE].to_numpy(),
+    ).take(defined)
 
 
 def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
-    """Return the weights of the least mean absolute error, at least 0 and with the sum 1, shape (members,).
+    """Return the weights of the least mean absolute error, at least 0 and with the sum 1, shape
+    (members,).
 
-    By iteratively reweighted least squares (Schlossmacher 1973): a row that is missed by far counts less, so that one launch
-    does not decide.
+    By iteratively reweighted least squares (Schlossmacher 1973): a row that is missed by far counts
+    less, so that one launch does not decide.
     """
-    errors = seen.forecasts - seen.target[:, None]  # with the sum 1 the stack's error is the weighted error
+    errors = (
+        seen.forecasts - seen.target[:, None]
+    )  # with the sum 1 the stack's error is the weighted error
     weights = np.full(errors.shape[1], 1 / errors.shape[1])
     for _ in range(REWEIGHTING_ROUNDS):
         weights = _least_on_simplex(_error_moments(errors, errors @ weights))
@@ -104,20 +128,26 @@ def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
 
 
 def absolute_ridge_weights(seen: MemberWindows) -> np.ndarray:
-    """Return weights of any sign and sum, drawn to equal ones as far as windows left out in turn say, shape (members,).
+    """Return weights of any sign and sum, drawn to equal ones as far as windows left out in turn
+    say, shape (members,).
 
     By the same reweighted least squares; the strength is chosen by the mean absolute scaled error.
     """
     numbers = np.unique(seen.window)
-    losses = [np.mean([_left_out_loss(seen, number, strength) for number in numbers]) for strength in STRENGTHS]
+    losses = [
+        np.mean([_left_out_loss(seen, number, strength) for number in numbers])
+        for strength in STRENGTHS
+    ]
     best = len(losses) - 1 - int(np.argmin(losses[::-1]))  # of equals the strongest
     return _ridge_towards_equal(seen, STRENGTHS[best])
 
 
 def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
-    """Return weights in proportion to 1 / (mean absolute scaled error)^2, shape (members,): none is left out, none takes all.
+    """Return weights in proportion to 1 / (mean absolute scaled error)^2, shape (members,): none is
+    left out, none takes all.
 
-    Bates and Granger (1969), "The Combination of Forecasts", without the covariances, which a few windows cannot tell.
+    Bates and Granger (1969), "The Combination of Forecasts", without the covariances, which a few
+    windows cannot tell.
     """
     precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
     weights: np.ndarray = precision / precision.sum()
@@ -140,14 +170,23 @@ def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
     for _ in range(REWEIGHTING_ROUNDS):
         rows = _row_weights(missed - seen.forecasts @ change)
         moments = (seen.forecasts * rows[:, None]).T @ seen.forecasts / rows.sum()
-        change = np.linalg.lstsq(moments + pull, seen.forecasts.T @ (rows * missed) / rows.sum(), rcond=None)[0]
+        change = np.linalg.lstsq(
+            moments + pull, seen.forecasts.T @ (rows * missed) / rows.sum(), rcond=None
+        )[0]
     return equal + change
 
 
 def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
-    """Return the loss on a window of the ridge from the others; of equal weights where there is no other."""
+    """Return the loss on a window of the ridge from the others.
+
+    Of equal weights where there is no other.
+    """
     inside = seen.window == window
-    weights = _ridge_towards_equal(seen, np.inf) if inside.all() else _ridge_towards_equal(seen.take(~inside), strength)
+    weights = (
+        _ridge_towards_equal(seen, np.inf)
+        if inside.all()
+        else _ridge_towards_equal(seen.take(~inside), strength)
+    )
     return float(np.mean(np.abs(seen.forecasts[inside] @ weights - seen.target[inside])))
 
 
@@ -164,7 +203,9 @@ def _row_weights(missed: np.ndarray) -> np.ndarray:
 
 
 def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
-    """Return argmin w'Mw on the simplex, by dropping the most negative weight until none is (active set)."""
+    """Return argmin w'Mw on the simplex, by dropping the most negative weight until none is (active
+    set).
+    """
     count = len(matrix)
     free = np.ones(count, bool)
     while True:
@@ -183,7 +224,9 @@ def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
 # they are not.
 
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 256.0)
-"""Tried powers of one over a member's loss: 0 is equal weights, the last the best member but for exact ties."""
+"""Tried powers of one over a member's loss: 0 is equal weights, the last the best member but for
+exact ties.
+"""
 
 SURE_ERRORS = 2.0
 """Standard errors that a member must be behind the best to be screened out."""
@@ -195,37 +238,45 @@ HALF_KNOWN = 0.5
 """The share of the history that was known before a window that is like the one to come."""
 
 CLEAR_SHARE = 0.2
-"""The share of the best loss that a member is clearly behind by: the series of a window share its shocks, a recession among
-them, so that what learns from all series and what is fitted to each are by turns ahead by 10 %."""
+"""The share of the best loss that a member is clearly behind by: the series of a window share its
+shocks, a recession among them, so that what learns from all series and what is fitted to each are
+by turns ahead by 10 %.
+"""
 
 FEW_SERIES = 10
 """Series below which a member may be clearly behind by chance."""
 
 FLAT_SHARES = {1: 0.02, 2: 0.01}
-"""By the number of windows, the share of the least loss within which weights may as well be nearer to equal ones."""
+"""By the number of windows, the share of the least loss within which weights may as well be nearer
+to equal ones.
+"""
 
 NEARNESS = 2.0
 """The power of the share of the history that was known before a window, by which its rows count."""
 
 EXACT_LOSS = 1e-12
-"""A loss below this, in units of the median member's, counts as this: several members may be exact."""
+"""A loss below this, in units of the median member's, counts as this: several members may be exact.
+"""
 
 SERIES_PARTS = 3
 """Parts that series are cut into where there is one window alone."""
 
 
 def learned_weights(seen: MemberWindows) -> np.ndarray:
-    """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say, shape (members,).
+    """Return weights of at least 0 with the sum 1, as far from equal ones as left-out windows say,
+    shape (members,).
 
-    A member that is behind the best by over a fifth has none (of fewer than ten series, one that is surely so). The others'
-    weights go by a power of one over their loss: the one of least mean absolute scaled error on windows left out in turn
-    (Diebold and Shin 2019, "Machine learning for regularized survey forecast combination", on shrinkage that is chosen so).
-    Of fewer than three windows before which half of the history was known, which tell of their own shocks as much as of the
-    members, weights as near to equal ones are taken as cost next to nothing there; of one alone three parts of its series take
-    the place of windows. Every window counts alike, however hard it was: what made it hard, its series shared. But the less of
-    the history was known before it, the less it counts: what learns from all series is behind there for want of rows that it
-    has by now. Weights of least loss on the windows themselves were no better on worlds apart, nor a mixture that had to be
-    ahead of the best member in each window.
+    A member that is behind the best by over a fifth has none (of fewer than ten series, one that is
+    surely so). The others' weights go by a power of one over their loss: the one of least mean
+    absolute scaled error on windows left out in turn (Diebold and Shin 2019, "Machine learning for
+    regularized survey forecast combination", on shrinkage that is chosen so). Of fewer than three
+    windows before which half of the history was known, which tell of their own shocks as much as of
+    the members, weights as near to equal ones are taken as cost next to nothing there; of one alone
+    three parts of its series take the place of windows. Every window counts alike, however hard it
+    was: what made it hard, its series shared. But the less of the history was known before it, the
+    less it counts: what learns from all series is behind there for want of rows that it has by now.
+    Weights of least loss on the windows themselves were no better on worlds apart, nor a mixture
+    that had to be ahead of the best member in each window.
 
     Args:
         seen: What members forecast on inner windows.
@@ -237,13 +288,17 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
 def level_losses(seen: MemberWindows) -> MemberWindows:
     """Return the rows in units of the median member's loss in their window."""
     numbers, place = np.unique(seen.window, return_inverse=True)
-    losses = np.median([np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0)
+    losses = np.median(
+        [np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0
+    )
     size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
     return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
 
 
 def _recency_weights(seen: MemberWindows) -> np.ndarray:
-    """Return the weight of each row, of mean 1: the fewer the rows known before its window, the less."""
+    """Return the weight of each row, of mean 1: the fewer the rows known before its window, the
+    less.
+    """
     if seen.known is None:
         return np.ones(len(seen.target))
     weights = seen.known**NEARNESS
@@ -262,7 +317,8 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
     Args:
         seen: What members forecast on inner windows, levelled.
         kept: The members that may have weight.
-        flat: The share of the least loss on left-out windows within which the weights nearest to equal ones are taken.
+        flat: The share of the least loss on left-out windows within which the weights nearest to
+            equal ones are taken.
     """
     weights = np.zeros(seen.forecasts.shape[1])
     weights[kept] = _choose_weights(seen.members(kept), flat) if len(kept) > 1 else 1.0
@@ -270,8 +326,12 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
 
 
 def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
-    parts = [(np.stack(list(_power_weights(before))), after) for before, after in _left_out_splits(seen)]
-    losses = np.concatenate([np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts])
+    parts = [
+        (np.stack(list(_power_weights(before))), after) for before, after in _left_out_splits(seen)
+    ]
+    losses = np.concatenate(
+        [np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts]
+    )
     counted = np.concatenate([_recency_weights(seen)[rows] for rows in _split_rows(seen)])
     means = (losses * counted[:, None]).mean(0)
     return list(_power_weights(seen))[
@@ -280,27 +340,44 @@ def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
 
 
 def _recent_windows(seen: MemberWindows) -> int:
-    """Return the number of windows before which half of the history was known; of those of the most where none has."""
+    """Return the number of windows before which half of the history was known.
+
+    Of those of the most where none has.
+    """
     numbers, place = np.unique(seen.window, return_inverse=True)
-    known = np.ones(len(numbers)) if seen.known is None else np.bincount(place, seen.known) / np.bincount(place)
+    known = (
+        np.ones(len(numbers))
+        if seen.known is None
+        else np.bincount(place, seen.known) / np.bincount(place)
+    )
     return int((known >= min(HALF_KNOWN, known.max())).sum())
 
 
 def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = True) -> np.ndarray:
-    """Return the members that are not screened out, rising: the best, those not surely behind it, and those that help it."""
+    """Return the members that are not screened out, rising: the best, those not surely behind it,
+    and those that help it.
+    """
     losses, counted, means = seen.losses, _recency_weights(seen), _mean_losses(seen)
     best = int(np.argmin(means))
     kept = []
     for member in range(losses.shape[1]):
-        mean, error = paired_difference((losses[:, member] - losses[:, best]) * counted, seen.series)
+        mean, error = paired_difference(
+            (losses[:, member] - losses[:, best]) * counted, seen.series
+        )
         close = means[member] <= (1 + near) * means[best]
-        if close or not mean > SURE_ERRORS * error or (helped and _helps(seen, counted, best, member)):
+        if (
+            close
+            or not mean > SURE_ERRORS * error
+            or (helped and _helps(seen, counted, best, member))
+        ):
             kept.append(member)
     return np.array(kept)
 
 
 def _near_best(seen: MemberWindows) -> np.ndarray:
-    """Return the members that are not clearly behind the best, rising: surely or not, unless series are few."""
+    """Return the members that are not clearly behind the best, rising: surely or not, unless series
+    are few.
+    """
     if len(np.unique(seen.series.astype(str))) < FEW_SERIES:
         return screen_members(seen, CLEAR_SHARE, helped=False)
     means = _mean_losses(seen)
@@ -308,7 +385,9 @@ def _near_best(seen: MemberWindows) -> np.ndarray:
 
 
 def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, float]:
-    """Return the mean over series of differences of losses, and its standard error; infinite of one series.
+    """Return the mean over series of differences of losses, and its standard error.
+
+    Infinite of one series.
 
     Args:
         losses: The difference of each row, shape (rows,).
@@ -321,7 +400,10 @@ def paired_difference(losses: np.ndarray, series: np.ndarray) -> tuple[float, fl
 
 
 def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> bool:
-    """Return whether a little of a member beside the best lowers the loss; it is convex, so that more would not else."""
+    """Return whether a little of a member beside the best lowers the loss.
+
+    It is convex, so that more would not else.
+    """
     errors = seen.forecasts - seen.target[:, None]
     mixed = (1 - HELP_WEIGHT) * errors[:, best] + HELP_WEIGHT * errors[:, member]
     return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
@@ -337,13 +419,17 @@ def _power_weights(seen: MemberWindows) -> Iterator[np.ndarray]:
 
 
 def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
-    """Yield what weights are learned on and what they are tried on: each window in turn, or each part of the series."""
+    """Yield what weights are learned on and what they are tried on: each window in turn, or each
+    part of the series.
+    """
     for inside in _split_rows(seen):
         yield (seen if inside.all() else seen.take(~inside)), seen.take(inside)
 
 
 def _split_rows(seen: MemberWindows) -> Iterator[np.ndarray]:
-    """Yield the rows of each window, or of each part of the series where there is one window alone."""
+    """Yield the rows of each window, or of each part of the series where there is one window
+    alone.
+    """
     part = seen.window
     if len(np.unique(part)) == 1:
         _, number = np.unique(seen.series.astype(str), return_inverse=True)
@@ -382,7 +468,9 @@ class GroupWeights(Serializable):
         return cls(weights[None, None])
 
     def of(self, group: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Return the weights of rows, shape (rows, members), from the name of each one's group and its step."""
+        """Return the weights of rows, shape (rows, members), from the name of each one's group and
+        its step.
+        """
         places = {name: place for place, name in enumerate(self.groups, 1)}
         number = np.array([places.get(name, 0) for name in group.tolist()], np.int64)
         return self.values[number, step_part(step, self.horizon, self.values.shape[1])]
@@ -395,9 +483,14 @@ def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
 
 
 def learn_group_weights(
-    seen: MemberWindows, group: np.ndarray, horizon: int, learn: Callable[[MemberWindows], np.ndarray], by_step: bool
+    seen: MemberWindows,
+    group: np.ndarray,
+    horizon: int,
+    learn: Callable[[MemberWindows], np.ndarray],
+    by_step: bool,
 ) -> GroupWeights:
-    """Return weights of all rows, and of each large enough group and part: half its own, half those of what holds it.
+    """Return weights of all rows, and of each large enough group and part: half its own, half those
+    of what holds it.
 
     Args:
         seen: At least one row.
@@ -416,15 +509,23 @@ def learn_group_weights(
         base = usual if not place else _half_own_weights(seen, inside, usual, learn)
         for number in range(parts):
             here = inside & (part == number)
-            values[place, number] = base if parts == 1 else _half_own_weights(seen, here, base, learn)
+            values[place, number] = (
+                base if parts == 1 else _half_own_weights(seen, here, base, learn)
+            )
     return GroupWeights(values, names, horizon)
 
 
 def _half_own_weights(
-    seen: MemberWindows, inside: np.ndarray, base: np.ndarray, learn: Callable[[MemberWindows], np.ndarray]
+    seen: MemberWindows,
+    inside: np.ndarray,
+    base: np.ndarray,
+    learn: Callable[[MemberWindows], np.ndarray],
 ) -> np.ndarray:
     """Return half way between the weights of some rows and `base`; `base` where they are few."""
-    few = len(set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True))) < LEAST_CELLS
+    few = (
+        len(set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True)))
+        < LEAST_CELLS
+    )
     return base if few else (learn(seen.take(inside)) + base) / 2
 
 
@@ -437,22 +538,32 @@ def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
     known = (*panel.roles.static, *panel.roles.level)
     for name in columns:
         if name not in known:
-            raise ConfigError(f"model.weights_by: no static or level column '{name}'{nearest(name, ('step', *known))}")
+            raise ConfigError(
+                f"model.weights_by: no static or level column "
+                f"'{name}'{nearest(name, ('step', *known))}"
+            )
     rows = panel.table[panel.offsets[:-1]].select(columns).rows()
-    return np.array(["|".join(map(str, row)) for row in rows] if columns else [""] * panel.n_series, object)
+    return np.array(
+        ["|".join(map(str, row)) for row in rows] if columns else [""] * panel.n_series, object
+    )
 
 
 # The forecasts of a stack on inner windows, made of those of its members.
 
 
 def combine_backtests(
-    parts: Sequence[pl.DataFrame], weights: Callable[[int], GroupWeights], group: Mapping[str, str], *, median: bool = False
+    parts: Sequence[pl.DataFrame],
+    weights: Callable[[int], GroupWeights],
+    group: Mapping[str, str],
+    *,
+    median: bool = False,
 ) -> pl.DataFrame:
     """Return the rows that every member has, with their combined means and quantiles.
 
     Args:
         parts: The inner rows of each member.
-        weights: Of the members for a window, counted from the end of each series; learned without it.
+        weights: Of the members for a window, counted from the end of each series; learned without
+            it.
         group: The name of each series' group.
         median: Take the members' median instead.
     """
@@ -462,8 +573,15 @@ def combine_backtests(
     if median:
         mixed = np.median(forecasts, axis=0)
     else:
-        number = rows[0].select(pl.col("cutoff").rank("dense", descending=True).over("series_id")).to_series().to_numpy()
-        names_of = np.array([group.get(name, "") for name in rows[0]["series_id"].to_list()], object)
+        number = (
+            rows[0]
+            .select(pl.col("cutoff").rank("dense", descending=True).over("series_id"))
+            .to_series()
+            .to_numpy()
+        )
+        names_of = np.array(
+            [group.get(name, "") for name in rows[0]["series_id"].to_list()], object
+        )
         step = rows[0]["step"].to_numpy().astype(np.int64)
         mixed = np.full(forecasts.shape[1:], np.nan)
         for window in np.unique(number):
@@ -480,7 +598,10 @@ def _shared_rows(parts: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
     keys = parts[0].select(KEYS)
     for part in parts[1:]:
         keys = keys.join(part.select(KEYS), KEYS, "semi", maintain_order="left")
-    return [keys.join(part, KEYS, "left", maintain_order="left").select(parts[0].columns) for part in parts]
+    return [
+        keys.join(part, KEYS, "left", maintain_order="left").select(parts[0].columns)
+        for part in parts
+    ]
 
 
 # The mixture of fitted members' forecasts.
@@ -497,16 +618,20 @@ def member_forecasts(
         future: The future rows that a model is given.
 
     Returns:
-        Means, shape (members, n, steps); quantiles, shape (members, n, steps, levels); fallbacks, shape (members, n).
+        Means, shape (members, n, steps); quantiles, shape (members, n, steps, levels); fallbacks,
+        shape (members, n).
     """
     forecasts = [member.predict(history, future) for member in members]
     means, quantiles, fallback = (
-        np.stack([getattr(each, part) for each in forecasts]) for part in ("mean", "quantiles", "fallback")
+        np.stack([getattr(each, part) for each in forecasts])
+        for part in ("mean", "quantiles", "fallback")
     )
     return means, quantiles, fallback
 
 
-def mixture(weights: np.ndarray, means: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray) -> Forecasts:
+def mixture(
+    weights: np.ndarray, means: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray
+) -> Forecasts:
     """Return the weighted means of members' means and quantiles.
 
     Args:
@@ -515,4 +640,8 @@ def mixture(weights: np.ndarray, means: np.ndarray, quantiles: np.ndarray, fallb
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).
     """
-    return Forecasts.of(np.einsum("nhm,mnh->nh", weights, means), np.einsum("nhm,mnhq->nhq", weights, quantiles), fallback)
+    return Forecasts.of(
+        np.einsum("nhm,mnh->nh", weights, means),
+        np.einsum("nhm,mnhq->nhq", weights, quantiles),
+        fallback,
+    )

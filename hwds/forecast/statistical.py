@@ -23,16 +23,31 @@ Banded = tuple[np.ndarray, np.ndarray]
 """A mean, shape (steps,), and quantiles, shape (steps, levels)."""
 
 FITTED_ROWS = 4_000
-"""Beyond so many rows in all, fewer past origins are used (never under four): models cost at least their history's length."""
+"""Beyond so many rows in all, fewer past origins are used (never under four): models cost at least
+their history's length.
+"""
 
 
 def library_forecast(
-    library: Any, values: np.ndarray, steps: int, levels: tuple[float, ...], *, origins: int = 0, least: int = 1
+    library: Any,
+    values: np.ndarray,
+    steps: int,
+    levels: tuple[float, ...],
+    *,
+    origins: int = 0,
+    least: int = 1,
 ) -> Banded:
-    """Forecast by a statsforecast model: with its own intervals, or with `backtest_bands` ones by `origins`."""
+    """Forecast by a statsforecast model: with its own intervals, or with `backtest_bands` ones by
+    `origins`.
+    """
     if origins:
         return backtest_bands(
-            lambda past, ahead: library.forecast(y=past, h=ahead)["mean"], values, steps, levels, origins, least
+            lambda past, ahead: library.forecast(y=past, h=ahead)["mean"],
+            values,
+            steps,
+            levels,
+            origins,
+            least,
         )
     forecasts = library.forecast(y=values, h=steps, level=interval_widths(levels))
     return forecasts["mean"], quantiles_of_intervals(forecasts, levels)
@@ -43,10 +58,17 @@ def interval_widths(levels: tuple[float, ...]) -> list[float]:
     return sorted({_interval_width(level) for level in levels} - {0.0})
 
 
-def quantiles_of_intervals(forecasts: Mapping[str, np.ndarray], levels: tuple[float, ...]) -> np.ndarray:
-    """Return quantiles from the ends of a library's central intervals, shape (steps, levels); the median is the mean."""
+def quantiles_of_intervals(
+    forecasts: Mapping[str, np.ndarray], levels: tuple[float, ...]
+) -> np.ndarray:
+    """Return quantiles from the ends of a library's central intervals, shape (steps, levels).
+
+    The median is the mean.
+    """
     return (
-        np.stack([forecasts[_interval_end(level)] for level in levels], -1) if levels else np.empty((len(forecasts["mean"]), 0))
+        np.stack([forecasts[_interval_end(level)] for level in levels], -1)
+        if levels
+        else np.empty((len(forecasts["mean"]), 0))
     )
 
 
@@ -67,14 +89,16 @@ def backtest_bands(
     origins: int,
     least: int,
 ) -> Banded:
-    """Return a point forecast and normal quantiles, as wide as the same model's errors from origins inside the history were.
+    """Return a point forecast and normal quantiles, as wide as the same model's errors from origins
+    inside the history were.
 
     Args:
         point: The model: a series and a number of steps to a mean of shape (steps,).
         values: The history, shape (n,).
         steps: Steps to answer for.
         levels: Quantile levels.
-        origins: At most so many, a third of the horizon apart, after the first third of the history.
+        origins: At most so many, a third of the horizon apart, after the first third of the
+            history.
         least: The fewest values that the model can be fitted to.
 
     Raises:
@@ -83,23 +107,28 @@ def backtest_bands(
     cuts = past_origins(len(values), steps, origins, least)
     if not cuts:
         raise ValueError("no origin inside the history")
-    errors = [values[cut : cut + steps] - point(values[:cut], steps)[: len(values) - cut] for cut in cuts]
+    errors = [
+        values[cut : cut + steps] - point(values[:cut], steps)[: len(values) - cut] for cut in cuts
+    ]
     mean = point(values, steps)
     return mean, normal_bands(mean[None], spread_by_step(errors, steps)[None], levels).quantiles[0]
 
 
 def past_origins(rows: int, steps: int, origins: int, least: int) -> list[int]:
-    """Return the number of rows known at each origin inside a history of so many rows, the latest first."""
+    """Return the number of rows known at each origin inside a history of so many rows, the latest
+    first.
+    """
     number = min(origins, max(4, FITTED_ROWS // rows))
     stride = max(1, steps * origins // (3 * number))
     return [cut for cut in range(rows - stride, 0, -stride) if cut >= max(least, rows / 3)][:number]
 
 
 def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
-    """Return standard deviations that grow with the step, shape (steps,), from errors of forecasts made inside the history.
+    """Return standard deviations that grow with the step, shape (steps,), from errors of forecasts
+    made inside the history.
 
-    The squared errors are fitted by a line over the step, which neither falls nor begins below zero: with a handful of
-    origins, the errors of one step alone say little.
+    The squared errors are fitted by a line over the step, which neither falls nor begins below
+    zero: with a handful of origins, the errors of one step alone say little.
 
     Args:
         errors: One array an origin, each from step 1 on, of any length up to `steps`.
@@ -117,11 +146,13 @@ def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
 
 
 def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:
-    """Return the same mean for every step, and quantiles of a demand that comes by chance and is as large as one of the past.
+    """Return the same mean for every step, and quantiles of a demand that comes by chance and is as
+    large as one of the past.
 
-    Sizes are drawn from the demands above zero, the chance of one is such that the mean is the forecast; where that takes a
-    chance above 1, sizes are stretched. Willemain, Smart and Schwarz (2004), "A new approach to forecasting intermittent demand
-    for service parts inventories", bootstrap the same two parts.
+    Sizes are drawn from the demands above zero, the chance of one is such that the mean is the
+    forecast; where that takes a chance above 1, sizes are stretched. Willemain, Smart and Schwarz
+    (2004), "A new approach to forecasting intermittent demand for service parts inventories",
+    bootstrap the same two parts.
 
     Args:
         values: The history, shape (n,), not negative.
@@ -132,8 +163,12 @@ def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[flo
     sizes = values[values > 0]
     chance = min(1.0, level / sizes.mean())
     stretch = max(1.0, level / sizes.mean())
-    inside = 1.0 - (1.0 - np.array(levels)) / max(chance, 1e-12)  # the level among sizes; below 0 there is no demand
-    quantiles = np.where(inside > 0, np.quantile(sizes, np.clip(inside, 0, 1), method="inverted_cdf") * stretch, 0.0)
+    inside = 1.0 - (1.0 - np.array(levels)) / max(
+        chance, 1e-12
+    )  # the level among sizes; below 0 there is no demand
+    quantiles = np.where(
+        inside > 0, np.quantile(sizes, np.clip(inside, 0, 1), method="inverted_cdf") * stretch, 0.0
+    )
     return np.full(steps, level), np.tile(quantiles, (steps, 1))
 
 
@@ -141,19 +176,24 @@ def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[flo
 # seasonal naive.
 
 WILD_MULTIPLE = 10.0
-"""A forecast, or a quantile of the middle 80 %, beyond this many times the largest value that was seen is no answer."""
+"""A forecast, or a quantile of the middle 80 %, beyond this many times the largest value that was
+seen is no answer.
+"""
 
 WIDE_LEVEL = 0.9
 """The level from which on quantiles may lie further out, see `wild_multiple`."""
 
 
 class Statistical(Forecaster):
-    """A model fitted to each series alone, when it forecasts, and answered for by the seasonal naive where it cannot be.
+    """A model fitted to each series alone, when it forecasts, and answered for by the seasonal
+    naive where it cannot be.
 
-    Form and parameters are estimated anew from every history, so that one fit serves any cutoff. Holes are closed by `fill_holes`.
-    The seasonal naive answers, and the series is marked as a fallback, where fewer than `least` values or less than half of
-    them are known, where all are equal, where a model of demand meets a negative value, where the library refuses, and where
-    its answer is not finite or is wild (`WILD_MULTIPLE`, `wild_multiple`). A series that was never negative is not forecast below zero.
+    Form and parameters are estimated anew from every history, so that one fit serves any cutoff.
+    Holes are closed by `fill_holes`. The seasonal naive answers, and the series is marked as a
+    fallback, where fewer than `least` values or less than half of them are known, where all are
+    equal, where a model of demand meets a negative value, where the library refuses, and where its
+    answer is not finite or is wild (`WILD_MULTIPLE`, `wild_multiple`). A series that was never
+    negative is not forecast below zero.
 
     Attributes:
         season: Rows in a season; 0 takes the dataset's.
@@ -167,17 +207,26 @@ class Statistical(Forecaster):
     longest: Steps = 2_500
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedStatistical:
-        """Learn nothing but the season and the levels: what is estimated, is estimated from the history of `predict`."""
+        """Learn nothing but the season and the levels: what is estimated, is estimated from the
+        history of `predict`.
+        """
         return FittedStatistical(self, self.season or context.season, context.levels)
 
     def suits(self, values: np.ndarray) -> bool:
-        """Return whether the model can be fitted to the known values of a series; shape (known,)."""
+        """Return whether the model can be fitted to the known values of a series.
+
+        Shape (known,).
+        """
         if len(values) < self.least or (values == values[0]).all():
             return False
         return not self.of_demand or bool(values.min() >= 0)
 
-    def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
-        """Return the mean, shape (steps,), and the quantiles, shape (steps, levels), after a series without holes."""
+    def forecast(
+        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+    ) -> Banded:
+        """Return the mean, shape (steps,), and the quantiles, shape (steps, levels), after a series
+        without holes.
+        """
         raise NotImplementedError(f"{type(self).__name__}.forecast")
 
 
@@ -190,7 +239,10 @@ class FittedStatistical(Serializable):
     levels: tuple[float, ...]
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Fit and forecast each series of the history; what cannot be is the seasonal naive's, and marked."""
+        """Fit and forecast each series of the history.
+
+        What cannot be is the seasonal naive's, and marked.
+        """
         steps = int(future.lengths[0])
         simple = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
         mean, quantiles = simple.mean.copy(), simple.quantiles.copy()
@@ -218,7 +270,10 @@ class FittedStatistical(Serializable):
         except Exception:  # the library raises bare ones; the caller counts it
             return None
         both = np.column_stack([mean, quantiles])[gone:] * scale
-        if not (np.abs(both) <= np.array([WILD_MULTIPLE, *map(wild_multiple, self.levels)]) * np.abs(known).max()).all():
+        if not (
+            np.abs(both)
+            <= np.array([WILD_MULTIPLE, *map(wild_multiple, self.levels)]) * np.abs(known).max()
+        ).all():
             return None
         both = np.maximum(both, 0.0) if known.min() >= 0 else both
         return both[:, 0], both[:, 1:]
@@ -228,8 +283,9 @@ class FittedStatistical(Serializable):
 def wild_multiple(level: float) -> float:
     """Return how many times the largest value that was seen a quantile is wild beyond.
 
-    A log-normal law round that value, whose middle 80 % just reach `WILD_MULTIPLE`, has its quantile of the level there: what is an
-    answer at usual levels does not become wild because levels further out are asked.
+    A log-normal law round that value, whose middle 80 % just reach `WILD_MULTIPLE`, has its
+    quantile of the level there: what is an answer at usual levels does not become wild because
+    levels further out are asked.
     """
     normal = NormalDist()
     return float(WILD_MULTIPLE ** max(1.0, abs(normal.inv_cdf(level)) / normal.inv_cdf(WIDE_LEVEL)))
@@ -238,8 +294,8 @@ def wild_multiple(level: float) -> float:
 def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
     """Return a series that begins and ends with a known value, its holes closed.
 
-    A hole takes the value of the same season a year before (itself closed, if need be); in the first year, and where there is
-    no season, it lies on the line between its neighbours.
+    A hole takes the value of the same season a year before (itself closed, if need be); in the
+    first year, and where there is no season, it lies on the line between its neighbours.
     """
     holes = np.flatnonzero(np.isnan(values))
     if not len(holes):
@@ -252,9 +308,11 @@ def fill_holes(values: np.ndarray, season: int) -> np.ndarray:
 
 
 def power_of_two(values: np.ndarray) -> float:
-    """Return a power of two that brings very large or small values near 1, else 1: division by it loses no bit.
+    """Return a power of two that brings very large or small values near 1, else 1: division by it
+    loses no bit.
 
-    The libraries' optimisers have absolute bounds and tolerances (theta's first level lies within 1e10).
+    The libraries' optimisers have absolute bounds and tolerances (theta's first level lies within
+    1e10).
     """
     exponent = int(np.frexp(np.abs(values).max())[1])
     return 1.0 if -10 <= exponent <= 30 else float(2.0 ** (exponent - 10))
@@ -272,7 +330,8 @@ class Season:
     """The season of a series.
 
     Attributes:
-        factors: What each place in the season multiplies (or adds), shape (season,); they average 1 (or 0).
+        factors: What each place in the season multiplies (or adds), shape (season,); they average 1
+            (or 0).
         additive: Whether they are added.
     """
 
@@ -285,7 +344,9 @@ class Season:
         return values - factors if self.additive else values / factors
 
     def into(self, values: np.ndarray, first: int) -> np.ndarray:
-        """Return rows with the season put back, the first of which stands `first` rows after the beginning."""
+        """Return rows with the season put back, the first of which stands `first` rows after the
+        beginning.
+        """
         factors = self._at(first, len(values))
         return values + factors if self.additive else values * factors
 
@@ -294,20 +355,30 @@ class Season:
 
 
 def season_of(
-    values: np.ndarray, season: int, *, additive: bool = False, whole: bool = False, caution: float = 1.0
+    values: np.ndarray,
+    season: int,
+    *,
+    additive: bool = False,
+    whole: bool = False,
+    caution: float = 1.0,
 ) -> Season | None:
-    """Return the season of a series without holes, shrunk towards none; None where two whole seasons and a bit are not there.
+    """Return the season of a series without holes, shrunk towards none.
 
-    Classical decomposition: each value against the centred moving average over a season, then means by place. A factor's
-    distance from none is multiplied by 1 - v / ((v - 2) F), or 0 where that is negative (James and Stein; Miller and Williams
-    2003, "Shrinkage estimators of time series seasonal factors and their effect on forecasting accuracy"), F being the variance
-    between places against that within, of v degrees of freedom: v / ((v - 2) F) is 1 on average where there is no season. No
-    test has to decide, and what is kept of a season that is none is little. `caution` multiplies v / ((v - 2) F).
+    None where two whole seasons and a bit are not there.
+
+    Classical decomposition: each value against the centred moving average over a season, then means
+    by place. A factor's distance from none is multiplied by 1 - v / ((v - 2) F), or 0 where that is
+    negative (James and Stein; Miller and Williams 2003, "Shrinkage estimators of time series
+    seasonal factors and their effect on forecasting accuracy"), F being the variance between places
+    against that within, of v degrees of freedom: v / ((v - 2) F) is 1 on average where there is no
+    season. No test has to decide, and what is kept of a season that is none is little. `caution`
+    multiplies v / ((v - 2) F).
 
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
-        additive: Whether factors are added; they are where a value is not positive, or a whole factor would be below .01.
+        additive: Whether factors are added; they are where a value is not positive, or a whole
+            factor would be below .01.
         whole: Whether factors are kept as they are.
         caution: 1, or more where a season is rather overlooked than made of chance.
     """
@@ -347,10 +418,11 @@ def _moving_average(values: np.ndarray, season: int) -> np.ndarray:
 
 
 def is_significant(values: np.ndarray, season: int) -> bool:
-    """Return whether the autocorrelation a season apart is, at 90 %, beyond what those of fewer rows make likely.
+    """Return whether the autocorrelation a season apart is, at 90 %, beyond what those of fewer
+    rows make likely.
 
-    The test of the M4 competition's benchmarks, which statsforecast's AutoTheta applies; False for seasons under four rows, and
-    where two whole ones are not there.
+    The test of the M4 competition's benchmarks, which statsforecast's AutoTheta applies; False for
+    seasons under four rows, and where two whole ones are not there.
 
     Args:
         values: The series, shape (n,).
@@ -359,8 +431,12 @@ def is_significant(values: np.ndarray, season: int) -> bool:
     if season < 4 or len(values) < 2 * season:
         return False
     apart = values - values.mean()
-    correlations = np.array([apart[lag:] @ apart[: len(apart) - lag] for lag in range(1, season + 1)]) / (apart @ apart)
-    limit = NormalDist().inv_cdf(0.95) * np.sqrt((1 + 2 * (correlations[:-1] ** 2).sum()) / len(values))
+    correlations = np.array(
+        [apart[lag:] @ apart[: len(apart) - lag] for lag in range(1, season + 1)]
+    ) / (apart @ apart)
+    limit = NormalDist().inv_cdf(0.95) * np.sqrt(
+        (1 + 2 * (correlations[:-1] ** 2).sum()) / len(values)
+    )
     return bool(abs(correlations[-1]) > limit)
 
 
@@ -371,18 +447,22 @@ def is_significant(values: np.ndarray, season: int) -> bool:
 class Seasonless(Statistical):
     """A model that forecasts each series without its season.
 
-    The season is taken out by classical decomposition, its factors shrunk by how sure they are (`statistical.seasons`); a
-    test, as in statsforecast's AutoTheta, takes it out whole where its autocorrelation is significant, and overlooks a smooth
-    one. Quantiles are normal, as wide as the model's errors from origins inside the history; its own (`origins=0`) are
-    narrower. Seasonal naive as a counted fallback.
+    The season is taken out by classical decomposition, its factors shrunk by how sure they are
+    (`statistical.seasons`); a test, as in statsforecast's AutoTheta, takes it out whole where its
+    autocorrelation is significant, and overlooks a smooth one. Quantiles are normal, as wide as the
+    model's errors from origins inside the history; its own (`origins=0`) are narrower. Seasonal
+    naive as a counted fallback.
 
     Attributes:
-        seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole (`tested`); of a series
-            that falls to 0 and not below, always the latter.
-        decomposition: The kind of season that is taken out; `additive` also where a series is not positive.
-        logs: Whether a series that is positive throughout is forecast in logarithms: its trend is then a rate of growth, its
-            season a factor, its own quantiles (`origins=0`) are skewed, and its mean is the median.
-        origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
+        seasons: Which seasons are taken out: `shrunken` ones, or those that are significant, whole
+            (`tested`); of a series that falls to 0 and not below, always the latter.
+        decomposition: The kind of season that is taken out; `additive` also where a series is not
+            positive.
+        logs: Whether a series that is positive throughout is forecast in logarithms: its trend is
+            then a rate of growth, its season a factor, its own quantiles (`origins=0`) are skewed,
+            and its mean is the median.
+        origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes
+            the model's own.
     """
 
     seasons: Literal["shrunken", "tested"] = "shrunken"
@@ -391,7 +471,8 @@ class Seasonless(Statistical):
     origins: ZeroFolds = 12
 
     def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the forecast of a series without a season and the variances of its errors, both (steps,).
+        """Return the forecast of a series without a season and the variances of its errors, both
+        (steps,).
 
         Args:
             values: The series, shape (n,).
@@ -400,9 +481,13 @@ class Seasonless(Statistical):
         """
         raise NotImplementedError(f"{type(self).__name__}.plain")
 
-    def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
+    def forecast(
+        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+    ) -> Banded:
         """Take out the season, fit, forecast, put the season back."""
-        tested = self.seasons == "tested" or values.min() == 0  # months without demand: a season of these is mostly chance
+        tested = (
+            self.seasons == "tested" or values.min() == 0
+        )  # months without demand: a season of these is mostly chance
         logs = self.logs and bool(values.min() > 0)
 
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
@@ -412,19 +497,27 @@ class Seasonless(Statistical):
         if self.origins:
             return backtest_bands(point, values, steps, levels, self.origins, self.least)
         mean, variance, back = self._apart(values, season, steps, tested, logs)
-        both = np.column_stack([mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]])
+        both = np.column_stack(
+            [mean, normal_bands(mean[None], np.sqrt(variance)[None], levels).quantiles[0]]
+        )
         both = np.column_stack([back(column) for column in both.T])
         return both[:, 0], both[:, 1:]
 
     def _apart(
         self, values: np.ndarray, season: int, steps: int, tested: bool, logs: bool
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Return the forecast of what is left without season and units, its variances, both (steps,), and the way back."""
+        """Return the forecast of what is left without season and units, its variances, both
+        (steps,), and the way back.
+        """
         unit = float(values.mean()) if logs else 1.0
         seen = np.log(values / unit) if logs else values
         additive = self.decomposition == "additive" or logs
         if tested:
-            apart = season_of(seen, season, additive=additive, whole=True) if is_significant(seen, season) else None
+            apart = (
+                season_of(seen, season, additive=additive, whole=True)
+                if is_significant(seen, season)
+                else None
+            )
         else:
             apart = season_of(seen, season, additive=additive)
 

@@ -10,7 +10,15 @@ import numpy as np
 import polars as pl
 
 from hwds.core.recipe import PositiveInt, Recipe
-from hwds.forecast.covariates import Codes, Standard, fill_from_past, first_known_rows, is_number, learn_codes, learn_standard
+from hwds.forecast.covariates import (
+    Codes,
+    Standard,
+    fill_from_past,
+    first_known_rows,
+    is_number,
+    learn_codes,
+    learn_standard,
+)
 from hwds.forecast.models.base import Features
 from hwds.frames.features.base import Feature
 from hwds.frames.panel import COLUMN, MADE_AT, VALUE, Panel
@@ -33,9 +41,13 @@ USUAL_CHANGE = 0.2
 
 
 class OriginForecasts(Recipe):
-    """Two forecasts from each origin, the mean of which a model corrects: one without them does not depend on their code."""
+    """Two forecasts from each origin, the mean of which a model corrects: one without them does not
+    depend on their code.
+    """
 
-    def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
+    def forecasts(
+        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
+    ) -> np.ndarray:
         """Return both, shape (2, n, steps), `base` where one of them has none.
 
         Args:
@@ -47,22 +59,26 @@ class OriginForecasts(Recipe):
 
 
 class Windowing(Recipe):
-    """The settings and statistics that windows are cut by: plain values, so that `Serializable` keeps it as it is.
+    """The settings and statistics that windows are cut by: plain values, so that `Serializable`
+    keeps it as it is.
 
     Attributes:
         season: Rows in a season.
         horizon: Steps of a training window.
         length: Values of the past that a model sees.
         shortest: Known rows that an origin needs to be learned from.
-        typical: The panel's usual seasonal change as a share of the level, for series that have none yet.
+        typical: The panel's usual seasonal change as a share of the level, for series that have
+            none yet.
         nonnegative: Whether the panel was never below 0; its forecasts are then not either.
         known: Standardisation of the known-future columns.
         passed: Standardisation of the past-only columns.
         codes: Texts of the static text columns.
         numbers: Static columns that are numbers.
-        usual_demand: The size of a usual demand, where demand comes by chance and the target is a multiple of each series' own
-            mean demand; 0 where the target is what the seasonal naive missed.
-        lines: Where they are given, the target is what their mean missed instead, and they are inputs.
+        usual_demand: The size of a usual demand, where demand comes by chance and the target is a
+            multiple of each series' own mean demand; 0 where the target is what the seasonal naive
+            missed.
+        lines: Where they are given, the target is what their mean missed instead, and they are
+            inputs.
     """
 
     season: PositiveInt
@@ -87,7 +103,11 @@ class Windowing(Recipe):
     def trends(self) -> tuple[int, ...]:
         """Over how many rows the seasonal change is averaged, as an input."""
         longest = self.span - self.season
-        return tuple(sorted({1, min(max(longest // 4, 2), longest), min(max(longest // 2, 3), longest), longest}))
+        return tuple(
+            sorted(
+                {1, min(max(longest // 4, 2), longest), min(max(longest // 2, 3), longest), longest}
+            )
+        )
 
     @classmethod
     def learn(
@@ -108,12 +128,16 @@ class Windowing(Recipe):
             season=season,
             horizon=horizon,
             length=min(length, span_of(season)),
-            shortest=int(np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span_of(season))),
+            shortest=int(
+                np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span_of(season))
+            ),
             typical=_typical_change(history, season),
             nonnegative=not bool((target < 0).any()),
             known=tuple(learn_standard(history, name) for name in roles.known_future),
             passed=tuple(learn_standard(history, name) for name in roles.past_only),
-            codes=tuple(learn_codes(history, name) for name in static if not is_number(history, name)),
+            codes=tuple(
+                learn_codes(history, name) for name in static if not is_number(history, name)
+            ),
             numbers=tuple(name for name in static if is_number(history, name)),
             usual_demand=_usual_demand(history) if of_demand else 0.0,
             lines=lines,
@@ -126,15 +150,23 @@ def span_of(season: int) -> int:
 
 
 def _usual_demand(panel: Panel) -> float:
-    """Return the median over series of the mean of their demands above zero; 1 where there were none."""
+    """Return the median over series of the mean of their demands above zero.
+
+    1 where there were none.
+    """
     demand, starts = np.maximum(np.nan_to_num(panel.target), 0.0), panel.offsets[:-1]
     times = np.add.reduceat((demand > 0).astype(np.int64), starts)
     some = times > 0
-    return float(np.median(np.add.reduceat(demand, starts)[some] / times[some])) if some.any() else 1.0
+    return (
+        float(np.median(np.add.reduceat(demand, starts)[some] / times[some])) if some.any() else 1.0
+    )
 
 
 def _typical_change(panel: Panel, season: int) -> float:
-    """Return the median over series of mean seasonal change / mean size; of changes by row where no series has a season."""
+    """Return the median over series of mean seasonal change / mean size.
+
+    Of changes by row where no series has a season.
+    """
     target, starts = panel.target, panel.offsets[:-1]
     known = np.maximum(np.add.reduceat((~np.isnan(target)).astype(np.int64), starts), 1)
     size = np.add.reduceat(np.abs(np.nan_to_num(target)), starts) / known
@@ -155,7 +187,8 @@ class Origins:
 
     Attributes:
         series: The index of each origin's series in the panel, shape (n,).
-        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1` of the series.
+        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1`
+            of the series.
     """
 
     series: np.ndarray
@@ -174,14 +207,19 @@ class Windows:
     """The inputs at n origins, and the targets: float32 by default, NaN where unknown.
 
     Attributes:
-        past: The last `length` values, (y - level) / scale, holes and short series filled, shape (n, length).
-        origin: Inputs that hold for all steps, shape (n, a), in the order of `WindowSource.origin_names`.
-        codes: Codes of the static text columns, -1 for a text that fit has not seen, shape (n, c), int32.
+        past: The last `length` values, (y - level) / scale, holes and short series filled, shape
+            (n, length).
+        origin: Inputs that hold for all steps, shape (n, a), in the order of
+            `WindowSource.origin_names`.
+        codes: Codes of the static text columns, -1 for a text that fit has not seen, shape (n, c),
+            int32.
         steps: Inputs of each step, shape (n, h, b), in the order of `WindowSource.step_names`.
         target: (y - base) / scale, clipped, shape (n, h).
-        base: The seasonal naive forecast, or the mean of the lines, in the target's unit, shape (n, h), float64.
+        base: The seasonal naive forecast, or the mean of the lines, in the target's unit, shape (n,
+            h), float64.
         level: Mean of the last season, shape (n,), float64.
-        scale: Mean seasonal change, above 0, shape (n,), float64; NaN for a series without a known value.
+        scale: Mean seasonal change, above 0, shape (n,), float64; NaN for a series without a known
+            value.
     """
 
     past: np.ndarray
@@ -194,7 +232,9 @@ class Windows:
     scale: np.ndarray
 
     def restore(self, residual: np.ndarray) -> np.ndarray:
-        """Turn residuals of shape (n, h) or (n, h, levels) into forecasts in the target's unit, float64."""
+        """Turn residuals of shape (n, h) or (n, h, levels) into forecasts in the target's unit,
+        float64.
+        """
         scale, base = self.scale[:, None], self.base
         if residual.ndim == 3:
             scale, base = scale[..., None], base[..., None]
@@ -206,7 +246,9 @@ class Windows:
 # demand, zeros are told apart.
 
 MOST_MEANS = 30.0
-"""Targets beyond this many times the mean demand are cut: one of them would outweigh all else that is learned."""
+"""Targets beyond this many times the mean demand are cut: one of them would outweigh all else that
+is learned.
+"""
 
 
 PRIOR_DEMANDS = 0.5
@@ -215,12 +257,14 @@ PRIOR_DEMANDS = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Running sums over the rows of a panel, from which the mean demand of any stretch of a series is read off.
+    """Running sums over the rows of a panel, from which the mean demand of any stretch of a series
+    is read off.
 
     Attributes:
         first: The row of each series' first known value, shape (n_series,).
         starts: The row where each series begins, shape (n_series,).
-        unit: A power of two near each series' largest value, in which `size` and `square` are: rivals of 1e12 cost no digit.
+        unit: A power of two near each series' largest value, in which `size` and `square` are:
+            rivals of 1e12 cost no digit.
         size, square: Sums of the target and its square before each row, shape (rows + 1,).
         count: Rows with demand before each row, shape (rows + 1,).
         latest: The last row with demand up to each row, -1 where there is none, shape (rows,).
@@ -241,20 +285,45 @@ class Demand:
     usual: float
 
     @classmethod
-    def of(cls, values: np.ndarray, offsets: np.ndarray, first: np.ndarray, season: int, span: int, usual: float) -> Demand:
-        """Return the sums of a target whose holes are filled; what is below zero or unknown counts as none."""
+    def of(
+        cls,
+        values: np.ndarray,
+        offsets: np.ndarray,
+        first: np.ndarray,
+        season: int,
+        span: int,
+        usual: float,
+    ) -> Demand:
+        """Return the sums of a target whose holes are filled.
+
+        What is below zero or unknown counts as none.
+        """
         demand = np.maximum(np.nan_to_num(values), 0.0)
         unit = 2.0 ** np.frexp(np.maximum.reduceat(demand, offsets[:-1]))[1]
         relative = demand / np.repeat(unit, np.diff(offsets))
-        size, square, count = (np.concatenate([[0.0], np.cumsum(x)]) for x in (relative, relative**2, demand > 0))
+        size, square, count = (
+            np.concatenate([[0.0], np.cumsum(x)]) for x in (relative, relative**2, demand > 0)
+        )
         latest = np.maximum.accumulate(np.where(demand > 0, np.arange(len(demand)), -1))
         return cls(first, offsets[:-1], unit, size, square, count, latest, season, span, usual)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
-        stretches = (f"{what}, {rows} rows" for rows in self.stretches for what in ("demand", "rows with demand"))
-        return (*stretches, "size", "spread of size", "rows since demand", "rows", "mean demand", "mean size")
+        stretches = (
+            f"{what}, {rows} rows"
+            for rows in self.stretches
+            for what in ("demand", "rows with demand")
+        )
+        return (
+            *stretches,
+            "size",
+            "spread of size",
+            "rows since demand",
+            "rows",
+            "mean demand",
+            "mean size",
+        )
 
     @property
     def stretches(self) -> tuple[int, ...]:
@@ -283,26 +352,41 @@ class Demand:
         )
 
     def _mean(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Return the mean demand so far, with half a demand more in one row more: what has had none yet may have some."""
+        """Return the mean demand so far, with half a demand more in one row more: what has had none
+        yet may have some.
+        """
         times = self._over(self.count, begins, ends)
         total = self._over(self.size, begins, ends) * self.unit[series]
         usual = np.where(times > 0, total / np.maximum(times, 1), self.usual)
         return (total + PRIOR_DEMANDS * usual) / (np.maximum(ends - begins, 1) + 1)
 
-    def _inputs(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray, mean: np.ndarray) -> list[np.ndarray]:
+    def _inputs(
+        self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray, mean: np.ndarray
+    ) -> list[np.ndarray]:
         unit = self.unit[series] / mean
         inputs = []
         for stretch in self.stretches:
             since = np.maximum(ends - stretch, begins)
             rows = np.maximum(ends - since, 1)
-            inputs += [self._over(self.size, since, ends) / rows * unit, self._over(self.count, since, ends) / rows]
+            inputs += [
+                self._over(self.size, since, ends) / rows * unit,
+                self._over(self.count, since, ends) / rows,
+            ]
         times = self._over(self.count, begins, ends)
         times = np.where(times > 0, times, np.nan)
         size = self._over(self.size, begins, ends) / times
         spread = np.sqrt(np.maximum(self._over(self.square, begins, ends) / times - size**2, 0.0))
         latest = self.latest[np.maximum(ends - 1, 0)]
         since = np.where((latest >= begins) & (ends > begins), ends - 1 - latest, ends - begins)
-        return [*inputs, size * unit, spread * unit, since, ends - begins, np.log(mean), np.log(size * self.unit[series])]
+        return [
+            *inputs,
+            size * unit,
+            spread * unit,
+            since,
+            ends - begins,
+            np.log(mean),
+            np.log(size * self.unit[series]),
+        ]
 
     def _over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         return sums[ends] - sums[begins]
@@ -316,7 +400,8 @@ _ROW, _MADE, _LEAD = "row", "made_row", "lead"
 
 @dataclass(frozen=True, eq=False)
 class VintageColumn:
-    """Forecasts by the row that they are of and how many rows before it they were known, sorted by both.
+    """Forecasts by the row that they are of and how many rows before it they were known, sorted by
+    both.
 
     Attributes:
         keys: Row times `width` plus lead, rising, shape (n,).
@@ -330,26 +415,48 @@ class VintageColumn:
 
     @classmethod
     def of(cls, panel: Panel, standard: Standard) -> VintageColumn:
-        """Return the forecasts of a panel's column; one that was made between two rows counts as known at the later."""
+        """Return the forecasts of a panel's column.
+
+        One that was made between two rows counts as known at the later.
+        """
         assert panel.vintages is not None
         rows = panel.table.select(SERIES, TIME, pl.int_range(pl.len(), dtype=pl.Int64).alias(_ROW))
-        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name).join(rows, on=[SERIES, TIME])
-        known = rows.select(SERIES, pl.col(TIME).alias(MADE_AT), pl.col(_ROW).alias(_MADE)).sort(MADE_AT)
-        dated = forecasts.sort(MADE_AT).join_asof(known, on=MADE_AT, by=SERIES, strategy="forward", check_sortedness=False)
-        ahead = dated.with_columns((pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)).filter(pl.col(_LEAD) > 0)
-        last = ahead.sort(_ROW, _LEAD, MADE_AT).unique([_ROW, _LEAD], keep="last", maintain_order=True)
+        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name).join(
+            rows, on=[SERIES, TIME]
+        )
+        known = rows.select(SERIES, pl.col(TIME).alias(MADE_AT), pl.col(_ROW).alias(_MADE)).sort(
+            MADE_AT
+        )
+        dated = forecasts.sort(MADE_AT).join_asof(
+            known, on=MADE_AT, by=SERIES, strategy="forward", check_sortedness=False
+        )
+        ahead = dated.with_columns((pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)).filter(
+            pl.col(_LEAD) > 0
+        )
+        last = ahead.sort(_ROW, _LEAD, MADE_AT).unique(
+            [_ROW, _LEAD], keep="last", maintain_order=True
+        )
         lead = last[_LEAD].to_numpy()
         width = int(lead.max()) + 1 if len(lead) else 1
-        return cls(last[_ROW].to_numpy() * width + lead, standard.apply(last[VALUE].to_numpy()), width)
+        return cls(
+            last[_ROW].to_numpy() * width + lead, standard.apply(last[VALUE].to_numpy()), width
+        )
 
     def __getitem__(self, ahead: np.ndarray) -> np.ndarray:
-        """Return the forecasts of the rows ahead of n origins, column j for step j + 1; NaN where none, shape (n, h)."""
+        """Return the forecasts of the rows ahead of n origins, column j for step j + 1.
+
+        NaN where none, shape (n, h).
+        """
         lead = np.arange(1, ahead.shape[1] + 1)
         if not len(self.keys):
             return np.full(ahead.shape, np.nan)
         at = np.searchsorted(self.keys, ahead * self.width + np.minimum(lead, self.width - 1))
         place = np.minimum(at, len(self.keys) - 1)
-        there = (self.keys[place] // self.width == ahead) & (self.keys[place] % self.width >= lead) & (at < len(self.keys))
+        there = (
+            (self.keys[place] // self.width == ahead)
+            & (self.keys[place] % self.width >= lead)
+            & (at < len(self.keys))
+        )
         return np.where(there, self.values[place], np.nan)
 
 
@@ -359,7 +466,9 @@ MOST_CHANGES = 8.0
 """Targets beyond this many seasonal changes are cut: they are breaks that no window foretells."""
 
 SEASONS_BACK, ROWS_BACK = 5, 60
-"""Origins further back than these seasons and rows (and one horizon) are not learned from: too long ago to help."""
+"""Origins further back than these seasons and rows (and one horizon) are not learned from: too long
+ago to help.
+"""
 
 NUMBERS_AT_ONCE = 1 << 21
 """Numbers of windows that are gathered at once; it bounds memory and changes no result."""
@@ -367,7 +476,8 @@ NUMBERS_AT_ONCE = 1 << 21
 
 @dataclass(frozen=True, eq=False)
 class WindowSource:
-    """A panel that windows are cut from, with its columns as arrays: one number a row, or one a series where static.
+    """A panel that windows are cut from, with its columns as arrays: one number a row, or one a
+    series where static.
 
     Attributes:
         windowing: The settings and statistics.
@@ -381,7 +491,8 @@ class WindowSource:
         codes: Codes of the static text columns.
         numbers: Static columns that are numbers.
         features: The columns of the feature set.
-        demand: Where windows are of demand that comes by chance: `Windows.scale` is then the mean demand, and the base 0.
+        demand: Where windows are of demand that comes by chance: `Windows.scale` is then the mean
+            demand, and the base 0.
     """
 
     windowing: Windowing
@@ -398,7 +509,9 @@ class WindowSource:
     demand: Demand | None = field(repr=False)
 
     @classmethod
-    def of(cls, windowing: Windowing, panel: Panel, features: Features | None = None) -> WindowSource:
+    def of(
+        cls, windowing: Windowing, panel: Panel, features: Features | None = None
+    ) -> WindowSource:
         """Make a panel ready for cutting, its features computed."""
         plan = features.columns(panel.roles, windowing.horizon).features if features else ()
         computed = features.compute(panel) if features and plan else panel
@@ -412,12 +525,22 @@ class WindowSource:
             whole=whole,
             first=first,
             known={s.name: s.apply(panel.values(s.name)) for s in windowing.known},
-            vintages={s.name: VintageColumn.of(panel, s) for s in windowing.known if s.name in vintages},
-            passed={s.name: fill_from_past(panel, s.apply(panel.values(s.name)), 1) for s in windowing.passed},
+            vintages={
+                s.name: VintageColumn.of(panel, s) for s in windowing.known if s.name in vintages
+            },
+            passed={
+                s.name: fill_from_past(panel, s.apply(panel.values(s.name)), 1)
+                for s in windowing.passed
+            },
             codes={c.name: c.apply(panel) for c in windowing.codes},
-            numbers={name: panel.table[name].gather(starts).cast(pl.Float64).to_numpy() for name in windowing.numbers},
+            numbers={
+                name: panel.table[name].gather(starts).cast(pl.Float64).to_numpy()
+                for name in windowing.numbers
+            },
             features={feature: computed.values(feature.name) for feature in plan},
-            demand=Demand.of(whole, panel.offsets, first, windowing.season, windowing.span, usual) if usual else None,
+            demand=Demand.of(whole, panel.offsets, first, windowing.season, windowing.span, usual)
+            if usual
+            else None,
         )
 
     @property
@@ -425,15 +548,28 @@ class WindowSource:
         """The names of the columns of `Windows.origin`."""
         trend = (f"seasonal change, {rows} rows" for rows in self.windowing.trends)
         passed = (name for column in self.passed for name in (f"{column} last", f"{column} change"))
-        given = (*self.numbers, *(f.name for f in self._features("origin")), *(self.demand.names if self.demand else ()))
+        given = (
+            *self.numbers,
+            *(f.name for f in self._features("origin")),
+            *(self.demand.names if self.demand else ()),
+        )
         return ("relative level", "known rows", *trend, *passed, *given)
 
     @property
     def step_names(self) -> tuple[str, ...]:
         """The names of the columns of `Windows.steps`."""
-        seasonal = ("season ago", "two seasons ago", "change between them", "neighbours of season ago")
+        seasonal = (
+            "season ago",
+            "two seasons ago",
+            "change between them",
+            "neighbours of season ago",
+        )
         known = (name for column in self.known for name in (column, f"{column} change"))
-        drawn = ("theta beside season ago", "damped trend beside theta", "lines") if self.windowing.lines else ()
+        drawn = (
+            ("theta beside season ago", "damped trend beside theta", "lines")
+            if self.windowing.lines
+            else ()
+        )
         return (*seasonal, *known, *(f.name for f in self._features("step")), *drawn)
 
     def at(self, ends: np.ndarray) -> Origins:
@@ -441,21 +577,35 @@ class WindowSource:
         return Origins(np.arange(self.panel.n_series), ends)
 
     def origins(self) -> Origins:
-        """Find every origin to learn from: enough rows before, at least one after, not too long ago."""
+        """Find every origin to learn from: enough rows before, at least one after, not too long
+        ago.
+        """
         settings, lengths = self.windowing, self.panel.lengths
         earliest = self.first - self.panel.offsets[:-1] + settings.shortest
-        earliest = np.maximum(earliest, lengths - settings.horizon - max(SEASONS_BACK * settings.season, ROWS_BACK))
+        earliest = np.maximum(
+            earliest, lengths - settings.horizon - max(SEASONS_BACK * settings.season, ROWS_BACK)
+        )
         counts = np.maximum(lengths - earliest, 0)
         series = np.repeat(np.arange(self.panel.n_series), counts)
-        return Origins(series, np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts - earliest, counts))
+        return Origins(
+            series,
+            np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts - earliest, counts),
+        )
 
     def past_rows(self, origins: Origins) -> np.ndarray:
-        """Find the row of the panel that each value of `Windows.past` comes from, shape (n, length)."""
+        """Find the row of the panel that each value of `Windows.past` comes from, shape (n,
+        length).
+        """
         return self._rows(origins)[:, -self.windowing.length :]
 
     def parts(self, origins: Origins, horizon: int = 0) -> Iterator[tuple[slice, Windows]]:
-        """Cut so many windows at a time that memory stays bounded; each with its place among the origins."""
-        size = max(NUMBERS_AT_ONCE // max(self.windowing.span, horizon or self.windowing.horizon), 1)
+        """Cut so many windows at a time that memory stays bounded.
+
+        Each with its place among the origins.
+        """
+        size = max(
+            NUMBERS_AT_ONCE // max(self.windowing.span, horizon or self.windowing.horizon), 1
+        )
         for start in range(0, len(origins), size):
             part = slice(start, min(start + size, len(origins)))
             yield part, self.cut(origins.take(part), horizon)
@@ -470,26 +620,42 @@ class WindowSource:
         ahead, inside = self._ahead(origins, steps)
         base = self.whole[rows[:, ago]]
         actual = np.where(inside, self.target[ahead], np.nan)
-        by_step = [*_season_ago(past, ago, settings.season), *self._known(rows[:, ago], ahead, inside)]
+        by_step = [
+            *_season_ago(past, ago, settings.season),
+            *self._known(rows[:, ago], ahead, inside),
+        ]
         by_step += [
-            np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan) for f in self._features("step")
+            np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
+            for f in self._features("step")
         ]
         if settings.lines:
-            theta, damped = settings.lines.forecasts(self._histories(origins), settings.season, base)
+            theta, damped = settings.lines.forecasts(
+                self._histories(origins), settings.season, base
+            )
             middle = (theta + damped) / 2
-            by_step += [part / scale[:, None] for part in (theta - base, damped - theta, middle - level[:, None])]
+            by_step += [
+                part / scale[:, None]
+                for part in (theta - base, damped - theta, middle - level[:, None])
+            ]
             base = middle
         change = past[:, settings.season :] - past[:, : -settings.season]
-        trends = [change[:, -rows:].mean(1) for rows in settings.trends]  # what a damped trend would be
+        trends = [
+            change[:, -rows:].mean(1) for rows in settings.trends
+        ]  # what a damped trend would be
         by_origin = [*self._sizes(origins, level, scale), *trends, *self._passed(origins, rows)]
-        by_origin += [_scale_feature(f, self.features[f][ahead[:, 0]], level, scale) for f in self._features("origin")]
+        by_origin += [
+            _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
+            for f in self._features("origin")
+        ]
         codes = [column[origins.series] for column in self.codes.values()]
         windows = Windows(
             past=past[:, -settings.length :].astype(np.float32),
             origin=np.stack(by_origin, 1, dtype=np.float32),
             codes=np.stack(codes, 1) if codes else np.zeros((len(rows), 0), np.int32),
             steps=np.stack(by_step, -1, dtype=np.float32),
-            target=np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES).astype(np.float32),
+            target=np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES).astype(
+                np.float32
+            ),
             base=base,
             level=level,
             scale=scale,
@@ -506,7 +672,10 @@ class WindowSource:
         return [feature for feature in self.features if feature.at == at]
 
     def _rows(self, origins: Origins) -> np.ndarray:
-        """Return the rows of the panel that make up each span; before the first known row the first season is repeated."""
+        """Return the rows of the panel that make up each span.
+
+        Before the first known row the first season is repeated.
+        """
         season = self.windowing.season
         first = self.first[origins.series][:, None]
         ends = (self.panel.offsets[origins.series] + origins.ends)[:, None]
@@ -515,35 +684,52 @@ class WindowSource:
         return np.where(rows >= first, rows, repeated)
 
     def _ahead(self, origins: Origins, steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the row of each step, and whether it is there; the row of one that is not is the series' last."""
+        """Return the row of each step, and whether it is there.
+
+        The row of one that is not is the series' last.
+        """
         stop = self.panel.offsets[origins.series + 1][:, None]
         ahead = (self.panel.offsets[origins.series] + origins.ends)[:, None] + steps
         return np.minimum(ahead, stop - 1), ahead < stop
 
     def _normalisation(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return level and scale; a seasonal change that is not known counts as the panel's typical one."""
+        """Return level and scale.
+
+        A seasonal change that is not known counts as the panel's typical one.
+        """
         season, window = self.windowing.season, self.whole[rows]
         earlier, later = rows[:, :-season], rows[:, season:]
-        real = (later - earlier == season) & ~np.isnan(self.target[earlier] + self.target[later])  # a repeated row is not
+        real = (later - earlier == season) & ~np.isnan(
+            self.target[earlier] + self.target[later]
+        )  # a repeated row is not
         size = np.abs(window).mean(1)
         change = np.abs(window[:, season:] - window[:, :-season])
         scale = np.where(real, change, self.windowing.typical * size[:, None]).mean(1)
         return window[:, -season:].mean(1), np.maximum(np.maximum(scale, 1e-3 * size), 1e-9)
 
     def _sizes(self, origins: Origins, level: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
-        """Return the log of the level relative to its changes, and the share of the span that is observed."""
+        """Return the log of the level relative to its changes, and the share of the span that is
+        observed.
+        """
         have = self.panel.offsets[origins.series] + origins.ends - self.first[origins.series]
         relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
         return [relative, np.minimum(have / self.windowing.span, 1.0)]
 
-    def _known(self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield each known-future column at the step, and less its value a season ago: a promotion then is in the reference."""
+    def _known(
+        self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yield each known-future column at the step, and less its value a season ago: a promotion
+        then is in the reference.
+        """
         for name, column in self.known.items():
             there = np.where(inside, self.vintages.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
     def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield each past-only column's last value and its change over a season; then the static numbers."""
+        """Yield each past-only column's last value and its change over a season.
+
+        Then the static numbers.
+        """
         for column in self.passed.values():
             last = column[rows[:, -1]]
             yield from (last, last - column[rows[:, -1 - self.windowing.season]])
@@ -552,16 +738,20 @@ class WindowSource:
 
 
 def _season_ago(past: np.ndarray, ago: np.ndarray, season: int) -> list[np.ndarray]:
-    """Return the value a season before each step, two seasons before, their difference, and the last's neighbours less itself.
+    """Return the value a season before each step, two seasons before, their difference, and the
+    last's neighbours less itself.
 
-    A tree cannot take differences; the neighbours tell whether the value that the forecast starts from stands out.
+    A tree cannot take differences; the neighbours tell whether the value that the forecast starts
+    from stands out.
     """
     one, two = past[:, ago], past[:, ago - season]
     neighbours = (past[:, ago - 1] + past[:, np.minimum(ago + 1, past.shape[1] - 1)]) / 2
     return [one, two, one - two, neighbours - one]
 
 
-def _scale_feature(feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _scale_feature(
+    feature: Feature, values: np.ndarray, level: np.ndarray, scale: np.ndarray
+) -> np.ndarray:
     """Return a feature in the unit of the window, shape (n,) or (n, h) as `values`."""
     if feature.scale == "none":
         return values
@@ -593,10 +783,14 @@ class TrainingRows:
 
     def take(self, index: np.ndarray | slice) -> TrainingRows:
         """Keep some of the rows."""
-        return TrainingRows(self.inputs[index], self.target[index], self.late[index], self.scale[index])
+        return TrainingRows(
+            self.inputs[index], self.target[index], self.late[index], self.scale[index]
+        )
 
 
-def training_rows(source: WindowSource, most: int, rng: np.random.Generator, origins: Origins | None = None) -> TrainingRows:
+def training_rows(
+    source: WindowSource, most: int, rng: np.random.Generator, origins: Origins | None = None
+) -> TrainingRows:
     """Sample about `most` pairs from some origins, or from all that can be learned from."""
     return _sample_pairs(source, source.origins() if origins is None else origins, most, rng)
 
@@ -612,7 +806,10 @@ def input_matrix(windows: Windows, origin: np.ndarray, step: np.ndarray) -> np.n
     """Return the inputs of pairs of an origin and a step (both from 0), one row each, float32."""
     of_origin = (windows.past[origin], windows.origin[origin], windows.codes[origin])
     return np.concatenate(
-        [*of_origin, step[:, None] + 1, windows.steps[origin, step]], axis=1, dtype=np.float32, casting="unsafe"
+        [*of_origin, step[:, None] + 1, windows.steps[origin, step]],
+        axis=1,
+        dtype=np.float32,
+        casting="unsafe",
     )
 
 
@@ -623,14 +820,18 @@ def input_names(source: WindowSource) -> tuple[str, ...]:
 
 
 def thin_evenly(total: int, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Return about `most` of the numbers below `total`, rising: one drawn from each of as many equal stretches."""
+    """Return about `most` of the numbers below `total`, rising: one drawn from each of as many
+    equal stretches.
+    """
     if total <= most:
         return np.arange(total)
     drawn = ((np.arange(most) + rng.random(most)) * (total / most)).astype(np.int64)
     return np.unique(np.minimum(drawn, total - 1))
 
 
-def _sample_pairs(source: WindowSource, origins: Origins, most: int, rng: np.random.Generator) -> TrainingRows:
+def _sample_pairs(
+    source: WindowSource, origins: Origins, most: int, rng: np.random.Generator
+) -> TrainingRows:
     left = source.panel.lengths[origins.series] - origins.ends
     steps = np.minimum(left, source.windowing.horizon)
     ends = np.cumsum(steps)
@@ -644,31 +845,44 @@ def _sample_pairs(source: WindowSource, origins: Origins, most: int, rng: np.ran
         here = slice(*np.searchsorted(owner, [part.start, part.stop]))
         parts.append(_known_pairs(windows, owner[here] - part.start, step[here], late[here]))
     if not parts:
-        return TrainingRows(np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0))
+        return TrainingRows(
+            np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
+        )
     return TrainingRows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _known_pairs(windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray) -> tuple[np.ndarray, ...]:
+def _known_pairs(
+    windows: Windows, origin: np.ndarray, step: np.ndarray, late: np.ndarray
+) -> tuple[np.ndarray, ...]:
     target = windows.target[origin, step]
     known = ~np.isnan(target)
-    return input_matrix(windows, origin[known], step[known]), target[known], late[known], windows.scale[origin[known]]
+    return (
+        input_matrix(windows, origin[known], step[known]),
+        target[known],
+        late[known],
+        windows.scale[origin[known]],
+    )
 
 
 # The quantile levels that a model learns, and the mean that they make.
 
 
 def quantile_grid(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the levels to learn: those to forecast, the median, and one on each side of it for the mean to be made of."""
+    """Return the levels to learn: those to forecast, the median, and one on each side of it for the
+    mean to be made of.
+    """
     below = () if any(level < 0.5 for level in levels) else (0.1,)
     above = () if any(level > 0.5 for level in levels) else (0.9,)
     return tuple(sorted({*levels, 0.5, *below, *above}))
 
 
 def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
-    """Return the weights that make a mean of quantiles: the integral of a quantile function that is linear between its levels.
+    """Return the weights that make a mean of quantiles: the integral of a quantile function that is
+    linear between its levels.
 
-    Beyond the outermost levels it is taken as flat. At 10, 50 and 90 % these are Swanson's .3, .4 and .3, which hold for
-    moderately skewed distributions (Hurst, Brown and Swanson 2000, "Swanson's 30-40-30 rule").
+    Beyond the outermost levels it is taken as flat. At 10, 50 and 90 % these are Swanson's .3, .4
+    and .3, which hold for moderately skewed distributions (Hurst, Brown and Swanson 2000,
+    "Swanson's 30-40-30 rule").
     """
     between = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
     return np.diff(np.concatenate([[0.0], between, [1.0]]))

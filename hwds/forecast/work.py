@@ -1,4 +1,6 @@
-"""The work of a forecaster before it is done, in seconds of one core, and the budget of a search."""
+"""The work of a forecaster before it is done, in seconds of one core, and the budget of a
+search.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ BUDGET_FORM = re.compile(r"\d+(\.\d+)?[smhu]")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 SEARCH_SHARE = 0.85
-"""The share of a budget in seconds that a search may use: the rest is for asking the final members, and for scoring."""
+"""The share of a budget in seconds that a search may use: the rest is for asking the final members,
+and for scoring.
+"""
 
 TIMING_WEIGHT = 0.5
 """The share by which the speed of a model that was timed once moves the price of others."""
@@ -36,7 +40,8 @@ CACHED_SHARE = 0.05
 def _valid_budget(value: str) -> str:
     if BUDGET_FORM.fullmatch(value) is None or not 1 <= budget_amount(value) <= 604_800:
         raise ValueError(
-            "must be seconds, minutes, hours or units of work, such as 60s, 10m, 2h or 300u, from 1s to 168h or 1u to 604800u"
+            "must be seconds, minutes, hours or units of work, such as 60s, 10m, 2h or 300u, from "
+            "1s to 168h or 1u to 604800u"
         )
     return value
 
@@ -127,7 +132,8 @@ class Allowance:
 # each law beside what a fit took.
 
 PER_CELL, PER_ROW = 0.25, 6e-7
-"""Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model."""
+"""Units of beginning a cell, and of cutting, scaling and writing a row of it, whatever the model.
+"""
 
 USUAL_ROUNDS = 115
 """Rounds after which trees that stop early have mostly stopped, those of patience among them."""
@@ -184,15 +190,20 @@ def work_of(model: Recipe, size: PanelSize) -> ForecastWork | None:
 
 
 def backtest_work(model: Recipe, size: PanelSize, windows: int) -> ForecastWork | None:
-    """Return the work of inner windows from one fit, or from one a window where series are fitted alone, and no final fit."""
+    """Return the work of inner windows from one fit, or from one a window where series are fitted
+    alone, and no final fit.
+    """
     work = work_of(model, size.shorter(windows * size.horizon))
     if work is None:
         return None
-    return ForecastWork(windows * work.fit if getattr(model, "local", False) else work.fit, windows * work.ask)
+    return ForecastWork(
+        windows * work.fit if getattr(model, "local", False) else work.fit, windows * work.ask
+    )
 
 
 def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float | None:
-    """Return the work of a cell: a fit, an answer at each cutoff, and the inner windows that its protocol learns from.
+    """Return the work of a cell: a fit, an answer at each cutoff, and the inner windows that its
+    protocol learns from.
 
     Args:
         model: The recipe.
@@ -200,21 +211,30 @@ def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float
         cutoffs: The number of cutoffs that the fit serves.
         inner: Inner windows before the first of them.
     """
-    work, earlier = work_of(model, size), backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0)
+    work, earlier = (
+        work_of(model, size),
+        backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0),
+    )
     if work is None or earlier is None:
         return None
     rows = size.series * (size.length + cutoffs * size.horizon)
     return PER_CELL + rows * PER_ROW + work.fit + cutoffs * work.ask + earlier.total
 
 
-def _law_by_series(per_row: float, power: float = 1.1, seasonal: float = 1.0) -> Callable[[Any, PanelSize], ForecastWork]:
+def _law_by_series(
+    per_row: float, power: float = 1.1, seasonal: float = 1.0
+) -> Callable[[Any, PanelSize], ForecastWork]:
     """Return the law of a model that is fitted to each series when it forecasts."""
 
     def law(model: Any, size: PanelSize) -> ForecastWork:
         rows = min(size.length, getattr(model, "longest", size.length))
-        inside = getattr(model, "origins", 0) and min(model.origins, max(4, 4_000 / max(rows, 1)), rows)
+        inside = getattr(model, "origins", 0) and min(
+            model.origins, max(4, 4_000 / max(rows, 1)), rows
+        )
         factor = seasonal if 1 < size.season <= 24 else 1.0
-        return ForecastWork(0.0, 0.002 + size.series * (1e-4 + (1 + 0.5 * inside) * factor * per_row * rows**power))
+        return ForecastWork(
+            0.0, 0.002 + size.series * (1e-4 + (1 + 0.5 * inside) * factor * per_row * rows**power)
+        )
 
     return law
 
@@ -231,8 +251,14 @@ def _truth_work(model: Any, size: PanelSize) -> ForecastWork:
 
 def _analog_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
-    rows, width = min(size.series * size.length, model.max_rows), 20 + 4 * size.columns + min(size.season, 60)
-    return ForecastWork(0.22 + rows * width * 5.5e-7, 0.005 + size.series * (size.length + size.horizon) * width * 2e-8)
+    rows, width = (
+        min(size.series * size.length, model.max_rows),
+        20 + 4 * size.columns + min(size.season, 60),
+    )
+    return ForecastWork(
+        0.22 + rows * width * 5.5e-7,
+        0.005 + size.series * (size.length + size.horizon) * width * 2e-8,
+    )
 
 
 def _window_count(size: PanelSize) -> float:
@@ -250,14 +276,22 @@ def _boosting_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of boosted trees: rows are gathered, binned and read once a round."""
     origins, width = _window_count(size), _input_count(size, model.length)
     quantile = model.objective == "quantile"
-    rows = min(origins * (min(size.horizon, model.looks) if quantile else size.horizon), model.max_rows)
+    rows = min(
+        origins * (min(size.horizon, model.looks) if quantile else size.horizon), model.max_rows
+    )
     gathered = min(origins, rows) * (3 * size.season + 10 * size.horizon) * 1e-7
     line = (1.5e-4 + 2.5e-6 * size.length) if model.base == "lines" else 0.0
     drawn = line * (min(origins, model.max_rows / model.looks) + size.series)
     grown = min(model.trees, USUAL_ROUNDS) if model.patience else model.trees
-    rounds = (1.4 if model.patience else 1.0) * grown + 20 if quantile else 2 * (2 if model.patience else 1) * grown
+    rounds = (
+        (1.4 if model.patience else 1.0) * grown + 20
+        if quantile
+        else 2 * (2 if model.patience else 1) * grown
+    )
     fit = 0.1 + gathered + drawn + rounds * (0.002 + rows * width * 2e-9)
-    return ForecastWork(fit, 0.02 + size.series * (line + size.horizon * (width * 4e-8 + rounds * 7e-9)))
+    return ForecastWork(
+        fit, 0.02 + size.series * (line + size.horizon * (width * 4e-8 + rounds * 7e-9))
+    )
 
 
 def _network_law(per_step: float) -> Callable[[Any, PanelSize], ForecastWork]:
@@ -276,12 +310,15 @@ def _sarima_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of an order search in each series, and of one filter pass for all cutoffs."""
     season = size.season if size.season <= 24 else 1
     return ForecastWork(
-        0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 10)), 0.01 + size.series * size.length * 2e-6
+        0.05 + size.series * (5e-4 + 5e-5 * size.length * (1 + season / 10)),
+        0.01 + size.series * size.length * 2e-6,
     )
 
 
 def _members_work(model: Any, size: PanelSize) -> ForecastWork | None:
-    """Return the law of what combines others: each one's fits before every inner window, and its final one."""
+    """Return the law of what combines others: each one's fits before every inner window, and its
+    final one.
+    """
     total = ForecastWork(0.05, 0.0)
     for member in model.members:
         final = work_of(member, size)
@@ -289,21 +326,30 @@ def _members_work(model: Any, size: PanelSize) -> ForecastWork | None:
             return None
         inner = work_of(member, size.shorter(size.horizon * model.windows))
         assert inner is not None
-        total = ForecastWork(total.fit + model.windows * inner.total + final.fit, total.ask + final.ask)
+        total = ForecastWork(
+            total.fit + model.windows * inner.total + final.fit, total.ask + final.ask
+        )
     return total
 
 
 def _adjusted_work(model: Any, size: PanelSize) -> ForecastWork | None:
-    """Return the law of effects, which are learned by one regression a series and tried memory, and of the member."""
+    """Return the law of effects, which are learned by one regression a series and tried memory, and
+    of the member.
+    """
     member = work_of(model.member, size._replace(columns=0))
     if member is None:
         return None
     effects = 0.05 + size.series * (4e-4 + size.length * (1 + size.columns) * 3e-7)
-    return ForecastWork(effects + member.fit, member.ask + size.series * (size.length + size.horizon) * size.columns * 1e-7)
+    return ForecastWork(
+        effects + member.fit,
+        member.ask + size.series * (size.length + size.horizon) * size.columns * 1e-7,
+    )
 
 
 def _long_season_work(model: Any, size: PanelSize) -> ForecastWork | None:
-    """Return the law of the member, and of two decompositions of each series, in the fit and when it is asked."""
+    """Return the law of the member, and of two decompositions of each series, in the fit and when
+    it is asked.
+    """
     member = work_of(model.member, size)
     if member is None:
         return None
@@ -343,4 +389,6 @@ WORK_LAWS: Mapping[str, Callable[[Any, PanelSize], ForecastWork | None]] = {
     "auto": _auto_work,
     "hardware_demand": _truth_work,
 }
-"""By the module of the model's class. A model that is not here has no law, and is foreseen once it was timed."""
+"""By the module of the model's class. A model that is not here has no law, and is foreseen once it
+was timed.
+"""

@@ -10,7 +10,17 @@ import polars as pl
 
 from hwds.core.errors import DataError, nearest
 from hwds.frames.frequency import Frequency
-from hwds.frames.roles import KEYS, ROLES, SERIES, TARGET, TIME, Names, Roles, listed, refuse_unplaced
+from hwds.frames.roles import (
+    KEYS,
+    ROLES,
+    SERIES,
+    TARGET,
+    TIME,
+    Names,
+    Roles,
+    listed,
+    refuse_unplaced,
+)
 
 # Frames of polars or pandas as the columns of a panel or a table.
 
@@ -29,26 +39,34 @@ def as_polars(data: Any) -> pl.DataFrame:
         return pl.DataFrame(data)
     if type(data).__module__.partition(".")[0] == "pandas":
         return pl.from_pandas(data)
-    raise DataError(f"frame: must be a frame of polars, pandas or Arrow, got {type(data).__name__}.")
+    raise DataError(
+        f"frame: must be a frame of polars, pandas or Arrow, got {type(data).__name__}."
+    )
 
 
-def panel_columns(data: pl.DataFrame, series: Names, time: str, target: str | None, roles: Roles) -> pl.DataFrame:
+def panel_columns(
+    data: pl.DataFrame, series: Names, time: str, target: str | None, roles: Roles
+) -> pl.DataFrame:
     """Return the columns of a panel: `series_id`, `time`, `target`, then those with a role.
 
     Args:
         data: Rows in any order.
-        series: The columns that name a series, several joined with '|'; nothing where all rows are one series.
+        series: The columns that name a series, several joined with '|'; nothing where all rows are
+            one series.
         time: The column of instants: dates, datetimes or whole numbers.
         target: The column to forecast; None for rows that are still to come.
         roles: Of the other columns.
 
     Raises:
-        DataError: A column is missing, the times are text, or a column of numbers holds something else.
+        DataError: A column is missing, the times are text, or a column of numbers holds something
+            else.
     """
     names = listed(series)
     _require_columns(data, [*names, time, *([target] if target else []), *roles.names])
     ids = (
-        pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|") if names else pl.lit(target or "series")
+        pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|")
+        if names
+        else pl.lit(target or "series")
     )
     columns = [ids.alias(SERIES), _dates_or_instants(data[time]).alias(TIME)]
     columns += [to_float_column(data[target]).alias(TARGET)] if target else []
@@ -68,7 +86,10 @@ def to_float_column(column: pl.Series) -> pl.Series:
     values = column.cast(pl.Float64, strict=False)
     wrong = (values.is_null() & column.is_not_null()).arg_true()
     if len(wrong):
-        raise DataError(f"frame: column '{column.name}' must hold numbers, row {wrong[0] + 1} has {column[wrong[0]]!r}.")
+        raise DataError(
+            f"frame: column '{column.name}' must hold numbers, row {wrong[0] + 1} has "
+            f"{column[wrong[0]]!r}."
+        )
     return values.fill_nan(None)
 
 
@@ -81,8 +102,13 @@ def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
 def _dates_or_instants(column: pl.Series) -> pl.Series:
     """Dates where every instant is a midnight, as pandas has them; else as they are."""
     if not (column.dtype.is_temporal() or column.dtype.is_integer()):
-        raise DataError(f"frame: column '{column.name}' must hold dates, datetimes or whole numbers, got {column.dtype}.")
-    if isinstance(column.dtype, pl.Datetime) and bool((column.drop_nulls().dt.time() == time(0)).all()):
+        raise DataError(
+            f"frame: column '{column.name}' must hold dates, datetimes or whole numbers, got "
+            f"{column.dtype}."
+        )
+    if isinstance(column.dtype, pl.Datetime) and bool(
+        (column.drop_nulls().dt.time() == time(0)).all()
+    ):
         return column.cast(pl.Date)
     return column.cast(pl.Int64) if column.dtype.is_integer() else column
 
@@ -93,8 +119,11 @@ def _dates_or_instants(column: pl.Series) -> pl.Series:
 ROW, _KEY = "__row__", "__key__"
 
 
-def check_panel(table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False) -> pl.DataFrame:
-    """Return the table sorted by series and time, its columns in order: keys, target, then those with a role.
+def check_panel(
+    table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps: bool = False
+) -> pl.DataFrame:
+    """Return the table sorted by series and time, its columns in order: keys, target, then those
+    with a role.
 
     Args:
         table: Rows in any order.
@@ -116,7 +145,9 @@ def check_panel(table: pl.DataFrame, roles: Roles, frequency: Frequency, *, gaps
     _finite(table, numbers)
     table = in_order(
         table.select(SERIES, TIME, TARGET, *roles.names)
-        .with_columns(pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers))
+        .with_columns(
+            pl.col(SERIES).cast(pl.String), *(pl.col(name).cast(pl.Float64) for name in numbers)
+        )
         .with_row_index(ROW)
     )
     same = same_series(table)
@@ -137,7 +168,8 @@ def _no_null_keys(table: pl.DataFrame) -> None:
 
 
 LARGEST = 1e100
-"""The largest number of a column: its square, and the sum of a million of them, is still a number."""
+"""The largest number of a column: its square, and the sum of a million of them, is still a number.
+"""
 
 
 def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
@@ -150,7 +182,10 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
         bad = (column.is_nan() | (column.abs() > LARGEST)).fill_null(False).arg_true()
         if len(bad):
             row = table.row(bad[0], named=True)
-            raise DataError(f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row {bad[0] + 1}).")
+            raise DataError(
+                f"dataset: series '{row[SERIES]}' has {name} {row[name]} at {row[TIME]} (row "
+                f"{bad[0] + 1})."
+            )
 
 
 def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
@@ -158,11 +193,16 @@ def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
     if len(bad):
         first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         rows = sorted((first[ROW] + 1, second[ROW] + 1))
-        raise DataError(f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} and {rows[1]}).")
+        raise DataError(
+            f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} "
+            f"and {rows[1]})."
+        )
 
 
 def breaks(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
-    """Return, for each row of a sorted table, whether it is not one step after the row before in its series."""
+    """Return, for each row of a sorted table, whether it is not one step after the row before in
+    its series.
+    """
     return same_series(table) & _off_step(table, frequency)
 
 
@@ -175,8 +215,10 @@ def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None
     if len(bad):
         before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
         raise DataError(
-            f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by {after[TIME]}"
-            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; dataset.gaps may be zero, forward or null."
+            f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by "
+            f"{after[TIME]}"
+            f" (row {after[ROW] + 1}), not by one step of {frequency.every}; dataset.gaps may be "
+            f"zero, forward or null."
         )
 
 
@@ -186,7 +228,8 @@ def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> N
         if len(bad):
             row = table.row(bad[0], named=True)
             raise DataError(
-                f"dataset: static column '{name}' changes in series '{row[SERIES]}' at {row[TIME]} (row {row[ROW] + 1})."
+                f"dataset: static column '{name}' changes in series '{row[SERIES]}' at "
+                f"{row[TIME]} (row {row[ROW] + 1})."
             )
 
 
@@ -194,18 +237,28 @@ def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
     values = table[split].cast(pl.String)
     for value in values.unique().sort().to_list():
         if value not in ("train", "test"):
-            raise DataError(f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}.")
+            raise DataError(
+                f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}."
+            )
     bad = (same & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
     if len(bad):
         row = table.row(bad[0], named=True)
         raise DataError(
-            f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} (row {row[ROW] + 1})."
+            f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} "
+            f"(row {row[ROW] + 1})."
         )
 
 
 def in_order(table: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows by series (text) and time, those of one key in the order they came in; neither key may be null."""
-    return table if _is_in_order(table) else table.with_columns(_key(table)).sort(_KEY, maintain_order=True).drop(_KEY)
+    """Return the rows by series (text) and time, those of one key in the order they came in.
+
+    Neither key may be null.
+    """
+    return (
+        table
+        if _is_in_order(table)
+        else table.with_columns(_key(table)).sort(_KEY, maintain_order=True).drop(_KEY)
+    )
 
 
 def _is_in_order(table: pl.DataFrame) -> bool:
@@ -214,7 +267,9 @@ def _is_in_order(table: pl.DataFrame) -> bool:
 
 
 def _key(table: pl.DataFrame) -> pl.Series:
-    """Return one whole number a row for both keys: it sorts several times faster than a text and a time, best with 32 bits."""
+    """Return one whole number a row for both keys: it sorts several times faster than a text and a
+    time, best with 32 bits.
+    """
     names, times = table[SERIES].unique().sort(), table[TIME].to_physical()
     instants = times.unique().sort()
     whole = pl.UInt32 if len(names) * len(instants) < 2**32 else pl.Int64

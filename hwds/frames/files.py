@@ -64,10 +64,16 @@ def file_suffix(file: Path) -> str:
 
 def _match_files(pattern: str, sha256: str | None) -> tuple[Path, ...]:
     if sha256 is not None:
-        raise ConfigError(f"dataset.sha256: names one file, but dataset.path is the glob '{pattern}'.")
-    files = tuple(Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name))
+        raise ConfigError(
+            f"dataset.sha256: names one file, but dataset.path is the glob '{pattern}'."
+        )
+    files = tuple(
+        Path(name) for name in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(name)
+    )
     if not files:
-        raise DataError(f"dataset.path: no file matches '{pattern}' (current folder: {Path.cwd()}).")
+        raise DataError(
+            f"dataset.path: no file matches '{pattern}' (current folder: {Path.cwd()})."
+        )
     return files
 
 
@@ -75,9 +81,15 @@ def _must_be_a_file(path: str, file: Path) -> None:
     if file.is_file():
         return
     if file.is_dir():
-        raise DataError(f"dataset.path: '{path}' is a folder; give a file, or a glob such as '{file / '*.parquet'}'.")
+        raise DataError(
+            f"dataset.path: '{path}' is a folder; give a file, or a glob such as "
+            f"'{file / '*.parquet'}'."
+        )
     if not file.parent.is_dir():
-        raise DataError(f"dataset.path: no file '{path}': there is no folder '{file.parent}' (current folder: {Path.cwd()}).")
+        raise DataError(
+            f"dataset.path: no file '{path}': there is no folder '{file.parent}' (current folder: "
+            f"{Path.cwd()})."
+        )
     there = [entry.name for entry in file.parent.iterdir() if entry.is_file()]
     raise DataError(f"dataset.path: no file '{path}'{nearest(file.name, there)}")
 
@@ -117,7 +129,9 @@ def _write(file: Path, data: bytes) -> None:
         os.replace(part.name, file)
         flush_to_disk(file.parent)
     except OSError as error:
-        raise DataError(f"dataset.path: the download cannot be kept in '{file.parent}' ({error.strerror}).") from error
+        raise DataError(
+            f"dataset.path: the download cannot be kept in '{file.parent}' ({error.strerror})."
+        ) from error
 
 
 def _digest(file: Path) -> str:
@@ -163,9 +177,13 @@ def read_content(file: Path, name: str) -> bytes:
     if kind not in COMPRESSED:
         return data
     try:
-        return _decompress(_open_compressed(data, kind), max(MOST_TIMES * len(data), MOST_FREE), name)
+        return _decompress(
+            _open_compressed(data, kind), max(MOST_TIMES * len(data), MOST_FREE), name
+        )
     except (OSError, EOFError, ValueError) as error:
-        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged).") from error
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged)."
+        ) from error
 
 
 def _open_compressed(data: bytes, kind: str) -> Any:
@@ -182,7 +200,10 @@ def _decompress(stream: Any, most: int, name: str) -> bytes:
         parts.append(part)
         size += len(part)
         if size > most:
-            raise DataError(f"dataset.path: '{name}' has more than {most >> 20:,} MB in a file of a {MOST_TIMES}th of that.")
+            raise DataError(
+                f"dataset.path: '{name}' has more than {most >> 20:,} MB in a file of a "
+                f"{MOST_TIMES}th of that."
+            )
     return b"".join(parts)
 
 
@@ -209,7 +230,8 @@ class TextFormat:
 
     Attributes:
         encoding: Of its characters.
-        separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where None.
+        separator: Between its fields: one character, or one of `SEPARATORS`; by the suffix where
+            None.
         decimal: The sign before decimals. With `comma`, points between thousands are dropped.
     """
 
@@ -221,7 +243,9 @@ class TextFormat:
 USUAL_FORMAT = TextFormat()
 
 
-def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str) -> pl.DataFrame:
+def read_text(
+    file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat, usual: str
+) -> pl.DataFrame:
     """Return the rows of a text file with a header, all columns as text; empty fields are null.
 
     Args:
@@ -233,13 +257,16 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFor
 
     Raises:
         ConfigError: No such encoding, or a separator that is not one byte.
-        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row that is too long, or a last
-            row that is too short, as it is where the file was cut in writing.
+        DataError: An empty file, other bytes than the encoding has, two columns of one name, a row
+            that is too long, or a last row that is too short, as it is where the file was cut in
+            writing.
     """
     separator = SEPARATORS.get(form.separator or "", form.separator or usual)
     if len(separator.encode()) != 1:
         names = ", ".join(SEPARATORS)
-        raise ConfigError(f"dataset.separator: must be one character, or one of {names}, got '{separator}'.")
+        raise ConfigError(
+            f"dataset.separator: must be one character, or one of {names}, got '{separator}'."
+        )
     data = _utf8(read_content(file, name), name, form.encoding).strip(b"\r\n")
     if not data.strip():
         raise DataError(f"dataset.path: '{name}' is empty.")
@@ -248,24 +275,34 @@ def read_text(file: Path, name: str, wanted: Sequence[str] | None, form: TextFor
     if columns != header and len(header) == 1 and any(other in header[0] for other in ";\t|,"):
         likely = next((word for word, sign in SEPARATORS.items() if sign in header[0]), "")
         raise DataError(
-            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; dataset.separator may be {likely} ('{separator}' now)."
+            f"dataset.path: '{name}' has one column, '{header[0][:60]}'; dataset.separator may be "
+            f"{likely} ('{separator}' now)."
         )
     require_columns(columns, header, name)
     try:
-        table = pl.read_csv(data, separator=separator, infer_schema=False)  # asked for some columns, it lets long rows pass
+        table = pl.read_csv(
+            data, separator=separator, infer_schema=False
+        )  # asked for some columns, it lets long rows pass
     except pl.exceptions.ComputeError as error:
         _long_row(data, name, separator, len(header), error)
         raise
     _refuse_cut(data, name, separator, len(header), len(table))
-    chosen = pl.DataFrame([table.get_column(column) for column in columns])  # `select` looks at each of 100,000 others
+    chosen = pl.DataFrame(
+        [table.get_column(column) for column in columns]
+    )  # `select` looks at each of 100,000 others
     return with_points(chosen) if form.decimal == "comma" else chosen
 
 
 def with_points(table: pl.DataFrame) -> pl.DataFrame:
-    """Return columns of text with numbers such as `1.234,5` written as `1234.5`; what is no such number stays."""
+    """Return columns of text with numbers such as `1.234,5` written as `1234.5`.
+
+    What is no such number stays.
+    """
     text = pl.all().str.strip_chars()
     plain = text.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-    return table.select(pl.when(text.str.contains(_WITH_COMMA)).then(plain).otherwise(pl.all()).name.keep())
+    return table.select(
+        pl.when(text.str.contains(_WITH_COMMA)).then(plain).otherwise(pl.all()).name.keep()
+    )
 
 
 def is_with_comma(value: str) -> bool:
@@ -281,7 +318,9 @@ def require_columns(columns: Sequence[str], known: Sequence[str], name: str) -> 
     """
     for column in columns:
         if column not in known:
-            raise DataError(f"dataset.path: '{name}' has no column '{column}'{nearest(column, known)}")
+            raise DataError(
+                f"dataset.path: '{name}' has no column '{column}'{nearest(column, known)}"
+            )
 
 
 def _utf8(data: bytes, name: str, encoding: str) -> bytes:
@@ -289,16 +328,31 @@ def _utf8(data: bytes, name: str, encoding: str) -> bytes:
     try:
         codec = codecs.lookup(encoding).name
         if codec == "utf-8" and data.startswith(_UTF16):
-            raise DataError(f"dataset.path: '{name}' is not UTF-8 but UTF-16; set dataset.encoding=utf-16.")
+            raise DataError(
+                f"dataset.path: '{name}' is not UTF-8 but UTF-16; set dataset.encoding=utf-16."
+            )
         text = data.decode(codec)
     except LookupError as error:
-        raise ConfigError(f"dataset.encoding: no encoding '{encoding}'; usual ones: utf-8, latin-1, cp1252, utf-16.") from error
+        raise ConfigError(
+            f"dataset.encoding: no encoding '{encoding}'; usual ones: utf-8, latin-1, cp1252, "
+            f"utf-16."
+        ) from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         where = f"byte 0x{data[error.start]:02x} in line {line}"
-        hint = "set dataset.encoding, to latin-1 or cp1252 perhaps" if codec == "utf-8" else f"see dataset.encoding={encoding}"
-        raise DataError(f"dataset.path: '{name}' is not {encoding.upper()}: {where}; {hint}.") from error
-    return data.removeprefix(codecs.BOM_UTF8) if codec == "utf-8" else text.removeprefix("\ufeff").encode()
+        hint = (
+            "set dataset.encoding, to latin-1 or cp1252 perhaps"
+            if codec == "utf-8"
+            else f"see dataset.encoding={encoding}"
+        )
+        raise DataError(
+            f"dataset.path: '{name}' is not {encoding.upper()}: {where}; {hint}."
+        ) from error
+    return (
+        data.removeprefix(codecs.BOM_UTF8)
+        if codec == "utf-8"
+        else text.removeprefix("\ufeff").encode()
+    )
 
 
 def _header(data: bytes, name: str, separator: str) -> list[str]:
@@ -306,7 +360,9 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
     try:
         header = next(csv.reader([first], delimiter=separator))
     except csv.Error as error:
-        raise DataError(f"dataset.path: '{name}' does not begin with a line of names ({error}).") from error
+        raise DataError(
+            f"dataset.path: '{name}' does not begin with a line of names ({error})."
+        ) from error
     counts = Counter(header)
     for column in header:
         if counts[column] > 1:
@@ -317,13 +373,18 @@ def _header(data: bytes, name: str, separator: str) -> list[str]:
 def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int) -> None:
     """Refuse a last row with too few fields, which polars fills with nulls."""
     last = data[data.rfind(b"\n") + 1 :]
-    try:  # a line that begins within a quoted field has an odd number of quotes: only all lines tell that row
+    # a line that begins within a quoted field has an odd number of quotes: only all lines tell that
+    # row
+    try:
         fields = _fields_of_last(data if last.count(b'"') % 2 else last, separator)
     except csv.Error as error:
-        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({error}).") from error
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read as text in columns ({error})."
+        ) from error
     if fields < width:
         raise DataError(
-            f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the file was cut in writing, or"
+            f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the "
+            f"file was cut in writing, or"
             " lacks the separators of its last fields, which are empty."
         )
 
@@ -331,17 +392,26 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
 def _fields_of_last(text: bytes, separator: str) -> int:
     if b'"' not in text:  # one line
         return text.count(separator.encode()) + 1
-    return deque(map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1)[0]
+    return deque(
+        map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1
+    )[0]
 
 
 def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
     """Refuse a row with too many fields, which polars reports without its number."""
     try:
-        for row, fields in enumerate(csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)):
+        for row, fields in enumerate(
+            csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)
+        ):
             if len(fields) > width:
-                raise DataError(f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}.") from error
+                raise DataError(
+                    f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header "
+                    f"{width}."
+                ) from error
     except csv.Error as worse:
-        raise DataError(f"dataset.path: '{name}' cannot be read as text in columns ({worse}).") from worse
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read as text in columns ({worse})."
+        ) from worse
 
 
 # Files of rows (CSV, TSV, Parquet, Arrow) as one table that knows which file and row each row
@@ -356,7 +426,8 @@ class FileSource:
     """The rows of one or more files, in the order of their names.
 
     Attributes:
-        table: The rows; columns of CSV and TSV are text, those of other formats have the types of the file.
+        table: The rows; columns of CSV and TSV are text, those of other formats have the types of
+            the file.
         files: The names of the files.
         starts: The first row of each file, and the number of rows at the end.
     """
@@ -366,7 +437,9 @@ class FileSource:
     starts: tuple[int, ...]
 
     def at(self, row: int) -> str:
-        """Return where a row is, for messages: the file and its 1-based row of data (a header is not counted)."""
+        """Return where a row is, for messages: the file and its 1-based row of data (a header is
+        not counted).
+        """
         index = bisect_right(self.starts, row) - 1
         return f"'{self.files[index]}' row {row - self.starts[index] + 1}"
 
@@ -400,7 +473,8 @@ def read_files(
 
     Raises:
         ConfigError: See `local_files`; no such encoding.
-        DataError: No file, a file that cannot be read, a column that is missing or of another type in another file.
+        DataError: No file, a file that cannot be read, a column that is missing or of another type
+            in another file.
     """
     files = local_files(path, sha256)
     names = tuple(path if len(files) == 1 else str(file) for file in files)
@@ -424,12 +498,18 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat)
             return read_text(file, name, wanted, form, TEXT[kind])
         return _read_binary(file, name, wanted)
     except OSError as error:
-        raise DataError(f"dataset.path: '{name}' cannot be read ({error.strerror or error}).") from error
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read ({error.strerror or error})."
+        ) from error
     except pl.exceptions.PanicException as error:  # polars fails like this on some damaged files
-        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged).") from error
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged)."
+        ) from error
     except pl.exceptions.PolarsError as error:
         reason = str(error).partition("\n")[0][:120]
-        raise DataError(f"dataset.path: '{name}' cannot be read as {kind[1:]} ({reason}).") from error
+        raise DataError(
+            f"dataset.path: '{name}' cannot be read as {kind[1:]} ({reason})."
+        ) from error
 
 
 def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
@@ -439,7 +519,9 @@ def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.Data
     known = list(pl.read_parquet_schema(file) if parquet else pl.read_ipc_schema(file))
     columns = known if wanted is None else list(wanted)
     require_columns(columns, known, name)
-    table = pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns)
+    table = (
+        pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns)
+    )
     return table.select(columns).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 
@@ -448,9 +530,14 @@ def _same_columns(first: str, one: pl.DataFrame, name: str, other: pl.DataFrame)
         odd = next(iter(set(one.columns) ^ set(other.columns)), "in another order")
         raise DataError(f"dataset.path: '{name}' and '{first}' have different columns ({odd}).")
     for column, left, right in zip(one.columns, one.dtypes, other.dtypes, strict=True):
-        numbers = (left.is_numeric() or left == pl.Boolean) and (right.is_numeric() or right == pl.Boolean)
+        numbers = (left.is_numeric() or left == pl.Boolean) and (
+            right.is_numeric() or right == pl.Boolean
+        )
         if left != right and not numbers and pl.Null not in (left, right):
-            raise DataError(f"dataset.path: column '{column}' holds {right} in '{name}' but {left} in '{first}'.")
+            raise DataError(
+                f"dataset.path: column '{column}' holds {right} in '{name}' but {left} in "
+                f"'{first}'."
+            )
 
 
 # The ends of text files: one that was cut in writing reads like a whole one whose last number
@@ -460,8 +547,11 @@ WIDEST = 4
 """The most bytes that an encoding has for a line break."""
 
 
-def without_line_break(path: str | None, *others: str | None, sha256: str | None = None) -> Iterator[str]:
-    """Yield a remark for each path with text files that do not end with a line break, as one does that was cut in writing.
+def without_line_break(
+    path: str | None, *others: str | None, sha256: str | None = None
+) -> Iterator[str]:
+    """Yield a remark for each path with text files that do not end with a line break, as one does
+    that was cut in writing.
 
     Args:
         path: Of files that were read, see `local_files`; None for none.
@@ -472,14 +562,27 @@ def without_line_break(path: str | None, *others: str | None, sha256: str | None
         DataError: A file is no longer there.
     """
     for each in (path if sha256 is None else None, *others):
-        cut = [file for file in local_files(each) if file_format(file) in TEXT and not _ends_a_line(file)] if each else []
+        cut = (
+            [
+                file
+                for file in local_files(each)
+                if file_format(file) in TEXT and not _ends_a_line(file)
+            ]
+            if each
+            else []
+        )
         if cut:
             does = "does" if len(cut) == 1 else f"and {len(cut) - 1:,} more do"
-            yield f"'{cut[0]}' {does} not end with a line break: if it was cut in writing, its last value is wrong."
+            yield (
+                f"'{cut[0]}' {does} not end with a line break: if it was cut in writing, its "
+                f"last value is wrong."
+            )
 
 
 def _ends_a_line(file: Path) -> bool:
-    """Return whether the last character is a line break, in any of the encodings that have one byte or more for it."""
+    """Return whether the last character is a line break, in any of the encodings that have one byte
+    or more for it.
+    """
     if file.suffix.lower() in COMPRESSED:
         end = read_content(file, str(file))[-WIDEST:]
     else:

@@ -52,14 +52,24 @@ class Frequency:
         moved = times.cast(_WIDE.get(str(times.dtype), times.dtype)).dt.offset_by(f"{count}{unit}")
         first, last = SPAN_NS if str(times.dtype) in _WIDE else SPAN
         if not moved.dt.year().drop_nulls().is_between(first, last).all():
-            raise DataError(f"dataset: {steps:,} steps of {self.every} from {times.drop_nulls()[0]} lead out of the calendar.")
+            raise DataError(
+                f"dataset: {steps:,} steps of {self.every} from {times.drop_nulls()[0]} lead out "
+                f"of the calendar."
+            )
         moved = moved.cast(times.dtype)
         return moved.dt.month_end() if self.month_end else moved
 
 
 # The frequency of a table of series, found from the distances between its rows.
 
-_UNITS = (("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000), ("us", 1))
+_UNITS = (
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+)
 _STEP, _COUNT, _KINDS = "__step__", "__count__", "__kinds__"
 
 
@@ -68,7 +78,8 @@ def find_frequency(table: pl.DataFrame, *, gaps: bool = False) -> Frequency:
 
     Args:
         table: Columns `series_id` and `time` (dates, instants or whole numbers), in any order.
-        gaps: Some rows are known to be left out, so that only a series all of whose steps are longer counts as mixed.
+        gaps: Some rows are known to be left out, so that only a series all of whose steps are
+            longer counts as mixed.
 
     Raises:
         DataError: No series has two rows, or two series have different steps.
@@ -81,23 +92,31 @@ def find_frequency(table: pl.DataFrame, *, gaps: bool = False) -> Frequency:
     common = _most_common(steps)
     if steps[_STEP].n_unique() > 1:
         _refuse_mixed(steps, common, gaps, keys[TIME].dtype)
-    return Frequency(_step_name(common, keys[TIME].dtype), month_end=common > 0 and is_month_end(keys[TIME]))
+    return Frequency(
+        _step_name(common, keys[TIME].dtype), month_end=common > 0 and is_month_end(keys[TIME])
+    )
 
 
 def is_month_end(times: pl.Series) -> bool:
-    """Return whether every date or instant stands on the last day of its month (false for whole numbers)."""
+    """Return whether every date or instant stands on the last day of its month (false for whole
+    numbers).
+    """
     return times.dtype.is_temporal() and bool((_wall(times).dt.month_end() == _wall(times)).all())
 
 
 def _wall(times: pl.Series) -> pl.Series:
-    """Return dates, or instants as a clock on the wall shows them: the last day of a month is one of the calendar."""
+    """Return dates, or instants as a clock on the wall shows them: the last day of a month is one
+    of the calendar.
+    """
     return times.dt.replace_time_zone(None) if isinstance(times.dtype, pl.Datetime) else times
 
 
 def _step(times: pl.Series) -> pl.Series:
-    """Return the distance to the row before: months as a positive number, microseconds as a negative one; integers as they are.
+    """Return the distance to the row before: months as a positive number, microseconds as a
+    negative one; integers as they are.
 
-    Rows are months apart where they have the same day and time of day, or both stand at the end of a month.
+    Rows are months apart where they have the same day and time of day, or both stand at the end of
+    a month.
     """
     if times.dtype.is_integer():
         return times.diff()
@@ -117,7 +136,10 @@ def _most_common(steps: pl.DataFrame) -> int:
 
 
 def _refuse_mixed(steps: pl.DataFrame, common: int, gaps: bool, dtype: pl.DataType) -> None:
-    """Refuse a series of another frequency: its own step comes twice or more; with gaps allowed, three times and no other."""
+    """Refuse a series of another frequency: its own step comes twice or more.
+
+    With gaps allowed, three times and no other.
+    """
     counts = steps.group_by(SERIES, _STEP).agg(pl.len().cast(pl.Int64).alias(_COUNT))
     by_series = (
         counts.with_columns(pl.len().over(SERIES).alias(_KINDS))
@@ -130,8 +152,12 @@ def _refuse_mixed(steps: pl.DataFrame, common: int, gaps: bool, dtype: pl.DataTy
     if odd.is_empty() or usual.is_empty():
         return
     rows = (usual.row(0, named=True), odd.row(0, named=True))
-    one, other = (f"series '{row[SERIES]}' has steps of {_step_name(row[_STEP], dtype)}" for row in rows)
-    raise DataError(f"dataset: mixed frequencies: {one}, {other}; give dataset.frequency or split the file.")
+    one, other = (
+        f"series '{row[SERIES]}' has steps of {_step_name(row[_STEP], dtype)}" for row in rows
+    )
+    raise DataError(
+        f"dataset: mixed frequencies: {one}, {other}; give dataset.frequency or split the file."
+    )
 
 
 def _step_name(step: int, dtype: pl.DataType) -> str:

@@ -1,4 +1,6 @@
-"""Images: pictures of equal size with what each shows, good or which defect, and the board that each was cut from."""
+"""Images: pictures of equal size with what each shows, good or which defect, and the board that
+each was cut from.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,16 @@ CHANNELS = (1, 3)
 class Images:
     """Images of one size, 8 bits a channel.
 
-    A table does not carry them: a row of pixels is no column that a role says the use of, and thousands of them are mapped from
-    a file, not held. Some of the images (`take`) share the store of all: only their places are kept, and pixels are read when
-    they are asked for.
+    A table does not carry them: a row of pixels is no column that a role says the use of, and
+    thousands of them are mapped from a file, not held. Some of the images (`take`) share the store
+    of all: only their places are kept, and pixels are read when they are asked for.
 
     Attributes:
-        data: One row an image, in order: `image`, its name; `board`, what it was cut from, which stays on one side of a cut;
-            `kind`, what it shows, null where it is not known; and static columns.
-        store: Pixels of all images, 0 to 255, shape (m, height, width, channels); mapped from a file where there is one.
+        data: One row an image, in order: `image`, its name; `board`, what it was cut from, which
+            stays on one side of a cut; `kind`, what it shows, null where it is not known; and
+            static columns.
+        store: Pixels of all images, 0 to 255, shape (m, height, width, channels); mapped from a
+            file where there is one.
         places: Where in the store each image lies, shape (n,).
         kinds: What an image may show: the good kind first, then the defects.
     """
@@ -47,36 +51,58 @@ class Images:
     kinds: tuple[str, ...]
 
     @classmethod
-    def build(cls, data: pl.DataFrame, pixels: np.ndarray, *, good: str = "ok", kinds: Sequence[str] = ()) -> Images:
+    def build(
+        cls, data: pl.DataFrame, pixels: np.ndarray, *, good: str = "ok", kinds: Sequence[str] = ()
+    ) -> Images:
         """Return checked images.
 
         Args:
             data: `image`, `board`, `kind` and static columns, a row an image.
             pixels: Of type uint8, shape (n, height, width) or (n, height, width, channels).
             good: The kind of an image without a defect.
-            kinds: The defects, in the order of tables; those of the data, by name, where none are given.
+            kinds: The defects, in the order of tables; those of the data, by name, where none are
+                given.
 
         Raises:
-            DataError: No images, pixels of another type or shape, a name that stands twice, a missing board, or a kind that is
-                not among those given.
+            DataError: No images, pixels of another type or shape, a name that stands twice, a
+                missing board, or a kind that is not among those given.
         """
         shape = pixels.shape if pixels.ndim == 4 else (*pixels.shape, 1)
         if not len(data) or len(data) != len(pixels):
-            raise DataError(f"dataset: {len(pixels):,} images and {len(data):,} rows that say what they show.")
+            raise DataError(
+                f"dataset: {len(pixels):,} images and {len(data):,} rows that say what they show."
+            )
         if pixels.dtype != np.uint8 or len(shape) != 4 or shape[3] not in CHANNELS:
-            wanted = "whole numbers of 8 bits, shape (images, height, width) or with 1 or 3 channels behind"
-            raise DataError(f"dataset: pixels must be {wanted}, got {pixels.dtype} of shape {pixels.shape}.")
+            wanted = (
+                "whole numbers of 8 bits, shape (images, height, width) or with 1 or 3 "
+                "channels behind"
+            )
+            raise DataError(
+                f"dataset: pixels must be {wanted}, got {pixels.dtype} of shape {pixels.shape}."
+            )
         rows = data.with_columns(pl.col(IMAGE, BOARD, KIND).cast(pl.String))
         _refuse_rows(rows)
         order = (good, *(kinds or sorted(set(rows[KIND].drop_nulls()) - {good})))
         wrong = rows.filter(~pl.col(KIND).is_in(order))
         if len(wrong):
             name, kind = wrong.select(IMAGE, KIND).row(0)
-            raise DataError(f"dataset: image '{name}' has the label '{kind}', which is no kind{nearest(kind, order)}")
+            raise DataError(
+                f"dataset: image '{name}' has the label '{kind}', which is no "
+                f"kind{nearest(kind, order)}"
+            )
         return cls(rows.rechunk(), pixels.reshape(shape), np.arange(len(rows)), order)
 
     @classmethod
-    def of(cls, pixels: Any, kind: Any, *, board: Any = None, image: Any = None, good: str = "ok", **static: Any) -> Images:
+    def of(
+        cls,
+        pixels: Any,
+        kind: Any,
+        *,
+        board: Any = None,
+        image: Any = None,
+        good: str = "ok",
+        **static: Any,
+    ) -> Images:
         """Return checked images of arrays.
 
         Args:
@@ -94,14 +120,25 @@ class Images:
             >>> Images.of(np.zeros((2, 8, 8), np.uint8), ["ok", "open"]).kinds
             ('ok', 'open')
         """
-        names = [f"{place:0{len(str(len(pixels)))}d}" for place in range(len(pixels))] if image is None else list(image)
-        columns = {IMAGE: names, BOARD: names if board is None else list(board), KIND: list(kind)} | static
+        names = (
+            [f"{place:0{len(str(len(pixels)))}d}" for place in range(len(pixels))]
+            if image is None
+            else list(image)
+        )
+        columns = {
+            IMAGE: names,
+            BOARD: names if board is None else list(board),
+            KIND: list(kind),
+        } | static
         return cls.build(pl.DataFrame(columns, strict=False), np.asarray(pixels), good=good)
 
     def __repr__(self) -> str:
         height, width, channels = self.shape
         bad = int((self.codes > 0).sum())
-        return f"Images({self.n} of {height} x {width} x {channels} on {self.boards.n_unique()} boards, {bad} with a defect)"
+        return (
+            f"Images({self.n} of {height} x {width} x {channels} on {self.boards.n_unique()} "
+            f"boards, {bad} with a defect)"
+        )
 
     @property
     def n(self) -> int:
@@ -138,7 +175,12 @@ class Images:
     def codes(self) -> np.ndarray:
         """The number of each one's kind in `kinds`, -1 where it is not known; shape (n,)."""
         numbers = dict(zip(self.kinds, range(len(self.kinds)), strict=True))
-        return self.data[KIND].replace_strict(numbers, default=-1, return_dtype=pl.Int64).fill_null(-1).to_numpy()
+        return (
+            self.data[KIND]
+            .replace_strict(numbers, default=-1, return_dtype=pl.Int64)
+            .fill_null(-1)
+            .to_numpy()
+        )
 
     def pixels(self) -> np.ndarray:
         """Return the pixels of all, shape (n, height, width, channels)."""
@@ -158,17 +200,25 @@ class Images:
         return replace(self, data=self.data.with_columns(kind.cast(pl.String).alias(KIND)))
 
     def copies(self) -> tuple[int, int]:
-        """Return how many images have the pixels of one of another board, and how many of these another kind beside them."""
+        """Return how many images have the pixels of one of another board, and how many of these
+        another kind beside them.
+        """
         digests = [digest_bytes([image.tobytes()]) for block in self.blocks() for image in block]
         alike = self.data.with_columns(pl.Series("__digest__", digests)).group_by("__digest__")
-        counts = alike.agg(pl.len(), pl.col(BOARD).n_unique().alias("boards"), pl.col(KIND).n_unique().alias("several"))
+        counts = alike.agg(
+            pl.len(),
+            pl.col(BOARD).n_unique().alias("boards"),
+            pl.col(KIND).n_unique().alias("several"),
+        )
         shared = counts.filter(pl.col("boards") > 1)
         return int(shared["len"].sum()), int(shared.filter(pl.col("several") > 1)["len"].sum())
 
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the images hold."""
-        said = json.dumps([self.kinds, self.shape, self.data.to_dict(as_series=False)], default=str).encode()
+        said = json.dumps(
+            [self.kinds, self.shape, self.data.to_dict(as_series=False)], default=str
+        ).encode()
         return digest_bytes([said, *(block.tobytes() for block in self.blocks())])
 
     def write(self, folder: Path) -> None:
@@ -176,7 +226,9 @@ class Images:
         self.data.rechunk().write_ipc(folder / "data.arrow")
         (folder / "kinds.json").write_text(json.dumps(self.kinds))
         shape = (self.n, *self.shape)
-        mapped = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+        mapped = np.lib.format.open_memmap(
+            folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape
+        )
         for number, block in enumerate(self.blocks()):
             mapped[number * BLOCK : number * BLOCK + len(block)] = block
         mapped.flush()
@@ -186,7 +238,12 @@ class Images:
         """Return the images that `write` wrote."""
         data = pl.read_ipc(folder / "data.arrow")
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-        return cls(data, pixels, np.arange(len(data)), tuple(json.loads((folder / "kinds.json").read_text())))
+        return cls(
+            data,
+            pixels,
+            np.arange(len(data)),
+            tuple(json.loads((folder / "kinds.json").read_text())),
+        )
 
 
 def _refuse_rows(rows: pl.DataFrame) -> None:

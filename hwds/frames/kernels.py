@@ -66,13 +66,23 @@ def window_statistic(
     variance = second / m
     if variance <= 0:
         return 0.0
-    return third / m / (variance * np.sqrt(variance)) if kind == 8 else fourth / m / (variance * variance)
+    return (
+        third / m / (variance * np.sqrt(variance))
+        if kind == 8
+        else fourth / m / (variance * variance)
+    )
 
 
 def fill_windows(
-    values: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int, kinds: np.ndarray, out: np.ndarray
+    values: np.ndarray,
+    begins: np.ndarray,
+    rows: np.ndarray,
+    window: int,
+    kinds: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Write statistics of the last `window` rows of a run up to some, or of as many as there are, into `out`.
+    """Write statistics of the last `window` rows of a run up to some, or of as many as there are,
+    into `out`.
 
     Args:
         values: Rows of runs, those of a run side by side, shape (n, k).
@@ -110,19 +120,29 @@ def fill_windows(
                 fourth += d * d * d * d
                 cross += (i - first - middle) * d
             for s in range(len(kinds)):
-                out[asked, s, j] = window_statistic(kinds[s], m, mean, second, third, fourth, cross, squares, low, high)
+                out[asked, s, j] = window_statistic(
+                    kinds[s], m, mean, second, third, fourth, cross, squares, low, high
+                )
 
 
 def fill_ewma(
-    values: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray, out: np.ndarray
+    values: np.ndarray,
+    runs: np.ndarray,
+    weight: float,
+    top: np.ndarray,
+    bottom: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Write the exponentially weighted mean of each run up to each row into `out`; its weights sum to 1 from the first row on.
+    """Write the exponentially weighted mean of each run up to each row into `out`.
+
+    Its weights sum to 1 from the first row on.
 
     Args:
         values: Shape (n, k).
         runs: The run of each row, shape (n,).
         weight: Of the newest row against all before it.
-        top: The weighted sum of each run so far, 0 before its first row, which goes on; shape (runs, k).
+        top: The weighted sum of each run so far, 0 before its first row, which goes on; shape
+            (runs, k).
         bottom: The sum of the weights, the same.
         out: Shape (n, k).
     """
@@ -139,7 +159,10 @@ def fill_ewma(
 
 @helper
 def place_after(values: np.ndarray, low: int, high: int, value: float) -> int:
-    """Return the first place from `low` to `high` whose number is larger than a value; those between them are sorted."""
+    """Return the first place from `low` to `high` whose number is larger than a value.
+
+    Those between them are sorted.
+    """
     while low < high:
         middle = (low + high) // 2
         if values[middle] <= value:
@@ -202,7 +225,10 @@ def median_of(values: np.ndarray, row: int, size: int) -> float:
 
 @helper
 def _kth(values: np.ndarray, row: int, size: int, k: int) -> float:
-    """Return the number that stands at k when sorted; those before it are no larger (Hoare 1961, Algorithm 65: FIND)."""
+    """Return the number that stands at k when sorted.
+
+    Those before it are no larger (Hoare 1961, Algorithm 65: FIND).
+    """
     low, high = 0, size - 1
     while low < high:
         pivot, i, j = values[row, (low + high) // 2], low, high

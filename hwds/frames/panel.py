@@ -31,7 +31,8 @@ class Forecasts:
         mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
         quantiles: Shape (n, h, levels), not decreasing along the last axis.
         fallback: Shape (n,), true where something simpler than the model itself has answered.
-        diagnostics: Further columns of the predictions, such as the member that answered for a series, each of shape (n,).
+        diagnostics: Further columns of the predictions, such as the member that answered for a
+            series, each of shape (n,).
     """
 
     mean: np.ndarray
@@ -40,9 +41,17 @@ class Forecasts:
     diagnostics: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None) -> Forecasts:
-        """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss: Chernozhukov et al. 2010)."""
-        return cls(mean, np.sort(quantiles, axis=-1), np.zeros(len(mean), bool) if fallback is None else fallback)
+    def of(
+        cls, mean: np.ndarray, quantiles: np.ndarray, fallback: np.ndarray | None = None
+    ) -> Forecasts:
+        """Return forecasts with sorted quantiles (rearrangement never hurts the pinball loss:
+        Chernozhukov et al. 2010).
+        """
+        return cls(
+            mean,
+            np.sort(quantiles, axis=-1),
+            np.zeros(len(mean), bool) if fallback is None else fallback,
+        )
 
 
 # Vintages: forecasts as a covariate, each of them known from the instant on at which it was
@@ -58,7 +67,8 @@ class Vintages:
     """Forecasts of the same instants, made at several earlier ones.
 
     Attributes:
-        table: `series_id`, `time`, `made_at` (the last instant that the forecast knows), `column`, `value`.
+        table: `series_id`, `time`, `made_at` (the last instant that the forecast knows), `column`,
+            `value`.
         sources: Each column and where its forecasts come from, in words.
     """
 
@@ -77,11 +87,15 @@ class Vintages:
             last: `series_id` and the instant, `time`.
         """
         ends = last.select(SERIES, pl.col(TIME).alias(_BY))
-        made = self.table.join(ends, on=SERIES, maintain_order="left").filter(pl.col(MADE_AT) <= pl.col(_BY))
+        made = self.table.join(ends, on=SERIES, maintain_order="left").filter(
+            pl.col(MADE_AT) <= pl.col(_BY)
+        )
         return replace(self, table=made.drop(_BY))
 
     def latest(self, rows: pl.DataFrame, by: pl.Series) -> pl.DataFrame:
-        """Return the last forecast of each row that was made up to an instant of its own; null where none was.
+        """Return the last forecast of each row that was made up to an instant of its own.
+
+        Null where none was.
 
         Args:
             rows: `series_id` and `time`.
@@ -91,19 +105,36 @@ class Vintages:
             One column for each of `columns`, in the order of the rows.
         """
         wanted = rows.select(SERIES, TIME, by.alias(_BY)).with_row_index(_ROW)
-        made = wanted.join(self.table, on=[SERIES, TIME]).filter(pl.col(MADE_AT) <= pl.col(_BY)).sort(_ROW, MADE_AT)
+        made = (
+            wanted.join(self.table, on=[SERIES, TIME])
+            .filter(pl.col(MADE_AT) <= pl.col(_BY))
+            .sort(_ROW, MADE_AT)
+        )
         latest = wanted.select(_ROW)
         for name in self.columns:
-            last = made.filter(pl.col(COLUMN) == name).group_by(_ROW).agg(pl.col(VALUE).last().alias(name))
+            last = (
+                made.filter(pl.col(COLUMN) == name)
+                .group_by(_ROW)
+                .agg(pl.col(VALUE).last().alias(name))
+            )
             latest = latest.join(last, on=_ROW, how="left", maintain_order="left")
         return latest.drop(_ROW)
 
     def corrupted_after(self, last: pl.DataFrame, rng: np.random.Generator) -> Vintages:
-        """Return the same with random values for what was made after an instant of each series (`series_id`, `time`)."""
-        ends = self.table.select(SERIES, MADE_AT).join(last, on=SERIES, how="left", maintain_order="left")
+        """Return the same with random values for what was made after an instant of each series
+        (`series_id`, `time`).
+        """
+        ends = self.table.select(SERIES, MADE_AT).join(
+            last, on=SERIES, how="left", maintain_order="left"
+        )
         rubbish = pl.Series(1e6 * rng.standard_normal(len(ends)))
         later = (ends[MADE_AT] > ends[TIME]).fill_null(False)
-        return replace(self, table=self.table.with_columns(pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)))
+        return replace(
+            self,
+            table=self.table.with_columns(
+                pl.when(later).then(rubbish).otherwise(VALUE).alias(VALUE)
+            ),
+        )
 
     def write(self, folder: Path) -> None:
         """Write the table and the sources beside a panel."""
@@ -115,7 +146,10 @@ class Vintages:
         """Return what `write` wrote, None where it wrote nothing."""
         if not (folder / "vintages.json").exists():
             return None
-        return cls(pl.read_ipc(folder / "vintages.arrow"), json.loads((folder / "vintages.json").read_text()))
+        return cls(
+            pl.read_ipc(folder / "vintages.arrow"),
+            json.loads((folder / "vintages.json").read_text()),
+        )
 
 
 # Panel: many regular time series in one table sorted by series and time.
@@ -128,15 +162,19 @@ class Panel:
     Made by `Panel.build`, which checks; a cut of a panel is a panel and is not checked again.
 
     Attributes:
-        table: Columns `series_id` (text), `time`, `target` (float, null where unknown), then those with a role.
+        table: Columns `series_id` (text), `time`, `target` (float, null where unknown), then those
+            with a role.
         roles: What the other columns may be used for.
         frequency: The distance between rows.
         season: Rows in a season; 1 where there is none.
-        horizon: The number of steps that the dataset is usually forecast for, unless the protocol says otherwise.
-        plan: Rows after the end of the series (`series_id`, `time` and the known-future columns), if any are known.
+        horizon: The number of steps that the dataset is usually forecast for, unless the protocol
+            says otherwise.
+        plan: Rows after the end of the series (`series_id`, `time` and the known-future columns),
+            if any are known.
         unit: What the target is counted in, for axes and sentences.
         quantity: The target's name in the data of the user, for axes; no number depends on it.
-        vintages: Forecasts that known-future columns are made of, where there are any; made by the last row of their series.
+        vintages: Forecasts that known-future columns are made of, where there are any; made by the
+            last row of their series.
     """
 
     table: pl.DataFrame
@@ -153,7 +191,9 @@ class Panel:
     def __post_init__(self) -> None:
         ids = self.table[SERIES]
         starts = (ids.slice(1) != ids.slice(0, max(len(ids) - 1, 0))).arg_true().to_numpy() + 1
-        object.__setattr__(self, "offsets", np.r_[0 : min(len(ids), 1), starts, len(ids)].astype(np.int64))
+        object.__setattr__(
+            self, "offsets", np.r_[0 : min(len(ids), 1), starts, len(ids)].astype(np.int64)
+        )
 
     @classmethod
     def build(
@@ -171,14 +211,24 @@ class Panel:
         """Return a checked panel from rows in any order.
 
         Raises:
-            DataError: No rows, a missing column, a null key, two rows at one instant, a gap, an infinite target,
-                a static column that changes, or a split that is not train first, then test.
+            DataError: No rows, a missing column, a null key, two rows at one instant, a gap, an
+                infinite target, a static column that changes, or a split that is not train first,
+                then test.
         """
         from hwds.frames.columns import check_panel
 
         roles = roles or Roles()
         season = season or frequency.season
-        return cls(check_panel(table, roles, frequency), roles, frequency, season, horizon, plan, unit, quantity)
+        return cls(
+            check_panel(table, roles, frequency),
+            roles,
+            frequency,
+            season,
+            horizon,
+            plan,
+            unit,
+            quantity,
+        )
 
     @classmethod
     def of(
@@ -201,11 +251,14 @@ class Panel:
             data: Rows in any order.
             time: The column of dates, datetimes or whole numbers.
             target: The column to forecast.
-            series: The columns that name a series, several joined with '|'; nothing where all rows are one series.
-            frequency: The distance between rows (`1mo`, `7d`, `1h`, `1i`); inferred where it is not given.
+            series: The columns that name a series, several joined with '|'; nothing where all rows
+                are one series.
+            frequency: The distance between rows (`1mo`, `7d`, `1h`, `1i`); inferred where it is not
+                given.
             season: Rows in a season; by the frequency where it is not given.
             horizon: Steps that are usually forecast; one season where it is not given.
-            plan: Rows still to come with the same names of columns, for the columns that are known ahead.
+            plan: Rows still to come with the same names of columns, for the columns that are known
+                ahead.
             unit: The unit of the target.
             **roles: Other roles and their columns (`known_future="price"`), as in `dataset.roles`.
 
@@ -226,16 +279,25 @@ class Panel:
         rest = None if plan is None else panel_columns(as_polars(plan), series, time, None, ahead)
         season = season or step.season
         named = {"unit": unit, "quantity": target}
-        return cls.build(table, step, roles=columns, season=season, horizon=horizon or season, plan=rest, **named)
+        return cls.build(
+            table, step, roles=columns, season=season, horizon=horizon or season, plan=rest, **named
+        )
 
     def __repr__(self) -> str:
         times = self.table[TIME]
-        span = f", {times.min()!s} to {times.max()!s} by {self.frequency.every}" if len(times) else ""
-        return f"Panel({self.n_series} series, {len(times)} rows{span}{'; ' if self.roles else ''}{self.roles.summary})"
+        span = (
+            f", {times.min()!s} to {times.max()!s} by {self.frequency.every}" if len(times) else ""
+        )
+        return (
+            f"Panel({self.n_series} series, {len(times)} "
+            f"rows{span}{'; ' if self.roles else ''}{self.roles.summary})"
+        )
 
     @property
     def axis(self) -> str:
-        """The target in words for an axis: its name and its unit, as far as they are known and differ."""
+        """The target in words for an axis: its name and its unit, as far as they are known and
+        differ.
+        """
         return ", ".join(dict.fromkeys(filter(None, (self.quantity, self.unit)))) or "value"
 
     @property
@@ -273,7 +335,10 @@ class Panel:
         return self.target[self.offsets[index] : self.offsets[index + 1]]
 
     def widened(self, table: pl.DataFrame) -> Panel:
-        """Return the same rows in the same order with more columns; offsets are not computed again."""
+        """Return the same rows in the same order with more columns.
+
+        Offsets are not computed again.
+        """
         wide = copy(self)
         object.__setattr__(wide, "table", table)
         wide.__dict__.pop("fingerprint", None)
@@ -285,10 +350,15 @@ class Panel:
         return replace(self, table=self.table.slice(first, last - first))
 
     def until(self, ends: np.ndarray) -> Panel:
-        """Return the first `ends[i]` rows of series i; a series left without rows is gone. `ends` has shape (n_series,)."""
+        """Return the first `ends[i]` rows of series i.
+
+        A series left without rows is gone. `ends` has shape (n_series,).
+        """
         if np.array_equal(ends, self.lengths):
             return self
-        cut = replace(self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths))))
+        cut = replace(
+            self, table=self.table.filter(pl.Series(self.positions < np.repeat(ends, self.lengths)))
+        )
         return replace(cut, vintages=self.vintages.until(cut.ends)) if self.vintages else cut
 
     @property
@@ -297,16 +367,20 @@ class Panel:
         return self.table.select(SERIES, TIME)[self.offsets[1:] - 1]
 
     def with_vintages(self, vintages: Vintages) -> Panel:
-        """Return the panel with known-future columns of forecasts: at each row the last one that was made before it.
+        """Return the panel with known-future columns of forecasts: at each row the last one that
+        was made before it.
 
-        What was made after the end of its series is left out, for there is no row from which it could be known.
+        What was made after the end of its series is left out, for there is no row from which it
+        could be known.
         """
         known = vintages.until(self.ends)
         names = [name for name in self.roles.known_future if name not in known.columns]
         roles = self.roles | {"known_future": (*names, *known.columns)}
         rows = self.table.drop(known.columns, strict=False)
         rows = rows.hstack(known.latest(rows, self.frequency.after(rows[TIME], -1)))
-        return replace(self, table=rows.select(SERIES, TIME, TARGET, *roles.names), roles=roles, vintages=known)
+        return replace(
+            self, table=rows.select(SERIES, TIME, TARGET, *roles.names), roles=roles, vintages=known
+        )
 
     def last(self, rows: int) -> Panel:
         """Return at most the last `rows` rows of each series."""
@@ -319,10 +393,15 @@ class Panel:
         return np.arange(len(self.table)) - np.repeat(self.offsets[:-1], self.lengths)
 
     def followed_by(self, future: Panel) -> Panel:
-        """Return the history with the rows of `future` (the same series) at the end of each series."""
+        """Return the history with the rows of `future` (the same series) at the end of each
+        series.
+        """
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
         ranks = np.concatenate(
-            [np.repeat(np.arange(self.n_series), self.lengths), np.repeat(np.arange(future.n_series), future.lengths)]
+            [
+                np.repeat(np.arange(self.n_series), self.lengths),
+                np.repeat(np.arange(future.n_series), future.lengths),
+            ]
         )
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
@@ -373,7 +452,9 @@ def _ipc(table: pl.DataFrame) -> bytes:
 # series of its own.
 
 LEVEL = "level"
-"""The static column that says which level a series is of: `total`, `state`, `state|industry`, or `series`."""
+"""The static column that says which level a series is of: `total`, `state`, `state|industry`, or
+`series`.
+"""
 
 TOTAL, BOTTOM = "total", "series"
 
@@ -381,20 +462,24 @@ AGGREGATE = "aggregate"
 
 
 def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
-    """Return the panel's series and their sums: the total, each value of the first level, of the first two, and so on.
+    """Return the panel's series and their sums: the total, each value of the first level, of the
+    first two, and so on.
 
-    At each instant an aggregate's target is the sum over its series that have a row there; it is unknown where one of them is,
-    or where none has a row. Its known-future and past-only columns are plain means over these series of what is known, so that
-    a price stays a price; its level columns say what its series share, other static columns are null; it is out when the last
-    of them is. Vintages are means of those that were made at one instant. An aggregate of one series, or of the same ones as a
-    coarser aggregate, is left out.
+    At each instant an aggregate's target is the sum over its series that have a row there; it is
+    unknown where one of them is, or where none has a row. Its known-future and past-only columns
+    are plain means over these series of what is known, so that a price stays a price; its level
+    columns say what its series share, other static columns are null; it is out when the last of
+    them is. Vintages are means of those that were made at one instant. An aggregate of one series,
+    or of the same ones as a coarser aggregate, is left out.
 
     Args:
         panel: Has level columns.
-        grouped: Add each level alone too, where levels cross (state and industry) rather than nest (family and sku).
+        grouped: Add each level alone too, where levels cross (state and industry) rather than nest
+            (family and sku).
 
     Raises:
-        DataError: There is nothing to sum, a name is taken, or series differ in their clock or their split.
+        DataError: There is nothing to sum, a name is taken, or series differ in their clock or
+            their split.
     """
     roles, parts = panel.roles, aggregates_of(panel, grouped=grouped)
     _check_parts(panel, parts)
@@ -405,20 +490,36 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
     plan = panel.plan
     if plan is not None:
         rows = plan.join(parts, on=SERIES).sort(AGGREGATE, TIME, SERIES)
-        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(pl.col(panel.planned).mean())
+        means = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(
+            pl.col(panel.planned).mean()
+        )
         plan = pl.concat([plan, means.rename({AGGREGATE: SERIES}).select(plan.columns)])
     whole = Panel.build(
-        both, panel.frequency, roles=static, season=panel.season, horizon=panel.horizon, plan=plan, unit=panel.unit
+        both,
+        panel.frequency,
+        roles=static,
+        season=panel.season,
+        horizon=panel.horizon,
+        plan=plan,
+        unit=panel.unit,
     )
     return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
 
 
 def _with_means(vintages: Vintages, parts: pl.DataFrame) -> Vintages:
-    """Return the vintages and their plain means over each aggregate's series, by the instant at which they were made."""
+    """Return the vintages and their plain means over each aggregate's series, by the instant at
+    which they were made.
+    """
     keys = [AGGREGATE, TIME, MADE_AT, COLUMN]
     rows = vintages.table.join(parts, on=SERIES).sort(*keys, SERIES)
-    means = rows.group_by(keys, maintain_order=True).agg(pl.col(VALUE).mean()).rename({AGGREGATE: SERIES})
-    return replace(vintages, table=pl.concat([vintages.table, means.select(vintages.table.columns)]))
+    means = (
+        rows.group_by(keys, maintain_order=True)
+        .agg(pl.col(VALUE).mean())
+        .rename({AGGREGATE: SERIES})
+    )
+    return replace(
+        vintages, table=pl.concat([vintages.table, means.select(vintages.table.columns)])
+    )
 
 
 def without_aggregates(panel: Panel) -> Panel:
@@ -433,13 +534,19 @@ def without_aggregates(panel: Panel) -> Panel:
 
 
 def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
-    """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or without aggregates."""
+    """Return the members of each aggregate: `aggregate, level, series_id`, coarsest first, with or
+    without aggregates.
+    """
     rows = panel.table[panel.offsets[:-1]]
     rows = rows.filter(pl.col(LEVEL) == BOTTOM) if LEVEL in rows.columns else rows
     seen: set[bytes] = set()
     groups = []
     for columns in _levels(panel.roles.level, grouped=grouped):
-        named = rows.select(_aggregate_name(columns).alias(AGGREGATE), pl.lit("|".join(columns) or TOTAL).alias(LEVEL), SERIES)
+        named = rows.select(
+            _aggregate_name(columns).alias(AGGREGATE),
+            pl.lit("|".join(columns) or TOTAL).alias(LEVEL),
+            SERIES,
+        )
         for group in named.with_row_index("at").partition_by(AGGREGATE, maintain_order=True):
             key = group["at"].to_numpy().tobytes()
             if len(group) > 1 and key not in seen:
@@ -449,8 +556,14 @@ def aggregates_of(panel: Panel, *, grouped: bool) -> pl.DataFrame:
 
 
 def aggregates_of_series(panel: Panel, *, grouped: bool) -> pl.DataFrame:
-    """Return for each series that is no aggregate the names of those it is a part of, coarsest first: `series_id, groups`."""
-    return aggregates_of(panel, grouped=grouped).group_by(SERIES, maintain_order=True).agg(pl.col(AGGREGATE).alias("groups"))
+    """Return for each series that is no aggregate the names of those it is a part of, coarsest
+    first: `series_id, groups`.
+    """
+    return (
+        aggregates_of(panel, grouped=grouped)
+        .group_by(SERIES, maintain_order=True)
+        .agg(pl.col(AGGREGATE).alias("groups"))
+    )
 
 
 def _levels(columns: tuple[str, ...], *, grouped: bool) -> Iterator[tuple[str, ...]]:
@@ -466,23 +579,34 @@ def _aggregate_name(columns: tuple[str, ...]) -> pl.Expr:
     """Return `state=Victoria|industry=Food`."""
     if not columns:
         return pl.lit(TOTAL)
-    values = [pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)")) for name in columns]
+    values = [
+        pl.concat_str(pl.lit(f"{name}="), pl.col(name).cast(pl.String).fill_null("(none)"))
+        for name in columns
+    ]
     return pl.concat_str(values, separator="|")
 
 
 def _check_parts(panel: Panel, parts: pl.DataFrame) -> None:
     if LEVEL in panel.roles.names:
-        raise DataError(f"dataset: column '{LEVEL}' has the name of the column that tells levels apart; rename it.")
+        raise DataError(
+            f"dataset: column '{LEVEL}' has the name of the column that tells levels apart; "
+            f"rename it."
+        )
     if parts.is_empty():
         raise DataError("dataset: no two series to sum; a hierarchy needs several.")
     taken = parts.filter(pl.col(AGGREGATE).is_in(panel.series_ids.implode()))
     if len(taken):
-        raise DataError(f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it.")
+        raise DataError(
+            f"dataset: series '{taken[AGGREGATE][0]}' has the name of an aggregate; rename it."
+        )
     split = panel.roles.split
     if split:
         both = panel.table.group_by(TIME).agg(pl.col(split).n_unique()).filter(pl.col(split) > 1)
         if len(both):
-            raise DataError(f"dataset: at {both[TIME].min()!s} some series are train and others test; their sum would be both.")
+            raise DataError(
+                f"dataset: at {both[TIME].min()!s} some series are train and others test; their "
+                f"sum would be both."
+            )
 
 
 def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
@@ -500,7 +624,10 @@ def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFram
     sums = rows.group_by(AGGREGATE, TIME, maintain_order=True).agg(*made)
     schema, once = panel.table.schema, parts.unique(AGGREGATE, keep="first", maintain_order=True)
     first = once.join(panel.table[panel.offsets[:-1]].select(SERIES, *roles.level), on=SERIES)
-    depth = [pl.when(pl.col(LEVEL).str.split("|").list.contains(name)).then(pl.col(name)).alias(name) for name in roles.level]
+    depth = [
+        pl.when(pl.col(LEVEL).str.split("|").list.contains(name)).then(pl.col(name)).alias(name)
+        for name in roles.level
+    ]
     labels = first.select(AGGREGATE, LEVEL, *depth)
     empty = [name for name in roles.static if name not in roles.level]
     labels = labels.with_columns(pl.lit(None, schema[name]).alias(name) for name in empty)
@@ -508,7 +635,9 @@ def _sums(panel: Panel, parts: pl.DataFrame, table: pl.DataFrame) -> pl.DataFram
 
 
 def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.DataFrame:
-    """Return the rows with an unknown one at each instant between the first and the last at which no series had any."""
+    """Return the rows with an unknown one at each instant between the first and the last at which
+    no series had any.
+    """
     rows = in_order(rows)
     if not breaks(rows, frequency).any():
         return rows
@@ -518,9 +647,20 @@ def _without_gaps(rows: pl.DataFrame, frequency: Frequency, roles: Roles) -> pl.
     grid = pl.Series(TIME, clock, dtype=rows.schema[TIME])
     off = rows.filter(~pl.col(TIME).is_in(grid.implode()))
     if len(off):
-        raise DataError(f"dataset: series do not share one clock; some have a row at {off[TIME][0]}, which others skip.")
-    ends = rows.group_by(SERIES, maintain_order=True).agg(pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to"))
-    whole = ends.join(pl.DataFrame([grid]), how="cross").filter(pl.col(TIME).is_between("from", "to")).select(SERIES, TIME)
+        raise DataError(
+            f"dataset: series do not share one clock; some have a row at {off[TIME][0]}, which "
+            f"others skip."
+        )
+    ends = rows.group_by(SERIES, maintain_order=True).agg(
+        pl.col(TIME).min().alias("from"), pl.col(TIME).max().alias("to")
+    )
+    whole = (
+        ends.join(pl.DataFrame([grid]), how="cross")
+        .filter(pl.col(TIME).is_between("from", "to"))
+        .select(SERIES, TIME)
+    )
     filled = in_order(whole.join(rows, on=[SERIES, TIME], how="left"))
     lasting = [*roles.level, LEVEL, *([roles.split] if roles.split else [])]
-    return filled.with_columns(pl.col(name).forward_fill().over(SERIES) for name in lasting).select(rows.columns)
+    return filled.with_columns(pl.col(name).forward_fill().over(SERIES) for name in lasting).select(
+        rows.columns
+    )

@@ -1,4 +1,6 @@
-"""Features of rows: the columns that they read, instants and labels, and rows that arrive singly."""
+"""Features of rows: the columns that they read, instants and labels, and rows that arrive
+singly.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,19 @@ HIDDEN_ROLES = tuple(role.name for role in ROLES.values() if role.known == "neve
 
 
 def optional_column(table: Table, field: str, name: str, default: str = "") -> str:
-    """Return the name of a column that a field names, empty where there is none; the default and no name may be absent.
+    """Return the name of a column that a field names, empty where there is none.
+
+    The default and no name may be absent.
 
     Raises:
-        ConfigError: A name that the user chose is absent, or the column is not known at a row's own moment.
+        ConfigError: A name that the user chose is absent, or the column is not known at a row's own
+            moment.
     """
     role = next((role for role in HIDDEN_ROLES if name in table.roles.get(role, ())), "")
     if role:
-        raise ConfigError(f"features.{field}: '{name}' is {role}, which is not known at the moment of its row.")
+        raise ConfigError(
+            f"features.{field}: '{name}' is {role}, which is not known at the moment of its row."
+        )
     if name in table.data.columns:
         return name
     if name in (default, ""):
@@ -70,7 +77,9 @@ def require_role(table: Table, kind: str, *roles: str) -> None:
     """
     for role in roles:
         if not table.roles.get(role):
-            raise ConfigError(f"features: '{kind}' needs the role '{role}'; set dataset.roles.{role}.")
+            raise ConfigError(
+                f"features: '{kind}' needs the role '{role}'; set dataset.roles.{role}."
+            )
         table.column(role)
     if "time" in roles:
         event_times(table)
@@ -84,7 +93,10 @@ def require_numbers(table: Table, field: str, name: str) -> None:
         ConfigError: With what it holds.
     """
     if name and not (table.data.schema[name].is_numeric() or table.data.schema[name] == pl.Boolean):
-        raise ConfigError(f"features.{field}: column '{name}' must hold numbers, it holds {table.data.schema[name]}.")
+        raise ConfigError(
+            f"features.{field}: column '{name}' must hold numbers, it holds "
+            f"{table.data.schema[name]}."
+        )
 
 
 def require_not_negative(table: Table, field: str, name: str) -> None:
@@ -97,7 +109,10 @@ def require_not_negative(table: Table, field: str, name: str) -> None:
         return
     bad = (table.data[name] < 0).fill_null(False).arg_true()
     if len(bad):
-        raise DataError(f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has {table.data[name][bad[0]]}.")
+        raise DataError(
+            f"features.{field}: column '{name}' must be >= 0, row {bad[0] + 1} has "
+            f"{table.data[name][bad[0]]}."
+        )
 
 
 def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
@@ -111,7 +126,9 @@ def wall_microseconds(values: pl.Series, where: str) -> np.ndarray:
         DataError: The column holds no dates and no instants.
     """
     if not (values.dtype == pl.Date or isinstance(values.dtype, pl.Datetime)):
-        raise DataError(f"{where}: column '{values.name}' must hold dates or instants, it holds {values.dtype}.")
+        raise DataError(
+            f"{where}: column '{values.name}' must hold dates or instants, it holds {values.dtype}."
+        )
     return wall_instants(values).cast(pl.Int64).fill_null(NEVER).to_numpy()
 
 
@@ -136,7 +153,9 @@ def event_times(table: Table) -> np.ndarray:
 
 
 def arrival_times(table: Table) -> np.ndarray:
-    """Return when each row became known, in microseconds: its `available_at` (`NEVER` where null), or else its `time`."""
+    """Return when each row became known, in microseconds: its `available_at` (`NEVER` where null),
+    or else its `time`.
+    """
     role = "available_at" if table.roles.get("available_at") else "time"
     return wall_microseconds(table.column(role), f"dataset.roles.{role}")
 
@@ -149,7 +168,11 @@ def as_floats(values: pl.Series) -> np.ndarray:
 def codes_of(values: pl.Series) -> np.ndarray:
     """Return for each distinct value a number from 0, in order of first appearance; -1 for null."""
     frame = values.alias("value").to_frame().with_row_index("row")
-    first = pl.when(pl.col("value").is_not_null()).then(pl.col("row").first().over("value").cast(pl.Int64)).fill_null(-1)
+    first = (
+        pl.when(pl.col("value").is_not_null())
+        .then(pl.col("row").first().over("value").cast(pl.Int64))
+        .fill_null(-1)
+    )
     place = frame.select(first).to_series().to_numpy()
     known = place >= 0
     rank = np.zeros(len(place), np.int64)
@@ -192,7 +215,8 @@ def require_number_columns(table: Table, field: str, names: Sequence[str]) -> No
 
 
 def entity_of(table: Table, field: str, name: str | None) -> str:
-    """Return the column that says whose a row is: the one that is named, or else the one with the role `entity`.
+    """Return the column that says whose a row is: the one that is named, or else the one with the
+    role `entity`.
 
     Raises:
         ConfigError: It is not there, or no column is named and none plays the role alone.
@@ -202,7 +226,10 @@ def entity_of(table: Table, field: str, name: str | None) -> str:
         return name
     played = table.roles.get("entity", ())
     if len(played) != 1:
-        raise ConfigError(f"features.{field}: must name a column where no single one has the role 'entity', got null.")
+        raise ConfigError(
+            f"features.{field}: must name a column where no single one has the role 'entity', got "
+            f"null."
+        )
     return played[0]
 
 
@@ -216,8 +243,10 @@ class Instants:
     Attributes:
         time: When each happened.
         arrival: When each became known; `NEVER` where that is unknown.
-        order: The rows in the order of their arrival, those of one instant as they stand in the table.
-        place: The place of each row in that order: row j had arrived before row i where `place[j] < place[i]`.
+        order: The rows in the order of their arrival, those of one instant as they stand in the
+            table.
+        place: The place of each row in that order: row j had arrived before row i where `place[j] <
+            place[i]`.
     """
 
     time: np.ndarray
@@ -226,19 +255,24 @@ class Instants:
     place: np.ndarray
 
     def first_place(self, at: np.ndarray) -> np.ndarray:
-        """Return the place of the first row that arrived at or after each instant; n where there is none."""
+        """Return the place of the first row that arrived at or after each instant.
+
+        N where there is none.
+        """
         return np.searchsorted(self.arrival[self.order], at, side="left")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelArrivals:
-    """The labels that arrive at all, in the order of their arrival, each array of shape (n_labels,).
+    """The labels that arrive at all, in the order of their arrival, each array of shape
+    (n_labels,).
 
     Attributes:
         row: Whose label it is.
         value: 0 or 1.
         time: When it became known, in microseconds.
-        enters: The place of the first row that knows it: one that arrived after the label's row, and not before the label.
+        enters: The place of the first row that knows it: one that arrived after the label's row,
+            and not before the label.
     """
 
     row: np.ndarray
@@ -248,7 +282,8 @@ class LabelArrivals:
 
 
 def instants_of(table: Table) -> Instants:
-    """Return the moments of a table's rows, by its roles `time` and `available_at` (`time` where that is not played).
+    """Return the moments of a table's rows, by its roles `time` and `available_at` (`time` where
+    that is not played).
 
     Raises:
         DataError: No column has the role `time`, it holds no instants, or a row has none.
@@ -268,7 +303,9 @@ def label_arrivals_of(table: Table, moments: Instants) -> LabelArrivals:
         DataError: The times are none.
     """
     if not table.roles.get("label_time"):
-        raise ConfigError("features: labels that arrive need the role 'label_time'; set dataset.roles.label_time.")
+        raise ConfigError(
+            "features: labels that arrive need the role 'label_time'; set dataset.roles.label_time."
+        )
     label = table.column("label").cast(pl.Float64).fill_nan(None)
     when = wall_microseconds(table.column("label_time"), "dataset.roles.label_time")
     there = np.flatnonzero(label.is_not_null().to_numpy() & (when < NEVER))
@@ -294,7 +331,8 @@ class RowEvent:
         place: How many arrived before it.
         time: When it happened, in microseconds of the clock on the wall.
         arrival: When it arrived, no earlier than the row before.
-        values: By column, None where there is none; features add theirs, so that later ones can read them.
+        values: By column, None where there is none; features add theirs, so that later ones can
+            read them.
     """
 
     place: int
@@ -321,24 +359,31 @@ class RowOutcome:
 
 
 class Live(ABC):
-    """Features of rows as they arrive: `RowFeatures.live` makes one, and it keeps what it needs of what has arrived.
+    """Features of rows as they arrive: `RowFeatures.live` makes one, and it keeps what it needs of
+    what has arrived.
 
-    Rows are handed over in the order of arrival. A label is handed over once, after its own row and before the first row that
-    knows it; a return likewise, when it becomes known.
+    Rows are handed over in the order of arrival. A label is handed over once, after its own row and
+    before the first row that knows it; a return likewise, when it becomes known.
     """
 
     columns: Mapping[str, Any] = {}
     """Name and type of each column, in the order in which `arrive` returns them."""
 
     returned_at: str = ""
-    """The column that says when a row was returned, which becomes known later; empty where none is read."""
+    """The column that says when a row was returned, which becomes known later; empty where none is
+    read.
+    """
 
     never_negative: tuple[str, ...] = ()
-    """Columns of which a number below 0 is refused before the row arrives, as `RowFeatures.check` refuses it in a table."""
+    """Columns of which a number below 0 is refused before the row arrives, as `RowFeatures.check`
+    refuses it in a table.
+    """
 
     changing: tuple[str, ...] | None = None
-    """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays, containers and records of
-    them, or objects that have `changing` themselves; None where they are not known, and no snapshot is made."""
+    """The attributes that change as rows arrive, of which a snapshot is made: plain values, arrays,
+    containers and records of them, or objects that have `changing` themselves; None where they are
+    not known, and no snapshot is made.
+    """
 
     @abstractmethod
     def arrive(self, event: RowEvent) -> Sequence[Value]:
@@ -376,7 +421,9 @@ class LiveTogether(Live):
         self._parts, self._names = tuple(parts), [tuple(part.columns) for part in parts]
         self.columns = {name: kind for part in parts for name, kind in part.columns.items()}
         self.returned_at = next((part.returned_at for part in parts if part.returned_at), "")
-        self.never_negative = tuple(dict.fromkeys(name for part in parts for name in part.never_negative))
+        self.never_negative = tuple(
+            dict.fromkeys(name for part in parts for name in part.never_negative)
+        )
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the columns of all parts."""

@@ -23,17 +23,21 @@ from hwds.frames.roles import ROLES, Names, Roles
 # Checks of runs when they are built; every refusal names the run and the rows of the source.
 
 ENTITY, CYCLE = "entity", "cycle"
-"""The names that these two columns have in all runs, whatever they were called in the user's file."""
+"""The names that these two columns have in all runs, whatever they were called in the user's file.
+"""
 
 ROW = "__row__"
 STEADY = 0.9
-"""The share of a sensor's rows that have one and the same value, from which on it tells nothing of wear."""
+"""The share of a sensor's rows that have one and the same value, from which on it tells nothing of
+wear.
+"""
 
 _LOG = logging.getLogger(__name__)
 
 
 def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
-    """Return the rows by run, `entity` and `cycle` under these names, short gaps of sensors filled by the last number.
+    """Return the rows by run, `entity` and `cycle` under these names, short gaps of sensors filled
+    by the last number.
 
     Raises:
         ConfigError: A column with a role has the name that the machine or the cycle gets.
@@ -44,7 +48,8 @@ def checked_rows(data: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataF
     _refuse_absent(data, roles)
     names = [pl.col(name).cast(pl.String) for name in roles[ENTITY]]
     rows = data.with_row_index(ROW).with_columns(
-        pl.concat_str(names, separator="|").alias(ENTITY), pl.col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE)
+        pl.concat_str(names, separator="|").alias(ENTITY),
+        pl.col(roles[CYCLE][0]).cast(pl.Float64).alias(CYCLE),
     )
     for name in (ENTITY, CYCLE):
         bad = rows[name].is_null().arg_true()
@@ -60,8 +65,9 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     """Return how each run ends; columns as `Runs.ends` says.
 
     Raises:
-        DataError: A run fails twice or goes on after its failure, what is one of a run changes within it, its split is neither
-            `train` nor `test`, or it lasts less than 0 beyond its last row, or beyond its failure.
+        DataError: A run fails twice or goes on after its failure, what is one of a run changes
+            within it, its split is neither `train` nor `test`, or it lasts less than 0 beyond its
+            last row, or beyond its failure.
     """
     event = roles.one("event")
     if event:
@@ -69,7 +75,9 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     for role in ("split", "start", "remaining", "static"):
         for name in roles.get(role, ()):
             _refuse_changing(rows, name, role)
-    split = pl.col(roles["split"][0]).cast(pl.String).first() if roles.get("split") else pl.lit("train")
+    split = (
+        pl.col(roles["split"][0]).cast(pl.String).first() if roles.get("split") else pl.lit("train")
+    )
     tests = split == "test"
     columns = {
         "age": pl.col(CYCLE).last(),
@@ -78,10 +86,15 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
         "split": split,
         "start": _first(roles, "start"),
     }
-    ends = rows.group_by(ENTITY, maintain_order=True).agg(value.alias(name) for name, value in columns.items())
+    ends = rows.group_by(ENTITY, maintain_order=True).agg(
+        value.alias(name) for name, value in columns.items()
+    )
     wrong = ends.filter(~pl.col("split").is_in(["train", "test"]).fill_null(False))
     if len(wrong):
-        raise DataError(f"dataset: run '{wrong[ENTITY][0]}' has split {wrong['split'][0]!r}; it must say 'train' or 'test'.")
+        raise DataError(
+            f"dataset: run '{wrong[ENTITY][0]}' has split {wrong['split'][0]!r}; it must say "
+            f"'train' or 'test'."
+        )
     _refuse_remaining(ends)
     known = pl.when(pl.col("event")).then(0.0).otherwise(pl.col("remaining"))
     return ends.with_columns(known.alias("remaining"))
@@ -96,18 +109,25 @@ def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> No
     for role in marks:
         for name in roles.get(role, ()):
             if not (rows[name].dtype.is_numeric() or rows[name].dtype in (pl.Boolean, pl.Null)):
-                raise DataError(f"dataset.roles.{role}: column '{name}' must hold 0 and 1, row 1 has {rows[name][0]!r}.")
+                raise DataError(
+                    f"dataset.roles.{role}: column '{name}' must hold 0 and 1, row 1 has "
+                    f"{rows[name][0]!r}."
+                )
             odd = rows.filter(~pl.col(name).cast(pl.Float64).is_in([0.0, 1.0]))
             if len(odd):
                 raise DataError(
-                    f"dataset.roles.{role}: row {odd[ROW][0] + 1} has {odd[name][0]} in column '{name}'; must be 0 or 1."
+                    f"dataset.roles.{role}: row {odd[ROW][0] + 1} has {odd[name][0]} in column "
+                    f"'{name}'; must be 0 or 1."
                 )
 
 
 def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
-    """Return the roles without the sensors that hardly change in the runs to learn from; a warning names them.
+    """Return the roles without the sensors that hardly change in the runs to learn from.
 
-    No label is looked at. Where no sensor changes, as in a few rows of new machines, all of them are kept.
+    A warning names them.
+
+    No label is looked at. Where no sensor changes, as in a few rows of new machines, all of them
+    are kept.
     """
     train = rows.join(ends.filter(pl.col("split") == "train").select(ENTITY), ENTITY, "semi")
     sensors = roles.get("sensor", ())
@@ -115,7 +135,12 @@ def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> R
     if len(left) == len(sensors):
         return roles
     if left:
-        _LOG.warning("dataset: %d of %d sensors hardly change and are left out: %s.", len(left), len(sensors), ", ".join(left))
+        _LOG.warning(
+            "dataset: %d of %d sensors hardly change and are left out: %s.",
+            len(left),
+            len(sensors),
+            ", ".join(left),
+        )
     return roles | {"sensor": tuple(name for name in sensors if name not in left)}
 
 
@@ -126,7 +151,11 @@ def is_steady(values: pl.Series) -> bool:
 
 
 def _first(roles: Roles, role: str) -> pl.Expr:
-    return pl.col(roles[role][0]).cast(pl.Float64).fill_nan(None).first() if roles.get(role) else pl.lit(None, pl.Float64)
+    return (
+        pl.col(roles[role][0]).cast(pl.Float64).fill_nan(None).first()
+        if roles.get(role)
+        else pl.lit(None, pl.Float64)
+    )
 
 
 def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
@@ -137,13 +166,18 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
         for name in names:
             if role not in (ENTITY, CYCLE, "ignore") and name in (ENTITY, CYCLE):
                 raise ConfigError(
-                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; rename it in the data."
+                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; "
+                    f"rename it in the data."
                 )
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
             column = data[name]
-            if ROLES[role].holds == "numbers" and not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-                raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
+            if ROLES[role].holds == "numbers" and not (
+                column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)
+            ):
+                raise DataError(
+                    f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}."
+                )
             if column.dtype.is_float() and (column.fill_nan(None).abs() > LARGEST).any():
                 row = (column.abs() > LARGEST).arg_true()[0] + 1
                 raise DataError(f"dataset: column '{name}' has {column[row - 1]} in row {row}.")
@@ -155,7 +189,8 @@ def _refuse_falling(rows: pl.DataFrame) -> None:
     if len(bad):
         before, row = rows.row(bad[0] - 1, named=True), rows.row(bad[0], named=True)
         raise DataError(
-            f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} (row {row[ROW] + 1}); cycles"
+            f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} "
+            f"(row {row[ROW] + 1}); cycles"
             " must rise."
         )
 
@@ -163,16 +198,26 @@ def _refuse_falling(rows: pl.DataFrame) -> None:
 def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
     odd = rows.filter(~pl.col(event).cast(pl.Float64).is_in([0.0, 1.0]))
     if len(odd):
-        raise DataError(f"dataset.roles.event: row {odd[ROW][0] + 1} has {odd[event][0]} in column '{event}'; must be 0 or 1.")
+        raise DataError(
+            f"dataset.roles.event: row {odd[ROW][0] + 1} has {odd[event][0]} in column '{event}'; "
+            f"must be 0 or 1."
+        )
     failed = rows.with_row_index("__at__").filter(pl.col(event).cast(pl.Float64) == 1)
     twice = failed.filter(pl.col(ENTITY) == pl.col(ENTITY).shift(1))
     if len(twice):
         own = failed.filter(pl.col(ENTITY) == twice[ENTITY][0])[ROW]
-        raise DataError(f"dataset: run '{twice[ENTITY][0]}' fails twice (rows {own[0] + 1} and {own[1] + 1}).")
+        raise DataError(
+            f"dataset: run '{twice[ENTITY][0]}' fails twice (rows {own[0] + 1} and {own[1] + 1})."
+        )
     last = rows.with_row_index("__at__").group_by(ENTITY).agg(pl.last("__at__").alias("__last__"))
-    early = failed.join(last, ENTITY, maintain_order="left").filter(pl.col("__at__") < pl.col("__last__"))
+    early = failed.join(last, ENTITY, maintain_order="left").filter(
+        pl.col("__at__") < pl.col("__last__")
+    )
     if len(early):
-        raise DataError(f"dataset: run '{early[ENTITY][0]}' goes on after its failure in row {early[ROW][0] + 1}.")
+        raise DataError(
+            f"dataset: run '{early[ENTITY][0]}' goes on after its failure in row "
+            f"{early[ROW][0] + 1}."
+        )
 
 
 def _refuse_remaining(ends: pl.DataFrame) -> None:
@@ -184,7 +229,8 @@ def _refuse_remaining(ends: pl.DataFrame) -> None:
     if len(failed):
         name, left = failed[ENTITY][0], failed["remaining"][0]
         raise DataError(
-            f"dataset.roles.remaining: run '{name}' has {left:g}, but failed in its last row; dataset.roles.event says which"
+            f"dataset.roles.remaining: run '{name}' has {left:g}, but failed in its last row; "
+            f"dataset.roles.event says which"
             " runs failed: without it all did but those of the test."
         )
 
@@ -194,11 +240,17 @@ def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:
     bad = (same & rows[name].ne_missing(rows[name].shift(1))).fill_null(False).arg_true()
     if len(bad):
         row = rows.row(bad[0], named=True)
-        raise DataError(f"dataset.roles.{role}: column '{name}' changes in run '{row[ENTITY]}' (row {row[ROW] + 1}).")
+        raise DataError(
+            f"dataset.roles.{role}: column '{name}' changes in run '{row[ENTITY]}' (row "
+            f"{row[ROW] + 1})."
+        )
 
 
 def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFrame:
-    """Carry the last number of a run over short gaps; refuse longer ones, and a run that begins without a number."""
+    """Carry the last number of a run over short gaps.
+
+    Refuse longer ones, and a run that begins without a number.
+    """
     names = roles.columns(("sensor", "setting"))
     numbers = rows.with_columns(pl.col(names).cast(pl.Float64).fill_nan(None)) if names else rows
     runs, inside = rows[ENTITY].to_numpy(), np.arange(len(rows))
@@ -216,7 +268,9 @@ def _fill_gaps(rows: pl.DataFrame, roles: Roles, longest_gap: int) -> pl.DataFra
     return numbers.with_columns(pl.col(names).forward_fill().over(ENTITY)) if names else numbers
 
 
-def _refuse_gap(rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begins: np.ndarray, longest_gap: int) -> None:
+def _refuse_gap(
+    rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begins: np.ndarray, longest_gap: int
+) -> None:
     start, stop = bad, bad + 1
     while not begins[start] and gone[start - 1]:
         start -= 1
@@ -224,9 +278,12 @@ def _refuse_gap(rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begin
         stop += 1
     run, first, last = rows[ENTITY][bad], rows[ROW][start] + 1, rows[ROW][stop - 1] + 1
     if begins[start]:
-        raise DataError(f"dataset: run '{run}' begins without a number in column '{name}' (row {first}).")
+        raise DataError(
+            f"dataset: run '{run}' begins without a number in column '{name}' (row {first})."
+        )
     raise DataError(
-        f"dataset: run '{run}' has no number in column '{name}' in {stop - start} rows in a row (rows {first} to {last}), more"
+        f"dataset: run '{run}' has no number in column '{name}' in {stop - start} rows in a row "
+        f"(rows {first} to {last}), more"
         f" than dataset.longest_gap={longest_gap}."
     )
 
@@ -235,7 +292,9 @@ def _refuse_gap(rows: pl.DataFrame, name: str, bad: int, gone: np.ndarray, begin
 
 END = "__end__"
 LAST_SHARE = 0.3
-"""The last part of each run that is looked at: a remaining life that is capped is not constant there."""
+"""The last part of each run that is looked at: a remaining life that is capped is not constant
+there.
+"""
 
 LEAKING_CORRELATION = 0.999
 """The correlation with the remaining life, over all machines, that no measurement has."""
@@ -255,7 +314,9 @@ def telling_sensors(
     known = ends.filter("event").select(ENTITY, pl.col("age").alias(END))
     if known[END].n_unique() < 2:  # with equal lives the age is a line of the remaining life
         return
-    rows = data.join(known, ENTITY, maintain_order="left").filter(pl.col(END) - pl.col(CYCLE) <= LAST_SHARE * pl.col(END))
+    rows = data.join(known, ENTITY, maintain_order="left").filter(
+        pl.col(END) - pl.col(CYCLE) <= LAST_SHARE * pl.col(END)
+    )
     left = (rows[END] - rows[CYCLE]).to_numpy()
     for name in sensors:
         values = rows[name].cast(pl.Float64).to_numpy()
@@ -264,10 +325,15 @@ def telling_sensors(
             continue
         r = float(np.mean((values - values.mean()) * (left - left.mean())) / spread)
         if abs(r) >= LEAKING_CORRELATION:
-            yield name, f"its correlation with the remaining life is {r:.4f} in the last part of all runs"
+            yield (
+                name,
+                f"its correlation with the remaining life is {r:.4f} in the last part of all runs",
+            )
 
 
-def refuse_telling_sensors(data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]) -> None:
+def refuse_telling_sensors(
+    data: pl.DataFrame, ends: pl.DataFrame, sensors: tuple[str, ...], trusted: tuple[str, ...]
+) -> None:
     """Refuse a sensor that gives the remaining life away.
 
     Raises:
@@ -275,7 +341,8 @@ def refuse_telling_sensors(data: pl.DataFrame, ends: pl.DataFrame, sensors: tupl
     """
     for name, reason in telling_sensors(data, ends, sensors, trusted):
         raise DataError(
-            f"dataset: column '{name}' gives the remaining life away: {reason}; name it in dataset.roles.ignore, or in"
+            f"dataset: column '{name}' gives the remaining life away: {reason}; name it in "
+            f"dataset.roles.ignore, or in"
             " dataset.trust where it is truly measured."
         )
 
@@ -287,24 +354,27 @@ KEPT = ("sensor", "setting", "static")
 """The roles of columns that a model may read."""
 
 MARKS = ("label", "changepoint")
-"""The roles of columns that say of each row what only scores may read: `unmarked` leaves them out."""
+"""The roles of columns that say of each row what only scores may read: `unmarked` leaves them out.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Runs:
     """Runs of machines: rows by cycle, and how each run ended.
 
-    A panel does not carry them: it has a target in each row, and a clock that its series share, while the label of a run is
-    how it ends, which none of its rows holds, and the number of its rows is that label. A table neither: its rows stand alone,
-    while those of a run are one history. So the ends stand in a frame of their own, and `until` cuts a history physically: a
-    cut run is one that is censored at the cut.
+    A panel does not carry them: it has a target in each row, and a clock that its series share,
+    while the label of a run is how it ends, which none of its rows holds, and the number of its
+    rows is that label. A table neither: its rows stand alone, while those of a run are one history.
+    So the ends stand in a frame of their own, and `until` cuts a history physically: a cut run is
+    one that is censored at the cut.
 
     Attributes:
-        data: `entity`, `cycle`, and the columns of sensors, settings and static columns; sorted by run and cycle. Where rows
-            are labelled one by one, the label and the change points too.
-        ends: One row a run, in the order of `data`: `entity`; `age`, its last cycle; `event`, true where it failed there;
-            `remaining`, how long it lasts beyond that, 0 where it failed there and null where it is not known; `split`, `train`
-            or `test`; `start`, when it was new, null where that is not known.
+        data: `entity`, `cycle`, and the columns of sensors, settings and static columns; sorted by
+            run and cycle. Where rows are labelled one by one, the label and the change points too.
+        ends: One row a run, in the order of `data`: `entity`; `age`, its last cycle; `event`, true
+            where it failed there; `remaining`, how long it lasts beyond that, 0 where it failed
+            there and null where it is not known; `split`, `train` or `test`; `start`, when it was
+            new, null where that is not known.
         roles: `sensor`, `setting`, `static`, `label` and `changepoint` to their columns.
         regimes: Operating conditions within which sensors are comparable.
         unit: What cycles count.
@@ -328,23 +398,25 @@ class Runs:
         unit: str = "cycles",
         longest_gap: int = 0,
     ) -> Runs:
-        """Return checked runs; sensors that hardly change in the runs to learn from lose their role, and a warning names them.
+        """Return checked runs; sensors that hardly change in the runs to learn from lose their
+        role, and a warning names them.
 
         Their columns stay, for a model of other runs in which they changed.
 
         Args:
             data: Rows in which each run's cycles rise.
-            roles: `entity` and `cycle`, and as far as there are any `sensor`, `setting`, `static`, `event`, `remaining`,
-                `split`, `start`, `label` and `changepoint`.
+            roles: `entity` and `cycle`, and as far as there are any `sensor`, `setting`, `static`,
+                `event`, `remaining`, `split`, `start`, `label` and `changepoint`.
             regimes: Operating conditions, told apart by the settings.
             unit: What cycles count.
             longest_gap: Rows in a row without a number, after which the last one is not carried on.
 
         Raises:
             ConfigError: A column with a role has the name that the machine or the cycle gets.
-            DataError: A column is missing; cycles do not rise; a run fails twice or goes on after it; a number is missing for
-                too long; a label or a change point is neither 0 nor 1; `split`, `start`, `remaining` or a static column changes
-                within a run, or is none of its values.
+            DataError: A column is missing; cycles do not rise; a run fails twice or goes on after
+                it; a number is missing for too long; a label or a change point is neither 0 nor 1;
+                `split`, `start`, `remaining` or a static column changes within a run, or is none of
+                its values.
         """
         given = Roles(roles)
         rows = checked_rows(data, given, longest_gap)
@@ -356,15 +428,25 @@ class Runs:
         return cls(rows.select(columns).rechunk(), ends, carried, regimes, unit)
 
     @classmethod
-    def of(cls, data: Any, *, regimes: int = 1, unit: str = "cycles", trust: tuple[str, ...] = (), **roles: Names) -> Runs:
+    def of(
+        cls,
+        data: Any,
+        *,
+        regimes: int = 1,
+        unit: str = "cycles",
+        trust: tuple[str, ...] = (),
+        **roles: Names,
+    ) -> Runs:
         """Return checked runs of a frame of polars or pandas.
 
         Args:
             data: Rows in which each run's cycles rise.
             regimes: Operating conditions, told apart by the settings.
             unit: What cycles count.
-            trust: Sensors that may follow the remaining life so closely, because they are truly measured.
-            **roles: Roles and their columns (`entity="machine"`, `cycle="hours"`), as in `dataset.roles`.
+            trust: Sensors that may follow the remaining life so closely, because they are truly
+                measured.
+            **roles: Roles and their columns (`entity="machine"`, `cycle="hours"`), as in
+                `dataset.roles`.
 
         Raises:
             ConfigError: As of `build`.
@@ -384,7 +466,8 @@ class Runs:
         """Return the same, where no sensor of the runs to learn from gives the remaining life away.
 
         Args:
-            trust: Sensors that may follow the remaining life so closely, because they are truly measured.
+            trust: Sensors that may follow the remaining life so closely, because they are truly
+                measured.
 
         Raises:
             DataError: With the column, and how to let it through.
@@ -395,7 +478,10 @@ class Runs:
 
     def __repr__(self) -> str:
         failed = int(self.ends["event"].sum())
-        return f"Runs({self.n} runs, {failed} to their failure, {len(self.data)} rows; {self.roles.summary})"
+        return (
+            f"Runs({self.n} runs, {failed} to their failure, {len(self.data)} rows; "
+            f"{self.roles.summary})"
+        )
 
     @property
     def sensors(self) -> tuple[str, ...]:
@@ -420,7 +506,9 @@ class Runs:
     @cached_property
     def offsets(self) -> np.ndarray:
         """The first row of each run, and the number of rows at the end; shape (n + 1,)."""
-        return np.concatenate([[0], np.cumsum(self.data[ENTITY].rle().struct.field("len").to_numpy())]).astype(np.int64)
+        return np.concatenate(
+            [[0], np.cumsum(self.data[ENTITY].rle().struct.field("len").to_numpy())]
+        ).astype(np.int64)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -449,11 +537,16 @@ class Runs:
 
     @property
     def remaining(self) -> np.ndarray:
-        """The time that each run lasts beyond its last row, NaN where that is not known; shape (n,)."""
+        """The time that each run lasts beyond its last row, NaN where that is not known.
+
+        Shape (n,).
+        """
         return self.ends["remaining"].to_numpy()
 
     def remaining_of_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return how long a run was seen to go on after each row, and whether it failed then; shapes (rows,).
+        """Return how long a run was seen to go on after each row, and whether it failed then.
+
+        Shapes (rows,).
 
         Where it did not, it lasted longer than that: a censored life.
         """
@@ -461,24 +554,36 @@ class Runs:
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
         """Return columns as numbers, shape (rows, names)."""
-        return self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy() if names else np.zeros((len(self.data), 0))
+        return (
+            self.data.select(pl.col(list(names)).cast(pl.Float64)).to_numpy()
+            if names
+            else np.zeros((len(self.data), 0))
+        )
 
     def marks(self, role: str) -> np.ndarray | None:
-        """Return the label or the change point of each row, shape (rows,), NaN where not known; None where runs have none."""
+        """Return the label or the change point of each row, shape (rows,), NaN where not known.
+
+        None where runs have none.
+        """
         name = self.roles.one(role)
         return None if name is None else self.data[name].cast(pl.Float64).to_numpy()
 
     @property
     def unmarked(self) -> Runs:
         """The same without labels and change points: all of a row that a model may see."""
-        return replace(self, data=self.data.drop(self.roles.columns(MARKS)), roles=self.roles.without(*MARKS))
+        return replace(
+            self, data=self.data.drop(self.roles.columns(MARKS)), roles=self.roles.without(*MARKS)
+        )
 
     def take(self, which: np.ndarray) -> Runs:
         """Return some of the runs, by a mask of shape (n,)."""
-        return replace(self, data=self.data.filter(which[self.run_of_row]), ends=self.ends.filter(which))
+        return replace(
+            self, data=self.data.filter(which[self.run_of_row]), ends=self.ends.filter(which)
+        )
 
     def until(self, rows: np.ndarray) -> Runs:
-        """Return the first rows of each run: what is known at a cut, no failure and nothing of how the run goes on.
+        """Return the first rows of each run: what is known at a cut, no failure and nothing of how
+        the run goes on.
 
         Args:
             rows: How many of each run, shape (n,); a run of 0 is left out.
@@ -487,7 +592,9 @@ class Runs:
         known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
         last = self.cycles[self.offsets[:-1][there] + np.minimum(rows, self.lengths)[there] - 1]
         nothing = pl.lit(None, pl.Float64).alias("remaining")
-        ends = self.ends.filter(there).with_columns(pl.Series("age", last), pl.lit(False).alias("event"), nothing)
+        ends = self.ends.filter(there).with_columns(
+            pl.Series("age", last), pl.lit(False).alias("event"), nothing
+        )
         return replace(self, data=known, ends=ends)
 
     @property
@@ -503,7 +610,12 @@ class Runs:
             buffer = BytesIO()
             frame.rechunk().write_ipc(buffer)
             parts.append(buffer.getvalue())
-        return digest_bytes([*parts, json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True).encode()])
+        return digest_bytes(
+            [
+                *parts,
+                json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True).encode(),
+            ]
+        )
 
     def write(self, folder: Path) -> None:
         """Write the runs as uncompressed Arrow, to be mapped into the memory of workers."""
@@ -515,12 +627,20 @@ class Runs:
     def read(cls, folder: Path) -> Runs:
         """Return the runs that `write` wrote."""
         roles, regimes, unit = json.loads((folder / "roles.json").read_text())
-        return cls(pl.read_ipc(folder / "data.arrow"), pl.read_ipc(folder / "ends.arrow"), Roles(roles), regimes, unit)
+        return cls(
+            pl.read_ipc(folder / "data.arrow"),
+            pl.read_ipc(folder / "ends.arrow"),
+            Roles(roles),
+            regimes,
+            unit,
+        )
 
 
 def other_numbers(rows: pl.DataFrame, roles: Roles) -> tuple[str, ...]:
     """Return the columns of numbers that have no role."""
-    return tuple(name for name, kind in rows.schema.items() if kind.is_numeric() and name not in roles.names)
+    return tuple(
+        name for name, kind in rows.schema.items() if kind.is_numeric() and name not in roles.names
+    )
 
 
 # New rows of runs that go on, and what of the rows before them is still needed.
@@ -564,8 +684,8 @@ class Stacked:
 
     Attributes:
         values: Shape (rows, k).
-        begins: The first row of the run of each new one, shape (new rows,). It is the run's first only where the past goes
-            back to it; where not, no window does either.
+        begins: The first row of the run of each new one, shape (new rows,). It is the run's first
+            only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
         ends: Where each run ends, shape (runs,).
     """
@@ -586,7 +706,9 @@ class Stacked:
         """
         stops = np.cumsum(counts)
         parts = (
-            part for tail, stop, count in zip(tails, stops, counts, strict=True) for part in (tail, new[stop - count : stop])
+            part
+            for tail, stop, count in zip(tails, stops, counts, strict=True)
+            for part in (tail, new[stop - count : stop])
         )
         lengths = np.array([len(tail) for tail in tails])
         ends = np.cumsum(lengths + counts)

@@ -17,8 +17,12 @@ from hwds.frames.runs import Runs, is_steady
 # Windows of rows of runs and their means, with the bits of a stream.
 
 
-def windows_of_rows(signals: np.ndarray, begins: np.ndarray, window: int, rows: np.ndarray) -> np.ndarray:
-    """Return the last rows up to some, the first row repeated where a run is younger; shape (m, window, k), single precision.
+def windows_of_rows(
+    signals: np.ndarray, begins: np.ndarray, window: int, rows: np.ndarray
+) -> np.ndarray:
+    """Return the last rows up to some, the first row repeated where a run is younger.
+
+    Shape (m, window, k), single precision.
 
     Args:
         signals: Rows of runs, those of a run side by side, shape (n, k).
@@ -31,7 +35,9 @@ def windows_of_rows(signals: np.ndarray, begins: np.ndarray, window: int, rows: 
 
 
 def moving_mean(values: np.ndarray, begins: np.ndarray, window: int) -> np.ndarray:
-    """Return the mean of the last rows of a run up to each, of as many as there are; the same shape.
+    """Return the mean of the last rows of a run up to each, of as many as there are.
+
+    The same shape.
 
     Args:
         values: Rows of runs, those of a run side by side, shape (n, k).
@@ -40,14 +46,18 @@ def moving_mean(values: np.ndarray, begins: np.ndarray, window: int) -> np.ndarr
     """
     out = np.empty((len(values), 1, values.shape[1]))
     kinds = np.array([STATISTICS.index("mean")])
-    compiled(fill_windows)(np.ascontiguousarray(values), begins, np.arange(len(values)), window, kinds, out)
+    compiled(fill_windows)(
+        np.ascontiguousarray(values), begins, np.arange(len(values)), window, kinds, out
+    )
     return out[:, 0]
 
 
 # Scales of sensors within operating conditions, learned from the runs of a fit.
 
 STILL_SHARE = 1e-9
-"""A standard deviation below so much of a sensor's size is rounding: it does not change within the condition."""
+"""A standard deviation below so much of a sensor's size is rounding: it does not change within the
+condition.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +68,8 @@ class RegimeScales(Serializable):
         sensors: The columns that are scaled.
         settings: The columns that tell conditions apart; none where there is one condition.
         centres: Of each condition, in units of `spread`, shape (R, settings).
-        spread: The standard deviation of each setting, 1 where it does not change; shape (settings,).
+        spread: The standard deviation of each setting, 1 where it does not change; shape
+            (settings,).
         mean: Shape (R, sensors).
         sd: The same; 0 where a sensor does not change within a condition.
     """
@@ -76,7 +87,8 @@ class RegimeScales(Serializable):
 
         Args:
             runs: Whose rows are looked at, each as much as any other.
-            regimes: Conditions to tell apart by k-means of the settings; 0 takes as many as the data says it has.
+            regimes: Conditions to tell apart by k-means of the settings; 0 takes as many as the
+                data says it has.
 
         Raises:
             DataError: No sensor changes.
@@ -97,10 +109,12 @@ class RegimeScales(Serializable):
         return cls(runs.sensors, settings, centres, spread, mean, sd)
 
     def within_runs(self, runs: Runs) -> Self:
-        """Return the scales with the levels of conditions by differences within runs, less each run's straight line in its age.
+        """Return the scales with the levels of conditions by differences within runs, less each
+        run's straight line in its age.
 
-        A mean over all rows of a condition also has how worn the machines happened to be in it. With a few dozen machines that
-        differs from condition to condition by as much as the noise of a good sensor.
+        A mean over all rows of a condition also has how worn the machines happened to be in it.
+        With a few dozen machines that differs from condition to condition by as much as the noise
+        of a good sensor.
 
         Args:
             runs: Those that the scales were learned from.
@@ -120,7 +134,9 @@ class RegimeScales(Serializable):
         return replace(self, mean=mean, sd=np.where(self.sd > 0, sd, 0.0))
 
     def scaled(self, runs: Runs) -> np.ndarray:
-        """Return the sensors of each row less the mean of its condition, in its standard deviations; shape (rows, sensors)."""
+        """Return the sensors of each row less the mean of its condition, in its standard
+        deviations; shape (rows, sensors).
+        """
         return self.scaled_numbers(runs.numbers(self.sensors), runs.numbers(self.settings))
 
     def scaled_numbers(self, numbers: np.ndarray, settings: np.ndarray) -> np.ndarray:
@@ -144,7 +160,9 @@ def nearest_centre(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
 
 
 def _squared_distance(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return that of each row, summed setting by setting: a sum by blocks has other bits of one row alone."""
+    """Return that of each row, summed setting by setting: a sum by blocks has other bits of one row
+    alone.
+    """
     total = np.zeros(len(values))
     for column in range(values.shape[1]):
         total += (values[:, column] - centre[column]) ** 2
@@ -152,7 +170,9 @@ def _squared_distance(values: np.ndarray, centre: np.ndarray) -> np.ndarray:
 
 
 def _centres(values: np.ndarray, regimes: int) -> np.ndarray:
-    """Return the centres of k-means, begun at the rows that lie farthest apart (Gonzalez 1985): nothing is drawn."""
+    """Return the centres of k-means, begun at the rows that lie farthest apart (Gonzalez 1985):
+    nothing is drawn.
+    """
     from scipy.cluster.vq import kmeans2
 
     first = int(np.argmin(((values - values.mean(axis=0)) ** 2).sum(axis=1)))
@@ -178,18 +198,26 @@ AT_ONCE = 1 << 20
 
 
 def spectra(
-    signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int, bands: int, kinds: tuple[str, ...]
+    signals: np.ndarray,
+    begins: np.ndarray,
+    rows: np.ndarray,
+    window: int,
+    bands: int,
+    kinds: tuple[str, ...],
 ) -> np.ndarray:
-    """Return numbers of the spectrum of some rows' windows, shape (m, (bands + kinds) x signals), signals fastest.
+    """Return numbers of the spectrum of some rows' windows, shape (m, (bands + kinds) x signals),
+    signals fastest.
 
-    A window is less its mean and tapered (Hann). The power of each frequency above 0 is a share of all: `bands` add up those of
-    equal stretches up to half a cycle a row; `entropy` is theirs over that of a flat spectrum (0 for one tone, 1 for noise);
-    `envelope` is the strongest share in the spectrum of the amplitude of the analytic signal: the beat of a worn bearing
-    (Randall and Antoni 2011, "Rolling element bearing diagnostics").
+    A window is less its mean and tapered (Hann). The power of each frequency above 0 is a share of
+    all: `bands` add up those of equal stretches up to half a cycle a row; `entropy` is theirs over
+    that of a flat spectrum (0 for one tone, 1 for noise); `envelope` is the strongest share in the
+    spectrum of the amplitude of the analytic signal: the beat of a worn bearing (Randall and Antoni
+    2011, "Rolling element bearing diagnostics").
 
     Args:
         signals: Shape (n, signals).
-        begins: The first row of the run of each requested row, shape (m,): a window does not begin before it.
+        begins: The first row of the run of each requested row, shape (m,): a window does not begin
+            before it.
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
@@ -204,12 +232,16 @@ def spectra(
         for first in range(0, len(which), step):
             part = which[first : first + step]
             places = rows[part][:, None] + np.arange(1 - int(length), 1)
-            out[part] = _numbers(np.moveaxis(signals[places], 1, 2), bands, kinds).transpose(0, 2, 1)
+            out[part] = _numbers(np.moveaxis(signals[places], 1, 2), bands, kinds).transpose(
+                0, 2, 1
+            )
     return out.reshape(len(rows), -1)
 
 
 def _numbers(windows: np.ndarray, bands: int, kinds: tuple[str, ...]) -> np.ndarray:
-    """Return the numbers of windows, shape (windows, signals, length), as (windows, signals, numbers)."""
+    """Return the numbers of windows, shape (windows, signals, length), as (windows, signals,
+    numbers).
+    """
     length = windows.shape[-1]
     centred = np.ascontiguousarray(windows - _mean(windows))
     shares = _shares(centred * np.hanning(length + 2)[1:-1])
@@ -217,7 +249,9 @@ def _numbers(windows: np.ndarray, bands: int, kinds: tuple[str, ...]) -> np.ndar
     band = np.minimum((place * 2 * bands).astype(int), bands - 1)
     numbers = [_sum_in_order(shares[..., band == number]) for number in range(bands)]
     for kind in kinds:
-        numbers.append(_entropy(shares) if kind == "entropy" else _shares(_amplitude(centred)).max(axis=-1))
+        numbers.append(
+            _entropy(shares) if kind == "entropy" else _shares(_amplitude(centred)).max(axis=-1)
+        )
     return np.stack(numbers, axis=-1)
 
 
@@ -234,7 +268,9 @@ def _entropy(shares: np.ndarray) -> np.ndarray:
 
 
 def _amplitude(values: np.ndarray) -> np.ndarray:
-    """Return the amplitude of the analytic signal less its mean, by the discrete Hilbert transform."""
+    """Return the amplitude of the analytic signal less its mean, by the discrete Hilbert
+    transform.
+    """
     length = values.shape[-1]
     doubled = np.zeros(length)
     doubled[0] = 1.0
@@ -250,7 +286,9 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _sum_in_order(values: np.ndarray) -> np.ndarray:
-    """Return sums along the last axis, added one after the other: a sum by blocks has other bits in other shapes."""
+    """Return sums along the last axis, added one after the other: a sum by blocks has other bits in
+    other shapes.
+    """
     total = np.zeros(values.shape[:-1])
     for place in range(values.shape[-1]):
         total += values[..., place]

@@ -22,7 +22,9 @@ from hwds.frames.roles import ROLES, Names, Roles
 
 
 class Frame(Protocol):
-    """A Panel, a Table or a World: it can be named by its content, and laid where workers read it."""
+    """A Panel, a Table or a World: it can be named by its content, and laid where workers read
+    it.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -51,7 +53,9 @@ def check_frame(call: str, frame: Any, wanted: type, taker: object) -> None:
     if not isinstance(frame, wanted):
         given, kind = with_article(type(frame).__name__), with_article(wanted.__name__)
         made = f" (made by hwds.{wanted.__name__}.of)" if hasattr(wanted, "of") else ""
-        raise ConfigError(f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{made}.")
+        raise ConfigError(
+            f"{call}: the frame is {given}; {type(taker).__name__} takes {kind}{made}."
+        )
 
 
 class RowReader(Protocol):
@@ -66,16 +70,25 @@ class RowReader(Protocol):
         """The number of rows."""
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
+        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
+        names).
+        """
 
     def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
-        """Return the code of each text of a column, `other` where there is none or it has none, shape (n,)."""
+        """Return the code of each text of a column, `other` where there is none or it has none,
+        shape (n,).
+        """
 
     def steps(self, name: str) -> np.ndarray:
-        """Return a column of arrays as numbers of steps, NaN for what is not there, shape (n, steps, a)."""
+        """Return a column of arrays as numbers of steps, NaN for what is not there, shape (n,
+        steps, a).
+        """
 
     def texts(self, name: str) -> Sequence[str | None]:
-        """Return a column as polars writes it; nothing of arrays, and of a name that no column has."""
+        """Return a column as polars writes it.
+
+        Nothing of arrays, and of a name that no column has.
+        """
 
 
 # Table: rows that are not series (units of a test, logged decisions, transactions), with roles
@@ -84,7 +97,9 @@ class RowReader(Protocol):
 ROW_ID = "row_id"
 
 EVENTS_BEFORE = "events_before"
-"""The column with the number of a unit's events before its first exposure, in the row of that exposure; 0 in others."""
+"""The column with the number of a unit's events before its first exposure, in the row of that
+exposure; 0 in others.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +108,9 @@ class Table:
 
     Attributes:
         data: The rows; `row_id` numbers them from 0 in the order of the source.
-        roles: Role to the columns that play it (`Roles(label="returned", covariate=("visits", "spend"))`). `truth` is what
-            only a simulator knows: protocols score by it, and no model is given it.
+        roles: Role to the columns that play it (`Roles(label="returned", covariate=("visits",
+            "spend"))`). `truth` is what only a simulator knows: protocols score by it, and no model
+            is given it.
         unit: The currency of prices, costs and amounts; empty where it is not known.
     """
 
@@ -111,8 +127,8 @@ class Table:
         """Return a checked table.
 
         Raises:
-            DataError: No rows, a role's column is missing, a column that is called `row_id`, or a number that is infinite or
-                too large to compute with.
+            DataError: No rows, a role's column is missing, a column that is called `row_id`, or a
+                number that is infinite or too large to compute with.
         """
         if data.is_empty():
             raise DataError("dataset: no rows.")
@@ -123,7 +139,9 @@ class Table:
             if name not in data.columns:
                 raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
         _refuse_infinite(data)
-        return cls(data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit)
+        return cls(
+            data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit
+        )
 
     @classmethod
     def of(cls, data: Any, *, unit: str = "", **roles: Names) -> Table:
@@ -134,7 +152,8 @@ class Table:
         Args:
             data: Rows in any order.
             unit: The currency of prices, costs and amounts.
-            **roles: Roles and their columns (`label="returned"`, `entity="customer"`), as in `dataset.roles`.
+            **roles: Roles and their columns (`label="returned"`, `entity="customer"`), as in
+                `dataset.roles`.
 
         Raises:
             DataError: A column is missing or does not hold numbers where it must.
@@ -147,11 +166,25 @@ class Table:
 
         columns, rows = Roles(roles), as_polars(data)
         if "label" in columns and "covariate" not in columns:
-            taken = {name for role, names in columns.items() if not ROLES[role].is_input for name in names}
-            columns = columns | {"covariate": tuple(name for name in rows.columns if name not in taken)}
+            taken = {
+                name
+                for role, names in columns.items()
+                if not ROLES[role].is_input
+                for name in names
+            }
+            columns = columns | {
+                "covariate": tuple(name for name in rows.columns if name not in taken)
+            }
         rows = rows.drop(columns.get("ignore", ()), strict=False)
-        names = [name for role in columns if ROLES[role].holds == "numbers" or role == "label" for name in columns[role]]
-        known = [to_float_column(rows[name]) for name in dict.fromkeys(names) if name in rows.columns]
+        names = [
+            name
+            for role in columns
+            if ROLES[role].holds == "numbers" or role == "label"
+            for name in columns[role]
+        ]
+        known = [
+            to_float_column(rows[name]) for name in dict.fromkeys(names) if name in rows.columns
+        ]
         return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
 
     def __repr__(self) -> str:
@@ -187,25 +220,38 @@ class Table:
         return len(self.data)
 
     def numbers(self, names: Sequence[str]) -> np.ndarray:
-        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n, names)."""
+        """Return columns as numbers, true and false as 1 and 0, NaN where there is none, shape (n,
+        names).
+        """
         columns = [self.data[name].cast(pl.Float64).to_numpy() for name in names]
         return np.column_stack(columns) if columns else np.zeros((self.height, 0))
 
     def codes(self, name: str, known: Mapping[str, int], other: int) -> np.ndarray:
-        """Return the code of each text of a column, `other` where there is none or it has none, shape (n,)."""
+        """Return the code of each text of a column, `other` where there is none or it has none,
+        shape (n,).
+        """
         if not known:
             return np.full(self.height, other, np.int32)
         texts, codes = pl.Series(list(known)), pl.Series(list(known.values()), dtype=pl.Int32)
-        values = self.data[name].cast(pl.String).replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
+        values = (
+            self.data[name]
+            .cast(pl.String)
+            .replace_strict(texts, codes, default=other, return_dtype=pl.Int32)
+        )
         return values.fill_null(other).to_numpy()
 
     def steps(self, name: str) -> np.ndarray:
-        """Return a column of arrays as numbers of steps, NaN for what is missing, shape (n, steps, a); one axis is of steps."""
+        """Return a column of arrays as numbers of steps, NaN for what is missing, shape (n, steps,
+        a); one axis is of steps.
+        """
         array = self.data[name].to_numpy().astype(np.float64)
         return array[..., None] if array.ndim == 2 else array
 
     def texts(self, name: str) -> Sequence[str | None]:
-        """Return a column as polars writes it; None throughout for arrays and for a name that no column has."""
+        """Return a column as polars writes it.
+
+        None throughout for arrays and for a name that no column has.
+        """
         if name not in self.data.columns or self.data.schema[name].is_nested():
             return [None] * self.height
         return self.data[name].cast(pl.String).to_list()
@@ -215,7 +261,9 @@ class Table:
         return replace(self, data=self.data.filter(pl.Series(which)))
 
     def with_inputs(self, columns: pl.DataFrame) -> Table:
-        """Return the table with computed columns as inputs beside its own; an input of the same name gives way.
+        """Return the table with computed columns as inputs beside its own.
+
+        An input of the same name gives way.
 
         Raises:
             ConfigError: A column of the same name plays another role, or none.
@@ -226,21 +274,32 @@ class Table:
         held = [name for name in self.data.columns if name not in self.inputs or name in others]
         taken = next((name for name in columns.columns if name in held), None)
         if taken:
-            raise ConfigError(f"features: make the column '{taken}', which the table has already; rename it in the data.")
+            raise ConfigError(
+                f"features: make the column '{taken}', which the table has already; rename it in "
+                f"the data."
+            )
         inputs = tuple(dict.fromkeys((*self.inputs, *columns.columns)))
-        return replace(self, data=self.data.with_columns(columns.get_columns()), roles=self.roles | {"covariate": inputs})
+        return replace(
+            self,
+            data=self.data.with_columns(columns.get_columns()),
+            roles=self.roles | {"covariate": inputs},
+        )
 
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the table holds."""
         buffer = BytesIO()
         self.data.rechunk().write_ipc(buffer)
-        return digest_bytes([buffer.getvalue(), json.dumps([dict(self.roles), self.unit], sort_keys=True).encode()])
+        return digest_bytes(
+            [buffer.getvalue(), json.dumps([dict(self.roles), self.unit], sort_keys=True).encode()]
+        )
 
     def write(self, folder: Path) -> None:
         """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""
         self.data.rechunk().write_ipc(folder / "data.arrow")
-        (folder / "roles.json").write_text(json.dumps({"roles": dict(self.roles), "unit": self.unit}))
+        (folder / "roles.json").write_text(
+            json.dumps({"roles": dict(self.roles), "unit": self.unit})
+        )
 
     @classmethod
     def read(cls, folder: Path) -> Table:
@@ -255,7 +314,10 @@ def _refuse_infinite(data: pl.DataFrame) -> None:
     wrong = next((column.name for column in largest if (column[0] or 0.0) > LARGEST), None)
     if wrong is not None:
         row = int((data[wrong].fill_nan(None).abs() > LARGEST).fill_null(False).arg_true()[0])
-        raise DataError(f"dataset: column '{wrong}' has {data[wrong][row]} in row {row + 1}, more than {LARGEST:g} in size.")
+        raise DataError(
+            f"dataset: column '{wrong}' has {data[wrong][row]} in row {row + 1}, more than "
+            f"{LARGEST:g} in size."
+        )
 
 
 # RowBatch: a few rows as values by column, which models read without a detour over a table.
@@ -284,13 +346,23 @@ class BatchSchema:
     def of(cls, table: Table) -> Self:
         """Return the schema of a table."""
         kinds = table.data.schema.items()
-        plain = frozenset(name for name, kind in kinds if kind.is_float() or kind.is_integer() or kind == pl.Boolean)
+        plain = frozenset(
+            name
+            for name, kind in kinds
+            if kind.is_float() or kind.is_integer() or kind == pl.Boolean
+        )
         single = frozenset(name for name, kind in kinds if kind == pl.Float32)
-        return cls(table, plain, single, {name: _writer(kind) for name, kind in kinds if not kind.is_nested()})
+        return cls(
+            table,
+            plain,
+            single,
+            {name: _writer(kind) for name, kind in kinds if not kind.is_nested()},
+        )
 
 
 class RowBatch:
-    """Rows by column (a `RowReader`), with the numbers, codes and steps of a table of them, to the bit.
+    """Rows by column (a `RowReader`), with the numbers, codes and steps of a table of them, to the
+    bit.
 
     Args:
         values: The rows.
@@ -305,7 +377,10 @@ class RowBatch:
     def table(self) -> Table:
         """The rows as a table, which is made when somebody asks for it."""
         schema = self._schema.table
-        columns = [pl.Series(name, [row.get(name) for row in self._values], kind) for name, kind in schema.data.schema.items()]
+        columns = [
+            pl.Series(name, [row.get(name) for row in self._values], kind)
+            for name, kind in schema.data.schema.items()
+        ]
         return Table(pl.DataFrame(columns), schema.roles, schema.unit)
 
     @property
@@ -324,7 +399,9 @@ class RowBatch:
             return self.table.numbers(names)
         key = tuple(names)
         if key not in self._numbers:
-            numbers = np.array([[*map(row.get, key)] for row in self._values], float).reshape(self.height, len(key))
+            numbers = np.array([[*map(row.get, key)] for row in self._values], float).reshape(
+                self.height, len(key)
+            )
             for place in (place for place, name in enumerate(key) if name in self._schema.single):
                 numbers[:, place] = numbers[:, place].astype(np.float32)
             numbers.flags.writeable = False
@@ -339,7 +416,9 @@ class RowBatch:
         """See `RowReader`."""
         shape = self._schema.table.data.schema[name].shape  # type: ignore[attr-defined]
         nothing = np.full(shape, np.nan)
-        steps = np.array([nothing if (value := row.get(name)) is None else value for row in self._values], float)
+        steps = np.array(
+            [nothing if (value := row.get(name)) is None else value for row in self._values], float
+        )
         return steps.reshape(self.height, shape[0], int(np.prod(shape[1:])))
 
     def texts(self, name: str) -> Sequence[str | None]:
@@ -356,7 +435,11 @@ def _writer(kind: Any) -> Callable[[Any], str | None]:
     if kind == pl.Boolean:
         return lambda value: str(value).lower()
     if kind == pl.Float64:
-        return lambda value: str(float(value)) if 1e-4 <= abs(value) < 1e15 or value == 0 else _polars_value(value, kind)
+        return lambda value: (
+            str(float(value))
+            if 1e-4 <= abs(value) < 1e15 or value == 0
+            else _polars_value(value, kind)
+        )
     return lambda value: _polars_value(value, kind)
 
 
@@ -369,7 +452,9 @@ def _polars_value(value: Any, kind: Any) -> str | None:
 
 
 def arm_name(value: object) -> str:
-    """Return `99` for the price 99.0 and all digits of any other, so that two numbers never have one name."""
+    """Return `99` for the price 99.0 and all digits of any other, so that two numbers never have
+    one name.
+    """
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(float(value))
     return str(value)
@@ -378,8 +463,9 @@ def arm_name(value: object) -> str:
 def outcome_unit(table: Table) -> str:
     """Return the currency of the first outcome where it is money, empty where it counts something.
 
-    It is money where the table's currency is known, and its values are not 0 and 1, and no role says otherwise: with `amount`
-    the money is there, and with `price` it is money only where each sale brings its price.
+    It is money where the table's currency is known, and its values are not 0 and 1, and no role
+    says otherwise: with `amount` the money is there, and with `price` it is money only where each
+    sale brings its price.
     """
     names = table.roles.get("outcome", ())
     if not names or not table.unit or table.roles.get("amount"):

@@ -17,11 +17,13 @@ from hwds.core.serialization import Serializable
 class World(Serializable):
     """Customers come one a step, each of a segment; an arm is offered, and some convert.
 
-    Time is cut into moments, within which nothing changes. Shapes: K arms, S segments, M moments, D context columns.
+    Time is cut into moments, within which nothing changes. Shapes: K arms, S segments, M moments, D
+    context columns.
 
     Attributes:
         arms: The arms' names, K of them.
-        values: What one conversion earns, in currency: the price, or the margin where the cost is known; shape (K,).
+        values: What one conversion earns, in currency: the price, or the margin where the cost is
+            known; shape (K,).
         prices: What the customer pays, shape (K,).
         segments: The segments' names, S of them.
         shares: The segments' shares of the traffic, shape (S,).
@@ -32,14 +34,15 @@ class World(Serializable):
         conversions: The probability to convert by moment, segment and arm, shape (M, S, K).
         present: Whether an arm may be offered in a moment, shape (M, K).
         delay: Mean steps from an offer to its conversion; 0 where it is seen at once.
-        window: Steps after which an offer without a conversion counts as refused, and a later conversion goes unseen.
+        window: Steps after which an offer without a conversion counts as refused, and a later
+            conversion goes unseen.
         batch: Customers that come together: what they do is seen after the last of them.
         horizon: The number of steps that it is usually played for.
         unit: What is earned: a currency, or `conversions`.
-        lifts: What a conversion of each arm brings on average, over its value, shape (K,), or (1,) for all alike. Nobody knows
-            it before: a policy is given the values.
-        amounts: What conversions bring, over the mean of their arm: equally likely numbers whose mean is 1, shape (Q,); empty
-            where each brings the mean.
+        lifts: What a conversion of each arm brings on average, over its value, shape (K,), or (1,)
+            for all alike. Nobody knows it before: a policy is given the values.
+        amounts: What conversions bring, over the mean of their arm: equally likely numbers whose
+            mean is 1, shape (Q,); empty where each brings the mean.
     """
 
     arms: tuple[str, ...]
@@ -73,7 +76,10 @@ class World(Serializable):
 
     @cached_property
     def rewards(self) -> np.ndarray:
-        """The expected reward by moment, segment and arm, shape (M, S, K); -inf where the arm is absent."""
+        """The expected reward by moment, segment and arm, shape (M, S, K).
+
+        -inf where the arm is absent.
+        """
         return np.where(self.present[:, None, :], self.conversions * self.worth, -np.inf)
 
     @cached_property
@@ -94,15 +100,22 @@ class World(Serializable):
     def moments(self, horizon: int) -> np.ndarray:
         """Return the number of the first `horizon` steps that each moment lasts, shape (M,)."""
         steps = np.arange(horizon) % self.cycle if self.cycle else np.arange(horizon)
-        return np.bincount(np.searchsorted(self.starts, steps, side="right") - 1, minlength=len(self.starts))
+        return np.bincount(
+            np.searchsorted(self.starts, steps, side="right") - 1, minlength=len(self.starts)
+        )
 
     def fixed(self, horizon: int) -> int:
-        """Return the arm that earns most when it is offered to everyone at every step; while it is absent it earns nothing."""
+        """Return the arm that earns most when it is offered to everyone at every step.
+
+        While it is absent it earns nothing.
+        """
         earned = np.where(self.present[:, None, :], self.conversions * self.worth, 0.0)
         return int(np.argmax(np.einsum("m,s,msk->k", self.moments(horizon), self.shares, earned)))
 
     def mean_conversions(self, horizon: int) -> np.ndarray:
-        """Return the mean conversion of each arm over the first `horizon` steps that have it, NaN for none; shape (K,)."""
+        """Return the mean conversion of each arm over the first `horizon` steps that have it, NaN
+        for none; shape (K,).
+        """
         steps = self.moments(horizon)[:, None] * self.present
         totals = np.einsum("mk,s,msk->k", steps, self.shares, self.conversions)
         there = steps.sum(axis=0)
@@ -114,9 +127,21 @@ class World(Serializable):
         amounts = (self.lifts, self.amounts) if self.brings_amounts else ()
         market = (self.shares, self.contexts, self.starts, self.conversions, self.present)
         arrays = (self.values, self.prices, *market, *amounts)
-        plain = (self.arms, self.segments, self.context_names, self.unit, self.cycle, self.delay, self.window, self.batch)
+        plain = (
+            self.arms,
+            self.segments,
+            self.context_names,
+            self.unit,
+            self.cycle,
+            self.delay,
+            self.window,
+            self.batch,
+        )
         return digest_bytes(
-            [repr((*plain, self.horizon)).encode(), *(repr(array.shape).encode() + array.tobytes() for array in arrays)]
+            [
+                repr((*plain, self.horizon)).encode(),
+                *(repr(array.shape).encode() + array.tobytes() for array in arrays),
+            ]
         )
 
     def write(self, folder: Path) -> None:

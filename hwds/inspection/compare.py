@@ -1,4 +1,6 @@
-"""Evidence of inspection: what is found, named and paid by board, of the images that all models judged."""
+"""Evidence of inspection: what is found, named and paid by board, of the images that all models
+judged.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,13 @@ from hwds.core.errors import ConfigError
 from hwds.frames.images import BOARD, IMAGE
 from hwds.inspection.metrics import CHANCE, LEAST_CHANCE, ScoredImages, chance_columns, recall_at
 from hwds.inspection.protocols.board_kfold import BoardKFold
-from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
 from hwds.stats.sources import ModelRows, shared_rows
 
 COMPARED = ("recall", "accuracy", "log_loss", "cost")
@@ -22,8 +30,11 @@ NEAR = 0.02
 """The share of good images on both sides of the budget over which the slope of recall is taken."""
 
 
-def inspection_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
-    """Return the metric by board, and how many images were left out because some model did not judge them.
+def inspection_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the metric by board, and how many images were left out because some model did not
+    judge them.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -44,7 +55,9 @@ def inspection_evidence(answers: Sequence[ModelRows], metric: str, resamples: in
 
 
 def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.ndarray:
-    """Return a value for each board whose mean is the metric of all images, linearised around it where it is a ratio."""
+    """Return a value for each board whose mean is the metric of all images, linearised around it
+    where it is a ratio.
+    """
     protocol = build("protocol", "protocol", sized_node(answer.source.config, "protocol"))
     assert isinstance(protocol, BoardKFold)
     rows = answer.rows
@@ -52,15 +65,25 @@ def _values_by_board(answer: ModelRows, boards: pl.Series, metric: str) -> np.nd
     images = ScoredImages(rows, protocol.terms(good))
     top, bottom = _metric_parts(images, metric)
     if np.isnan(top).any():
-        raise ConfigError(f"--metric: '{answer.model}' has no {metric}, for it names no kinds; compare by recall or cost.")
-    place = rows[BOARD].replace_strict(boards, pl.int_range(len(boards), eager=True), return_dtype=pl.Int64).to_numpy()
+        raise ConfigError(
+            f"--metric: '{answer.model}' has no {metric}, for it names no kinds; compare by "
+            f"recall or cost."
+        )
+    place = (
+        rows[BOARD]
+        .replace_strict(boards, pl.int_range(len(boards), eager=True), return_dtype=pl.Int64)
+        .to_numpy()
+    )
     tops, bottoms = np.bincount(place, top, len(boards)), np.bincount(place, bottom, len(boards))
     value = float(tops.sum() / bottoms.sum())
     return np.asarray(value + (tops - value * bottoms) / bottoms.mean())
 
 
 def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return two numbers of each image, the ratio of whose sums is the metric; the first NaN where it is undefined."""
+    """Return two numbers of each image, the ratio of whose sums is the metric.
+
+    The first NaN where it is undefined.
+    """
     ones = np.ones(len(images.rows))
     if metric == "recall":
         return _recall_parts(images)
@@ -77,8 +100,9 @@ def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.nda
 def _recall_parts(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
     """Return hits and defects, the hits of a good image being what it moves the threshold by.
 
-    A quantile of good images is a threshold that varies with them: each moves the recall by the slope of the curve of recall
-    against false alarms at the budget times what it has above its share of alarms (Hsieh and Turnbull 1996).
+    A quantile of good images is a threshold that varies with them: each moves the recall by the
+    slope of the curve of recall against false alarms at the budget times what it has above its
+    share of alarms (Hsieh and Turnbull 1996).
     """
     budget, defect = images.terms.budget, images.defect
     one = np.ones((1, len(defect)))

@@ -26,7 +26,11 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
     """
     said = inspector.judge(images)
     kinds = images.kinds
-    named = None if said.probability is None else [kinds[place] for place in said.probability.argmax(axis=1).tolist()]
+    named = (
+        None
+        if said.probability is None
+        else [kinds[place] for place in said.probability.argmax(axis=1).tolist()]
+    )
     blank = np.full((images.n, len(kinds)), np.nan)
     chance = blank if said.probability is None else said.probability
     return pl.DataFrame(
@@ -34,16 +38,24 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
             IMAGE: images.names,
             BOARD: images.boards,
             "actual": images.data["kind"],
-            "predicted": pl.Series(named if named is not None else [None] * images.n, dtype=pl.String),
+            "predicted": pl.Series(
+                named if named is not None else [None] * images.n, dtype=pl.String
+            ),
             "score": said.score,
             "threshold": np.full(images.n, inspector.threshold),
-            **{f"{CHANCE}{kind}": pl.Series(chance[:, place], nan_to_null=True) for place, kind in enumerate(kinds)},
+            **{
+                f"{CHANCE}{kind}": pl.Series(chance[:, place], nan_to_null=True)
+                for place, kind in enumerate(kinds)
+            },
         }
     )
 
 
-def with_saliency(rows: pl.DataFrame, inspector: Inspector, images: Images, explained: int) -> pl.DataFrame:
-    """Return the rows with maps of some images: of each kind the best judged, the worst, and others evenly between.
+def with_saliency(
+    rows: pl.DataFrame, inspector: Inspector, images: Images, explained: int
+) -> pl.DataFrame:
+    """Return the rows with maps of some images: of each kind the best judged, the worst, and others
+    evenly between.
 
     Args:
         rows: Of `judged_rows`.
@@ -60,7 +72,9 @@ def with_saliency(rows: pl.DataFrame, inspector: Inspector, images: Images, expl
 
 
 def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> np.ndarray:
-    """Return which images are explained: of each kind some, evenly from the best judged to the worst; shape (n,)."""
+    """Return which images are explained: of each kind some, evenly from the best judged to the
+    worst; shape (n,).
+    """
     chosen, order = np.zeros(len(rows), bool), rightness(rows, good)
     for kind in rows["actual"].unique(maintain_order=True) if explained else ():
         mine = np.flatnonzero((rows["actual"] == kind).to_numpy())
@@ -70,7 +84,9 @@ def chosen_images(rows: pl.DataFrame, explained: int, good: str) -> np.ndarray:
 
 
 def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
-    """Return how well each image is judged: the probability of what it shows, or its distance on the right side; shape (n,)."""
+    """Return how well each image is judged: the probability of what it shows, or its distance on
+    the right side; shape (n,).
+    """
     actual = rows["actual"].to_list()
     own = np.array([rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(actual)], float)
     score = rows["score"].to_numpy()
@@ -80,7 +96,9 @@ def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
 
 def map_as_text(cells: np.ndarray) -> str:
     """Return a map of shape (GRID, GRID), 0 to 1, as one hexadecimal digit a cell."""
-    return "".join(f"{level:x}" for level in np.round(15 * np.clip(cells, 0, 1)).astype(int).ravel())
+    return "".join(
+        f"{level:x}" for level in np.round(15 * np.clip(cells, 0, 1)).astype(int).ravel()
+    )
 
 
 def map_from_text(text: str) -> np.ndarray:

@@ -74,39 +74,89 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
     held = f"at the threshold that flags {share} of the good images of the boards that calibrate"
     certain = f"{100 * CERTAIN:.0f} %"
     return (
-        measure(f"recall{terms.at}", f"share of defects that are flagged {flagged}", "high", "always", "defects"),
-        measure("average_precision", "mean precision of flagging over all recalls of defects", "high", "always"),
+        measure(
+            f"recall{terms.at}",
+            f"share of defects that are flagged {flagged}",
+            "high",
+            "always",
+            "defects",
+        ),
+        measure(
+            "average_precision",
+            "mean precision of flagging over all recalls of defects",
+            "high",
+            "always",
+        ),
         measure("accuracy", "share of images whose kind is the likeliest", "high", "always"),
         measure(
             f"ece[{CALIBRATION_BINS}]",
-            "expected calibration error: how far the probability of the likeliest kind is from how often it is right, in"
+            "expected calibration error: how far the probability of the likeliest kind is from "
+            "how often it is right, in"
             f" {CALIBRATION_BINS} bins of the same number of images",
             "low",
             "always",
         ),
         measure(
             "cost",
-            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for a good image rejected, and"
-            f" rejected is what costs less so by its probability; of a model without probabilities {held}",
+            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for "
+            f"a good image rejected, and"
+            f" rejected is what costs less so by its probability; of a model without "
+            f"probabilities {held}",
             "low",
             "always",
             "boards",
         ),
-        measure(f"recall_held{terms.at}", f"share of defects that are flagged {held}", "high", "page", "defects"),
-        measure(f"false_alarms_held{terms.at}", f"share of good images that are flagged {held}", "none", "page", "good images"),
-        measure("cost_passing_all", "cost a board where no image is rejected", "none", "no", "boards"),
-        measure("cost_rejecting_all", "cost a board where every image is rejected", "none", "no", "boards"),
-        measure("log_loss", "minus the logarithm of the probability of what an image shows, in nats", "low"),
         measure(
-            f"ece_defect[{CALIBRATION_BINS}]", "expected calibration error of the probability of a defect of any kind", "low"
+            f"recall_held{terms.at}",
+            f"share of defects that are flagged {held}",
+            "high",
+            "page",
+            "defects",
+        ),
+        measure(
+            f"false_alarms_held{terms.at}",
+            f"share of good images that are flagged {held}",
+            "none",
+            "page",
+            "good images",
+        ),
+        measure(
+            "cost_passing_all", "cost a board where no image is rejected", "none", "no", "boards"
+        ),
+        measure(
+            "cost_rejecting_all",
+            "cost a board where every image is rejected",
+            "none",
+            "no",
+            "boards",
+        ),
+        measure(
+            "log_loss",
+            "minus the logarithm of the probability of what an image shows, in nats",
+            "low",
+        ),
+        measure(
+            f"ece_defect[{CALIBRATION_BINS}]",
+            "expected calibration error of the probability of a defect of any kind",
+            "low",
         ),
         measure(
             f"error_at_coverage[{CERTAIN:g}]",
             f"share of wrong kinds among the {certain} of images that are most certain",
             "low",
         ),
-        measure("aurc", "mean share of wrong kinds over all shares of images that are kept, the most certain first", "low"),
-        *(measure(recall_of(kind, terms), f"the recall of '{kind}' alone", "high", "page", "defects") for kind in kinds),
+        measure(
+            "aurc",
+            "mean share of wrong kinds over all shares of images that are kept, the most certain "
+            "first",
+            "low",
+        ),
+        *(
+            measure(
+                recall_of(kind, terms), f"the recall of '{kind}' alone", "high", "page", "defects"
+            )
+            for kind in kinds
+        ),
     )
 
 
@@ -114,13 +164,19 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
 # boards needs them.
 
 Weighted = Callable[[np.ndarray], np.ndarray]
-"""From weights of images, shape (weightings, n), the statistic under each, shape (weightings,); NaN where undefined."""
+"""From weights of images, shape (weightings, n), the statistic under each, shape (weightings,); NaN
+where undefined.
+"""
 
 
-def recall_at(score: np.ndarray, defect: np.ndarray, counted: np.ndarray, budget: float) -> Weighted:
-    """Return the share of the counted defects above the threshold at which a share of the good images is flagged.
+def recall_at(
+    score: np.ndarray, defect: np.ndarray, counted: np.ndarray, budget: float
+) -> Weighted:
+    """Return the share of the counted defects above the threshold at which a share of the good
+    images is flagged.
 
-    Flagged is what exceeds the threshold, the lowest score of a good image that no more than the budget of them exceed.
+    Flagged is what exceeds the threshold, the lowest score of a good image that no more than the
+    budget of them exceed.
 
     Args:
         score: Shape (n,).
@@ -145,7 +201,9 @@ def recall_at(score: np.ndarray, defect: np.ndarray, counted: np.ndarray, budget
 
 
 def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
-    """Return the sum over thresholds of precision times the recall gained there; images of one score have one threshold.
+    """Return the sum over thresholds of precision times the recall gained there.
+
+    Images of one score have one threshold.
 
     Args:
         score: Shape (n,).
@@ -169,8 +227,8 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
 def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> Weighted:
     """Return the mean over bins of |mean probability - share that happened|.
 
-    Bins hold the same number of images, those of one probability together (Naeini, Cooper and Hauskrecht 2015; equal mass as
-    Nixon et al. 2019).
+    Bins hold the same number of images, those of one probability together (Naeini, Cooper and
+    Hauskrecht 2015; equal mass as Nixon et al. 2019).
 
     Args:
         chance: Shape (n,).
@@ -189,9 +247,11 @@ def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> We
 
 
 def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of images that are kept, the most certain first, and the share of these that are wrong.
+    """Return the share of images that are kept, the most certain first, and the share of these that
+    are wrong.
 
-    Images of one certainty are kept together (Geifman and El-Yaniv 2017, "Selective classification for deep networks").
+    Images of one certainty are kept together (Geifman and El-Yaniv 2017, "Selective classification
+    for deep networks").
 
     Args:
         certainty: Shape (n,).
@@ -204,7 +264,9 @@ def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray,
 
 
 def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted:
-    """Return the share of wrong images among so many of the most certain; of those that tie at the edge a part counts.
+    """Return the share of wrong images among so many of the most certain.
+
+    Of those that tie at the edge a part counts.
 
     Args:
         certainty: Shape (n,).
@@ -215,7 +277,9 @@ def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted
 
 
 def area_under_risk(certainty: np.ndarray, wrong: np.ndarray) -> Weighted:
-    """Return the mean share of wrong images over the shares of images that are kept: a hundredth, two ... all."""
+    """Return the mean share of wrong images over the shares of images that are kept: a hundredth,
+    two ... all.
+    """
     return _errors_among_kept(certainty, wrong, np.arange(1, 101) / 100)
 
 
@@ -231,7 +295,9 @@ def _errors_among_kept(certainty: np.ndarray, wrong: np.ndarray, shares: np.ndar
         for row, (mass, lost) in enumerate(zip(kept, errors, strict=True)):
             if mass[-1] > 0:
                 wanted = shares * mass[-1]
-                out[row] = float(np.mean(np.interp(wanted, np.append(0, mass), np.append(0, lost)) / wanted))
+                out[row] = float(
+                    np.mean(np.interp(wanted, np.append(0, mass), np.append(0, lost)) / wanted)
+                )
         return out
 
     return of
@@ -251,7 +317,8 @@ def inspection_scores(rows: pl.DataFrame, terms: InspectionTerms) -> list[Score]
     """Return the scores of judged images.
 
     Args:
-        rows: `board`, `actual`, `predicted`, `score`, `threshold` and a probability of each kind, null of a model without.
+        rows: `board`, `actual`, `predicted`, `score`, `threshold` and a probability of each kind,
+            null of a model without.
         terms: The settings.
     """
     if rows.is_empty():
@@ -281,21 +348,31 @@ class ScoredImages:
         self.chance = kind_chances(rows)
 
     def flags(self) -> Iterator[Score]:
-        """Yield what is flagged: at a budget, over all thresholds, and at the threshold of the boards that calibrate."""
+        """Yield what is flagged: at a budget, over all thresholds, and at the threshold of the
+        boards that calibrate.
+        """
         at, defects = self.terms.at, int(self.defect.sum())
         flagging = recall_at(self.score, self.defect, self.defect, self.terms.budget)
         yield self._statistic(f"recall{at}", flagging, defects)
-        yield self._statistic("average_precision", image_average_precision(self.score, self.defect), len(self.rows))
+        yield self._statistic(
+            "average_precision", image_average_precision(self.score, self.defect), len(self.rows)
+        )
         held = self.flagged
         yield self._ratio(f"recall_held{at}", held * self.defect, self.defect.astype(float))
-        yield self._ratio(f"false_alarms_held{at}", held * ~self.defect, (~self.defect).astype(float))
+        yield self._ratio(
+            f"false_alarms_held{at}", held * ~self.defect, (~self.defect).astype(float)
+        )
         yield self._ratio("cost", self.costs(), self.per_board)
         yield self._ratio("cost_passing_all", self.terms.missed * self.defect, self.per_board)
-        yield self._ratio("cost_rejecting_all", self.terms.false_alarm * ~self.defect, self.per_board)
+        yield self._ratio(
+            "cost_rejecting_all", self.terms.false_alarm * ~self.defect, self.per_board
+        )
 
     def costs(self) -> np.ndarray:
         """Return what each image costs, shape (n,)."""
-        return image_costs(self.defect, self.score, self.flagged, self.chance is not None, self.terms)
+        return image_costs(
+            self.defect, self.score, self.flagged, self.chance is not None, self.terms
+        )
 
     def kinds(self) -> Iterator[Score]:
         """Yield how often kinds are named rightly; undefined of a model that names none."""
@@ -304,13 +381,21 @@ class ScoredImages:
         if self.chance is None:
             return
         certainty = self.chance.max(axis=1)
-        yield self._statistic(f"error_at_coverage[{CERTAIN:g}]", error_at(certainty, 1 - right, CERTAIN), len(right))
+        yield self._statistic(
+            f"error_at_coverage[{CERTAIN:g}]", error_at(certainty, 1 - right, CERTAIN), len(right)
+        )
         yield self._statistic("aurc", area_under_risk(certainty, 1 - right), len(right))
 
     def right(self) -> np.ndarray:
-        """Return 1 where the likeliest kind is the one that an image shows, NaN where none is named; shape (n,)."""
+        """Return 1 where the likeliest kind is the one that an image shows, NaN where none is
+        named; shape (n,).
+        """
         named = self.rows["predicted"].is_not_null().to_numpy()
-        return np.where(named, (self.rows["predicted"] == self.rows["actual"]).fill_null(False).to_numpy(), np.nan)
+        return np.where(
+            named,
+            (self.rows["predicted"] == self.rows["actual"]).fill_null(False).to_numpy(),
+            np.nan,
+        )
 
     def chances(self) -> Iterator[Score]:
         """Yield what probabilities are worth; nothing of a model without."""
@@ -321,10 +406,14 @@ class ScoredImages:
         yield self._ratio("log_loss", -np.log(np.maximum(own, LEAST_CHANCE)), np.ones(len(own)))
         n = len(own)
         yield self._statistic(
-            f"ece[{CALIBRATION_BINS}]", calibration_error(self.chance.max(axis=1), self.right(), CALIBRATION_BINS), n
+            f"ece[{CALIBRATION_BINS}]",
+            calibration_error(self.chance.max(axis=1), self.right(), CALIBRATION_BINS),
+            n,
         )
         yield self._statistic(
-            f"ece_defect[{CALIBRATION_BINS}]", calibration_error(self.score, self.defect.astype(float), CALIBRATION_BINS), n
+            f"ece_defect[{CALIBRATION_BINS}]",
+            calibration_error(self.score, self.defect.astype(float), CALIBRATION_BINS),
+            n,
         )
 
     def by_kind(self) -> Iterator[Score]:
@@ -342,9 +431,14 @@ class ScoredImages:
 
 
 def image_costs(
-    defect: np.ndarray, score: np.ndarray, flagged: np.ndarray, is_chance: bool, terms: InspectionTerms
+    defect: np.ndarray,
+    score: np.ndarray,
+    flagged: np.ndarray,
+    is_chance: bool,
+    terms: InspectionTerms,
 ) -> np.ndarray:
-    """Return what each image costs: rejected where that is cheaper by its probability, or where it is flagged; shape (n,).
+    """Return what each image costs: rejected where that is cheaper by its probability, or where it
+    is flagged; shape (n,).
 
     Args:
         defect: Whether an image has a defect, shape (n,).

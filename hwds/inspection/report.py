@@ -10,11 +10,28 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.images import IMAGE, Images
-from hwds.inspection.judged import SALIENCY, judged_images, kinds_of, map_from_text, names_kinds, rightness
+from hwds.inspection.judged import (
+    SALIENCY,
+    judged_images,
+    kinds_of,
+    map_from_text,
+    names_kinds,
+    rightness,
+)
 from hwds.inspection.metrics import CHANCE, kind_chances, risk_coverage
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
-from hwds.report.pictures import FLOOR_COLOUR, GREY, INK, OWN_COLOUR, drawable, model_colours, new_figure, save_png, tidy
+from hwds.report.pictures import (
+    FLOOR_COLOUR,
+    GREY,
+    INK,
+    OWN_COLOUR,
+    drawable,
+    model_colours,
+    new_figure,
+    save_png,
+    tidy,
+)
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -29,7 +46,10 @@ def confusion_counts(rows: pl.DataFrame) -> np.ndarray:
     """Return how many images of each kind are taken for each, shape (kinds, kinds)."""
     kinds = kinds_of(rows)
     places = {kind: place for place, kind in enumerate(kinds)}
-    actual, named = (rows[name].replace_strict(places, return_dtype=pl.Int64).to_numpy() for name in ("actual", "predicted"))
+    actual, named = (
+        rows[name].replace_strict(places, return_dtype=pl.Int64).to_numpy()
+        for name in ("actual", "predicted")
+    )
     counts = np.zeros((len(kinds), len(kinds)), int)
     np.add.at(counts, (actual, named), 1)
     return counts
@@ -47,22 +67,39 @@ def confusion_figure(tables: Tables, model: str) -> Figure | None:
     side = 1.6 + 0.62 * len(kinds)
     figure = new_figure(side + 1.6, side)
     axes = figure.subplots()
-    axes.pcolormesh(share[::-1], cmap=LinearSegmentedColormap.from_list("share", ["#ffffff", OWN_COLOUR]), vmin=0, vmax=1)
+    axes.pcolormesh(
+        share[::-1],
+        cmap=LinearSegmentedColormap.from_list("share", ["#ffffff", OWN_COLOUR]),
+        vmin=0,
+        vmax=1,
+    )
     for (row, column), count in np.ndenumerate(counts):
         if count:
             colour = "#ffffff" if share[row, column] > 0.5 else INK
             at = (column + 0.5, len(kinds) - row - 0.5)
             axes.text(*at, f"{count:,}", ha="center", va="center", fontsize=9, color=colour)
     names = [drawable(kind, 14) for kind in kinds]
-    axes.set_xticks(np.arange(len(kinds)) + 0.5, names, rotation=35, ha="right", fontsize=9, color=INK, parse_math=False)
-    axes.set_yticks(np.arange(len(kinds)) + 0.5, names[::-1], fontsize=9, color=INK, parse_math=False)
+    axes.set_xticks(
+        np.arange(len(kinds)) + 0.5,
+        names,
+        rotation=35,
+        ha="right",
+        fontsize=9,
+        color=INK,
+        parse_math=False,
+    )
+    axes.set_yticks(
+        np.arange(len(kinds)) + 0.5, names[::-1], fontsize=9, color=INK, parse_math=False
+    )
     axes.set_xlabel("taken for", fontsize=10, color=INK)
     axes.set_ylabel("shows", fontsize=10, color=INK)
     axes.tick_params(length=0, colors=GREY, labelcolor=INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
     title = f"{drawable(model, 40)}: kinds of {len(rows):,} images"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -71,7 +108,12 @@ def confusion_figure(tables: Tables, model: str) -> Figure | None:
 
 def by_kind_grid(tables: Tables, model: str) -> Grid:
     """Return a row for each kind of images that were judged."""
-    titles = [("kind", "kind"), ("images", "n"), ("flagged at the budget", "recall"), ("95 %", "95 %")]
+    titles = [
+        ("kind", "kind"),
+        ("images", "n"),
+        ("flagged at the budget", "recall"),
+        ("95 %", "95 %"),
+    ]
     titles += [("named rightly", "right"), ("else mostly taken for", "else")]
     rows = judged_images(tables, model)
     if rows.is_empty():
@@ -111,7 +153,10 @@ def _naming_cells(counts: np.ndarray | None, kinds: list[str], place: int) -> li
     right, total = int(row[place]), int(row.sum())
     row[place] = 0
     other = int(row.argmax())
-    return [_share_cell(right / total), f"{kinds[other]} ({100 * row[other] / total:.1f} %)" if row[other] else ""]
+    return [
+        _share_cell(right / total),
+        f"{kinds[other]} ({100 * row[other] / total:.1f} %)" if row[other] else "",
+    ]
 
 
 # patches.png: of each kind the image that is judged best, a typical one and the worst, and
@@ -135,21 +180,33 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
     figure = new_figure(10.5, 0.9 + 1.72 * len(kinds))
     grid = figure.subplots(len(kinds), 2 * len(PATCH_TITLES), squeeze=False)
     for down, kind in enumerate(kinds):
-        for across, row in enumerate(three_images(rows.filter(pl.col("actual") == kind), kinds_of(rows)[0])):
+        for across, row in enumerate(
+            three_images(rows.filter(pl.col("actual") == kind), kinds_of(rows)[0])
+        ):
             _draw_patch(grid[down, 2 * across], grid[down, 2 * across + 1], images, row)
         grid[down, 0].set_ylabel(drawable(kind, 16), fontsize=10, color=INK, parse_math=False)
     for across, title in enumerate(PATCH_TITLES):
         first = grid[0, 2 * across]
-        first.set_title(f"{title}\n{first.get_title(loc='left')}", fontsize=8.5, color=INK, loc="left", parse_math=False)
+        first.set_title(
+            f"{title}\n{first.get_title(loc='left')}",
+            fontsize=8.5,
+            color=INK,
+            loc="left",
+            parse_math=False,
+        )
     title = f"{drawable(model, 40)}: images, and where a defect is seen in them"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
 def three_images(rows: pl.DataFrame, good: str) -> list[dict[str, Any]]:
     """Return the best judged image of a kind, the median and the worst."""
     order = np.argsort(-rightness(rows, good), kind="stable")
-    return [rows.row(int(order[place]), named=True) for place in (0, len(order) // 2, len(order) - 1)]
+    return [
+        rows.row(int(order[place]), named=True) for place in (0, len(order) // 2, len(order) - 1)
+    ]
 
 
 def _draw_patch(plain: Axes, mapped: Axes, images: Images, row: dict[str, Any]) -> None:
@@ -172,7 +229,9 @@ def _draw_patch(plain: Axes, mapped: Axes, images: Images, row: dict[str, Any]) 
 
 
 def _prediction_words(row: dict[str, Any]) -> str:
-    """Return the prediction of an image in words: the likeliest kind and its probability, or its distance and the threshold."""
+    """Return the prediction of an image in words: the likeliest kind and its probability, or its
+    distance and the threshold.
+    """
     named = row["predicted"]
     if named is None:
         return f"{row['score']:.3g} (limit {row['threshold']:.3g})"
@@ -188,21 +247,33 @@ MOST_FLAGGED = 0.3
 
 def reject_figure(tables: Tables, model: str) -> Figure | None:
     """Draw both curves of all models; None where nothing was judged."""
-    labels = tables.predictions["model"].unique(maintain_order=True).to_list() if "actual" in tables.predictions.columns else []
+    labels = (
+        tables.predictions["model"].unique(maintain_order=True).to_list()
+        if "actual" in tables.predictions.columns
+        else []
+    )
     if model not in labels:
         return None
-    colours = model_colours([label for label in labels if label != TRUTH], model) | {TRUTH: FLOOR_COLOUR}
+    colours = model_colours([label for label in labels if label != TRUTH], model) | {
+        TRUTH: FLOOR_COLOUR
+    }
     figure = new_figure(11, 4.6)
     left, right = figure.subplots(1, 2)
     for label in labels:
         rows = judged_images(tables, label)
-        style = {"color": colours[label], "linewidth": 2.0 if label == model else 1.3, "label": drawable(label, 34)}
+        style = {
+            "color": colours[label],
+            "linewidth": 2.0 if label == model else 1.3,
+            "label": drawable(label, 34),
+        }
         style |= {"linestyle": "--"} if label == TRUTH else {}
         if names_kinds(rows):
             _draw_kept(left, rows, style)
         _draw_recall(right, rows, style)
     _finish_axes(left, "share that is not sent to a person", "share of wrong kinds among them")
-    _finish_axes(right, "share of good images that are flagged", "share of defects that are flagged")
+    _finish_axes(
+        right, "share of good images that are flagged", "share of defects that are flagged"
+    )
     right.set_xlim(0, MOST_FLAGGED)
     title = "What certainty is worth, and what flagging finds"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
@@ -238,7 +309,8 @@ def _finish_axes(axes: Axes, across: str, up: str) -> None:
 
 
 def inspection_conclusion(tables: Tables, model: str) -> str:
-    """Return what is flagged and named, the hardest kind, what probabilities and a board cost, and the rivals.
+    """Return what is flagged and named, the hardest kind, what probabilities and a board cost, and
+    the rivals.
 
     Args:
         tables: Of the run.
@@ -263,7 +335,11 @@ def _percent_words(value: float) -> str:
 
 
 def _interval_words(row: dict[str, Any]) -> str:
-    return "" if row.get("ci_low") is None else f" (95 %: {100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f})"
+    return (
+        ""
+        if row.get("ci_low") is None
+        else f" (95 %: {100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f})"
+    )
 
 
 def _budget_words(own: dict[str, Any]) -> str:
@@ -274,7 +350,8 @@ def _budget_words(own: dict[str, Any]) -> str:
 def _flagged_sentence(rows: pl.DataFrame, own: dict[str, Any], model: str) -> str:
     boards = rows["board"].n_unique()
     return (
-        f"{model} flags {_percent_words(own['value'])} of defects{_interval_words(own)} where {_budget_words(own)} of good images are flagged, of"
+        f"{model} flags {_percent_words(own['value'])} of defects{_interval_words(own)} where "
+        f"{_budget_words(own)} of good images are flagged, of"
         f" {len(rows):,} images of {boards:,} boards that it had not seen."
     )
 
@@ -284,7 +361,8 @@ def _naming_sentence(tables: Tables, model: str) -> str:
     if right.get("value") is None:
         return "It names no kinds."
     return (
-        f"It names {_percent_words(right['value'])} of kinds rightly{_interval_words(right)}; its probabilities are off by"
+        f"It names {_percent_words(right['value'])} of kinds rightly{_interval_words(right)}; its "
+        f"probabilities are off by"
         f" {_percent_words(error['value'])} on average."
     )
 
@@ -295,11 +373,16 @@ def _hardest_sentence(tables: Tables, rows: pl.DataFrame, model: str) -> str:
     if len(known) < 2:
         return ""
     kind = min(known, key=lambda each: known[each]["value"])
-    return f"Hardest to see is '{kind}': {_percent_words(known[kind]['value'])}{_interval_words(known[kind])}."
+    return (
+        f"Hardest to see is '{kind}': "
+        f"{_percent_words(known[kind]['value'])}{_interval_words(known[kind])}."
+    )
 
 
 def _threshold_sentence(tables: Tables, model: str) -> str:
-    recall, alarms = (tables.headline(name, model).get("value") for name in ("recall_held", "false_alarms_held"))
+    recall, alarms = (
+        tables.headline(name, model).get("value") for name in ("recall_held", "false_alarms_held")
+    )
     if recall is None or alarms is None:
         return ""
     flags = f"{_percent_words(recall)} of defects and {_percent_words(alarms)} of good images"
@@ -311,7 +394,10 @@ def _cost_sentence(tables: Tables, model: str) -> str:
     own, passing, rejecting = (tables.headline(name, model).get("value") for name in names)
     if own is None or passing is None or rejecting is None:
         return ""
-    return f"A board costs {own:.3g}, where passing all costs {passing:.3g} and rejecting all {rejecting:.3g}."
+    return (
+        f"A board costs {own:.3g}, where passing all costs {passing:.3g} and rejecting all "
+        f"{rejecting:.3g}."
+    )
 
 
 def _rivals_sentence(tables: Tables, model: str) -> str:
@@ -320,7 +406,13 @@ def _rivals_sentence(tables: Tables, model: str) -> str:
     others = [row for row in lines.to_dicts() if row["model"] not in (model, TRUTH)]
     parts = [f"{row['model']} {_percent_words(row['value'])}" for row in others]
     floor = tables.headline("recall", TRUTH).get("value")
-    parts += [] if floor is None else [f"the ideal observer, who knows each image without its noise, {_percent_words(floor)}"]
+    parts += (
+        []
+        if floor is None
+        else [
+            f"the ideal observer, who knows each image without its noise, {_percent_words(floor)}"
+        ]
+    )
     return f"Beside it flag: {', '.join(parts)}." if parts else ""
 
 
@@ -330,9 +422,9 @@ def _rivals_sentence(tables: Tables, model: str) -> str:
 def draw_inspection(images: Images, tables: Tables, model: str, folder: Path) -> None:
     """Draw the judgements.
 
-    `reject_curve.png`: wrong kinds by the share that is not sent to a person, and defects found by false alarms;
-    `confusion.png`: which kind is taken for which; `patches.png`: of each kind the best judged image, a typical one and the
-    worst, and where a defect is seen in them.
+    `reject_curve.png`: wrong kinds by the share that is not sent to a person, and defects found by
+    false alarms; `confusion.png`: which kind is taken for which; `patches.png`: of each kind the
+    best judged image, a typical one and the worst, and where a defect is seen in them.
     """
     save_png(reject_figure(tables, model), folder / "reject_curve.png")
     save_png(confusion_figure(tables, model), folder / "confusion.png")
@@ -349,4 +441,6 @@ def inspection_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield by_kind_grid(tables, model)
 
 
-REPORT = TaskReport(sentence=inspection_sentence, page_grids=inspection_page_grids, draw=draw_inspection)
+REPORT = TaskReport(
+    sentence=inspection_sentence, page_grids=inspection_page_grids, draw=draw_inspection
+)

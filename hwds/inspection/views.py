@@ -19,16 +19,20 @@ Symmetry = Literal["all", "flips", "none"]
 
 
 def views_of(symmetry: Symmetry, shape: tuple[int, int, int]) -> tuple[tuple[int, bool, bool], ...]:
-    """Return the views of an image: whether its axes change places, and whether it is turned upside down and left to right.
+    """Return the views of an image: whether its axes change places, and whether it is turned upside
+    down and left to right.
 
     Args:
-        symmetry: `all` eight of a square (four of another rectangle), the four reflections of `flips`, or the image alone.
+        symmetry: `all` eight of a square (four of another rectangle), the four reflections of
+            `flips`, or the image alone.
         shape: Height, width and channels.
     """
     if symmetry == "none":
         return ((0, False, False),)
     turned = (0, 1) if symmetry == "all" and shape[0] == shape[1] else (0,)
-    return tuple((axes, up, left) for axes in turned for up in (False, True) for left in (False, True))
+    return tuple(
+        (axes, up, left) for axes in turned for up in (False, True) for left in (False, True)
+    )
 
 
 def apply_view(pixels: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
@@ -40,15 +44,20 @@ def apply_view(pixels: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
 
 
 def undo_view(maps: np.ndarray, view: tuple[int, bool, bool]) -> np.ndarray:
-    """Return maps of images in one of their views as maps of the images, shape (n, height, width)."""
+    """Return maps of images in one of their views as maps of the images, shape (n, height,
+    width).
+    """
     axes, up, left = view
     out = maps[:, :, ::-1] if left else maps
     out = out[:, ::-1] if up else out
     return out.transpose(0, 2, 1) if axes else out
 
 
-def draw_views(pixels: np.ndarray, symmetry: Symmetry, shift: int, rng: np.random.Generator) -> np.ndarray:
-    """Return each image in a view of its own, moved by up to some pixels, the edge repeated; the same shape.
+def draw_views(
+    pixels: np.ndarray, symmetry: Symmetry, shift: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return each image in a view of its own, moved by up to some pixels, the edge repeated; the
+    same shape.
 
     Args:
         pixels: Shape (n, height, width, channels).
@@ -63,9 +72,12 @@ def draw_views(pixels: np.ndarray, symmetry: Symmetry, shift: int, rng: np.rando
         out[mine] = apply_view(pixels[mine], view)
     moves = rng.integers(-shift, shift + 1, (len(pixels), 2))
     rows, columns = (
-        np.clip(np.arange(size) + moves[:, axis, None], 0, size - 1) for axis, size in enumerate(pixels.shape[1:3])
+        np.clip(np.arange(size) + moves[:, axis, None], 0, size - 1)
+        for axis, size in enumerate(pixels.shape[1:3])
     )
-    return np.asarray(out[np.arange(len(out))[:, None, None], rows[:, :, None], columns[:, None, :]])
+    return np.asarray(
+        out[np.arange(len(out))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    )
 
 
 # A small convolutional network of images, its training on drawn views, and where it looks.
@@ -79,18 +91,20 @@ MAPS = 8
 
 @dataclass(frozen=True)
 class Convolutions(Serializable):
-    """The shape of the network: convolutions that halve the image until few cells are left, a dense layer, a number a kind.
+    """The shape of the network: convolutions that halve the image until few cells are left, a dense
+    layer, a number a kind.
 
-    The first reads 4 x 4 pixels at every other place, so that most of the work is done on a quarter of them; each further one
-    halves once more, with one of the same size before it but at the end. There are no random numbers and no running means: the
-    graph holds weights alone.
+    The first reads 4 x 4 pixels at every other place, so that most of the work is done on a quarter
+    of them; each further one halves once more, with one of the same size before it but at the end.
+    There are no random numbers and no running means: the graph holds weights alone.
 
     Attributes:
         height: Pixels.
         width: Pixels.
         channels: Numbers of a pixel.
         kinds: Of answers.
-        filters: Of the second convolution; the first has half of them, later ones two and three times as many.
+        filters: Of the second convolution; the first has half of them, later ones two and three
+            times as many.
         hidden: Units of the dense layer.
     """
 
@@ -114,7 +128,12 @@ class Convolutions(Serializable):
         parts = Layers(seed)
 
         def convolved(inside: Any, filters: int, size: int, step: int, name: str) -> Any:
-            wide = {"strides": step, "padding": "same", "activation": "relu", "kernel_initializer": parts.he()}
+            wide = {
+                "strides": step,
+                "padding": "same",
+                "activation": "relu",
+                "kernel_initializer": parts.he(),
+            }
             return layers.Conv2D(filters, size, name=name, **wide)(inside)
 
         image = keras.Input((self.height, self.width, self.channels))
@@ -124,7 +143,9 @@ class Convolutions(Serializable):
             out = convolved(out, filters, 3, 2, f"half_{number}")
             if number < self.halvings:
                 out = convolved(out, filters, 3, 1, f"same_{number}")
-        dense = layers.Dense(self.hidden, activation="relu", kernel_initializer=parts.he())(layers.Flatten()(out))
+        dense = layers.Dense(self.hidden, activation="relu", kernel_initializer=parts.he())(
+            layers.Flatten()(out)
+        )
         return keras.Model([image], parts.dense(self.kinds)(dense))
 
     @property
@@ -165,7 +186,8 @@ def as_inputs(pixels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ViewTraining(Training):
-    """Training whose images are seen in views drawn anew in each epoch; the inputs that are given are pixels.
+    """Training whose images are seen in views drawn anew in each epoch; the inputs that are given
+    are pixels.
 
     Attributes:
         symmetry: The views.
@@ -189,17 +211,24 @@ class ViewTraining(Training):
         while True:
             views = as_inputs(draw_views(self.inputs[0], self.symmetry, self.shift, rng))
             state, loss = epoch(
-                state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), [tf.constant(views)], goal
+                state,
+                tf.constant(shuffle_batches(len(target), self.schedule, rng)),
+                [tf.constant(views)],
+                goal,
             )
             yield state[1], loss
 
 
-def class_maps(shape: Convolutions, weights: tuple[np.ndarray, ...], inputs: np.ndarray) -> np.ndarray:
-    """Return how much each place of the layer that looks speaks for a defect, shape (n, rows, columns).
+def class_maps(
+    shape: Convolutions, weights: tuple[np.ndarray, ...], inputs: np.ndarray
+) -> np.ndarray:
+    """Return how much each place of the layer that looks speaks for a defect, shape (n, rows,
+    columns).
 
-    The gradient of the log odds of the likeliest defect against a good image, times the maps, summed over filters; what speaks
-    against it is 0. Grad-CAM (Selvaraju et al. 2017) with the gradient at each place instead of its mean, for the dense layer
-    behind the maps weighs each place apart (Draelos and Carin 2020).
+    The gradient of the log odds of the likeliest defect against a good image, times the maps,
+    summed over filters; what speaks against it is 0. Grad-CAM (Selvaraju et al. 2017) with the
+    gradient at each place instead of its mean, for the dense layer behind the maps weighs each
+    place apart (Draelos and Carin 2020).
 
     Args:
         shape: Of the network.

@@ -1,4 +1,6 @@
-"""Lifetimes: how long machines and devices will last, by what their sensors say, and how sure that is."""
+"""Lifetimes: how long machines and devices will last, by what their sensors say, and how sure that
+is.
+"""
 
 import lazy_loader
 

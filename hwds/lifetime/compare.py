@@ -11,15 +11,24 @@ import polars as pl
 from hwds.frames.runs import ENTITY
 from hwds.lifetime.laws import LIFE_LEVELS
 from hwds.lifetime.metrics import QUANTILE_COLUMNS
-from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
 from hwds.stats.sources import ModelRows, shared_rows
 
 COMPARED = ("rmse_capped", "rmse_uncapped", "crps")
 """The metrics by which models are compared, by their short names."""
 
 
-def life_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
-    """Return the errors of machines, and how many predictions were left out because some model has none.
+def life_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the errors of machines, and how many predictions were left out because some model has
+    none.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -30,12 +39,19 @@ def life_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> 
         ConfigError: The metric is another one.
     """
     short = compared_metric(metric, COMPARED, "remaining lives")
-    kept, left_out = shared_rows([_known_lives(answer) for answer in answers], ["part", ENTITY, "cut"])
+    kept, left_out = shared_rows(
+        [_known_lives(answer) for answer in answers], ["part", ENTITY, "cut"]
+    )
 
     def table(own: list[ModelRows]) -> pl.DataFrame:
         machines = own[0].rows[ENTITY].unique().sort()
         return long_table(
-            own, machines, [_by_machine(each.rows, machines, short, _cap_of_metric(each.source.metric(short))) for each in own]
+            own,
+            machines,
+            [
+                _by_machine(each.rows, machines, short, _cap_of_metric(each.source.metric(short)))
+                for each in own
+            ],
         )
 
     return UnitEvidence(by_dataset(kept, table), "machines", resamples), left_out
@@ -53,15 +69,24 @@ def _cap_of_metric(name: str) -> float:
 
 
 def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float) -> np.ndarray:
-    """Return a value for each machine whose mean is the metric of all rows, a root linearised around itself (delta method)."""
+    """Return a value for each machine whose mean is the metric of all rows, a root linearised
+    around itself (delta method).
+    """
     actual, point = rows["actual"].to_numpy(), rows["predicted"].to_numpy()
     if metric == "crps":
         gap = actual[:, None] - rows.select(QUANTILE_COLUMNS).to_numpy()
         loss = 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
     else:
         loss = (np.minimum(point, cap) - np.minimum(actual, cap)) ** 2
-    place = rows[ENTITY].replace_strict(machines, pl.int_range(len(machines), eager=True), return_dtype=pl.Int64).to_numpy()
-    tops, counts = np.bincount(place, loss, len(machines)), np.bincount(place, minlength=len(machines)).astype(float)
+    place = (
+        rows[ENTITY]
+        .replace_strict(machines, pl.int_range(len(machines), eager=True), return_dtype=pl.Int64)
+        .to_numpy()
+    )
+    tops, counts = (
+        np.bincount(place, loss, len(machines)),
+        np.bincount(place, minlength=len(machines)).astype(float),
+    )
     value = float(tops.sum() / counts.sum())
     if metric == "crps":
         return np.asarray(value + (tops - value * counts) / counts.mean())
@@ -69,4 +94,6 @@ def _by_machine(rows: pl.DataFrame, machines: pl.Series, metric: str, cap: float
     return np.asarray(root + (tops - value * counts) / (2 * max(root, 1e-300) * counts.mean()))
 
 
-COMPARISON = TaskComparison(evidence=life_evidence, conditions="of the same machines at the same cuts")
+COMPARISON = TaskComparison(
+    evidence=life_evidence, conditions="of the same machines at the same cuts"
+)

@@ -13,7 +13,9 @@ from hwds.stats.distributions import kaplan_meier, quantiles_of
 # Lives: the law of the remaining life of machines, as a point and quantiles.
 
 LIFE_LEVELS = np.round(np.arange(1, 20) * 0.05, 2)
-"""The levels of the quantiles of every law: .05 to .95; the first and the last are the ends of the 90 % interval."""
+"""The levels of the quantiles of every law: .05 to .95; the first and the last are the ends of the
+90 % interval.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +37,11 @@ class Lives(Serializable):
 
 
 def survival_at(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return the probability to last longer than each time, by the quantiles: a line between them, shape (n, times).
+    """Return the probability to last longer than each time, by the quantiles: a line between them,
+    shape (n, times).
 
-    Below the lowest quantile it rises to 1 at 0; above the highest it falls as an exponential that keeps its last level.
+    Below the lowest quantile it rises to 1 at 0; above the highest it falls as an exponential that
+    keeps its last level.
     """
     n = len(quantiles)
     knots = np.column_stack([np.zeros(n), quantiles])
@@ -54,7 +58,8 @@ def survival_at(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def quantiles_of_survival(times: np.ndarray, survival: np.ndarray) -> np.ndarray:
-    """Return the quantiles at `LIFE_LEVELS` of survival curves: the first time at which no more than 1 - level are left.
+    """Return the quantiles at `LIFE_LEVELS` of survival curves: the first time at which no more
+    than 1 - level are left.
 
     Args:
         times: Rising, shape (t,).
@@ -72,7 +77,8 @@ def restricted_mean(times: np.ndarray, survival: np.ndarray, cap: float) -> np.n
     """Return E[min(life, cap)]: the area under survival curves up to the cap, shape (n,).
 
     Args:
-        times: Rising from above 0, shape (t,); a curve is 1 before the first and steps down at each.
+        times: Rising from above 0, shape (t,); a curve is 1 before the first and steps down at
+            each.
         survival: Shape (n, t).
         cap: Up to which.
     """
@@ -82,15 +88,18 @@ def restricted_mean(times: np.ndarray, survival: np.ndarray, cap: float) -> np.n
 
 
 TAIL_SHAPES = (1.0, 8.0)
-"""The least and greatest shape of the curve before the lowest quantile: its hazard stays, or is nearly none until there."""
+"""The least and greatest shape of the curve before the lowest quantile: its hazard stays, or is
+nearly none until there.
+"""
 
 
 def survival_with_tail(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return the probability to last longer than each time, shape (n, times).
 
-    From the lowest quantile on it is that of `survival_at`. Before it a line from 0 would spread the lowest 5 % of failures
-    evenly, and say of a machine whose wear is seen that it may fail at once; a Weibull curve through the two lowest quantiles
-    keeps the hazard rising (log(-log S) is a line in log t).
+    From the lowest quantile on it is that of `survival_at`. Before it a line from 0 would spread
+    the lowest 5 % of failures evenly, and say of a machine whose wear is seen that it may fail at
+    once; a Weibull curve through the two lowest quantiles keeps the hazard rising (log(-log S) is a
+    line in log t).
 
     Args:
         quantiles: At `LIFE_LEVELS`, rising, shape (n, levels).
@@ -101,19 +110,25 @@ def survival_with_tail(quantiles: np.ndarray, times: np.ndarray) -> np.ndarray:
     hazards = -np.log1p(-LIFE_LEVELS[:2])
     shape = np.clip(np.log(hazards[1] / hazards[0]) / np.log(second / first), *TAIL_SHAPES)
     tail = np.exp(-hazards[0] * np.minimum(times[None, :] / first[:, None], 1.0) ** shape[:, None])
-    return np.asarray(np.where(times[None, :] < first[:, None], tail, survival_at(quantiles, times)))
+    return np.asarray(
+        np.where(times[None, :] < first[:, None], tail, survival_at(quantiles, times))
+    )
 
 
 # Curves of survival beyond the longest life that was seen.
 
 LEAST_HAZARD = 1e-6
-"""The least hazard of a tail, over the longest life seen: a law without any failure has a tail that ends too."""
+"""The least hazard of a tail, over the longest life seen: a law without any failure has a tail that
+ends too.
+"""
 
 
 def tail_hazard(left: np.ndarray | float, longest: float) -> np.ndarray:
-    """Return the hazard beyond the longest life seen: that of the exponential which leaves as many there as the curve does.
+    """Return the hazard beyond the longest life seen: that of the exponential which leaves as many
+    there as the curve does.
 
-    The tail of Brown, Hollander and Korwar (1974), "Nonparametric tests of independence for censored data".
+    The tail of Brown, Hollander and Korwar (1974), "Nonparametric tests of independence for
+    censored data".
 
     Args:
         left: The share that lasts longer than the longest life seen, above 0.
@@ -122,11 +137,14 @@ def tail_hazard(left: np.ndarray | float, longest: float) -> np.ndarray:
     return np.maximum(-np.log(np.maximum(left, 1e-300)), LEAST_HAZARD) / longest
 
 
-def lives_of_curves(times: np.ndarray, survival: np.ndarray, hazard: np.ndarray, longest: float, cap: float) -> Lives:
+def lives_of_curves(
+    times: np.ndarray, survival: np.ndarray, hazard: np.ndarray, longest: float, cap: float
+) -> Lives:
     """Return the laws of remaining lives by step curves with an exponential tail.
 
     Args:
-        times: At which curves step down, rising from above 0 to no more than `longest`, shape (t,); may be none.
+        times: At which curves step down, rising from above 0 to no more than `longest`, shape (t,);
+            may be none.
         survival: After each, shape (n, t).
         hazard: Beyond `longest`, shape (n,).
         longest: From which on the tail falls; before it curves stay at their last step.
@@ -137,9 +155,13 @@ def lives_of_curves(times: np.ndarray, survival: np.ndarray, hazard: np.ndarray,
     mean = restricted_mean(times, survival, cap)
     beyond = max(cap - longest, 0.0)  # the tail in place of the last step, which goes on to the cap
     point = mean + last * (-np.expm1(-hazard * beyond) / hazard - beyond)
-    in_tail = longest + np.log(np.maximum(last[:, None], 1e-300) / (1 - LIFE_LEVELS)) / hazard[:, None]
+    in_tail = (
+        longest + np.log(np.maximum(last[:, None], 1e-300) / (1 - LIFE_LEVELS)) / hazard[:, None]
+    )
     reached = last[:, None] <= (1 - LIFE_LEVELS) + 1e-12
-    inside = quantiles_of_survival(times, survival) if len(times) else np.zeros((rows, len(LIFE_LEVELS)))
+    inside = (
+        quantiles_of_survival(times, survival) if len(times) else np.zeros((rows, len(LIFE_LEVELS)))
+    )
     return Lives.of(point, np.where(reached, inside, np.maximum(in_tail, longest)))
 
 
@@ -168,7 +190,14 @@ class LocalErrors(Serializable):
     errors: np.ndarray
 
     @classmethod
-    def learn(cls, point: np.ndarray, seen: np.ndarray, event: np.ndarray, weight: np.ndarray, share: float) -> Self:
+    def learn(
+        cls,
+        point: np.ndarray,
+        seen: np.ndarray,
+        event: np.ndarray,
+        weight: np.ndarray,
+        share: float,
+    ) -> Self:
         """Return the errors of points of held-out machines.
 
         Args:
@@ -186,7 +215,11 @@ class LocalErrors(Serializable):
         nodes, errors = [], []
         for begin in begins:
             near = (place >= begin) & (place <= begin + share)
-            near = near if near.any() else np.arange(len(place)) == np.argmin(np.abs(place - begin - share / 2))
+            near = (
+                near
+                if near.any()
+                else np.arange(len(place)) == np.argmin(np.abs(place - begin - share / 2))
+            )
             nodes.append(float(np.average(point[near], weights=weight[near])))
             errors.append(_error_quantiles((seen - point)[near], event[near], weight[near]))
         rising, first = np.unique(nodes, return_index=True)
@@ -194,15 +227,18 @@ class LocalErrors(Serializable):
 
     def lives(self, point: np.ndarray) -> Lives:
         """Return the law around each point, shape (n,)."""
-        columns = [np.interp(point, self.nodes, self.errors[:, level]) for level in range(len(LIFE_LEVELS))]
+        columns = [
+            np.interp(point, self.nodes, self.errors[:, level]) for level in range(len(LIFE_LEVELS))
+        ]
         return Lives.of(point, point[:, None] + np.column_stack(columns))
 
 
 def _error_quantiles(error: np.ndarray, event: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the quantiles of errors at `LEVELS`, where they are not reached the largest.
 
-    None is moved outwards for one machine more than were seen, as split conformal prediction does: points of inner folds are of
-    fits without a fold, which are a little farther off than the fit on all that they stand for, and do as much.
+    None is moved outwards for one machine more than were seen, as split conformal prediction does:
+    points of inner folds are of fits without a fold, which are a little farther off than the fit on
+    all that they stand for, and do as much.
     """
     values, share = kaplan_meier(error, event, weight)
     return quantiles_of(values, share, LIFE_LEVELS, float(error.max()))

@@ -60,7 +60,14 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
         beside: Literal["no", "page", "always"] = "page",
         measured_in: str = "",
     ) -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="predictions", beside=beside, measured_in=measured_in)
+        return Measure(
+            name,
+            meaning=meaning,
+            better=better,
+            units="predictions",
+            beside=beside,
+            measured_in=measured_in,
+        )
 
     error = "root mean squared error of the point against the remaining life"
     own = [
@@ -68,35 +75,58 @@ def life_measures(terms: LifeTerms, *, test: bool = False) -> tuple[Measure, ...
         measure("rmse_uncapped", f"{error}, however long it is", "low", "always", unit),
         measure(
             f"nasa_score{cap}",
-            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, on the average of predictions",
+            "exp(d/13) - 1 where the point is d too early, exp(d/10) - 1 where it is d too late, "
+            "on the average of predictions",
             "low",
             "always",
         ),
         measure(
-            f"bias_capped{cap}", f"the point less the remaining life up to {terms.cap:g}, on average", "none", "page", unit
+            f"bias_capped{cap}",
+            f"the point less the remaining life up to {terms.cap:g}, on average",
+            "none",
+            "page",
+            unit,
         ),
         measure(
-            "crps[19]", "continuous ranked probability score by 19 quantiles, of the life however long", "low", "always", unit
+            "crps[19]",
+            "continuous ranked probability score by 19 quantiles, of the life however long",
+            "low",
+            "always",
+            unit,
         ),
-        measure("crps_half_life[19]", "the same at two to three fifths of a life", "low", "page", unit),
+        measure(
+            "crps_half_life[19]", "the same at two to three fifths of a life", "low", "page", unit
+        ),
         measure("coverage[0.9]", "share of lives within the 90 % interval", "none", "always"),
         measure("width[0.9]", "width of the 90 % interval", "none", "always", unit),
         measure(
             f"alpha_lambda[{ALPHA_SHARE:g}]",
-            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the second half of lives",
+            f"share of points within {100 * ALPHA_SHARE:.0f} % of the remaining life, in the "
+            f"second half of lives",
             "high",
         ),
-        measure("concordance", "share of pairs of machines of which the one that fails first has the lower point", "high"),
+        measure(
+            "concordance",
+            "share of pairs of machines of which the one that fails first has the lower point",
+            "high",
+        ),
         measure(
             f"integrated_brier{cap}",
-            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored lives weighted for",
+            f"mean squared error of the chance to last, over times up to {terms.cap:g}, censored "
+            f"lives weighted for",
         ),
     ]
     if not test:
         return tuple(own)
     reported = {"rmse_capped", "rmse_uncapped", "nasa_score", "crps", "coverage", "width"}
     tested = [
-        measure(f"{TEST_PREFIX}{each.name}", f"of the official test: {_summed_measure(each)}", "none", "page", each.measured_in)
+        measure(
+            f"{TEST_PREFIX}{each.name}",
+            f"of the official test: {_summed_measure(each)}",
+            "none",
+            "page",
+            each.measured_in,
+        )
         for each in own
         if each.short in reported
     ]
@@ -117,10 +147,12 @@ BRIER_TIMES = 25
 def concordant_pairs(
     point: np.ndarray, seen: np.ndarray, failed: np.ndarray, machine: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the concordant and the comparable pairs of predictions, summed by machine; shapes (machines, machines).
+    """Return the concordant and the comparable pairs of predictions, summed by machine.
 
-    A pair counts where one failed before the other was last seen (Harrell et al. 1982); equal points count one half. Two
-    predictions of one machine are no pair.
+    Shapes (machines, machines).
+
+    A pair counts where one failed before the other was last seen (Harrell et al. 1982); equal
+    points count one half. Two predictions of one machine are no pair.
 
     Args:
         point: Of the remaining life, shape (n,).
@@ -138,11 +170,14 @@ def concordant_pairs(
     return top, bottom
 
 
-def brier_rows(quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float) -> np.ndarray:
-    """Return each row's mean squared error of the chance to last, over times up to the cap, shape (n,).
+def brier_rows(
+    quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap: float
+) -> np.ndarray:
+    """Return each row's mean squared error of the chance to last, over times up to the cap, shape
+    (n,).
 
-    Rows are weighted by the inverse of the chance not to be censored by then (Graf et al. 1999). Failures at a time leave
-    before the censorings at it, for which they are no longer at risk.
+    Rows are weighted by the inverse of the chance not to be censored by then (Graf et al. 1999).
+    Failures at a time leave before the censorings at it, for which they are no longer at risk.
 
     Args:
         quantiles: Of the remaining life, shape (n, levels).
@@ -156,7 +191,11 @@ def brier_rows(quantiles: np.ndarray, seen: np.ndarray, failed: np.ndarray, cap:
 
     def uncensored(at: np.ndarray) -> np.ndarray:
         place = np.searchsorted(ends, at, side="right") - 1
-        return np.where(place >= 0, share[np.maximum(place, 0)], 1.0) if len(ends) else np.ones(at.shape)
+        return (
+            np.where(place >= 0, share[np.maximum(place, 0)], 1.0)
+            if len(ends)
+            else np.ones(at.shape)
+        )
 
     gone = (seen[:, None] <= times) & failed[:, None]
     there = seen[:, None] > times
@@ -179,8 +218,9 @@ def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
     """Return the scores of predictions.
 
     Args:
-        rows: `entity`, `age`, `predicted`, `q_...`; `actual`, the remaining life, null where it is not known; `seen`, how long
-            the machine was seen to last, and `failed`, whether it failed then.
+        rows: `entity`, `age`, `predicted`, `q_...`; `actual`, the remaining life, null where it is
+            not known; `seen`, how long the machine was seen to last, and `failed`, whether it
+            failed then.
         terms: The cap and the resamples.
     """
     if rows.is_empty() or rows[ENTITY].n_unique() < LEAST_MACHINES:
@@ -190,7 +230,10 @@ def life_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
 
 
 def official_scores(rows: pl.DataFrame, terms: LifeTerms) -> list[Score]:
-    """Return the scores of the official test: one prediction a machine; NASA's score is a sum, as it is published."""
+    """Return the scores of the official test: one prediction a machine.
+
+    NASA's score is a sum, as it is published.
+    """
     if rows.is_empty():
         return []
     lives = ScoredLives(rows, terms)
@@ -226,24 +269,37 @@ class ScoredLives:
         cap = f"[cap={self.terms.cap:g}]"
         late = self.error >= 0
         nasa = np.expm1(np.where(late, self.error / 10, -self.error / 13))
-        yield _life_score(f"rmse_capped{cap}", self.bootstrap.ratio(self.error**2, self.ones, root=True))
-        yield _life_score("rmse_uncapped", self.bootstrap.ratio((self.point - self.actual) ** 2, self.ones, root=True))
+        yield _life_score(
+            f"rmse_capped{cap}", self.bootstrap.ratio(self.error**2, self.ones, root=True)
+        )
+        yield _life_score(
+            "rmse_uncapped",
+            self.bootstrap.ratio((self.point - self.actual) ** 2, self.ones, root=True),
+        )
         yield _life_score(f"nasa_score{cap}", self.bootstrap.ratio(nasa, self.ones, total=total))
         if total:
             return
         yield _life_score(f"bias_capped{cap}", self.bootstrap.ratio(self.error, self.ones))
         second = np.where(np.isnan(self.actual), np.nan, (self.life >= 0.5).astype(float))
         near = np.abs(self.point - self.actual) <= ALPHA_SHARE * self.actual
-        yield _life_score(f"alpha_lambda[{ALPHA_SHARE:g}]", self.bootstrap.ratio(near * second, second))
+        yield _life_score(
+            f"alpha_lambda[{ALPHA_SHARE:g}]", self.bootstrap.ratio(near * second, second)
+        )
 
     def laws(self, *, halves: bool = True) -> Iterator[Score]:
         """Yield the scores of quantiles."""
         crps, unknown = self.crps(), np.isnan(self.actual)
         low, high = self.quantiles[:, 0], self.quantiles[:, -1]
-        inside = np.where(unknown, np.nan, ((self.actual >= low) & (self.actual <= high)).astype(float))
+        inside = np.where(
+            unknown, np.nan, ((self.actual >= low) & (self.actual <= high)).astype(float)
+        )
         yield _life_score("crps[19]", self.bootstrap.ratio(crps, self.ones))
         if halves:
-            half = np.where(unknown, np.nan, ((self.life >= HALF_LIFE[0]) & (self.life <= HALF_LIFE[1])).astype(float))
+            half = np.where(
+                unknown,
+                np.nan,
+                ((self.life >= HALF_LIFE[0]) & (self.life <= HALF_LIFE[1])).astype(float),
+            )
             yield _life_score("crps_half_life[19]", self.bootstrap.ratio(crps * half, half))
         yield _life_score("coverage[0.9]", self.bootstrap.ratio(inside, self.ones))
         yield _life_score("width[0.9]", self.bootstrap.ratio(high - low, self.ones))
@@ -253,7 +309,9 @@ class ScoredLives:
         top, bottom = concordant_pairs(self.point, self.seen, self.failed, self.machine)
         yield _life_score("concordance", self.bootstrap.pairs(top, bottom, 0))
         brier = brier_rows(self.quantiles, self.seen, self.failed, self.terms.cap)
-        yield _life_score(f"integrated_brier[cap={self.terms.cap:g}]", self.bootstrap.ratio(brier, self.ones))
+        yield _life_score(
+            f"integrated_brier[cap={self.terms.cap:g}]", self.bootstrap.ratio(brier, self.ones)
+        )
 
     @property
     def life(self) -> np.ndarray:
@@ -261,7 +319,9 @@ class ScoredLives:
         return self.age / (self.age + self.actual)
 
     def crps(self) -> np.ndarray:
-        """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape (n,)."""
+        """Return twice the mean pinball loss of the quantiles (Gneiting and Ranjan 2011), shape
+        (n,).
+        """
         gap = self.actual[:, None] - self.quantiles
         return 2 * np.maximum(LIFE_LEVELS * gap, (LIFE_LEVELS - 1) * gap).mean(axis=1)
 
@@ -291,7 +351,10 @@ def prediction_rows(lives: Lives, asked: Runs, frame: Runs, part: str, cut: int)
         cut: The number of the cut.
     """
     ends = asked.ends.select(ENTITY, "age").join(
-        frame.ends.select(ENTITY, pl.col("age").alias("end"), "event", "remaining"), ENTITY, "left", maintain_order="left"
+        frame.ends.select(ENTITY, pl.col("age").alias("end"), "event", "remaining"),
+        ENTITY,
+        "left",
+        maintain_order="left",
     )
     seen = (ends["end"] - ends["age"]).to_numpy()
     beyond = ends["remaining"].cast(pl.Float64).to_numpy()

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 def life_conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
-    """Return the error of lives with its interval, what intervals hold, the floor and the rivals, and the official test.
+    """Return the error of lives with its interval, what intervals hold, the floor and the rivals,
+    and the official test.
 
     Args:
         runs: The data; None where it is gone.
@@ -49,27 +50,35 @@ def _error_text(tables: Tables, own: dict[str, Any], model: str) -> str:
     unit = tables.measure("rmse_capped").measured_in or "cycles"
     whole = tables.headline("rmse_uncapped", model)["value"]
     return (
-        f"{model} is off by {own['value']:.1f} {unit}{_interval_text(own)} in lives of up to {cap}, and by {whole:.1f} in lives"
+        f"{model} is off by {own['value']:.1f} {unit}{_interval_text(own)} in lives of up to "
+        f"{cap}, and by {whole:.1f} in lives"
         f" however long, of {own['n']:,} predictions for {asked_machines(tables)}."
     )
 
 
 def asked_machines(tables: Tables) -> str:
-    """Return which machines were asked for: those of other folds, or those that ran at a review and may be learned from too."""
+    """Return which machines were asked for: those of other folds, or those that ran at a review and
+    may be learned from too.
+    """
     rows = tables.predictions
     reviewed = "part" in rows.columns and (rows["part"] == "review").any()
     return "machines that were running" if reviewed else "held-out machines"
 
 
 def _interval_text(row: dict[str, Any]) -> str:
-    return "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:.1f} to {row['ci_high']:.1f})"
+    return (
+        "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:.1f} to {row['ci_high']:.1f})"
+    )
 
 
 def _coverage_text(tables: Tables, model: str) -> str:
     cover, width = tables.headline("coverage", model), tables.headline("width", model)
     if cover.get("value") is None:
         return ""
-    return f"Its 90 % intervals are {width['value']:.0f} wide and hold {100 * cover['value']:.0f} % of lives."
+    return (
+        f"Its 90 % intervals are {width['value']:.0f} wide and hold {100 * cover['value']:.0f} "
+        f"% of lives."
+    )
 
 
 def _rivals_text(tables: Tables, model: str) -> str:
@@ -88,10 +97,15 @@ def _official_text(tables: Tables) -> str:
     if rows.is_empty():
         return ""
     row = rows.row(0, named=True)
-    whole, nasa = (tables.headline(f"{TEST_PREFIX}{name}", row["model"]) for name in ("rmse_uncapped", "nasa_score"))
+    whole, nasa = (
+        tables.headline(f"{TEST_PREFIX}{name}", row["model"])
+        for name in ("rmse_uncapped", "nasa_score")
+    )
     return (
-        f"On the official test, read for {row['model']} alone, which the folds put first, the error is"
-        f" {row['value']:.2f}{_interval_text(row)} with the test's lives capped and {whole['value']:.2f} without; NASA's score is"
+        f"On the official test, read for {row['model']} alone, which the folds put first, the "
+        f"error is"
+        f" {row['value']:.2f}{_interval_text(row)} with the test's lives capped and "
+        f"{whole['value']:.2f} without; NASA's score is"
         f" {nasa['value']:.0f}, of {row['n']} machines."
     )
 
@@ -116,7 +130,10 @@ def known_rows(tables: Tables, model: str) -> pl.DataFrame:
 
 
 def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
-    """Draw points and intervals against the lives that came, and the errors by them; None where nothing is known."""
+    """Draw points and intervals against the lives that came, and the errors by them.
+
+    None where nothing is known.
+    """
     rows = known_rows(tables, model)
     if len(rows) < LEAST_PREDICTIONS:
         return None
@@ -125,12 +142,22 @@ def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     _draw_against(left, rows, unit)
     _draw_errors(right, rows, unit)
     title = f"{len(rows):,} predictions for {asked_machines(tables)} by {model}"
-    figure.suptitle(drawable(title, 80), x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        drawable(title, 80),
+        x=0.01,
+        ha="left",
+        fontsize=12.5,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
 def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
-    """Draw the point and the 90 % interval of at most some 150 predictions, in the order of the lives that came."""
+    """Draw the point and the 90 % interval of at most some 150 predictions, in the order of the
+    lives that came.
+    """
     some = rows.sort("actual", ENTITY)
     some = some.gather_every(-(-len(some) // 150))
     actual, point = some["actual"].to_numpy(), some["predicted"].to_numpy()
@@ -138,9 +165,23 @@ def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
     out = (actual < low) | (actual > high)
     reach = float(max(np.quantile(high, 0.98), actual.max())) * 1.02
     axes.vlines(
-        actual[~out], low[~out], high[~out], color=OWN_COLOUR, alpha=0.25, linewidth=1.5, label="90 % interval that holds it"
+        actual[~out],
+        low[~out],
+        high[~out],
+        color=OWN_COLOUR,
+        alpha=0.25,
+        linewidth=1.5,
+        label="90 % interval that holds it",
     )
-    axes.vlines(actual[out], low[out], high[out], color="#b5485d", alpha=0.5, linewidth=1.5, label="and that does not")
+    axes.vlines(
+        actual[out],
+        low[out],
+        high[out],
+        color="#b5485d",
+        alpha=0.5,
+        linewidth=1.5,
+        label="and that does not",
+    )
     axes.plot(actual, point, "o", color=OWN_COLOUR, markersize=3, markeredgewidth=0, label="point")
     axes.plot([0, reach], [0, reach], color=GREY, linewidth=1, linestyle="--")
     axes.set_xlim(0, float(actual.max()) * 1.02)
@@ -152,15 +193,28 @@ def _draw_against(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
 
 
 def _draw_errors(axes: Axes, rows: pl.DataFrame, unit: str) -> None:
-    """Draw the errors of points by the life that came: each, and the mean of twelfths of equal number."""
+    """Draw the errors of points by the life that came: each, and the mean of twelfths of equal
+    number.
+    """
     actual = rows["actual"].to_numpy()
     error = rows["predicted"].to_numpy() - actual
     axes.axhline(0, color=LIGHT, linewidth=1, zorder=0)
     axes.plot(actual, error, "o", color=OWN_COLOUR, alpha=0.25, markersize=3, markeredgewidth=0)
-    groups = [part for part in np.array_split(np.argsort(actual, kind="stable"), 12) if len(part) > 1]
+    groups = [
+        part for part in np.array_split(np.argsort(actual, kind="stable"), 12) if len(part) > 1
+    ]
     x, y = ([float(values[part].mean()) for part in groups] for values in (actual, error))
     spread = [float(error[part].std()) for part in groups]
-    axes.errorbar(x, y, spread, fmt="o", color=INK, markersize=4, linewidth=1.1, label="mean and sd of a twelfth")
+    axes.errorbar(
+        x,
+        y,
+        spread,
+        fmt="o",
+        color=INK,
+        markersize=4,
+        linewidth=1.1,
+        label="mean and sd of a twelfth",
+    )
     tidy(axes)
     axes.set_xlabel(f"remaining life, {unit}", fontsize=10, color=INK)
     axes.set_ylabel(f"predicted less remaining life, {unit}", fontsize=10, color=INK)
@@ -183,7 +237,9 @@ def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     figure.supxlabel(f"age, {unit}", fontsize=10, color=INK)
     figure.supylabel(f"remaining life, {unit}", fontsize=10, color=INK)
     title = f"{drawable(model, 36)} along lives: dashed what came, the band 90 %"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -191,7 +247,9 @@ def _some_machines(rows: pl.DataFrame) -> list[str]:
     """Return names of machines, evenly from the shortest to the longest life."""
     if rows.is_empty():
         return []
-    lives = rows.group_by(ENTITY, maintain_order=True).agg((pl.col("age") + pl.col("actual")).max().alias("life"), pl.len())
+    lives = rows.group_by(ENTITY, maintain_order=True).agg(
+        (pl.col("age") + pl.col("actual")).max().alias("life"), pl.len()
+    )
     often = lives.filter(pl.col("len") >= LEAST_PREDICTIONS).sort("life", ENTITY)[ENTITY]
     if often.is_empty():
         return []
@@ -201,8 +259,12 @@ def _some_machines(rows: pl.DataFrame) -> list[str]:
 
 def _draw_life(axes: Axes, rows: pl.DataFrame, name: str, top: float) -> None:
     age = rows["age"].to_numpy()
-    axes.fill_between(age, rows[LOW].to_numpy(), rows[HIGH].to_numpy(), color=OWN_COLOUR, alpha=0.18, linewidth=0)
-    axes.plot(age, rows["predicted"].to_numpy(), color=OWN_COLOUR, marker="o", markersize=3, linewidth=1.3)
+    axes.fill_between(
+        age, rows[LOW].to_numpy(), rows[HIGH].to_numpy(), color=OWN_COLOUR, alpha=0.18, linewidth=0
+    )
+    axes.plot(
+        age, rows["predicted"].to_numpy(), color=OWN_COLOUR, marker="o", markersize=3, linewidth=1.3
+    )
     axes.plot(age, rows["actual"].to_numpy(), color=INK, linewidth=1.2, linestyle="--")
     axes.set_ylim(0, top)
     axes.set_title(drawable(name, 30), fontsize=9.5, color=INK, parse_math=False)
@@ -217,7 +279,12 @@ BOUNDS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 def by_life_grid(tables: Tables, model: str) -> Grid:
     """Return the errors of points and what intervals hold, by the remaining life."""
-    titles = [("remaining life", "life"), ("predictions", "n"), ("root mean squared error", "rmse"), ("mean error", "bias")]
+    titles = [
+        ("remaining life", "life"),
+        ("predictions", "n"),
+        ("root mean squared error", "rmse"),
+        ("mean error", "bias"),
+    ]
     titles += [("within the 90 % interval", "coverage"), ("its width", "width")]
     rows = known_rows(tables, model)
     if rows.is_empty():
@@ -225,8 +292,15 @@ def by_life_grid(tables: Tables, model: str) -> Grid:
     name = tables.headline("rmse_capped", model).get("metric", "")
     cap = float(name.partition("cap=")[2].rstrip("]") or rows["actual"].max())  # type: ignore[arg-type]
     edges = [part * cap for part in BOUNDS]
-    cells = [_life_part(rows, low, high, cap) for low, high in zip(edges, [*edges[1:], np.inf], strict=True)]
-    return grid_of(titles, [each for each in cells if each], caption="By how long machines still lasted; points are capped")
+    cells = [
+        _life_part(rows, low, high, cap)
+        for low, high in zip(edges, [*edges[1:], np.inf], strict=True)
+    ]
+    return grid_of(
+        titles,
+        [each for each in cells if each],
+        caption="By how long machines still lasted; points are capped",
+    )
 
 
 def _life_part(rows: pl.DataFrame, low: float, high: float, cap: float) -> list[str]:
@@ -253,8 +327,8 @@ def _life_part(rows: pl.DataFrame, low: float, high: float, cap: float) -> list[
 def draw(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     """Draw the predictions.
 
-    `lives.png`: predicted against remaining lives with intervals, and errors by remaining life; `machines.png`: what was said
-    along the lives of six machines, from the shortest to the longest.
+    `lives.png`: predicted against remaining lives with intervals, and errors by remaining life;
+    `machines.png`: what was said along the lives of six machines, from the shortest to the longest.
     """
     save_png(lives_figure(tables, model, runs.unit), folder / "lives.png")
     save_png(machines_figure(tables, model, runs.unit), folder / "machines.png")

@@ -22,9 +22,12 @@ class LogEvidence:
         reward: What came of each row, shape (n,).
         action: The number of the arm that was logged, shape (n,).
         target: The target policy's probability of each arm in each row, shape (n, arms).
-        propensity: With which probability (of a continuous price: density) the log chose, shape (n,); None where unknown.
-        predicted: A reward model's expectation of each arm, fitted without the row, shape (n, arms).
-        largest_weight: What no weight exceeds, since the log promises a least propensity; None where it promises none.
+        propensity: With which probability (of a continuous price: density) the log chose, shape
+            (n,); None where unknown.
+        predicted: A reward model's expectation of each arm, fitted without the row, shape (n,
+            arms).
+        largest_weight: What no weight exceeds, since the log promises a least propensity; None
+            where it promises none.
         price: The logged price, shape (n,).
         target_price: The price of each of the target's choices, shape (n, arms) or (1, arms).
         arms: The arms' names.
@@ -49,7 +52,9 @@ class LogEvidence:
 
     @property
     def weights(self) -> np.ndarray:
-        """Importance weights: the target's probability of the logged arm over the log's own, shape (n,)."""
+        """Importance weights: the target's probability of the logged arm over the log's own, shape
+        (n,).
+        """
         assert self.propensity is not None
         return self.target_logged / self.propensity
 
@@ -84,14 +89,19 @@ class EstimatorTerms:
     """An estimator's terms for each row of a log: its value is mean(base) + sum(top) / sum(bottom).
 
     Attributes:
-        base: What a reward model expects of the target policy, shape (n,); None for estimators without one.
-        top: Weighted rewards, or weighted errors of the reward model where there is a base, shape (n,).
+        base: What a reward model expects of the target policy, shape (n,); None for estimators
+            without one.
+        top: Weighted rewards, or weighted errors of the reward model where there is a base, shape
+            (n,).
         bottom: 1 for a mean; the weights for a self-normalised estimator, shape (n,).
         limit: What no weight exceeds.
-        limit_known: The limit holds whatever is drawn; if not, it is the largest weight that was seen.
+        limit_known: The limit holds whatever is drawn; if not, it is the largest weight that was
+            seen.
         parameter: The clip, shrinkage or bandwidth that was used; None where there is none.
-        biased: It aims beside the truth, by how much is not known, so that no interval holds it as often as it says.
-        learned: A reward model or a chosen parameter has an error of its own that the rows do not show; see `jackknife_stderr`.
+        biased: It aims beside the truth, by how much is not known, so that no interval holds it as
+            often as it says.
+        learned: A reward model or a chosen parameter has an error of its own that the rows do not
+            show; see `jackknife_stderr`.
     """
 
     base: np.ndarray | None
@@ -120,12 +130,16 @@ class EstimatorTerms:
         return self.ratio if self.base is None else float(np.mean(self.base)) + self.ratio
 
     def less(self, reward: np.ndarray) -> EstimatorTerms:
-        """Return the parts of the estimate minus the mean of the log's own rewards, paired row by row."""
+        """Return the parts of the estimate minus the mean of the log's own rewards, paired row by
+        row.
+        """
         return replace(self, base=-reward if self.base is None else self.base - reward)
 
 
 def influence(parts: EstimatorTerms, groups: np.ndarray | None = None) -> np.ndarray:
-    """Return what each row, or each group of rows, adds to n times the value's error; shape (n,) or (groups,).
+    """Return what each row, or each group of rows, adds to n times the value's error.
+
+    Shape (n,) or (groups,).
 
     By linearisation of the ratio (Cochran, Sampling Techniques, 6.4).
 
@@ -141,14 +155,19 @@ def influence(parts: EstimatorTerms, groups: np.ndarray | None = None) -> np.nda
 
 
 def stderr(parts: EstimatorTerms, groups: np.ndarray | None = None) -> float | None:
-    """Return the standard error of the value; rows of one group (numbered from 0) count as one draw. None for a single draw."""
+    """Return the standard error of the value.
+
+    Rows of one group (numbered from 0) count as one draw. None for a single draw.
+    """
     errors = influence(parts, groups)
     count = len(errors)
     return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / parts.n if count > 1 else None
 
 
 def effective_size(weights: np.ndarray) -> float:
-    """Return Kish's effective sample size (sum w)^2 / sum w^2: the rows of an unweighted mean as precise (Kish 1965)."""
+    """Return Kish's effective sample size (sum w)^2 / sum w^2: the rows of an unweighted mean as
+    precise (Kish 1965).
+    """
     squares = float(np.sum(weights**2))
     return float(np.sum(weights)) ** 2 / squares if squares else 0.0
 
@@ -167,11 +186,17 @@ class LogResamples:
 
 
 def resample_log(
-    parts: EstimatorTerms, reward: np.ndarray, groups: np.ndarray | None, resamples: int, rng: np.random.Generator
+    parts: EstimatorTerms,
+    reward: np.ndarray,
+    groups: np.ndarray | None,
+    resamples: int,
+    rng: np.random.Generator,
 ) -> LogResamples:
-    """Draw rows, or whole groups, with replacement and estimate again (Efron and Tibshirani 1993, chapter 13).
+    """Draw rows, or whole groups, with replacement and estimate again (Efron and Tibshirani 1993,
+    chapter 13).
 
-    The same generator gives the same resamples of any estimator, so that rivals are compared on the same draws.
+    The same generator gives the same resamples of any estimator, so that rivals are compared on the
+    same draws.
     """
     base = np.zeros(parts.n) if parts.base is None else parts.base
     columns = np.stack([base, parts.top, parts.bottom, reward, np.ones(parts.n)], axis=1)
@@ -185,10 +210,14 @@ def resample_log(
     return LogResamples(sums[:, 0] / sums[:, 4] + sums[:, 1] / bottom, sums[:, 3] / sums[:, 4])
 
 
-def bca_interval(draws: np.ndarray, value: float, errors: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Return the bias-corrected and accelerated bootstrap interval (Efron 1987; Efron and Tibshirani 1993, section 14.3).
+def bca_interval(
+    draws: np.ndarray, value: float, errors: np.ndarray, confidence: float
+) -> tuple[float, float]:
+    """Return the bias-corrected and accelerated bootstrap interval (Efron 1987; Efron and
+    Tibshirani 1993, section 14.3).
 
-    Where weights are large, rewards are skewed, and plain percentiles miss the truth above far more often than below.
+    Where weights are large, rewards are skewed, and plain percentiles miss the truth above far more
+    often than below.
 
     Args:
         draws: The estimates of the resamples.
@@ -211,10 +240,14 @@ def bca_interval(draws: np.ndarray, value: float, errors: np.ndarray, confidence
     return float(low), float(high)
 
 
-def jackknife_stderr(value: float, without: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Return the standard error and the interval by leaving out one part of the rows after the other, with all that is learned.
+def jackknife_stderr(
+    value: float, without: np.ndarray, confidence: float
+) -> tuple[float, float, float]:
+    """Return the standard error and the interval by leaving out one part of the rows after the
+    other, with all that is learned.
 
-    The delete-a-group jackknife, with Student's t for so few parts (Efron and Tibshirani 1993, section 11.5; Kott 2001).
+    The delete-a-group jackknife, with Student's t for so few parts (Efron and Tibshirani 1993,
+    section 11.5; Kott 2001).
 
     Args:
         value: The estimate.
@@ -231,22 +264,27 @@ def jackknife_stderr(value: float, without: np.ndarray, confidence: float) -> tu
 
 
 def bernstein_width(variance: float, span: float, n: int, risk: float) -> float:
-    """Return how far a mean of n independent draws in a range of width `span` may lie from its expectation, on one side.
+    """Return how far a mean of n independent draws in a range of width `span` may lie from its
+    expectation, on one side.
 
-    Maurer and Pontil 2009 (Empirical Bernstein Bounds and Sample Variance Penalization), theorem 4: with probability
-    1 - risk the expectation is below mean + sqrt(2 V ln(2/risk) / n) + 7 span ln(2/risk) / (3 (n - 1)), V being the sample
-    variance with n - 1.
+    Maurer and Pontil 2009 (Empirical Bernstein Bounds and Sample Variance Penalization), theorem 4:
+    with probability 1 - risk the expectation is below mean + sqrt(2 V ln(2/risk) / n) + 7 span
+    ln(2/risk) / (3 (n - 1)), V being the sample variance with n - 1.
     """
     log = np.log(2 / risk)
     return float(np.sqrt(2 * variance * log / n) + 7 * span * log / (3 * (n - 1)))
 
 
-def bernstein_interval(parts: EstimatorTerms, rewards: tuple[float, float], confidence: float) -> tuple[float, float]:
-    """Return an interval that holds for every n: empirical Bernstein on both sides, cut to the range of the rewards.
+def bernstein_interval(
+    parts: EstimatorTerms, rewards: tuple[float, float], confidence: float
+) -> tuple[float, float]:
+    """Return an interval that holds for every n: empirical Bernstein on both sides, cut to the
+    range of the rewards.
 
-    A mean takes the bound itself. A ratio takes every v for which the mean of top - v bottom, whose expectation is 0 at the
-    truth, is within the bound; with a base beside it, each of the two takes half of the risk. It holds so for independent rows:
-    rows of a cross-fitted reward model, or of a parameter that was chosen on them, are not, and there it is approximate.
+    A mean takes the bound itself. A ratio takes every v for which the mean of top - v bottom, whose
+    expectation is 0 at the truth, is within the bound; with a base beside it, each of the two takes
+    half of the risk. It holds so for independent rows: rows of a cross-fitted reward model, or of a
+    parameter that was chosen on them, are not, and there it is approximate.
 
     Args:
         parts: Of independent rows.
@@ -268,7 +306,9 @@ def bernstein_interval(parts: EstimatorTerms, rewards: tuple[float, float], conf
     return max(low, rewards[0]), min(high, rewards[1])
 
 
-def _mean_interval(parts: EstimatorTerms, rewards: tuple[float, float], risk: float) -> tuple[float, float]:
+def _mean_interval(
+    parts: EstimatorTerms, rewards: tuple[float, float], risk: float
+) -> tuple[float, float]:
     draws = parts.top if parts.base is None else parts.base + parts.top
     least, most = rewards
     weighted = parts.limit * (max(most, 0.0) - min(least, 0.0))
@@ -277,8 +317,12 @@ def _mean_interval(parts: EstimatorTerms, rewards: tuple[float, float], risk: fl
     return float(np.mean(draws)) - half_width, float(np.mean(draws)) + half_width
 
 
-def _ratio_interval(parts: EstimatorTerms, within: tuple[float, float], span: float, risk: float) -> tuple[float, float]:
-    """Return the v between two bounds that the test does not reject, by bisection from the estimate outwards."""
+def _ratio_interval(
+    parts: EstimatorTerms, within: tuple[float, float], span: float, risk: float
+) -> tuple[float, float]:
+    """Return the v between two bounds that the test does not reject, by bisection from the estimate
+    outwards.
+    """
     (top, both), (_, bottom) = np.cov(parts.top, parts.bottom)
     mean_top, mean_bottom = float(np.mean(parts.top)), float(np.mean(parts.bottom))
 
@@ -296,29 +340,38 @@ def _ratio_interval(parts: EstimatorTerms, within: tuple[float, float], span: fl
     return bounds[0], bounds[1]
 
 
-def refutes_propensities(mean_weight: float, error: float | None, overlap: float | None, chance: float | None = None) -> bool:
-    """Return whether right propensities would give such a mean weight in fewer than one log of 10,000.
+def refutes_propensities(
+    mean_weight: float, error: float | None, overlap: float | None, chance: float | None = None
+) -> bool:
+    """Return whether right propensities would give such a mean weight in fewer than one log of
+    10,000.
 
-    A weight is the target policy's probability over the log's, so that its expectation is 1, less the choices that the log
-    never shows.
+    A weight is the target policy's probability over the log's, so that its expectation is 1, less
+    the choices that the log never shows.
 
     Args:
         mean_weight: Over the rows of the log.
         error: Its standard error; None where the weights are no such ratios.
-        overlap: The share of the target's choices that are of arms which the log shows; None where it is unknown.
+        overlap: The share of the target's choices that are of arms which the log shows; None where
+            it is unknown.
         chance: Of so low a mean, see `chance_of_low_mean`; None takes it for normal.
     """
     if not error:
         return False
     low = overlap is not None and overlap - mean_weight > DOUBTFUL_Z * error
-    return mean_weight - 1.0 > DOUBTFUL_Z * error or (low and (chance is None or chance < NormalDist().cdf(-DOUBTFUL_Z)))
+    return mean_weight - 1.0 > DOUBTFUL_Z * error or (
+        low and (chance is None or chance < NormalDist().cdf(-DOUBTFUL_Z))
+    )
 
 
 def chance_of_low_mean(draws: np.ndarray, expected: float) -> float:
-    """Return the chance that a mean of draws of a skewed law is as far below what is expected; 1 where it is not.
+    """Return the chance that a mean of draws of a skewed law is as far below what is expected.
 
-    A log of few heavy weights usually has a mean and a standard error that are both too low, for the heaviest are not in it:
-    the t-statistic is turned into a normal number by Hall's cubic (1992, "On the removal of skewness by transformation").
+    1 where it is not.
+
+    A log of few heavy weights usually has a mean and a standard error that are both too low, for
+    the heaviest are not in it: the t-statistic is turned into a normal number by Hall's cubic
+    (1992, "On the removal of skewness by transformation").
 
     Args:
         draws: What is independent of each other, whose mean is tested, shape (n,).
@@ -340,8 +393,9 @@ def chance_of_low_mean(draws: np.ndarray, expected: float) -> float:
 def slope_choice(values: Sequence[float], half_widths: Sequence[float]) -> int:
     """Return the last candidate whose value agrees with all before it.
 
-    Su, Srinath and Krishnamurthy 2020 (Adaptive Estimator Selection for Off-Policy Evaluation) in the form of Tucker and Lee
-    2021: candidate i is kept while |v_i - v_j| <= r_i + (sqrt(6) - 1) r_j for all j < i.
+    Su, Srinath and Krishnamurthy 2020 (Adaptive Estimator Selection for Off-Policy Evaluation) in
+    the form of Tucker and Lee 2021: candidate i is kept while |v_i - v_j| <= r_i + (sqrt(6) - 1)
+    r_j for all j < i.
 
     Args:
         values: Of the candidates, the least biased and most variable first.
@@ -349,14 +403,19 @@ def slope_choice(values: Sequence[float], half_widths: Sequence[float]) -> int:
     """
     last = 0
     for i in range(1, len(values)):
-        near = [abs(values[i] - values[j]) <= half_widths[i] + (np.sqrt(6) - 1) * half_widths[j] for j in range(i)]
+        near = [
+            abs(values[i] - values[j]) <= half_widths[i] + (np.sqrt(6) - 1) * half_widths[j]
+            for j in range(i)
+        ]
         if not all(near):
             break
         last = i
     return last
 
 
-def tune_by_slope(candidates: Sequence[float], at: Callable[[float], EstimatorTerms]) -> EstimatorTerms:
+def tune_by_slope(
+    candidates: Sequence[float], at: Callable[[float], EstimatorTerms]
+) -> EstimatorTerms:
     """Return the parts at the candidate that SLOPE chooses, with normal intervals of 95 %.
 
     Args:
@@ -364,5 +423,9 @@ def tune_by_slope(candidates: Sequence[float], at: Callable[[float], EstimatorTe
         at: The parts under one parameter.
     """
     parts = [at(candidate) for candidate in candidates]
-    chosen = parts[slope_choice([part.value for part in parts], [Z95 * (stderr(part) or 0.0) for part in parts])]
+    chosen = parts[
+        slope_choice(
+            [part.value for part in parts], [Z95 * (stderr(part) or 0.0) for part in parts]
+        )
+    ]
     return replace(chosen, learned=True)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from hwds.core.registry import Family, Task
 from hwds.frames.table import Table
 
-OFF_POLICY = Task(name="ope", frame=Table, headline="policy_value", report="hwds.ope.report:REPORT", comparable=False)
+OFF_POLICY = Task(
+    name="ope",
+    frame=Table,
+    headline="policy_value",
+    report="hwds.ope.report:REPORT",
+    comparable=False,
+)
 
 FAMILY = Family(name="ope", tasks=(OFF_POLICY,))

@@ -54,12 +54,15 @@ class RewardRows:
 
     def rows(self, which: np.ndarray) -> RewardRows:
         """Return some of the rows."""
-        parts = {name: getattr(self, name)[which] for name in ("context", "cell", "action", "reward")}
+        parts = {
+            name: getattr(self, name)[which] for name in ("context", "cell", "action", "reward")
+        }
         return replace(self, **parts)
 
 
 def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.ndarray:
-    """Return the expected reward of each arm in each row, from a model fitted on the other parts, shape (n, arms).
+    """Return the expected reward of each arm in each row, from a model fitted on the other parts,
+    shape (n, arms).
 
     Predictions are held inside the range of the rewards that were learned from.
 
@@ -72,13 +75,19 @@ def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.
     for held_out in np.unique(part):
         fit_rows, new_rows = lessons.rows(part != held_out), lessons.rows(part == held_out)
         predictions = LEARNERS[learner](fit_rows, new_rows)
-        expected[part == held_out] = np.clip(predictions, fit_rows.reward.min(), fit_rows.reward.max())
+        expected[part == held_out] = np.clip(
+            predictions, fit_rows.reward.min(), fit_rows.reward.max()
+        )
     return expected
 
 
 def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
-    """Return mean rewards by arm and combination of names, each pulled to the arm's mean, and that to the mean of all."""
-    everywhere = _pull_means(fit_rows, fit_rows.action, np.full(fit_rows.arms, float(np.mean(fit_rows.reward))))
+    """Return mean rewards by arm and combination of names, each pulled to the arm's mean, and that
+    to the mean of all.
+    """
+    everywhere = _pull_means(
+        fit_rows, fit_rows.action, np.full(fit_rows.arms, float(np.mean(fit_rows.reward)))
+    )
     width = 1 + int(max(fit_rows.cell.max(), new_rows.cell.max()))
     place = fit_rows.cell * fit_rows.arms + fit_rows.action
     inside = _pull_means(fit_rows, place, np.tile(everywhere, width)).reshape(width, fit_rows.arms)
@@ -87,7 +96,9 @@ def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
 
 def _pull_means(fit_rows: RewardRows, place: np.ndarray, towards: np.ndarray) -> np.ndarray:
     size = len(towards)
-    return (np.bincount(place, fit_rows.reward, size) + PULL_ROWS * towards) / (np.bincount(place, minlength=size) + PULL_ROWS)
+    return (np.bincount(place, fit_rows.reward, size) + PULL_ROWS * towards) / (
+        np.bincount(place, minlength=size) + PULL_ROWS
+    )
 
 
 def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
@@ -96,7 +107,9 @@ def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
 
 
 def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
-    """Return the logistic form of `predict_ridge` for rewards within their range, by Newton's method (iteratively reweighted ridge)."""
+    """Return the logistic form of `predict_ridge` for rewards within their range, by Newton's
+    method (iteratively reweighted ridge).
+    """
     least, most = float(fit_rows.reward.min()), float(fit_rows.reward.max())
     if least == most:
         return np.full((len(new_rows.action), fit_rows.arms), least)
@@ -117,19 +130,31 @@ def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     from xgboost import DMatrix, train
 
     names = np.eye(fit_rows.arms)
-    settings = {"max_depth": DEPTH, "eta": RATE, "nthread": fit_rows.cpus, "seed": fit_rows.seed, "tree_method": "hist"}
+    settings = {
+        "max_depth": DEPTH,
+        "eta": RATE,
+        "nthread": fit_rows.cpus,
+        "seed": fit_rows.seed,
+        "tree_method": "hist",
+    }
     rows = DMatrix(np.hstack([fit_rows.context, names[fit_rows.action]]), fit_rows.reward)
     booster = train(settings | {"base_score": float(np.mean(fit_rows.reward))}, rows, TREES)
     n = len(new_rows.action)
-    each = [booster.predict(DMatrix(np.hstack([new_rows.context, np.tile(name, (n, 1))]))) for name in names]
+    each = [
+        booster.predict(DMatrix(np.hstack([new_rows.context, np.tile(name, (n, 1))])))
+        for name in names
+    ]
     return np.stack(each, axis=1).astype(np.float64)
 
 
-def _arm_lines(fit_rows: RewardRows, target: np.ndarray, weight: np.ndarray, unit: float = 1.0) -> np.ndarray:
-    """Return a weighted least-squares line for each arm, shape (arms, width), shrunk towards a common line.
+def _arm_lines(
+    fit_rows: RewardRows, target: np.ndarray, weight: np.ndarray, unit: float = 1.0
+) -> np.ndarray:
+    """Return a weighted least-squares line for each arm, shape (arms, width), shrunk towards a
+    common line.
 
-    The common line is solved for first, each arm's line given it (the two levels of a mixed model; Gelman and Hill 2007,
-    chapter 12).
+    The common line is solved for first, each arm's line given it (the two levels of a mixed model;
+    Gelman and Hill 2007, chapter 12).
 
     Args:
         fit_rows: The rows.
@@ -148,7 +173,9 @@ def _arm_lines(fit_rows: RewardRows, target: np.ndarray, weight: np.ndarray, uni
         right += product - square @ solved[:, width]
         solutions.append(solved)
     common = np.linalg.solve(left, right)
-    return np.stack([common + solved[:, width] - solved[:, :width] @ common for solved in solutions])
+    return np.stack(
+        [common + solved[:, width] - solved[:, :width] @ common for solved in solutions]
+    )
 
 
 LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], np.ndarray]] = {
@@ -182,7 +209,9 @@ class LogInquiry:
     fitted: dict[tuple[Learner, int], np.ndarray] = field(default_factory=dict)
 
     def predictions(self, learner: Learner, arms: int | None = None) -> np.ndarray:
-        """Return a cross-fitted reward model's expectation of each arm, the log's first, in each row; shape (n, arms)."""
+        """Return a cross-fitted reward model's expectation of each arm, the log's first, in each
+        row; shape (n, arms).
+        """
         key = (learner, arms or len(self.log.arms))
         if key not in self.fitted:
             self.fitted[key] = cross_fitted(learner, replace(self._lessons, arms=key[1]), self.part)
@@ -217,7 +246,10 @@ class LogInquiry:
     @cached_property
     def without(self) -> tuple[LogInquiry, ...]:
         """The same of the log without each part, in which all that is learned is learned again."""
-        return tuple(replace(self, log=self.log.rows(self.part != left), fitted={}) for left in range(self.folds))
+        return tuple(
+            replace(self, log=self.log.rows(self.part != left), fitted={})
+            for left in range(self.folds)
+        )
 
     @cached_property
     def _lessons(self) -> RewardRows:
@@ -225,11 +257,15 @@ class LogInquiry:
         numbers = context_matrix(log.context) if log.context.width else np.ones((log.n, 1))
         cell = context_cells(log.context) if log.context.width else np.zeros(log.n, np.int64)
         seed = self.context.seed_for("off_policy", "rewards")
-        return RewardRows(numbers, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed)
+        return RewardRows(
+            numbers, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed
+        )
 
 
 PART_BLOCKS = 20
-"""Blocks of each part: a block stays together under every seed, so that the leakage check need not know the seed."""
+"""Blocks of each part: a block stays together under every seed, so that the leakage check need not
+know the seed.
+"""
 
 
 def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
@@ -244,7 +280,9 @@ def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
 
 
 def blocks_of_rows(log: DecisionLog, folds: int) -> np.ndarray:
-    """Return the block that each row is in, shape (n,); rows of one group are in one block. Made from the number of rows alone.
+    """Return the block that each row is in, shape (n,).
+
+    Rows of one group are in one block. Made from the number of rows alone.
 
     Raises:
         DataError: There are fewer rows or groups than parts.
@@ -252,14 +290,19 @@ def blocks_of_rows(log: DecisionLog, folds: int) -> np.ndarray:
     count = log.n if log.group is None else int(log.group.max()) + 1
     if count < folds:
         what = "rows" if log.group is None else "groups"
-        raise DataError(f"protocol.folds: {folds} parts of {count} {what}; ask for at most {count}.")
+        raise DataError(
+            f"protocol.folds: {folds} parts of {count} {what}; ask for at most {count}."
+        )
     block = stream(0, "off_policy", "blocks").permutation(count) % min(count, folds * PART_BLOCKS)
     return block if log.group is None else block[log.group]
 
 
 # The rows that are scored, made from a log and an estimator.
 
-TERM_COLUMNS, SHARED_FIELDS = ("base", "top", "bottom"), ("limit", "limit_known", "biased", "learned")
+TERM_COLUMNS, SHARED_FIELDS = (
+    ("base", "top", "bottom"),
+    ("limit", "limit_known", "biased", "learned"),
+)
 """Fields of an estimate that are columns of its rows, those of a row and those of all."""
 
 LEFT_OUT_INFIX = "_without_"
@@ -272,7 +315,9 @@ UNIFORM_TOLERANCE = 1e-6
 """The tolerance within which propensities are called uniform."""
 
 
-def check_estimator(model: Estimator, log: DecisionLog, policy: TargetPolicy, least: float | None) -> None:
+def check_estimator(
+    model: Estimator, log: DecisionLog, policy: TargetPolicy, least: float | None
+) -> None:
     """Refuse an estimator that this log or this policy cannot serve.
 
     Raises:
@@ -283,22 +328,27 @@ def check_estimator(model: Estimator, log: DecisionLog, policy: TargetPolicy, le
         raise DataError(f"dataset.roles.price: must be given, for '{model.name}' compares prices.")
     if policy.of_prices and not model.asks_price and model.name != "truth":
         raise ConfigError(
-            f"protocol.target_policy: '{model.name}' asks for arms, not prices; take model=ope/kernel, or an arm."
+            f"protocol.target_policy: '{model.name}' asks for arms, not prices; take "
+            f"model=ope/kernel, or an arm."
         )
     if log.propensity is None:
         if model.needs_propensity:
             raise DataError(
-                f"dataset.roles.propensity: must be given, for '{model.name}' weighs by it; ope/dm and ope/replay do not."
+                f"dataset.roles.propensity: must be given, for '{model.name}' weighs by it; "
+                f"ope/dm and ope/replay do not."
             )
         return
     if not (model.asks_price or policy.of_prices):
         _refuse_estimator(log.propensity, log.propensity > 1, "is no probability")
     if least is not None:
-        _refuse_estimator(log.propensity, log.propensity < least, f"is below protocol.least_propensity={least:g}")
+        _refuse_estimator(
+            log.propensity, log.propensity < least, f"is below protocol.least_propensity={least:g}"
+        )
     low, high = float(log.propensity.min()), float(log.propensity.max())
     if not model.needs_propensity and model.weighs and high > low * (1 + UNIFORM_TOLERANCE):
         raise DataError(
-            f"dataset.roles.propensity: '{model.name}' is right for a log that chose uniformly; these go from {low:.3g}"
+            f"dataset.roles.propensity: '{model.name}' is right for a log that chose uniformly; "
+            f"these go from {low:.3g}"
             f" to {high:.3g}: take ope/snipw."
         )
 
@@ -306,11 +356,14 @@ def check_estimator(model: Estimator, log: DecisionLog, policy: TargetPolicy, le
 def _refuse_estimator(values: np.ndarray, wrong: np.ndarray, why: str) -> None:
     bad = np.flatnonzero(wrong)
     if len(bad):
-        raise DataError(f"dataset.roles.propensity: row {bad[0] + 1} has {values[bad[0]]:g}, which {why}.")
+        raise DataError(
+            f"dataset.roles.propensity: row {bad[0] + 1} has {values[bad[0]]:g}, which {why}."
+        )
 
 
 def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, least: int) -> None:
-    """Refuse an estimator that compares prices where the policy has none, or that weighs by too few rows.
+    """Refuse an estimator that compares prices where the policy has none, or that weighs by too few
+    rows.
 
     Raises:
         ConfigError: The policy's arms have no price of their own.
@@ -318,21 +371,28 @@ def check_size(model: Estimator, evidence: LogEvidence, policy: TargetPolicy, le
     """
     if model.asks_price and evidence.target_price is None:
         raise ConfigError(
-            f"protocol.target_policy: '{model.name}' compares prices, and the policy's arms have none of their own."
+            f"protocol.target_policy: '{model.name}' compares prices, and the policy's arms have "
+            f"none of their own."
         )
     weights = model.weights(evidence) if model.weighs else None
     size = np.inf if weights is None else effective_size(weights)
     if size < least:
         raise DataError(
-            f"protocol.min_effective_size: {size:.1f} of {len(evidence.reward):,} rows count, {least} must: the log hardly"
+            f"protocol.min_effective_size: {size:.1f} of {len(evidence.reward):,} rows count, "
+            f"{least} must: the log hardly"
             f" shows what the policy '{policy}' does, and '{model.name}' weighs by it."
         )
 
 
-def policy_rows(model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str = "") -> pl.DataFrame:
-    """Return the rows of one policy, one for each row of the log; none where a dataset does not know what the policy is worth.
+def policy_rows(
+    model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, label: str = ""
+) -> pl.DataFrame:
+    """Return the rows of one policy, one for each row of the log.
 
-    What is learned is learned again without each part, for its error is not in the rows: `top_without_0` and on.
+    None where a dataset does not know what the policy is worth.
+
+    What is learned is learned again without each part, for its error is not in the rows:
+    `top_without_0` and on.
 
     Args:
         model: The estimator.
@@ -347,7 +407,9 @@ def policy_rows(model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, lab
     columns = {
         "reward": log.reward,
         "target": None if model.asks_price else evidence.target_logged,
-        "supported": None if model.asks_price else np.sum(evidence.target[:, : len(log.arms)], axis=1),
+        "supported": None
+        if model.asks_price
+        else np.sum(evidence.target[:, : len(log.arms)], axis=1),
         "weight": model.weights(evidence) if model.weighs else None,
         "base": parts.base,
         "top": parts.top,
@@ -360,13 +422,19 @@ def policy_rows(model: Estimator, inquiry: LogInquiry, policy: TargetPolicy, lab
     policies = pl.Series("policy", [label] * log.n)
     seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
     by_propensity = pl.Series(BY_PROPENSITY, [model.weighs and model.needs_propensity] * log.n)
-    rows = pl.DataFrame([log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *fields, *left_out])
+    rows = pl.DataFrame(
+        [log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *fields, *left_out]
+    )
     shared = {"group": None if log.group is None else pl.Series(log.group), "day": log.day}
     return rows.with_columns(**{name: codes for name, codes in shared.items() if codes is not None})
 
 
-def _left_out_columns(model: Estimator, inquiry: LogInquiry, policy: TargetPolicy) -> list[pl.Series]:
-    """Return the parts of the estimate without each part of the rows, null in the rows that were left out."""
+def _left_out_columns(
+    model: Estimator, inquiry: LogInquiry, policy: TargetPolicy
+) -> list[pl.Series]:
+    """Return the parts of the estimate without each part of the rows, null in the rows that were
+    left out.
+    """
     columns = []
     for part, rest in enumerate(inquiry.without):
         parts = model.estimate(rest.evidence(policy, model.learner))

@@ -1,4 +1,6 @@
-"""A log of decisions as checked arrays, its contexts as numbers, and the target policy's choices."""
+"""A log of decisions as checked arrays, its contexts as numbers, and the target policy's
+choices.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,12 @@ def holds_names(column: pl.Series) -> bool:
 
 
 def context_matrix(context: pl.DataFrame) -> np.ndarray:
-    """Return a column of ones, numbers and times centred and scaled, a column for each name; shape (n, width).
+    """Return a column of ones, numbers and times centred and scaled, a column for each name.
 
-    A missing number takes the mean, a missing name has none. Scales are of all rows: contexts tell nothing of rewards.
+    Shape (n, width).
+
+    A missing number takes the mean, a missing name has none. Scales are of all rows: contexts tell
+    nothing of rewards.
     """
     columns = [np.ones(len(context))]
     for column in context:
@@ -38,18 +43,33 @@ def context_matrix(context: pl.DataFrame) -> np.ndarray:
 
 
 def context_cells(context: pl.DataFrame) -> np.ndarray:
-    """Return the number of each row's combination of names, from 0, shape (n,); numbers do not count."""
+    """Return the number of each row's combination of names, from 0, shape (n,).
+
+    Numbers do not count.
+    """
     columns_of_names = [column.cast(pl.String) for column in context if holds_names(column)]
     if not columns_of_names:
         return np.zeros(len(context), np.int64)
-    return pl.DataFrame(columns_of_names).select(pl.struct(pl.all()).rank("dense")).to_series().to_numpy().astype(np.int64) - 1
+    return (
+        pl.DataFrame(columns_of_names)
+        .select(pl.struct(pl.all()).rank("dense"))
+        .to_series()
+        .to_numpy()
+        .astype(np.int64)
+        - 1
+    )
 
 
 def _name_columns(column: pl.Series) -> list[np.ndarray]:
     texts = column.cast(pl.String)
-    counts = texts.drop_nulls().value_counts(name="count").sort(["count", texts.name], descending=[True, False])
+    counts = (
+        texts.drop_nulls()
+        .value_counts(name="count")
+        .sort(["count", texts.name], descending=[True, False])
+    )
     return [
-        (texts == value).fill_null(value=False).to_numpy().astype(np.float64) for value in counts[texts.name][:MOST_TEXT_VALUES]
+        (texts == value).fill_null(value=False).to_numpy().astype(np.float64)
+        for value in counts[texts.name][:MOST_TEXT_VALUES]
     ]
 
 
@@ -74,7 +94,8 @@ class DecisionLog:
         reward: Shape (n,).
         arms: The names of the arms that were logged, numbers by size.
         action: The number of the logged arm, shape (n,).
-        propensity: With which the arm was chosen, shape (n,); None where the table has no such role.
+        propensity: With which the arm was chosen, shape (n,); None where the table has no such
+            role.
         price: Shape (n,); None where the table has no such role.
         context: The columns that a reward model reads.
         group: The number of the draw that a row belongs to, shape (n,); None where each row is one.
@@ -96,9 +117,16 @@ class DecisionLog:
 
     @property
     def day(self) -> pl.Series | None:
-        """The day of each row as a number, which rows share; None where the table has no time, or not of every row."""
+        """The day of each row as a number, which rows share.
+
+        None where the table has no time, or not of every row.
+        """
         times = self.table.column("time") if self.table.roles.get("time") else None
-        if times is None or times.null_count() or times.dtype.base_type() not in (pl.Date, pl.Datetime):
+        if (
+            times is None
+            or times.null_count()
+            or times.dtype.base_type() not in (pl.Date, pl.Datetime)
+        ):
             return None
         return times.cast(pl.Date).to_physical()
 
@@ -113,7 +141,9 @@ class DecisionLog:
             propensity=None if self.propensity is None else self.propensity[which],
             price=None if self.price is None else self.price[which],
             context=self.context.filter(pl.Series(which)) if self.context.width else self.context,
-            group=None if self.group is None else np.unique(self.group[which], return_inverse=True)[1],
+            group=None
+            if self.group is None
+            else np.unique(self.group[which], return_inverse=True)[1],
         )
 
 
@@ -123,7 +153,8 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     The arm is the role `arm`, or else the role `price`: with neither, nothing was chosen.
 
     Args:
-        table: With the roles `outcome`, `arm` or `price`, and by need `propensity`, `context`, `group`.
+        table: With the roles `outcome`, `arm` or `price`, and by need `propensity`, `context`,
+            `group`.
         reward: `outcome`, or `revenue`, which is price times outcome.
         within: The least and the largest reward there can be, where that is declared.
 
@@ -131,7 +162,9 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
         DataError: A role is missing, or a value does not fit its role, with the row.
     """
     if not (table.roles.get("arm") or table.roles.get("price")):
-        raise DataError("dataset.roles.arm: must be given, or else dataset.roles.price: what the log chose.")
+        raise DataError(
+            "dataset.roles.arm: must be given, or else dataset.roles.price: what the log chose."
+        )
     price = _read_numbers(table, "price") if table.roles.get("price") else None
     arms, action = _read_arms(table)
     names = [name for name in table.roles.get("context", ()) if name != ROW_ID]
@@ -147,31 +180,46 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     )
 
 
-def _read_rewards(table: Table, kind: Reward, price: np.ndarray | None, within: RewardRange | None) -> np.ndarray:
+def _read_rewards(
+    table: Table, kind: Reward, price: np.ndarray | None, within: RewardRange | None
+) -> np.ndarray:
     values = _read_numbers(table, "outcome")
     if kind == "revenue":
         if price is None:
             raise DataError("dataset.roles.price: must be given, for protocol.reward is revenue.")
         sold = values != 0
-        if sold.any() and np.array_equal(values[sold], price[sold]) and not (price[sold] == 1).all():
-            raise DataError("protocol.reward: must be outcome, got revenue: the outcome of every sale is its price already.")
+        if (
+            sold.any()
+            and np.array_equal(values[sold], price[sold])
+            and not (price[sold] == 1).all()
+        ):
+            raise DataError(
+                "protocol.reward: must be outcome, got revenue: the outcome of every sale is its "
+                "price already."
+            )
         values = values * price
     if within:
         bad = np.flatnonzero((values < within[0]) | (values > within[1]))
         if len(bad):
             where = f"row {bad[0] + 1} has a reward of {values[bad[0]]:g}"
-            raise DataError(f"protocol.reward_range: {where}, outside of {within[0]:g} to {within[1]:g}.")
+            raise DataError(
+                f"protocol.reward_range: {where}, outside of {within[0]:g} to {within[1]:g}."
+            )
     return values
 
 
 def _read_numbers(table: Table, role: str) -> np.ndarray:
     column = table.column(role)
     if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
-        raise DataError(f"dataset.roles.{role}: column '{column.name}' holds {column.dtype}, not numbers.")
+        raise DataError(
+            f"dataset.roles.{role}: column '{column.name}' holds {column.dtype}, not numbers."
+        )
     values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise DataError(f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{column.name}'.")
+        raise DataError(
+            f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{column.name}'."
+        )
     return values
 
 
@@ -184,14 +232,22 @@ def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
     if not column.dtype.is_numeric():
         column = column.cast(pl.String)
     distinct = column.unique().sort()
-    values = [float(str(value)) for value in distinct.to_numpy()] if distinct.dtype == pl.Float32 else distinct.to_list()
-    return tuple(arm_name(value) for value in values), distinct.search_sorted(column).to_numpy().astype(np.int64)
+    values = (
+        [float(str(value)) for value in distinct.to_numpy()]
+        if distinct.dtype == pl.Float32
+        else distinct.to_list()
+    )
+    return tuple(arm_name(value) for value in values), distinct.search_sorted(
+        column
+    ).to_numpy().astype(np.int64)
 
 
 def _refuse_null(column: pl.Series, role: str) -> None:
     if column.null_count():
         missing = column.is_null().arg_true()[0]
-        raise DataError(f"dataset.roles.{role}: row {missing + 1} has no value in column '{column.name}'.")
+        raise DataError(
+            f"dataset.roles.{role}: row {missing + 1} has no value in column '{column.name}'."
+        )
 
 
 def _read_propensities(table: Table) -> np.ndarray | None:
@@ -199,12 +255,17 @@ def _read_propensities(table: Table) -> np.ndarray | None:
         return None
     column = table.column("propensity")
     if not column.dtype.is_numeric():
-        raise DataError(f"dataset.roles.propensity: column '{column.name}' holds {column.dtype}, not numbers.")
+        raise DataError(
+            f"dataset.roles.propensity: column '{column.name}' holds {column.dtype}, not numbers."
+        )
     values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
         value = column[int(bad[0])]
-        raise DataError(f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a propensity above 0.")
+        raise DataError(
+            f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a "
+            f"propensity above 0."
+        )
     return values
 
 
@@ -231,15 +292,17 @@ TOLERANCE = 1e-6
 
 
 class TargetPolicy(Recipe):
-    """The policy that is evaluated: one of these fields says which; where none is given every logged arm is as likely.
+    """The policy that is evaluated: one of these fields says which; where none is given every
+    logged arm is as likely.
 
     Attributes:
         arm: Always this arm.
         price: Always this price; for an estimator of prices (`ope/kernel`).
         price_column: The price in this column; for an estimator of prices.
-        columns: The beginning of the names of the columns that hold the probability of each arm (`target_` for `target_A`,
-            `target_B` ...); an arm without a column is never chosen.
-        epsilon_greedy: The arm of which a reward model expects most, but for this share of uniform choices.
+        columns: The beginning of the names of the columns that hold the probability of each arm
+            (`target_` for `target_A`, `target_B` ...); an arm without a column is never chosen.
+        epsilon_greedy: The arm of which a reward model expects most, but for this share of uniform
+            choices.
         softmax: Arms in proportion to exp(expected reward / this), in the unit of the reward.
         reward_model: For the last two, cross-fitted: `frequency`, `ridge`, `logistic` or `xgboost`.
     """
@@ -277,7 +340,11 @@ class TargetPolicy(Recipe):
 
     def __str__(self) -> str:
         """Return the policy as a config writes it: `uniform`, `arm=A`."""
-        return UNIFORM_POLICY if self.kind == UNIFORM_POLICY else f"{self.kind}={getattr(self, self.kind)}"
+        return (
+            UNIFORM_POLICY
+            if self.kind == UNIFORM_POLICY
+            else f"{self.kind}={getattr(self, self.kind)}"
+        )
 
 
 def _by_name(value: Any) -> Any:
@@ -295,7 +362,8 @@ class TargetChoices:
     Attributes:
         arms: The names of its choices: the log's arms, then those that were never logged.
         probability: Of each choice in each row, shape (n, arms).
-        price: Of each choice, shape (n, arms) or (1, arms); None where choices have no price of their own.
+        price: Of each choice, shape (n, arms) or (1, arms); None where choices have no price of
+            their own.
     """
 
     arms: tuple[str, ...]
@@ -303,7 +371,9 @@ class TargetChoices:
     price: np.ndarray | None = None
 
 
-def target_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def target_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     """Return what the target policy would have done in each row.
 
     Raises:
@@ -312,7 +382,8 @@ def target_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPr
     """
     if not policy.of_prices and len(log.arms) > max(MOST_ARMS, log.n // 4):
         raise ConfigError(
-            f"protocol.target_policy: the log has {len(log.arms):,} arms in {log.n:,} rows; of prices that vary continuously"
+            f"protocol.target_policy: the log has {len(log.arms):,} arms in {log.n:,} rows; of "
+            f"prices that vary continuously"
             " ask with target_policy.price and model=ope/kernel."
         )
     return (
@@ -322,66 +393,93 @@ def target_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPr
     )
 
 
-def _uniform_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _uniform_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     return _choices_of_arms(log, np.full((log.n, len(log.arms)), 1 / len(log.arms)))
 
 
-def _arm_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _arm_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     name = arm_name(policy.arm)
     if name not in log.arms:
-        raise ConfigError(f"protocol.target_policy.arm: the log has no arm '{name}'{nearest(name, log.arms)}")
+        raise ConfigError(
+            f"protocol.target_policy.arm: the log has no arm '{name}'{nearest(name, log.arms)}"
+        )
     always = np.eye(len(log.arms))[log.arms.index(name)]
     return _choices_of_arms(log, np.tile(always, (log.n, 1)))
 
 
-def _column_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _column_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     prefix, columns = str(policy.columns), log.table.data.columns
     named = [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
     if not set(named) & set(log.arms):
         raise ConfigError(
-            f"protocol.target_policy.columns: no column '{prefix}{log.arms[0]}'{nearest(f'{prefix}{log.arms[0]}', columns)}"
+            f"protocol.target_policy.columns: no column "
+            f"'{prefix}{log.arms[0]}'{nearest(f'{prefix}{log.arms[0]}', columns)}"
         )
     arms = (*log.arms, *(name for name in named if name not in log.arms))
     absent = pl.lit(0.0)
     shares = log.table.data.select(
-        (pl.col(prefix + arm).cast(pl.Float64, strict=False) if arm in named else absent).alias(str(place))
+        (pl.col(prefix + arm).cast(pl.Float64, strict=False) if arm in named else absent).alias(
+            str(place)
+        )
         for place, arm in enumerate(arms)
     )
     probability = shares.fill_null(float("nan")).to_numpy()
-    bad = np.flatnonzero(~(np.all(probability >= 0, axis=1) & (np.abs(np.sum(probability, axis=1) - 1) <= TOLERANCE)))
+    bad = np.flatnonzero(
+        ~(np.all(probability >= 0, axis=1) & (np.abs(np.sum(probability, axis=1) - 1) <= TOLERANCE))
+    )
     if len(bad):
         raise DataError(
-            f"protocol.target_policy.columns: row {bad[0] + 1} of '{prefix}...' holds no probabilities that add up to 1."
+            f"protocol.target_policy.columns: row {bad[0] + 1} of '{prefix}...' holds no "
+            f"probabilities that add up to 1."
         )
     return TargetChoices(arms, probability, _policy_prices(log) if arms == log.arms else None)
 
 
-def _epsilon_greedy_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _epsilon_greedy_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     best = np.eye(len(log.arms))[np.argmax(predictions(policy.reward_model), axis=1)]
     share = policy.epsilon_greedy or 0.0
     return _choices_of_arms(log, (1 - share) * best + share / len(log.arms))
 
 
-def _softmax_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _softmax_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     assert policy.softmax is not None
     score = predictions(policy.reward_model) / policy.softmax
     odds = np.exp(score - score.max(axis=1, keepdims=True))
     return _choices_of_arms(log, odds / odds.sum(axis=1, keepdims=True))
 
 
-def _price_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
-    return TargetChoices((arm_name(policy.price),), np.ones((log.n, 1)), np.array([[policy.price]], float))
+def _price_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
+    return TargetChoices(
+        (arm_name(policy.price),), np.ones((log.n, 1)), np.array([[policy.price]], float)
+    )
 
 
-def _price_column_choices(policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions) -> TargetChoices:
+def _price_column_choices(
+    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
+) -> TargetChoices:
     name, data = str(policy.price_column), log.table.data
     if name not in data.columns:
-        raise ConfigError(f"protocol.target_policy.price_column: no column '{name}'{nearest(name, data.columns)}")
+        raise ConfigError(
+            f"protocol.target_policy.price_column: no column '{name}'{nearest(name, data.columns)}"
+        )
     prices = data[name].cast(pl.Float64, strict=False).fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(~(prices > 0))
     if len(bad):
         raise DataError(
-            f"protocol.target_policy.price_column: row {bad[0] + 1} of '{name}' has {data[name][int(bad[0])]}, no price."
+            f"protocol.target_policy.price_column: row {bad[0] + 1} of '{name}' has "
+            f"{data[name][int(bad[0])]}, no price."
         )
     return TargetChoices((name,), np.ones((log.n, 1)), prices[:, None])
 
@@ -391,7 +489,10 @@ def _choices_of_arms(log: DecisionLog, probability: np.ndarray) -> TargetChoices
 
 
 def _policy_prices(log: DecisionLog) -> np.ndarray | None:
-    """Return the price of each arm, shape (1, arms); None where an arm was logged at several prices."""
+    """Return the price of each arm, shape (1, arms).
+
+    None where an arm was logged at several prices.
+    """
     if log.price is None:
         return None
     mean = np.bincount(log.action, log.price) / np.bincount(log.action)

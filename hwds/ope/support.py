@@ -21,22 +21,32 @@ LOG_PARTS = 5
 """Parts of the log: the model is fitted on all before a part, and predicts that part."""
 
 RATIO_TOLERANCE = 0.01
-"""The largest distance of a ratio from 1 that counts as none: propensities may be written with two digits."""
+"""The largest distance of a ratio from 1 that counts as none: propensities may be written with two
+digits.
+"""
 
 MOST_WEIGHT = 10.0
-"""The largest weight: larger ones become this in the test of too much, which no right propensity then brings about."""
+"""The largest weight: larger ones become this in the test of too much, which no right propensity
+then brings about.
+"""
 
 SHARE_CAPS = (1.0, MOST_WEIGHT)
-"""Caps on shares in further tests, as multiples of an arm's least propensity: no weight is larger than these."""
+"""Caps on shares in further tests, as multiples of an arm's least propensity: no weight is larger
+than these.
+"""
 
 ZERO_SUM = 1e-9
 """Sums below this are 0 but for rounding."""
 
 RARE_SHARE = 0.02
-"""The share of an arm's contexts whose propensities are taken as too small to be seen in the test of too little."""
+"""The share of an arm's contexts whose propensities are taken as too small to be seen in the test
+of too little.
+"""
 
 LEAST_SHOWN = 30
-"""Rows of an arm, as the model expects them, that a test needs; draws where rows are drawn together."""
+"""Rows of an arm, as the model expects them, that a test needs; draws where rows are drawn
+together.
+"""
 
 LEAST_LARGE = 10
 """Rows of the largest weight that would make up what is expected, of which a test needs so many."""
@@ -45,7 +55,9 @@ MOST_ARMS = 50
 """Arms that are tested: those that the log shows most often."""
 
 LEAVES, LEAF_ROWS = 64, 50
-"""The size of the model of the log: a tree with so many leaves, each of so many rows (or draws) or more."""
+"""The size of the model of the log: a tree with so many leaves, each of so many rows (or draws) or
+more.
+"""
 
 MOST_ROWS = 200_000
 """Rows beyond which so many of them, drawn at random, are tested."""
@@ -61,7 +73,8 @@ class ArmCalibration:
     Attributes:
         arm: The number of the arm; None for all arms together.
         group: The name of the group of rows; None for all rows.
-        ratio: 1 in expectation where propensities are right; 1.2 where they are 1.2 times too small.
+        ratio: 1 in expectation where propensities are right; 1.2 where they are 1.2 times too
+            small.
         stderr: Its standard error.
         p_value: Of a ratio within the tolerance, corrected for the number of all tests.
         n: The rows that were tested.
@@ -109,20 +122,26 @@ class LogModel:
     Attributes:
         arms: The numbers of the arms from the most often shown; the first of them are tested.
         shown: The rows that show each arm that is tested.
-        parts: The parts of the log but the first, each with the shares of arms by a model of the rows before it.
+        parts: The parts of the log but the first, each with the shares of arms by a model of the
+            rows before it.
     """
 
     arms: tuple[int, ...]
     shown: tuple[np.ndarray, ...]
     parts: tuple[ModelledPart, ...]
 
-    def calibrations(self, propensity: np.ndarray, groups: Mapping[str, np.ndarray]) -> list[ArmCalibration]:
-        """Return the test of all rows, of each arm, of each group of rows, and of each arm in each group.
+    def calibrations(
+        self, propensity: np.ndarray, groups: Mapping[str, np.ndarray]
+    ) -> list[ArmCalibration]:
+        """Return the test of all rows, of each arm, of each group of rows, and of each arm in each
+        group.
 
-        For any shares q of arms in a context that sum to s, the mean of q(arm shown) / propensity(arm shown) is s. Where the
-        shares are near the true ones this has little variance, and a log of another policy has a mean of 1 + chi-square of the
-        one from the other. The z-scores of the parts are added with weights (Stouffer 1949). The three kinds of tests (all
-        arms; each arm; groups) have a third of the risk each, shared evenly (Bonferroni).
+        For any shares q of arms in a context that sum to s, the mean of q(arm shown) /
+        propensity(arm shown) is s. Where the shares are near the true ones this has little
+        variance, and a log of another policy has a mean of 1 + chi-square of the one from the
+        other. The z-scores of the parts are added with weights (Stouffer 1949). The three kinds of
+        tests (all arms; each arm; groups) have a third of the risk each, shared evenly
+        (Bonferroni).
 
         Args:
             propensity: With which the arm was shown, shape (n,).
@@ -132,20 +151,33 @@ class LogModel:
             return []
         inside = np.stack([np.ones(len(propensity)), *groups.values()])
         least = np.array([_least_propensity(propensity[rows]) for rows in self.shown])
-        sums = [_part_sums(part, propensity[part.rows], least, inside[:, part.rows]) for part in self.parts]
+        sums = [
+            _part_sums(part, propensity[part.rows], least, inside[:, part.rows])
+            for part in self.parts
+        ]
         found = _combine_parts(sums, [None, *groups], [None, *self.arms])
-        families = [[each for each in found if _family_of(each) == kind] for kind in range(TEST_FAMILIES)]
-        return [replace(each, p_value=min(1.0, each.p_value * len(kind) * TEST_FAMILIES)) for kind in families for each in kind]
+        families = [
+            [each for each in found if _family_of(each) == kind] for kind in range(TEST_FAMILIES)
+        ]
+        return [
+            replace(each, p_value=min(1.0, each.p_value * len(kind) * TEST_FAMILIES))
+            for kind in families
+            for each in kind
+        ]
 
 
-def fit_log_model(action: np.ndarray, features: np.ndarray, order: np.ndarray, clusters: np.ndarray | None = None) -> LogModel:
-    """Return the model of a log: of each part, a tree of all rows before it, so that each part's error has mean 0 given these.
+def fit_log_model(
+    action: np.ndarray, features: np.ndarray, order: np.ndarray, clusters: np.ndarray | None = None
+) -> LogModel:
+    """Return the model of a log: of each part, a tree of all rows before it, so that each part's
+    error has mean 0 given these.
 
     Args:
         action: The number of the arm that was shown, shape (n,).
         features: What the log's policy may have read, shape (n, width).
         order: The rows from first to last: by time, or at random.
-        clusters: The number of the draw that each row belongs to, shape (n,); None where each row is one.
+        clusters: The number of the draw that each row belongs to, shape (n,); None where each row
+            is one.
     """
     arms = np.argsort(-np.bincount(action), kind="stable")
     shown = _number_arms(action)
@@ -170,9 +202,16 @@ def _number_arms(action: np.ndarray) -> np.ndarray:
 
 
 def _log_blocks(order: np.ndarray, clusters: np.ndarray | None) -> list[np.ndarray]:
-    """Return the rows of each part, from first to last; those of one draw are in one part, that of its first row."""
+    """Return the rows of each part, from first to last.
+
+    Those of one draw are in one part, that of its first row.
+    """
     if clusters is None:
-        some = order if len(order) <= MOST_ROWS else order[np.linspace(0, len(order) - 1, MOST_ROWS).astype(np.int64)]
+        some = (
+            order
+            if len(order) <= MOST_ROWS
+            else order[np.linspace(0, len(order) - 1, MOST_ROWS).astype(np.int64)]
+        )
         return np.array_split(some, LOG_PARTS)
     _, first, draw = np.unique(clusters[order], return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))[draw]
@@ -185,7 +224,10 @@ def _effective_cluster_size(cluster: np.ndarray) -> float:
 
 
 def _modelled_parts(
-    shown: np.ndarray, features: np.ndarray, blocks: Sequence[np.ndarray], clusters: np.ndarray | None
+    shown: np.ndarray,
+    features: np.ndarray,
+    blocks: Sequence[np.ndarray],
+    clusters: np.ndarray | None,
 ) -> Iterator[ModelledPart]:
     """Yield each part but the first, with the shares by a model of the rows before it."""
     arms = int(shown.max(initial=-1)) + 1
@@ -193,13 +235,19 @@ def _modelled_parts(
         past, rows = np.concatenate(blocks[:place]), blocks[place]
         if not len(past) or not len(rows):
             continue
-        least = LEAF_ROWS if clusters is None else int(LEAF_ROWS * _effective_cluster_size(clusters[past]))
+        least = (
+            LEAF_ROWS
+            if clusters is None
+            else int(LEAF_ROWS * _effective_cluster_size(clusters[past]))
+        )
         share = _modelled_shares(features[past], shown[past], features[rows], arms, least)
         yield ModelledPart(rows, share, shown[rows], None if clusters is None else clusters[rows])
 
 
 def _least_propensity(propensity: np.ndarray) -> float:
-    """Return the propensity that an arm has or exceeds in all but a rare share of the contexts, as its rows' 1/p weigh them."""
+    """Return the propensity that an arm has or exceeds in all but a rare share of the contexts, as
+    its rows' 1/p weigh them.
+    """
     if not len(propensity):
         return 0.0
     ordered = np.sort(propensity)
@@ -207,11 +255,18 @@ def _least_propensity(propensity: np.ndarray) -> float:
     return float(ordered[np.searchsorted(mass, RARE_SHARE * mass[-1])])
 
 
-def _modelled_shares(past: np.ndarray, shown: np.ndarray, new: np.ndarray, arms: int, least: int) -> np.ndarray:
-    """Return the share of each arm in a row's leaf of a tree, shape (rows, arms); arms without a number have none."""
+def _modelled_shares(
+    past: np.ndarray, shown: np.ndarray, new: np.ndarray, arms: int, least: int
+) -> np.ndarray:
+    """Return the share of each arm in a row's leaf of a tree, shape (rows, arms).
+
+    Arms without a number have none.
+    """
     from sklearn.tree import DecisionTreeClassifier
 
-    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0).fit(past, shown)
+    tree = DecisionTreeClassifier(
+        max_leaf_nodes=LEAVES, min_samples_leaf=least, random_state=0
+    ).fit(past, shown)
     share = np.zeros((len(new), arms + 1))
     share[:, tree.classes_] = tree.predict_proba(new)
     return share[:, :arms]
@@ -219,14 +274,16 @@ def _modelled_shares(past: np.ndarray, shown: np.ndarray, new: np.ndarray, arms:
 
 @dataclass(frozen=True, eq=False)
 class _PartSums:
-    """Sums of one part by group and arm, the first of both for all of them; shape (groups + 1, arms + 1).
+    """Sums of one part by group and arm, the first of both for all of them; shape (groups + 1, arms
+    + 1).
 
     Attributes:
         weighted: Sums of shares over propensities.
         expected: What they are expected to be.
         variance: Their variance.
         scores: The z-scores of the one-sided tests, shape (tests, groups + 1, arms + 1).
-        large: How many of the largest weights would make up what each test expects, of the same shape.
+        large: How many of the largest weights would make up what each test expects, of the same
+            shape.
         rows: The rows of each group, shape (groups + 1,).
         together: The rows of a draw.
     """
@@ -240,11 +297,14 @@ class _PartSums:
     together: float
 
 
-def _part_sums(part: ModelledPart, propensity: np.ndarray, least: np.ndarray, inside: np.ndarray) -> _PartSums:
+def _part_sums(
+    part: ModelledPart, propensity: np.ndarray, least: np.ndarray, inside: np.ndarray
+) -> _PartSums:
     """Return the sums of one part.
 
-    Too much is asked of weights that are cut, and of shares that are held so that none is large. Too little is asked of the
-    latter alone, and what is missing may be a few large weights, whose variance is added.
+    Too much is asked of weights that are cut, and of shares that are held so that none is large.
+    Too little is asked of the latter alone, and what is missing may be a few large weights, whose
+    variance is added.
 
     Args:
         part: Of the log.
@@ -254,11 +314,20 @@ def _part_sums(part: ModelledPart, propensity: np.ndarray, least: np.ndarray, in
     """
     weight, share = _capped_weights(part, propensity, part.share)
     expected, capped, together = inside @ share, np.minimum(weight, MOST_WEIGHT), part.together
-    scores = [_z_scores(inside @ capped - expected * (1 + RATIO_TOLERANCE), _excess_variance(capped, share, inside, part))]
+    scores = [
+        _z_scores(
+            inside @ capped - expected * (1 + RATIO_TOLERANCE),
+            _excess_variance(capped, share, inside, part),
+        )
+    ]
     large = [expected / MOST_WEIGHT]
     for most in SHARE_CAPS:
         held, foreseen = _capped_weights(part, propensity, np.minimum(part.share, most * least))
-        sums, wanted, variance = inside @ held, inside @ foreseen, _excess_variance(held, foreseen, inside, part)
+        sums, wanted, variance = (
+            inside @ held,
+            inside @ foreseen,
+            _excess_variance(held, foreseen, inside, part),
+        )
         scores.append(_z_scores(sums - wanted * (1 + RATIO_TOLERANCE), variance))
         scores.append(
             _z_scores(
@@ -278,16 +347,24 @@ def _part_sums(part: ModelledPart, propensity: np.ndarray, least: np.ndarray, in
     )
 
 
-def _capped_weights(part: ModelledPart, propensity: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return shares of the arm shown over its propensity, and what is expected of them, shape (rows, arms + 1) each."""
+def _capped_weights(
+    part: ModelledPart, propensity: np.ndarray, share: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares of the arm shown over its propensity, and what is expected of them, shape
+    (rows, arms + 1) each.
+    """
     shown = np.arange(share.shape[1]) == part.shown[:, None]
     weight = np.where(shown, share, 0.0) / propensity[:, None]
     with_all = [np.column_stack([each.sum(axis=1), each]) for each in (weight, share)]
     return with_all[0], with_all[1]
 
 
-def _excess_variance(weight: np.ndarray, share: np.ndarray, inside: np.ndarray, part: ModelledPart) -> np.ndarray:
-    """Return the variance of sums of weights, by the draws that rows belong to: that seen, or that of choices if it is more."""
+def _excess_variance(
+    weight: np.ndarray, share: np.ndarray, inside: np.ndarray, part: ModelledPart
+) -> np.ndarray:
+    """Return the variance of sums of weights, by the draws that rows belong to: that seen, or that
+    of choices if it is more.
+    """
     errors, cluster = weight - share, part.cluster
     if cluster is None:
         seen = inside @ errors**2 - (inside @ errors) ** 2 / len(errors)
@@ -302,13 +379,19 @@ def _excess_variance(weight: np.ndarray, share: np.ndarray, inside: np.ndarray, 
 def _z_scores(excess: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Return sums over their standard errors: without a bound where there is none."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(variance > ZERO_SUM, excess / np.sqrt(variance), np.where(excess > ZERO_SUM, np.inf, 0.0))
+        return np.where(
+            variance > ZERO_SUM,
+            excess / np.sqrt(variance),
+            np.where(excess > ZERO_SUM, np.inf, 0.0),
+        )
 
 
 def _combine_parts(
     parts: Sequence[_PartSums], groups: Sequence[str | None], arms: Sequence[int | None]
 ) -> list[ArmCalibration]:
-    """Return the tests of all parts together that have rows enough, their p-values not yet corrected."""
+    """Return the tests of all parts together that have rows enough, their p-values not yet
+    corrected.
+    """
     expected = np.stack([part.expected for part in parts])
     total = np.maximum(expected.sum(axis=0), ZERO_SUM)
     draws = np.sum([part.expected / part.together for part in parts], axis=0)
@@ -317,7 +400,11 @@ def _combine_parts(
     scores = np.where(large >= LEAST_LARGE, scores, -np.inf).max(axis=0)
     ratio = np.sum([part.weighted for part in parts], axis=0) / total
     error = np.sqrt(np.sum([part.variance for part in parts], axis=0)) / total
-    rows, tests, normal = np.sum([part.rows for part in parts], axis=0), len(parts[0].scores), NormalDist()
+    rows, tests, normal = (
+        np.sum([part.rows for part in parts], axis=0),
+        len(parts[0].scores),
+        NormalDist(),
+    )
     return [
         ArmCalibration(
             arms[arm],
@@ -339,12 +426,18 @@ SUPPORT_COLUMN = "of_log"
 
 CALIBRATION_METRIC = "propensity_calibration"
 
-LOG_SHARE, TARGET_SHARE, OUTCOME, PROPENSITY = "log_share", "target_share", "outcome_shown", "propensity_shown"
+LOG_SHARE, TARGET_SHARE, OUTCOME, PROPENSITY = (
+    "log_share",
+    "target_share",
+    "outcome_shown",
+    "propensity_shown",
+)
 
 WEIGHT, EFFECTIVE = "weight_shown", "effective_size_shown"
 
 SUPPORT_MEANINGS = {
-    CALIBRATION_METRIC: "how often arms are shown over what their propensities say, by a model of the log; 1 where these are right",
+    CALIBRATION_METRIC: "how often arms are shown over what their propensities say, by a model of "
+    "the log; 1 where these are right",
     LOG_SHARE: "share of the log's rows",
     TARGET_SHARE: "share of the target policy's choices",
     OUTCOME: "mean reward of the rows that the log shows",
@@ -358,10 +451,14 @@ ARM_SEGMENT, CONTEXT_SEGMENT = "arm", "context"
 """By what the scores of the log are told apart."""
 
 MOST_COLUMNS, MOST_NAME_GROUPS, NUMBER_GROUPS = 8, 4, 3
-"""Columns of the context whose groups are tested, names in a column that are groups, and parts of a column of numbers."""
+"""Columns of the context whose groups are tested, names in a column that are groups, and parts of a
+column of numbers.
+"""
 
 MOST_GROUPS_OF_ARM = 5
-"""The most groups of the context that are reported for an arm: those with the strongest evidence against their propensities."""
+"""The most groups of the context that are reported for an arm: those with the strongest evidence
+against their propensities.
+"""
 
 SCORE_FIELDS = {
     "metric": pl.String,
@@ -375,7 +472,9 @@ SCORE_FIELDS = {
 """The fields of a score that rows of the log have."""
 
 
-def with_support(rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None) -> pl.DataFrame:
+def with_support(
+    rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None
+) -> pl.DataFrame:
     """Return the rows of the target policy with the scores of the log itself in the first.
 
     Args:
@@ -387,40 +486,66 @@ def with_support(rows: pl.DataFrame, log: DecisionLog, evidence: LogEvidence, we
     scores = [*_scores_by_arm(log, evidence, weights), *_scores_by_group(log, weights)]
     if log.propensity is not None and np.all(log.propensity <= 1):
         scores += _calibration_scores(log)
-    cells = [[{name: getattr(score, name) for name in SCORE_FIELDS} for score in scores], *[None] * (len(rows) - 1)]
-    return rows.with_columns(pl.Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS))))
+    cells = [
+        [{name: getattr(score, name) for name in SCORE_FIELDS} for score in scores],
+        *[None] * (len(rows) - 1),
+    ]
+    return rows.with_columns(
+        pl.Series(SUPPORT_COLUMN, cells, dtype=pl.List(pl.Struct(SCORE_FIELDS)))
+    )
 
 
 def support_scores(rows: pl.DataFrame) -> Iterator[Score]:
     """Yield the scores of the log itself, from rows as `with_support` makes them."""
     if SUPPORT_COLUMN in rows.columns:
-        for row in rows[SUPPORT_COLUMN].drop_nulls().explode().struct.unnest().iter_rows(named=True):
+        for row in (
+            rows[SUPPORT_COLUMN].drop_nulls().explode().struct.unnest().iter_rows(named=True)
+        ):
             yield Score(aggregate="mean", **row)
 
 
 def model_of_log(log: DecisionLog) -> LogModel:
-    """Return the model of which arms a log shows: in order of time where each row has one, else in a random order."""
-    features, place = context_matrix(log.context) if log.context.width else np.ones((log.n, 1)), _group_places(log)
+    """Return the model of which arms a log shows: in order of time where each row has one, else in
+    a random order.
+    """
+    features, place = (
+        context_matrix(log.context) if log.context.width else np.ones((log.n, 1)),
+        _group_places(log),
+    )
     if place is None:
-        return fit_log_model(log.action, features, stream(0, "off_policy", "calibration").permutation(log.n), log.group)
-    return fit_log_model(log.action, np.column_stack([features, place]), np.argsort(place, kind="stable"), log.group)
+        return fit_log_model(
+            log.action,
+            features,
+            stream(0, "off_policy", "calibration").permutation(log.n),
+            log.group,
+        )
+    return fit_log_model(
+        log.action, np.column_stack([features, place]), np.argsort(place, kind="stable"), log.group
+    )
 
 
 def _group_places(log: DecisionLog) -> np.ndarray | None:
     """Return the place of each row in time, shape (n,); None where not every row has a time."""
     times = log.table.column("time") if log.table.roles.get("time") else None
-    return None if times is None or times.null_count() else times.rank("min").to_numpy().astype(np.float64)
+    return (
+        None
+        if times is None or times.null_count()
+        else times.rank("min").to_numpy().astype(np.float64)
+    )
 
 
 def context_groups(log: DecisionLog) -> dict[str, np.ndarray]:
-    """Return the rows of a few groups, by their name, shape (n,) each: of each column of the context, and of time.
+    """Return the rows of a few groups, by their name, shape (n,) each: of each column of the
+    context, and of time.
 
     They are the most frequent names of a column, or thirds of its numbers.
     """
     groups: dict[str, np.ndarray] = {}
     for column in log.context.get_columns()[:MOST_COLUMNS]:
         groups |= (
-            _name_groups(column) if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS else _number_thirds(column)
+            _name_groups(column)
+            if holds_names(column) or column.n_unique() <= MOST_NAME_GROUPS
+            else _number_thirds(column)
         )
     place = _group_places(log)
     if place is not None:
@@ -430,28 +555,51 @@ def context_groups(log: DecisionLog) -> dict[str, np.ndarray]:
 
 def _name_groups(column: pl.Series) -> dict[str, np.ndarray]:
     texts = column.cast(pl.String)
-    counts = texts.drop_nulls().value_counts(name="count").sort(["count", texts.name], descending=[True, False])
+    counts = (
+        texts.drop_nulls()
+        .value_counts(name="count")
+        .sort(["count", texts.name], descending=[True, False])
+    )
     named = counts[texts.name][:MOST_NAME_GROUPS]
-    return {f"{column.name}={value}": (texts == value).fill_null(value=False).to_numpy() for value in named}
+    return {
+        f"{column.name}={value}": (texts == value).fill_null(value=False).to_numpy()
+        for value in named
+    }
 
 
-def _number_thirds(column: pl.Series, words: tuple[str, ...] = ("low", "middle", "high")) -> dict[str, np.ndarray]:
+def _number_thirds(
+    column: pl.Series, words: tuple[str, ...] = ("low", "middle", "high")
+) -> dict[str, np.ndarray]:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
     ends = [values.quantile(place / NUMBER_GROUPS) for place in range(1, NUMBER_GROUPS)]
-    part = sum(((values > end).cast(pl.Int8) for end in ends), start=pl.zeros(len(values), pl.Int8, eager=True))
-    return {f"{column.name} {word}": (part == place).fill_null(value=False).to_numpy() for place, word in enumerate(words)}
+    part = sum(
+        ((values > end).cast(pl.Int8) for end in ends),
+        start=pl.zeros(len(values), pl.Int8, eager=True),
+    )
+    return {
+        f"{column.name} {word}": (part == place).fill_null(value=False).to_numpy()
+        for place, word in enumerate(words)
+    }
 
 
 def _calibration_scores(log: DecisionLog) -> list[Score]:
-    """Return the tests as scores; that of the whole log has the smallest p-value of all, so that it alone decides."""
+    """Return the tests as scores.
+
+    That of the whole log has the smallest p-value of all, so that it alone decides.
+    """
     assert log.propensity is not None
     tests = model_of_log(log).calibrations(log.propensity, context_groups(log))
-    inside = sorted((each for each in tests if each.group and each.arm is not None), key=lambda each: each.p_value)
+    inside = sorted(
+        (each for each in tests if each.group and each.arm is not None),
+        key=lambda each: each.p_value,
+    )
     reported = [each for each in tests if each.group is None or each.arm is None]
     reported += [each for each in inside if each.refuted][:MOST_GROUPS_OF_ARM]
     least = min((each.p_value for each in tests), default=1.0)
     return [
-        _calibration_score(each, log.arms, least if each.group is None and each.arm is None else each.p_value)
+        _calibration_score(
+            each, log.arms, least if each.group is None and each.arm is None else each.p_value
+        )
         for each in reported
     ]
 
@@ -459,29 +607,57 @@ def _calibration_scores(log: DecisionLog) -> list[Score]:
 def _calibration_score(test: ArmCalibration, arms: tuple[str, ...], p_value: float) -> Score:
     arm = None if test.arm is None else arms[test.arm]
     by = ARM_SEGMENT if test.group is None and arm else CONTEXT_SEGMENT if test.group else None
-    segment = ", ".join(filter(None, (test.group, f"arm {arm}" if test.group and arm else arm))) or None
-    return Score(CALIBRATION_METRIC, "mean", test.ratio, test.stderr, p_value=p_value, n=test.n, segment_by=by, segment=segment)
+    segment = (
+        ", ".join(filter(None, (test.group, f"arm {arm}" if test.group and arm else arm))) or None
+    )
+    return Score(
+        CALIBRATION_METRIC,
+        "mean",
+        test.ratio,
+        test.stderr,
+        p_value=p_value,
+        n=test.n,
+        segment_by=by,
+        segment=segment,
+    )
 
 
-def _scores_by_arm(log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None) -> Iterator[Score]:
-    """Yield what the log shows of the arms that it shows most often, and how often the target policy chooses them."""
+def _scores_by_arm(
+    log: DecisionLog, evidence: LogEvidence, weights: np.ndarray | None
+) -> Iterator[Score]:
+    """Yield what the log shows of the arms that it shows most often, and how often the target
+    policy chooses them.
+    """
     chosen, shown = evidence.target.mean(axis=0), np.bincount(log.action, minlength=len(log.arms))
     for arm in np.sort(np.argsort(-shown, kind="stable")[:MOST_ARMS]):
-        numbers = {TARGET_SHARE: float(chosen[arm])} | _scores_of_rows(log, log.action == arm, weights)
+        numbers = {TARGET_SHARE: float(chosen[arm])} | _scores_of_rows(
+            log, log.action == arm, weights
+        )
         if log.propensity is not None:
             numbers[PROPENSITY] = float(log.propensity[log.action == arm].mean())
         for name, value in numbers.items():
-            yield Score(name, "mean", value, n=int(shown[arm]), segment_by=ARM_SEGMENT, segment=log.arms[arm])
+            yield Score(
+                name,
+                "mean",
+                value,
+                n=int(shown[arm]),
+                segment_by=ARM_SEGMENT,
+                segment=log.arms[arm],
+            )
 
 
 def _scores_by_group(log: DecisionLog, weights: np.ndarray | None) -> Iterator[Score]:
     """Yield what the log shows of each group of the context."""
     for group, rows in context_groups(log).items():
         for name, value in _scores_of_rows(log, rows, weights).items():
-            yield Score(name, "mean", value, n=int(rows.sum()), segment_by=CONTEXT_SEGMENT, segment=group)
+            yield Score(
+                name, "mean", value, n=int(rows.sum()), segment_by=CONTEXT_SEGMENT, segment=group
+            )
 
 
-def _scores_of_rows(log: DecisionLog, rows: np.ndarray, weights: np.ndarray | None) -> dict[str, float]:
+def _scores_of_rows(
+    log: DecisionLog, rows: np.ndarray, weights: np.ndarray | None
+) -> dict[str, float]:
     numbers = {LOG_SHARE: float(rows.mean()), OUTCOME: float(log.reward[rows].mean())}
     if weights is not None:
         numbers |= {WEIGHT: float(weights[rows].mean()), EFFECTIVE: effective_size(weights[rows])}
@@ -490,5 +666,7 @@ def _scores_of_rows(log: DecisionLog, rows: np.ndarray, weights: np.ndarray | No
 
 def any_refuted(tables: Tables) -> bool:
     """Return whether a model of the log refutes the propensities of a run."""
-    tests = tables.scores.filter((pl.col("metric") == CALIBRATION_METRIC) & pl.col("fold").is_null())
+    tests = tables.scores.filter(
+        (pl.col("metric") == CALIBRATION_METRIC) & pl.col("fold").is_null()
+    )
     return bool((tests["p_value"] < REFUTATION_LEVEL).any())

@@ -1,4 +1,6 @@
-"""The evidence of what each price earns: offers, posteriors, contrasts, and the risk of a change."""
+"""The evidence of what each price earns: offers, posteriors, contrasts, and the risk of a
+change.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ class Offer:
         return (self.price - self.cost) / self.price if self.price else -inf
 
     def earns(self, measured: Measured) -> float:
-        """Return the value of one measured unit: price less cost for a sale, the margin's share of money."""
+        """Return the value of one measured unit: price less cost for a sale, the margin's share of
+        money.
+        """
         if measured == "money":
             return self.margin if self.price and self.margin is not None else 1.0
         return 1.0 if self.price is None else self.price - (self.cost or 0.0)
@@ -91,21 +95,34 @@ class PriceOffers:
             cost: Of a sale, in place of the data's own.
 
         Raises:
-            ConfigError: A price is given to an arm that is not there, or that has one, or an arm is left without.
+            ConfigError: A price is given to an arm that is not there, or that has one, or an arm is
+                left without.
         """
         for arm in prices:
             if arm not in self.arms:
                 raise ConfigError(f"decision.prices: no arm '{arm}'{nearest(arm, self.arms)}")
             if self.find(arm).price is not None:
                 raise ConfigError(f"decision.prices: the data has the price of arm '{arm}'.")
-        absent = next((offer.arm for offer in self.all if prices and offer.price is None and offer.arm not in prices), None)
+        absent = next(
+            (
+                offer.arm
+                for offer in self.all
+                if prices and offer.price is None and offer.arm not in prices
+            ),
+            None,
+        )
         if absent is not None:
             raise ConfigError(f"decision.prices: has no price for arm '{absent}'.")
         priced = (replace(offer, price=prices.get(offer.arm, offer.price)) for offer in self.all)
-        return replace(self, all=tuple(offer if cost is None else replace(offer, cost=cost) for offer in priced))
+        return replace(
+            self,
+            all=tuple(offer if cost is None else replace(offer, cost=cost) for offer in priced),
+        )
 
     def in_its_unit(self) -> PriceOffers:
-        """Return the same without a unit that says money where arms have no prices, or conversions where they have some."""
+        """Return the same without a unit that says money where arms have no prices, or conversions
+        where they have some.
+        """
         money = self.measured == "money" or any(offer.price is not None for offer in self.all)
         return self if money == (self.unit != CONVERSIONS) else replace(self, unit="")
 
@@ -126,7 +143,9 @@ def value_by_arm(table: Table, role: str, arm: np.ndarray) -> dict[str, float]:
     if not table.roles.get(role):
         return {}
     rows = pl.DataFrame({"arm": arm, "value": table.column(role).cast(pl.Float64)})
-    ranges = rows.group_by("arm").agg(pl.col("value").min().alias("low"), pl.col("value").max().alias("high"))
+    ranges = rows.group_by("arm").agg(
+        pl.col("value").min().alias("low"), pl.col("value").max().alias("high")
+    )
     return {row["arm"]: row["low"] for row in ranges.to_dicts() if row["low"] == row["high"]}
 
 
@@ -140,7 +159,8 @@ class Contrast:
     Attributes:
         gain: The estimate, in the money of the decision.
         low, high: The interval of the test's own rule; None where it has none yet.
-        risk: The p-value of no difference, corrected for all comparisons that the test makes; 1 where nothing is shown.
+        risk: The p-value of no difference, corrected for all comparisons that the test makes; 1
+            where nothing is shown.
         rule: How the interval was made, in words: `always-valid`.
         confidence: The level of the interval.
     """
@@ -173,7 +193,10 @@ Contrasts = Mapping[tuple[str, str], Contrast]
 
 
 def contrast_of(contrasts: Contrasts, arm: str, other: str) -> Contrast | None:
-    """Return the contrast of two arms in the given order; None where the test does not compare them."""
+    """Return the contrast of two arms in the given order.
+
+    None where the test does not compare them.
+    """
     if (arm, other) in contrasts:
         return contrasts[arm, other]
     return contrasts[other, arm].reversed() if (other, arm) in contrasts else None
@@ -202,26 +225,35 @@ def posterior_risk(own: Posterior, other: Posterior) -> float:
 
 
 def always_valid_risk(own: ArmCounts, other: ArmCounts) -> float:
-    """Return a p-value of "the arm earns no more than the other", valid at any time and for any allocation of customers.
+    """Return a p-value of "the arm earns no more than the other", valid at any time and for any
+    allocation of customers.
 
-    For each arm the likelihood averaged over a uniform prior, over the likelihood of its true conversion, is a martingale of
-    mean 1 under any rule of choice and stopping; so is the product of the two. By Ville's inequality the chance that it ever
-    reaches 1/a is a; the p-value is the inverse of its least value where the arm does not earn more (Robbins 1970, Statistical
-    methods related to the law of the iterated logarithm; Kaufmann and Koolen 2021, Mixture martingales revisited).
+    For each arm the likelihood averaged over a uniform prior, over the likelihood of its true
+    conversion, is a martingale of mean 1 under any rule of choice and stopping; so is the product
+    of the two. By Ville's inequality the chance that it ever reaches 1/a is a; the p-value is the
+    inverse of its least value where the arm does not earn more (Robbins 1970, Statistical methods
+    related to the law of the iterated logarithm; Kaufmann and Koolen 2021, Mixture martingales
+    revisited).
     """
     if own.mean <= other.mean:
         return 1.0
-    if other.earns <= 0:  # a sale of the other never earns, and what was seen excludes that none of the two ever sells
+    if (
+        other.earns <= 0
+    ):  # a sale of the other never earns, and what was seen excludes that none of the two ever sells
         return 0.0 if own.earns >= 0 else 1.0
     conversion = _conversion_without_gain(own, other)
     if conversion <= 0:
         return 1.0
-    evidence = _betting_mixture(own, conversion) + _betting_mixture(other, min(own.earns * conversion / other.earns, 1.0))
+    evidence = _betting_mixture(own, conversion) + _betting_mixture(
+        other, min(own.earns * conversion / other.earns, 1.0)
+    )
     return float(np.exp(-max(evidence, 0.0)))
 
 
 def _conversion_without_gain(own: ArmCounts, other: ArmCounts) -> float:
-    """Return the likeliest conversion of the arm where both earn the same: the smaller root of the score, a quadratic."""
+    """Return the likeliest conversion of the arm where both earn the same: the smaller root of the
+    score, a quadratic.
+    """
     ratio = own.earns / other.earns
     bought = own.successes + other.successes
     square = ratio * (bought + own.failures + other.failures)
@@ -231,7 +263,9 @@ def _conversion_without_gain(own: ArmCounts, other: ArmCounts) -> float:
 
 
 def _betting_mixture(arm: ArmCounts, conversion: float) -> float:
-    """Return the log of the likelihood averaged over a uniform prior, over that of one conversion."""
+    """Return the log of the likelihood averaged over a uniform prior, over that of one
+    conversion.
+    """
     from scipy.special import betaln, xlog1py, xlogy
 
     at_conversion = xlogy(arm.successes, conversion) + xlog1py(arm.failures, -conversion)
@@ -253,9 +287,10 @@ EVIDENCE = {
 }
 """Columns of the evidence, one row an arm (and replication, of a simulation; 0 otherwise).
 
-`customers` is to how many the arm was offered. Either `successes` and `failures` count who bought and who did not, or `mean`
-and `stderr` estimate what one customer brings, in what `measured` says (see `Measured`); null where nothing is known. Arms are
-taken as independent. Of an arm without a row nothing is known. Prices and costs are those of `Offers`.
+`customers` is to how many the arm was offered. Either `successes` and `failures` count who bought
+and who did not, or `mean` and `stderr` estimate what one customer brings, in what `measured` says
+(see `Measured`); null where nothing is known. Arms are taken as independent. Of an arm without a
+row nothing is known. Prices and costs are those of `Offers`.
 """
 
 LEAST_DEVIATION = 1e-9
@@ -268,8 +303,8 @@ class EvidenceTable:
 
     Attributes:
         rows: See `EVIDENCE`.
-        truth: What a customer truly brings, in what `Offers.measured` says, shape (K,) in the order of the offers; NaN for an
-            arm that was never offered; None where nobody knows.
+        truth: What a customer truly brings, in what `Offers.measured` says, shape (K,) in the order
+            of the offers; NaN for an arm that was never offered; None where nobody knows.
         note: What the verdict's sentence is to end with.
         contrasts: What a test says of pairs of arms; read where the certainty is `test`.
     """
@@ -295,14 +330,19 @@ class PriceEvidence(ABC):
             ConfigError: With the field and its value.
         """
         if certainty == "test":
-            raise ConfigError("decision.certainty: test is for protocol ab_test, which compares arms; take 'posterior'.")
+            raise ConfigError(
+                "decision.certainty: test is for protocol ab_test, which compares arms; take "
+                "'posterior'."
+            )
 
     @abstractmethod
     def offers(self, frame: Any) -> PriceOffers:
         """Return the arms of a frame, with the prices and costs that it names."""
 
     @abstractmethod
-    def price_evidence(self, tables: Tables, frame: Any, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
+    def price_evidence(
+        self, tables: Tables, frame: Any, model: str, offers: PriceOffers, most: int
+    ) -> EvidenceTable:
         """Return what a run says of every arm.
 
         Args:
@@ -342,17 +382,28 @@ class ArmEvidence:
 
 
 def from_counts(offer: Offer, successes: int, failures: int) -> ArmEvidence:
-    """Return a uniform prior and counts: what a sale earns times Beta(1 + successes, 1 + failures)."""
+    """Return a uniform prior and counts: what a sale earns times Beta(1 + successes, 1 +
+    failures).
+    """
     earns = offer.earns("conversions")
     share = ScaledBeta(1.0 + successes, 1.0 + failures)
     posterior: Posterior = (
-        ScaledBeta(share.a, share.b, earns) if earns > 0 else _scale_posterior(share.mean, share.deviation, earns)
+        ScaledBeta(share.a, share.b, earns)
+        if earns > 0
+        else _scale_posterior(share.mean, share.deviation, earns)
     )
-    return ArmEvidence(offer, successes + failures, posterior, ArmCounts(successes, failures, earns))
+    return ArmEvidence(
+        offer, successes + failures, posterior, ArmCounts(successes, failures, earns)
+    )
 
 
-def from_mean(offer: Offer, mean: float | None, stderr: float | None, customers: int, measured: Measured) -> ArmEvidence:
-    """Return a normal posterior around a mean with a standard error; nothing is known where one of them is missing or 0."""
+def from_mean(
+    offer: Offer, mean: float | None, stderr: float | None, customers: int, measured: Measured
+) -> ArmEvidence:
+    """Return a normal posterior around a mean with a standard error.
+
+    Nothing is known where one of them is missing or 0.
+    """
     if mean is None or not stderr:
         return ArmEvidence(offer, customers)
     return ArmEvidence(offer, customers, _scale_posterior(mean, stderr, offer.earns(measured)))
@@ -363,7 +414,9 @@ def _scale_posterior(mean: float, deviation: float, earns: float) -> NormalPoste
 
 
 def replications(rows: pl.DataFrame, offers: PriceOffers) -> list[list[ArmEvidence]]:
-    """Return what is known of every arm in each replication, first to last; once where nothing was played again.
+    """Return what is known of every arm in each replication, first to last.
+
+    Once where nothing was played again.
 
     Args:
         rows: See `EVIDENCE`.
@@ -372,7 +425,10 @@ def replications(rows: pl.DataFrame, offers: PriceOffers) -> list[list[ArmEviden
     by_replication: dict[int, dict[str, Mapping[str, Any]]] = {}
     for row in rows.sort("replication", maintain_order=True).to_dicts():
         by_replication.setdefault(row["replication"], {})[row["arm"]] = row
-    return [[_arm_evidence(offer, arms.get(offer.arm)) for offer in offers.all] for arms in by_replication.values()]
+    return [
+        [_arm_evidence(offer, arms.get(offer.arm)) for offer in offers.all]
+        for arms in by_replication.values()
+    ]
 
 
 def _arm_evidence(offer: Offer, row: Mapping[str, Any] | None) -> ArmEvidence:

@@ -25,7 +25,8 @@ TierKind = Literal["all_units", "incremental"]
 
 @dataclass(frozen=True, slots=True)
 class DumpingZone:
-    """The quantities that a buyer needs and does better to exceed: the commitment costs less in all.
+    """The quantities that a buyer needs and does better to exceed: the commitment costs less in
+    all.
 
     Attributes:
         low: The least need that costs more than the commitment.
@@ -49,7 +50,8 @@ class TierSchedule:
         list_price: Without a discount.
         quantities: From which each tier counts, rising, the first 0.
         discounts: Of the list price, rising, the first 0.
-        kind: `all_units`: the discount of the tier reached is on all units. `incremental`: each unit has that of its own tier.
+        kind: `all_units`: the discount of the tier reached is on all units. `incremental`: each
+            unit has that of its own tier.
 
     Raises:
         ConfigError: Quantities or discounts do not rise.
@@ -63,18 +65,27 @@ class TierSchedule:
     def __post_init__(self) -> None:
         if len(self.quantities) != len(self.discounts):
             raise ConfigError(
-                f"decision.discounts: must be one for each of {len(self.quantities) - 1} quantities,"
+                f"decision.discounts: must be one for each of {len(self.quantities) - 1} "
+                f"quantities,"
                 f" got {len(self.discounts) - 1}."
             )
         for name in ("quantities", "discounts"):
             values = getattr(self, name)
             equal = self.kind == "incremental" and name == "discounts"
-            if values[0] != 0 or any(low > high or (low == high and not equal) for low, high in pairwise(values)):
-                raise ConfigError(f"decision.{name}: must rise from above 0, got {list(values[1:])}.")
+            if values[0] != 0 or any(
+                low > high or (low == high and not equal) for low, high in pairwise(values)
+            ):
+                raise ConfigError(
+                    f"decision.{name}: must rise from above 0, got {list(values[1:])}."
+                )
 
     @classmethod
     def of(
-        cls, list_price: float, quantities: tuple[float, ...], discounts: tuple[float, ...], kind: TierKind = "all_units"
+        cls,
+        list_price: float,
+        quantities: tuple[float, ...],
+        discounts: tuple[float, ...],
+        kind: TierKind = "all_units",
     ) -> TierSchedule:
         """Return the tiers above the list price."""
         return cls(list_price, (0.0, *quantities), (0.0, *discounts), kind)
@@ -99,16 +110,19 @@ class TierSchedule:
             billed: np.ndarray = np.array(self.prices)[self.reached(units)] * units
             return billed
         ends = np.array([*self.quantities[1:], inf])
-        each = np.clip(units[..., None] - np.array(self.quantities), 0, ends - np.array(self.quantities))
+        each = np.clip(
+            units[..., None] - np.array(self.quantities), 0, ends - np.array(self.quantities)
+        )
         summed: np.ndarray = (each * np.array(self.prices)).sum(-1)
         return summed
 
     def without_zones(self, last: float, most: float = 1.0) -> TierSchedule:
-        """Return incremental tiers, which have no dumping zone: at the end of each tier the bill is that of these.
+        """Return incremental tiers, which have no dumping zone: at the end of each tier the bill is
+        that of these.
 
-        At the end of a tier, where the next one begins, p Q is billed; so the units of the tier cost (p Q - p' Q') / (Q - Q')
-        each, with p' and Q' of the tier before. Where that takes a discount below the one before, or beyond the most, the tier
-        has these, and the bill differs.
+        At the end of a tier, where the next one begins, p Q is billed; so the units of the tier
+        cost (p Q - p' Q') / (Q - Q') each, with p' and Q' of the tier before. Where that takes a
+        discount below the one before, or beyond the most, the tier has these, and the bill differs.
 
         Args:
             last: The end of the last tier.
@@ -127,14 +141,17 @@ def break_even_uplift(margin: float, discount: float) -> float:
     """Return by how much units must rise for a discount to earn what no discount does: d / (m - d).
 
     Args:
-        margin: Of the list price, m, as a share of it; after deductions where both prices bear them.
+        margin: Of the list price, m, as a share of it; after deductions where both prices bear
+            them.
         discount: Of the list price, d; from m on there is no such uplift, and it is infinite.
     """
     return discount / (margin - discount) if discount < margin else inf
 
 
 def needed_elasticity(margin: float, discount: float) -> float:
-    """Return the least |elasticity| at which a discount earns what none does: ln(m / (m - d)) / -ln(1 - d)."""
+    """Return the least |elasticity| at which a discount earns what none does: ln(m / (m - d)) /
+    -ln(1 - d).
+    """
     if not discount:
         return 0.0
     return log(margin / (margin - discount)) / -log(1 - discount) if discount < margin else inf
@@ -151,11 +168,14 @@ class ContractTerms:
     """The terms of a contract beside its tiers.
 
     Attributes:
-        deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
+        deductions: The share of the bill that is given back whatever happens: payment terms,
+            ship-and-debit, price protection.
         retro_rebate: The share of the bill that is given back once the commitment is attained.
         retro_from: The share of the commitment from which that is.
-        clawback: The share of the discount that was not earned which is charged again when less is taken than committed.
-        shortfall_fee: What each unit committed and not taken costs the buyer, as a share of its price.
+        clawback: The share of the discount that was not earned which is charged again when less is
+            taken than committed.
+        shortfall_fee: What each unit committed and not taken costs the buyer, as a share of its
+            price.
     """
 
     deductions: float = 0.0
@@ -197,19 +217,25 @@ class Settlement:
 
 
 def settle_contract(
-    schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms, asked: np.ndarray | None = None
+    schedule: TierSchedule,
+    tier: int,
+    units: np.ndarray,
+    terms: ContractTerms,
+    asked: np.ndarray | None = None,
 ) -> Settlement:
     """Return what is paid where a buyer commits to a tier and takes some units.
 
-    All units are billed at the price of the tier committed to, also those beyond it (each at that of its own tier where tiers
-    are incremental). Who takes less pays a share of the discount that the units taken do not earn, and a fee for each missing.
+    All units are billed at the price of the tier committed to, also those beyond it (each at that
+    of its own tier where tiers are incremental). Who takes less pays a share of the discount that
+    the units taken do not earn, and a fee for each missing.
 
     Args:
         schedule: The tiers.
         tier: That is committed to.
         units: That are taken, shape (n,).
         terms: The other terms.
-        asked: The units that are asked for, by which the commitment is attained; None for those that are taken.
+        asked: The units that are asked for, by which the commitment is attained; None for those
+            that are taken.
     """
     committed = schedule.quantities[tier]
     attained = units if asked is None else asked
@@ -221,19 +247,25 @@ def settle_contract(
         bill=bill,
         clawback=terms.clawback * np.where(short > 0, np.maximum(earned - bill, 0.0), 0.0),
         fee=terms.shortfall_fee * schedule.prices[tier] * short,
-        retro=np.where(attained >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0) if tier else 0.0 * bill,
+        retro=np.where(attained >= terms.retro_from * committed, terms.retro_rebate * bill, 0.0)
+        if tier
+        else 0.0 * bill,
         deductions=terms.deductions * bill,
     )
 
 
-def pays_to_exceed(schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms) -> np.ndarray:
-    """Return whether a buyer who is committed to a tier pays more for fewer units than for the commitment, shape (n,).
+def pays_to_exceed(
+    schedule: TierSchedule, tier: int, units: np.ndarray, terms: ContractTerms
+) -> np.ndarray:
+    """Return whether a buyer who is committed to a tier pays more for fewer units than for the
+    commitment, shape (n,).
 
     Args:
         schedule: The tiers.
         tier: That is committed to.
         units: That the buyer needs, shape (n,).
-        terms: With what falling short costs: a commitment without clawback and fee is never dearer to miss.
+        terms: With what falling short costs: a commitment without clawback and fee is never dearer
+            to miss.
     """
     committed = np.array([schedule.quantities[tier]])
     total = settle_contract(schedule, tier, committed, terms).pocket
@@ -243,13 +275,18 @@ def pays_to_exceed(schedule: TierSchedule, tier: int, units: np.ndarray, terms: 
 
 
 def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:
-    """Return the dumping zone below a tier, as it is settled; None where fewer units never cost more.
+    """Return the dumping zone below a tier, as it is settled.
 
-    What is paid is linear between the quantities of the tiers and that from which the retro rebate is.
+    None where fewer units never cost more.
+
+    What is paid is linear between the quantities of the tiers and that from which the retro rebate
+    is.
     """
     committed = schedule.quantities[tier]
     total = float(settle_contract(schedule, tier, np.array([committed]), terms).pocket[0])
-    for begin, end in pairwise(sorted({*schedule.quantities[: tier + 1], min(terms.retro_from, 1.0) * committed})):
+    for begin, end in pairwise(
+        sorted({*schedule.quantities[: tier + 1], min(terms.retro_from, 1.0) * committed})
+    ):
         ends = np.array([begin, np.nextafter(end, 0.0)])
         first, last = settle_contract(schedule, tier, ends, terms).pocket
         if max(first, last) > total * (1 + CONTRACT_SLACK):
@@ -285,7 +322,9 @@ class VolumeLaw:
     most: VolumeLaw | None = None
 
     def at(self, scores: np.ndarray) -> np.ndarray:
-        """Return the volumes at normal scores, never below 0: lines through the quantiles over the score."""
+        """Return the volumes at normal scores, never below 0: lines through the quantiles over the
+        score.
+        """
         values = np.array([self.committed, self.base, self.upside])
         return np.maximum(interpolate_quantiles(np.array(self.levels), values, scores), 0.0)
 
@@ -304,7 +343,10 @@ class VolumeLaw:
 
     @classmethod
     def around(cls, base: float, spread: float, source: str) -> VolumeLaw:
-        """Return a lognormal law by its median and the deviation of its logarithm; quantiles at 10, 50 and 90 %."""
+        """Return a lognormal law by its median and the deviation of its logarithm.
+
+        Quantiles at 10, 50 and 90 %.
+        """
         ends = np.exp(spread * NORMAL.inv_cdf(0.9) * np.array([-1, 1]))
         return cls(base * float(ends[0]), base, base * float(ends[1]), source=source)
 
@@ -317,10 +359,14 @@ class VolumeLaw:
         """
         for name in volumes:
             if name not in VOLUME_NAMES:
-                raise ConfigError(f"decision.volumes: no volume '{name}'{nearest(name, VOLUME_NAMES)}")
+                raise ConfigError(
+                    f"decision.volumes: no volume '{name}'{nearest(name, VOLUME_NAMES)}"
+                )
         missing = next((name for name in VOLUME_NAMES if name not in volumes), None)
         if missing:
-            raise ConfigError(f"decision.volumes: needs {', '.join(VOLUME_NAMES)}; '{missing}' is missing.")
+            raise ConfigError(
+                f"decision.volumes: needs {', '.join(VOLUME_NAMES)}; '{missing}' is missing."
+            )
         low, middle, high = (volumes[name] for name in VOLUME_NAMES)
         if not low < middle < high:
             raise ConfigError(f"decision.volumes: must rise, got {low:g}, {middle:g}, {high:g}.")
@@ -331,13 +377,16 @@ VOLUME_TABLES = ("volume_bands", "supply_volumes")
 """The tables of decisions on volumes: orders alone, and orders with deliveries."""
 
 DEMAND_PREFIX, MOST_PREFIX = "demand_", "most_"
-"""Before the names of volumes in the second: what is asked for, and what could be delivered were more asked for."""
+"""Before the names of volumes in the second: what is asked for, and what could be delivered were
+more asked for.
+"""
 
 
 def law_of_run(name: str, deal: str | None) -> VolumeLaw:
     """Return the volumes of a deal as a run decided them last, those to come where it has any.
 
-    The run has `decision=volume_bands`, or `decision=supply_plan`, where what can be delivered caps what is asked for.
+    The run has `decision=volume_bands`, or `decision=supply_plan`, where what can be delivered caps
+    what is asked for.
 
     Args:
         name: The run, as `hwds show` takes it.
@@ -348,33 +397,56 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         HwdsError: The run is damaged.
     """
     folder = RunFolder.find(name)
-    files = [(prefix, folder.path / f"{prefix}{table}.parquet") for prefix in ("future_", "") for table in VOLUME_TABLES]
+    files = [
+        (prefix, folder.path / f"{prefix}{table}.parquet")
+        for prefix in ("future_", "")
+        for table in VOLUME_TABLES
+    ]
     prefix, path = next(((prefix, path) for prefix, path in files if path.is_file()), ("", None))
     verdict = None if path is None else folder.read_verdict(prefix)
     if path is None or verdict is None:
-        raise ConfigError(f"decision.volume_run: run {folder.title} has no volumes; run it with decision=volume_bands.")
+        raise ConfigError(
+            f"decision.volume_run: run {folder.title} has no volumes; run it with "
+            f"decision=volume_bands."
+        )
     deals = _latest_rows(read_table(path))
     names = deals["deal"].to_list()
     if deal is None and len(names) > 1:
-        raise ConfigError(f"decision.deal: must be one of {len(names)} deals of run {folder.title}{nearest('', names)}")
+        raise ConfigError(
+            f"decision.deal: must be one of {len(names)} deals of run "
+            f"{folder.title}{nearest('', names)}"
+        )
     if deal is not None and deal not in names:
-        raise ConfigError(f"decision.deal: run {folder.title} has no deal '{deal}'{nearest(deal, names)}")
+        raise ConfigError(
+            f"decision.deal: run {folder.title} has no deal '{deal}'{nearest(deal, names)}"
+        )
     row = deals.row(0 if deal is None else names.index(deal), named=True)
     if names.count(row["deal"]) > 1:
         raise ConfigError(
-            f"decision.deal: '{row['deal']}' is made in {names.count(row['deal'])} plants of run {folder.title}, which has no"
+            f"decision.deal: '{row['deal']}' is made in {names.count(row['deal'])} plants of run "
+            f"{folder.title}, which has no"
             f" law of their sum; run it without decision.plant, or with the plant in decision.deal."
         )
     planned = path.name.endswith(f"{VOLUME_TABLES[1]}.parquet")
     if planned and f"{MOST_PREFIX}base" not in row:
-        raise ConfigError(f"decision.volume_run: run {folder.title} was decided by another version of hwds; run it again.")
+        raise ConfigError(
+            f"decision.volume_run: run {folder.title} was decided by another version of hwds; run "
+            f"it again."
+        )
     volumes = [row[f"{DEMAND_PREFIX if planned else ''}{each}"] for each in VOLUME_NAMES]
     if any(each is None for each in volumes) or not volumes[0] < volumes[1] < volumes[2]:
-        raise ConfigError(f"decision.deal: run {folder.title} has no volumes that rise for deal '{row['deal']}'.")
+        raise ConfigError(
+            f"decision.deal: run {folder.title} has no volumes that rise for deal '{row['deal']}'."
+        )
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUME_NAMES)
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
     most = (
-        VolumeLaw(row[f"{MOST_PREFIX}committed"], row[f"{MOST_PREFIX}base"], row[f"{MOST_PREFIX}upside"], levels)
+        VolumeLaw(
+            row[f"{MOST_PREFIX}committed"],
+            row[f"{MOST_PREFIX}base"],
+            row[f"{MOST_PREFIX}upside"],
+            levels,
+        )
         if planned
         else None
     )
@@ -382,8 +454,15 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
 
 
 def _latest_rows(deals: pl.DataFrame) -> pl.DataFrame:
-    """Return the deals of the last cutoff, which a table tells where series have their own; see `volume_bands`."""
-    return deals.filter(pl.col("latest") if "latest" in deals.columns else pl.col("cutoff") == pl.col("cutoff").max())
+    """Return the deals of the last cutoff, which a table tells where series have their own.
+
+    See `volume_bands`.
+    """
+    return deals.filter(
+        pl.col("latest")
+        if "latest" in deals.columns
+        else pl.col("cutoff") == pl.col("cutoff").max()
+    )
 
 
 # Monte-Carlo over volume, elasticity, cost and currency: what each tier of a contract earns,
@@ -424,7 +503,8 @@ class ContractRisks:
         currency_spread: float,
         leak: float,
     ) -> ContractRisks:
-        """Return a draw for each elasticity: normal costs and currencies, shares sold on between 0 and twice the expected one.
+        """Return a draw for each elasticity: normal costs and currencies, shares sold on between 0
+        and twice the expected one.
 
         Args:
             elasticity: Draws, shape (n,).
@@ -447,7 +527,12 @@ class ContractRisks:
 
     def middle(self) -> ContractRisks:
         """Return the median of each as one draw."""
-        return ContractRisks(**{name: np.median(getattr(self, name), keepdims=True) for name in self.__dataclass_fields__})
+        return ContractRisks(
+            **{
+                name: np.median(getattr(self, name), keepdims=True)
+                for name in self.__dataclass_fields__
+            }
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -458,9 +543,11 @@ class ContractWorld:
         schedule, terms: The contract.
         law: Of the volume at today's price, with what can be delivered.
         price: Today's, of the buyer.
-        demand: Of the buyer's cell, the first, and of all that answer to its price, a draw or one for each of the risks.
+        demand: Of the buyer's cell, the first, and of all that answer to its price, a draw or one
+            for each of the risks.
         periods: Of the demand in the contract.
-        resale: The best price elsewhere less what reselling costs; a unit leaks where the contract's price is below it.
+        resale: The best price elsewhere less what reselling costs; a unit leaks where the
+            contract's price is below it.
         lost: What a unit that leaks takes from the margin of those it is sold in place of.
         kept: The share of the volume that the buyer would take without a contract.
     """
@@ -507,10 +594,11 @@ class ContractOutcome:
 def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> ContractOutcome:
     """Return what a tier earns where the buyer commits to it.
 
-    The volume asked for at the tier's price is that at today's times (price / today's price) ** elasticity; at the list price,
-    without a contract, the share of it that is kept. Whoever pays more
-    for what is needed than for the tier's quantity takes that, and sells on what is too much. Nobody takes more than can be
-    delivered, and a buyer owes nothing for units that were asked for and are not.
+    The volume asked for at the tier's price is that at today's times (price / today's price) **
+    elasticity; at the list price, without a contract, the share of it that is kept. Whoever pays
+    more for what is needed than for the tier's quantity takes that, and sells on what is too much.
+    Nobody takes more than can be delivered, and a buyer owes nothing for units that were asked for
+    and are not.
 
     Args:
         world: The contract and its surroundings.
@@ -518,7 +606,9 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
         risks: Draws.
     """
     price = world.schedule.prices[tier]
-    moved = np.clip(risks.elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR)
+    moved = np.clip(
+        risks.elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR
+    )
     asked = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
     needed = world.law.deliverable(asked, risks.supply)
     dumping = pays_to_exceed(world.schedule, tier, asked, world.terms)
@@ -542,12 +632,18 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
 
 
 def _median_others(world: ContractWorld, price: float, count: int) -> np.ndarray:
-    """Return what all other cells gain over the contract where the buyer's price changes, shape (count,)."""
+    """Return what all other cells gain over the contract where the buyer's price changes, shape
+    (count,).
+    """
     prices = world.demand.price.copy()
     prices[0] = price
     margin = world.demand.margin(prices)
     margin[0] = 0.0
-    gained = (world.demand.units_at(prices) - world.demand.units_at(world.demand.price)) @ margin * world.periods
+    gained = (
+        (world.demand.units_at(prices) - world.demand.units_at(world.demand.price))
+        @ margin
+        * world.periods
+    )
     return gained if len(gained) == count else np.full(count, gained.mean())
 
 
@@ -557,8 +653,11 @@ def without_contract(world: ContractWorld, risks: ContractRisks) -> np.ndarray:
     return units * (world.price * (1 - world.terms.deductions) * risks.currency - risks.cost)
 
 
-def contract_tornado(world: ContractWorld, tier: int, risks: ContractRisks) -> Iterator[tuple[str, float, float, float]]:
-    """Yield each driver with the net margin where it is at its 10 % and its 90 % quantile, and at the median of all.
+def contract_tornado(
+    world: ContractWorld, tier: int, risks: ContractRisks
+) -> Iterator[tuple[str, float, float, float]]:
+    """Yield each driver with the net margin where it is at its 10 % and its 90 % quantile, and at
+    the median of all.
 
     Args:
         world: The contract and its surroundings.
@@ -567,17 +666,23 @@ def contract_tornado(world: ContractWorld, tier: int, risks: ContractRisks) -> I
     """
     middle = risks.middle()
     centre = float(tier_outcome(world, tier, middle).net[0])
-    names = dict(zip(RISK_DRIVERS, ("score", "elasticity", "cost", "currency", "leak"), strict=True))
+    names = dict(
+        zip(RISK_DRIVERS, ("score", "elasticity", "cost", "currency", "leak"), strict=True)
+    )
     for driver, field in names.items():
         ends = np.quantile(getattr(risks, field), [0.1, 0.9])
-        low, high = (float(tier_outcome(world, tier, replace(middle, **{field: np.array([end])})).net[0]) for end in ends)
+        low, high = (
+            float(tier_outcome(world, tier, replace(middle, **{field: np.array([end])})).net[0])
+            for end in ends
+        )
         yield driver, low, high, centre
 
 
 def pocket_margins(
     world: ContractWorld, tier: int, elasticity: float, cost: float, levels: tuple[float, ...]
 ) -> dict[float, float]:
-    """Return the pocket margin, as a share, where the volume attained is at each of some levels, all else as expected.
+    """Return the pocket margin, as a share, where the volume attained is at each of some levels,
+    all else as expected.
 
     Args:
         world: The contract and its surroundings.

@@ -1,4 +1,6 @@
-"""Draws of isoelastic demand on many cells: units, profit or revenue at any prices, and their derivatives."""
+"""Draws of isoelastic demand on many cells: units, profit or revenue at any prices, and their
+derivatives.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +12,29 @@ import numpy as np
 from hwds.pricing.demand_evidence import DemandEstimates
 
 MOST_LOG_FACTOR = 50.0
-"""The log of the factor by which prices change units at most: beyond any that was ever seen, and its square is a number."""
+"""The log of the factor by which prices change units at most: beyond any that was ever seen, and
+its square is a number.
+"""
 
 Objective = Literal["profit", "revenue"]
 
 
 @dataclass(frozen=True, eq=False)
 class DemandDraws:
-    """D draws of the demand of K cells; a cell's price moves its own units and those of the cells paired with it.
+    """D draws of the demand of K cells; a cell's price moves its own units and those of the cells
+    paired with it.
 
     Attributes:
         price: At which `units` are expected, shape (K,).
         units: Of a period, shape (D or 1, K).
         own: Elasticities to the own price, shape (D, K).
-        pairs: (row, column) of each cross elasticity, of the row's units to the column's price, shape (P, 2), rows rising.
+        pairs: (row, column) of each cross elasticity, of the row's units to the column's price,
+            shape (P, 2), rows rising.
         cross: Cross elasticities, shape (D, P).
         cost: Of one unit, shape (K,); 0 for revenue.
         pocket: The share of the price that is kept after rebates and terms.
-        lag: The part of `own` that the price of the period before has, shape (D or 1, K); None for none.
+        lag: The part of `own` that the price of the period before has, shape (D or 1, K); None for
+            none.
     """
 
     price: np.ndarray
@@ -50,7 +57,9 @@ class DemandDraws:
         deductions: float = 0.0,
         lasting: bool = True,
     ) -> DemandDraws:
-        """Return draws of a model's estimates; a cell without an estimate does not answer to its own price.
+        """Return draws of a model's estimates.
+
+        A cell without an estimate does not answer to its own price.
 
         Args:
             evidence: The estimates.
@@ -68,7 +77,9 @@ class DemandDraws:
             own=np.nan_to_num(own if lag is None else own + lag),
             pairs=evidence.pairs,
             cross=drawn.cross,
-            cost=np.nan_to_num(evidence.column("cost")) if objective == "profit" else np.zeros(len(evidence)),
+            cost=np.nan_to_num(evidence.column("cost"))
+            if objective == "profit"
+            else np.zeros(len(evidence)),
             pocket=1 - deductions,
             lag=lag,
         )
@@ -82,19 +93,34 @@ class DemandDraws:
         pairs = np.argwhere(cross)
         own = (np.diag(truth.elasticities) + truth.lag)[None, :]
         return cls(
-            like.price, truth.units[None, :], own, pairs, cross[pairs[:, 0], pairs[:, 1]][None, :], like.cost, like.pocket
+            like.price,
+            truth.units[None, :],
+            own,
+            pairs,
+            cross[pairs[:, 0], pairs[:, 1]][None, :],
+            like.cost,
+            like.pocket,
         )
 
     def units_at(self, prices: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
         """Return the units of all cells, or of some, at other prices of all, shape (D, cells)."""
         moved = np.log(prices / self.price)
         if cells is None:
-            logs, pairs, cross, place = self.own * moved, self.pairs, self.cross, np.arange(len(moved))
+            logs, pairs, cross, place = (
+                self.own * moved,
+                self.pairs,
+                self.cross,
+                np.arange(len(moved)),
+            )
         else:
             chosen = np.isin(self.pairs[:, 0], cells)
             place = np.full(len(moved), -1)
             place[cells] = np.arange(len(cells))
-            logs, pairs, cross = self.own[:, cells] * moved[cells], self.pairs[chosen], self.cross[:, chosen]
+            logs, pairs, cross = (
+                self.own[:, cells] * moved[cells],
+                self.pairs[chosen],
+                self.cross[:, chosen],
+            )
         if len(pairs):
             rows, starts = np.unique(pairs[:, 0], return_index=True)
             logs[:, place[rows]] += np.add.reduceat(cross * moved[pairs[:, 1]], starts, axis=1)
@@ -129,7 +155,8 @@ class DemandDraws:
         return units.mean(0), slopes
 
     def answering(self, cells: np.ndarray, prices: np.ndarray) -> tuple[DemandDraws, np.ndarray]:
-        """Return the demand of some cells and of all that answer to their prices, as it is at the current prices of all.
+        """Return the demand of some cells and of all that answer to their prices, as it is at the
+        current prices of all.
 
         Args:
             cells: Whose prices are to move.
@@ -145,18 +172,26 @@ class DemandDraws:
         number[place] = np.arange(len(place))
         pairs = number[self.pairs[within]]
         order = np.argsort(pairs[:, 0], kind="stable")
-        units, own, cross = self.units_at(prices, place), self.own[:, place], self.cross[:, within][:, order]
+        units, own, cross = (
+            self.units_at(prices, place),
+            self.own[:, place],
+            self.cross[:, within][:, order],
+        )
         lag = None if self.lag is None else self.lag[:, place]
-        return DemandDraws(prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag), place
+        return DemandDraws(
+            prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag
+        ), place
 
     def answer_to(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return how some cells' units, and those of all that answer, move where the cells' prices move by one factor.
+        """Return how some cells' units, and those of all that answer, move where the cells' prices
+        move by one factor.
 
         Args:
             cells: Whose prices move together.
 
         Returns:
-            d log units / d log of the factor, the moving cells first, shape (D, n), and the place of each among all.
+            d log units / d log of the factor, the moving cells first, shape (D, n), and the place
+            of each among all.
         """
         moving = np.zeros(len(self.price), bool)
         moving[cells] = True
@@ -172,7 +207,9 @@ class DemandDraws:
         return logs, place
 
     def added_by(self, cells: np.ndarray, prices: np.ndarray) -> np.ndarray:
-        """Return draws of what some cells' prices bring more than today's do, all others as they are, shape (D,)."""
+        """Return draws of what some cells' prices bring more than today's do, all others as they
+        are, shape (D,).
+        """
         part, _ = self.answering(cells, prices)
         reverted = part.price.copy()
         reverted[: len(cells)] = self.price[cells]

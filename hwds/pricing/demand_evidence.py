@@ -1,4 +1,6 @@
-"""Demand evidence: what a model of demand says of every cell, a product in a channel, to decisions on prices."""
+"""Demand evidence: what a model of demand says of every cell, a product in a channel, to decisions
+on prices.
+"""
 
 from __future__ import annotations
 
@@ -34,19 +36,24 @@ DEMAND_CELLS = {
     "status": pl.String,
     "reason": pl.String,
 }
-"""Columns of the cells, one row a cell (a product in a channel), whether or not its elasticity is known.
+"""Columns of the cells, one row a cell (a product in a channel), whether or not its elasticity is
+known.
 
-`family` groups products (a device and its generations). `price` is today's, `list_price` what it is a discount from (null where
-nobody said), `cost` that of one unit (null where it is unknown). `units` are expected in a period at today's prices. `low` and
-`high` are the lowest and the highest price that were observed. `elasticity` is d log units / d log own price of the same
-period, `stderr` its standard error or posterior deviation; both are null where there is no estimate. `df` are the degrees of
-freedom of its law, null for a normal one. `lag` is d log units / d log own price of the period before (positive where a cut
-brings demand forward), 0 where it was not estimated; `lag_stderr` is its standard error, of one slope that all cells share.
-`status` is one of `CELL_STATUSES`, `reason` says why in words.
+`family` groups products (a device and its generations). `price` is today's, `list_price` what it is
+a discount from (null where nobody said), `cost` that of one unit (null where it is unknown).
+`units` are expected in a period at today's prices. `low` and `high` are the lowest and the highest
+price that were observed. `elasticity` is d log units / d log own price of the same period, `stderr`
+its standard error or posterior deviation; both are null where there is no estimate. `df` are the
+degrees of freedom of its law, null for a normal one. `lag` is d log units / d log own price of the
+period before (positive where a cut brings demand forward), 0 where it was not estimated;
+`lag_stderr` is its standard error, of one slope that all cells share. `status` is one of
+`CELL_STATUSES`, `reason` says why in words.
 """
 
 CELL_STATUSES = ("identified", "weak", "no_variation", "endogenous?")
-"""The statuses of a cell: its prices identify the elasticity; they hardly do; they hardly changed; they may answer demand."""
+"""The statuses of a cell: its prices identify the elasticity; they hardly do; they hardly changed;
+they may answer demand.
+"""
 
 SQUARE_ARRAYS = ("covariance", "cross", "cross_stderr", "cross_own_stderr")
 """Arrays with a row and a column for each cell."""
@@ -61,7 +68,8 @@ class TrueDemand:
 
     Attributes:
         units: Expected in a period at today's prices, shape (K,).
-        elasticities: Of the units of a row's cell to the price of a column's, own ones on the diagonal, shape (K, K).
+        elasticities: Of the units of a row's cell to the price of a column's, own ones on the
+            diagonal, shape (K, K).
         lag: Of the units to the own price of the period before, shape (K,).
     """
 
@@ -89,29 +97,34 @@ class ElasticityDraws:
 class DemandEstimates:
     """The estimates of a model of demand on K cells; refused where a value cannot be.
 
-    Demand is isoelastic: a cell's units are those at today's prices, times (price / today's price) ** elasticity for its own
-    price and that of every cell with a cross elasticity.
+    Demand is isoelastic: a cell's units are those at today's prices, times (price / today's price)
+    ** elasticity for its own price and that of every cell with a cross elasticity.
 
     Attributes:
         cells: See `DEMAND_CELLS`; K rows.
         unit: Of money: a sign or a code in capitals (`EUR`); empty where the data names none.
         period: What `units` are counted in: `week`.
-        draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no estimate; None for none.
-        draws_lag: Of the elasticities to the price of the period before, each of the same draw, shape (D, K); None for draws
-            that are independent of those of the own elasticities.
-        draws_cross: Likewise by how many standard errors the slope that cross elasticities share is off, shape (D,).
-        covariance: Their joint covariance, shape (K, K), which is read where there are no draws; None for independent cells
-            with the standard errors of `cells`.
-        cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and where it was not estimated,
-            shape (K, K); None for no cross effects.
-        cross_stderr: Of `cross`, all errors of one slope, so that they move together; shape (K, K); None for 0.
-        cross_own_stderr: The part of `cross_stderr` that is each pair's own, independent of the others; None for nothing.
+        draws: Draws of the own elasticities' joint posterior, shape (D, K), NaN where a cell has no
+            estimate; None for none.
+        draws_lag: Of the elasticities to the price of the period before, each of the same draw,
+            shape (D, K); None for draws that are independent of those of the own elasticities.
+        draws_cross: Likewise by how many standard errors the slope that cross elasticities share is
+            off, shape (D,).
+        covariance: Their joint covariance, shape (K, K), which is read where there are no draws;
+            None for independent cells with the standard errors of `cells`.
+        cross: d log units of the row's cell / d log price of the column's; 0 on the diagonal and
+            where it was not estimated, shape (K, K); None for no cross effects.
+        cross_stderr: Of `cross`, all errors of one slope, so that they move together; shape (K, K);
+            None for 0.
+        cross_own_stderr: The part of `cross_stderr` that is each pair's own, independent of the
+            others; None for nothing.
         truth: The true demand of a simulated world; None where nobody knows.
         note: What a verdict's sentence is to end with.
 
     Raises:
-        DataError: A column is missing, a price is not above 0, a cost or units are negative, a number is NaN, a status is
-            unknown, a cell is there twice, a shape is wrong, or the unit is no currency.
+        DataError: A column is missing, a price is not above 0, a cost or units are negative, a
+            number is NaN, a status is unknown, a cell is there twice, a shape is wrong, or the unit
+            is no currency.
     """
 
     cells: pl.DataFrame
@@ -168,20 +181,30 @@ class DemandEstimates:
         """
         for cell, price, cost in self.cells.select("cell", "price", "cost").iter_rows():
             if cost is None:
-                raise DataError(f"evidence: {what} needs the cost of a unit, and cell '{cell}' has none.")
+                raise DataError(
+                    f"evidence: {what} needs the cost of a unit, and cell '{cell}' has none."
+                )
             if cost >= price and (sold is None or cell in sold):
-                raise DataError(f"evidence: cell '{cell}' has cost {cost:g} and price {price:g}: sold at a loss.")
+                raise DataError(
+                    f"evidence: cell '{cell}' has cost {cost:g} and price {price:g}: sold at a "
+                    f"loss."
+                )
 
     def sample(self, count: int, rng: np.random.Generator) -> ElasticityDraws:
         """Return draws of all elasticities' joint posterior.
 
-        Given draws are taken without replacement as long as there are enough. Without them a cell with `df` degrees of freedom
-        has the law of Student's t, stretched by nothing: its scale is `stderr`.
+        Given draws are taken without replacement as long as there are enough. Without them a cell
+        with `df` degrees of freedom has the law of Student's t, stretched by nothing: its scale is
+        `stderr`.
         """
         if self.draws is None:
-            return ElasticityDraws(self._own(count, rng), self._cross(count, rng, None), self._lag(count, rng))
+            return ElasticityDraws(
+                self._own(count, rng), self._cross(count, rng, None), self._lag(count, rng)
+            )
         chosen = rng.choice(len(self.draws), count, replace=count > len(self.draws))
-        cross = self._cross(count, rng, None if self.draws_cross is None else self.draws_cross[chosen])
+        cross = self._cross(
+            count, rng, None if self.draws_cross is None else self.draws_cross[chosen]
+        )
         lag = self._lag(count, rng) if self.draws_lag is None else self.draws_lag[chosen]
         return ElasticityDraws(self.draws[chosen], cross, lag)
 
@@ -189,11 +212,16 @@ class DemandEstimates:
         normal = rng.standard_normal((count, len(self)))
         df = self.cells["df"].fill_null(np.inf).to_numpy()
         finite = np.isfinite(df)
-        normal[:, finite] *= np.sqrt(df[finite] / rng.chisquare(df[finite], (count, int(finite.sum()))))
-        return self.column("elasticity") + _spread_over_cells(normal, self.column("stderr"), self.covariance, self.known)
+        normal[:, finite] *= np.sqrt(
+            df[finite] / rng.chisquare(df[finite], (count, int(finite.sum())))
+        )
+        return self.column("elasticity") + _spread_over_cells(
+            normal, self.column("stderr"), self.covariance, self.known
+        )
 
     def _cross(self, count: int, rng: np.random.Generator, common: np.ndarray | None) -> np.ndarray:
-        """Return draws of `pairs`: one error for all, times the standard error of each, and each pair's own.
+        """Return draws of `pairs`: one error for all, times the standard error of each, and each
+        pair's own.
 
         Args:
             count: D.
@@ -203,20 +231,28 @@ class DemandEstimates:
         if self.cross is None:
             return np.zeros((count, 0))
         rows, columns = self.pairs.T
-        stderr = np.zeros(len(rows)) if self.cross_stderr is None else self.cross_stderr[rows, columns]
+        stderr = (
+            np.zeros(len(rows)) if self.cross_stderr is None else self.cross_stderr[rows, columns]
+        )
         normal = rng.standard_normal((count, 1)) if common is None else common[:, None]
         if self.cross_own_stderr is None:
             return self.cross[rows, columns] + stderr * normal
         own = self.cross_own_stderr[rows, columns]
         shared = np.sqrt(np.maximum(stderr**2 - own**2, 0.0))
-        return self.cross[rows, columns] + shared * normal + own * rng.standard_normal((count, len(own)))
+        return (
+            self.cross[rows, columns]
+            + shared * normal
+            + own * rng.standard_normal((count, len(own)))
+        )
 
     def _lag(self, count: int, rng: np.random.Generator) -> np.ndarray:
         return self.column("lag") + self.column("lag_stderr") * rng.standard_normal((count, 1))
 
 
 class DemandEvidence(ABC):
-    """A protocol whose models of demand decisions on prices can read (`decision=optimal_price`, `revenue_impact`, ...)."""
+    """A protocol whose models of demand decisions on prices can read (`decision=optimal_price`,
+    `revenue_impact`, ...).
+    """
 
     def check_demand(self, decision: str) -> None:
         """Refuse settings under which it has no evidence; called before the data is loaded.
@@ -231,7 +267,9 @@ class DemandEvidence(ABC):
 
     @abstractmethod
     def demand_evidence(self, tables: Tables, frame: Any, model: str) -> DemandEstimates | None:
-        """Return what a run says of every cell as of the last cutoff; None where the model answered nothing.
+        """Return what a run says of every cell as of the last cutoff.
+
+        None where the model answered nothing.
 
         Args:
             tables: Of the run.
@@ -241,37 +279,72 @@ class DemandEvidence(ABC):
 
 
 def _typed_cells(cells: pl.DataFrame) -> pl.DataFrame:
-    """Return the columns of `DEMAND_CELLS` in order; null for those that may be, empty text and a lag of 0 where they are missing."""
-    empty: dict[str, Any] = {**dict.fromkeys(OPTIONAL_COLUMNS), "family": "", "reason": "", "lag": 0.0, "lag_stderr": 0.0}
+    """Return the columns of `DEMAND_CELLS` in order.
+
+    Null for those that may be, empty text and a lag of 0 where they are missing.
+    """
+    empty: dict[str, Any] = {
+        **dict.fromkeys(OPTIONAL_COLUMNS),
+        "family": "",
+        "reason": "",
+        "lag": 0.0,
+        "lag_stderr": 0.0,
+    }
     for name in DEMAND_CELLS:
         if name not in cells.columns and name not in empty:
             raise DataError(f"evidence: no column '{name}'{nearest(name, cells.columns)}")
     absent = [pl.lit(empty[name]).alias(name) for name in DEMAND_CELLS if name not in cells.columns]
-    return cells.with_columns(absent).select(pl.col(name).cast(kind) for name, kind in DEMAND_CELLS.items())
+    return cells.with_columns(absent).select(
+        pl.col(name).cast(kind) for name, kind in DEMAND_CELLS.items()
+    )
 
 
 def _check_cells(cells: pl.DataFrame) -> None:
     if cells.is_empty():
         raise DataError("evidence: no cells.")
     finite = {
-        name: pl.col(name).is_nan() | pl.col(name).is_infinite() for name, kind in DEMAND_CELLS.items() if kind == pl.Float64
+        name: pl.col(name).is_nan() | pl.col(name).is_infinite()
+        for name, kind in DEMAND_CELLS.items()
+        if kind == pl.Float64
     }
-    missing = {name: pl.col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS}
+    missing = {
+        name: pl.col(name).is_null() for name in DEMAND_CELLS if name not in OPTIONAL_COLUMNS
+    }
     refusals = [
         *((name, bad, "must be a number") for name, bad in finite.items()),
         *((name, bad, "must be given") for name, bad in missing.items()),
-        *((name, pl.col(name) <= 0, "must be > 0") for name in ("price", "list_price", "low", "high", "df")),
-        *((name, pl.col(name) < 0, "must be >= 0") for name in ("cost", "units", "stderr", "lag_stderr")),
+        *(
+            (name, pl.col(name) <= 0, "must be > 0")
+            for name in ("price", "list_price", "low", "high", "df")
+        ),
+        *(
+            (name, pl.col(name) < 0, "must be >= 0")
+            for name in ("cost", "units", "stderr", "lag_stderr")
+        ),
         ("high", pl.col("high") < pl.col("low"), "must be >= low"),
-        ("stderr", pl.col("stderr").is_null() != pl.col("elasticity").is_null(), "must be there where elasticity is"),
-        ("status", ~pl.col("status").is_in(CELL_STATUSES), f"must be one of {', '.join(CELL_STATUSES)}"),
+        (
+            "stderr",
+            pl.col("stderr").is_null() != pl.col("elasticity").is_null(),
+            "must be there where elasticity is",
+        ),
+        (
+            "status",
+            ~pl.col("status").is_in(CELL_STATUSES),
+            f"must be one of {', '.join(CELL_STATUSES)}",
+        ),
         ("cell", pl.col("cell").is_duplicated(), "must be there once"),
-        ("channel", pl.struct("product", "channel").is_duplicated(), "must be there once for its product"),
+        (
+            "channel",
+            pl.struct("product", "channel").is_duplicated(),
+            "must be there once for its product",
+        ),
     ]
     for name, bad, rule in refusals:
         wrong = cells.filter(bad)
         if len(wrong):
-            raise DataError(f"evidence: cell '{wrong['cell'][0]}': {name} {rule}, got {wrong[name][0]}.")
+            raise DataError(
+                f"evidence: cell '{wrong['cell'][0]}': {name} {rule}, got {wrong[name][0]}."
+            )
 
 
 def _check_arrays(evidence: DemandEstimates) -> None:
@@ -287,14 +360,28 @@ def _check_arrays(evidence: DemandEstimates) -> None:
             continue
         if array.shape != shape or not shape[0]:
             raise DataError(f"evidence.{name}: must have the shape {shape}, got {array.shape}.")
-        known = evidence.known if name in ("draws", "draws_lag", "covariance") else np.ones(count, bool)
-        checked = array if name == "draws_cross" else array[:, known] if "draws" in name else array[np.ix_(known, known)]
+        known = (
+            evidence.known if name in ("draws", "draws_lag", "covariance") else np.ones(count, bool)
+        )
+        checked = (
+            array
+            if name == "draws_cross"
+            else array[:, known]
+            if "draws" in name
+            else array[np.ix_(known, known)]
+        )
         if not np.isfinite(checked).all():
             raise DataError(f"evidence.{name}: must hold numbers.")
-    if evidence.draws is None and (evidence.draws_lag is not None or evidence.draws_cross is not None):
-        raise DataError("evidence.draws: must be given with draws_lag and draws_cross, which go with them.")
+    if evidence.draws is None and (
+        evidence.draws_lag is not None or evidence.draws_cross is not None
+    ):
+        raise DataError(
+            "evidence.draws: must be given with draws_lag and draws_cross, which go with them."
+        )
     if evidence.cross is not None and np.diag(evidence.cross).any():
-        raise DataError("evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells.")
+        raise DataError(
+            "evidence.cross: must be 0 on the diagonal, for own elasticities are in the cells."
+        )
     if evidence.cross_stderr is not None and (evidence.cross_stderr < 0).any():
         raise DataError("evidence.cross_stderr: must be >= 0.")
     if evidence.cross_own_stderr is not None and (
@@ -302,7 +389,9 @@ def _check_arrays(evidence: DemandEstimates) -> None:
         or (evidence.cross_own_stderr < 0).any()
         or (evidence.cross_own_stderr > evidence.cross_stderr * (1 + 1e-9)).any()
     ):
-        raise DataError("evidence.cross_own_stderr: must be between 0 and cross_stderr, which must be given.")
+        raise DataError(
+            "evidence.cross_own_stderr: must be between 0 and cross_stderr, which must be given."
+        )
     if evidence.cross_stderr is not None and evidence.cross is None:
         raise DataError("evidence.cross: must be given with cross_stderr.")
     if evidence.covariance is not None:
@@ -317,8 +406,13 @@ def _check_covariance(covariance: np.ndarray) -> None:
         raise DataError("evidence.covariance: must have no negative eigenvalue.")
 
 
-def _spread_over_cells(normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray) -> np.ndarray:
-    """Return standard draws with the covariance of the cells that have an estimate; shape (D, K)."""
+def _spread_over_cells(
+    normal: np.ndarray, stderr: np.ndarray, covariance: np.ndarray | None, known: np.ndarray
+) -> np.ndarray:
+    """Return standard draws with the covariance of the cells that have an estimate.
+
+    Shape (D, K).
+    """
     if covariance is None:
         return normal * stderr
     values, vectors = np.linalg.eigh(covariance[np.ix_(known, known)])

@@ -13,12 +13,39 @@ import polars as pl
 
 from hwds.pricing.demand_draws import Objective
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.price_information import GainReached, gain_optimism, gain_reached, information_values
-from hwds.pricing.recommended_prices import PriceGuardrails, PriceRecommendation, keep_prices, price_cost_ratio
+from hwds.pricing.price_information import (
+    GainReached,
+    gain_optimism,
+    gain_reached,
+    information_values,
+)
+from hwds.pricing.recommended_prices import (
+    PriceGuardrails,
+    PriceRecommendation,
+    keep_prices,
+    price_cost_ratio,
+)
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
-from hwds.report.pictures import FLOOR_COLOUR, GREY, INK, LIGHT, OWN_COLOUR, drawable, new_figure, save_png, tidy
-from hwds.results.formatting import brief, column_texts, counted, interval, percent, probability_text
+from hwds.report.pictures import (
+    FLOOR_COLOUR,
+    GREY,
+    INK,
+    LIGHT,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    save_png,
+    tidy,
+)
+from hwds.results.formatting import (
+    brief,
+    column_texts,
+    counted,
+    interval,
+    percent,
+    probability_text,
+)
 from hwds.results.tables import Verdict
 
 if TYPE_CHECKING:
@@ -56,25 +83,32 @@ PRICE_COLUMNS = {
 }
 """Columns of the recommended prices, a row a cell.
 
-`status` is `interior`, `corner`, `undefined_inelastic` or `HOLD`; `rule` is what bound the price, or why it stays. `lowest`
-and `highest` are the bounds of the price alone. `trail` is what each guardrail made of the price that would earn most without
-any. `price_cost_ratio` is e / (1 + e), null where demand is inelastic. `units` are those of a period today, `units_then` at
-all recommended prices. `gain` is what this cell's change adds to those of all others in a period, optimism not taken off,
-with an equal-tailed interval and the probability that it is above 0. The values of information are of a period, see
-`InformationValue`. `evidence` is the status of the estimate, with its reason.
+`status` is `interior`, `corner`, `undefined_inelastic` or `HOLD`; `rule` is what bound the price,
+or why it stays. `lowest` and `highest` are the bounds of the price alone. `trail` is what each
+guardrail made of the price that would earn most without any. `price_cost_ratio` is e / (1 + e),
+null where demand is inelastic. `units` are those of a period today, `units_then` at all recommended
+prices. `gain` is what this cell's change adds to those of all others in a period, optimism not
+taken off, with an equal-tailed interval and the probability that it is above 0. The values of
+information are of a period, see `InformationValue`. `evidence` is the status of the estimate, with
+its reason.
 """
 
 CURVE_COLUMNS = {
     "cell": pl.String,
     "price": pl.Float64,
-    **{f"{name}{end}": pl.Float64 for name in ("units", "objective") for end in ("", "_low", "_high")},
+    **{
+        f"{name}{end}": pl.Float64
+        for name in ("units", "objective")
+        for end in ("", "_low", "_high")
+    },
     "today": pl.Float64,
     "recommended": pl.Float64,
     "lowest": pl.Float64,
     "highest": pl.Float64,
 }
-"""Columns of the curves of some cells by their price: units of a period, and the objective of the cell and its substitutes,
-which stay as recommended."""
+"""Columns of the curves of some cells by their price: units of a period, and the objective of the
+cell and its substitutes, which stay as recommended.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +121,19 @@ class OptimalPriceVerdict(Verdict):
         unit, period: Of money, and what is a period.
         cells, changed: How many cells there are, and how many of them change.
         now: The objective at today's prices, posterior mean.
-        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval, less `optimism`.
-        optimism: What prices that were chosen by uncertain shared slopes are expected to gain less than their draws say.
+        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval,
+            less `optimism`.
+        optimism: What prices that were chosen by uncertain shared slopes are expected to gain less
+            than their draws say.
         probability_gain: That they gain anything.
         confidence: The least probability for a product to change.
         level: Of the intervals.
         statuses, rules: How many cells have each.
         periods: How long the prices are to stand.
         test_stderr: Of an elasticity in the test whose value is reported.
-        value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended, and of a test of each;
-            summed over all cells and those periods. With substitutes, to know all at once may be worth more than the sum.
+        value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended,
+            and of a test of each; summed over all cells and those periods. With substitutes, to
+            know all at once may be worth more than the sum.
         reached: What the prices truly gain, where the truth is known.
         prices: See `PRICE_COLUMNS`.
         curves: See `CURVE_COLUMNS`.
@@ -128,9 +165,14 @@ class OptimalPriceVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; prices and curves are tables beside them."""
-        plain = {name: value for name, value in asdict(self).items() if name not in ("prices", "curves")}
+        plain = {
+            name: value for name, value in asdict(self).items() if name not in ("prices", "curves")
+        }
         if self.reached is not None:
-            plain["reached"] |= {"share": self.reached.share, "share_identified": self.reached.share_identified}
+            plain["reached"] |= {
+                "share": self.reached.share,
+                "share_identified": self.reached.share_identified,
+            }
         return plain
 
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -161,7 +203,9 @@ LITTLE_OPTIMISM = 0.02
 
 
 def optimal_price_sentence(verdict: OptimalPriceVerdict, note: str = "") -> str:
-    """Return what to do and why, what the uncertainty costs, and what the prices reach where the truth is known."""
+    """Return what to do and why, what the uncertainty costs, and what the prices reach where the
+    truth is known.
+    """
     parts = [
         _change_sentence(verdict),
         _optimism_sentence(verdict),
@@ -177,7 +221,9 @@ def _change_sentence(verdict: OptimalPriceVerdict) -> str:
     cells = counted(verdict.cells, "cells")
     if not verdict.changed:
         return f"HOLD: no price of {cells} changes."
-    size, ends = interval(verdict.gain, verdict.gain_low, verdict.gain_high, verdict.unit, sign=True)
+    size, ends = interval(
+        verdict.gain, verdict.gain_low, verdict.gain_high, verdict.unit, sign=True
+    )
     share = f", {100 * verdict.gain / verdict.now:+.1f} %" if verdict.now > 0 else ""
     bound = max(
         (rule for rule in verdict.rules if rule not in HOLD_REASONS and rule != "none"),
@@ -187,7 +233,8 @@ def _change_sentence(verdict: OptimalPriceVerdict) -> str:
     most = f"; most often the {bound.replace('_', ' ')} bound" if bound else ""
     return (
         f"CHANGE {verdict.changed} of {cells}: {verdict.objective} {size} a {verdict.period}{share}"
-        f" ({100 * verdict.level:g} %: {ends}), a gain with a probability of {probability_text(verdict.probability_gain)}{most}."
+        f" ({100 * verdict.level:g} %: {ends}), a gain with a probability of "
+        f"{probability_text(verdict.probability_gain)}{most}."
     )
 
 
@@ -195,19 +242,28 @@ def _optimism_sentence(verdict: OptimalPriceVerdict) -> str:
     if not verdict.changed or verdict.optimism <= LITTLE_OPTIMISM * verdict.gain:
         return ""
     seeming = brief(verdict.optimism, None, verdict.unit)
-    return f"{seeming} is taken off what the draws say: prices chosen by uncertain slopes gain less than it seems."
+    return (
+        f"{seeming} is taken off what the draws say: prices chosen by uncertain slopes gain "
+        f"less than it seems."
+    )
 
 
 def _hold_sentence(verdict: OptimalPriceVerdict) -> str:
-    reasons = [f"{len(cells)} ({HOLD_REASONS[reason]})" for reason, cells in verdict.excluded.items()]
+    reasons = [
+        f"{len(cells)} ({HOLD_REASONS[reason]})" for reason, cells in verdict.excluded.items()
+    ]
     return f"On hold: {', '.join(reasons)}." if reasons else ""
 
 
 def _information_sentence(verdict: OptimalPriceVerdict) -> str:
-    knowing, test = (brief(value, None, verdict.unit) for value in (verdict.value_of_knowing, verdict.value_of_test))
+    knowing, test = (
+        brief(value, None, verdict.unit)
+        for value in (verdict.value_of_knowing, verdict.value_of_test)
+    )
     over = counted(verdict.periods, f"{verdict.period}s")
     return (
-        f"Over {over}, to know the elasticities, each by itself, is worth {knowing} in sum; to test them to"
+        f"Over {over}, to know the elasticities, each by itself, is worth {knowing} in sum; to "
+        f"test them to"
         f" ± {verdict.test_stderr:g}, {test}."
     )
 
@@ -216,14 +272,20 @@ def _truth_sentence(verdict: OptimalPriceVerdict) -> str:
     record = verdict.reached
     if record is None or record.share is None:
         return ""
-    gained, possible = (brief(value, None, verdict.unit) for value in (record.gained, record.possible))
+    gained, possible = (
+        brief(value, None, verdict.unit) for value in (record.gained, record.possible)
+    )
     words, alone = "that are possible within the guardrails", ""
     if record.share_identified is not None:
         some = brief(record.possible_identified, None, verdict.unit)
         alone = (
-            f" ({percent(record.share_identified)} of {some} in the {record.identified} whose prices identify the elasticity)"
+            f" ({percent(record.share_identified)} of {some} in the {record.identified} whose "
+            f"prices identify the elasticity)"
         )
-    return f"By the true demand they gain {gained} of {possible} {words}: {percent(record.share)}{alone}."
+    return (
+        f"By the true demand they gain {gained} of {possible} {words}: "
+        f"{percent(record.share)}{alone}."
+    )
 
 
 # From recommended prices to the verdict: gains with intervals, the value of tests, what the
@@ -293,7 +355,9 @@ def optimal_price_verdict(
     return replace(silent, sentence=optimal_price_sentence(silent, evidence.note))
 
 
-def _held_by_reason(evidence: DemandEstimates, made: PriceRecommendation) -> dict[str, tuple[str, ...]]:
+def _held_by_reason(
+    evidence: DemandEstimates, made: PriceRecommendation
+) -> dict[str, tuple[str, ...]]:
     """Return the cells on hold by reason."""
     held: dict[str, list[str]] = {}
     for cell, reason in sorted(made.holds.items()):
@@ -301,7 +365,9 @@ def _held_by_reason(evidence: DemandEstimates, made: PriceRecommendation) -> dic
     return {reason: tuple(cells) for reason, cells in held.items()}
 
 
-def _price_rows(evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float) -> pl.DataFrame:
+def _price_rows(
+    evidence: DemandEstimates, made: PriceRecommendation, level: float, stderr: float
+) -> pl.DataFrame:
     demand = made.demand
     units = demand.units_at(made.prices).mean(0)
     rows = []
@@ -311,11 +377,31 @@ def _price_rows(evidence: DemandEstimates, made: PriceRecommendation, level: flo
         worth = information_values(made, cell, [stderr])[0] if evidence.known[cell] else None
         changes = made.status[cell] != "HOLD"
         rows.append(
-            {name: row[name] for name in ("cell", "product", "channel", "price", "elasticity", "stderr", "units", "reason")}
+            {
+                name: row[name]
+                for name in (
+                    "cell",
+                    "product",
+                    "channel",
+                    "price",
+                    "elasticity",
+                    "stderr",
+                    "units",
+                    "reason",
+                )
+            }
             | {"status": made.status[cell], "rule": made.rules[cell], "evidence": row["status"]}
             | {"recommended": made.prices[cell], "change": made.prices[cell] / row["price"] - 1}
-            | {"lowest": made.bounds.low[cell], "highest": made.bounds.high[cell], "trail": guardrail_trail(made, cell)}
-            | {"price_cost_ratio": price_cost_ratio(float(demand.own[:, cell].mean())) if evidence.known[cell] else None}
+            | {
+                "lowest": made.bounds.low[cell],
+                "highest": made.bounds.high[cell],
+                "trail": guardrail_trail(made, cell),
+            }
+            | {
+                "price_cost_ratio": price_cost_ratio(float(demand.own[:, cell].mean()))
+                if evidence.known[cell]
+                else None
+            }
             | {"units_then": units[cell], "gain": gain.mean(), "gain_low": low, "gain_high": high}
             | {"probability_gain": (gain > 0).mean() if changes else None}
             | {"value_of_knowing": worth and worth.perfect, "value_of_test": worth and worth.test}
@@ -324,10 +410,12 @@ def _price_rows(evidence: DemandEstimates, made: PriceRecommendation, level: flo
 
 
 def guardrail_trail(made: PriceRecommendation, cell: int) -> str:
-    """Return what each guardrail made of a cell's price, from the one that earns most without any to the recommended one.
+    """Return what each guardrail made of a cell's price, from the one that earns most without any
+    to the recommended one.
 
-    `free 166.7 > largest_step 110 > channel_gap 104.2 > allowed 104`. It is `free none` where demand is inelastic, so that the
-    price that earns most has no bound; `joint` is the best price over all draws, beside those of its substitutes.
+    `free 166.7 > largest_step 110 > channel_gap 104.2 > allowed 104`. It is `free none` where
+    demand is inelastic, so that the price that earns most has no bound; `joint` is the best price
+    over all draws, beside those of its substitutes.
     """
     demand, today = made.demand, made.demand.price[cell]
     ratio = price_cost_ratio(float(demand.own[:, cell].mean()))
@@ -348,13 +436,19 @@ def guardrail_trail(made: PriceRecommendation, cell: int) -> str:
     return " > ".join(f"{rule} {price}" for rule, price in steps)
 
 
-def _cell_curves(evidence: DemandEstimates, made: PriceRecommendation, prices: pl.DataFrame, level: float) -> pl.DataFrame:
+def _cell_curves(
+    evidence: DemandEstimates, made: PriceRecommendation, prices: pl.DataFrame, level: float
+) -> pl.DataFrame:
     order = (
         prices.with_row_index("place")
         .filter(pl.Series(evidence.known))
-        .with_columns(moves=pl.col("status") != "HOLD", worth=pl.col("value_of_test").fill_null(0.0))
+        .with_columns(
+            moves=pl.col("status") != "HOLD", worth=pl.col("value_of_test").fill_null(0.0)
+        )
     )
-    chosen = order.sort("moves", "gain", "worth", descending=True, maintain_order=True)["place"].head(MOST_CURVES)
+    chosen = order.sort("moves", "gain", "worth", descending=True, maintain_order=True)[
+        "place"
+    ].head(MOST_CURVES)
     frames = [_cell_curve(evidence.names[cell], made, cell, level) for cell in chosen]
     return pl.concat(frames) if frames else pl.DataFrame(schema=CURVE_COLUMNS)
 
@@ -373,7 +467,9 @@ def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -
     ):
         columns |= {
             label: draws.mean(1),
-            **dict(zip((f"{label}_low", f"{label}_high"), np.quantile(draws, levels, 1), strict=True)),
+            **dict(
+                zip((f"{label}_low", f"{label}_high"), np.quantile(draws, levels, 1), strict=True)
+            ),
         }
     columns |= {"today": today, "recommended": made.prices[cell], "lowest": low, "highest": high}
     return pl.DataFrame(columns, schema=CURVE_COLUMNS)
@@ -383,23 +479,34 @@ def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -
 # recommended prices.
 
 MOST_CELLS = 24
-"""Cells in the table and in the picture: those with the largest gain, or else with the largest value of a test."""
+"""Cells in the table and in the picture: those with the largest gain, or else with the largest
+value of a test.
+"""
 
 
 def cells_to_show(verdict: OptimalPriceVerdict, most: int = MOST_CELLS) -> pl.DataFrame:
-    """Return the rows that are shown: those that change, largest gain first, then those on hold by the value of a test."""
+    """Return the rows that are shown: those that change, largest gain first, then those on hold by
+    the value of a test.
+    """
     moves = (pl.col("status") != "HOLD").alias("moves")
     order = verdict.prices.with_columns(moves, worth=pl.col("value_of_test").fill_null(0.0))
     return order.sort("moves", "gain", "worth", descending=True, maintain_order=True).head(most)
 
 
 def optimal_price_grid(verdict: OptimalPriceVerdict) -> Grid:
-    """Return a line for each cell: its prices, what bound them, and the gain of a period with its interval."""
+    """Return a line for each cell: its prices, what bound them, and the gain of a period with its
+    interval.
+    """
     rows = cells_to_show(verdict)
     moves = rows["moves"].to_list()
-    gains = column_texts([gain if changes else None for gain, changes in zip(rows["gain"], moves, strict=True)])
+    gains = column_texts(
+        [gain if changes else None for gain, changes in zip(rows["gain"], moves, strict=True)]
+    )
     chances = ["" if each is None else f"{100 * each:.0f}" for each in rows["probability_gain"]]
-    change = [f"{100 * each:+.1f}" if changes else "" for each, changes in zip(rows["change"], moves, strict=True)]
+    change = [
+        f"{100 * each:+.1f}" if changes else ""
+        for each, changes in zip(rows["change"], moves, strict=True)
+    ]
     titles = [
         ("cell", "cell"),
         ("status", "status"),
@@ -417,9 +524,27 @@ def optimal_price_grid(verdict: OptimalPriceVerdict) -> Grid:
         f"{low:,.4g} to {high:,.4g}" if on else ""
         for low, high, on in rows.select("gain_low", "gain_high", "moves").iter_rows()
     ]
-    prices, then = column_texts(rows["price"].to_list()), column_texts(rows["recommended"].to_list())
-    rules, worth = [rule.replace("_", " ") for rule in rows["rule"]], column_texts(rows["value_of_test"].to_list())
-    cells = [rows["cell"], rows["status"], rules, prices, then, change, gains, ends, chances, worth, rows["trail"]]
+    prices, then = (
+        column_texts(rows["price"].to_list()),
+        column_texts(rows["recommended"].to_list()),
+    )
+    rules, worth = (
+        [rule.replace("_", " ") for rule in rows["rule"]],
+        column_texts(rows["value_of_test"].to_list()),
+    )
+    cells = [
+        rows["cell"],
+        rows["status"],
+        rules,
+        prices,
+        then,
+        change,
+        gains,
+        ends,
+        chances,
+        worth,
+        rows["trail"],
+    ]
     left = len(verdict.prices) - len(rows)
     caption = f"Prices of {counted(len(rows), 'cells')}" + (
         f" of {len(verdict.prices):,}; all are in optimal_price.csv:" if left else ":"
@@ -428,7 +553,9 @@ def optimal_price_grid(verdict: OptimalPriceVerdict) -> Grid:
 
 
 def draw_recommended_prices(verdict: OptimalPriceVerdict, path: Path) -> None:
-    """Draw today's and the recommended price of each cell within its bounds, and the gains; cells with the largest gain."""
+    """Draw today's and the recommended price of each cell within its bounds, and the gains; cells
+    with the largest gain.
+    """
     save_png(price_figure(verdict), path)
 
 
@@ -441,8 +568,15 @@ def price_figure(verdict: OptimalPriceVerdict) -> Figure:
     _draw_gains(right, rows, verdict)
     left.set_yticks(range(len(rows)), [drawable(name, 34) for name in rows["cell"]], fontsize=8.5)
     left.set_ylim(len(rows) - 0.4, -0.6)
-    share = f", {percent(verdict.gain / verdict.now)} more {verdict.objective}" if verdict.now > 0 else ""
-    title = f"{verdict.action}: {verdict.changed} of {counted(verdict.cells, 'prices')}{share if verdict.changed else ''}"
+    share = (
+        f", {percent(verdict.gain / verdict.now)} more {verdict.objective}"
+        if verdict.now > 0
+        else ""
+    )
+    title = (
+        f"{verdict.action}: {verdict.changed} of "
+        f"{counted(verdict.cells, 'prices')}{share if verdict.changed else ''}"
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
@@ -451,15 +585,45 @@ def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
     for place, row in enumerate(rows.iter_rows(named=True)):
         ends = [100 * (row[end] / row["price"] - 1) for end in ("lowest", "highest")]
         if ends[0] <= ends[1]:
-            axes.hlines(place, *ends, color=LIGHT, linewidth=7, label="within the bounds" if not place else "_")
-        axes.plot(0, place, "|", color=INK, markersize=11, markeredgewidth=1.5, label="today" if not place else "_")
+            axes.hlines(
+                place,
+                *ends,
+                color=LIGHT,
+                linewidth=7,
+                label="within the bounds" if not place else "_",
+            )
+        axes.plot(
+            0,
+            place,
+            "|",
+            color=INK,
+            markersize=11,
+            markeredgewidth=1.5,
+            label="today" if not place else "_",
+        )
         if row["moves"]:
             axes.plot(100 * row["change"], place, "o", color=OWN_COLOUR, markersize=6)
         words = "" if row["rule"] == "none" else row["rule"].replace("_", " ")
-        axes.annotate(words, (1.01, place), xycoords=("axes fraction", "data"), fontsize=7.5, color=GREY, va="center")
+        axes.annotate(
+            words,
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            fontsize=7.5,
+            color=GREY,
+            va="center",
+        )
     axes.plot([], [], "o", color=OWN_COLOUR, label="recommended")
-    axes.set_xlabel("change of the price, %; in grey what bound it, or why it stays", fontsize=9, color=GREY)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, fontsize=8.5, frameon=False, borderaxespad=0.2)
+    axes.set_xlabel(
+        "change of the price, %; in grey what bound it, or why it stays", fontsize=9, color=GREY
+    )
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3,
+        fontsize=8.5,
+        frameon=False,
+        borderaxespad=0.2,
+    )
     tidy(axes, "x")
 
 
@@ -472,7 +636,9 @@ def _draw_gains(axes: Axes, rows: pl.DataFrame, verdict: OptimalPriceVerdict) ->
             axes.plot(row["gain"], place, "o", color=FLOOR_COLOUR, markersize=5)
     axes.axvline(0, color=GREY, linewidth=0.8)
     unit = f", {verdict.unit}" if verdict.unit else ""
-    axes.set_xlabel(f"gain a {verdict.period}{unit}, {100 * verdict.level:g} % interval", fontsize=9, color=GREY)
+    axes.set_xlabel(
+        f"gain a {verdict.period}{unit}, {100 * verdict.level:g} % interval", fontsize=9, color=GREY
+    )
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     tidy(axes, "x")
@@ -486,7 +652,9 @@ PRICES_REPORT = TableReport(grid=optimal_price_grid, draw=draw_recommended_price
 
 
 def draw_price_curves(verdict: OptimalPriceVerdict, path: Path) -> None:
-    """Draw units of a cell by its price, and what it and its substitutes earn, with the band of the draws and the bounds."""
+    """Draw units of a cell by its price, and what it and its substitutes earn, with the band of the
+    draws and the bounds.
+    """
     save_png(curves_figure(verdict), path)
 
 
@@ -497,17 +665,23 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
         return None
     figure = new_figure(9.5, 0.9 + 2.1 * len(names))
     unit = f", {verdict.unit}" if verdict.unit else ""
-    for name, (left, right) in zip(names, figure.subplots(len(names), 2, squeeze=False), strict=True):
+    for name, (left, right) in zip(
+        names, figure.subplots(len(names), 2, squeeze=False), strict=True
+    ):
         curve = verdict.curves.filter(pl.col("cell") == name)
         _draw_curve(left, curve, "units", OWN_COLOUR)
         _draw_curve(right, curve, "objective", FLOOR_COLOUR)
         left.set_title(drawable(name, 50), fontsize=9.5, loc="left", color=INK)
         left.set_ylabel(f"units a {verdict.period}", fontsize=8.5, color=GREY)
         right.set_ylabel(f"{verdict.objective} a {verdict.period}{unit}", fontsize=8.5, color=GREY)
-    title = f"Demand by price, and {verdict.objective} with substitutes: mean and {100 * verdict.level:g} % band"
+    title = (
+        f"Demand by price, and {verdict.objective} with substitutes: mean and "
+        f"{100 * verdict.level:g} % band"
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     figure.supxlabel(
-        "price, substitutes as recommended; black line: today; dashed: recommended; grey: within the bounds",
+        "price, substitutes as recommended; black line: today; dashed: recommended; grey: within "
+        "the bounds",
         fontsize=9,
         color=GREY,
     )
@@ -518,7 +692,12 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, name: str, colour: str) -> None
     price = curve["price"].to_numpy()
     axes.axvspan(curve["lowest"][0], curve["highest"][0], color=LIGHT, alpha=0.45, linewidth=0)
     axes.fill_between(
-        price, curve[f"{name}_low"].to_numpy(), curve[f"{name}_high"].to_numpy(), color=colour, alpha=0.18, linewidth=0
+        price,
+        curve[f"{name}_low"].to_numpy(),
+        curve[f"{name}_high"].to_numpy(),
+        color=colour,
+        alpha=0.18,
+        linewidth=0,
     )
     axes.plot(price, curve[name].to_numpy(), color=colour, linewidth=1.8)
     axes.axvline(curve["today"][0], color=INK, linewidth=1.2)

@@ -26,10 +26,12 @@ from hwds.stats.distributions import Posterior, difference_bounds, expected_loss
 # to change to it.
 
 ADAPTIVE_ODDS = 0.5, 1.25
-"""A bandit starves arms that were unlucky, so that posteriors are too sure: where two arms earn the same, one in ten games of
-Thompson sampling ends with a posterior risk of a twentieth. A risk of r is kept by asking for at most 0.5 r^1.25: measured at
-r = .05 for Thompson sampling, KL-UCB, greedy and epsilon-greedy play, conversions of .02 to .5 and 1,000 to 100,000 customers,
-and at .01 to .2 for Thompson sampling."""
+"""A bandit starves arms that were unlucky, so that posteriors are too sure: where two arms earn the
+same, one in ten games of Thompson sampling ends with a posterior risk of a twentieth. A risk of r
+is kept by asking for at most 0.5 r^1.25: measured at r = .05 for Thompson sampling, KL-UCB, greedy
+and epsilon-greedy play, conversions of .02 to .5 and 1,000 to 100,000 customers, and at .01 to .2
+for Thompson sampling.
+"""
 
 HARD_GUARDS = ("absent", "ladder", "margin_floor", "largest_step")
 """The guards that hold whatever is known."""
@@ -61,7 +63,8 @@ class PriceJudgement:
         excluded: The arms that each guard excludes.
         current: The arm in force.
         candidate: What seems best of the others that are left.
-        compared: The current arm and all that the laws allow, those that few customers saw among them.
+        compared: The current arm and all that the laws allow, those that few customers saw among
+            them.
         risk: That the candidate does not earn more.
         risk_allowed: The most that it may be.
     """
@@ -76,13 +79,16 @@ class PriceJudgement:
     risk_allowed: float | None = None
 
 
-def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contrasts = MappingProxyType({})) -> PriceJudgement:
+def apply_rule(
+    arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contrasts = MappingProxyType({})
+) -> PriceJudgement:
     """Return the judgement of the rule.
 
-    Beyond the guards, the candidate must earn more than the current arm but for a risk of at most 1 - confidence, shared among
-    all that the laws leave (Bonferroni), since the best-looking of them was picked. Without a current arm it must earn more
-    than each of those. With the certainty `test` what an arm earns more, and the risk, which is corrected already, are those of
-    the contrasts.
+    Beyond the guards, the candidate must earn more than the current arm but for a risk of at most 1
+    - confidence, shared among all that the laws leave (Bonferroni), since the best-looking of them
+    was picked. Without a current arm it must earn more than each of those. With the certainty
+    `test` what an arm earns more, and the risk, which is corrected already, are those of the
+    contrasts.
 
     Args:
         arms: What is known of each arm.
@@ -92,8 +98,12 @@ def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contra
     current = next((each for each in arms if each.arm == terms.current), None)
     excluded = guards_against(arms, terms)
     others = [each for each in arms if each is not current]
-    candidates = [each for each in others if not any(each.arm in barred for barred in excluded.values())]
-    allowed_arms = [each for each in arms if not any(each.arm in excluded.get(rule, ()) for rule in HARD_GUARDS)]
+    candidates = [
+        each for each in others if not any(each.arm in barred for barred in excluded.values())
+    ]
+    allowed_arms = [
+        each for each in arms if not any(each.arm in excluded.get(rule, ()) for rule in HARD_GUARDS)
+    ]
     compared = tuple(each for each in allowed_arms if each.posterior is not None)
     earned = _apparent_earnings(arms, current, terms, contrasts)
     candidate = max(candidates, key=lambda each: earned[each.arm], default=None)
@@ -107,7 +117,9 @@ def apply_rule(arms: Sequence[ArmEvidence], terms: PriceTerms, contrasts: Contra
     if current is not None and earned[candidate.arm] <= earned[current.arm]:
         return PriceJudgement(False, bound, excluded, current, candidate, compared, risk, allowed)
     sure = risk <= allowed
-    return PriceJudgement(sure, bound if sure else "not_sure", excluded, current, candidate, compared, risk, allowed)
+    return PriceJudgement(
+        sure, bound if sure else "not_sure", excluded, current, candidate, compared, risk, allowed
+    )
 
 
 def risk_allowed(terms: PriceTerms, tries: int) -> float:
@@ -118,7 +130,9 @@ def risk_allowed(terms: PriceTerms, tries: int) -> float:
 
 
 def guards_against(arms: Sequence[ArmEvidence], terms: PriceTerms) -> dict[str, tuple[str, ...]]:
-    """Return the arms but the current one that each guard excludes, guards that exclude none left out."""
+    """Return the arms but the current one that each guard excludes, guards that exclude none left
+    out.
+    """
     now = next((each.offer.price for each in arms if each.arm == terms.current), None)
     rules: dict[str, Callable[[ArmEvidence], bool]] = {
         "absent": lambda each: each.offer.absent,
@@ -129,13 +143,16 @@ def guards_against(arms: Sequence[ArmEvidence], terms: PriceTerms) -> dict[str, 
         "largest_step": lambda each: _beyond_step(each.offer.price, now, terms.largest_step),
     }
     by_guard = {
-        name: tuple(each.arm for each in arms if each.arm != terms.current and out(each)) for name, out in rules.items()
+        name: tuple(each.arm for each in arms if each.arm != terms.current and out(each))
+        for name, out in rules.items()
     }
     return {name: excluded for name, excluded in by_guard.items() if excluded}
 
 
 def _on_ladder(offer: Offer, ladder: Sequence[float]) -> bool:
-    return offer.price is not None and bool(np.isclose(offer.price, ladder, rtol=PRICE_TOLERANCE, atol=0).any())
+    return offer.price is not None and bool(
+        np.isclose(offer.price, ladder, rtol=PRICE_TOLERANCE, atol=0).any()
+    )
 
 
 def below_floor(margin: float | None, floor: float | None) -> bool:
@@ -144,7 +161,12 @@ def below_floor(margin: float | None, floor: float | None) -> bool:
 
 
 def _beyond_step(price: float | None, now: float | None, step: float | None) -> bool:
-    return step is not None and price is not None and bool(now) and abs(price / (now or 1.0) - 1) > step + PRICE_TOLERANCE
+    return (
+        step is not None
+        and price is not None
+        and bool(now)
+        and abs(price / (now or 1.0) - 1) > step + PRICE_TOLERANCE
+    )
 
 
 def _binding_guard(
@@ -154,9 +176,16 @@ def _binding_guard(
     current: ArmEvidence | None,
     earned: Mapping[str, float],
 ) -> str:
-    """Return the guard that excludes what seems best of all that was seen enough; `none` where nothing better was excluded."""
+    """Return the guard that excludes what seems best of all that was seen enough.
+
+    `none` where nothing better was excluded.
+    """
     unseen = {arm for rule in ("no_estimate", "too_few") for arm in excluded.get(rule, ())}
-    favourite = max((each for each in others if each.arm not in unseen), key=lambda each: earned[each.arm], default=None)
+    favourite = max(
+        (each for each in others if each.arm not in unseen),
+        key=lambda each: earned[each.arm],
+        default=None,
+    )
     if favourite is None:
         return next(iter(excluded), "none")
     better = current is None or earned[favourite.arm] > earned[current.arm]
@@ -166,14 +195,23 @@ def _binding_guard(
 
 
 def _apparent_earnings(
-    arms: Sequence[ArmEvidence], current: ArmEvidence | None, terms: PriceTerms, contrasts: Contrasts
+    arms: Sequence[ArmEvidence],
+    current: ArmEvidence | None,
+    terms: PriceTerms,
+    contrasts: Contrasts,
 ) -> dict[str, float]:
-    """Return by arm what it seems to earn; of a test that compares it with the current arm, beyond what that one earns."""
+    """Return by arm what it seems to earn.
+
+    Of a test that compares it with the current arm, beyond what that one earns.
+    """
     means = {each.arm: each.mean for each in arms}
     if terms.certainty != "test" or current is None:
         return means
     found = {arm: contrast_of(contrasts, arm, current.arm) for arm in means}
-    return {arm: current.mean + contrast.gain if (contrast := found[arm]) is not None else mean for arm, mean in means.items()}
+    return {
+        arm: current.mean + contrast.gain if (contrast := found[arm]) is not None else mean
+        for arm, mean in means.items()
+    }
 
 
 def _candidate_risk(
@@ -183,8 +221,12 @@ def _candidate_risk(
     certainty: Certainty,
     contrasts: Contrasts,
 ) -> float:
-    """Return the probability that the candidate earns no more than the current arm, or than any other without one."""
-    rivals = [current] if current is not None else [each for each in compared if each is not candidate]
+    """Return the probability that the candidate earns no more than the current arm, or than any
+    other without one.
+    """
+    rivals = (
+        [current] if current is not None else [each for each in compared if each is not candidate]
+    )
     if not rivals:
         return 0.0
     if certainty == "test":
@@ -196,7 +238,9 @@ def _candidate_risk(
         assert len(counted) == len(rivals)
         return max(always_valid_risk(candidate.counts, counts) for counts in counted)
     posteriors = [each.posterior for each in (candidate, *rivals) if each.posterior is not None]
-    return posterior_risk(*posteriors) if len(posteriors) == 2 else 1 - probability_best(posteriors)[0]
+    return (
+        posterior_risk(*posteriors) if len(posteriors) == 2 else 1 - probability_best(posteriors)[0]
+    )
 
 
 # A verdict on a price in words, for a manager.
@@ -231,39 +275,74 @@ def choice_sentence(
         rule: How a test made it; empty for a credible interval.
     """
     if judgement.candidate is None:
-        return f"HOLD{_at_current_arm(judgement)}: no other arm is left to charge ({_excluded_list(judgement)})."
+        return (
+            f"HOLD{_at_current_arm(judgement)}: no other arm is left to charge "
+            f"({_excluded_list(judgement)})."
+        )
     arm = judgement.candidate.arm
     size, ends = interval(*gain, unit, sign=True) if gain is not None else ("", "")
-    worth = f"{size} per customer ({f'{rule} ' if rule else ''}{100 * level:g} %: {ends})" if gain is not None else ""
-    chance_best = "" if best is None else f"the best of those allowed with a probability of {probability_text(best)}"
+    worth = (
+        f"{size} per customer ({f'{rule} ' if rule else ''}{100 * level:g} %: {ends})"
+        if gain is not None
+        else ""
+    )
+    chance_best = (
+        ""
+        if best is None
+        else f"the best of those allowed with a probability of {probability_text(best)}"
+    )
     if judgement.change:
-        start = f"CHANGE from {judgement.current.arm} to {arm}" if judgement.current else f"CHANGE to {arm}"
+        start = (
+            f"CHANGE from {judgement.current.arm} to {arm}"
+            if judgement.current
+            else f"CHANGE to {arm}"
+        )
         text = ": ".join(filter(None, (start, ", ".join(filter(None, (worth, chance_best))))))
     elif judgement.rule == "not_sure":
-        risk = f"its risk is {_risk_words(judgement.risk)} and may be {_risk_words(judgement.risk_allowed)}"
-        text = f"HOLD{_at_current_arm(judgement)}: that {arm} earns more is not sure ({'; '.join(filter(None, (worth, chance_best, risk)))})"
+        risk = (
+            f"its risk is {_risk_words(judgement.risk)} and may be "
+            f"{_risk_words(judgement.risk_allowed)}"
+        )
+        text = (
+            f"HOLD{_at_current_arm(judgement)}: that {arm} earns more is not sure "
+            f"({'; '.join(filter(None, (worth, chance_best, risk)))})"
+        )
     elif gain is None:
         text = f"HOLD{_at_current_arm(judgement)}: {GUARD_REASONS['no_estimate']}"
     else:
-        text = f"HOLD{_at_current_arm(judgement)}: no arm that is allowed seems to earn more (best: {arm}, {worth})"
+        text = (
+            f"HOLD{_at_current_arm(judgement)}: no arm that is allowed seems to earn more "
+            f"(best: {arm}, {worth})"
+        )
     return f"{text}{_excluded_arms(judgement)}."
 
 
 def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
-    """Return what comes first where the price in force is itself below the margin floor; empty where it is not."""
+    """Return what comes first where the price in force is itself below the margin floor.
+
+    Empty where it is not.
+    """
     margin = None if current is None else current.offer.margin
     if current is None or margin is None or floor is None or not below_floor(margin, floor):
         return ""
     least = f"may not be below {percent(floor)}"
-    return f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, and {least}."
+    return (
+        f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, "
+        f"and {least}."
+    )
 
 
 def record_sentence(record: RuleRecord, unit: str) -> str:
     """Return how often the rule was right where the truth is known."""
-    regret = "" if record.regret is None else f"; it leaves {brief(record.regret, None, unit)} per customer unearned on average"
+    regret = (
+        ""
+        if record.regret is None
+        else f"; it leaves {brief(record.regret, None, unit)} per customer unearned on average"
+    )
     hold_right = ", and to hold was right" if record.best_is_current else ""
     return (
-        f"In {record.replications:,} simulated replications the same rule changes rightly in {percent(record.right)}, holds in"
+        f"In {record.replications:,} simulated replications the same rule changes rightly in "
+        f"{percent(record.right)}, holds in"
         f" {percent(record.hold)}{hold_right}, changes wrongly in {percent(record.wrong)}{regret}."
     )
 
@@ -283,7 +362,10 @@ def _excluded_arms(judgement: PriceJudgement) -> str:
     rule = judgement.rule
     if rule not in GUARD_REASONS or rule not in judgement.excluded:
         return ""
-    return f"; what seems best is out: {', '.join(judgement.excluded[rule])} ({rule}: {GUARD_REASONS[rule]})"
+    return (
+        f"; what seems best is out: {', '.join(judgement.excluded[rule])} ({rule}: "
+        f"{GUARD_REASONS[rule]})"
+    )
 
 
 def _excluded_list(judgement: PriceJudgement) -> str:
@@ -309,7 +391,9 @@ def choice_verdict(
     note: str = "",
     contrasts: Contrasts = MappingProxyType({}),
 ) -> PriceVerdict:
-    """Return the verdict on what is known; all numbers are exact integrals, so that nothing is drawn.
+    """Return the verdict on what is known.
+
+    All numbers are exact integrals, so that nothing is drawn.
 
     Args:
         name: The decision's.
@@ -328,10 +412,20 @@ def choice_verdict(
     best = _best_chances(judgement)
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
-    gain, rule = _gain_interval(judgement, terms, contrast), "" if contrast is None else contrast.rule
+    gain, rule = (
+        _gain_interval(judgement, terms, contrast),
+        "" if contrast is None else contrast.rule,
+    )
     top = None if then is None else best.get(then.arm)
-    first = choice_sentence(judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule)
-    parts = [floor_sentence(now, terms.margin_floor), first, *_pick_behind(total, customers, record, unit), note]
+    first = choice_sentence(
+        judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule
+    )
+    parts = [
+        floor_sentence(now, terms.margin_floor),
+        first,
+        *_pick_behind(total, customers, record, unit),
+        note,
+    ]
     return PriceVerdict(
         decision=name,
         action="CHANGE" if judgement.change else "HOLD",
@@ -343,7 +437,9 @@ def choice_verdict(
         price=None if charged is None else charged.offer.price,
         candidate=None if then is None else then.arm,
         probability_best=top,
-        probability_gain=None if gain is None or terms.certainty == "test" else 1 - _no_gain_chance(judgement),
+        probability_gain=None
+        if gain is None or terms.certainty == "test"
+        else 1 - _no_gain_chance(judgement),
         gain=None if gain is None else gain[0],
         gain_low=None if gain is None else gain[1],
         gain_high=None if gain is None else gain[2],
@@ -360,9 +456,17 @@ def choice_verdict(
     )
 
 
-def _pick_behind(total: float | None, customers: int | None, record: RuleRecord | None, unit: str) -> list[str]:
-    """Return the sentences after the first: what going on is worth, and how often the rule is right."""
-    said = [value_of_continuing(total, customers, unit)] if total is not None and customers is not None else []
+def _pick_behind(
+    total: float | None, customers: int | None, record: RuleRecord | None, unit: str
+) -> list[str]:
+    """Return the sentences after the first: what going on is worth, and how often the rule is
+    right.
+    """
+    said = (
+        [value_of_continuing(total, customers, unit)]
+        if total is not None and customers is not None
+        else []
+    )
     return said + ([record_sentence(record, unit)] if record is not None else [])
 
 
@@ -371,13 +475,20 @@ def _best_chances(judgement: PriceJudgement) -> dict[str, float]:
     posteriors = [_posterior(each) for each in judgement.compared]
     if not posteriors:
         return {}
-    return dict(zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True))
+    return dict(
+        zip((each.arm for each in judgement.compared), probability_best(posteriors), strict=True)
+    )
 
 
 def _information(judgement: PriceJudgement, charged: ArmEvidence | None) -> float | None:
-    """Return what knowing the best arm would add to charging this one; to the one that seems best where nothing is charged."""
+    """Return what knowing the best arm would add to charging this one.
+
+    To the one that seems best where nothing is charged.
+    """
     losses = expected_loss([_posterior(each) for each in judgement.compared])
-    charged_losses = [loss for loss, each in zip(losses, judgement.compared, strict=True) if each is charged]
+    charged_losses = [
+        loss for loss, each in zip(losses, judgement.compared, strict=True) if each is charged
+    ]
     return min(charged_losses or losses, default=None)
 
 
@@ -387,11 +498,20 @@ def _posterior(evidence: ArmEvidence) -> Posterior:
 
 
 def _comparable(judgement: PriceJudgement) -> bool:
-    return judgement.candidate is not None and judgement.current is not None and judgement.current.posterior is not None
+    return (
+        judgement.candidate is not None
+        and judgement.current is not None
+        and judgement.current.posterior is not None
+    )
 
 
-def _contrast(judgement: PriceJudgement, terms: PriceTerms, contrasts: Contrasts) -> Contrast | None:
-    """Return what the test says of the candidate and the current arm; None where it does not decide, or says nothing."""
+def _contrast(
+    judgement: PriceJudgement, terms: PriceTerms, contrasts: Contrasts
+) -> Contrast | None:
+    """Return what the test says of the candidate and the current arm.
+
+    None where it does not decide, or says nothing.
+    """
     if terms.certainty != "test" or judgement.candidate is None or judgement.current is None:
         return None
     return contrast_of(contrasts, judgement.candidate.arm, judgement.current.arm)
@@ -400,7 +520,10 @@ def _contrast(judgement: PriceJudgement, terms: PriceTerms, contrasts: Contrasts
 def _gain_interval(
     judgement: PriceJudgement, terms: PriceTerms, contrast: Contrast | None
 ) -> tuple[float, float, float] | None:
-    """Return the gain of the candidate over the current arm, with its interval; None where one of them is missing."""
+    """Return the gain of the candidate over the current arm, with its interval.
+
+    None where one of them is missing.
+    """
     if terms.certainty == "test":
         return None if contrast is None else contrast.interval
     if not _comparable(judgement):

@@ -38,10 +38,12 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, slots=True)
 class InformationValue:
-    """The worth of information on one cell's elasticity in a period, beyond the best price by what is known.
+    """The worth of information on one cell's elasticity in a period, beyond the best price by what
+    is known.
 
     Attributes:
-        perfect: Of knowing it, and all that moves with it, for certain (expected value of perfect information).
+        perfect: Of knowing it, and all that moves with it, for certain (expected value of perfect
+            information).
         test: Of a test with a standard error (expected value of sample information).
     """
 
@@ -49,13 +51,18 @@ class InformationValue:
     test: float
 
 
-def information_values(made: PriceRecommendation, cell: int, stderrs: Sequence[float]) -> list[InformationValue]:
-    """Return what information on a cell is worth, with a test of each standard error; other prices stay as recommended.
+def information_values(
+    made: PriceRecommendation, cell: int, stderrs: Sequence[float]
+) -> list[InformationValue]:
+    """Return what information on a cell is worth, with a test of each standard error.
 
-    A test's result is the elasticity plus normal noise; each draw is weighted by its likelihood given the result, and the price
-    that is best under the weights is charged (Raiffa and Schlaifer 1961, Applied Statistical Decision Theory). A result adds
-    what that price brings more than the one charged without a test, under the same weights: never less than 0, and 0 where no
-    result changes the price. All standard errors are tried on the same results.
+    Other prices stay as recommended.
+
+    A test's result is the elasticity plus normal noise; each draw is weighted by its likelihood
+    given the result, and the price that is best under the weights is charged (Raiffa and Schlaifer
+    1961, Applied Statistical Decision Theory). A result adds what that price brings more than the
+    one charged without a test, under the same weights: never less than 0, and 0 where no result
+    changes the price. All standard errors are tried on the same results.
 
     Args:
         made: What is recommended.
@@ -69,7 +76,10 @@ def information_values(made: PriceRecommendation, cell: int, stderrs: Sequence[f
     perfect = float(more.max(1).mean())
     elasticities = part.own[:, 0]
     truths, noise = _simulate_results(elasticities)
-    tests = ((_result_weights(elasticities, truths + stderr * noise, stderr) @ more).max(1).mean() for stderr in stderrs)
+    tests = (
+        (_result_weights(elasticities, truths + stderr * noise, stderr) @ more).max(1).mean()
+        for stderr in stderrs
+    )
     return [InformationValue(perfect, min(float(test), perfect)) for test in tests]
 
 
@@ -90,12 +100,17 @@ def _price_choices(made: PriceRecommendation, cell: int) -> np.ndarray:
 def _simulate_results(elasticities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return true elasticities and standard noise of simulated results, shape (results,).
 
-    Each is evenly spread over its law, and the two are paired by multiples of the golden ratio, which fill a square more evenly
-    than chance does (Kronecker's sequence; Niederreiter 1992, Random Number Generation and Quasi-Monte Carlo Methods).
+    Each is evenly spread over its law, and the two are paired by multiples of the golden ratio,
+    which fill a square more evenly than chance does (Kronecker's sequence; Niederreiter 1992,
+    Random Number Generation and Quasi-Monte Carlo Methods).
     """
     places = np.arange(TEST_RESULTS)
-    noise = np.array([NormalDist().inv_cdf(level) for level in ((0.5 + places * GOLDEN) % 1).tolist()])
-    return np.sort(elasticities)[((places + 0.5) / TEST_RESULTS * len(elasticities)).astype(int)], noise
+    noise = np.array(
+        [NormalDist().inv_cdf(level) for level in ((0.5 + places * GOLDEN) % 1).tolist()]
+    )
+    return np.sort(elasticities)[
+        ((places + 0.5) / TEST_RESULTS * len(elasticities)).astype(int)
+    ], noise
 
 
 def _result_weights(elasticities: np.ndarray, results: np.ndarray, stderr: float) -> np.ndarray:
@@ -109,7 +124,15 @@ def _result_weights(elasticities: np.ndarray, results: np.ndarray, stderr: float
 def first_draws(demand: DemandDraws, most: int) -> DemandDraws:
     """Return at most so many draws."""
     units = demand.units if len(demand.units) == 1 else demand.units[:most]
-    return DemandDraws(demand.price, units, demand.own[:most], demand.pairs, demand.cross[:most], demand.cost, demand.pocket)
+    return DemandDraws(
+        demand.price,
+        units,
+        demand.own[:most],
+        demand.pairs,
+        demand.cross[:most],
+        demand.cost,
+        demand.pocket,
+    )
 
 
 # What a stated gain owes to the errors of the slopes that all cells share, by which the best
@@ -123,13 +146,16 @@ LEAST_SHARED_VARIANCE = 1e-6
 
 
 def gain_optimism(evidence: DemandEstimates, made: PriceRecommendation) -> float:
-    """Return by how much the stated mean gain of recommended prices is expected to exceed the true one.
+    """Return by how much the stated mean gain of recommended prices is expected to exceed the true
+    one.
 
-    Cells' elasticities are shrunk to those of their groups, and the best of many shrunk ones is not too good on average. The
-    slopes that all cells share, the mean elasticity and that to substitutes' prices, are not shrunk: prices chosen by a mean
-    that is off gain less than it says. So these slopes are moved by one standard error to each side in each direction of their
-    errors, prices are recommended anew, and what they then seem to gain is compared with what they gain by the slopes that were
-    moved (the optimism of the bootstrap, Efron 1983, Estimating the error rate of a prediction rule, to second order).
+    Cells' elasticities are shrunk to those of their groups, and the best of many shrunk ones is not
+    too good on average. The slopes that all cells share, the mean elasticity and that to
+    substitutes' prices, are not shrunk: prices chosen by a mean that is off gain less than it says.
+    So these slopes are moved by one standard error to each side in each direction of their errors,
+    prices are recommended anew, and what they then seem to gain is compared with what they gain by
+    the slopes that were moved (the optimism of the bootstrap, Efron 1983, Estimating the error rate
+    of a prediction rule, to second order).
 
     Args:
         evidence: The cells.
@@ -152,10 +178,11 @@ def gain_optimism(evidence: DemandEstimates, made: PriceRecommendation) -> float
 
 
 def _shared_errors(demand: DemandDraws) -> tuple[np.ndarray, np.ndarray]:
-    """Return by how much each draw's shared slopes are off, shape (D, 1 or 2), and their covariance.
+    """Return by how much each draw's shared slopes are off, shape (D, 1 or 2), and their
+    covariance.
 
-    What all own elasticities share has the mean covariance of two cells; the draws' mean over cells has that and what single
-    cells leave in it, which is taken off.
+    What all own elasticities share has the mean covariance of two cells; the draws' mean over cells
+    has that and what single cells leave in it, which is taken off.
     """
     unsure = np.ptp(demand.own, axis=0) > 0  # those with an estimate that is not known for certain
     own = demand.own[:, unsure] if unsure.any() else demand.own
@@ -171,8 +198,14 @@ def _shared_errors(demand: DemandDraws) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _move_slopes(demand: DemandDraws, by: np.ndarray) -> DemandDraws:
-    """Return the draws with own elasticities and those to substitutes' prices moved, `by` of shape (D or 1, 1 or 2)."""
-    return replace(demand, own=demand.own + by[:, :1], cross=demand.cross + by[:, 1:] if demand.cross.size else demand.cross)
+    """Return the draws with own elasticities and those to substitutes' prices moved, `by` of shape
+    (D or 1, 1 or 2).
+    """
+    return replace(
+        demand,
+        own=demand.own + by[:, :1],
+        cross=demand.cross + by[:, 1:] if demand.cross.size else demand.cross,
+    )
 
 
 def _mean_gain(demand: DemandDraws, prices: np.ndarray) -> float:
@@ -190,7 +223,8 @@ class GainReached:
     Attributes:
         gained: By the recommended prices.
         possible: By the best prices within the same guardrails, chosen by the true demand.
-        gained_identified, possible_identified: By the cells with status `identified` alone, the others as recommended.
+        gained_identified, possible_identified: By the cells with status `identified` alone, the
+            others as recommended.
         identified: How many these are.
     """
 
@@ -208,11 +242,18 @@ class GainReached:
     @property
     def share_identified(self) -> float | None:
         """The same for cells that the data identify."""
-        return self.gained_identified / self.possible_identified if self.possible_identified > 0 else None
+        return (
+            self.gained_identified / self.possible_identified
+            if self.possible_identified > 0
+            else None
+        )
 
 
 def gain_reached(evidence: DemandEstimates, made: PriceRecommendation) -> GainReached | None:
-    """Return the true gain of a recommendation beside the possible one; None where nobody knows the truth."""
+    """Return the true gain of a recommendation beside the possible one.
+
+    None where nobody knows the truth.
+    """
     if evidence.truth is None:
         return None
     truth = DemandDraws.of_truth(evidence, made.demand)
@@ -220,7 +261,9 @@ def gain_reached(evidence: DemandEstimates, made: PriceRecommendation) -> GainRe
     others = np.where(identified, truth.price, made.prices)
     return GainReached(
         gained=_true_gain(truth, truth.price, made.prices),
-        possible=_true_gain(truth, truth.price, _true_best_prices(made, truth, np.ones(len(evidence), bool))),
+        possible=_true_gain(
+            truth, truth.price, _true_best_prices(made, truth, np.ones(len(evidence), bool))
+        ),
         gained_identified=_true_gain(truth, others, made.prices),
         possible_identified=_true_gain(truth, others, _true_best_prices(made, truth, identified)),
         identified=int(identified.sum()),
@@ -231,13 +274,19 @@ def _true_gain(truth: DemandDraws, before: np.ndarray, after: np.ndarray) -> flo
     return float(truth.totals(after)[0] - truth.totals(before)[0])
 
 
-def _true_best_prices(made: PriceRecommendation, truth: DemandDraws, moving: np.ndarray) -> np.ndarray:
+def _true_best_prices(
+    made: PriceRecommendation, truth: DemandDraws, moving: np.ndarray
+) -> np.ndarray:
     """Return the truly best prices of some cells within the guardrails, the others as recommended.
 
     A cell whose bounds exclude one another, or whose channels are too far apart, keeps its price.
     """
     problem, bounds = made.problem, made.bounds
-    stuck = [cell for cell, rule in made.holds.items() if rule in ("no_room", "channel_gap", "ladder", "capacity", "no_units")]
+    stuck = [
+        cell
+        for cell, rule in made.holds.items()
+        if rule in ("no_room", "channel_gap", "ladder", "capacity", "no_units")
+    ]
     moving = moving & ~np.isin(np.arange(len(moving)), stuck)
     low, high = (np.where(moving, ends, made.prices) for ends in (bounds.low, bounds.high))
     by_truth = PriceProblem(truth, problem.rails, low, high, problem.products, problem.capacity)

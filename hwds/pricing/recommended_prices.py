@@ -37,7 +37,8 @@ class PriceGuardrails:
         band: The largest distance beyond the observed prices, as a share of these.
         ladder: The only prices allowed; empty for any.
         rounding, ending: Prices are multiples of `rounding` less `ending`; None for any.
-        freight, duty, risk: What reselling a unit costs: an amount, and shares of the price paid; None for no cap.
+        freight, duty, risk: What reselling a unit costs: an amount, and shares of the price paid;
+            None for no cap.
         capacity: The most expected units of a product in a period.
         confidence: The least probability that a change gains.
         act_on: The statuses of cells whose price may change.
@@ -59,7 +60,9 @@ class PriceGuardrails:
     act_on: tuple[str, ...] = ("identified", "weak")
 
     def highest_beside(self, price: np.ndarray) -> np.ndarray:
-        """Return the highest price elsewhere at which reselling a unit bought at a price does not pay."""
+        """Return the highest price elsewhere at which reselling a unit bought at a price does not
+        pay.
+        """
         assert self.freight is not None
         return price * (1 + self.duty + self.risk) + self.freight
 
@@ -112,10 +115,18 @@ def bounds_of(evidence: DemandEstimates, rails: PriceGuardrails) -> PriceBounds:
     """
     price, lowest, highest = (evidence.column(name) for name in ("price", "low", "high"))
     step, band = rails.largest_step, rails.band
-    lows = {"largest_step": price * (1 - step), "observed_range": np.minimum(lowest, price) * (1 - band)}
-    highs = {"largest_step": price * (1 + step), "observed_range": np.maximum(highest, price) * (1 + band)}
+    lows = {
+        "largest_step": price * (1 - step),
+        "observed_range": np.minimum(lowest, price) * (1 - band),
+    }
+    highs = {
+        "largest_step": price * (1 + step),
+        "observed_range": np.maximum(highest, price) * (1 + band),
+    }
     if rails.margin_floor is not None and rails.objective == "profit":
-        lows["margin_floor"] = floor_price(evidence.column("cost"), rails.margin_floor, rails.deductions)
+        lows["margin_floor"] = floor_price(
+            evidence.column("cost"), rails.margin_floor, rails.deductions
+        )
     return PriceBounds(lows, highs)
 
 
@@ -126,9 +137,11 @@ def products_of(evidence: DemandEstimates) -> dict[str, np.ndarray]:
 
 
 def gap_rows(cells: int, rails: PriceGuardrails) -> tuple[np.ndarray, np.ndarray]:
-    """Return the cap on the gaps between the channels of one product, as A p <= b, shapes (n (n - 1), n) and (n (n - 1),).
+    """Return the cap on the gaps between the channels of one product, as A p <= b, shapes (n (n -
+    1), n) and (n (n - 1),).
 
-    A unit bought at p_a costs p_a (1 + duty + risk) + freight to resell; no channel may be dearer than that.
+    A unit bought at p_a costs p_a (1 + duty + risk) + freight to resell; no channel may be dearer
+    than that.
     """
     if rails.freight is None or cells < 2:
         return np.zeros((0, cells)), np.zeros(0)
@@ -140,7 +153,8 @@ def gap_rows(cells: int, rails: PriceGuardrails) -> tuple[np.ndarray, np.ndarray
 
 
 def gap_interval(prices: np.ndarray, cell: int, rails: PriceGuardrails) -> tuple[float, float]:
-    """Return between which prices one channel of a product pays no reseller, the other channels as they are.
+    """Return between which prices one channel of a product pays no reseller, the other channels as
+    they are.
 
     Args:
         prices: Of all channels of the product, shape (n,).
@@ -154,7 +168,9 @@ def gap_interval(prices: np.ndarray, cell: int, rails: PriceGuardrails) -> tuple
     return float(lowest), float(rails.highest_beside(others).min())
 
 
-def over_capacity(evidence: DemandEstimates, units: np.ndarray, rails: PriceGuardrails) -> dict[str, float]:
+def over_capacity(
+    evidence: DemandEstimates, units: np.ndarray, rails: PriceGuardrails
+) -> dict[str, float]:
     """Return by product the expected units beyond its capacity, where there are any.
 
     Args:
@@ -163,12 +179,17 @@ def over_capacity(evidence: DemandEstimates, units: np.ndarray, rails: PriceGuar
         rails: With the capacities.
     """
     products = products_of(evidence)
-    over = {name: float(units[products[name]].sum() - most) for name, most in rails.capacity.items() if name in products}
+    over = {
+        name: float(units[products[name]].sum() - most)
+        for name, most in rails.capacity.items()
+        if name in products
+    }
     return {name: beyond for name, beyond in over.items() if beyond > 1e-6 * rails.capacity[name]}
 
 
 def floor_price(cost: Money, floor: float, given_back: float = 0.0) -> Money:
-    """Return the price at which the pocket margin is the floor: cost / (1 - floor) / (1 - share given back).
+    """Return the price at which the pocket margin is the floor: cost / (1 - floor) / (1 - share
+    given back).
 
     Args:
         cost: Of one unit.
@@ -218,15 +239,21 @@ class PriceProblem:
         return cells[self.high[cells] > self.low[cells]]
 
     def gaps(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the cap on the gaps of one product's channels, as A p <= b, but for gaps between prices that do not move."""
+        """Return the cap on the gaps of one product's channels, as A p <= b, but for gaps between
+        prices that do not move.
+        """
         rows, ends = gap_rows(len(cells), self.rails)
         moves = self.high[cells] > self.low[cells]
         counted = (rows[:, moves] != 0).any(1)
         return rows[counted], ends[counted]
 
 
-def feasible_prices(problem: PriceProblem, cells: np.ndarray, wanted: np.ndarray) -> np.ndarray | None:
-    """Return the prices of one product nearest to the wanted ones within bounds and gaps; None where there are none.
+def feasible_prices(
+    problem: PriceProblem, cells: np.ndarray, wanted: np.ndarray
+) -> np.ndarray | None:
+    """Return the prices of one product nearest to the wanted ones within bounds and gaps.
+
+    None where there are none.
 
     The least sum of relative changes, by linear programming (HiGHS).
 
@@ -244,7 +271,9 @@ def feasible_prices(problem: PriceProblem, cells: np.ndarray, wanted: np.ndarray
         return start
     count = len(cells)
     identity = np.eye(count)
-    apart = np.vstack([np.hstack([identity, -identity]), np.hstack([-identity, -identity])])  # |p - wanted| <= distance
+    apart = np.vstack(
+        [np.hstack([identity, -identity]), np.hstack([-identity, -identity])]
+    )  # |p - wanted| <= distance
     bounded = np.hstack([rows, np.zeros((len(rows), count))])
     solved = linprog(
         np.concatenate([np.zeros(count), 1 / wanted]),
@@ -257,10 +286,12 @@ def feasible_prices(problem: PriceProblem, cells: np.ndarray, wanted: np.ndarray
 
 
 def solve_prices(problem: PriceProblem, start: np.ndarray) -> np.ndarray:
-    """Return the best prices that are found, shape (K,): those of each product in turn, others as they are, until all stay.
+    """Return the best prices that are found, shape (K,): those of each product in turn, others as
+    they are, until all stay.
 
-    Prices of different products bound each other by capacities alone, so that passes over products come to rest where no
-    product's prices can be improved (Gauss-Seidel; Bertsekas, Nonlinear Programming, 2.7).
+    Prices of different products bound each other by capacities alone, so that passes over products
+    come to rest where no product's prices can be improved (Gauss-Seidel; Bertsekas, Nonlinear
+    Programming, 2.7).
 
     Args:
         problem: What to solve.
@@ -272,21 +303,29 @@ def solve_prices(problem: PriceProblem, start: np.ndarray) -> np.ndarray:
         for cells in problem.products.values():
             if len(problem.moving(cells)):
                 prices[cells] = _product_problem(problem, prices, cells, many=not sweep)
-        if float(problem.demand.totals(prices).mean()) <= before + LEAST_IMPROVEMENT * abs(before) or not len(
-            problem.demand.pairs
-        ):
+        if float(problem.demand.totals(prices).mean()) <= before + LEAST_IMPROVEMENT * abs(
+            before
+        ) or not len(problem.demand.pairs):
             break
     return prices
 
 
-def _product_problem(problem: PriceProblem, prices: np.ndarray, cells: np.ndarray, *, many: bool) -> np.ndarray:
-    """Return better prices of one product, all others as they are; from several starts where `many`."""
+def _product_problem(
+    problem: PriceProblem, prices: np.ndarray, cells: np.ndarray, *, many: bool
+) -> np.ndarray:
+    """Return better prices of one product, all others as they are.
+
+    From several starts where `many`.
+    """
     part = ProductProblem.of(problem, prices, cells)
     own = prices[cells]
     if len(part.moves) == 1:
         return part.scanned(own)
     ends = (problem.low[cells], problem.high[cells], problem.demand.price[cells]) if many else ()
-    starts = [own, *(point for end in ends if (point := feasible_prices(problem, cells, end)) is not None)]
+    starts = [
+        own,
+        *(point for end in ends if (point := feasible_prices(problem, cells, end)) is not None),
+    ]
     return max((own, *(part.climbed(point) for point in starts)), key=part.value)
 
 
@@ -299,7 +338,8 @@ class ProductProblem:
         low, high: Of its prices, shape (n,).
         moves: Those of them that may move.
         rows, ends: The cap on their gaps.
-        shared: By capacity, which of the cells of `demand` use it (shape (A,)), and what is left for them.
+        shared: By capacity, which of the cells of `demand` use it (shape (A,)), and what is left
+            for them.
     """
 
     demand: DemandDraws
@@ -319,7 +359,12 @@ class ProductProblem:
             users = np.isin(place, problem.products[name])
             if users.any():
                 elsewhere = np.setdiff1d(problem.products[name], place)
-                shared.append((users.astype(float), most - float(problem.demand.units_at(prices, elsewhere).mean(0).sum())))
+                shared.append(
+                    (
+                        users.astype(float),
+                        most - float(problem.demand.units_at(prices, elsewhere).mean(0).sum()),
+                    )
+                )
         rows, ends = problem.gaps(cells)
         low, high = problem.low[cells], problem.high[cells]
         return cls(demand, low, high, np.flatnonzero(high > low), rows, ends, tuple(shared))
@@ -329,10 +374,16 @@ class ProductProblem:
         return np.concatenate([own, self.demand.price[len(own) :]])
 
     def value(self, own: np.ndarray) -> float:
-        """Return the mean objective; less the more a capacity is exceeded, from below any that exceeds none."""
+        """Return the mean objective.
+
+        Less the more a capacity is exceeded, from below any that exceeds none.
+        """
         prices = self.all_prices(own)
         units, margin = self.demand.units_at(prices), self.demand.margin(prices)
-        beyond = max((float(units.mean(0) @ users / left) - 1 for users, left in self.shared if left > 0), default=0.0)
+        beyond = max(
+            (float(units.mean(0) @ users / left) - 1 for users, left in self.shared if left > 0),
+            default=0.0,
+        )
         beyond = np.inf if any(left <= 0 for _, left in self.shared) else beyond
         if beyond > 1e-7:
             return -1e300 * min(1 + beyond, 1e3)
@@ -345,12 +396,16 @@ class ProductProblem:
         return bool(inside and (self.rows @ own <= self.ends + slack).all())
 
     def scanned(self, own: np.ndarray) -> np.ndarray:
-        """Return the best price of the only cell that moves, by grids that narrow around the best."""
+        """Return the best price of the only cell that moves, by grids that narrow around the
+        best.
+        """
         (cell,) = self.moves
         low, high = self._interval(own, cell)
         best = own
         for _ in range(GRID_ROUNDS):
-            tried = [_with_price(own, cell, price) for price in np.linspace(low, high, TRIED_PRICES)]
+            tried = [
+                _with_price(own, cell, price) for price in np.linspace(low, high, TRIED_PRICES)
+            ]
             best = max((best, *tried), key=self.value)
             apart = (high - low) / (TRIED_PRICES - 1)
             low, high = max(low, best[cell] - apart), min(high, best[cell] + apart)
@@ -361,16 +416,28 @@ class ProductProblem:
         low, high = float(self.low[cell]), float(self.high[cell])
         for row, end in zip(self.rows, self.ends, strict=True):
             limit = (end - (row @ own - row[cell] * own[cell])) / row[cell] if row[cell] else 0.0
-            low, high = (max(low, limit), high) if row[cell] < 0 else (low, min(high, limit)) if row[cell] > 0 else (low, high)
+            low, high = (
+                (max(low, limit), high)
+                if row[cell] < 0
+                else (low, min(high, limit))
+                if row[cell] > 0
+                else (low, high)
+            )
         return (low, high) if low <= high else (own[cell], own[cell])
 
     def climbed(self, start: np.ndarray) -> np.ndarray:
-        """Return the prices that SLSQP reaches from a start, or the start where these are not allowed."""
+        """Return the prices that SLSQP reaches from a start, or the start where these are not
+        allowed.
+        """
         from scipy.optimize import minimize
 
         scale = start[self.moves]
         size = abs(self.value(start)) or 1.0
-        size = size if size < 1e300 else float(np.abs(self.demand.totals(self.all_prices(start))).mean()) or 1.0
+        size = (
+            size
+            if size < 1e300
+            else float(np.abs(self.demand.totals(self.all_prices(start))).mean()) or 1.0
+        )
         low, high = self.low[self.moves] / scale, self.high[self.moves] / scale
 
         def at(x: np.ndarray) -> np.ndarray:
@@ -383,19 +450,32 @@ class ProductProblem:
             return -mean / size, -slopes[self.moves] * scale / size
 
         reached = minimize(
-            lost, np.ones(len(scale)), jac=True, method="SLSQP", bounds=list(zip(low, high, strict=True)),
-            constraints=self._constraints(at, scale), options={"maxiter": 60, "ftol": 1e-10},
-        )  # fmt: skip
+            lost,
+            np.ones(len(scale)),
+            jac=True,
+            method="SLSQP",
+            bounds=list(zip(low, high, strict=True)),
+            constraints=self._constraints(at, scale),
+            options={"maxiter": 60, "ftol": 1e-10},
+        )
         own = self._repaired(at(reached.x), start)
         return own if self.allowed(own) else start
 
-    def _constraints(self, at: Callable[[np.ndarray], np.ndarray], scale: np.ndarray) -> list[dict[str, object]]:
+    def _constraints(
+        self, at: Callable[[np.ndarray], np.ndarray], scale: np.ndarray
+    ) -> list[dict[str, object]]:
         """Return gaps and capacities as SLSQP takes them: not below 0."""
         made: list[dict[str, object]] = []
         if len(self.rows):
             size = float(scale.max())
             slopes = -self.rows[:, self.moves] * scale / size
-            made.append({"type": "ineq", "fun": lambda x: (self.ends - self.rows @ at(x)) / size, "jac": lambda _: slopes})
+            made.append(
+                {
+                    "type": "ineq",
+                    "fun": lambda x: (self.ends - self.rows @ at(x)) / size,
+                    "jac": lambda _: slopes,
+                }
+            )
         for users, left in self.shared:
 
             def room(x: np.ndarray, users: np.ndarray = users, left: float = left) -> float:
@@ -408,13 +488,17 @@ class ProductProblem:
         return made
 
     def _left(self, own: np.ndarray, users: np.ndarray, left: float) -> tuple[float, np.ndarray]:
-        """Return the share of a capacity that is left, and its derivatives by the product's prices."""
+        """Return the share of a capacity that is left, and its derivatives by the product's
+        prices.
+        """
         units, slopes = self.demand.unit_slopes(self.all_prices(own))
         size = abs(left) or 1.0
         return float(left - units @ users) / size, -(users @ slopes)[: len(own)] / size
 
     def _repaired(self, own: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Return the prices moved towards an allowed start until they are allowed: SLSQP misses a bound by a little."""
+        """Return the prices moved towards an allowed start until they are allowed: SLSQP misses a
+        bound by a little.
+        """
         for share in (0.0, 1e-9, 1e-7, 1e-5, 1e-3):
             moved: np.ndarray = np.clip(own + share * (start - own), self.low, self.high)
             if self.allowed(moved) and self.value(moved) > -1e299:
@@ -452,24 +536,34 @@ def round_prices(problem: PriceProblem, prices: np.ndarray) -> tuple[np.ndarray,
     return prices, tuple(without)
 
 
-def _neighbouring_prices(problem: PriceProblem, prices: np.ndarray, cells: np.ndarray) -> Iterator[np.ndarray]:
+def _neighbouring_prices(
+    problem: PriceProblem, prices: np.ndarray, cells: np.ndarray
+) -> Iterator[np.ndarray]:
     """Yield combinations of the allowed prices nearest to the solved ones, of cells that move."""
     moving = len(problem.moving(cells))
     most = next((count for count in (4, 3) if count**moving <= MOST_COMBINATIONS), 2)
     choices = []
     for cell in cells:
         low, high = problem.low[cell], problem.high[cell]
-        steps = allowed_prices(problem.rails, low, high, prices[cell]) if high > low else np.array([prices[cell]])
+        steps = (
+            allowed_prices(problem.rails, low, high, prices[cell])
+            if high > low
+            else np.array([prices[cell]])
+        )
         choices.append(steps[np.argsort(np.abs(steps - prices[cell]), kind="stable")][:most])
     for _, combination in zip(range(MOST_COMBINATIONS), combinations(*choices), strict=False):
         yield np.array(combination)
 
 
 def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float) -> np.ndarray:
-    """Return the prices of the ladder between two prices, or those multiples of the rounding less the ending around a price."""
+    """Return the prices of the ladder between two prices, or those multiples of the rounding less
+    the ending around a price.
+    """
     steps = np.array(rails.ladder)
     if rails.rounding is not None and not rails.ladder:
-        steps = (np.floor((near + rails.ending) / rails.rounding) + np.arange(-2, 4)) * rails.rounding - rails.ending
+        steps = (
+            np.floor((near + rails.ending) / rails.rounding) + np.arange(-2, 4)
+        ) * rails.rounding - rails.ending
     kept: np.ndarray = steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))]
     return kept
 
@@ -514,11 +608,14 @@ class PriceRecommendation:
         return self.demand.totals(self.prices) - self.demand.totals(self.demand.price)
 
 
-def recommend(evidence: DemandEstimates, demand: DemandDraws, rails: PriceGuardrails) -> PriceRecommendation:
+def recommend(
+    evidence: DemandEstimates, demand: DemandDraws, rails: PriceGuardrails
+) -> PriceRecommendation:
     """Return the prices with the largest mean objective within the guardrails.
 
-    A product whose change gains with a probability below `confidence`, others as recommended, keeps today's prices, and the
-    others are solved again. Every price that changes lies within all guardrails.
+    A product whose change gains with a probability below `confidence`, others as recommended, keeps
+    today's prices, and the others are solved again. Every price that changes lies within all
+    guardrails.
 
     Args:
         evidence: The cells.
@@ -544,18 +641,28 @@ def recommend(evidence: DemandEstimates, demand: DemandDraws, rails: PriceGuardr
     still = {int(cell): "no_gain" for cell in np.flatnonzero(~moved) if cell not in holds}
     made = PriceRecommendation(prices, solved, holds | still, (), (), bounds, problem)
     rules = tuple(_binding_rule(made, evidence, cell) for cell in range(len(prices)))
-    return replace(made, rules=rules, status=tuple(_cell_status(made, cell, rules[cell]) for cell in range(len(prices))))
+    return replace(
+        made,
+        rules=rules,
+        status=tuple(_cell_status(made, cell, rules[cell]) for cell in range(len(prices))),
+    )
 
 
 def keep_prices(made: PriceRecommendation) -> PriceRecommendation:
-    """Return the recommendation with today's prices: those that were to change are not sure to gain."""
+    """Return the recommendation with today's prices: those that were to change are not sure to
+    gain.
+    """
     moving = [cell for cell, status in enumerate(made.status) if status != "HOLD"]
     holds = {**made.holds, **dict.fromkeys(moving, "not_sure")}
     today, rules = made.demand.price, tuple(holds[cell] for cell in range(len(made.prices)))
-    return replace(made, prices=today, solved=today, holds=holds, rules=rules, status=("HOLD",) * len(rules))
+    return replace(
+        made, prices=today, solved=today, holds=holds, rules=rules, status=("HOLD",) * len(rules)
+    )
 
 
-def _held_cells(evidence: DemandEstimates, bounds: PriceBounds, rails: PriceGuardrails) -> dict[int, str]:
+def _held_cells(
+    evidence: DemandEstimates, bounds: PriceBounds, rails: PriceGuardrails
+) -> dict[int, str]:
     """Return the cells that may not move, with the reason."""
     holds: dict[int, str] = {}
     for cell, status in enumerate(evidence.cells["status"]):
@@ -577,11 +684,16 @@ def _price_problem(
     holds: Mapping[int, str],
 ) -> PriceProblem:
     still = np.isin(np.arange(len(evidence)), list(holds))
-    low, high = np.where(still, demand.price, bounds.low), np.where(still, demand.price, bounds.high)
+    low, high = (
+        np.where(still, demand.price, bounds.low),
+        np.where(still, demand.price, bounds.high),
+    )
     today = demand.units_at(demand.price).mean(0)
     capacity = {}
     for name, most in rails.capacity.items():
-        if name in products:  # a product that keeps its prices may be beyond it today, and must not be pushed further
+        if (
+            name in products
+        ):  # a product that keeps its prices may be beyond it today, and must not be pushed further
             held = still[products[name]].all()
             capacity[name] = max(most, float(today[products[name]].sum())) if held else most
     return PriceProblem(demand, rails, low, high, products, capacity)
@@ -601,16 +713,26 @@ def _start_prices(problem: PriceProblem, holds: dict[int, str]) -> np.ndarray | 
     return prices
 
 
-def _beyond_capacity(evidence: DemandEstimates, problem: PriceProblem, prices: np.ndarray) -> dict[int, str]:
+def _beyond_capacity(
+    evidence: DemandEstimates, problem: PriceProblem, prices: np.ndarray
+) -> dict[int, str]:
     rails = replace(problem.rails, capacity=problem.capacity)
     over = over_capacity(evidence, problem.demand.units_at(prices).mean(0), rails)
-    own = {int(cell): "capacity" for name in over for cell in problem.moving(problem.products[name])}
+    own = {
+        int(cell): "capacity" for name in over for cell in problem.moving(problem.products[name])
+    }
     if over and not own:  # pushed beyond it by its substitutes alone
-        return {int(cell): "capacity" for cells in problem.products.values() for cell in problem.moving(cells)}
+        return {
+            int(cell): "capacity"
+            for cells in problem.products.values()
+            for cell in problem.moving(cells)
+        }
     return own
 
 
-def _unsure_cells(problem: PriceProblem, prices: np.ndarray, rails: PriceGuardrails) -> dict[int, str]:
+def _unsure_cells(
+    problem: PriceProblem, prices: np.ndarray, rails: PriceGuardrails
+) -> dict[int, str]:
     """Return the moving cells of products whose change is not sure enough to gain."""
     demand, unsure = problem.demand, dict[int, str]()
     for cells in problem.products.values():
@@ -650,8 +772,11 @@ def _cell_status(made: PriceRecommendation, cell: int, rule: str) -> str:
 
 
 def price_cost_ratio(elasticity: float) -> float | None:
-    """Return e / (1 + e), the price over the pocket cost of a unit that earns most; None unless demand is elastic, e < -1.
+    """Return e / (1 + e), the price over the pocket cost of a unit that earns most.
 
-    The Lerner rule: (p - c) / p = -1 / e, for a constant elasticity and a constant cost of one more unit.
+    None unless demand is elastic, e < -1.
+
+    The Lerner rule: (p - c) / p = -1 / e, for a constant elasticity and a constant cost of one more
+    unit.
     """
     return elasticity / (1 + elasticity) if elasticity < -1 else None

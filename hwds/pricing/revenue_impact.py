@@ -14,7 +14,17 @@ from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
-from hwds.report.pictures import FLOOR_COLOUR, GREY, INK, LIGHT, NAIVE_COLOUR, OWN_COLOUR, new_figure, save_png, tidy
+from hwds.report.pictures import (
+    FLOOR_COLOUR,
+    GREY,
+    INK,
+    LIGHT,
+    NAIVE_COLOUR,
+    OWN_COLOUR,
+    new_figure,
+    save_png,
+    tidy,
+)
 from hwds.results.formatting import column_texts, counted, interval, percent, probability_text
 from hwds.results.tables import Verdict
 
@@ -32,7 +42,9 @@ ALL_CELLS = "all cells"
 """The name of the scope of all cells together."""
 
 MOST_BEYOND = 0.1
-"""The share of the cells whose price may lie beyond the observed ones in a change that is recommended."""
+"""The share of the cells whose price may lie beyond the observed ones in a change that is
+recommended.
+"""
 
 IMPACT_MEASURES = ("units", "revenue", "margin")
 
@@ -50,10 +62,12 @@ IMPACT_COLUMNS: dict[str, Any] = {
 }
 """Columns of the impacts, a row for each scope and change of price; all of a period.
 
-`units`, `revenue` and `margin` are the changes that stay, with equal-tailed intervals, of the scope's own cells and all cells
-that answer to their prices; `others_` are the parts of the latter, posterior means. `first_units` is what the scope's own cells
-change by in the first period, `brought_forward` the part of it that does not stay, for it comes from later periods. `beyond`
-counts the cells whose price would lie further outside the observed ones than the band. Margins are null without costs.
+`units`, `revenue` and `margin` are the changes that stay, with equal-tailed intervals, of the
+scope's own cells and all cells that answer to their prices; `others_` are the parts of the latter,
+posterior means. `first_units` is what the scope's own cells change by in the first period,
+`brought_forward` the part of it that does not stay, for it comes from later periods. `beyond`
+counts the cells whose price would lie further outside the observed ones than the band. Margins are
+null without costs.
 """
 
 
@@ -76,8 +90,12 @@ class ImpactTerms:
     band: float = 0.0
 
 
-def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, terms: ImpactTerms) -> pl.DataFrame:
-    """Return the impact of each change on each scope, and on all cells together; see `IMPACT_COLUMNS`.
+def impacts(
+    evidence: DemandEstimates, draws: int, rng: np.random.Generator, terms: ImpactTerms
+) -> pl.DataFrame:
+    """Return the impact of each change on each scope, and on all cells together.
+
+    See `IMPACT_COLUMNS`.
 
     Cells without an estimate are left out: their prices do not change.
 
@@ -97,8 +115,12 @@ def impacts(evidence: DemandEstimates, draws: int, rng: np.random.Generator, ter
         for change in terms.changes:
             moved = price * (1 + change)
             beyond = int(((moved < lowest[cells]) | (moved > highest[cells])).sum())
-            row = answer.impact(change, terms.level, IMPACT_MEASURES if costs else IMPACT_MEASURES[:2])
-            rows.append({"scope": scope, "cells": len(cells), "change": change, "beyond": beyond} | row)
+            row = answer.impact(
+                change, terms.level, IMPACT_MEASURES if costs else IMPACT_MEASURES[:2]
+            )
+            rows.append(
+                {"scope": scope, "cells": len(cells), "change": change, "beyond": beyond} | row
+            )
     return pl.DataFrame(rows, schema=IMPACT_COLUMNS)
 
 
@@ -149,9 +171,15 @@ class _ScopeAnswer:
         row: dict[str, Any] = {}
         for place, name in enumerate(measures):
             row |= {f"{name}_now": now[:count, place].sum(), name: (own + others)[:, place].mean()}
-            row |= {f"{name}_low": low[place], f"{name}_high": high[place], f"others_{name}": others[:, place].mean()}
+            row |= {
+                f"{name}_low": low[place],
+                f"{name}_high": high[place],
+                f"others_{name}": others[:, place].mean(),
+            }
         if "margin" in measures:
-            row["probability_margin_up"] = ((own + others)[:, IMPACT_MEASURES.index("margin")] > 0).mean()
+            row["probability_margin_up"] = (
+                (own + others)[:, IMPACT_MEASURES.index("margin")] > 0
+            ).mean()
         first = lasting = float(own[:, 0].mean())
         if self.lag is not None:
             units = self.units[:count]
@@ -159,8 +187,12 @@ class _ScopeAnswer:
         return row | {"first_units": first, "brought_forward": first - lasting}
 
     def _brought(self, prices: np.ndarray) -> np.ndarray:
-        """Return what today's units are and bring at some prices, in the order of `IMPACT_MEASURES`, shape (n + m, 3)."""
-        return self.units[:, None] * np.column_stack([np.ones(len(prices)), prices, prices * self.pocket - self.cost])
+        """Return what today's units are and bring at some prices, in the order of
+        `IMPACT_MEASURES`, shape (n + m, 3).
+        """
+        return self.units[:, None] * np.column_stack(
+            [np.ones(len(prices)), prices, prices * self.pocket - self.cost]
+        )
 
 
 def _price_factors(answer: np.ndarray, moved: float) -> np.ndarray:
@@ -170,7 +202,8 @@ def _price_factors(answer: np.ndarray, moved: float) -> np.ndarray:
 
 
 def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | None:
-    """Return the change of all prices that brings most margin, of those that bring some surely enough and were mostly observed.
+    """Return the change of all prices that brings most margin, of those that bring some surely
+    enough and were mostly observed.
 
     Args:
         rows: The impacts.
@@ -178,11 +211,15 @@ def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | No
     """
     of_all = rows.filter((pl.col("scope") == ALL_CELLS) & (pl.col("margin") > 0))
     observed = of_all.filter(pl.col("beyond") <= MOST_BEYOND * pl.col("cells"))
-    sure = observed.filter(pl.col("probability_margin_up") >= confidence).sort("margin", descending=True)
+    sure = observed.filter(pl.col("probability_margin_up") >= confidence).sort(
+        "margin", descending=True
+    )
     return sure.row(0, named=True) if len(sure) else None
 
 
-def rows_at_change(rows: pl.DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)) -> pl.DataFrame:
+def rows_at_change(
+    rows: pl.DataFrame, change: float, scopes: Sequence[str] = (ALL_CELLS,)
+) -> pl.DataFrame:
     """Return the impacts of one change on some scopes."""
     return rows.filter(((pl.col("change") - change).abs() < 1e-9) & pl.col("scope").is_in(scopes))
 
@@ -192,10 +229,12 @@ def rows_at_change(rows: pl.DataFrame, change: float, scopes: Sequence[str] = (A
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevenueImpactVerdict(Verdict):
-    """The impacts of changes of prices, and the change of all prices together that brings most margin.
+    """The impacts of changes of prices, and the change of all prices together that brings most
+    margin.
 
     Attributes:
-        action: `RAISE` or `CUT` where a change of all prices within the observed ones raises margin surely enough, else `HOLD`.
+        action: `RAISE` or `CUT` where a change of all prices within the observed ones raises margin
+            surely enough, else `HOLD`.
         change: That change; None on hold.
         unit, period: Of money, and what is a period.
         scope: Whose prices change together.
@@ -229,9 +268,14 @@ class RevenueImpactVerdict(Verdict):
 
 
 def impact_sentence(
-    evidence: DemandEstimates, rows: pl.DataFrame, best: Mapping[str, Any] | None, terms: ImpactTerms, confidence: float
+    evidence: DemandEstimates,
+    rows: pl.DataFrame,
+    best: Mapping[str, Any] | None,
+    terms: ImpactTerms,
+    confidence: float,
 ) -> str:
-    """Return which change of all prices pays, what usual changes bring, and what is beyond what was observed.
+    """Return which change of all prices pays, what usual changes bring, and what is beyond what was
+    observed.
 
     Args:
         evidence: The cells.
@@ -249,25 +293,41 @@ def impact_sentence(
     return " ".join(filter(None, parts))
 
 
-def _best_sentence(evidence: DemandEstimates, rows: pl.DataFrame, best: Mapping[str, Any] | None, confidence: float) -> str:
+def _best_sentence(
+    evidence: DemandEstimates, rows: pl.DataFrame, best: Mapping[str, Any] | None, confidence: float
+) -> str:
     if rows.is_empty():
         return "HOLD: no cell has an estimate of its elasticity."
     if rows["margin"].null_count():
         return "HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost)."
     if best is None:
-        return f"HOLD: no change of all prices to observed ones raises margin with a probability of {percent(confidence)}."
-    size, ends = interval(best["margin"], best["margin_low"], best["margin_high"], evidence.unit, sign=True)
+        return (
+            f"HOLD: no change of all prices to observed ones raises margin with a probability "
+            f"of {percent(confidence)}."
+        )
+    size, ends = interval(
+        best["margin"], best["margin_low"], best["margin_high"], evidence.unit, sign=True
+    )
     verb = "RAISE" if best["change"] > 0 else "CUT"
     chance = probability_text(best["probability_margin_up"])
     by = percent(abs(best["change"]))
-    return f"{verb} all prices by {by}: margin {size} a {evidence.period} ({ends}), up with a probability of {chance}."
+    return (
+        f"{verb} all prices by {by}: margin {size} a {evidence.period} ({ends}), up with a "
+        f"probability of {chance}."
+    )
 
 
-def _changes_sentence(evidence: DemandEstimates, rows: pl.DataFrame, terms: ImpactTerms) -> list[str]:
+def _changes_sentence(
+    evidence: DemandEstimates, rows: pl.DataFrame, terms: ImpactTerms
+) -> list[str]:
     """Return what the changes nearest to -10 % and +10 % bring."""
     said = []
     for wanted in (-0.1, 0.1):
-        change = min((each for each in terms.changes if each * wanted > 0), key=lambda each: abs(each - wanted), default=None)
+        change = min(
+            (each for each in terms.changes if each * wanted > 0),
+            key=lambda each: abs(each - wanted),
+            default=None,
+        )
         found = rows if change is None else rows_at_change(rows, change)
         if change is not None and len(found):
             said.append(_change_words(found.row(0, named=True), evidence.unit))
@@ -277,12 +337,22 @@ def _changes_sentence(evidence: DemandEstimates, rows: pl.DataFrame, terms: Impa
 def _change_words(row: Mapping[str, Any], unit: str) -> str:
     size, ends = interval(row["revenue"], row["revenue_low"], row["revenue_high"], unit, sign=True)
     moved = f"units {_share_words(row['units'], row['units_now'])}, revenue {size} ({ends})"
-    margin = "" if row["margin"] is None else f", margin {_share_words(row['margin'], row['margin_now'])}"
+    margin = (
+        ""
+        if row["margin"] is None
+        else f", margin {_share_words(row['margin'], row['margin_now'])}"
+    )
     forward = row["brought_forward"] / row["first_units"] if row["first_units"] else 0.0
     later = (
-        f"; {percent(forward)} of the first period's units only come earlier" if row["change"] < 0 and forward > 0.005 else ""
+        f"; {percent(forward)} of the first period's units only come earlier"
+        if row["change"] < 0 and forward > 0.005
+        else ""
     )
-    beyond = f"; beyond the observed prices in {row['beyond']} of {counted(row['cells'], 'cells')}" if row["beyond"] else ""
+    beyond = (
+        f"; beyond the observed prices in {row['beyond']} of {counted(row['cells'], 'cells')}"
+        if row["beyond"]
+        else ""
+    )
     return f"{ALL_CELLS.capitalize()} {100 * row['change']:+g} %: {moved}{margin}{later}{beyond}."
 
 
@@ -302,11 +372,19 @@ MEASURE_COLOURS = {"units": OWN_COLOUR, "revenue": NAIVE_COLOUR, "margin": FLOOR
 
 
 def impact_grid(verdict: RevenueImpactVerdict) -> Grid:
-    """Return a line for each change of all prices together; those of each scope are in revenue_impact.csv."""
+    """Return a line for each change of all prices together.
+
+    Those of each scope are in revenue_impact.csv.
+    """
     rows = verdict.impacts.filter(pl.col("scope") == ALL_CELLS)
     shares = {name: _interval_cell(rows, name) for name in IMPACT_MEASURES}
-    chances = ["" if each is None else f"{100 * each:.0f}" for each in rows["probability_margin_up"]]
-    beyond = [f"{out} of {cells}" if out else "" for out, cells in rows.select("beyond", "cells").iter_rows()]
+    chances = [
+        "" if each is None else f"{100 * each:.0f}" for each in rows["probability_margin_up"]
+    ]
+    beyond = [
+        f"{out} of {cells}" if out else ""
+        for out, cells in rows.select("beyond", "cells").iter_rows()
+    ]
     titles = [
         ("change of all prices, %", "prices\n%"),
         ("units, %", "units\n%"),
@@ -325,20 +403,30 @@ def impact_grid(verdict: RevenueImpactVerdict) -> Grid:
         column_texts(rows["brought_forward"].to_list()),
         beyond,
     ]
-    return grid_of(titles, list(zip(*cells, strict=True)), caption=f"All prices together, a {verdict.period}, what stays:")
+    return grid_of(
+        titles,
+        list(zip(*cells, strict=True)),
+        caption=f"All prices together, a {verdict.period}, what stays:",
+    )
 
 
 def _interval_cell(rows: pl.DataFrame, name: str) -> list[str]:
     """Return a change as a share of today's with its interval: `+12.3 (8.1 to 16.0)`."""
     said = []
-    for now, value, low, high in rows.select(f"{name}_now", name, f"{name}_low", f"{name}_high").iter_rows():
-        shown = [] if value is None or not now else [100 * each / now for each in (value, low, high)]
+    for now, value, low, high in rows.select(
+        f"{name}_now", name, f"{name}_low", f"{name}_high"
+    ).iter_rows():
+        shown = (
+            [] if value is None or not now else [100 * each / now for each in (value, low, high)]
+        )
         said.append(f"{shown[0]:+.1f} ({shown[1]:.1f} to {shown[2]:.1f})" if shown else "")
     return said
 
 
 def draw_impact(verdict: RevenueImpactVerdict, path: Path) -> None:
-    """Draw units, revenue and margin by the change of all prices, with bands; grey where prices were not observed."""
+    """Draw units, revenue and margin by the change of all prices, with bands; grey where prices
+    were not observed.
+    """
     save_png(impact_figure(verdict), path)
 
 
@@ -351,16 +439,26 @@ def impact_figure(verdict: RevenueImpactVerdict) -> Figure | None:
     figure = new_figure(3.9 * len(names), 4.0)
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         _draw_measure(axes, rows, name, verdict)
-    change = "no change is sure to pay" if verdict.change is None else f"{100 * verdict.change:+g} %"
-    title = f"{verdict.action}: {change}; {counted(verdict.known, 'prices')} together, a {verdict.period}"
+    change = (
+        "no change is sure to pay" if verdict.change is None else f"{100 * verdict.change:+g} %"
+    )
+    title = (
+        f"{verdict.action}: {change}; {counted(verdict.known, 'prices')} together, a "
+        f"{verdict.period}"
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 
 def _draw_measure(axes: Axes, rows: pl.DataFrame, name: str, verdict: RevenueImpactVerdict) -> None:
-    rows = pl.concat([rows, pl.DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed").sort("change")
+    rows = pl.concat(
+        [rows, pl.DataFrame({"change": [0.0], "beyond": [0]})], how="diagonal_relaxed"
+    ).sort("change")
     change, colour = 100 * rows["change"].to_numpy(), MEASURE_COLOURS[name]
-    shares = [100 * (rows[f"{name}{end}"] / rows[f"{name}_now"]).fill_null(0.0).to_numpy() for end in ("", "_low", "_high")]
+    shares = [
+        100 * (rows[f"{name}{end}"] / rows[f"{name}_now"]).fill_null(0.0).to_numpy()
+        for end in ("", "_low", "_high")
+    ]
     inside = change[rows["beyond"].to_numpy() == 0]
     for low, high in ((change.min(), inside.min()), (inside.max(), change.max())):
         axes.axvspan(low, high, color=LIGHT, alpha=0.5, linewidth=0)
@@ -371,7 +469,9 @@ def _draw_measure(axes: Axes, rows: pl.DataFrame, name: str, verdict: RevenueImp
     if verdict.change is not None:
         axes.axvline(100 * verdict.change, color=colour, linewidth=1.2, linestyle="--")
     axes.set_title(f"{name}, %", fontsize=10, loc="left", color=INK)
-    axes.set_xlabel("change of prices, %; grey: some cells beyond the observed", fontsize=8, color=GREY)
+    axes.set_xlabel(
+        "change of prices, %; grey: some cells beyond the observed", fontsize=8, color=GREY
+    )
     axes.margins(x=0)
     tidy(axes)
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 JOINTS = tuple(map(re.compile, (r"(?<=\S)(?=\()", r"(?<=/)(?=.)", r"(?<=[_, ])(?=[^ ])")))
-"""The places where a name may be broken, best first: before the changes of an option, after its group, between words."""
+"""The places where a name may be broken, best first: before the changes of an option, after its
+group, between words.
+"""
 
 GAP = 2
 """Letters between the columns of a terminal."""
@@ -21,7 +23,9 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its title, its short title in the terminal (empty where it is not shown there), a cell for each row."""
+    """A column: its title, its short title in the terminal (empty where it is not shown there), a
+    cell for each row.
+    """
 
     title: str
     brief: str
@@ -33,8 +37,14 @@ class Column:
         return _wide(self.brief, *self.cells)
 
     def narrowed(self, room: int) -> Column:
-        """Return the column for a terminal with so many letters for it: title and cells in lines that end where parts meet."""
-        return replace(self, brief=broken(self.brief, room), cells=tuple(broken(cell, room) for cell in self.cells))
+        """Return the column for a terminal with so many letters for it: title and cells in lines
+        that end where parts meet.
+        """
+        return replace(
+            self,
+            brief=broken(self.brief, room),
+            cells=tuple(broken(cell, room) for cell in self.cells),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +79,23 @@ class Grid:
     def texts(self) -> tuple[bool, ...]:
         """True for each of `shown` that is a column of text."""
         last = len(self.columns) - self.words
-        return tuple(not self.names <= place < last for place, column in enumerate(self.columns) if any(column.cells))
+        return tuple(
+            not self.names <= place < last
+            for place, column in enumerate(self.columns)
+            if any(column.cells)
+        )
 
     def cut(self, most: int) -> Grid:
         """Return the first rows, and those of the experiment's model wherever they stand."""
         rows = [row for row in range(len(self)) if row < most or row in self.own]
-        columns = tuple(replace(column, cells=tuple(column.cells[row] for row in rows)) for column in self.columns)
-        own, truth = (frozenset(rows.index(row) for row in which if row in rows) for which in (self.own, self.truth))
+        columns = tuple(
+            replace(column, cells=tuple(column.cells[row] for row in rows))
+            for column in self.columns
+        )
+        own, truth = (
+            frozenset(rows.index(row) for row in which if row in rows)
+            for which in (self.own, self.truth)
+        )
         return replace(self, columns=columns, own=own, truth=truth)
 
     def markdown(self) -> str:
@@ -83,7 +103,9 @@ class Grid:
         sides = [":--" if text else "--:" for text in self.texts]
         lines = [[_without_markup(column.title) for column in self.shown], sides]
         for row, cells in enumerate(zip(*(column.cells for column in self.shown), strict=True)):
-            first = f"**{_without_markup(cells[0])}**" if row in self.own else _without_markup(cells[0])
+            first = (
+                f"**{_without_markup(cells[0])}**" if row in self.own else _without_markup(cells[0])
+            )
             lines.append([first, *map(_without_markup, cells[1:])])
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -91,32 +113,52 @@ class Grid:
         """Return the table for a terminal: the experiment's model bold, the truth dim.
 
         Args:
-            width: The letters of a line. In a wider table, titles and names are broken where their parts meet; the last
-                columns that still do not fit are left out and named below it.
+            width: The letters of a line. In a wider table, titles and names are broken where their
+                parts meet; the last columns that still do not fit are left out and named below it.
         """
         from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True, caption_justify="left")
-        shown = [(column, text) for column, text in zip(self.shown, self.texts, strict=True) if column.brief]
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            show_edge=False,
+            collapse_padding=True,
+            caption_justify="left",
+        )
+        shown = [
+            (column, text)
+            for column, text in zip(self.shown, self.texts, strict=True)
+            if column.brief
+        ]
         columns = _fitted([column for column, _ in shown], width)
         for place, (column, (_, text)) in enumerate(zip(columns, shown, strict=False)):
             side = "left" if text else "right"
             table.add_column(Text(column.brief), justify=side, overflow="fold", no_wrap=bool(place))  # type: ignore[arg-type]
         for row, cells in enumerate(zip(*(column.cells for column in columns), strict=True)):
-            table.add_row(*map(Text, cells), style="bold" if row in self.own else "dim" if row in self.truth else "")
+            table.add_row(
+                *map(Text, cells),
+                style="bold" if row in self.own else "dim" if row in self.truth else "",
+            )
         if hidden := [" ".join(column.brief.split()) for column, _ in shown[len(columns) :]]:
             table.caption = Text(f"not shown for want of room: {', '.join(hidden)}")
         return table
 
 
 def _fitted(columns: list[Column], width: int | None) -> list[Column]:
-    """Return the columns that fit into the width: if necessary with broken titles and names, the last ones left out."""
+    """Return the columns that fit into the width: if necessary with broken titles and names, the
+    last ones left out.
+    """
     if width is None or not columns or sum(column.wide + GAP for column in columns) - GAP <= width:
         return columns
-    first, *others = [replace(column, brief=broken(column.brief, _wide(*column.cells))) for column in columns]
-    while len(others) > 1 and first.narrowed(1).wide + sum(column.wide + GAP for column in others) > width:
+    first, *others = [
+        replace(column, brief=broken(column.brief, _wide(*column.cells))) for column in columns
+    ]
+    while (
+        len(others) > 1
+        and first.narrowed(1).wide + sum(column.wide + GAP for column in others) > width
+    ):
         others.pop()
     return [first.narrowed(width - sum(column.wide + GAP for column in others)), *others]
 
@@ -126,7 +168,8 @@ def _wide(*texts: str) -> int:
 
 
 def broken(text: str, room: int) -> str:
-    """Return a text in lines of at most `room` letters: broken before changes in brackets, then where its parts meet.
+    """Return a text in lines of at most `room` letters: broken before changes in brackets, then
+    where its parts meet.
 
     A part that is longer than the room is left whole.
     """
@@ -141,7 +184,10 @@ def _lines(line: str, room: int) -> list[str]:
 
 
 def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str]:
-    """Return the lines of a text, each with as many pieces as fit; a piece that is too long is broken itself."""
+    """Return the lines of a text, each with as many pieces as fit.
+
+    A piece that is too long is broken itself.
+    """
     if len(text) <= room or not joints:
         return [text]
     lines = [""]
@@ -172,8 +218,14 @@ def grid_of(
         words: The number of columns of text at the back.
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
-    made = tuple(Column(title, short, tuple(cells)) for (title, short), cells in zip(titles, columns, strict=True))
-    bold, dim = (frozenset(place for place, row in enumerate(rows) if row[0] == name) for name in (own, TRUTH))
+    made = tuple(
+        Column(title, short, tuple(cells))
+        for (title, short), cells in zip(titles, columns, strict=True)
+    )
+    bold, dim = (
+        frozenset(place for place, row in enumerate(rows) if row[0] == name)
+        for name in (own, TRUTH)
+    )
     return Grid(made, bold, dim, names, caption, words)
 
 

@@ -28,16 +28,20 @@ class TaskReport:
     """The parts that a task adds to the report of a run; each may be missing.
 
     Attributes:
-        sentence: From (frame, tables, model) the conclusion; where empty it is made from the leaderboard.
+        sentence: From (frame, tables, model) the conclusion; where empty it is made from the
+            leaderboard.
         grids: From (tables, model) the tables that replace the leaderboard on the terminal.
         page_grids: From (tables, model) tables for pages only, below the leaderboard.
-        draw: With (frame, tables, model, folder) draw the pictures. Its docstring describes each, which is its caption:
-            "`regret.png`: every policy's regret; `posterior.png`: what is believed of each arm".
-        draw_scores: With (tables, standings, folder) draw the pictures that need no data; captions as those of `draw`.
-        sections: From (tables, standings, frame) sections of the page; the frame is None where the data is gone.
+        draw: With (frame, tables, model, folder) draw the pictures. Its docstring describes each,
+            which is its caption: "`regret.png`: every policy's regret; `posterior.png`: what is
+            believed of each arm".
+        draw_scores: With (tables, standings, folder) draw the pictures that need no data; captions
+            as those of `draw`.
+        sections: From (tables, standings, frame) sections of the page; the frame is None where the
+            data is gone.
         note: A warning about the report itself.
-        ranks: The question is which model is best. Where it is not, but what the data shows, the task's results come first on
-            the page and the leaderboard has no picture.
+        ranks: The question is which model is best. Where it is not, but what the data shows, the
+            task's results come first on the page and the leaderboard has no picture.
     """
 
     sentence: Callable[[Any, Tables, str], str] | None = None
@@ -54,14 +58,18 @@ class TaskReport:
         sentence = self.sentence(frame, tables, model) if self.sentence else ""
         return sentence or run_conclusion(board)
 
-    def pictures(self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path) -> None:
+    def pictures(
+        self, frame: Any, tables: Tables, board: Standings, model: str, folder: Path
+    ) -> None:
         """Draw the pictures and pages of the task into a folder."""
         if self.draw:
             self.draw(frame, tables, model, folder)
         if self.draw_scores:
             self.draw_scores(tables, board, folder)
 
-    def figures(self, frame: Any, tables: Tables, board: Standings, model: str) -> dict[str, Figure]:
+    def figures(
+        self, frame: Any, tables: Tables, board: Standings, model: str
+    ) -> dict[str, Figure]:
         """Return the pictures as figures, by the names of their files; nothing is written."""
         with gather_figures() as figures, TemporaryDirectory() as folder:
             self.pictures(frame, tables, board, model, Path(folder))
@@ -85,7 +93,9 @@ class TaskReport:
         return [*leaderboard_notes(board), *filter(None, [self.note])]
 
     def print_run(self, tables: Tables, board: Standings, words: str) -> None:
-        """Print the tables of the task, or the leaderboard where it has none, and the conclusion."""
+        """Print the tables of the task, or the leaderboard where it has none, and the
+        conclusion.
+        """
         shown = self.terminal_tables(tables, board) or [leaderboard_grid(board)]
         print_grids(shown, self.notes(board), words or run_conclusion(board))
 
@@ -97,7 +107,8 @@ class TableReport:
     Attributes:
         grid: From the verdict the table for readers.
         draw: With (verdict, path) draw its picture. The first part of its docstring is the caption.
-        write: With (verdict, folder) write files of its own into a folder of the table's name, which is empty.
+        write: With (verdict, folder) write files of its own into a folder of the table's name,
+            which is empty.
     """
 
     grid: Callable[[Any], Grid] | None = None
@@ -128,7 +139,8 @@ def task_report(protocol: type, task: str) -> TaskReport:
 
 
 def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
-    """Return the report of a stored run: that of its task, or one with a note why the task's report is missing.
+    """Return the report of a stored run: that of its task, or one with a note why the task's report
+    is missing.
 
     Args:
         config: The config of the run.
@@ -142,7 +154,8 @@ def stored_report(config: Mapping[str, Any], tables: Tables) -> TaskReport:
 
 
 def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport]:
-    """Return the report of each table of a verdict: those that the decision's class names, then those of its families.
+    """Return the report of each table of a verdict: those that the decision's class names, then
+    those of its families.
 
     Raises:
         ConfigError: A family, or a report, cannot be imported.
@@ -154,7 +167,10 @@ def table_reports(decision: type, names: Iterable[str]) -> dict[str, TableReport
 
 
 def stored_table_reports(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, TableReport]:
-    """Return the report of each table of a stored verdict; nothing where its decision does not exist any more."""
+    """Return the report of each table of a stored verdict.
+
+    Nothing where its decision does not exist any more.
+    """
     node = config.get("decision") or {"name": "none"}
     try:
         return table_reports(resolve("decision", str(node.get("recipe", node["name"]))), names)

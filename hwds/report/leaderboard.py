@@ -23,7 +23,15 @@ from hwds.report.pictures import (
     tidy,
 )
 from hwds.report.standings import ModelStanding, ScoreValue, Standings, run_conclusion
-from hwds.results.formatting import brief, column_texts, counted, decimals, duration, fixed, with_errors
+from hwds.results.formatting import (
+    brief,
+    column_texts,
+    counted,
+    decimals,
+    duration,
+    fixed,
+    with_errors,
+)
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
@@ -39,7 +47,8 @@ MOST_SEGMENTS = 30
 
 
 def segment_grids(tables: Tables, board: Standings) -> Iterator[tuple[Grid, int]]:
-    """Yield a table for each column: segments in rows, models in columns, best first, in each cell mean ± s.e.
+    """Yield a table for each column: segments in rows, models in columns, best first, in each cell
+    mean ± s.e.
 
     Args:
         tables: The tables of one run.
@@ -48,38 +57,62 @@ def segment_grids(tables: Tables, board: Standings) -> Iterator[tuple[Grid, int]
     Returns:
         Each with the number of smaller segments that it leaves out.
     """
-    metrics = [board.headline, *(measure.name for measure in board.beside if measure.beside == "segments")]
+    metrics = [
+        board.headline,
+        *(measure.name for measure in board.beside if measure.beside == "segments"),
+    ]
     for metric in metrics:
         for column, rows in scores_by_column(tables, metric).items():
             shown = largest_segments(rows, MOST_SEGMENTS)
-            yield _segment_grid(rows, shown, board, f"{metric} by {column}"), rows["segment"].n_unique() - len(shown)
+            yield (
+                _segment_grid(rows, shown, board, f"{metric} by {column}"),
+                rows["segment"].n_unique() - len(shown),
+            )
 
 
 def scores_by_column(tables: Tables, metric: str) -> dict[str, pl.DataFrame]:
-    """Return the scores of a metric over all folds and steps by segment, for each column of segments."""
+    """Return the scores of a metric over all folds and steps by segment, for each column of
+    segments.
+    """
     whole = pl.col("fold").is_null() & pl.col("step").is_null() & (pl.col("aggregate") == "mean")
-    scores = tables.scores.filter(whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null())
+    scores = tables.scores.filter(
+        whole & (pl.col("metric") == metric) & pl.col("segment_by").is_not_null()
+    )
     return {
-        str(column): rows for (column,), rows in scores.partition_by("segment_by", as_dict=True, maintain_order=True).items()
+        str(column): rows
+        for (column,), rows in scores.partition_by(
+            "segment_by", as_dict=True, maintain_order=True
+        ).items()
     }
 
 
 def largest_segments(rows: pl.DataFrame, most: int) -> dict[str, int]:
-    """Return the segments with the most units, in the order of the scores, and their numbers of units."""
+    """Return the segments with the most units, in the order of the scores, and their numbers of
+    units.
+    """
     counts = rows.group_by("segment", maintain_order=True).agg(pl.col("n").max())
-    largest_segments = set(counts.sort("n", descending=True, maintain_order=True).head(most)["segment"])
+    largest_segments = set(
+        counts.sort("n", descending=True, maintain_order=True).head(most)["segment"]
+    )
     return {segment: n for segment, n in counts.iter_rows() if segment in largest_segments}
 
 
-def _segment_grid(rows: pl.DataFrame, shown: dict[str, int], board: Standings, caption: str) -> Grid:
+def _segment_grid(
+    rows: pl.DataFrame, shown: dict[str, int], board: Standings, caption: str
+) -> Grid:
     """Return the table of one column, the segments in the order of the scores."""
-    row_of: dict[tuple[str, str], Any] = {(row["model"], row["segment"]): row for row in rows.iter_rows(named=True)}
+    row_of: dict[tuple[str, str], Any] = {
+        (row["model"], row["segment"]): row for row in rows.iter_rows(named=True)
+    }
     models = [line.model for line in board.all]
-    cells = {(model, segment): row_of.get((model, segment), {}) for segment in shown for model in models}
+    cells = {
+        (model, segment): row_of.get((model, segment), {}) for segment in shown for model in models
+    }
     places = decimals([cell.get("value") for cell in cells.values()])
     titles = ["segment", board.units, *(board.called(line) for line in board.all)]
     lines = [
-        [segment, f"{n:,}", *(_segment_cell(cells[model, segment], places) for model in models)] for segment, n in shown.items()
+        [segment, f"{n:,}", *(_segment_cell(cells[model, segment], places) for model in models)]
+        for segment, n in shown.items()
     ]
     return grid_of([(title, title) for title in titles], lines, caption=caption)
 
@@ -87,7 +120,9 @@ def _segment_grid(rows: pl.DataFrame, shown: dict[str, int], board: Standings, c
 def _segment_cell(row: dict[str, Any], places: int) -> str:
     if row.get("value") is None:
         return "none"
-    return fixed(row["value"], places) + ("" if row["stderr"] is None else f" ± {fixed(row['stderr'], places)}")
+    return fixed(row["value"], places) + (
+        "" if row["stderr"] is None else f" ± {fixed(row['stderr'], places)}"
+    )
 
 
 # The leaderboard, as Markdown and for the terminal.
@@ -96,8 +131,12 @@ WIDTH = 100
 """The assumed width of a terminal of unknown width."""
 
 
-def leaderboard_markdown(tables: Tables, board: Standings, sentence: str = "", more: Iterable[Grid] = ()) -> str:
-    """Return the leaderboard as a Markdown page: title, conclusion, table, legend; then the headline by segments.
+def leaderboard_markdown(
+    tables: Tables, board: Standings, sentence: str = "", more: Iterable[Grid] = ()
+) -> str:
+    """Return the leaderboard as a Markdown page: title, conclusion, table, legend.
+
+    Then the headline by segments.
 
     Args:
         tables: The tables of one run.
@@ -107,7 +146,8 @@ def leaderboard_markdown(tables: Tables, board: Standings, sentence: str = "", m
     """
     legend = "\n".join(f"- {line}" for line in leaderboard_legend(board))
     sections = "".join(
-        f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}" for each, left in segment_grids(tables, board)
+        f"\n## {each.caption}\n\n{each.markdown()}\n{_rest(left)}"
+        for each, left in segment_grids(tables, board)
     )
     below = "".join(f"\n{each.caption}\n\n{each.markdown()}\n" for each in more)
     return f"# {board.title}\n\n{sentence or run_conclusion(board)}\n\n{leaderboard_grid(board).markdown()}\n\n{legend}\n{sections}{below}"
@@ -117,7 +157,9 @@ def _rest(left: int) -> str:
     return f"\n{left} smaller segments are in `scores.parquet`.\n" if left else ""
 
 
-def print_grids(grids: Iterable[Grid], noted: Iterable[str], sentence: str, console: Console | None = None) -> None:
+def print_grids(
+    grids: Iterable[Grid], noted: Iterable[str], sentence: str, console: Console | None = None
+) -> None:
     """Print tables, notes and the conclusion."""
     from rich.console import Console
     from rich.text import Text
@@ -136,7 +178,10 @@ def print_grids(grids: Iterable[Grid], noted: Iterable[str], sentence: str, cons
 
 def leaderboard_grid(board: Standings) -> Grid:
     """Return the leaderboard as a table."""
-    own, truth = (frozenset(i for i, line in enumerate(board.all) if line is which) for which in (board.own, board.truth))
+    own, truth = (
+        frozenset(i for i, line in enumerate(board.all) if line is which)
+        for which in (board.own, board.truth)
+    )
     return Grid(tuple(_leaderboard_columns(board)), own, truth)
 
 
@@ -147,10 +192,20 @@ def _leaderboard_columns(board: Standings) -> Iterator[Column]:
     yield Column("median", "", column_texts([line.median.value for line in board.all]))
     yield Column("pooled", "", column_texts([line.pooled.value for line in board.all]))
     for measure in board.beside:
-        cells = column_texts([line.beside.get(measure.name, ScoreValue()).value for line in board.all])
-        yield Column(measure.with_unit, _two_lines(measure) if measure.beside == "always" else "", cells)
-    yield Column(f"skill against {board.rival}, %", "skill\n%", _percents([line.skill for line in board.all]))
-    yield Column(f"way from {board.rival} to the floor, %", "to floor\n%", tuple(_share(board, line) for line in board.all))
+        cells = column_texts(
+            [line.beside.get(measure.name, ScoreValue()).value for line in board.all]
+        )
+        yield Column(
+            measure.with_unit, _two_lines(measure) if measure.beside == "always" else "", cells
+        )
+    yield Column(
+        f"skill against {board.rival}, %", "skill\n%", _percents([line.skill for line in board.all])
+    )
+    yield Column(
+        f"way from {board.rival} to the floor, %",
+        "to floor\n%",
+        tuple(_share(board, line) for line in board.all),
+    )
     yield _count(board, board.units, lambda line: line.n, board.units)
     yield _count(board, "undefined", lambda line: line.n_undefined)
     yield _count(board, "failed", lambda line: line.n_failed)
@@ -169,14 +224,22 @@ def _percents(numbers: list[ScoreValue]) -> tuple[str, ...]:
 def _percent(number: ScoreValue) -> str:
     if not number.value:
         return "" if number.value is None else "0"
-    return f"{100 * number.value:+.1f}" + ("" if number.stderr is None else f" ± {100 * number.stderr:.1f}")
+    return f"{100 * number.value:+.1f}" + (
+        "" if number.stderr is None else f" ± {100 * number.stderr:.1f}"
+    )
 
 
 def _two_lines(measure: Measure, more: str = "") -> str:
-    """Return a title of two lines, `mase` above `[m=12]`, `card_precision` above `@100`, or a name above its unit."""
+    """Return a title of two lines, `mase` above `[m=12]`, `card_precision` above `@100`, or a name
+    above its unit.
+    """
     unit = f"\n{measure.measured_in}" if measure.measured_in else ""
     definition = measure.name.removeprefix(measure.short)
-    return f"{measure.short}\n{definition}{more}{unit}" if definition else f"{measure.name}{more}{unit}"
+    return (
+        f"{measure.short}\n{definition}{more}{unit}"
+        if definition
+        else f"{measure.name}{more}{unit}"
+    )
 
 
 def _share(board: Standings, line: ModelStanding) -> str:
@@ -185,7 +248,9 @@ def _share(board: Standings, line: ModelStanding) -> str:
     return "" if line.to_floor is None else f"{100 * line.to_floor + 0.0:.0f}"
 
 
-def _count(board: Standings, title: str, count: Callable[[ModelStanding], int], brief: str = "") -> Column:
+def _count(
+    board: Standings, title: str, count: Callable[[ModelStanding], int], brief: str = ""
+) -> Column:
     return Column(title, brief, tuple(f"{count(line):,}" for line in board.all))
 
 
@@ -195,31 +260,55 @@ def leaderboard_legend(board: Standings) -> Iterator[str]:
         if measure.explained:
             yield f"`{measure.name}`: {measure.explained}."
     if any(line.median.value is not None for line in board.all):
-        yield f"mean and median are over {board.units}, each counting once; pooled is the ratio of sums over all rows."
+        yield (
+            f"mean and median are over {board.units}, each counting once; pooled is the ratio "
+            f"of sums over all rows."
+        )
     if board.methods:
-        made = "; ".join(f"{name}: {' or '.join(methods)}" for name, methods in board.methods.items())
+        made = "; ".join(
+            f"{name}: {' or '.join(methods)}" for name, methods in board.methods.items()
+        )
         level = f"{100 * board.measure.confidence:g} %"
-        yield f"± is one standard error ({made}); sentences quote {level} intervals, those of `scores.parquet`."
+        yield (
+            f"± is one standard error ({made}); sentences quote {level} intervals, those of "
+            f"`scores.parquet`."
+        )
     if any(line.skill.value is not None for line in board.all):
         yield f"skill: {board.measure.as_skill().meaning}; above 0 is better than it."
     if board.truth and board.better != "none":
-        known = "the score of the simulator's true distribution given what was known; no model beats it but by chance"
+        known = (
+            "the score of the simulator's true distribution given what was known; no model "
+            "beats it but by chance"
+        )
         yield f"{board.called(board.truth)}: {known}."
-    yield f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: answered by a simpler one."
+    yield (
+        f"undefined: {board.units} without a value; failed: answers lost to an error; fallback: "
+        f"answered by a simpler one."
+    )
 
 
 def leaderboard_notes(board: Standings) -> Iterator[str]:
     """Yield the counts of undefined, failed and replaced predictions, where there are any."""
     models: dict[str, list[str]] = {}
     for line in board.all:
-        counts = [f"{counted(line.n_undefined, board.units)} without a value"] if line.n_undefined else []
-        counts += [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
-        counts += [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
+        counts = (
+            [f"{counted(line.n_undefined, board.units)} without a value"]
+            if line.n_undefined
+            else []
+        )
+        counts += (
+            [f"{counted(line.n_failed, 'answers')} failed ({line.error})"] if line.n_failed else []
+        )
+        counts += (
+            [f"{counted(line.n_fallback, 'answers')} by a fallback"] if line.n_fallback else []
+        )
         counts += [line.error] if line.error and not line.n_failed else []
         models.setdefault(", ".join(counts), []).append(board.called(line))
     for said_of, names in models.items():
         if said_of:
-            yield f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"
+            yield (
+                f"{'every model' if len(names) == len(board.all) else ', '.join(names)}: {said_of}"
+            )
 
 
 # leaderboard.png: each model's headline with its 95 % interval, the floor and the reference.
@@ -241,38 +330,78 @@ def leaderboard_figure(board: Standings) -> Figure | None:
     axes = figure.subplots()
     _scale_axis(axes, board.all)
     headlines = [line.headline for line in board.lines]
-    texts = with_errors([number.value for number in headlines], [number.stderr for number in headlines])
+    texts = with_errors(
+        [number.value for number in headlines], [number.stderr for number in headlines]
+    )
     for place, (line, text) in enumerate(zip(board.lines, texts, strict=True)):
         _draw_standing(axes, board, line, place, text)
     _draw_references(axes, board)
     _label_axis(axes, board, scored)
     handles, labels = axes.get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5)
-    figure.suptitle(drawable(board.title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=len(labels),
+            frameon=False,
+            fontsize=9.5,
+        )
+    figure.suptitle(
+        drawable(board.title, 80),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
-def _draw_standing(axes: Axes, board: Standings, line: ModelStanding, place: int, text: str) -> None:
+def _draw_standing(
+    axes: Axes, board: Standings, line: ModelStanding, place: int, text: str
+) -> None:
     colour = OWN_COLOUR if line is board.own else NAIVE_COLOUR if board.is_reference(line) else GREY
     score = line.headline
     if score.value is None:
         text = f"no score ({line.n_failed:,} failed)" if line.n_failed else "no score"
     else:
         if score.low is not None and score.high is not None:
-            axes.plot([score.low, score.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="round", alpha=0.55)
+            axes.plot(
+                [score.low, score.high],
+                [place, place],
+                color=colour,
+                linewidth=2.4,
+                solid_capstyle="round",
+                alpha=0.55,
+            )
         axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
     weight = "bold" if line is board.own else "normal"
     axes.text(
-        1.02, place, text, transform=axes.get_yaxis_transform(), va="center", fontsize=9.5, color=colour, fontweight=weight
+        1.02,
+        place,
+        text,
+        transform=axes.get_yaxis_transform(),
+        va="center",
+        fontsize=9.5,
+        color=colour,
+        fontweight=weight,
     )
 
 
 def _draw_references(axes: Axes, board: Standings) -> None:
-    """Draw the floor, with its interval as a shade, and the reference, as lines through all models."""
+    """Draw the floor, with its interval as a shade, and the reference, as lines through all
+    models.
+    """
     if board.reference is not None:
-        label = f"{board.rival.removeprefix('the ')} {brief(board.reference, None, board.measure.measured_in)}"
-        axes.axvline(board.reference, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label)
+        label = (
+            f"{board.rival.removeprefix('the ')} "
+            f"{brief(board.reference, None, board.measure.measured_in)}"
+        )
+        axes.axvline(
+            board.reference, color=NAIVE_COLOUR, linewidth=1.4, linestyle=":", zorder=1, label=label
+        )
     if board.truth is None or board.truth.headline.value is None:
         return
     floor, value = board.truth.headline, board.truth.headline.value
@@ -289,7 +418,9 @@ def _scale_axis(axes: Axes, lines: Sequence[ModelStanding]) -> None:
 
 
 def _widen_axis(axes: Axes) -> None:
-    """Let a linear axis span a tenth of its largest value at least, so that alike scores look alike."""
+    """Let a linear axis span a tenth of its largest value at least, so that alike scores look
+    alike.
+    """
     low, high = axes.get_xlim()
     least = LEAST_SPAN * max(abs(low), abs(high))
     if axes.get_xscale() == "linear" and high - low < least:
@@ -312,7 +443,9 @@ def _label_axis(axes: Axes, board: Standings, scored: Sequence[ModelStanding]) -
     counts = sorted({line.n for line in scored})
     n = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     level = f"{100 * board.measure.confidence:g} %"
-    bars = f"; bars: {level} interval" if any(line.headline.low is not None for line in scored) else ""
+    bars = (
+        f"; bars: {level} interval" if any(line.headline.low is not None for line in scored) else ""
+    )
     good = "" if board.better == "none" else f"; {board.better}er is better"
     text = f"{board.called_in}, mean over {n} {board.units}{log}{good}{bars}"
     axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
@@ -334,52 +467,93 @@ SPREAD = 0.62
 def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     """Draw the headline by segment; None where no segment, or no model, has a score."""
     scored = {
-        column: rows.filter(pl.col("value").is_not_null()) for column, rows in scores_by_column(tables, board.headline).items()
+        column: rows.filter(pl.col("value").is_not_null())
+        for column, rows in scores_by_column(tables, board.headline).items()
     }
     panels = {column: rows for column, rows in scored.items() if len(rows)}
     paints = board_colours(board)
     if not panels or not paints:
         return None
-    segments = {column: list(largest_segments(rows, MOST_IN_PANEL)) for column, rows in panels.items()}
+    segments = {
+        column: list(largest_segments(rows, MOST_IN_PANEL)) for column, rows in panels.items()
+    }
     heights = [0.7 + (0.22 + 0.1 * len(paints)) * len(names) for names in segments.values()]
     figure = new_figure(10, 1.0 + sum(heights))
-    grid = figure.subplots(len(panels), squeeze=False, gridspec_kw={"height_ratios": heights}, sharex=True)[:, 0]
+    grid = figure.subplots(
+        len(panels), squeeze=False, gridspec_kw={"height_ratios": heights}, sharex=True
+    )[:, 0]
     for axes, (column, rows) in zip(grid, panels.items(), strict=True):
         _draw_segments(axes, rows, segments[column], paints, board)
-        axes.set_title(drawable(f"by {column}"), loc="left", fontsize=11, color=INK, parse_math=False)
+        axes.set_title(
+            drawable(f"by {column}"), loc="left", fontsize=11, color=INK, parse_math=False
+        )
     side = "" if board.better == "none" else f"; {board.better}er is better"
-    text = drawable(f"{board.called_in}{side}; bars: {100 * board.measure.confidence:g} % interval", 110)
+    text = drawable(
+        f"{board.called_in}{side}; bars: {100 * board.measure.confidence:g} % interval", 110
+    )
     grid[-1].set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
     handles, labels = grid[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 4),
+        frameon=False,
+        fontsize=9,
+    )
     for label in legend.get_texts():
         label.set_parse_math(False)
     title = drawable(f"{board.headline} by segment", 90)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
 def board_colours(board: Standings) -> dict[str, str]:
     """Return the colour of each model that is drawn, by its label, in the order of the board."""
     lines = [line for line in board.all if line.headline.value is not None]
-    drawn = [line for place, line in enumerate(lines) if place < MOST_MODELS or line is board.own or line is board.truth]
+    drawn = [
+        line
+        for place, line in enumerate(lines)
+        if place < MOST_MODELS or line is board.own or line is board.truth
+    ]
     others = iter(RIVAL_COLOURS[1:] * len(drawn))
     fixed = {id(board.own): OWN_COLOUR, id(board.truth): FLOOR_COLOUR}
-    return {line.model: fixed.get(id(line)) or (NAIVE_COLOUR if board.is_reference(line) else next(others)) for line in drawn}
+    return {
+        line.model: fixed.get(id(line))
+        or (NAIVE_COLOUR if board.is_reference(line) else next(others))
+        for line in drawn
+    }
 
 
-def _draw_segments(axes: Axes, rows: pl.DataFrame, segments: list[str], paints: dict[str, str], board: Standings) -> None:
+def _draw_segments(
+    axes: Axes, rows: pl.DataFrame, segments: list[str], paints: dict[str, str], board: Standings
+) -> None:
     shifts = np.linspace(-SPREAD / 2, SPREAD / 2, len(paints)) if len(paints) > 1 else np.zeros(1)
     called = {line.model: board.called(line) for line in board.all}
     for shift, (model, colour) in zip(shifts, paints.items(), strict=True):
         scores = rows.filter((pl.col("model") == model) & pl.col("segment").is_in(segments))
         places = np.array([segments.index(segment) for segment in scores["segment"]]) + shift
-        low, high = (scores[end].fill_null(scores["value"]).to_numpy() for end in ("ci_low", "ci_high"))
+        low, high = (
+            scores[end].fill_null(scores["value"]).to_numpy() for end in ("ci_low", "ci_high")
+        )
         value = scores["value"].to_numpy()
         bars = np.maximum(np.stack([value - low, high - value]), 0.0)
         label = drawable(called[model], 40)
-        axes.errorbar(value, places, xerr=bars, fmt="o", color=colour, markersize=5, elinewidth=1.6, label=label)
-    axes.set_yticks(range(len(segments)), [drawable(segment, 36) for segment in segments], parse_math=False)
+        axes.errorbar(
+            value,
+            places,
+            xerr=bars,
+            fmt="o",
+            color=colour,
+            markersize=5,
+            elinewidth=1.6,
+            label=label,
+        )
+    axes.set_yticks(
+        range(len(segments)), [drawable(segment, 36) for segment in segments], parse_math=False
+    )
     axes.set_ylim(len(segments) - 0.5, -0.5)
     for place in range(1, len(segments)):
         axes.axhline(place - 0.5, color=LIGHT, linewidth=0.8, zorder=0)

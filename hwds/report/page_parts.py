@@ -29,13 +29,25 @@ if TYPE_CHECKING:
 # either background.
 
 LIGHT_COLOURS = {
-    "paper": "#ffffff", "ink": "#1f2430", "grey": "#59616b", "line": "#d9dde3", "own": "#1f6fb4", "naive": "#a85c14",
-    "soft": "#f4f6f8", "note": "#fff6e5",
-}  # fmt: skip
+    "paper": "#ffffff",
+    "ink": "#1f2430",
+    "grey": "#59616b",
+    "line": "#d9dde3",
+    "own": "#1f6fb4",
+    "naive": "#a85c14",
+    "soft": "#f4f6f8",
+    "note": "#fff6e5",
+}
 DARK_COLOURS = {
-    "paper": "#14171c", "ink": "#e6e9ee", "grey": "#a5adb8", "line": "#3a414b", "own": "#6db3ef", "naive": "#e8a25c",
-    "soft": "#1d2127", "note": "#33290f",
-}  # fmt: skip
+    "paper": "#14171c",
+    "ink": "#e6e9ee",
+    "grey": "#a5adb8",
+    "line": "#3a414b",
+    "own": "#6db3ef",
+    "naive": "#e8a25c",
+    "soft": "#1d2127",
+    "note": "#33290f",
+}
 """The least contrast of text with its background."""
 
 ENOUGH_CONTRAST = 4.5
@@ -75,7 +87,8 @@ def palettes(text: str) -> tuple[dict[str, str], dict[str, str]]:
 
 def _luminance(colour: str) -> float:
     linear = [
-        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (p / 255 for p in _channels(colour))
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (p / 255 for p in _channels(colour))
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -117,8 +130,15 @@ def name_pieces(text: str) -> list[str]:
 
 
 def _without_secrets(value: Any) -> Any:
-    """Return a value of a page without secrets; parts that are rendered already had theirs taken out."""
-    return without_secrets(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Return a value of a page without secrets.
+
+    Parts that are rendered already had theirs taken out.
+    """
+    return (
+        without_secrets(value)
+        if isinstance(value, str) and not isinstance(value, Markup)
+        else value
+    )
 
 
 @cache
@@ -144,7 +164,8 @@ MOST_ON_PAPER = 12
 """The number of columns above which a printed table has only those of the terminal."""
 
 LONG_LEAD = 240
-"""The letters above which a first sentence is set smaller, so that it is visible without scrolling."""
+"""The letters above which a first sentence is set smaller, so that it is visible without scrolling.
+"""
 
 SENTENCE_END = re.compile(r"(?<=[.]) (?=[A-Z])")
 """The end of a sentence."""
@@ -195,7 +216,9 @@ class Definitions(PagePart):
 
     def markdown(self) -> str:
         """Return a list, the names as code."""
-        return "\n".join(f"- `{without_html(name)}`: {without_html(meaning)}" for name, meaning in self.words)
+        return "\n".join(
+            f"- `{without_html(name)}`: {without_html(meaning)}" for name, meaning in self.words
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +237,9 @@ class Code(PagePart):
 
 @dataclass(frozen=True, slots=True)
 class GridTable(PagePart):
-    """A grid below its caption: each column and row has a header, the rows of the own model are marked."""
+    """A grid below its caption: each column and row has a header, the rows of the own model are
+    marked.
+    """
 
     grid: Grid
 
@@ -225,7 +250,9 @@ class GridTable(PagePart):
 
     @property
     def kinds(self) -> list[str]:
-        """The classes of each column: `number`, `words` (text behind numbers), `more` where paper has no room for it."""
+        """The classes of each column: `number`, `words` (text behind numbers), `more` where paper
+        has no room for it.
+        """
         wide = len(self.grid.shown) > MOST_ON_PAPER
         kinds = []
         for place, (column, text) in enumerate(zip(self.grid.shown, self.grid.texts, strict=True)):
@@ -257,7 +284,9 @@ class Folded(PagePart):
 
     def markdown(self) -> str:
         """Return the summary, then the parts."""
-        return "\n\n".join([without_html(self.summary), *filter(None, (part.markdown() for part in self.parts))])
+        return "\n\n".join(
+            [without_html(self.summary), *filter(None, (part.markdown() for part in self.parts))]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +299,12 @@ class Section(PagePart):
 
     def markdown(self) -> str:
         """Return the heading, then the parts."""
-        return "\n\n".join([f"## {without_html(self.title)}", *filter(None, (part.markdown() for part in self.parts))])
+        return "\n\n".join(
+            [
+                f"## {without_html(self.title)}",
+                *filter(None, (part.markdown() for part in self.parts)),
+            ]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,26 +324,49 @@ class Page:
     sections: tuple[Section, ...] = field(default=())
 
     def html(self) -> Markup:
-        """Return one self-contained file: readable without scripts, light and dark, in print and on a phone."""
-        shown = [replace(section, anchor=f"part-{place}") for place, section in enumerate(self.sections) if section.parts]
+        """Return one self-contained file: readable without scripts, light and dark, in print and on
+        a phone.
+        """
+        shown = [
+            replace(section, anchor=f"part-{place}")
+            for place, section in enumerate(self.sections)
+            if section.parts
+        ]
         sections = [(section.anchor, section.title, section.html()) for section in shown]
         first, *others = [line for line in self.lead.split("\n") if line.strip()] or [""]
         first, *rest = SENTENCE_END.split(first, maxsplit=1)
         light, dark = palettes("".join(html for _, _, html in sections))
         return render(
-            "report.html.j2", title=self.title, first=first, others=[*rest, *others], long_lead=LONG_LEAD, below=self.below,
-            sections=sections, light=light, dark=dark,
-        )  # fmt: skip
+            "report.html.j2",
+            title=self.title,
+            first=first,
+            others=[*rest, *others],
+            long_lead=LONG_LEAD,
+            below=self.below,
+            sections=sections,
+            light=light,
+            dark=dark,
+        )
 
     def markdown(self) -> str:
         """Return the same as Markdown, its pictures beside it."""
         sections = [section.markdown() for section in self.sections if section.parts]
         return (
-            "\n\n".join([f"# {without_html(self.title)}", without_html(self.lead), without_html(self.below), *sections]) + "\n"
+            "\n\n".join(
+                [
+                    f"# {without_html(self.title)}",
+                    without_html(self.lead),
+                    without_html(self.below),
+                    *sections,
+                ]
+            )
+            + "\n"
         )
 
 
-def fragment(lead: str, grids: Iterable[Grid], below: str = "", notes: Iterable[str] = ()) -> Markup:
+def fragment(
+    lead: str, grids: Iterable[Grid], below: str = "", notes: Iterable[str] = ()
+) -> Markup:
     """Return the HTML of a result for a notebook, in the colours of the surrounding page.
 
     Args:
@@ -319,7 +376,13 @@ def fragment(lead: str, grids: Iterable[Grid], below: str = "", notes: Iterable[
         notes: Warnings to read before the numbers.
     """
     lines = [line for line in lead.splitlines() if line.strip()]
-    return render("fragment.html.j2", lead=lines, notes=notes, tables=[GridTable(grid) for grid in grids], below=below)
+    return render(
+        "fragment.html.j2",
+        lead=lines,
+        notes=notes,
+        tables=[GridTable(grid) for grid in grids],
+        below=below,
+    )
 
 
 def without_html(text: str) -> str:
@@ -366,7 +429,11 @@ class Picture(PagePart):
     @classmethod
     def of_png(cls, path: Path, caption: str) -> Self:
         """Return a PNG inside the page."""
-        return cls(caption, render_part("photograph", caption, b64encode(path.read_bytes()).decode()), path.name)
+        return cls(
+            caption,
+            render_part("photograph", caption, b64encode(path.read_bytes()).decode()),
+            path.name,
+        )
 
     @classmethod
     def of_file(cls, path: Path, caption: str) -> Self:
@@ -398,7 +465,8 @@ class Pictures(PagePart):
 
 
 def svg(text: str, caption: str) -> Markup:
-    """Return a drawing as part of a page: its colours are the page's, its ids are unique there, the caption is its label.
+    """Return a drawing as part of a page: its colours are the page's, its ids are unique there, the
+    caption is its label.
 
     Args:
         text: The text that `as_svg` made.
@@ -414,7 +482,11 @@ def svg(text: str, caption: str) -> Markup:
     label = ". ".join(filter(None, (caption.rstrip("."), str(chart_of(text).get("title", "")))))
     size = re.search(r'viewBox="0 0 ([\d.]+)', text)
     width = f"{0.8 * float(size[1]):.0f}" if size else ""
-    rest = re.sub(r' xmlns(:xlink)?="[^"]*"', "", text.partition("<svg")[2]).replace("xlink:href", "href").strip()
+    rest = (
+        re.sub(r' xmlns(:xlink)?="[^"]*"', "", text.partition("<svg")[2])
+        .replace("xlink:href", "href")
+        .strip()
+    )
     return render_part("drawing", label, width, Markup(rest))
 
 
@@ -426,7 +498,9 @@ def chart_of(text: str) -> dict[str, Any]:
 
 
 def chart_tables(chart: dict[str, Any]) -> Iterator[Grid]:
-    """Yield the points of each panel as a table: the position along the axis, and the value of each curve there."""
+    """Yield the points of each panel as a table: the position along the axis, and the value of each
+    curve there.
+    """
     names = chart.get("names", [])
     for panel in chart.get("panels", []):
         rows: dict[str, tuple[float, dict[int, list[str]]]] = {}
@@ -434,13 +508,22 @@ def chart_tables(chart: dict[str, Any]) -> Iterator[Grid]:
             for across, at, value in zip(curve["x"], curve["at"], curve["is"], strict=True):
                 rows.setdefault(at, (across, {}))[1].setdefault(curve["of"], []).append(value)
         places = list(dict.fromkeys(curve["of"] for curve in panel["curves"]))
-        cells = [[at, *("; ".join(values.get(of, [])) for of in places)] for at, (_, values) in _merge_rows(rows)]
+        cells = [
+            [at, *("; ".join(values.get(of, [])) for of in places)]
+            for at, (_, values) in _merge_rows(rows)
+        ]
         if len(cells) > 1:
             step = max(len(cells) / MOST_NUMBERS, 1)
             shown = [cells[int(place * step)] for place in range(min(len(cells), MOST_NUMBERS))]
             titles = [panel["x"] or "at", *(names[of] for of in places)]
-            yield grid_of([(title, title) for title in titles], shown, caption=panel["title"] or chart["title"])
+            yield grid_of(
+                [(title, title) for title in titles],
+                shown,
+                caption=panel["title"] or chart["title"],
+            )
 
 
-def _merge_rows(rows: dict[str, tuple[float, dict[int, list[str]]]]) -> list[tuple[str, tuple[float, dict[int, list[str]]]]]:
+def _merge_rows(
+    rows: dict[str, tuple[float, dict[int, list[str]]]],
+) -> list[tuple[str, tuple[float, dict[int, list[str]]]]]:
     return sorted(rows.items(), key=lambda row: row[1][0])

@@ -29,10 +29,33 @@ from hwds.report.comparison import (
 )
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport, stored_report
-from hwds.report.leaderboard import leaderboard_grid, leaderboard_legend, leaderboard_notes, segment_grids
-from hwds.report.page_parts import Code, Definitions, Folded, GridTable, Listing, Page, PagePart, Picture, Section, Text
+from hwds.report.leaderboard import (
+    leaderboard_grid,
+    leaderboard_legend,
+    leaderboard_notes,
+    segment_grids,
+)
+from hwds.report.page_parts import (
+    Code,
+    Definitions,
+    Folded,
+    GridTable,
+    Listing,
+    Page,
+    PagePart,
+    Picture,
+    Section,
+    Text,
+)
 from hwds.report.standings import Standings, run_conclusion, standings
-from hwds.report.sweep import SweepResult, result_from_dict, space_grid, sweep_conclusion, time_sentence, trials_grid
+from hwds.report.sweep import (
+    SweepResult,
+    result_from_dict,
+    space_grid,
+    sweep_conclusion,
+    time_sentence,
+    trials_grid,
+)
 from hwds.report.sweep_pictures import front_grid, front_sentence, importance_sentence
 from hwds.report.verdict import stored_grids, verdict_captions
 from hwds.results.comparison import Comparison, StudyResult
@@ -59,7 +82,8 @@ LOST_COUNTS = ("undefined", "failed", "fallback")
 
 PICTURE_CAPTIONS = {
     "leaderboard.png": "The headline of each model, and its interval where it has one",
-    "segments.png": "The headline by segment, a dot for each model, and its interval where it has one",
+    "segments.png": "The headline by segment, a dot for each model, and its interval where it has "
+    "one",
 }
 """Pictures that every task has, which stand beside their tables."""
 
@@ -80,7 +104,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     verdict = folder.read_verdict()
     sentence = folder.read_conclusion() or run_conclusion(board)
     report = stored_report(config, tables)
-    results = [*filter(len, report.terminal_tables(tables, board)), *report.page_tables(tables, board)]
+    results = [
+        *filter(len, report.terminal_tables(tables, board)),
+        *report.page_tables(tables, board),
+    ]
     long = [each for each in results if len(each) > MOST_BEFORE_PICTURES]
     decided: tuple[PagePart, ...] = (
         *map(GridTable, stored_grids(folder.path)),
@@ -88,10 +115,21 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     )
     warnings = [Text(note, note=True) for note in report.notes(board)]
     drawn = _named_pictures(folder, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
-    ranking = Section("Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn))
+    ranking = Section(
+        "Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn)
+    )
     found = (
-        Section("Results", tuple(GridTable(each) for each in results if len(each) <= MOST_BEFORE_PICTURES)),
-        Section("Segments", (*_segment_parts(tables, board), *_named_pictures(folder, ["segments.png"], PICTURE_CAPTIONS))),
+        Section(
+            "Results",
+            tuple(GridTable(each) for each in results if len(each) <= MOST_BEFORE_PICTURES),
+        ),
+        Section(
+            "Segments",
+            (
+                *_segment_parts(tables, board),
+                *_named_pictures(folder, ["segments.png"], PICTURE_CAPTIONS),
+            ),
+        ),
         Section("Pictures", tuple(_task_pictures(folder, report, verdict))),
         Section("In detail", tuple(map(GridTable, long))),
     )
@@ -99,16 +137,26 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     sections = (
         *((ranking, decision, *found) if report.ranks else (decision, *found, ranking)),
         *report.page_sections(tables, board, frame),
-        Section("Remarks, and what failed or was left out", tuple(_lost_parts(folder, tables, board))),
+        Section(
+            "Remarks, and what failed or was left out", tuple(_lost_parts(folder, tables, board))
+        ),
         Section("What the numbers mean", tuple(_metric_meanings(tables, board))),
         Section("How to have it again", tuple(repeat_parts(config, folder.read_provenance()))),
     )
     below = f"Run {folder.title}: {model} on {dataset}, protocol {protocol}, seed {config['seed']}."
-    return Page(board.title, sentence if verdict is None else f"{verdict['sentence']}\n{sentence}", below, sections)
+    return Page(
+        board.title,
+        sentence if verdict is None else f"{verdict['sentence']}\n{sentence}",
+        below,
+        sections,
+    )
 
 
 def kept_frame(folder: RunFolder) -> Panel | None:
-    """Return the series of a run from the cache; None where they are gone or damaged, or the run is of other data."""
+    """Return the series of a run from the cache.
+
+    None where they are gone or damaged, or the run is of other data.
+    """
     from hwds.core.checksums import is_sound
     from hwds.frames.panel import Panel
 
@@ -119,7 +167,12 @@ def kept_frame(folder: RunFolder) -> Panel | None:
 def without_zero_counts(board: Grid) -> Grid:
     """Return the table without columns of zero counts; the section on failures reports them."""
     return replace(
-        board, columns=tuple(column for column in board.columns if column.title not in LOST_COUNTS or {*column.cells} - {"0"})
+        board,
+        columns=tuple(
+            column
+            for column in board.columns
+            if column.title not in LOST_COUNTS or {*column.cells} - {"0"}
+        ),
     )
 
 
@@ -134,30 +187,44 @@ def _segment_parts(tables: Tables, board: Standings) -> Iterator[PagePart]:
             yield Text(f"{left} smaller segments are in scores.parquet.")
 
 
-def _task_pictures(folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None) -> Iterator[PagePart]:
-    """Yield the other pictures of the run: those that its task's report describes in that order, then the rest by name."""
+def _task_pictures(
+    folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None
+) -> Iterator[PagePart]:
+    """Yield the other pictures of the run: those that its task's report describes in that order,
+    then the rest by name.
+    """
     elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, captions_of(report)
     others = (path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere)
-    yield from _named_pictures(folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known)
+    yield from _named_pictures(
+        folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
+    )
 
 
-def _named_pictures(folder: RunFolder, names: Iterable[str], captions: dict[str, str]) -> Iterator[Picture]:
+def _named_pictures(
+    folder: RunFolder, names: Iterable[str], captions: dict[str, str]
+) -> Iterator[Picture]:
     """Yield the pictures of these names that exist."""
     for name in names:
         path = folder.path / name
         if path.is_file():
-            yield Picture.of_file(path, captions.get(name, path.stem.replace("_", " ").capitalize()))
+            yield Picture.of_file(
+                path, captions.get(name, path.stem.replace("_", " ").capitalize())
+            )
 
 
 def captions_of(report: TaskReport) -> dict[str, str]:
-    """Return the caption of each picture, from the docstrings of the `draw` hooks: "`regret.png`: every policy's regret".
+    """Return the caption of each picture, from the docstrings of the `draw` hooks: "`regret.png`:
+    every policy's regret".
 
-    Text after `of` or a comma may follow the picture's name directly: "`reliability.png` of the own model".
+    Text after `of` or a comma may follow the picture's name directly: "`reliability.png` of the own
+    model".
     """
     captions: dict[str, str] = {}
     for hook in (report.draw, report.draw_scores):
         docstring = " ".join(str(hook.__doc__ or "").split()) if hook else ""
-        matches = re.findall(r"`(\w+)\.png`((?:: |, | of )[^;`]*?)?(?=[;.] |[;.]?$| `|`|,? and `)", docstring)
+        matches = re.findall(
+            r"`(\w+)\.png`((?:: |, | of )[^;`]*?)?(?=[;.] |[;.]?$| `|`|,? and `)", docstring
+        )
         for stem, text in matches:
             words = text[2:] if text.startswith(": ") else f"{stem.replace('_', ' ')}{text}"
             captions[f"{stem}.png"] = f"{words[:1].upper()}{words[1:]}"
@@ -165,32 +232,51 @@ def captions_of(report: TaskReport) -> dict[str, str]:
 
 
 def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator[PagePart]:
-    """Yield the failed cells, the counts of undefined values and fallbacks, and the remarks of the run."""
+    """Yield the failed cells, the counts of undefined values and fallbacks, and the remarks of the
+    run.
+    """
     lines = [*leaderboard_notes(board), *folder.read_remarks()]
     failed = tables.timings.filter(pl.col("status") != "ok")
-    yield Listing(tuple(lines)) if lines else Text("Nothing failed, nothing was left out, no answer is a fallback's.")
+    yield (
+        Listing(tuple(lines))
+        if lines
+        else Text("Nothing failed, nothing was left out, no answer is a fallback's.")
+    )
     if len(failed):
         yield GridTable(_failed_cells(failed))
 
 
 def _failed_cells(failed: pl.DataFrame) -> Grid:
-    rows = [[row["model"], str(row["fold"]), row["status"].removeprefix("failed: ")] for row in failed.to_dicts()]
+    rows = [
+        [row["model"], str(row["fold"]), row["status"].removeprefix("failed: ")]
+        for row in failed.to_dicts()
+    ]
     more = f" (the first {MOST_FAILURES} of {len(rows)})" if len(rows) > MOST_FAILURES else ""
     titles = [(title, title) for title in ("model", "fold", "what went wrong")]
     return grid_of(titles, rows[:MOST_FAILURES], names=3, caption=f"Failed cells{more}")
 
 
 def _metric_meanings(tables: Tables, board: Standings) -> Iterator[PagePart]:
-    """Yield the meaning of the leaderboard's columns, and the definition of every metric of the run."""
+    """Yield the meaning of the leaderboard's columns, and the definition of every metric of the
+    run.
+    """
     yield Listing(tuple(leaderboard_legend(board)))
-    known = [tables.measure(name) for name in tables.scores["metric"].drop_nulls().unique(maintain_order=True)]
+    known = [
+        tables.measure(name)
+        for name in tables.scores["metric"].drop_nulls().unique(maintain_order=True)
+    ]
     words = glossary(known)
     if words:
-        yield Folded("Glossary: all metrics of scores.parquet", (Definitions(tuple(words.items())),))
+        yield Folded(
+            "Glossary: all metrics of scores.parquet", (Definitions(tuple(words.items())),)
+        )
 
 
 def glossary(measures: Iterable[Measure]) -> dict[str, str]:
-    """Return each metric's name and meaning; those that differ in parameters alone once (`pinball[q=0.1]` for all levels)."""
+    """Return each metric's name and meaning.
+
+    Those that differ in parameters alone once (`pinball[q=0.1]` for all levels).
+    """
     meanings: dict[str, tuple[str, str]] = {}
     for measure in measures:
         if measure.explained:
@@ -202,16 +288,24 @@ def repeat_parts(config: dict[str, Any], origin: dict[str, Any]) -> Iterator[Pag
     """Yield the command, the provenance, and the whole config."""
     yield Code(origin["command"])
     yield Listing(tuple(origin_lines(origin)))
-    yield Folded("The whole config", (Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)),))
+    yield Folded(
+        "The whole config", (Code(yaml.safe_dump(config, sort_keys=False, allow_unicode=True)),)
+    )
 
 
 def origin_lines(origin: dict[str, Any]) -> Iterator[str]:
     """Return the fingerprints of data and code, the machine, and the versions."""
     git = origin.get("git") or {}
-    commit = f"commit `{git['commit'][:12]}`{' with changes' if git.get('changed') else ''}" if git else "no repository"
+    commit = (
+        f"commit `{git['commit'][:12]}`{' with changes' if git.get('changed') else ''}"
+        if git
+        else "no repository"
+    )
     when = f"run at {origin['when'][:16].replace('T', ' ')} UTC, " if "when" in origin else ""
     yield f"{when}data `{origin['data']}`, code `{origin['code']}`, {commit}"
-    yield f"{origin['machine']['cpu']}, {origin['threads']} thread a cell, device {origin['device']}"
+    yield (
+        f"{origin['machine']['cpu']}, {origin['threads']} thread a cell, device {origin['device']}"
+    )
     yield ", ".join(f"{name} {version}" for name, version in origin["versions"].items() if version)
 
 
@@ -232,11 +326,16 @@ def write_page(page: Page, folder: Path) -> tuple[Path, Path]:
 
 # The report of a comparison.
 
-EFFECTS_CAPTION = "By how much the model is better than each rival, with the interval; right of the line it is better"
+EFFECTS_CAPTION = (
+    "By how much the model is better than each rival, with the interval; right of "
+    "the line it is better"
+)
 RANKS_ALT = "Mean ranks of the models on a line; bars join those that cannot be told apart"
 
 
-def comparison_page(result: Comparison, command: str, origins: Mapping[str, dict[str, Any]] = MappingProxyType({})) -> Page:
+def comparison_page(
+    result: Comparison, command: str, origins: Mapping[str, dict[str, Any]] = MappingProxyType({})
+) -> Page:
     """Return the page of a comparison.
 
     Args:
@@ -257,16 +356,25 @@ def comparison_page(result: Comparison, command: str, origins: Mapping[str, dict
         Section("How to have it again", tuple(_comparison_origin(result, command, origins))),
     ]
     runs = len(result.sources)
-    below = f"Compared on the rows that all models answered, of {runs} run{'s' * (runs != 1)}; effect, interval, then p."
+    below = (
+        f"Compared on the rows that all models answered, of {runs} run{'s' * (runs != 1)}; "
+        f"effect, interval, then p."
+    )
     return Page(comparison_title(result), comparison_sentence(result), below, tuple(sections))
 
 
-def _comparison_origin(result: Comparison, command: str, origins: Mapping[str, dict[str, Any]]) -> Iterator[PagePart]:
+def _comparison_origin(
+    result: Comparison, command: str, origins: Mapping[str, dict[str, Any]]
+) -> Iterator[PagePart]:
     """Yield the command, and for each run its command and provenance."""
     yield Code(command)
     for source in result.sources:
         origin = origins.get(source)
-        lines = (f"`{origin['command']}`", *origin_lines(origin)) if origin else ("its folder is not at hand any more",)
+        lines = (
+            (f"`{origin['command']}`", *origin_lines(origin))
+            if origin
+            else ("its folder is not at hand any more",)
+        )
         yield Folded(f"Run {source}", (Listing(lines),))
 
 
@@ -279,14 +387,18 @@ def _rank_parts(result: Comparison) -> tuple[PagePart, ...]:
     figure = critical_difference_figure(result)
     if figure is None:
         return ()
-    return (Text(rank_sentence(result)), Picture.of_figure(figure, RANKS_ALT, "critical_difference.png"))
+    return (
+        Text(rank_sentence(result)),
+        Picture.of_figure(figure, RANKS_ALT, "critical_difference.png"),
+    )
 
 
 # The report of a study: its answer, every contrast, the plan that was fixed before, and the
 # command to repeat it.
 
 CONTRASTS_ALT = (
-    "The effect of each contrast with its interval; the band is the margin within which a difference does not matter"
+    "The effect of each contrast with its interval; the band is the margin within "
+    "which a difference does not matter"
 )
 
 
@@ -298,7 +410,9 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
         each: The comparison of each of its experiments.
     """
     plan = study.plan
-    changes = [f"The plan was changed after results were known: {change}." for change in study.amended]
+    changes = [
+        f"The plan was changed after results were known: {change}." for change in study.amended
+    ]
     first: list[PagePart] = [Text(change, note=True) for change in changes]
     first += [Text(note, note=True) for note in study.notes]
     first += [GridTable(contrasts_grid(study))]
@@ -306,15 +420,20 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
     first += [Picture.of_figure(figure, CONTRASTS_ALT, "contrasts.png")] if figure else []
     sections = (
         Section("What was found", tuple(first)),
-        Section("The experiments", tuple(GridTable(_captioned_grid(name, board_grid(one))) for name, one in each.items())),
+        Section(
+            "The experiments",
+            tuple(GridTable(_captioned_grid(name, board_grid(one))) for name, one in each.items()),
+        ),
         Section("What was decided before", tuple(_study_plan(study))),
         Section("What the columns mean", (Listing(tuple(_study_legend(study, each))),)),
         Section("How to have it again", tuple(_study_origin(study))),
     )
     runs = study.scores["run"].n_unique()
     below = (
-        f"Study {study.name}: {counted(len(plan['experiments']), 'experiments')} x {counted(len(plan['seeds']), 'seeds')},"
-        f" {counted(runs, 'runs')}; the answer follows from the contrasts by the rule that was written down before."
+        f"Study {study.name}: {counted(len(plan['experiments']), 'experiments')} x "
+        f"{counted(len(plan['seeds']), 'seeds')},"
+        f" {counted(runs, 'runs')}; the answer follows from the contrasts by the rule that was "
+        f"written down before."
     )
     return Page(plan["question"], study.verdict, below, sections)
 
@@ -328,10 +447,32 @@ def contrasts_grid(study: StudyResult) -> Grid:
         verdict = VERDICTS.get(row["verdict"], row["verdict"])
         names = [row["experiment"], *([row["rival"]] if several else [])]
         corrected, *p_values = [_p_or_dash(row[key]) for key in ("p_holm", "p_value", "alike_holm")]
-        rows.append([*names, value, interval, corrected, verdict, *p_values, row["method"], f"{row['clusters']:,}"])
-    titles = [("experiment", "experiment"), *([("rival", "rival")] if several else []), ("better by", "better by")]
-    titles += [("95 % interval", "95 % interval"), ("p, Holm", "p\nHolm"), ("verdict", "verdict"), ("p, alone", "")]
-    titles += [("p of a difference that matters, Holm", "" if several else "p of one\nthat matters")]
+        rows.append(
+            [
+                *names,
+                value,
+                interval,
+                corrected,
+                verdict,
+                *p_values,
+                row["method"],
+                f"{row['clusters']:,}",
+            ]
+        )
+    titles = [
+        ("experiment", "experiment"),
+        *([("rival", "rival")] if several else []),
+        ("better by", "better by"),
+    ]
+    titles += [
+        ("95 % interval", "95 % interval"),
+        ("p, Holm", "p\nHolm"),
+        ("verdict", "verdict"),
+        ("p, alone", ""),
+    ]
+    titles += [
+        ("p of a difference that matters, Holm", "" if several else "p of one\nthat matters")
+    ]
     titles += [("interval by", ""), ("of", "")]
     model, rivals = study.plan["model"], study.plan["rivals"]
     against = "each rival" if several else rivals[0]
@@ -347,10 +488,14 @@ def _study_plan(study: StudyResult) -> Iterator[PagePart]:
     plan = study.plan
     yield Listing(
         (
-            f"`{plan['model']}` against {', '.join(f'`{rival}`' for rival in plan['rivals'])} by `{plan['metric']}`",
+            f"`{plan['model']}` against {', '.join(f'`{rival}`' for rival in plan['rivals'])} by "
+            f"`{plan['metric']}`",
             f"a difference of less than {margin_text(study)} does not matter",
             f"seeds {', '.join(map(str, plan['seeds']))}",
-            *(f"{name}: `{' '.join([*plan.get('words', ()), *words])}`" for name, words in plan["experiments"].items()),
+            *(
+                f"{name}: `{' '.join([*plan.get('words', ()), *words])}`"
+                for name, words in plan["experiments"].items()
+            ),
         )
     )
     yield Text("The first line of the rule that holds is the answer:")
@@ -358,14 +503,20 @@ def _study_plan(study: StudyResult) -> Iterator[PagePart]:
 
 
 def _clause(clause: Mapping[str, Any]) -> str:
-    conditions = [f"{key} {' or '.join(clause[key])}" for key in ("all", "some", "none") if key in clause]
+    conditions = [
+        f"{key} {' or '.join(clause[key])}" for key in ("all", "some", "none") if key in clause
+    ]
     return f"{' and '.join(conditions) or 'else'}: {clause['then']}"
 
 
 def margin_text(study: StudyResult) -> str:
     """Return the margin for readers."""
     margin = study.plan["margin"]
-    return f"{100 * margin:g} %" if bool(study.contrasts["relative"].all()) else f"{margin:g} {study.unit}".strip()
+    return (
+        f"{100 * margin:g} %"
+        if bool(study.contrasts["relative"].all())
+        else f"{margin:g} {study.unit}".strip()
+    )
 
 
 def _study_legend(study: StudyResult, each: Mapping[str, Comparison]) -> Iterator[str]:
@@ -373,14 +524,30 @@ def _study_legend(study: StudyResult, each: Mapping[str, Comparison]) -> Iterato
     if first.measure.explained:
         yield f"`{first.measure.name}`: {first.measure.explained}."
     shares = bool(study.contrasts["relative"].all())
-    by = "the share by which the model's mean is better than the rival's" if shares else "the difference of the means"
+    by = (
+        "the share by which the model's mean is better than the rival's"
+        if shares
+        else "the difference of the means"
+    )
     yield f"better by: {by}."
     yield "interval: 95 %, of one contrast; `of` counts what it was averaged over."
-    yield f"p, Holm: of no difference, corrected for {counted(len(study.contrasts), 'contrasts')} together."
-    yield f"p of a difference that matters: of one of {margin_text(study)} or more (two one-sided tests), corrected too."
-    yield "verdict: alike where the difference is surely within the margin, else better or worse where it is sure."
+    yield (
+        f"p, Holm: of no difference, corrected for {counted(len(study.contrasts), 'contrasts')} "
+        f"together."
+    )
+    yield (
+        f"p of a difference that matters: of one of {margin_text(study)} or more (two one-sided "
+        f"tests), corrected too."
+    )
+    yield (
+        "verdict: alike where the difference is surely within the margin, else better or worse "
+        "where it is sure."
+    )
     if any(one.units == "worlds" for one in each.values()):
-        yield "worlds: each seed has simulated data of its own; intervals are of other worlds and trainings."
+        yield (
+            "worlds: each seed has simulated data of its own; intervals are of other worlds and "
+            "trainings."
+        )
 
 
 def _study_origin(study: StudyResult) -> Iterator[PagePart]:
@@ -388,9 +555,14 @@ def _study_origin(study: StudyResult) -> Iterator[PagePart]:
     code = f"code {', '.join(f'`{each}`' for each in origin.get('code', ()))}"
     yield Listing(
         (
-            f"`python -m hwds study {study.name}` computes it again beside the frozen tables, and says whether they agree",
+            f"`python -m hwds study {study.name}` computes it again beside the frozen tables, and "
+            f"says whether they agree",
             f"plan `{study.plan_hash}`, {code}",
-            ", ".join(f"{name} {version}" for name, version in origin.get("versions", {}).items() if version),
+            ", ".join(
+                f"{name} {version}"
+                for name, version in origin.get("versions", {}).items()
+                if version
+            ),
         )
     )
 
@@ -403,18 +575,23 @@ def _p_or_dash(value: float | None) -> str:
 # command to repeat it.
 
 SWEEP_CAPTIONS = {
-    "sweep.png": "Scores of trials, the running score from window to window, and each setting against the score",
+    "sweep.png": "Scores of trials, the running score from window to window, and each setting "
+    "against the score",
     "parallel.png": "Each trial as a line through its settings to its score",
-    "front.png": "The metric against the other objectives: no other trial beats one of the front in all of them",
+    "front.png": "The metric against the other objectives: no other trial beats one of the front "
+    "in all of them",
     "importance.png": "How much of the spread of scores each setting makes, with its interval",
 }
 
 BASELINE_NOTE = "Trial 0 is the experiment as it stood, which no search stops."
 
 TRIAL_MEANINGS = (
-    "windows: how many inner windows a trial was scored on; they end before the experiment's own windows begin.",
-    "finished: scored on all of them; stopped: ended on the way by the scheduler, so that it competes with none of these.",
-    "optimism: the best trial's score on the inner windows less that on the final ones, which no trial has seen.",
+    "windows: how many inner windows a trial was scored on; they end before the experiment's own "
+    "windows begin.",
+    "finished: scored on all of them; stopped: ended on the way by the scheduler, so that it "
+    "competes with none of these.",
+    "optimism: the best trial's score on the inner windows less that on the final ones, which no "
+    "trial has seen.",
 )
 
 
@@ -427,21 +604,36 @@ def sweep_page(folder: SweepFolder) -> Page:
     data = folder.read_json()
     if "best" not in data:
         raise HwdsError(f"sweep {folder.title} is not finished; the same command goes on with it.")
-    result = result_from_dict(folder.read_trials(), data, Measure(data["metric"], better=data["better"]))
+    result = result_from_dict(
+        folder.read_trials(), data, Measure(data["metric"], better=data["better"])
+    )
     best = folder.read_best()
     sections = (
         Section(
-            "Trials", (*_trial_parts(result, data), Text(f"The best settings are those of trial {result.best}:"), Code(best))
+            "Trials",
+            (
+                *_trial_parts(result, data),
+                Text(f"The best settings are those of trial {result.best}:"),
+                Code(best),
+            ),
         ),
         *_front_parts(result, data),
         Section("Pictures", tuple(_sweep_pictures(folder, data))),
-        Section("The best settings on the final windows", tuple(_final_board(_best_run_parts(data)))),
+        Section(
+            "The best settings on the final windows", tuple(_final_board(_best_run_parts(data)))
+        ),
         Section("What was searched", (GridTable(space_grid(data["space"])), *_search_lines(data))),
         Section("What failed", tuple(_sweep_failures(result))),
-        Section("What the numbers mean", (Listing((f"`{data['metric']}`: {data['better']}er is better.", *TRIAL_MEANINGS)),)),
+        Section(
+            "What the numbers mean",
+            (Listing((f"`{data['metric']}`: {data['better']}er is better.", *TRIAL_MEANINGS)),),
+        ),
         Section("How to have it again", tuple(_sweep_origin(folder, data))),
     )
-    trials = f"{data['trials']} trials, {data.get('finished', 0)} of them finished, on {len(data['windows'])} inner windows"
+    trials = (
+        f"{data['trials']} trials, {data.get('finished', 0)} of them finished, on "
+        f"{len(data['windows'])} inner windows"
+    )
     return Page(
         f"{data['experiment']}: sweep for {result.model}",
         sweep_conclusion(result),
@@ -472,8 +664,13 @@ def _search_lines(data: dict[str, Any]) -> Iterator[PagePart]:
 def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:
     """Yield the pictures of the sweep, and the sentences on importance and time."""
     for path in sorted(folder.path.glob("*.png")):
-        yield Picture.of_file(path, SWEEP_CAPTIONS.get(path.name, path.stem.replace("_", " ").capitalize()))
-    sentences = (importance_sentence(data.get("importance", {})), time_sentence(data.get("time", {})))
+        yield Picture.of_file(
+            path, SWEEP_CAPTIONS.get(path.name, path.stem.replace("_", " ").capitalize())
+        )
+    sentences = (
+        importance_sentence(data.get("importance", {})),
+        time_sentence(data.get("time", {})),
+    )
     yield from (Text(sentence) for sentence in sentences if sentence)
 
 
@@ -499,7 +696,9 @@ def _sweep_failures(result: SweepResult) -> Iterator[PagePart]:
         yield Text("No trial failed.")
         return
     rows = [[str(row["trial"]), row["status"], row["error"]] for row in failed.to_dicts()]
-    yield GridTable(grid_of([(title, title) for title in ("trial", "status", "what went wrong")], rows, names=3))
+    yield GridTable(
+        grid_of([(title, title) for title in ("trial", "status", "what went wrong")], rows, names=3)
+    )
 
 
 def _sweep_origin(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:
@@ -509,4 +708,7 @@ def _sweep_origin(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePar
     run = _best_run_parts(data)
     if run is not None:
         yield Listing(tuple(origin_lines(run.read_provenance())))
-    yield Folded("The whole config", (Code(yaml.safe_dump(data["config"], sort_keys=False, allow_unicode=True)),))
+    yield Folded(
+        "The whole config",
+        (Code(yaml.safe_dump(data["config"], sort_keys=False, allow_unicode=True)),),
+    )

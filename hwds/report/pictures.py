@@ -55,7 +55,11 @@ def as_svg(figure: Figure) -> str:
     for (artist, _), gid in zip(parts, before, strict=True):
         artist.set_gid(gid)
     text = re.sub(rf'id="{PART_PREFIX}(\d+)"', r'data-of="\1"', _strip_svg(out.getvalue()))
-    chart_data = {"title": figure.get_suptitle(), "names": names, "panels": [_panel(axes, names) for axes in figure.axes]}
+    chart_data = {
+        "title": figure.get_suptitle(),
+        "names": names,
+        "panels": [_panel(axes, names) for axes in figure.axes],
+    }
     chart = escape(json.dumps(chart_data, separators=(",", ":"), ensure_ascii=False))
     return text.replace("<svg ", f'<svg data-chart="{chart}" ', 1)
 
@@ -63,7 +67,9 @@ def as_svg(figure: Figure) -> str:
 def _strip_svg(text: str) -> str:
     """Return the SVG without comments, metadata and the prolog."""
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = text.replace('<style type="text/css">', '<style type="text/css">text{white-space:pre}', 1)
+    text = text.replace(
+        '<style type="text/css">', '<style type="text/css">text{white-space:pre}', 1
+    )
     return re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
 
 
@@ -75,7 +81,9 @@ def _drawn_artists(axes: Axes) -> Iterator[tuple[Artist, str]]:
     for container in axes.containers:
         if isinstance(container, ErrorbarContainer) and _curve_name(container.get_label()):
             line, caps, bars = container.lines
-            held |= dict.fromkeys([*([line] if line else []), *caps, *bars], str(container.get_label()))
+            held |= dict.fromkeys(
+                [*([line] if line else []), *caps, *bars], str(container.get_label())
+            )
     for artist in (*axes.lines, *axes.collections, *axes.texts):
         name = artist.get_gid() or held.get(artist) or artist.get_label()
         if _curve_name(name):
@@ -87,7 +95,9 @@ def _curve_name(label: object) -> bool:
 
 
 def _panel(axes: Axes, names: list[str]) -> dict[str, Any]:
-    """Return the position of a panel, the titles of its axes, and its curves in the coordinates of the drawing."""
+    """Return the position of a panel, the titles of its axes, and its curves in the coordinates of
+    the drawing.
+    """
     inches = axes.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
     height = POINTS_PER_INCH * float(inches[1])
     box = axes.get_window_extent()
@@ -97,13 +107,23 @@ def _panel(axes: Axes, names: list[str]) -> dict[str, Any]:
     for artist, name in _drawn_artists(axes):
         points = _points(axes, artist)
         if points is not None and len(points[0]) > 1:
-            curves.append(_curve(axes, names.index(name), *points, artist.get_gid() is None, height, scale))
+            curves.append(
+                _curve(axes, names.index(name), *points, artist.get_gid() is None, height, scale)
+            )
     title = axes.get_title(loc="left") or axes.get_title()
-    return {"title": title, "x": axes.get_xlabel(), "box": [round(corner, 1) for corner in corners], "curves": curves}
+    return {
+        "title": title,
+        "x": axes.get_xlabel(),
+        "box": [round(corner, 1) for corner in corners],
+        "curves": curves,
+    }
 
 
 def _points(axes: Axes, artist: Artist) -> tuple[np.ndarray, np.ndarray, np.ndarray | None] | None:
-    """Return x, y, and for a band its lower y, in data units; None for an artist without points in data units."""
+    """Return x, y, and for a band its lower y, in data units.
+
+    None for an artist without points in data units.
+    """
     from matplotlib.collections import PolyCollection
     from matplotlib.lines import Line2D
 
@@ -130,10 +150,17 @@ def _curve(
     height: float,
     scale: float,
 ) -> dict[str, Any]:
-    """Return the data of one curve; a band has its ends as values, a layer of a stack its thickness."""
+    """Return the data of one curve.
+
+    A band has its ends as values, a layer of a stack its thickness.
+    """
     indices = np.flatnonzero(np.isfinite(across) & np.isfinite(up))
     indices = (
-        indices[np.unique(np.linspace(0, len(indices) - 1, min(len(indices), MOST_POINTS)).round().astype(int))]
+        indices[
+            np.unique(
+                np.linspace(0, len(indices) - 1, min(len(indices), MOST_POINTS)).round().astype(int)
+            )
+        ]
         if len(indices)
         else indices
     )
@@ -167,7 +194,9 @@ def _across(axes: Axes) -> Any:
     if "Date" in type(axes.xaxis.get_converter()).__name__ or "Date" in type(formatter).__name__:
         return _as_dates
     if isinstance(formatter, FixedFormatter):
-        words: Mapping[float, str] = dict(zip(axes.get_xticks(), (t.get_text() for t in axes.get_xticklabels()), strict=False))
+        words: Mapping[float, str] = dict(
+            zip(axes.get_xticks(), (t.get_text() for t in axes.get_xticklabels()), strict=False)
+        )
         return lambda value: words.get(value) or f"{value:,.6g}"
     return lambda value: f"{value:,.10g}" if float(value).is_integer() else f"{value:.4g}"
 
@@ -177,7 +206,16 @@ def _across(axes: Axes) -> Any:
 
 INK, GREY, LIGHT = "#1f2430", "#7d8590", "#d9dde3"
 OWN_COLOUR, NAIVE_COLOUR, FLOOR_COLOUR = "#1f6fb4", "#d9822b", "#2e8b57"
-RIVAL_COLOURS = ("#d9822b", "#8e5bb5", "#b5485d", "#6b7280", "#0e8a8a", "#a3821a", "#5b6fb5", "#7a9a3a")
+RIVAL_COLOURS = (
+    "#d9822b",
+    "#8e5bb5",
+    "#b5485d",
+    "#6b7280",
+    "#0e8a8a",
+    "#a3821a",
+    "#5b6fb5",
+    "#7a9a3a",
+)
 """Colours of the rivals, in the order of the scores."""
 
 DOTS_PER_INCH = 150
@@ -189,7 +227,9 @@ _FIGURES: ContextVar[dict[str, Figure] | None] = ContextVar("gathered", default=
 
 @contextmanager
 def gather_figures() -> Iterator[dict[str, Figure]]:
-    """Collect the figures that are saved within the block by the names of their files, instead of writing them."""
+    """Collect the figures that are saved within the block by the names of their files, instead of
+    writing them.
+    """
     figures: dict[str, Figure] = {}
     before = _FIGURES.set(figures)
     try:
@@ -203,7 +243,9 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
+    figure = Figure(
+        figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white"
+    )
     FigureCanvasAgg(figure)
     return figure
 
@@ -220,7 +262,10 @@ def tidy(axes: Axes, grid: str = "y") -> None:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Format the numbers of an axis as `12,000` or `0.02`; a short log axis has ticks at 1, 2 and 5 of each decade."""
+    """Format the numbers of an axis as `12,000` or `0.02`.
+
+    A short log axis has ticks at 1, 2 and 5 of each decade.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     low, high = sorted(map(abs, axis.get_view_interval()))
@@ -233,9 +278,14 @@ def plain_numbers(axis: Axis) -> None:
 
 
 def drawable(text: str, longest: int = 60) -> str:
-    """Return the text with `?` for glyphs that the font lacks; of a long text both ends, which distinguish labels."""
+    """Return the text with `?` for glyphs that the font lacks; of a long text both ends, which
+    distinguish labels.
+    """
     known = _glyphs()
-    shown = "".join(letter if ord(letter) in known else "?" for letter in " ".join(without_secrets(text).split()))
+    shown = "".join(
+        letter if ord(letter) in known else "?"
+        for letter in " ".join(without_secrets(text).split())
+    )
     if len(shown) <= longest:
         return shown
     behind = (longest - 3) // 2
@@ -250,10 +300,13 @@ def _glyphs() -> frozenset[int]:
 
 
 def save_png(figure: Figure | None, path: Path) -> bool:
-    """Write the figure as PNG and SVG, or collect it within `gather_figures`; the same figure gives the same bytes.
+    """Write the figure as PNG and SVG, or collect it within `gather_figures`.
+
+    The same figure gives the same bytes.
 
     Returns:
-        Whether there was one; where there is none no file is written, and an earlier one is deleted.
+        Whether there was one; where there is none no file is written, and an earlier one is
+        deleted.
 
     Raises:
         HwdsError: The folder cannot be written; nothing is left behind.
@@ -266,7 +319,10 @@ def save_png(figure: Figure | None, path: Path) -> bool:
         if layout := figure.get_layout_engine():
             layout.execute(figure)
         figure.set_layout_engine(None)  # laid out once for both files, and each drawn once
-        options: dict[str, Any] = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 1}}
+        options: dict[str, Any] = {
+            "metadata": {"Software": None},
+            "pil_kwargs": {"compress_level": 1},
+        }
         write_atomically(path, lambda part: figure.savefig(part, format="png", **options))
         write_text(path.with_suffix(".svg"), as_svg(figure))
     elif figures is None:
@@ -276,7 +332,9 @@ def save_png(figure: Figure | None, path: Path) -> bool:
 
 
 def hide_secrets(figure: Figure) -> None:
-    """Take the secrets out of the texts of a figure: a unit may be the value of an environment variable."""
+    """Take the secrets out of the texts of a figure: a unit may be the value of an environment
+    variable.
+    """
     from matplotlib.text import Text
 
     texts = [text for text in figure.findobj(Text) if isinstance(text, Text)]
@@ -290,11 +348,14 @@ def model_colours(labels: Sequence[str], model: str) -> dict[str, str]:
     """Return a colour for each model, the experiment's model first."""
     rivals = [label for label in labels if label != model]
     colours = {model: OWN_COLOUR} if model in labels else {}
-    return colours | {label: RIVAL_COLOURS[place % len(RIVAL_COLOURS)] for place, label in enumerate(rivals)}
+    return colours | {
+        label: RIVAL_COLOURS[place % len(RIVAL_COLOURS)] for place, label in enumerate(rivals)
+    }
 
 
 def label_places(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return positions for labels side by side, as near as possible to the wanted ones, each at least a gap from the next.
+    """Return positions for labels side by side, as near as possible to the wanted ones, each at
+    least a gap from the next.
 
     The least squares under their order: isotonic regression of the places less the gaps below each.
 
@@ -314,5 +375,8 @@ def label_places(wanted: Sequence[float], gap: float, low: float, high: float) -
     order = np.argsort(wanted, kind="stable")
     gaps = min(gap, (high - low) / max(len(wanted) - 1, 1)) * np.arange(len(wanted))
     places = np.empty(len(wanted))
-    places[order] = np.clip(isotonic_regression(np.asarray(wanted)[order] - gaps).x, low, high - gaps[-1]) + gaps
+    places[order] = (
+        np.clip(isotonic_regression(np.asarray(wanted)[order] - gaps).x, low, high - gaps[-1])
+        + gaps
+    )
     return places.tolist()

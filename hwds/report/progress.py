@@ -1,4 +1,6 @@
-"""The progress of a run, a sweep or a study: one line of a terminal, or else plain lines at intervals, and a file."""
+"""The progress of a run, a sweep or a study: one line of a terminal, or else plain lines at
+intervals, and a file.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,14 @@ PLAIN, PLAIN_SHARE = 30.0, 0.05
 
 
 class Heartbeat:
-    """A thread that calls `beat`, the first time after a pause; it may be stopped and started again.
+    """A thread that calls `beat`, the first time after a pause; it may be stopped and started
+    again.
 
     Args:
         beat: The function that is called.
         pause: Seconds between two calls.
-        share: A pause is at least this share of the time since the beginning, so that a long run has few beats.
+        share: A pause is at least this share of the time since the beginning, so that a long run
+            has few beats.
     """
 
     def __init__(self, beat: Callable[[], None], pause: float, share: float = 0.0) -> None:
@@ -82,7 +86,11 @@ class ProgressLine:
 
     def begin(self, cells: int, cached: int) -> None:
         """Add so many cells, of which some are cached."""
-        self.cells, self.done, self.cached = self.cells + cells, self.done + cached, self.cached + cached
+        self.cells, self.done, self.cached = (
+            self.cells + cells,
+            self.done + cached,
+            self.cached + cached,
+        )
         self.start()
 
     def start(self) -> None:
@@ -101,7 +109,9 @@ class ProgressLine:
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """Show the score of a model's complete fold."""
         self.value = value
-        self.last = f"{model} at {fold}: {metric} " + ("undefined" if value is None else f"{value:.3f}")
+        self.last = f"{model} at {fold}: {metric} " + (
+            "undefined" if value is None else f"{value:.3f}"
+        )
         self._show()
 
     def end(self) -> None:
@@ -115,11 +125,16 @@ class ProgressLine:
 
     @property
     def left(self) -> float | None:
-        """The estimated seconds left; None before any cell was computed, and once a cell takes longer than all were to take."""
+        """The estimated seconds left.
+
+        None before any cell was computed, and once a cell takes longer than all were to take.
+        """
         computed, now = self.done - self.cached, time.monotonic()
         if not computed:
             return None
-        left = (self.ended_last - self.began) / computed * (self.cells - self.done) - (now - self.ended_last)
+        left = (self.ended_last - self.began) / computed * (self.cells - self.done) - (
+            now - self.ended_last
+        )
         return left if left > 0 else None
 
     def line(self) -> str:
@@ -128,14 +143,27 @@ class ProgressLine:
         parts = [f"cells {self.done}/{self.cells}" if self.cells else "being prepared"]
         parts += [f"{self.cached} kept"] if self.cached else []
         parts += [f"{self.failed} failed"] if self.failed else []
-        parts += [f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"] if left else []
+        parts += (
+            [f"about {left / 60:.0f} min left" if left > 90 else f"about {left:.0f} s left"]
+            if left
+            else []
+        )
         return " · ".join([*parts, self.last] if self.last else parts)
 
     def progress(self) -> RunProgress:
         """Return the current progress for the file."""
         seconds = time.monotonic() - self.began
         memory = resident_bytes(os.getpid()) / GIB or None
-        counts = (self.done, self.cells, self.failed, time.time() - seconds, seconds, self.left, self.summary, self.value)
+        counts = (
+            self.done,
+            self.cells,
+            self.failed,
+            time.time() - seconds,
+            seconds,
+            self.left,
+            self.summary,
+            self.value,
+        )
         return RunProgress(*counts, None if memory is None else round(memory, 3), self.losses())
 
     @property
@@ -152,7 +180,11 @@ class ProgressLine:
             print(f"\r\033[K{self.line()[:100]}", end="", file=sys.stderr, flush=True)
 
     def _print_line(self) -> None:
-        print(f"hwds: after {duration(time.monotonic() - self.beats[-1].began)}: {self.line()}", file=sys.stderr, flush=True)
+        print(
+            f"hwds: after {duration(time.monotonic() - self.beats[-1].began)}: {self.line()}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _write_file(self) -> None:
         """Write the file, unless all cells are done or nothing has changed.
@@ -184,12 +216,22 @@ class SweepLine(ProgressLine):
 
     def __init__(self, trials: int, metric: str, better: str, windows: int) -> None:
         super().__init__()
-        self.trials, self.metric, self.sign, self.windows = trials, metric, -1.0 if better == "high" else 1.0, windows
+        self.trials, self.metric, self.sign, self.windows = (
+            trials,
+            metric,
+            -1.0 if better == "high" else 1.0,
+            windows,
+        )
         self.ended = 0
         self.best: tuple[float, str, float] | None = None
 
-    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
-        """A trial was scored after so many windows; `cells_saved` cells of it need not be computed."""
+    def trial(
+        self, label: str, status: str, folds: int, value: float | None, cells_saved: int
+    ) -> None:
+        """A trial was scored after so many windows.
+
+        `cells_saved` cells of it need not be computed.
+        """
         self.cells -= cells_saved
         self.ended += status != "unfinished"
         if status == "finished" and value is not None:

@@ -22,7 +22,20 @@ LONGEST_NAME = 34
 
 TEXT_COLUMNS = ("run", "model", "dataset", "protocol", "when", "status", "tags", "note", "metric")
 COLUMN_ORDER = (*TEXT_COLUMNS, "score", "asked", "seed")
-COLUMN_NEED = ("run", "asked", "score", "model", "status", "metric", "tags", "when", "dataset", "protocol", "seed", "note")
+COLUMN_NEED = (
+    "run",
+    "asked",
+    "score",
+    "model",
+    "status",
+    "metric",
+    "tags",
+    "when",
+    "dataset",
+    "protocol",
+    "seed",
+    "note",
+)
 """The columns from left to right, and in the order of need."""
 
 
@@ -46,7 +59,11 @@ def runs_grid(runs: Sequence[RunFields], more_fields: Sequence[str] = (), width:
         if need <= room or name == "run":
             room -= need
             chosen.add(name)
-    columns = [replace(each, brief=each.brief if name in chosen else "") for name in COLUMN_ORDER for each in groups[name]]
+    columns = [
+        replace(each, brief=each.brief if name in chosen else "")
+        for name in COLUMN_ORDER
+        for each in groups[name]
+    ]
     return Grid(tuple(columns), names=len(TEXT_COLUMNS))
 
 
@@ -81,7 +98,9 @@ def score_text(run: RunFields) -> str:
 
 
 def status_text(run: RunFields) -> str:
-    """Return the status, for an unfinished run with its progress: `running, 12 of 36 cells`, `stopped at 12 of 36 cells`."""
+    """Return the status, for an unfinished run with its progress: `running, 12 of 36 cells`,
+    `stopped at 12 of 36 cells`.
+    """
     status, done, total = (run.get(name) for name in ("status", "progress.done", "progress.total"))
     if not isinstance(done, float | int) or not isinstance(total, float | int):
         return str(status)
@@ -113,11 +132,18 @@ def _cut_middle(text: str) -> str:
 
 def runs_as_rows(fields: Mapping[str, RunFields]) -> list[dict[str, Any]]:
     """Return all fields of each folder with its path, for JSON, whole numbers as integers."""
-    return [{"path": path, **{name: _json_value(value) for name, value in sorted(run.items())}} for path, run in fields.items()]
+    return [
+        {"path": path, **{name: _json_value(value) for name, value in sorted(run.items())}}
+        for path, run in fields.items()
+    ]
 
 
 def _json_value(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value == round(value) and abs(value) < 2**53 else value
+    return (
+        int(value)
+        if isinstance(value, float) and value == round(value) and abs(value) < 2**53
+        else value
+    )
 
 
 # The difference of two runs, as tables and in words.
@@ -128,28 +154,51 @@ MOST_SCORES = 20
 LONGEST_VALUE = 28
 """The most letters of a value in the terminal."""
 
-GROUP_WORDS = {"settings": "settings", "data": "the data", "code": "the code", "versions": "versions", "machine": "the machine"}
+GROUP_WORDS = {
+    "settings": "settings",
+    "data": "the data",
+    "code": "the code",
+    "versions": "versions",
+    "machine": "the machine",
+}
 
 
 def difference_grids(diff: RunDifference) -> Iterator[Grid]:
-    """Yield the tables of settings, then of provenance, then of scores; each only where something differs."""
+    """Yield the tables of settings, then of provenance, then of scores.
+
+    Each only where something differs.
+    """
     settings, origin = diff.of("settings"), diff.of("data", "code", "versions", "machine")
     if settings:
-        yield _difference_table(diff, settings, "Settings:", [_setting_row(each) for each in settings])
+        yield _difference_table(
+            diff, settings, "Settings:", [_setting_row(each) for each in settings]
+        )
     if origin:
         yield _difference_table(
-            diff, origin, "Data, code, versions, machine:", [f"{each.group}: {each.name}" for each in origin]
+            diff,
+            origin,
+            "Data, code, versions, machine:",
+            [f"{each.group}: {each.name}" for each in origin],
         )
     if diff.scores:
         yield _scores_table(diff)
 
 
 def _setting_row(each: Change) -> str:
-    return f"{each.name} (no score depends on it)" if each.name.partition(".")[0] in NO_NUMBERS else each.name
+    return (
+        f"{each.name} (no score depends on it)"
+        if each.name.partition(".")[0] in NO_NUMBERS
+        else each.name
+    )
 
 
-def _difference_table(diff: RunDifference, changes: tuple[Change, ...], caption: str, names: list[str]) -> Grid:
-    rows = [[name, _short_value(each.first), _short_value(each.second)] for name, each in zip(names, changes, strict=True)]
+def _difference_table(
+    diff: RunDifference, changes: tuple[Change, ...], caption: str, names: list[str]
+) -> Grid:
+    rows = [
+        [name, _short_value(each.first), _short_value(each.second)]
+        for name, each in zip(names, changes, strict=True)
+    ]
     return grid_of([("", " "), *_titles(diff)], rows, names=3, caption=caption)
 
 
@@ -165,14 +214,31 @@ def _short_value(value: str | float | None) -> str:
 def _scores_table(diff: RunDifference) -> Grid:
     rows = [_score_row(each) for each in diff.scores[:MOST_SCORES]]
     more = f", {MOST_SCORES} of {len(diff.scores)}" if len(diff.scores) > MOST_SCORES else ""
-    titles = [("model", "model"), ("metric", "metric"), *_titles(diff), ("change", "change"), ("", " ")]
+    titles = [
+        ("model", "model"),
+        ("metric", "metric"),
+        *_titles(diff),
+        ("change", "change"),
+        ("", " "),
+    ]
     return grid_of(titles, rows, names=2, caption=f"Scores that differ{more}:")
 
 
 def _score_row(each: ScoreChange) -> list[str]:
     places = min(decimals([each.first, each.second, each.change]) + 1, 9)
-    change = "" if each.change is None else f"{'+' if each.change > 0 else ''}{fixed(each.change, places)}"
-    return [each.model, each.metric, fixed(each.first, places), fixed(each.second, places), change, _score_side(each)]
+    change = (
+        ""
+        if each.change is None
+        else f"{'+' if each.change > 0 else ''}{fixed(each.change, places)}"
+    )
+    return [
+        each.model,
+        each.metric,
+        fixed(each.first, places),
+        fixed(each.second, places),
+        change,
+        _score_side(each),
+    ]
 
 
 def _score_side(each: ScoreChange) -> str:
@@ -186,11 +252,20 @@ def _score_side(each: ScoreChange) -> str:
 def difference_text(diff: RunDifference) -> str:
     """Return in words what differs and what does not, and what that means for the scores."""
     if not diff.changes and not diff.scores and not diff.unfinished:
-        return f"Nothing differs between {diff.first} and {diff.second}: settings, data, code, versions, machine and scores."
+        return (
+            f"Nothing differs between {diff.first} and {diff.second}: settings, data, code, "
+            f"versions, machine and scores."
+        )
     groups = [group for group in GROUP_WORDS if diff.of(group)]
     same = [called for group, called in GROUP_WORDS.items() if group not in groups]
-    clauses = [f"{_listed([GROUP_WORDS[group] for group in groups])} differ" if groups else "nothing but scores differs"]
-    clauses += [f"{_listed(same)} {'is' if same == ['the data'] else 'are'} the same"] if same else []
+    clauses = [
+        f"{_listed([GROUP_WORDS[group] for group in groups])} differ"
+        if groups
+        else "nothing but scores differs"
+    ]
+    clauses += (
+        [f"{_listed(same)} {'is' if same == ['the data'] else 'are'} the same"] if same else []
+    )
     lines = [f"{'; '.join(clauses).capitalize()}."]
     lines += [f"Run {title} is not finished: it has no scores." for title in diff.unfinished]
     return "\n".join([*lines, *_of_scores(diff)])
@@ -202,15 +277,30 @@ def _of_scores(diff: RunDifference) -> Iterator[str]:
     if not diff.scores:
         yield f"All {counted(diff.same_scores, 'scores')} are the same to the last bit."
         return
-    first = next((each for each in diff.scores if each.metric == diff.headline and each.change is not None), None)
-    if first is not None and first.change is not None and first.first is not None and first.second is not None:
+    first = next(
+        (each for each in diff.scores if each.metric == diff.headline and each.change is not None),
+        None,
+    )
+    if (
+        first is not None
+        and first.change is not None
+        and first.first is not None
+        and first.second is not None
+    ):
         scores = brief(first.first, first.first_stderr), brief(first.second, first.second_stderr)
-        side = f": {_score_side(first)}, if it is no chance" if _score_side(first) and diff.comparable else ""
+        side = (
+            f": {_score_side(first)}, if it is no chance"
+            if _score_side(first) and diff.comparable
+            else ""
+        )
         yield f"{first.metric} of {first.model}: {scores[0]}, then {scores[1]}{side}."
     if diff.comparable:
         yield f"How sure that is says `hwds compare {diff.first} {diff.second}`."
     else:
-        yield "The scores are of other data or another protocol: they answer different questions and do not compare."
+        yield (
+            "The scores are of other data or another protocol: they answer different questions "
+            "and do not compare."
+        )
 
 
 def _listed(parts: list[str]) -> str:

@@ -18,7 +18,9 @@ from hwds.stats.effects import LEAST_SURE
 
 @dataclass(frozen=True, slots=True)
 class ScoreValue:
-    """A score with its standard error, 95 % interval and how they were made; None where there is none."""
+    """A score with its standard error, 95 % interval and how they were made; None where there is
+    none.
+    """
 
     value: float | None = None
     stderr: float | None = None
@@ -33,7 +35,8 @@ class ModelStanding:
 
     Attributes:
         model: Its label.
-        headline, median, pooled: The headline metric: mean over units, median over units, and of all rows together.
+        headline, median, pooled: The headline metric: mean over units, median over units, and of
+            all rows together.
         beside: Other metrics by full name, mean over units.
         skill: 1 - the headline over that of the reference on the same rows.
         to_floor: The share of the way from the reference to the truth.
@@ -120,18 +123,34 @@ class Standings:
 
     @property
     def reference(self) -> float | None:
-        """The headline of the reference: on the rows of the experiment's model, else on its own, else on any model's rows."""
+        """The headline of the reference: on the rows of the experiment's model, else on its own,
+        else on any model's rows.
+        """
         rival = [line.headline.value for line in self.lines if self.is_reference(line)]
-        candidates = [self.own.reference if self.own else None, *rival, *(line.reference for line in self.lines)]
+        candidates = [
+            self.own.reference if self.own else None,
+            *rival,
+            *(line.reference for line in self.lines),
+        ]
         return next((value for value in candidates if value is not None), None)
 
     def as_table(self) -> pl.DataFrame:
-        """Return one row a model, best first: the headline with its error and interval, and what was lost."""
+        """Return one row a model, best first: the headline with its error and interval, and what
+        was lost.
+        """
         rows = []
         for line in self.all:
             number = line.headline
-            score = {"mean": number.value, "stderr": number.stderr, "low": number.low, "high": number.high}
-            lost = {name: getattr(line, name) for name in ("n", "n_undefined", "n_failed", "n_fallback", "seconds")}
+            score = {
+                "mean": number.value,
+                "stderr": number.stderr,
+                "low": number.low,
+                "high": number.high,
+            }
+            lost = {
+                name: getattr(line, name)
+                for name in ("n", "n_undefined", "n_failed", "n_fallback", "seconds")
+            }
             rows.append({"model": self.called(line), "metric": self.headline, **score, **lost})
         return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -152,17 +171,34 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
     Args:
         tables: The tables of one run.
         headline: The short name of the metric that orders models (`mase`).
-        model: The label of the experiment's model; None takes the first in the scores table, which a run writes first.
+        model: The label of the experiment's model; None takes the first in the scores table, which
+            a run writes first.
     """
     labels = tables.scores["model"].unique(maintain_order=True).to_list()
     labels += [model] if model and model not in labels else []
     measure, beside = _measure(tables, headline), _metrics_beside(tables, headline)
-    lines = [_standing(tables, label, headline, [entry.name for entry in beside]) for label in labels]
-    truth = next((line for line in lines if line.model == TRUTH and line.headline.value is not None), None)
+    lines = [
+        _standing(tables, label, headline, [entry.name for entry in beside]) for label in labels
+    ]
+    truth = next(
+        (line for line in lines if line.model == TRUTH and line.headline.value is not None), None
+    )
     models = [_with_share(line, lines, truth, measure) for line in lines if line.model != TRUTH]
     own = next((line for line in models if line.model == (model or models[0].model)), None)
-    ordered = models if measure.better == "none" else sorted(models, key=lambda line: _rank(line, measure.better))
-    return Standings(measure, beside, tuple(ordered), own, truth, _methods(tables, headline), _board_title(tables))
+    ordered = (
+        models
+        if measure.better == "none"
+        else sorted(models, key=lambda line: _rank(line, measure.better))
+    )
+    return Standings(
+        measure,
+        beside,
+        tuple(ordered),
+        own,
+        truth,
+        _methods(tables, headline),
+        _board_title(tables),
+    )
 
 
 def _measure(tables: Tables, headline: str) -> Measure:
@@ -175,7 +211,11 @@ def _metrics_beside(tables: Tables, headline: str) -> list[Measure]:
     """Return the measures of the metrics that stand beside the headline and were scored."""
     scored = set(tables.scores["metric"])
     measures = (tables.measure(name) for name in tables.metrics["metric"])
-    return [entry for entry in measures if entry.beside != "no" and entry.short != headline and entry.name in scored]
+    return [
+        entry
+        for entry in measures
+        if entry.beside != "no" and entry.short != headline and entry.name in scored
+    ]
 
 
 def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) -> ModelStanding:
@@ -196,7 +236,11 @@ def _standing(tables: Tables, label: str, headline: str, beside: Sequence[str]) 
         n_failed=row["n_failed"] if row else int(failures["n_failed"].sum()),
         n_fallback=row.get("n_fallback") or 0,
         seconds=float(timings.sum()) if len(timings) else None,
-        error=str(row["status"]) if refuted else failures["status"][0].removeprefix("failed: ") if len(failures) else "",
+        error=str(row["status"])
+        if refuted
+        else failures["status"][0].removeprefix("failed: ")
+        if len(failures)
+        else "",
     )
 
 
@@ -211,28 +255,50 @@ def _row(tables: Tables, metric: str, aggregate: str = "mean") -> dict[str, Any]
 def score_number(score: Score | None) -> ScoreValue:
     """Return a score as a number with its error."""
     return (
-        ScoreValue() if score is None else ScoreValue(score.value, score.stderr, score.ci_low, score.ci_high, score.ci_method)
+        ScoreValue()
+        if score is None
+        else ScoreValue(score.value, score.stderr, score.ci_low, score.ci_high, score.ci_method)
     )
 
 
 def number_of(tables: Tables, metric: str, model: str) -> ScoreValue:
-    """Return a model's total of a metric, by its short name: the mean where there are several aggregates."""
+    """Return a model's total of a metric, by its short name: the mean where there are several
+    aggregates.
+    """
     return _row_number(tables.headline(metric, model))
 
 
 def _row_number(row: Mapping[str, Any]) -> ScoreValue:
-    return ScoreValue(*(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high", "ci_method")))
+    return ScoreValue(
+        *(row.get(name) for name in ("value", "stderr", "ci_low", "ci_high", "ci_method"))
+    )
 
 
 def _with_share(
-    line: ModelStanding, lines: Sequence[ModelStanding], truth: ModelStanding | None, measure: Measure
+    line: ModelStanding,
+    lines: Sequence[ModelStanding],
+    truth: ModelStanding | None,
+    measure: Measure,
 ) -> ModelStanding:
-    """Return the line with its share of the way to the floor, where the truth is better than the reference."""
-    if truth is None or truth.headline.value is None or line.headline.value is None or measure.better == "none":
+    """Return the line with its share of the way to the floor, where the truth is better than the
+    reference.
+    """
+    if (
+        truth is None
+        or truth.headline.value is None
+        or line.headline.value is None
+        or measure.better == "none"
+    ):
         return line
     if line.skill.value is not None and truth.skill.value is not None:
-        return replace(line, to_floor=line.skill.value / truth.skill.value) if truth.skill.value > 0 else line
-    start = next((other.headline.value for other in lines if other.model == measure.reference), None)
+        return (
+            replace(line, to_floor=line.skill.value / truth.skill.value)
+            if truth.skill.value > 0
+            else line
+        )
+    start = next(
+        (other.headline.value for other in lines if other.model == measure.reference), None
+    )
     whole = 0.0 if start is None else start - truth.headline.value
     if start is None or whole == 0 or (whole > 0) == (measure.better == "high"):
         return line
@@ -241,19 +307,30 @@ def _with_share(
 
 def _rank(line: ModelStanding, better: Better) -> tuple[bool, float, str]:
     value = line.headline.value
-    return value is None, 0.0 if value is None else -value if better == "high" else value, line.model
+    return (
+        value is None,
+        0.0 if value is None else -value if better == "high" else value,
+        line.model,
+    )
 
 
 def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
     """Return the methods of the intervals, by aggregate."""
-    rows = {aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")}
+    rows = {
+        aggregate: tables.overall(headline, aggregate) for aggregate in ("mean", "median", "pooled")
+    }
     rows["skill"] = tables.overall(f"skill_{headline}")
-    known = {name: table["ci_method"].drop_nulls().unique(maintain_order=True) for name, table in rows.items()}
+    known = {
+        name: table["ci_method"].drop_nulls().unique(maintain_order=True)
+        for name, table in rows.items()
+    }
     return {name: tuple(methods) for name, methods in known.items() if len(methods)}
 
 
 def _board_title(tables: Tables) -> str:
-    names = [next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")]
+    names = [
+        next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")
+    ]
     return " on ".join(filter(None, names)) or "Leaderboard"
 
 
@@ -264,17 +341,27 @@ UNTESTED = "not tested (hwds compare does)"
 
 
 def run_conclusion(board: Standings) -> str:
-    """Return the conclusion on the experiment's model against the reference, the floor and the rivals, by the headline.
+    """Return the conclusion on the experiment's model against the reference, the floor and the
+    rivals, by the headline.
 
-    A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands in for it.
+    A difference counts where its 95 % interval excludes 0. Without a skill the model's rank stands
+    in for it.
     """
     own = board.own
     if own is None:
         return "Nothing was scored."
     if own.headline.value is None:
         return f"{_without_score(board, own)}{_best_of_others(board)}."
-    ahead = [line for line in _models_before(board, own) if own.skill.value is None or not board.is_reference(line)]
-    text = _by_rank(board, own) if own.skill.value is None else _against_reference(board, own) + _to_floor(board, own)
+    ahead = [
+        line
+        for line in _models_before(board, own)
+        if own.skill.value is None or not board.is_reference(line)
+    ]
+    text = (
+        _by_rank(board, own)
+        if own.skill.value is None
+        else _against_reference(board, own) + _to_floor(board, own)
+    )
     return f"{text}{_rivals_phrase(board, ahead) if own.skill.value is not None else ''}{_lost_phrase(own)}."
 
 
@@ -286,7 +373,11 @@ def _against_reference(board: Standings, own: ModelStanding) -> str:
     side = "better" if skill > 0 else "worse"
     if low is None or high is None:
         method = own.skill.method or ""
-        few = f"; how sure that is, {method}" if method.endswith("cannot tell") else f", too few {board.units} for an interval"
+        few = (
+            f"; how sure that is, {method}"
+            if method.endswith("cannot tell")
+            else f", too few {board.units} for an interval"
+        )
         return f"{own.model} is {percent(abs(skill))} {side} than {board.rival}{few} ({score})"
     size, ends = quote_percent(abs(skill), *((low, high) if skill > 0 else (-high, -low)))
     behind = f"{ends.removesuffix(')')}; {score})"
@@ -295,14 +386,22 @@ def _against_reference(board: Standings, own: ModelStanding) -> str:
     if high < 0:
         return f"{own.model} does not beat {board.rival}: it is worse by {size}{behind}"
     drawn = 0.0 in (low, high)  # an end that `reaching_zero` has drawn there
-    unsure = f"which fewer than {LEAST_SURE} periods or {board.units} cannot make sure" if drawn else "not distinguishable"
+    unsure = (
+        f"which fewer than {LEAST_SURE} periods or {board.units} cannot make sure"
+        if drawn
+        else "not distinguishable"
+    )
     return f"{own.model} does not beat {board.rival}: it is {size} {side}, {unsure}{behind}"
 
 
 def _score_phrase(board: Standings, own: ModelStanding) -> str:
     """Return `mase[m=12] 0.812 against 0.921, 96 series`."""
     value, reference = own.headline.value or 0.0, own.reference
-    against = f" against {_with_unit(board, reference)}" if reference is not None and own.skill.value else ""
+    against = (
+        f" against {_with_unit(board, reference)}"
+        if reference is not None and own.skill.value
+        else ""
+    )
     return f"{board.headline} {_with_unit(board, value)}{against}, {counted(own.n, board.units)}"
 
 
@@ -311,8 +410,16 @@ def _with_unit(board: Standings, value: float | None) -> str:
 
 
 def _to_floor(board: Standings, own: ModelStanding) -> str:
-    """Return the model's share of the way from the reference to the floor, in words; empty where it is worse."""
-    if board.truth is None or board.truth.headline.value is None or own.to_floor is None or own.to_floor <= 0:
+    """Return the model's share of the way from the reference to the floor, in words.
+
+    Empty where it is worse.
+    """
+    if (
+        board.truth is None
+        or board.truth.headline.value is None
+        or own.to_floor is None
+        or own.to_floor <= 0
+    ):
         return ""
     floor = _with_unit(board, board.truth.headline.value)
     if own.to_floor >= 1:
@@ -322,8 +429,13 @@ def _to_floor(board: Standings, own: ModelStanding) -> str:
 
 def _by_rank(board: Standings, own: ModelStanding) -> str:
     scored = [line for line in board.lines if line.headline.value is not None]
-    value, ends = quote_interval(own.headline.value or 0.0, own.headline.low, own.headline.high, board.measure.measured_in)
-    score = f"{board.headline} {value}{f'{ends[:-1]}; ' if ends else ' ('}{counted(own.n, board.units)})"
+    value, ends = quote_interval(
+        own.headline.value or 0.0, own.headline.low, own.headline.high, board.measure.measured_in
+    )
+    score = (
+        f"{board.headline} "
+        f"{value}{f'{ends[:-1]}; ' if ends else ' ('}{counted(own.n, board.units)})"
+    )
     least = board.truth.headline.value if board.truth else None
     floor = "" if least is None else f"; the floor is {_with_unit(board, least)}"
     if len(scored) == 1:
@@ -331,15 +443,26 @@ def _by_rank(board: Standings, own: ModelStanding) -> str:
     if scored[0].model == own.model:
         return f"{own.model} scores best of {len(scored)} models, {UNTESTED}: {score}{floor}"
     first = _with_unit(board, scored[0].headline.value)
-    best = f"{scored[0].model} scores best of {len(scored)} models, {UNTESTED}: {board.headline} {first}"
+    best = (
+        f"{scored[0].model} scores best of {len(scored)} models, {UNTESTED}: {board.headline} "
+        f"{first}"
+    )
     return f"{best}; {own.model} is number {scored.index(own) + 1}: {score}{floor}"
 
 
 def _models_before(board: Standings, own: ModelStanding) -> list[ModelStanding]:
     """Return the models with a strictly better headline."""
-    ranked = [line for line in board.lines if line.headline.value is not None and line.headline.value != own.headline.value]
+    ranked = [
+        line
+        for line in board.lines
+        if line.headline.value is not None and line.headline.value != own.headline.value
+    ]
     sign = -1 if board.better == "high" else 1
-    return [line for line in ranked if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)]
+    return [
+        line
+        for line in ranked
+        if sign * (line.headline.value or 0.0) < sign * (own.headline.value or 0.0)
+    ]
 
 
 def _rivals_phrase(board: Standings, ahead: Sequence[ModelStanding]) -> str:
@@ -356,16 +479,24 @@ def _without_score(board: Standings, own: ModelStanding) -> str:
         return f"{own.model} has no score: {counted(own.n_failed, 'answers')} failed ({own.error})"
     if not own.n_undefined:
         return f"{own.model} has no score: there is no answer of it"
-    return f"{own.model} has no {board.headline}: it is undefined for all of its {counted(own.n_undefined, board.units)}"
+    return (
+        f"{own.model} has no {board.headline}: it is undefined for all of its "
+        f"{counted(own.n_undefined, board.units)}"
+    )
 
 
 def _best_of_others(board: Standings) -> str:
     best = next((line for line in board.lines if line.headline.value is not None), None)
     return (
-        f"; the best of its rivals is {best.model} ({board.headline} {_with_unit(board, best.headline.value)})" if best else ""
+        f"; the best of its rivals is {best.model} ({board.headline} "
+        f"{_with_unit(board, best.headline.value)})"
+        if best
+        else ""
     )
 
 
 def _lost_phrase(own: ModelStanding) -> str:
     failed = f"; {counted(own.n_failed, 'answers')} failed" if own.n_failed else ""
-    return failed + (f"; {counted(own.n_fallback, 'answers')} came from a fallback" if own.n_fallback else "")
+    return failed + (
+        f"; {counted(own.n_fallback, 'answers')} came from a fallback" if own.n_fallback else ""
+    )

@@ -26,7 +26,18 @@ UNKNOWN_SCORE = ScoreValue()
 SCORE_ENDS = {"value": "", "stderr": "_stderr", "low": "_low", "high": "_high"}
 """The stored parts of a number, each with its suffix behind the number's name."""
 
-TRIAL_COLUMNS = ("trial", "status", "windows", "score", "stderr", "error", "source", "seconds", "cached", "host")
+TRIAL_COLUMNS = (
+    "trial",
+    "status",
+    "windows",
+    "score",
+    "stderr",
+    "error",
+    "source",
+    "seconds",
+    "cached",
+    "host",
+)
 """The columns of the trials table that are not settings."""
 
 RunningScores = Mapping[str, Mapping[int, float]]
@@ -38,10 +49,12 @@ UNUSED_SETTING = "not used"
 
 @dataclass(frozen=True, slots=True)
 class TunedEffect:
-    """By how much the best trial is better than the experiment as it stood, on the final windows, as a comparison tests it.
+    """By how much the best trial is better than the experiment as it stood, on the final windows,
+    as a comparison tests it.
 
     Attributes:
-        effect: A share, or an amount where a mean is not above 0; None where the two were not compared.
+        effect: A share, or an amount where a mean is not above 0; None where the two were not
+            compared.
         low, high: Its 95 % interval; None where its certainty is unknown.
         p_value: Of no difference.
         reason: The reason why there is no interval.
@@ -67,7 +80,8 @@ class SweepResult:
         model: The label of the model that is tuned.
         inner: Its score on the inner windows.
         final: Its score on the final ones.
-        own_inner: The score of the untuned experiment on the inner windows; without a value where it was not tried.
+        own_inner: The score of the untuned experiment on the inner windows; without a value where
+            it was not tried.
         own_final: The same on the final ones.
         tuned: The test of the latter two.
     """
@@ -87,7 +101,11 @@ class SweepResult:
     @property
     def optimism(self) -> float | None:
         """The inner score less the final one."""
-        return None if self.inner.value is None or self.final.value is None else self.inner.value - self.final.value
+        return (
+            None
+            if self.inner.value is None or self.final.value is None
+            else self.inner.value - self.final.value
+        )
 
     @property
     def optimism_error(self) -> float | None:
@@ -98,7 +116,10 @@ class SweepResult:
 
     @property
     def gain(self) -> float | None:
-        """The improvement on the final windows as a share of the untuned score; None where nothing was tuned."""
+        """The improvement on the final windows as a share of the untuned score.
+
+        None where nothing was tuned.
+        """
         if self.best == 0 or self.own_final.value in (None, 0) or self.final.value is None:
             return None
         assert self.own_final.value is not None
@@ -107,8 +128,13 @@ class SweepResult:
 
 
 def rank_trials(result: SweepResult) -> pl.DataFrame:
-    """Return the trials, best first; then those that were stopped, the furthest first; then those that failed."""
-    rank = pl.col("status").replace_strict({"finished": 0, "stopped": 1, "unfinished": 2}, default=3)
+    """Return the trials, best first; then those that were stopped, the furthest first.
+
+    Then those that failed.
+    """
+    rank = pl.col("status").replace_strict(
+        {"finished": 0, "stopped": 1, "unfinished": 2}, default=3
+    )
     score = pl.col("score") if result.better == "low" else -pl.col("score")
     return result.trials.sort(rank, -pl.col("windows"), score, "trial", nulls_last=True)
 
@@ -121,16 +147,24 @@ def result_as_dict(result: SweepResult) -> dict[str, dict[str, Any]]:
         "optimism": result.optimism,
         "optimism_stderr": result.optimism_error,
     }
-    return {"best": best, "untuned": _scores_at_ends(result.own_inner, result.own_final), "tuned": asdict(result.tuned)}
+    return {
+        "best": best,
+        "untuned": _scores_at_ends(result.own_inner, result.own_final),
+        "tuned": asdict(result.tuned),
+    }
 
 
 def _scores_at_ends(inner: ScoreValue, final: ScoreValue) -> dict[str, float | None]:
     return {
-        f"{name}{end}": getattr(of, key) for name, of in (("inner", inner), ("final", final)) for key, end in SCORE_ENDS.items()
+        f"{name}{end}": getattr(of, key)
+        for name, of in (("inner", inner), ("final", final))
+        for key, end in SCORE_ENDS.items()
     }
 
 
-def result_from_dict(trials: pl.DataFrame, data: Mapping[str, Any], measure: Measure) -> SweepResult:
+def result_from_dict(
+    trials: pl.DataFrame, data: Mapping[str, Any], measure: Measure
+) -> SweepResult:
     """Return the result of a sweep from its trials table and its `sweep.json`.
 
     Args:
@@ -140,23 +174,40 @@ def result_from_dict(trials: pl.DataFrame, data: Mapping[str, Any], measure: Mea
     """
     best, untuned = data["best"], data["untuned"]
     ends = [(of, name) for of in (best, untuned) for name in ("inner", "final")]
-    numbers = [ScoreValue(**{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()}) for of, name in ends]
+    numbers = [
+        ScoreValue(**{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()})
+        for of, name in ends
+    ]
     model, windows = str(data["config"]["model"]["name"]), len(data["windows"])
     result = SweepResult(trials, measure, str(data["better"]), windows, int(best["trial"]), model)
     tuned = TunedEffect(**data.get("tuned", {}))
-    return replace(result, inner=numbers[0], final=numbers[1], own_inner=numbers[2], own_final=numbers[3], tuned=tuned)
+    return replace(
+        result,
+        inner=numbers[0],
+        final=numbers[1],
+        own_inner=numbers[2],
+        own_final=numbers[3],
+        tuned=tuned,
+    )
 
 
 def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:
-    """Return the trials with their score after the least number of completed windows, where all are comparable.
+    """Return the trials with their score after the least number of completed windows, where all are
+    comparable.
 
     Returns:
         The trials table with the columns `first`, the score, and `compared`, the number of windows.
     """
     common = min((min(scores) for scores in runs.values()), default=result.windows)
-    rows = [(int(label.removeprefix("trial ")), scores[common]) for label, scores in runs.items() if common in scores]
+    rows = [
+        (int(label.removeprefix("trial ")), scores[common])
+        for label, scores in runs.items()
+        if common in scores
+    ]
     first = pl.DataFrame(rows, schema={"trial": pl.Int64, "first": pl.Float64}, orient="row")
-    return result.trials.join(first, on="trial", maintain_order="left").with_columns(compared=pl.lit(common))
+    return result.trials.join(first, on="trial", maintain_order="left").with_columns(
+        compared=pl.lit(common)
+    )
 
 
 def varied_settings(table: pl.DataFrame) -> list[str]:
@@ -169,7 +220,8 @@ def varied_settings(table: pl.DataFrame) -> list[str]:
 def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
     """Return the positions of a setting's values on an axis, and the names of the positions.
 
-    Numbers are as they are, nan where unused, without names; words lie at 0, 1, ..., `UNUSED_SETTING` among them.
+    Numbers are as they are, nan where unused, without names; words lie at 0, 1, ...,
+    `UNUSED_SETTING` among them.
     """
     if values.dtype.is_numeric():
         return values.cast(pl.Float64).fill_null(float("nan")).to_numpy(), []
@@ -180,7 +232,9 @@ def axis_places(values: pl.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def settings_matrix(table: pl.DataFrame, names: list[str]) -> np.ndarray:
-    """Return the settings as input of a forest, shape (trials, settings): an unused one lies below all others."""
+    """Return the settings as input of a forest, shape (trials, settings): an unused one lies below
+    all others.
+    """
     columns: list[Any] = []
     for name in names:
         where, _ = axis_places(table[name])
@@ -202,19 +256,22 @@ def sweep_conclusion(result: SweepResult) -> str:
     also = f" ({'; '.join(beside)})" if beside else ""
     name = result.measure.short
     sentences = [
-        f"Trial {result.best} is the best of {counted(done, 'trials')} on {counted(result.windows, 'inner windows')}{also}"
+        f"Trial {result.best} is the best of {counted(done, 'trials')} on "
+        f"{counted(result.windows, 'inner windows')}{also}"
     ]
     sentences[0] += f": {name} {_score_text(result.inner)}."
     if result.final.value is not None and result.optimism is not None:
         sentences.append(
-            f"On the final windows, which no trial has seen, it has {_score_text(result.final)}: optimism (inner less final)"
+            f"On the final windows, which no trial has seen, it has {_score_text(result.final)}: "
+            f"optimism (inner less final)"
             f" {signed(result.optimism)}{_optimism_error(result)}."
         )
     if result.best == 0:
         sentences.append("It is the experiment as it stood: tuning found nothing better.")
     elif result.gain is not None:
         sentences.append(
-            f"{result.model} as it stood has {_score_text(result.own_inner)} on the inner and {_score_text(result.own_final)} on the"
+            f"{result.model} as it stood has {_score_text(result.own_inner)} on the inner and "
+            f"{_score_text(result.own_final)} on the"
             f" final windows; tuned it is {_gain_phrase(result, result.gain)}."
         )
     return " ".join(sentences)
@@ -231,7 +288,11 @@ def _optimism_error(result: SweepResult) -> str:
 def _gain_phrase(result: SweepResult, gain: float) -> str:
     """Return by how much the tuned model is better on the final windows, and how sure that is."""
     tuned = result.tuned
-    relative = tuned.effect is not None and result.own_final.value is not None and result.own_final.value > 0
+    relative = (
+        tuned.effect is not None
+        and result.own_final.value is not None
+        and result.own_final.value > 0
+    )
     share = tuned.effect if relative and tuned.effect is not None else gain
     if not share:
         return "as good there, to the last digit"
@@ -245,7 +306,11 @@ def _gain_phrase(result: SweepResult, gain: float) -> str:
 
 
 def _score_text(number: ScoreValue) -> str:
-    return "none" if number.value is None else "".join(quote_interval(number.value, number.low, number.high))
+    return (
+        "none"
+        if number.value is None
+        else "".join(quote_interval(number.value, number.low, number.high))
+    )
 
 
 def core_time(seconds: float, low: float, high: float) -> str:
@@ -261,17 +326,32 @@ def hours_text(seconds: float) -> str:
 
 
 def time_sentence(data: Mapping[str, Any]) -> str:
-    """Return the time of the trials, and the quality of its estimate; empty where it is not known."""
+    """Return the time of the trials, and the quality of its estimate.
+
+    Empty where it is not known.
+    """
     took, foreseen = data.get("took"), data.get("foreseen")
     if not took:
         return ""
-    cells, core, clock = counted(took["cells"], "cells"), duration(took["core_seconds"]), duration(took["seconds"])
+    cells, core, clock = (
+        counted(took["cells"], "cells"),
+        duration(took["core_seconds"]),
+        duration(took["seconds"]),
+    )
     text = f"The {cells} took {core} of one core, {clock} by the clock"
     if not foreseen:
-        return f"{text}; nothing was foreseen, for a model here had never been timed on this dataset."
+        return (
+            f"{text}; nothing was foreseen, for a model here had never been timed on this dataset."
+        )
     span = core_time(*(foreseen[name] for name in ("core_seconds", "low", "high")))
-    ratio = took["core_seconds"] / foreseen["core_seconds"] if foreseen["core_seconds"] else float("inf")
-    inside = "within" if foreseen["low"] <= took["core_seconds"] <= foreseen["high"] else "outside of"
+    ratio = (
+        took["core_seconds"] / foreseen["core_seconds"]
+        if foreseen["core_seconds"]
+        else float("inf")
+    )
+    inside = (
+        "within" if foreseen["low"] <= took["core_seconds"] <= foreseen["high"] else "outside of"
+    )
     return f"{text}; foreseen were {span}: {ratio:.2f} times the estimate, {inside} its range."
 
 
@@ -322,7 +402,8 @@ def print_trials(result: SweepResult) -> None:
 
 
 def failures_grid(trials: pl.DataFrame) -> Grid:
-    """Return one row for each error, whatever the window: the number of trials that it ended, and their numbers.
+    """Return one row for each error, whatever the window: the number of trials that it ended, and
+    their numbers.
 
     Args:
         trials: The trials table.
@@ -330,8 +411,16 @@ def failures_grid(trials: pl.DataFrame) -> Grid:
     what = pl.col("error").str.replace(r"^window [^:]*: ", "").alias("what")
     failed = trials.filter(pl.col("status").is_in(["failed", "refused"])).sort("trial")
     groups = failed.group_by(what, "status", maintain_order=True).agg(pl.col("trial"))
-    rows = [[row["what"], row["status"], str(len(row["trial"])), _list_numbers(row["trial"])] for row in groups.to_dicts()]
-    titles = [("what went wrong", "what went wrong"), ("status", "status"), ("trials", "trials"), ("numbers", "numbers")]
+    rows = [
+        [row["what"], row["status"], str(len(row["trial"])), _list_numbers(row["trial"])]
+        for row in groups.to_dicts()
+    ]
+    titles = [
+        ("what went wrong", "what went wrong"),
+        ("status", "status"),
+        ("trials", "trials"),
+        ("numbers", "numbers"),
+    ]
     return grid_of(titles, rows, names=2)
 
 
@@ -341,7 +430,10 @@ def _list_numbers(numbers: list[int]) -> str:
 
 
 def print_failures(trials: pl.DataFrame) -> None:
-    """Print the table of failures, where there are any; the sweep's page has each with its window."""
+    """Print the table of failures, where there are any.
+
+    The sweep's page has each with its window.
+    """
     grid = failures_grid(trials)
     if len(grid):
         print_grids((grid,), (), "")
@@ -372,13 +464,19 @@ SPACE_TITLES = ("setting", "drawn", "from")
 
 
 def space_rows(space: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the path, the kind and the values of each setting of a stored space, those that come with a value after it."""
+    """Return the path, the kind and the values of each setting of a stored space, those that come
+    with a value after it.
+    """
     return list(_space_rows(space, "", ""))
 
 
 def space_grid(space: Mapping[str, Any]) -> Grid:
     """Return the searched settings as a table."""
-    return grid_of([(title, title) for title in SPACE_TITLES], [list(row) for row in space_rows(space)], names=3)
+    return grid_of(
+        [(title, title) for title in SPACE_TITLES],
+        [list(row) for row in space_rows(space)],
+        names=3,
+    )
 
 
 def _space_rows(tree: Mapping[str, Any], path: str, when: str) -> Iterator[tuple[str, str, str]]:

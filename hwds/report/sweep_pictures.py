@@ -11,9 +11,26 @@ import numpy as np
 import polars as pl
 
 from hwds.report.grid import Grid, grid_of
-from hwds.report.pictures import GREY, INK, LIGHT, OWN_COLOUR, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    LIGHT,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    plain_numbers,
+    save_png,
+    tidy,
+)
 from hwds.report.sweep import TRIAL_COLUMNS as COLUMNS
-from hwds.report.sweep import RunningScores, SweepResult, axis_places, first_scores, settings_matrix, varied_settings
+from hwds.report.sweep import (
+    RunningScores,
+    SweepResult,
+    axis_places,
+    first_scores,
+    settings_matrix,
+    varied_settings,
+)
 from hwds.results.formatting import brief, column_texts, counted
 from hwds.results.tables import short
 
@@ -29,7 +46,9 @@ TREES = 200
 SHARES_LEVEL = 0.9
 """The level of the intervals, which are taken over the trees: each was grown on other trials."""
 OUTLYING = 3.0
-"""Quartile distances above the median beyond which a bad score counts as no worse: a trial that diverged is one trial."""
+"""Quartile distances above the median beyond which a bad score counts as no worse: a trial that
+diverged is one trial.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,10 +56,12 @@ class VarianceShares:
     """The variance shares that a forest gives the settings.
 
     Attributes:
-        share: Of the variance of the scores, that each setting explains alone, shape (settings,); the rest is of several.
+        share: Of the variance of the scores, that each setting explains alone, shape (settings,);
+            the rest is of several.
         low: The lower ends of their intervals.
         high: The upper ends.
-        fit: How much of the variance the forest explains of trials that a tree has not seen (out of bag); 1 is all.
+        fit: How much of the variance the forest explains of trials that a tree has not seen (out of
+            bag); 1 is all.
     """
 
     share: np.ndarray
@@ -52,8 +73,9 @@ class VarianceShares:
 def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
     """Return the main effects of settings on scores.
 
-    After Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter importance". A setting's
-    values count as often as they were tried, whatever the others were, so that words, logarithms and unused ones need no care.
+    After Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter
+    importance". A setting's values count as often as they were tried, whatever the others were, so
+    that words, logarithms and unused ones need no care.
 
     Args:
         settings: Numbers, of words their places, shape (trials, settings).
@@ -71,20 +93,32 @@ def setting_shares(settings: np.ndarray, scores: np.ndarray) -> VarianceShares:
 
 
 def _main_effects(tree: Any, settings: np.ndarray) -> np.ndarray:
-    """Return the share of a tree's variance that each setting explains alone, shape (settings,); 0 for a tree of one leaf."""
+    """Return the share of a tree's variance that each setting explains alone, shape (settings,).
+
+    0 for a tree of one leaf.
+    """
     known = [np.unique(column, return_counts=True) for column in settings.T]
     weights = [counts / len(settings) for _, counts in known]
     leaves = list(_leaves(tree, [values for values, _ in known]))
     values = np.array([value for value, _ in leaves])
-    inside = [np.array([boxes[place] for _, boxes in leaves]) for place in range(len(known))]  # (leaves, values)
-    parts = np.array([box @ weight for box, weight in zip(inside, weights, strict=True)])  # (settings, leaves)
+    inside = [
+        np.array([boxes[place] for _, boxes in leaves]) for place in range(len(known))
+    ]  # (leaves, values)
+    parts = np.array(
+        [box @ weight for box, weight in zip(inside, weights, strict=True)]
+    )  # (settings, leaves)
     volume = parts.prod(axis=0)
     mean = volume @ values
     whole = volume @ (values - mean) ** 2
     if whole <= 0:
         return np.zeros(len(known))
-    marginal = [(values * volume / part) @ box - mean for box, part in zip(inside, parts, strict=True)]
-    return np.array([weight @ effect**2 for weight, effect in zip(weights, marginal, strict=True)]) / whole
+    marginal = [
+        (values * volume / part) @ box - mean for box, part in zip(inside, parts, strict=True)
+    ]
+    return (
+        np.array([weight @ effect**2 for weight, effect in zip(weights, marginal, strict=True)])
+        / whole
+    )
 
 
 def _leaves(tree: Any, known: list[np.ndarray]) -> Iterator[tuple[float, list[np.ndarray]]]:
@@ -116,7 +150,8 @@ class SettingsImportance:
 
     Attributes:
         settings: Their names, the most important first.
-        shares: Their shares in the spread of scores, in the same order; None where there is no estimate.
+        shares: Their shares in the spread of scores, in the same order; None where there is no
+            estimate.
         windows: The number of windows after which trials were compared.
         refused: The reason why there is no estimate; empty where there is one.
     """
@@ -131,32 +166,48 @@ class SettingsImportance:
         if self.shares is None:
             return {"refused": self.refused}
         rows = zip(
-            self.settings, *(values.tolist() for values in (self.shares.share, self.shares.low, self.shares.high)), strict=True
+            self.settings,
+            *(values.tolist() for values in (self.shares.share, self.shares.low, self.shares.high)),
+            strict=True,
         )
-        shares = {name: {"share": share, "low": low, "high": high} for name, share, low, high in rows}
+        shares = {
+            name: {"share": share, "low": low, "high": high} for name, share, low, high in rows
+        }
         return {"settings": shares, "explained": self.shares.fit, "windows": self.windows}
 
 
 def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportance:
-    """Return the share of each setting in the spread of the scores after the first rung, which all trials have reached."""
+    """Return the share of each setting in the spread of the scores after the first rung, which all
+    trials have reached.
+    """
     table = first_scores(result, runs).filter(pl.col("first").is_not_null())
     names = varied_settings(table)
     if not names:
-        return SettingsImportance(refused="No setting differs between the trials that have a score.")
+        return SettingsImportance(
+            refused="No setting differs between the trials that have a score."
+        )
     least = max(LEAST_TRIALS, TRIALS_A_SETTING * len(names))
     if len(table) < least:
-        needed = f"with {counted(len(names), 'settings')} at least {least} are needed to say which mattered"
-        return SettingsImportance(refused=f"{counted(len(table), 'trials')} have a score; {needed}.")
+        needed = (
+            f"with {counted(len(names), 'settings')} at least {least} are needed to say "
+            f"which mattered"
+        )
+        return SettingsImportance(
+            refused=f"{counted(len(table), 'trials')} have a score; {needed}."
+        )
     sign = -1.0 if result.better == "high" else 1.0
     shares = setting_shares(settings_matrix(table, names), sign * table["first"].to_numpy())
     windows = int(table["compared"][0])
     if shares.fit <= 0:
         return SettingsImportance(
-            refused=f"The settings do not foretell the scores after {windows} windows of trials that were left out of the fit"
+            refused=f"The settings do not foretell the scores after {windows} windows of trials "
+            f"that were left out of the fit"
             f" (R² {shares.fit:.2f}), so that none can be said to matter."
         )
     order = (-shares.share).argsort(kind="stable")
-    sorted_shares = VarianceShares(shares.share[order], shares.low[order], shares.high[order], shares.fit)
+    sorted_shares = VarianceShares(
+        shares.share[order], shares.low[order], shares.high[order], shares.fit
+    )
     return SettingsImportance(tuple(names[place] for place in order), sorted_shares, windows)
 
 
@@ -168,14 +219,26 @@ def importance_sentence(data: Mapping[str, Any]) -> str:
         f"{name} {100 * of['share']:.0f} % ({100 * of['low']:.0f} to {100 * of['high']:.0f})"
         for name, of in data["settings"].items()
     ]
-    return f"Shares in the spread of scores: {', '.join(shares)}; a forest foretells {100 * data['explained']:.0f} % of it."
+    return (
+        f"Shares in the spread of scores: {', '.join(shares)}; a forest foretells "
+        f"{100 * data['explained']:.0f} % of it."
+    )
 
 
 def settings_importance_grid(importance: SettingsImportance) -> Grid:
     """Return the shares as a table."""
     assert importance.shares is not None
-    of = zip(importance.settings, importance.shares.share, importance.shares.low, importance.shares.high, strict=True)
-    rows = [[name, f"{100 * share:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"] for name, share, low, high in of]
+    of = zip(
+        importance.settings,
+        importance.shares.share,
+        importance.shares.low,
+        importance.shares.high,
+        strict=True,
+    )
+    rows = [
+        [name, f"{100 * share:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"]
+        for name, share, low, high in of
+    ]
     titles = [
         ("setting", "setting"),
         ("share of the spread", "share"),
@@ -191,7 +254,8 @@ def importance_page(importance: SettingsImportance) -> str:
     left = max(1 - float(importance.shares.share.sum()), 0.0)
     windows = f"{importance.windows} windows" if importance.windows > 1 else "the first window"
     text = (
-        f"Of the spread of scores after {windows}, by a forest that foretells {100 * importance.shares.fit:.0f} % of it for"
+        f"Of the spread of scores after {windows}, by a forest that foretells "
+        f"{100 * importance.shares.fit:.0f} % of it for"
         f" trials it has not seen; {100 * left:.0f} % comes of several settings together."
     )
     return f"## What mattered\n\n{text}\n\n![importance](importance.png)\n\n{settings_importance_grid(importance).markdown()}\n"
@@ -209,18 +273,34 @@ def front_sentence(front: Mapping[str, Any]) -> str:
         return ""
     inside = _sort_front(front)
     if not inside:
-        return f"No Pareto front: no finished trial has a value of all of {_objective_names(front)}."
+        return (
+            f"No Pareto front: no finished trial has a value of all of {_objective_names(front)}."
+        )
     *most, last = [str(each["trial"]) for each in inside]
     numbers = f"{', '.join(most)} and {last}" if most else last
-    which = f"{'trial' if len(inside) == 1 else 'trials'} {numbers} ({len(inside)} of {len(front['trials'])})"
-    return f"Pareto front of {_objective_names(front)}, which no other trial beats in all of them: {which}."
+    which = (
+        f"{'trial' if len(inside) == 1 else 'trials'} {numbers} ({len(inside)} of "
+        f"{len(front['trials'])})"
+    )
+    return (
+        f"Pareto front of {_objective_names(front)}, which no other trial beats in all of "
+        f"them: {which}."
+    )
 
 
 def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
-    """Return the trials of the front with their objectives and settings, the best by the first objective on top."""
-    inside, settings = _sort_front(front), [name for name in varied_settings(trials) if name not in COLUMNS]
+    """Return the trials of the front with their objectives and settings, the best by the first
+    objective on top.
+    """
+    inside, settings = (
+        _sort_front(front),
+        [name for name in varied_settings(trials) if name not in COLUMNS],
+    )
     rows = {row["trial"]: row for row in trials.to_dicts()}
-    values = [column_texts([each["values"][place] for each in inside]) for place in range(len(front["objectives"]))]
+    values = [
+        column_texts([each["values"][place] for each in inside])
+        for place in range(len(front["objectives"]))
+    ]
     table = [
         [
             str(each["trial"]),
@@ -235,7 +315,10 @@ def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
 
 
 def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -> str:
-    """Return the section of the Markdown page, with the picture where that was drawn; empty where there is no front."""
+    """Return the section of the Markdown page, with the picture where that was drawn.
+
+    Empty where there is no front.
+    """
     if not front:
         return ""
     picture = "![front](front.png)\n\n" if drawn else ""
@@ -244,15 +327,23 @@ def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -
 
 
 def front_figure(front: Mapping[str, Any], best: int) -> Figure | None:
-    """Draw the first objective against each other one; None where fewer than two trials have all of them."""
+    """Draw the first objective against each other one.
+
+    None where fewer than two trials have all of them.
+    """
     if len(front.get("trials", ())) < 2:
         return None
     others = len(front["objectives"]) - 1
     figure = new_figure(max(6.5, 5.0 * others), 4.6)
     for place in range(1, others + 1):
         _front_panel(figure.add_subplot(1, others, place), front, place, best)
-    title = f"{front['objectives'][0]['name']} against {', '.join(each['name'] for each in front['objectives'][1:])}"
-    figure.suptitle(drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    title = (
+        f"{front['objectives'][0]['name']} against "
+        f"{', '.join(each['name'] for each in front['objectives'][1:])}"
+    )
+    figure.suptitle(
+        drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
+    )
     return figure
 
 
@@ -261,26 +352,54 @@ def _front_panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) ->
     across, up = (np.array([each["values"][at] for each in trials]) for at in (place, 0))
     inside = np.array([each["front"] for each in trials])
     axes.scatter(
-        across[~inside], up[~inside], s=22, color=LIGHT, edgecolors=GREY, linewidths=0.6, label="beaten by another trial"
+        across[~inside],
+        up[~inside],
+        s=22,
+        color=LIGHT,
+        edgecolors=GREY,
+        linewidths=0.6,
+        label="beaten by another trial",
     )
     order = np.argsort(across[inside], kind="stable")
     steps = "steps-post" if front["objectives"][place]["better"] == "low" else "steps-pre"
-    line: dict[str, Any] = {"drawstyle": steps, "linewidth": 1.2} if len(front["objectives"]) == 2 else {"linewidth": 0}
+    line: dict[str, Any] = (
+        {"drawstyle": steps, "linewidth": 1.2}
+        if len(front["objectives"]) == 2
+        else {"linewidth": 0}
+    )
     axes.plot(
-        across[inside][order], up[inside][order], marker="o", markersize=5, color=OWN_COLOUR, label="Pareto front", **line
+        across[inside][order],
+        up[inside][order],
+        marker="o",
+        markersize=5,
+        color=OWN_COLOUR,
+        label="Pareto front",
+        **line,
     )
     for each, x, y in zip(trials, across, up, strict=True):
         if each["front"] or each["trial"] in (0, best):
             words = f"{each['trial']}{', as it stood' if each['trial'] == 0 else ''}{', best' if each['trial'] == best else ''}"
             side = "right" if x == across.max() and len(words) > 3 else "left"
             place_of = (-5 if side == "right" else 5, 5)
-            axes.annotate(words, (x, y), place_of, textcoords="offset points", fontsize=8.5, color=INK, ha=side)
+            axes.annotate(
+                words,
+                (x, y),
+                place_of,
+                textcoords="offset points",
+                fontsize=8.5,
+                color=INK,
+                ha=side,
+            )
     if across.min() > 0 and across.max() > FRONT_WIDTH * across.min():
         axes.set_xscale("log")
     tidy(axes)
     axes.margins(0.12)
-    axes.set_xlabel(drawable(front["objectives"][place]["name"]), fontsize=9.5, color=INK, parse_math=False)
-    axes.set_ylabel(drawable(front["objectives"][0]["name"]), fontsize=9.5, color=INK, parse_math=False)
+    axes.set_xlabel(
+        drawable(front["objectives"][place]["name"]), fontsize=9.5, color=INK, parse_math=False
+    )
+    axes.set_ylabel(
+        drawable(front["objectives"][0]["name"]), fontsize=9.5, color=INK, parse_math=False
+    )
     plain_numbers(axes.xaxis)
     axes.legend(frameon=False, fontsize=8)
 
@@ -293,7 +412,8 @@ def _sort_front(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the trials of the front, the best by the first objective first."""
     sign = -1.0 if front["objectives"][0]["better"] == "high" else 1.0
     return sorted(
-        (each for each in front["trials"] if each["front"]), key=lambda each: (sign * each["values"][0], each["trial"])
+        (each for each in front["trials"] if each["front"]),
+        key=lambda each: (sign * each["values"][0], each["trial"]),
     )
 
 
@@ -309,7 +429,9 @@ GOOD_SHARE = 0.25
 """The share of the trials, the best, that is drawn in a stronger colour."""
 
 
-def parallel_figure(result: SweepResult, runs: RunningScores, logarithmic: Sequence[str] = ()) -> Figure | None:
+def parallel_figure(
+    result: SweepResult, runs: RunningScores, logarithmic: Sequence[str] = ()
+) -> Figure | None:
     """Draw the trials through their settings.
 
     Args:
@@ -327,22 +449,43 @@ def parallel_figure(result: SweepResult, runs: RunningScores, logarithmic: Seque
     width = max(9.0, 1.7 * (len(names) + 1))
     figure = new_figure(width, 5)
     axes = figure.add_subplot()
-    heights = [_setting_axis(axes, place, name, table[name], name in logarithmic) for place, name in enumerate(names)]
+    heights = [
+        _setting_axis(axes, place, name, table[name], name in logarithmic)
+        for place, name in enumerate(names)
+    ]
     heights.append(_score_axis(axes, len(names), result, table))
     _trial_lines(axes, np.stack(heights, axis=1), result, table)
     axes.set_xlim(-0.2, len(names) + 0.45)
     axes.set_ylim(-0.13, 1.09)
     axes.axis("off")
     windows = table["compared"][0]
-    title = f"{result.model}: settings and {result.measure.short} after {windows} of {result.windows} windows"
-    figure.suptitle(drawable(title, int(8.5 * width)), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
-    meaning = f"A line is a trial. Blue: trial {result.best}, which was chosen; dark: the best fourth there."
+    title = (
+        f"{result.model}: settings and {result.measure.short} after {windows} of "
+        f"{result.windows} windows"
+    )
+    figure.suptitle(
+        drawable(title, int(8.5 * width)),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+    )
+    meaning = (
+        f"A line is a trial. Blue: trial {result.best}, which was chosen; dark: the best "
+        f"fourth there."
+    )
     axes.text(0, -0.09, meaning, fontsize=9, color=GREY, ha="left", va="top")
     return figure
 
 
-def _setting_axis(axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool) -> np.ndarray:
-    """Draw one upright axis with its ends, of words all; return where each trial meets it, 0 to 1."""
+def _setting_axis(
+    axes: Axes, place: int, name: str, values: pl.Series, logarithmic: bool
+) -> np.ndarray:
+    """Draw one upright axis with its ends, of words all.
+
+    Return where each trial meets it, 0 to 1.
+    """
     where, words = axis_places(values)
     if words:
         height = where / max(len(words) - 1, 1)
@@ -376,12 +519,33 @@ def _upright(axes: Axes, place: int, title: str, ticks: Sequence[tuple[float, st
         if height in (0, 1):  # beyond the end, where no line crosses it
             across, up = place, (-0.015, 1.01)[int(height)]
             ending = {"va": ("top", "bottom")[int(height)], "ha": "center"}
-        axes.text(across, up, drawable(text, 14), fontsize=8.5, color=INK, zorder=5, parse_math=False, **ending)
-    axes.text(place, 1.06, drawable(title, 24), fontsize=9.5, color=INK, ha="center", va="bottom", parse_math=False)
+        axes.text(
+            across,
+            up,
+            drawable(text, 14),
+            fontsize=8.5,
+            color=INK,
+            zorder=5,
+            parse_math=False,
+            **ending,
+        )
+    axes.text(
+        place,
+        1.06,
+        drawable(title, 24),
+        fontsize=9.5,
+        color=INK,
+        ha="center",
+        va="bottom",
+        parse_math=False,
+    )
 
 
 def _trial_lines(axes: Axes, heights: np.ndarray, result: SweepResult, table: pl.DataFrame) -> None:
-    """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale; past unused settings."""
+    """Draw each trial's line: the best fourth in ink, the best one in colour, the others pale.
+
+    Past unused settings.
+    """
     good = np.quantile(heights[:, -1], 1 - GOOD_SHARE)
     for line, trial in zip(heights, table["trial"], strict=True):
         style: dict[str, Any] = {"color": LIGHT, "linewidth": 1.0, "zorder": 1}
@@ -422,27 +586,52 @@ def sweep_figure(
     figure = new_figure(11, 3.2 * rows)
     grid = figure.add_gridspec(rows, 6)
     done = scored.filter(pl.col("status") == "finished").sort("trial")
-    _by_trial(figure.add_subplot(grid[0, :2]), result, done, scored.filter(pl.col("status") != "finished"))
+    _by_trial(
+        figure.add_subplot(grid[0, :2]), result, done, scored.filter(pl.col("status") != "finished")
+    )
     _by_time(figure.add_subplot(grid[0, 2:4]), result, done, took)
     _by_rung(figure.add_subplot(grid[0, 4:]), result, runs)
     for place, name in enumerate(settings):
         axes = figure.add_subplot(grid[1 + place // 3, 2 * (place % 3) : 2 * (place % 3) + 2])
         _by_setting(axes, result, first, name, logarithmic=name in logarithmic)
-    title = f"{result.model}: {result.measure.name} on {result.windows} inner windows, the {result.better}er the better"
-    figure.suptitle(drawable(title, 110), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    title = (
+        f"{result.model}: {result.measure.name} on {result.windows} inner windows, the "
+        f"{result.better}er the better"
+    )
+    figure.suptitle(
+        drawable(title, 110), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
+    )
     return figure
 
 
 def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.DataFrame) -> None:
-    """Draw trials with all windows, and the best so far as a line; the others have no comparable score and lie on the axis."""
+    """Draw trials with all windows, and the best so far as a line.
+
+    The others have no comparable score and lie on the axis.
+    """
     from matplotlib.ticker import MaxNLocator
 
     if len(done):
-        axes.step(done["trial"], _best_so_far(result, done), where="post", color=OWN_COLOUR, linewidth=1.2, label="best so far")
+        axes.step(
+            done["trial"],
+            _best_so_far(result, done),
+            where="post",
+            color=OWN_COLOUR,
+            linewidth=1.2,
+            label="best so far",
+        )
     axes.scatter(done["trial"], done["score"], s=22, color=INK, zorder=3, label="all windows")
     if len(rest):
         at = axes.get_xaxis_transform()
-        axes.plot(rest["trial"], [0.0] * len(rest), "|", transform=at, color=GREY, markersize=9, label="stopped before")
+        axes.plot(
+            rest["trial"],
+            [0.0] * len(rest),
+            "|",
+            transform=at,
+            color=GREY,
+            markersize=9,
+            label="stopped before",
+        )
     _name_axes(axes, "trial", drawable(result.measure.name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
@@ -462,19 +651,24 @@ def _by_time(axes: Axes, result: SweepResult, done: pl.DataFrame, took: RunningS
     if np.isfinite(ends).all() and len(ends):
         order = np.argsort(ends, kind="stable")
         at = ends[order] / size
-        axes.step(at, _best_so_far(result, done[order]), where="post", color=OWN_COLOUR, linewidth=1.2)
+        axes.step(
+            at, _best_so_far(result, done[order]), where="post", color=OWN_COLOUR, linewidth=1.2
+        )
         axes.scatter(at, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
         axes.set_xlim(0, 1.05 * at[-1])
     _name_axes(axes, f"{unit} of one core, all trials together", "")
 
 
 def time_spent(took: RunningScores) -> dict[tuple[int, int], float]:
-    """Return the total seconds of all trials when each reached each rung, where one rung is done before the next begins."""
+    """Return the total seconds of all trials when each reached each rung, where one rung is done
+    before the next begins.
+    """
     steps = [
         (
             rung,
             int(label.removeprefix("trial ")),
-            seconds - max((earlier for at, earlier in seconds_at.items() if at < rung), default=0.0),
+            seconds
+            - max((earlier for at, earlier in seconds_at.items() if at < rung), default=0.0),
         )
         for label, seconds_at in took.items()
         for rung, seconds in seconds_at.items()
@@ -487,7 +681,10 @@ def time_spent(took: RunningScores) -> dict[tuple[int, int], float]:
 
 
 def _by_rung(axes: Axes, result: SweepResult, runs: RunningScores) -> None:
-    """Draw the running score of each trial, the best one's in colour; below each rung the number of trials that reached it."""
+    """Draw the running score of each trial, the best one's in colour.
+
+    Below each rung the number of trials that reached it.
+    """
     for label, scores in runs.items():
         best = label == f"trial {result.best}"
         windows = sorted(scores)
@@ -496,14 +693,21 @@ def _by_rung(axes: Axes, result: SweepResult, runs: RunningScores) -> None:
             "linewidth": 2.0 if best else 1.0,
             "zorder": 3 if best else 1,
         }
-        axes.plot(windows, [scores[window] for window in windows], marker="o", markersize=4, **style)
+        axes.plot(
+            windows, [scores[window] for window in windows], marker="o", markersize=4, **style
+        )
     rungs = sorted({window for scores in runs.values() for window in scores})
     here = [sum(rung in scores for scores in runs.values()) for rung in rungs]
-    axes.set_xticks(rungs, [f"{rung}\n{counted(count, 'trials')}" for rung, count in zip(rungs, here, strict=True)])
+    axes.set_xticks(
+        rungs,
+        [f"{rung}\n{counted(count, 'trials')}" for rung, count in zip(rungs, here, strict=True)],
+    )
     _name_axes(axes, f"windows behind it (best: trial {result.best})", "")
 
 
-def _by_setting(axes: Axes, result: SweepResult, first: pl.DataFrame, name: str, *, logarithmic: bool) -> None:
+def _by_setting(
+    axes: Axes, result: SweepResult, first: pl.DataFrame, name: str, *, logarithmic: bool
+) -> None:
     """Draw the score after the first rung against one setting; each text has a position."""
     from matplotlib.ticker import MaxNLocator
 
@@ -559,7 +763,11 @@ def draw_sweep(
     save_png(sweep_figure(result, runs, took, logarithmic), folder / "sweep.png")
     save_png(parallel_figure(result, runs, logarithmic), folder / "parallel.png")
     save_png(importance_figure(result, importance), folder / "importance.png")
-    return [f"![{name}]({name}.png)" for name in ("sweep", "parallel") if (folder / f"{name}.png").is_file()]
+    return [
+        f"![{name}]({name}.png)"
+        for name in ("sweep", "parallel")
+        if (folder / f"{name}.png").is_file()
+    ]
 
 
 def importance_figure(result: SweepResult, importance: SettingsImportance) -> Figure | None:
@@ -577,8 +785,13 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
     axes.set_xlim(0, 100)
     tidy(axes, grid="x")
     axes.set_xlabel(
-        f"share of the spread of scores, %; whiskers: {100 * SHARES_LEVEL:.0f} % of the forest's trees", fontsize=9.5, color=INK
+        f"share of the spread of scores, %; whiskers: {100 * SHARES_LEVEL:.0f} % of the forest's "
+        f"trees",
+        fontsize=9.5,
+        color=INK,
     )
     title = f"What mattered for {result.measure.name}: {result.model}"
-    figure.suptitle(drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    figure.suptitle(
+        drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
+    )
     return figure

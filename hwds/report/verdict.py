@@ -30,8 +30,12 @@ TABLES_KEY = "tables"
 """Their key in it."""
 
 
-def store_verdict(folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = "") -> None:
-    """Write a verdict with its tables and files; without one those of an earlier command are deleted.
+def store_verdict(
+    folder: RunFolder, decision: type, verdict: Verdict | None, prefix: str = ""
+) -> None:
+    """Write a verdict with its tables and files.
+
+    Without one those of an earlier command are deleted.
 
     Args:
         folder: The folder of the run.
@@ -62,7 +66,9 @@ def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: st
 
 
 def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str) -> list[Path]:
-    """Write the page and the workbook of a verdict, and return their paths; without a pack, those of before are deleted.
+    """Write the page and the workbook of a verdict, and return their paths.
+
+    Without a pack, those of before are deleted.
 
     Args:
         folder: The folder of the run.
@@ -84,7 +90,9 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
 
 
 def stored_grids(folder: Path) -> list[Grid]:
-    """Return the stored tables of a verdict, those of earlier versions too; none where there is none.
+    """Return the stored tables of a verdict, those of earlier versions too.
+
+    None where there is none.
 
     Raises:
         HwdsError: They are damaged.
@@ -93,15 +101,21 @@ def stored_grids(folder: Path) -> list[Grid]:
     stored = _read_grids(path) if path.is_file() else []
     return [
         Grid(
-            tuple(Column(each["title"], each["brief"], tuple(each["cells"])) for each in grid.pop("columns")),
+            tuple(
+                Column(each["title"], each["brief"], tuple(each["cells"]))
+                for each in grid.pop("columns")
+            ),
             **{**grid, "own": frozenset(grid["own"]), "truth": frozenset(grid["truth"])},
         )
         for grid in stored
     ]
 
 
-def verdict_captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the captions of a stored verdict's pictures by file, from the docstrings of their `draw`: what each draws.
+def verdict_captions(
+    config: Mapping[str, Any], verdict: Mapping[str, Any] | None
+) -> dict[str, str]:
+    """Return the captions of a stored verdict's pictures by file, from the docstrings of their
+    `draw`: what each draws.
 
     Args:
         config: The config of the run.
@@ -109,15 +123,23 @@ def verdict_captions(config: Mapping[str, Any], verdict: Mapping[str, Any] | Non
     """
     names = (verdict or {}).get("tables", ())
     reports = stored_table_reports(config, names) if names else {}
-    words = {name: " ".join(str(report.draw.__doc__ or "").split()) for name, report in reports.items() if report.draw}
-    drawn = {name: text.partition(";")[0].rstrip(".").removeprefix("Draw ") for name, text in words.items()}
+    words = {
+        name: " ".join(str(report.draw.__doc__ or "").split())
+        for name, report in reports.items()
+        if report.draw
+    }
+    drawn = {
+        name: text.partition(";")[0].rstrip(".").removeprefix("Draw ")
+        for name, text in words.items()
+    }
     return {f"{name}.png": text[:1].upper() + text[1:] for name, text in drawn.items()}
 
 
 def verdict_markdown(decision: type, verdict: Verdict) -> str:
     """Return the sentence and the tables, as Markdown."""
     parts = [
-        [each.caption, each.markdown()] if each.caption else [each.markdown()] for each in _verdict_grids(decision, verdict)
+        [each.caption, each.markdown()] if each.caption else [each.markdown()]
+        for each in _verdict_grids(decision, verdict)
     ]
     return "\n\n".join([verdict.sentence, *(part for several in parts for part in several)])
 
@@ -136,7 +158,10 @@ def print_verdict(decision: type, verdict: Verdict) -> None:
 
 
 def _read_grids(path: Path) -> list[dict[str, Any]]:
-    """Return the tables in a file; earlier versions wrote them as a list without a key and a checksum."""
+    """Return the tables in a file.
+
+    Earlier versions wrote them as a list without a key and a checksum.
+    """
     with undamaged(path):
         if path.read_bytes().startswith(b"["):
             return list(json.loads(path.read_bytes()))
@@ -144,7 +169,11 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 
 def _verdict_grids(decision: type, verdict: Verdict) -> list[Grid]:
-    made = [report.grid(verdict) for report in _verdict_reports(decision, verdict).values() if report.grid]
+    made = [
+        report.grid(verdict)
+        for report in _verdict_reports(decision, verdict).values()
+        if report.grid
+    ]
     return [each for each in made if len(each)]
 
 

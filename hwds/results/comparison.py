@@ -14,7 +14,14 @@ from hwds.core.checksums import Damaged, write_json, write_parquet
 from hwds.core.errors import ambiguous
 from hwds.core.files import OUTPUTS, digest_file
 from hwds.core.secrets import without_secrets
-from hwds.results.files import holds_file, read_csv, read_json_mapping, read_table, undamaged, write_csv
+from hwds.results.files import (
+    holds_file,
+    read_csv,
+    read_json_mapping,
+    read_table,
+    undamaged,
+    write_csv,
+)
 from hwds.results.folder import RunFolder
 from hwds.results.sweep_folder import SweepFolder, ambiguous_kinds
 from hwds.results.tables import Measure
@@ -96,22 +103,28 @@ class Comparison:
         metrics: Its full name on each dataset.
         task: Of the runs.
         subject: The model that sentences are about.
-        chosen: The subject was named by the user (`asked`), is the model of all runs (`own`), or has the best score (`best`).
-        family: The number of tests corrected together: the subject against each rival, or all pairs where it is the best.
-        relative: Whether effects are shares (0.021 is 2.1 % better) or differences in the metric's unit.
+        chosen: The subject was named by the user (`asked`), is the model of all runs (`own`), or
+            has the best score (`best`).
+        family: The number of tests corrected together: the subject against each rival, or all pairs
+            where it is the best.
+        relative: Whether effects are shares (0.021 is 2.1 % better) or differences in the metric's
+            unit.
         margin: The equivalence margin: smaller effects do not matter; None where none was given.
         level: The confidence level of intervals and verdicts.
-        leaderboard: See `LEADERBOARD`: over shared rows; `rank` is the mean over blocks, `win_rate` the mean share of units won
-            against each other model, `set_p` above 1 - level is in the model confidence set, `n` counts shared units.
-        pairs: See `PAIRS`: the subject against each rival, effects above 0 where it is better; `p_holm` and `alike_holm` are
-            corrected; `verdict` is `better`, `worse`, `better, alike`, `worse, alike`, `alike` or `unsure`.
+        leaderboard: See `LEADERBOARD`: over shared rows; `rank` is the mean over blocks, `win_rate`
+            the mean share of units won against each other model, `set_p` above 1 - level is in the
+            model confidence set, `n` counts shared units.
+        pairs: See `PAIRS`: the subject against each rival, effects above 0 where it is better;
+            `p_holm` and `alike_holm` are corrected; `verdict` is `better`, `worse`, `better,
+            alike`, `worse, alike`, `alike` or `unsure`.
         along: Diebold-Mariano tests by series, empty where no series has origins enough.
         ranks: Friedman's test, None with fewer than three models.
         datasets, seeds, units: The datasets and seeds of the comparison, and the name of a unit.
         sources: The titles of the runs.
         notes: Warnings to read before the numbers.
         conditions: The properties that all compared rows share, as the end of a sentence.
-        trained: Whether a model's fit depends on the seed; None where an earlier version stored neither.
+        trained: Whether a model's fit depends on the seed; None where an earlier version stored
+            neither.
     """
 
     measure: Measure
@@ -137,9 +150,16 @@ class Comparison:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        values = {name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
-        values |= {"measure": asdict(self.measure), "ranks": asdict(self.ranks) if self.ranks else None}
-        tables = {name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")}
+        values = {
+            name: value for name, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+        }
+        values |= {
+            "measure": asdict(self.measure),
+            "ranks": asdict(self.ranks) if self.ranks else None,
+        }
+        tables = {
+            name: getattr(self, name).to_dicts() for name in ("leaderboard", "pairs", "along")
+        }
         return values | tables
 
     @classmethod
@@ -152,13 +172,19 @@ class Comparison:
         data = read_json_mapping(folder / "comparison.json")
         command, _ = data.pop("command"), data.pop("sentence")
         paths = {name: folder / f"{file}.parquet" for name, file in COMPARISON_FILES.items()}
-        tables = {name: read_table(path) if path.is_file() else pl.DataFrame() for name, path in paths.items()}
+        tables = {
+            name: read_table(path) if path.is_file() else pl.DataFrame()
+            for name, path in paths.items()
+        }
         lists = {name: tuple(data[name]) for name in ("datasets", "seeds", "sources", "notes")}
         ranks = RankTest(**data["ranks"]) if data["ranks"] else None
-        return cls(**{**data, **tables, **lists, "ranks": ranks, "measure": Measure(**data["measure"])}), command
+        return cls(
+            **{**data, **tables, **lists, "ranks": ranks, "measure": Measure(**data["measure"])}
+        ), command
 
     def write(self, folder: Path, sentence: str, command: str) -> None:
-        """Write `comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and `comparison.json`.
+        """Write `comparison.parquet` (the pairs), `leaderboard.parquet`, `along.parquet` and
+        `comparison.json`.
 
         Raises:
             HwdsError: The folder cannot be written.
@@ -167,17 +193,28 @@ class Comparison:
             table: pl.DataFrame = getattr(self, name)
             if len(table) or name != "along":
                 write_parquet(folder / f"{file}.parquet", table)
-        data = {name: value for name, value in self.as_dict().items() if name not in COMPARISON_FILES}
-        write_json(folder / "comparison.json", json_data({"sentence": sentence, "command": command} | data), allow_nan=False)
+        data = {
+            name: value for name, value in self.as_dict().items() if name not in COMPARISON_FILES
+        }
+        write_json(
+            folder / "comparison.json",
+            json_data({"sentence": sentence, "command": command} | data),
+            allow_nan=False,
+        )
 
 
 def comparison_folders() -> dict[str, Path]:
     """Return the folders of all comparisons below the current folder, by their ids."""
-    return {path.parent.name: path.parent for path in sorted((OUTPUTS / "comparisons").glob("*/comparison.json"))}
+    return {
+        path.parent.name: path.parent
+        for path in sorted((OUTPUTS / "comparisons").glob("*/comparison.json"))
+    }
 
 
 def comparison_folder(name: str) -> Path | None:
-    """Return the folder of a comparison by its path, its id or the beginning of it; None where there is none.
+    """Return the folder of a comparison by its path, its id or the beginning of it.
+
+    None where there is none.
 
     Raises:
         ConfigError: Several begin so, or a run or a sweep does, too.
@@ -187,7 +224,10 @@ def comparison_folder(name: str) -> Path | None:
     folders = [path for known, path in comparison_folders().items() if known.startswith(name)]
     if len(folders) > 1:
         raise ambiguous("comparison", name, (path.name for path in folders))
-    for kind, others in (("run", RunFolder.starting_with(name)), ("sweep", SweepFolder.starting_with(name))):
+    for kind, others in (
+        ("run", RunFolder.starting_with(name)),
+        ("sweep", SweepFolder.starting_with(name)),
+    ):
         if folders and others and folders[0].name != name:
             raise ambiguous_kinds(name, kind, others, "comparison", folders)
     return folders[0].resolve() if folders else None
@@ -218,16 +258,20 @@ STUDY_FILES = "files"
 
 STUDY_CONTRASTS = {
     **dict.fromkeys(("contrast", "experiment", "model", "rival"), pl.String),
-    **dict.fromkeys(("effect", "low", "high", "p_value", "p_holm", "alike_p", "alike_holm"), pl.Float64),
+    **dict.fromkeys(
+        ("effect", "low", "high", "p_value", "p_holm", "alike_p", "alike_holm"), pl.Float64
+    ),
     "method": pl.String,
     "clusters": pl.Int64,
     "relative": pl.Boolean,
     "verdict": pl.String,
 }
-"""Columns of the contrasts: the model against each rival in each experiment; p-values corrected over all of them together.
+"""Columns of the contrasts: the model against each rival in each experiment; p-values corrected
+over all of them together.
 
-`relative` says whether effects are shares of the rival's mean, or amounts in the unit of the metric; `verdict` is `alike` where
-the difference is surely within the margin, else `better` or `worse` where it is sure, else `unsure`.
+`relative` says whether effects are shares of the rival's mean, or amounts in the unit of the
+metric; `verdict` is `alike` where the difference is surely within the margin, else `better` or
+`worse` where it is sure, else `unsure`.
 """
 
 STUDY_RUNS = {
@@ -273,7 +317,8 @@ class StudyResult:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """Write `contrasts.csv`, `scores.csv` and `study.json`, which comes last: a folder with it is complete.
+        """Write `contrasts.csv`, `scores.csv` and `study.json`, which comes last: a folder with it
+        is complete.
 
         Raises:
             HwdsError: The folder cannot be written.
@@ -281,8 +326,14 @@ class StudyResult:
         for name in ("contrasts", "scores"):
             table: pl.DataFrame = getattr(self, name)
             write_csv(folder / f"{name}.csv", table)
-        content = {key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)}
-        content |= {STUDY_FILES: {name: digest_file(folder / name) for name in ("contrasts.csv", "scores.csv")}}
+        content = {
+            key: value for key, value in vars(self).items() if not isinstance(value, pl.DataFrame)
+        }
+        content |= {
+            STUDY_FILES: {
+                name: digest_file(folder / name) for name in ("contrasts.csv", "scores.csv")
+            }
+        }
         write_json(folder / "study.json", json_data(content), allow_nan=False)
 
     @classmethod
@@ -304,17 +355,23 @@ class StudyResult:
 
 @dataclass(frozen=True)
 class StudyState:
-    """The folder `outputs/studies/<name>/` with the plan and its runs; another one where overrides change the numbers."""
+    """The folder `outputs/studies/<name>/` with the plan and its runs; another one where overrides
+    change the numbers.
+    """
 
     path: Path
 
     @classmethod
     def of(cls, name: str, changes: str = "") -> StudyState:
-        """Return the state of a study, or of a variant of it under further overrides (their digest)."""
+        """Return the state of a study, or of a variant of it under further overrides (their
+        digest).
+        """
         return cls((OUTPUTS / "studies" / (f"{name}-{changes}" if changes else name)).resolve())
 
     def read(self) -> dict[str, Any]:
-        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`; empty before the first run.
+        """Return `plan`, `plan_hash`, `runs` (by experiment and seed) and `amended`.
+
+        Empty before the first run.
 
         Raises:
             HwdsError: It is damaged.
@@ -323,7 +380,11 @@ class StudyState:
         return read_json_mapping(path) if path.is_file() else {}
 
     def write(
-        self, plan: Mapping[str, Any], plan_hash: str, runs: Mapping[str, Mapping[str, str]], amended: Sequence[str]
+        self,
+        plan: Mapping[str, Any],
+        plan_hash: str,
+        runs: Mapping[str, Mapping[str, str]],
+        amended: Sequence[str],
     ) -> None:
         """Write the state for `read`."""
         content = {"plan": plan, "plan_hash": plan_hash, "runs": runs, "amended": amended}

@@ -33,7 +33,9 @@ NO_NUMBERS = {*OUTSIDE_NUMBERS, "report"} - {"experiment", "sweep", "uncapped"}
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: its group (of `DIFFERENCE_GROUPS`), its name, and the value in each run; None where it has none."""
+    """One difference: its group (of `DIFFERENCE_GROUPS`), its name, and the value in each run; None
+    where it has none.
+    """
 
     group: str
     name: str
@@ -46,8 +48,8 @@ class ScoreChange:
     """A total of a model that differs.
 
     Attributes:
-        model, metric: The model (`OWN_MODEL` where the runs have different ones) and the metric; `better` says which way is
-            good (`low`, `high`, `none`).
+        model, metric: The model (`OWN_MODEL` where the runs have different ones) and the metric;
+            `better` says which way is good (`low`, `high`, `none`).
         first, second: The scores; None where a run has none.
         first_stderr, second_stderr: Their standard errors.
     """
@@ -94,14 +96,26 @@ class RunDifference:
     @property
     def comparable(self) -> bool:
         """True where the scores can be compared: the same data under the same protocol."""
-        different = [each for each in self.of("settings") if each.name.partition(".")[0] in ("dataset", "protocol")]
+        different = [
+            each
+            for each in self.of("settings")
+            if each.name.partition(".")[0] in ("dataset", "protocol")
+        ]
         return not different and not self.of("data")
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         scores = [asdict(each) | {"change": each.change} for each in self.scores]
-        plain = {"first": self.first, "second": self.second, "changes": [asdict(each) for each in self.changes]}
-        rest = {"same_scores": self.same_scores, "headline": self.headline, "unfinished": list(self.unfinished)}
+        plain = {
+            "first": self.first,
+            "second": self.second,
+            "changes": [asdict(each) for each in self.changes],
+        }
+        rest = {
+            "same_scores": self.same_scores,
+            "headline": self.headline,
+            "unfinished": list(self.unfinished),
+        }
         return plain | {"scores": scores, "comparable": self.comparable} | rest
 
 
@@ -114,17 +128,25 @@ def run_difference(first: RunFolder, second: RunFolder) -> RunDifference:
     folders = (first, second)
     configs = [folder.read_config() for folder in folders]
     origins = [_origin(folder) for folder in folders]
-    changes = list(_options(_changes("settings", *(dict(flatten_config(_settings(config))) for config in configs))))
+    changes = list(
+        _options(
+            _changes("settings", *(dict(flatten_config(_settings(config))) for config in configs))
+        )
+    )
     for group in DIFFERENCE_GROUPS[1:]:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
     finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
     totals = totals_of(finished)
-    damaged = next((f"{path}: is damaged: {each.error}." for path, each in totals.items() if each.error), "")
+    damaged = next(
+        (f"{path}: is damaged: {each.error}." for path, each in totals.items() if each.error), ""
+    )
     if damaged:
         raise HwdsError(damaged)
     both = [totals.get(folder.path, Totals()) for folder in folders]
     headline = str(configs[0]["protocol"].get("headline", ""))
-    scores, same = _scores(*_align_models(both, [str(config["model"]["name"]) for config in configs]), headline)
+    scores, same = _scores(
+        *_align_models(both, [str(config["model"]["name"]) for config in configs]), headline
+    )
     unfinished = tuple(folder.title for folder in folders if folder.path not in finished)
     full = next((each.metric for each in scores if _is_headline(each.metric, headline)), headline)
     return RunDifference(first.title, second.title, tuple(changes), scores, same, full, unfinished)
@@ -148,7 +170,11 @@ def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, FieldValue]:
         }
     if group == "code":
         changed = str(bool(git["changed"])).lower() if "changed" in git else None
-        return {"fingerprint": origin.get("code"), "commit": git.get("commit"), "uncommitted changes": changed}
+        return {
+            "fingerprint": origin.get("code"),
+            "commit": git.get("commit"),
+            "uncommitted changes": changed,
+        }
     if group == "versions":
         return dict(flatten_config(origin.get("versions", {})))
     return {
@@ -158,14 +184,18 @@ def _facts(group: str, origin: Mapping[str, Any]) -> dict[str, FieldValue]:
     }
 
 
-def _changes(group: str, first: Mapping[str, FieldValue], second: Mapping[str, FieldValue]) -> Iterator[Change]:
+def _changes(
+    group: str, first: Mapping[str, FieldValue], second: Mapping[str, FieldValue]
+) -> Iterator[Change]:
     for name in dict.fromkeys((*first, *second)):
         if first.get(name) != second.get(name):
             yield Change(group, name, first.get(name), second.get(name))
 
 
 def _options(changes: Iterator[Change]) -> Iterator[Change]:
-    """Yield the changes; of an option that was swapped for another only its name and the settings that both have."""
+    """Yield the changes; of an option that was swapped for another only its name and the settings
+    that both have.
+    """
     known = list(changes)
     swapped = {each.name for each in known if "." not in each.name}
     for each in known:
@@ -182,7 +212,11 @@ def _align_models(both: Sequence[Totals], own: Sequence[str]) -> tuple[Totals, T
     shared = {model for model in own if all(model in totals.scores for totals in both)}
     aligned = []
     for totals, model in zip(both, own, strict=True):
-        others = {name: scores for name, scores in totals.scores.items() if name != model or name in shared}
+        others = {
+            name: scores
+            for name, scores in totals.scores.items()
+            if name != model or name in shared
+        }
         aligned.append(replace(totals, scores={OWN_MODEL: totals.scores.get(model, {}), **others}))
     return aligned[0], aligned[1]
 
@@ -202,7 +236,9 @@ def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreCh
     return tuple(sorted(changes, key=lambda each: not _is_headline(each.metric, headline))), same
 
 
-def _score_pair(one: Total | None, two: Total | None) -> tuple[float | None, float | None, float | None, float | None]:
+def _score_pair(
+    one: Total | None, two: Total | None
+) -> tuple[float | None, float | None, float | None, float | None]:
     first, second = one or (None, None), two or (None, None)
     return first[0], second[0], first[1], second[1]
 
@@ -229,7 +265,9 @@ LONGEST_CELL = 32_767
 
 
 def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
-    """Return the tables of a finished run by name; its settings and its provenance as two columns each.
+    """Return the tables of a finished run by name.
+
+    Its settings and its provenance as two columns each.
 
     Raises:
         HwdsError: The run is not finished.
@@ -242,7 +280,10 @@ def export_tables(folder: RunFolder) -> dict[str, pl.DataFrame]:
 
 
 def _two_columns(data: Mapping[str, Any]) -> pl.DataFrame:
-    rows = [(name, exact_number(value) if isinstance(value, float) else value) for name, value in flatten_config(data)]
+    rows = [
+        (name, exact_number(value) if isinstance(value, float) else value)
+        for name, value in flatten_config(data)
+    ]
     return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 
@@ -250,10 +291,14 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
     """Write the tables: a file each into the folder `place`, or all into the workbook `place`.
 
     Raises:
-        HwdsError: The folder cannot be written, a table has more rows than a sheet, or XlsxWriter is not installed.
+        HwdsError: The folder cannot be written, a table has more rows than a sheet, or XlsxWriter
+            is not installed.
     """
     if kind == "xlsx":
-        shown = {name: disarm_formulas(table_without_secrets(table), quoted=False) for name, table in tables.items()}
+        shown = {
+            name: disarm_formulas(table_without_secrets(table), quoted=False)
+            for name, table in tables.items()
+        }
         return [_workbook(shown, place)]
     paths = []
     for name, table in tables.items():
@@ -270,11 +315,15 @@ def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
     try:
         import xlsxwriter
     except ImportError as error:
-        raise HwdsError("export: --to xlsx needs XlsxWriter: pip install 'hwds[xlsx]'; --to csv and parquet do not.") from error
+        raise HwdsError(
+            "export: --to xlsx needs XlsxWriter: pip install 'hwds[xlsx]'; --to csv and parquet "
+            "do not."
+        ) from error
     long = next((name for name, table in tables.items() if len(table) > MOST_ROWS), None)
     if long:
         raise HwdsError(
-            f"export: {long} has {len(tables[long]):,} rows, a sheet {MOST_ROWS:,}; --to parquet has no such bound."
+            f"export: {long} has {len(tables[long]):,} rows, a sheet {MOST_ROWS:,}; --to parquet "
+            f"has no such bound."
         )
 
     def write(part: Path) -> None:
@@ -285,10 +334,18 @@ def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
             "nan_inf_to_errors": True,
         }
         with xlsxwriter.Workbook(part, options) as book:
-            book.set_properties({"created": datetime(2000, 1, 1)})  # the same tables give the same bytes
+            book.set_properties(
+                {"created": datetime(2000, 1, 1)}
+            )  # the same tables give the same bytes
             for name, table in tables.items():
                 cut = table.with_columns(pl.col(pl.String).str.slice(0, LONGEST_CELL))
-                cut.write_excel(book, worksheet=name, autofit=len(cut) < 10_000, freeze_panes=(1, 0), float_precision=6)
+                cut.write_excel(
+                    book,
+                    worksheet=name,
+                    autofit=len(cut) < 10_000,
+                    freeze_panes=(1, 0),
+                    float_precision=6,
+                )
 
     write_atomically(path, write)
     return path

@@ -51,7 +51,9 @@ def lost_entries(first: int, last: int) -> str:
 
 def missing_entries(first: int, last: int) -> str:
     """Return `entry 7 is missing`, or `entries 7 to 9 are missing`."""
-    return f"entry {first} is missing" if last <= first else f"entries {first} to {last} are missing"
+    return (
+        f"entry {first} is missing" if last <= first else f"entries {first} to {last} are missing"
+    )
 
 
 def _value_checksum(name: str, content: str) -> str:
@@ -68,7 +70,8 @@ class LogEntry(NamedTuple):
         kind: What it is, such as `event`, `label` or `decision`.
         id: Tells it from all others of its kind; None where each is another one.
         place: The number of what it is or is about, from 0; -1 of none.
-        at: When it happened, or holds from, in the unit of the log; None where that does not matter.
+        at: When it happened, or holds from, in the unit of the log; None where that does not
+            matter.
         body: Its content.
         reply: The answer; None where none was needed.
         data: Numbers that belong to the reply.
@@ -95,7 +98,9 @@ def entry_row(number: int, entry: LogEntry) -> tuple[Any, ...]:
 def entry_checksum(number: int, entry: LogEntry) -> int:
     """Return the checksum of an entry and its number."""
     data = entry.data or b""
-    return crc32(data, crc32(repr((number, *entry[:6], len(data))).encode("utf-8", "surrogatepass")))
+    return crc32(
+        data, crc32(repr((number, *entry[:6], len(data))).encode("utf-8", "surrogatepass"))
+    )
 
 
 # Mark: a small file beside a log that bears witness to it: which entry was the last, and how
@@ -122,7 +127,10 @@ class Mark:
         self._file: int | None = None
 
     def read(self) -> tuple[int, str]:
-        """Return the number of the last entry and the digest of the closed log; 0 and none of a file absent or damaged."""
+        """Return the number of the last entry and the digest of the closed log.
+
+        0 and none of a file absent or damaged.
+        """
         match = _MARK_LINE.fullmatch(self.path.read_bytes()) if self.path.is_file() else None
         if match is None or match[3] != b"%08x" % crc32(match[0][:49]):
             return 0, NOT_SEALED
@@ -138,7 +146,9 @@ class Mark:
         os.write(self._file, _mark_line(last, NOT_SEALED))
 
     def set(self, last: int) -> None:
-        """Note the last entry; a file that cannot be written any more is removed, for it would bear false witness."""
+        """Note the last entry; a file that cannot be written any more is removed, for it would bear
+        false witness.
+        """
         if self._file is None:
             return
         try:
@@ -173,16 +183,22 @@ ALL_WAITERS = 1 << 30
 class SharedSyncs:
     """The waits of several threads for the entries of one log.
 
-    While one thread waits for the disk, the others wait for it, or for the next, which begins when this one has ended and has
-    all that was appended meanwhile. A thread is woken once its own entries are there, and one of those that are left to begin
-    the next; to wake all of them each time would cost more than their decisions do.
+    While one thread waits for the disk, the others wait for it, or for the next, which begins when
+    this one has ended and has all that was appended meanwhile. A thread is woken once its own
+    entries are there, and one of those that are left to begin the next; to wake all of them each
+    time would cost more than their decisions do.
 
-    After a failure all are refused for good: a later sync may succeed though the disk lacks what the failed one was for.
+    After a failure all are refused for good: a later sync may succeed though the disk lacks what
+    the failed one was for.
     """
 
     def __init__(self) -> None:
         lock = threading.Lock()
-        self._lock, self._covered, self._left = lock, threading.Condition(lock), threading.Condition(lock)
+        self._lock, self._covered, self._left = (
+            lock,
+            threading.Condition(lock),
+            threading.Condition(lock),
+        )
         self._done = self._covers = 0
         self._running = False
         self._error: OSError | None = None
@@ -217,7 +233,9 @@ class SharedSyncs:
                 self._left.notify(1 if self._error is None else ALL_WAITERS)
 
     def _leads(self, number: int) -> bool:
-        """Wait until the entries are there, and return False; or until nobody brings them there, and return True.
+        """Wait until the entries are there, and return False.
+
+        Or until nobody brings them there, and return True.
 
         Raises:
             OSError: A sync has failed.
@@ -230,7 +248,9 @@ class SharedSyncs:
             raise self._error
         if self._done < number:
             return True
-        if was_left and not self._running:  # woken to lead, and there is no need: another one may have it
+        if (
+            was_left and not self._running
+        ):  # woken to lead, and there is no need: another one may have it
             self._left.notify()
         return False
 
@@ -258,7 +278,8 @@ _encode_row = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Tail:
-    """A file of lines that outlive a loss of power; it is there from the first line on until it is removed.
+    """A file of lines that outlive a loss of power; it is there from the first line on until it is
+    removed.
 
     Args:
         path: The file.
@@ -354,13 +375,16 @@ def _decode_line(line: bytes) -> TailRow | None:
 # the state that follows from the entries lies in the first file.
 
 Durable = Literal["process", "power"]
-"""The failure that an acknowledged entry outlives: the end of the process, or a loss of power too."""
+"""The failure that an acknowledged entry outlives: the end of the process, or a loss of power too.
+"""
 
 FORMAT = 2
 CHECKPOINT: dict[Durable, int] = {"process": 16_384, "power": 256}
-"""Pages after which the write-ahead log is brought into the file and written again from its begin: few entries wait for it.
+"""Pages after which the write-ahead log is brought into the file and written again from its begin:
+few entries wait for it.
 
-Where each entry waits for the disk the log is short, for a sync is cheaper where a file does not grow.
+Where each entry waits for the disk the log is short, for a sync is cheaper where a file does not
+grow.
 """
 
 MOST_IN_TAIL = 1_000
@@ -381,7 +405,8 @@ create table if not exists snapshot (part integer primary key, data blob not nul
 
 
 class EventLog:
-    """The files of one state, held against a second process until it is closed; the system frees what a dead one held.
+    """The files of one state, held against a second process until it is closed; the system frees
+    what a dead one held.
 
     Args:
         path: The file; None keeps everything in memory.
@@ -408,7 +433,9 @@ class EventLog:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             intact = self._is_as_it_was_closed()
-            self._db = sqlite3.connect(path or ":memory:", timeout=0.5, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(
+                path or ":memory:", timeout=0.5, isolation_level=None, check_same_thread=False
+            )
             self._insert = self._db.cursor()
             try:
                 self._begin(durable)
@@ -428,7 +455,10 @@ class EventLog:
         self._db.execute(CREATE_ABOUT)
         row = self._db.execute("select * from about where name = 'format'").fetchone()
         if row is not None and (format := self._about(*row)) != FORMAT:
-            raise ResumeError(f"{self.path}: is of format {format}, this version reads {FORMAT}; take another file.")
+            raise ResumeError(
+                f"{self.path}: is of format {format}, this version reads {FORMAT}; take another "
+                f"file."
+            )
         self._db.executescript(CREATE_TABLES)
         if row is None:
             self.set_about("format", FORMAT)
@@ -443,14 +473,22 @@ class EventLog:
             self._db.execute("pragma synchronous=normal")
 
     def _is_as_it_was_closed(self) -> bool:
-        """Return whether the files are those of a log that was closed, to the bit; before SQLite opens them."""
+        """Return whether the files are those of a log that was closed, to the bit.
+
+        Before SQLite opens them.
+        """
         if self.path is None or self._mark is None or not self.path.is_file():
             return True
         beside = (self.path.with_name(f"{self.path.name}{end}") for end in ("-wal", "-tail"))
-        return not any(path.is_file() for path in beside) and digest_file(self.path) == self._mark.read()[1]
+        return (
+            not any(path.is_file() for path in beside)
+            and digest_file(self.path) == self._mark.read()[1]
+        )
 
     def _require_whole(self, intact: bool) -> None:
-        """Refuse a log that has lost entries, or that is damaged; verify every entry unless it is as it was closed.
+        """Refuse a log that has lost entries, or that is damaged.
+
+        Verify every entry unless it is as it was closed.
 
         Raises:
             ResumeError: It has or is, with the numbers of the entries.
@@ -460,7 +498,8 @@ class EventLog:
         noted, _ = self._mark.read()
         if noted > self.last:
             raise ResumeError(
-                f"{self.path}: {lost_entries(self.last + 1, noted)}; to go on without, delete {self._mark.path.name}."
+                f"{self.path}: {lost_entries(self.last + 1, noted)}; to go on without, delete "
+                f"{self._mark.path.name}."
             )
         if not intact:
             (found,) = self._db.execute("pragma integrity_check(1)").fetchone()
@@ -471,7 +510,9 @@ class EventLog:
         self._mark.open(self.last)
 
     def _take_up_tail(self) -> None:
-        """Move the entries that a process which died has left in the tail, but for those that it had moved already."""
+        """Move the entries that a process which died has left in the tail, but for those that it
+        had moved already.
+        """
         if self._tail is not None:
             for number, *fields in self._tail.rows():
                 if number > self.last + 1:
@@ -491,13 +532,17 @@ class EventLog:
     def set_about(self, name: str, value: Any) -> None:
         """Keep something that holds of the whole log."""
         with self._plain_errors():
-            self._db.execute("insert or replace into about values (?, ?)", (name, with_checksum(name, value)))
+            self._db.execute(
+                "insert or replace into about values (?, ?)", (name, with_checksum(name, value))
+            )
 
     def _about(self, name: str, text: str) -> Any:
         try:
             return checked_value(name, text)
         except ValueError as error:
-            raise ResumeError(f"{self.path}: what holds of the whole log ('{name}') is damaged.") from error
+            raise ResumeError(
+                f"{self.path}: what holds of the whole log ('{name}') is damaged."
+            ) from error
 
     def append(self, entries: Iterable[LogEntry], *, wait: bool = True) -> int:
         """Keep entries: when this returns all of them have happened, and when it raises none has.
@@ -543,7 +588,9 @@ class EventLog:
             self._mark.set(last)
 
     def sync(self, number: int) -> None:
-        """Wait until the disk has all entries up to a number; those who wait at once share the wait of one of them.
+        """Wait until the disk has all entries up to a number.
+
+        Those who wait at once share the wait of one of them.
 
         Raises:
             HwdsError: The disk has them perhaps not: what follows from them must not be relied on.
@@ -560,7 +607,9 @@ class EventLog:
         self._note(last)
 
     def _is_line(self, entry: LogEntry, wait: bool) -> bool:
-        """Return whether an entry may wait as a line: it has no id, or one that no other has and that nobody waits for."""
+        """Return whether an entry may wait as a line: it has no id, or one that no other has and
+        that nobody waits for.
+        """
         if entry.id is None or entry.data is not None:
             return entry.data is None
         return not wait and self.find(entry.kind, entry.id) is None
@@ -576,11 +625,16 @@ class EventLog:
         self.last += 1
 
     def _move(self) -> None:
-        """Move the entries of the tail into the database; the tail is emptied when they are there."""
+        """Move the entries of the tail into the database.
+
+        The tail is emptied when they are there.
+        """
         if self._waiting and self._tail is not None:
             with self._transaction():
                 first = self.last - len(self._waiting) + 1
-                self._insert.executemany(INSERT_ENTRY, starmap(entry_row, enumerate(self._waiting, first)))
+                self._insert.executemany(
+                    INSERT_ENTRY, starmap(entry_row, enumerate(self._waiting, first))
+                )
             self._waiting = []
             self._named.clear()
             self._syncs.reached(self.last)  # a transaction waits for the disk
@@ -596,7 +650,9 @@ class EventLog:
                 earlier = self.find(*key)
                 body = known.get(key) if earlier is None else earlier.body
                 if body is not None and body != entry.body:
-                    raise DataError(f"{entry.kind} '{entry.id}': has come before with another content.")
+                    raise DataError(
+                        f"{entry.kind} '{entry.id}': has come before with another content."
+                    )
                 if body is not None:
                     continue
                 known[key] = entry.body
@@ -608,18 +664,23 @@ class EventLog:
         if waiting := self._named.get((kind, id)):
             return waiting
         with self._plain_errors():
-            row = self._db.execute(f"select {ENTRY_COLUMNS} from entries where kind = ? and id = ?", (kind, id)).fetchone()
+            row = self._db.execute(
+                f"select {ENTRY_COLUMNS} from entries where kind = ? and id = ?", (kind, id)
+            ).fetchone()
         return self._checked(row) if row else None
 
     def count(self, kind: str) -> int:
         """Return how many entries of a kind have an id."""
         with self._plain_errors():
             self._move()
-            (number,) = self._db.execute("select count(*) from entries where kind = ? and id is not null", (kind,)).fetchone()
+            (number,) = self._db.execute(
+                "select count(*) from entries where kind = ? and id is not null", (kind,)
+            ).fetchone()
         return int(number)
 
     def entries(self, after: int = 0) -> Iterator[LogEntry]:
-        """Yield all of them that are kept but for the first so many, in the order in which they happened.
+        """Yield all of them that are kept but for the first so many, in the order in which they
+        happened.
 
         Raises:
             ResumeError: One is damaged or missing.
@@ -630,14 +691,18 @@ class EventLog:
         """Yield the entries after a number, each verified."""
         with self._plain_errors():
             self._move()
-            for row in self._db.execute(f"select {ENTRY_COLUMNS} from entries where number > ? order by number", (number,)):
+            for row in self._db.execute(
+                f"select {ENTRY_COLUMNS} from entries where number > ? order by number", (number,)
+            ):
                 number += 1
                 if row[0] != number:
                     raise ResumeError(f"{self.path}: {missing_entries(number, row[0] - 1)}.")
                 yield self._checked(row)
 
     def write_snapshot(self, data: bytes, *, drop: bool = False) -> None:
-        """Keep the state that all entries have come to in place of the one before; optionally drop these entries.
+        """Keep the state that all entries have come to in place of the one before.
+
+        Optionally drop these entries.
 
         Raises:
             HwdsError: It cannot be written; the one before is still there, and so are the entries.
@@ -654,7 +719,8 @@ class EventLog:
                 if drop:
                     self._db.execute("delete from entries")
                     self._db.execute(
-                        "insert or replace into about values ('dropped', ?)", (with_checksum("dropped", self.last),)
+                        "insert or replace into about values ('dropped', ?)",
+                        (with_checksum("dropped", self.last),),
                     )
         if drop:
             self.first = self.last + 1
@@ -704,14 +770,22 @@ class EventLog:
     def _plain_errors(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:  # SQLite's words may quote a damaged name
+        except (
+            sqlite3.DatabaseError,
+            OSError,
+            UnicodeDecodeError,
+        ) as error:  # SQLite's words may quote a damaged name
             raise self._plain_error(error) from error
 
-    def _plain_error(self, error: sqlite3.DatabaseError | OSError | UnicodeDecodeError) -> HwdsError:
+    def _plain_error(
+        self, error: sqlite3.DatabaseError | OSError | UnicodeDecodeError
+    ) -> HwdsError:
         if isinstance(error, OSError):
             return HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.")
         if "locked" in str(error):
-            return ResumeError(f"{self.path}: another process uses it; stop that, or take another file.")
+            return ResumeError(
+                f"{self.path}: another process uses it; stop that, or take another file."
+            )
         if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError):
             return HwdsError(f"{self.path}: cannot be used: {error}.")
         return ResumeError(f"{self.path}: is damaged, or no log of events ({error}).")

@@ -23,7 +23,9 @@ from hwds.core.secrets import without_secrets
 # spreadsheet.
 
 RISKY_TEXT = r"^'*[=+\-@\t\r\n]"
-"""The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection), or of one that was disarmed before."""
+"""The beginning of a text that a spreadsheet takes for a formula (OWASP, CSV injection), or of one
+that was disarmed before.
+"""
 
 NUMBER_TEXT = r"^[+\-](\d+\.?\d*|\.\d+)([eE][+\-]?\d+)?$"
 """A number with a sign, which is not a formula."""
@@ -33,19 +35,26 @@ DISARMED_TEXT = r"^'+[=+\-@\t\r\n]"
 
 
 def disarm_formulas(table: pl.DataFrame, *, quoted: bool = True) -> pl.DataFrame:
-    """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that looks like a formula.
+    """Return a table with nested columns as JSON and, with `quoted`, an apostrophe before text that
+    looks like a formula.
 
     Args:
         table: Any table.
         quoted: Needed for CSV, which cannot mark a cell as text; a workbook can.
     """
     nested = [name for name, kind in table.schema.items() if kind.is_nested()]
-    plain = table.with_columns(pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested)
+    plain = table.with_columns(
+        pl.Series(name, [_json(value) for value in table[name]], pl.String) for name in nested
+    )
     if not quoted:
         return plain
-    texts = [name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)]
+    texts = [
+        name for name, kind in plain.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)
+    ]
     cells = [_quoted(pl.col(name).cast(pl.String)).alias(name) for name in texts]
-    names = {name: f"'{name}" for name in plain.columns if pl.Series([name]).str.contains(RISKY_TEXT)[0]}
+    names = {
+        name: f"'{name}" for name in plain.columns if pl.Series([name]).str.contains(RISKY_TEXT)[0]
+    }
     return plain.with_columns(cells).rename(names)
 
 
@@ -62,12 +71,19 @@ def read_csv(path: Path, schema: Mapping[str, Any]) -> pl.DataFrame:
     """Return a table that `write_csv` wrote, its texts without the apostrophes before formulas."""
     texts = pl.col(pl.String)
     return pl.read_csv(path, schema=schema).with_columns(
-        pl.when(texts.str.contains(DISARMED_TEXT)).then(texts.str.slice(1)).otherwise(texts).name.keep()
+        pl.when(texts.str.contains(DISARMED_TEXT))
+        .then(texts.str.slice(1))
+        .otherwise(texts)
+        .name.keep()
     )
 
 
 def _quoted(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(RISKY_TEXT) & ~text.str.contains(NUMBER_TEXT)).then(pl.lit("'") + text).otherwise(text)
+    return (
+        pl.when(text.str.contains(RISKY_TEXT) & ~text.str.contains(NUMBER_TEXT))
+        .then(pl.lit("'") + text)
+        .otherwise(text)
+    )
 
 
 def _json(value: Any) -> str | None:
@@ -98,7 +114,9 @@ def write_markdown(path: Path, text: str) -> None:
 
 
 def without_html_or_links(text: str) -> str:
-    """Return a page in which Markdown recognises no HTML and no link, but for pictures beside it."""
+    """Return a page in which Markdown recognises no HTML and no link, but for pictures beside
+    it.
+    """
     return REFERENCE.sub(r"\1\[", LINK.sub(r"\]", text.replace("<", "&lt;")))
 
 
@@ -107,7 +125,15 @@ def without_html_or_links(text: str) -> str:
 AT_ONCE = 250
 """Folders whose tables are read in one pass."""
 
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
+DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
 """The errors that reading a damaged folder may raise."""
 
 _ORDER = {"mean": 0, "pooled": 1}
@@ -122,7 +148,8 @@ class Totals:
     """The totals of one run.
 
     Attributes:
-        scores: By model and full name of the metric: the mean where there is one, or else the pooled score.
+        scores: By model and full name of the metric: the mean where there is one, or else the
+            pooled score.
         failed: The number of failed predictions of each model.
         better: By metric, whether `low` or `high` is good.
         error: The error of damaged tables; empty where they are sound.
@@ -146,7 +173,9 @@ def totals_of(folders: Sequence[Path]) -> dict[Path, Totals]:
                 try:
                     totals_by_folder |= _read([folder])
                 except DAMAGE as error:
-                    totals_by_folder[folder] = Totals(error=" ".join(str(error).split()) or type(error).__name__)
+                    totals_by_folder[folder] = Totals(
+                        error=" ".join(str(error).split()) or type(error).__name__
+                    )
     return totals_by_folder
 
 
@@ -155,19 +184,27 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     for folder in folders:
         check_parquet(folder / "scores.parquet")
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    lost = pl.col("metric").is_null()  # a fold that failed, which a model without any score has alone
+    lost = pl.col(
+        "metric"
+    ).is_null()  # a fold that failed, which a model without any score has alone
     rows = _scan(folders, "scores").filter(whole | lost).select("path", *_TOTAL).collect()
     order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
     of = {str(folder / "scores.parquet"): totals for folder, totals in totals_by_folder.items()}
     unscored: dict[tuple[str, str], int] = {}
-    for path, model, metric, _, value, error, failed in rows.sort(order, maintain_order=True).iter_rows():
+    for path, model, metric, _, value, error, failed in rows.sort(
+        order, maintain_order=True
+    ).iter_rows():
         totals = of[path]
         if metric is None:
             unscored[path, model] = unscored.get((path, model), 0) + (failed or 0)
-        totals.failed[model] = max(totals.failed.get(model, 0), unscored.get((path, model), failed or 0))
+        totals.failed[model] = max(
+            totals.failed.get(model, 0), unscored.get((path, model), failed or 0)
+        )
         if value is not None:
             totals.scores.setdefault(model, {}).setdefault(metric, (value, error))
-    alike = _group_equal_files([folder for folder in folders if (folder / "metrics.parquet").is_file()])
+    alike = _group_equal_files(
+        [folder for folder in folders if (folder / "metrics.parquet").is_file()]
+    )
     for path, metric, better in _sides([Path(path).parent for path in alike]):
         for folder in alike[path]:
             totals_by_folder[folder].better[metric] = better
@@ -175,7 +212,9 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
 
 
 def _group_equal_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
-    """Return for each distinct metrics table its first file, and all folders whose file has the same bytes."""
+    """Return for each distinct metrics table its first file, and all folders whose file has the
+    same bytes.
+    """
     totals_by_folder: dict[str, list[Path]] = {}
     for folder in folders:
         path = folder / "metrics.parquet"
@@ -186,7 +225,9 @@ def _group_equal_files(folders: Sequence[Path]) -> dict[str, list[Path]]:
 
 def _sides(folders: Sequence[Path]) -> Iterator[tuple[str, str, str]]:
     if folders:
-        yield from _scan(folders, "metrics").select("path", "metric", "better").collect().iter_rows()
+        yield from (
+            _scan(folders, "metrics").select("path", "metric", "better").collect().iter_rows()
+        )
 
 
 def _scan(folders: Sequence[Path], table: str) -> pl.LazyFrame:
@@ -198,7 +239,10 @@ def _scan(folders: Sequence[Path], table: str) -> pl.LazyFrame:
 
 
 def holds_file(folder: str | Path, name: str) -> bool:
-    """Return whether a folder that a user has typed holds a file; a name that no file system takes holds none."""
+    """Return whether a folder that a user has typed holds a file.
+
+    A name that no file system takes holds none.
+    """
     try:
         return (Path(folder) / name).is_file()
     except (OSError, ValueError):
@@ -207,7 +251,9 @@ def holds_file(folder: str | Path, name: str) -> bool:
 
 @contextmanager
 def undamaged(path: Path) -> Iterator[Path]:
-    """Yield the path of a file that is read in the block; a full disk or a copy may have truncated it.
+    """Yield the path of a file that is read in the block.
+
+    A full disk or a copy may have truncated it.
 
     Raises:
         HwdsError: It is damaged, with its path and the reason.
@@ -216,7 +262,9 @@ def undamaged(path: Path) -> Iterator[Path]:
         yield path
     except DAMAGE as error:
         why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise HwdsError(f"{path}: is damaged: {why}; delete it, and the same command makes it again.") from error
+        raise HwdsError(
+            f"{path}: is damaged: {why}; delete it, and the same command makes it again."
+        ) from error
 
 
 def read_json_mapping(path: Path) -> dict[str, Any]:
@@ -230,21 +278,30 @@ def read_json_mapping(path: Path) -> dict[str, Any]:
 
 
 def moment_of(folder: Path, recorded: Mapping[str, Any]) -> float:
-    """Return when a run or sweep last ran, in seconds since 1970: what it recorded, or else when its results were written.
+    """Return when a run or sweep last ran, in seconds since 1970: what it recorded, or else when
+    its results were written.
 
     Args:
         folder: Its folder.
-        recorded: Its provenance, or the content of `sweep.json`; those of earlier versions say no time.
+        recorded: Its provenance, or the content of `sweep.json`; those of earlier versions say no
+            time.
     """
     if isinstance(when := recorded.get("when"), str):
         return datetime.fromisoformat(when).timestamp()
-    there = (path for mark in ("scores.parquet", "sweep.json", "config.yaml") if (path := folder / mark).exists())
+    there = (
+        path
+        for mark in ("scores.parquet", "sweep.json", "config.yaml")
+        if (path := folder / mark).exists()
+    )
     return next(there, folder).stat().st_mtime
 
 
 def last_ran(folder: Path) -> float:
     """Return the same of a folder, of which a damaged record counts as none."""
-    record = next((path for name in ("provenance.json", "sweep.json") if (path := folder / name).is_file()), None)
+    record = next(
+        (path for name in ("provenance.json", "sweep.json") if (path := folder / name).is_file()),
+        None,
+    )
     try:
         return moment_of(folder, read_json(record) if record else {})
     except DAMAGE:
@@ -271,10 +328,21 @@ def read_together(paths: Sequence[Path]) -> list[pl.DataFrame]:
         with undamaged(path):
             check_parquet(path)
     try:
-        whole = pl.read_parquet(list(paths), glob=False, include_file_paths="") if len(paths) > 1 else pl.DataFrame()
-    except (OSError, pl.exceptions.PolarsError):  # other columns, or a damaged one of an earlier version
+        whole = (
+            pl.read_parquet(list(paths), glob=False, include_file_paths="")
+            if len(paths) > 1
+            else pl.DataFrame()
+        )
+    except (
+        OSError,
+        pl.exceptions.PolarsError,
+    ):  # other columns, or a damaged one of an earlier version
         whole = pl.DataFrame()
-    of = dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows()) if len(whole) else {}
+    of = (
+        dict(whole[""].rle().struct.unnest().select("value", "len").iter_rows())
+        if len(whole)
+        else {}
+    )
     lengths = [of.get(str(path), 0) for path in paths]
     if not sum(lengths) or sum(lengths) < len(whole):
         return [read_table(path) for path in paths]

@@ -19,7 +19,15 @@ from hwds.core.files import OUTPUTS, digest_bytes, lock_folder, lock_for_reading
 from hwds.core.moved import current_paths
 from hwds.core.secrets import redact_env, restore_env, without_secrets
 from hwds.core.settings import read_yaml
-from hwds.results.files import holds_file, last_ran, read_json_mapping, read_table, read_together, undamaged, write_csv
+from hwds.results.files import (
+    holds_file,
+    last_ran,
+    read_json_mapping,
+    read_table,
+    read_together,
+    undamaged,
+    write_csv,
+)
 from hwds.results.tables import Tables, Verdict
 
 # The config of a run as a file: YAML to read, and the same as JSON beside it for programs that
@@ -33,19 +41,24 @@ CONFIG_KEYS = ("dataset", "model", "protocol", "seed")
 
 
 def write_config(path: Path, data: dict[str, Any]) -> None:
-    """Write a resolved config, with the variable's name in place of each secret of the environment."""
+    """Write a resolved config, with the variable's name in place of each secret of the
+    environment.
+    """
     redacted = redact_env(data)
     text = yaml.safe_dump(redacted, sort_keys=False, allow_unicode=True)
     write_text(path, text)
     plain = json.loads(json.dumps(redacted, default=str))
-    copy = {"config": plain} if plain == redacted else {}  # not where JSON has no such thing, a date
+    copy = (
+        {"config": plain} if plain == redacted else {}
+    )  # not where JSON has no such thing, a date
     write_json(path.with_name(CONFIG_JSON), {"of": _text_digest(text), **copy}, redacted=True)
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the config that a run wrote as YAML, with the present paths of moved classes.
 
-    The copy as JSON is read a hundred times as fast; where there is one, the text must be the very one that it belongs to.
+    The copy as JSON is read a hundred times as fast; where there is one, the text must be the very
+    one that it belongs to.
 
     Raises:
         ValueError: The file was damaged or edited, holds something else, or ends early.
@@ -79,7 +92,9 @@ CELLS = "cells.txt"
 """The file in the folder of a run or a sweep with the keys of its cells, one a line."""
 
 INPUTS = "inputs.json"
-"""The file in the folder of a run with the data files that a user's code read for it, besides the dataset."""
+"""The file in the folder of a run with the data files that a user's code read for it, besides the
+dataset.
+"""
 
 UNDRAWN = ".undrawn"
 """The file in the folder of a run that is there until all its pictures are drawn."""
@@ -101,7 +116,8 @@ class RunFolder:
 
     @classmethod
     def find(cls, name: str) -> RunFolder:
-        """Return the run of a path, of an id or its beginning (`<experiment>/<id>` likewise), or the latest of an experiment.
+        """Return the run of a path, of an id or its beginning (`<experiment>/<id>` likewise), or
+        the latest of an experiment.
 
         Raises:
             ConfigError: There is none, or several begin so.
@@ -115,8 +131,16 @@ class RunFolder:
         if not latest:
             runs = list((OUTPUTS / "runs").glob(f"*/*/{CONFIG}"))
             if not runs:
-                raise ConfigError(f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}.")
-            raise unknown("run", name, OUTPUTS / "runs", cls.names(), (path.parent.parent.name for path in runs))
+                raise ConfigError(
+                    f"no run '{name}': there is none below {OUTPUTS / 'runs'} in {Path.cwd()}."
+                )
+            raise unknown(
+                "run",
+                name,
+                OUTPUTS / "runs",
+                cls.names(),
+                (path.parent.parent.name for path in runs),
+            )
         return cls(latest[0].resolve())
 
     @staticmethod
@@ -126,9 +150,17 @@ class RunFolder:
 
     @staticmethod
     def names() -> list[str]:
-        """Return all names that `find` knows below the current folder: each experiment, its runs, and their ids alone."""
+        """Return all names that `find` knows below the current folder: each experiment, its runs,
+        and their ids alone.
+        """
         runs = [path.parent for path in (OUTPUTS / "runs").glob("*/*/config.yaml")]
-        return sorted({name for run in runs for name in (run.parent.name, f"{run.parent.name}/{run.name}", run.name)})
+        return sorted(
+            {
+                name
+                for run in runs
+                for name in (run.parent.name, f"{run.parent.name}/{run.name}", run.name)
+            }
+        )
 
     @property
     def title(self) -> str:
@@ -137,7 +169,9 @@ class RunFolder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the folder against a second run of the same config; the system releases the lock of a process that dies.
+        """Lock the folder against a second run of the same config.
+
+        The system releases the lock of a process that dies.
 
         Raises:
             ResumeError: Another process has locked it.
@@ -149,20 +183,28 @@ class RunFolder:
                 free = stack.enter_context(lock_folder(self.path))
                 stack.enter_context(lock_for_reading(OUTPUTS / "cache"))
             except OSError as error:
-                raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+                raise HwdsError(
+                    f"{self.path}: cannot be written: {error.strerror or error}."
+                ) from error
             if not free:
-                raise ResumeError(f"run {self.title} is being computed by another process; wait for it, or stop it.")
+                raise ResumeError(
+                    f"run {self.title} is being computed by another process; wait for it, or stop "
+                    f"it."
+                )
             yield
 
     def write_config(self, data: dict[str, Any]) -> None:
-        """Write the resolved config for `read_config`, with the variable's name in place of each secret of the environment."""
+        """Write the resolved config for `read_config`, with the variable's name in place of each
+        secret of the environment.
+        """
         write_config(self.path / CONFIG, data)
 
     def read_config(self, *, secrets: bool = False) -> dict[str, Any]:
         """Return the config of the run.
 
         Args:
-            secrets: Whether to restore the secrets of the environment, for computing and not for display.
+            secrets: Whether to restore the secrets of the environment, for computing and not for
+                display.
 
         Raises:
             HwdsError: It is damaged.
@@ -176,25 +218,39 @@ class RunFolder:
         self._write_said("conclusion", [conclusion])
 
     def read_conclusion(self) -> str:
-        """Return the text that `write_conclusion` wrote; empty where a run of an earlier version has none."""
+        """Return the text that `write_conclusion` wrote.
+
+        Empty where a run of an earlier version has none.
+        """
         return "\n".join(self._read_said("conclusion")).strip()
 
     def read_findings(self) -> list[str]:
-        """Return the conclusion of the run and the sentence of its decision's verdict, those of them that there are."""
+        """Return the conclusion of the run and the sentence of its decision's verdict, those of
+        them that there are.
+        """
         verdict = self.read_verdict() or {}
-        return [text for text in (self.read_conclusion(), str(verdict.get("sentence") or "")) if text]
+        return [
+            text for text in (self.read_conclusion(), str(verdict.get("sentence") or "")) if text
+        ]
 
     def write_remarks(self, remarks: Sequence[str]) -> None:
-        """Write the warnings for readers of the numbers: units that were left out, features that no model used."""
+        """Write the warnings for readers of the numbers: units that were left out, features that no
+        model used.
+        """
         self._write_said("remarks", [" ".join(remark.split()) for remark in remarks])
 
     def read_remarks(self) -> list[str]:
-        """Return the lines that `write_remarks` wrote; none where a run of an earlier version has none."""
+        """Return the lines that `write_remarks` wrote.
+
+        None where a run of an earlier version has none.
+        """
         return self._read_said("remarks")
 
     def _write_said(self, name: str, lines: Sequence[str]) -> None:
         """Write lines as a text for people, and as JSON with a checksum beside it for programs."""
-        write_text(self.path / f"{name}.txt", "".join(f"{without_secrets(line)}\n" for line in lines))
+        write_text(
+            self.path / f"{name}.txt", "".join(f"{without_secrets(line)}\n" for line in lines)
+        )
         write_json(self.path / f".{name}.json", {"lines": list(lines)}, ensure_ascii=False)
 
     def _read_said(self, name: str) -> list[str]:
@@ -213,7 +269,10 @@ class RunFolder:
 
     @property
     def undrawn(self) -> bool:
-        """Whether a picture of the run may be missing; those of its forecasts beyond the data (`future_`) do not count."""
+        """Whether a picture of the run may be missing.
+
+        Those of its forecasts beyond the data (`future_`) do not count.
+        """
         drawn = any(not path.name.startswith("future_") for path in self.path.glob("*.png"))
         return not drawn or (self.path / UNDRAWN).is_file()
 
@@ -222,18 +281,24 @@ class RunFolder:
         write_text(self.path / UNDRAWN, "")
 
     def delete_pictures(self) -> None:
-        """Delete the pictures of an earlier command, each with its drawing; others' pictures have none."""
+        """Delete the pictures of an earlier command, each with its drawing.
+
+        Others' pictures have none.
+        """
         for path in self.path.glob("*.svg"):
             if not path.name.startswith("future_"):
                 path.with_suffix(".png").unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
 
     def write_verdict(self, verdict: Verdict | None, prefix: str = "") -> None:
-        """Write a verdict and its tables, as CSV and Parquet; the verdict of an earlier command is deleted.
+        """Write a verdict and its tables, as CSV and Parquet.
+
+        The verdict of an earlier command is deleted.
 
         Args:
             verdict: The verdict; None where there is none.
-            prefix: The prefix of the files' names (`future_` for a decision on forecasts of `hwds predict`).
+            prefix: The prefix of the files' names (`future_` for a decision on forecasts of `hwds
+                predict`).
         """
         for name in (self.read_verdict(prefix) or {}).get("tables", ()):
             for kind in ("csv", "parquet", "png", "svg"):
@@ -260,7 +325,9 @@ class RunFolder:
         return read_json_mapping(path) if path.is_file() else None
 
     def write_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Write the digests of the data files that a user's code read for the numbers, besides the dataset."""
+        """Write the digests of the data files that a user's code read for the numbers, besides the
+        dataset.
+        """
         write_json(self.path / INPUTS, dict(inputs))
 
     def read_inputs(self) -> dict[str, str]:
@@ -272,7 +339,9 @@ class RunFolder:
         return read_json_mapping(self.path / INPUTS) if (self.path / INPUTS).is_file() else {}
 
     def write_cells(self, keys: Iterable[str]) -> None:
-        """Write the keys of the cells that the numbers are made of, which `hwds prune` leaves in the cache."""
+        """Write the keys of the cells that the numbers are made of, which `hwds prune` leaves in
+        the cache.
+        """
         write_text(self.path / CELLS, "".join(f"{key}\n" for key in keys))
 
     def write_provenance(self, provenance: dict[str, Any]) -> None:
@@ -324,7 +393,9 @@ class RunFolder:
         tables: list[dict[str, pl.DataFrame]] = [{} for _ in folders]
         for name in TABLES:
             having = [place for place, files in enumerate(paths) if name in files]
-            for place, table in zip(having, read_together([paths[place][name] for place in having]), strict=True):
+            for place, table in zip(
+                having, read_together([paths[place][name] for place in having]), strict=True
+            ):
                 tables[place][name] = table
         return [Tables(**each) for each in tables]
 
@@ -343,17 +414,28 @@ class RunFolder:
 
 
 def newest_folders(place: Path, mark: str, experiment: str) -> list[Path]:
-    """Return the folder with a file `mark` of an experiment that ran last, in a list; an empty list where there is none."""
-    folders = [path.parent for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment]
+    """Return the folder with a file `mark` of an experiment that ran last, in a list.
+
+    An empty list where there is none.
+    """
+    folders = [
+        path.parent for path in place.glob(f"*/*/{mark}") if path.parent.parent.name == experiment
+    ]
     return [max(folders, key=last_ran)] if folders else []
 
 
 def folders_starting_with(place: Path, mark: str, name: str) -> list[Path]:
-    """Return the folders `<experiment>/<id>` with a file `mark` whose id begins so; with a slash the whole name does.
+    """Return the folders `<experiment>/<id>` with a file `mark` whose id begins so.
+
+    With a slash the whole name does.
 
     None begins with the name of an experiment: `d3` is that one, whatever the ids of others.
     """
     paths = [path.parent for path in place.glob(f"*/*/{mark}")]
     if any(path.parent.name == name for path in paths):
         return []
-    return [path for path in paths if (f"{path.parent.name}/{path.name}" if "/" in name else path.name).startswith(name)]
+    return [
+        path
+        for path in paths
+        if (f"{path.parent.name}/{path.name}" if "/" in name else path.name).startswith(name)
+    ]

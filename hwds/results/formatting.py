@@ -6,11 +6,15 @@ from collections.abc import Iterable, Sequence
 from math import floor, isfinite, log10
 
 UNBOUNDED = 10.0
-"""The share from which the end of an interval is only said to lie beyond it: a loss of ten times and more."""
+"""The share from which the end of an interval is only said to lie beyond it: a loss of ten times
+and more.
+"""
 
 
 def decimals(values: Iterable[float | None]) -> int:
-    """Return the decimals that give the largest number four significant digits below 10, none from 1000 on."""
+    """Return the decimals that give the largest number four significant digits below 10, none from
+    1000 on.
+    """
     sizes = [abs(value) for value in values if value is not None and isfinite(value) and value != 0]
     if not sizes:
         return 3
@@ -30,14 +34,20 @@ def column_texts(values: Sequence[float | None]) -> tuple[str, ...]:
 
 
 def with_errors(values: Sequence[float | None], errors: Sequence[float | None]) -> tuple[str, ...]:
-    """Return the numbers of a column with their standard errors, all with the same decimals; `none` where one is missing."""
+    """Return the numbers of a column with their standard errors, all with the same decimals.
+
+    `none` where one is missing.
+    """
     places = decimals(values)
     tails = ["" if error is None else f" ± {fixed(error, places)}" for error in errors]
-    return tuple(f"{fixed(value, places)}{tail}" or "none" for value, tail in zip(values, tails, strict=True))
+    return tuple(
+        f"{fixed(value, places)}{tail}" or "none" for value, tail in zip(values, tails, strict=True)
+    )
 
 
 def brief(value: float, stderr: float | None = None, unit: str = "") -> str:
-    """Return a number for a sentence, with the digits of its error (`0.812 ± 0.021`), or else three (`1,893 USD`, `1.65 USD`).
+    """Return a number for a sentence, with the digits of its error (`0.812 ± 0.021`), or else three
+    (`1,893 USD`, `1.65 USD`).
 
     Args:
         value: The number.
@@ -54,8 +64,11 @@ def signed(value: float, unit: str = "") -> str:
     return f"{'+' if value >= 0 else ''}{brief(value, None, unit)}"
 
 
-def interval(value: float, low: float, high: float, unit: str = "", *, sign: bool = False) -> tuple[str, str]:
-    """Return a number and its interval, all with the same decimals: `1.65 USD` and `-1.35 to 4.65 USD`.
+def interval(
+    value: float, low: float, high: float, unit: str = "", *, sign: bool = False
+) -> tuple[str, str]:
+    """Return a number and its interval, all with the same decimals: `1.65 USD` and `-1.35 to 4.65
+    USD`.
 
     Args:
         value: The number.
@@ -66,7 +79,9 @@ def interval(value: float, low: float, high: float, unit: str = "", *, sign: boo
     """
     ends = [abs(end) for end in (value, low, high) if isfinite(end)]
     places = places_of(max(ends, default=0.0), None, unit)
-    shown = [f"{'+' if sign and end >= 0 else ''}{fixed(end, places)}" for end in (value, low, high)]
+    shown = [
+        f"{'+' if sign and end >= 0 else ''}{fixed(end, places)}" for end in (value, low, high)
+    ]
     behind = f" {unit}" if unit else ""
     return f"{shown[0]}{behind}", f"{shown[1]} to {shown[2]}{behind}"
 
@@ -74,11 +89,13 @@ def interval(value: float, low: float, high: float, unit: str = "", *, sign: boo
 def quote_interval(
     value: float, low: float | None, high: float | None, unit: str = "", *, sign: bool = False
 ) -> tuple[str, str]:
-    """Return a number for a sentence, and its interval in brackets: `1.65 USD` and ` (95 %: -1.35 to 4.65 USD)`.
+    """Return a number for a sentence, and its interval in brackets: `1.65 USD` and ` (95 %: -1.35
+    to 4.65 USD)`.
 
     Args:
         value: The number.
-        low: The lower end of its 95 % interval; None where there is none, and then the second text is empty.
+        low: The lower end of its 95 % interval; None where there is none, and then the second text
+            is empty.
         high: The upper end.
         unit: See `brief`.
         sign: See `interval`.
@@ -90,7 +107,8 @@ def quote_interval(
 
 
 def quote_percent(share: float, low: float | None, high: float | None) -> tuple[str, str]:
-    """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the interval.
+    """Return the same for a share: `12 %` and ` (95 %: 6 to 18)`, with decimals that fit the
+    interval.
 
     The lower end of a gain that may as well be a loss of ten times and more is `below -1000`.
     """
@@ -105,7 +123,13 @@ def quote_percent(share: float, low: float | None, high: float | None) -> tuple[
 
 def p_value_text(p_value: float) -> str:
     """Return a p-value: `0.036`, `< 0.0001`."""
-    return "< 0.0001" if p_value < 0.0001 else f"{p_value:.4f}" if p_value < 0.001 else f"{p_value:.3f}"
+    return (
+        "< 0.0001"
+        if p_value < 0.0001
+        else f"{p_value:.4f}"
+        if p_value < 0.001
+        else f"{p_value:.3f}"
+    )
 
 
 def probability_text(share: float) -> str:
@@ -126,7 +150,10 @@ def places_of(value: float, stderr: float | None = None, unit: str = "") -> int:
 
 
 def is_money(unit: str) -> bool:
-    """Return whether a unit is a currency: a sign, or at most three capitals (ISO 4217); other units are in small letters."""
+    """Return whether a unit is a currency: a sign, or at most three capitals (ISO 4217).
+
+    Other units are in small letters.
+    """
     return (unit.isupper() and len(unit) <= 3) or (len(unit) == 1 and not unit.isalpha())
 
 
@@ -168,7 +195,10 @@ def counted(count: int, noun: str) -> str:
 
 
 def first_to_last(values: Iterable[object]) -> str:
-    """Return the least and the greatest of some values as text, `49 to 84`; once where they are one, empty of none."""
+    """Return the least and the greatest of some values as text, `49 to 84`.
+
+    Once where they are one, empty of none.
+    """
     rising = sorted(values)  # type: ignore[type-var]
     return " to ".join(dict.fromkeys(map(str, [*rising[:1], *rising[-1:]])))
 

@@ -39,24 +39,39 @@ FIELD_FILES = (CONFIG, "scores.parquet", "metrics.parquet", "provenance.json", "
 """The files that fields are read from."""
 
 
-def fields_of(kind: str, folder: Path, totals: Totals | None = None) -> tuple[RunFields, dict[str, str]]:
-    """Return the fields of a folder, and for each metric among them whether `low` or `high` is good.
+def fields_of(
+    kind: str, folder: Path, totals: Totals | None = None
+) -> tuple[RunFields, dict[str, str]]:
+    """Return the fields of a folder, and for each metric among them whether `low` or `high` is
+    good.
 
     Args:
         kind: `run` or `sweep`.
-        folder: The folder `<experiment>/<id>`. A damaged one has the status `broken` and a `reason`.
+        folder: The folder `<experiment>/<id>`. A damaged one has the status `broken` and a
+            `reason`.
         totals: The totals of a finished run.
     """
-    fields: RunFields = {"kind": kind, "run": f"{folder.parent.name}/{folder.name}", "experiment": folder.parent.name}
+    fields: RunFields = {
+        "kind": kind,
+        "run": f"{folder.parent.name}/{folder.name}",
+        "experiment": folder.parent.name,
+    }
     fields |= _moment(folder, {})
     better: dict[str, str] = {}
     try:
-        fields |= _run_fields(folder, totals, better) if kind == "run" else _sweep_fields(folder, better)
+        fields |= (
+            _run_fields(folder, totals, better) if kind == "run" else _sweep_fields(folder, better)
+        )
         labels = Labels.read(folder)
-        fields |= {"tags": " ".join(labels.tags), "note": labels.note} | ({"name": labels.name} if labels.name else {})
+        fields |= {"tags": " ".join(labels.tags), "note": labels.note} | (
+            {"name": labels.name} if labels.name else {}
+        )
     except DAMAGE as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        fields |= {"status": "broken", "reason": reason if len(reason) < 120 else f"{reason[:117]}..."}
+        fields |= {
+            "status": "broken",
+            "reason": reason if len(reason) < 120 else f"{reason[:117]}...",
+        }
     return fields, better
 
 
@@ -69,7 +84,13 @@ def _moment(folder: Path, recorded: Mapping[str, Any]) -> RunFields:
 def _run_fields(folder: Path, totals: Totals | None, better: dict[str, str]) -> RunFields:
     config = read_config(folder / CONFIG)
     fields: RunFields = dict(
-        flatten_config({key: value for key, value in config.items() if key not in ("experiment", "tags", "note")})
+        flatten_config(
+            {
+                key: value
+                for key, value in config.items()
+                if key not in ("experiment", "tags", "note")
+            }
+        )
     )
     origin = folder / "provenance.json"
     if origin.is_file():
@@ -79,7 +100,12 @@ def _run_fields(folder: Path, totals: Totals | None, better: dict[str, str]) -> 
     if totals is not None:
         if totals.error:
             raise ValueError(totals.error)
-        fields |= _score_fields(totals, str(config["model"]["name"]), str(config["protocol"].get("headline", "")), better)
+        fields |= _score_fields(
+            totals,
+            str(config["model"]["name"]),
+            str(config["protocol"].get("headline", "")),
+            better,
+        )
         if fields["failed"] and fields.get("score") is None:
             fields["status"] = "failed"
     return fields
@@ -88,12 +114,17 @@ def _run_fields(folder: Path, totals: Totals | None, better: dict[str, str]) -> 
 def _origin_fields(origin: Mapping[str, Any]) -> RunFields:
     git = origin.get("git") or {}
     joined = "; ".join(map(str, origin.get("joined", {}).values())) or None
-    fields: RunFields = {name: str(origin[name]) for name in ("data", "code", "device") if name in origin}
+    fields: RunFields = {
+        name: str(origin[name]) for name in ("data", "code", "device") if name in origin
+    }
     return fields | {"commit": git.get("commit"), "joined": joined}
 
 
 def _score_fields(totals: Totals, model: str, headline: str, better: dict[str, str]) -> RunFields:
-    """Return the totals of the run's model, each metric by its full and short name; the headline as `metric` and `score`."""
+    """Return the totals of the run's model, each metric by its full and short name.
+
+    The headline as `metric` and `score`.
+    """
     fields: RunFields = {"failed": totals.failed.get(model, 0)}
     for metric, (value, error) in totals.scores.get(model, {}).items():
         side = totals.better.get(metric, "low")
@@ -111,14 +142,20 @@ def _sweep_fields(folder: Path, better: dict[str, str]) -> RunFields:
     fields: RunFields = dict(flatten_config({"sweep": sweep["sweep"], **sweep["config"]}))
     best = sweep.get("best") or {}
     better["score"] = sweep["better"]
-    fields |= {"status": "finished" if best else "unfinished", "metric": sweep["metric"], "score": best.get("final")}
+    fields |= {
+        "status": "finished" if best else "unfinished",
+        "metric": sweep["metric"],
+        "score": best.get("final"),
+    }
     fields |= _moment(folder, sweep)
     fields |= {"inner": best.get("inner"), "trials": sweep.get("trials")}
     return fields | {"final_run": sweep.get("run"), "own_run": sweep.get("own_run") or None}
 
 
 def flatten_config(settings: Mapping[str, Any]) -> Iterator[tuple[str, FieldValue]]:
-    """Yield a config as dotted paths and plain values; the name of an option stands under its group (`model`).
+    """Yield a config as dotted paths and plain values.
+
+    The name of an option stands under its group (`model`).
 
     Lists become one text; a list of options becomes the options' names.
     """
@@ -139,27 +176,42 @@ def _plain_value(value: Any) -> FieldValue:
 
 def _item(item: Any) -> str:
     if isinstance(item, Mapping):
-        return str(item["name"]) if "name" in item else json.dumps(item, ensure_ascii=False, default=str)
+        return (
+            str(item["name"])
+            if "name" in item
+            else json.dumps(item, ensure_ascii=False, default=str)
+        )
     return exact_number(item) if isinstance(item, float) else str(item)
 
 
 def exact_number(value: float) -> str:
-    """Return a number with all its digits, integers without a point, so that a setting is read back exactly."""
+    """Return a number with all its digits, integers without a point, so that a setting is read back
+    exactly.
+    """
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
 # The index of the fields of all runs and sweeps. It is a cache: folders that have changed are
 # read again.
 
-INDEX_COLUMNS = {"path": pl.String, "name": pl.String, "number": pl.Float64, "text": pl.String, "better": pl.String}
-"""One row a field of a folder, a number or a text; the row without a name has the folder's signature in `text`."""
+INDEX_COLUMNS = {
+    "path": pl.String,
+    "name": pl.String,
+    "number": pl.Float64,
+    "text": pl.String,
+    "better": pl.String,
+}
+"""One row a field of a folder, a number or a text; the row without a name has the folder's
+signature in `text`.
+"""
 
 KIND_FOLDERS = {"run": "runs", "sweep": "sweeps"}
 """Each kind of folder and its parent."""
 
 SETTLED = 2.0
-"""Seconds without a change after which a file counts as settled; until then it is read again each time: within one tick
-of the file system's clock a second change would leave the same signature."""
+"""Seconds without a change after which a file counts as settled; until then it is read again each
+time: within one tick of the file system's clock a second change would leave the same signature.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +230,10 @@ class RunIndex:
 
     @classmethod
     def of(cls, root: Path | None = None) -> Self:
-        """Return the up-to-date index of an outputs folder; by default that of the current folder."""
+        """Return the up-to-date index of an outputs folder.
+
+        By default that of the current folder.
+        """
         root = (root or OUTPUTS).resolve()
         file = root / "cache" / f"runs-{_version()}.parquet"
         seen = dict(_signatures(root))
@@ -215,7 +270,9 @@ class RunIndex:
         """Return one field of each folder that has it."""
         if name not in self._columns:
             rows = self._by_name.get((name,), self.table.clear()).select("path", "number", "text")
-            self._columns[name] = {path: text if number is None else number for path, number, text in rows.iter_rows()}
+            self._columns[name] = {
+                path: text if number is None else number for path, number, text in rows.iter_rows()
+            }
         return self._columns[name]
 
     @cached_property
@@ -229,7 +286,10 @@ class RunIndex:
         return self.table.partition_by("name", as_dict=True)
 
     def signature(self, path: str) -> str:
-        """Return the signature of a folder when it was read; empty where the index does not know it."""
+        """Return the signature of a folder when it was read.
+
+        Empty where the index does not know it.
+        """
         return self.signatures.get(path, "")
 
     def better(self, name: str) -> str:
@@ -276,7 +336,9 @@ def _folders(path: Path | str) -> list[os.DirEntry[str]]:
 
 
 def folder_signature(path: Path | str) -> str:
-    """Return change time (which cannot be set), size and inode of each file that fields are read from."""
+    """Return change time (which cannot be set), size and inode of each file that fields are read
+    from.
+    """
     parts = []
     for name in FIELD_FILES:
         try:
@@ -295,14 +357,18 @@ def _index_rows(root: Path, signatures: dict[str, str]) -> pl.DataFrame:
     """Return the rows of folders that are read now."""
     columns: dict[str, list[Any]] = {name: [] for name in INDEX_COLUMNS}
     kinds = {below: kind for kind, below in KIND_FOLDERS.items()}
-    scored = totals_of([root / path for path, signed in signatures.items() if "scores.parquet:" in signed])
+    scored = totals_of(
+        [root / path for path, signed in signatures.items() if "scores.parquet:" in signed]
+    )
     for path, signed in signatures.items():
         kind = kinds[path.partition("/")[0]]
         fields, better = fields_of(kind, root / path, scored.get(root / path))
         values = {"": signed} | {name: value for name, value in fields.items() if value is not None}
         columns["path"] += [path] * len(values)
         columns["name"] += values
-        columns["number"] += [None if isinstance(value, str) else float(value) for value in values.values()]
+        columns["number"] += [
+            None if isinstance(value, str) else float(value) for value in values.values()
+        ]
         columns["text"] += [value if isinstance(value, str) else None for value in values.values()]
         columns["better"] += [better.get(name) for name in values]
     return pl.DataFrame(columns, schema=INDEX_COLUMNS)
@@ -345,10 +411,12 @@ class RunProgress:
         began: The start of this process's work, in seconds since 1970.
         seconds: The elapsed time.
         left: The estimated seconds left; None where there is no estimate.
-        score: The last score of a run, the trials that ended and the best score of a sweep, in words.
+        score: The last score of a run, the trials that ended and the best score of a sweep, in
+            words.
         value: The last score of a run, the best so far of a sweep; None where there is none.
         memory: GiB that the process and those it has started hold; None where that cannot be read.
-        losses: The last losses of the fit that reported last, see `hwds.results.records.LOSS_COLUMNS`.
+        losses: The last losses of the fit that reported last, see
+            `hwds.results.records.LOSS_COLUMNS`.
     """
 
     done: int
@@ -368,11 +436,15 @@ class RunProgress:
         if not self.losses:
             return ""
         named = {"loss": self.losses["train"], "validation": self.losses["validation"]}
-        shown = ", ".join(f"{name} {brief(value)}" for name, value in named.items() if value is not None)
+        shown = ", ".join(
+            f"{name} {brief(value)}" for name, value in named.items() if value is not None
+        )
         return f"{self.losses['fit']}, {self.losses['axis']} {self.losses['step']:,}: {shown}"
 
     def numbers(self) -> dict[str, FieldValue]:
-        """Return what is known, by name: the losses as `train` and `validation`, their fit in words as `learning`."""
+        """Return what is known, by name: the losses as `train` and `validation`, their fit in words
+        as `learning`.
+        """
         known = {name: value for name, value in asdict(self).items() if name != "losses"}
         losses = {name: self.losses.get(name) for name in ("train", "validation", "step")}
         every = known | losses | {"learning": self.learning}
@@ -395,10 +467,14 @@ class RunProgress:
             return None
 
     def sentence(self, *, running: bool) -> str:
-        """Return `12 of 36 cells after 3.3 min, about 6.1 min left`, or `stopped at 12 of 36 cells after 3.3 min`."""
+        """Return `12 of 36 cells after 3.3 min, about 6.1 min left`, or `stopped at 12 of 36 cells
+        after 3.3 min`.
+        """
         seconds = max(time.time() - self.began, self.seconds) if running else self.seconds
         left = (self.left or 0.0) - (seconds - self.seconds)
-        parts = [f"{'' if running else 'stopped at '}{self.done:,} of {counted(self.total, 'cells')}"]
+        parts = [
+            f"{'' if running else 'stopped at '}{self.done:,} of {counted(self.total, 'cells')}"
+        ]
         parts += [f", {self.failed:,} failed"] if self.failed else []
         parts += [f" after {duration(seconds)}"]
         parts += [f", about {duration(left)} left"] if running and left > 0 else []
@@ -411,9 +487,11 @@ def delete_progress(folder: Path) -> None:
 
 
 def current_fields(index: RunIndex, paths: Iterable[str]) -> dict[str, RunFields]:
-    """Return the current fields of folders: an unfinished one that a process has locked is `running`.
+    """Return the current fields of folders: an unfinished one that a process has locked is
+    `running`.
 
-    Recorded progress is added as `progress`, in words, and its numbers as `progress.done`, `progress.total` ...
+    Recorded progress is added as `progress`, in words, and its numbers as `progress.done`,
+    `progress.total` ...
     """
     fields = index.fields(paths)
     for path in fields:
@@ -456,7 +534,9 @@ DERIVED = ("age", "id")
 
 @dataclass(frozen=True, slots=True)
 class RunCondition:
-    """One condition of a query: a field, an operator of `OPERATORS`, and the value to compare with."""
+    """One condition of a query: a field, an operator of `OPERATORS`, and the value to compare
+    with.
+    """
 
     name: str
     operator: str
@@ -482,17 +562,32 @@ def _condition_number(condition: RunCondition) -> float:
     try:
         return parse_span(text) if condition.name == "age" else float(text)
     except ValueError as error:
-        raise ConfigError(f"{condition.name}: must be held against a number, got '{text}'.") from error
+        raise ConfigError(
+            f"{condition.name}: must be held against a number, got '{text}'."
+        ) from error
 
 
 def _equals_any(name: str, value: FieldValue, wanted: str) -> bool:
-    """Return whether a field equals any of several values; of tags any one counts, of ids the beginning."""
+    """Return whether a field equals any of several values.
+
+    Of tags any one counts, of ids the beginning.
+    """
     if value is None:
         return wanted == ""
     if isinstance(value, float):
         return any(_equals_text(value, text) for text in wanted.split(","))
-    known = value.split() if name == "tags" else [value, value.rpartition("/")[2]] if name == "run" else [value]
-    return any(fnmatchcase(each, f"{text}*" if name == "run" else text) for text in wanted.split(",") for each in known)
+    known = (
+        value.split()
+        if name == "tags"
+        else [value, value.rpartition("/")[2]]
+        if name == "run"
+        else [value]
+    )
+    return any(
+        fnmatchcase(each, f"{text}*" if name == "run" else text)
+        for text in wanted.split(",")
+        for each in known
+    )
 
 
 def _equals_text(value: float, text: str) -> bool:
@@ -515,7 +610,9 @@ def parse_span(text: str) -> float:
 
 
 def parse_condition(index: RunIndex, word: str) -> RunCondition | None:
-    """The condition that a word is, by the longest known name in front of an operator; None for a bare word.
+    """The condition that a word is, by the longest known name in front of an operator.
+
+    None for a bare word.
 
     Raises:
         ConfigError: There is no such field.
@@ -545,7 +642,9 @@ def index_column(index: RunIndex, name: str) -> dict[str, FieldValue]:
         return statuses(index)
     name = ALIASES.get(name, name)
     if name not in index.names:
-        raise ConfigError(f"runs: no field or metric '{name}'{nearest(name, {*index.names, *ALIASES, *DERIVED})}")
+        raise ConfigError(
+            f"runs: no field or metric '{name}'{nearest(name, {*index.names, *ALIASES, *DERIVED})}"
+        )
     return index.column(name)
 
 
@@ -573,22 +672,34 @@ def matching_folders(index: RunIndex, words: Sequence[str], kind: str = "run") -
 
 
 def _folders_named(paths: Iterable[str], titles: dict[str, FieldValue], word: str) -> list[str]:
-    """Return the folders that a bare word refers to: of an experiment, or of an id that begins so."""
+    """Return the folders that a bare word refers to: of an experiment, or of an id that begins
+    so.
+    """
     title_of = {path: str(titles[path]) for path in paths}
     matches = [path for path, title in title_of.items() if _title_begins(title, word)]
     if not matches and not any(_title_begins(str(title), word) for title in titles.values()):
-        known = {part for title in titles.values() for part in (str(title).partition("/")[0], str(title).rpartition("/")[2])}
+        known = {
+            part
+            for title in titles.values()
+            for part in (str(title).partition("/")[0], str(title).rpartition("/")[2])
+        }
         raise ConfigError(f"no experiment or run '{word}'{nearest(word, known)}")
     return matches
 
 
 def _title_begins(title: str, word: str) -> bool:
     experiment, _, run = title.partition("/")
-    return fnmatchcase(experiment, word) or run.startswith(word) or ("/" in word and title.startswith(word))
+    return (
+        fnmatchcase(experiment, word)
+        or run.startswith(word)
+        or ("/" in word and title.startswith(word))
+    )
 
 
 def order_folders(index: RunIndex, paths: Iterable[str], by: str) -> list[str]:
-    """Return folders sorted by a field: metrics best first, others ascending; `-` in front reverses. Missing values are last.
+    """Return folders sorted by a field: metrics best first, others ascending.
+
+    `-` in front reverses. Missing values are last.
 
     Raises:
         ConfigError: There is no such field.
@@ -598,5 +709,7 @@ def order_folders(index: RunIndex, paths: Iterable[str], by: str) -> list[str]:
     down = turned != (index.better(ALIASES.get(name, name)) == "high")
     there = [path for path in paths if values.get(path) is not None]
     text = any(isinstance(values[path], str) for path in there)
-    there.sort(key=lambda path: str(values[path]) if text else float(values[path] or 0), reverse=down)
+    there.sort(
+        key=lambda path: str(values[path]) if text else float(values[path] or 0), reverse=down
+    )
     return [*there, *(path for path in paths if values.get(path) is None)]

@@ -1,4 +1,6 @@
-"""Pruning: the runs and cached files that may be deleted, the reasons to keep others, and an interruptible deletion."""
+"""Pruning: the runs and cached files that may be deleted, the reasons to keep others, and an
+interruptible deletion.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,14 @@ from hwds.results.index import KIND_FOLDERS, RunIndex, folder_signature
 from hwds.results.records import KEEP, Labels
 
 MADE_AGAIN = ("frames", "numba", "source")
-"""The folders of the cache that no run names: laid-out data, compiled functions, parsed modules; each is made again at need."""
+"""The folders of the cache that no run names: laid-out data, compiled functions, parsed modules;
+each is made again at need.
+"""
 
 TRASH = "trash"
-"""The folder below the outputs folder of items that were moved aside in one step and are being deleted."""
+"""The folder below the outputs folder of items that were moved aside in one step and are being
+deleted.
+"""
 
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -39,7 +45,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class PruningPlan:
-    """The items to delete, in this order, and the requested ones that stay, each with the reason."""
+    """The items to delete, in this order, and the requested ones that stay, each with the
+    reason.
+    """
 
     to_delete: tuple[Item, ...]
     staying: dict[str, str] = field(default_factory=dict)
@@ -50,7 +58,9 @@ class PruningPlan:
         return sum(item.size for item in self.to_delete)
 
 
-def folders_plan(index: RunIndex, paths: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0) -> PruningPlan:
+def folders_plan(
+    index: RunIndex, paths: Sequence[str], *, older: float = 0, larger: int = 0, best: int = 0
+) -> PruningPlan:
     """Return which of some runs, sweeps or comparisons may be deleted.
 
     Args:
@@ -58,7 +68,8 @@ def folders_plan(index: RunIndex, paths: Sequence[str], *, older: float = 0, lar
         paths: Each as `runs/<experiment>/<id>`, `sweeps/<experiment>/<id>` or `comparisons/<id>`.
         older: The least age in seconds.
         larger: The least size in bytes.
-        best: The number of the best runs or sweeps of each experiment, dataset, protocol and metric that stay.
+        best: The number of the best runs or sweeps of each experiment, dataset, protocol and metric
+            that stay.
     """
     items = {path: _item(index.root / path) for path in paths}
     wanted = [path for path, item in items.items() if item.age >= older and item.size >= larger]
@@ -71,15 +82,25 @@ def folders_plan(index: RunIndex, paths: Sequence[str], *, older: float = 0, lar
 
 def _protected(index: RunIndex, wanted: Sequence[str], best: int) -> dict[str, str]:
     tags = index.column("tags")
-    reasons = {path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()}
-    reasons |= {path: "its tags are damaged" for path in wanted if not _has_sound_labels(index.root / path)}
-    reasons |= {path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted}
+    reasons = {
+        path: f"tagged {KEEP}" for path in wanted if KEEP in str(tags.get(path) or "").split()
+    }
+    reasons |= {
+        path: "its tags are damaged" for path in wanted if not _has_sound_labels(index.root / path)
+    }
+    reasons |= {
+        path: f"among the best {best}" for path in _best(index, best, wanted) if path in wanted
+    }
     reasons |= {path: "in use" for path in wanted if in_use(index.root / path)}
-    return reasons | {path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)}
+    return reasons | {
+        path: "cannot be written" for path in wanted if not os.access(index.root / path, os.W_OK)
+    }
 
 
 def _has_sound_labels(folder: Path) -> bool:
-    """Return whether the tags of a folder can be read: one that is to be kept might say so in them."""
+    """Return whether the tags of a folder can be read: one that is to be kept might say so in
+    them.
+    """
     try:
         Labels.read(folder)
     except DAMAGE:
@@ -88,7 +109,9 @@ def _has_sound_labels(folder: Path) -> bool:
 
 
 def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
-    """Yield the best folders of each experiment, dataset, protocol and metric, of the kinds of those that are wanted."""
+    """Yield the best folders of each experiment, dataset, protocol and metric, of the kinds of
+    those that are wanted.
+    """
     kinds = tuple({f"{path.partition('/')[0]}/" for path in wanted})
     columns = [index.column(name) for name in ("experiment", "dataset", "protocol", "metric")]
     scores = index.column("score")
@@ -101,7 +124,9 @@ def _best(index: RunIndex, count: int, wanted: Sequence[str]) -> Iterator[str]:
 
 
 def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
-    """Return the paths in an order in which each comes before those that it needs, so that none ever lacks one."""
+    """Return the paths in an order in which each comes before those that it needs, so that none
+    ever lacks one.
+    """
     joined, known = joined_runs(index), set(paths)
     needs = {path: joined.get(path, set()) & known for path in paths}
     if not any(needs.values()):
@@ -116,23 +141,34 @@ def _dependants_first(index: RunIndex, paths: Sequence[str]) -> list[str]:
 
 
 def cache_plan(index: RunIndex, *, older: float = 0, most: int | None = None) -> PruningPlan:
-    """Return what of the cache may be deleted: cells that no run or sweep names, and what is made again at need.
+    """Return what of the cache may be deleted: cells that no run or sweep names, and what is made
+    again at need.
 
     Args:
         index: The index of all folders.
         older: The least age in seconds.
-        most: The bytes that the cache may keep, the oldest files being deleted first; None for no bound.
+        most: The bytes that the cache may keep, the oldest files being deleted first; None for no
+            bound.
     """
     needed = needed_cells(index)
     files = list(_files(index.root / "cache" / "cells"))
-    others = [_item(Path(entry.path)) for kind in MADE_AGAIN for entry in _entries(index.root / "cache" / kind)]
+    others = [
+        _item(Path(entry.path))
+        for kind in MADE_AGAIN
+        for entry in _entries(index.root / "cache" / kind)
+    ]
     total = sum(item.size for item in (*files, *others))
     free = [item for item in files if item.path.stem not in needed]
-    to_delete = sorted((item for item in (*free, *others) if item.age >= older), key=lambda item: (-item.age, item.path))
+    to_delete = sorted(
+        (item for item in (*free, *others) if item.age >= older),
+        key=lambda item: (-item.age, item.path),
+    )
     if most is not None:
         to_delete = list(_items_until(to_delete, total - most))
     named = len(files) - len(free)
-    return PruningPlan(tuple(to_delete), {counted(named, "cells"): "named by a run or a sweep"} if named else {})
+    return PruningPlan(
+        tuple(to_delete), {counted(named, "cells"): "named by a run or a sweep"} if named else {}
+    )
 
 
 def _items_until(items: Iterable[Item], excess: int) -> Iterator[Item]:
@@ -144,10 +180,12 @@ def _items_until(items: Iterable[Item], excess: int) -> Iterator[Item]:
 
 
 def delete_folders(index: RunIndex, plan: PruningPlan) -> Iterator[tuple[Item, str]]:
-    """Delete the items of a plan; yield each with the reason why it stays after all, empty where it was deleted.
+    """Delete the items of a plan.
 
-    A folder is locked and moved aside in one step: if the process is killed, the folder is intact or gone, and the next call
-    deletes what was moved aside.
+    Yield each with the reason why it stays after all, empty where it was deleted.
+
+    A folder is locked and moved aside in one step: if the process is killed, the folder is intact
+    or gone, and the next call deletes what was moved aside.
     """
     empty_trash(index.root)
     for item in plan.to_delete:
@@ -164,7 +202,10 @@ def delete_folders(index: RunIndex, plan: PruningPlan) -> Iterator[tuple[Item, s
 
 
 def delete_cache(index: RunIndex, plan: PruningPlan) -> list[Item] | None:
-    """Delete the items of a plan that no run has named since; return them, or None where a run is reading the cache now."""
+    """Delete the items of a plan that no run has named since.
+
+    Return them, or None where a run is reading the cache now.
+    """
     with lock_for_cleaning(index.root / "cache") as free:
         if not free:
             return None
@@ -184,7 +225,9 @@ def _move_aside(root: Path, path: Path) -> None:
     try:
         trash.mkdir(exist_ok=True)
         path.rename(trash / f"{path.parent.name}-{path.name}-{os.getpid()}-{time.time_ns()}")
-        if path.parent.parent in (root / "runs", root / "sweeps") and not any(path.parent.iterdir()):
+        if path.parent.parent in (root / "runs", root / "sweeps") and not any(
+            path.parent.iterdir()
+        ):
             path.parent.rmdir()
     except OSError as error:
         raise HwdsError(f"{path}: cannot be deleted: {error.strerror or error}.") from error
@@ -204,7 +247,9 @@ def _item(path: Path) -> Item:
 
 
 def _files(folder: Path) -> Iterator[Item]:
-    """Yield every cached cell and every other entry beside them, such as the rest of a process that was killed."""
+    """Yield every cached cell and every other entry beside them, such as the rest of a process that
+    was killed.
+    """
     now = time.time()
     for below in _entries(folder):
         for entry in _entries(Path(below.path)):
@@ -240,10 +285,11 @@ def size_text(size: int) -> str:
 
 
 def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
-    """Return the folders to be deleted (`runs/<experiment>/<id>`) that a remaining one needs, each with the reason.
+    """Return the folders to be deleted (`runs/<experiment>/<id>`) that a remaining one needs, each
+    with the reason.
 
-    A run needs those whose forecasts its data was joined with, a sweep the run of its best trial and that of the experiment as
-    it stands, a study and a comparison all of their runs.
+    A run needs those whose forecasts its data was joined with, a sweep the run of its best trial
+    and that of the experiment as it stands, a study and a comparison all of their runs.
     """
     leaving, joined = set(gone), joined_runs(index)
     needed: dict[str, str] = {}
@@ -261,19 +307,27 @@ def needed_runs(index: RunIndex, gone: Iterable[str]) -> dict[str, str]:
 
 
 def joined_runs(index: RunIndex) -> dict[str, set[str]]:
-    """Return for each run with joined forecasts the runs that it reads: by its provenance, and by its config."""
+    """Return for each run with joined forecasts the runs that it reads: by its provenance, and by
+    its config.
+    """
     latest = _latest_runs(index)
     others_of: dict[str, set[str]] = {}
     for path, text in index.column("joined").items():
-        others_of.setdefault(path, set()).update(f"runs/{title}" for title in re.findall(r"of run (\S+/[^\s,;]+)", str(text)))
+        others_of.setdefault(path, set()).update(
+            f"runs/{title}" for title in re.findall(r"of run (\S+/[^\s,;]+)", str(text))
+        )
     for path, text in index.column("dataset.join").items():
         for name in re.findall(r'"run": "([^"]+)"', str(text)):
-            others_of.setdefault(path, set()).add(latest.get(name, f"runs/{'/'.join(Path(name).parts[-2:])}"))
+            others_of.setdefault(path, set()).add(
+                latest.get(name, f"runs/{'/'.join(Path(name).parts[-2:])}")
+            )
     return {path: others - {path} for path, others in others_of.items()}
 
 
 def needed_cells(index: RunIndex) -> set[str]:
-    """Return the keys of the cells of all runs and sweeps, so that repeating a command computes nothing."""
+    """Return the keys of the cells of all runs and sweeps, so that repeating a command computes
+    nothing.
+    """
     runs: set[str] = set()
     for below in KIND_FOLDERS.values():
         for file in (index.root / below).glob(f"*/*/{CELLS}"):
@@ -282,9 +336,16 @@ def needed_cells(index: RunIndex) -> set[str]:
 
 
 def _latest_runs(index: RunIndex) -> dict[str, str]:
-    """Return the latest finished run of each experiment, which the experiment's name alone refers to."""
-    status, experiments, modified = (index.column(name) for name in ("status", "experiment", "modified"))
-    order = sorted((path for path in status if path.startswith("runs/")), key=lambda path: float(modified[path] or 0))
+    """Return the latest finished run of each experiment, which the experiment's name alone refers
+    to.
+    """
+    status, experiments, modified = (
+        index.column(name) for name in ("status", "experiment", "modified")
+    )
+    order = sorted(
+        (path for path in status if path.startswith("runs/")),
+        key=lambda path: float(modified[path] or 0),
+    )
     return {str(experiments[path]): path for path in order}
 
 
@@ -314,5 +375,7 @@ def _of_comparisons(root: Path) -> Iterator[tuple[str, str]]:
 def _texts(node: Any) -> Iterator[str]:
     if isinstance(node, str):
         yield node
-    for item in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+    for item in (
+        node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+    ):
         yield from _texts(item)

@@ -57,7 +57,11 @@ class Labels:
         """
         path = folder / LABELS_FILE
         data: dict[str, Any] = read_json(path) if path.is_file() else {}
-        return cls(tuple(map(str, data.get("tags", ()))), str(data.get("note", "")), str(data.get("name", "")))
+        return cls(
+            tuple(map(str, data.get("tags", ()))),
+            str(data.get("note", "")),
+            str(data.get("name", "")),
+        )
 
     def write(self, folder: Path) -> None:
         """Write them into a folder.
@@ -75,7 +79,10 @@ class Labels:
         """
         bad = next((word for word in words if not re.fullmatch(r"-?\w[\w.:/-]*", word)), None)
         if bad is not None:
-            raise ConfigError(f"tag: must be one word of letters, digits, '.', ':', '/', '_' and '-', got '{bad}'.")
+            raise ConfigError(
+                f"tag: must be one word of letters, digits, '.', ':', '/', '_' and '-', got "
+                f"'{bad}'."
+            )
         added = {word for word in words if not word.startswith("-")}
         removed = {word[1:] for word in words if word.startswith("-")}
         return replace(self, tags=tuple(sorted((set(self.tags) | added) - removed)))
@@ -93,7 +100,8 @@ class Labels:
 # computed, one table at the end.
 
 LEARNING_FOLDER, LEARNING_FILE = "learning", "learning.parquet"
-"""The folder of the cells' files, and the table that they end in. Neither is part of the results."""
+"""The folder of the cells' files, and the table that they end in. Neither is part of the results.
+"""
 
 LOSS_CELL = {"model": pl.String, "fold": pl.String, "start": pl.Int64}
 """The columns that name a cell."""
@@ -105,21 +113,33 @@ LOSS_COLUMNS = LOSS_CELL | {
     "train": pl.Float64,
     "validation": pl.Float64,
 }
-"""One row an epoch or round of a fit: the mean loss on the rows that are learned from, and on those that are not."""
+"""One row an epoch or round of a fit: the mean loss on the rows that are learned from, and on those
+that are not.
+"""
 
 
 def read_learning(folder: Path) -> pl.DataFrame:
-    """Return all losses so far, see `LOSS_COLUMNS`: of each cell its fits in the order in which they began; empty for none."""
-    new = pl.DataFrame(list(_loss_files(folder / LEARNING_FOLDER)), schema=LOSS_COLUMNS, orient="row")
+    """Return all losses so far, see `LOSS_COLUMNS`: of each cell its fits in the order in which
+    they began; empty for none.
+    """
+    new = pl.DataFrame(
+        list(_loss_files(folder / LEARNING_FOLDER)), schema=LOSS_COLUMNS, orient="row"
+    )
     before = pl.DataFrame(schema=LOSS_COLUMNS)
-    with suppress(OSError, ValueError, pl.exceptions.PolarsError):  # damaged, or absent: it is no result
+    with suppress(
+        OSError, ValueError, pl.exceptions.PolarsError
+    ):  # damaged, or absent: it is no result
         before = read_parquet(folder / LEARNING_FILE)
-    kept = before.join(new.select(list(LOSS_CELL)).unique(), on=list(LOSS_CELL), how="anti", maintain_order="left")
+    kept = before.join(
+        new.select(list(LOSS_CELL)).unique(), on=list(LOSS_CELL), how="anti", maintain_order="left"
+    )
     return pl.concat([kept, new]).sort(list(LOSS_CELL), maintain_order=True)
 
 
 def write_learning(folder: Path) -> None:
-    """Write the table of all losses, and delete the files that it is made of; nothing where there are none.
+    """Write the table of all losses, and delete the files that it is made of.
+
+    Nothing where there are none.
 
     Raises:
         HwdsError: The folder cannot be written.
@@ -130,14 +150,20 @@ def write_learning(folder: Path) -> None:
 
 
 def latest_losses(folder: Path) -> dict[str, Any]:
-    """Return the last point that was reported, with its cell, see `LOSS_COLUMNS`; empty where no fit reports."""
+    """Return the last point that was reported, with its cell, see `LOSS_COLUMNS`.
+
+    Empty where no fit reports.
+    """
     latest = max((folder / LEARNING_FOLDER).glob("*.jsonl"), key=_last_written, default=None)
     rows = [] if latest is None else list(_of_file(latest))
     return dict(zip(LOSS_COLUMNS, rows[-1], strict=True)) if rows else {}
 
 
 def _last_written(path: Path) -> int:
-    """Return when a file was written last, in nanoseconds; 0 where its cell has begun anew meanwhile."""
+    """Return when a file was written last, in nanoseconds.
+
+    0 where its cell has begun anew meanwhile.
+    """
     try:
         return path.stat().st_mtime_ns
     except OSError:
@@ -150,7 +176,10 @@ def _loss_files(folder: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def _of_file(path: Path) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a file; a last line that is being written, or was not written to its end, is left out."""
+    """Yield the rows of a file.
+
+    A last line that is being written, or was not written to its end, is left out.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError:  # settled, or begun anew, meanwhile
@@ -166,7 +195,17 @@ def _of_file(path: Path) -> Iterator[tuple[Any, ...]]:
 
 # Provenance: the command, the code, the machine and the data behind the numbers.
 
-LIBRARIES = ("numpy", "polars", "hydra-core", "pydantic", "keras", "tensorflow", "xgboost", "pmdarima", "matplotlib")
+LIBRARIES = (
+    "numpy",
+    "polars",
+    "hydra-core",
+    "pydantic",
+    "keras",
+    "tensorflow",
+    "xgboost",
+    "pmdarima",
+    "matplotlib",
+)
 
 
 def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, Any]:
@@ -187,13 +226,18 @@ def provenance(*, data: str, code: str, threads: int, device: str) -> dict[str, 
         "code": code,
         "threads": threads,
         "device": device,
-        "versions": {"python": platform.python_version(), **{name: installed_version(name) for name in LIBRARIES}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: installed_version(name) for name in LIBRARIES},
+        },
         "machine": {"system": platform.platform(), "cpu": cpu_name(), "cores": os.cpu_count()},
     }
 
 
 def now() -> str:
-    """Return the time in UTC, as `2026-11-28T09:30:00.123456+00:00`: lists are ordered by it, wherever files are copied."""
+    """Return the time in UTC, as `2026-11-28T09:30:00.123456+00:00`: lists are ordered by it,
+    wherever files are copied.
+    """
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
@@ -204,7 +248,9 @@ def command_line() -> str:
 
 @cache
 def installed_version(name: str) -> str | None:
-    """Return the version of a distribution or of its build for CPUs, None where neither is installed."""
+    """Return the version of a distribution or of its build for CPUs, None where neither is
+    installed.
+    """
     for distribution in (name, f"{name}-cpu"):
         try:
             return version(distribution)
@@ -230,14 +276,23 @@ def user_name() -> str:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the current folder and whether there are uncommitted changes; None outside a repository."""
+    """Return the commit of the current folder and whether there are uncommitted changes.
+
+    None outside a repository.
+    """
     commit = _git("rev-parse", "HEAD")
-    return None if commit is None else {"commit": commit, "changed": bool(_git("status", "--porcelain"))}
+    return (
+        None
+        if commit is None
+        else {"commit": commit, "changed": bool(_git("status", "--porcelain"))}
+    )
 
 
 def _git(*words: str) -> str | None:
     try:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(
+            ["git", *words], capture_output=True, text=True, timeout=10, check=False
+        )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

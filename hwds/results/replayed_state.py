@@ -1,7 +1,8 @@
 """ReplayedState: a state that is what the entries of a log make of a new one, and its snapshot.
 
-A snapshot only saves time: what it covers is not replayed. Where it is damaged or was made under another key (other code, other
-features), all is replayed; where the entries that it covers were dropped, that is refused.
+A snapshot only saves time: what it covers is not replayed. Where it is damaged or was made under
+another key (other code, other features), all is replayed; where the entries that it covers were
+dropped, that is refused.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class Behaviour(Protocol[State]):
         """Return the state as a value that can be stored.
 
         Raises:
-            Unserializable: It has no stored form: then everything is replayed, and nothing is dropped.
+            Unserializable: It has no stored form: then everything is replayed, and nothing is
+                dropped.
         """
 
     def fill(self, state: State, dumped: Any) -> None:
@@ -47,14 +49,17 @@ class ReplayedState(Generic[State]):
     Args:
         log: Of what has happened; it is closed with the state, and where the state cannot be read.
         behaviour: What an entry does.
-        key: What the state follows from besides the entries; a snapshot under another one is not read.
+        key: What the state follows from besides the entries; a snapshot under another one is not
+            read.
         drop: Whether entries are dropped once a snapshot covers them.
 
     Raises:
         ResumeError: The entries that the snapshot covers were dropped, and it cannot be read.
     """
 
-    def __init__(self, log: EventLog, behaviour: Behaviour[State], key: str, *, drop: bool = False) -> None:
+    def __init__(
+        self, log: EventLog, behaviour: Behaviour[State], key: str, *, drop: bool = False
+    ) -> None:
         self.log, self._behaviour, self._key, self._drop = log, behaviour, key, drop
         self.covered = 0
         self.stored = True
@@ -82,7 +87,8 @@ class ReplayedState(Generic[State]):
     def changing(self) -> Iterator[State]:
         """Give the state, to let something happen that is in the log when the block ends.
 
-        If the block fails the state may know more than has happened: it is made anew from the log when it is needed.
+        If the block fails the state may know more than has happened: it is made anew from the log
+        when it is needed.
         """
         state = self.current()
         try:
@@ -92,7 +98,9 @@ class ReplayedState(Generic[State]):
             raise
 
     def rekeyed(self, key: str) -> None:
-        """Let the state follow from something else too: it is made anew from all entries, and no snapshot of before is read."""
+        """Let the state follow from something else too: it is made anew from all entries, and no
+        snapshot of before is read.
+        """
         self._key, self._state, self.covered = key, None, 0
 
     def behind(self) -> int:
@@ -107,7 +115,11 @@ class ReplayedState(Generic[State]):
         """
         last = self.log.last
         try:
-            kept = {"key": self._key, "covered": last, "state": self._behaviour.dump(self.current())}
+            kept = {
+                "key": self._key,
+                "covered": last,
+                "state": self._behaviour.dump(self.current()),
+            }
             data = dumps(kept)
         except Unserializable:
             self.stored = False  # the log has it all
@@ -133,7 +145,10 @@ class ReplayedState(Generic[State]):
         return state
 
     def _filled(self, state: State) -> int:
-        """Fill in a new state from the snapshot; how many entries it covers, 0 where there is none to be read."""
+        """Fill in a new state from the snapshot.
+
+        How many entries it covers, 0 where there is none to be read.
+        """
         data, kept, why = self.log.read_snapshot(), None, "is missing"
         if data is not None:
             try:
@@ -144,5 +159,8 @@ class ReplayedState(Generic[State]):
             self._behaviour.fill(state, kept["state"])
             return int(kept["covered"])
         if self.log.first > 1:
-            raise ResumeError(f"{self.log.path}: its snapshot {why}, and the entries before it are gone; take another file.")
+            raise ResumeError(
+                f"{self.log.path}: its snapshot {why}, and the entries before it are gone; take "
+                f"another file."
+            )
         return 0

@@ -30,10 +30,12 @@ BEST = Path("conf", "experiment", "best.yaml")
 class SweepFolder:
     """The folder `outputs/sweeps/<experiment>/<sweep id>/`.
 
-    It holds `sweep.json` (the search, its settings and its result), `trials.parquet` and `.csv`, `scores.parquet` (all
-    scores of every trial), `predictions.parquet` (of the best one on the inner windows), `timings.parquet` (of every cell),
-    `sweep.html`, and `sweep.md` with its pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
-    `conf/experiment/best.yaml` to run. `evidence.json` has the trials of earlier sweeps that count in it.
+    It holds `sweep.json` (the search, its settings and its result), `trials.parquet` and `.csv`,
+    `scores.parquet` (all scores of every trial), `predictions.parquet` (of the best one on the
+    inner windows), `timings.parquet` (of every cell), `sweep.html`, and `sweep.md` with its
+    pictures `sweep.png`, `parallel.png` and `importance.png`, `best.yaml` to read, and
+    `conf/experiment/best.yaml` to run. `evidence.json` has the trials of earlier sweeps that count
+    in it.
     """
 
     path: Path
@@ -45,9 +47,11 @@ class SweepFolder:
 
     @classmethod
     def named(cls, name: str) -> SweepFolder | None:
-        """Return the sweep of a path, of an id or its beginning (`<experiment>/<id>` likewise), or the latest of an experiment.
+        """Return the sweep of a path, of an id or its beginning (`<experiment>/<id>` likewise), or
+        the latest of an experiment.
 
-        A name with the prefix `sweeps/` is a sweep's; without it, a run of that name takes precedence and the answer is None.
+        A name with the prefix `sweeps/` is a sweep's; without it, a run of that name takes
+        precedence and the answer is None.
 
         Args:
             name: The name that the user typed.
@@ -72,26 +76,40 @@ class SweepFolder:
 
     @staticmethod
     def starting_with(name: str) -> list[Path]:
-        """Return the folders of the sweeps whose id begins so; with a slash, `<experiment>/<id>`."""
+        """Return the folders of the sweeps whose id begins so.
+
+        With a slash, `<experiment>/<id>`.
+        """
         return folders_starting_with(OUTPUTS / "sweeps", SWEEP, name)
 
     @classmethod
     def finished(cls) -> list[SweepFolder]:
         """Return all sweeps below the current folder that have a table of trials, by name."""
-        return [cls(path.parent.resolve()) for path in sorted((OUTPUTS / "sweeps").glob("*/*/trials.parquet"))]
+        return [
+            cls(path.parent.resolve())
+            for path in sorted((OUTPUTS / "sweeps").glob("*/*/trials.parquet"))
+        ]
 
     @staticmethod
     def names() -> list[str]:
-        """Return all names that `named` knows below the current folder, with the prefix `sweeps/`."""
+        """Return all names that `named` knows below the current folder, with the prefix
+        `sweeps/`.
+        """
         sweeps = [path.parent for path in (OUTPUTS / "sweeps").glob(f"*/*/{SWEEP}")]
         return sorted(
-            {f"{PREFIX}{content}" for path in sweeps for content in (path.parent.name, f"{path.parent.name}/{path.name}")}
+            {
+                f"{PREFIX}{content}"
+                for path in sweeps
+                for content in (path.parent.name, f"{path.parent.name}/{path.name}")
+            }
         )
 
     @property
     def command(self) -> str:
         """The command that runs the best settings."""
-        return f"python -m hwds --config-dir {shlex.quote(str(self.shown / 'conf'))} +experiment=best"
+        return (
+            f"python -m hwds --config-dir {shlex.quote(str(self.shown / 'conf'))} +experiment=best"
+        )
 
     @property
     def title(self) -> str:
@@ -101,7 +119,9 @@ class SweepFolder:
     @property
     def shown(self) -> Path:
         """The path relative to the current folder, where it is below it."""
-        return self.path.relative_to(Path.cwd()) if self.path.is_relative_to(Path.cwd()) else self.path
+        return (
+            self.path.relative_to(Path.cwd()) if self.path.is_relative_to(Path.cwd()) else self.path
+        )
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -127,10 +147,16 @@ class SweepFolder:
 
     def tried(self) -> int:
         """Return the number of its own trials in its table; 0 where it is not finished."""
-        return int((self._trials()["source"] == "").sum()) if (self.path / "trials.parquet").is_file() else 0
+        return (
+            int((self._trials()["source"] == "").sum())
+            if (self.path / "trials.parquet").is_file()
+            else 0
+        )
 
     def read_evidence(self) -> list[dict[str, Any]] | None:
-        """Return the trials of earlier sweeps that count in this one, as they were when it began; None before that.
+        """Return the trials of earlier sweeps that count in this one, as they were when it began.
+
+        None before that.
 
         Raises:
             HwdsError: They are damaged.
@@ -141,7 +167,11 @@ class SweepFolder:
     def write_evidence(self, trials: Sequence[Mapping[str, Any]]) -> None:
         """Write the trials of earlier sweeps that count in this one, unless they are there."""
         if not (self.path / EVIDENCE).is_file():
-            write_json(self.path / EVIDENCE, {"trials": [dict(trial) for trial in trials]}, ensure_ascii=False)
+            write_json(
+                self.path / EVIDENCE,
+                {"trials": [dict(trial) for trial in trials]},
+                ensure_ascii=False,
+            )
 
     def read_trials(self) -> pl.DataFrame:
         """Return the trials table.
@@ -152,13 +182,16 @@ class SweepFolder:
         """
         if not (self.path / "trials.parquet").is_file() or "best" not in self.read_json():
             raise ResumeError(
-                f"sweep {self.title} is not finished; the command that began it goes on: {self.read_json()['command']}"
+                f"sweep {self.title} is not finished; the command that began it goes on: "
+                f"{self.read_json()['command']}"
             )
         return self._trials()
 
     def _trials(self) -> pl.DataFrame:
         table = read_table(self.path / "trials.parquet")
-        own = () if "source" in table.columns else (pl.lit("").alias("source"),)  # of a sweep that knew no earlier ones
+        own = (
+            () if "source" in table.columns else (pl.lit("").alias("source"),)
+        )  # of a sweep that knew no earlier ones
         return table.with_columns(*own)
 
     def write_table(self, name: str, table: pl.DataFrame, *, csv: bool = False) -> None:
@@ -186,10 +219,17 @@ class SweepFolder:
             HwdsError: It is damaged.
         """
         copy = self.path / ".best.json"
-        return str(read_json_mapping(copy)["text"]) if copy.is_file() else (self.path / "best.yaml").read_text(encoding="utf-8")
+        return (
+            str(read_json_mapping(copy)["text"])
+            if copy.is_file()
+            else (self.path / "best.yaml").read_text(encoding="utf-8")
+        )
 
     def conclusion(self) -> str:
-        """Return the conclusion of the sweep, which stands below the title of its page; empty before that is written."""
+        """Return the conclusion of the sweep, which stands below the title of its page.
+
+        Empty before that is written.
+        """
         page = self.path / "sweep.md"
         paragraphs = page.read_text(encoding="utf-8").split("\n\n") if page.is_file() else []
         return paragraphs[1] if len(paragraphs) > 1 else ""
@@ -199,7 +239,12 @@ class SweepFolder:
         write_markdown(self.path / "sweep.md", text)
 
 
-def ambiguous_kinds(name: str, one: str, these: Sequence[Path], other: str, those: Sequence[Path]) -> ConfigError:
+def ambiguous_kinds(
+    name: str, one: str, these: Sequence[Path], other: str, those: Sequence[Path]
+) -> ConfigError:
     """Return the refusal of a name that is the beginning of things of two kinds."""
-    content = [f"{kind} {paths[0].parent.name}/{paths[0].name}" for kind, paths in ((one, these), (other, those))]
+    content = [
+        f"{kind} {paths[0].parent.name}/{paths[0].name}"
+        for kind, paths in ((one, these), (other, those))
+    ]
     return ConfigError(f"'{name}': {' and '.join(content)} begin so; say more of the one you mean.")

@@ -22,15 +22,20 @@ class Measure:
 
     Attributes:
         name: The column's name in the tables, definition included (`mase[m=12]`).
-        meaning: The quantity that it measures, in one sentence without its stop; empty where the name says all.
+        meaning: The quantity that it measures, in one sentence without its stop; empty where the
+            name says all.
         better: `low`, `high`, or `none` where neither is (bias, coverage, width).
-        units: The units that its mean is taken over and that `n` counts: `series`, `replications`, `rows`.
-        beside: Where it stands beside another headline: `no`, on the `page` only, there by `segments` too, or `always`, in
-            the terminal too.
+        units: The units that its mean is taken over and that `n` counts: `series`, `replications`,
+            `rows`.
+        beside: Where it stands beside another headline: `no`, on the `page` only, there by
+            `segments` too, or `always`, in the terminal too.
         reference: The label of the model that others are compared with, empty where there is none.
-        called: The reference, or the policy that is evaluated, in a sentence; `the` and its name where empty.
-        subject: The column of the outcome that it is computed for (`bought`), where the name does not say it.
-        measured_in: The unit of its values (`USD`, `conversions`); empty for a share, a ratio, or a number without unit.
+        called: The reference, or the policy that is evaluated, in a sentence; `the` and its name
+            where empty.
+        subject: The column of the outcome that it is computed for (`bought`), where the name does
+            not say it.
+        measured_in: The unit of its values (`USD`, `conversions`); empty for a share, a ratio, or a
+            number without unit.
         confidence: The confidence level of its intervals.
     """
 
@@ -58,7 +63,10 @@ class Measure:
     @property
     def rival(self) -> str:
         """The reference in words: `the seasonal naive`."""
-        return self.called or f"the {self.reference.rpartition('/')[2].replace('_', ' ') or 'reference'}"
+        return (
+            self.called
+            or f"the {self.reference.rpartition('/')[2].replace('_', ' ') or 'reference'}"
+        )
 
     @property
     def explained(self) -> str:
@@ -70,17 +78,25 @@ class Measure:
         """Return the skill in this metric: 1 - the metric / that of the reference."""
         meaning = f"1 - {self.name} / that of {self.rival} on the same rows"
         return Measure(
-            f"skill_{self.name}", meaning=meaning, better="high", units=self.units, reference=self.reference, called=self.called
+            f"skill_{self.name}",
+            meaning=meaning,
+            better="high",
+            units=self.units,
+            reference=self.reference,
+            called=self.called,
         )
 
 
 DEFINITION = r"\[.*$|@\d[\d.]*$|=\d[\d.]*$"
-"""The part of a metric's name that is its definition: `[m=12]` of `mase[m=12]`, `@100` of `card_precision@100`, `=0.9` of
-`recall@precision=0.9`."""
+"""The part of a metric's name that is its definition: `[m=12]` of `mase[m=12]`, `@100` of
+`card_precision@100`, `=0.9` of `recall@precision=0.9`.
+"""
 
 
 def short(name: str) -> str:
-    """Return `mase` of `mase[m=12]`, `card_precision` of `card_precision@100`, `recall@precision` of `recall@precision=0.9`."""
+    """Return `mase` of `mase[m=12]`, `card_precision` of `card_precision@100`, `recall@precision`
+    of `recall@precision=0.9`.
+    """
     return re.sub(DEFINITION, "", name)
 
 
@@ -111,7 +127,9 @@ SCORES = {
     "n_fallback": pl.Int64,
     "status": pl.String,
 }
-"""The columns of the scores table; a null fold means all folds together, any other null that it does not apply."""
+"""The columns of the scores table; a null fold means all folds together, any other null that it
+does not apply.
+"""
 
 TIMINGS = {
     "model": pl.String,
@@ -126,7 +144,18 @@ TIMINGS = {
 
 METRICS = {
     **dict.fromkeys(
-        ("metric", "meaning", "better", "units", "beside", "reference", "called", "subject", "measured_in"), pl.String
+        (
+            "metric",
+            "meaning",
+            "better",
+            "units",
+            "beside",
+            "reference",
+            "called",
+            "subject",
+            "measured_in",
+        ),
+        pl.String,
     ),
     "confidence": pl.Float64,
 }
@@ -134,7 +163,10 @@ METRICS = {
 
 
 def place_of_total(aggregates: Sequence[str | None]) -> int | None:
-    """Return the index of the total to show: the mean, else the pooled one, else the first; None where there is none."""
+    """Return the index of the total to show: the mean, else the pooled one, else the first.
+
+    None where there is none.
+    """
     wanted = [name for name in ("mean", "pooled") if name in aggregates]
     return aggregates.index(wanted[0]) if wanted else (0 if aggregates else None)
 
@@ -146,7 +178,9 @@ TRUTH = "truth"
 def metrics_table(measures: Iterable[Measure]) -> pl.DataFrame:
     """Return the metrics table of some measures, one row each."""
     columns = list(METRICS)[1:]
-    rows = [(measure.name, *(getattr(measure, column) for column in columns)) for measure in measures]
+    rows = [
+        (measure.name, *(getattr(measure, column) for column in columns)) for measure in measures
+    ]
     return pl.DataFrame(rows, schema=METRICS, orient="row")
 
 
@@ -160,13 +194,19 @@ class Tables:
     metrics: pl.DataFrame = field(default_factory=lambda: metrics_table(()))
 
     def measure(self, name: str) -> Measure:
-        """Return the measure of a metric by its full or its short name; one with nothing but the name where there is none."""
+        """Return the measure of a metric by its full or its short name.
+
+        One with nothing but the name where there is none.
+        """
         known = [Measure(row.pop("metric"), **row) for row in self.metrics.to_dicts()]
         rows = next((entry for entry in known if entry.name == name), None)
         return rows or next((entry for entry in known if entry.short == name), Measure(name))
 
     def headline(self, metric: str, model: str) -> dict[str, Any]:
-        """Return the row of a model's total of a metric, by its short or full name; empty where there is none."""
+        """Return the row of a model's total of a metric, by its short or full name.
+
+        Empty where there is none.
+        """
         name = pl.col("metric") if "[" in metric else pl.col("metric").str.replace(DEFINITION, "")
         whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
         rows = self.scores.filter((name == metric) & (pl.col("model") == model) & whole)
@@ -174,7 +214,9 @@ class Tables:
         return {} if place is None else rows.row(place, named=True)
 
     def overall(self, metric: str, aggregate: str = "mean") -> pl.DataFrame:
-        """Return the scores of one metric over all folds and steps, by its short name (`mase`), one row a model."""
+        """Return the scores of one metric over all folds and steps, by its short name (`mase`), one
+        row a model.
+        """
         name = pl.col("metric").str.replace(DEFINITION, "")
         whole = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
         return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & whole)
@@ -218,7 +260,8 @@ class PriceStanding:
         arm, price: Its name and what a customer pays (None where the data names no price).
         customers: The number of customers to whom it was offered.
         mean, stderr: Of the posterior of what it earns; None without an estimate.
-        probability_best: That it earns most of those that ladder, floor and step allow; None where it is not among them.
+        probability_best: That it earns most of those that ladder, floor and step allow; None where
+            it is not among them.
     """
 
     arm: str
@@ -235,12 +278,14 @@ class RuleRecord:
 
     Attributes:
         replications: The number of replications.
-        right: Share of changes to an arm that truly earns more than the current one (without one: to the best allowed arm).
+        right: Share of changes to an arm that truly earns more than the current one (without one:
+            to the best allowed arm).
         hold: Share without a change.
         wrong: Share of the other changes.
-        best_is_current: Whether the current arm is truly the best of those allowed, so that to hold is right.
-        regret, stderr: Mean per customer that the best allowed arm truly earns more than the arm in force afterwards, over the
-            replications in which one is; None where there is none.
+        best_is_current: Whether the current arm is truly the best of those allowed, so that to hold
+            is right.
+        regret, stderr: Mean per customer that the best allowed arm truly earns more than the arm in
+            force afterwards, over the replications in which one is; None where there is none.
     """
 
     replications: int
@@ -260,17 +305,25 @@ class PriceVerdict(Verdict):
         action: `CHANGE` or `HOLD`.
         current: The arm in force; None where there is none.
         arm, price: To charge from now on; None where nothing is in force and nothing is sure.
-        candidate: The arm that seems to earn most among those that the guards leave, the current one apart.
-        probability_best: That the candidate earns most of the current arm and all that ladder, floor and step allow.
-        probability_gain: That it earns more than the current one; None with the certainty `test`, which knows no such thing.
-        gain, gain_low, gain_high: What it earns more than the current one: posterior mean and equal-tailed credible interval;
-            with the certainty `test` the effect and the interval of the test.
+        candidate: The arm that seems to earn most among those that the guards leave, the current
+            one apart.
+        probability_best: That the candidate earns most of the current arm and all that ladder,
+            floor and step allow.
+        probability_gain: That it earns more than the current one; None with the certainty `test`,
+            which knows no such thing.
+        gain, gain_low, gain_high: What it earns more than the current one: posterior mean and
+            equal-tailed credible interval; with the certainty `test` the effect and the interval of
+            the test.
         confidence: Of the interval and of the rule.
-        certainty: How the rule measures the risk: `posterior`, `adaptive`, `always_valid` or `test`.
-        risk, risk_allowed: That the candidate earns no more, and the most that the rule allows for changing to it.
-        value_of_information: The expected value of perfect information: what knowing the best arm for certain would add to
-            charging `arm` (to the one that seems best where nothing is charged).
-        customers, value_of_going_on: For so many customers to come, what that is at most worth in all.
+        certainty: How the rule measures the risk: `posterior`, `adaptive`, `always_valid` or
+            `test`.
+        risk, risk_allowed: That the candidate earns no more, and the most that the rule allows for
+            changing to it.
+        value_of_information: The expected value of perfect information: what knowing the best arm
+            for certain would add to charging `arm` (to the one that seems best where nothing is
+            charged).
+        customers, value_of_going_on: For so many customers to come, what that is at most worth in
+            all.
         unit: Of money; empty where the data names none.
         standings: Every arm.
         record: Of the same rule in a simulation; None for real evidence.

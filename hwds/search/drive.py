@@ -34,26 +34,41 @@ from hwds.search.trial_scores import TrialInput, as_minimised, run_trial, score_
 # between them.
 
 TUNE_FOLDER = "tune"
-"""The folder of Ray Tune's state while it runs, in the sweep's folder; a sweep is resumed from the cell cache."""
+"""The folder of Ray Tune's state while it runs, in the sweep's folder; a sweep is resumed from the
+cell cache.
+"""
 
 
 def tune_trials(compute: OnRay, search: Search, watch: SweepListener) -> list[TrialRecord]:
-    """Run all trials; of those that an earlier execution has finished only the scores are computed again.
+    """Run all trials; of those that an earlier execution has finished only the scores are computed
+    again.
 
-    A sweep that was cut short is not restored by `Tuner.restore` but tuned anew, and its windows come from the cell cache. To
-    restore would add nothing: Tune's state says which trial came how far, which the cells say themselves, and better, for it
-    would be written every ten seconds or so and each cell is at once; a trial that is restored begins from its last checkpoint,
-    and here a checkpoint would hold no more than the cells. It would take away: a changed space or another version is refused,
-    and the state is a pickle.
+    A sweep that was cut short is not restored by `Tuner.restore` but tuned anew, and its windows
+    come from the cell cache. To restore would add nothing: Tune's state says which trial came how
+    far, which the cells say themselves, and better, for it would be written every ten seconds or so
+    and each cell is at once; a trial that is restored begins from its last checkpoint, and here a
+    checkpoint would hold no more than the cells. It would take away: a changed space or another
+    version is refused, and the state is a pickle.
     """
     records = {record.trial.number: record for record in trial_records(search).values()}
-    cached_keys = {key for group in search.trial_groups for key in group.cells.values() if search.cache.has(key)}
+    cached_keys = {
+        key
+        for group in search.trial_groups
+        for key in group.cells.values()
+        if search.cache.has(key)
+    }
     watch.begin(sum(len(group.cells) for group in search.trial_groups), len(cached_keys))
-    pending = [number for number, record in records.items() if record.active and not _is_done(search, record, cached_keys)]
+    pending = [
+        number
+        for number, record in records.items()
+        if record.active and not _is_done(search, record, cached_keys)
+    ]
     for record in records.values():
         if record.active and record.trial.number not in pending:
             _complete(search, record, None, cached_keys)
-            watch.trial(record.trial.label, record.status, record.folds, score_value(record.score), 0)
+            watch.trial(
+                record.trial.label, record.status, record.folds, score_value(record.score), 0
+            )
     reached: dict[int, Mapping[str, Any]] = {}
     if pending:
         join_ray(compute)
@@ -71,14 +86,19 @@ def _is_done(search: Search, record: TrialRecord, cached_keys: set[str]) -> bool
     return not stopped and cached_keys.issuperset(own.values())
 
 
-def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListener) -> dict[int, Mapping[str, Any]]:
-    """Run the trials; return the last report of each that made one, and whether it had `ended` in time."""
+def _tune(
+    compute: OnRay, search: Search, pending: list[int], watch: SweepListener
+) -> dict[int, Mapping[str, Any]]:
+    """Run the trials; return the last report of each that made one, and whether it had `ended` in
+    time.
+    """
     from ray import tune
 
     _without_extras()
     reports = TuneReports(search, watch)
     trainable = tune.with_resources(
-        tune.with_parameters(run_trial, inputs=_trial_input(search)), _resources(compute, search.sweep)
+        tune.with_parameters(run_trial, inputs=_trial_input(search)),
+        _resources(compute, search.sweep),
     )
     with _empty_folder(search.folder.path / TUNE_FOLDER) as folder:
         tuner = tune.Tuner(
@@ -95,9 +115,10 @@ def _tune(compute: OnRay, search: Search, pending: list[int], watch: SweepListen
 def _without_extras() -> None:
     """Leave out what Tune does besides and nobody needs.
 
-    It would import W&B and MLflow, a second of work, to count callbacks for statistics of usage that are off. And it would give
-    the actors of trials an environment of their own, with this process' keys of AWS, which Ray writes into its logs: workers
-    have their variables already (`worker_variables`), and with another environment none that waits could be taken.
+    It would import W&B and MLflow, a second of work, to count callbacks for statistics of usage
+    that are off. And it would give the actors of trials an environment of their own, with this
+    process' keys of AWS, which Ray writes into its logs: workers have their variables already
+    (`worker_variables`), and with another environment none that waits could be taken.
     """
     usage: Any = import_module("ray.air._internal.usage")  # they have no types
     actors: Any = import_module("ray.tune.execution.class_cache")
@@ -126,7 +147,13 @@ def _run_config(folder: Path, callback: Any) -> Any:
     from ray import tune
 
     retried = tune.FailureConfig(max_failures=1)
-    return tune.RunConfig(name="trials", storage_path=str(folder), verbose=0, callbacks=[callback], failure_config=retried)
+    return tune.RunConfig(
+        name="trials",
+        storage_path=str(folder),
+        verbose=0,
+        callbacks=[callback],
+        failure_config=retried,
+    )
 
 
 def _resources(compute: OnRay, sweep: Searching) -> dict[str, float]:
@@ -136,7 +163,9 @@ def _resources(compute: OnRay, sweep: Searching) -> dict[str, float]:
     resources = {name: usual[name] if amount is None else amount for name, amount in own.items()}
     for name, amount in own.items():
         require_resource(
-            f"compute.{name}s_per_cell" if amount is None else f"sweep.{name}s_per_trial", name.upper(), resources[name]
+            f"compute.{name}s_per_cell" if amount is None else f"sweep.{name}s_per_trial",
+            name.upper(),
+            resources[name],
         )
     return resources
 
@@ -163,7 +192,9 @@ def _trial_input(search: Search) -> TrialInput:
         sweep.memory_per_trial,
         first.cpus != search.experiment.compute.cpus_per_cell,
     )
-    return TrialInput(trial_groups, places, search.measure.short, search.better, unstoppable, store, *limits)
+    return TrialInput(
+        trial_groups, places, search.measure.short, search.better, unstoppable, store, *limits
+    )
 
 
 def _scheduler(search: Search) -> Any:
@@ -175,13 +206,18 @@ def _scheduler(search: Search) -> Any:
 
 
 def _callback(reports: TuneReports) -> Any:
-    """Return a callback that passes Tune's events on; Tune sends none for trials that the time limit ends."""
+    """Return a callback that passes Tune's events on.
+
+    Tune sends none for trials that the time limit ends.
+    """
     from ray.tune import Callback
 
     class ReportCallback(Callback):
         """A callback that passes Tune's events on."""
 
-        def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any) -> None:
+        def on_trial_result(
+            self, iteration: int, trials: Any, trial: Any, result: Mapping[str, Any], **info: Any
+        ) -> None:
             """Receive the report of one window."""
             reports.window(result)
 
@@ -209,10 +245,14 @@ class TuneReports:
             self._watch.finished(str(result.get("error", "")))
         value = as_minimised(result["score"], self._search.better)
         done = FINISHED if result["folds"] == len(self._search.tuning_split.folds) else WAITING
-        self._watch.trial(f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0)
+        self._watch.trial(
+            f"trial {result['config']['trial']}", done, int(result["folds"]), value, 0
+        )
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        """Pickle nothing: Tune writes its callbacks to disk for a restore, which reads the cells instead."""
+        """Pickle nothing: Tune writes its callbacks to disk for a restore, which reads the cells
+        instead.
+        """
         return set, ()
 
 
@@ -227,8 +267,12 @@ def _empty_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _complete(search: Search, record: TrialRecord, report: Mapping[str, Any] | None, cached_keys: set[str]) -> None:
-    """Complete the record of a trial from its cells in the cache: the same numbers as without a cluster."""
+def _complete(
+    search: Search, record: TrialRecord, report: Mapping[str, Any] | None, cached_keys: set[str]
+) -> None:
+    """Complete the record of a trial from its cells in the cache: the same numbers as without a
+    cluster.
+    """
     metrics = {} if report is None else dict(report)
     record.host = str(metrics.get("hostname", record.host))  # Tune reports it
     folds = (
@@ -245,12 +289,20 @@ def _complete(search: Search, record: TrialRecord, report: Mapping[str, Any] | N
 
 
 def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: set[str]) -> None:
-    """Add the cells of so many windows to a record, and the running score after each rung among them."""
+    """Add the cells of so many windows to a record, and the running score after each rung among
+    them.
+    """
     group, previous = search.group_of(record.trial), 0
     own = group.cells_of(record.trial)
-    for rung in sorted({rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())):
+    for rung in sorted(
+        {rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())
+    ):
         for cell, key in own.items():
-            if record.active and previous <= search.place(cell.fold) < rung and (outcome := search.cache.get(key, cell)):
+            if (
+                record.active
+                and previous <= search.place(cell.fold) < rung
+                and (outcome := search.cache.get(key, cell))
+            ):
                 record.add(replace(outcome, cached=key in cached_keys))
         if record.active:
             score_record(search, group, record, rung)
@@ -262,7 +314,9 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
 
 
 def run_trials(search: Search, watch: SweepListener) -> list[TrialRecord]:
-    """Run all trials of a sweep; a rung is complete before the next begins, but for Ray Tune, which stops trials at once.
+    """Run all trials of a sweep.
+
+    A rung is complete before the next begins, but for Ray Tune, which stops trials at once.
 
     Args:
         search: The trials and their cells.
@@ -276,15 +330,21 @@ def run_trials(search: Search, watch: SweepListener) -> list[TrialRecord]:
         return tune_trials(compute, search, watch)
     wanted = search.sweep.cpus_per_trial or 1
     if wanted > usable_cores():
-        raise ConfigError(f"sweep.cpus_per_trial: must be <= {usable_cores()}, the cores there are, got {wanted}.")
+        raise ConfigError(
+            f"sweep.cpus_per_trial: must be <= {usable_cores()}, the cores there are, got {wanted}."
+        )
     return run_search(search, watch)
 
 
 def warm_up_trials(search: Search) -> dict[str, float]:
-    """Warm up the first trial of each option that has cells to compute: the others differ in numbers alone."""
+    """Warm up the first trial of each option that has cells to compute: the others differ in
+    numbers alone.
+    """
     took: dict[str, float] = {}
     for group in search.trial_groups:
-        labels = dict.fromkeys(cell.model for cell, key in group.cells.items() if not search.cache.has(key))
+        labels = dict.fromkeys(
+            cell.model for cell, key in group.cells.items() if not search.cache.has(key)
+        )
         first = {group.job.models[label].name: label for label in reversed(list(labels))}
         took |= warm_up_models(group.job, group.frame, first)
     return took

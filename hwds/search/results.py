@@ -35,7 +35,9 @@ TIME_MEASURE = Measure(SECONDS, meaning="what the cells of a trial took to fit a
 
 
 def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Return the objectives, and of each finished trial its values and whether it is in the front; empty for one objective.
+    """Return the objectives, and of each finished trial its values and whether it is in the front.
+
+    Empty for one objective.
 
     The metric of the sweep comes first. A trial without a value of one of them is left out.
     """
@@ -46,17 +48,26 @@ def front_of(search: Search, records: Sequence[TrialRecord]) -> dict[str, Any]:
     rows = [(record.trial.number, list(_objective_values(record, measures))) for record in done]
     known = [(number, values) for number, values in rows if len(values) == len(measures)]
     better = [search.better, *(each.better for each in measures[1:])]
-    low = [[as_minimised(value, side) for value, side in zip(values, better, strict=True)] for _, values in known]
+    low = [
+        [as_minimised(value, side) for value, side in zip(values, better, strict=True)]
+        for _, values in known
+    ]
     inside = pareto_front(np.array(low, float).reshape(len(known), len(measures)))
     trials = [
-        {"trial": number, "values": values, "front": bool(here)} for (number, values), here in zip(known, inside, strict=True)
+        {"trial": number, "values": values, "front": bool(here)}
+        for (number, values), here in zip(known, inside, strict=True)
     ]
-    named = [{"name": each.with_unit, "better": side} for each, side in zip(measures, better, strict=True)]
+    named = [
+        {"name": each.with_unit, "better": side}
+        for each, side in zip(measures, better, strict=True)
+    ]
     return {"objectives": named, "trials": trials}
 
 
 def _measure_of(search: Search) -> Mapping[str, Measure]:
-    """Return the measures that an objective may name, by short name: of several (`pinball`) the first, whose value it is."""
+    """Return the measures that an objective may name, by short name: of several (`pinball`) the
+    first, whose value it is.
+    """
     known = search.tuning_split.protocol.measures(search.tuning_split.frame)
     return {each.short: each for each in reversed(known)} | {SECONDS: TIME_MEASURE}
 
@@ -71,7 +82,8 @@ def _objective_values(record: TrialRecord, measures: Sequence[Measure]) -> Itera
 
 
 def pareto_front(values: np.ndarray) -> np.ndarray:
-    """Return which rows no other row beats: none is at least as low in every column and lower in one, shape (rows,).
+    """Return which rows no other row beats: none is at least as low in every column and lower in
+    one, shape (rows,).
 
     Args:
         values: The lower the better, shape (rows, objectives).
@@ -98,9 +110,13 @@ EXECUTION_COLUMNS = {"seconds": pl.Float64, "cached": pl.Int64, "host": pl.Strin
 
 
 def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
-    """Return one row a trial: its status, completed windows and score, its settings, and its time."""
+    """Return one row a trial: its status, completed windows and score, its settings, and its
+    time.
+    """
     paths = list(dict.fromkeys(leaf.path for leaf in search.leaves))
-    rows = pl.DataFrame([_trial_row(record) for record in records], schema=FIXED_COLUMNS, orient="row")
+    rows = pl.DataFrame(
+        [_trial_row(record) for record in records], schema=FIXED_COLUMNS, orient="row"
+    )
     values = [[_trial_value(search, record, path) for record in records] for path in paths]
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
     apart = [(record.seconds, record.cached, record.host) for record in records]
@@ -109,11 +125,21 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame
 
 def _trial_row(record: TrialRecord) -> tuple[Any, ...]:
     number = (record.score.value, record.score.stderr) if record.score else (None, None)
-    return record.trial.number, record.status, record.folds, *number, record.error, record.trial.source
+    return (
+        record.trial.number,
+        record.status,
+        record.folds,
+        *number,
+        record.error,
+        record.trial.source,
+    )
 
 
 def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
-    """Return a trial's value at a path: drawn, or the experiment's; None where its choices leave it out."""
+    """Return a trial's value at a path: drawn, or the experiment's.
+
+    None where its choices leave it out.
+    """
     if path in record.trial.settings:
         return record.trial.settings[path]
     group, *keys = path.split(".")
@@ -133,7 +159,9 @@ def _typed_column(path: str, values: list[Any]) -> pl.Series:
             if kind in (int, float) and any(isinstance(value, bool) for value in known):
                 continue
             return pl.Series(path, values, strict=False)
-    return pl.Series(path, [None if value is None else json.dumps(value, ensure_ascii=False) for value in values])
+    return pl.Series(
+        path, [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    )
 
 
 def scores_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
@@ -142,7 +170,10 @@ def scores_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame
 
 
 def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
-    """Return the time of each cell of each trial, by the trial's model; later sweeps are estimated from it."""
+    """Return the time of each cell of each trial, by the trial's model.
+
+    Later sweeps are estimated from it.
+    """
     rows = [
         (record.trial.number, record.trial.experiment.model.name, units, seconds)
         for record in records
@@ -161,11 +192,17 @@ def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
             by_fold.setdefault(cell.fold.index, []).append(outcome)
     rows = rows_by_fold(group.job, by_fold)
     named = [pl.lit(record.trial.label).alias("model"), pl.all()]
-    parts = [part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1]) for fold, part in rows.items() if len(part)]
+    parts = [
+        part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1])
+        for fold, part in rows.items()
+        if len(part)
+    ]
     return group.job.protocol.rows_to_keep(pl.concat(parts)) if parts else pl.DataFrame()
 
 
-def write_results(search: Search, records: Sequence[TrialRecord], best: TrialRecord | None) -> pl.DataFrame:
+def write_results(
+    search: Search, records: Sequence[TrialRecord], best: TrialRecord | None
+) -> pl.DataFrame:
     """Write all tables and the best settings into the sweep's folder; return the trials table."""
     folder, table = search.folder, trials_table(search, records)
     folder.write_table("trials", table, csv=True)
@@ -174,9 +211,16 @@ def write_results(search: Search, records: Sequence[TrialRecord], best: TrialRec
     if best is not None:
         folder.write_table("predictions", predictions_table(search, best))
         score = best.rungs[best.folds]
-        number, metric, settings = best.trial.number, search.measure.name, settings_tree(best.trial.settings)
+        number, metric, settings = (
+            best.trial.number,
+            search.measure.name,
+            settings_tree(best.trial.settings),
+        )
         content = {"trial": number, metric: score, "windows": best.folds, "settings": settings}
-        comment = f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} inner windows."
+        comment = (
+            f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} "
+            f"inner windows."
+        )
         folder.write_best(content, as_experiment(best.trial.data, search.folder.command, comment))
     return table
 
@@ -193,15 +237,22 @@ def settings_tree(settings: Any) -> dict[str, Any]:
     return root
 
 
-def sweep_json(search: Search, records: Sequence[TrialRecord] = (), **results: Any) -> dict[str, Any]:
-    """Return the content of `sweep.json`: the search and its settings; with records the results, too."""
+def sweep_json(
+    search: Search, records: Sequence[TrialRecord] = (), **results: Any
+) -> dict[str, Any]:
+    """Return the content of `sweep.json`: the search and its settings.
+
+    With records the results, too.
+    """
     done = [record for record in records if record.status == FINISHED]
     measure: Measure = search.measure
     content = {
         "command": command_line(),
         "when": now(),
         "experiment": search.experiment.experiment,
-        "config": redact_env({key: value for key, value in search.data.items() if key != "experiment"}),
+        "config": redact_env(
+            {key: value for key, value in search.data.items() if key != "experiment"}
+        ),
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},
         "space": dict(space_of(search.data)),
         "metric": measure.name,
@@ -212,8 +263,16 @@ def sweep_json(search: Search, records: Sequence[TrialRecord] = (), **results: A
     }
     if records:
         content |= {"finished": len(done), "window_fits": sum(record.folds for record in records)}
-        content |= {"rungs_of_trials": {record.trial.label: record.rungs for record in records if record.rungs}}
-        content |= {"seconds_of_trials": {record.trial.label: record.took for record in records if record.took}}
+        content |= {
+            "rungs_of_trials": {
+                record.trial.label: record.rungs for record in records if record.rungs
+            }
+        }
+        content |= {
+            "seconds_of_trials": {
+                record.trial.label: record.took for record in records if record.took
+            }
+        }
     return content | results
 
 
@@ -247,8 +306,10 @@ class SweepEstimate:
     Attributes:
         cells: All cells of all trials if none were stopped.
         missing: The number of them that are not cached.
-        share: The share of windows that is computed where nothing fails: less than 1 where trials are stopped.
-        core: The time of the missing cells on one core; None where a model was never timed on this dataset.
+        share: The share of windows that is computed where nothing fails: less than 1 where trials
+            are stopped.
+        core: The time of the missing cells on one core; None where a model was never timed on this
+            dataset.
         at_once: Cells that are computed at the same time; None for a cluster that runs already.
     """
 
@@ -261,40 +322,75 @@ class SweepEstimate:
     @property
     def seconds(self) -> float | None:
         """The expected wall time; None where it cannot be known."""
-        return None if self.core is None or self.at_once is None else self.core.seconds / self.at_once
+        return (
+            None if self.core is None or self.at_once is None else self.core.seconds / self.at_once
+        )
 
 
 def estimate_of(search: Search) -> SweepEstimate:
-    """Return the expected work of a sweep, the trials that are still to be proposed included in its time."""
-    names = {trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment}
-    keys = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
+    """Return the expected work of a sweep, the trials that are still to be proposed included in its
+    time.
+    """
+    names = {
+        trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment
+    }
+    keys = [
+        (cell, search.cache.has(key))
+        for group in search.trial_groups
+        for cell, key in group.cells.items()
+    ]
     missing = [cell for cell, cached in keys if not cached]
-    share, at_once = share_of_windows(search), cells_at_once(search.experiment.compute, search.sweep)
+    share, at_once = (
+        share_of_windows(search),
+        cells_at_once(search.experiment.compute, search.sweep),
+    )
     own = {trial.label for trial in search.trials if not trial.source}
     to_come = max(search.most_trials - len(search.trials), 0)
-    computed = {names[cell.model] for cell in missing} | ({names[label] for label in own & {*names}} if to_come else set())
+    computed = {names[cell.model] for cell in missing} | (
+        {names[label] for label in own & {*names}} if to_come else set()
+    )
     costs = _model_costs(search.experiment.dataset, computed, lambda: timed_here(search, names))
     if costs is None:
         return SweepEstimate(len(keys), len(missing), share, None, at_once)
-    shares = expected_windows(search, [(cell, cached) for cell, cached in keys if cell.model in own])
-    seconds = sum(shares.get((cell.model, search.place(cell.fold)), 1.0) * _cell_cost(costs, names, cell) for cell in missing)
-    whole = sum(_cell_cost(costs, names, cell) for cell, _ in keys if cell.model in own) if to_come else 0.0
+    shares = expected_windows(
+        search, [(cell, cached) for cell, cached in keys if cell.model in own]
+    )
+    seconds = sum(
+        shares.get((cell.model, search.place(cell.fold)), 1.0) * _cell_cost(costs, names, cell)
+        for cell in missing
+    )
+    whole = (
+        sum(_cell_cost(costs, names, cell) for cell, _ in keys if cell.model in own)
+        if to_come
+        else 0.0
+    )
     seconds += share * whole * to_come / max(len(own & {*names}), 1)
     count = max(len({cell.model for cell in missing}) + to_come, 1)
     reach = max((sum_spread(deviation, count) for _, deviation in costs.values()), default=0.0)
-    return SweepEstimate(len(keys), len(missing), share, Span(seconds, seconds * exp(-reach), seconds * exp(reach)), at_once)
+    return SweepEstimate(
+        len(keys),
+        len(missing),
+        share,
+        Span(seconds, seconds * exp(-reach), seconds * exp(reach)),
+        at_once,
+    )
 
 
-def _cell_cost(costs: Mapping[str, tuple[CellTimes, float | None]], names: Mapping[str, str], cell: Cell) -> float:
+def _cell_cost(
+    costs: Mapping[str, tuple[CellTimes, float | None]], names: Mapping[str, str], cell: Cell
+) -> float:
     """Return the expected seconds of a cell."""
     return costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds
 
 
-def expected_windows(search: Search, cells: Sequence[tuple[Cell, bool]]) -> Mapping[tuple[str, int], float]:
-    """Return the chance of each window of each trial to be computed if it is missing, by label and place.
+def expected_windows(
+    search: Search, cells: Sequence[tuple[Cell, bool]]
+) -> Mapping[tuple[str, int], float]:
+    """Return the chance of each window of each trial to be computed if it is missing, by label and
+    place.
 
-    A trial whose windows before are all there was stopped where as many as are to go on have this one. Of the others nothing is
-    known, and they go on as often as any.
+    A trial whose windows before are all there was stopped where as many as are to go on have this
+    one. Of the others nothing is known, and they go on as often as any.
 
     Args:
         search: The search.
@@ -309,11 +405,17 @@ def expected_windows(search: Search, cells: Sequence[tuple[Cell, bool]]) -> Mapp
     chances: dict[tuple[str, int], float] = {}
     for place, share in enumerate(shares):
         missing = [label for label in alive if not cached.get((label, place), True)]
-        unsure = {label for label in alive if not all(cached.get((label, before), True) for before in range(place))}
+        unsure = {
+            label
+            for label in alive
+            if not all(cached.get((label, before), True) for before in range(place))
+        }
         for label in unsure:
             alive[label] *= share / shares[place - 1]
         waiting = [label for label in missing if label not in unsure]
-        taken = len(alive) - len(missing) + sum(alive[label] for label in unsure.intersection(missing))
+        taken = (
+            len(alive) - len(missing) + sum(alive[label] for label in unsure.intersection(missing))
+        )
         left = share * len(alive) - taken
         alive |= dict.fromkeys(waiting, min(max(left, 0.0) / len(waiting), 1.0) if waiting else 0.0)
         chances |= {(label, place): alive[label] for label in missing}
@@ -324,39 +426,65 @@ def sum_spread(deviation: float | None, trials: int) -> float:
     """Return the half-width of the 90 % interval of a sum over trials, as a logarithm.
 
     Args:
-        deviation: The standard deviation of the logarithm of the trials' times; None where no sweep was timed.
+        deviation: The standard deviation of the logarithm of the trials' times; None where no sweep
+            was timed.
         trials: The number of trials.
     """
-    return hypot(LOAD_SPREAD, UNTRIED_SPREAD if deviation is None else Z90 * deviation / sqrt(trials))
+    return hypot(
+        LOAD_SPREAD, UNTRIED_SPREAD if deviation is None else Z90 * deviation / sqrt(trials)
+    )
 
 
 def _model_costs(
-    dataset: Dataset, models: set[str], here: Callable[[], Mapping[str, tuple[CellTimes, float | None]]]
+    dataset: Dataset,
+    models: set[str],
+    here: Callable[[], Mapping[str, tuple[CellTimes, float | None]]],
 ) -> Mapping[str, tuple[CellTimes, float | None]] | None:
-    """Return the time of each model's cells by size, with the spread of its trials; None where one was never timed.
+    """Return the time of each model's cells by size, with the spread of its trials.
 
-    Cells of earlier sweeps are preferred to those of runs: their settings varied, as those of the trials will. Where neither
-    timed all models, the cached cells of this sweep, if it was interrupted, are read.
+    None where one was never timed.
+
+    Cells of earlier sweeps are preferred to those of runs: their settings varied, as those of the
+    trials will. Where neither timed all models, the cached cells of this sweep, if it was
+    interrupted, are read.
     """
-    known: dict[str, tuple[CellTimes, float | None]] = {name: (timed, None) for name, timed in timed_before(dataset).items()}
+    known: dict[str, tuple[CellTimes, float | None]] = {
+        name: (timed, None) for name, timed in timed_before(dataset).items()
+    }
     known |= timed_in_sweeps(dataset)
     if not models <= {*known}:
         known |= here()
     return {name: known[name] for name in models} if models <= {*known} else None
 
 
-def timed_here(search: Search, names: Mapping[str, str]) -> Mapping[str, tuple[CellTimes, float | None]]:
-    """Return the time of a sweep's cached cells, or of a sample of them, by the option of their models.
+def timed_here(
+    search: Search, names: Mapping[str, str]
+) -> Mapping[str, tuple[CellTimes, float | None]]:
+    """Return the time of a sweep's cached cells, or of a sample of them, by the option of their
+    models.
 
     Args:
         search: The sweep.
         names: Of each trial's label, the option of its model.
     """
-    cached = [(cell, key) for group in search.trial_groups for cell, key in group.cells.items() if search.cache.has(key)]
-    sampled = [search.cache.get(key, cell) for cell, key in cached[:: -(-len(cached) // SAMPLED_CELLS) or 1]]
+    cached = [
+        (cell, key)
+        for group in search.trial_groups
+        for cell, key in group.cells.items()
+        if search.cache.has(key)
+    ]
+    sampled = [
+        search.cache.get(key, cell)
+        for cell, key in cached[:: -(-len(cached) // SAMPLED_CELLS) or 1]
+    ]
     rows = pl.DataFrame(
         [
-            (names[done.cell.model], done.cell.model, max(done.cell.stop - done.cell.start, 1), done.seconds)
+            (
+                names[done.cell.model],
+                done.cell.model,
+                max(done.cell.stop - done.cell.start, 1),
+                done.seconds,
+            )
             for done in sampled
             if done is not None
         ],
@@ -368,31 +496,54 @@ def timed_here(search: Search, names: Mapping[str, str]) -> Mapping[str, tuple[C
 
 
 def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[CellTimes, float | None]]:
-    """Return the time of each model's cells in the sweeps on one dataset, with the spread of its trials (as a logarithm)."""
+    """Return the time of each model's cells in the sweeps on one dataset, with the spread of its
+    trials (as a logarithm).
+    """
     found = timings_on(dataset, OUTPUTS / "sweeps")
     if not found:
         return {}
-    rows = pl.concat(timings.with_columns(sweep=pl.lit(str(path))) for path, (_, timings) in found.items())
-    typical = rows.filter(pl.col("seconds") > 0).group_by("model", "sweep", "trial", "units").agg(pl.col("seconds").median())
+    rows = pl.concat(
+        timings.with_columns(sweep=pl.lit(str(path))) for path, (_, timings) in found.items()
+    )
+    typical = (
+        rows.filter(pl.col("seconds") > 0)
+        .group_by("model", "sweep", "trial", "units")
+        .agg(pl.col("seconds").median())
+    )
     parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
 
 
 def _by_size(rows: pl.DataFrame) -> CellTimes:
-    """Return the mean over trials of the time of a cell of each size: a mean, because a sum is estimated."""
+    """Return the mean over trials of the time of a cell of each size: a mean, because a sum is
+    estimated.
+    """
     sizes = rows.group_by("units").agg(pl.col("seconds").mean()).sort("units")
     return CellTimes(sizes["units"].to_list(), sizes["seconds"].to_list())
 
 
 def _log_deviation(rows: pl.DataFrame) -> float | None:
-    """Return the standard deviation of the logarithm of trials' times over the mean of cells of their size."""
+    """Return the standard deviation of the logarithm of trials' times over the mean of cells of
+    their size.
+    """
     usual = pl.col("seconds").mean().over("units")
-    each = rows.with_columns(usual=usual).group_by("sweep", "trial").agg(pl.col("seconds", "usual").sum())
-    return float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1)) if len(each) >= ENOUGH_TRIALS else None
+    each = (
+        rows.with_columns(usual=usual)
+        .group_by("sweep", "trial")
+        .agg(pl.col("seconds", "usual").sum())
+    )
+    return (
+        float(np.log((each["seconds"] / each["usual"]).to_numpy()).std(ddof=1))
+        if len(each) >= ENOUGH_TRIALS
+        else None
+    )
 
 
 def cells_at_once(compute: Compute, sweep: Searching) -> int | None:
-    """Return the number of a sweep's cells that are computed at the same time; None for a cluster that runs already."""
+    """Return the number of a sweep's cells that are computed at the same time.
+
+    None for a cluster that runs already.
+    """
     if getattr(compute, "address", None):
         return None
     workers = getattr(compute, "workers", None)
@@ -402,25 +553,37 @@ def cells_at_once(compute: Compute, sweep: Searching) -> int | None:
 
 
 def share_of_windows(search: Search) -> float:
-    """Return the share of all windows of the sweep's own trials that is computed, whichever of them turn out the best."""
+    """Return the share of all windows of the sweep's own trials that is computed, whichever of them
+    turn out the best.
+    """
     shares = shares_by_place(search)
     return sum(shares) / len(shares) if shares else 0.0
 
 
 def shares_by_place(search: Search) -> list[float]:
-    """Return the share of the sweep's own trials that compute each window, in the order of computation."""
+    """Return the share of the sweep's own trials that compute each window, in the order of
+    computation.
+    """
     own = {trial.number for trial in search.trials if trial.experiment and not trial.source}
     folds, active, previous = len(search.tuning_split.folds), own, 0
     shares: list[float] = []
     for rung in search.rungs:
         shares += [len(active) / max(len(own), 1)] * (rung - previous)
-        active = search.sweep.survivors(rung, folds, {number: float(number) for number in active}) if active else set()
+        active = (
+            search.sweep.survivors(rung, folds, {number: float(number) for number in active})
+            if active
+            else set()
+        )
         previous = rung
     return shares
 
 
-def time_record(estimate: SweepEstimate, records: Sequence[TrialRecord], seconds: float) -> dict[str, object]:
-    """Return the actual and the estimated time for `sweep.json`; empty where nothing was computed now.
+def time_record(
+    estimate: SweepEstimate, records: Sequence[TrialRecord], seconds: float
+) -> dict[str, object]:
+    """Return the actual and the estimated time for `sweep.json`.
+
+    Empty where nothing was computed now.
 
     Args:
         estimate: The estimate.
@@ -435,5 +598,10 @@ def time_record(estimate: SweepEstimate, records: Sequence[TrialRecord], seconds
     if estimate.core is None:
         return {"took": took}
     span = estimate.core
-    expected = {"core_seconds": span.seconds, "low": span.low, "high": span.high, "seconds": estimate.seconds}
+    expected = {
+        "core_seconds": span.seconds,
+        "low": span.low,
+        "high": span.high,
+        "seconds": estimate.seconds,
+    }
     return {"foreseen": expected, "took": took}

@@ -20,7 +20,13 @@ from hwds.search.trials import Trial, more_trials
 # Trials from rung to rung: cells from the cache or computed, running scores, and the trials
 # that continue.
 
-FINISHED, STOPPED, FAILED, REFUSED, WAITING = "finished", "stopped", "failed", "refused", "unfinished"
+FINISHED, STOPPED, FAILED, REFUSED, WAITING = (
+    "finished",
+    "stopped",
+    "failed",
+    "refused",
+    "unfinished",
+)
 
 
 class SweepListener(Protocol):
@@ -32,8 +38,13 @@ class SweepListener(Protocol):
     def finished(self, error: str) -> None:
         """Receive the end of a cell; `error` is empty where it succeeded."""
 
-    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
-        """Receive the score of a trial after so many folds; `cells_saved` cells of it need not be computed."""
+    def trial(
+        self, label: str, status: str, folds: int, value: float | None, cells_saved: int
+    ) -> None:
+        """Receive the score of a trial after so many folds.
+
+        `cells_saved` cells of it need not be computed.
+        """
 
 
 @dataclass(eq=False)
@@ -42,7 +53,8 @@ class TrialRecord:
 
     Attributes:
         trial: The trial.
-        status: `finished`, `stopped` by the search, `failed`, `refused` by its config, or `unfinished`.
+        status: `finished`, `stopped` by the search, `failed`, `refused` by its config, or
+            `unfinished`.
         folds: The number of windows that it has completed.
         rungs: Its running score after each rung that it has reached.
         took: The seconds that its cells had taken by then.
@@ -52,7 +64,8 @@ class TrialRecord:
         seconds: The seconds that its cells took when they were computed.
         now: The seconds of the cells that were computed now.
         cached: The number of cells that were not computed now.
-        host: The host that computed its last window; that of the driver where nothing was computed now.
+        host: The host that computed its last window; that of the driver where nothing was computed
+            now.
         outcomes: Its cells' outcomes by fold, as long as they are needed.
         timings: The units and the seconds of each of its cells.
     """
@@ -107,7 +120,14 @@ def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
     """Run all trials from rung to rung and return their records."""
     records = trial_records(search)
     cells = [cell for group in search.trial_groups for cell in group.cells]
-    watch.begin(len(cells), sum(search.cache.has(group.cells[cell]) for group in search.trial_groups for cell in group.cells))
+    watch.begin(
+        len(cells),
+        sum(
+            search.cache.has(group.cells[cell])
+            for group in search.trial_groups
+            for cell in group.cells
+        ),
+    )
     limit = search.sweep.seconds
     deadline = time.monotonic() + (math.inf if limit is None else limit)
     for group in search.trial_groups:
@@ -126,7 +146,9 @@ def run_search(search: Search, watch: SweepListener) -> list[TrialRecord]:
 def best_trial(search: Search, records: Sequence[TrialRecord]) -> TrialRecord | None:
     """Return the best trial that has completed all windows; the earlier one on a tie."""
     done = [record for record in records if record.status == FINISHED]
-    return min(done, key=lambda record: (_minimised(search, record), record.trial.number), default=None)
+    return min(
+        done, key=lambda record: (_minimised(search, record), record.trial.number), default=None
+    )
 
 
 def _run_to_rung(
@@ -139,9 +161,17 @@ def _run_to_rung(
 ) -> None:
     """Run the trials of a group from one rung to the next, one trial after the other."""
     begin, rung = windows
-    waiting = {label for label, record in records.items() if record.active and record.folds == begin}
-    cells = [cell for cell in group.cells if cell.model in waiting and begin <= search.place(cell.fold) < rung]
-    cells.sort(key=lambda cell: (records[cell.model].trial.number, search.place(cell.fold), cell.start))
+    waiting = {
+        label for label, record in records.items() if record.active and record.folds == begin
+    }
+    cells = [
+        cell
+        for cell in group.cells
+        if cell.model in waiting and begin <= search.place(cell.fold) < rung
+    ]
+    cells.sort(
+        key=lambda cell: (records[cell.model].trial.number, search.place(cell.fold), cell.start)
+    )
     remaining: dict[str, int] = {}
     for cell in cells:
         remaining[cell.model] = remaining.get(cell.model, 0) + 1
@@ -155,12 +185,17 @@ def _run_to_rung(
         remaining[record.trial.label] -= 1
         if record.active and not remaining[record.trial.label]:
             score_record(search, group, record, rung)
-        if (was_active and not record.active) or (record.active and not remaining[record.trial.label]):
+        if (was_active and not record.active) or (
+            record.active and not remaining[record.trial.label]
+        ):
             _notify(search, group, record, rung, watch)
 
 
 def _limits(search: Search, records: Mapping[str, TrialRecord]) -> CellLimits:
-    """Return the limits of the cells of a trial; of its time, the rest that earlier cells have left."""
+    """Return the limits of the cells of a trial.
+
+    Of its time, the rest that earlier cells have left.
+    """
     sweep = search.sweep
     return limits_of(
         sweep.seconds_per_trial,
@@ -172,9 +207,16 @@ def _limits(search: Search, records: Mapping[str, TrialRecord]) -> CellLimits:
 
 
 def _outcomes(
-    search: Search, group: TrialGroup, cells: Sequence[Cell], records: Mapping[str, TrialRecord], deadline: float
+    search: Search,
+    group: TrialGroup,
+    cells: Sequence[Cell],
+    records: Mapping[str, TrialRecord],
+    deadline: float,
 ) -> Iterator[CellOutcome]:
-    """Yield cached cells first, then computed ones until the deadline; cells of trials that have ended are skipped."""
+    """Yield cached cells first, then computed ones until the deadline.
+
+    Cells of trials that have ended are skipped.
+    """
     missing = []
     for cell in cells:
         cached = search.cache.get(group.cells[cell], cell)
@@ -184,7 +226,9 @@ def _outcomes(
             yield cached
     compute = search.experiment.compute
     if missing and time.monotonic() < deadline:
-        active = (cell for cell in missing if records[cell.model].active)  # evaluated when a worker is free
+        active = (
+            cell for cell in missing if records[cell.model].active
+        )  # evaluated when a worker is free
         for outcome in compute.run(group.job, group.frame, active, _limits(search, records)):
             yield outcome
             if time.monotonic() >= deadline:
@@ -207,15 +251,20 @@ def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: i
         record.end(FINISHED)
 
 
-def _stop(search: Search, records: Mapping[str, TrialRecord], rung: int, watch: SweepListener) -> None:
+def _stop(
+    search: Search, records: Mapping[str, TrialRecord], rung: int, watch: SweepListener
+) -> None:
     """End the trials that do not continue from a rung; those that ran out of time wait.
 
-    Trials of earlier sweeps have all their windows and are not ranked, as they are not on Ray, where they do not run.
+    Trials of earlier sweeps have all their windows and are not ranked, as they are not on Ray,
+    where they do not run.
     """
     own = [record for record in records.values() if not record.trial.source]
     here = {record.trial.number: record for record in own if record.active and record.folds == rung}
     scores = {number: _minimised(search, record) for number, record in here.items()}
-    cached = search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
+    cached = (
+        search.sweep.survivors(rung, len(search.tuning_split.folds), scores) if scores else set()
+    )
     cached |= search.unstoppable
     for number, record in here.items():
         if number not in cached:
@@ -228,16 +277,22 @@ def _minimised(search: Search, record: TrialRecord) -> float:
     return as_minimised(record.rungs[record.folds], search.better)
 
 
-def _notify(search: Search, group: TrialGroup, record: TrialRecord, rung: int, watch: SweepListener) -> None:
+def _notify(
+    search: Search, group: TrialGroup, record: TrialRecord, rung: int, watch: SweepListener
+) -> None:
     ahead = 0
     if record.status in (STOPPED, FAILED):
-        ahead = sum(not search.cache.has(key) for key in group.cells_of(record.trial).values()) - (record.status == FAILED)
+        ahead = sum(not search.cache.has(key) for key in group.cells_of(record.trial).values()) - (
+            record.status == FAILED
+        )
     value = record.score.value if record.score else None
     watch.trial(record.trial.label, record.status, record.folds, value, ahead)
 
 
 def score_lines(search: Search, records: Sequence[TrialRecord]) -> list[dict[str, Any]]:
-    """Return all scores of all trials at the last rung that each has reached, as rows of the scores table."""
+    """Return all scores of all trials at the last rung that each has reached, as rows of the scores
+    table.
+    """
     labels = {
         "experiment": search.experiment.experiment,
         "dataset": search.experiment.dataset.name,
@@ -259,7 +314,10 @@ RunTrials = Callable[[Search], list[TrialRecord]]
 
 
 def run_rounds(search: Search, run: RunTrials) -> tuple[Search, list[TrialRecord]]:
-    """Run all trials, in one round unless the search learns; return the search with the proposed trials, and the records."""
+    """Run all trials, in one round unless the search learns.
+
+    Return the search with the proposed trials, and the records.
+    """
     began, limit = time.monotonic(), search.sweep.seconds
     records = run(search)
     search, records = without_undefined(search, records)
@@ -268,21 +326,34 @@ def run_rounds(search: Search, run: RunTrials) -> tuple[Search, list[TrialRecord
         part = search_of(search, more)
         terms = replace(search.experiment, sweep=replace(search.sweep, seconds=left))
         records = [*records, *run(replace(part, experiment=terms))]
-        search = replace(search, trials=[*search.trials, *more], trial_groups=[*search.trial_groups, *part.trial_groups])
+        search = replace(
+            search,
+            trials=[*search.trials, *more],
+            trial_groups=[*search.trial_groups, *part.trial_groups],
+        )
     return search, records
 
 
-def without_undefined(search: Search, records: list[TrialRecord]) -> tuple[Search, list[TrialRecord]]:
-    """Return the search and its records without the trials of earlier sweeps that came to nothing by this one's metric."""
+def without_undefined(
+    search: Search, records: list[TrialRecord]
+) -> tuple[Search, list[TrialRecord]]:
+    """Return the search and its records without the trials of earlier sweeps that came to nothing
+    by this one's metric.
+    """
     lost = {record.trial.number for record in records if record.trial.source and record.undefined}
     if not lost:
         return search, records
     trials = [trial for trial in search.trials if trial.number not in lost]
-    return replace(search, trials=trials), [record for record in records if record.trial.number not in lost]
+    return replace(search, trials=trials), [
+        record for record in records if record.trial.number not in lost
+    ]
 
 
 def propose_trials(search: Search, records: Sequence[TrialRecord]) -> list[Trial]:
-    """Return the next trials; none where there are enough, the space is exhausted, or a trial ran out of time."""
+    """Return the next trials.
+
+    None where there are enough, the space is exhausted, or a trial ran out of time.
+    """
     sweep = search.sweep
     count = search.most_trials - len(records)
     if not sweep.learns or count <= 0 or any(record.status == WAITING for record in records):
@@ -298,12 +369,18 @@ def _trial_scores(search: Search, record: TrialRecord) -> TrialScores:
 
 
 def with_cached_trials(search: Search) -> Search:
-    """Return the search with all trials that follow from cached cells; later proposals depend on scores still missing."""
+    """Return the search with all trials that follow from cached cells.
+
+    Later proposals depend on scores still missing.
+    """
     return run_rounds(search, _cached_records)[0]
 
 
 def _cached_records(search: Search) -> list[TrialRecord]:
-    """Return the records of the trials from cached cells; where a cell is missing, records of trials that have not run."""
+    """Return the records of the trials from cached cells.
+
+    Where a cell is missing, records of trials that have not run.
+    """
     if all(search.cache.has(key) for group in search.trial_groups for key in group.cells.values()):
         return run_search(search, SilentListener())
     return [TrialRecord(trial) for trial in search.trials]
@@ -318,5 +395,7 @@ class SilentListener:
     def finished(self, error: str) -> None:
         """Do nothing."""
 
-    def trial(self, label: str, status: str, folds: int, value: float | None, cells_saved: int) -> None:
+    def trial(
+        self, label: str, status: str, folds: int, value: float | None, cells_saved: int
+    ) -> None:
         """Do nothing."""

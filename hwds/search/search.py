@@ -28,7 +28,14 @@ from hwds.results.records import LEARNING_FOLDER as LEARNING
 from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure, short
 from hwds.search.sweeps.base import SECONDS, Searching
-from hwds.search.trials import BASELINE, EarlierTrial, Trial, earlier_trials, reused_trials, sweep_trials
+from hwds.search.trials import (
+    BASELINE,
+    EarlierTrial,
+    Trial,
+    earlier_trials,
+    reused_trials,
+    sweep_trials,
+)
 
 # Checks that trials on other data or under another protocol are scored on the same answers in
 # the same windows.
@@ -38,20 +45,34 @@ UNREAD_ROLES = ("covariate", "context", "slice", "stratum", "ignore")
 
 
 def why_incomparable(own: TuningSplit, other: TuningSplit) -> str:
-    """Return why scores on another split cannot be compared with those on the sweep's own; empty where they can.
+    """Return why scores on another split cannot be compared with those on the sweep's own.
+
+    Empty where they can.
 
     Args:
         own: That of the experiment as it stands.
         other: That of a trial with another dataset or protocol.
     """
-    windows, others = ([(fold.name, repr(fold.cutoffs), fold.units) for fold in split.folds] for split in (own, other))
+    windows, others = (
+        [(fold.name, repr(fold.cutoffs), fold.units) for fold in split.folds]
+        for split in (own, other)
+    )
     if windows != others:
         names = ", ".join(str(name) for name, _, _ in others)
-        return f"it is scored on other windows ({names}) than the other trials, so that no score can be compared"
+        return (
+            f"it is scored on other windows ({names}) than the other trials, so that no score "
+            f"can be compared"
+        )
     if _scored_columns(own.frame) != _scored_columns(other.frame):
-        return "columns that scores read have other roles than in the other trials, so that no score can be compared"
+        return (
+            "columns that scores read have other roles than in the other trials, so that no "
+            "score can be compared"
+        )
     if not _scored_part(own.frame).equals(_scored_part(other.frame)):
-        return "what it is scored on differs from that of the other trials, so that no score can be compared"
+        return (
+            "what it is scored on differs from that of the other trials, so that no score can "
+            "be compared"
+        )
     return ""
 
 
@@ -67,14 +88,22 @@ def _scored_part(frame: Any) -> pl.DataFrame:
     if isinstance(frame, Panel):
         return frame.table.select(SERIES, TIME, TARGET)
     if isinstance(frame, Table):
-        return frame.data.select(*dict.fromkeys(name for names in _scored_columns(frame).values() for name in names))
+        return frame.data.select(
+            *dict.fromkeys(name for names in _scored_columns(frame).values() for name in names)
+        )
     return pl.DataFrame({"frame": [frame.fingerprint]})
 
 
 # From a composed sweep to its trials and their cells: the data is loaded and cut before the
 # final windows.
 
-RESOURCE_SETTINGS = ("seconds_per_trial", "memory_per_trial", "cpus_per_trial", "gpus_per_trial", "concurrent")
+RESOURCE_SETTINGS = (
+    "seconds_per_trial",
+    "memory_per_trial",
+    "cpus_per_trial",
+    "gpus_per_trial",
+    "concurrent",
+)
 """The settings of a trial's resources."""
 
 RUNGS_MODULE = "hwds.search.rungs"
@@ -119,7 +148,8 @@ class Search:
         folder: The folder of the results.
         cache: The cache of finished cells.
         evidence: The finished trials of earlier sweeps that count.
-        splits: The windows of trials on other data or under another protocol, by what they are made of.
+        splits: The windows of trials on other data or under another protocol, by what they are made
+            of.
     """
 
     experiment: Experiment
@@ -145,7 +175,9 @@ class Search:
         return next(group for group in self.trial_groups if trial.label in group.job.models)
 
     def place(self, fold: Fold) -> int:
-        """Return the position of a window in the order of computation: the newest first, which are most like the final ones."""
+        """Return the position of a window in the order of computation: the newest first, which are
+        most like the final ones.
+        """
         return len(self.tuning_split.folds) - 1 - fold.index
 
     @property
@@ -160,17 +192,25 @@ class Search:
 
     @property
     def unstoppable(self) -> set[int]:
-        """The numbers of the trials that are never stopped: the experiment as it stands, and those that have all windows."""
+        """The numbers of the trials that are never stopped: the experiment as it stands, and those
+        that have all windows.
+        """
         reused = {trial.number for trial in self.trials if trial.source}
         return reused | ({BASELINE} if self.sweep.baseline else set())
 
     @property
     def used_up(self) -> str:
-        """The remark that the space has fewer different settings than trials; empty where there are enough."""
+        """The remark that the space has fewer different settings than trials.
+
+        Empty where there are enough.
+        """
         own = len(self.trials) - len(self.sources)
         if self.sweep.every or own >= self.sweep.trials:
             return ""
-        return f"{counted(own, 'trials')}, not {self.sweep.trials}: the space has no more different settings."
+        return (
+            f"{counted(own, 'trials')}, not {self.sweep.trials}: the space has no more "
+            f"different settings."
+        )
 
     @property
     def rungs(self) -> tuple[int, ...]:
@@ -193,7 +233,10 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
     """
     loaded = experiment.dataset.frame()
     name = experiment.experiment
-    sweep_id = with_inputs(_sweep_id(experiment, loaded.fingerprint), lambda sweep: RunFolder(SweepFolder.of(name, sweep).path))
+    sweep_id = with_inputs(
+        _sweep_id(experiment, loaded.fingerprint),
+        lambda sweep: RunFolder(SweepFolder.of(name, sweep).path),
+    )
     folder = SweepFolder.of(name, sweep_id)
     asked, experiment = searching(experiment).trials, _with_tried(experiment, folder)
     protocol, sweep = experiment.protocol, searching(experiment)
@@ -203,34 +246,52 @@ def prepare_search(data: Mapping[str, Any], experiment: Experiment) -> Search:
         kept = f"{sweep.trials} trials, not {asked}: so many were tried before, and they stay."
         tuning_split = _with_remark(tuning_split, kept)
     if sweep.stops and len(sweep.rungs(len(tuning_split.folds))) == 1:
-        more = "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
-        raise ConfigError(f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take sweep=random{more}.")
+        more = (
+            "" if getattr(protocol, "refit", "always") == "always" else ", or protocol.refit=always"
+        )
+        raise ConfigError(
+            f"sweep: '{sweep.name}' stops trials between fits, and there is only one; take "
+            f"sweep=random{more}."
+        )
     measure, better = _trial_metric(sweep, tuning_split, protocol)
     leaves = leaves_of(space_of(data), data)
     cache = experiment.compute.cells((OUTPUTS / "cache" / "cells").resolve())
     splits = {_split_key(experiment): tuning_split}
-    empty = Search(experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache, splits)
+    empty = Search(
+        experiment, data, leaves, (), tuning_split, (), measure, better, folder, cache, splits
+    )
     evidence = find_earlier_trials(empty) if sweep.reuse else ()
     return search_of(replace(empty, evidence=evidence), sweep_trials(data, sweep, leaves, evidence))
 
 
 def find_earlier_trials(search: Search) -> list[EarlierTrial]:
-    """Return the trials of earlier sweeps that count: those noted when the sweep began, or those there are now."""
+    """Return the trials of earlier sweeps that count: those noted when the sweep began, or those
+    there are now.
+    """
     noted = search.folder.read_evidence()
     if noted is not None:
         return [EarlierTrial(**each) for each in noted]
-    trials = reused_trials(search.data, search.sweep, list(earlier_trials(search.folder, search.data, search.leaves)))
+    trials = reused_trials(
+        search.data, search.sweep, list(earlier_trials(search.folder, search.data, search.leaves))
+    )
     part = search_of(search, [trial for trial in trials if trial.source and trial.experiment])
-    return [EarlierTrial(trial.settings, trial.source, trial.covers) for trial in part.trials if _is_cached(part, trial)]
+    return [
+        EarlierTrial(trial.settings, trial.source, trial.covers)
+        for trial in part.trials
+        if _is_cached(part, trial)
+    ]
 
 
 def _is_cached(search: Search, trial: Trial) -> bool:
     """Return whether all cells of a trial are in the cache."""
-    return trial.experiment is not None and all(map(search.cache.has, search.group_of(trial).cells_of(trial).values()))
+    return trial.experiment is not None and all(
+        map(search.cache.has, search.group_of(trial).cells_of(trial).values())
+    )
 
 
 def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
-    """Return the windows that trials are scored on: so many, or as many as fit before the final ones, with a remark.
+    """Return the windows that trials are scored on: so many, or as many as fit before the final
+    ones, with a remark.
 
     Raises:
         DataError: Not even one fits.
@@ -240,7 +301,9 @@ def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
     try:
         found = protocol.tuning_split(frame, 1)
     except DataError as error:
-        raise DataError(f"sweep.windows: not even one fits before the final ones: {error}") from error
+        raise DataError(
+            f"sweep.windows: not even one fits before the final ones: {error}"
+        ) from error
     fitting, beyond = 1, windows
     while beyond - fitting > 1:  # by halves: where so many fit, fewer do
         middle = (fitting + beyond) // 2
@@ -248,7 +311,10 @@ def tuning_split_of(protocol: Tunable, frame: Any, windows: int) -> TuningSplit:
             found, fitting = protocol.tuning_split(frame, middle), middle
         except DataError:
             beyond = middle
-    fewer = f"Trials are scored on {counted(fitting, 'inner windows')}, not {windows}: no more fit before the final ones."
+    fewer = (
+        f"Trials are scored on {counted(fitting, 'inner windows')}, not {windows}: no more "
+        f"fit before the final ones."
+    )
     return _with_remark(found, fewer)
 
 
@@ -257,7 +323,9 @@ def _with_remark(found: TuningSplit, remark: str) -> TuningSplit:
 
 
 def _with_tried(experiment: Experiment, folder: SweepFolder) -> Experiment:
-    """Return the experiment with as many trials as its sweep has tried, if it asks fewer: the best of all of them stays."""
+    """Return the experiment with as many trials as its sweep has tried, if it asks fewer: the best
+    of all of them stays.
+    """
     sweep = searching(experiment)
     if sweep.every or folder.tried() <= sweep.trials:
         return experiment
@@ -273,7 +341,9 @@ def search_of(search: Search, trials: Sequence[Trial]) -> Search:
     return replace(search, trials=checked, trial_groups=trial_groups)
 
 
-def _trial_metric(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluation[Any, Any]) -> tuple[Measure, str]:
+def _trial_metric(
+    sweep: Searching, tuning_split: TuningSplit, protocol: Evaluation[Any, Any]
+) -> tuple[Measure, str]:
     """Return the metric that trials are compared by, and whether a low or a high value is good.
 
     Raises:
@@ -281,7 +351,12 @@ def _trial_metric(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluat
     """
     name = sweep.metric_for(protocol)
     found = next(
-        (entry for entry in tuning_split.protocol.measures(tuning_split.frame) if entry.short == short(name)), Measure(name)
+        (
+            entry
+            for entry in tuning_split.protocol.measures(tuning_split.frame)
+            if entry.short == short(name)
+        ),
+        Measure(name),
     )
     given = {"auto": found.better, "min": "low", "max": "high"}[sweep.mode]
     if found.better not in ("none", given):
@@ -290,7 +365,10 @@ def _trial_metric(sweep: Searching, tuning_split: TuningSplit, protocol: Evaluat
     if sweep.mode != "auto":
         return found, given
     if found.better == "none":
-        raise ConfigError(f"sweep.mode: must be min or max for '{name}', neither side of which is better; got 'auto'.")
+        raise ConfigError(
+            f"sweep.mode: must be min or max for '{name}', neither side of which is better; got "
+            f"'auto'."
+        )
     return found, found.better
 
 
@@ -308,12 +386,16 @@ def _split_of(search: Search, experiment: Experiment) -> TuningSplit:
     key = _split_key(experiment)
     if key not in search.splits:
         assert isinstance(experiment.protocol, Tunable)
-        search.splits[key] = tuning_split_of(experiment.protocol, experiment.dataset.frame(), search.sweep.windows)
+        search.splits[key] = tuning_split_of(
+            experiment.protocol, experiment.dataset.frame(), search.sweep.windows
+        )
     return search.splits[key]
 
 
 def _check_trial(trial: Trial, search: Search) -> Trial:
-    """Return the trial, refused where its parts cannot be used on this data, or its scores not be compared."""
+    """Return the trial, refused where its parts cannot be used on this data, or its scores not be
+    compared.
+    """
     if trial.experiment is None:
         return trial
     try:
@@ -343,22 +425,53 @@ def _trial_group(search: Search, trials: Sequence[Trial]) -> TrialGroup:
     first = next(trial.experiment for trial in trials if trial.experiment)
     tuning_split = _split_of(search, first)
     own = job_of(search.experiment, tuning_split.frame, models)
-    job = replace(own, protocol=tuning_split.protocol, features=first.features, cpus=threads_of(search.experiment))
+    job = replace(
+        own,
+        protocol=tuning_split.protocol,
+        features=first.features,
+        cpus=threads_of(search.experiment),
+    )
     job = replace(job, ready=SECONDS in search.sweep.objectives)
-    return TrialGroup(job, cut_cells(job, tuning_split.folds, tuning_split.frame, search.cache), tuning_split.frame)
+    return TrialGroup(
+        job,
+        cut_cells(job, tuning_split.folds, tuning_split.frame, search.cache),
+        tuning_split.frame,
+    )
 
 
 def threads_of(experiment: Experiment) -> int:
-    """Return the number of threads of a trial: its cells, their last bits and what they take depend on it."""
+    """Return the number of threads of a trial: its cells, their last bits and what they take depend
+    on it.
+    """
     return searching(experiment).cpus_per_trial or experiment.compute.cpus_per_cell
 
 
 def _sweep_id(experiment: Experiment, fingerprint: str) -> str:
-    """Return the digest of all that determines a sweep's trials and their scores, but for the number of trials."""
-    settings = {key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS}
-    sweep = {key: value for key, value in canonical(experiment.sweep).items() if key not in GROWING_SETTINGS}
+    """Return the digest of all that determines a sweep's trials and their scores, but for the
+    number of trials.
+    """
+    settings = {
+        key: value for key, value in canonical(experiment).items() if key not in OUTSIDE_NUMBERS
+    }
+    sweep = {
+        key: value
+        for key, value in canonical(experiment.sweep).items()
+        if key not in GROWING_SETTINGS
+    }
     labels = [experiment.dataset.name, experiment.sweep.name, *experiment.models]
-    recipes = [experiment.dataset, experiment.protocol, experiment.features, *experiment.models.values(), experiment.sweep]
+    recipes = [
+        experiment.dataset,
+        experiment.protocol,
+        experiment.features,
+        *experiment.models.values(),
+        experiment.sweep,
+    ]
     code = run_code(recipes, RUNGS_MODULE)
-    parts = {"settings": settings, "sweep": sweep, "labels": labels, "data": fingerprint, "code": code}
+    parts = {
+        "settings": settings,
+        "sweep": sweep,
+        "labels": labels,
+        "data": fingerprint,
+        "code": code,
+    }
     return digest(parts | {"threads": threads_of(experiment)} | environment_part())

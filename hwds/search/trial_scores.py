@@ -19,9 +19,13 @@ from hwds.evaluation.workers import failure_reason, hold_threads, limits_of, sha
 # The scores of trials on the windows so far, and the one number that they are compared by.
 
 
-def rows_by_fold(job: Job, outcomes: Mapping[int, Sequence[CellOutcome]]) -> dict[int, pl.DataFrame]:
+def rows_by_fold(
+    job: Job, outcomes: Mapping[int, Sequence[CellOutcome]]
+) -> dict[int, pl.DataFrame]:
     """Return the rows of one model that are scored, by fold, from the outcomes of its cells."""
-    return postprocess_rows(job, {fold: merge_rows(job, parts) for fold, parts in sorted(outcomes.items())})
+    return postprocess_rows(
+        job, {fold: merge_rows(job, parts) for fold, parts in sorted(outcomes.items())}
+    )
 
 
 def scores_so_far(job: Job, outcomes: Mapping[int, Sequence[CellOutcome]]) -> Sequence[Score]:
@@ -32,7 +36,11 @@ def scores_so_far(job: Job, outcomes: Mapping[int, Sequence[CellOutcome]]) -> Se
 
 def score_value(score: Score | None) -> float | None:
     """Return the value of a score; None where it is missing or not finite."""
-    return score.value if score is not None and score.value is not None and math.isfinite(score.value) else None
+    return (
+        score.value
+        if score is not None and score.value is not None and math.isfinite(score.value)
+        else None
+    )
 
 
 def as_minimised(value: float, better: str) -> float:
@@ -57,7 +65,8 @@ class TrialInput:
         store: The store of finished cells, on the driver's node.
         seconds: The limit on the time of a trial's windows together; None for no limit.
         memory: The limit on a trial's memory in GiB; None for no limit.
-        apart: Whether trials have another number of threads than this worker, and so need a process of their own.
+        apart: Whether trials have another number of threads than this worker, and so need a process
+            of their own.
     """
 
     trial_groups: tuple[tuple[PackedJob, Mapping[Cell, str]], ...]
@@ -72,34 +81,63 @@ class TrialInput:
 
 
 def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
-    """Run a trial's windows until its scheduler stops it; a window that fails ends it with its error in the report."""
+    """Run a trial's windows until its scheduler stops it.
+
+    A window that fails ends it with its error in the report.
+    """
     from ray import tune
 
     number = int(config["trial"])
-    shared, cells = next((shared, cells) for shared, cells in inputs.trial_groups if f"trial {number}" in shared.job.models)
+    shared, cells = next(
+        (shared, cells)
+        for shared, cells in inputs.trial_groups
+        if f"trial {number}" in shared.job.models
+    )
     job = job_on_node(shared, shared.job)
-    own_cells = sorted((cell for cell in cells if cell.model == f"trial {number}"), key=lambda cell: cell.start)
+    own_cells = sorted(
+        (cell for cell in cells if cell.model == f"trial {number}"), key=lambda cell: cell.start
+    )
     outcomes: dict[int, list[CellOutcome]] = {}
     computed = 0
     with _cell_computer(inputs, shared, job, outcomes) as compute:
         for fold, place in sorted(inputs.places.items(), key=lambda pair: pair[1]):
             outcomes[fold] = []
             error = _window(
-                inputs, {cell: cells[cell] for cell in own_cells if cell.fold.index == fold}, compute, outcomes[fold]
+                inputs,
+                {cell: cells[cell] for cell in own_cells if cell.fold.index == fold},
+                compute,
+                outcomes[fold],
             )
             computed += sum(not outcome.cached for outcome in outcomes[fold])
             if error or place + 1 == len(inputs.places) or number not in inputs.unstoppable:
-                score = math.inf if error else running_score(job, outcomes, inputs.metric, inputs.better)
-                tune.report({"score": score, "folds": place if error else place + 1, "error": error, "computed": computed})
+                score = (
+                    math.inf
+                    if error
+                    else running_score(job, outcomes, inputs.metric, inputs.better)
+                )
+                tune.report(
+                    {
+                        "score": score,
+                        "folds": place if error else place + 1,
+                        "error": error,
+                        "computed": computed,
+                    }
+                )
                 computed = 0
             if error:
                 return
 
 
 def _window(
-    inputs: TrialInput, cells: Mapping[Cell, str], compute: Callable[[Cell], CellOutcome], outcomes: list[CellOutcome]
+    inputs: TrialInput,
+    cells: Mapping[Cell, str],
+    compute: Callable[[Cell], CellOutcome],
+    outcomes: list[CellOutcome],
 ) -> str:
-    """Load the cells of a window from the store, or compute and store them; return the error of the first that fails."""
+    """Load the cells of a window from the store, or compute and store them.
+
+    Return the error of the first that fails.
+    """
     import ray
 
     for cell, key in cells.items():
@@ -117,14 +155,18 @@ def _window(
 def _cell_computer(
     inputs: TrialInput, shared: PackedJob, job: Job, outcomes: Mapping[int, list[CellOutcome]]
 ) -> Iterator[Callable[[Cell], CellOutcome]]:
-    """Yield the function that computes a cell: in this worker, or under limits in a process of its own that can be killed."""
+    """Yield the function that computes a cell: in this worker, or under limits in a process of its
+    own that can be killed.
+    """
     hold_threads(job.cpus)
     if mismatch := unfit(job.machine, shared.packages):  # the keys of its cells would be wrong
         yield lambda cell: CellOutcome(cell, None, 0.0, mismatch)
         return
     frame = frame_on_node(shared)
     limits = limits_of(
-        inputs.seconds, inputs.memory, lambda cell: sum(one.seconds for part in outcomes.values() for one in part)
+        inputs.seconds,
+        inputs.memory,
+        lambda cell: sum(one.seconds for part in outcomes.values() for one in part),
     )
     if not (limits.watched or inputs.apart):
         yield lambda cell: compute_cell(job, frame, cell)
@@ -133,7 +175,12 @@ def _cell_computer(
         yield lambda cell: list(share_out(workers, job, [cell], 1, limits))[-1]
 
 
-def running_score(job: Job, outcomes: Mapping[int, list[CellOutcome]], metric: str, better: str) -> float:
-    """Return the score of all windows so far, the lower the better; infinite where it is undefined."""
+def running_score(
+    job: Job, outcomes: Mapping[int, list[CellOutcome]], metric: str, better: str
+) -> float:
+    """Return the score of all windows so far, the lower the better.
+
+    Infinite where it is undefined.
+    """
     value = score_value(headline_score(scores_so_far(job, outcomes), metric))
     return math.inf if value is None else as_minimised(value, better)

@@ -25,7 +25,8 @@ from hwds.search.sweeps.base import Searching, has_value
 # data, and the same model but for what is searched.
 
 EQUAL_PARTS = ("dataset", "seed")
-"""The parts of a config that must be equal for cells to be the same; all others are in their keys."""
+"""The parts of a config that must be equal for cells to be the same; all others are in their keys.
+"""
 
 EDGE_SHARE = 1e-9
 """The share of a step by which a value may lie beside it, from rounding."""
@@ -45,7 +46,9 @@ class EarlierTrial(NamedTuple):
     covers: bool = True
 
 
-def earlier_trials(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequence[Leaf]) -> Iterator[EarlierTrial]:
+def earlier_trials(
+    folder: SweepFolder, data: Mapping[str, Any], leaves: Sequence[Leaf]
+) -> Iterator[EarlierTrial]:
     """Yield the finished trials of all other sweeps whose settings lie in a space.
 
     Args:
@@ -58,12 +61,18 @@ def earlier_trials(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequenc
             continue
         try:
             content, table = other.read_json(), other.read_trials()
-        except HwdsError:  # a damaged sweep is refused where it is asked for; here it only has nothing to add
+        except (
+            HwdsError
+        ):  # a damaged sweep is refused where it is asked for; here it only has nothing to add
             continue
         if all(content["config"].get(part) == redact_env(data[part]) for part in EQUAL_PARTS):
             wide = space_covers(content, leaves)
             for row in table.iter_rows(named=True):
-                settings = settings_in(leaves, content["config"], row) if row["status"] == "finished" else None
+                settings = (
+                    settings_in(leaves, content["config"], row)
+                    if row["status"] == "finished"
+                    else None
+                )
                 if settings:
                     yield EarlierTrial(settings, other.title, wide and not row["source"])
 
@@ -71,10 +80,15 @@ def earlier_trials(folder: SweepFolder, data: Mapping[str, Any], leaves: Sequenc
 def space_covers(content: Mapping[str, Any], leaves: Sequence[Leaf]) -> bool:
     """Return whether the space of a stored sweep holds all values of these leaves."""
     try:
-        theirs = {(leaf.path, leaf.when): leaf for leaf in leaves_of(content["space"], content["config"])}
+        theirs = {
+            (leaf.path, leaf.when): leaf for leaf in leaves_of(content["space"], content["config"])
+        }
     except ConfigError:  # of classes that have other settings now
         return False
-    return all((own := theirs.get((leaf.path, leaf.when))) is not None and _holds(own, leaf) for leaf in leaves)
+    return all(
+        (own := theirs.get((leaf.path, leaf.when))) is not None and _holds(own, leaf)
+        for leaf in leaves
+    )
 
 
 def _holds(wide: Leaf, leaf: Leaf) -> bool:
@@ -83,7 +97,9 @@ def _holds(wide: Leaf, leaf: Leaf) -> bool:
     return bool(wide.values[0] <= leaf.values[0] and leaf.values[1] <= wide.values[1])
 
 
-def settings_in(leaves: Sequence[Leaf], config: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any] | None:
+def settings_in(
+    leaves: Sequence[Leaf], config: Mapping[str, Any], row: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """Return the values of a trial in a space, None where one lies outside of it.
 
     Args:
@@ -108,7 +124,10 @@ def settings_in(leaves: Sequence[Leaf], config: Mapping[str, Any], row: Mapping[
 
 
 def _value_at(path: str, config: Mapping[str, Any], row: Mapping[str, Any]) -> Any:
-    """Return a trial's value at a path, from its row or else from its config; of an option its name."""
+    """Return a trial's value at a path, from its row or else from its config.
+
+    Of an option its name.
+    """
     if path in row:
         return row[path]
     group, *keys = path.split(".")
@@ -132,7 +151,9 @@ def lies_in_leaf(leaf: Leaf, value: Any) -> bool:
     if leaf.kind == "randint":
         return value == int(value) and lower <= value < upper
     steps = (value - lower) / step[0] if step else 0.0
-    return bool(lower <= value <= upper and abs(steps - round(steps)) <= EDGE_SHARE * max(abs(steps), 1.0))
+    return bool(
+        lower <= value <= upper and abs(steps - round(steps)) <= EDGE_SHARE * max(abs(steps), 1.0)
+    )
 
 
 def _as_leaf_value(leaf: Leaf, value: Any) -> Any:
@@ -143,10 +164,16 @@ def _as_leaf_value(leaf: Leaf, value: Any) -> Any:
 
 
 def _equal_values(own: Any, value: Any) -> bool:
-    """Return whether a value of a list is that of a table, which has other things than numbers and words as JSON."""
+    """Return whether a value of a list is that of a table, which has other things than numbers and
+    words as JSON.
+    """
     if isinstance(own, bool) == isinstance(value, bool) and own == value:
         return True
-    return isinstance(value, str) and not isinstance(own, str) and json.dumps(own, ensure_ascii=False) == value
+    return (
+        isinstance(value, str)
+        and not isinstance(own, str)
+        and json.dumps(own, ensure_ascii=False) == value
+    )
 
 
 def earlier_trials_sentence(sources: Sequence[str]) -> str:
@@ -165,7 +192,8 @@ BASELINE = 0
 """The number of the experiment as it stands, where the sweep has that."""
 
 ATTEMPTS = 50
-"""The most draws for a trial until one differs from all before; a small space is exhausted sooner."""
+"""The most draws for a trial until one differs from all before; a small space is exhausted sooner.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,12 +225,17 @@ class Trial:
 
 
 def sweep_trials(
-    data: Mapping[str, Any], sweep: Searching, leaves: Sequence[Leaf], evidence: Sequence[EarlierTrial] = ()
+    data: Mapping[str, Any],
+    sweep: Searching,
+    leaves: Sequence[Leaf],
+    evidence: Sequence[EarlierTrial] = (),
 ) -> list[Trial]:
-    """Return the trials, as many as the sweep or the space has; the first ones do not depend on the number.
+    """Return the trials, as many as the sweep or the space has.
 
-    The experiment as it stands is the first, then come those that earlier sweeps have finished, then the sweep's own. For a
-    search that learns these are the trials before any is proposed.
+    The first ones do not depend on the number.
+
+    The experiment as it stands is the first, then come those that earlier sweeps have finished,
+    then the sweep's own. For a search that learns these are the trials before any is proposed.
 
     Args:
         data: The composed config.
@@ -215,21 +248,35 @@ def sweep_trials(
     return [*trials, *more_trials(data, sweep, trials, sweep.settings(leaves), own)]
 
 
-def reused_trials(data: Mapping[str, Any], sweep: Searching, evidence: Sequence[EarlierTrial]) -> list[Trial]:
-    """Return the experiment as it stands, where the sweep has that, and the trials of earlier sweeps, each only once."""
+def reused_trials(
+    data: Mapping[str, Any], sweep: Searching, evidence: Sequence[EarlierTrial]
+) -> list[Trial]:
+    """Return the experiment as it stands, where the sweep has that, and the trials of earlier
+    sweeps, each only once.
+    """
     trials = more_trials(data, sweep, (), [{}], 1) if sweep.baseline else []
     sources = {digest(each.settings): each.source for each in reversed(evidence)}
     spread = {digest(each.settings) for each in evidence if each.covers}
     earlier = more_trials(data, sweep, trials, [each.settings for each in evidence], len(evidence))
     names = [digest(trial.settings) for trial in earlier]
     named = zip(earlier, names, strict=True)
-    return [*trials, *(replace(trial, source=sources[name], covers=name in spread) for trial, name in named)]
+    return [
+        *trials,
+        *(replace(trial, source=sources[name], covers=name in spread) for trial, name in named),
+    ]
 
 
 def more_trials(
-    data: Mapping[str, Any], sweep: Searching, before: Sequence[Trial], proposed: Iterable[Mapping[str, Any]], count: int
+    data: Mapping[str, Any],
+    sweep: Searching,
+    before: Sequence[Trial],
+    proposed: Iterable[Mapping[str, Any]],
+    count: int,
 ) -> list[Trial]:
-    """Return so many further trials from proposed settings, each different from all others; fewer where they repeat."""
+    """Return so many further trials from proposed settings, each different from all others.
+
+    Fewer where they repeat.
+    """
     trials = {_identity(trial): trial for trial in before}
     seen = {digest(trial.settings) for trial in before}
     first = max((trial.number for trial in before), default=BASELINE - sweep.baseline) + 1
@@ -256,4 +303,6 @@ def _identity(trial: Trial) -> str:
     if trial.experiment is None:
         return digest({"refused": trial.settings})
     parts = trial.experiment
-    return digest([canonical(part) for part in (parts.model, parts.features, parts.protocol, parts.dataset)])
+    return digest(
+        [canonical(part) for part in (parts.model, parts.features, parts.protocol, parts.dataset)]
+    )

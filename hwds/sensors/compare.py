@@ -9,7 +9,13 @@ import polars as pl
 
 from hwds.frames.runs import ENTITY
 from hwds.sensors.metrics import RunCounts, f1_of, ratio_or_nan, run_counts
-from hwds.stats.evidence import TaskComparison, UnitEvidence, by_dataset, compared_metric, long_table
+from hwds.stats.evidence import (
+    TaskComparison,
+    UnitEvidence,
+    by_dataset,
+    compared_metric,
+    long_table,
+)
 from hwds.stats.sources import ModelRows, shared_rows
 
 COMPARED: dict[str, Callable[[RunCounts], float]] = {
@@ -20,7 +26,9 @@ COMPARED: dict[str, Callable[[RunCounts], float]] = {
 """The metrics by which models are compared, by their short names."""
 
 
-def sensor_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
+def sensor_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
     """Return the scores of runs, and how many rows were left out because some model has none.
 
     Args:
@@ -38,7 +46,9 @@ def sensor_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -
         counts = [_counts_by_run(answer.rows) for answer in own]
         runs = [name for name in counts[0] if not np.isnan(score(counts[0][name]))]
         return long_table(
-            own, pl.Series(runs, dtype=pl.String), [np.array([score(each[name]) for name in runs]) for each in counts]
+            own,
+            pl.Series(runs, dtype=pl.String),
+            [np.array([score(each[name]) for name in runs]) for each in counts],
         )
 
     return UnitEvidence(by_dataset(kept, table), "runs", resamples), left_out
@@ -49,4 +59,6 @@ def _counts_by_run(rows: pl.DataFrame) -> dict[str, RunCounts]:
     return {part[ENTITY][0]: run_counts(part, 0) for part in parts}
 
 
-COMPARISON = TaskComparison(evidence=sensor_evidence, conditions="of the same rows of the same runs")
+COMPARISON = TaskComparison(
+    evidence=sensor_evidence, conditions="of the same rows of the same runs"
+)

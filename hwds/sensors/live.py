@@ -1,4 +1,6 @@
-"""LiveSensors: a fitted model that follows machines row by row, with the bits of the batch and a memory that does not grow."""
+"""LiveSensors: a fitted model that follows machines row by row, with the bits of the batch and a
+memory that does not grow.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ class MachineState(Serializable):
         rows: How many rows it has had.
         level: Its features in the reference, shape (features,); None before the reference is whole.
         reference: The features of its first rows, until then.
-        past: Departures of the last rows, as many as the scorer reads; None before the reference is whole.
+        past: Departures of the last rows, as many as the scorer reads; None before the reference is
+            whole.
     """
 
     signals: object
@@ -47,7 +50,8 @@ class LiveScores:
 
 
 class LiveSensors:
-    """Scores new rows of machines by what was seen of each so far, with the bits of `FittedSensors.predict`.
+    """Scores new rows of machines by what was seen of each so far, with the bits of
+    `FittedSensors.predict`.
 
     The first rows of a machine are its reference and have no score.
 
@@ -61,10 +65,14 @@ class LiveSensors:
     def __init__(self, fitted: FittedSensors) -> None:
         features, scorer = fitted.departures.features, fitted.scorer
         if not isinstance(features, LiveRunFeatures):
-            raise ConfigError(f"features: '{type(features).__name__}' cannot follow a stream; take features=sensor_windows.")
+            raise ConfigError(
+                f"features: '{type(features).__name__}' cannot follow a stream; take "
+                f"features=sensor_windows."
+            )
         if not isinstance(scorer, LiveScorer):
             raise ConfigError(
-                f"model: a '{type(scorer).__name__}' cannot follow a stream, for it computes rows in blocks;"
+                f"model: a '{type(scorer).__name__}' cannot follow a stream, for it computes rows "
+                f"in blocks;"
                 " take model=sensors/pca, sensors/forecast_residual or sensors/isolation_forest."
             )
         self._fitted, self._features, self._scorer = fitted, features, scorer
@@ -102,11 +110,16 @@ class LiveSensors:
         reason: list[str | None] = [None] * len(features)
         if len(new):
             asked = [place for place, count in enumerate(counts) if count]
-            self._score([states[place] for place in asked], new, counts[asked], score, reason, stops[asked])
+            self._score(
+                [states[place] for place in asked], new, counts[asked], score, reason, stops[asked]
+            )
         return LiveScores(score, reason)
 
     def _judged(self, state: MachineState, values: np.ndarray) -> np.ndarray:
-        """Return the departures of the rows that have a score; the others become a part of the reference."""
+        """Return the departures of the rows that have a score.
+
+        The others become a part of the reference.
+        """
         before, first = state.rows, self._fitted.first
         state.rows += len(values)
         if state.level is None:
@@ -118,7 +131,9 @@ class LiveSensors:
         return self._departures(state, values, before)
 
     def _begin(self, state: MachineState) -> None:
-        """Set the level of a machine whose reference is whole, and what the scorer reads of the reference."""
+        """Set the level of a machine whose reference is whole, and what the scorer reads of the
+        reference.
+        """
         reference = np.concatenate(state.reference)
         state.level, state.reference = reference_level(reference), []
         departures = self._departures(state, reference, 0)
@@ -128,7 +143,9 @@ class LiveSensors:
         """Return the departures of rows that follow on so many."""
         assert state.level is not None
         since = np.abs(np.arange(before, before + len(values)) - self._fitted.first / 2)
-        return self._fitted.departures.from_levels(values, np.broadcast_to(state.level, values.shape), since)
+        return self._fitted.departures.from_levels(
+            values, np.broadcast_to(state.level, values.shape), since
+        )
 
     def _score(
         self,
@@ -139,7 +156,9 @@ class LiveSensors:
         reason: list[str | None],
         stops: np.ndarray,
     ) -> None:
-        """Write scores and reasons of new rows to their places, the last ones before `stops` of each machine."""
+        """Write scores and reasons of new rows to their places, the last ones before `stops` of
+        each machine.
+        """
         stack = Stacked.of([state.past for state in states if state.past is not None], new, counts)
         scores = self._fitted.scored(stack.values, stack.begins_of_all)
         names = scores.reason

@@ -14,7 +14,13 @@ from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
 from hwds.report.pictures import GREY, INK, OWN_COLOUR, drawable, new_figure, save_png, tidy
 from hwds.results.tables import TRUTH, Tables
-from hwds.sensors.metrics import f1_of, f1_of_everything, flagged_stretches, ratio_or_nan, run_counts
+from hwds.sensors.metrics import (
+    f1_of,
+    f1_of_everything,
+    flagged_stretches,
+    ratio_or_nan,
+    run_counts,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,14 +34,27 @@ MOST_LISTED_RUNS = 40
 
 
 def by_run_grid(tables: Tables, model: str) -> Grid:
-    """Return F1, false and missed alarms, the delay and the sensor that is named most, run by run."""
-    titles = [("run", "run"), ("F1", "f1"), ("F1 of flagging every row", "all"), ("false alarms", "far")]
-    titles += [("missed", "mar"), ("first alarm after", "delay"), ("named most in alarms", "reason")]
+    """Return F1, false and missed alarms, the delay and the sensor that is named most, run by
+    run.
+    """
+    titles = [
+        ("run", "run"),
+        ("F1", "f1"),
+        ("F1 of flagging every row", "all"),
+        ("false alarms", "far"),
+    ]
+    titles += [
+        ("missed", "mar"),
+        ("first alarm after", "delay"),
+        ("named most in alarms", "reason"),
+    ]
     rows = rows_of_model(tables, model)
     if rows.is_empty():
         return grid_of(titles, [])
     parts = rows.sort(ENTITY, "row", maintain_order=True).partition_by(ENTITY, maintain_order=True)
-    return grid_of(titles, [_run_cells(part) for part in parts[:MOST_LISTED_RUNS]], caption="By run")
+    return grid_of(
+        titles, [_run_cells(part) for part in parts[:MOST_LISTED_RUNS]], caption="By run"
+    )
 
 
 def rows_of_model(tables: Tables, model: str) -> pl.DataFrame:
@@ -71,7 +90,10 @@ LARGEST_SCORE = 10.0
 
 
 def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
-    """Draw the sensors of the run with the median F1, the score and the alarms; None where nothing is scored."""
+    """Draw the sensors of the run with the median F1, the score and the alarms.
+
+    None where nothing is scored.
+    """
     rows = rows_of_model(tables, model)
     if rows.is_empty():
         return None
@@ -80,27 +102,41 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     whole = runs.data.filter(pl.col(ENTITY) == name)
     sensors = _sensors_to_draw(own, runs.sensors)
     figure = new_figure(11, 1.0 * len(sensors) + 3.2)
-    grid = figure.subplots(len(sensors) + 1, 1, sharex=True, height_ratios=[1.0] * len(sensors) + [1.8], squeeze=False).ravel()
+    grid = figure.subplots(
+        len(sensors) + 1, 1, sharex=True, height_ratios=[1.0] * len(sensors) + [1.8], squeeze=False
+    ).ravel()
     for axes, sensor in zip(grid, sensors, strict=False):
         _draw_sensor(axes, whole, own, sensor)
     _draw_score(grid[-1], own, label=True)
     grid[-1].set_xlabel(f"age, {runs.unit}", fontsize=10, color=INK)
     title = f"{drawable(name, 30)} by {drawable(model, 36)}: the run with the median F1"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
 def typical_run(rows: pl.DataFrame) -> str:
-    """Return the name of the run whose F1 is the median; of the first run where none has an anomaly."""
+    """Return the name of the run whose F1 is the median.
+
+    Of the first run where none has an anomaly.
+    """
     parts = rows.sort(ENTITY, "row").partition_by(ENTITY, maintain_order=True)
-    known = sorted((f1_of(run_counts(part, 0)), part[ENTITY][0]) for part in parts if (part["label"] == 1).any())
+    known = sorted(
+        (f1_of(run_counts(part, 0)), part[ENTITY][0])
+        for part in parts
+        if (part["label"] == 1).any()
+    )
     return str(known[(len(known) - 1) // 2][1] if known else parts[0][ENTITY][0])
 
 
 def _sensors_to_draw(rows: pl.DataFrame, sensors: tuple[str, ...]) -> list[str]:
     """Return the sensors to draw, those first that are named most in alarms."""
     named = rows["reason"].drop_nulls().value_counts(sort=True)["reason"].to_list()
-    return [*(name for name in named if name in sensors), *(name for name in sensors if name not in named)][:MOST_SENSORS]
+    return [
+        *(name for name in named if name in sensors),
+        *(name for name in sensors if name not in named),
+    ][:MOST_SENSORS]
 
 
 def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str) -> None:
@@ -110,7 +146,9 @@ def _draw_sensor(axes: Axes, whole: pl.DataFrame, own: pl.DataFrame, sensor: str
     axes.plot(some[CYCLE].to_numpy(), some[sensor].to_numpy(), color=INK, linewidth=0.6)
     axes.axvline(float(own[CYCLE][0]), color=GREY, linewidth=0.8, linestyle="--")
     tidy(axes)
-    axes.set_ylabel(drawable(sensor, 20), fontsize=7.5, color=INK, rotation=0, ha="right", va="center")
+    axes.set_ylabel(
+        drawable(sensor, 20), fontsize=7.5, color=INK, rotation=0, ha="right", va="center"
+    )
     axes.tick_params(labelsize=7)
 
 
@@ -120,20 +158,33 @@ def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
     ill = (rows["label"].cast(pl.Float64) == 1).fill_null(False).to_numpy()
     for place, (start, stop) in enumerate(flagged_stretches(ill).tolist()):
         label = "anomaly" if place == 0 else None
-        axes.axvspan(cycle[start], cycle[min(stop, len(cycle) - 1)], color=ANOMALY_COLOUR, alpha=0.2, linewidth=0, label=label)
+        axes.axvspan(
+            cycle[start],
+            cycle[min(stop, len(cycle) - 1)],
+            color=ANOMALY_COLOUR,
+            alpha=0.2,
+            linewidth=0,
+            label=label,
+        )
 
 
 def _draw_score(axes: Axes, rows: pl.DataFrame, *, label: bool) -> None:
     """Draw the score on a log axis, the limit, anomalies and alarms."""
     _shade_anomalies(axes, rows)
-    cycle, score = rows[CYCLE].to_numpy(), np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE)
+    cycle, score = (
+        rows[CYCLE].to_numpy(),
+        np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE),
+    )
     alarm = rows["alarm"].to_numpy()
     axes.semilogy(cycle, score, color=OWN_COLOUR, linewidth=0.9, label="score")
     axes.axhline(1.0, color=GREY, linewidth=0.9, linestyle="--", label="limit")
     marks = np.where(alarm, 1.15 / LARGEST_SCORE, np.nan)
     axes.plot(cycle, marks, color=ALARM_COLOUR, linewidth=4, solid_capstyle="butt", label="alarm")
     axes.set_ylim(1 / LARGEST_SCORE, LARGEST_SCORE)
-    axes.set_yticks([1 / LARGEST_SCORE, 1.0, LARGEST_SCORE], [f"{1 / LARGEST_SCORE:g}", "1", f"{LARGEST_SCORE:g}+"])
+    axes.set_yticks(
+        [1 / LARGEST_SCORE, 1.0, LARGEST_SCORE],
+        [f"{1 / LARGEST_SCORE:g}", "1", f"{LARGEST_SCORE:g}+"],
+    )
     axes.minorticks_off()
     tidy(axes)
     if label:
@@ -153,13 +204,17 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     grid = figure.subplots(-(-len(names) // across), across, squeeze=False).T.ravel()
     for axes, name in zip(grid, names, strict=False):
         _draw_score(axes, rows.filter(pl.col(ENTITY) == name).sort("row"), label=False)
-        axes.set_title(drawable(name, 30), fontsize=8, color=INK, loc="left", pad=2, parse_math=False)
+        axes.set_title(
+            drawable(name, 30), fontsize=8, color=INK, loc="left", pad=2, parse_math=False
+        )
         axes.tick_params(labelsize=7)
     for axes in grid[len(names) :]:
         axes.set_axis_off()
     figure.supxlabel(f"age, {runs.unit}", fontsize=9, color=INK)
     title = f"Scores by {drawable(model, 36)}: 1 is the limit, anomalies shaded, alarms below"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -167,7 +222,8 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
 
 
 def sensor_conclusion(tables: Tables, model: str) -> str:
-    """Return F1 beside that of flagging everything, false and missed alarms, anomalies seen and how late, and the rivals.
+    """Return F1 beside that of flagging everything, false and missed alarms, anomalies seen and how
+    late, and the rivals.
 
     Args:
         tables: Of the run.
@@ -176,9 +232,16 @@ def sensor_conclusion(tables: Tables, model: str) -> str:
     own = tables.headline("f1", model)
     if own.get("value") is None:
         far = tables.headline("far", model)
-        said = f"{model} calls {_percent_words(far)} of normal rows anomalous; no row is labelled anomalous."
+        said = (
+            f"{model} calls {_percent_words(far)} of normal rows anomalous; no row is labelled "
+            f"anomalous."
+        )
         return "" if far.get("value") is None else said
-    parts = [_rows_sentence(tables, own, model), _events_sentence(tables, model), _rivals_sentence(tables, model)]
+    parts = [
+        _rows_sentence(tables, own, model),
+        _events_sentence(tables, model),
+        _rivals_sentence(tables, model),
+    ]
     return " ".join(part for part in parts if part)
 
 
@@ -188,8 +251,10 @@ def _rows_sentence(tables: Tables, own: dict[str, Any], model: str) -> str:
     side = "above" if gain["value"] >= 0 else "below"
     return (
         f"{model} finds anomalous rows with F1 {own['value']:.3f}, the mean over {own['n']} runs:"
-        f" {abs(gain['value']):.3f} {side} flagging every row{_gain_interval(gain)}, which has {everything['value']:.3f}, while"
-        f" flagging none has 0. It calls {_percent_words(far)} of normal rows anomalous{_interval_words(far)} and misses {_percent_words(mar)} of"
+        f" {abs(gain['value']):.3f} {side} flagging every row{_gain_interval(gain)}, which has "
+        f"{everything['value']:.3f}, while"
+        f" flagging none has 0. It calls {_percent_words(far)} of normal rows "
+        f"anomalous{_interval_words(far)} and misses {_percent_words(mar)} of"
         " anomalous ones."
     )
 
@@ -205,32 +270,55 @@ def _interval_words(row: dict[str, Any]) -> str:
 
 
 def _gain_interval(row: dict[str, Any]) -> str:
-    return "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
+    return (
+        ""
+        if row.get("ci_low") is None
+        else f" (95 %: {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
+    )
 
 
 def _count_words(row: dict[str, Any]) -> str:
-    """Return a share of counted things as their number: of sixteen, `100 %` would sound surer than it is."""
+    """Return a share of counted things as their number: of sixteen, `100 %` would sound surer than
+    it is.
+    """
     return f"{round(row['value'] * row['n']):,}"
 
 
 def _events_sentence(tables: Tables, model: str) -> str:
-    recall, fresh, late = (tables.headline(name, model) for name in ("event_recall", "fresh_recall", "delay"))
+    recall, fresh, late = (
+        tables.headline(name, model) for name in ("event_recall", "fresh_recall", "delay")
+    )
     precision = tables.headline("event_precision", model)
     if recall.get("value") is None:
         return ""
-    seen = f"An alarm is on in {_count_words(recall)} of {recall['n']:,} anomalies, and begins in {_count_words(fresh)}"
+    seen = (
+        f"An alarm is on in {_count_words(recall)} of {recall['n']:,} anomalies, and begins in "
+        f"{_count_words(fresh)}"
+    )
     unit = tables.measure("delay").measured_in or "cycles"
-    delay = "" if late.get("value") is None else f", {late['value']:.0f} {unit} after the beginning on average"
-    met = "" if precision.get("value") is None else f" {_percent_words(precision)} of episodes of alarms meet an anomaly."
+    delay = (
+        ""
+        if late.get("value") is None
+        else f", {late['value']:.0f} {unit} after the beginning on average"
+    )
+    met = (
+        ""
+        if precision.get("value") is None
+        else f" {_percent_words(precision)} of episodes of alarms meet an anomaly."
+    )
     return f"{seen}{delay}.{met}"
 
 
 def _rivals_sentence(tables: Tables, model: str) -> str:
     """Return F1 of the other models, best first, and of the truth."""
     rows = tables.overall("f1").drop_nulls("value").sort("value", descending=True).to_dicts()
-    parts = [f"{row['model']} {row['value']:.3f}" for row in rows if row["model"] not in (model, TRUTH)]
+    parts = [
+        f"{row['model']} {row['value']:.3f}" for row in rows if row["model"] not in (model, TRUTH)
+    ]
     floor = tables.headline("f1", TRUTH).get("value")
-    parts += [] if floor is None else [f"the truth, which knows the law of normal readings, {floor:.3f}"]
+    parts += (
+        [] if floor is None else [f"the truth, which knows the law of normal readings, {floor:.3f}"]
+    )
     return f"Beside it: {', '.join(parts)}." if parts else ""
 
 
@@ -240,8 +328,8 @@ def _rivals_sentence(tables: Tables, model: str) -> str:
 def draw_sensors(runs: Runs, tables: Tables, model: str, folder: Path) -> None:
     """Draw the scores.
 
-    `sensors.png`: the readings of one run, their score against the limit, anomalies shaded and alarms below;
-    `runs.png`: the score of every run, with its anomalies and alarms.
+    `sensors.png`: the readings of one run, their score against the limit, anomalies shaded and
+    alarms below; `runs.png`: the score of every run, with its anomalies and alarms.
     """
     save_png(sensors_figure(runs, tables, model), folder / "sensors.png")
     save_png(runs_figure(runs, tables, model), folder / "runs.png")

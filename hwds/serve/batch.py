@@ -1,4 +1,6 @@
-"""Batches: a file of questions to a file of answers, part by part, in constant memory; what was killed goes on where it was."""
+"""Batches: a file of questions to a file of answers, part by part, in constant memory; what was
+killed goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +26,17 @@ PART = 5_000
 
 READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
     ".parquet": pl.scan_parquet,
-    ".csv": lambda path: pl.scan_csv(path, infer_schema=False),  # the bundle says what is a number: 007 may be an id
+    ".csv": lambda path: pl.scan_csv(
+        path, infer_schema=False
+    ),  # the bundle says what is a number: 007 may be an id
 }
 STATE, DONE = "batch.json", "_SUCCESS"
 
 
 class BatchPart(NamedTuple):
-    """Some rows of a file: their number among the parts, the rows before them, and whether all values are texts."""
+    """Some rows of a file: their number among the parts, the rows before them, and whether all
+    values are texts.
+    """
 
     number: int
     first: int
@@ -39,7 +45,9 @@ class BatchPart(NamedTuple):
 
 
 Answering = Callable[[Iterable[BatchPart]], Iterator[tuple[int, pl.DataFrame]]]
-"""Returns the answers to parts, each with the part's number, in any order; a part is taken when it can be worked on."""
+"""Returns the answers to parts, each with the part's number, in any order; a part is taken when it
+can be worked on.
+"""
 
 
 def answer_in_turn(service: Service) -> Answering:
@@ -48,7 +56,9 @@ def answer_in_turn(service: Service) -> Answering:
 
 
 def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
-    """Return what answers parts as tasks of Ray, of which twice as many are on their way as the cluster has CPUs."""
+    """Return what answers parts as tasks of Ray, of which twice as many are on their way as the
+    cluster has CPUs.
+    """
 
     def answered(parts: Iterable[BatchPart]) -> Iterator[tuple[int, pl.DataFrame]]:
         names = sorted(path for path in bundle.folder.rglob("*") if path.is_file())
@@ -63,7 +73,10 @@ def on_ray(compute: OnRay, bundle: Bundle) -> Answering:
 
 
 def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl.DataFrame | str:
-    """Return the answers to a part, on a worker; where it is refused the reason, which needs no traceback."""
+    """Return the answers to a part, on a worker.
+
+    Where it is refused the reason, which needs no traceback.
+    """
     digest, files = packed
     try:
         if digest not in _SERVICES:
@@ -72,7 +85,9 @@ def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl
                     path = Path(beside) / "bundle" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
-                folder = Path(beside) / "bundle"  # the driver has asked whether its signer is trusted
+                folder = (
+                    Path(beside) / "bundle"
+                )  # the driver has asked whether its signer is trusted
                 _SERVICES[digest] = Bundle(folder, Manifest.read(folder, None)).service()
         return answer_part(_SERVICES[digest], part)
     except HwdsError as error:
@@ -92,9 +107,12 @@ def run_batch(
     kept: Callable[[Path], None] = lambda path: None,
     answering: Answering | None = None,
 ) -> int:
-    """Write the answers to the rows of a file as Parquet files of so many rows each; return how many rows there are.
+    """Write the answers to the rows of a file as Parquet files of so many rows each.
 
-    A part that is there is not computed again, where bundle, source and the size of parts are the same.
+    Return how many rows there are.
+
+    A part that is there is not computed again, where bundle, source and the size of parts are the
+    same.
 
     Args:
         service: Answers rows, each by itself.
@@ -106,11 +124,14 @@ def run_batch(
         answering: Answers parts elsewhere, by the same bundle; None answers them here, in turn.
 
     Raises:
-        ConfigError: The source is neither, or the bundle answers no single rows; the folder is of another batch.
+        ConfigError: The source is neither, or the bundle answers no single rows; the folder is of
+            another batch.
         DataError: The source is damaged, or a row is no question, with the part that it is in.
     """
     if service.kind != "rows":
-        raise ConfigError(f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone.")
+        raise ConfigError(
+            f"batch: this bundle answers {service.kind}; a batch is of rows that stand alone."
+        )
     _refuse_other(str(source))
     if not source.is_file():
         raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
@@ -138,7 +159,13 @@ def _file(out: Path, number: int) -> Path:
 
 
 def run_far_batch(
-    service: Service, bundle: str, source: str, out: str, rows: int, s3: Any, answering: Answering | None = None
+    service: Service,
+    bundle: str,
+    source: str,
+    out: str,
+    rows: int,
+    s3: Any,
+    answering: Answering | None = None,
 ) -> int:
     """Do as `run_batch` where the file, or the folder of parts, is s3://BUCKET/KEY.
 
@@ -165,10 +192,15 @@ def run_far_batch(
                 s3.download_file(*s3_place(source), str(here))
         if not out.startswith(SCHEME):
             return run_batch(service, bundle, here, Path(out), rows, answering=answering)
-        folder, (bucket, prefix) = Path(beside) / "out", s3_place(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/")
+        folder, (bucket, prefix) = (
+            Path(beside) / "out",
+            s3_place(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/"),
+        )
         folder.mkdir()
         for key in s3_keys(s3, f"{SCHEME}{bucket}/{prefix}", empty=True):
-            (folder / key.removeprefix(prefix).replace("/", "%")).touch()  # a part in a folder below is none of this batch
+            (
+                folder / key.removeprefix(prefix).replace("/", "%")
+            ).touch()  # a part in a folder below is none of this batch
         if (folder / STATE).is_file():
             s3.download_file(bucket, f"{prefix}{STATE}", str(folder / STATE))
 
@@ -202,7 +234,9 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
             yield part
             at += part.height
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}.") from error
+        raise DataError(
+            f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}."
+        ) from error
 
 
 def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
@@ -220,7 +254,9 @@ def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
             question.setdefault("id", first + place)
         answers = service.answer(asked)
     except DataError as error:
-        raise DataError(f"part {part.number} (rows {first + 1} to {first + len(asked)}): {error}") from error
+        raise DataError(
+            f"part {part.number} (rows {first + 1} to {first + len(asked)}): {error}"
+        ) from error
     return _table(answers)
 
 
@@ -237,12 +273,17 @@ def _table(answers: Sequence[Answer]) -> pl.DataFrame:
     names = dict.fromkeys(name for answer in answers for name in answer)
     kinds = {"id": pl.String, "tier": pl.String}
     return pl.DataFrame(
-        [pl.Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64)) for name in names]
+        [
+            pl.Series(name, [answer.get(name) for answer in answers], kinds.get(name, pl.Float64))
+            for name in names
+        ]
     )
 
 
 def _begin_batch(out: Path, terms: Mapping[str, Any]) -> Path:
-    """Write what a batch is of, or check that a folder is of the same one; return the file that says it.
+    """Write what a batch is of, or check that a folder is of the same one.
+
+    Return the file that says it.
 
     Raises:
         ConfigError: It is of another one.
@@ -250,7 +291,10 @@ def _begin_batch(out: Path, terms: Mapping[str, Any]) -> Path:
     path = out / STATE
     if path.is_file():
         if json.loads(path.read_text()) != dict(terms):
-            raise ConfigError("batch: the folder of answers holds another batch (another bundle, file or size of parts).")
+            raise ConfigError(
+                "batch: the folder of answers holds another batch (another bundle, file or size "
+                "of parts)."
+            )
         return path
     if out.is_dir() and any(out.iterdir()):
         raise ConfigError("batch: the folder of answers has other files; take another.")

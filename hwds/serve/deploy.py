@@ -48,7 +48,12 @@ def s3_keys(s3: Any, uri: str, empty: bool = False) -> list[str]:
     """
     bucket, prefix = s3_place(uri)
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    keys = [each["Key"] for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/")]
+    keys = [
+        each["Key"]
+        for page in pages
+        for each in page.get("Contents", ())
+        if not each["Key"].endswith("/")
+    ]
     if not keys and not empty:
         raise DataError(f"nothing lies at {uri}.")
     return keys
@@ -58,7 +63,9 @@ def s3_keys(s3: Any, uri: str, empty: bool = False) -> list[str]:
 # as plain values.
 
 ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,39}")
-"""An endpoint's name; SageMaker takes 63 characters, of which 23 are left for what tells its versions apart."""
+"""An endpoint's name; SageMaker takes 63 characters, of which 23 are left for what tells its
+versions apart.
+"""
 
 VARIANT, ARCHIVE = "main", "model.tar.gz"
 
@@ -100,7 +107,8 @@ class Deployment:
         errors: Answers of 500 and above in a minute that bring the old version back.
         latency_ms: Milliseconds of the median answer that do so.
         capture: Percent of requests that SageMaker keeps beside the bundle.
-        group: The group of SageMaker's model registry in which the bundle is a version; empty for none.
+        group: The group of SageMaker's model registry in which the bundle is a version; empty for
+            none.
     """
 
     name: str
@@ -123,9 +131,14 @@ class Deployment:
             ConfigError: The name, the bucket or the role is none.
         """
         if not ENDPOINT_NAME.fullmatch(self.name):
-            raise ConfigError(f"--name: must be up to 40 letters, digits and hyphens between them, got {self.name!r}.")
+            raise ConfigError(
+                f"--name: must be up to 40 letters, digits and hyphens between them, got "
+                f"{self.name!r}."
+            )
         if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", self.bucket):
-            raise ConfigError(f"--bucket: must be s3://BUCKET or s3://BUCKET/PREFIX, got {self.bucket!r}.")
+            raise ConfigError(
+                f"--bucket: must be s3://BUCKET or s3://BUCKET/PREFIX, got {self.bucket!r}."
+            )
         if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", self.role):
             raise ConfigError(f"--role: must be arn:aws:iam::ACCOUNT:role/NAME, got {self.role!r}.")
 
@@ -135,10 +148,13 @@ class Deployment:
         return bucket, "/".join(part for part in (prefix.strip("/"), digest, ARCHIVE) if part)
 
 
-def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, str] | None = None) -> list[Call]:
+def plan_of(
+    settings: Deployment, digest: str, archive: str, said: Mapping[str, str] | None = None
+) -> list[Call]:
     """Return the calls, in their order.
 
-    Names of models and configurations follow from the bundle and the settings: the same deployment again makes nothing new.
+    Names of models and configurations follow from the bundle and the settings: the same deployment
+    again makes nothing new.
 
     Args:
         settings: Of the deployment.
@@ -149,7 +165,11 @@ def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, 
     bucket, key = settings.place(digest)
     terms = json.dumps({**asdict(settings), "group": "", "digest": digest}, sort_keys=True)
     version = f"{settings.name}-{digest[:8]}-{hashlib.sha256(terms.encode()).hexdigest()[:8]}"
-    container = {"Image": settings.image, "ModelDataUrl": f"s3://{bucket}/{key}", "Environment": {"HWDS_BUNDLE_DIGEST": digest}}
+    container = {
+        "Image": settings.image,
+        "ModelDataUrl": f"s3://{bucket}/{key}",
+        "Environment": {"HWDS_BUNDLE_DIGEST": digest},
+    }
     model = {"ModelName": version, "PrimaryContainer": container, "ExecutionRoleArn": settings.role}
     named = {"EndpointName": settings.name, "EndpointConfigName": version}
     alarms = [_alarm(settings, *each) for each in _watched(settings)]
@@ -160,23 +180,38 @@ def plan_of(settings: Deployment, digest: str, archive: str, said: Mapping[str, 
         Call("sagemaker", "create_endpoint_config", _config(settings, version)),
         *(Call("cloudwatch", "put_metric_alarm", alarm) for alarm in alarms),
         Call("sagemaker", "create_endpoint", named, "absent"),
-        Call("sagemaker", "update_endpoint", named | {"DeploymentConfig": _blue_green(settings, alarms)}, "present"),
+        Call(
+            "sagemaker",
+            "update_endpoint",
+            named | {"DeploymentConfig": _blue_green(settings, alarms)},
+            "present",
+        ),
     ]
 
 
-def _registration(group: str, digest: str, container: Mapping[str, Any], said: Mapping[str, str]) -> list[Call]:
-    """Return the calls that make a bundle a version in SageMaker's model registry, approved as the last gate had it."""
+def _registration(
+    group: str, digest: str, container: Mapping[str, Any], said: Mapping[str, str]
+) -> list[Call]:
+    """Return the calls that make a bundle a version in SageMaker's model registry, approved as the
+    last gate had it.
+    """
     facts = {name: value for name, value in said.items() if name != APPROVAL and value}
     archive = {name: container[name] for name in ("Image", "ModelDataUrl")}
-    package = package_of(group, archive, said.get(APPROVAL, "PendingManualApproval"), {BUNDLE: digest, **facts})
+    package = package_of(
+        group, archive, said.get(APPROVAL, "PendingManualApproval"), {BUNDLE: digest, **facts}
+    )
     return [
         Call("sagemaker", "create_model_package_group", {"ModelPackageGroupName": group}),
         Call("sagemaker", "create_model_package", package),
     ]
 
 
-def package_of(group: str, container: Mapping[str, Any], approval: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what SageMaker's model registry keeps of a bundle: its container, its approval, and what is known of it."""
+def package_of(
+    group: str, container: Mapping[str, Any], approval: Any, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what SageMaker's model registry keeps of a bundle: its container, its approval, and
+    what is known of it.
+    """
     served = ("application/json", "application/jsonlines", "text/csv")
     return {
         "ModelPackageGroupName": group,
@@ -210,15 +245,27 @@ def _config(settings: Deployment, version: str) -> dict[str, Any]:
 
 
 def _watched(settings: Deployment) -> list[tuple[str, str, dict[str, str], float]]:
-    """Return the metrics of an endpoint that bring its old version back: name, metric, how it is summed up, and limit."""
+    """Return the metrics of an endpoint that bring its old version back: name, metric, how it is
+    summed up, and limit.
+    """
     return [
         ("errors", "Invocation5XXErrors", {"Statistic": "Sum"}, float(settings.errors)),
-        ("latency", "ModelLatency", {"ExtendedStatistic": "p50"}, 1000 * settings.latency_ms),  # in microseconds
+        (
+            "latency",
+            "ModelLatency",
+            {"ExtendedStatistic": "p50"},
+            1000 * settings.latency_ms,
+        ),  # in microseconds
     ]
 
 
-def _alarm(settings: Deployment, name: str, metric: str, statistic: dict[str, str], limit: float) -> dict[str, Any]:
-    dimensions = [{"Name": "EndpointName", "Value": settings.name}, {"Name": "VariantName", "Value": VARIANT}]
+def _alarm(
+    settings: Deployment, name: str, metric: str, statistic: dict[str, str], limit: float
+) -> dict[str, Any]:
+    dimensions = [
+        {"Name": "EndpointName", "Value": settings.name},
+        {"Name": "VariantName", "Value": VARIANT},
+    ]
     return {
         "AlarmName": f"{settings.name}-{name}",
         "Namespace": "AWS/SageMaker",
@@ -234,7 +281,9 @@ def _alarm(settings: Deployment, name: str, metric: str, statistic: dict[str, st
 
 
 def _blue_green(settings: Deployment, alarms: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return how traffic goes over: a canary first, all of it after the bake, back again where an alarm is raised."""
+    """Return how traffic goes over: a canary first, all of it after the bake, back again where an
+    alarm is raised.
+    """
     routing = {
         "Type": "CANARY",
         "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": settings.canary},
@@ -246,7 +295,9 @@ def _blue_green(settings: Deployment, alarms: list[dict[str, Any]]) -> dict[str,
             "TerminationWaitInSeconds": 60,
             "MaximumExecutionTimeoutInSeconds": settings.bake + 1800,
         },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": alarm["AlarmName"]} for alarm in alarms]},
+        "AutoRollbackConfiguration": {
+            "Alarms": [{"AlarmName": alarm["AlarmName"]} for alarm in alarms]
+        },
     }
 
 
@@ -266,7 +317,9 @@ MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 """The states of an endpoint that will be others by themselves."""
 
 MOST_SECONDS, POLL_SECONDS = 1800.0, 15.0
-"""Seconds that an endpoint may move at most beyond those that an update is given, and between two looks at it."""
+"""Seconds that an endpoint may move at most beyond those that an update is given, and between two
+looks at it.
+"""
 
 
 def write_archive(folder: Path, target: Path) -> None:
@@ -293,7 +346,9 @@ def unpack_archive(archive: Path, target: Path) -> None:
         with tarfile.open(archive) as packed:
             packed.extractall(target, filter="data")
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise DataError(f"{archive}: cannot be unpacked ({type(error).__name__}: {error}).") from error
+        raise DataError(
+            f"{archive}: cannot be unpacked ({type(error).__name__}: {error})."
+        ) from error
 
 
 def clients_of(region: str | None = None) -> Clients:
@@ -331,10 +386,14 @@ def carry_out(
         sagemaker = client("sagemaker")
         before = _endpoint(sagemaker, name)
         if before and before["EndpointStatus"] in MOVING:
-            raise HwdsError(f"deploy: endpoint '{name}' is {before['EndpointStatus']}; wait for it.")
+            raise HwdsError(
+                f"deploy: endpoint '{name}' is {before['EndpointStatus']}; wait for it."
+            )
         same = before is not None and before.get("EndpointConfigName") == version
         for call in plan:
-            if call.when == ("absent" if before else "present") or (call.when == "present" and same):
+            if call.when == ("absent" if before else "present") or (
+                call.when == "present" and same
+            ):
                 continue
             service = sagemaker if call.service == "sagemaker" else client(call.service)
             done = _is_done(service, call)
@@ -342,13 +401,18 @@ def carry_out(
                 getattr(service, call.operation)(**call.parameters)
             say(f"{call.service}.{call.operation}: {'is there already' if done else 'made'}")
         policy = plan[-1].parameters["DeploymentConfig"]["BlueGreenUpdatePolicy"]
-        after = _at_rest(sagemaker, name, wait, MOST_SECONDS + policy["MaximumExecutionTimeoutInSeconds"])
+        after = _at_rest(
+            sagemaker, name, wait, MOST_SECONDS + policy["MaximumExecutionTimeoutInSeconds"]
+        )
     reason = str(after.get("FailureReason", "")).rstrip(".")
     if after["EndpointStatus"] != "InService":
-        raise HwdsError(f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {reason or 'no reason'}.")
+        raise HwdsError(
+            f"deploy: endpoint '{name}' is {after['EndpointStatus']}: {reason or 'no reason'}."
+        )
     if after.get("EndpointConfigName") != version:
         raise HwdsError(
-            f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: {reason or 'an alarm was raised'}."
+            f"deploy: endpoint '{name}' went back to {after['EndpointConfigName']}: "
+            f"{reason or 'an alarm was raised'}."
         )
 
 
@@ -377,13 +441,17 @@ def _is_done(service: Any, call: Call) -> bool:
 def _is_registered(sagemaker: Any, wanted: Mapping[str, Any]) -> bool:
     """Return whether a bundle is in the registry, and bring its gates' verdicts up to date."""
     facts, approval = wanted["CustomerMetadataProperties"], wanted["ModelApprovalStatus"]
-    pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=wanted["ModelPackageGroupName"])
+    pages = sagemaker.get_paginator("list_model_packages").paginate(
+        ModelPackageGroupName=wanted["ModelPackageGroupName"]
+    )
     for each in (each for page in pages for each in page["ModelPackageSummaryList"]):
         arn = each["ModelPackageArn"]
         stored = sagemaker.describe_model_package(ModelPackageName=arn)
         if stored.get("CustomerMetadataProperties", {}).get(BUNDLE) == facts[BUNDLE]:
             sagemaker.update_model_package(
-                ModelPackageArn=arn, ModelApprovalStatus=approval, CustomerMetadataProperties=dict(facts)
+                ModelPackageArn=arn,
+                ModelApprovalStatus=approval,
+                CustomerMetadataProperties=dict(facts),
             )
             return True
     return False
@@ -406,7 +474,9 @@ def _endpoint(sagemaker: Any, name: str) -> dict[str, Any] | None:
     return described
 
 
-def _at_rest(sagemaker: Any, name: str, wait: Callable[[float], None], longest: float) -> dict[str, Any]:
+def _at_rest(
+    sagemaker: Any, name: str, wait: Callable[[float], None], longest: float
+) -> dict[str, Any]:
     """Return the description of an endpoint that moves no longer.
 
     Raises:
@@ -444,6 +514,12 @@ def put_pipeline(name: str, role: str, definition: Mapping[str, Any], sagemaker:
     """
     known = {"PipelineName": name, "PipelineDefinition": json.dumps(definition), "RoleArn": role}
     with aws_refusals("pipeline"):
-        names = sagemaker.list_pipelines(PipelineNamePrefix=name, MaxResults=100)["PipelineSummaries"]
+        names = sagemaker.list_pipelines(PipelineNamePrefix=name, MaxResults=100)[
+            "PipelineSummaries"
+        ]
         there = name in {each["PipelineName"] for each in names}
-        return str((sagemaker.update_pipeline if there else sagemaker.create_pipeline)(**known)["PipelineArn"])
+        return str(
+            (sagemaker.update_pipeline if there else sagemaker.create_pipeline)(**known)[
+                "PipelineArn"
+            ]
+        )

@@ -14,7 +14,17 @@ from annotated_types import Ge, Le
 from hwds.core.cache import noted_inputs
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Amount, NonNegative, Positive, PositiveInt, Recipe, UnitInterval, ZeroDraws, ZeroFolds, construct
+from hwds.core.recipe import (
+    Amount,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Recipe,
+    UnitInterval,
+    ZeroDraws,
+    ZeroFolds,
+    construct,
+)
 from hwds.core.registry import options
 from hwds.core.settings import read_yaml
 from hwds.evaluation.cells import context_of_fold
@@ -48,7 +58,8 @@ class Bound(Recipe):
         metric: The metric, by its short or full name.
         at_least: The least value that passes; null for none.
         at_most: The greatest value that passes; null for none.
-        interval: Whether the worse end of the metric's interval must keep the bound, and not the value alone.
+        interval: Whether the worse end of the metric's interval must keep the bound, and not the
+            value alone.
     """
 
     metric: str
@@ -63,17 +74,24 @@ class GateRules(Recipe):
     Attributes:
         stage: The stage that the gate stands before.
         bounds: Bounds of metrics, each with `metric`, `at_least` or `at_most`, and `interval`.
-        champion: Whether the run must be compared with a champion, the model in use, on the same rows.
-        champion_margin: The share by which it may be worse than the champion at the worse end of the interval.
-        calibration_gap: The most by which probabilities may differ from shares of labels, as a mean over bins.
-        coverage_gap: The most by which the coverage of forecasts' intervals may differ from what they promise.
-        slice_gap: The share by which the headline of a slice may be worse than that of all rows, beyond its interval.
+        champion: Whether the run must be compared with a champion, the model in use, on the same
+            rows.
+        champion_margin: The share by which it may be worse than the champion at the worse end of
+            the interval.
+        calibration_gap: The most by which probabilities may differ from shares of labels, as a mean
+            over bins.
+        coverage_gap: The most by which the coverage of forecasts' intervals may differ from what
+            they promise.
+        slice_gap: The share by which the headline of a slice may be worse than that of all rows,
+            beyond its interval.
         slice_rows: Slices of fewer rows are not judged.
         seeds: Runs of other seeds, at least so many, that must be there.
         seed_range: The range of the headline over seeds, at most this share of its mean.
-        latency_ms: Milliseconds within which 99 % of single answers come, by the proof of the bundle.
+        latency_ms: Milliseconds within which 99 % of single answers come, by the proof of the
+            bundle.
         leakage: Whether the canary must have found no leak.
-        explained: The highest-scored test rows of each fold, so many, of which each must bear a reason.
+        explained: The highest-scored test rows of each fold, so many, of which each must bear a
+            reason.
         card: Whether every field of the card must be filled in.
         approver: Whether an approver must be named who is not the owner.
         failures: The most cells of the run that may have failed.
@@ -105,7 +123,10 @@ class GateRules(Recipe):
         Raises:
             ConfigError: One has another field, or no bound at all.
         """
-        made = tuple(construct(Bound, f"bounds[{place}]", dict(bound)) for place, bound in enumerate(self.bounds))
+        made = tuple(
+            construct(Bound, f"bounds[{place}]", dict(bound))
+            for place, bound in enumerate(self.bounds)
+        )
         for place, bound in enumerate(made):
             if bound.at_least is None and bound.at_most is None:
                 raise ConfigError(f"bounds[{place}]: must have at_least or at_most.")
@@ -141,7 +162,9 @@ RESAMPLES = 500
 
 @dataclass(frozen=True)
 class ChampionComparison:
-    """The comparison of the run's model with the champion: a share, below 0 where it is worse, and its interval."""
+    """The comparison of the run's model with the champion: a share, below 0 where it is worse, and
+    its interval.
+    """
 
     champion: str
     effect: float
@@ -186,11 +209,24 @@ class GateEvidence:
         """Return what the run's own folder and its sisters of other seeds say."""
         experiment, tables = check(folder.read_config(secrets=True)), folder.read_tables()
         label, headline = experiment.model.name, experiment.protocol.headline
-        names = ("scores.parquet", "predictions.parquet", "timings.parquet", ".config.json", "provenance.json")
-        files = {name: sha256(folder.path / name) for name in names if (folder.path / name).is_file()}
-        own = cls(folder.title, label, headline, tables, tables.measure(headline).better, files=files)
+        names = (
+            "scores.parquet",
+            "predictions.parquet",
+            "timings.parquet",
+            ".config.json",
+            "provenance.json",
+        )
+        files = {
+            name: sha256(folder.path / name) for name in names if (folder.path / name).is_file()
+        }
+        own = cls(
+            folder.title, label, headline, tables, tables.measure(headline).better, files=files
+        )
         sisters = sisters_of(folder)
-        digests = {f"{other.title}/scores.parquet": sha256(other.path / "scores.parquet") for other in sisters}
+        digests = {
+            f"{other.title}/scores.parquet": sha256(other.path / "scores.parquet")
+            for other in sisters
+        }
         seeds = seeds_of([folder, *sisters], headline, label)
         return replace(own, seeds=seeds, files={**files, **digests})
 
@@ -202,12 +238,17 @@ class GateEvidence:
         """Return the same with the comparison on the rows that both runs answered."""
         mine, theirs = RunSource.read([own, champion])
         against = against_of(mine, theirs, self.headline)
-        files = {f"champion/{name}": sha256(champion.path / name) for name in ("scores.parquet", "predictions.parquet")}
+        files = {
+            f"champion/{name}": sha256(champion.path / name)
+            for name in ("scores.parquet", "predictions.parquet")
+        }
         return replace(self, champion=against, files={**self.files, **files})
 
 
 def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComparison | None:
-    """Return how the own model of a run compares with that of another; None where they are one, or share no row.
+    """Return how the own model of a run compares with that of another.
+
+    None where they are one, or share no row.
 
     Args:
         own: The run.
@@ -215,16 +256,27 @@ def against_of(own: RunSource, champion: RunSource, metric: str) -> ChampionComp
         metric: By which they are compared.
     """
     sources = (own, champion)
-    mine, theirs = (names.get(source.model, source.model) for names, source in zip(model_labels(sources), sources, strict=True))
+    mine, theirs = (
+        names.get(source.model, source.model)
+        for names, source in zip(model_labels(sources), sources, strict=True)
+    )
     pairs = compare(sources, metric=metric, model=mine, resamples=RESAMPLES).pairs
     row = next((row for row in pairs.to_dicts() if row["rival"] == theirs), None)
-    return None if row is None else ChampionComparison(f"{champion.title} {theirs}", row["effect"], row["low"], row["high"])
+    return (
+        None
+        if row is None
+        else ChampionComparison(
+            f"{champion.title} {theirs}", row["effect"], row["low"], row["high"]
+        )
+    )
 
 
 def sisters_of(folder: RunFolder) -> list[RunFolder]:
     """Return the finished runs of the same experiment that differ from a run in the seed alone."""
     own = _but_seed(folder)
-    others = (RunFolder(path.parent) for path in sorted(folder.path.parent.glob("*/scores.parquet")))
+    others = (
+        RunFolder(path.parent) for path in sorted(folder.path.parent.glob("*/scores.parquet"))
+    )
     return [other for other in others if other.path != folder.path and _but_seed(other) == own]
 
 
@@ -235,7 +287,11 @@ def _but_seed(folder: RunFolder) -> dict[str, Any]:
 def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[int, float]:
     """Return the headline of runs by seed, of those that have one."""
     rows = ((folder, folder.read_tables().headline(headline, label)) for folder in folders)
-    return {int(folder.read_config()["seed"]): float(row["value"]) for folder, row in rows if row and row["value"] is not None}
+    return {
+        int(folder.read_config()["seed"]): float(row["value"])
+        for folder, row in rows
+        if row and row["value"] is not None
+    }
 
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
@@ -247,7 +303,15 @@ def leaks_of(folder: RunFolder) -> tuple[str, ...]:
     hold_threads(prepared.job.cpus)
     context = replace(context_of_fold(prepared.job, ""), cache=None)
     with noted_inputs():
-        found = list(check_leaks(prepared.job.protocol, experiment.model.name, experiment.model, prepared.frame, context))
+        found = list(
+            check_leaks(
+                prepared.job.protocol,
+                experiment.model.name,
+                experiment.model,
+                prepared.frame,
+                context,
+            )
+        )
     return tuple(str(leak) for leak in found if leak is not None)
 
 
@@ -301,7 +365,11 @@ def checks_of(rules: GateRules, evidence: GateEvidence) -> list[GateCheck]:
 def _failures(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
     timings = evidence.tables.timings
     failed = int((timings["status"] != "ok").sum())
-    yield GateCheck("failures", failed <= rules.failures, f"{failed} of {len(timings)} cells failed, {rules.failures} may.")
+    yield GateCheck(
+        "failures",
+        failed <= rules.failures,
+        f"{failed} of {len(timings)} cells failed, {rules.failures} may.",
+    )
 
 
 def _bounds(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
@@ -312,55 +380,79 @@ def _bounds(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
             yield GateCheck(name, False, f"the run has no {bound.metric}.")
             continue
         if bound.interval and row["ci_low"] is None:
-            yield GateCheck(name, False, f"{bound.metric} has no interval, by which the bound is to be kept.")
+            yield GateCheck(
+                name, False, f"{bound.metric} has no interval, by which the bound is to be kept."
+            )
             continue
         yield _kept(name, bound, row)
 
 
 def _kept(name: str, bound: Bound, row: dict[str, Any]) -> GateCheck:
     low, high = (row["ci_low"], row["ci_high"]) if bound.interval else (row["value"], row["value"])
-    passed = (bound.at_least is None or low >= bound.at_least) and (bound.at_most is None or high <= bound.at_most)
+    passed = (bound.at_least is None or low >= bound.at_least) and (
+        bound.at_most is None or high <= bound.at_most
+    )
     interval = f" ({low:.4g} to {high:.4g})" if bound.interval else ""
     wanted = " and ".join(
-        f"{word} {limit:g}" for word, limit in (("at least", bound.at_least), ("at most", bound.at_most)) if limit is not None
+        f"{word} {limit:g}"
+        for word, limit in (("at least", bound.at_least), ("at most", bound.at_most))
+        if limit is not None
     )
-    return GateCheck(name, bool(passed), f"{bound.metric} is {row['value']:.4g}{interval}, must be {wanted}.")
+    return GateCheck(
+        name, bool(passed), f"{bound.metric} is {row['value']:.4g}{interval}, must be {wanted}."
+    )
 
 
 def _champion(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
     against = evidence.champion
     if against is None:
-        yield GateCheck("champion", False, "it was compared with no champion; name one with --champion.")
+        yield GateCheck(
+            "champion", False, "it was compared with no champion; name one with --champion."
+        )
         return
     if against.low is None:
         said = f"the difference from {against.champion} has no interval: too few units."
         yield GateCheck("champion", False, said)
         return
     passed = against.low >= -rules.champion_margin
-    effect, low, high = (100 * (end if end is not None else np.inf) for end in (against.effect, against.low, against.high))
+    effect, low, high = (
+        100 * (end if end is not None else np.inf)
+        for end in (against.effect, against.low, against.high)
+    )
     said = f"against {against.champion}: {effect:+.2f} % ({low:+.2f} % to {high:+.2f} %)"
-    yield GateCheck("champion", passed, f"{said}, must not be worse by more than {100 * rules.champion_margin:g} %.")
+    yield GateCheck(
+        "champion",
+        passed,
+        f"{said}, must not be worse by more than {100 * rules.champion_margin:g} %.",
+    )
 
 
 def _calibration(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
-    """The expected calibration error (Naeini, Cooper and Hauskrecht 2015) less what chance alone brings about."""
+    """The expected calibration error (Naeini, Cooper and Hauskrecht 2015) less what chance alone
+    brings about.
+    """
     chances = tested_chances(evidence.tables.predictions, evidence.label)
     if chances is None:
         return  # a task without probabilities, which coverage speaks for
     probability, label = chances
     if len(label) < LEAST_LABELS:
-        yield GateCheck("calibration", False, f"{len(label)} labels are known, at least {LEAST_LABELS} must be.")
+        yield GateCheck(
+            "calibration", False, f"{len(label)} labels are known, at least {LEAST_LABELS} must be."
+        )
         return
     gap, chance = calibration_gap(probability, label)
     said = f"probabilities are off by {gap:.3f} on the average, of which {chance:.3f} are chance"
     assert rules.calibration_gap is not None
     yield GateCheck(
-        "calibration", gap - chance <= rules.calibration_gap, f"{said}; {rules.calibration_gap:g} more are allowed."
+        "calibration",
+        gap - chance <= rules.calibration_gap,
+        f"{said}; {rules.calibration_gap:g} more are allowed.",
     )
 
 
 def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, float]:
-    """Return the mean gap of probabilities and shares over ten bins of equal counts, and the one that chance makes.
+    """Return the mean gap of probabilities and shares over ten bins of equal counts, and the one
+    that chance makes.
 
     Args:
         probability: Shape (n,).
@@ -371,13 +463,17 @@ def calibration_gap(probability: np.ndarray, label: np.ndarray) -> tuple[float, 
     mean, share = (np.array([each[name] for each in bins]) for name in ("probability", "label"))
     spread = np.sqrt(mean * (1 - mean) / weight)
     chance = np.sqrt(2 / np.pi) * spread  # the mean size of a normal of that spread
-    return float(np.average(np.abs(mean - share), weights=weight)), float(np.average(chance, weights=weight))
+    return float(np.average(np.abs(mean - share), weights=weight)), float(
+        np.average(chance, weights=weight)
+    )
 
 
 def _coverage(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
     whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
     rows = evidence.tables.scores.filter(
-        (pl.col("model") == evidence.label) & whole & pl.col("metric").str.contains(r"^coverage\[[\d.]+%\]$")
+        (pl.col("model") == evidence.label)
+        & whole
+        & pl.col("metric").str.contains(r"^coverage\[[\d.]+%\]$")
     )
     assert rules.coverage_gap is not None
     for row in rows.to_dicts():
@@ -394,21 +490,35 @@ def _slices(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
         yield GateCheck("slices", False, f"the run has no {evidence.headline}.")
         return
     same = (pl.col("metric") == total["metric"]) & (pl.col("aggregate") == total["aggregate"])
-    rows = scores.filter(same & pl.col("segment").is_not_null() & pl.col("fold").is_null() & pl.col("step").is_null())
+    rows = scores.filter(
+        same & pl.col("segment").is_not_null() & pl.col("fold").is_null() & pl.col("step").is_null()
+    )
     judged = rows.filter(pl.col("n").fill_null(0) >= rules.slice_rows)
     if judged.is_empty():
-        yield GateCheck("slices", False, f"no slice of {rules.slice_rows} rows or more was scored; set protocol.segments.")
+        yield GateCheck(
+            "slices",
+            False,
+            f"no slice of {rules.slice_rows} rows or more was scored; set protocol.segments.",
+        )
         return
     assert rules.slice_gap is not None
-    worse = [row for row in judged.to_dicts() if _is_worse(row, total, rules.slice_gap, evidence.better)]
-    named = ", ".join(f"{row['segment_by']}={row['segment']} ({row['value']:.4g})" for row in worse[:5])
+    worse = [
+        row for row in judged.to_dicts() if _is_worse(row, total, rules.slice_gap, evidence.better)
+    ]
+    named = ", ".join(
+        f"{row['segment_by']}={row['segment']} ({row['value']:.4g})" for row in worse[:5]
+    )
     said = f"{len(judged)} slices, of all rows {evidence.headline} is {total['value']:.4g}"
-    found = f"worse by more than {100 * rules.slice_gap:g} %: {named}" if worse else "none is too bad"
+    found = (
+        f"worse by more than {100 * rules.slice_gap:g} %: {named}" if worse else "none is too bad"
+    )
     yield GateCheck("slices", not worse, f"{said}; {found}.")
 
 
 def _is_worse(row: dict[str, Any], total: dict[str, Any], gap: float, better: str) -> bool:
-    """Return whether a slice is worse than all rows by more than a share, its interval considered."""
+    """Return whether a slice is worse than all rows by more than a share, its interval
+    considered.
+    """
     if row["value"] is None:
         return False
     if better == "low":
@@ -421,17 +531,28 @@ def _is_worse(row: dict[str, Any], total: dict[str, Any], gap: float, better: st
 def _seeds(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
     values = list(evidence.seeds.values())
     if len(values) < rules.seeds:
-        yield GateCheck("seeds", False, f"{len(values)} seeds have a finished run, at least {rules.seeds} must have one.")
+        yield GateCheck(
+            "seeds",
+            False,
+            f"{len(values)} seeds have a finished run, at least {rules.seeds} must have one.",
+        )
         return
     mean = float(np.mean(values))
     spread = float(np.ptp(values)) / max(abs(mean), 1e-12)
-    said = f"{evidence.headline} over {len(values)} seeds has a range of {100 * spread:.1f} % of its mean"
-    yield GateCheck("seeds", spread <= rules.seed_range, f"{said}; {100 * rules.seed_range:g} % are allowed.")
+    said = (
+        f"{evidence.headline} over {len(values)} seeds has a range of {100 * spread:.1f} % of "
+        f"its mean"
+    )
+    yield GateCheck(
+        "seeds", spread <= rules.seed_range, f"{said}; {100 * rules.seed_range:g} % are allowed."
+    )
 
 
 def _latency(rules: GateRules, evidence: GateEvidence) -> Iterator[GateCheck]:
     if evidence.latency is None:
-        yield GateCheck("latency", False, "no bundle says how long an answer takes; name one with --bundle.")
+        yield GateCheck(
+            "latency", False, "no bundle says how long an answer takes; name one with --bundle."
+        )
         return
     assert rules.latency_ms is not None
     taken = float(evidence.latency["p99_ms"])
@@ -454,13 +575,20 @@ def _explanations(rules: GateRules, evidence: GateEvidence) -> Iterator[GateChec
     tested = rows.filter((pl.col("model") == evidence.label) & (pl.col("part") == "test"))
     highest = tested.sort("score", descending=True).group_by("fold").head(rules.explained)
     without = int((highest["reasons"].list.len().fill_null(0) == 0).sum())
-    said = f"of {len(highest)} rows, the {rules.explained} of the highest scores of each fold, {without} have no reason"
+    said = (
+        f"of {len(highest)} rows, the {rules.explained} of the highest scores of each fold, "
+        f"{without} have no reason"
+    )
     yield GateCheck("explanations", not without and len(highest) > 0, f"{said}.")
 
 
 def _card(evidence: GateEvidence) -> Iterator[GateCheck]:
     missing = missing_fields(evidence.card)
-    yield GateCheck("card", not missing, f"not said: {', '.join(missing)}." if missing else "every field is filled in.")
+    yield GateCheck(
+        "card",
+        not missing,
+        f"not said: {', '.join(missing)}." if missing else "every field is filled in.",
+    )
 
 
 def _approver(evidence: GateEvidence) -> Iterator[GateCheck]:
@@ -478,7 +606,11 @@ def _drift(evidence: GateEvidence) -> Iterator[GateCheck]:
         yield GateCheck("drift", False, "no report of the monitor; name one with --monitor.")
         return
     first = f": {evidence.violations[0]['description']}" if evidence.violations else ""
-    yield GateCheck("drift", not evidence.violations, f"the monitor has {len(evidence.violations)} violations{first}.")
+    yield GateCheck(
+        "drift",
+        not evidence.violations,
+        f"the monitor has {len(evidence.violations)} violations{first}.",
+    )
 
 
 # The verdict of a gate: every check, the digests of its evidence, and the outcome.
@@ -488,7 +620,9 @@ LEAKS = "leakage.json"
 
 @dataclass(frozen=True)
 class GateInputs:
-    """The words of a user beside the run: a champion's run, files of a card and of a monitor, a bundle, and trusted keys."""
+    """The words of a user beside the run: a champion's run, files of a card and of a monitor, a
+    bundle, and trusted keys.
+    """
 
     champion: str | None = None
     card: str | None = None
@@ -501,7 +635,8 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
     """Return the evidence of a run that a gate asks for.
 
     Raises:
-        ConfigError: A file cannot be read, the bundle is of another run, or the monitor's report of another bundle.
+        ConfigError: A file cannot be read, the bundle is of another run, or the monitor's report of
+            another bundle.
     """
     evidence, watched = GateEvidence.of(folder), ""
     if rules.champion and named.champion:
@@ -511,17 +646,28 @@ def gather_evidence(folder: RunFolder, rules: GateRules, named: GateInputs) -> G
     if named.bundle:
         bundle = Bundle.open(named.bundle, named.trust)
         if bundle.manifest.run != folder.title:
-            raise ConfigError(f"--bundle: {named.bundle} is of run {bundle.manifest.run}, not of {folder.title}.")
+            raise ConfigError(
+                f"--bundle: {named.bundle} is of run {bundle.manifest.run}, not of {folder.title}."
+            )
         evidence = evidence.with_file(bundle.folder / LATENCY, latency=bundle.json(LATENCY))
         watched = bundle.manifest.digest
     if named.monitor:
         seen, violations = violations_of(Path(named.monitor))
         if watched and seen != watched:
-            raise ConfigError(f"--monitor: {named.monitor} is of bundle {seen}, not of {watched} (--bundle).")
+            raise ConfigError(
+                f"--monitor: {named.monitor} is of bundle {seen}, not of {watched} (--bundle)."
+            )
         evidence = evidence.with_file(Path(named.monitor), violations=violations)
     if rules.leakage:
         path = folder.path / LEAKS
-        write_json(path, {"code": folder.read_provenance()["code"], "leaks": list(leaks_of(folder)), "when": now()})
+        write_json(
+            path,
+            {
+                "code": folder.read_provenance()["code"],
+                "leaks": list(leaks_of(folder)),
+                "when": now(),
+            },
+        )
         evidence = evidence.with_file(path, leaks=tuple(read_json_mapping(path)["leaks"]))
     return evidence
 
@@ -535,7 +681,11 @@ def decide_gate(folder: RunFolder, rules: GateRules, evidence: GateEvidence) -> 
         "stage": rules.stage,
         "run": evidence.title,
         "outcome": "passed" if passed else "refused",
-        "approval_status": "Approved" if passed and rules.approver else "PendingManualApproval" if passed else "Rejected",
+        "approval_status": "Approved"
+        if passed and rules.approver
+        else "PendingManualApproval"
+        if passed
+        else "Rejected",
         "approver": evidence.card.get("approver", ""),
         "when": now(),
         "checks": [asdict(check) for check in checks],

@@ -15,7 +15,9 @@ OPSET, ML_OPSET, IR_VERSION = 18, 3, 9
 """Versions of the operators and of the format that every onnxruntime since 1.15 reads."""
 
 NUMBERS, TEXTS = "numbers", "texts"
-"""The inputs: doubles (n, columns), NaN where there is none, and texts (n, columns), `MISSING_TEXT` where there is none."""
+"""The inputs: doubles (n, columns), NaN where there is none, and texts (n, columns), `MISSING_TEXT`
+where there is none.
+"""
 
 MISSING_TEXT = "\x00missing"
 """The text that stands for none: no column holds it."""
@@ -38,7 +40,9 @@ class OnnxGraph:
         from onnx import numpy_helper
 
         name = self._name("constant")
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(np.asarray(value, kind)), name))
+        self._constants.append(
+            numpy_helper.from_array(np.ascontiguousarray(np.asarray(value, kind)), name)
+        )
         return name
 
     def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
@@ -46,7 +50,9 @@ class OnnxGraph:
         from onnx import helper
 
         name = self._name(operator.lower())
-        self._nodes.append(helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes))
+        self._nodes.append(
+            helper.make_node(operator, list(inputs), [name], name=name, domain=domain, **attributes)
+        )
         return name
 
     def named(self, value: str, name: str) -> None:
@@ -112,10 +118,14 @@ class OnnxGraph:
         inputs = [helper.make_tensor_value_info(NUMBERS, TensorProto.DOUBLE, ["n", numbers])]
         if texts:
             inputs.append(helper.make_tensor_value_info(TEXTS, TensorProto.STRING, ["n", texts]))
-        results = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in outputs]
+        results = [
+            helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n"]) for name in outputs
+        ]
         graph = helper.make_graph(self._nodes, "hwds", inputs, results, self._constants)
         versions = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
-        model = helper.make_model(graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="hwds")
+        model = helper.make_model(
+            graph, opset_imports=versions, ir_version=IR_VERSION, producer_name="hwds"
+        )
         checker.check_model(model, full_check=True)
         return model
 
@@ -137,21 +147,30 @@ class GraphScorer:
     """
 
     def __init__(self, path: Path, numbers: Sequence[str], texts: Sequence[str]) -> None:
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would keep an id of this machine and send events to its maker
+        os.environ.setdefault(
+            "ORT_DISABLE_TELEMETRY", "1"
+        )  # it would keep an id of this machine and send events to its maker
         from onnxruntime import InferenceSession, SessionOptions
 
         options = SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        self._session = InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._numbers, self._texts = tuple(numbers), tuple(texts)
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
         """Return `score` and, where there is one, `probability` of rows, each of shape (n,)."""
         given: dict[str, np.ndarray] = {
-            NUMBERS: np.array([[*map(row.get, self._numbers)] for row in rows], float).reshape(len(rows), len(self._numbers))
+            NUMBERS: np.array([[*map(row.get, self._numbers)] for row in rows], float).reshape(
+                len(rows), len(self._numbers)
+            )
         }
         if self._texts:
-            texts = [[MISSING_TEXT if (text := row.get(name)) is None else text for name in self._texts] for row in rows]
+            texts = [
+                [MISSING_TEXT if (text := row.get(name)) is None else text for name in self._texts]
+                for row in rows
+            ]
             given[TEXTS] = np.array(texts, object).reshape(len(rows), len(self._texts))
         return dict(zip(self._outputs, self._session.run(self._outputs, given), strict=True))

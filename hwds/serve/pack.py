@@ -1,4 +1,6 @@
-"""Packing the runtime: `python -m hwds.serve.pack FILE` writes the modules that it needs as one file."""
+"""Packing the runtime: `python -m hwds.serve.pack FILE` writes the modules that it needs as one
+file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from hwds.core.errors import HwdsError
 
 ENTRY = "hwds.serve.runtime"
 ENTRIES = (ENTRY,)
-"""The modules that are packed with all that they import: the command line, and the handler of a Lambda function."""
+"""The modules that are packed with all that they import: the command line, and the handler of a
+Lambda function.
+"""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 ALLOWED = {"numpy", "onnxruntime"}
@@ -46,7 +50,11 @@ def pack(target: Path) -> list[str]:
     """
     modules = modules_of(ENTRIES)
     content = {f"{name.replace('.', '/')}.py": file_of(name).read_bytes() for name in modules}
-    packages = {"/".join(name.split(".")[:depth]) for name in modules for depth in range(1, name.count(".") + 1)}
+    packages = {
+        "/".join(name.split(".")[:depth])
+        for name in modules
+        for depth in range(1, name.count(".") + 1)
+    }
     content |= {f"{package}/__init__.py": b"" for package in packages}
     content["__main__.py"] = START.encode()
     part = target.with_name(f".{target.name}.zip")
@@ -62,7 +70,8 @@ def pack(target: Path) -> list[str]:
 
 
 def modules_of(entries: Sequence[str]) -> list[str]:
-    """Return modules and all of hwds that they import when they are imported, in alphabetical order.
+    """Return modules and all of hwds that they import when they are imported, in alphabetical
+    order.
 
     Raises:
         HwdsError: One of them imports another package than `ALLOWED`.

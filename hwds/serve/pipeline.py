@@ -36,7 +36,9 @@ CONTAINER_ROOT, CHANNEL, KEYS = "/opt/ml", "train", "key"
 """The folder of a container, and its channels: the rows, and the pair of keys."""
 
 KEY_FILE = "signing.pem"
-"""The private key in its channel; the public one lies beside it, under the same name with `.pub` behind."""
+"""The private key in its channel; the public one lies beside it, under the same name with `.pub`
+behind.
+"""
 
 EVALUATION, OUTCOME = "evaluation.json", "outcome"
 """What the second step writes, and the name of the word in it that the condition reads."""
@@ -80,7 +82,10 @@ class Retraining:
                 raise ConfigError(f"{option}: must be s3://BUCKET/PREFIX, got {place!r}.")
         for name, text in self.hyperparameters.items():
             if len(text) > TEXT:
-                raise ConfigError(f"{name}: must have at most {TEXT} characters, which SageMaker takes, got {len(text)}.")
+                raise ConfigError(
+                    f"{name}: must have at most {TEXT} characters, which SageMaker takes, got "
+                    f"{len(text)}."
+                )
 
 
 def hyperparameters_of(words: list[str]) -> dict[str, str]:
@@ -114,9 +119,15 @@ def definition_of(settings: Retraining) -> Json:
 
 def _train(settings: Retraining, output: str) -> Json:
     arguments = {
-        "AlgorithmSpecification": {"TrainingInputMode": "File", "TrainingImage": settings.deployment.image},
+        "AlgorithmSpecification": {
+            "TrainingInputMode": "File",
+            "TrainingImage": settings.deployment.image,
+        },
         "HyperParameters": dict(settings.hyperparameters),
-        "InputDataConfig": [_channel(CHANNEL, {"Get": "Parameters.Data"}), _channel(KEYS, settings.key)],
+        "InputDataConfig": [
+            _channel(CHANNEL, {"Get": "Parameters.Data"}),
+            _channel(KEYS, settings.key),
+        ],
         "ResourceConfig": _machine(settings),
         "RoleArn": settings.deployment.role,
         "StoppingCondition": {"MaxRuntimeInSeconds": LONGEST},
@@ -137,7 +148,9 @@ def _machine(settings: Retraining) -> Json:
 
 def _file_beside(output: str, name: str) -> Json:
     """Return the place in S3 of a file beside what was trained."""
-    return {"Std:Join": {"On": "/", "Values": [output, {"Get": "Steps.Train.TrainingJobName"}, name]}}
+    return {
+        "Std:Join": {"On": "/", "Values": [output, {"Get": "Steps.Train.TrainingJobName"}, name]}
+    }
 
 
 def _evaluate(settings: Retraining, output: str) -> Json:
@@ -154,13 +167,21 @@ def _evaluate(settings: Retraining, output: str) -> Json:
             "S3UploadMode": "EndOfJob",
         },
     }
-    step = _processing(settings, "Evaluate", ["python", "-m", "hwds.cli.judge"], [settings.gate, CONTAINER_ROOT], inputs)
+    step = _processing(
+        settings,
+        "Evaluate",
+        ["python", "-m", "hwds.cli.judge"],
+        [settings.gate, CONTAINER_ROOT],
+        inputs,
+    )
     step["Arguments"]["ProcessingOutputConfig"] = {"Outputs": [written]}
     known = {"PropertyFileName": "Evaluation", "OutputName": "evaluation", "FilePath": EVALUATION}
     return {**step, "PropertyFiles": [known]}
 
 
-def _processing(settings: Retraining, name: str, entry: list[str], words: list[str], inputs: Mapping[str, Any]) -> Json:
+def _processing(
+    settings: Retraining, name: str, entry: list[str], words: list[str], inputs: Mapping[str, Any]
+) -> Json:
     """Return a step that runs a command of the image on files from S3."""
     arguments = {
         "ProcessingResources": {"ClusterConfig": _machine(settings)},
@@ -202,23 +223,49 @@ def _gate(settings: Retraining) -> Json:
 
 def evaluation_value(path: str) -> Json:
     """Return the function of a pipeline that reads a value of the evaluation."""
-    return {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Evaluation"}, "Path": path}}
+    return {
+        "Std:JsonGet": {
+            "PropertyFile": {"Get": "Steps.Evaluate.PropertyFiles.Evaluation"},
+            "Path": path,
+        }
+    }
 
 
 def _register(deployment: Deployment) -> Json:
-    container = {"Image": deployment.image, "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}
-    package = package_of(deployment.group, container, evaluation_value(APPROVAL), {BUNDLE: evaluation_value("bundle")})
+    container = {
+        "Image": deployment.image,
+        "ModelDataUrl": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"},
+    }
+    package = package_of(
+        deployment.group,
+        container,
+        evaluation_value(APPROVAL),
+        {BUNDLE: evaluation_value("bundle")},
+    )
     return {"Name": "Register", "Type": "RegisterModel", "Arguments": package}
 
 
 def _deploy(settings: Retraining) -> Json:
-    """Return the step that runs `hwds deploy`, whose canary and alarms no step of SageMaker's own has."""
-    known = {field.name: field.default for field in fields(Deployment)} | {"group": settings.deployment.group}
-    given = {name: value for name, value in asdict(settings.deployment).items() if value != known[name]}
-    options = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    """Return the step that runs `hwds deploy`, whose canary and alarms no step of SageMaker's own
+    has.
+    """
+    known = {field.name: field.default for field in fields(Deployment)} | {
+        "group": settings.deployment.group
+    }
+    given = {
+        name: value for name, value in asdict(settings.deployment).items() if value != known[name]
+    }
+    options = [
+        word
+        for name, value in given.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]
     words = ["deploy", f"{CONTAINER_ROOT}/processing/model/{ARCHIVE}", *options]
     model = {"model": {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"}}
-    return {**_processing(settings, "Deploy", ["python", "-m", "hwds"], words, model), "DependsOn": ["Register"]}
+    return {
+        **_processing(settings, "Deploy", ["python", "-m", "hwds"], words, model),
+        "DependsOn": ["Register"],
+    }
 
 
 # Pipelines on this machine: each step's command truly runs, on what S3 has; the API of AWS is
@@ -249,7 +296,9 @@ class LocalPipeline:
         ConfigError: Other files lie in the folder.
     """
 
-    def __init__(self, name: str, definition: Json, client: Clients, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: str, definition: Json, client: Clients, folder: Path, say: Callable[[str], None]
+    ) -> None:
         self._steps, self._name, self._say = definition["Steps"], name, say
         self._sagemaker, self._s3 = client("sagemaker"), client("s3")
         self._root = folder.resolve() / "ml"
@@ -257,8 +306,14 @@ class LocalPipeline:
             raise ConfigError(f"--local: {folder} holds other files; name a new folder.")
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DEFINITION_FILE).write_text(json.dumps(definition, indent=1) + "\n")
-        self._known: dict[str, Any] = {f"Parameters.{each['Name']}": each["DefaultValue"] for each in definition["Parameters"]}
-        self._number = len(self._sagemaker.list_training_jobs(NameContains=name, MaxResults=100)["TrainingJobSummaries"])
+        self._known: dict[str, Any] = {
+            f"Parameters.{each['Name']}": each["DefaultValue"] for each in definition["Parameters"]
+        }
+        self._number = len(
+            self._sagemaker.list_training_jobs(NameContains=name, MaxResults=100)[
+                "TrainingJobSummaries"
+            ]
+        )
 
     def run(self) -> None:
         """Run the steps in their order.
@@ -279,7 +334,12 @@ class LocalPipeline:
         }
         for step in steps:
             self._say(f"{step['Name']} ({step['Type']})")
-            kinds[step["Type"]](step, self._filled(step["Arguments"]) if step["Type"] != "Condition" else step["Arguments"])
+            kinds[step["Type"]](
+                step,
+                self._filled(step["Arguments"])
+                if step["Type"] != "Condition"
+                else step["Arguments"],
+            )
 
     def _filled(self, value: Any) -> Any:
         """Return a value of the definition with its functions carried out."""
@@ -305,13 +365,23 @@ class LocalPipeline:
         job, root = self._job(step), self._root
         self._sagemaker.create_training_job(TrainingJobName=job, **arguments)
         for channel in arguments["InputDataConfig"]:
-            self._fetch(channel["DataSource"]["S3DataSource"]["S3Uri"], root / "input" / "data" / channel["ChannelName"])
+            self._fetch(
+                channel["DataSource"]["S3DataSource"]["S3Uri"],
+                root / "input" / "data" / channel["ChannelName"],
+            )
         given = root / "input" / "config" / "hyperparameters.json"
         given.parent.mkdir(parents=True, exist_ok=True)
         given.write_text(json.dumps(arguments["HyperParameters"]))
-        self._command(step, ["python", "-m", "hwds.cli.train", CONTAINER_ROOT], arguments.get("Environment", {}))
+        self._command(
+            step,
+            ["python", "-m", "hwds.cli.train", CONTAINER_ROOT],
+            arguments.get("Environment", {}),
+        )
         place = f"{arguments['OutputDataConfig']['S3OutputPath']}/{job}/output"
-        for folder, archive in ((root / "model", ARCHIVE), (root / "output" / "data", "output.tar.gz")):
+        for folder, archive in (
+            (root / "model", ARCHIVE),
+            (root / "output" / "data", "output.tar.gz"),
+        ):
             write_archive(folder, root / archive)
             self._lay(root / archive, f"{place}/{archive}")
         self._known["Steps.Train.TrainingJobName"] = job
@@ -323,24 +393,39 @@ class LocalPipeline:
         for each in arguments["ProcessingInputs"]:
             self._fetch(each["S3Input"]["S3Uri"], self._here(each["S3Input"]["LocalPath"]))
         app = arguments["AppSpecification"]
-        self._command(step, [*app["ContainerEntrypoint"], *app["ContainerArguments"]], arguments.get("Environment", {}))
+        self._command(
+            step,
+            [*app["ContainerEntrypoint"], *app["ContainerArguments"]],
+            arguments.get("Environment", {}),
+        )
         written = {
-            each["OutputName"]: each["S3Output"] for each in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())
+            each["OutputName"]: each["S3Output"]
+            for each in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())
         }
         for output in written.values():
             for path in self._here(output["LocalPath"]).rglob("*"):
-                self._lay(path, f"{output['S3Uri']}/{path.relative_to(self._here(output['LocalPath'])).as_posix()}")
+                self._lay(
+                    path,
+                    f"{output['S3Uri']}/{path.relative_to(self._here(output['LocalPath'])).as_posix()}",
+                )
         for known in step.get("PropertyFiles", ()):
             path = self._here(written[known["OutputName"]]["LocalPath"]) / known["FilePath"]
-            self._known[f"Steps.{step['Name']}.PropertyFiles.{known['PropertyFileName']}"] = json.loads(path.read_text())
+            self._known[f"Steps.{step['Name']}.PropertyFiles.{known['PropertyFileName']}"] = (
+                json.loads(path.read_text())
+            )
 
     def _choose(self, step: Json, arguments: Json) -> None:
-        sides = [[self._filled(each[side]) for each in arguments["Conditions"]] for side in ("LeftValue", "RightValue")]
+        sides = [
+            [self._filled(each[side]) for each in arguments["Conditions"]]
+            for side in ("LeftValue", "RightValue")
+        ]
         self._run(arguments["IfSteps" if sides[0] == sides[1] else "ElseSteps"])
 
     def _register(self, step: Json, arguments: Json) -> None:
         group = arguments["ModelPackageGroupName"]
-        known = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)["ModelPackageGroupSummaryList"]
+        known = self._sagemaker.list_model_package_groups(NameContains=group, MaxResults=100)[
+            "ModelPackageGroupSummaryList"
+        ]
         if group not in {each["ModelPackageGroupName"] for each in known}:
             self._sagemaker.create_model_package_group(ModelPackageGroupName=group)
         self._say(f"  {self._sagemaker.create_model_package(**arguments)['ModelPackageArn']}")
@@ -357,16 +442,27 @@ class LocalPipeline:
         Raises:
             HwdsError: It failed, with the end of its log.
         """
-        own = {name: str(self._here(text)) if text.startswith(CONTAINER_ROOT) else text for name, text in variables.items()}
-        local = [str(self._here(word)) if word.startswith(CONTAINER_ROOT) else word for word in words[1:]]
+        own = {
+            name: str(self._here(text)) if text.startswith(CONTAINER_ROOT) else text
+            for name, text in variables.items()
+        }
+        local = [
+            str(self._here(word)) if word.startswith(CONTAINER_ROOT) else word for word in words[1:]
+        ]
         done = subprocess.run(
-            [sys.executable, *local], cwd=self._root, env=os.environ | own, capture_output=True, text=True, check=False
+            [sys.executable, *local],
+            cwd=self._root,
+            env=os.environ | own,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         for line in done.stdout.splitlines():
             self._say(f"  {line}")
         if done.returncode:
             raise HwdsError(
-                f"pipeline: step {step['Name']} ended with {done.returncode}: {done.stderr.strip()[-SHOWN_CHARACTERS:]}"
+                f"pipeline: step {step['Name']} ended with {done.returncode}: "
+                f"{done.stderr.strip()[-SHOWN_CHARACTERS:]}"
             )
 
     def _fetch(self, place: str, target: Path) -> None:

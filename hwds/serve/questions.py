@@ -21,7 +21,8 @@ def id_of(question: Any, place: int) -> str:
     """Return the id of a question; its place in the request where it bears none.
 
     Raises:
-        DataError: The question is no object, or its id neither a text nor a whole number, or too long.
+        DataError: The question is no object, or its id neither a text nor a whole number, or too
+            long.
     """
     if not isinstance(question, Mapping):
         raise DataError(f"question {place}: must be a JSON object, got {type(question).__name__}.")
@@ -29,7 +30,9 @@ def id_of(question: Any, place: int) -> str:
     if id is None:
         return str(place)
     if isinstance(id, bool) or not isinstance(id, str | int):
-        raise DataError(f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}.")
+        raise DataError(
+            f"question {place}: '{ID}' must be a text or a whole number, got {type(id).__name__}."
+        )
     if len(str(id)) > LONGEST_ID:
         raise DataError(f"question {place}: '{ID}' must have {LONGEST_ID:,} characters at most.")
     return str(id)
@@ -42,7 +45,8 @@ def parsed_json(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        DataError: It is none, holds NaN or infinity, which JSON has not, or half of a surrogate pair, which is no text.
+        DataError: It is none, holds NaN or infinity, which JSON has not, or half of a surrogate
+            pair, which is no text.
     """
     try:
         value = _DECODER.decode(text)

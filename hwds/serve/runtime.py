@@ -48,13 +48,21 @@ class GraphModel:
         columns = self.manifest.graph
         if self.manifest.kind != "rows" or "numbers" not in columns:
             why = columns.get("why", f"it answers {self.manifest.kind}")
-            raise NoGraphAlone(f"{path}: has no graph for rows that stand alone ({why}); `hwds serve` answers by it.")
+            raise NoGraphAlone(
+                f"{path}: has no graph for rows that stand alone ({why}); `hwds serve` answers by "
+                f"it."
+            )
         if json.loads((path / CONFORMAL).read_bytes())["normals"]:
-            raise NoGraphAlone(f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` answers by it.")
+            raise NoGraphAlone(
+                f"{path}: ranks rows among held-out ones, which no graph does; `hwds serve` "
+                f"answers by it."
+            )
         self._fields: dict[str, Any] = json.loads((path / SCHEMA).read_bytes())["properties"]
         self._graph = GraphScorer(path / GRAPH, columns["numbers"], columns["texts"])
         decision = path / DECISION
-        self._tiers = AlertTiers.stored(json.loads(decision.read_bytes())) if decision.is_file() else None
+        self._tiers = (
+            AlertTiers.stored(json.loads(decision.read_bytes())) if decision.is_file() else None
+        )
 
     def answer(self, questions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Return an answer to each question, in their order; all or none.
@@ -70,12 +78,15 @@ class GraphModel:
         score, chance = said["score"].tolist(), said.get("probability")
         chances = [None] * len(rows) if chance is None else chance.tolist()
         answers: list[dict[str, Any]] = [
-            {ID: id, "score": score[place], "probability": chances[place], "p_value": None} for place, id in enumerate(ids)
+            {ID: id, "score": score[place], "probability": chances[place], "p_value": None}
+            for place, id in enumerate(ids)
         ]
         if self._tiers is not None:
             stakes = [row.get(self._tiers.amount) for row in rows]
             for answer, tier in zip(answers, self._tiers.tiers(ids, chance, stakes), strict=True):
-                answer.update({"tier": None, "expected_gain": None} if tier is None else tier._asdict())
+                answer.update(
+                    {"tier": None, "expected_gain": None} if tier is None else tier._asdict()
+                )
         return answers
 
     def _row(self, id: str, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,31 +108,41 @@ def _check_value(id: str, name: str, value: Any, schema: Mapping[str, Any]) -> A
     if "enum" in schema:
         if value not in schema["enum"]:
             raise DataError(
-                f"event '{id}': '{name}' must be one of {', '.join(map(str, schema['enum'][:8]))}, got {value!r:.80}."
+                f"event '{id}': '{name}' must be one of "
+                f"{', '.join(map(str, schema['enum'][:8]))}, got {value!r:.80}."
             )
         return value
     kind, number = schema["type"][0], _is_number(value)
     fits = {"boolean": isinstance(value, bool), "string": isinstance(value, str), "number": number}
     if not fits.get(kind, number and value == int(value)):
-        wanted = {"boolean": "true or false", "string": "a text", "number": "a finite number"}.get(kind, "a whole number")
+        wanted = {"boolean": "true or false", "string": "a text", "number": "a finite number"}.get(
+            kind, "a whole number"
+        )
         raise DataError(f"event '{id}': '{name}' must be {wanted}, got {value!r:.80}.")
     if value < schema.get("minimum", value):
         raise DataError(f"event '{id}': '{name}' must be >= {schema['minimum']}, got {value}.")
     if value > schema.get("maximum", value):
-        raise DataError(f"event '{id}': '{name}' must be <= {schema['maximum']}, got {value!r:.80}.")
+        raise DataError(
+            f"event '{id}': '{name}' must be <= {schema['maximum']}, got {value!r:.80}."
+        )
     return float(value) if kind == "number" else value
 
 
 def _is_number(value: Any) -> bool:
     """Return whether a value is a number that a double can hold."""
     try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
     except OverflowError:
         return False
 
 
 def main(words: Sequence[str]) -> int:
-    """Answer the lines of the standard input by a bundle; a line that is no question is answered with the reason."""
+    """Answer the lines of the standard input by a bundle.
+
+    A line that is no question is answered with the reason.
+    """
     if not 1 <= len(words) <= 2:
         sys.stderr.write("usage: hwds-runtime.pyz FOLDER [TRUSTED]\n")
         return 2
@@ -135,7 +156,9 @@ def main(words: Sequence[str]) -> int:
             answer = model.answer([parsed_json(line.decode())])[0]
         except (HwdsError, UnicodeDecodeError) as error:
             answer = {"error": str(error)}
-        sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
+        sys.stdout.buffer.write(
+            json.dumps(answer, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        )
         sys.stdout.buffer.flush()
     return 0
 
@@ -165,7 +188,8 @@ class LambdaService(Protocol):
 def service() -> LambdaService:
     """Return what answers by the bundle, opened once for each instance of the function.
 
-    A graph that answers all is used alone: numpy and onnxruntime are imported in a tenth of the time of all of hwds.
+    A graph that answers all is used alone: numpy and onnxruntime are imported in a tenth of the
+    time of all of hwds.
     """
     try:
         return GraphModel(os.environ[BUNDLE])
@@ -176,9 +200,14 @@ def service() -> LambdaService:
 
     bundle = Bundle.open(os.environ[BUNDLE])
     if bundle.manifest.kind == "policy":
-        raise ConfigError("a Lambda's disk does not outlive it, as the log of a policy must: serve it by `hwds serve --http`.")
+        raise ConfigError(
+            "a Lambda's disk does not outlive it, as the log of a policy must: serve it by `hwds "
+            "serve --http`."
+        )
     return bundle.service(
-        Path(os.environ.get("HWDS_STORE", "/tmp/hwds/events.db")) if bundle.manifest.kind == "events" else None
+        Path(os.environ.get("HWDS_STORE", "/tmp/hwds/events.db"))
+        if bundle.manifest.kind == "events"
+        else None
     )
 
 
@@ -197,7 +226,9 @@ def handler(event: Any, context: Any = None) -> Any:
 
 
 def answer_gateway(answers: LambdaService, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the response to a request of API Gateway, of version 1 or 2: 400 with the reason where it is no question."""
+    """Return the response to a request of API Gateway, of version 1 or 2: 400 with the reason where
+    it is no question.
+    """
     body = event.get("body") or ""
     try:
         text = _decode_base64(body, "body") if event.get("isBase64Encoded") else body
@@ -208,8 +239,12 @@ def answer_gateway(answers: LambdaService, event: Mapping[str, Any]) -> dict[str
         return _response(503, {"error": str(error)})
 
 
-def answer_records(answers: LambdaService, events: list[Mapping[str, Any]], deliver: Deliver) -> dict[str, Any]:
-    """Answer the records of SQS or Kinesis in their order; return those from which Lambda must begin again.
+def answer_records(
+    answers: LambdaService, events: list[Mapping[str, Any]], deliver: Deliver
+) -> dict[str, Any]:
+    """Answer the records of SQS or Kinesis in their order.
+
+    Return those from which Lambda must begin again.
 
     Args:
         answers: The service.
@@ -223,7 +258,11 @@ def answer_records(answers: LambdaService, events: list[Mapping[str, Any]], deli
         except DataError as error:  # tried again it would be the same: a dead letter
             _keep_dead_letter(record, str(error))
         except HwdsError:
-            return {"batchItemFailures": [{"itemIdentifier": _record_name(left)} for left in events[place:]]}
+            return {
+                "batchItemFailures": [
+                    {"itemIdentifier": _record_name(left)} for left in events[place:]
+                ]
+            }
     return {"batchItemFailures": []}
 
 

@@ -19,7 +19,9 @@ VERDICTS, VERDICTS_PAGE = "gates.json", "gates.md"
 """The files in a run's folder with the last verdict of each stage, for programs and for people."""
 
 OF_BUNDLE = ("latency", "drift")
-"""Checks of a bundle that is there: what they refuse is mended by another bundle, so that they do not stand before one."""
+"""Checks of a bundle that is there: what they refuse is mended by another bundle, so that they do
+not stand before one.
+"""
 
 
 def read_verdicts(folder: RunFolder) -> dict[str, dict[str, Any]]:
@@ -35,7 +37,9 @@ def keep_verdict(folder: RunFolder, verdict: Mapping[str, Any]) -> None:
     write_markdown(folder.path / VERDICTS_PAGE, "\n".join(_page(folder.title, verdicts)))
 
 
-def refuse_gated(folder: RunFolder, what: str = "bundle", ignored: Sequence[str] = OF_BUNDLE) -> None:
+def refuse_gated(
+    folder: RunFolder, what: str = "bundle", ignored: Sequence[str] = OF_BUNDLE
+) -> None:
     """Refuse a run that the last verdict of any stage refused.
 
     Args:
@@ -47,7 +51,11 @@ def refuse_gated(folder: RunFolder, what: str = "bundle", ignored: Sequence[str]
         HwdsError: One did, with the checks of the run that failed.
     """
     for verdict in read_verdicts(folder).values():
-        failed = [check["name"] for check in verdict["checks"] if not check["passed"] and check["name"] not in ignored]
+        failed = [
+            check["name"]
+            for check in verdict["checks"]
+            if not check["passed"] and check["name"] not in ignored
+        ]
         if failed:
             raise HwdsError(
                 f"{what}: gate '{verdict['gate']}' refused run {folder.title}: {', '.join(failed)};"
@@ -56,7 +64,9 @@ def refuse_gated(folder: RunFolder, what: str = "bundle", ignored: Sequence[str]
 
 
 def refuse_gated_bundle(run: str, what: str) -> bool:
-    """Refuse the bundle of a run that any gate refused, be it for the bundle alone; return whether the run is here to tell.
+    """Refuse the bundle of a run that any gate refused, be it for the bundle alone.
+
+    Return whether the run is here to tell.
 
     Args:
         run: Its title.
@@ -74,17 +84,28 @@ def refuse_gated_bundle(run: str, what: str) -> bool:
 def verdicts_of(run: str) -> dict[str, dict[str, Any]]:
     """Return the verdicts on a run by its title; none where it is not here."""
     return {
-        stage: verdict for path in RunFolder.starting_with(run) for stage, verdict in read_verdicts(RunFolder(path)).items()
+        stage: verdict
+        for path in RunFolder.starting_with(run)
+        for stage, verdict in read_verdicts(RunFolder(path)).items()
     }
 
 
 def _page(title: str, verdicts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield f"# Gates of run {title}"
     for stage, verdict in verdicts.items():
-        yield from ("", f"## {stage}: {verdict['outcome']}", "", f"Gate {verdict['gate']}, {verdict['when']}.", "")
+        yield from (
+            "",
+            f"## {stage}: {verdict['outcome']}",
+            "",
+            f"Gate {verdict['gate']}, {verdict['when']}.",
+            "",
+        )
         yield from ("| check | | |", "|---|---|---|")
         for check in verdict["checks"]:
-            yield f"| {check['name']} | {'passed' if check['passed'] else '**refused**'} | {check['sentence']} |"
+            yield (
+                f"| {check['name']} | {'passed' if check['passed'] else '**refused**'} | "
+                f"{check['sentence']} |"
+            )
         yield from ("", "| evidence | SHA-256 |", "|---|---|")
         yield from (f"| {name} | `{digest}` |" for name, digest in verdict["evidence"].items())
 
@@ -107,12 +128,20 @@ def mirror_with_verdicts(bundle: Bundle, run: RunFolder, address: str) -> str:
     name = manifest.run.partition("/")[0]
     facts = {"hwds.run": manifest.run, "hwds.model": manifest.model, "hwds.kind": manifest.kind}
     aliases = {stage: verdict["outcome"] == "passed" for stage, verdict in verdicts.items()}
-    version = mirror_bundle(address, name, bundle.folder, manifest.digest, facts | verdict_tags(verdicts), aliases)
+    version = mirror_bundle(
+        address, name, bundle.folder, manifest.digest, facts | verdict_tags(verdicts), aliases
+    )
     return f"{name} version {version}"
 
 
 def verdict_tags(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Return the tags of a version: the outcome of each stage, and SageMaker's word for the last of them."""
+    """Return the tags of a version: the outcome of each stage, and SageMaker's word for the last of
+    them.
+    """
     tags = {f"gate.{stage}": str(verdict["outcome"]) for stage, verdict in verdicts.items()}
     last = max(verdicts.values(), key=lambda verdict: str(verdict["when"]), default=None)
-    return tags | ({} if last is None else {"approval_status": str(last["approval_status"]), "approver": str(last["approver"])})
+    return tags | (
+        {}
+        if last is None
+        else {"approval_status": str(last["approval_status"]), "approver": str(last["approver"])}
+    )

@@ -17,15 +17,19 @@ from hwds.stats.distributions import EDGE, log_odds, sigmoid
 # precision and recall at a point.
 
 REACHED = 1 - 1e-12
-"""Sums of weights differ in their last bits: a recall that is asked for counts as reached from here on."""
+"""Sums of weights differ in their last bits: a recall that is asked for counts as reached from here
+on.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Sums of weights at every threshold where there is a row of label 1, from the highest on: all that the metrics need.
+    """Sums of weights at every threshold where there is a row of label 1, from the highest on: all
+    that the metrics need.
 
     Attributes:
-        hits: Of rows with label 1 at or above the threshold, shape (weightings, thresholds); the last is all of them.
+        hits: Of rows with label 1 at or above the threshold, shape (weightings, thresholds); the
+            last is all of them.
         misses: Of rows with label 0 at or above it.
         above: Of rows with label 0 above it.
         total: Of all rows with label 0, shape (weightings,).
@@ -56,37 +60,55 @@ class Curves:
 
     @property
     def average_precision(self) -> np.ndarray:
-        """The sum over thresholds of precision times the recall gained there; NaN without label 1."""
+        """The sum over thresholds of precision times the recall gained there.
+
+        NaN without label 1.
+        """
         return np.einsum("ij,ij->i", self.gained, self.precision) / self.positive
 
     @property
     def auroc(self) -> np.ndarray:
-        """The chance that a row of label 1 has a higher score than one of label 0, ties half; NaN with one class."""
+        """The chance that a row of label 1 has a higher score than one of label 0, ties half.
+
+        NaN with one class.
+        """
         below = self.total[:, None] - (self.misses + self.above) / 2
         total = np.where(self.total > 0, self.total, np.nan)
         return np.einsum("ij,ij->i", self.gained, below) / (self.positive * total)
 
     def precision_at_recall(self, recall: float) -> np.ndarray:
-        """Return the highest precision among thresholds whose recall is at least so much; NaN without label 1."""
+        """Return the highest precision among thresholds whose recall is at least so much.
+
+        NaN without label 1.
+        """
         reached = self.hits >= REACHED * recall * np.nan_to_num(self.positive)[:, None]
         best = np.where(reached, self.precision, 0.0).max(axis=1, initial=0.0)
         return np.where(np.isnan(self.positive), np.nan, best)
 
     def recall_at_precision(self, precision: float) -> np.ndarray:
-        """Return the highest recall among thresholds of at least a precision, 0 where none is; NaN without label 1."""
-        return np.where(self.precision >= REACHED * precision, self.hits, 0.0).max(axis=1, initial=0.0) / self.positive
+        """Return the highest recall among thresholds of at least a precision, 0 where none is.
+
+        NaN without label 1.
+        """
+        return (
+            np.where(self.precision >= REACHED * precision, self.hits, 0.0).max(axis=1, initial=0.0)
+            / self.positive
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Rows by the thresholds that they lie at or between, put in order once for any number of weightings.
+    """Rows by the thresholds that they lie at or between, put in order once for any number of
+    weightings.
 
-    Only scores of rows with label 1 are thresholds: between two of them recall stands still and precision falls.
+    Only scores of rows with label 1 are thresholds: between two of them recall stands still and
+    precision falls.
 
     Attributes:
         positives, negatives: The rows of each label.
         level: Of each positive row its threshold, 0 for the highest.
-        place: Of each negative row 2t + 1 where it ties with threshold t, 2t where it lies right above.
+        place: Of each negative row 2t + 1 where it ties with threshold t, 2t where it lies right
+            above.
         levels: How many thresholds there are.
     """
 
@@ -108,16 +130,24 @@ class Ranking:
 
     @cached_property
     def _sorted(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Rows of either label from the highest on, and how many of them are at or above each of their places."""
+        """Rows of either label from the highest on, and how many of them are at or above each of
+        their places.
+        """
         ordered = (
-            rows[np.argsort(at, kind="stable")] for rows, at in ((self.positives, self.level), (self.negatives, self.place))
+            rows[np.argsort(at, kind="stable")]
+            for rows, at in ((self.positives, self.level), (self.negatives, self.place))
         )
         positives, negatives = ordered
-        hits, misses = np.bincount(self.level, minlength=self.levels), np.bincount(self.place, minlength=2 * self.levels + 1)
+        hits, misses = (
+            np.bincount(self.level, minlength=self.levels),
+            np.bincount(self.place, minlength=2 * self.levels + 1),
+        )
         return positives, np.cumsum(hits), negatives, np.cumsum(misses)
 
     def curves(self, weight: np.ndarray) -> Curves:
-        """Return the sums at each threshold under weightings of the rows, in their order, shape (weightings, n)."""
+        """Return the sums at each threshold under weightings of the rows, in their order, shape
+        (weightings, n).
+        """
         positives, at_level, negatives, at_place = self._sorted
         hits = np.cumsum(group_sums(weight[:, positives], at_level), axis=1)
         misses = np.cumsum(group_sums(weight[:, negatives], at_place), axis=1)
@@ -140,7 +170,8 @@ def group_sums(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """Return the area under precision against recall: the mean over positives of the precision at the score of each.
+    """Return the area under precision against recall: the mean over positives of the precision at
+    the score of each.
 
     Rows of one score count together. As scikit-learn's `average_precision_score`.
 
@@ -166,20 +197,24 @@ STEPS = 100
 
 @dataclass(frozen=True, eq=False)
 class Probabilities:
-    """Proper scores and calibration of rows, as functions of sums over rows: prepared once for any number of weightings.
+    """Proper scores and calibration of rows, as functions of sums over rows: prepared once for any
+    number of weightings.
 
-    The expected calibration error is the mean over bins of |mean probability - share of label 1| (Naeini, Cooper and
-    Hauskrecht 2015, with bins of equal mass as Nixon et al. 2019); rows of one probability lie in one bin. Slope and intercept
-    are those of a logistic regression of the label on the log odds of the probability, 1 and 0 where it is calibrated; a slope
-    below 1 says that probabilities are too extreme (Cox 1958; Van Calster et al. 2019). The log loss clips at 1e-7.
+    The expected calibration error is the mean over bins of |mean probability - share of label 1|
+    (Naeini, Cooper and Hauskrecht 2015, with bins of equal mass as Nixon et al. 2019); rows of one
+    probability lie in one bin. Slope and intercept are those of a logistic regression of the label
+    on the log odds of the probability, 1 and 0 where it is calibrated; a slope below 1 says that
+    probabilities are too extreme (Cox 1958; Van Calster et al. 2019). The log loss clips at 1e-7.
 
-    Bins are those of the base weights. The slope and the intercept under other weights are one step of Newton's method from
-    those of the base weights: the usual one-step bootstrap of a maximum-likelihood estimate.
+    Bins are those of the base weights. The slope and the intercept under other weights are one step
+    of Newton's method from those of the base weights: the usual one-step bootstrap of a
+    maximum-likelihood estimate.
 
     Attributes:
         fit: Slope and intercept under the base weights.
-        parts: Of each row what is summed, shape (n, columns): one, both losses, realised and expected among the likely, five
-            terms of Newton's step, and probability less label in the column of its bin.
+        parts: Of each row what is summed, shape (n, columns): one, both losses, realised and
+            expected among the likely, five terms of Newton's step, and probability less label in
+            the column of its bin.
     """
 
     fit: np.ndarray
@@ -199,7 +234,9 @@ class Probabilities:
         return cls(fit, np.column_stack([*sums, excess]))
 
     def values(self, sums: np.ndarray) -> dict[str, np.ndarray]:
-        """Return each metric by its name, shape (weightings,), from the weighted sums of `parts`, (weightings, columns)."""
+        """Return each metric by its name, shape (weightings,), from the weighted sums of `parts`,
+        (weightings, columns).
+        """
         total, squared, logarithmic, realised, expected = sums[:, :5].T
         slope, intercept = self._step(sums[:, 5:10])
         mean = 1 / np.where(total > 0, total, np.nan)
@@ -209,20 +246,28 @@ class Probabilities:
             "ece": np.abs(sums[:, 10:]).sum(axis=1) * mean,
             "calibration_slope": slope,
             "calibration_intercept": intercept,
-            f"observed_to_expected[p>={LIKELY}]": realised / np.where(expected > 0, expected, np.nan),
+            f"observed_to_expected[p>={LIKELY}]": realised
+            / np.where(expected > 0, expected, np.nan),
         }
 
     def _step(self, terms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return slope and intercept one step of Newton's method on, NaN where its matrix is singular."""
+        """Return slope and intercept one step of Newton's method on, NaN where its matrix is
+        singular.
+        """
         slope, intercept, twice, once, none = terms.T
         determinant = twice * none - once**2
         whole = np.where(determinant > 1e-12 * twice * none, determinant, np.nan)
-        steps = (none * slope - once * intercept) / whole, (twice * intercept - once * slope) / whole
+        steps = (
+            (none * slope - once * intercept) / whole,
+            (twice * intercept - once * slope) / whole,
+        )
         return self.fit[0] + steps[0], self.fit[1] + steps[1]
 
 
 def bins_of(probability: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Return the bin of each row: bins of about the same weight, cut where probabilities differ, shape (n,)."""
+    """Return the bin of each row: bins of about the same weight, cut where probabilities differ,
+    shape (n,).
+    """
     if not (weight > 0).any():
         return np.zeros(len(probability), np.int64)
     inner = np.linspace(0, 1, BINS + 1)[1:-1]
@@ -236,20 +281,28 @@ def _log_losses(label: np.ndarray, probability: np.ndarray) -> np.ndarray:
 
 
 def _newton_terms(odds: np.ndarray, label: np.ndarray, fit: np.ndarray) -> np.ndarray:
-    """Return for each row the gradient by slope and intercept, then the three terms of the negative Hessian."""
+    """Return for each row the gradient by slope and intercept, then the three terms of the negative
+    Hessian.
+    """
     predicted = sigmoid(fit[0] * odds + fit[1])
     rest, spread = label - predicted, predicted * (1 - predicted)
     return np.column_stack([rest * odds, rest, spread * odds**2, spread * odds, spread])
 
 
 def _fit_line(odds: np.ndarray, label: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Slope and intercept by Newton's method with halved steps; NaN where the likelihood has no finite maximum."""
+    """Slope and intercept by Newton's method with halved steps.
+
+    NaN where the likelihood has no finite maximum.
+    """
     nothing = np.full(2, np.nan)
     used = weight > 0
     odds, label, weight = odds[used], label[used], weight[used]
     if len(np.unique(label)) < 2 or np.ptp(odds) == 0:
         return nothing
-    if odds[label == 1].min() >= odds[label == 0].max() or odds[label == 1].max() <= odds[label == 0].min():
+    if (
+        odds[label == 1].min() >= odds[label == 0].max()
+        or odds[label == 1].max() <= odds[label == 0].min()
+    ):
         return nothing  # a threshold parts the classes: the slope would grow for ever
     fit, best = np.array([1.0, 0.0]), -np.inf
     step = np.zeros(2)
@@ -262,7 +315,9 @@ def _fit_line(odds: np.ndarray, label: np.ndarray, weight: np.ndarray) -> np.nda
             continue
         slope, intercept, twice, once, none = weight @ _newton_terms(odds, label, trial)
         fit, best, before = trial, likelihood, fit
-        step = np.linalg.solve(np.array([[twice, once], [once, none]]), np.array([slope, intercept]))
+        step = np.linalg.solve(
+            np.array([[twice, once], [once, none]]), np.array([slope, intercept])
+        )
         if np.abs(step).max() < 1e-10 * max(1.0, float(np.abs(before).max())):
             return fit + step
     return nothing
@@ -279,12 +334,16 @@ ROW_BLOCK = 16_384
 """Rows that are computed together, which bounds memory."""
 
 
-def draw_lines(line: np.ndarray, odds: np.ndarray, weight: np.ndarray | None, sensitivity: float) -> np.ndarray:
-    """Return slopes and intercepts around the likeliest line, shape (64, 2), always the same ones for the same labels.
+def draw_lines(
+    line: np.ndarray, odds: np.ndarray, weight: np.ndarray | None, sensitivity: float
+) -> np.ndarray:
+    """Return slopes and intercepts around the likeliest line, shape (64, 2), always the same ones
+    for the same labels.
 
-    Normal, with the inverse of Fisher's information as covariance (Laplace's approximation; MacKay 1992, "The evidence
-    framework applied to classification networks"); a slope is at least 0. Where rows stand for others, they inform as much as
-    the sample of equal weights that is as sure (Kish 1965).
+    Normal, with the inverse of Fisher's information as covariance (Laplace's approximation; MacKay
+    1992, "The evidence framework applied to classification networks"); a slope is at least 0. Where
+    rows stand for others, they inform as much as the sample of equal weights that is as sure (Kish
+    1965).
 
     Args:
         line: Slope and intercept.
@@ -300,8 +359,12 @@ def draw_lines(line: np.ndarray, odds: np.ndarray, weight: np.ndarray | None, se
     labelled = sensitivity * likely
     steep = sensitivity * likely * (1 - likely)
     times = np.ones(len(odds)) if weight is None else weight * weight.sum() / np.sum(weight**2)
-    information = (full.T * (times * steep**2 / np.maximum(labelled * (1 - labelled), 1e-300))) @ full
-    spread = np.linalg.cholesky(np.linalg.inv(information + 1e-9 * np.trace(information) * np.eye(2)))
+    information = (
+        full.T * (times * steep**2 / np.maximum(labelled * (1 - labelled), 1e-300))
+    ) @ full
+    spread = np.linalg.cholesky(
+        np.linalg.inv(information + 1e-9 * np.trace(information) * np.eye(2))
+    )
     normals = norm.ppf(Sobol(2, scramble=True, rng=0).random(SOBOL_PAIRS))
     around = np.concatenate([normals, -normals]) @ spread.T
     return np.maximum(line + around, [0.0, -np.inf])
@@ -319,7 +382,11 @@ def probability_interval(lines: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Return the 95 % interval of probability over lines at each score, shape (2, n)."""
     ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     return np.concatenate(
-        [np.zeros((2, 0)), *(np.quantile(chances, ends, axis=0) for chances in _probabilities(lines, odds))], axis=1
+        [
+            np.zeros((2, 0)),
+            *(np.quantile(chances, ends, axis=0) for chances in _probabilities(lines, odds)),
+        ],
+        axis=1,
     )
 
 
@@ -332,21 +399,29 @@ def _probabilities(lines: np.ndarray, odds: np.ndarray) -> Iterator[np.ndarray]:
 # The few lines of a logistic regression that calibrators and stacks share.
 
 RIDGE = 1e-6
-"""A pull on slopes that no figure shows, and that keeps them finite where scores part the labels without a miss."""
+"""A pull on slopes that no figure shows, and that keeps them finite where scores part the labels
+without a miss.
+"""
 
 NEWTON_STEPS = 200
 NEWTON_TOLERANCE = 1e-10
 
 
 def cross_entropy(odds: np.ndarray, target: np.ndarray, weight: np.ndarray | float = 1.0) -> float:
-    """Return the sum over rows of -target log p - (1 - target) log(1 - p), each as often as its weight says."""
+    """Return the sum over rows of -target log p - (1 - target) log(1 - p), each as often as its
+    weight says.
+    """
     return float(np.sum(weight * (np.logaddexp(0.0, odds) - target * odds)))
 
 
 def logit_fit(
-    inputs: np.ndarray, target: np.ndarray, given: np.ndarray | float = 0.0, weight: np.ndarray | None = None
+    inputs: np.ndarray,
+    target: np.ndarray,
+    given: np.ndarray | float = 0.0,
+    weight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return slopes and intercept of least cross-entropy, by Newton's steps, halved where they go too far.
+    """Return slopes and intercept of least cross-entropy, by Newton's steps, halved where they go
+    too far.
 
     Args:
         inputs: Shape (n, k).
@@ -361,7 +436,9 @@ def logit_fit(
     def loss(weights: np.ndarray) -> float:
         return cross_entropy(given + full @ weights, target, times) + 0.5 * float(pull @ weights**2)
 
-    weights = np.append(np.zeros(inputs.shape[1]), log_odds(np.array([np.average(target, weights=times)]), 1e-12))
+    weights = np.append(
+        np.zeros(inputs.shape[1]), log_odds(np.array([np.average(target, weights=times)]), 1e-12)
+    )
     for _ in range(NEWTON_STEPS):
         chance = sigmoid(given + full @ weights)
         slope = full.T @ (times * (chance - target)) + pull * weights
@@ -375,8 +452,12 @@ def logit_fit(
     return weights
 
 
-def rising_fit(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
-    """Return the same as `logit_fit` with slopes of at least 0: the most negative is left out and the rest fitted anew."""
+def rising_fit(
+    inputs: np.ndarray, target: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the same as `logit_fit` with slopes of at least 0: the most negative is left out and
+    the rest fitted anew.
+    """
     columns = list(range(inputs.shape[1]))
     while True:
         fit = logit_fit(inputs[:, columns], target, weight=weight)
@@ -403,12 +484,13 @@ class Calibrator(Serializable):
 
     Attributes:
         kind: Which.
-        coefficients: Of `platt` slope and intercept; of `bayes` those of many lines, shape (lines, 2); of `beta` slopes of
-            log p and -log(1 - p), and the intercept; of others none.
-        knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape (2, knots).
+        coefficients: Of `platt` slope and intercept; of `bayes` those of many lines, shape (lines,
+            2); of `beta` slopes of log p and -log(1 - p), and the intercept; of others none.
+        knots: Scores and their probabilities between which `isotonic` goes in straight lines, shape
+            (2, knots).
         chance: Whether the scores are probabilities, not log odds.
-        sensitivity: The chance that a positive row bears its label, by which a map to the label is divided; 1 where the map is
-            one to being positive.
+        sensitivity: The chance that a positive row bears its label, by which a map to the label is
+            divided; 1 where the map is one to being positive.
     """
 
     kind: CalibratorKind
@@ -424,11 +506,21 @@ class Calibrator(Serializable):
         return np.minimum(self._labelled(score) / self.sensitivity, 1.0)
 
     def interval(self, score: np.ndarray) -> np.ndarray | None:
-        """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n); None for the other maps."""
-        return probability_interval(self.coefficients, self._own_odds(score)) if self.kind == "bayes" else None
+        """Return the 95 % interval of probability over the lines of `bayes`, shape (2, n).
+
+        None for the other maps.
+        """
+        return (
+            probability_interval(self.coefficients, self._own_odds(score))
+            if self.kind == "bayes"
+            else None
+        )
 
     def odds(self, score: np.ndarray) -> np.ndarray:
-        """Return the log odds of a row being positive, shape (n,); those of a line are not cut at the edges."""
+        """Return the log odds of a row being positive, shape (n,).
+
+        Those of a line are not cut at the edges.
+        """
         if self.sensitivity == 1.0 and self.kind in ("none", "platt"):
             return self._line(self._own_odds(score))
         return log_odds(self.probability(score))
@@ -445,9 +537,17 @@ class Calibrator(Serializable):
             return np.interp(score, self.knots[0], self.knots[1])
         odds = self._own_odds(score)
         if self.kind == "beta":
-            below, above = _beta_inputs(odds).T  # no matrix product, whose last bits depend on the number of rows
-            return sigmoid(self.coefficients[0] * below + self.coefficients[1] * above + self.coefficients[2])
-        return mean_probability(self.coefficients, odds) if self.kind == "bayes" else sigmoid(self._line(odds))
+            below, above = _beta_inputs(
+                odds
+            ).T  # no matrix product, whose last bits depend on the number of rows
+            return sigmoid(
+                self.coefficients[0] * below + self.coefficients[1] * above + self.coefficients[2]
+            )
+        return (
+            mean_probability(self.coefficients, odds)
+            if self.kind == "bayes"
+            else sigmoid(self._line(odds))
+        )
 
 
 def identity_calibrator(chance: bool, sensitivity: float = 1.0) -> Calibrator:
@@ -466,12 +566,14 @@ def fit_calibrator(
 ) -> Calibrator:
     """Return the rising map of a kind that fits the labels best.
 
-    `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2), for labels that may be wrong
-    either way (Platt 1999; with a `sensitivity` below 1, which says how they are wrong, the labels themselves); `beta` has
-    slopes of log p and of -log(1 - p), each at least 0 (Kull, Silva Filho and Flach 2017): what is negative is left out and the
-    rest fitted anew. Where high scores go with 0 the map is flat. `bayes` is the mean of many lines, as far apart as few labels
-    leave them (`line_posterior`), around that of half a row of the other label in each kind (Krichevsky and Trofimov 1981):
-    what is expected of a choice under it is not too good because the one fitted line happened to be a good one.
+    `platt` is the line in the log odds with Platt's targets, (N1 + 1) / (N1 + 2) and 1 / (N0 + 2),
+    for labels that may be wrong either way (Platt 1999; with a `sensitivity` below 1, which says
+    how they are wrong, the labels themselves); `beta` has slopes of log p and of -log(1 - p), each
+    at least 0 (Kull, Silva Filho and Flach 2017): what is negative is left out and the rest fitted
+    anew. Where high scores go with 0 the map is flat. `bayes` is the mean of many lines, as far
+    apart as few labels leave them (`line_posterior`), around that of half a row of the other label
+    in each kind (Krichevsky and Trofimov 1981): what is expected of a choice under it is not too
+    good because the one fitted line happened to be a good one.
 
     Args:
         kind: Which map.
@@ -479,9 +581,10 @@ def fit_calibrator(
         label: 1.0 or 0.0, shape (n,).
         chance: Whether scores are probabilities, not log odds.
         weight: How often each row counts, shape (n,), 1 on the average; None is once.
-        sensitivity: The share of positive rows whose label is 1; those of label 0 are taken for positive as far as it and the
-            map say, and the map is one to being positive (Magder and Hughes 1997, "Logistic regression when the outcome is
-            measured with uncertainty"). The chances of `none` and `isotonic`, which are maps to the label, are divided by it.
+        sensitivity: The share of positive rows whose label is 1; those of label 0 are taken for
+            positive as far as it and the map say, and the map is one to being positive (Magder and
+            Hughes 1997, "Logistic regression when the outcome is measured with uncertainty"). The
+            chances of `none` and `isotonic`, which are maps to the label, are divided by it.
 
     Raises:
         DataError: The labels are of one kind.
@@ -500,23 +603,46 @@ def fit_calibrator(
     odds = log_odds(score) if chance else score
     if kind == "platt":
         target = _soften_labels(label, 1.0) if sensitivity == 1 else label
-        return Calibrator(kind, _fit_calibration_line(odds[:, None], label, target, weight, sensitivity), nothing, chance)
+        return Calibrator(
+            kind,
+            _fit_calibration_line(odds[:, None], label, target, weight, sensitivity),
+            nothing,
+            chance,
+        )
     if kind == "bayes":
-        line = _fit_calibration_line(odds[:, None], label, _soften_labels(label, 0.5), weight, sensitivity)
+        line = _fit_calibration_line(
+            odds[:, None], label, _soften_labels(label, 0.5), weight, sensitivity
+        )
         return Calibrator(kind, draw_lines(line, odds, weight, sensitivity), nothing, chance)
-    return Calibrator(kind, _fit_calibration_line(_beta_inputs(odds), label, label, weight, sensitivity), nothing, chance)
+    return Calibrator(
+        kind,
+        _fit_calibration_line(_beta_inputs(odds), label, label, weight, sensitivity),
+        nothing,
+        chance,
+    )
 
 
 def _soften_labels(label: np.ndarray, rows: float) -> np.ndarray:
     """Return labels as if so many rows of each class bore the other one."""
     positives = float(label.sum())
-    return np.where(label == 1, (positives + rows) / (positives + 2 * rows), rows / (len(label) - positives + 2 * rows))
+    return np.where(
+        label == 1,
+        (positives + rows) / (positives + 2 * rows),
+        rows / (len(label) - positives + 2 * rows),
+    )
 
 
 def _fit_calibration_line(
-    inputs: np.ndarray, label: np.ndarray, target: np.ndarray, weight: np.ndarray | None, sensitivity: float
+    inputs: np.ndarray,
+    label: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    sensitivity: float,
 ) -> np.ndarray:
-    """Return the fit of least cross-entropy; where labels miss positives, by EM: a 0 counts as 1 by its chance."""
+    """Return the fit of least cross-entropy.
+
+    Where labels miss positives, by EM: a 0 counts as 1 by its chance.
+    """
     fit = rising_fit(inputs, target, weight)
     for _ in range(EM_ROUNDS if sensitivity < 1 else 0):
         before, likely = fit, sigmoid(inputs @ fit[:-1] + fit[-1])
@@ -535,5 +661,7 @@ def _beta_inputs(odds: np.ndarray) -> np.ndarray:
 def _fit_steps(score: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
     from sklearn.isotonic import IsotonicRegression
 
-    regression = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(score, label, sample_weight=weight)
+    regression = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(
+        score, label, sample_weight=weight
+    )
     return np.stack([regression.X_thresholds_, regression.y_thresholds_])

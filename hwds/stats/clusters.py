@@ -17,13 +17,17 @@ from hwds.stats.estimates import Estimate
 # ways, never below either.
 
 LEAST_FOR_BLOCKS = 12
-"""Days from which on neighbours are one cluster, for shocks may last; fewer are taken as independent."""
+"""Days from which on neighbours are one cluster, for shocks may last; fewer are taken as
+independent.
+"""
 
 RUN_OF_DAYS, RUNS_OF_DAYS = "run of days", "runs of days"
 """The names of neighbouring days that are one cluster."""
 
 LEAST_EVEN_CLUSTERS = 2.5
-"""Clusters of equal weight that those of a kind must be worth: of fewer nothing can be said of how they vary."""
+"""Clusters of equal weight that those of a kind must be worth: of fewer nothing can be said of how
+they vary.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ class ClusterCounts:
         if self.df >= LEAST_EVEN_CLUSTERS - 1:
             return ""
         if self.number <= max(LEAST_EVEN_CLUSTERS, self.strata + 1):
-            return f"{self.number or 'no'} {self.called if self.number == 1 else self._plural} cannot tell"
+            return (
+                f"{self.number or 'no'} {self.called if self.number == 1 else self._plural} "
+                f"cannot tell"
+            )
         return f"few {self._plural} have most of the weight and cannot tell"
 
     @property
@@ -80,21 +87,25 @@ class ClusteredPart:
 
 
 def even_number(weight: np.ndarray) -> float:
-    """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald 2017).
+    """Return the clusters of equal weight that clusters are worth (Carter, Schnepel and Steigerwald
+    2017).
 
     Args:
         weight: Of each cluster in the statistic, shape (clusters,).
     """
-    scaled = np.ldexp(weight, -int(np.frexp(np.max(weight, initial=0.0))[1]))  # by a power of two: exact, and none too large
+    scaled = np.ldexp(
+        weight, -int(np.frexp(np.max(weight, initial=0.0))[1])
+    )  # by a power of two: exact, and none too large
     fourth = float(np.power(scaled, 4).sum())
     return float(np.square(scaled).sum()) ** 2 / fourth if fourth > 0 else 0.0
 
 
 def block_length(days: int) -> int:
-    """Return how many neighbouring days are one cluster: the cube root of their number, 1 where they are few.
+    """Return how many neighbouring days are one cluster: the cube root of their number, 1 where
+    they are few.
 
-    The rate at which the length of a block should grow (Hall, Horowitz and Jing 1995, "On blocking rules for the bootstrap
-    with dependent data").
+    The rate at which the length of a block should grow (Hall, Horowitz and Jing 1995, "On blocking
+    rules for the bootstrap with dependent data").
     """
     return int(round(days ** (1 / 3), 9)) if days >= LEAST_FOR_BLOCKS else 1
 
@@ -105,20 +116,29 @@ def day_cluster(days: int) -> str:
 
 
 def day_blocks(days: np.ndarray) -> np.ndarray:
-    """Return the number of the block of neighbouring days of each row, from 0, by the numbers of days, shape (n,)."""
+    """Return the number of the block of neighbouring days of each row, from 0, by the numbers of
+    days, shape (n,).
+    """
     length = block_length(len(np.unique(days)))
     blocks: np.ndarray = np.unique((days - days.min()) // length, return_inverse=True)[1]
     return blocks
 
 
 def two_way_effect(
-    value: float, first: ClusteredPart, second: ClusteredPart | None, both: ClusteredPart | None, method: str
+    value: float,
+    first: ClusteredPart,
+    second: ClusteredPart | None,
+    both: ClusteredPart | None,
+    method: str,
 ) -> Effect:
-    """Return an estimate with its variance over two kinds of clusters; its interval is never narrower than by one kind alone.
+    """Return an estimate with its variance over two kinds of clusters.
 
-    The variance is the sum of both less that of single cells, which both have (Cameron, Gelbach and Miller 2011, "Robust
-    inference with multiway clustering"). The kind with fewer degrees of freedom keeps its cells, for a difference of two
-    rough numbers is none; each part has its own Student's t (Banerjee 1961, see `SumDistribution`).
+    Its interval is never narrower than by one kind alone.
+
+    The variance is the sum of both less that of single cells, which both have (Cameron, Gelbach and
+    Miller 2011, "Robust inference with multiway clustering"). The kind with fewer degrees of
+    freedom keeps its cells, for a difference of two rough numbers is none; each part has its own
+    Student's t (Banerjee 1961, see `SumDistribution`).
 
     Args:
         value: The estimate.
@@ -135,14 +155,19 @@ def two_way_effect(
     refusal = next((part.counts.refusal for part in reversed(parts) if part.counts.refusal), "")
     if refusal:
         return Effect(value, None, ReferenceDistribution(), refusal, number)
-    few, many = min(parts, key=lambda part: part.counts.df), max(parts, key=lambda part: part.counts.df)
+    few, many = (
+        min(parts, key=lambda part: part.counts.df),
+        max(parts, key=lambda part: part.counts.df),
+    )
     widest = max(parts, key=lambda part: part.half_width)
     stderr, distribution = sqrt(widest.variance), cast(Distribution, widest.distribution)
     cells = both.variance if both else 0.0
     rest = max(many.variance - cells, 0.0) if second else 0.0
     total = few.variance + rest
     if rest > 0 and total > 0:
-        summed = SumDistribution(((few.variance / total, few.distribution), (rest / total, many.distribution)))
+        summed = SumDistribution(
+            ((few.variance / total, few.distribution), (rest / total, many.distribution))
+        )
         if sqrt(total) * summed.critical(LEVEL) > widest.half_width:
             stderr, distribution = sqrt(total), summed
     independent = both.counts.number * cells / stderr**2 if both and stderr > 0 else None
@@ -163,9 +188,14 @@ def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> Cluste
 
 
 def influence_effect(
-    value: float, influence: np.ndarray, first: tuple[str, np.ndarray], second: tuple[str, np.ndarray] | None, method: str
+    value: float,
+    influence: np.ndarray,
+    first: tuple[str, np.ndarray],
+    second: tuple[str, np.ndarray] | None,
+    method: str,
 ) -> Effect:
-    """Return an estimate that is linear in its rows, or nearly, with its variance over two kinds of clusters.
+    """Return an estimate that is linear in its rows, or nearly, with its variance over two kinds of
+    clusters.
 
     Args:
         value: The estimate.
@@ -176,12 +206,18 @@ def influence_effect(
     """
 
     def part(called: str, codes: np.ndarray) -> ClusteredPart:
-        return clustered_part(called, np.bincount(codes, influence), np.bincount(codes).astype(float))
+        return clustered_part(
+            called, np.bincount(codes, influence), np.bincount(codes).astype(float)
+        )
 
     if second is None:
         return two_way_effect(value, part(*first), None, None, method)
-    both = np.unique(first[1] * (int(second[1].max(initial=0)) + 1) + second[1], return_inverse=True)[1]
-    return two_way_effect(value, part(*first), part(*second), part(f"{first[0]} {second[0]}", both), method)
+    both = np.unique(
+        first[1] * (int(second[1].max(initial=0)) + 1) + second[1], return_inverse=True
+    )[1]
+    return two_way_effect(
+        value, part(*first), part(*second), part(f"{first[0]} {second[0]}", both), method
+    )
 
 
 # Intervals of scores by a bootstrap over clusters: what one machine, or one board, has is drawn
@@ -209,10 +245,19 @@ class ClusterBootstrap:
         self.clusters = int(cluster.max(initial=-1)) + 1
         self.method = f"bootstrap over {called}"
         rng = stream(0, called, self.clusters)
-        self.counts = np.array([resample_clusters(self.clusters, rng) for _ in range(resamples if self.clusters > 1 else 0)])
+        self.counts = np.array(
+            [
+                resample_clusters(self.clusters, rng)
+                for _ in range(resamples if self.clusters > 1 else 0)
+            ]
+        )
 
-    def ratio(self, top: np.ndarray, bottom: np.ndarray, *, root: bool = False, total: bool = False) -> Estimate:
-        """Return the sum of one number a row over that of another, or its root; or the first sum alone.
+    def ratio(
+        self, top: np.ndarray, bottom: np.ndarray, *, root: bool = False, total: bool = False
+    ) -> Estimate:
+        """Return the sum of one number a row over that of another, or its root.
+
+        Or the first sum alone.
 
         Args:
             top: NaN where undefined, shape (n,).
@@ -226,7 +271,11 @@ class ClusterBootstrap:
         undefined, n = int((~known).sum()), round(float(bottom[known].sum()))
 
         def of(weighted_top: np.ndarray, weighted_bottom: np.ndarray) -> np.ndarray:
-            value = weighted_top if total else weighted_top / np.where(weighted_bottom > 0, weighted_bottom, np.nan)
+            value = (
+                weighted_top
+                if total
+                else weighted_top / np.where(weighted_bottom > 0, weighted_bottom, np.nan)
+            )
             return np.sqrt(value) if root else value
 
         if not n:
@@ -236,20 +285,33 @@ class ClusterBootstrap:
         return self.estimate(value, values, n, undefined)
 
     def pairs(self, top: np.ndarray, bottom: np.ndarray, undefined: int) -> Estimate:
-        """Return the sum over pairs of clusters of one number over that of another, shapes (clusters, clusters)."""
+        """Return the sum over pairs of clusters of one number over that of another, shapes
+        (clusters, clusters).
+        """
         total = float(bottom.sum())
         if total <= 0:
             return Estimate(None, None, None, None, self.method, 0, undefined)
-        tops = np.einsum("bi,ij,bj->b", self.counts, top, self.counts) if len(self.counts) else np.zeros(0)
-        bottoms = np.einsum("bi,ij,bj->b", self.counts, bottom, self.counts) if len(self.counts) else np.zeros(0)
+        tops = (
+            np.einsum("bi,ij,bj->b", self.counts, top, self.counts)
+            if len(self.counts)
+            else np.zeros(0)
+        )
+        bottoms = (
+            np.einsum("bi,ij,bj->b", self.counts, bottom, self.counts)
+            if len(self.counts)
+            else np.zeros(0)
+        )
         values = tops / np.where(bottoms > 0, bottoms, np.nan)
         return self.estimate(float(top.sum()) / total, values, int(total), undefined)
 
-    def statistic(self, of: Callable[[np.ndarray], np.ndarray], n: int, undefined: int = 0) -> Estimate:
+    def statistic(
+        self, of: Callable[[np.ndarray], np.ndarray], n: int, undefined: int = 0
+    ) -> Estimate:
         """Return a statistic of weighted rows that is no ratio of sums.
 
         Args:
-            of: From weights of rows, shape (weightings, n), the statistic under each, NaN where undefined; shape (weightings,).
+            of: From weights of rows, shape (weightings, n), the statistic under each, NaN where
+                undefined; shape (weightings,).
             n: The units that it is made of.
             undefined: Those without a value.
         """
@@ -261,13 +323,20 @@ class ClusterBootstrap:
         return self.estimate(value, values, n, undefined)
 
     def estimate(self, value: float, values: np.ndarray, n: int, undefined: int) -> Estimate:
-        """Return an estimate with the percentile interval of its resamples; without one where they are not all defined."""
+        """Return an estimate with the percentile interval of its resamples.
+
+        Without one where they are not all defined.
+        """
         if len(values) < 2 or np.isnan(values).any():
             return Estimate(value, None, None, None, self.method, n, undefined)
         low, high = np.quantile(values, [0.025, 0.975])
-        return Estimate(value, float(values.std(ddof=1)), float(low), float(high), self.method, n, undefined)
+        return Estimate(
+            value, float(values.std(ddof=1)), float(low), float(high), self.method, n, undefined
+        )
 
 
 def resample_clusters(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the number of times each of n clusters is drawn in n draws with replacement, shape (n,)."""
+    """Return the number of times each of n clusters is drawn in n draws with replacement, shape
+    (n,).
+    """
     return np.bincount(rng.integers(0, n, n), minlength=n).astype(float)

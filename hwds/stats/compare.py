@@ -19,7 +19,14 @@ from hwds.results.tables import Measure, short
 from hwds.stats.contrasts import Matrix, Scale
 from hwds.stats.effects import RESAMPLES, Effect, holm
 from hwds.stats.evidence import ComparisonEvidence, UnitEvidence, comparison_of, shares_of
-from hwds.stats.ranks import confidence_set, rank_rows, rank_test, round_digits, wilcoxon_p, win_rate
+from hwds.stats.ranks import (
+    confidence_set,
+    rank_rows,
+    rank_test,
+    round_digits,
+    wilcoxon_p,
+    win_rate,
+)
 from hwds.stats.sources import (
     ModelRows,
     RunSource,
@@ -38,7 +45,11 @@ COUNTED = ("n_undefined", "n_failed", "n_fallback")
 
 
 def leaderboard(
-    evidence: ComparisonEvidence, measure: Measure, answers: Sequence[ModelRows], scale: Scale, metric: str
+    evidence: ComparisonEvidence,
+    measure: Measure,
+    answers: Sequence[ModelRows],
+    scale: Scale,
+    metric: str,
 ) -> pl.DataFrame:
     """Return one row a model, the best first; see `hwds.results.comparison.LEADERBOARD`."""
     values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
@@ -47,7 +58,9 @@ def leaderboard(
     wins = None if values is None else _win_shares(values, measure.better)
     set_p = _set_p(evidence, scale)
     counts = _failure_counts(answers, metric) if answers else {}
-    reference = evidence.models.index(measure.reference) if measure.reference in evidence.models else None
+    reference = (
+        evidence.models.index(measure.reference) if measure.reference in evidence.models else None
+    )
     n = len(values) if values is not None else _row_count(answers)
     rows = []
     for place, model in enumerate(evidence.models):
@@ -68,7 +81,11 @@ def leaderboard(
         )
     table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
     order = pl.Series(scale.ahead(means))
-    return table.with_columns(order=order).sort("order", descending=True, maintain_order=True).drop("order")
+    return (
+        table.with_columns(order=order)
+        .sort("order", descending=True, maintain_order=True)
+        .drop("order")
+    )
 
 
 def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
@@ -80,11 +97,17 @@ def _set_p(evidence: ComparisonEvidence, scale: Scale) -> np.ndarray | None:
 
 
 def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float | None:
-    return scale.as_share(float(scale.between(means[:, place], means[:, reference]).mean())) if scale.relative else None
+    return (
+        scale.as_share(float(scale.between(means[:, place], means[:, reference]).mean()))
+        if scale.relative
+        else None
+    )
 
 
 def _win_shares(values: np.ndarray, better: str) -> np.ndarray:
-    """Return the mean share of units that each model wins against each other, ties half, by its ranks, shape (models,)."""
+    """Return the mean share of units that each model wins against each other, ties half, by its
+    ranks, shape (models,).
+    """
     count = values.shape[1]
     return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
 
@@ -95,16 +118,35 @@ def _or_none(value: float) -> float | None:
 
 def _row_count(answers: Sequence[ModelRows]) -> int:
     first = answers[0].model
-    return sum(int((answer.rows["part"] == "test").sum()) for answer in answers if answer.model == first)
+    return sum(
+        int((answer.rows["part"] == "test").sum()) for answer in answers if answer.model == first
+    )
 
 
-def _failure_counts(answers: Sequence[ModelRows], metric: str) -> dict[str, tuple[int, int, int, float]]:
-    """Return the undefined units, failed answers, fallbacks and seconds of each model in all its runs."""
-    sources = {source: place for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))}
-    columns = [(each.model, sources[each.source], each.label, each.source.metric(metric)) for each in answers]
+def _failure_counts(
+    answers: Sequence[ModelRows], metric: str
+) -> dict[str, tuple[int, int, int, float]]:
+    """Return the undefined units, failed answers, fallbacks and seconds of each model in all its
+    runs.
+    """
+    sources = {
+        source: place
+        for place, source in enumerate(dict.fromkeys(answer.source for answer in answers))
+    }
+    columns = [
+        (each.model, sources[each.source], each.label, each.source.metric(metric))
+        for each in answers
+    ]
     labels = pl.DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
-    whole_run = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("aggregate") == "mean")
-    scores = _stacked([each.tables.scores.filter(whole_run).select("model", "metric", *COUNTED) for each in sources])
+    whole_run = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (
+        pl.col("aggregate") == "mean"
+    )
+    scores = _stacked(
+        [
+            each.tables.scores.filter(whole_run).select("model", "metric", *COUNTED)
+            for each in sources
+        ]
+    )
     once = scores.unique(["source", "model", "metric"], keep="first")
     seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])
     seconds_by_model = seconds.group_by("source", "model").agg(pl.sum("seconds"))
@@ -117,7 +159,9 @@ def _failure_counts(answers: Sequence[ModelRows], metric: str) -> dict[str, tupl
 
 def _stacked(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return tables below each other, the number of each as `source`."""
-    return pl.concat(tables).with_columns(source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables])))
+    return pl.concat(tables).with_columns(
+        source=pl.Series(np.repeat(np.arange(len(tables)), [len(each) for each in tables]))
+    )
 
 
 def comparison_notes(
@@ -137,9 +181,15 @@ def comparison_notes(
     if evidence.few:
         yield evidence.few
     if len(set(metrics.values())) > 1:
-        yield f"Each dataset is scored by its own definition: {', '.join(dict.fromkeys(metrics.values()))}."
+        yield (
+            f"Each dataset is scored by its own definition: "
+            f"{', '.join(dict.fromkeys(metrics.values()))}."
+        )
     silent = dict.fromkeys(
-        label for answer in answers for label in _configured_models(answer) if label not in answer.source.models
+        label
+        for answer in answers
+        for label in _configured_models(answer)
+        if label not in answer.source.models
     )
     if silent:
         yield f"Without any answer, and left out: {', '.join(silent)}."
@@ -148,9 +198,15 @@ def comparison_notes(
 def _matrix_notes(evidence: UnitEvidence) -> Iterator[str]:
     matrix = evidence.matrix
     if matrix.left_out:
-        yield f"{counted(matrix.left_out, evidence.units_called)} left out: some model has no value there."
+        yield (
+            f"{counted(matrix.left_out, evidence.units_called)} left out: some model has no "
+            f"value there."
+        )
     if matrix.unshared_seeds:
-        yield f"Seeds left out, for not every model was run with them: {', '.join(map(str, matrix.unshared_seeds))}."
+        yield (
+            f"Seeds left out, for not every model was run with them: "
+            f"{', '.join(map(str, matrix.unshared_seeds))}."
+        )
 
 
 def _configured_models(answer: ModelRows) -> list[str]:
@@ -165,15 +221,22 @@ COMPARISON_LEVEL = 0.95
 
 
 def compare(
-    sources: Sequence[RunSource], *, metric: str = "", model: str = "", margin: float | None = None, resamples: int = RESAMPLES
+    sources: Sequence[RunSource],
+    *,
+    metric: str = "",
+    model: str = "",
+    margin: float | None = None,
+    resamples: int = RESAMPLES,
 ) -> Comparison:
     """Compare the models of finished runs on the rows that all of them answered.
 
     Args:
         sources: The runs, in the order in which they were named.
         metric: Short or full name; the headline of the runs where empty.
-        model: The model that is held against the others; where empty the own model of all runs, or else the best one.
-        margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean is not above 0.
+        model: The model that is held against the others; where empty the own model of all runs, or
+            else the best one.
+        margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean
+            is not above 0.
         resamples: Of each bootstrap.
 
     Raises:
@@ -190,7 +253,9 @@ def compare(
     evidence, left_out = task.evidence(answers, name, resamples)
     measure = sources[0].tables.measure(sources[0].metric(name))
     subject, chosen = _subject(evidence, answers, sources, model, measure)
-    metrics = {dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)}
+    metrics = {
+        dataset: source.metric(name) for source, dataset in zip(sources, datasets, strict=True)
+    }
     along = task.along(evidence, subject, measure.better) if task.along else pl.DataFrame()
     scale = Scale.of(evidence.means, measure.better)
     return Comparison(
@@ -252,11 +317,18 @@ def compare_table(
 
 
 def _comparison_fields(
-    evidence: ComparisonEvidence, measure: Measure, subject: str, chosen: Chosen, scale: Scale, margin: float | None
+    evidence: ComparisonEvidence,
+    measure: Measure,
+    subject: str,
+    chosen: Chosen,
+    scale: Scale,
+    margin: float | None,
 ) -> dict[str, Any]:
     """Return the fields of a comparison that do not depend on where its values are from."""
     if margin is not None and not 0 < margin < (1 if scale.relative else float("inf")):
-        raise ConfigError(f"--margin: must be above 0{' and below 1' if scale.relative else ''}, got {margin:g}.")
+        raise ConfigError(
+            f"--margin: must be above 0{' and below 1' if scale.relative else ''}, got {margin:g}."
+        )
     count = len(evidence.models)
     family = count * (count - 1) // 2 if chosen == "best" else count - 1
     blocks, called = evidence.blocks()
@@ -268,20 +340,30 @@ def _comparison_fields(
         "relative": scale.relative,
         "margin": margin,
         "level": COMPARISON_LEVEL,
-        "pairs": pairs_of(evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL),
+        "pairs": pairs_of(
+            evidence, evidence.models.index(subject), scale, family, margin, COMPARISON_LEVEL
+        ),
         "ranks": rank_test(evidence.models, blocks, called, measure.better),
         "units": getattr(evidence, "units_called", "rows"),
     }
 
 
 def _subject(
-    evidence: ComparisonEvidence, answers: Sequence[ModelRows], sources: Sequence[RunSource], asked: str, measure: Measure
+    evidence: ComparisonEvidence,
+    answers: Sequence[ModelRows],
+    sources: Sequence[RunSource],
+    asked: str,
+    measure: Measure,
 ) -> tuple[str, Chosen]:
     """Return the model that is held against the others, and why it."""
     if measure.better == "none":
-        raise ConfigError(f"--metric: of '{short(measure.name)}' neither a low nor a high value is good.")
+        raise ConfigError(
+            f"--metric: of '{short(measure.name)}' neither a low nor a high value is good."
+        )
     if asked:
-        label = next((label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None)
+        label = next(
+            (label for label in evidence.models if asked in (label, label.rpartition("/")[2])), None
+        )
         if label is None:
             raise ConfigError(f"--model: no model '{asked}' here{nearest(asked, evidence.models)}")
         return label, "asked"
@@ -296,15 +378,24 @@ def _refuse_few(answers: Sequence[ModelRows], missing: Sequence[str]) -> None:
     models = {answer.model for answer in answers}
     if len(models) < 2:
         dropped = f" {', '.join(missing)} were not asked of every dataset." if missing else ""
-        raise DataError(f"compare: there must be two models to compare, got {', '.join(models) or 'none'}.{dropped}")
+        raise DataError(
+            f"compare: there must be two models to compare, got "
+            f"{', '.join(models) or 'none'}.{dropped}"
+        )
 
 
 def pairs_of(
-    evidence: ComparisonEvidence, subject: int, scale: Scale, family: int, margin: float | None, level: float
+    evidence: ComparisonEvidence,
+    subject: int,
+    scale: Scale,
+    family: int,
+    margin: float | None,
+    level: float,
 ) -> pl.DataFrame:
     """Return the pairs of the subject, in the order of models; see `hwds.results.comparison.PAIRS`.
 
-    Where the data chose the subject, the family is all pairs; those without the subject are taken to be the larger p-values.
+    Where the data chose the subject, the family is all pairs; those without the subject are taken
+    to be the larger p-values.
 
     Args:
         evidence: Of all models.
@@ -317,7 +408,10 @@ def pairs_of(
     rivals = [place for place in range(len(evidence.models)) if place != subject]
     effects = evidence.effects([(subject, rival) for rival in rivals], scale)
     p_values = [effect.p_value for effect in effects]
-    alike = [None if margin is None else effect.equivalence_p(*scale.bounds(margin)) for effect in effects]
+    alike = [
+        None if margin is None else effect.equivalence_p(*scale.bounds(margin))
+        for effect in effects
+    ]
     p_holm, alike_holm = holm(p_values, family), holm(alike, family)
     values = evidence.unit_values()
     rounded_values = None if values is None else round_digits(values)
@@ -328,7 +422,12 @@ def pairs_of(
         wins = (
             (None,) * 4
             if rounded_values is None
-            else _units_won(rounded_values[:, subject], rounded_values[:, rival], scale, evidence.independent_units)
+            else _units_won(
+                rounded_values[:, subject],
+                rounded_values[:, rival],
+                scale,
+                evidence.independent_units,
+            )
         )
         verdict = _pair_verdict(effect, p_holm[place], alike_holm[place], 1 - level)
         rows.append(
@@ -348,11 +447,17 @@ def pairs_of(
                 verdict,
             )
         )
-    return pl.DataFrame(rows, schema=PAIRS, orient="row").sort("effect", descending=True, maintain_order=True)
+    return pl.DataFrame(rows, schema=PAIRS, orient="row").sort(
+        "effect", descending=True, maintain_order=True
+    )
 
 
-def _units_won(own: np.ndarray, other: np.ndarray, scale: Scale, independent: bool) -> tuple[float | None, ...]:
-    """Return the share of units won, and where units are independent its interval and Wilcoxon's p-value."""
+def _units_won(
+    own: np.ndarray, other: np.ndarray, scale: Scale, independent: bool
+) -> tuple[float | None, ...]:
+    """Return the share of units won, and where units are independent its interval and Wilcoxon's
+    p-value.
+    """
     better = other - own if scale.low else own - other
     share, low, high = win_rate(better)
     return (share, low, high, wilcoxon_p(better)) if independent else (share, None, None, None)
@@ -371,13 +476,18 @@ def _pair_verdict(effect: Effect, p_value: float | None, alike: float | None, al
 def stored_comparison(folder: Path) -> tuple[Comparison, str]:
     """Return the comparison that lies in a folder, and the command that made it.
 
-    What an earlier version did not store follows from the task of its runs; where they are gone, it stays unknown.
+    What an earlier version did not store follows from the task of its runs; where they are gone, it
+    stays unknown.
 
     Raises:
         HwdsError: A run is damaged, or its task has no comparison any more.
     """
     comparison, command = Comparison.read(folder)
-    run = RunFolder((OUTPUTS / "runs" / comparison.sources[0]).resolve()) if comparison.sources else None
+    run = (
+        RunFolder((OUTPUTS / "runs" / comparison.sources[0]).resolve())
+        if comparison.sources
+        else None
+    )
     if comparison.trained is None and run is not None and (run.path / "provenance.json").is_file():
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)

@@ -1,9 +1,12 @@
-"""Split-conformal quantiles: how far actuals lay from the median, in units of each forecast's own reach, pooled over series.
+"""Split-conformal quantiles: how far actuals lay from the median, in units of each forecast's own
+reach, pooled over series.
 
-Vovk, Gammerman and Shafer (2005), "Algorithmic learning in a random world"; Lei et al. (2018), "Distribution-free predictive
-inference for regression"; scaled by the model's own quantiles as in Romano, Patterson and Candès (2019), "Conformalized
-quantile regression", and Sesia and Candès (2020), "A comparison of some conformal quantile regression methods" (CQR-r). The
-errors of a window share its shocks, so that coverage holds on the average over windows, not in each; every run reports it.
+Vovk, Gammerman and Shafer (2005), "Algorithmic learning in a random world"; Lei et al. (2018),
+"Distribution-free predictive inference for regression"; scaled by the model's own quantiles as in
+Romano, Patterson and Candès (2019), "Conformalized quantile regression", and Sesia and Candès
+(2020), "A comparison of some conformal quantile regression methods" (CQR-r). The errors of a window
+share its shocks, so that coverage holds on the average over windows, not in each; every run reports
+it.
 """
 
 from __future__ import annotations
@@ -16,16 +19,22 @@ import numpy as np
 from hwds.core.serialization import Serializable
 
 LEAST_ROWS = 200
-"""Rows that a step is calibrated on; with fewer it borrows those of farther steps, as many on either side."""
+"""Rows that a step is calibrated on; with fewer it borrows those of farther steps, as many on
+either side.
+"""
 
 NEXT_STEPS = 1
-"""Steps on either side that are always borrowed from: errors of one step alone are those of a few instants."""
+"""Steps on either side that are always borrowed from: errors of one step alone are those of a few
+instants.
+"""
 
 FEW_ROWS = 50
 """Rows below which open or closed intervals take the factors of the others."""
 
 KINDS = 4
-"""Kinds of intervals: open, closed (see `Bands.closed`), and both for series without a scale: those have another unit."""
+"""Kinds of intervals: open, closed (see `Bands.closed`), and both for series without a scale: those
+have another unit.
+"""
 
 TINY = 1e-6
 """A reach below so much of the series' scale is none."""
@@ -59,7 +68,10 @@ class Bands:
     def followed_by(self, later: Bands) -> Bands:
         """Return these rows followed by others of the same levels."""
         names = ("quantiles", "median", "scale", "step", "nonnegative")
-        return Bands(self.levels, *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names))
+        return Bands(
+            self.levels,
+            *(np.concatenate([getattr(self, name), getattr(later, name)]) for name in names),
+        )
 
     @property
     def distance(self) -> np.ndarray:
@@ -67,9 +79,11 @@ class Bands:
         return np.abs(self.quantiles - self.median[:, None])
 
     def reach(self) -> np.ndarray:
-        """Return the unit of errors: the geometric mean of the quantile's distance from the median and of the series' scale.
+        """Return the unit of errors: the geometric mean of the quantile's distance from the median
+        and of the series' scale.
 
-        The scale alone where there is no distance, the distance alone where there is no scale, NaN without either.
+        The scale alone where there is no distance, the distance alone where there is no scale, NaN
+        without either.
         """
         own, scale = self.distance, np.broadcast_to(self.scale[:, None], self.quantiles.shape)
         both = np.sqrt(own * np.where(scale > 0, scale, own))
@@ -80,7 +94,9 @@ class Bands:
         return self.median[:, None] - self.distance[:, mirrors(self.levels)[0]]
 
     def closed(self) -> np.ndarray:
-        """Return intervals that nothing lies below: their lower end is at or below zero, and the series never was below it."""
+        """Return intervals that nothing lies below: their lower end is at or below zero, and the
+        series never was below it.
+        """
         return self.nonnegative[:, None] & (self.lower() <= 0)
 
     def kind(self) -> np.ndarray:
@@ -88,7 +104,10 @@ class Bands:
         return self.closed() + 2 * ~(self.scale > 0)[:, None]
 
     def scores(self, actual: np.ndarray) -> np.ndarray:
-        """Return the errors in units of `reach` on their side; signed for closed intervals, where only one side counts."""
+        """Return the errors in units of `reach` on their side.
+
+        Signed for closed intervals, where only one side counts.
+        """
         low, high = mirrors(self.levels)
         reach, error = self.reach(), (actual - self.median)[:, None]
         two_sided = np.abs(error) / np.where(error < 0, reach[:, low], reach[:, high])
@@ -99,14 +118,17 @@ class Bands:
 class ConformalCalibration(Serializable):
     """The shift of each quantile from the median, in units of `Bands.reach`.
 
-    Both ends of a central interval have the same factor, and so keep the model's own asymmetry: which side the errors of a few
-    windows fell on is chance in those windows more than a property of the model.
+    Both ends of a central interval have the same factor, and so keep the model's own asymmetry:
+    which side the errors of a few windows fell on is chance in those windows more than a property
+    of the model.
 
     Attributes:
         levels: Quantile levels, rising.
         steps: Those that were calibrated, rising, shape (steps,).
-        factors: Of each kind of interval, shape (KINDS, steps, levels); NaN where nothing could be learned.
-        short: Where the pool was too small for the level's rank, and `factors` has its extreme; the same shape.
+        factors: Of each kind of interval, shape (KINDS, steps, levels); NaN where nothing could be
+            learned.
+        short: Where the pool was too small for the level's rank, and `factors` has its extreme; the
+            same shape.
     """
 
     levels: tuple[float, ...]
@@ -124,7 +146,8 @@ class ConformalCalibration(Serializable):
             bands: The model's own quantiles of past rows.
             actual: What happened, NaN where unknown.
             steps: The steps to answer for, rising; none where nothing is to be learned.
-            shares: Which share of the scores is to lie within, shape (KINDS, steps, levels); None takes `nominal`.
+            shares: Which share of the scores is to lie within, shape (KINDS, steps, levels); None
+                takes `nominal`.
         """
         aims = nominal(bands.levels, len(steps)) if shares is None else shares
         factors, short = np.full(aims.shape, np.nan), np.zeros(aims.shape, bool)
@@ -138,7 +161,9 @@ class ConformalCalibration(Serializable):
                 for i, at in enumerate(steps):
                     pool, step = pools[took]
                     near = pool[np.abs(step - at) <= steps_borrowed(step, int(at))]
-                    factors[kind, i, j], short[kind, i, j] = order_statistic(np.sort(near), float(aims[took, i, j]))
+                    factors[kind, i, j], short[kind, i, j] = order_statistic(
+                        np.sort(near), float(aims[took, i, j])
+                    )
         return cls(tuple(bands.levels.tolist()), steps, factors, short)
 
     @classmethod
@@ -148,10 +173,12 @@ class ConformalCalibration(Serializable):
         return cls(tuple(levels), np.zeros(0, np.int64), none, none.astype(bool))
 
     def correct(self, bands: Bands) -> tuple[np.ndarray, np.ndarray]:
-        """Return corrected quantiles, and the rows that have them; other rows, and every median, stay as they are.
+        """Return corrected quantiles, and the rows that have them.
 
-        An end that nothing lies below stays; a side never crosses the median, its quantiles are sorted, and none is below zero
-        where the series never was.
+        Other rows, and every median, stay as they are.
+
+        An end that nothing lies below stays; a side never crosses the median, its quantiles are
+        sorted, and none is below zero where the series never was.
         """
         if not len(self.steps):
             return bands.quantiles, np.zeros(len(bands.step), bool)
@@ -168,7 +195,10 @@ class ConformalCalibration(Serializable):
 
 
 def mirrors(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of the ends of each level's central interval; a level without a mirror is both of its ends."""
+    """Return the positions of the ends of each level's central interval.
+
+    A level without a mirror is both of its ends.
+    """
     own = np.arange(len(levels))
     apart = np.abs(levels[:, None] + levels - 1)
     other = np.where(apart.min(axis=1) < 1e-9, apart.argmin(axis=1), own)
@@ -176,7 +206,9 @@ def mirrors(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def nominal(levels: np.ndarray, steps: int) -> np.ndarray:
-    """Return the nominal share of scores within each level, shape (KINDS, steps, levels); of open intervals between their ends.
+    """Return the nominal share of scores within each level, shape (KINDS, steps, levels).
+
+    Of open intervals between their ends.
 
     Of closed ones, which nothing lies below, it is that below the upper end.
     """
@@ -185,17 +217,25 @@ def nominal(levels: np.ndarray, steps: int) -> np.ndarray:
 
 
 def steps_borrowed(step: np.ndarray, at: int, least: int = LEAST_ROWS) -> int:
-    """Return how many steps away rows are taken from: `NEXT_STEPS`, or more until there are enough, or all."""
+    """Return how many steps away rows are taken from: `NEXT_STEPS`, or more until there are enough,
+    or all.
+    """
     there, counts = np.unique(step, return_counts=True)
     away, place = np.unique(np.abs(there - at), return_inverse=True)
     rows = np.cumsum(np.bincount(place, counts))
-    return max(NEXT_STEPS, int(away[min(int(np.searchsorted(rows, least)), len(away) - 1)])) if len(away) else NEXT_STEPS
+    return (
+        max(NEXT_STEPS, int(away[min(int(np.searchsorted(rows, least)), len(away) - 1)]))
+        if len(away)
+        else NEXT_STEPS
+    )
 
 
 def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
-    """Return the order statistic of rank ceil((n + 1) share), within which a new score lies with probability `share` or more.
+    """Return the order statistic of rank ceil((n + 1) share), within which a new score lies with
+    probability `share` or more.
 
-    Where that is no rank, the extreme answers, and is marked unless every score is zero: exact forecasts have no width.
+    Where that is no rank, the extreme answers, and is marked unless every score is zero: exact
+    forecasts have no width.
 
     Args:
         ordered: Rising scores, shape (n,).
@@ -209,7 +249,9 @@ def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
 
 
 def within(quantiles: np.ndarray, bands: Bands) -> np.ndarray:
-    """Return quantiles on their side of the median, sorted, and not below zero where the series never was."""
+    """Return quantiles on their side of the median, sorted, and not below zero where the series
+    never was.
+    """
     median = bands.median[:, None]
     least = np.where(bands.nonnegative[:, None], np.minimum(median, 0.0), -np.inf)
     bounded = np.maximum(quantiles, least)

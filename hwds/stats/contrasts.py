@@ -49,8 +49,10 @@ class Matrix:
         """Return the matrix of a long table.
 
         Args:
-            table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each; null and NaN are no value.
-            nested: Whether a unit is another one under another seed (a replication), and not the same (a series).
+            table: Columns `model`, `dataset`, `seed`, `unit` and `value`, one row each; null and
+                NaN are no value.
+            nested: Whether a unit is another one under another seed (a replication), and not the
+                same (a series).
 
         Raises:
             DataError: No seed, or no unit, is shared by all models.
@@ -59,28 +61,49 @@ class Matrix:
         all_seeds = table["seed"].unique().sort().to_list()
         seeds = all_seeds if nested else _shared_seeds(table, models)
         if not seeds:
-            raise DataError(f"compare: no seed is shared by {first_few(models, 6)}; run them under the same seeds.")
+            raise DataError(
+                f"compare: no seed is shared by {first_few(models, 6)}; run them under the same "
+                f"seeds."
+            )
         shared = table.filter(pl.col("seed").is_in(seeds))
         if nested:
             shared = shared.with_columns(
-                unit=pl.concat_str(pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":")
+                unit=pl.concat_str(
+                    pl.col("seed").cast(pl.String), pl.col("unit").cast(pl.String), separator=":"
+                )
             )
             shared = shared.with_columns(seed=pl.lit(0, pl.Int64))
         defined = shared.filter(pl.col("value").is_not_null() & pl.col("value").is_not_nan())
         wide = defined.pivot("model", index=list(KEYS), values="value").drop_nulls()
         width = 1 if nested else len(seeds)
         whole = (
-            wide.filter(pl.len().over("dataset", "unit") == width) if len(models) <= wide.width - len(KEYS) else wide.clear()
+            wide.filter(pl.len().over("dataset", "unit") == width)
+            if len(models) <= wide.width - len(KEYS)
+            else wide.clear()
         )
         units = shared.select("dataset", "unit").unique().height
         if whole.is_empty():
-            raise DataError(f"compare: no row is shared by {first_few(models, 6)}: they predicted different ones.")
+            raise DataError(
+                f"compare: no row is shared by {first_few(models, 6)}: they predicted different "
+                f"ones."
+            )
         ordered = whole.sort("dataset", "unit", "seed")
         names = tuple(ordered["dataset"].unique(maintain_order=True))
         values = ordered.select(models).to_numpy().reshape(-1, width, len(models))
         codes = ordered["dataset"].rank("dense").to_numpy().astype(np.int64)[::width] - 1
-        left_out, unshared = units - len(values), tuple(seed for seed in all_seeds if seed not in seeds)
-        return cls(models, np.ascontiguousarray(values), codes, names, (0,) if nested else tuple(seeds), left_out, unshared)
+        left_out, unshared = (
+            units - len(values),
+            tuple(seed for seed in all_seeds if seed not in seeds),
+        )
+        return cls(
+            models,
+            np.ascontiguousarray(values),
+            codes,
+            names,
+            (0,) if nested else tuple(seeds),
+            left_out,
+            unshared,
+        )
 
     @property
     def means(self) -> np.ndarray:
@@ -119,8 +142,9 @@ Pair = tuple[int, int]
 class Scale:
     """The scale on which a difference is measured.
 
-    Relative: the logarithm of the ratio of means, over several datasets the mean of it (their geometric mean), told as the
-    share that the first model is better. Absolute, where a mean is not above 0: the difference of means.
+    Relative: the logarithm of the ratio of means, over several datasets the mean of it (their
+    geometric mean), told as the share that the first model is better. Absolute, where a mean is not
+    above 0: the difference of means.
 
     Attributes:
         low: Whether a low value is good.
@@ -136,13 +160,21 @@ class Scale:
         return cls(better == "low", bool((means > 0).all()))
 
     def between(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return how much better `first` is than `second`: means of the same datasets on the last axis, equal in all others."""
+        """Return how much better `first` is than `second`: means of the same datasets on the last
+        axis, equal in all others.
+        """
         ahead, behind = (second, first) if self.low else (first, second)
         return np.log(ahead / behind) if self.relative else ahead - behind
 
     def ahead(self, means: np.ndarray) -> list[float]:
-        """Return how much better each model is than the first, averaged over datasets; means of shape (datasets, models)."""
-        return [float(self.between(means[:, place], means[:, 0]).mean()) for place in range(means.shape[1])]
+        """Return how much better each model is than the first, averaged over datasets.
+
+        Means of shape (datasets, models).
+        """
+        return [
+            float(self.between(means[:, place], means[:, 0]).mean())
+            for place in range(means.shape[1])
+        ]
 
     def as_share(self, value: float) -> float:
         """Return the share that stands for a value on this scale: `0.021` for 2.1 % better."""
@@ -151,16 +183,22 @@ class Scale:
         return 1 - exp(-value) if self.low else exp(value) - 1
 
     def bounds(self, margin: float) -> tuple[float, float]:
-        """Return the values between which two models are alike, where the margin is a share or an absolute difference."""
+        """Return the values between which two models are alike, where the margin is a share or an
+        absolute difference.
+        """
         if not self.relative:
             return -margin, margin
-        return (-log(1 + margin), -log(1 - margin)) if self.low else (log(1 - margin), log(1 + margin))
+        return (
+            (-log(1 + margin), -log(1 - margin)) if self.low else (log(1 - margin), log(1 + margin))
+        )
 
 
 def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
-    """Return numbers whose mean within a dataset, averaged over datasets, is how much better the first of each pair is.
+    """Return numbers whose mean within a dataset, averaged over datasets, is how much better the
+    first of each pair is.
 
-    Of a ratio they are its linearisation at the means: the effect plus what each unit adds (Cochran, Sampling Techniques, 6.4).
+    Of a ratio they are its linearisation at the means: the effect plus what each unit adds
+    (Cochran, Sampling Techniques, 6.4).
 
     Returns:
         Shape (units, seeds, pairs).
@@ -173,12 +211,17 @@ def contrast_values(matrix: Matrix, pairs: Sequence[Pair], scale: Scale) -> np.n
     return scale.between(means[:, firsts], means[:, seconds])[matrix.dataset][:, None, :] + apart
 
 
-def deviations(values: np.ndarray, means: np.ndarray, pairs: Sequence[Pair], scale: Scale) -> np.ndarray:
-    """Return what each value adds to the effect of each pair; models on the last axis, pairs on that of the result.
+def deviations(
+    values: np.ndarray, means: np.ndarray, pairs: Sequence[Pair], scale: Scale
+) -> np.ndarray:
+    """Return what each value adds to the effect of each pair.
+
+    Models on the last axis, pairs on that of the result.
 
     Args:
         values: Of models.
-        means: The mean of each over the whole dataset, which values are shares of where the scale is relative.
+        means: The mean of each over the whole dataset, which values are shares of where the scale
+            is relative.
         pairs: Of models.
         scale: Of effects.
     """
@@ -227,8 +270,15 @@ class Periods:
         """
         values, cells = [], []
         for dataset in matrix.datasets:
-            part = table.filter(pl.col("dataset") == dataset).drop_nulls(matrix.models).drop_nans(matrix.models)
-            unit, period = (part[name].rank("dense").to_numpy().astype(np.int64) - 1 for name in ("unit", "period"))
+            part = (
+                table.filter(pl.col("dataset") == dataset)
+                .drop_nulls(matrix.models)
+                .drop_nans(matrix.models)
+            )
+            unit, period = (
+                part[name].rank("dense").to_numpy().astype(np.int64) - 1
+                for name in ("unit", "period")
+            )
             values.append(part.select(matrix.models).to_numpy())
             cells.append(Cells(unit, period, reach[dataset].span, reach[dataset].season_seen))
         return cls(tuple(values), tuple(cells))
@@ -256,15 +306,26 @@ class Periods:
             pairs: Of models.
             scale: Of effects.
         """
-        apart = (deviations(values, mean, pairs, scale) for values, mean in zip(self.values, means, strict=True))
-        return pooled_part([period_part(values, cells) for values, cells in zip(apart, self.cells, strict=True)])
+        apart = (
+            deviations(values, mean, pairs, scale)
+            for values, mean in zip(self.values, means, strict=True)
+        )
+        return pooled_part(
+            [period_part(values, cells) for values, cells in zip(apart, self.cells, strict=True)]
+        )
 
     def own_part(self) -> PeriodPart:
         """Return what the periods make each model's own mean vary."""
-        return pooled_part([period_part(values, cells) for values, cells in zip(self.values, self.cells, strict=True)])
+        return pooled_part(
+            [
+                period_part(values, cells)
+                for values, cells in zip(self.values, self.cells, strict=True)
+            ]
+        )
 
     def draws(self, means: np.ndarray, resamples: int) -> np.ndarray:
-        """Return what shocks of periods add to the models' mean shares, drawn anew, shape (resamples, models).
+        """Return what shocks of periods add to the models' mean shares, drawn anew, shape
+        (resamples, models).
 
         Each is a normal number, spread so widely that its 95 % point is that of Student's t.
 
@@ -280,7 +341,9 @@ class Periods:
         return total
 
     def means(self) -> np.ndarray:
-        """Return the mean of each model over the units of each period that shares no window with another, (periods, models)."""
+        """Return the mean of each model over the units of each period that shares no window with
+        another, (periods, models).
+        """
         blocks = []
         for values, cells in zip(self.values, self.cells, strict=True):
             counts = np.bincount(cells.period)

@@ -33,17 +33,20 @@ def log_odds(probability: np.ndarray, edge: float = EDGE) -> np.ndarray:
 def kaplan_meier(
     values: np.ndarray, events: np.ndarray, weights: np.ndarray, *, events_first: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values at which the share that is above falls, rising, and that share after each (Kaplan and Meier 1958).
+    """Return the values at which the share that is above falls, rising, and that share after each
+    (Kaplan and Meier 1958).
 
     Args:
         values: Seen lives, or errors; shape (n,).
         events: True where a value is the end, false where the end lies beyond it.
         weights: Of each.
-        events_first: Whether of one value events come before what is censored there, as failures do; false for a curve of
-            censoring, where machines that fail at a time are no longer at risk of being censored at it.
+        events_first: Whether of one value events come before what is censored there, as failures
+            do; false for a curve of censoring, where machines that fail at a time are no longer at
+            risk of being censored at it.
 
     Returns:
-        Values and shares, shapes (d,). Where the largest value is no event the share does not fall to 0.
+        Values and shares, shapes (d,). Where the largest value is no event the share does not fall
+        to 0.
     """
     order = np.lexsort((events != events_first, values))
     sorted_values, happened, weight = values[order], events[order], weights[order]
@@ -53,7 +56,9 @@ def kaplan_meier(
     return sorted_values[happened], share[happened]
 
 
-def quantiles_of(values: np.ndarray, share: np.ndarray, levels: np.ndarray, beyond: float) -> np.ndarray:
+def quantiles_of(
+    values: np.ndarray, share: np.ndarray, levels: np.ndarray, beyond: float
+) -> np.ndarray:
     """Return the least value at or below which a share `level` of all lies, shape (levels,).
 
     Args:
@@ -84,15 +89,18 @@ def scores_of_levels(levels: np.ndarray) -> np.ndarray:
 
 
 def middle_scores(n: int) -> np.ndarray:
-    """Return the normal scores of n equally likely draws: the middles of n equal parts of the unit interval, rising."""
+    """Return the normal scores of n equally likely draws: the middles of n equal parts of the unit
+    interval, rising.
+    """
     return scores_of_levels((np.arange(n) + 0.5) / n)
 
 
 def interpolate_quantiles(levels: np.ndarray, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return a quantile function at other levels, linear in the normal score, and extrapolated beyond the outermost.
+    """Return a quantile function at other levels, linear in the normal score, and extrapolated
+    beyond the outermost.
 
-    So it is exact for a normal law, and its tails are normal with the slope of the two outermost levels. (Lines over the level
-    itself would end the law at its outermost quantile.)
+    So it is exact for a normal law, and its tails are normal with the slope of the two outermost
+    levels. (Lines over the level itself would end the law at its outermost quantile.)
 
     Args:
         levels: Known levels, rising, shape (levels,).
@@ -106,13 +114,18 @@ def interpolate_quantiles(levels: np.ndarray, values: np.ndarray, scores: np.nda
     low = (values[1] - values[0]) / (normal_scores[1] - normal_scores[0])
     high = (values[-1] - values[-2]) / (normal_scores[-1] - normal_scores[-2])
     quantiles: np.ndarray = (
-        inside + low * np.minimum(scores - normal_scores[0], 0) + high * np.maximum(scores - normal_scores[-1], 0)
+        inside
+        + low * np.minimum(scores - normal_scores[0], 0)
+        + high * np.maximum(scores - normal_scores[-1], 0)
     )
     return quantiles
 
 
 def ranks_of(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the rank of each of n vectors in each coordinate, 0 to n - 1, ties at random; shape (n, coordinates...)."""
+    """Return the rank of each of n vectors in each coordinate, 0 to n - 1, ties at random.
+
+    Shape (n, coordinates...).
+    """
     order = np.lexsort((rng.random(vectors.shape), vectors), axis=0)
     ranks = np.empty(order.shape, np.int64)
     places = np.arange(len(vectors)).reshape(-1, *[1] * (vectors.ndim - 1))
@@ -141,7 +154,9 @@ NODES = 400
 """Nodes of the quadrature: fourteen digits where the posteriors have one peak."""
 
 NARROW_SHARE = 0.25
-"""Arms whose deviation is a smaller share of the integrated one's get nodes of their own, for they are a step to it."""
+"""Arms whose deviation is a smaller share of the integrated one's get nodes of their own, for they
+are a step to it.
+"""
 
 TAIL_MASS = 1e-15
 
@@ -234,12 +249,16 @@ class NormalPosterior:
 
 
 def probability_best(arms: Sequence[Posterior]) -> list[float]:
-    """Return the probability of each arm to have the highest mean: the integral of its density where all others are below."""
+    """Return the probability of each arm to have the highest mean: the integral of its density
+    where all others are below.
+    """
     return [float(_best(arms, i)[0]) for i in range(len(arms))]
 
 
 def expected_loss(arms: Sequence[Posterior]) -> list[float]:
-    """Return the expected loss of choosing each arm: the expected highest mean less the arm's own (Stucchio 2015)."""
+    """Return the expected loss of choosing each arm: the expected highest mean less the arm's own
+    (Stucchio 2015).
+    """
     highest = sum(float(_best(arms, i)[1]) for i in range(len(arms)))
     return [highest - arm.mean for arm in arms]
 
@@ -259,22 +278,31 @@ def difference_bounds(own: Posterior, other: Posterior, level: float) -> tuple[f
         return float(mass @ own.below(x + shift)) - share
 
     tails = ((1 - level) / 2, (1 + level) / 2)
-    low, high = (brentq(above, middle - reach, middle + reach, args=(share,), xtol=1e-12) for share in tails)
+    low, high = (
+        brentq(above, middle - reach, middle + reach, args=(share,), xtol=1e-12) for share in tails
+    )
     return float(low), float(high)
 
 
 def ratio_bounds(own: Posterior, other: Posterior, level: float) -> tuple[float, float] | None:
-    """Return the equal-tailed credible interval of the ratio of two means; None where the one below may not be above zero."""
+    """Return the equal-tailed credible interval of the ratio of two means.
+
+    None where the one below may not be above zero.
+    """
     if not other.quantile(TAIL_MASS) > 0:
         return None
     tails = ((1 - level) / 2, (1 + level) / 2)
-    if own.quantile(TAIL_MASS) > 0 and own.deviation * other.mean < other.deviation * own.mean:  # a step to the other's nodes
+    if (
+        own.quantile(TAIL_MASS) > 0 and own.deviation * other.mean < other.deviation * own.mean
+    ):  # a step to the other's nodes
         low, high = _ratio_quantiles(other, own, tails)
         return 1 / high, 1 / low
     return _ratio_quantiles(own, other, tails)
 
 
-def _ratio_quantiles(above: Posterior, below: Posterior, shares: tuple[float, float]) -> tuple[float, float]:
+def _ratio_quantiles(
+    above: Posterior, below: Posterior, shares: tuple[float, float]
+) -> tuple[float, float]:
     """Return two quantiles of a ratio, whose mean below is positive."""
     from scipy.optimize import brentq
 
@@ -286,21 +314,27 @@ def _ratio_quantiles(above: Posterior, below: Posterior, shares: tuple[float, fl
     middle, reach = above.mean / below.mean, 10 * (above.deviation + below.deviation) / below.mean
     while beyond(middle - reach, shares[0]) > 0 or beyond(middle + reach, shares[1]) < 0:
         reach *= 2
-    low, high = (brentq(beyond, middle - reach, middle + reach, args=(share,), xtol=1e-12) for share in shares)
+    low, high = (
+        brentq(beyond, middle - reach, middle + reach, args=(share,), xtol=1e-12)
+        for share in shares
+    )
     return float(low), float(high)
 
 
 def _best(arms: Sequence[Posterior], i: int) -> np.ndarray:
     """Return the probability that arm i is the highest, and its mean over that event."""
     others = (*arms[:i], *arms[i + 1 :])
-    x, mass = _mass_points(arms[i], [other for other in others if other.deviation < NARROW_SHARE * arms[i].deviation])
+    x, mass = _mass_points(
+        arms[i], [other for other in others if other.deviation < NARROW_SHARE * arms[i].deviation]
+    )
     for other in others:
         mass = mass * other.below(x)
     return np.array([mass.sum(), mass @ x])
 
 
 def _mass_points(arm: Posterior, narrow: Sequence[Posterior] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """Return points over all but a part in 10^15 of a posterior, and their masses, which sum to one.
+    """Return points over all but a part in 10^15 of a posterior, and their masses, which sum to
+    one.
 
     Each stretch between the ends of the narrow ones has all nodes.
     """

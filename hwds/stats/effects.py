@@ -18,17 +18,23 @@ Z95 = 1.959963984540054
 LEAST_SURE = 4
 """Independent units (days, origins, series, customers) from which on a comparison may be sure.
 
-Three that agree have a p-value of .25 by the exact test of signs, and Student's t trusts a spread that was seen twice.
+Three that agree have a p-value of .25 by the exact test of signs, and Student's t trusts a spread
+that was seen twice.
 """
 
 
 def reaching_zero(low: float, high: float, clusters: int) -> tuple[float, float]:
-    """Return the interval of a difference: of fewer than `LEAST_SURE` clusters it reaches 0 at least."""
+    """Return the interval of a difference: of fewer than `LEAST_SURE` clusters it reaches 0 at
+    least.
+    """
     return (min(low, 0.0), max(high, 0.0)) if clusters < LEAST_SURE else (low, high)
 
 
 def least_p(clusters: int) -> float:
-    """Return the least p-value that so few clusters can have: that of the exact test of signs; 0 of `LEAST_SURE` or more."""
+    """Return the least p-value that so few clusters can have: that of the exact test of signs.
+
+    0 of `LEAST_SURE` or more.
+    """
     return 2.0 ** (1 - max(clusters, 1)) if clusters < LEAST_SURE else 0.0
 
 
@@ -38,15 +44,18 @@ class ReferenceDistribution:
 
     Attributes:
         df: Degrees of freedom; infinite is the normal.
-        stretch: How much wider it is: a bootstrap's 95 % point of |t| over that of Student's t, so that the interval is the
-            bootstrap's own and small p-values, which no number of resamples could tell, go on as Student's tail does.
+        stretch: How much wider it is: a bootstrap's 95 % point of |t| over that of Student's t, so
+            that the interval is the bootstrap's own and small p-values, which no number of
+            resamples could tell, go on as Student's tail does.
     """
 
     df: float = inf
     stretch: float = 1.0
 
     def critical(self, level: float) -> float:
-        """Return the two-sided critical value at a level of confidence: 1.96 for .95 of the normal."""
+        """Return the two-sided critical value at a level of confidence: 1.96 for .95 of the
+        normal.
+        """
         return self.stretch * student_critical(self.df, level)
 
     def above(self, t: float) -> float:
@@ -63,11 +72,13 @@ class ReferenceDistribution:
 
 @dataclass(frozen=True, slots=True)
 class SumDistribution:
-    """An estimate whose variance is a sum of parts, each estimated with degrees of freedom of its own.
+    """An estimate whose variance is a sum of parts, each estimated with degrees of freedom of its
+    own.
 
-    The squared critical value is the mean of those of the parts, weighted by their shares of the variance: an interval of it
-    covers at least as often as it says, for any true shares (Banerjee 1961, "On confidence interval for two-means problem
-    based on separate estimates of variances and tabulated values of t-table").
+    The squared critical value is the mean of those of the parts, weighted by their shares of the
+    variance: an interval of it covers at least as often as it says, for any true shares (Banerjee
+    1961, "On confidence interval for two-means problem based on separate estimates of variances and
+    tabulated values of t-table").
 
     Attributes:
         parts: The share of the variance and the distribution of each part; shares add up to 1.
@@ -80,7 +91,9 @@ class SumDistribution:
         return sqrt(sum(share * each.critical(level) ** 2 for share, each in self.parts))
 
     def two_sided(self, t: float) -> float:
-        """Return one minus the level whose critical value t is, between the p-values of the parts."""
+        """Return one minus the level whose critical value t is, between the p-values of the
+        parts.
+        """
         from scipy.optimize import brentq
 
         alone = [each.two_sided(t) for share, each in self.parts if share > 0]
@@ -91,7 +104,9 @@ class SumDistribution:
         def excess(log_p: float) -> float:
             return self.critical(-expm1(log_p)) - abs(t)
 
-        if excess(log(low)) <= 0 or excess(log(high)) >= 0:  # the parts agree but for their last bits
+        if (
+            excess(log(low)) <= 0 or excess(log(high)) >= 0
+        ):  # the parts agree but for their last bits
             return high
         return exp(brentq(excess, log(low), log(high), xtol=1e-9))
 
@@ -122,7 +137,8 @@ class Effect:
         distribution: Of value over standard error.
         method: How the standard error was made, in words.
         clusters: What was resampled or averaged: how many there are.
-        independent: How many independent observations would tell as much; None where nobody counted.
+        independent: How many independent observations would tell as much; None where nobody
+            counted.
         periods: The periods that clusters share; None where they share none.
     """
 
@@ -145,7 +161,10 @@ class Effect:
         return least_p(self.fewest)
 
     def difference(self, level: float) -> tuple[float, float] | None:
-        """Return the interval of a difference, which reaches 0 where units are few; None without a standard error."""
+        """Return the interval of a difference, which reaches 0 where units are few.
+
+        None without a standard error.
+        """
         ends = self.interval(level)
         return None if ends is None else reaching_zero(*ends, self.fewest)
 
@@ -158,7 +177,10 @@ class Effect:
 
     @property
     def p_value(self) -> float | None:
-        """The two-sided p-value of no effect; 1 where nothing differs at all, None without a standard error."""
+        """The two-sided p-value of no effect.
+
+        1 where nothing differs at all, None without a standard error.
+        """
         if self.stderr is None:
             return None
         if self.stderr == 0:
@@ -166,10 +188,11 @@ class Effect:
         return max(self.distribution.two_sided(self.value / self.stderr), self.least_p)
 
     def equivalence_p(self, low: float, high: float) -> float | None:
-        """Return the p-value of an effect outside of `low` to `high`: the larger of two one-sided tests.
+        """Return the p-value of an effect outside of `low` to `high`: the larger of two one-sided
+        tests.
 
-        Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power approach for assessing the
-        equivalence of average bioavailability".
+        Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power approach
+        for assessing the equivalence of average bioavailability".
 
         Args:
             low: Below 0.
@@ -204,7 +227,8 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, eq=False)
 class StratifiedMean:
-    """Sums from which the mean of means over strata and its standard error are made; the last axis is that of pairs.
+    """Sums from which the mean of means over strata and its standard error are made; the last axis
+    is that of pairs.
 
     Attributes:
         mean: The mean over strata of the means within.
@@ -217,13 +241,16 @@ class StratifiedMean:
     df: np.ndarray
 
 
-def over_units(values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None = None) -> StratifiedMean:
+def over_units(
+    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None = None
+) -> StratifiedMean:
     """Return the stratified mean of values, and what its units make it vary.
 
     Args:
         values: Shape (units, pairs).
         strata: The units of each.
-        counts: How often each unit counts in each resample, shape (resamples, units); once where None.
+        counts: How often each unit counts in each resample, shape (resamples, units); once where
+            None.
 
     Returns:
         Each part of shape (resamples, pairs); of one resample where `counts` is None.
@@ -249,25 +276,40 @@ def over_units(values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndar
     return StratifiedMean(mean, variance, df)
 
 
-def resample_units(strata: Sequence[np.ndarray], n: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each unit is drawn, stratum by stratum with replacement, shape (resamples, n)."""
+def resample_units(
+    strata: Sequence[np.ndarray], n: int, resamples: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return how often each unit is drawn, stratum by stratum with replacement, shape (resamples,
+    n).
+    """
     counts = np.zeros((resamples, n))
     for rows in strata:
-        counts[:, rows] = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=resamples)
+        counts[:, rows] = rng.multinomial(
+            len(rows), np.full(len(rows), 1 / len(rows)), size=resamples
+        )
     return counts
 
 
-def shared_resamples(strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Return the resamples of a bootstrap over units, which all pairs meet; None where there are too few or too many."""
+def shared_resamples(
+    strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Return the resamples of a bootstrap over units, which all pairs meet.
+
+    None where there are too few or too many.
+    """
     n = sum(map(len, strata))
     enough = min(map(len, strata)) >= LEAST_CLUSTERS and n <= MOST_CLUSTERS
     return resample_units(strata, n, resamples, rng) if enough else None
 
 
-def unit_effects(values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None) -> list[Effect]:
-    """Return effects over units of one seed: by a studentised bootstrap, or Student's t where units are few or very many.
+def unit_effects(
+    values: np.ndarray, strata: Sequence[np.ndarray], counts: np.ndarray | None
+) -> list[Effect]:
+    """Return effects over units of one seed: by a studentised bootstrap, or Student's t where units
+    are few or very many.
 
-    Efron and Tibshirani (1993), An Introduction to the Bootstrap, 12.5, in its symmetric form (Hall 1992, 3.6).
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, 12.5, in its symmetric form (Hall
+    1992, 3.6).
 
     Args:
         values: Whose mean is the effect, shape (units, pairs).
@@ -278,14 +320,25 @@ def unit_effects(values: np.ndarray, strata: Sequence[np.ndarray], counts: np.nd
     stretch, method = np.ones(values.shape[1]), "t over units"
     if counts is not None:
         again = over_units(values, strata, counts)
-        stretch, method = _bootstrap_stretch(again.mean - parts.mean, np.sqrt(again.units), parts.df[0]), "bootstrap over units"
+        stretch, method = (
+            _bootstrap_stretch(again.mean - parts.mean, np.sqrt(again.units), parts.df[0]),
+            "bootstrap over units",
+        )
     errors = np.sqrt(parts.units[0])
-    lines = zip(parts.mean[0].tolist(), errors.tolist(), parts.df[0].tolist(), stretch.tolist(), strict=True)
-    return [Effect(value, error, ReferenceDistribution(df, wide), method, n) for value, error, df, wide in lines]
+    lines = zip(
+        parts.mean[0].tolist(), errors.tolist(), parts.df[0].tolist(), stretch.tolist(), strict=True
+    )
+    return [
+        Effect(value, error, ReferenceDistribution(df, wide), method, n)
+        for value, error, df, wide in lines
+    ]
 
 
 def _bootstrap_stretch(distances: np.ndarray, errors: np.ndarray, df: np.ndarray) -> np.ndarray:
-    """Return the 95 % point of a bootstrap's |t| over that of Student's t, shape (pairs,); 1 where nothing varies."""
+    """Return the 95 % point of a bootstrap's |t| over that of Student's t, shape (pairs,).
+
+    1 where nothing varies.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.abs(distances) / errors
     t[~np.isfinite(t)] = 0.0  # a resample of one unit alone has no spread
@@ -298,14 +351,15 @@ def _bootstrap_stretch(distances: np.ndarray, errors: np.ndarray, df: np.ndarray
 
 
 def holm(p_values: Sequence[float | None], family: int = 0) -> list[float | None]:
-    """Return p-values by Holm's step-down adjustment: an error anywhere in the family is no likelier than the level.
+    """Return p-values by Holm's step-down adjustment: an error anywhere in the family is no
+    likelier than the level.
 
     Holm (1979), "A simple sequentially rejective multiple test procedure".
 
     Args:
         p_values: None where there is none: it is no test, and does not count.
-        family: How many tests there are in all, where not every one of them is here: the others are taken to be larger,
-            which is the cautious side.
+        family: How many tests there are in all, where not every one of them is here: the others are
+            taken to be larger, which is the cautious side.
 
     Returns:
         Adjusted p-values in the same order, at most 1.

@@ -15,7 +15,8 @@ Numbers = TypeVar("Numbers", float, np.ndarray)
 
 
 def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Numbers, Numbers]:
-    """Return the score interval of a share of n independent units (Wilson 1927), which is never of no width.
+    """Return the score interval of a share of n independent units (Wilson 1927), which is never of
+    no width.
 
     Args:
         share: Of units.
@@ -24,16 +25,22 @@ def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Num
     """
     centre: Any = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half_width = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    low = np.maximum(centre - half_width, 0.0) * (share > 0)  # 0 of n has 0 itself, without the last bit of two roots
+    low = np.maximum(centre - half_width, 0.0) * (
+        share > 0
+    )  # 0 of n has 0 itself, without the last bit of two roots
     return low, np.minimum(centre + half_width, 1.0)
 
 
-def clustered_wilson(share: float, n: int, clusters: int, stderr: float | None) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share, of as many independent deals as the clustered standard error implies.
+def clustered_wilson(
+    share: float, n: int, clusters: int, stderr: float | None
+) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, of as many independent deals as the clustered
+    standard error implies.
 
-    The deals are divided by the design effect, the clustered variance over that of independent deals (Kish, Survey Sampling,
-    8.2), at least 1; where all or none are below it is not known, and each cluster counts as one. A shock that all deals of one
-    cutoff share does not show in it: with few cutoffs the interval is too narrow.
+    The deals are divided by the design effect, the clustered variance over that of independent
+    deals (Kish, Survey Sampling, 8.2), at least 1; where all or none are below it is not known, and
+    each cluster counts as one. A shock that all deals of one cutoff share does not show in it: with
+    few cutoffs the interval is too narrow.
 
     Args:
         share: Of deals.
@@ -42,7 +49,9 @@ def clustered_wilson(share: float, n: int, clusters: int, stderr: float | None) 
         stderr: Clustered by name; None for a single one.
     """
     alone = share * (1 - share) / n
-    independent = float(clusters) if stderr is None or alone == 0 else n / max(stderr**2 / alone, 1.0)
+    independent = (
+        float(clusters) if stderr is None or alone == 0 else n / max(stderr**2 / alone, 1.0)
+    )
     low, high = wilson(share, independent)
     return float(low), float(high)
 
@@ -74,7 +83,10 @@ class Estimate:
 
 
 def unit_mean(values: np.ndarray) -> Estimate:
-    """Return the mean over independent units, with its standard error and Student's t; NaN counts as undefined."""
+    """Return the mean over independent units, with its standard error and Student's t.
+
+    NaN counts as undefined.
+    """
     missing = np.isnan(values)
     defined = values[~missing] if missing.any() else values
     n = len(defined)
@@ -88,19 +100,23 @@ def unit_mean(values: np.ndarray) -> Estimate:
 def unit_median(values: np.ndarray) -> Estimate:
     """Return the median over units, with the distribution-free interval of order statistics.
 
-    The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods, 3.6); the standard error
-    is the width of that interval over 2 x 1.96.
+    The ranks are n/2 -+ 1.96 sqrt(n)/2 (Hollander and Wolfe, Nonparametric Statistical Methods,
+    3.6); the standard error is the width of that interval over 2 x 1.96.
     """
     return unit_percentile(values, 0.5)
 
 
 def unit_percentile(values: np.ndarray, level: float) -> Estimate:
-    """Return a percentile over units, with the distribution-free interval of order statistics (see `unit_median`)."""
+    """Return a percentile over units, with the distribution-free interval of order statistics (see
+    `unit_median`).
+    """
     return _percentile(_ordered(values), level, len(values))
 
 
 def unit_spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
-    """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are sorted once."""
+    """Return `unit_mean`, `unit_median`, `unit_percentile` and `tail_mean` over units, which are
+    sorted once.
+    """
     ordered, total = _ordered(values), len(values)
     return {
         "mean": unit_mean(values),
@@ -111,14 +127,24 @@ def unit_spread(values: np.ndarray, level: float) -> dict[str, Estimate]:
 
 
 def unit_share(count: int, n: int) -> Estimate:
-    """Return the share of n units, with the standard error of a mean of ones and zeros and Wilson's interval."""
+    """Return the share of n units, with the standard error of a mean of ones and zeros and Wilson's
+    interval.
+    """
     if not n:
         return Estimate(None, None, None, None, "Wilson", 0, 0)
     value = count / n
     if n < 2:
         return Estimate(value, None, None, None, "Wilson", n, 0)
     low, high = wilson(value, n)
-    return Estimate(value, float(np.sqrt(value * (1 - value) / (n - 1))), float(low), float(high), "Wilson", n, 0)
+    return Estimate(
+        value,
+        float(np.sqrt(value * (1 - value) / (n - 1))),
+        float(low),
+        float(high),
+        "Wilson",
+        n,
+        0,
+    )
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:
@@ -136,14 +162,17 @@ def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
     if low < 0 or high >= n:
         return Estimate(value, None, None, None, "order statistics", n, total - n)
     bounds = float(ordered[low]), float(ordered[high])
-    return Estimate(value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, total - n)
+    return Estimate(
+        value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, total - n
+    )
 
 
 def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
-    """Return the mean of the worst `1 - level` of the units, the highest (conditional value at risk).
+    """Return the mean of the worst `1 - level` of the units, the highest (conditional value at
+    risk).
 
-    Its standard error is that of the mean of level-exceeding parts, (1 - level)^-1 sd((x - q)+) / sqrt(n) (Rockafellar and
-    Uryasev 2000).
+    Its standard error is that of the mean of level-exceeding parts, (1 - level)^-1 sd((x - q)+) /
+    sqrt(n) (Rockafellar and Uryasev 2000).
     """
     n = len(ordered)
     if not n:
@@ -151,7 +180,9 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     cut = _quantile(ordered, level)
     over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
     total = float(np.sum(over))
-    stderr = float(np.sqrt(max(np.sum(over**2) - total**2 / n, 0.0) / (n - 1) / n)) if n > 1 else None
+    stderr = (
+        float(np.sqrt(max(np.sum(over**2) - total**2 / n, 0.0) / (n - 1) / n)) if n > 1 else None
+    )
     return _student(cut + total / n, stderr, n, n_units - n, "t")
 
 
@@ -163,7 +194,9 @@ def _quantile(ordered: np.ndarray, level: float) -> float:
 
 
 def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = False) -> Estimate:
-    """Return the ratio of two sums over units, or its root; linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
+    """Return the ratio of two sums over units, or its root.
+
+    Linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
 
     Args:
         numerator: One sum a unit, shape (n,); NaN counts as undefined.
@@ -176,7 +209,11 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     if not n or total == 0:
         return Estimate(None, None, None, None, "linearised", 0, len(numerator))
     ratio = float(np.sum(top)) / total
-    stderr = float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total) if n > 1 else None
+    stderr = (
+        float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total)
+        if n > 1
+        else None
+    )
     if root:
         value = float(np.sqrt(ratio))
         stderr = None if stderr is None or value == 0 else stderr / (2 * value)
@@ -185,22 +222,34 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
 
 
 def one_minus_ratio(ours: np.ndarray, theirs: np.ndarray) -> Estimate:
-    """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation; see `difference_estimate`."""
+    """Return the skill 1 - mean(ours) / mean(theirs), paired by unit, by linearisation.
+
+    See `difference_estimate`.
+    """
     both = ~(np.isnan(ours) | np.isnan(theirs))
     ratio = pooled_ratio(np.where(both, ours, np.nan), np.where(both, theirs, np.nan))
     if ratio.value is None:
         return ratio
-    return difference_estimate(_student(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired"))
+    return difference_estimate(
+        _student(1 - ratio.value, ratio.stderr, ratio.n, ratio.n_undefined, "linearised, paired")
+    )
 
 
 def effect_estimate(effect: Effect, undefined: int = 0) -> Estimate:
-    """Return the estimate of an effect over units, with its interval; units without a value are counted beside it."""
+    """Return the estimate of an effect over units, with its interval.
+
+    Units without a value are counted beside it.
+    """
     low, high = effect.interval(0.95) or (None, None)
-    return Estimate(effect.value, effect.stderr, low, high, effect.method, effect.clusters, undefined)
+    return Estimate(
+        effect.value, effect.stderr, low, high, effect.method, effect.clusters, undefined
+    )
 
 
 def difference_estimate(estimate: Estimate) -> Estimate:
-    """Return the estimate of a difference, whose interval reaches 0 where units are too few to be sure of one."""
+    """Return the estimate of a difference, whose interval reaches 0 where units are too few to be
+    sure of one.
+    """
     if estimate.low is None or estimate.high is None:
         return estimate
     low, high = reaching_zero(estimate.low, estimate.high, estimate.n)

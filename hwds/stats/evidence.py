@@ -43,7 +43,8 @@ class UnitSeedLevels:
 
     Attributes:
         mean: Over both.
-        units, seeds, both: Variances of units, of seeds, and of the interaction of both that is part of the latter.
+        units, seeds, both: Variances of units, of seeds, and of the interaction of both that is
+            part of the latter.
         df: Of the first two and of the last.
     """
 
@@ -55,13 +56,19 @@ class UnitSeedLevels:
 
     @property
     def variance(self) -> float:
-        """The variance of the mean if units and seeds were drawn anew: crossed random effects, none of them below 0."""
+        """The variance of the mean if units and seeds were drawn anew: crossed random effects, none
+        of them below 0.
+        """
         return self.units + max(self.seeds - self.both, 0.0)
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom (Satterthwaite 1946)."""
-        parts = (self.units, self.seeds, self.both) if self.seeds > self.both else (self.units, 0.0, 0.0)
+        parts = (
+            (self.units, self.seeds, self.both)
+            if self.seeds > self.both
+            else (self.units, 0.0, 0.0)
+        )
         inner = sum(part**2 / df for part, df in zip(parts, self.df, strict=True))
         return max(self.variance**2 / inner, 1.0) if inner > 0 else 1.0
 
@@ -86,13 +93,23 @@ def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSe
         part = share**2 * float(np.square(rest).sum()) / freedom / (len(rows) * count)
         both, inner = both + part, inner + part**2 / freedom
     df = (float(units.df[0, 0]), count - 1.0, both**2 / inner if inner > 0 else 1.0)
-    return UnitSeedLevels(float(units.mean[0, 0]), float(units.units[0, 0]), float(np.var(by_seed, ddof=1)) / count, both, df)
+    return UnitSeedLevels(
+        float(units.mean[0, 0]),
+        float(units.units[0, 0]),
+        float(np.var(by_seed, ddof=1)) / count,
+        both,
+        df,
+    )
 
 
-def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator) -> Effect:
-    """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's t where either is few.
+def seeded_effect(
+    values: np.ndarray, strata: Sequence[np.ndarray], resamples: int, rng: np.random.Generator
+) -> Effect:
+    """Return the effect over units and seeds: a studentised bootstrap of both levels, or Student's
+    t where either is few.
 
-    Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed has the same effect on all units.
+    Units and seeds are drawn apart and crossed (the pigeonhole bootstrap, Owen 2007): a seed has
+    the same effect on all units.
 
     Args:
         values: Shape (units, seeds), two seeds at least.
@@ -104,25 +121,39 @@ def seeded_effect(values: np.ndarray, strata: Sequence[np.ndarray], resamples: i
     distribution, method = ReferenceDistribution(observed.freedom), "t over units and seeds"
     if min(map(len, strata)) >= LEAST_CLUSTERS and values.shape[1] >= LEAST_SEEDS:
         distribution, method = (
-            ReferenceDistribution(observed.freedom, _two_level_stretch(values, strata, observed, resamples, rng)),
+            ReferenceDistribution(
+                observed.freedom, _two_level_stretch(values, strata, observed, resamples, rng)
+            ),
             "bootstrap over units and seeds",
         )
     return Effect(observed.mean, float(np.sqrt(observed.variance)), distribution, method, n)
 
 
 def _two_level_stretch(
-    values: np.ndarray, strata: Sequence[np.ndarray], observed: UnitSeedLevels, resamples: int, rng: np.random.Generator
+    values: np.ndarray,
+    strata: Sequence[np.ndarray],
+    observed: UnitSeedLevels,
+    resamples: int,
+    rng: np.random.Generator,
 ) -> float:
     """Return the 95 % point of the bootstrap's |t| over that of Student's t; never less than 1."""
     seeds, t = values.shape[1], []
     for _ in range(resamples):
         seed_draws = rng.integers(0, seeds, seeds)
-        rows = np.concatenate([stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata])
+        rows = np.concatenate(
+            [stratum[rng.integers(0, len(stratum), len(stratum))] for stratum in strata]
+        )
         ends = np.cumsum([0, *map(len, strata)])
-        again = unit_seed_levels(values[rows][:, seed_draws], [np.arange(a, b) for a, b in pairwise(ends)])
+        again = unit_seed_levels(
+            values[rows][:, seed_draws], [np.arange(a, b) for a, b in pairwise(ends)]
+        )
         if again.variance > 0:
             t.append(abs(again.mean - observed.mean) / again.variance**0.5)
-    return max(float(np.quantile(t, LEVEL)) / student_critical(observed.freedom, LEVEL), 1.0) if t else 1.0
+    return (
+        max(float(np.quantile(t, LEVEL)) / student_critical(observed.freedom, LEVEL), 1.0)
+        if t
+        else 1.0
+    )
 
 
 # Evidence: what is known of models, whatever their task, for comparisons to be made of.
@@ -134,7 +165,9 @@ MODEL_COLUMNS = {"model": pl.String, "dataset": pl.String, "seed": pl.Int64}
 """The columns that identify a model's predictions, beside units and values."""
 
 SEEDED_SHARE = 8
-"""A bootstrap of units and seeds draws so many times less often: each draw costs an analysis of variance."""
+"""A bootstrap of units and seeds draws so many times less often: each draw costs an analysis of
+variance.
+"""
 
 
 class ComparisonEvidence(Protocol):
@@ -150,13 +183,18 @@ class ComparisonEvidence(Protocol):
 
     @property
     def errors(self) -> np.ndarray:
-        """The standard error of each model's metric over all datasets, NaN where there is none, shape (models,)."""
+        """The standard error of each model's metric over all datasets, NaN where there is none,
+        shape (models,).
+        """
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return how much better the first of each pair is."""
 
     def unit_values(self) -> np.ndarray | None:
-        """Return values of units, shape (units, models); None where the metric is not one of units."""
+        """Return values of units, shape (units, models).
+
+        None where the metric is not one of units.
+        """
 
     @property
     def independent_units(self) -> bool:
@@ -164,13 +202,21 @@ class ComparisonEvidence(Protocol):
 
     @property
     def few(self) -> str:
-        """A warning that an interval rests on few of what was resampled, in a sentence; empty where they are enough."""
+        """A warning that an interval rests on few of what was resampled, in a sentence.
+
+        Empty where they are enough.
+        """
 
     def blocks(self) -> tuple[np.ndarray, str]:
-        """Return values to rank models by, shape (blocks, models), and what the blocks are; they share nothing."""
+        """Return values to rank models by, shape (blocks, models), and what the blocks are.
+
+        They share nothing.
+        """
 
     def draws(self) -> np.ndarray | None:
-        """Return the metrics in bootstrap resamples as shares of what all models have on average, shape (resamples, models)."""
+        """Return the metrics in bootstrap resamples as shares of what all models have on average,
+        shape (resamples, models).
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,34 +247,57 @@ class UnitEvidence:
 
     @property
     def errors(self) -> np.ndarray:
-        """The standard error of each model's mean over all datasets, units and periods drawn anew, shape (models,)."""
+        """The standard error of each model's mean over all datasets, units and periods drawn anew,
+        shape (models,).
+        """
         few = min(map(len, self.matrix.strata)) < 2
-        units = np.full(len(self.models), np.nan) if few else over_units(self.matrix.units, self.matrix.strata).units[0]
+        units = (
+            np.full(len(self.models), np.nan)
+            if few
+            else over_units(self.matrix.units, self.matrix.strata).units[0]
+        )
         if self.periods is None or self.periods.refusal:
             return np.sqrt(units)
         part = self.periods.own_part()
         return np.sqrt(np.maximum(np.nan_to_num(units) - part.cells, 0.0) + part.periods)
 
     def effects(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """Return how much better the first of each pair is: over units, the periods that they share, and several seeds."""
+        """Return how much better the first of each pair is: over units, the periods that they
+        share, and several seeds.
+        """
         if self.periods is None:
             return self._over_units(pairs, scale)
         if self.periods.refusal:
             if len(self.matrix.datasets) >= ENOUGH_DATASETS:
                 return self._over_datasets(pairs, scale)
-            ahead = [float(scale.between(self.means[:, first], self.means[:, second]).mean()) for first, second in pairs]
-            return [Effect(each, None, ReferenceDistribution(), self.periods.refusal, self.periods.least) for each in ahead]
+            ahead = [
+                float(scale.between(self.means[:, first], self.means[:, second]).mean())
+                for first, second in pairs
+            ]
+            return [
+                Effect(
+                    each, None, ReferenceDistribution(), self.periods.refusal, self.periods.least
+                )
+                for each in ahead
+            ]
         alone = min(map(len, self.matrix.strata)) < 2
         if alone and len(self.matrix.datasets) > 1:
             return self._over_datasets(pairs, scale)
         part, origins = self.periods.part(self.means, pairs, scale), f"{self.periods.least} origins"
         effects = self._over_units(pairs, scale)
         if alone:
-            method = f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
-            effects = [replace(each, method=method, clusters=self.periods.least) for each in effects]
+            method = (
+                f"{'cosines' if self.periods.least >= LEAST_FOR_COSINES else 't'} over {origins}"
+            )
+            effects = [
+                replace(each, method=method, clusters=self.periods.least) for each in effects
+            ]
         else:
             effects = [replace(each, method=f"{each.method} and {origins}") for each in effects]
-        return [with_periods(effect, part, pair, self.periods.count) for pair, effect in enumerate(effects)]
+        return [
+            with_periods(effect, part, pair, self.periods.count)
+            for pair, effect in enumerate(effects)
+        ]
 
     def _over_units(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
         """Return the effects as if units shared nothing."""
@@ -244,19 +313,32 @@ class UnitEvidence:
             if one_seed:
                 effects += unit_effects(values[:, 0], strata, counts)
             else:
-                effects += [seeded_effect(values[..., i], strata, each, rng) for i in range(values.shape[2])]
+                effects += [
+                    seeded_effect(values[..., i], strata, each, rng) for i in range(values.shape[2])
+                ]
         return [_unit_noun(effect, self.units_called) for effect in effects]
 
     def _over_datasets(self, pairs: Sequence[Pair], scale: Scale) -> list[Effect]:
-        """Return the effects averaged over datasets, for the case that a dataset has a single unit."""
+        """Return the effects averaged over datasets, for the case that a dataset has a single
+        unit.
+        """
         means = self.means
-        values = np.stack([scale.between(means[:, first], means[:, second]) for first, second in pairs], axis=1)
+        values = np.stack(
+            [scale.between(means[:, first], means[:, second]) for first, second in pairs], axis=1
+        )
         if len(values) < 2:
             return [
-                Effect(float(value), None, ReferenceDistribution(), f"one of {self.units_called}", 1) for value in values[0]
+                Effect(
+                    float(value), None, ReferenceDistribution(), f"one of {self.units_called}", 1
+                )
+                for value in values[0]
             ]
         stratum = [np.arange(len(values))]
-        effects = unit_effects(values, stratum, shared_resamples(stratum, self.resamples, stream(0, "compare", "datasets")))
+        effects = unit_effects(
+            values,
+            stratum,
+            shared_resamples(stratum, self.resamples, stream(0, "compare", "datasets")),
+        )
         return [_unit_noun(effect, "datasets") for effect in effects]
 
     def unit_values(self) -> np.ndarray | None:
@@ -271,7 +353,10 @@ class UnitEvidence:
             return ""
         where = " of a dataset" if len(self.matrix.datasets) > 1 else ""
         if len(self.matrix.dataset) < LEAST_SURE:
-            return f"Only {counted(least, self.units_called)}{where}: no difference of fewer than {LEAST_SURE} is sure."
+            return (
+                f"Only {counted(least, self.units_called)}{where}: no difference of fewer than "
+                f"{LEAST_SURE} is sure."
+            )
         symmetric = "intervals are Student's t, which holds where differences are about symmetric"
         return f"Only {counted(least, self.units_called)}{where}: {symmetric}."
 
@@ -281,15 +366,25 @@ class UnitEvidence:
         return self.periods is None
 
     def blocks(self) -> tuple[np.ndarray, str]:
-        """Return the means of datasets where there are enough of them, else those of periods where units share them."""
+        """Return the means of datasets where there are enough of them, else those of periods where
+        units share them.
+        """
         if len(self.matrix.datasets) >= ENOUGH_DATASETS:
             return self.means, "datasets"
-        return (self.matrix.units, self.units_called) if self.periods is None else (self.periods.means(), "origins")
+        return (
+            (self.matrix.units, self.units_called)
+            if self.periods is None
+            else (self.periods.means(), "origins")
+        )
 
     def draws(self) -> np.ndarray | None:
-        """Return mean shares in resamples of units and periods, shape (resamples, models); None where they are few."""
+        """Return mean shares in resamples of units and periods, shape (resamples, models); None
+        where they are few.
+        """
         strata, n = self.matrix.strata, len(self.matrix.dataset)
-        fewest = n if self.periods is None else min(n, sum(each.periods for each in self.periods.cells))
+        fewest = (
+            n if self.periods is None else min(n, sum(each.periods for each in self.periods.cells))
+        )
         refused = self.periods is not None and self.periods.refusal
         if refused or min(map(len, strata)) < 2 or not LEAST_SURE <= fewest <= n <= MOST_CLUSTERS:
             return None
@@ -297,17 +392,29 @@ class UnitEvidence:
         counts = resample_units(strata, n, self.resamples, stream(0, "compare", "set"))
         over = over_units(shares, strata, counts).mean
         draws = widened(over, shares_of(self.means), min(map(len, strata)))
-        return draws if self.periods is None else draws + self.periods.draws(self.means, self.resamples)
+        return (
+            draws
+            if self.periods is None
+            else draws + self.periods.draws(self.means, self.resamples)
+        )
 
 
 def shares_of(means: np.ndarray) -> np.ndarray:
-    """Return each model's share of the mean of all models, averaged over datasets, shape (models,)."""
+    """Return each model's share of the mean of all models, averaged over datasets, shape
+    (models,).
+    """
     return (means / means.mean(axis=1, keepdims=True)).mean(axis=0)
 
 
 def widened(draws: np.ndarray, estimates: np.ndarray, clusters: int) -> np.ndarray:
-    """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters varies too little."""
-    wide = sqrt(clusters / (clusters - 1)) * student_critical(clusters - 1, LEVEL) / student_critical(inf, LEVEL)
+    """Return resamples spread as Student's t is for so few clusters: a bootstrap of few clusters
+    varies too little.
+    """
+    wide = (
+        sqrt(clusters / (clusters - 1))
+        * student_critical(clusters - 1, LEVEL)
+        / student_critical(inf, LEVEL)
+    )
     return estimates + wide * (draws - estimates)
 
 
@@ -315,7 +422,9 @@ def _unit_noun(effect: Effect, units: str) -> Effect:
     return replace(effect, method=effect.method.replace("units", units))
 
 
-def long_table(answers: Sequence[ModelRows], units: pl.Series, values: Sequence[np.ndarray]) -> pl.DataFrame:
+def long_table(
+    answers: Sequence[ModelRows], units: pl.Series, values: Sequence[np.ndarray]
+) -> pl.DataFrame:
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
@@ -323,16 +432,30 @@ def long_table(answers: Sequence[ModelRows], units: pl.Series, values: Sequence[
         units: Which all of them have.
         values: Of each answer its units', shape (units,).
     """
-    labels = pl.DataFrame([(each.model, each.dataset, each.seed) for each in answers], schema=MODEL_COLUMNS, orient="row")
+    labels = pl.DataFrame(
+        [(each.model, each.dataset, each.seed) for each in answers],
+        schema=MODEL_COLUMNS,
+        orient="row",
+    )
     rows = labels[np.repeat(np.arange(len(answers)), len(units))]
     names = pl.concat([units.cast(pl.String)] * len(answers))
-    return rows.with_columns(names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64))
+    return rows.with_columns(
+        names.alias("unit"), pl.Series("value", np.concatenate(values), pl.Float64)
+    )
 
 
-def by_dataset(answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], pl.DataFrame]) -> Matrix:
-    """Return the values of units over all datasets, each of whose answers `table` makes rows of, as of `long_table`."""
+def by_dataset(
+    answers: Sequence[ModelRows], table: Callable[[list[ModelRows]], pl.DataFrame]
+) -> Matrix:
+    """Return the values of units over all datasets, each of whose answers `table` makes rows of, as
+    of `long_table`.
+    """
     names = dict.fromkeys(answer.dataset for answer in answers)
-    return Matrix.of(pl.concat([table([answer for answer in answers if answer.dataset == name]) for name in names]))
+    return Matrix.of(
+        pl.concat(
+            [table([answer for answer in answers if answer.dataset == name]) for name in names]
+        )
+    )
 
 
 def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
@@ -348,7 +471,9 @@ def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
     """
     short, names = metric.partition("[")[0], list(known)
     if short not in names:
-        raise ConfigError(f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}")
+        raise ConfigError(
+            f"--metric: {what} cannot be compared by '{metric}'{nearest(short, names)}"
+        )
     return short
 
 
@@ -361,11 +486,14 @@ class TaskComparison:
     """The comparison of a task's models.
 
     Attributes:
-        evidence: From (answers, metric, resamples) what is known of the models, and how many rows were left out because some
-            model lacks them.
-        along: From (evidence, subject, `low` or `high`) tests along each unit; see `Comparison.along`.
-        conditions: What all rows that were compared have in common, as a sentence ends: `at the same cutoffs`.
-        trained: Whether what a model learns depends on the seed, so that one seed says nothing of others.
+        evidence: From (answers, metric, resamples) what is known of the models, and how many rows
+            were left out because some model lacks them.
+        along: From (evidence, subject, `low` or `high`) tests along each unit; see
+            `Comparison.along`.
+        conditions: What all rows that were compared have in common, as a sentence ends: `at the
+            same cutoffs`.
+        trained: Whether what a model learns depends on the seed, so that one seed says nothing of
+            others.
     """
 
     evidence: Callable[[Sequence[ModelRows], str, int], tuple[ComparisonEvidence, int]]
@@ -382,12 +510,21 @@ def comparison_of(source: RunSource) -> TaskComparison:
     """
     task = _task(source)
     if task is not None and not task.comparable:
-        raise ConfigError(f"compare: runs of task '{task.name}' have no comparison; their own report says what is known.")
-    return load_reference(task.comparison, TaskComparison) if task and task.comparison else HEADLINES
+        raise ConfigError(
+            f"compare: runs of task '{task.name}' have no comparison; their own report says what "
+            f"is known."
+        )
+    return (
+        load_reference(task.comparison, TaskComparison) if task and task.comparison else HEADLINES
+    )
 
 
-def headline_evidence(answers: Sequence[ModelRows], metric: str, resamples: int) -> tuple[UnitEvidence, int]:
-    """Return the score of each model in each run; one dataset alone has no error, several are the units.
+def headline_evidence(
+    answers: Sequence[ModelRows], metric: str, resamples: int
+) -> tuple[UnitEvidence, int]:
+    """Return the score of each model in each run.
+
+    One dataset alone has no error, several are the units.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -395,12 +532,16 @@ def headline_evidence(answers: Sequence[ModelRows], metric: str, resamples: int)
         resamples: Of each bootstrap.
     """
     rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
-    table = pl.DataFrame(rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row")
+    table = pl.DataFrame(
+        rows, schema={**MODEL_COLUMNS, "unit": pl.String, "value": pl.Float64}, orient="row"
+    )
     return UnitEvidence(Matrix.of(table), "runs", resamples), 0
 
 
 def whole_scores(source: RunSource, metric: str) -> pl.DataFrame:
-    """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled where it is none."""
+    """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
+    where it is none.
+    """
     whole_run = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
     scores = source.tables.scores.filter(whole_run & (pl.col("metric") == source.metric(metric)))
     means = scores.filter(pl.col("aggregate") == "mean")

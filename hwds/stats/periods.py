@@ -29,7 +29,8 @@ class DieboldMariano:
         p_value: Two-sided, of Student's t with one less than `origins` degrees of freedom.
         mean: The mean difference of losses.
         origins: How many there are.
-        horizon: How many origins one error reaches over; 1 where the variance of the longer one was not above 0.
+        horizon: How many origins one error reaches over; 1 where the variance of the longer one was
+            not above 0.
     """
 
     statistic: float
@@ -47,12 +48,14 @@ def has_enough_origins(origins: int, horizon: int) -> bool:
 def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano | None:
     """Return the test that losses differ by 0 on average.
 
-    Diebold and Mariano (1995), "Comparing predictive accuracy", the variance summed over `horizon - 1` autocovariances;
-    Harvey, Leybourne and Newbold (1997), "Testing the equality of prediction mean squared errors", eq. 9, and Student's t. As
-    `dm.test` of R's forecast: where that variance is not above 0 the test is made with a horizon of 1.
+    Diebold and Mariano (1995), "Comparing predictive accuracy", the variance summed over `horizon -
+    1` autocovariances; Harvey, Leybourne and Newbold (1997), "Testing the equality of prediction
+    mean squared errors", eq. 9, and Student's t. As `dm.test` of R's forecast: where that variance
+    is not above 0 the test is made with a horizon of 1.
 
     Args:
-        differences: The loss of the first model less that of the second, in the order of origins, shape (n,).
+        differences: The loss of the first model less that of the second, in the order of origins,
+            shape (n,).
         horizon: Origins that one forecast error reaches over: 1 where windows do not overlap.
 
     Returns:
@@ -69,30 +72,45 @@ def diebold_mariano(differences: np.ndarray, horizon: int = 1) -> DieboldMariano
         return diebold_mariano(differences, 1)
     correction = (n + 1 - 2 * horizon + horizon * (horizon - 1) / n) / n
     statistic = mean / variance**0.5 * correction**0.5
-    return DieboldMariano(statistic, ReferenceDistribution(n - 1).two_sided(statistic), mean, n, horizon)
+    return DieboldMariano(
+        statistic, ReferenceDistribution(n - 1).two_sided(statistic), mean, n, horizon
+    )
 
 
 def cosine_effect(differences: np.ndarray, horizon: int) -> Effect:
-    """Return the mean with the long-run variance of equal-weighted cosines, and Student's t with a degree of freedom a cosine.
+    """Return the mean with the long-run variance of equal-weighted cosines, and Student's t with a
+    degree of freedom a cosine.
 
-    Lazarus, Lewis, Stock and Watson (2018), "HAR inference: recommendations for practice", with their rule of 0.41 n^(2/3)
-    cosines, recommended for Diebold and Mariano's test by Coroneo and Iacone (2020), "Comparing predictive accuracy in small
-    samples using fixed-smoothing asymptotics"; two for every three windows that do not overlap at most, for a cosine faster
-    than that misses what they share.
+    Lazarus, Lewis, Stock and Watson (2018), "HAR inference: recommendations for practice", with
+    their rule of 0.41 n^(2/3) cosines, recommended for Diebold and Mariano's test by Coroneo and
+    Iacone (2020), "Comparing predictive accuracy in small samples using fixed-smoothing
+    asymptotics"; two for every three windows that do not overlap at most, for a cosine faster than
+    that misses what they share.
 
     Args:
-        differences: The loss of the second model less that of the first, in the order of origins, shape (n,).
+        differences: The loss of the second model less that of the first, in the order of origins,
+            shape (n,).
         horizon: Origins that one forecast error reaches over.
     """
     n, waves = len(differences), cosines(len(differences), horizon)
     variance = float(np.mean(np.square(waves @ differences)))
-    return Effect(float(np.mean(differences)), (variance / n) ** 0.5, ReferenceDistribution(len(waves)), COSINES_METHOD, n)
+    return Effect(
+        float(np.mean(differences)),
+        (variance / n) ** 0.5,
+        ReferenceDistribution(len(waves)),
+        COSINES_METHOD,
+        n,
+    )
 
 
 def cosines(n: int, horizon: int) -> np.ndarray:
-    """Return the orthonormal cosines that a long-run variance is the mean square of, shape (count, n); see `cosine_effect`."""
+    """Return the orthonormal cosines that a long-run variance is the mean square of, shape (count,
+    n); see `cosine_effect`.
+    """
     count = max(int(min(0.41 * n ** (2 / 3), n / horizon / 1.5)), 1)
-    waves: np.ndarray = np.sqrt(2 / n) * np.cos(np.pi * np.arange(1, count + 1)[:, None] * (np.arange(n) + 0.5) / n)
+    waves: np.ndarray = np.sqrt(2 / n) * np.cos(
+        np.pi * np.arange(1, count + 1)[:, None] * (np.arange(n) + 0.5) / n
+    )
     return waves
 
 
@@ -100,13 +118,17 @@ def cosines(n: int, horizon: int) -> np.ndarray:
 # hits all series at once.
 
 LEAST_FOR_COSINES = 12
-"""Periods from which on shocks may depend on those before; fewer are taken as independent, for nothing can be said of them."""
+"""Periods from which on shocks may depend on those before; fewer are taken as independent, for
+nothing can be said of them.
+"""
 
 LEAST_EVEN_PERIODS = 1.5
 """Periods of equal weight that those of a table must be worth."""
 
 SEASON_SEEN = 2 / 3
-"""The share of a season that periods must cover, to distinguish a shock of a part of the year from a lasting difference."""
+"""The share of a season that periods must cover, to distinguish a shock of a part of the year from
+a lasting difference.
+"""
 
 PERIODS_METHOD = "t over units and periods"
 
@@ -132,7 +154,9 @@ class Cells:
 
     def at(self, places: np.ndarray) -> Cells:
         """Return some cells by their places, numbered anew."""
-        unit, period = (np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period))
+        unit, period = (
+            np.unique(codes[places], return_inverse=True)[1] for codes in (self.unit, self.period)
+        )
         return replace(self, unit=unit, period=period)
 
     @property
@@ -159,7 +183,9 @@ class Cells:
 
     @property
     def even(self) -> float:
-        """The number of periods of equal weight that these are worth (Carter, Schnepel and Steigerwald 2017)."""
+        """The number of periods of equal weight that these are worth (Carter, Schnepel and
+        Steigerwald 2017).
+        """
         sizes = np.bincount(self.period, self.weights)
         return float(np.square(sizes).sum() ** 2 / np.power(sizes, 4).sum())
 
@@ -167,11 +193,17 @@ class Cells:
     def refusal(self) -> str:
         """The reason why periods cannot tell how they vary; empty where they can."""
         if self.periods < 2 or self.even < LEAST_EVEN_PERIODS:
-            return "one origin cannot tell" if self.periods < 2 else "one origin has most of the weight and cannot tell"
+            return (
+                "one origin cannot tell"
+                if self.periods < 2
+                else "one origin has most of the weight and cannot tell"
+            )
         if self.periods < 1.5 * self.span:
             return f"{self.periods} origins of overlapping windows cannot tell"
         if self.season_seen < SEASON_SEEN and self.periods < LEAST_FOR_COSINES / 2:
-            return f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
+            return (
+                f"{self.periods} origins in {100 * self.season_seen:.0f} % of a season cannot tell"
+            )
         return ""
 
 
@@ -195,10 +227,13 @@ class PeriodPart:
 
 
 def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
-    """Return what periods make the mean of units' means vary; clustered by period, or by cosines over periods.
+    """Return what periods make the mean of units' means vary.
 
-    Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering"; the long-run variance of many periods, or
-    of those whose windows overlap, is that of equal-weighted cosines (Lazarus, Lewis, Stock and Watson 2018).
+    Clustered by period, or by cosines over periods.
+
+    Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering"; the long-run
+    variance of many periods, or of those whose windows overlap, is that of equal-weighted cosines
+    (Lazarus, Lewis, Stock and Watson 2018).
 
     Args:
         values: Shape (cells, pairs).
@@ -209,12 +244,17 @@ def period_part(values: np.ndarray, cells: Cells) -> PeriodPart:
     shocks, df = period_shocks(values, cells)
     alone = float(np.square(weights).sum()) * np.square(centred).sum(axis=0) / (len(values) - 1)
     return PeriodPart(
-        np.square(shocks).sum(axis=0), _cell_variance(values, cells), alone, np.full(values.shape[1], df), cells.periods
+        np.square(shocks).sum(axis=0),
+        _cell_variance(values, cells),
+        alone,
+        np.full(values.shape[1], df),
+        cells.periods,
     )
 
 
 def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
-    """Return independent shocks of the mean whose squares add up to its variance, shape (shocks, pairs), and their freedom.
+    """Return independent shocks of the mean whose squares add up to its variance, shape (shocks,
+    pairs), and their freedom.
 
     Of few periods each is one; of others they are cosines over them.
     """
@@ -228,13 +268,21 @@ def period_shocks(values: np.ndarray, cells: Cells) -> tuple[np.ndarray, float]:
 
 
 def pooled_part(parts: Sequence[PeriodPart]) -> PeriodPart:
-    """Return the part of periods in the mean over datasets, whose periods are taken as independent (Satterthwaite 1946)."""
+    """Return the part of periods in the mean over datasets, whose periods are taken as independent
+    (Satterthwaite 1946).
+    """
     share = 1 / len(parts) ** 2
     each = np.stack([part.periods for part in parts])
-    variance, inner = share * each.sum(axis=0), share**2 * np.square(each / np.sqrt([part.df for part in parts])).sum(axis=0)
+    variance, inner = (
+        share * each.sum(axis=0),
+        share**2 * np.square(each / np.sqrt([part.df for part in parts])).sum(axis=0),
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         df = np.where(inner > 0, variance**2 / inner, min(float(part.df.min()) for part in parts))
-    cells, alone = (share * np.sum([getattr(part, name) for part in parts], axis=0) for name in ("cells", "alone"))
+    cells, alone = (
+        share * np.sum([getattr(part, name) for part in parts], axis=0)
+        for name in ("cells", "alone")
+    )
     return PeriodPart(variance, cells, alone, df, sum(part.count for part in parts))
 
 
@@ -262,10 +310,11 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
 
 
 def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
-    """Return the mean over units of their means over periods, with Student's t of both in its interval.
+    """Return the mean over units of their means over periods, with Student's t of both in its
+    interval.
 
-    One unit is taken as it is. Where the periods cannot tell how they vary the standard error is that over units in these
-    periods alone, and there is no interval.
+    One unit is taken as it is. Where the periods cannot tell how they vary the standard error is
+    that over units in these periods alone, and there is no interval.
 
     Args:
         values: Shape (cells,), all defined.
@@ -280,14 +329,17 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
     over_units = float(np.std(by_unit, ddof=1) / sqrt(n)) if n > 1 else None
     if cells.refusal:
         return Estimate(value, over_units, None, None, cells.refusal, n, undefined)
-    effect = Effect(value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), PERIODS_METHOD, n)
+    effect = Effect(
+        value, over_units or 0.0, ReferenceDistribution(max(n - 1, 1)), PERIODS_METHOD, n
+    )
     effect = with_periods(effect, period_part(values[:, None], cells), 0, len(values))
     low, high = effect.interval(0.95) or (None, None)
     return Estimate(value, effect.stderr, low, high, PERIODS_METHOD, n, undefined)
 
 
 def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estimate:
-    """Return the median over units of their means over periods, with what shared periods add to the interval of its ranks.
+    """Return the median over units of their means over periods, with what shared periods add to the
+    interval of its ranks.
 
     A shock of a period moves the median as it moves the units near to it: the middle half of them.
 
@@ -301,7 +353,11 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
     own = unit_median(by_unit)
     own = replace(own, n_undefined=undefined)
     if own.value is None or cells.refusal:
-        return replace(own, low=None, high=None, method=cells.refusal) if own.value is not None else own
+        return (
+            replace(own, low=None, high=None, method=cells.refusal)
+            if own.value is not None
+            else own
+        )
     if own.stderr is None or own.low is None or own.high is None:
         return own
     near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
@@ -315,11 +371,20 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
         return own
     wide = max(effect.stderr * effect.distribution.critical(0.95) / (own.stderr * Z95), 1.0)
     low, high = own.value - wide * (own.value - own.low), own.value + wide * (own.high - own.value)
-    return replace(own, stderr=max(effect.stderr, own.stderr), low=low, high=high, method="order statistics and t over periods")
+    return replace(
+        own,
+        stderr=max(effect.stderr, own.stderr),
+        low=low,
+        high=high,
+        method="order statistics and t over periods",
+    )
 
 
-def ratio_estimate(top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool = False) -> Estimate:
-    """Return the ratio of two sums, or its root, with Student's t of units and of the periods that they share.
+def ratio_estimate(
+    top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool = False
+) -> Estimate:
+    """Return the ratio of two sums, or its root, with Student's t of units and of the periods that
+    they share.
 
     Linearised (Cochran, Sampling Techniques, 6.4); a root by the delta method.
 
@@ -334,23 +399,34 @@ def ratio_estimate(top: np.ndarray, bottom: np.ndarray, cells: Cells, root: bool
         return Estimate(None, None, None, None, PERIODS_METHOD, 0, cells.units)
     ratio = float(top.sum()) / total
     added = (top - ratio * bottom) / total
-    by_unit, size = np.bincount(cells.unit, added, cells.units), np.bincount(cells.unit, bottom, cells.units)
+    by_unit, size = (
+        np.bincount(cells.unit, added, cells.units),
+        np.bincount(cells.unit, bottom, cells.units),
+    )
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
     slope = (1 / (2 * value) if value else None) if root else 1.0
     unsure = Estimate(value, None, None, None, PERIODS_METHOD, cells.units, 0)
     if slope is None or over_units.counts.df <= 0:
         return unsure
-    effect = Effect(ratio, sqrt(over_units.variance), over_units.distribution, PERIODS_METHOD, cells.units)
+    effect = Effect(
+        ratio, sqrt(over_units.variance), over_units.distribution, PERIODS_METHOD, cells.units
+    )
     if cells.refusal:
         return replace(unsure, stderr=slope * (effect.stderr or 0.0), method=cells.refusal)
-    effect = with_periods(effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top))
+    effect = with_periods(
+        effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top)
+    )
     half = slope * (effect.stderr or 0.0) * effect.distribution.critical(0.95)
-    return replace(unsure, stderr=slope * (effect.stderr or 0.0), low=value - half, high=value + half)
+    return replace(
+        unsure, stderr=slope * (effect.stderr or 0.0), low=value - half, high=value + half
+    )
 
 
 def _sums_by_code(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the sum of the values of each code, every one of which occurs, shape (codes, pairs)."""
+    """Return the sum of the values of each code, every one of which occurs, shape (codes,
+    pairs).
+    """
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     sums: np.ndarray = np.add.reduceat(values[order], starts, axis=0)
@@ -358,7 +434,9 @@ def _sums_by_code(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def _cell_variance(values: np.ndarray, cells: Cells) -> np.ndarray:
-    """Return the variance that single values add to the mean: what neither their unit nor their period explains."""
+    """Return the variance that single values add to the mean: what neither their unit nor their
+    period explains.
+    """
     df = len(values) - cells.units - cells.periods + 1
     if df < 1:
         return np.zeros(values.shape[1])

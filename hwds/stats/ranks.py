@@ -14,18 +14,23 @@ from hwds.stats.estimates import wilson
 # The model confidence set: the models that no other is surely better than.
 
 LEAST_VARIANCE = 1e-24
-"""The variance of a model's distance from the mean of the others, relative to the largest, below which models are the same."""
+"""The variance of a model's distance from the mean of the others, relative to the largest, below
+which models are the same.
+"""
 
 
 def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """Return the p-value of each model: those above 1 - level are in the confidence set of that level.
+    """Return the p-value of each model: those above 1 - level are in the confidence set of that
+    level.
 
-    Hansen, Lunde and Nason (2011), "The model confidence set", with the statistic T_max: the model furthest above the mean of
-    those that are left goes, until no one is surely above it; a p-value is the largest met until the model goes.
+    Hansen, Lunde and Nason (2011), "The model confidence set", with the statistic T_max: the model
+    furthest above the mean of those that are left goes, until no one is surely above it; a p-value
+    is the largest met until the model goes.
 
     Args:
         losses: Mean loss of each model, shape (models,): low is good.
-        samples: The same in each bootstrap resample, all models by the same draw, shape (resamples, models).
+        samples: The same in each bootstrap resample, all models by the same draw, shape (resamples,
+            models).
 
     Returns:
         Shape (models,); 1 for the last that is left.
@@ -40,7 +45,12 @@ def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
         same = errors <= LEAST_VARIANCE**0.5 * max(float(np.abs(losses[remaining]).max()), 1e-300)
         scale = np.where(same, 1.0, errors)
         t = np.where(same, np.where(distances > 0, np.inf, 0.0), distances / scale)
-        t = np.where(same & (np.abs(distances) < 1e-12 * max(float(np.abs(losses[remaining]).max()), 1e-300)), 0.0, t)
+        t = np.where(
+            same
+            & (np.abs(distances) < 1e-12 * max(float(np.abs(losses[remaining]).max()), 1e-300)),
+            0.0,
+            t,
+        )
         largest = np.where(same, 0.0, centred / scale).max(axis=1)
         worst = int(np.argmax(t))
         highest = max(highest, float(np.mean(largest >= t[worst])))
@@ -55,8 +65,9 @@ def confidence_set(losses: np.ndarray, samples: np.ndarray) -> np.ndarray:
 def delong(label: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the area under the ROC of each score, and their covariance.
 
-    DeLong, DeLong and Clarke-Pearson (1988), "Comparing the areas under two or more correlated receiver operating
-    characteristic curves"; by ranks, as Sun and Xu (2014), "Fast implementation of DeLong's algorithm".
+    DeLong, DeLong and Clarke-Pearson (1988), "Comparing the areas under two or more correlated
+    receiver operating characteristic curves"; by ranks, as Sun and Xu (2014), "Fast implementation
+    of DeLong's algorithm".
 
     Args:
         label: 1.0 or 0.0, two of each at least, shape (n,).
@@ -95,7 +106,8 @@ class Friedman:
         blocks: How many blocks.
         statistic, p_value: Friedman's chi-square, corrected for ties.
         f_statistic, f_p_value: The less conservative form of Iman and Davenport.
-        critical_difference: Mean ranks further apart than this differ at the 5 % level, all pairs taken together (Nemenyi).
+        critical_difference: Mean ranks further apart than this differ at the 5 % level, all pairs
+            taken together (Nemenyi).
     """
 
     ranks: tuple[float, ...]
@@ -108,7 +120,9 @@ class Friedman:
 
 
 def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
-    """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models); NaN where one is missing.
+    """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models).
+
+    NaN where one is missing.
 
     The ranks of SciPy's `rankdata`, whose import takes half a second.
     """
@@ -126,10 +140,12 @@ def round_digits(values: np.ndarray) -> np.ndarray:
 
 
 def friedman(values: np.ndarray, better: str) -> Friedman | None:
-    """Return Friedman's test over blocks (Demsar 2006, "Statistical comparisons of classifiers over multiple data sets", 3.2).
+    """Return Friedman's test over blocks (Demsar 2006, "Statistical comparisons of classifiers over
+    multiple data sets", 3.2).
 
     Args:
-        values: Of each block and model, shape (blocks, models), two blocks and three models at least.
+        values: Of each block and model, shape (blocks, models), two blocks and three models at
+            least.
         better: `low` or `high`.
 
     Returns:
@@ -152,11 +168,19 @@ def friedman(values: np.ndarray, better: str) -> Friedman | None:
     f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic)) if rest > 0 else 0.0
     means = tuple((sums / n).tolist())
     return Friedman(
-        means, n, statistic, float(chdtrc(k - 1, statistic)), f_statistic, f_p, nemenyi(k) * sqrt(k * (k + 1) / (6 * n))
+        means,
+        n,
+        statistic,
+        float(chdtrc(k - 1, statistic)),
+        f_statistic,
+        f_p,
+        nemenyi(k) * sqrt(k * (k + 1) / (6 * n)),
     )
 
 
-def rank_test(models: Sequence[str], blocks: np.ndarray, called: str, better: str) -> RankTest | None:
+def rank_test(
+    models: Sequence[str], blocks: np.ndarray, called: str, better: str
+) -> RankTest | None:
     """Return Friedman's test over blocks; None with fewer than three models or five blocks."""
     if len(blocks) < LEAST_BLOCKS:
         return None
@@ -164,11 +188,20 @@ def rank_test(models: Sequence[str], blocks: np.ndarray, called: str, better: st
     if test is None:
         return None
     ranks = dict(zip(models, test.ranks, strict=True))
-    return RankTest(ranks, test.blocks, called, test.statistic, test.p_value, test.f_p_value, test.critical_difference)
+    return RankTest(
+        ranks,
+        test.blocks,
+        called,
+        test.statistic,
+        test.p_value,
+        test.f_p_value,
+        test.critical_difference,
+    )
 
 
 def nemenyi(models: int, level: float = 0.95) -> float:
-    """Return the critical value of Nemenyi's test: the studentised range of infinite degrees of freedom, over the root of 2.
+    """Return the critical value of Nemenyi's test: the studentised range of infinite degrees of
+    freedom, over the root of 2.
 
     The table of Demsar (2006), 3.2.2.
     """
@@ -178,9 +211,11 @@ def nemenyi(models: int, level: float = 0.95) -> float:
 
 
 def wilcoxon_p(differences: np.ndarray) -> float | None:
-    """Return Wilcoxon's two-sided p-value of differences that are symmetric around 0 (signed ranks); None without any.
+    """Return Wilcoxon's two-sided p-value of differences that are symmetric around 0 (signed
+    ranks); None without any.
 
-    Exact for up to 50 differences without ties, else by the normal law; differences of 0 are left out (Wilcoxon 1945).
+    Exact for up to 50 differences without ties, else by the normal law; differences of 0 are left
+    out (Wilcoxon 1945).
     """
     from scipy.stats import wilcoxon
 
@@ -189,7 +224,8 @@ def wilcoxon_p(differences: np.ndarray) -> float | None:
 
 
 def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
-    """Return the share of units in which the first is better, ties half, and its 95 % interval (Wilson 1927).
+    """Return the share of units in which the first is better, ties half, and its 95 % interval
+    (Wilson 1927).
 
     Args:
         differences: Above 0 where the first is better, shape (n,), one at least.

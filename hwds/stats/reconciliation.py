@@ -36,9 +36,16 @@ class JointErrors:
 
     @property
     def alone(self) -> np.ndarray:
-        """The variance of each series that it shares with none, shape (n,); with `common` it makes up the covariance."""
-        explained = np.square(self.vectors).mean(0) if len(self.vectors) else np.zeros(len(self.deviations))
-        return self.deviations**2 * np.maximum(1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE)
+        """The variance of each series that it shares with none, shape (n,).
+
+        With `common` it makes up the covariance.
+        """
+        explained = (
+            np.square(self.vectors).mean(0) if len(self.vectors) else np.zeros(len(self.deviations))
+        )
+        return self.deviations**2 * np.maximum(
+            1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE
+        )
 
     @property
     def common(self) -> np.ndarray:
@@ -47,15 +54,20 @@ class JointErrors:
         return weight * self.deviations[:, None] * self.vectors.T
 
     def orders(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the order in which n rising draws of each series go together, shape (series, n): past vectors, blurred.
+        """Return the order in which n rising draws of each series go together, shape (series, n):
+        past vectors, blurred.
 
-        A Schaake shuffle (see `metrics.coupling`) of the past vectors, each taken as often as another, and as often with either
-        sign: all forecasts that were too low in the past may be too high together next time. The noise is as strong as
-        the shrinkage does not believe them, so that ranks are correlated as W says; without any vector, all move as one.
+        A Schaake shuffle (see `metrics.coupling`) of the past vectors, each taken as often as
+        another, and as often with either sign: all forecasts that were too low in the past may be
+        too high together next time. The noise is as strong as the shrinkage does not believe them,
+        so that ranks are correlated as W says; without any vector, all move as one.
         """
         if not len(self.vectors):
             return np.broadcast_to(np.arange(n), (len(self.deviations), n))
-        taken, signs = rng.permutation(n) % len(self.vectors), np.where(rng.permutation(n) % 2, 1.0, -1.0)
+        taken, signs = (
+            rng.permutation(n) % len(self.vectors),
+            np.where(rng.permutation(n) % 2, 1.0, -1.0),
+        )
         explained = np.square(self.vectors).mean(0)[:, None]
         noise = rng.standard_normal((len(self.deviations), n)) * np.sqrt(
             np.maximum(1 - (1 - self.shrinkage) * explained, LEAST_SHRINKAGE)
@@ -66,11 +78,13 @@ class JointErrors:
 
 @dataclass(frozen=True, eq=False)
 class ErrorVectors(Serializable):
-    """The errors of forecasts on inner windows: one vector over all series for each window and step.
+    """The errors of forecasts on inner windows: one vector over all series for each window and
+    step.
 
     Attributes:
         series: Names.
-        vectors: Errors of the mean over each series' deviation and over each step's growth; 0 where unknown, shape (t, n).
+        vectors: Errors of the mean over each series' deviation and over each step's growth; 0 where
+            unknown, shape (t, n).
         deviations: Root mean squares, NaN where nothing is known, shape (n,).
         sizes: Mean sizes of the forecasts, NaN where nothing is known, shape (n,).
     """
@@ -81,11 +95,15 @@ class ErrorVectors(Serializable):
     sizes: np.ndarray
 
     @classmethod
-    def learn(cls, series: Sequence[str], errors: np.ndarray, steps: np.ndarray, forecasts: np.ndarray) -> ErrorVectors:
-        """Return all steps pooled: the errors of farther ones are larger by one factor, the same for all series.
+    def learn(
+        cls, series: Sequence[str], errors: np.ndarray, steps: np.ndarray, forecasts: np.ndarray
+    ) -> ErrorVectors:
+        """Return all steps pooled: the errors of farther ones are larger by one factor, the same
+        for all series.
 
-        So one covariance serves all steps but for a factor, which reconciliation does not see (Wickramasuriya, Athanasopoulos
-        and Hyndman 2019). Errors are not centred: the bias of a few windows is a part of how wrong a forecast is.
+        So one covariance serves all steps but for a factor, which reconciliation does not see
+        (Wickramasuriya, Athanasopoulos and Hyndman 2019). Errors are not centred: the bias of a few
+        windows is a part of how wrong a forecast is.
 
         Args:
             series: Names.
@@ -101,7 +119,9 @@ class ErrorVectors(Serializable):
                 size = float(_root_mean_square(scaled[steps == step].reshape(-1, 1))[0])
                 growth[steps == step] = size if size > 0 else 1.0
             deviations = _root_mean_square(errors / growth[:, None])
-        vectors = np.nan_to_num(errors / growth[:, None] / np.where(deviations > 0, deviations, np.nan))
+        vectors = np.nan_to_num(
+            errors / growth[:, None] / np.where(deviations > 0, deviations, np.nan)
+        )
         return cls(tuple(series), vectors, deviations, _mean(np.abs(forecasts)))
 
     @classmethod
@@ -113,8 +133,8 @@ class ErrorVectors(Serializable):
     def of(self, series: Sequence[str], sizes: np.ndarray, members: np.ndarray) -> JointErrors:
         """Return the errors to expect of some series, in their order.
 
-        Of a series without past errors they are as large for its size as those of the others; where nobody has any, as the
-        square root of the number of its parts.
+        Of a series without past errors they are as large for its size as those of the others; where
+        nobody has any, as the square root of the number of its parts.
 
         Args:
             series: Names.
@@ -124,8 +144,16 @@ class ErrorVectors(Serializable):
         places = {name: i for i, name in enumerate(self.series)}
         where = np.array([places.get(name, -1) for name in series], np.int64)
         known = where >= 0
-        vectors = np.where(known, self.vectors[:, where], 0.0) if len(self.series) else np.zeros((0, len(series)))
-        deviations = np.where(known, self.deviations[where], np.nan) if len(self.series) else np.full(len(series), np.nan)
+        vectors = (
+            np.where(known, self.vectors[:, where], 0.0)
+            if len(self.series)
+            else np.zeros((0, len(series)))
+        )
+        deviations = (
+            np.where(known, self.deviations[where], np.nan)
+            if len(self.series)
+            else np.full(len(series), np.nan)
+        )
         if not np.nanmax(deviations, initial=0.0) > 0:
             return JointErrors(np.sqrt(members.astype(np.float64)), vectors[:0], 1.0)
         held = self.sizes > 0
@@ -133,15 +161,19 @@ class ErrorVectors(Serializable):
         usual = float(np.nanmedian(relative)) if np.isfinite(relative).any() else 0.0
         deviations = np.where(np.isnan(deviations), usual * sizes, deviations)
         # an exact series would leave nothing to divide by
-        return JointErrors(np.maximum(deviations, 1e-9 * deviations.max()), vectors, shrinkage(vectors))
+        return JointErrors(
+            np.maximum(deviations, 1e-9 * deviations.max()), vectors, shrinkage(vectors)
+        )
 
 
 def shrinkage(vectors: np.ndarray) -> float:
-    """Return the weight of the shrinkage of correlations to zero: their mean sampling variance over their mean square.
+    """Return the weight of the shrinkage of correlations to zero: their mean sampling variance over
+    their mean square.
 
-    Schaefer and Strimmer (2005), "A shrinkage approach to large-scale covariance matrix estimation and implications for
-    functional genomics", not centred. The steps of one window share its shocks, so that this is less than what independent
-    windows would say; counted as one observation each, they shrink more and forecast worse on monthly retail turnover.
+    Schaefer and Strimmer (2005), "A shrinkage approach to large-scale covariance matrix estimation
+    and implications for functional genomics", not centred. The steps of one window share its
+    shocks, so that this is less than what independent windows would say; counted as one observation
+    each, they shrink more and forecast worse on monthly retail turnover.
 
     Args:
         vectors: In deviations, shape (t, n).
@@ -149,7 +181,8 @@ def shrinkage(vectors: np.ndarray) -> float:
     n = len(vectors)
     if n < 2:
         return 1.0
-    # the sum over pairs of series of the products of two vectors' own products, without any matrix of pairs
+    # the sum over pairs of series of the products of two vectors' own products, without any matrix
+    # of pairs
     squares = vectors**2
     pairs = (vectors @ vectors.T) ** 2 - squares @ squares.T
     variance = (np.trace(pairs) - pairs.sum() / n) * n / (n - 1) ** 3
@@ -177,7 +210,8 @@ ReconciliationMethod = Literal["bottom_up", "top_down", "mint"]
 
 @dataclass(frozen=True, eq=False)
 class SumTree:
-    """Aggregates and the bottom series that they sum: values of all have the aggregates first, then the bottom.
+    """Aggregates and the bottom series that they sum: values of all have the aggregates first, then
+    the bottom.
 
     Attributes:
         n_aggregates: How many there are, coarsest first.
@@ -197,19 +231,28 @@ class SumTree:
         from scipy.sparse import csr_array
 
         ones = np.ones(len(self.aggregate))
-        return csr_array((ones, (self.aggregate, self.member)), shape=(self.n_aggregates, self.n_bottom))
+        return csr_array(
+            (ones, (self.aggregate, self.member)), shape=(self.n_aggregates, self.n_bottom)
+        )
 
     @property
     def sizes(self) -> np.ndarray:
         """The number of bottom series that each series is the sum of."""
-        return np.concatenate([np.bincount(self.aggregate, minlength=self.n_aggregates), np.ones(self.n_bottom, np.int64)])
+        return np.concatenate(
+            [
+                np.bincount(self.aggregate, minlength=self.n_aggregates),
+                np.ones(self.n_bottom, np.int64),
+            ]
+        )
 
     def summed(self, bottom: np.ndarray) -> np.ndarray:
         """Return all series from the bottom ones, shape (bottom, ...)."""
         return np.concatenate([self.sums @ bottom, bottom])
 
     def parents(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the next coarser series of each where levels nest, -1 for none, and how many there are above it."""
+        """Return the next coarser series of each where levels nest, -1 for none, and how many there
+        are above it.
+        """
         n = self.n_aggregates + self.n_bottom
         parent, depth = np.full(n, -1), np.zeros(n, np.int64)
         order = np.lexsort((self.aggregate, self.member))
@@ -252,11 +295,14 @@ class Reconciler:
 
     @cached_property
     def correction(self) -> np.ndarray:
-        """The share of each aggregate's discrepancy that each bottom series takes: minimum trace; shape (bottom, aggregates).
+        """The share of each aggregate's discrepancy that each bottom series takes: minimum trace.
 
-        S (S'W^-1 S)^-1 S'W^-1 of Wickramasuriya, Athanasopoulos and Hyndman (2019), "Optimal forecast reconciliation for
-        hierarchical and grouped time series through trace minimization", in the form of its constraints, I - W U'(U W U')^-1 U
-        with U = [I, -sums]: W is a diagonal and a factor of as many columns as there are vectors, so that only a matrix of
+        Shape (bottom, aggregates).
+
+        S (S'W^-1 S)^-1 S'W^-1 of Wickramasuriya, Athanasopoulos and Hyndman (2019), "Optimal
+        forecast reconciliation for hierarchical and grouped time series through trace
+        minimization", in the form of its constraints, I - W U'(U W U')^-1 U with U = [I, -sums]: W
+        is a diagonal and a factor of as many columns as there are vectors, so that only a matrix of
         aggregates by aggregates is solved, and thousands of series are cheap.
         """
         from scipy.linalg import cho_factor, cho_solve
@@ -273,10 +319,12 @@ class Reconciler:
         return taken
 
     def _top_down(self, values: np.ndarray) -> np.ndarray:
-        """Split each value among its parts by the proportions of their own forecasts, level by level; equally where all are 0.
+        """Split each value among its parts by the proportions of their own forecasts, level by
+        level; equally where all are 0.
 
-        Forecast proportions: Athanasopoulos, Ahmed and Hyndman (2009), "Hierarchical forecasts for Australian domestic
-        tourism". A negative forecast counts as none. A series that is a part of no other keeps its value.
+        Forecast proportions: Athanasopoulos, Ahmed and Hyndman (2009), "Hierarchical forecasts for
+        Australian domestic tourism". A negative forecast counts as none. A series that is a part of
+        no other keeps its value.
         """
         parent, depth = self.tree.parents()
         split = values.astype(np.float64, copy=True)
@@ -284,8 +332,14 @@ class Reconciler:
         for level in range(1, int(depth.max(initial=0)) + 1):
             here = np.flatnonzero(depth == level)
             here = here[np.argsort(parent[here], kind="stable")]
-            _, starts, codes, count = np.unique(parent[here], return_index=True, return_inverse=True, return_counts=True)
+            _, starts, codes, count = np.unique(
+                parent[here], return_index=True, return_inverse=True, return_counts=True
+            )
             total = np.add.reduceat(weights[here], starts)
-            shares = np.where(total[codes] > 0, weights[here] / np.where(total > 0, total, 1)[codes], 1 / count[codes][:, None])
+            shares = np.where(
+                total[codes] > 0,
+                weights[here] / np.where(total > 0, total, 1)[codes],
+                1 / count[codes][:, None],
+            )
             split[here] = split[parent[here]] * shares
         return split[self.tree.n_aggregates :]

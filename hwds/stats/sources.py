@@ -50,7 +50,9 @@ class RunSource:
         ]
 
     def asked_as(self, other: RunSource) -> RunSource:
-        """Return the same answers as of the dataset and the protocol of another run, of which a sweep knows that they agree."""
+        """Return the same answers as of the dataset and the protocol of another run, of which a
+        sweep knows that they agree.
+        """
         same = {part: other.config[part] for part in ("dataset", "protocol")}
         return replace(self, config={**self.config, **same}, data=other.data)
 
@@ -78,7 +80,11 @@ class RunSource:
     def models(self) -> list[str]:
         """The labels of the models that answered anything, the truth apart."""
         predictions = self.tables.predictions
-        labels = predictions["model"].unique(maintain_order=True).to_list() if "model" in predictions.columns else []
+        labels = (
+            predictions["model"].unique(maintain_order=True).to_list()
+            if "model" in predictions.columns
+            else []
+        )
         return [label for label in labels if label != TRUTH]
 
     def rows(self, label: str) -> pl.DataFrame:
@@ -87,8 +93,13 @@ class RunSource:
         return rows if rows["model"].n_unique() == 1 else rows.filter(pl.col("model") == label)
 
     def settings(self, label: str) -> dict[str, Any]:
-        """Return the config of a model; a companion of another (`stack(combine=equal)`) has that of its owner."""
-        nodes = {node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))}
+        """Return the config of a model.
+
+        A companion of another (`stack(combine=equal)`) has that of its owner.
+        """
+        nodes = {
+            node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))
+        }
         return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
 
     @cached_property
@@ -97,7 +108,10 @@ class RunSource:
         return tuple(self.tables.scores["metric"].unique(maintain_order=True))
 
     def metric(self, name: str) -> str:
-        """Return the full name of a metric (`mase[m=12]` of `mase`); the name itself where none is scored."""
+        """Return the full name of a metric (`mase[m=12]` of `mase`).
+
+        The name itself where none is scored.
+        """
         return next((full for full in self.metrics if name in (full, short(full))), name)
 
 
@@ -117,7 +131,9 @@ FREE_SETTINGS = (
     "checkpoints",
     "replications",
 )
-"""Fields of a protocol that change no row, or how many of them there are: only rows that all share count anyway."""
+"""Fields of a protocol that change no row, or how many of them there are: only rows that all share
+count anyway.
+"""
 
 
 def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None:
@@ -135,11 +151,17 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     first = sources[0]
     for source, dataset in zip(sources, datasets, strict=True):
         if source.task != first.task:
-            raise DataError(f"compare: run {first.title} is of task '{first.task}' and {source.title} of '{source.task}'.")
-        twin = next(other for other, label in zip(sources, datasets, strict=True) if label == dataset)
+            raise DataError(
+                f"compare: run {first.title} is of task '{first.task}' and {source.title} of "
+                f"'{source.task}'."
+            )
+        twin = next(
+            other for other, label in zip(sources, datasets, strict=True) if label == dataset
+        )
         if source.data != twin.data:
             raise DataError(
-                f"compare: runs {twin.title} and {source.title} are both of dataset '{dataset}', but its data differ"
+                f"compare: runs {twin.title} and {source.title} are both of dataset '{dataset}', "
+                f"but its data differ"
                 f" (fingerprints {twin.data[:8]} and {source.data[:8]}); run one of them again."
             )
         _same_protocol(first, source)
@@ -150,33 +172,44 @@ def _same_protocol(first: RunSource, source: RunSource) -> None:
     recipes = left.get("recipe", left["name"]), right.get("recipe", right["name"])
     if recipes[0] != recipes[1]:
         raise DataError(
-            f"compare: run {first.title} is of protocol '{recipes[0]}' and {source.title} of '{recipes[1]}';"
+            f"compare: run {first.title} is of protocol '{recipes[0]}' and {source.title} of "
+            f"'{recipes[1]}';"
             " only answers to one protocol can be compared."
         )
     for key in (key for key in left if key in right and key not in FREE_SETTINGS):
         if left[key] != right[key]:
             values = ["null" if value is None else value for value in (left[key], right[key])]
             raise DataError(
-                f"compare: protocol.{key} is {values[0]} in run {first.title} and {values[1]} in {source.title};"
+                f"compare: protocol.{key} is {values[0]} in run {first.title} and {values[1]} in "
+                f"{source.title};"
                 " only answers to one protocol can be compared."
             )
 
 
 def metric_to_compare(sources: Sequence[RunSource], asked: str) -> str:
-    """Return the short or full name of the metric to compare by: the one asked for, or the headline that all sources have.
+    """Return the short or full name of the metric to compare by: the one asked for, or the headline
+    that all sources have.
 
     Raises:
         ConfigError: It is not scored, with the nearest name, or the headlines differ.
     """
     names = {name for source in sources for name in source.metrics}
     if asked:
-        missing = next((source for source in sources if source.metric(asked) not in source.metrics), None)
+        missing = next(
+            (source for source in sources if source.metric(asked) not in source.metrics), None
+        )
         if missing:
-            raise ConfigError(f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, names)}")
+            raise ConfigError(
+                f"--metric: run {missing.title} has no metric '{asked}'{nearest(asked, names)}"
+            )
         return asked
-    headlines = list(dict.fromkeys(str(source.config["protocol"]["headline"]) for source in sources))
+    headlines = list(
+        dict.fromkeys(str(source.config["protocol"]["headline"]) for source in sources)
+    )
     if len(headlines) > 1:
-        raise ConfigError(f"--metric: must be given, the runs have several headlines: {', '.join(headlines)}.")
+        raise ConfigError(
+            f"--metric: must be given, the runs have several headlines: {', '.join(headlines)}."
+        )
     return headlines[0]
 
 
@@ -191,7 +224,8 @@ def check_definitions(sources: Sequence[RunSource], datasets: Sequence[str], met
         full, other = first_by_dataset.setdefault(dataset, (source.metric(metric), source))
         if source.metric(metric) != full:
             raise DataError(
-                f"compare: '{metric}' is {full} in run {other.title} and {source.metric(metric)} in {source.title}."
+                f"compare: '{metric}' is {full} in run {other.title} and {source.metric(metric)} "
+                f"in {source.title}."
             )
 
 
@@ -213,8 +247,14 @@ def distinct_labels(models: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str
     for name, values in flat:
         namesakes = [other for label, other in flat if label == name]
         keys = dict.fromkeys(key for other in namesakes for key in other)
-        differing = [key for key in keys if any(other.get(key) != values.get(key) for other in namesakes)]
-        differing = [key for key in keys if len({repr(other.get(key)) for other in namesakes}) > 1] if differing else []
+        differing = [
+            key for key in keys if any(other.get(key) != values.get(key) for other in namesakes)
+        ]
+        differing = (
+            [key for key in keys if len({repr(other.get(key)) for other in namesakes}) > 1]
+            if differing
+            else []
+        )
         changes = ",".join(f"{key}={as_yaml(values.get(key), COMMA)}" for key in differing)
         labels.append(f"{name}({changes})" if changes else name)
     return labels
@@ -222,14 +262,18 @@ def distinct_labels(models: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str
 
 def dataset_labels(sources: Sequence[RunSource]) -> list[str]:
     """Return the dataset of each source."""
-    return distinct_labels([(str(source.config["dataset"]["name"]), source.config["dataset"]) for source in sources])
+    return distinct_labels(
+        [(str(source.config["dataset"]["name"]), source.config["dataset"]) for source in sources]
+    )
 
 
 def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
-    """Return for each source its own labels of models, mapped to labels that distinguish all models.
+    """Return for each source its own labels of models, mapped to labels that distinguish all
+    models.
 
-    The same label with the same settings in two sources of the same data and seed is one model where its answers are the same.
-    Where they are not, features, code or else the run is what differs, and said.
+    The same label with the same settings in two sources of the same data and seed is one model
+    where its answers are the same. Where they are not, features, code or else the run is what
+    differs, and said.
     """
     pairs = [(place, label) for place, source in enumerate(sources) for label in source.models]
     labels = distinct_labels([(label, sources[place].settings(label)) for place, label in pairs])
@@ -238,8 +282,13 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
         bearers = [pair for pair, name in by_pair.items() if name == label]
         what = _cause(sources, bearers)
         if what:
-            by_pair |= {pair: f"{label}[{what}={_value_of(sources[pair[0]], what)}]" for pair in bearers}
-    return [{label: by_pair[place, label] for label in source.models} for place, source in enumerate(sources)]
+            by_pair |= {
+                pair: f"{label}[{what}={_value_of(sources[pair[0]], what)}]" for pair in bearers
+            }
+    return [
+        {label: by_pair[place, label] for label in source.models}
+        for place, source in enumerate(sources)
+    ]
 
 
 def _short(label: str, distinct: str) -> str:
@@ -248,15 +297,27 @@ def _short(label: str, distinct: str) -> str:
 
 
 def _cause(sources: Sequence[RunSource], bearers: Sequence[tuple[int, str]]) -> str:
-    """Return what separates sources whose model of one label predicts the same rows differently; empty where none does."""
+    """Return what separates sources whose model of one label predicts the same rows differently.
+
+    Empty where none does.
+    """
     first: dict[tuple[Any, ...], tuple[int, str]] = {}
     for place, label in bearers:
         source = sources[place]
         key = source.data, source.seed, repr(source.config["dataset"])
         other = first.setdefault(key, (place, label))
-        if other != (place, label) and not source.rows(label).equals(sources[other[0]].rows(other[1])):
+        if other != (place, label) and not source.rows(label).equals(
+            sources[other[0]].rows(other[1])
+        ):
             pair = source, sources[other[0]]
-            return next((what for what in ("features", "code") if _value_of(pair[0], what) != _value_of(pair[1], what)), "run")
+            return next(
+                (
+                    what
+                    for what in ("features", "code")
+                    if _value_of(pair[0], what) != _value_of(pair[1], what)
+                ),
+                "run",
+            )
     return ""
 
 
@@ -267,7 +328,11 @@ def _value_of(source: RunSource, what: str) -> str:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    values = {path: value for path, value in flatten(settings) if path.rpartition(".")[2] not in UNNAMED_SETTINGS}
+    values = {
+        path: value
+        for path, value in flatten(settings)
+        if path.rpartition(".")[2] not in UNNAMED_SETTINGS
+    }
     return {path: value for path, value in values.items() if not isinstance(value, Mapping)}
 
 
@@ -299,20 +364,26 @@ class ModelRows:
 def model_rows_of(
     sources: Sequence[RunSource], datasets: Sequence[str], labels: Sequence[dict[str, str]]
 ) -> tuple[list[ModelRows], list[str]]:
-    """Return the answers of all models that were run on every dataset, each once, and the names of the others."""
+    """Return the answers of all models that were run on every dataset, each once, and the names of
+    the others.
+    """
     predictions: dict[tuple[str, str, int], ModelRows] = {}
     for source, dataset, labels_of_source in zip(sources, datasets, labels, strict=True):
         for label, model in labels_of_source.items():
             answer = ModelRows(model, dataset, source.seed, source, label, source.rows(label))
             predictions.setdefault((model, dataset, source.seed), answer)
     everywhere = set(datasets)
-    on = {model: {dataset for label, dataset, _ in predictions if label == model} for model, _, _ in predictions}
+    on = {
+        model: {dataset for label, dataset, _ in predictions if label == model}
+        for model, _, _ in predictions
+    }
     missing = [model for model, label in on.items() if label != everywhere]
     return [answer for answer in predictions.values() if answer.model not in missing], missing
 
 
 def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list[ModelRows], int]:
-    """Return the answers with only the rows that all models share on their dataset, and how many rows the fullest lost.
+    """Return the answers with only the rows that all models share on their dataset, and how many
+    rows the fullest lost.
 
     Args:
         answers: Of every model, dataset and seed.
@@ -325,14 +396,19 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
         common = own[0].rows.select(keys)
         for answer in own[1:]:
             if not _same_rows(answer.rows, common, keys):
-                common = common.join(answer.rows.select(keys), on=keys, how="semi", maintain_order="left")
+                common = common.join(
+                    answer.rows.select(keys), on=keys, how="semi", maintain_order="left"
+                )
         lost += max(len(answer.rows) for answer in own) - len(common)
         kept += [_common_rows(answer, common, keys) for answer in own]
     return kept, lost
 
 
 def _sorted_alike(answers: Sequence[ModelRows], keys: Sequence[str]) -> list[ModelRows]:
-    """Return the answers with their rows sorted; those that lie as the first one's do are put in its order."""
+    """Return the answers with their rows sorted.
+
+    Those that lie as the first one's do are put in its order.
+    """
     first = answers[0].rows
     order = first.select(pl.arg_sort_by(keys)).to_series()
     done = bool((order == pl.int_range(len(order), eager=True)).all())
@@ -353,4 +429,6 @@ def _same_rows(rows: pl.DataFrame, others: pl.DataFrame, keys: Sequence[str]) ->
 def _common_rows(answer: ModelRows, common: pl.DataFrame, keys: Sequence[str]) -> ModelRows:
     if len(answer.rows) == len(common):
         return answer
-    return replace(answer, rows=answer.rows.join(common, on=keys, how="semi", maintain_order="left"))
+    return replace(
+        answer, rows=answer.rows.join(common, on=keys, how="semi", maintain_order="left")
+    )

@@ -1,4 +1,6 @@
-"""The experiments of a study: each compared alone, then every contrast of them corrected together."""
+"""The experiments of a study: each compared alone, then every contrast of them corrected
+together.
+"""
 
 from __future__ import annotations
 
@@ -42,13 +44,17 @@ class StudyTerms(Protocol):
 
 
 def compare_experiment(
-    terms: StudyTerms, sources: Sequence[RunSource], *, margin: float | None = None, resamples: int = RESAMPLES
+    terms: StudyTerms,
+    sources: Sequence[RunSource],
+    *,
+    margin: float | None = None,
+    resamples: int = RESAMPLES,
 ) -> Comparison:
     """Return one experiment of a study: its runs, of one seed each.
 
-    Where all seeds met the same data they are a level of their own beside its units. Where each has a simulated world of its
-    own, worlds are the units: what differs within one says nothing of others, and the chance of training is in what differs
-    between them.
+    Where all seeds met the same data they are a level of their own beside its units. Where each has
+    a simulated world of its own, worlds are the units: what differs within one says nothing of
+    others, and the chance of training is in what differs between them.
 
     Args:
         terms: The study.
@@ -57,24 +63,37 @@ def compare_experiment(
         resamples: Of each bootstrap.
 
     Raises:
-        DataError: Some seeds share their data and others do not, or the runs were not evaluated in the same way.
+        DataError: Some seeds share their data and others do not, or the runs were not evaluated in
+            the same way.
         ConfigError: The metric or the model is not there.
     """
     margin = terms.margin if margin is None else margin
     data = {source.data for source in sources}
     if len(data) == 1:
-        return compare(sources, metric=terms.metric, model=terms.model, margin=margin, resamples=resamples)
+        return compare(
+            sources, metric=terms.metric, model=terms.model, margin=margin, resamples=resamples
+        )
     if len(data) < len(sources):
-        raise DataError(f"study: {len(sources)} seeds have {len(data)} sets of data; each must have its own, or all the same.")
+        raise DataError(
+            f"study: {len(sources)} seeds have {len(data)} sets of data; each must have its own, "
+            f"or all the same."
+        )
     worlds = [f"{source.config['dataset']['name']}, seed {source.seed}" for source in sources]
     check_sources(sources, worlds)
     name = metric_to_compare(sources, terms.metric)
     check_definitions(sources, ["one"] * len(sources), name)
     measure = sources[0].tables.measure(sources[0].metric(name))
     comparison = compare_table(
-        _worlds(sources, name), measure, model=terms.model, margin=margin, units=WORLDS, resamples=resamples
+        _worlds(sources, name),
+        measure,
+        model=terms.model,
+        margin=margin,
+        units=WORLDS,
+        resamples=resamples,
     )
-    board = comparison.leaderboard.drop("n_failed", "n_fallback", "seconds").join(_costs(sources, name), on="model", how="left")
+    board = comparison.leaderboard.drop("n_failed", "n_fallback", "seconds").join(
+        _costs(sources, name), on="model", how="left"
+    )
     dataset, task = str(sources[0].config["dataset"]["name"]), comparison_of(sources[0])
     return replace(
         comparison,
@@ -90,7 +109,9 @@ def compare_experiment(
 
 
 def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl.DataFrame:
-    """Return the contrasts of all experiments, p-values corrected over all of them; see `hwds.results.comparison.STUDY_CONTRASTS`.
+    """Return the contrasts of all experiments, p-values corrected over all of them.
+
+    See `hwds.results.comparison.STUDY_CONTRASTS`.
 
     Raises:
         ConfigError: A rival was not run in an experiment.
@@ -101,15 +122,26 @@ def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl
         for row in _contrast_rows(terms, name, each)
     ]
     several = len(terms.rivals) > 1
-    for row, p, alike in zip(rows, *(holm([row[key] for row in rows]) for key in ("p_value", "alike_p")), strict=True):
-        name = f"{row['experiment']}{AGAINST}{row['rival'].rpartition('/')[2]})" if several else row["experiment"]
+    for row, p, alike in zip(
+        rows, *(holm([row[key] for row in rows]) for key in ("p_value", "alike_p")), strict=True
+    ):
+        name = (
+            f"{row['experiment']}{AGAINST}{row['rival'].rpartition('/')[2]})"
+            if several
+            else row["experiment"]
+        )
         row |= {"contrast": name, "p_holm": p, "alike_holm": alike}
         row["verdict"] = _verdict(row, 1 - next(iter(comparisons.values())).level)
-    return pl.DataFrame([{key: row[key] for key in STUDY_CONTRASTS} for row in rows], schema=STUDY_CONTRASTS)
+    return pl.DataFrame(
+        [{key: row[key] for key in STUDY_CONTRASTS} for row in rows], schema=STUDY_CONTRASTS
+    )
 
 
 def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
-    """Return the metric of each model in each run of an experiment; see `hwds.results.comparison.STUDY_RUNS`."""
+    """Return the metric of each model in each run of an experiment.
+
+    See `hwds.results.comparison.STUDY_RUNS`.
+    """
     parts = []
     for source in sources:
         constants = {"experiment": experiment, "seed": source.seed, "run": source.title}
@@ -124,22 +156,31 @@ def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str
 
 def _worlds(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     """Return the metric of each model in each world, as `compare_table` reads it."""
-    parts = [whole_scores(source, metric).with_columns(unit=pl.lit(str(source.seed))) for source in sources]
+    parts = [
+        whole_scores(source, metric).with_columns(unit=pl.lit(str(source.seed)))
+        for source in sources
+    ]
     constants = {"dataset": pl.lit("worlds"), "seed": pl.lit(0, pl.Int64)}
-    table = pl.concat(part.filter(pl.col("model") != TRUTH) for part in parts).with_columns(**constants)
+    table = pl.concat(part.filter(pl.col("model") != TRUTH) for part in parts).with_columns(
+        **constants
+    )
     return table.select("model", "dataset", "seed", "unit", "value")
 
 
 def _costs(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     """Return the failures, fallbacks and seconds of each model in all worlds."""
     counts = (
-        pl.concat(whole_scores(source, metric) for source in sources).group_by("model").agg(pl.sum("n_failed", "n_fallback"))
+        pl.concat(whole_scores(source, metric) for source in sources)
+        .group_by("model")
+        .agg(pl.sum("n_failed", "n_fallback"))
     )
     timings = pl.concat(source.tables.timings.select("model", "seconds") for source in sources)
     return counts.join(timings.group_by("model").agg(pl.sum("seconds")), on="model", how="left")
 
 
-def _contrast_rows(terms: StudyTerms, experiment: str, comparison: Comparison) -> list[dict[str, Any]]:
+def _contrast_rows(
+    terms: StudyTerms, experiment: str, comparison: Comparison
+) -> list[dict[str, Any]]:
     """Return the pairs with the chosen rivals."""
     rows = {row["rival"]: row for row in comparison.pairs.to_dicts()}
     chosen = []

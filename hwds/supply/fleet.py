@@ -63,7 +63,8 @@ class LifeLaws:
         ends: The age at which each failed or was last seen, shape (m,).
         failed: Whether it failed then, shape (m,).
         fold: The part in which each was held out; -1 where it has no prediction, shape (m,).
-        start: When it was new on a clock that machines share, NaN where that is not known, shape (m,).
+        start: When it was new on a clock that machines share, NaN where that is not known, shape
+            (m,).
         machine: The place of each inspection's machine, shape (n,); sorted, ages rising.
         age: At each inspection, shape (n,).
         survival: The probability to run longer than 1, 2 ... slots more, shape (n, slots).
@@ -106,21 +107,31 @@ class LifeLaws:
 
     @property
     def runs(self) -> np.ndarray:
-        """The expected time that a machine runs within 1, 2 ... slots, shape (n, slots): the area under its curve."""
+        """The expected time that a machine runs within 1, 2 ... slots, shape (n, slots): the area
+        under its curve.
+        """
         curves = self.curves
         return np.asarray(self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1))
 
     @property
     def last_inspections(self) -> np.ndarray:
-        """The place of the last inspection of each machine that has one, in the order of machines."""
-        return np.flatnonzero(np.append(self.machine[1:] != self.machine[:-1], True)) if len(self.machine) else np.zeros(0, int)
+        """The place of the last inspection of each machine that has one, in the order of
+        machines.
+        """
+        return (
+            np.flatnonzero(np.append(self.machine[1:] != self.machine[:-1], True))
+            if len(self.machine)
+            else np.zeros(0, int)
+        )
 
 
 # The outcomes of machines under a rule: replaced at an inspection, failed before, or not known
 # because it was censored.
 
 LEAST_SEEN = 0.05
-"""The least share of machines that is not censored before an age by which an outcome at that age is weighted."""
+"""The least share of machines that is not censored before an age by which an outcome at that age is
+weighted.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +152,15 @@ class Outcomes:
 
     def cost(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return the cost of each machine's replacement, shape (m,)."""
-        return np.asarray(np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited)
+        return np.asarray(
+            np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
+        )
 
     def downtime(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return how long each machine stands still, shape (m,)."""
-        return np.asarray(np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited)
+        return np.asarray(
+            np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
+        )
 
 
 def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
@@ -162,10 +177,13 @@ def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
 
 
 def foresight_outcomes(laws: LifeLaws, terms: MaintenanceTerms) -> Outcomes:
-    """Return the outcomes of machines whose failures are foreseen; those that do not fail are not known.
+    """Return the outcomes of machines whose failures are foreseen.
 
-    Each is replaced at its last inspection before the failure, or fails where the time until then is worth more than a failure
-    costs beyond a replacement. A unit of time is worth the least cost rate of all, which Dinkelbach's steps (1967) reach.
+    Those that do not fail are not known.
+
+    Each is replaced at its last inspection before the failure, or fails where the time until then
+    is worth more than a failure costs beyond a replacement. A unit of time is worth the least cost
+    rate of all, which Dinkelbach's steps (1967) reach.
 
     Args:
         laws: The evidence.
@@ -180,15 +198,19 @@ def foresight_outcomes(laws: LifeLaws, terms: MaintenanceTerms) -> Outcomes:
     while (least := cost_rate(laws, made, terms, everyone)) < rate:
         best, rate = made, least
         acted = replaced.acted & (gained * rate <= terms.failure - terms.planned)
-        made = Outcomes(np.where(acted, replaced.end, laws.ends), acted, laws.failed, replaced.waited)
+        made = Outcomes(
+            np.where(acted, replaced.end, laws.ends), acted, laws.failed, replaced.waited
+        )
     return best
 
 
 def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = None) -> np.ndarray:
-    """Return the weight of each machine: one over the chance not to be censored before its outcome, 0 where that is not known.
+    """Return the weight of each machine: one over the chance not to be censored before its outcome,
+    0 where that is not known.
 
-    Inverse probability of censoring (Robins and Rotnitzky 1992), by Kaplan and Meier's curve of the ages at which machines
-    were last seen: otherwise policies that let machines run would be judged by those that fail early.
+    Inverse probability of censoring (Robins and Rotnitzky 1992), by Kaplan and Meier's curve of the
+    ages at which machines were last seen: otherwise policies that let machines run would be judged
+    by those that fail early.
 
     Args:
         laws: The evidence.
@@ -196,13 +218,18 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
         among: A mask of the machines whose censoring is read, shape (m,); None for all.
     """
     read = np.ones(laws.m, bool) if among is None else among
-    ages, left = kaplan_meier(laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False)
+    ages, left = kaplan_meier(
+        laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False
+    )
     seen = np.concatenate([[1.0], left])[np.searchsorted(ages, outcomes.end, side="left")]
     return np.asarray(outcomes.known / np.maximum(seen, LEAST_SEEN))
 
 
-def cost_rate(laws: LifeLaws, outcomes: Outcomes, terms: MaintenanceTerms, among: np.ndarray) -> float:
-    """Return the cost a unit of running time of some machines (renewal reward), infinite where no outcome is known.
+def cost_rate(
+    laws: LifeLaws, outcomes: Outcomes, terms: MaintenanceTerms, among: np.ndarray
+) -> float:
+    """Return the cost a unit of running time of some machines (renewal reward), infinite where no
+    outcome is known.
 
     Args:
         laws: The evidence.
@@ -231,10 +258,12 @@ LIMIT_RULES = ("renewal", "threshold", "fixed_interval")
 def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.ndarray:
     """Return the index of each inspection: it acts where that is at least the limit; shape (n,).
 
-    `fixed_interval` has the age, `threshold` the median of the remaining life with a minus, and `renewal` the least cost rate
-    of waiting: over waits of 1, 2 ... slots the expected cost of failing, beyond that of a planned replacement, by the
-    expected time that the machine runs. Where the long-run cost rate of the fleet is below it, waiting costs more than the
-    time it gains is worth. One slot is the one-step rule; the best of several is Gittins' index of a stopping problem.
+    `fixed_interval` has the age, `threshold` the median of the remaining life with a minus, and
+    `renewal` the least cost rate of waiting: over waits of 1, 2 ... slots the expected cost of
+    failing, beyond that of a planned replacement, by the expected time that the machine runs. Where
+    the long-run cost rate of the fleet is below it, waiting costs more than the time it gains is
+    worth. One slot is the one-step rule; the best of several is Gittins' index of a stopping
+    problem.
 
     Args:
         rule: One of `LIMIT_RULES`.
@@ -246,10 +275,14 @@ def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.n
     if rule == "threshold":
         return -laws.median
     fails = 1 - laws.survival
-    return np.asarray(((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1))
+    return np.asarray(
+        ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
+    )
 
 
-def chosen_limit(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms, among: np.ndarray) -> float:
+def chosen_limit(
+    index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms, among: np.ndarray
+) -> float:
     """Return the limit that costs least on some machines; infinite where never to act does.
 
     Args:
@@ -264,7 +297,8 @@ def chosen_limit(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms, amo
 
 
 def candidate_limits(index: np.ndarray, most: int) -> list[float]:
-    """Return limits to choose among, rising: below each index, between its quantiles, and one that nothing reaches.
+    """Return limits to choose among, rising: below each index, between its quantiles, and one that
+    nothing reaches.
 
     Args:
         index: See `inspection_index`; shape (n,), of which there may be none.
@@ -287,7 +321,9 @@ def limits_by_fold(index: np.ndarray, laws: LifeLaws, terms: MaintenanceTerms) -
 
 
 def waiting_costs(laws: LifeLaws, terms: MaintenanceTerms, rate: np.ndarray) -> np.ndarray:
-    """Return the expected cost of a replacement in 0, 1, 2 ... slots, less that of one now; shape (n, slots + 1).
+    """Return the expected cost of a replacement in 0, 1, 2 ... slots, less that of one now.
+
+    Shape (n, slots + 1).
 
     Args:
         laws: The evidence.
@@ -302,15 +338,17 @@ def waiting_costs(laws: LifeLaws, terms: MaintenanceTerms, rate: np.ndarray) -> 
 # planned replacements.
 
 SlotPlanner = Callable[[np.ndarray, int, int | None], np.ndarray]
-"""From the inspections of a slot, the replacements that its crew can still do, and the parts left (None: enough), those
-that are done now."""
+"""From the inspections of a slot, the replacements that its crew can still do, and the parts left
+(None: enough), those that are done now.
+"""
 
 SLOT_ROUNDING = 1e-9
 """The share of a time by which it may miss a slot's beginning and still stand there."""
 
 
 def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
-    """Return the planner of a rule: all inspections at or above their limits, the highest indices first.
+    """Return the planner of a rule: all inspections at or above their limits, the highest indices
+    first.
 
     Args:
         index: Of each inspection, shape (n,).
@@ -326,7 +364,8 @@ def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
 
 
 def least_cost_planner(costs: np.ndarray, terms: MaintenanceTerms) -> SlotPlanner:
-    """Return the planner that lays out all slots ahead at least cost, and does what falls into the first.
+    """Return the planner that lays out all slots ahead at least cost, and does what falls into the
+    first.
 
     Args:
         costs: Of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
@@ -348,14 +387,23 @@ def part_arrivals(parts: float, terms: MaintenanceTerms, slots: int) -> np.ndarr
 
 
 def slots_of(times: np.ndarray, slot: float) -> np.ndarray:
-    """Return times in slots; whole where they differ from it by rounding alone, so that .3 is the third slot of .1."""
+    """Return times in slots.
+
+    Whole where they differ from it by rounding alone, so that .3 is the third slot of .1.
+    """
     exact = times / slot
     whole = np.rint(exact)
-    return np.asarray(np.where(np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact))
+    return np.asarray(
+        np.where(
+            np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
+        )
+    )
 
 
 def cheapest_slots(costs: np.ndarray, crews: np.ndarray, arrived: np.ndarray | None) -> np.ndarray:
-    """Return the slot of each machine: its own cheapest where that fits the capacity, else by `assign_slots`; shape (m,)."""
+    """Return the slot of each machine: its own cheapest where that fits the capacity, else by
+    `assign_slots`; shape (m,).
+    """
     best = costs.argmin(axis=1)
     wanted = np.bincount(best, minlength=costs.shape[1])[:-1]
     fits = (wanted <= crews).all() and (arrived is None or (np.cumsum(wanted) <= arrived).all())
@@ -372,7 +420,8 @@ class Fleet:
         end: Of each machine so far, shape (m,).
         acted: Whether it was replaced before a failure.
         waited: For a crew or a part.
-        queue: Machines that failed and stand still, with the slot in which each could first be repaired.
+        queue: Machines that failed and stand still, with the slot in which each could first be
+            repaired.
     """
 
     laws: LifeLaws
@@ -387,7 +436,9 @@ class Fleet:
         self.acted, self.waited = np.zeros(self.laws.m, bool), np.zeros(self.laws.m)
 
     def simulate(self, planner: SlotPlanner) -> Outcomes:
-        """Return the outcomes of all machines under a planner, from the slot in which the first machine is new."""
+        """Return the outcomes of all machines under a planner, from the slot in which the first
+        machine is new.
+        """
         laws = self.laws
         if not laws.m:
             return Outcomes(self.end, self.acted, self.acted, self.waited)
@@ -404,7 +455,9 @@ class Fleet:
             done = self._repair(now, crew, stock)
             stock = None if stock is None else stock - done
             rows = np.flatnonzero((at_row == now) & ~self.acted[laws.machine])
-            planned = self._replace(rows, planner, crew - done, None if stock is None else int(stock))
+            planned = self._replace(
+                rows, planner, crew - done, None if stock is None else int(stock)
+            )
             stock = None if stock is None else stock - planned + self.terms.parts_rate
         for machine, since in self.queue:
             self.waited[machine] = (finish - since) * laws.slot
@@ -428,17 +481,22 @@ class Fleet:
         return len(machines)
 
 
-def assign_slots(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray | None = None) -> np.ndarray:
+def assign_slots(
+    costs: np.ndarray, crew: np.ndarray, parts: np.ndarray | None = None
+) -> np.ndarray:
     """Return the slot of each machine, the last column standing for later; shape (m,).
 
-    Each machine has one slot; a slot has no more machines than crews, and up to it there are no more than parts have arrived.
-    Where parts do not run out, this is the assignment of machines to the places of crews (scipy's linear_sum_assignment, a
-    thirtieth of the time); else a mixed-integer program (HiGHS, by scipy.optimize.milp).
+    Each machine has one slot; a slot has no more machines than crews, and up to it there are no
+    more than parts have arrived. Where parts do not run out, this is the assignment of machines to
+    the places of crews (scipy's linear_sum_assignment, a thirtieth of the time); else a
+    mixed-integer program (HiGHS, by scipy.optimize.milp).
 
     Args:
-        costs: Of each machine in each slot, the last for later, which has no limit; finite, shape (m, slots + 1).
+        costs: Of each machine in each slot, the last for later, which has no limit; finite, shape
+            (m, slots + 1).
         crew: Replacements in each slot, shape (slots,).
-        parts: That have arrived by each slot, rising, shape (slots,); None where they do not run out.
+        parts: That have arrived by each slot, rising, shape (slots,); None where they do not run
+            out.
 
     Raises:
         HwdsError: The solver ends without a solution.
@@ -469,7 +527,11 @@ def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -
     least = np.concatenate([np.ones(machines), np.zeros(2 * slots)])
     most = np.concatenate([np.ones(machines), crew, parts])
     limits = LinearConstraint(csr_matrix(vstack(rules)), least, most)
-    solved = milp(costs.ravel(), constraints=limits, bounds=Bounds(0, 1), integrality=np.ones(costs.size))
+    solved = milp(
+        costs.ravel(), constraints=limits, bounds=Bounds(0, 1), integrality=np.ones(costs.size)
+    )
     if solved.x is None:
-        raise HwdsError(f"decision: the schedule of {machines} machines has no solution: {solved.message}")
+        raise HwdsError(
+            f"decision: the schedule of {machines} machines has no solution: {solved.message}"
+        )
     return np.asarray(solved.x.reshape(costs.shape).argmax(axis=1))

@@ -11,11 +11,41 @@ import polars as pl
 
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
-from hwds.report.pictures import GREY, INK, LIGHT, NAIVE_COLOUR, OWN_COLOUR, drawable, new_figure, save_png, tidy
-from hwds.results.formatting import brief, column_texts, counted, percent, percent_cell, quote_interval, quote_percent
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    LIGHT,
+    NAIVE_COLOUR,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    save_png,
+    tidy,
+)
+from hwds.results.formatting import (
+    brief,
+    column_texts,
+    counted,
+    percent,
+    percent_cell,
+    quote_interval,
+    quote_percent,
+)
 from hwds.results.tables import Verdict
-from hwds.supply.fleet import OWN_RULE, LifeLaws, MaintenanceTerms, cheapest_slots, part_arrivals, waiting_costs
-from hwds.supply.maintenance_record import BASE_RULE, BLIND_RULES, MaintenanceBackTest, finite_or_none
+from hwds.supply.fleet import (
+    OWN_RULE,
+    LifeLaws,
+    MaintenanceTerms,
+    cheapest_slots,
+    part_arrivals,
+    waiting_costs,
+)
+from hwds.supply.maintenance_record import (
+    BASE_RULE,
+    BLIND_RULES,
+    MaintenanceBackTest,
+    finite_or_none,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,12 +64,14 @@ class MaintenanceVerdict(Verdict):
 
     Attributes:
         action: `SCHEDULE` or `HOLD`.
-        rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all machines.
+        rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all
+            machines.
         planned, failure: The cost of a planned replacement and of a failure, downtime included.
         planned_downtime, failure_downtime: How long a machine stands still for each.
         slot, slots: The time from one inspection to the next, and how many are looked ahead.
         crew, parts, parts_rate: The capacity; None for any.
-        within_capacity: Whether the back-test is within it; it is not where machines share no clock.
+        within_capacity: Whether the back-test is within it; it is not where machines share no
+            clock.
         machines, failed: Of the back-test.
         running: Machines in the schedule; with a slot, and of these now.
         due, now: See `running`.
@@ -74,11 +106,17 @@ class MaintenanceVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; policies, schedule and outages are tables beside them."""
-        return {name: value for name, value in asdict(self).items() if name not in ("policies", "schedule", "outages")}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in ("policies", "schedule", "outages")
+        }
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the policies, the schedule and the outages."""
-        return dict(zip(MAINTENANCE_TABLES, (self.policies, self.schedule, self.outages), strict=True))
+        return dict(
+            zip(MAINTENANCE_TABLES, (self.policies, self.schedule, self.outages), strict=True)
+        )
 
     def of(self, policy: str) -> dict[str, Any] | None:
         """Return the row of a policy; None where it has none."""
@@ -115,14 +153,18 @@ def maintenance_sentence(verdict: MaintenanceVerdict, least: int) -> str:
 
 def _advice_sentence(verdict: MaintenanceVerdict, least: int) -> str:
     if verdict.rule == "few_failures":
-        return f"HOLD: {counted(verdict.failed, 'machines')} that failed are less than {least}: no rule can be judged by them."
+        return (
+            f"HOLD: {counted(verdict.failed, 'machines')} that failed are less than {least}: "
+            f"no rule can be judged by them."
+        )
     own, base = verdict.of(OWN_RULE), verdict.of(BASE_RULE)
     assert own is not None
     assert base is not None
     cost, ends = quote_interval(own["cost"], own["cost_low"], own["cost_high"])
     machines = counted(verdict.machines, "held-out machines")
     said = (
-        f"the renewal rule costs {cost}{ends} a running {verdict.unit.removesuffix('s')} on {machines}, of which"
+        f"the renewal rule costs {cost}{ends} a running {verdict.unit.removesuffix('s')} on "
+        f"{machines}, of which"
         f" {percent(own['failures'])} fail and each runs {brief(own['run'])} {verdict.unit}"
     )
     if verdict.rule == "no_gain":
@@ -135,10 +177,16 @@ def _rivals_sentence(verdict: MaintenanceVerdict) -> str:
     if own is None or own["saving"] is None or verdict.rule == "few_failures":
         return ""
     rows = [(name, verdict.of(policy)) for policy, name in RIVAL_NAMES.items()]
-    costs = ", ".join(f"{name} {brief(row['cost'])}" for name, row in rows if row is not None and row["cost"] is not None)
+    costs = ", ".join(
+        f"{name} {brief(row['cost'])}"
+        for name, row in rows
+        if row is not None and row["cost"] is not None
+    )
     share, low, high = own["saving"], own["saving_low"], own["saving_high"]
     if share < 0:
-        text, ends = quote_percent(-share, None if high is None else -high, None if low is None else -low)
+        text, ends = quote_percent(
+            -share, None if high is None else -high, None if low is None else -low
+        )
         return f"Beside it: {costs}; that is {text}{ends} more than the fixed interval."
     text, ends = quote_percent(share, low, high)
     return f"Beside it: {costs}; against the fixed interval it saves {text}{ends}."
@@ -148,7 +196,11 @@ def _foresight_sentence(verdict: MaintenanceVerdict) -> str:
     best, true = verdict.of("foresight"), verdict.of(f"{OWN_RULE}[true law]")
     if best is None or best["cost"] is None or verdict.rule == "few_failures":
         return ""
-    known = "" if true is None or true["cost"] is None else f", by the true law of each life {brief(true['cost'])}"
+    known = (
+        ""
+        if true is None or true["cost"] is None
+        else f", by the true law of each life {brief(true['cost'])}"
+    )
     return f"With foresight it would be {brief(best['cost'])}{known}."
 
 
@@ -156,10 +208,17 @@ def _capacity_sentence(verdict: MaintenanceVerdict) -> str:
     if verdict.crew is None and verdict.parts is None:
         return ""
     crew = "" if verdict.crew is None else f"{verdict.crew} a slot"
-    parts = "" if verdict.parts is None else f"{verdict.parts} parts and {verdict.parts_rate:g} more a slot"
+    parts = (
+        ""
+        if verdict.parts is None
+        else f"{verdict.parts} parts and {verdict.parts_rate:g} more a slot"
+    )
     limits = " and ".join(filter(None, [crew, parts]))
     if not verdict.within_capacity:
-        return f"The machines share no clock, so that the capacity ({limits}) counts in the schedule alone."
+        return (
+            f"The machines share no clock, so that the capacity ({limits}) counts in the "
+            f"schedule alone."
+        )
     free = verdict.of(f"{OWN_RULE}[no limits]")
     if free is None or free["cost"] is None:
         return ""
@@ -170,7 +229,10 @@ def _due_sentence(verdict: MaintenanceVerdict) -> str:
     if not verdict.running:
         return "No machine runs that could be scheduled."
     ahead = f"the next {verdict.slots} slots of {verdict.slot:g} {verdict.unit}"
-    return f"Of {counted(verdict.running, 'machines')} that run {verdict.now} are due now and {verdict.due} within {ahead}."
+    return (
+        f"Of {counted(verdict.running, 'machines')} that run {verdict.now} are due now and "
+        f"{verdict.due} within {ahead}."
+    )
 
 
 # From the laws of remaining lives to the verdict: is the rule shown to pay, and which machine
@@ -187,8 +249,10 @@ SCHEDULE_COLUMNS = {
     "delay_cost": pl.Float64,
     "median_life": pl.Float64,
 }
-"""The columns of a schedule: the slot, 0 for now and null for later; the age then; the slot without limits; the chance to fail
-before the slot (by the end of all slots for later) and in the next one; the expected cost of one slot more; the median life."""
+"""The columns of a schedule: the slot, 0 for now and null for later; the age then; the slot without
+limits; the chance to fail before the slot (by the end of all slots for later) and in the next one;
+the expected cost of one slot more; the median life.
+"""
 
 OUTAGE_COLUMNS = {
     "slot": pl.Int64,
@@ -199,8 +263,10 @@ OUTAGE_COLUMNS = {
     "lost_sd": pl.Float64,
     "machines": pl.Int64,
 }
-"""The columns of outages: the slot, when it begins from now, the expected planned replacements and failures, the expected
-time that machines stand still and its standard deviation, and how many machines there are."""
+"""The columns of outages: the slot, when it begins from now, the expected planned replacements and
+failures, the expected time that machines stand still and its standard deviation, and how many
+machines there are.
+"""
 
 
 def decide_maintenance(
@@ -227,7 +293,9 @@ def decide_maintenance(
     tested = MaintenanceBackTest(laws, truth, terms, seed)
     policies = tested.table()
     limit = tested.limit()
-    table, lost = cheapest_schedule(running, terms, float(finite_or_none(np.array(limit), laws, terms)))
+    table, lost = cheapest_schedule(
+        running, terms, float(finite_or_none(np.array(limit), laws, terms))
+    )
     failed = int(laws.failed.sum())
     rule = forbidding_rule(policies, failed, terms)
     verdict = MaintenanceVerdict(
@@ -264,8 +332,8 @@ def decide_maintenance(
 def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms) -> str:
     """Return the rule that forbids to schedule, `none` where none does.
 
-    Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each rule without sensors: by
-    resamples of machines in which both rules are counted.
+    Enough machines must have failed, and the cost must be shown, at 95 %, to be below that of each
+    rule without sensors: by resamples of machines in which both rules are counted.
     """
     if failed < terms.least_failures:
         return "few_failures"
@@ -273,8 +341,11 @@ def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms
     return "none" if all(low is not None and low > 0 for low in lows) else "no_gain"
 
 
-def cheapest_schedule(laws: LifeLaws, terms: MaintenanceTerms, rate: float) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the cheapest schedule of machines at their last inspection, soonest first, and the outages of each slot.
+def cheapest_schedule(
+    laws: LifeLaws, terms: MaintenanceTerms, rate: float
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the cheapest schedule of machines at their last inspection, soonest first, and the
+    outages of each slot.
 
     Args:
         laws: Of the machines that run; the last inspection of each counts.
@@ -284,7 +355,9 @@ def cheapest_schedule(laws: LifeLaws, terms: MaintenanceTerms, rate: float) -> t
     rows = laws.last_inspections
     costs = waiting_costs(laws, terms, np.full(len(laws.age), rate))[rows]
     crews = np.full(laws.slots, terms.crew_of(len(rows)))
-    slots = cheapest_slots(costs, crews, None if terms.parts is None else part_arrivals(terms.parts, terms, laws.slots))
+    slots = cheapest_slots(
+        costs, crews, None if terms.parts is None else part_arrivals(terms.parts, terms, laws.slots)
+    )
     curves = laws.curves[rows]
     place = np.arange(len(rows))
     later = slots == laws.slots
@@ -293,22 +366,38 @@ def cheapest_schedule(laws: LifeLaws, terms: MaintenanceTerms, rate: float) -> t
         {
             "machine": [laws.names[each] for each in laws.machine[rows]],
             "age": laws.age[rows],
-            "slot": pl.Series([None if late else int(slot) for slot, late in zip(slots, later, strict=True)], dtype=pl.Int64),
-            "due": pl.Series(np.where(later, np.nan, laws.age[rows] + slots * laws.slot), nan_to_null=True),
-            "wanted": pl.Series([None if w == laws.slots else int(w) for w in costs.argmin(axis=1)], dtype=pl.Int64),
+            "slot": pl.Series(
+                [None if late else int(slot) for slot, late in zip(slots, later, strict=True)],
+                dtype=pl.Int64,
+            ),
+            "due": pl.Series(
+                np.where(later, np.nan, laws.age[rows] + slots * laws.slot), nan_to_null=True
+            ),
+            "wanted": pl.Series(
+                [None if w == laws.slots else int(w) for w in costs.argmin(axis=1)], dtype=pl.Int64
+            ),
             "fails_before": 1 - curves[place, slots],
             "fails_next": 1 - curves[:, 1],
-            "delay_cost": pl.Series(np.where(later, np.nan, costs[place, following] - costs[place, slots]), nan_to_null=True),
+            "delay_cost": pl.Series(
+                np.where(later, np.nan, costs[place, following] - costs[place, slots]),
+                nan_to_null=True,
+            ),
             "median_life": laws.median[rows],
         },
         schema=SCHEDULE_COLUMNS,
     )
     order = ["slot", "fails_next", "machine"]
-    return table.sort(order, descending=[False, True, False], nulls_last=True), slot_outages(laws, terms, curves, slots)
+    return table.sort(order, descending=[False, True, False], nulls_last=True), slot_outages(
+        laws, terms, curves, slots
+    )
 
 
-def slot_outages(laws: LifeLaws, terms: MaintenanceTerms, curves: np.ndarray, slots: np.ndarray) -> pl.DataFrame:
-    """Return what falls out in each slot; a machine that was replaced or repaired is taken to run on to the end of them.
+def slot_outages(
+    laws: LifeLaws, terms: MaintenanceTerms, curves: np.ndarray, slots: np.ndarray
+) -> pl.DataFrame:
+    """Return what falls out in each slot.
+
+    A machine that was replaced or repaired is taken to run on to the end of them.
 
     Args:
         laws: Their slots.
@@ -323,7 +412,17 @@ def slot_outages(laws: LifeLaws, terms: MaintenanceTerms, curves: np.ndarray, sl
         variance = terms.planned_downtime**2 * (planned * (1 - planned)).sum()
         variance += terms.failure_downtime**2 * (fails * (1 - fails)).sum()
         lost = terms.planned_downtime * planned.sum() + terms.failure_downtime * fails.sum()
-        made.append((slot, slot * laws.slot, planned.sum(), fails.sum(), lost, np.sqrt(variance), len(slots)))
+        made.append(
+            (
+                slot,
+                slot * laws.slot,
+                planned.sum(),
+                fails.sum(),
+                lost,
+                np.sqrt(variance),
+                len(slots),
+            )
+        )
     return pl.DataFrame(made, schema=OUTAGE_COLUMNS, orient="row")
 
 
@@ -367,7 +466,10 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
         (f"mean {verdict.unit} that a machine runs", "runs"),
         ("machines whose outcome is known", "known"),
     ]
-    costs, runs = column_texts([row["cost"] for row in rows]), column_texts([row["run"] for row in rows])
+    costs, runs = (
+        column_texts([row["cost"] for row in rows]),
+        column_texts([row["run"] for row in rows]),
+    )
     cells = [
         (
             RULE_NAMES.get(row["policy"], row["policy"]),
@@ -385,7 +487,12 @@ def policies_grid(verdict: MaintenanceVerdict) -> Grid:
         )
         for row, cost, run in zip(rows, costs, runs, strict=True)
     ]
-    return grid_of(titles, cells, own=RULE_NAMES[OWN_RULE], caption="What rules would have cost on held-out machines:")
+    return grid_of(
+        titles,
+        cells,
+        own=RULE_NAMES[OWN_RULE],
+        caption="What rules would have cost on held-out machines:",
+    )
 
 
 def _interval_words(row: dict[str, Any], name: str, scale: float) -> str:
@@ -394,7 +501,10 @@ def _interval_words(row: dict[str, Any], name: str, scale: float) -> str:
 
 
 def schedule_grid(verdict: MaintenanceVerdict) -> Grid:
-    """Return a line for each machine that is due, soonest first; all are in maintenance_schedule.csv."""
+    """Return a line for each machine that is due, soonest first.
+
+    All are in maintenance_schedule.csv.
+    """
     rows = verdict.schedule.drop_nulls("slot")[:MOST_MACHINES]
     titles = [
         ("machine", "machine"),
@@ -423,7 +533,9 @@ def schedule_grid(verdict: MaintenanceVerdict) -> Grid:
 
 
 def draw_policies(verdict: MaintenanceVerdict, path: Path) -> None:
-    """Draw the cost of each rule with its interval, and the share of machines that fail under it."""
+    """Draw the cost of each rule with its interval, and the share of machines that fail under
+    it.
+    """
     save_png(policies_figure(verdict), path)
 
 
@@ -435,7 +547,9 @@ def policies_figure(verdict: MaintenanceVerdict) -> Figure:
     colours = [_rule_colour(name) for name in rows["policy"]]
     _draw_bars(left, rows, "cost", 1.0, colours)
     _draw_bars(right, rows, "failures", 100.0, colours)
-    left.set_yticks(range(len(rows)), [RULE_NAMES.get(name, name) for name in rows["policy"]], fontsize=9)
+    left.set_yticks(
+        range(len(rows)), [RULE_NAMES.get(name, name) for name in rows["policy"]], fontsize=9
+    )
     unit = verdict.unit.removesuffix("s")
     costs = f"cost a running {unit} ({verdict.planned:g} planned, {verdict.failure:g} a failure)"
     left.set_title(costs, fontsize=9.5, loc="left", color=INK)
@@ -461,7 +575,9 @@ def _draw_bars(axes: Axes, rows: pl.DataFrame, name: str, scale: float, colours:
 
 
 def draw_schedule(verdict: MaintenanceVerdict, path: Path) -> None:
-    """Draw each machine that is due with the slot of its replacement, the chance to fail before, and the use of the crew."""
+    """Draw each machine that is due with the slot of its replacement, the chance to fail before,
+    and the use of the crew.
+    """
     save_png(schedule_figure(verdict), path)
 
 
@@ -477,7 +593,15 @@ def schedule_figure(verdict: MaintenanceVerdict) -> Figure | None:
     all_machines = counted(verdict.running, "machines")
     shown = all_machines if len(rows) == verdict.running else f"{len(rows)} of {all_machines}"
     title = f"{shown}, the next {verdict.slots} slots of {verdict.slot:g} {verdict.unit}"
-    figure.suptitle(drawable(title, 90), x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        drawable(title, 90),
+        x=0.01,
+        ha="left",
+        fontsize=12.5,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
@@ -493,12 +617,21 @@ def _draw_slots(axes: Axes, rows: pl.DataFrame, verdict: MaintenanceVerdict) -> 
     axes.plot(wanted, place, "|", color=INK, markersize=11, label="without limits")
     for y, x, chance in zip(place, slot, risk, strict=True):
         axes.text(
-            x + 0.12, y, f"{100 * chance:.0f} %", va="center", fontsize=7.5, color=FAILURE_COLOUR if chance >= 0.05 else GREY
+            x + 0.12,
+            y,
+            f"{100 * chance:.0f} %",
+            va="center",
+            fontsize=7.5,
+            color=FAILURE_COLOUR if chance >= 0.05 else GREY,
         )
-    axes.set_yticks(place, [drawable(name, 24) for name in rows["machine"]], fontsize=7.5, parse_math=False)
+    axes.set_yticks(
+        place, [drawable(name, 24) for name in rows["machine"]], fontsize=7.5, parse_math=False
+    )
     axes.set_ylim(-0.8, len(rows) - 0.2)
     axes.set_xlim(-0.3, verdict.slots + 0.9)
-    axes.set_title("slot of each machine, and its chance to fail before", fontsize=9.5, loc="left", color=INK)
+    axes.set_title(
+        "slot of each machine, and its chance to fail before", fontsize=9.5, loc="left", color=INK
+    )
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     tidy(axes, "x")
 
@@ -508,9 +641,16 @@ def _draw_use(axes: Axes, verdict: MaintenanceVerdict) -> None:
     slot = rows["slot"].to_numpy()
     axes.bar(slot, rows["planned"].to_numpy(), color=OWN_COLOUR, width=0.6, label="planned")
     axes.bar(
-        slot, rows["failures"].to_numpy(), bottom=rows["planned"].to_numpy(), color=FAILURE_COLOUR, width=0.6, label="failures"
+        slot,
+        rows["failures"].to_numpy(),
+        bottom=rows["planned"].to_numpy(),
+        color=FAILURE_COLOUR,
+        width=0.6,
+        label="failures",
     )
-    if verdict.crew is not None and verdict.crew <= 4 * max(float((rows["planned"] + rows["failures"]).max()), 1.0):  # type: ignore[arg-type]
+    if verdict.crew is not None and verdict.crew <= 4 * max(
+        float((rows["planned"] + rows["failures"]).max()), 1.0
+    ):  # type: ignore[arg-type]
         axes.axhline(verdict.crew, color=INK, linewidth=1.1, linestyle="--", label="crew")
     axes.set_xlim(-0.3, verdict.slots + 0.9)
     axes.set_title("expected replacements", fontsize=9.5, loc="left", color=INK)

@@ -41,7 +41,9 @@ class OutageLaw:
     source: str
 
     def running(self, steps: int, length: float, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw the share of machines' time that they run in each step, shape (n, steps); failures are Poisson.
+        """Draw the share of machines' time that they run in each step, shape (n, steps).
+
+        Failures are Poisson.
 
         Args:
             steps: Of the plan.
@@ -55,14 +57,20 @@ class OutageLaw:
         share = np.empty((n, steps))
         for step in range(steps):
             begin, end = step * length, (step + 1) * length
-            inside = np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0, None) / self.slot
+            inside = (
+                np.clip(np.minimum(edges[1:], end) - np.maximum(edges[:-1], begin), 0, None)
+                / self.slot
+            )
             beyond = max(end - max(begin, edges[-1]), 0.0)
-            share[:, step] = (lost @ inside) / (self.machines * length) + self.long_run * beyond / length
+            share[:, step] = (lost @ inside) / (
+                self.machines * length
+            ) + self.long_run * beyond / length
         return np.clip(1 - share, 0.0, 1.0)
 
 
 def outages_of_run(name: str) -> OutageLaw:
-    """Return the last outages that a run reports, those of the machines that run now where it has any.
+    """Return the last outages that a run reports, those of the machines that run now where it has
+    any.
 
     Args:
         name: The run, as `hwds show` takes it.
@@ -72,17 +80,28 @@ def outages_of_run(name: str) -> OutageLaw:
         HwdsError: The run is damaged.
     """
     folder = RunFolder.find(name)
-    prefix = next((each for each in ("future_", "") if (folder.path / f"{each}outages.parquet").is_file()), None)
+    prefix = next(
+        (each for each in ("future_", "") if (folder.path / f"{each}outages.parquet").is_file()),
+        None,
+    )
     verdict: dict[str, Any] | None = None if prefix is None else folder.read_verdict(prefix)
     if prefix is None or verdict is None:
-        raise ConfigError(f"decision.life_run: run {folder.title} has no outages; run it with decision=maintenance.")
+        raise ConfigError(
+            f"decision.life_run: run {folder.title} has no outages; run it with "
+            f"decision=maintenance."
+        )
     table = read_table(folder.path / f"{prefix}outages.parquet")
     if not {"slot", "planned_downtime", "failure_downtime"} <= verdict.keys():
-        raise ConfigError(f"decision.life_run: run {folder.title} was decided by another version of hwds; run it again.")
+        raise ConfigError(
+            f"decision.life_run: run {folder.title} was decided by another version of hwds; run "
+            f"it again."
+        )
     machines = int(table["machines"][0]) if len(table) else 0
     if not machines:
         raise ConfigError(f"decision.life_run: run {folder.title} has no machine that runs.")
-    policies = read_table(folder.path / f"{prefix}maintenance_policies.parquet").filter(pl.col("policy") == OWN_RULE)
+    policies = read_table(folder.path / f"{prefix}maintenance_policies.parquet").filter(
+        pl.col("policy") == OWN_RULE
+    )
     return OutageLaw(
         slot=float(verdict["slot"]),
         planned=tuple(table["planned"]),
@@ -119,7 +138,9 @@ class SupplyTerms:
 
     @property
     def ratio(self) -> float:
-        """The chance not to run short in a step that costs least: shortage / (shortage + holding)."""
+        """The chance not to run short in a step that costs least: shortage / (shortage +
+        holding).
+        """
         return self.shortage / (self.shortage + self.holding)
 
     @property
@@ -171,10 +192,12 @@ class SupplyProgram:
 
 
 def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
-    """Return the production that costs least for expected demand, expected capacity and safety stocks.
+    """Return the production that costs least for expected demand, expected capacity and safety
+    stocks.
 
-    Stock costs holding, what is owed shortage, and a unit that lacks of the safety stock half as much. The safety stock is what
-    a step's demand is above its mean at the level shortage / (shortage + holding). Solved by HiGHS (scipy.optimize.linprog).
+    Stock costs holding, what is owed shortage, and a unit that lacks of the safety stock half as
+    much. The safety stock is what a step's demand is above its mean at the level shortage /
+    (shortage + holding). Solved by HiGHS (scipy.optimize.linprog).
 
     Args:
         problem: Demand and capacity.
@@ -191,12 +214,18 @@ def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
     safety = np.maximum(np.quantile(problem.demand, terms.ratio, axis=2) - problem.expected, 0.0)
     every = eye(size)
     upto = kron(eye(deals), csr_matrix(np.tril(np.ones((steps, steps)))))
-    balance = hstack([upto, -every, every, csr_matrix((size, size))], format="csr")  # made less stock and plus owed is asked
+    balance = hstack(
+        [upto, -every, every, csr_matrix((size, size))], format="csr"
+    )  # made less stock and plus owed is asked
     asked = np.cumsum(problem.expected, axis=1) - problem.opening[:, None]
-    members = coo_matrix((np.ones(deals), (problem.plant, np.arange(deals))), shape=(len(problem.capacity), deals))
+    members = coo_matrix(
+        (np.ones(deals), (problem.plant, np.arange(deals))), shape=(len(problem.capacity), deals)
+    )
     shared = kron(members, eye(steps))
     limits = hstack([shared, csr_matrix((shared.shape[0], 3 * size))])
-    above = hstack([csr_matrix((size, size)), -every, csr_matrix((size, size)), -every])  # stock and what lacks reach safety
+    above = hstack(
+        [csr_matrix((size, size)), -every, csr_matrix((size, size)), -every]
+    )  # stock and what lacks reach safety
     costs = np.repeat([0.0, terms.holding, terms.shortage, terms.shortage / 2], size)
     done = linprog(
         costs,
@@ -224,8 +253,9 @@ class PlanOutcome:
         stock: At the end of each step, shape (p, t, n).
         unserved: The demand of a step that is not served in it, shape (p, t, n).
         served: What is delivered over all steps, shape (p, n).
-        deliverable: The most that could be delivered, were more of that deal asked for and of others not: with the stock that
-            is left and the capacity that its plant does not use, shape (p, n).
+        deliverable: The most that could be delivered, were more of that deal asked for and of
+            others not: with the stock that is left and the capacity that its plant does not use,
+            shape (p, n).
     """
 
     stock: np.ndarray
@@ -234,10 +264,14 @@ class PlanOutcome:
     deliverable: np.ndarray
 
 
-def outcome_of(problem: SupplyProblem, program: SupplyProgram, actual: np.ndarray | None = None) -> PlanOutcome:
-    """Return the outcome where each step makes what brings stock to its plan, or as much of that as a plant can.
+def outcome_of(
+    problem: SupplyProblem, program: SupplyProgram, actual: np.ndarray | None = None
+) -> PlanOutcome:
+    """Return the outcome where each step makes what brings stock to its plan, or as much of that as
+    a plant can.
 
-    Demand and outages of earlier steps are known in a step, those of its own are not; what is owed is delivered later.
+    Demand and outages of earlier steps are known in a step, those of its own are not; what is owed
+    is delivered later.
 
     Args:
         problem: The draws.
@@ -260,7 +294,12 @@ def outcome_of(problem: SupplyProblem, program: SupplyProgram, actual: np.ndarra
         stock[:, step] = np.maximum(net, 0.0)
         unserved[:, step] = np.minimum(demand[:, step], np.maximum(-net, 0.0))
     served = demand.sum(axis=1) - np.maximum(-net, 0.0)
-    return PlanOutcome(stock, unserved, served, served + np.maximum(net, 0.0) + np.maximum(idle, 0.0)[problem.plant])
+    return PlanOutcome(
+        stock,
+        unserved,
+        served,
+        served + np.maximum(net, 0.0) + np.maximum(idle, 0.0)[problem.plant],
+    )
 
 
 def _plant_shares(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np.ndarray:

@@ -12,7 +12,17 @@ import polars as pl
 
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
-from hwds.report.pictures import FLOOR_COLOUR, GREY, INK, LIGHT, OWN_COLOUR, drawable, new_figure, save_png, tidy
+from hwds.report.pictures import (
+    FLOOR_COLOUR,
+    GREY,
+    INK,
+    LIGHT,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    save_png,
+    tidy,
+)
 from hwds.results.formatting import (
     brief,
     column_texts,
@@ -47,9 +57,10 @@ LEVEL_COLUMNS = {
     "upto_last": pl.Float64,
     "source": pl.String,
 }
-"""The columns of levels: the first order's level, reorder point and store's level, the mean demand that the first covers, the
-stock beyond that, the expected share of demand served and cost of a period, the level of the last order, and what couples the
-months."""
+"""The columns of levels: the first order's level, reorder point and store's level, the mean demand
+that the first covers, the stock beyond that, the expected share of demand served and cost of a
+period, the level of the last order, and what couples the months.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +74,8 @@ class StockVerdict(Verdict):
         policy: The rule of replenishment.
         holding, shortage, order, lead: What stock costs, and the periods to an arrival.
         target: The share of periods that should end without a shortage.
-        error_cost: What a period of a series costs more than with the true law where that is known, else than with foresight.
+        error_cost: What a period of a series costs more than with the true law where that is known,
+            else than with foresight.
         error_of: `law` or `foresight`.
         cutoff: At which the levels are.
         n_series: How many levels there are.
@@ -95,7 +107,9 @@ class StockVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values; levels and record are tables beside them."""
-        return {name: value for name, value in asdict(self).items() if name not in ("levels", "record")}
+        return {
+            name: value for name, value in asdict(self).items() if name not in ("levels", "record")
+        }
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the record and the levels."""
@@ -119,11 +133,18 @@ STOCK_RULES = {
 
 
 def stock_sentence(verdict: StockVerdict, coming: StockCases) -> str:
-    """Return the advice with the cost and service that it reached, what the forecast's error costs, and how much to stock."""
+    """Return the advice with the cost and service that it reached, what the forecast's error costs,
+    and how much to stock.
+    """
     return " ".join(
         filter(
             None,
-            [_advice_sentence(verdict), _error_sentence(verdict), _rivals_sentence(verdict), _levels_sentence(verdict, coming)],
+            [
+                _advice_sentence(verdict),
+                _error_sentence(verdict),
+                _rivals_sentence(verdict),
+                _levels_sentence(verdict, coming),
+            ],
         )
     )
 
@@ -132,16 +153,28 @@ def _advice_sentence(verdict: StockVerdict) -> str:
     own = verdict.of(verdict.model)
     if own is None or verdict.rule == "few_cases":
         cases = 0 if own is None else own["cases"]
-        return f"HOLD: {counted(cases, 'cases')} of a series at a cutoff with known demand are too few to judge levels by."
+        return (
+            f"HOLD: {counted(cases, 'cases')} of a series at a cutoff with known demand are "
+            f"too few to judge levels by."
+        )
     cost, ends = quote_interval(own["cost"], own["cost_low"], own["cost_high"])
     service, between = quote_percent(own["service"], own["service_low"], own["service_high"])
     tense = "would have cost" if verdict.action == "STOCK" else "cost"
     reached = (
-        f"{STOCK_RULES[verdict.policy]} from {verdict.model} {tense} {cost}{ends} a period and series,"
+        f"{STOCK_RULES[verdict.policy]} from {verdict.model} {tense} {cost}{ends} a period and "
+        f"series,"
         f" {service}{between} of periods ended without a shortage"
     )
-    meant = "" if verdict.policy in ("reorder_point", "two_echelons") else f" where {percent(verdict.target)} is meant"
-    filled = "" if own["fill"] is None else f"and {percent(own['fill'])} of demand was served in its period"
+    meant = (
+        ""
+        if verdict.policy in ("reorder_point", "two_echelons")
+        else f" where {percent(verdict.target)} is meant"
+    )
+    filled = (
+        ""
+        if own["fill"] is None
+        else f"and {percent(own['fill'])} of demand was served in its period"
+    )
     if verdict.rule == "service":
         return f"HOLD: {reached}{meant}: the levels are too low{'; ' if filled else ''}{filled}."
     if verdict.rule == "few_series":
@@ -166,7 +199,10 @@ def _rivals_sentence(verdict: StockVerdict) -> str:
     rows = [row for row in verdict.record.to_dicts() if row["model"] not in (verdict.model, TRUTH)]
     if not rows or verdict.rule == "few_cases":
         return ""
-    said_of = {f"{verdict.model}{TEXTBOOK_RULE}": "the textbook rule on its means", f"{verdict.model}{NO_DEPOT}": "no depot"}
+    said_of = {
+        f"{verdict.model}{TEXTBOOK_RULE}": "the textbook rule on its means",
+        f"{verdict.model}{NO_DEPOT}": "no depot",
+    }
     names = {row["model"]: said_of.get(row["model"], row["model"]) for row in rows}
     said = ", ".join(f"{names[row['model']]} {brief(row['cost'])}" for row in rows)
     own = verdict.of(verdict.model)
@@ -181,11 +217,14 @@ def _rivals_sentence(verdict: StockVerdict) -> str:
 def _levels_sentence(verdict: StockVerdict, coming: StockCases) -> str:
     if not verdict.n_series:
         return "There is no series to stock."
-    sources = {source: coming.sources.count(source) for source in LAW_SOURCES if source in coming.sources}
+    sources = {
+        source: coming.sources.count(source) for source in LAW_SOURCES if source in coming.sources
+    }
     most = max(sources, key=lambda source: sources[source])
     units = f"{brief(verdict.units)} {verdict.unit}".rstrip()
     return (
-        f"The levels of {counted(verdict.n_series, 'series')} after {verdict.cutoff} add up to {units}; months are coupled by"
+        f"The levels of {counted(verdict.n_series, 'series')} after {verdict.cutoff} add up to "
+        f"{units}; months are coupled by"
         f" {LAW_SOURCES[most]}."
     )
 
@@ -236,7 +275,9 @@ def decide_stock(
         order=terms.order,
         lead=terms.lead,
         target=terms.ratio,
-        error_cost=None if model not in rows else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
+        error_cost=None
+        if model not in rows
+        else rows[model]["cost"] - (rows[TRUTH]["cost"] if TRUTH in rows else 0.0),
         error_of="law" if TRUTH in rows else "foresight",
         cutoff=first_to_last(coming.keys["cutoff"].filter(_at_last(coming.keys))),
         n_series=len(levels),
@@ -252,8 +293,9 @@ def decide_stock(
 def forbidding_stock_rule(row: Mapping[str, Any] | None, terms: StockTerms) -> str:
     """Return the rule that forbids to stock by the levels, `none` where none does.
 
-    There must be enough cases, of more than one series, for the interval of service is over series; and the share of periods
-    without a shortage must not be shown, at 95 %, to be below what the costs ask for.
+    There must be enough cases, of more than one series, for the interval of service is over series;
+    and the share of periods without a shortage must not be shown, at 95 %, to be below what the
+    costs ask for.
     """
     if row is None or row["cases"] < terms.least:
         return "few_cases"
@@ -268,15 +310,29 @@ def levels_table(cases: StockCases) -> pl.DataFrame:
     """Return the levels of the last cutoff; see `LEVELS`."""
     rows = []
     for place in _at_last(cases.keys).arg_true():
-        levels, series, cutoff = cases.levels[place], cases.keys["series"][place], cases.keys["cutoff"][place]
-        first = {part: float(getattr(levels, part)[0]) for part in ("upto", "reorder", "store", "covered", "fill", "cost")}
-        ends = {"safety": first["upto"] - first["covered"], "upto_last": float(levels.upto[-1]), "source": cases.sources[place]}
+        levels, series, cutoff = (
+            cases.levels[place],
+            cases.keys["series"][place],
+            cases.keys["cutoff"][place],
+        )
+        first = {
+            part: float(getattr(levels, part)[0])
+            for part in ("upto", "reorder", "store", "covered", "fill", "cost")
+        }
+        ends = {
+            "safety": first["upto"] - first["covered"],
+            "upto_last": float(levels.upto[-1]),
+            "source": cases.sources[place],
+        }
         rows.append({"series": str(series), "cutoff": str(cutoff), **first, **ends})
     return pl.DataFrame(rows, schema=LEVEL_COLUMNS).sort("upto", "series", descending=[True, False])
 
 
 def _at_last(keys: pl.DataFrame) -> pl.Series:
-    """Return whether each case is of the last cutoff, or of its series' own last one; see `StockCases`."""
+    """Return whether each case is of the last cutoff, or of its series' own last one.
+
+    See `StockCases`.
+    """
     clock = keys["moment" if "moment" in keys.columns else "cutoff"]
     return clock == clock.max()
 
@@ -307,7 +363,10 @@ def record_grid(verdict: StockVerdict) -> Grid:
         ("orders a period", "orders"),
         ("cases", "cases"),
     ]
-    numbers = {name: column_texts([row[name] for row in rows]) for name in ("cost", "cost_low", "cost_high", "held", "short")}
+    numbers = {
+        name: column_texts([row[name] for row in rows])
+        for name in ("cost", "cost_low", "cost_high", "held", "short")
+    }
     cells = [
         (
             _model_name(row["model"]),
@@ -325,7 +384,10 @@ def record_grid(verdict: StockVerdict) -> Grid:
         for place, row in enumerate(rows)
     ]
     return grid_of(
-        titles, cells, own=verdict.model, caption=f"What stock would have cost ({verdict.policy}, {_costs_words(verdict)}):"
+        titles,
+        cells,
+        own=verdict.model,
+        caption=f"What stock would have cost ({verdict.policy}, {_costs_words(verdict)}):",
     )
 
 
@@ -335,7 +397,10 @@ def _model_name(model: str) -> str:
 
 def _costs_words(verdict: StockVerdict) -> str:
     order = f", {verdict.order:g} an order" if verdict.order else ""
-    return f"{verdict.holding:g} a unit held, {verdict.shortage:g} one short{order}, lead time {verdict.lead}"
+    return (
+        f"{verdict.holding:g} a unit held, {verdict.shortage:g} one short{order}, lead time "
+        f"{verdict.lead}"
+    )
 
 
 def _interval_words(low: str, high: str) -> str:
@@ -345,7 +410,11 @@ def _interval_words(low: str, high: str) -> str:
 def _saving_words(row: dict[str, Any]) -> str:
     if row["saving"] is None:
         return ""
-    half = "" if row["saving_low"] is None else f" ± {50 * (row['saving_high'] - row['saving_low']):.1f}"
+    half = (
+        ""
+        if row["saving_low"] is None
+        else f" ± {50 * (row['saving_high'] - row['saving_low']):.1f}"
+    )
     return f"{100 * row['saving']:+.1f}{half}"
 
 
@@ -365,8 +434,12 @@ def levels_grid(verdict: StockVerdict) -> Grid:
     cells = zip(
         rows["series"],
         column_texts(rows["upto"].to_list()),
-        column_texts(rows["reorder"].to_list()) if verdict.policy == "reorder_point" else [""] * len(rows),
-        column_texts(rows["store"].to_list()) if verdict.policy == "two_echelons" else [""] * len(rows),
+        column_texts(rows["reorder"].to_list())
+        if verdict.policy == "reorder_point"
+        else [""] * len(rows),
+        column_texts(rows["store"].to_list())
+        if verdict.policy == "two_echelons"
+        else [""] * len(rows),
         *(column_texts(rows[name].to_list()) for name in ("covered", "safety")),
         map(percent_cell, rows["fill"]),
         column_texts(rows["cost"].to_list()),
@@ -377,7 +450,9 @@ def levels_grid(verdict: StockVerdict) -> Grid:
 
 
 def draw_record(verdict: StockVerdict, path: Path) -> None:
-    """Draw the cost of each model's levels with its interval, and the service that they reached beside what is meant."""
+    """Draw the cost of each model's levels with its interval, and the service that they reached
+    beside what is meant.
+    """
     save_png(record_figure(verdict), path)
 
 
@@ -388,26 +463,51 @@ def record_figure(verdict: StockVerdict) -> Figure | None:
         return None
     figure = new_figure(11, 1.9 + 0.42 * len(rows))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
-    colours = [OWN_COLOUR if name == verdict.model else FLOOR_COLOUR if name == TRUTH else GREY for name in rows["model"]]
+    colours = [
+        OWN_COLOUR if name == verdict.model else FLOOR_COLOUR if name == TRUTH else GREY
+        for name in rows["model"]
+    ]
     place = np.arange(len(rows))
     left.barh(place, rows["cost"].to_numpy(), color=colours, height=0.62)
     _draw_intervals(left, rows, "cost", 1.0)
-    left.set_yticks(place, [drawable(_model_name(name), 44) for name in rows["model"]], fontsize=8.5, parse_math=False)
-    left.set_title(f"cost a period and series ({_costs_words(verdict)})", fontsize=9, loc="left", color=INK)
+    left.set_yticks(
+        place,
+        [drawable(_model_name(name), 44) for name in rows["model"]],
+        fontsize=8.5,
+        parse_math=False,
+    )
+    left.set_title(
+        f"cost a period and series ({_costs_words(verdict)})", fontsize=9, loc="left", color=INK
+    )
     left.set_xlim(left=0)
-    right.plot(100 * rows["service"].to_numpy(), place, "o", color=OWN_COLOUR, label="periods without a shortage")
-    right.plot(100 * rows["fill"].to_numpy(), place, "|", color=INK, markersize=12, label="demand served in its period")
+    right.plot(
+        100 * rows["service"].to_numpy(),
+        place,
+        "o",
+        color=OWN_COLOUR,
+        label="periods without a shortage",
+    )
+    right.plot(
+        100 * rows["fill"].to_numpy(),
+        place,
+        "|",
+        color=INK,
+        markersize=12,
+        label="demand served in its period",
+    )
     _draw_intervals(right, rows, "service", 100.0)
     if verdict.policy in ("newsvendor", "base_stock"):
-        right.axvline(100 * verdict.target, color=TARGET_COLOUR, linewidth=1.2, linestyle="--", label="meant")
+        right.axvline(
+            100 * verdict.target, color=TARGET_COLOUR, linewidth=1.2, linestyle="--", label="meant"
+        )
     right.set_title("service, %", fontsize=9, loc="left", color=INK)
-    right.legend(fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3)
+    right.legend(
+        fontsize=7.5, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3
+    )
     for axes in (left, right):
         tidy(axes, "x")
     why = "" if verdict.rule == "none" else f" ({verdict.rule})"
-    title = (
-        f"{verdict.action}{why}: {counted(int(rows['cases'].max()), 'cases')} of {counted(int(rows['series'].max()), 'series')}"  # type: ignore[arg-type]
-    )
+    title = f"{verdict.action}{why}: {counted(int(rows['cases'].max()), 'cases')} of {counted(int(rows['series'].max()), 'series')}"  # type: ignore[arg-type]
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
@@ -432,21 +532,61 @@ def levels_figure(verdict: StockVerdict) -> Figure | None:
     axes = figure.subplots()
     place = np.arange(len(rows))
     covered, upto = rows["covered"].to_numpy(), rows["upto"].to_numpy()
-    axes.barh(place, np.minimum(covered, upto), color=LIGHT, height=0.66, label="mean demand that it covers")
-    axes.barh(place, np.maximum(upto - covered, 0), left=covered, color=OWN_COLOUR, height=0.66, label="stock beyond that")
+    axes.barh(
+        place,
+        np.minimum(covered, upto),
+        color=LIGHT,
+        height=0.66,
+        label="mean demand that it covers",
+    )
+    axes.barh(
+        place,
+        np.maximum(upto - covered, 0),
+        left=covered,
+        color=OWN_COLOUR,
+        height=0.66,
+        label="stock beyond that",
+    )
     if verdict.policy == "reorder_point":
-        axes.plot(rows["reorder"].to_numpy(), place, "|", color=INK, markersize=10, markeredgewidth=1.6, label="reorder at")
+        axes.plot(
+            rows["reorder"].to_numpy(),
+            place,
+            "|",
+            color=INK,
+            markersize=10,
+            markeredgewidth=1.6,
+            label="reorder at",
+        )
     if verdict.policy == "two_echelons":
-        axes.plot(rows["store"].to_numpy(), place, "|", color=INK, markersize=10, markeredgewidth=1.6, label="store up to")
-    axes.set_yticks(place, [drawable(name, 34) for name in rows["series"]], fontsize=8, parse_math=False)
+        axes.plot(
+            rows["store"].to_numpy(),
+            place,
+            "|",
+            color=INK,
+            markersize=10,
+            markeredgewidth=1.6,
+            label="store up to",
+        )
+    axes.set_yticks(
+        place, [drawable(name, 34) for name in rows["series"]], fontsize=8, parse_math=False
+    )
     axes.set_xlabel(drawable(verdict.unit or "units"), fontsize=9, color=GREY, parse_math=False)
     axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     tidy(axes, "x")
     axes.set_xlim(left=min(0.0, float(rows["reorder"].min() or 0.0)))  # type: ignore[arg-type]
     shown = (
-        counted(verdict.n_series, "levels") if len(rows) == verdict.n_series else f"{len(rows)} of {verdict.n_series} levels"
+        counted(verdict.n_series, "levels")
+        if len(rows) == verdict.n_series
+        else f"{len(rows)} of {verdict.n_series} levels"
     )
-    figure.suptitle(f"{shown} after {verdict.cutoff}", x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(
+        f"{shown} after {verdict.cutoff}",
+        x=0.01,
+        ha="left",
+        fontsize=12,
+        fontweight="bold",
+        color=INK,
+    )
     return figure
 
 

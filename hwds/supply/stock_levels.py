@@ -21,9 +21,10 @@ class StockTerms:
     """The cost of stock.
 
     Attributes:
-        policy: `newsvendor`: what is left at the end of a period is worth nothing in the next; `base_stock`: each period one
-            orders up to a level; `reorder_point`: up to a level where stock and orders are at or below another, (s, S);
-            `two_echelons`: a depot orders up to a level of all stock, and the store up to its own from the depot.
+        policy: `newsvendor`: what is left at the end of a period is worth nothing in the next;
+            `base_stock`: each period one orders up to a level; `reorder_point`: up to a level where
+            stock and orders are at or below another, (s, S); `two_echelons`: a depot orders up to a
+            level of all stock, and the store up to its own from the depot.
         holding: The cost of a unit that is left at the end of a period.
         shortage: The cost of a unit that is short at the end of a period.
         order: The cost of an order, whatever its size.
@@ -46,22 +47,30 @@ class StockTerms:
 
     @property
     def ratio(self) -> float:
-        """The chance not to run short in a period that costs least: shortage / (shortage + holding) (Arrow et al. 1951)."""
+        """The chance not to run short in a period that costs least: shortage / (shortage + holding)
+        (Arrow et al. 1951).
+        """
         return self.shortage / (self.shortage + self.holding)
 
     @property
     def reach(self) -> int:
         """The periods from an order to its arrival where demand is; none for a newsvendor."""
-        return {"newsvendor": 0, "two_echelons": self.lead + self.depot_lead}.get(self.policy, self.lead)
+        return {"newsvendor": 0, "two_echelons": self.lead + self.depot_lead}.get(
+            self.policy, self.lead
+        )
 
     @property
     def cover(self) -> int:
-        """The periods whose demand an order must cover: the lead time and the one in which it is looked at again."""
+        """The periods whose demand an order must cover: the lead time and the one in which it is
+        looked at again.
+        """
         return self.reach + 1
 
 
 def without_depot(terms: StockTerms) -> StockTerms:
-    """Return the terms where all stock is in the store, and an order takes the lead times of both echelons."""
+    """Return the terms where all stock is in the store, and an order takes the lead times of both
+    echelons.
+    """
     return replace(terms, policy="base_stock", lead=terms.reach, depot_lead=0)
 
 
@@ -87,10 +96,13 @@ class StockLevels:
 
     Attributes:
         upto: Stock on hand and on order after an order, shape (periods,).
-        reorder: At or below which one orders, shape (periods,); equal to `upto` where one always does.
-        store: Stock in the store and on the way to it after an order, shape (periods,); equal to `upto` without a depot.
+        reorder: At or below which one orders, shape (periods,); equal to `upto` where one always
+            does.
+        store: Stock in the store and on the way to it after an order, shape (periods,); equal to
+            `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
-        fill: The expected share of the demand of the last period it covers that is served in that period, shape (periods,).
+        fill: The expected share of the demand of the last period it covers that is served in that
+            period, shape (periods,).
         cost: The expected cost of holding, shortage and orders in that period, shape (periods,).
         point: Where stock stands in the long run, of an (s, S) pair; None of other rules.
     """
@@ -105,7 +117,9 @@ class StockLevels:
 
 
 def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
-    """Return draws of the demand of each `cover` periods in a row, shape (periods - cover + 1, n)."""
+    """Return draws of the demand of each `cover` periods in a row, shape (periods - cover + 1,
+    n).
+    """
     total = np.vstack([np.zeros((1, draws.shape[1])), np.cumsum(draws, axis=0)])
     return np.asarray(total[cover:] - total[:-cover])
 
@@ -125,7 +139,9 @@ def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
         return cycling_levels(draws, sums, terms)
     upto = np.quantile(sums, terms.ratio, axis=1, method=_level_method(terms))
     held = np.maximum(upto[:, None] - sums, 0.0)
-    return _with_expectations(upto, upto, draws, sums, upto[:, None] - sums, terms, held * terms.holding)
+    return _with_expectations(
+        upto, upto, draws, sums, upto[:, None] - sums, terms, held * terms.holding
+    )
 
 
 def _level_method(terms: StockTerms) -> Literal["inverted_cdf", "hazen"]:
@@ -141,19 +157,27 @@ def _with_expectations(
     terms: StockTerms,
     held: np.ndarray,
 ) -> StockLevels:
-    """Return levels with what is expected of them: net stock of the store and the cost of what is held, shapes (periods, n)."""
+    """Return levels with what is expected of them: net stock of the store and the cost of what is
+    held, shapes (periods, n).
+    """
     short, last = np.maximum(-net, 0.0), draws[terms.cover - 1 :]
     served = _served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
-    return StockLevels(upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1))
+    return StockLevels(
+        upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1)
+    )
 
 
 def _served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Return the share of demand that is served, 1 without any; what is owed already is asked for once."""
+    """Return the share of demand that is served, 1 without any.
+
+    What is owed already is asked for once.
+    """
     return np.where(asked > 0, 1 - missed / np.where(asked > 0, asked, 1.0), 1.0)
 
 
 def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> StockLevels:
-    """Return an (s, S) pair with what is expected where stock stands as often at each step below S as it does in the long run.
+    """Return an (s, S) pair with what is expected where stock stands as often at each step below S
+    as it does in the long run.
 
     Args:
         draws: Of demand by period, shape (periods, n).
@@ -164,21 +188,27 @@ def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> St
     cost, missed = np.empty(len(sums)), np.empty(len(sums))
     for period, total in enumerate(sums):
         before, after = np.sort(total - last[period]), np.sort(total)
-        cost[period] = PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        cost[period] = (
+            PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        )
         missed[period] = (
             PeriodCosts(after, 0.0, 1.0)(point.stands) - PeriodCosts(before, 0.0, 1.0)(point.stands)
         ) @ point.shares
     upto, reorder = np.full(len(sums), point.upto), np.full(len(sums), point.reorder)
     served = _served_share(missed, last.mean(axis=1))
-    return StockLevels(upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point)
+    return StockLevels(
+        upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point
+    )
 
 
 def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
-    """Return the level of all stock, which the depot orders up to, and that of the store, by Clark and Scarf (1960).
+    """Return the level of all stock, which the depot orders up to, and that of the store, by Clark
+    and Scarf (1960).
 
-    The store's level is that where stock in the depot is free but for its own cost: P(demand <= level) is (shortage + depot
-    holding) / (shortage + holding). Given it, the depot's costs least over the joint draws of the demand until its order
-    arrives and of the demand that the store must then cover.
+    The store's level is that where stock in the depot is free but for its own cost: P(demand <=
+    level) is (shortage + depot holding) / (shortage + holding). Given it, the depot's costs least
+    over the joint draws of the demand until its order arrives and of the demand that the store must
+    then cover.
 
     Args:
         draws: Of demand, shape (periods, n).
@@ -191,8 +221,15 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     sums = early + late
     upto = np.empty(len(sums))
     for period in range(len(sums)):
-        tried = np.unique(np.quantile(sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_level_method(terms)))
-        costs = [echelon_costs(each, store[period], early[period], late[period], terms)[1].mean() for each in tried]
+        tried = np.unique(
+            np.quantile(
+                sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_level_method(terms)
+            )
+        )
+        costs = [
+            echelon_costs(each, store[period], early[period], late[period], terms)[1].mean()
+            for each in tried
+        ]
         upto[period] = tried[int(np.argmin(costs))]
     net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
     return _with_expectations(upto, store, draws, sums, net, terms, held)
@@ -225,7 +262,8 @@ def echelon_costs(
 
 
 def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
-    """Return the mean of the demand to cover and z of its deviations, if it were normal and its periods independent.
+    """Return the mean of the demand to cover and z of its deviations, if it were normal and its
+    periods independent.
 
     Args:
         draws: Of demand, shape (periods, n).
@@ -256,17 +294,21 @@ class ReorderPoint:
     orders: float
 
     def at(self, share: float) -> tuple[float, bool]:
-        """Return where stock stands in all but a share of periods, from the highest on, and whether that is after an order."""
+        """Return where stock stands in all but a share of periods, from the highest on, and whether
+        that is after an order.
+        """
         place = int(np.searchsorted(np.cumsum(self.shares), share, side="right"))
         return float(self.stands[min(place, len(self.stands) - 1)]), share < self.orders
 
 
 def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> ReorderPoint:
-    """Return the reorder point and the order-up-to level that cost least in the long run, of demand that stays as it is.
+    """Return the reorder point and the order-up-to level that cost least in the long run, of demand
+    that stays as it is.
 
-    The exact search of Zheng and Federgruen (1991, "Finding optimal (s, S) policies is about as simple as evaluating a single
-    policy", Operations Research 39) on a grid of whole units, or of a hundredth of mean demand where that is more. Where one
-    orders more than `MOST_STEPS` steps, the grid is coarser, and demand is split between its neighbours so that its mean stays.
+    The exact search of Zheng and Federgruen (1991, "Finding optimal (s, S) policies is about as
+    simple as evaluating a single policy", Operations Research 39) on a grid of whole units, or of a
+    hundredth of mean demand where that is more. Where one orders more than `MOST_STEPS` steps, the
+    grid is coarser, and demand is split between its neighbours so that its mean stays.
 
     Args:
         draws: Of demand by period, shape (periods, n); all periods count alike.
@@ -277,13 +319,19 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     if mean <= 0:
         return ReorderPoint(-1.0, 0.0, np.zeros(1), np.ones(1), 0.0)
     unit = max(np.ceil(mean / GRID_CELLS), 1.0) if terms.whole else mean / GRID_CELLS * 4
-    steps = np.sqrt(2 * terms.order * mean) * (terms.holding**-0.5 + terms.shortage**-0.5) / unit  # the widest s to S
+    steps = (
+        np.sqrt(2 * terms.order * mean) * (terms.holding**-0.5 + terms.shortage**-0.5) / unit
+    )  # the widest s to S
     coarse = steps > MOST_STEPS
     unit *= np.ceil(steps / COARSE_STEPS) if coarse else 1.0
-    chances = _split_chances(draws.ravel() / unit) if coarse else _step_chances(draws.ravel() / unit)
+    chances = (
+        _split_chances(draws.ravel() / unit) if coarse else _step_chances(draws.ravel() / unit)
+    )
     low, high = search_reorder_point(chances, np.sort(np.round(sums.ravel() / unit)), terms, unit)
     times, until = RenewalVisits(chances).of(high - low)
-    return ReorderPoint(unit * low, unit * high, unit * (high - np.arange(high - low)), times / until, 1 / until)
+    return ReorderPoint(
+        unit * low, unit * high, unit * (high - np.arange(high - low)), times / until, 1 / until
+    )
 
 
 def _step_chances(demand: np.ndarray) -> np.ndarray:
@@ -299,7 +347,9 @@ def _split_chances(demand: np.ndarray) -> np.ndarray:
     return np.asarray(np.bincount(ends, np.concatenate([1 - part, part])) / len(demand))
 
 
-def search_reorder_point(chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float = 1.0) -> tuple[int, int]:
+def search_reorder_point(
+    chances: np.ndarray, sums: np.ndarray, terms: StockTerms, unit: float = 1.0
+) -> tuple[int, int]:
     """Return s and S in grid steps.
 
     Args:
@@ -363,7 +413,9 @@ class RenewalVisits:
         self.chances, self.times = chances, [1 / (1 - chances[0])]
 
     def of(self, steps: int) -> tuple[np.ndarray, float]:
-        """Return the expected periods at 0, 1 ... steps below, shape (steps,), and their sum: the length of a cycle."""
+        """Return the expected periods at 0, 1 ... steps below, shape (steps,), and their sum: the
+        length of a cycle.
+        """
         while len(self.times) < steps:
             j = len(self.times)
             reach = min(j, len(self.chances) - 1)
@@ -389,12 +441,15 @@ class StockCases:
     """Levels of w pairs of a series and a cutoff.
 
     Attributes:
-        keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all series, where it is not.
+        keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all
+            series, where it is not.
         levels: Of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
         sources: Where the joint law of each case is from, see `LAW_SOURCES`.
-        alone: Levels without a depot; those of the rule where it has none, shape (w, periods of orders).
-        textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w, periods of orders).
+        alone: Levels without a depot; those of the rule where it has none, shape (w, periods of
+            orders).
+        textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w,
+            periods of orders).
     """
 
     keys: pl.DataFrame
@@ -414,11 +469,18 @@ class StockCases:
 
     def stacked(self, name: str) -> np.ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
-        return np.stack([getattr(each, name) for each in self.levels]) if self.levels else np.zeros((0, 0))
+        return (
+            np.stack([getattr(each, name) for each in self.levels])
+            if self.levels
+            else np.zeros((0, 0))
+        )
 
 
 def stock_cases(
-    keys: pl.DataFrame, draws: Iterable[tuple[np.ndarray, str]], actual: np.ndarray, terms: StockTerms
+    keys: pl.DataFrame,
+    draws: Iterable[tuple[np.ndarray, str]],
+    actual: np.ndarray,
+    terms: StockTerms,
 ) -> StockCases:
     """Return the levels of each case.
 
@@ -435,4 +497,6 @@ def stock_cases(
         textbook.append(textbook_levels(each, terms))
         no_depot = terms.policy == "two_echelons"
         alone.append((levels_of(each, without_depot(terms)) if no_depot else levels[-1]).upto)
-    return StockCases(keys, tuple(levels), actual, tuple(sources), np.array(textbook), np.array(alone))
+    return StockCases(
+        keys, tuple(levels), actual, tuple(sources), np.array(textbook), np.array(alone)
+    )

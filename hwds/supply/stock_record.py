@@ -49,16 +49,17 @@ def simulate_stock(
 ) -> StockPaths:
     """Return what happens to stock where what is short is delivered later.
 
-    An order of a period arrives `lead` periods on, and the stock after it meets demand to the end of that one. The first `lead`
-    periods, which no level of the forecast reaches, are not counted. A newsvendor begins each period anew, and owes nothing.
+    An order of a period arrives `lead` periods on, and the stock after it meets demand to the end
+    of that one. The first `lead` periods, which no level of the forecast reaches, are not counted.
+    A newsvendor begins each period anew, and owes nothing.
 
     Args:
         upto: Levels by period of the order, shape (w, p).
         reorder: At or below which one orders, shape (w, p).
         actual: Demand, shape (w, p + lead).
         terms: The rule.
-        begins: Stock on hand and on order in the first period, and whether that is after an order, each of shape (w,); None for
-            the first level without an order.
+        begins: Stock on hand and on order in the first period, and whether that is after an order,
+            each of shape (w,); None for the first level without an order.
     """
     periods, lead = upto.shape[1], terms.reach
     position = np.empty_like(upto, dtype=float)
@@ -72,14 +73,19 @@ def simulate_stock(
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
     net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
     demand = actual[:, lead : lead + periods]
-    return StockPaths(net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+    return StockPaths(
+        net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered
+    )
 
 
-def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms) -> StockPaths:
-    """Return what happens to the stock of a depot and a store, each of which orders up to its level in each period.
+def simulate_echelons(
+    upto: np.ndarray, store: np.ndarray, actual: np.ndarray, terms: StockTerms
+) -> StockPaths:
+    """Return what happens to the stock of a depot and a store, each of which orders up to its level
+    in each period.
 
-    The depot's order of a period arrives `depot_lead` on; the store then orders what the depot has, which arrives `lead` on.
-    What is above a level that has fallen stays until it is asked for.
+    The depot's order of a period arrives `depot_lead` on; the store then orders what the depot has,
+    which arrives `lead` on. What is above a level that has fallen stays until it is asked for.
 
     Args:
         upto: Of all stock, by period of the depot's order, shape (w, p).
@@ -92,13 +98,25 @@ def simulate_echelons(upto: np.ndarray, store: np.ndarray, actual: np.ndarray, t
     all_stock = _carry_stock(upto, actual[:, :periods])
     there = all_stock - (total[:, early : early + periods] - total[:, :periods])
     sent = _carry_stock(store, actual[:, early : early + periods], there)
-    net = sent - (total[:, early + late : early + late + periods] - total[:, early : early + periods])
+    net = sent - (
+        total[:, early + late : early + late + periods] - total[:, early : early + periods]
+    )
     demand = actual[:, early + late - 1 : early + late - 1 + periods]
-    return StockPaths(net, there - sent, demand, np.minimum(demand, np.maximum(-net, 0.0)), np.ones(net.shape, bool))
+    return StockPaths(
+        net,
+        there - sent,
+        demand,
+        np.minimum(demand, np.maximum(-net, 0.0)),
+        np.ones(net.shape, bool),
+    )
 
 
-def _carry_stock(levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None) -> np.ndarray:
-    """Return stock on hand and on order after each order up to a level, as far as there is so much, shape (w, p)."""
+def _carry_stock(
+    levels: np.ndarray, demand: np.ndarray, there: np.ndarray | None = None
+) -> np.ndarray:
+    """Return stock on hand and on order after each order up to a level, as far as there is so much,
+    shape (w, p).
+    """
     position = np.empty(levels.shape)
     for t in range(levels.shape[1]):
         before = position[:, t - 1] - demand[:, t - 1] if t else levels[:, 0]
@@ -121,7 +139,11 @@ NO_DEPOT = "[without a depot]"
 
 RECORD_COLUMNS = {
     "model": pl.String,
-    **{f"{name}{end}": pl.Float64 for name in ("cost", "saving", "service", "fill") for end in ("", "_low", "_high")},
+    **{
+        f"{name}{end}": pl.Float64
+        for name in ("cost", "saving", "service", "fill")
+        for end in ("", "_low", "_high")
+    },
     "held": pl.Float64,
     "short": pl.Float64,
     "orders": pl.Float64,
@@ -129,11 +151,15 @@ RECORD_COLUMNS = {
     "series": pl.Int64,
     "periods": pl.Int64,
 }
-"""The columns of a record: cost of a period, saving against the experiment's own model's cost of the first rival, share of
-periods that end without a shortage, share of demand that is served in its period, mean units held and owed, orders a period."""
+"""The columns of a record: cost of a period, saving against the experiment's own model's cost of
+the first rival, share of periods that end without a shortage, share of demand that is served in its
+period, mean units held and owed, orders a period.
+"""
 
 
-def stock_records(models: Mapping[str, StockCases], own: str, base: str | None, terms: StockTerms) -> pl.DataFrame:
+def stock_records(
+    models: Mapping[str, StockCases], own: str, base: str | None, terms: StockTerms
+) -> pl.DataFrame:
     """Return a row for each model, and for the textbook's levels of the experiment's own.
 
     Args:
@@ -143,15 +169,27 @@ def stock_records(models: Mapping[str, StockCases], own: str, base: str | None, 
         terms: The costs.
     """
     paths = {
-        name: (cases, _stock_paths(cases, terms, cases.stacked("upto"))) for name, cases in models.items() if cases.known.any()
+        name: (cases, _stock_paths(cases, terms, cases.stacked("upto")))
+        for name, cases in models.items()
+        if cases.known.any()
     }
     if own in paths and terms.policy == "two_echelons":
-        paths[f"{own}{NO_DEPOT}"] = (models[own], _stock_paths(models[own], without_depot(terms), models[own].alone))
+        paths[f"{own}{NO_DEPOT}"] = (
+            models[own],
+            _stock_paths(models[own], without_depot(terms), models[own].alone),
+        )
     elif own in paths and terms.policy != "reorder_point":
-        paths[f"{own}{TEXTBOOK_RULE}"] = (models[own], _stock_paths(models[own], terms, models[own].textbook))
+        paths[f"{own}{TEXTBOOK_RULE}"] = (
+            models[own],
+            _stock_paths(models[own], terms, models[own].textbook),
+        )
     names = case_series(models)
-    costs = {name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()}
-    rows = [_record_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()]
+    costs = {
+        name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()
+    }
+    rows = [
+        _record_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()
+    ]
     return pl.DataFrame(rows, schema=RECORD_COLUMNS)
 
 
@@ -164,22 +202,41 @@ def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> Stoc
     """Return what happened in the cases whose demand is known."""
     known = cases.known
     if terms.policy == "two_echelons":
-        return simulate_echelons(upto[known], cases.stacked("store")[known], cases.actual[known], terms)
+        return simulate_echelons(
+            upto[known], cases.stacked("store")[known], cases.actual[known], terms
+        )
     reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
-    return simulate_stock(upto[known], reorder[known], cases.actual[known], terms, _case_begins(cases))
+    return simulate_stock(
+        upto[known], reorder[known], cases.actual[known], terms, _case_begins(cases)
+    )
 
 
 def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return where the stock of each known case stands at first, by its long run, evenly over cases; None without (s, S)."""
+    """Return where the stock of each known case stands at first, by its long run, evenly over
+    cases; None without (s, S).
+    """
     known = np.flatnonzero(cases.known).tolist()
     points = [(place, cases.levels[place].point) for place in known]
-    stands = [point.at((place + 0.5) * GOLDEN_RATIO % 1) for place, point in points if point is not None]
-    return (np.array([at for at, _ in stands]), np.array([after for _, after in stands])) if stands else None
+    stands = [
+        point.at((place + 0.5) * GOLDEN_RATIO % 1) for place, point in points if point is not None
+    ]
+    return (
+        (np.array([at for at, _ in stands]), np.array([after for _, after in stands]))
+        if stands
+        else None
+    )
 
 
 def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:
-    """Return the mean of a value over the periods of each series, NaN for one without; shape (series,)."""
-    place = pl.Series(names).search_sorted(cases.keys["series"].filter(pl.Series(cases.known))).to_numpy()
+    """Return the mean of a value over the periods of each series, NaN for one without.
+
+    Shape (series,).
+    """
+    place = (
+        pl.Series(names)
+        .search_sorted(cases.keys["series"].filter(pl.Series(cases.known)))
+        .to_numpy()
+    )
     total = np.bincount(place, values.sum(axis=1), len(names))
     count = np.bincount(place, minlength=len(names)) * values.shape[1]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -196,7 +253,11 @@ def _record_row(
     ok = _by_series(names, cases, (path.net >= 0).astype(float))
     unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))
     lost = pooled_ratio(unserved, demand)
-    row: dict[str, object] = {"model": name, "cases": int(cases.known.sum()), "series": int((~np.isnan(costs[name])).sum())}
+    row: dict[str, object] = {
+        "model": name,
+        "cases": int(cases.known.sum()),
+        "series": int((~np.isnan(costs[name])).sum()),
+    }
     row |= dict(_interval_columns("cost", _series_mean(costs[name], np.inf))) | dict(
         _interval_columns("service", _series_mean(ok, 1.0))
     )
@@ -204,11 +265,18 @@ def _record_row(
     if base is not None and base in costs and name != base:
         row |= dict(_interval_columns("saving", one_minus_ratio(costs[name], costs[base])))
     held, owed = (np.maximum(path.net, 0) + path.depot).mean(), np.maximum(-path.net, 0).mean()
-    return row | {"held": held, "short": owed, "orders": path.ordered.mean(), "periods": path.net.size}
+    return row | {
+        "held": held,
+        "short": owed,
+        "orders": path.ordered.mean(),
+        "periods": path.net.size,
+    }
 
 
 def _series_mean(values: np.ndarray, most: float) -> Estimate:
-    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no share above 1."""
+    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no
+    share above 1.
+    """
     mean = pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
     low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
     return replace(mean, low=low, high=high)

@@ -15,7 +15,13 @@ from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Verdict
-from hwds.stats.distributions import coupled_sum, interpolate_quantiles, middle_scores, ranks_of, scores_of_levels
+from hwds.stats.distributions import (
+    coupled_sum,
+    interpolate_quantiles,
+    middle_scores,
+    ranks_of,
+    scores_of_levels,
+)
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
@@ -29,7 +35,9 @@ class VolumeEvidence(ABC):
     @property
     @abstractmethod
     def calibrated(self) -> bool:
-        """True where the quantiles are others than the model's own, whose law its sample paths have."""
+        """True where the quantiles are others than the model's own, whose law its sample paths
+        have.
+        """
 
     def check_volumes(self, decision: str, *, paths: bool) -> None:
         """Refuse settings under which it has no evidence; called before the data is loaded.
@@ -57,11 +65,12 @@ class VolumeEvidence(ABC):
 
     @abstractmethod
     def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
-        """Return the forecasts of one model that deals are summed of, one row a series, cutoff and step.
+        """Return the forecasts of one model that deals are summed of, one row a series, cutoff and
+        step.
 
-        Columns: `series_id, cutoff, time, step`, quantiles (`q_0.5`), where there are `actual`, `seasonal_naive` and `paths`;
-        `moment`, the cutoff, and `known`, when the actual is known, both as whole numbers on one clock. A sum over series is
-        not among them.
+        Columns: `series_id, cutoff, time, step`, quantiles (`q_0.5`), where there are `actual`,
+        `seasonal_naive` and `paths`; `moment`, the cutoff, and `known`, when the actual is known,
+        both as whole numbers on one clock. A sum over series is not among them.
 
         Args:
             forecasts: Of a back-test, or of the steps after the data.
@@ -70,19 +79,26 @@ class VolumeEvidence(ABC):
 
 
 def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFrame:
-    """Return the rows with `moment` and `known`; rows of a cutoff that the data no longer has are left out.
+    """Return the rows with `moment` and `known`.
+
+    Rows of a cutoff that the data no longer has are left out.
 
     Args:
         rows: Forecasts of a model: `series_id, cutoff, time, step`.
         panel: The data.
-        calendar: Whether cutoffs are instants that series share, or places counted back from each series' own end.
+        calendar: Whether cutoffs are instants that series share, or places counted back from each
+            series' own end.
     """
     if not calendar:
         back = pl.int_range(pl.len()).over(SERIES) - pl.len().over(SERIES)
-        places = panel.table.select(SERIES, pl.col(TIME).alias("cutoff"), back.cast(pl.Int64).alias("moment"))
+        places = panel.table.select(
+            SERIES, pl.col(TIME).alias("cutoff"), back.cast(pl.Int64).alias("moment")
+        )
         rows = rows.join(places, on=[SERIES, "cutoff"], how="inner")
         return rows.with_columns((pl.col("moment") + pl.col("step")).alias("known"))
-    rows = rows.with_columns(_as_ticks(rows, "cutoff").alias("moment"), _as_ticks(rows, TIME).alias("known"))
+    rows = rows.with_columns(
+        _as_ticks(rows, "cutoff").alias("moment"), _as_ticks(rows, TIME).alias("known")
+    )
     column = panel.roles.available_at
     if column is None:
         return rows
@@ -106,7 +122,8 @@ class DealWindows:
     """w windows over s steps.
 
     Attributes:
-        keys: `series_id`, `cutoff`, `deal` (what it is summed in), `first` and `last` (times), one row a window.
+        keys: `series_id`, `cutoff`, `deal` (what it is summed in), `first` and `last` (times), one
+            row a window.
         levels: Of the quantiles, rising.
         quantiles: Shape (w, s, levels), NaN where there is no forecast.
         paths: Draws, shape (w, s, n); None where there are none.
@@ -144,22 +161,34 @@ class DealWindows:
         return middle
 
 
-def deal_windows(rows: pl.DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool) -> DealWindows:
+def deal_windows(
+    rows: pl.DataFrame, panel: Panel, steps: tuple[int, int], deal: Sequence[str], *, paths: bool
+) -> DealWindows:
     """Lay out the evidence of one model, or of a forecast of the months to come.
 
     Args:
         rows: The evidence, see `VolumeEvidence.volume_evidence`.
         panel: The data.
         steps: The first and the last step of a deal.
-        deal: Static or level columns whose values make a deal of several series; empty for each series alone.
+        deal: Static or level columns whose values make a deal of several series; empty for each
+            series alone.
         paths: Whether to take draws.
     """
     rows = rows.filter(pl.col("step").is_between(*steps))
     rows = _with_deals(rows, panel, deal).sort("moment", "cutoff", SERIES, "step")
-    once = [pl.col("deal", "moment").first(), pl.col(TIME).min().alias("first"), pl.col(TIME).max().alias("last")]
+    once = [
+        pl.col("deal", "moment").first(),
+        pl.col(TIME).min().alias("first"),
+        pl.col(TIME).max().alias("last"),
+    ]
     keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(once)
-    window, place = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy(), rows["step"].to_numpy() - steps[0]
-    names = sorted((name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:]))
+    window, place = (
+        rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy(),
+        rows["step"].to_numpy() - steps[0],
+    )
+    names = sorted(
+        (name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:])
+    )
 
     def laid(values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
         out = np.full((len(keys), steps[1] - steps[0] + 1, *values.shape[1:]), empty, values.dtype)
@@ -193,7 +222,9 @@ def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.Dat
     """Return the rows with the name of the deal that each series is a part of."""
     if not deal:
         return rows.with_columns(pl.col(SERIES).alias("deal"))
-    name = pl.concat_str([pl.col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / ")
+    name = pl.concat_str(
+        [pl.col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
+    )
     names = panel.table.select(SERIES, name.alias("deal"))[panel.offsets[:-1]]
     return rows.join(names, on=SERIES, how="inner")
 
@@ -201,7 +232,9 @@ def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.Dat
 # The verdict on volumes, as plain values and a table of deals.
 
 BANDS = ("committed", "base", "upside", "optimal")
-"""The reported quantiles of a deal's volume, and the columns of `VolumeVerdict.deals` that hold them."""
+"""The reported quantiles of a deal's volume, and the columns of `VolumeVerdict.deals` that hold
+them.
+"""
 
 Coupling = Literal["paths", "errors", "none"]
 
@@ -211,15 +244,18 @@ class BandRecord:
     """The outcome of one volume as the commitment, over the deals of the back-test.
 
     Attributes:
-        band: `committed`, `base`, `upside`, `optimal`, or `naive`: the sum of the seasonal naive's forecasts. With
-            `[independent]` or `[together]` behind it, what it would be if the steps had nothing to do with each other, or if
-            each were at that same quantile (the sum of the steps' quantiles).
+        band: `committed`, `base`, `upside`, `optimal`, or `naive`: the sum of the seasonal naive's
+            forecasts. With `[independent]` or `[together]` behind it, what it would be if the steps
+            had nothing to do with each other, or if each were at that same quantile (the sum of the
+            steps' quantiles).
         level: The share of deals that should be below it; None for the naive.
-        below, below_low, below_high: The share in which demand was below it, and its 95 % interval (Wilson's, of so many
-            independent deals as the clusters of one deal at several cutoffs are worth).
+        below, below_low, below_high: The share in which demand was below it, and its 95 % interval
+            (Wilson's, of so many independent deals as the clusters of one deal at several cutoffs
+            are worth).
         deals, clusters: How many deals of how many names.
         cost, cost_stderr: Mean cost of a deal, and its standard error clustered by name.
-        saving, saving_low, saving_high: 1 - cost over that of the naive, with its 95 % interval; None without a naive.
+        saving, saving_low, saving_high: 1 - cost over that of the naive, with its 95 % interval;
+            None without a naive.
     """
 
     band: str
@@ -243,10 +279,13 @@ class VolumeVerdict(Verdict):
     Attributes:
         action: `COMMIT` or `HOLD`.
         levels: Of each band.
-        over, under: The cost of a unit committed and not demanded, and of one demanded and not committed.
-        coupling: Where the law of the sums is from: sample paths, the rank order of past error vectors, or nowhere.
+        over, under: The cost of a unit committed and not demanded, and of one demanded and not
+            committed.
+        coupling: Where the law of the sums is from: sample paths, the rank order of past error
+            vectors, or nowhere.
         steps: The first and the last step of a deal.
-        cutoff: The last one at which there are deals; the first and the last of series that have their own.
+        cutoff: The last one at which there are deals; the first and the last of series that have
+            their own.
         n_deals: Deals at that cutoff.
         n_banded: Those of them that have bands.
         vectors: Past error vectors behind them, the fewest; None for paths of single series.
@@ -285,8 +324,15 @@ class VolumeVerdict(Verdict):
 
 
 def last_deals(deals: pl.DataFrame) -> pl.DataFrame:
-    """Return the deals of the last cutoff on the clock that series share; tables of earlier code have the cutoff alone."""
-    return deals.filter(pl.col("latest") if "latest" in deals.columns else pl.col("cutoff") == pl.col("cutoff").max())
+    """Return the deals of the last cutoff on the clock that series share.
+
+    Tables of earlier code have the cutoff alone.
+    """
+    return deals.filter(
+        pl.col("latest")
+        if "latest" in deals.columns
+        else pl.col("cutoff") == pl.col("cutoff").max()
+    )
 
 
 # The settings of a decision on volumes.
@@ -320,8 +366,9 @@ class VolumeTerms:
     def optimal(self) -> float:
         """The level whose quantile costs least on average: under / (under + over).
 
-        One more unit is wasted with probability F(q) and saves a shortage with 1 - F(q): over F(q) = under (1 - F(q)) (Arrow,
-        Harris and Marschak 1951, "Optimal inventory policy"; the newsvendor).
+        One more unit is wasted with probability F(q) and saves a shortage with 1 - F(q): over F(q)
+        = under (1 - F(q)) (Arrow, Harris and Marschak 1951, "Optimal inventory policy"; the
+        newsvendor).
         """
         return self.under / (self.under + self.over)
 
@@ -332,7 +379,9 @@ class VolumeTerms:
 
     def cost(self, committed: np.ndarray, demanded: np.ndarray) -> np.ndarray:
         """Return the cost of commitments, given demand."""
-        return self.over * np.maximum(committed - demanded, 0) + self.under * np.maximum(demanded - committed, 0)
+        return self.over * np.maximum(committed - demanded, 0) + self.under * np.maximum(
+            demanded - committed, 0
+        )
 
     def bounded(self, demand: np.ndarray) -> np.ndarray:
         """Return draws of a month's demand, not below the floor."""
@@ -342,12 +391,20 @@ class VolumeTerms:
 # Every deal's volumes: the quantiles of the sum over its series and steps.
 
 BOUNDED = ("committed", "upside")
-"""The bands that are also computed as if the steps were independent, and as if they moved together."""
+"""The bands that are also computed as if the steps were independent, and as if they moved together.
+"""
 
 SCHEMES = ("independent", "together")
 
-DEAL_VOLUMES = (*BANDS, *(f"{band}_{scheme}" for band in BOUNDED for scheme in SCHEMES), "naive", "actual")
-"""The volumes in a table of deals; `actual` and `naive` are null for the months to come, a band where it is unknown."""
+DEAL_VOLUMES = (
+    *BANDS,
+    *(f"{band}_{scheme}" for band in BOUNDED for scheme in SCHEMES),
+    "naive",
+    "actual",
+)
+"""The volumes in a table of deals; `actual` and `naive` are null for the months to come, a band
+where it is unknown.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -371,32 +428,55 @@ class Deals:
     ranks: dict[tuple[int, ...], tuple[np.ndarray | None, int]] = field(default_factory=dict)
 
     def table(self) -> pl.DataFrame:
-        """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last, steps, series, VOLUMES, vectors`.
+        """Return one row a deal and cutoff, oldest first: `deal, cutoff, latest, first, last,
+        steps, series, VOLUMES, vectors`.
 
-        The volumes of a deal are null where a series of it has no forecast. The latest deals are those of the last cutoff, or
-        of each series' own last one where cutoffs are counted from the ends of series.
+        The volumes of a deal are null where a series of it has no forecast. The latest deals are
+        those of the last cutoff, or of each series' own last one where cutoffs are counted from the
+        ends of series.
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
-        groups = keys.group_by("moment", "deal", maintain_order=True).agg("window", pl.col("cutoff", "last").max())
-        starts = keys.group_by("moment", "deal", maintain_order=True).agg(pl.col("first").min())["first"]
+        groups = keys.group_by("moment", "deal", maintain_order=True).agg(
+            "window", pl.col("cutoff", "last").max()
+        )
+        starts = keys.group_by("moment", "deal", maintain_order=True).agg(pl.col("first").min())[
+            "first"
+        ]
         made: list[dict[str, Any]] = []
         for row, first in zip(groups.iter_rows(named=True), starts, strict=True):
             members = np.array(row["window"])
             length = int(lengths[members].max())
-            known = {"deal": row["deal"], "cutoff": row["cutoff"], "latest": row["moment"] == keys["moment"].max()}
+            known = {
+                "deal": row["deal"],
+                "cutoff": row["cutoff"],
+                "latest": row["moment"] == keys["moment"].max(),
+            }
             known |= {"first": first, "last": row["last"], "steps": length, "series": len(members)}
             # a series without a forecast would be missing from the sum
             made.append(known | (self._volumes(members, length) if lengths[members].all() else {}))
         cutoff, *ends = (self.windows.keys.schema[name] for name in ("cutoff", "first", "last"))
-        schema: dict[str, Any] = {"deal": pl.String, "cutoff": cutoff, "latest": pl.Boolean, "first": ends[0], "last": ends[1]}
-        schema |= {"steps": pl.Int32, "series": pl.Int32, **dict.fromkeys(DEAL_VOLUMES, pl.Float64), "vectors": pl.Int64}
+        schema: dict[str, Any] = {
+            "deal": pl.String,
+            "cutoff": cutoff,
+            "latest": pl.Boolean,
+            "first": ends[0],
+            "last": ends[1],
+        }
+        schema |= {
+            "steps": pl.Int32,
+            "series": pl.Int32,
+            **dict.fromkeys(DEAL_VOLUMES, pl.Float64),
+            "vectors": pl.Int64,
+        }
         return pl.DataFrame(made, schema=schema)
 
     def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
-        """Return joint draws of several series of one cutoff, and what couples them, `paths`, `errors`, or `independent`.
+        """Return joint draws of several series of one cutoff, and what couples them, `paths`,
+        `errors`, or `independent`.
 
-        Steps are coupled by sample paths, else by the rank order of past errors. Sample paths of several series are put in the
-        order that past errors of whole windows say, as in the volumes of deals. Nothing is coupled where there are too few.
+        Steps are coupled by sample paths, else by the rank order of past errors. Sample paths of
+        several series are put in the order that past errors of whole windows say, as in the volumes
+        of deals. Nothing is coupled where there are too few.
 
         Args:
             members: The places of the windows.
@@ -414,12 +494,19 @@ class Deals:
         scores, out = middle_scores(n), np.zeros((len(members), length, n))
         for place, member in enumerate(members.tolist()):
             steps = int(self.windows.lengths[member])
-            laws = [interpolate_quantiles(self.windows.levels, step, scores) for step in self.windows.quantiles[member, :steps]]
-            out[place, :steps] = np.take_along_axis(self.terms.bounded(np.stack(laws)), ranks[:, place, :steps].T, axis=1)
+            laws = [
+                interpolate_quantiles(self.windows.levels, step, scores)
+                for step in self.windows.quantiles[member, :steps]
+            ]
+            out[place, :steps] = np.take_along_axis(
+                self.terms.bounded(np.stack(laws)), ranks[:, place, :steps].T, axis=1
+            )
         return out, source
 
     def series_draws(self, member: int) -> tuple[np.ndarray, str]:
-        """Return joint draws of the steps of one window, shape (steps, n), and what couples them; see `joint_draws`.
+        """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
+
+        See `joint_draws`.
 
         Args:
             member: The place of the window.
@@ -428,7 +515,9 @@ class Deals:
         return draws[0], source
 
     def _joint_paths(self, members: np.ndarray, length: int) -> tuple[np.ndarray, str]:
-        """Return sample paths, of which the k-th smallest sum of a series goes where its k-th smallest past error stood."""
+        """Return sample paths, of which the k-th smallest sum of a series goes where its k-th
+        smallest past error stood.
+        """
         mine = np.arange(length) < self.windows.lengths[members][:, None]
         paths = np.where(mine[..., None], self.terms.bounded(self._paths(members)[:, :length]), 0.0)
         if len(members) == 1:
@@ -437,26 +526,43 @@ class Deals:
         ranks, _ = self._ranks(moment, len(members), length, paths.shape[2], whole=True)
         if ranks is None:
             return paths, "independent"
-        order = np.take_along_axis(paths.sum(axis=1).argsort(axis=1, kind="stable"), ranks[..., 0].T, axis=1)
+        order = np.take_along_axis(
+            paths.sum(axis=1).argsort(axis=1, kind="stable"), ranks[..., 0].T, axis=1
+        )
         return np.take_along_axis(paths, order[:, None], axis=2), "paths"
 
     def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
         levels = self.terms.levels
-        parts = [(i, step) for i, member in enumerate(members) for step in range(self.windows.lengths[member])]
+        parts = [
+            (i, step)
+            for i, member in enumerate(members)
+            for step in range(self.windows.lengths[member])
+        ]
         who, when = np.array(parts).T
         quantiles = self.windows.quantiles[members][who, when]
         scores = middle_scores(self.terms.draws)
-        draws = self.terms.bounded(np.stack([interpolate_quantiles(self.windows.levels, part, scores) for part in quantiles]))
+        draws = self.terms.bounded(
+            np.stack(
+                [interpolate_quantiles(self.windows.levels, part, scores) for part in quantiles]
+            )
+        )
         sums, vectors = self._sums(members, length, draws, (who, when))
         volumes: dict[str, Any] = dict.fromkeys(DEAL_VOLUMES) | {"vectors": vectors}
         if sums is not None:
-            volumes |= dict(zip(BANDS, np.quantile(sums, list(levels.values())).tolist(), strict=True))
+            volumes |= dict(
+                zip(BANDS, np.quantile(sums, list(levels.values())).tolist(), strict=True)
+            )
         apart = coupled_sum(draws, self._apart(len(members), length)[:, who, when])
         for band in BOUNDED:
             volumes[f"{band}_independent"] = float(np.quantile(apart, levels[band]))
             level_score = scores_of_levels(np.array([levels[band]]))
-            each = np.array([interpolate_quantiles(self.windows.levels, part, level_score)[0] for part in quantiles])
+            each = np.array(
+                [
+                    interpolate_quantiles(self.windows.levels, part, level_score)[0]
+                    for part in quantiles
+                ]
+            )
             volumes[f"{band}_together"] = float(self.terms.bounded(each).sum())
         for name in ("naive", "actual"):
             total = float(getattr(self.windows, name)[members][who, when].sum())
@@ -464,12 +570,21 @@ class Deals:
         return volumes
 
     def _sums(
-        self, members: np.ndarray, length: int, draws: np.ndarray, parts: tuple[np.ndarray, np.ndarray]
+        self,
+        members: np.ndarray,
+        length: int,
+        draws: np.ndarray,
+        parts: tuple[np.ndarray, np.ndarray],
     ) -> tuple[np.ndarray | None, int | None]:
-        """Return draws of the sum, and the number of error vectors behind them; None where there are too few vectors."""
+        """Return draws of the sum, and the number of error vectors behind them.
+
+        None where there are too few vectors.
+        """
         moment = int(self.windows.moments[members[0]])
         if self.windows.paths is None:
-            ranks, vectors = self._ranks(moment, len(members), length, self.terms.draws, whole=False)
+            ranks, vectors = self._ranks(
+                moment, len(members), length, self.terms.draws, whole=False
+            )
             return (None if ranks is None else coupled_sum(draws, ranks[:, *parts])), vectors
         paths = self.terms.bounded(self._paths(members))
         mine = np.arange(paths.shape[1]) < self.windows.lengths[members][:, None]
@@ -480,21 +595,32 @@ class Deals:
         return (None if ranks is None else coupled_sum(np.sort(sums, 1), ranks[..., 0])), vectors
 
     def _paths(self, members: np.ndarray) -> np.ndarray:
-        """Return draws of each series, shape (members, steps, n); if calibrated, of those quantiles in the order of the paths.
+        """Return draws of each series, shape (members, steps, n).
 
-        Ensemble copula coupling: Schefzik, Thorarinsdottir and Gneiting (2013), "Uncertainty quantification in complex
-        simulation models using ensemble copula coupling", Statistical Science 28.
+        If calibrated, of those quantiles in the order of the paths.
+
+        Ensemble copula coupling: Schefzik, Thorarinsdottir and Gneiting (2013), "Uncertainty
+        quantification in complex simulation models using ensemble copula coupling", Statistical
+        Science 28.
         """
         assert self.windows.paths is not None
         paths = self.windows.paths[members].astype(np.float64)
         if not self.calibrated:
             return paths
-        scores, ranks = middle_scores(paths.shape[2]), paths.argsort(2, kind="stable").argsort(2, kind="stable")
+        scores, ranks = (
+            middle_scores(paths.shape[2]),
+            paths.argsort(2, kind="stable").argsort(2, kind="stable"),
+        )
         quantiles = self.windows.quantiles[members]
-        laws = [[interpolate_quantiles(self.windows.levels, step, scores) for step in member] for member in quantiles]
+        laws = [
+            [interpolate_quantiles(self.windows.levels, step, scores) for step in member]
+            for member in quantiles
+        ]
         return np.take_along_axis(np.array(laws), ranks, 2)
 
-    def _ranks(self, moment: int, members: int, length: int, n: int, *, whole: bool) -> tuple[np.ndarray | None, int]:
+    def _ranks(
+        self, moment: int, members: int, length: int, n: int, *, whole: bool
+    ) -> tuple[np.ndarray | None, int]:
         key = (moment, members, length, n, whole)
         if key not in self.ranks:
             templates = ErrorTemplates(self.past, whole)
@@ -524,7 +650,8 @@ class ErrorTemplates:
 
     Attributes:
         windows: Of the back-test.
-        whole: Take the error of a window's sum in place of the errors of its steps: what the sums of paths are coupled by.
+        whole: Take the error of a window's sum in place of the errors of its steps: what the sums
+            of paths are coupled by.
     """
 
     windows: DealWindows
@@ -532,23 +659,36 @@ class ErrorTemplates:
 
     @cached_property
     def errors(self) -> np.ndarray:
-        """The actual less the median, over the width between the outermost quantiles; NaN without a width; shape (w, s)."""
+        """The actual less the median, over the width between the outermost quantiles.
+
+        NaN without a width; shape (w, s).
+        """
         width = self.windows.spreads
         known = width > 0
-        return np.where(known, (self.windows.actual - self.windows.medians) / np.where(known, width, 1), np.nan)
+        return np.where(
+            known, (self.windows.actual - self.windows.medians) / np.where(known, width, 1), np.nan
+        )
 
     def usable(self, moment: int, length: int) -> np.ndarray:
-        """Return the windows whose first `length` steps were all known by a moment, and have errors."""
+        """Return the windows whose first `length` steps were all known by a moment, and have
+        errors.
+        """
         known = (self.windows.known[:, :length] <= moment).all(1)
         return np.flatnonzero(known & ~np.isnan(self.errors[:, :length]).any(1))
 
-    def vectors(self, usable: np.ndarray, members: int, length: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    def vectors(
+        self, usable: np.ndarray, members: int, length: int, n: int, rng: np.random.Generator
+    ) -> np.ndarray:
         """Draw n error vectors, shape (n, members, length), or (n, members, 1) of whole sums.
 
-        Of several members a draw takes windows of one past cutoff, those of one deal before others, so that what moves series
-        together moves them here.
+        Of several members a draw takes windows of one past cutoff, those of one deal before others,
+        so that what moves series together moves them here.
         """
-        chosen = draw_evenly(usable, n, rng)[:, None] if members == 1 else self._together(usable, members, n, rng)
+        chosen = (
+            draw_evenly(usable, n, rng)[:, None]
+            if members == 1
+            else self._together(usable, members, n, rng)
+        )
         if not self.whole:
             return self.errors[chosen, :length]
         width = self.windows.spreads[:, :length]
@@ -556,7 +696,9 @@ class ErrorTemplates:
         picked: np.ndarray = error[chosen][..., None]
         return picked
 
-    def _together(self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator) -> np.ndarray:
+    def _together(
+        self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator
+    ) -> np.ndarray:
         moments = self.windows.moments[usable]
         deals = self.windows.keys["deal"].rank("dense").to_numpy()[usable]
         picks = np.empty((n, members), np.int64)

@@ -1,8 +1,9 @@
-"""A process that mirrors one folder for `subprocess_mirror`, and reports its progress on its standard output.
+"""A process that mirrors one folder for `subprocess_mirror`, and reports its progress on its
+standard output.
 
-It reads lines of JSON: the tracker, the folder, and when the run has ended whether it has results. While the run computes it
-shows what is new once a second. It writes lines of JSON: `alive`, `step`, then `done` or `failed`. What libraries print goes to
-a log, not to the run's terminal.
+It reads lines of JSON: the tracker, the folder, and when the run has ended whether it has results.
+While the run computes it shows what is new once a second. It writes lines of JSON: `alive`, `step`,
+then `done` or `failed`. What libraries print goes to a log, not to the run's terminal.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ def main() -> int:
         channel.write(failed=without_secrets(str(error)))
         return 1
     except Exception as error:  # of a library, which may raise anything
-        channel.write(failed=without_secrets(f"{type(error).__name__}: {error}").splitlines()[0][:300])
+        channel.write(
+            failed=without_secrets(f"{type(error).__name__}: {error}").splitlines()[0][:300]
+        )
         raise
     if message:
         channel.write(done=without_secrets(message))
@@ -91,7 +94,10 @@ def _mirror_folder(channel: ProgressChannel) -> str:
     end.daemon = True
     end.start()
     step, following = (lambda word: channel.write(step=word)), follower.following
-    return mirror(tracker, folder, send=tracker.sends(), step=step, following=following) + follower.remark
+    return (
+        mirror(tracker, folder, send=tracker.sends(), step=step, following=following)
+        + follower.remark
+    )
 
 
 NO_LINE_YET = object()
@@ -115,7 +121,10 @@ class InputLines:
         self._lines.put("")
 
     def take(self, seconds: float | None = None) -> Any:
-        """Return the value of the next line, None at the end; `NO_LINE_YET` where none has come within so many seconds."""
+        """Return the value of the next line, None at the end.
+
+        `NO_LINE_YET` where none has come within so many seconds.
+        """
         try:
             line = self._lines.get(timeout=seconds)
         except Empty:
@@ -124,7 +133,10 @@ class InputLines:
 
 
 def _beat(channel: ProgressChannel) -> None:
-    """Send `alive` while the process computes, reads or writes; while it waits for a server it does none of these."""
+    """Send `alive` while the process computes, reads or writes.
+
+    While it waits for a server it does none of these.
+    """
     before = _work_done()
     while True:
         time.sleep(BEAT_SECONDS)

@@ -1,4 +1,6 @@
-"""Mirrors of runs and sweeps: the ledger of them, what is pending, and the processes that mirror."""
+"""Mirrors of runs and sweeps: the ledger of them, what is pending, and the processes that
+mirror.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +70,9 @@ class Ledger:
         if not path.is_file():
             return {}
         with undamaged(path):
-            return {name: MirrorEntry(**current_paths(data)) for name, data in read_json(path).items()}
+            return {
+                name: MirrorEntry(**current_paths(data)) for name, data in read_json(path).items()
+            }
 
     def write(self, name: str, entry: MirrorEntry) -> None:
         """Set one entry."""
@@ -77,7 +81,9 @@ class Ledger:
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
-        """Lock one mirror against a second process; the system releases the lock of a process that dies.
+        """Lock one mirror against a second process.
+
+        The system releases the lock of a process that dies.
 
         Raises:
             HwdsError: Another process has locked it.
@@ -86,7 +92,9 @@ class Ledger:
             try:
                 free = stack.enter_context(lock_file(self.folder / f".{name}.lock"))
             except OSError as error:
-                raise HwdsError(f"{self.folder}: cannot be written: {error.strerror or error}.") from error
+                raise HwdsError(
+                    f"{self.folder}: cannot be written: {error.strerror or error}."
+                ) from error
             if not free:
                 raise HwdsError("another process is writing it.")
             yield
@@ -94,8 +102,13 @@ class Ledger:
 
 def ledgers() -> list[Ledger]:
     """Return the ledgers of all runs and sweeps below the current folder, the oldest first."""
-    files = [path for kind in ("runs", "sweeps") for path in (OUTPUTS / kind).glob(f"*/*/{LEDGER_FILE}")]
-    return [Ledger(path.parent.resolve()) for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)]
+    files = [
+        path for kind in ("runs", "sweeps") for path in (OUTPUTS / kind).glob(f"*/*/{LEDGER_FILE}")
+    ]
+    return [
+        Ledger(path.parent.resolve())
+        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)
+    ]
 
 
 # Mirroring: one folder to one tracker, from the ledger's `asked` to `written` and `sent`.
@@ -105,7 +118,10 @@ SENDING_STEP = "sending"
 
 
 def is_mirrored(tracker: Tracker, folder: Path) -> bool:
-    """Return whether the folder as it is now is mirrored and sent; False where the ledger is damaged."""
+    """Return whether the folder as it is now is mirrored and sent.
+
+    False where the ledger is damaged.
+    """
     try:
         entry = Ledger(folder).read().get(tracker.name)
     except HwdsError:  # the next write reports it
@@ -117,13 +133,20 @@ def is_mirrored(tracker: Tracker, folder: Path) -> bool:
 
 def is_current(tracker: Tracker, folder: Path, entry: MirrorEntry) -> bool:
     """Return whether an entry's mirror is complete and of the folder as it is now."""
-    if entry.state == "asked" or entry.tracker != canonical(tracker) or entry.content != content_digest(folder):
+    if (
+        entry.state == "asked"
+        or entry.tracker != canonical(tracker)
+        or entry.content != content_digest(folder)
+    ):
         return False
     return entry.state == "sent" or tracker.there(entry.places)
 
 
 def request_mirror(tracker: Tracker, folder: Path) -> None:
-    """Record that a mirror is wanted, so that `hwds sync` completes it whatever happens; an existing entry is kept."""
+    """Record that a mirror is wanted, so that `hwds sync` completes it whatever happens.
+
+    An existing entry is kept.
+    """
     ledger = Ledger(folder)
     if tracker.name not in ledger.read():
         ledger.write(tracker.name, MirrorEntry("asked", canonical(tracker)))
@@ -144,7 +167,8 @@ def mirror(
         folder: The folder of a finished run or sweep.
         send: Whether to send the mirror, too.
         step: Called with the name of the next step.
-        following: The mirror that has shown the run so far, and completes it; None where there is none.
+        following: The mirror that has shown the run so far, and completes it; None where there is
+            none.
 
     Raises:
         HwdsError: The run is not finished, or another process mirrors it.
@@ -202,13 +226,17 @@ class PendingMirror:
 
 
 def all_pending() -> tuple[list[PendingMirror], list[str]]:
-    """Return the pending mirrors of all finished runs and sweeps, and a line for each unreadable ledger."""
+    """Return the pending mirrors of all finished runs and sweeps, and a line for each unreadable
+    ledger.
+    """
     pending, unknown = list[PendingMirror](), list[str]()
     for ledger in ledgers():
         try:
             if is_finished(ledger.folder):
                 pending += [
-                    each for name, entry in ledger.read().items() for each in _pending_mirror(ledger.folder, name, entry)
+                    each
+                    for name, entry in ledger.read().items()
+                    for each in _pending_mirror(ledger.folder, name, entry)
                 ]
         except HwdsError as error:
             unknown.append(f"{ledger.folder.parent.name}/{ledger.folder.name}: {error}")
@@ -253,7 +281,9 @@ class Follower:
             self._show()
         except (HwdsError, OSError, ValueError) as error:
             traceback.print_exc(file=sys.stderr)
-            self.remark = f" It was not shown while it computed: {' '.join(str(error).split())[:200]}"
+            self.remark = (
+                f" It was not shown while it computed: {' '.join(str(error).split())[:200]}"
+            )
 
     def _show(self) -> None:
         record = begun_record(self.folder, self.tracker.group, every=self.tracker.metrics == "all")
@@ -262,7 +292,10 @@ class Follower:
         self.following = self.following or self.tracker.following()
         if self.following is not None:
             self._advance()
-            curves = [*record.curves, *([Curve(SECONDS_AXIS, tuple(self.points))] if self.points else [])]
+            curves = [
+                *record.curves,
+                *([Curve(SECONDS_AXIS, tuple(self.points))] if self.points else []),
+            ]
             self.following.show(replace(record, curves=curves))
 
     def _advance(self) -> None:
@@ -272,7 +305,12 @@ class Follower:
             return
         cells = {"cells_done": now.done, "cells": now.total, "cells_failed": now.failed}
         known = cells | {"score": now.value, "memory_gib": now.memory}
-        self.points.append((int(now.seconds), {f"progress/{name}": float(v) for name, v in known.items() if v is not None}))
+        self.points.append(
+            (
+                int(now.seconds),
+                {f"progress/{name}": float(v) for name, v in known.items() if v is not None},
+            )
+        )
 
     def abandon(self) -> None:
         """Say that the run has ended without results."""
@@ -320,7 +358,13 @@ class MirrorProcess:
         with log.open("w", encoding="utf-8") as errors:
             pipe = subprocess.PIPE
             process = subprocess.Popen(
-                words, stdin=pipe, stdout=pipe, stderr=errors, text=True, encoding="utf-8", start_new_session=True
+                words,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=errors,
+                text=True,
+                encoding="utf-8",
+                start_new_session=True,
             )
         started = cls(tracker, log, process)
         Thread(target=started._listen, daemon=True).start()
@@ -356,10 +400,15 @@ class MirrorProcess:
         while True:
             last = begun if step == SENDING_STEP else max(self.heard, since)
             try:
-                message = self.lines.get(timeout=max(last + SILENT_SECONDS - time.monotonic(), 0.01))
+                message = self.lines.get(
+                    timeout=max(last + SILENT_SECONDS - time.monotonic(), 0.01)
+                )
             except Empty:
                 what = "no end" if step == SENDING_STEP else "no sign of life"
-                return False, f"{what} for {SILENT_SECONDS:g} s while {step}; it goes on behind the run"
+                return (
+                    False,
+                    f"{what} for {SILENT_SECONDS:g} s while {step}; it goes on behind the run",
+                )
             if message is None:
                 return False, f"its process ended while {step}; {self.log.name} says more"
             if "failed" in message or "done" in message:
@@ -371,7 +420,9 @@ class MirrorProcess:
         """Delete the log after success or without output; otherwise remove every secret from it."""
         with suppress(subprocess.TimeoutExpired):  # a library that does not end is ignored
             self.process.wait(0.25)
-        printed = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        printed = (
+            self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        )
         if whole or not (printed or self.process.poll() is None):
             self.log.unlink(missing_ok=True)
         elif printed != without_secrets(printed):
@@ -398,12 +449,18 @@ def mirroring_processes(tracker: Tracker, folder: Path, say: Say, warn: Say) -> 
     except BaseException:
         _give_up([process for process in started if process])
         raise
-    running = [process or _start_process(part, folder, warn) for part, process in zip(parts, started, strict=True)]
+    running = [
+        process or _start_process(part, folder, warn)
+        for part, process in zip(parts, started, strict=True)
+    ]
     _finish([process for process in running if process], say, warn)
 
 
 def _start_process(tracker: Tracker, folder: Path, warn: Say) -> MirrorProcess | None:
-    """Return the tracker's process; None where the mirror is complete already, or the process cannot be started."""
+    """Return the tracker's process.
+
+    None where the mirror is complete already, or the process cannot be started.
+    """
     if is_mirrored(tracker, folder):
         return None
     try:
@@ -439,4 +496,7 @@ def _give_up(running: Sequence[MirrorProcess]) -> None:
 
 def _mirror_warning(tracker: Tracker, reason: str) -> str:
     text = without_secrets(reason).rstrip(".")
-    return f"tracker {tracker.name}: {text}. The run is whole; `hwds sync` makes good what is missing there."
+    return (
+        f"tracker {tracker.name}: {text}. The run is whole; `hwds sync` makes good what is "
+        f"missing there."
+    )

@@ -33,7 +33,9 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 def model_digest(folder: Path) -> str:
     """Return the digest of a saved model: names and bytes of its files."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return digest_bytes(part for path in files for part in (path.name.encode(), b"\0", path.read_bytes()))
+    return digest_bytes(
+        part for path in files for part in (path.name.encode(), b"\0", path.read_bytes())
+    )
 
 
 def log_pyfunc(address: str, run: str, record: Record, loader: str, requirement: str) -> None:
@@ -49,11 +51,16 @@ def log_pyfunc(address: str, run: str, record: Record, loader: str, requirement:
     import mlflow
 
     assert record.model is not None
-    with _tracking_uri(address), tempfile.TemporaryDirectory() as beside, mlflow.start_run(run_id=run):
+    with (
+        _tracking_uri(address),
+        tempfile.TemporaryDirectory() as beside,
+        mlflow.start_run(run_id=run),
+    ):
         data = Path(beside, "run")
         shutil.copytree(record.model, data / "model")
         (data / "config.yaml").write_text(
-            yaml.safe_dump(_serving_config(record), sort_keys=False, allow_unicode=True), encoding="utf-8"
+            yaml.safe_dump(_serving_config(record), sort_keys=False, allow_unicode=True),
+            encoding="utf-8",
         )
         mlflow.pyfunc.log_model(
             name="model",
@@ -66,7 +73,10 @@ def log_pyfunc(address: str, run: str, record: Record, loader: str, requirement:
 
 @contextmanager
 def _tracking_uri(address: str) -> Iterator[None]:
-    """Direct MLflow's fluent calls to this store within the block; the environment is restored afterwards."""
+    """Direct MLflow's fluent calls to this store within the block.
+
+    The environment is restored afterwards.
+    """
     import mlflow
 
     before = os.environ.get(URI_VARIABLE)
@@ -106,7 +116,9 @@ QUIET = {
     "HTTP_REQUEST_MAX_RETRIES": "1",
     "HTTP_REQUEST_TIMEOUT": "20",
 }
-"""MLflow's settings where the user gives none: no telemetry, no progress output, and no retries for minutes."""
+"""MLflow's settings where the user gives none: no telemetry, no progress output, and no retries for
+minutes.
+"""
 
 METRICS_A_REQUEST, PARAMETERS_A_REQUEST = 1000, 100
 """The most metrics and parameters in a request (MLflow's REST API)."""
@@ -156,13 +168,21 @@ class Store:
             self._data(run, record)
             self._files(run, record)
             self._model(run, record)
-            self.client.set_terminated(run, "FINISHED" if "error" not in record.labels else "FAILED", record.ended)
+            self.client.set_terminated(
+                run, "FINISHED" if "error" not in record.labels else "FAILED", record.ended
+            )
         return run
 
     def write_all(self, records: Sequence[Record]) -> list[str]:
-        """Write records, those of a sweep's trials nested in the sweep's; return the address of each."""
+        """Write records, those of a sweep's trials nested in the sweep's.
+
+        Return the address of each.
+        """
         parent = next((record for record in records if record.kind == "sweep"), None)
-        return [f"{self.address}#{self.write(record, None if record is parent else parent)}" for record in records]
+        return [
+            f"{self.address}#{self.write(record, None if record is parent else parent)}"
+            for record in records
+        ]
 
     def begin(self, record: Record) -> str:
         """Begin a run, or take up the one with its id; return MLflow's id of it."""
@@ -182,31 +202,44 @@ class Store:
     def _run(self, record: Record, parent: Record | None) -> str:
         """Return the run of a record: the one with its id, or a new one."""
         experiment = self.experiment(record.experiment)
-        found = self.client.search_runs([experiment], f"tags.`{ID_TAG}` = '{record.id}'", max_results=1)
+        found = self.client.search_runs(
+            [experiment], f"tags.`{ID_TAG}` = '{record.id}'", max_results=1
+        )
         tags = self._tags(record, parent)
         if found:
             run = str(found[0].info.run_id)
             self.client.update_run(run, name=record.name)
             self._log(run, tags=tags)
         else:
-            run = str(self.client.create_run(experiment, record.started, tags, record.name).info.run_id)
+            run = str(
+                self.client.create_run(experiment, record.started, tags, record.name).info.run_id
+            )
         self._runs[record.id] = run
         return run
 
     def _tags(self, record: Record, parent: Record | None) -> dict[str, str]:
-        tags = {f"hwds.{key}": str(value)[:LONGEST_PARAMETER] for key, value in record.labels.items()}
-        tags |= {ID_TAG: record.id, "hwds.kind": record.kind, "mlflow.source.name": "hwds", "mlflow.source.type": "LOCAL"}
+        tags = {
+            f"hwds.{key}": str(value)[:LONGEST_PARAMETER] for key, value in record.labels.items()
+        }
+        tags |= {
+            ID_TAG: record.id,
+            "hwds.kind": record.kind,
+            "mlflow.source.name": "hwds",
+            "mlflow.source.type": "LOCAL",
+        }
         if record.group:
             tags["hwds.group"] = record.group
         if record.notes:
             tags["mlflow.note.content"] = record.notes
         tags |= {f"hwds.tag.{tag}": "true" for tag in record.tags}
         known = {"mlflow.user": "user", "mlflow.source.git.commit": "commit"}
-        tags |= {name: record.labels[label] for name, label in known.items() if record.labels.get(label)}
+        tags |= {
+            name: record.labels[label] for name, label in known.items() if record.labels.get(label)
+        }
         if record.measures:
-            tags["hwds.metrics"] = json.dumps({key: measure.name for key, measure in record.measures.items()})[
-                :LONGEST_PARAMETER
-            ]
+            tags["hwds.metrics"] = json.dumps(
+                {key: measure.name for key, measure in record.measures.items()}
+            )[:LONGEST_PARAMETER]
         return tags | ({"mlflow.parentRunId": self._runs[parent.id]} if parent else {})
 
     def _numbers(self, run: str, record: Record) -> None:
@@ -215,19 +248,33 @@ class Store:
         self.log_points(run, [Curve("", ((0, record.summary),)), *record.curves])
 
     def _parameters(self, run: str, record: Record) -> None:
-        """Log parameters. One cannot be written again with another value, such as an option's name."""
+        """Log parameters. One cannot be written again with another value, such as an option's
+        name.
+        """
         logged = self.client.get_run(run).data.params
         values = _parameters(record.parameters)
         self._log(run, params={key: value for key, value in values.items() if key not in logged})
 
     def log_points(self, run: str, curves: Sequence[Curve]) -> None:
-        """Log points. MLflow identifies one by step and time: with the run's own time it exists once."""
+        """Log points. MLflow identifies one by step and time: with the run's own time it exists
+        once.
+        """
         from mlflow.entities import Metric
 
-        points = [(key, float(v), step) for curve in curves for step, values in curve.points for key, v in values.items()]
+        points = [
+            (key, float(v), step)
+            for curve in curves
+            for step, values in curve.points
+            for key, v in values.items()
+        ]
         if points:
             time = self.client.get_run(run).info.start_time
-            self._log(run, metrics=[Metric(_allowed_name(key), value, time, step) for key, value, step in points])
+            self._log(
+                run,
+                metrics=[
+                    Metric(_allowed_name(key), value, time, step) for key, value, step in points
+                ],
+            )
 
     def _log(
         self,
@@ -240,9 +287,13 @@ class Store:
 
         for some in _parts_of(list(metrics), METRICS_A_REQUEST):
             self.client.log_batch(run, metrics=some)
-        for some in _parts_of([Param(*item) for item in (params or {}).items()], PARAMETERS_A_REQUEST):
+        for some in _parts_of(
+            [Param(*item) for item in (params or {}).items()], PARAMETERS_A_REQUEST
+        ):
             self.client.log_batch(run, params=some)
-        for some in _parts_of([RunTag(*item) for item in (tags or {}).items()], PARAMETERS_A_REQUEST):
+        for some in _parts_of(
+            [RunTag(*item) for item in (tags or {}).items()], PARAMETERS_A_REQUEST
+        ):
             self.client.log_batch(run, tags=some)
 
     def _data(self, run: str, record: Record) -> None:
@@ -253,7 +304,9 @@ class Store:
         if digest:
             source = json.dumps(record.config.get("dataset", {}), default=str)[:65_000]
             data = Dataset(name=name, digest=digest[:36], source_type="hwds", source=source)
-            self.client.log_inputs(run, [DatasetInput(data, [InputTag("mlflow.data.context", "evaluation")])])
+            self.client.log_inputs(
+                run, [DatasetInput(data, [InputTag("mlflow.data.context", "evaluation")])]
+            )
 
     def _files(self, run: str, record: Record) -> None:
         for path in record.pictures:
@@ -276,7 +329,10 @@ class Store:
 
 
 def _parameters(values: Mapping[str, Any]) -> dict[str, str]:
-    texts = {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in values.items()}
+    texts = {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in values.items()
+    }
     return {_allowed_name(key): value[:LONGEST_PARAMETER] for key, value in sorted(texts.items())}
 
 
@@ -285,7 +341,9 @@ def _parts_of(items: list[Any], size: int) -> list[list[Any]]:
 
 
 def _allowed_name(key: str) -> str:
-    """Return a name that MLflow accepts: letters, digits, underscores, hyphens, dots, spaces, colons and slashes."""
+    """Return a name that MLflow accepts: letters, digits, underscores, hyphens, dots, spaces,
+    colons and slashes.
+    """
     return re.sub(r"[^\w\-. :/]", "_", key)[:250]
 
 
@@ -335,9 +393,16 @@ BUNDLES_EXPERIMENT = "hwds bundles"
 
 
 def mirror_bundle(
-    address: str, name: str, folder: Path, digest: str, tags: Mapping[str, str], aliases: Mapping[str, bool]
+    address: str,
+    name: str,
+    folder: Path,
+    digest: str,
+    tags: Mapping[str, str],
+    aliases: Mapping[str, bool],
 ) -> str:
-    """Write a bundle as a version of a registered model, or what is new of it; return the number of the version.
+    """Write a bundle as a version of a registered model, or what is new of it.
+
+    Return the number of the version.
 
     Args:
         address: The store's URI.
@@ -345,7 +410,8 @@ def mirror_bundle(
         folder: The bundle.
         digest: Of the bundle; it has one version, however often it is written.
         tags: Of the version.
-        aliases: By alias whether it is to name this version; one that is not is taken away from it, and left to others.
+        aliases: By alias whether it is to name this version; one that is not is taken away from it,
+            and left to others.
 
     Raises:
         TrackingError: The store does not answer, or refuses.
@@ -367,17 +433,27 @@ def mirror_bundle(
 def _version(client: Any, name: str, digest: str) -> str | None:
     """Return the version of a bundle; None where there is none."""
     versions = client.search_model_versions(f"name='{name}'")
-    return next((str(each.version) for each in versions if each.tags.get(BUNDLE_TAG) == digest), None)
+    return next(
+        (str(each.version) for each in versions if each.tags.get(BUNDLE_TAG) == digest), None
+    )
 
 
 def _created(client: Any, name: str, folder: Path, digest: str) -> str:
     """Upload a bundle as artifacts of a run, and make a version of it."""
     experiment = client.get_experiment_by_name(BUNDLES_EXPERIMENT)
-    number = client.create_experiment(BUNDLES_EXPERIMENT) if experiment is None else experiment.experiment_id
+    number = (
+        client.create_experiment(BUNDLES_EXPERIMENT)
+        if experiment is None
+        else experiment.experiment_id
+    )
     run = client.create_run(number, tags={BUNDLE_TAG: digest}, run_name=digest)
     client.log_artifacts(run.info.run_id, str(folder), "bundle")
     client.set_terminated(run.info.run_id)
     if not client.search_registered_models(f"name='{name}'"):
         client.create_registered_model(name)
     source = f"{run.info.artifact_uri}/bundle"
-    return str(client.create_model_version(name, source, run.info.run_id, tags={BUNDLE_TAG: digest}).version)
+    return str(
+        client.create_model_version(
+            name, source, run.info.run_id, tags={BUNDLE_TAG: digest}
+        ).version
+    )

@@ -46,12 +46,17 @@ def require_room(folder: Path) -> None:
     except OSError as error:
         raise TrackingError(f"{folder}: cannot be written: {error.strerror or error}.") from error
     if free < ROOM_BYTES:
-        raise TrackingError(f"{folder}: the disk is full: {free / 2**20:.0f} MB are free, {ROOM_BYTES / 2**20:.0f} are needed.")
+        raise TrackingError(
+            f"{folder}: the disk is full: {free / 2**20:.0f} MB are free, "
+            f"{ROOM_BYTES / 2**20:.0f} are needed."
+        )
 
 
 def check_early(address: str, seconds: float) -> None:
     """Check a server that is needed later, in the background, so that nobody waits for it then."""
-    Thread(target=lambda: _COMPLAINTS.setdefault(address, _complaint(address, seconds)), daemon=True).start()
+    Thread(
+        target=lambda: _COMPLAINTS.setdefault(address, _complaint(address, seconds)), daemon=True
+    ).start()
 
 
 _COMPLAINTS: dict[str, str] = {}
@@ -74,7 +79,9 @@ def _complaint(address: str, seconds: float) -> str:
     """Return the error of a server, with its address; empty where it answers in time."""
     errors: list[str] = []
     shown = without_secrets(f"{urlsplit(address).scheme}://{urlsplit(address).netloc}")
-    thread = Thread(target=lambda: errors.append(_request(address, seconds)), daemon=True)  # resolving a name may take long
+    thread = Thread(
+        target=lambda: errors.append(_request(address, seconds)), daemon=True
+    )  # resolving a name may take long
     thread.start()
     thread.join(seconds)
     if not errors:

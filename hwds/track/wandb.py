@@ -32,7 +32,9 @@ SENDING_SECONDS = 3600
 
 
 def configure_wandb(root: Path) -> None:
-    """Set wandb's environment: its caches lie beside its folders, not in the user's home, and it reports no errors."""
+    """Set wandb's environment: its caches lie beside its folders, not in the user's home, and it
+    reports no errors.
+    """
     for name in ("DATA", "CACHE", "ARTIFACT"):
         os.environ.setdefault(f"WANDB_{name}_DIR", str(root / ".own"))
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -60,21 +62,36 @@ def has_key() -> bool:
 
 
 def send_folders(folders: Sequence[Path], root: Path) -> None:
-    """Send folders; each is marked by wandb when the server has all of it, and lines that were sent before are overwritten.
+    """Send folders; each is marked by wandb when the server has all of it, and lines that were sent
+    before are overwritten.
 
     Raises:
         TrackingError: Some were not sent, with wandb's last message.
     """
     configure_wandb(root)
-    environment = RETRIES | dict(os.environ) | {"WANDB_MODE": "online", "WANDB_DIR": str(root.parent)}
+    environment = (
+        RETRIES | dict(os.environ) | {"WANDB_MODE": "online", "WANDB_DIR": str(root.parent)}
+    )
     words = [sys.executable, "-m", "wandb", "sync", *map(str, folders)]
     try:
-        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=SENDING_SECONDS, check=False)
+        done = subprocess.run(
+            words,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SENDING_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired as error:
-        raise TrackingError(f"sending took more than {SENDING_SECONDS} s; what was sent is marked.") from error
+        raise TrackingError(
+            f"sending took more than {SENDING_SECONDS} s; what was sent is marked."
+        ) from error
     left = [folder for folder in folders if not list(folder.glob("*.synced"))]
     if left:
-        raise TrackingError(f"{len(left)} of {len(folders)} were not sent: {last_message(done.stdout + done.stderr)}")
+        raise TrackingError(
+            f"{len(left)} of {len(folders)} were not sent: "
+            f"{last_message(done.stdout + done.stderr)}"
+        )
 
 
 def last_message(output: str) -> str:
@@ -100,7 +117,8 @@ class OfflineFolder:
 
     Args:
         record: The run as far as it is known.
-        root: The folder of the offline folders; an earlier one of the same id, half-written or sent, is deleted.
+        root: The folder of the offline folders; an earlier one of the same id, half-written or
+            sent, is deleted.
         project: The project of W&B.
         entity: Whose project.
     """
@@ -130,8 +148,14 @@ class OfflineFolder:
     def finish(self, record: Record) -> Path:
         """Write all of a record that is not written yet, and end the folder."""
         try:
-            self.run.name, self.run.notes, self.run.tags = record.name, record.notes or None, tags_of(record)
-            self.run.config.update({**record.config, "hwds": dict(record.labels)}, allow_val_change=True)
+            self.run.name, self.run.notes, self.run.tags = (
+                record.name,
+                record.notes or None,
+                tags_of(record),
+            )
+            self.run.config.update(
+                {**record.config, "hwds": dict(record.labels)}, allow_val_change=True
+            )
             self.log(record.curves)
             _fill(self.run, record)
         finally:
@@ -145,7 +169,11 @@ class OfflineFolder:
 
 
 def write_offline(
-    records: Sequence[Record], root: Path, project: str, entity: str, opened: OfflineFolder | None = None
+    records: Sequence[Record],
+    root: Path,
+    project: str,
+    entity: str,
+    opened: OfflineFolder | None = None,
 ) -> list[Path]:
     """Write a folder for each record.
 
@@ -173,7 +201,9 @@ def write_offline(
 
 
 def _await_end(folder: Path) -> None:
-    """Wait for the end of a log: wandb's service writes it after `finish` returns, and a teardown cuts it off."""
+    """Wait for the end of a log: wandb's service writes it after `finish` returns, and a teardown
+    cuts it off.
+    """
     deadline, pause = time.monotonic() + WRITING_SECONDS, 0.01
     while time.monotonic() < deadline and "exit" not in _log(folder):
         time.sleep(pause)
@@ -181,7 +211,9 @@ def _await_end(folder: Path) -> None:
 
 
 def warm_service(root: Path) -> None:
-    """Start wandb's service and import what its tables and pictures need, so that a run does not wait for it at its end."""
+    """Start wandb's service and import what its tables and pictures need, so that a run does not
+    wait for it at its end.
+    """
     import PIL.Image  # noqa: F401
     import wandb
 
@@ -226,7 +258,9 @@ def tags_of(record: Record) -> list[str]:
 
 
 def quiet_settings(root: Path) -> Any:
-    """Return settings under which wandb prints nothing, asks nothing, and records nothing of the machine."""
+    """Return settings under which wandb prints nothing, asks nothing, and records nothing of the
+    machine.
+    """
     import wandb
 
     return wandb.Settings(
@@ -250,7 +284,11 @@ def _fill(run: Any, record: Record) -> None:
     """Log tables, pictures, the page, the summary and the files."""
     import wandb
 
-    shown = {f"tables/{name}": _table(table, wandb) for name, table in record.tables.items() if len(table)}
+    shown = {
+        f"tables/{name}": _table(table, wandb)
+        for name, table in record.tables.items()
+        if len(table)
+    }
     shown |= {f"pictures/{path.stem}": wandb.Image(str(path)) for path in record.pictures}
     shown |= {"page": wandb.Html(str(record.page))} if record.page else {}
     if shown:
@@ -263,14 +301,23 @@ def _fill(run: Any, record: Record) -> None:
 
 
 def _definition(measure: Any) -> dict[str, str]:
-    definition = {"name": measure.name, "meaning": measure.explained, "better": measure.better, "taken over": measure.units}
+    definition = {
+        "name": measure.name,
+        "meaning": measure.explained,
+        "better": measure.better,
+        "taken over": measure.units,
+    }
     return definition | ({"measured in": measure.measured_in} if measure.measured_in else {})
 
 
 def _table(table: pl.DataFrame, wandb: Any) -> Any:
     """Return a table of values that JSON has; others become text."""
-    plain = table.select(column if _is_plain(column.dtype) else _as_text(column) for column in table)
-    return wandb.Table(columns=plain.columns, data=[list(row) for row in plain.rows()], allow_mixed_types=True)
+    plain = table.select(
+        column if _is_plain(column.dtype) else _as_text(column) for column in table
+    )
+    return wandb.Table(
+        columns=plain.columns, data=[list(row) for row in plain.rows()], allow_mixed_types=True
+    )
 
 
 def _is_plain(kind: pl.DataType) -> bool:
@@ -278,16 +325,26 @@ def _is_plain(kind: pl.DataType) -> bool:
 
 
 def _as_text(column: pl.Series) -> pl.Series:
-    return pl.Series(column.name, [None if value is None else str(value) for value in column], dtype=pl.String)
+    return pl.Series(
+        column.name, [None if value is None else str(value) for value in column], dtype=pl.String
+    )
 
 
 def _artifacts(run: Any, record: Record, wandb: Any) -> None:
-    """Log the files as they lie in the run's folder: wandb copies them when they are sent, not before."""
+    """Log the files as they lie in the run's folder: wandb copies them when they are sent, not
+    before.
+    """
     if record.predictions:
         path, digest = record.predictions
         rows = pl.scan_parquet(path).select(pl.len()).collect().item()
         metadata = {"sha256": digest, "rows": rows, "data": record.labels.get("data", "")}
-        _add(run, wandb.Artifact(f"{safe_id(record.id)}-predictions", type="predictions", metadata=metadata), [path])
+        _add(
+            run,
+            wandb.Artifact(
+                f"{safe_id(record.id)}-predictions", type="predictions", metadata=metadata
+            ),
+            [path],
+        )
     if record.files:
         _add(run, wandb.Artifact(f"{safe_id(record.id)}-results", type="results"), record.files)
 
@@ -317,7 +374,9 @@ def _log(folder: Path) -> list[str]:
 
 
 def record_kinds(path: Path) -> Iterator[str]:
-    """Yield the type of each record: `run`, `history`, `summary`, ..., `exit` last where the log is complete."""
+    """Yield the type of each record: `run`, `history`, `summary`, ..., `exit` last where the log is
+    complete.
+    """
     from wandb.proto.wandb_internal_pb2 import Record
 
     for data in _records(path.read_bytes()):
@@ -327,10 +386,12 @@ def record_kinds(path: Path) -> Iterator[str]:
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """Yield the records of a log of LevelDB's: blocks of 32 KiB, in them chunks with a header of checksum, length and type.
+    """Yield the records of a log of LevelDB's: blocks of 32 KiB, in them chunks with a header of
+    checksum, length and type.
 
-    A record is one chunk or several (https://github.com/google/leveldb/blob/main/doc/log_format.md); wandb puts 7 bytes of its
-    own before the first.
+    A record is one chunk or several
+    (https://github.com/google/leveldb/blob/main/doc/log_format.md); wandb puts 7 bytes of its own
+    before the first.
     """
     at, parts = HEADER.size, b""
     while at + HEADER.size <= len(data):

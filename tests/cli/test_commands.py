@@ -1,4 +1,6 @@
-"""Experiments run from Python: the bytes of the command, its refusals as errors, and what is stored as a frame."""
+"""Experiments run from Python: the bytes of the command, its refusals as errors, and what is stored
+as a frame.
+"""
 
 import shlex
 import shutil
@@ -24,7 +26,10 @@ def test_a_run_has_the_bytes_of_the_command_and_is_found(command, monkeypatch, t
     assert run.folder.path == folder
     for name in ("scores.parquet", "predictions.parquet"):
         assert (folder / name).read_bytes() == (tmp_path / "by_command" / name).read_bytes()
-    assert run.provenance["command"] == f"python -m hwds +experiment=lstm_forecast {shlex.join(SMALL.split())}"
+    assert (
+        run.provenance["command"]
+        == f"python -m hwds +experiment=lstm_forecast {shlex.join(SMALL.split())}"
+    )
     found = hwds.runs("lstm_forecast", "model=forecast/*", sort="mase")
     assert found["run"].to_list() == [run.title]
     assert found["dataset.months"].to_list() == [108]
@@ -57,8 +62,13 @@ def test_a_sweep_needs_a_search_and_a_comparison_runs_that_are_there(command):
 
 
 def test_what_a_process_says_is_passed_on_but_for_its_last_line(capsys):
-    code = "import sys; print('7 sensors are left out.', file=sys.stderr); print('hwds: refused.', file=sys.stderr)"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    code = (
+        "import sys; print('7 sensors are left out.', file=sys.stderr); print('hwds: "
+        "refused.', file=sys.stderr)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     last = []
     _pass_on(process, last)
     process.communicate()

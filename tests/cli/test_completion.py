@@ -27,7 +27,8 @@ def bash(tmp_path):
         pytest.skip("no bash")
     program = tmp_path / "hwds"
     program.write_text(
-        f"#!/bin/sh\nexec '{sys.executable}' -c 'import sys; from hwds.cli.main import main; sys.argv[0] = \"hwds\"; main()'"
+        f"#!/bin/sh\nexec '{sys.executable}' -c 'import sys; from hwds.cli.main import main; "
+        f'sys.argv[0] = "hwds"; main()\''
         ' "$@"\n'
     )
     program.chmod(0o755)
@@ -37,7 +38,9 @@ def bash(tmp_path):
 
     def offered(program, *line):
         words = ["bash", "-c", ASK, "bash", program, *line]
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
         return done.stdout.removesuffix("|")
 
     return offered
@@ -46,7 +49,9 @@ def bash(tmp_path):
 @pytest.mark.parametrize("program", ["hwds", "python -m hwds"])
 def test_bash_completes_commands_and_overrides(bash, program):
     assert bash(program, f"{program} pl") == "plan "
-    assert bash(program, f"{program} plan model=forecast/na") == "forecast/naive "  # `=` breaks words in bash
+    assert (
+        bash(program, f"{program} plan model=forecast/na") == "forecast/naive "
+    )  # `=` breaks words in bash
 
 
 def test_bash_completes_what_stands_before_the_cursor(bash):
@@ -112,7 +117,12 @@ def test_runs_and_studies(choices, tmp_path):
     assert choices("hwds predict 9e9e --f") == ["--future"]
     assert choices("hwds diff 9e9e 2") == ["2c3d"]
     assert choices("hwds runs tag 9") == ["9e9e"]
-    assert choices("hwds study w") == choices("hwds report w") == choices("hwds compare --study ") == ["which"]
+    assert (
+        choices("hwds study w")
+        == choices("hwds report w")
+        == choices("hwds compare --study ")
+        == ["which"]
+    )
 
 
 def test_the_users_own_options_are_completed(choices, tmp_path):
@@ -128,7 +138,9 @@ def test_other_shells_by_the_scripts_of_click(shell, tmp_path):
     def run(*words, **extra):
         words = [sys.executable, "-m", "hwds", *words]
         environment = os.environ | {"PYTHONPATH": str(ROOT)} | extra
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
@@ -140,6 +152,8 @@ def test_other_shells_by_the_scripts_of_click(shell, tmp_path):
 
 def test_a_shell_that_is_not_known_is_refused():
     with pytest.raises(
-        ConfigError, match="-sc: must be followed by install=, uninstall= or query= and a shell, got 'install=ksh'"
+        ConfigError,
+        match="-sc: must be followed by install=, uninstall= or query= and a shell, got "
+        "'install=ksh'",
     ):
         answer_shell(PROGRAM, ["install=ksh"])

@@ -5,7 +5,18 @@ import os
 import click
 import pytest
 
-from hwds.cli.words import AS_JSON, FILE, NUMBER, RUN, Group, OneOf, ReadValue, WholeNumber, command, exactly
+from hwds.cli.words import (
+    AS_JSON,
+    FILE,
+    NUMBER,
+    RUN,
+    Group,
+    OneOf,
+    ReadValue,
+    WholeNumber,
+    command,
+    exactly,
+)
 from hwds.core.errors import ConfigError
 
 
@@ -16,7 +27,10 @@ from hwds.core.errors import ConfigError
 @click.option("--margin", type=NUMBER)
 @click.option("--count", type=WholeNumber(1, 9))
 @click.option("--to", type=OneOf("csv", "xlsx"))
-@click.option("--pair", type=ReadValue("pair", lambda text: tuple(map(int, text.split(","))), "two numbers like 1,2"))
+@click.option(
+    "--pair",
+    type=ReadValue("pair", lambda text: tuple(map(int, text.split(","))), "two numbers like 1,2"),
+)
 @AS_JSON
 def serve(**given):
     return {name: value for name, value in given.items() if value is not None}
@@ -31,7 +45,9 @@ program.add_command(serve)
 
 
 def parsed(*words):
-    with serve.make_context("serve", list(words), parent=click.Context(program, info_name="hwds")) as ctx:
+    with serve.make_context(
+        "serve", list(words), parent=click.Context(program, info_name="hwds")
+    ) as ctx:
         return serve.invoke(ctx)
 
 
@@ -76,5 +92,7 @@ def test_refused(words, said, monkeypatch):
 
 def test_the_word_of_a_group_is_one_of_its_commands():
     group = Group("prune", commands={"runs": serve, "cache": serve})
-    with pytest.raises(ConfigError, match=r"must be followed by runs or cache, got 'rns'; did you mean 'runs'\?"):
+    with pytest.raises(
+        ConfigError, match=r"must be followed by runs or cache, got 'rns'; did you mean 'runs'\?"
+    ):
         group.get_command(click.Context(group, info_name="prune"), "rns")

@@ -1,4 +1,6 @@
-"""What every registered classifier and detector promises: reasons that add up, the same bytes twice, and from disk."""
+"""What every registered classifier and detector promises: reasons that add up, the same bytes
+twice, and from disk.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,20 @@ from hwds.detection.models.base import FittedClassifier
 from hwds.experiment.spec import check
 from tests.support.rows import context, toy_rows, windows
 
-NAMED = ("anomaly/tails_gray", "classify/few_labels_gray", "classify/rules_gray", "classify/stack_rules")
-"""Those that read inputs by name, which the rows here do not have; they are the recipes of others."""
+NAMED = (
+    "anomaly/tails_gray",
+    "classify/few_labels_gray",
+    "classify/rules_gray",
+    "classify/stack_rules",
+)
+"""Those that read inputs by name, which the rows here do not have; they are the recipes of others.
+"""
 
-MODELS = [name for name in options("model") if name.startswith(("classify/", "anomaly/")) and name not in NAMED]
+MODELS = [
+    name
+    for name in options("model")
+    if name.startswith(("classify/", "anomaly/")) and name not in NAMED
+]
 EXACT = ("logistic", "random_forest", "robust_z")
 """Those that compute in double precision."""
 
@@ -42,7 +54,12 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
 @cache
 def recipe(model):
     """At the small size, calibrated where that is not against its meaning."""
-    asked = ["dataset=fraud_handbook", "protocol=prequential", "size=small", "model.calibration=platt"]
+    asked = [
+        "dataset=fraud_handbook",
+        "protocol=prequential",
+        "size=small",
+        "model.calibration=platt",
+    ]
     return check(compose([f"model={model}", *asked])).model
 
 
@@ -59,7 +76,11 @@ def fitted(model):
 def answers(found):
     test = windows(toy_rows())[3]
     said = found.score_rows(test)
-    return [part for part in (said.score, said.probability, said.p_value, found.explain(test).values) if part is not None]
+    return [
+        part
+        for part in (said.score, said.probability, said.p_value, found.explain(test).values)
+        if part is not None
+    ]
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -71,7 +92,10 @@ def test_reasons_add_up_to_the_score(model):
     assert len(set(why.names)) == len(why.names)
     exact = model.rpartition("/")[2] in EXACT
     np.testing.assert_allclose(
-        why.base + why.values.sum(axis=1), score, atol=1e-9 if exact else 1e-5, rtol=0 if exact else 1e-5
+        why.base + why.values.sum(axis=1),
+        score,
+        atol=1e-9 if exact else 1e-5,
+        rtol=0 if exact else 1e-5,
     )
 
 
@@ -87,7 +111,9 @@ def test_a_probability_is_one_and_rises_with_the_score(model):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_same_bytes_twice(model):
-    assert [part.tobytes() for part in answers(learned(model))] == [part.tobytes() for part in answers(fitted(model))]
+    assert [part.tobytes() for part in answers(learned(model))] == [
+        part.tobytes() for part in answers(fitted(model))
+    ]
 
 
 def test_the_same_from_disk_in_a_fresh_process(tmp_path):
@@ -96,7 +122,13 @@ def test_the_same_from_disk_in_a_fresh_process(tmp_path):
         folder.mkdir()
         fitted(model).save(folder)
         assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".joblib")]
-    done = subprocess.run([sys.executable, "-c", AGAIN, str(tmp_path)], check=True, cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, str(tmp_path)],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout + done.stderr == "", "TensorFlow says nothing of its own"
     for number, model in enumerate(MODELS):
         with np.load(tmp_path / f"{number:02}" / "again.npz", allow_pickle=False) as again:

@@ -1,4 +1,6 @@
-"""A flipped bit or a truncation of any kind of stored file gives no other numbers and no traceback."""
+"""A flipped bit or a truncation of any kind of stored file gives no other numbers and no
+traceback.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""Every experiment runs at its small size, from the command line, and leaves all that a run should."""
+"""Every experiment runs at its small size, from the command line, and leaves all that a run
+should.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,17 @@ from hwds.results.tables import SCORES
 from tests.support.command_line import Answer
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = {"scores.parquet", "predictions.parquet", "timings.parquet", "config.yaml", "provenance.json", "leaderboard.md"}
+FILES = {
+    "scores.parquet",
+    "predictions.parquet",
+    "timings.parquet",
+    "config.yaml",
+    "provenance.json",
+    "leaderboard.md",
+}
 IN_PROCESSES = {"ab_price_test": ["compute.workers=2"], "lstm_forecast": []}
-"""These run as a user starts them: in a process of its own, one with two workers; their report draws their pictures.
+"""These run as a user starts them: in a process of its own, one with two workers; their report
+draws their pictures.
 
 The others run here, and their pictures are made; each kind of picture of a protocol is drawn once.
 """
@@ -57,16 +67,24 @@ def parts(name):
 @cache
 def lies_in_folder(dataset):
     """Whether a dataset's file lies below $HWDS_DATA."""
-    return "$HWDS_DATA" in build("dataset", "dataset", option("dataset", "dataset", dataset)).source()
+    return (
+        "$HWDS_DATA" in build("dataset", "dataset", option("dataset", "dataset", dataset)).source()
+    )
 
 
 def needing(name):
     """The experiment, marked where its data lies below $HWDS_DATA."""
-    return pytest.param(name, marks=pytest.mark.data) if lies_in_folder(parts(name)[0]["dataset"]) else name
+    return (
+        pytest.param(name, marks=pytest.mark.data)
+        if lies_in_folder(parts(name)[0]["dataset"])
+        else name
+    )
 
 
 def told_apart():
-    """The experiments; of those that ask the same models by the same protocol (M3's four) the first alone."""
+    """The experiments; of those that ask the same models by the same protocol (M3's four) the first
+    alone.
+    """
     first = {}
     for name in options("experiment"):
         chosen, rest = parts(name)
@@ -88,7 +106,9 @@ def run(name, command, folder):
         return done
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     line = [sys.executable, "-m", "hwds", *words, *IN_PROCESSES[name]]
-    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        line, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     return Answer(done.returncode, done.stdout, done.stderr)
 
 

@@ -1,6 +1,8 @@
-"""The gallery of leaks: every trick of `leaks/` is caught by the check that it names, and nothing in `honest/` is.
+"""The gallery of leaks: every trick of `leaks/` is caught by the check that it names, and nothing
+in `honest/` is.
 
-A file is a trick: what it defines of `Model`, `Protocol`, `Features` and `FRAME` is taken, the rest is an honest default.
+A file is a trick: what it defines of `Model`, `Protocol`, `Features` and `FRAME` is taken, the rest
+is an honest default.
 """
 
 from __future__ import annotations
@@ -38,8 +40,18 @@ from tests.support.leaks import PANEL
 from tests.support.panels import LastValue
 from tests.support.rows import toy_rows
 
-TRICKS, HONEST = (sorted(path.stem for path in (Path(__file__).parent / name).glob("*.py")) for name in ("leaks", "honest"))
-DAYS = {"train_days": 10, "stop_days": 2, "calibrate_days": 4, "delay_days": 3, "test_days": 3, "windows": 1}
+TRICKS, HONEST = (
+    sorted(path.stem for path in (Path(__file__).parent / name).glob("*.py"))
+    for name in ("leaks", "honest")
+)
+DAYS = {
+    "train_days": 10,
+    "stop_days": 2,
+    "calibrate_days": 4,
+    "delay_days": 3,
+    "test_days": 3,
+    "windows": 1,
+}
 QUIET = {"explained": 0, "importance_rows": 0}
 
 
@@ -53,7 +65,9 @@ def folder(tmp_path_factory):
     for name in ("outputs/cache/frames/0a", "outputs/runs/adhoc/0b", "temporary"):
         (folder / name).mkdir(parents=True)
     PANEL.table.write_ipc(folder / "outputs/cache/frames/0a/table.arrow")
-    PANEL.table.rename({"target": "actual"}).write_parquet(folder / "outputs/runs/adhoc/0b/predictions.parquet")
+    PANEL.table.rename({"target": "actual"}).write_parquet(
+        folder / "outputs/runs/adhoc/0b/predictions.parquet"
+    )
     os.chdir(folder)
     yield folder
     os.chdir(before)
@@ -73,14 +87,18 @@ def elsewhere(watch):
 
 def found(trick, watch, other) -> list[Leak]:
     """All that the checks find in a trick."""
-    model, protocol, features = (getattr(trick, name, None) for name in ("Model", "Protocol", "Features"))
+    model, protocol, features = (
+        getattr(trick, name, None) for name in ("Model", "Protocol", "Features")
+    )
     frame = getattr(trick, "FRAME", None)
     if not (model or protocol or features):
         return [Leak("dataset", "", check=GIVEAWAY_LEAK, shows=told) for told in giveaways(frame)]
     leaks = features_leaks(features(), frame, trick, watch) if features else []
     if model or protocol:
         protocol, model, frame = asked(protocol, model, frame, trick)
-        context = RunContext(0, features=features() if features else None_(), cache=MemoryCache.empty())
+        context = RunContext(
+            0, features=features() if features else None_(), cache=MemoryCache.empty()
+        )
         here = AskHere(watch)
         leaks += check_leaks(protocol, "m", model, frame, context, here=here, elsewhere=other)
     return [leak for leak in leaks if leak]
@@ -88,7 +106,9 @@ def found(trick, watch, other) -> list[Leak]:
 
 def features_leaks(features, frame, trick, watch):
     if not isinstance(features, RowFeatures):
-        return list(with_opened_files("f", features, check_series_features("f", features, PANEL, 3), watch))
+        return list(
+            with_opened_files("f", features, check_series_features("f", features, PANEL, 3), watch)
+        )
     rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
     return list(with_opened_files("f", features, check_row_features("f", features, rows, 3), watch))
 
@@ -106,7 +126,11 @@ def asked(protocol, model, frame, trick):
         )
         rows = frame or toy_rows(500, days=24, label_time=hasattr(trick, "LABEL_TIME"))
         return (protocol or Prequential)(**(days | QUIET | settings)), (model or Logistic)(), rows
-    return (protocol or WalkForward)(**({"windows": 2} | settings)), (model or LastValue)(**own), PANEL
+    return (
+        (protocol or WalkForward)(**({"windows": 2} | settings)),
+        (model or LastValue)(**own),
+        PANEL,
+    )
 
 
 @pytest.mark.parametrize("name", TRICKS)
@@ -122,7 +146,9 @@ def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, elsewhere
 @pytest.mark.parametrize("name", HONEST)
 def test_nothing_honest_is_caught(name, watch, elsewhere):
     trick = import_module(f"tests.contract.honest.{name}")
-    assert [str(leak) for leak in found(trick, watch, elsewhere if hasattr(trick, "Model") else None)] == []
+    assert [
+        str(leak) for leak in found(trick, watch, elsewhere if hasattr(trick, "Model") else None)
+    ] == []
 
 
 def test_the_gallery_is_large_and_says_its_tricks():
@@ -130,4 +156,6 @@ def test_the_gallery_is_large_and_says_its_tricks():
     said = [import_module(f"tests.contract.leaks.{name}").__doc__ for name in TRICKS]
     assert all(said)
     assert len(set(said)) == len(said)
-    assert {import_module(f"tests.contract.leaks.{name}").CHECK for name in TRICKS} == set(LEAK_CHECKS)
+    assert {import_module(f"tests.contract.leaks.{name}").CHECK for name in TRICKS} == set(
+        LEAK_CHECKS
+    )

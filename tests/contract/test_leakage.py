@@ -54,16 +54,21 @@ FEWER = {
     "forecast/mlp": ["model.seeds=1"],
     "forecast/lstm": ["model.seeds=1"],
 }
-"""Cheap members, for each member is asked alone as well; fewer orders and one network, for more of them see no more."""
+"""Cheap members, for each member is asked alone as well; fewer orders and one network, for more of
+them see no more.
+"""
 
 
 @pytest.fixture(scope="module")
 def panel():
-    return check(compose(["dataset=hardware_demand", "size=small", "dataset.months=60"])).dataset.load()
+    return check(
+        compose(["dataset=hardware_demand", "size=small", "dataset.months=60"])
+    ).dataset.load()
 
 
 def asked():
-    """Every class under a holdout and a walk forward: by its first option the latter, by all others (or the one) the former.
+    """Every class under a holdout and a walk forward: by its first option the latter, by all others
+    (or the one) the former.
 
     Networks differ in their layers alone: the holdout of one is that of all.
     """
@@ -72,12 +77,20 @@ def asked():
         by_class.setdefault(class_of("model", name), []).append(name)
     for kind, names in by_class.items():
         yield names[0], "walk_forward"
-        yield from ((name, "holdout") for name in names[1:] or ([] if issubclass(kind, Network) else names))
+        yield from (
+            (name, "holdout") for name in names[1:] or ([] if issubclass(kind, Network) else names)
+        )
 
 
 @pytest.mark.parametrize(("model", "protocol"), list(asked()))
 def test_no_forecaster_leaks(model, protocol, panel, tmp_path):
-    words = [f"model={model}", "features=lags", "dataset=hardware_demand", "size=small", *PROTOCOLS[protocol]]
+    words = [
+        f"model={model}",
+        "features=lags",
+        "dataset=hardware_demand",
+        "size=small",
+        *PROTOCOLS[protocol],
+    ]
     experiment = check(compose([*words, *FEWER.get(model, [])]))
 
     context = RunContext(0, features=experiment.features, cache=AskedAnew(tmp_path))
@@ -101,7 +114,11 @@ def test_no_feature_set_leaks(name, panel):
 
 def caught(protocol, model, panel=None):
     return [
-        leak for leak in check_leaks(protocol, "m", model, panel or monthly_panel(), RunContext(0, features=None_())) if leak
+        leak
+        for leak in check_leaks(
+            protocol, "m", model, panel or monthly_panel(), RunContext(0, features=None_())
+        )
+        if leak
     ]
 
 
@@ -110,7 +127,9 @@ class Peeking(WalkForward):
 
     def evaluate_cell(self, model, frame, cell, context):
         original = panel_known_at(frame, cell.fold.cutoffs[0])
-        fitted = model.learn(frame, horizon=self.steps(frame), context=self._context(context, frame))
+        fitted = model.learn(
+            frame, horizon=self.steps(frame), context=self._context(context, frame)
+        )
 
         class Given(Forecaster):
             def learn(self, history, *, horizon, context):
@@ -144,7 +163,10 @@ class StopsOnTheScoredWindow(Forecaster):
     def learn(self, history, *, horizon, context):
         last = history.last(horizon)
         before = last.target.reshape(-1, horizon)
-        errors = {shift: np.abs(before - before[:, :1] - shift).mean() for shift in (-10.0, 0.0, 10.0, 1e5, -1e5)}
+        errors = {
+            shift: np.abs(before - before[:, :1] - shift).mean()
+            for shift in (-10.0, 0.0, 10.0, 1e5, -1e5)
+        }
         return Shifted(context.levels, min(errors, key=errors.get))
 
 
@@ -155,7 +177,12 @@ class CentredMean(PanelFeatures):
         return Plan((Feature("centred", "origin", "level"),))
 
     def compute(self, panel):
-        centred = pl.col("target").rolling_mean(5, center=True, min_samples=1).over("series_id").alias("centred")
+        centred = (
+            pl.col("target")
+            .rolling_mean(5, center=True, min_samples=1)
+            .over("series_id")
+            .alias("centred")
+        )
         return replace(panel, table=panel.table.with_columns(centred))
 
 
@@ -186,13 +213,17 @@ def test_weights_carried_from_fold_to_fold_are_caught():
 
 
 def test_a_centred_rolling_mean_is_caught():
-    assert [leak for leak in check_series_features("centred", CentredMean(), monthly_panel(), 6) if leak]
+    assert [
+        leak for leak in check_series_features("centred", CentredMean(), monthly_panel(), 6) if leak
+    ]
 
 
 @pytest.mark.parametrize("intervals", ["conformal", "adaptive"])
 @pytest.mark.parametrize("align", ["calendar", "end"])
 def test_intervals_do_not_leak(intervals, align, tmp_path):
-    protocol = WalkForward(windows=4, stride=2, horizon=4, align=align, refit="every_2", intervals=intervals)
+    protocol = WalkForward(
+        windows=4, stride=2, horizon=4, align=align, refit="every_2", intervals=intervals
+    )
     assert [leak for leak in checked(protocol, LastValue(), tmp_path) if leak] == []
 
 
@@ -226,13 +257,29 @@ def test_a_model_whose_back_test_looks_beyond_the_cutoff_is_caught(tmp_path):
             truth.append(frame)
             return super().evaluate_cell(model, frame, cell, context)
 
-    assert [leak for leak in checked(Watched(horizon=4, intervals="conformal"), Careless(), tmp_path) if leak]
-    assert not [leak for leak in checked(Watched(horizon=4, intervals="conformal"), LastValue(), tmp_path) if leak]
+    assert [
+        leak
+        for leak in checked(Watched(horizon=4, intervals="conformal"), Careless(), tmp_path)
+        if leak
+    ]
+    assert not [
+        leak
+        for leak in checked(Watched(horizon=4, intervals="conformal"), LastValue(), tmp_path)
+        if leak
+    ]
 
 
 def checked(protocol, model, folder):
     """What the canary finds where nothing of the clean answers is kept for the poisoned ones."""
-    return list(check_leaks(protocol, "m", model, monthly_panel(), RunContext(0, features=None_(), cache=AskedAnew(folder))))
+    return list(
+        check_leaks(
+            protocol,
+            "m",
+            model,
+            monthly_panel(),
+            RunContext(0, features=None_(), cache=AskedAnew(folder)),
+        )
+    )
 
 
 def test_a_forecast_made_of_future_covariates_that_were_not_known_is_caught():

@@ -1,4 +1,6 @@
-"""Every registered feature set of rows on the gray market: what it promises of moments, order and repetition."""
+"""Every registered feature set of rows on the gray market: what it promises of moments, order and
+repetition.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,23 @@ from hwds.frames.table import Table
 @pytest.fixture(scope="module")
 def market():
     table = GrayMarket(days=75, customers=500, rings=6).load()
-    return replace(table, roles={role: names for role, names in table.roles.items() if role != "truth"})
+    return replace(
+        table, roles={role: names for role, names in table.roles.items() if role != "truth"}
+    )
 
 
 @pytest.fixture(scope="module", params=options("features"))
 def features(request, market):
-    """A feature set of rows that the gray market has the columns for; others have tests of their own."""
-    words = [f"features={request.param}", "dataset=gray_market", "model=classify/logistic", "protocol=prequential"]
+    """A feature set of rows that the gray market has the columns for.
+
+    Others have tests of their own.
+    """
+    words = [
+        f"features={request.param}",
+        "dataset=gray_market",
+        "model=classify/logistic",
+        "protocol=prequential",
+    ]
     try:
         found = check(compose(words)).features
         found.check(market)
@@ -47,8 +59,12 @@ def test_there_is_one_row_of_numbers_texts_or_arrays_for_each_row(features, mark
     got = features.compute(market)
     assert len(got) == len(market.data)
     for name, kind in got.schema.items():
-        assert kind.is_numeric() or kind in (pl.Boolean, pl.String) or isinstance(kind, pl.Array), name
-        assert not kind.is_float() or not got[name].is_nan().any(), f"{name}: null is what is not known"
+        assert kind.is_numeric() or kind in (pl.Boolean, pl.String) or isinstance(kind, pl.Array), (
+            name
+        )
+        assert not kind.is_float() or not got[name].is_nan().any(), (
+            f"{name}: null is what is not known"
+        )
         assert got[name].null_count() < len(got), f"{name} is never known"
 
 

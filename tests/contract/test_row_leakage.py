@@ -23,7 +23,14 @@ from hwds.frames.features.none import None_
 from tests.contract.test_classifiers import MODELS
 from tests.support.rows import toy_rows
 
-LENGTHS = {"train_days": 14, "stop_days": 4, "calibrate_days": 8, "decide_days": 3, "delay_days": 3, "test_days": 4}
+LENGTHS = {
+    "train_days": 14,
+    "stop_days": 4,
+    "calibrate_days": 8,
+    "decide_days": 3,
+    "delay_days": 3,
+    "test_days": 4,
+}
 
 
 def protocol(**more):
@@ -31,20 +38,37 @@ def protocol(**more):
 
 
 def leaks(protocol, model, table, features=None):
-    return [leak for leak in check_leaks(protocol, "m", model, table, RowContext(0, features=features or None_())) if leak]
+    return [
+        leak
+        for leak in check_leaks(
+            protocol, "m", model, table, RowContext(0, features=features or None_())
+        )
+        if leak
+    ]
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_no_classifier_leaks(model):
-    recipe = check(compose([f"model={model}", "dataset=fraud_handbook", "protocol=prequential", "size=small"])).model
-    found = list(check_leaks(protocol(windows=1), model, recipe, toy_rows(), RowContext(0, features=None_())))
+    recipe = check(
+        compose([f"model={model}", "dataset=fraud_handbook", "protocol=prequential", "size=small"])
+    ).model
+    found = list(
+        check_leaks(protocol(windows=1), model, recipe, toy_rows(), RowContext(0, features=None_()))
+    )
     assert len(found) == 3
     assert [leak for leak in found if leak] == []
 
 
 def test_labels_with_times_of_their_own_do_not_leak():
     for unlabelled in ("exclude", "negative"):
-        assert leaks(protocol(unlabelled=unlabelled), Logistic(calibration="platt"), toy_rows(label_time=True)) == []
+        assert (
+            leaks(
+                protocol(unlabelled=unlabelled),
+                Logistic(calibration="platt"),
+                toy_rows(label_time=True),
+            )
+            == []
+        )
 
 
 class GlobalScaling(RowFeatures):
@@ -53,7 +77,8 @@ class GlobalScaling(RowFeatures):
     def compute(self, table):
         columns = ("quantity", "spent")
         return table.data.select(
-            ((pl.col(name) - pl.col(name).mean()) / pl.col(name).std()).alias(f"{name}_z") for name in columns
+            ((pl.col(name) - pl.col(name).mean()) / pl.col(name).std()).alias(f"{name}_z")
+            for name in columns
         )
 
 
@@ -83,18 +108,27 @@ class WhenFound(RowFeatures):
 
 
 class Lawful(RowFeatures):
-    """The mean label of all rows whose label had arrived, and the number of the customer's rows so far."""
+    """The mean label of all rows whose label had arrived, and the number of the customer's rows so
+    far.
+    """
 
     def compute(self, table):
         data = table.data
-        when, label = data[table.name("label_time")].to_numpy(), data[table.name("label")].to_numpy()
+        when, label = (
+            data[table.name("label_time")].to_numpy(),
+            data[table.name("label")].to_numpy(),
+        )
         time = data[table.name("time")].to_numpy()
         told = [np.nanmean(label[known]) if (known := when <= at).any() else 0.0 for at in time]
-        own = data.select(pl.col("row_id").cum_count().over(table.name("entity")).cast(pl.Float64).alias("own"))
+        own = data.select(
+            pl.col("row_id").cum_count().over(table.name("entity")).cast(pl.Float64).alias("own")
+        )
         return own.with_columns(pl.Series("told", told))
 
 
-@pytest.mark.parametrize("table", [toy_rows(), toy_rows(label_time=True)], ids=["delay", "label_time"])
+@pytest.mark.parametrize(
+    "table", [toy_rows(), toy_rows(label_time=True)], ids=["delay", "label_time"]
+)
 @pytest.mark.parametrize("features", [GlobalScaling, TargetMean, SameDayLabel, WhenFound, Lawful])
 def test_features_that_leak_are_caught_and_no_others(features, table):
     found = [leak for leak in check_row_features("f", features(), table, 3) if leak]
@@ -133,7 +167,11 @@ class Peeks(Prequential):
     def parts(self, frame, cutoff, context):
         found = super().parts(frame, cutoff, context)
         label = frame.name("label")
-        told = found["test"].data.drop(label).join(frame.data.select("row_id", label), on="row_id", how="left")
+        told = (
+            found["test"]
+            .data.drop(label)
+            .join(frame.data.select("row_id", label), on="row_id", how="left")
+        )
         test = replace(found["test"], data=told.select(found["test"].data.columns))
         return found | {"train": test}
 
@@ -223,7 +261,10 @@ def test_a_return_that_lies_ahead_is_caught():
             return table.data.select(waited.cast(pl.Float64).alias("waited"))
 
     table = toy_rows()
-    at = [time + timedelta(days=9) if place % 3 else None for place, time in enumerate(table.data["time"])]
+    at = [
+        time + timedelta(days=9) if place % 3 else None
+        for place, time in enumerate(table.data["time"])
+    ]
     table = replace(table, data=table.data.with_columns(pl.Series("returned_at", at)))
     assert [leak for leak in check_row_features("f", Returned(), table, 3) if leak]
 

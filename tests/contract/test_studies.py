@@ -1,4 +1,6 @@
-"""The studies that ship: their plans compose, and what was frozen follows from its own tables by its own rule."""
+"""The studies that ship: their plans compose, and what was frozen follows from its own tables by
+its own rule.
+"""
 
 from pathlib import Path
 
@@ -14,7 +16,13 @@ FOLDERS = sorted(path.parent for path in (ROOT / "experiments").glob("*/study.ya
 
 
 def test_five_studies_ship():
-    names = {"lstm_or_xgboost", "price_policy", "labels_or_anomalies", "pooled_or_network", "boosting_or_network_for_life"}
+    names = {
+        "lstm_or_xgboost",
+        "price_policy",
+        "labels_or_anomalies",
+        "pooled_or_network",
+        "boosting_or_network_for_life",
+    }
     assert {folder.name for folder in FOLDERS} >= names
 
 
@@ -25,13 +33,19 @@ def test_a_plan_composes_and_its_frozen_answer_follows_from_its_frozen_tables(fo
     one = Study(**{**vars(study), "seeds": study.seeds[:1]})
     assert len(jobs_of(one, ["compute=serial"])) == len(study.experiments)
     found = StudyResult.read(folder / "results")
-    assert (found.plan, found.plan_hash) == (study.plan, study.plan_hash), "the plan is that under which it was run"
+    assert (found.plan, found.plan_hash) == (study.plan, study.plan_hash), (
+        "the plan is that under which it was run"
+    )
     assert not found.amended
     verdicts = dict(zip(found.contrasts["contrast"], found.contrasts["verdict"], strict=True))
     assert found.verdict == study.decided(verdicts)
     assert len(verdicts) == len(study.experiments) * len(study.rivals)
-    assert found.contrasts["p_holm"].to_list() == pytest.approx(holm(found.contrasts["p_value"].to_list()))
+    assert found.contrasts["p_holm"].to_list() == pytest.approx(
+        holm(found.contrasts["p_value"].to_list())
+    )
     assert found.scores["run"].n_unique() == len(study.experiments) * len(study.seeds)
     for page in ("README.md", "report.md"):
-        assert found.verdict in " ".join((folder / page).read_text().split()), f"{page} says another verdict"
+        assert found.verdict in " ".join((folder / page).read_text().split()), (
+            f"{page} says another verdict"
+        )
     assert (folder / "report.html").stat().st_size < 500_000

@@ -1,4 +1,6 @@
-"""Every experiment can be swept in the space of its model, or says why not; every such space is of values the model takes."""
+"""Every experiment can be swept in the space of its model, or says why not; every such space is of
+values the model takes.
+"""
 
 from functools import cache
 
@@ -20,16 +22,26 @@ REFUSED = {
     "ab_plan": "a rule whose error rates are set and not found",
     "ab_price_test": "a rule that has to be fixed before its data is seen",
     **dict.fromkeys(
-        ("elasticity_iv", "elasticity_network", "elasticity_pooled", "oem_commitment", "optimal_price", "revenue_impact"),
+        (
+            "elasticity_iv",
+            "elasticity_network",
+            "elasticity_pooled",
+            "oem_commitment",
+            "optimal_price",
+            "revenue_impact",
+        ),
         "is scored against a simulator's truth, on which nobody can choose settings",
     ),
-    **dict.fromkeys(("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"),
+    **dict.fromkeys(
+        ("cereal_logit", "cheese_accounts"), "scores no prediction of what is held out"
+    ),
     **dict.fromkeys(
         ("cmapss_fd001", "maintenance_schedule", "remaining_life"),
         r"tests every machine, of which protocol\.apart=0\.3 would keep some",
     ),
     **dict.fromkeys(
-        ("board_inspection", "pcb_inspection"), r"tests every board, of which protocol\.apart=0\.3 would keep some"
+        ("board_inspection", "pcb_inspection"),
+        r"tests every board, of which protocol\.apart=0\.3 would keep some",
     ),
     "ai4i": r"tests every group, of which protocol\.apart=0\.3 would keep some",
     "device_lifetimes": "has no windows before its own to choose settings on",
@@ -53,12 +65,18 @@ def loaded(dataset):
     return dataset.frame()
 
 
-@pytest.mark.parametrize("name", [needing(name) for name in options("experiment") if name not in REFUSED])
+@pytest.mark.parametrize(
+    "name", [needing(name) for name in options("experiment") if name not in REFUSED]
+)
 def test_every_experiment_as_it_stands_has_windows_to_choose_on_or_as_many_as_fit(name):
     experiment = composed(f"+experiment={name}", "sweep=random")
-    found = tuning_split_of(experiment.protocol, loaded(experiment.dataset), experiment.sweep.windows)
+    found = tuning_split_of(
+        experiment.protocol, loaded(experiment.dataset), experiment.sweep.windows
+    )
     assert 2 <= len(found.folds) <= experiment.sweep.windows
-    assert (len(found.folds) < experiment.sweep.windows) == ("no more fit before the final ones" in found.remark)
+    assert (len(found.folds) < experiment.sweep.windows) == (
+        "no more fit before the final ones" in found.remark
+    )
 
 
 def test_every_space_is_of_values_that_its_model_takes():
@@ -69,11 +87,16 @@ def test_every_space_is_of_values_that_its_model_takes():
         leaves = leaves_of({"model": space}, data) if space else ()
         for leaf in leaves:
             for value in probes(leaf):
-                build("model", "model", trial_config(data, leaf_conditions(leaf, leaves) | {leaf.path: value})["model"])
+                build(
+                    "model",
+                    "model",
+                    trial_config(data, leaf_conditions(leaf, leaves) | {leaf.path: value})["model"],
+                )
 
 
 def test_a_model_with_nothing_to_tune_is_told_so():
     with pytest.raises(
-        ConfigError, match=r"'forecast/naive' has nothing that its class says to tune; give it a sweep\.space\."
+        ConfigError,
+        match=r"'forecast/naive' has nothing that its class says to tune; give it a sweep\.space\.",
     ):
         check(compose(["+experiment=hospital", "model=forecast/naive", "sweep=random"]))

@@ -1,4 +1,6 @@
-"""A family is a folder: a toy one runs, compares, reports and sweeps from a user's package, and from inside hwds."""
+"""A family is a folder: a toy one runs, compares, reports and sweeps from a user's package, and
+from inside hwds.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from tests.support.slow_project import SEVERAL
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = Path(__file__).parent / "toy_family"
-WORDS = "dataset=lines protocol=in_order model=regression/ridge rivals=[regression/mean] compute=serial"
+WORDS = (
+    "dataset=lines protocol=in_order model=regression/ridge rivals=[regression/mean] compute=serial"
+)
 
 
 def users_package(folder):
@@ -24,7 +28,12 @@ def users_package(folder):
     shutil.copytree(TOY, folder)
     for path in (folder / "conf").rglob("*.yaml"):
         group, stem = path.relative_to(folder / "conf").parts[0], path.stem
-        module = {"dataset": "datasets", "model": "models", "protocol": "protocols", "decision": "decisions"}[group]
+        module = {
+            "dataset": "datasets",
+            "model": "models",
+            "protocol": "protocols",
+            "decision": "decisions",
+        }[group]
         class_name = "".join(word.capitalize() for word in stem.split("_"))
         path.write_text(f"{path.read_text()}recipe: regression.{module}.{stem}:{class_name}\n")
     return folder, ROOT
@@ -49,12 +58,25 @@ def inside_hwds(folder):
 
 def run(folder, code, *lines):
     """Exit code, output and errors of commands, one after the other in one process."""
-    environment = {name: value for name, value in os.environ.items() if name != "HWDS_CONF"} | {"PYTHONPATH": str(code)}
+    environment = {name: value for name, value in os.environ.items() if name != "HWDS_CONF"} | {
+        "PYTHONPATH": str(code)
+    }
     command = [sys.executable, "-c", SEVERAL, json.dumps([line.split() for line in lines])]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
     out, err = (text.split("\x1e") for text in (done.stdout, done.stderr))
     assert len(out) == 2 * len(lines) + 1, done.stderr[-2000:]
-    return [(int(code), told, wrong) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)]
+    return [
+        (int(code), told, wrong)
+        for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)
+    ]
 
 
 def words(text):
@@ -90,7 +112,12 @@ def test_a_family_runs_compares_reports_and_sweeps_from_its_folder_alone(place, 
     (comparison,) = folder.glob("outputs/comparisons/*/comparison.md")
     assert "other predicted rows like these, at the same first rows" in comparison.read_text()
     (page,) = folder.glob("outputs/runs/adhoc/*/report.md")
-    for text in ("Largest errors", "What was kept", "What was predicted against what happened", "is off by 0.483"):
+    for text in (
+        "Largest errors",
+        "What was kept",
+        "What was predicted against what happened",
+        "is off by 0.483",
+    ):
         assert text in page.read_text()
     assert (page.parent / "predicted.png").is_file()
     assert "Trial 0 is the best of 3 trials on 6 inner windows" in swept
@@ -107,14 +134,20 @@ def test_a_run_is_shown_without_its_familys_report_and_without_its_family(tmp_pa
     text = family.read_text()
     family.write_text(re.sub(r"    (report|comparison)=.*\n", "", text))
     (_, ran, _), (_, compared, _) = run(folder, code, WORDS, "compare adhoc")
-    said = "regression/ridge scores best of 2 models, not tested (hwds compare does): squared_error 0.234 (150 rows)."
+    said = (
+        "regression/ridge scores best of 2 models, not tested (hwds compare does): "
+        "squared_error 0.234 (150 rows)."
+    )
     assert said in " ".join(ran.split())
-    assert "regression/ridge cannot be told from regression/mean." in compared, "of one headline each nothing is sure"
+    assert "regression/ridge cannot be told from regression/mean." in compared, (
+        "of one headline each nothing is sure"
+    )
 
     family.write_text(text.replace("FAMILY =", "FAMILEE ="))
     (_, shown, _), (exit_code, _, _) = run(folder, code, "show adhoc", "compare adhoc")
-    assert "Shown without the report of task 'regression': family: module 'regression.family' has no Family 'FAMILY'" in words(
-        shown
+    assert (
+        "Shown without the report of task 'regression': family: module 'regression.family' has no "
+        "Family 'FAMILY'" in words(shown)
     )
     assert exit_code == 2
 

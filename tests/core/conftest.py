@@ -14,7 +14,9 @@ from tests.support.command_line import forget_options
 
 @dataclass
 class Outcome:
-    """What a command line came to: the exit code, both streams and the experiments that would have run."""
+    """What a command line came to: the exit code, both streams and the experiments that would have
+    run.
+    """
 
     code: int
     out: str
@@ -47,7 +49,10 @@ def run_line(command, monkeypatch):
 
 @pytest.fixture
 def own_conf(tmp_path, run_line):
-    """Lay a user's project by path (`conf/model/forecast/mine.yaml`, `mine.py`); its conf/ is in the current folder."""
+    """Lay a user's project by path (`conf/model/forecast/mine.yaml`, `mine.py`).
+
+    Its conf/ is in the current folder.
+    """
 
     def lay(**files: str) -> Path:
         for name, text in files.items():

@@ -93,7 +93,9 @@ def test_what_is_unseen_or_outside_the_block_is_not_noted(files):
 
 def test_imported_code_is_told_from_data(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "own_module_of_audit.py").write_text("from pathlib import Path\nTEXT = Path(__file__).read_text()\n")
+    (tmp_path / "own_module_of_audit.py").write_text(
+        "from pathlib import Path\nTEXT = Path(__file__).read_text()\n"
+    )
     with opened_files() as opened:
         import own_module_of_audit  # noqa: F401
     assert opened.data_read() == {str(tmp_path / "own_module_of_audit.py")}

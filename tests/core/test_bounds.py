@@ -33,7 +33,8 @@ def test_every_number_has_a_lower_and_an_upper_bound(group):
         f"{cls.__qualname__}.{field.name}"
         for cls in (*classes, Experiment)
         for field in fields(cls)
-        if field.name not in OWN and [*unbounded(get_type_hints(cls, include_extras=True)[field.name])]
+        if field.name not in OWN
+        and [*unbounded(get_type_hints(cls, include_extras=True)[field.name])]
     }
     assert without == set()
 
@@ -51,17 +52,37 @@ def test_a_recipe_of_a_user_may_have_any_bounds():
     ("words", "said"),
     [
         ("protocol.horizon=1000000", "protocol.horizon: must be <= 100000, got 1000000."),
-        ("protocol.stride=100000000000000000000", "protocol.stride: must be <= 100000, got 100000000000000000000."),
-        ("seed=9223372036854775808", "seed: must be < 9223372036854775808, got 9223372036854775808."),
-        ("model=forecast/xgboost model.learning_rate=1e300", "model.learning_rate: must be <= 1000000000000.0, got 1e+300."),
-        ("model=forecast/xgboost model.learning_rate=5e-324", "model.learning_rate: must be >= 1e-12, got 5e-324."),
-        ("model=forecast/stack model.members=1e400", "model.members: must be a list of model options, got inf."),
         (
-            "dataset=handbook_simulator model=classify/logistic protocol=prequential dataset.days=36525",
-            "dataset.days: 5,000 customers on 36,525 days are more than 20,000,000 customer-days, each with a payment or two;"
+            "protocol.stride=100000000000000000000",
+            "protocol.stride: must be <= 100000, got 100000000000000000000.",
+        ),
+        (
+            "seed=9223372036854775808",
+            "seed: must be < 9223372036854775808, got 9223372036854775808.",
+        ),
+        (
+            "model=forecast/xgboost model.learning_rate=1e300",
+            "model.learning_rate: must be <= 1000000000000.0, got 1e+300.",
+        ),
+        (
+            "model=forecast/xgboost model.learning_rate=5e-324",
+            "model.learning_rate: must be >= 1e-12, got 5e-324.",
+        ),
+        (
+            "model=forecast/stack model.members=1e400",
+            "model.members: must be a list of model options, got inf.",
+        ),
+        (
+            "dataset=handbook_simulator model=classify/logistic protocol=prequential "
+            "dataset.days=36525",
+            "dataset.days: 5,000 customers on 36,525 days are more than 20,000,000 customer-days, "
+            "each with a payment or two;"
             " lower either.",
         ),
-        (f"--config-dir {'9' * 400}", f"plan: --config-dir must be followed by a folder, got '{'9' * 80}'."),
+        (
+            f"--config-dir {'9' * 400}",
+            f"plan: --config-dir must be followed by a folder, got '{'9' * 80}'.",
+        ),
     ],
 )
 def test_what_no_meaning_allows_is_refused(words, said, command):

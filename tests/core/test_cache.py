@@ -1,4 +1,6 @@
-"""The cache: an entry is whole or absent, what is damaged is made again, and nothing is made twice at once."""
+"""The cache: an entry is whole or absent, what is damaged is made again, and nothing is made twice
+at once.
+"""
 
 import subprocess
 import sys
@@ -30,9 +32,14 @@ print(Cache(Path(sys.argv[1], "cache")).get_or_make("key", TEXT, make))
 
 
 def damages(content):
-    """The bytes of an entry as a disk may leave them: cut off anywhere, empty, with a bit changed anywhere, longer."""
+    """The bytes of an entry as a disk may leave them: cut off anywhere, empty, with a bit changed
+    anywhere, longer.
+    """
     yield from (content[:cut] for cut in range(len(content)))
-    yield from (content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :] for at in range(len(content)))
+    yield from (
+        content[:at] + bytes([content[at] ^ 1 << at % 8]) + content[at + 1 :]
+        for at in range(len(content))
+    )
     yield content + b"\0"
 
 

@@ -1,4 +1,6 @@
-"""Composition: every experiment and swap, rivals, caps, flags, a user's own conf, and what is the same experiment."""
+"""Composition: every experiment and swap, rivals, caps, flags, a user's own conf, and what is the
+same experiment.
+"""
 
 import pickle
 from functools import cache
@@ -32,7 +34,9 @@ def of_forecasts(group, cls):
     if group == "features":
         return issubclass(Panel, cls.of)
     if group == "decision":
-        return not issubclass(cls, (PriceChoice, DemandDecision)) and (not cls.tasks or "forecast" in cls.tasks)
+        return not issubclass(cls, (PriceChoice, DemandDecision)) and (
+            not cls.tasks or "forecast" in cls.tasks
+        )
     return group != "protocol" or cls.accepts is Forecaster
 
 
@@ -58,7 +62,10 @@ def lstm_forecast():
 def test_a_swapped_option_is_the_option_itself(group):
     name = list(options(group))[-1]
     changed = {group: option(group, group, name)}
-    assert compose(["+experiment=lstm_forecast", "rivals=[]", f"{group}={name}"]) == lstm_forecast() | changed
+    assert (
+        compose(["+experiment=lstm_forecast", "rivals=[]", f"{group}={name}"])
+        == lstm_forecast() | changed
+    )
 
 
 @pytest.mark.parametrize(("group", "name"), swaps())
@@ -68,22 +75,36 @@ def test_every_option_swaps_into_lstm_forecast(group, name):
     if of_forecasts(group, resolve_node(group, group, data[group])):
         assert getattr(check(data), group).name.startswith(name)
     else:
-        told = r" asks an? \w+, .* is an? | (cuts|for) (an? )?\w+, .* gives | decides from a task of .* is of |must be given"
+        told = (
+            r" asks an? \w+, .* is an? | (cuts|for) (an? )?\w+, .* gives | decides from a task "
+            r"of .* is of |must be given"
+        )
         with pytest.raises(ConfigError, match=told):
             check(data)
 
 
 def test_the_line_of_ones_own_file_composes():
     experiment = composed(
-        "+experiment=lstm_forecast", "model=forecast/xgboost", "dataset=file", "dataset.path=sales.parquet",
-        "dataset.roles.series=series_id", "dataset.roles.time=date", "dataset.roles.target=y", "dataset.roles.split=split",
-        "dataset.season=4", "protocol=holdout", "protocol.horizon=8",
-    )  # fmt: skip
+        "+experiment=lstm_forecast",
+        "model=forecast/xgboost",
+        "dataset=file",
+        "dataset.path=sales.parquet",
+        "dataset.roles.series=series_id",
+        "dataset.roles.time=date",
+        "dataset.roles.target=y",
+        "dataset.roles.split=split",
+        "dataset.season=4",
+        "protocol=holdout",
+        "protocol.horizon=8",
+    )
     assert experiment.dataset.roles.split == "split"
     assert experiment.protocol.horizon == 8
 
 
-@pytest.mark.parametrize("words", [("model={m}", "+experiment=lstm_forecast"), ("+experiment=lstm_forecast", "model={m}")])
+@pytest.mark.parametrize(
+    "words",
+    [("model={m}", "+experiment=lstm_forecast"), ("+experiment=lstm_forecast", "model={m}")],
+)
 def test_the_command_line_wins_on_either_side(words):
     experiment = composed(*(word.format(m=NAIVE) for word in words))
     assert experiment.model.name == NAIVE
@@ -154,7 +175,9 @@ def test_a_rival_that_is_the_model_is_left_out():
 def test_lstm_forecast_keeps_its_other_rivals_when_the_model_is_one_of_them():
     before = composed("+experiment=lstm_forecast")
     after = composed("+experiment=lstm_forecast", f"model={NAIVE}")
-    assert [rival.name for rival in after.rivals] == [rival.name for rival in before.rivals if rival.name != NAIVE]
+    assert [rival.name for rival in after.rivals] == [
+        rival.name for rival in before.rivals if rival.name != NAIVE
+    ]
 
 
 def test_no_rivals_may_be_null():
@@ -163,8 +186,17 @@ def test_no_rivals_may_be_null():
 
 @pytest.mark.parametrize("value", ["Größe", "[sku,Größe]", "straße/größe.csv"])
 def test_letters_beyond_ascii_need_no_quotes(value):
-    given = compose(["dataset=file", f"dataset.roles.static={value}", "dataset.path=x.csv", "dataset.roles.time=t"])
-    assert given["dataset"]["roles"]["static"] == (["sku", "Größe"] if value.startswith("[") else value)
+    given = compose(
+        [
+            "dataset=file",
+            f"dataset.roles.static={value}",
+            "dataset.path=x.csv",
+            "dataset.roles.time=t",
+        ]
+    )
+    assert given["dataset"]["roles"]["static"] == (
+        ["sku", "Größe"] if value.startswith("[") else value
+    )
 
 
 def test_small_caps_what_says_so_and_nothing_else():
@@ -172,10 +204,16 @@ def test_small_caps_what_says_so_and_nothing_else():
     assert (small.protocol.windows, small.model.epochs, small.compute.workers) == (2, 2, 1)
     assert composed("size=small", "compute=processes").compute.workers == 0, "they are not one"
     assert not small.draws
-    assert all(composed("size=small", word).draws for word in ("pictures=true", "size=full", "tracker=mlflow"))
+    assert all(
+        composed("size=small", word).draws
+        for word in ("pictures=true", "size=full", "tracker=mlflow")
+    )
     assert not composed("pictures=false").draws
     assert composed("+experiment=lstm_forecast").protocol.windows == 3
-    assert composed("size=small", "+experiment=lstm_forecast").protocol.horizon == composed().protocol.horizon
+    assert (
+        composed("size=small", "+experiment=lstm_forecast").protocol.horizon
+        == composed().protocol.horizon
+    )
 
 
 @pytest.mark.parametrize(
@@ -206,7 +244,10 @@ def test_the_trials_of_a_typed_space_keep_their_values():
 
 
 def test_a_small_study_is_capped_where_its_own_words_set_a_value():
-    assert check(compose(["protocol.windows=9", "size=small"], typed=["size=small"])).protocol.windows == 2
+    assert (
+        check(compose(["protocol.windows=9", "size=small"], typed=["size=small"])).protocol.windows
+        == 2
+    )
 
 
 CAPPED = """
@@ -224,13 +265,16 @@ class Mine(Forecaster):
 def test_small_caps_rivals_too(own_conf):
     own_conf(**{"conf/model/mine.yaml": "recipe: mine_capped:Mine", "mine_capped.py": CAPPED})
     small = composed("size=small", "rivals=[mine,{mine: {epochs: 1}},{mine: {epochs: 7}}]")
-    assert [(rival.epochs, rival.width) for rival in small.rivals] == [(2, 8), (1, 8), (7, 8)], "what is typed wins"
+    assert [(rival.epochs, rival.width) for rival in small.rivals] == [(2, 8), (1, 8), (7, 8)], (
+        "what is typed wins"
+    )
 
 
 def test_own_conf_adds_options_and_experiments(run_line, own_conf):
     folder = own_conf(**{
         "conf/model/forecast/mine.yaml": "recipe: mine_own:Mine\nwidth: 16",
-        "conf/experiment/ours.yaml": "# @package _global_\ndefaults: [override /model: forecast/mine]\nseed: 5",
+        "conf/experiment/ours.yaml": "# @package _global_\ndefaults: [override /model: "
+                                     "forecast/mine]\nseed: 5",
         "mine_own.py": CAPPED,
     })  # fmt: skip
     outcome = run_line("+experiment=ours model.epochs=3")
@@ -242,9 +286,16 @@ def test_own_conf_adds_options_and_experiments(run_line, own_conf):
     assert (folder / "mine_own.py").is_file()
 
 
-@pytest.mark.parametrize("flag", ["--config-dir elsewhere/conf", "--config-dir=elsewhere/conf", "-cd elsewhere/conf"])
+@pytest.mark.parametrize(
+    "flag", ["--config-dir elsewhere/conf", "--config-dir=elsewhere/conf", "-cd elsewhere/conf"]
+)
 def test_config_dir_is_ones_own_conf(run_line, own_conf, flag):
-    own_conf(**{"elsewhere/conf/model/mine.yaml": "recipe: mine_there:Mine", "elsewhere/mine_there.py": CAPPED})
+    own_conf(
+        **{
+            "elsewhere/conf/model/mine.yaml": "recipe: mine_there:Mine",
+            "elsewhere/mine_there.py": CAPPED,
+        }
+    )
     outcome = run_line(f"model=mine {flag}")
     assert outcome.code == 0, outcome.err
     assert outcome.experiments[0].model.epochs == 20
@@ -282,6 +333,8 @@ def test_an_option_is_a_delta(group, option):
     import yaml
 
     said = yaml.safe_load(options(group)[option].read_text()) or {}
-    default = {field.name: field.default for field in fields(resolve(group, said.pop("recipe", option)))}
+    default = {
+        field.name: field.default for field in fields(resolve(group, said.pop("recipe", option)))
+    }
     assert set(said) <= set(default)
     assert not [key for key, value in said.items() if value == default[key]]

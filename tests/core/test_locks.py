@@ -13,7 +13,10 @@ from hwds.results.pruning import folders_plan
 @pytest.mark.parametrize("hold", [lock_for_reading, lock_for_cleaning])
 def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
     (tmp_path / "cache").write_text("no folder")
-    with pytest.raises(HwdsError, match=r"cache: cannot be written: .+\.$"), hold(tmp_path / "cache"):
+    with (
+        pytest.raises(HwdsError, match=r"cache: cannot be written: .+\.$"),
+        hold(tmp_path / "cache"),
+    ):
         pass
 
 
@@ -21,5 +24,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
 def test_a_run_that_cannot_be_written_stays_for_that_reason(made):
     path = made("sales/aa11")
     path.chmod(0o500)
-    assert folders_plan(RunIndex.of(), ["runs/sales/aa11"]).staying == {"runs/sales/aa11": "cannot be written"}
+    assert folders_plan(RunIndex.of(), ["runs/sales/aa11"]).staying == {
+        "runs/sales/aa11": "cannot be written"
+    }
     path.chmod(0o700)

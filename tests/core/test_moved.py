@@ -17,7 +17,15 @@ from hwds.core.files import digest
 from hwds.core.keys import file_of_module, modules_in
 from hwds.core.moved import TABLE, current_path, current_paths, moved
 from hwds.core.registry import module_name, resolve, stored_task
-from hwds.core.serialization import FILE, buildable, class_path, dumps, load_fitted, loads, stored_paths
+from hwds.core.serialization import (
+    FILE,
+    buildable,
+    class_path,
+    dumps,
+    load_fitted,
+    loads,
+    stored_paths,
+)
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.results.folder import read_config, write_config
 from hwds.results.sweep_folder import SweepFolder
@@ -219,7 +227,9 @@ class TestStored:
 
     def test_a_mirror_that_is_due(self, table, tmp_path):
         """Otherwise every run that was mirrored would be mirrored again."""
-        Ledger(tmp_path).write("mlflow", MirrorEntry("sent", {"recipe": "hwds.gone.t:MLflow", "uri": ""}))
+        Ledger(tmp_path).write(
+            "mlflow", MirrorEntry("sent", {"recipe": "hwds.gone.t:MLflow", "uri": ""})
+        )
         table("hwds.gone.t: hwds.track.mlflow")
         tracker = {"recipe": "hwds.track.mlflow:MLflow", "uri": ""}
         assert Ledger(tmp_path).read()["mlflow"].tracker == tracker

@@ -1,4 +1,6 @@
-"""What numba cannot compile is refused in one line that names the file, the line and the function."""
+"""What numba cannot compile is refused in one line that names the file, the line and the
+function.
+"""
 
 import re
 
@@ -56,7 +58,11 @@ HINT = " calls 'unmarked', which is not compiled; mark 'unmarked' with hwds.core
     [
         (calls_unmarked, line_of(calls_unmarked, 1), HINT),
         (calls_through, line_of(through, 2), HINT),
-        (makes_an_array, line_of(makes_an_array, 1), ": numba cannot compile 'numbers = np.zeros(3)'."),
+        (
+            makes_an_array,
+            line_of(makes_an_array, 1),
+            ": numba cannot compile 'numbers = np.zeros(3)'.",
+        ),
         (
             asks_for_what_is_not_there,
             line_of(asks_for_what_is_not_there, 1),
@@ -96,7 +102,9 @@ def test_helpers_of_helpers_compute_what_plain_python_does():
     assert compiled(smooths)(numbers) == smooths(numbers)
 
 
-@pytest.mark.parametrize(("options", "runs"), [(OPTIONS, True), (helper_options(), False)], ids=["called", "helper"])
+@pytest.mark.parametrize(
+    ("options", "runs"), [(OPTIONS, True), (helper_options(), False)], ids=["called", "helper"]
+)
 def test_a_helper_gets_no_machine_code_of_its_own(options, runs):
     import numba
     from numba.core.compiler_lock import global_compiler_lock

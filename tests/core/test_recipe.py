@@ -6,7 +6,17 @@ from typing import Annotated
 import pytest
 
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Level, NonNegativeInt, Positive, PositiveInt, Recipe, Small, UnitInterval, canonical, construct
+from hwds.core.recipe import (
+    Level,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Recipe,
+    Small,
+    UnitInterval,
+    canonical,
+    construct,
+)
 
 
 class Inner(Recipe):
@@ -72,7 +82,9 @@ def test_canonical_tells_values_and_classes_apart():
 
     assert canonical(Inner(size=3)) != canonical(Inner())
     assert canonical(Inner2()) != canonical(Inner())
-    assert canonical(Outer(members=(Inner(), Inner(size=3)))) != canonical(Outer(members=(Inner(size=3), Inner())))
+    assert canonical(Outer(members=(Inner(), Inner(size=3)))) != canonical(
+        Outer(members=(Inner(size=3), Inner()))
+    )
 
 
 def test_members_keep_their_class():

@@ -1,5 +1,7 @@
 # ruff: noqa: E501 (a table's rows stay on one line)
-"""Bad command lines: each is refused with exit code 2 and one line that has the path, the value and the nearest right name."""
+"""Bad command lines: each is refused with exit code 2 and one line that has the path, the value and
+the nearest right name.
+"""
 
 import json
 import os
@@ -26,8 +28,10 @@ REFUSED = [
     ("dataset=file dataset.path=x.csv +dataset.roles.seris=x", "dataset.roles: no key 'seris'", "did you mean 'series'?"),
     ("dataset=file dataset.path=x.csv dataset.role.series=x", "dataset: no key 'role'", "did you mean 'roles'?"),
     ("model.season.x=3", "model.season: no key 'x'"),
-    ("foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, features, model, name, note, pictures, protocol, rivals, ..."),
-    ("+foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, features, model, note, pictures, protocol, rivals, save_model, ..."),
+    ("foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, "
+              "features, model, name, note, pictures, protocol, rivals, ..."),
+    ("+foo=1", "no key 'foo'; known: compute, dataset, decision, decision_pack, experiment, "
+               "features, model, note, pictures, protocol, rivals, save_model, ..."),
     ("sede=1", "no key 'sede'; did you mean 'seed'?"),
     ("+rival=[]", "no key 'rival'; did you mean 'rivals'?"),
     ("~feature", "no key 'feature'; did you mean 'features'?"),
@@ -46,10 +50,14 @@ REFUSED = [
     ("model.season=[1]", "model.season: must be a whole number, got [1]."),
     ("model.name=3", "model.name: must be text, got 3."),
     ("~model.name", "model.name: must be given"),
-    ("model=forecast/xgboost model.learning_rate=inf", "model.learning_rate: must be a finite number, got inf."),
-    ("model=forecast/xgboost model.learning_rate=nan", "model.learning_rate: must be a finite number, got nan."),
-    ("model=forecast/xgboost model.learning_rate=fast", "model.learning_rate: must be a number, got 'fast'."),
-    ("model=forecast/xgboost model.learning_rate=true", "model.learning_rate: must be a number, got true."),
+    ("model=forecast/xgboost model.learning_rate=inf", "model.learning_rate: must be a finite "
+                                                       "number, got inf."),
+    ("model=forecast/xgboost model.learning_rate=nan", "model.learning_rate: must be a finite "
+                                                       "number, got nan."),
+    ("model=forecast/xgboost model.learning_rate=fast", "model.learning_rate: must be a number, "
+                                                        "got 'fast'."),
+    ("model=forecast/xgboost model.learning_rate=true", "model.learning_rate: must be a number, "
+                                                        "got true."),
     ("features=lags features.lags=3", "features.lags: must be a list, got 3."),
     ("features=lags features.lags=[true]", "features.lags[0]: must be a number, got true."),
     ("features=lags features.lags=[2,x]", "features.lags[1]: must be a whole number, got 'x'."),
@@ -57,7 +65,8 @@ REFUSED = [
     ("protocol.segments=[channel,channel]", "protocol.segments: must not repeat 'channel'"),
     ("protocol.metrics=mase", "protocol.metrics: must be a list, got 'mase'."),
     ("protocol.levels=0.5", "protocol.levels: must be a list, got 0.5."),
-    ("dataset=file dataset.path=x.csv dataset.roles=sku", "dataset.roles: must be a mapping, got 'sku'."),
+    ("dataset=file dataset.path=x.csv dataset.roles=sku", "dataset.roles: must be a mapping, got "
+                                                          "'sku'."),
     ("dataset=file dataset.path=3", "dataset.path: must be text, got 3."),
     ("dataset=file", "dataset.path: must be given."),
     ("seed=a", "seed: must be a whole number, got 'a'."),
@@ -80,8 +89,11 @@ REFUSED = [
     ("compute.device=tpu", "compute.device: must be 'auto', 'cpu' or 'gpu', got 'tpu'."),
     ("compute.cpus_per_cell=0", "compute.cpus_per_cell: must be >= 1, got 0."),
     ("compute=processes compute.workers=-1", "compute.workers: must be >= 0, got -1."),
-    ("compute=cluster compute.address=here", "compute.address: must be host:port of the head node, or auto on one of its nodes"),
-    ("compute=cluster compute.address=ray://here:10001", "compute.address: must be host:port of the head node, or auto on one of its nodes"),
+    ("compute=cluster compute.address=here", "compute.address: must be host:port of the head "
+                                             "node, or auto on one of its nodes"),
+    ("compute=cluster compute.address=ray://here:10001", "compute.address: must be host:port of "
+                                                         "the head node, or auto on one of its "
+                                                         "nodes"),
     ("dataset=file dataset.path=x.csv dataset.gaps=fill", "dataset.gaps: must be 'error'", "got 'fill'."),
     ("dataset=file dataset.path=x.csv dataset.frequency=monthly", "dataset.frequency: must be", "got 'monthly'."),
     ("features=lags features.lags=[0]", "features.lags[0]: must be >= 1, got 0."),
@@ -97,21 +109,27 @@ REFUSED = [
     ("protocol.metrics=[wqll]", "protocol.metrics[0]: no metric 'wqll'", "did you mean 'wql'?"),
     ("protocol.metrics=[nosuch.module:thing]", "protocol.metrics[0]:", "nosuch"),
     # names of options, experiments, recipes and commands
-    ("model=forecast/xgbost", "model: no option 'forecast/xgbost'", "did you mean 'forecast/xgboost'?"),
+    ("model=forecast/xgbost", "model: no option 'forecast/xgbost'", "did you mean "
+                                                                    "'forecast/xgboost'?"),
     ("model=seasonal_naive", "model: no option 'seasonal_naive'", f"did you mean '{NAIVE}'?"),
     ("model=sesonal_naive", "model: no option 'sesonal_naive'", f"did you mean '{NAIVE}'?"),
-    ("dataset=hardwaredemand", "dataset: no option 'hardwaredemand'", "did you mean 'hardware_demand'?"),
+    ("dataset=hardwaredemand", "dataset: no option 'hardwaredemand'", "did you mean "
+                                                                      "'hardware_demand'?"),
     ("dataset=zzz", "dataset: no option 'zzz'", "known: "),
     ("protocol=walkforward", "protocol: no option 'walkforward'", "did you mean 'walk_forward'?"),
-    ("model=forecast/xgboost features=purchases", "features: 'purchases' are computed for a table,", "gives a panel."),
+    ("model=forecast/xgboost features=purchases", "features: 'purchases' are computed for a "
+                                                  "table,", "gives a panel."),
     ("features=lag", "features: no option 'lag'", "did you mean 'lags'?"),
     ("compute=serail", "compute: no option 'serail'", "did you mean 'serial'?"),
     ("experiment=foo", "experiment: no option 'foo'", "known: ab_peeking, "),
-    ("+experiment=lstm_forcast", "experiment: no option 'lstm_forcast'", "did you mean 'lstm_forecast'?"),
-    ("model.recipe=forecast/seasonal", "model: no recipe 'forecast/seasonal'", f"did you mean '{NAIVE}'?"),
+    ("+experiment=lstm_forcast", "experiment: no option 'lstm_forcast'", "did you mean "
+                                                                         "'lstm_forecast'?"),
+    ("model.recipe=forecast/seasonal", "model: no recipe 'forecast/seasonal'", f"did you mean "
+                                                                               f"'{NAIVE}'?"),
     ("model.recipe=no_such_pkg.models:Mine", "model: no recipe 'no_such_pkg.models:Mine'"),
     ("model.recipe=hwds.forecast.models.seasonal_naive:Seasonal", "has no class 'Seasonal'", "SeasonalNaive"),
-    ("model.recipe=hwds.core.errors:ConfigError", "model: 'hwds.core.errors:ConfigError' is not a class that derives from"),
+    ("model.recipe=hwds.core.errors:ConfigError", "model: 'hwds.core.errors:ConfigError' is not a "
+                                                  "class that derives from"),
     ("model.recipe=3", "model.recipe: must be the name of a recipe, got 3."),
     ("~model.recipe", "model.recipe: must be the name of a recipe"),
     ("plam", "no command 'plam'; did you mean 'plan'?"),
@@ -120,7 +138,8 @@ REFUSED = [
     ("--mutirun seed=1", "no flag '--mutirun'; did you mean '--multirun'?"),
     ("--cfg jobb", "--cfg: must be one of job, hydra, all, got 'jobb'; did you mean 'job'?"),
     ("seed=1 --cfg", "--cfg: must be followed by job, hydra, all."),
-    ("--config-dir no_such_folder seed=1", "--config-dir: must be followed by a folder, got 'no_such_folder'."),
+    ("--config-dir no_such_folder seed=1", "--config-dir: must be followed by a folder, got "
+                                           "'no_such_folder'."),
     # no option
     ("model=null", "model: must be an option, got null; options: ", NAIVE),
     ("model=", "model: must be an option, got ''; options: ", NAIVE),
@@ -140,24 +159,31 @@ REFUSED = [
     ("+model.season=3", "model.season: is there already; drop the '+'."),
     # many at once
     ("seed=1,2", "seed: '1,2' is several values; -m runs each of them"),
-    ("-m 'model=glob(nothing/*)'", "nothing to run: a glob or range in the overrides matched no option."),
+    ("-m 'model=glob(nothing/*)'", "nothing to run: a glob or range in the overrides matched no "
+                                   "option."),
     ("-m 'seed=range(3,3)'", "nothing to run"),
     ("-m model.season=1,-1", "model.season: must be >= 0, got -1."),
-    (f"-m model={NAIVE},forecast/xgbost", "model: no option 'forecast/xgbost'", "did you mean 'forecast/xgboost'?"),
+    (f"-m model={NAIVE},forecast/xgbost", "model: no option 'forecast/xgbost'", "did you mean "
+                                                                                "'forecast/xgboost'?"),
     # rivals
     ("rivals=forecast/xgboost", "rivals: must be a list of model options, got 'forecast/xgboost'."),
     ("rivals=[3]", "rivals[0]: must be an option", "got 3."),
     ("rivals=[null]", "rivals[0]: must be an option", "got null."),
-    ("rivals=[forecast/xgbost]", "rivals[0]: no option 'forecast/xgbost'", "did you mean 'forecast/xgboost'?"),
+    ("rivals=[forecast/xgbost]", "rivals[0]: no option 'forecast/xgbost'", "did you mean "
+                                                                           "'forecast/xgboost'?"),
     ("rivals=[forecast/xgboost,forecast/xgboost]", "rivals[0]: 'forecast/xgboost' is there twice."),
     ("rivals=[{forecast/xgboost: {trees: 5}},{forecast/xgboost: {trees: 5}}]", "rivals[0]: 'forecast/xgboost(trees=5)' is there twice."),
     ("rivals=[{forecast/xgboost: {tree: 5}}]", "rivals[0]: no key 'tree'", "did you mean 'trees'?"),
     ("rivals=[{forecast/xgboost: {trees: -5}}]", "rivals[0].trees: must be >= 1, got -5."),
     ("rivals=[{forecast/xgboost: {trees: true}}]", "rivals[0].trees: must be a number, got true."),
-    ("rivals=[{forecast/xgboost: 5}]", "rivals[0]: must be an option", "got {'forecast/xgboost': 5}."),
+    ("rivals=[{forecast/xgboost: 5}]", "rivals[0]: must be an option", "got {'forecast/xgboost': "
+                                                                       "5}."),
     # parts that cannot go together
-    ("dataset=table dataset.path=x.csv dataset.roles.label=y", "dataset: protocol 'walk_forward' cuts a panel, dataset 'table' gives a table."),
-    ("features.recipe=hwds.evaluation.compute.serial:Serial", "features: 'Serial' is a compute, not a featureset."),
+    ("dataset=table dataset.path=x.csv dataset.roles.label=y", "dataset: protocol 'walk_forward' "
+                                                               "cuts a panel, dataset 'table' "
+                                                               "gives a table."),
+    ("features.recipe=hwds.evaluation.compute.serial:Serial", "features: 'Serial' is a compute, "
+                                                              "not a featureset."),
 ]  # fmt: skip
 
 
@@ -173,7 +199,9 @@ def assert_refused(outcome, *fragments):
     assert not missing, lines[0]
 
 
-@pytest.mark.parametrize(("line", "fragments"), [(row[0], row[1:]) for row in REFUSED], ids=[row[0] for row in REFUSED])
+@pytest.mark.parametrize(
+    ("line", "fragments"), [(row[0], row[1:]) for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
 def test_bad_command_line_is_refused(run_line, line, fragments):
     words = [line] if line.startswith("rivals=[{") else line
     assert_refused(run_line(words), *fragments)
@@ -201,10 +229,14 @@ OWN = [
     ("one word", {MINE: "hello"}, "model=mine", ("mine",)),
     ("a list", {MINE: "[1, 2]"}, "model=mine", ("model/mine.yaml: must be a mapping, got [1, 2]",)),
     ("a defaults list", {MINE: f"recipe: {NAIVE}\ndefaults: [other]"}, "model=mine", ("model/mine.yaml: an option has no defaults list",)),
-    ("an unknown key", {MINE: f"recipe: {NAIVE}\nseasn: 3"}, "model=mine", ("model/mine.yaml: no key 'seasn'", "did you mean 'season'?")),
+    ("an unknown key", {MINE: f"recipe: {NAIVE}\nseasn: 3"}, "model=mine", ("model/mine.yaml: no "
+                                                                            "key 'seasn'", "did you mean 'season'?")),
     ("an unknown key in a rival", {MINE: f"recipe: {NAIVE}\nseasn: 3"}, "rivals=[mine]", ("model/mine.yaml: no key 'seasn'", "'season'")),
-    ("a bad value", {MINE: f"recipe: {NAIVE}\nseason: soon"}, "model=mine", ("model.season: must be a whole number, got 'soon'.",)),
-    ("no module", {MINE: "recipe: my_models:Forest"}, "model=mine", ("model: no recipe 'my_models:Forest'",)),
+    ("a bad value", {MINE: f"recipe: {NAIVE}\nseason: soon"}, "model=mine", ("model.season: must "
+                                                                             "be a whole number, "
+                                                                             "got 'soon'.",)),
+    ("no module", {MINE: "recipe: my_models:Forest"}, "model=mine", ("model: no recipe "
+                                                                     "'my_models:Forest'",)),
     ("no class", {MINE: "recipe: my_models:Florest", "my_models.py": NOT_A_FORECASTER}, "model=mine",
      ("model: module 'my_models' has no class 'Florest'", "did you mean 'Forest'?")),
     ("a missing library", {MINE: "recipe: my_models:Forest", "my_models.py": "import no_such_library"}, "model=mine",
@@ -218,24 +250,32 @@ OWN = [
     ("an option that exists twice", {f"conf/model/{NAIVE}.yaml": "season: 4"}, "seed=1", (f"option '{NAIVE}' of model is also in", "rename it")),
     ("an experiment that exists twice", {"conf/experiment/lstm_forecast.yaml": "# @package _global_"}, "seed=1",
      ("option 'lstm_forecast' of experiment is also in", "rename it")),
-    ("an experiment with a callback", {"conf/experiment/e.yaml": "# @package _global_\nhydra: {callbacks: {x: {_target_: numpy.savetxt}}}"},
+    ("an experiment with a callback", {"conf/experiment/e.yaml": "# @package _global_\nhydra: "
+                                                                 "{callbacks: {x: {_target_: "
+                                                                 "numpy.savetxt}}}"},
      "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
-    ("an experiment that is Hydra's", {"conf/experiment/e.yaml": "# @package hydra.callbacks\nx: {_target_: numpy.savetxt}"},
+    ("an experiment that is Hydra's", {"conf/experiment/e.yaml": "# @package hydra.callbacks\nx: "
+                                                                 "{_target_: numpy.savetxt}"},
      "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
-    ("an experiment with a launcher", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [{override /hydra/launcher: basic}]"},
+    ("an experiment with a launcher", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: "
+                                                                 "[{override /hydra/launcher: "
+                                                                 "basic}]"},
      "+experiment=e", ("experiment/e: an experiment may not change 'hydra'",)),
     ("an experiment from elsewhere", {MINE: f"recipe: {NAIVE}"}, "+experiment=../model/mine", ("experiment: no option '../model/mine'",)),
     ("an experiment with a wrong option", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [override /model: forecast/lstmm]"},
      "+experiment=e", ("model: no option 'forecast/lstmm'", "did you mean 'forecast/lstm'?")),
     ("an experiment with settings of another model", {"conf/experiment/e.yaml": "# @package _global_\ndefaults: [{override /model: forecast/auto}]\nmodel: {budget: 60s, most: 3}"},
-     "+experiment=e model=forecast/theta", ("model.budget: conf/experiment/e.yaml sets it for forecast/auto, and forecast/theta has", "~model.budget ~model.most")),
+     "+experiment=e model=forecast/theta", ("model.budget: conf/experiment/e.yaml sets it for "
+                                            "forecast/auto, and forecast/theta has", "~model.budget ~model.most")),
     ("an experiment with a wrong key", {"conf/experiment/e.yaml": "# @package _global_\nsede: 3"}, "+experiment=e", ("no key 'sede'", "'seed'")),
     ("an experiment with a wrong value", {"conf/experiment/e.yaml": "# @package _global_\nseed: x"}, "+experiment=e",
      ("seed: must be a whole number, got 'x'.",)),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("files", "line", "fragments"), [row[1:] for row in OWN], ids=[row[0] for row in OWN])
+@pytest.mark.parametrize(
+    ("files", "line", "fragments"), [row[1:] for row in OWN], ids=[row[0] for row in OWN]
+)
 def test_bad_own_conf_is_refused(run_line, own_conf, files, line, fragments):
     own_conf(**files)
     assert_refused(run_line(line), *fragments)
@@ -251,9 +291,20 @@ def test_the_table_is_long_enough():
     assert len({row[0] for row in REFUSED}) + len(OWN) >= 60
 
 
-HEAVY = ("tensorflow", "keras", "xgboost", "pandas", "matplotlib", "sklearn", "scipy", "statsmodels", "pmdarima")
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "xgboost",
+    "pandas",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "statsmodels",
+    "pmdarima",
+)
 PROBE = (
-    "import json, sys\nsys.argv = ['hwds', *json.loads(sys.argv[1])]\nfrom hwds.cli.main import main\ncode = main()\n"
+    "import json, sys\nsys.argv = ['hwds', *json.loads(sys.argv[1])]\nfrom hwds.cli.main import "
+    "main\ncode = main()\n"
     "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))\nsys.exit(code)"
 )
 
@@ -263,7 +314,10 @@ PROBE = (
     [
         (["model.seasn=3"], "model: no key 'seasn'; did you mean 'season'?"),
         (["+experiment=lstm_forecast", "model.epochs=0"], "model.epochs: must be >= 1, got 0."),
-        (["model=forecast/xgboost", "rivals=[forecast/xgbost]"], "rivals[0]: no option 'forecast/xgbost'"),
+        (
+            ["model=forecast/xgboost", "rivals=[forecast/xgbost]"],
+            "rivals[0]: no option 'forecast/xgbost'",
+        ),
     ],
 )
 def test_a_refusal_is_cheap(tmp_path, words, fragment):

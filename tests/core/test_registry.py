@@ -72,14 +72,20 @@ def test_an_option_in_two_folders_names_both(fresh):
     assert str(registry.conf_dirs()[0] / "protocol" / "holdout.yaml") in str(refused.value)
 
 
-@pytest.mark.parametrize("recipe", ["forecast/seasonal_naive", "hwds.forecast.models.seasonal_naive:SeasonalNaive"])
+@pytest.mark.parametrize(
+    "recipe", ["forecast/seasonal_naive", "hwds.forecast.models.seasonal_naive:SeasonalNaive"]
+)
 def test_a_recipe_resolves_by_convention_and_by_path(recipe):
     assert registry.resolve("model", recipe) is SeasonalNaive
 
 
 def test_a_recipe_resolves_by_entry_point(fresh, monkeypatch):
-    point = EntryPoint("theirs/naive", "hwds.forecast.models.seasonal_naive:SeasonalNaive", "hwds.models")
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: EntryPoints([point]).select(group=group))
+    point = EntryPoint(
+        "theirs/naive", "hwds.forecast.models.seasonal_naive:SeasonalNaive", "hwds.models"
+    )
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: EntryPoints([point]).select(group=group)
+    )
     assert registry.resolve("model", "theirs/naive") is SeasonalNaive
     with pytest.raises(ConfigError, match="did you mean 'theirs/naive'"):
         registry.resolve("model", "theirs/nave")
@@ -128,12 +134,18 @@ def test_a_name_too_long_for_a_file_is_no_option():
 
 
 def test_a_module_without_its_yaml_is_named(monkeypatch):
-    there, module_file = registry.PACKAGE / "bandit" / "models" / "my_policy.py", registry.module_file
+    there, module_file = (
+        registry.PACKAGE / "bandit" / "models" / "my_policy.py",
+        registry.module_file,
+    )
     monkeypatch.setattr(
-        registry, "module_file", lambda group, name: there if name == "bandit/my_policy" else module_file(group, name)
+        registry,
+        "module_file",
+        lambda group, name: there if name == "bandit/my_policy" else module_file(group, name),
     )
     line = (
-        "model: no option 'bandit/my_policy': there is hwds/bandit/models/my_policy.py but no conf/model/bandit/my_policy.yaml."
+        "model: no option 'bandit/my_policy': there is hwds/bandit/models/my_policy.py but no "
+        "conf/model/bandit/my_policy.yaml."
     )
     for given in ("bandit/my_policy", {"bandit/my_policy": {"prior": 1}}):
         with pytest.raises(ConfigError) as refused:

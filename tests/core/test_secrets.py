@@ -7,11 +7,16 @@ from hwds.core.secrets import data_without_secrets, filter_secrets, remember, wi
 from hwds.results.folder import RunFolder
 
 
-def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_shown(monkeypatch, tmp_path):
+def test_a_secret_of_the_environment_and_the_password_of_an_address_are_not_shown(
+    monkeypatch, tmp_path
+):
     monkeypatch.setenv("WANDB_API_KEY", "planted-0123456789")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "/planted+abcdef")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path))  # a path is none
-    told = f"{tmp_path}?key=planted-0123456789&s=/planted+abcdef https://me:pass@host/x?at=a@b git@host:x"
+    told = (
+        f"{tmp_path}?key=planted-0123456789&s=/planted+abcdef https://me:pass@host/x?at=a@b "
+        f"git@host:x"
+    )
     assert without_secrets(told) == f"{tmp_path}?key=***&s=*** https://***@host/x?at=a@b git@host:x"
 
 
@@ -19,7 +24,10 @@ def test_data_stays_data_whatever_a_secret_is(monkeypatch):
     monkeypatch.setenv("MAX_TOKENS", "100000")
     monkeypatch.setenv("DB_PASSWORD", "dataset")
     monkeypatch.setenv("QUOTED_SECRET", 'say "ß"!')
-    told = {"dataset": {"rows": 100000, "path": 'x?say "ß"!', "since": date(2024, 1, 1)}, "seeds": (1, None, True)}
+    told = {
+        "dataset": {"rows": 100000, "path": 'x?say "ß"!', "since": date(2024, 1, 1)},
+        "seeds": (1, None, True),
+    }
     assert data_without_secrets(told) == {
         "dataset": {"rows": 100000, "path": "x?***", "since": "2024-01-01"},
         "seeds": [1, None, True],
@@ -36,18 +44,30 @@ def test_a_config_names_the_variable_and_is_read_back(monkeypatch, tmp_path):
     monkeypatch.setenv("DATA_TOKEN", "planted-0123456789")
     monkeypatch.setenv("DB_PASSWORD", "forecast")
     model = {"name": "forecast/theta", "note": "a forecast"}
-    config = {"dataset": {"path": ["https://x/?key=planted-0123456789"]}, "model": model, "protocol": {}, "seed": 0}
+    config = {
+        "dataset": {"path": ["https://x/?key=planted-0123456789"]},
+        "model": model,
+        "protocol": {},
+        "seed": 0,
+    }
     folder = RunFolder(tmp_path)
     folder.write_config(config)
     assert not any("planted" in path.read_text() for path in tmp_path.iterdir())
     assert folder.read_config()["dataset"]["path"] == ["https://x/?key=${oc.env:DATA_TOKEN}"]
-    assert folder.read_config()["model"] == {"name": "forecast/theta", "note": "a ${oc.env:DB_PASSWORD}"}
+    assert folder.read_config()["model"] == {
+        "name": "forecast/theta",
+        "note": "a ${oc.env:DB_PASSWORD}",
+    }
     assert folder.read_config(secrets=True) == config
     monkeypatch.delenv("DATA_TOKEN")
-    assert folder.read_config(secrets=True)["dataset"]["path"] == ["https://x/?key=${oc.env:DATA_TOKEN}"]
+    assert folder.read_config(secrets=True)["dataset"]["path"] == [
+        "https://x/?key=${oc.env:DATA_TOKEN}"
+    ]
 
 
-@pytest.mark.parametrize("name", ["MY_PASS", "DB_URL", "SENTRY_DSN", "DATABASE_URI", "DB_PASSPHRASE", "BASIC_AUTH"])
+@pytest.mark.parametrize(
+    "name", ["MY_PASS", "DB_URL", "SENTRY_DSN", "DATABASE_URI", "DB_PASSPHRASE", "BASIC_AUTH"]
+)
 def test_a_variable_may_be_a_secret_by_its_name(monkeypatch, name):
     monkeypatch.setenv(name, "planted-0123456789")
     assert without_secrets("x planted-0123456789") == "x ***"
@@ -59,8 +79,13 @@ def test_other_names_are_none(monkeypatch, name):
     assert without_secrets("x planted-0123456789") == "x planted-0123456789"
 
 
-@pytest.mark.parametrize(("value", "shown"), [("acme-shop", "***"), ("2024", "2024"), ("100000", "100000"), ("acme", "acme")])
-def test_what_a_config_was_given_is_one_unless_it_is_a_number_or_a_short_word(monkeypatch, value, shown):
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("acme-shop", "***"), ("2024", "2024"), ("100000", "100000"), ("acme", "acme")],
+)
+def test_what_a_config_was_given_is_one_unless_it_is_a_number_or_a_short_word(
+    monkeypatch, value, shown
+):
     monkeypatch.setenv("SHOP", value)
     monkeypatch.setenv("HWDS_CONFIG_ENV", "")
     remember("SHOP")

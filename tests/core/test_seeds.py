@@ -10,18 +10,31 @@ from hwds.evaluation.protocol import RunContext
 
 
 def test_the_same_name_gives_the_same_numbers():
-    np.testing.assert_array_equal(stream(3, "prices", 7).random(5), stream(3, "prices", 7).random(5))
+    np.testing.assert_array_equal(
+        stream(3, "prices", 7).random(5), stream(3, "prices", 7).random(5)
+    )
 
 
 def test_another_seed_purpose_or_order_gives_others():
-    names = [(3, "prices", 7), (4, "prices", 7), (3, "prices", 8), (3, 7, "prices"), (3, "prices7"), (3, "prices", "7")]
+    names = [
+        (3, "prices", 7),
+        (4, "prices", 7),
+        (3, "prices", 8),
+        (3, 7, "prices"),
+        (3, "prices7"),
+        (3, "prices", "7"),
+    ]
     assert len({stream_key(*name) for name in names}) == len(names)
 
 
 def test_a_key_has_128_bits_and_is_the_same_in_another_process():
     code = "from hwds.core.seeds import stream_key; print(stream_key(1, 'fold', 2))"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "1", "PYTHONPATH": "."}
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "1", "PYTHONPATH": "."},
     )
     assert int(done.stdout) == stream_key(1, "fold", 2) < 2**128
 

@@ -1,4 +1,6 @@
-"""The one codec: every bit comes back, only classes that opted in are built, and what cannot be read says so in one line."""
+"""The one codec: every bit comes back, only classes that opted in are built, and what cannot be
+read says so in one line.
+"""
 
 import json
 import math
@@ -104,22 +106,62 @@ def again(value):
 
 
 VALUES = [
-    None, True, 2**80, -(2**63), "é\ud800\0", 0.1, -0.0, 5e-324, math.inf, -math.inf, math.nan, odd(0xFFF8000000000123),
-    [1, "a", None, odd(0x7FF8000000000001)], [0.1, math.nan, -0.0] * 9, [1, 1.0, True], [],
-    (1, 2), [(1, 2), (1.0, 2.0), (True, 2), (-0.0,), (0.0,), (1, 2)],
+    None,
+    True,
+    2**80,
+    -(2**63),
+    "é\ud800\0",
+    0.1,
+    -0.0,
+    5e-324,
+    math.inf,
+    -math.inf,
+    math.nan,
+    odd(0xFFF8000000000123),
+    [1, "a", None, odd(0x7FF8000000000001)],
+    [0.1, math.nan, -0.0] * 9,
+    [1, 1.0, True],
+    [],
+    (1, 2),
+    [(1, 2), (1.0, 2.0), (True, 2), (-0.0,), (0.0,), (1, 2)],
     [((1, (2.0,)), np.arange(2)), (np.arange(3.0), (np.ones(2),))],
-    {"a": 1, 2: (3,), (1, "x"): [4], None: {}}, {1, 2}, frozenset("ab"), deque([1, (2,)], maxlen=5),
-    b"", b"\x00\xff", bytearray(b"ab"), date(2024, 3, 1), datetime(2024, 3, 1, 12, 30, 0, 5),
+    {"a": 1, 2: (3,), (1, "x"): [4], None: {}},
+    {1, 2},
+    frozenset("ab"),
+    deque([1, (2,)], maxlen=5),
+    b"",
+    b"\x00\xff",
+    bytearray(b"ab"),
+    date(2024, 3, 1),
+    datetime(2024, 3, 1, 12, 30, 0, 5),
     datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
     datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=2))),
-    np.float32(0.1), np.int8(-3), np.bool_(True), np.datetime64("2024-03-01T12"), np.array("text"), np.array([], np.uint8),
-    np.array([[1.5, np.nan]], np.float32), np.asfortranarray(np.arange(6.0).reshape(2, 3)), np.arange(12).reshape(3, 4)[:, ::2],
-    np.array([2**63], np.uint64), np.array([1 + 2j]), np.array([1], ">i4"), np.array(odd(0xFFF8000000000123)),
-    Pair((1,), Pair(None, [])), Slotted(), SeasonalNaive(name="forecast/seasonal_naive", season=4),
-    Stack(members=(SeasonalNaive(), SeasonalNaive(season=3))), pl.DataFrame(),
-    pl.DataFrame({"a": [1.5, None, math.nan], "b": ["x", None, "é"], "c": [date(2024, 3, 1), None, None]}),
-    pl.DataFrame({"f": [0.1 * i for i in range(20)], "n": range(20)}, schema={"f": pl.Float64, "n": pl.UInt32}),
-]  # fmt: skip
+    np.float32(0.1),
+    np.int8(-3),
+    np.bool_(True),
+    np.datetime64("2024-03-01T12"),
+    np.array("text"),
+    np.array([], np.uint8),
+    np.array([[1.5, np.nan]], np.float32),
+    np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.arange(12).reshape(3, 4)[:, ::2],
+    np.array([2**63], np.uint64),
+    np.array([1 + 2j]),
+    np.array([1], ">i4"),
+    np.array(odd(0xFFF8000000000123)),
+    Pair((1,), Pair(None, [])),
+    Slotted(),
+    SeasonalNaive(name="forecast/seasonal_naive", season=4),
+    Stack(members=(SeasonalNaive(), SeasonalNaive(season=3))),
+    pl.DataFrame(),
+    pl.DataFrame(
+        {"a": [1.5, None, math.nan], "b": ["x", None, "é"], "c": [date(2024, 3, 1), None, None]}
+    ),
+    pl.DataFrame(
+        {"f": [0.1 * i for i in range(20)], "n": range(20)},
+        schema={"f": pl.Float64, "n": pl.UInt32},
+    ),
+]
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
@@ -132,7 +174,11 @@ def test_every_bit_of_every_kind_comes_back(value):
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 HASHABLE = st.recursive(PLAIN, lambda inner: st.tuples(inner, inner), max_leaves=4)
-TREES = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(HASHABLE, inner), max_leaves=20)
+TREES = st.recursive(
+    PLAIN,
+    lambda inner: st.lists(inner) | st.tuples(inner) | st.dictionaries(HASHABLE, inner),
+    max_leaves=20,
+)
 
 
 @given(TREES)
@@ -153,7 +199,12 @@ def test_equal_tuples_are_stored_once():
 
 
 def everything(**changes):
-    made = Everything(np.ones((2, 2), np.float32), (np.arange(3), np.array("text")), b"\x01", SeasonalNaive(season=4))
+    made = Everything(
+        np.ones((2, 2), np.float32),
+        (np.arange(3), np.array("text")),
+        b"\x01",
+        SeasonalNaive(season=4),
+    )
     return replace(made, **changes)
 
 
@@ -162,7 +213,9 @@ def test_saving_twice_gives_the_same_bytes_and_an_equal_object(tmp_path):
         everything(inner=everything()).save(tmp_path / name)
     assert (tmp_path / "a" / FILE).read_bytes() == (tmp_path / "b" / FILE).read_bytes()
     same(Everything.load(tmp_path / "a"), everything(inner=everything()))
-    with pytest.raises(DataError, match=r"holds a '.*:Everything', not a '.*FittedSeasonalNaive'\.$"):
+    with pytest.raises(
+        DataError, match=r"holds a '.*:Everything', not a '.*FittedSeasonalNaive'\.$"
+    ):
         FittedSeasonalNaive.load(tmp_path / "a")
 
 
@@ -184,8 +237,12 @@ def test_an_object_that_stands_for_another_is_stored_as_it():
 def test_an_empty_folder_has_no_model_and_an_old_one_says_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"no saved model\.$"):
         load_fitted(tmp_path)
-    (tmp_path / "class.json").write_text('"hwds.forecast.models.seasonal_naive:FittedSeasonalNaive"')
-    with pytest.raises(DataError, match=r"of an older version of hwds; run again with save_model=final\.$"):
+    (tmp_path / "class.json").write_text(
+        '"hwds.forecast.models.seasonal_naive:FittedSeasonalNaive"'
+    )
+    with pytest.raises(
+        DataError, match=r"of an older version of hwds; run again with save_model=final\.$"
+    ):
         load_fitted(tmp_path)
 
 
@@ -196,7 +253,9 @@ def test_a_changed_byte_or_a_short_file_is_refused(tmp_path, place):
     data[place] ^= 1
     for damaged in (data, data[:-1], data[:10], b""):
         (tmp_path / FILE).write_bytes(damaged)
-        with pytest.raises(DataError, match=rf"{FILE}: is damaged; run again with save_model=final\.$"):
+        with pytest.raises(
+            DataError, match=rf"{FILE}: is damaged; run again with save_model=final\.$"
+        ):
             load_fitted(tmp_path)
 
 
@@ -209,7 +268,9 @@ def test_a_model_of_another_version_is_refused_in_one_line(tmp_path, monkeypatch
 
     module = sys.modules[__name__]
     monkeypatch.setattr(module, "Everything", Fewer)
-    with pytest.raises(DataError, match=r"is of another version \('.*Fewer' has other fields\); run again"):
+    with pytest.raises(
+        DataError, match=r"is of another version \('.*Fewer' has other fields\); run again"
+    ):
         load_fitted(tmp_path)
     monkeypatch.setattr(module, "Everything", Stranger)
     with pytest.raises(DataError, match=r"'.*:Everything' is no Serializable and no Recipe"):
@@ -225,7 +286,10 @@ def test_a_file_builds_no_class_of_a_package_that_nobody_named(tmp_path, monkeyp
     monkeypatch.setattr(serialization, "_check_importable", lambda path, cls: None)
     forged = dumps(FittedSeasonalNaive(12, (0.5,)))
     assert "antigravity" not in sys.modules
-    with pytest.raises(DataError, match=r"'antigravity:Anything' is of a package that neither hwds nor the config names"):
+    with pytest.raises(
+        DataError,
+        match=r"'antigravity:Anything' is of a package that neither hwds nor the config names",
+    ):
         loads(forged, "forged")
     assert "antigravity" not in sys.modules
     assert loads(data, "sound") == FittedSeasonalNaive(12, (0.5,))
@@ -245,7 +309,9 @@ def test_a_package_whose_recipe_is_imported_is_named(monkeypatch):
 def test_nothing_is_pickled(tmp_path):
     save_fitted(everything(), tmp_path)
     for file in tmp_path.iterdir():
-        with pytest.raises((pickle.UnpicklingError, UnicodeDecodeError, ValueError, KeyError, EOFError)):
+        with pytest.raises(
+            (pickle.UnpicklingError, UnicodeDecodeError, ValueError, KeyError, EOFError)
+        ):
             pickle.loads(file.read_bytes())
 
 
@@ -281,21 +347,33 @@ def forged(tree, content=b"", **head):
 
 HALF = ["tuple", 0]
 FORGED = {
-    "an array named a thousand times": forged(["list", [["array", "|u1", [9], False, 0]] * 1000], b"x" * 9, arrays={"|u1": 9}),
+    "an array named a thousand times": forged(
+        ["list", [["array", "|u1", [9], False, 0]] * 1000], b"x" * 9, arrays={"|u1": 9}
+    ),
     "tuples of tuples of tuples": forged(
         ["tuple", 39], tuples=[["plain", [1]], *(["tuples", [level, level]] for level in range(39))]
     ),
-    "an array longer than the file": forged(["array", "<f8", [2**40], False, 0], arrays={"<f8": 2**40}),
-    "an array of another shape": forged(["array", "|u1", [2**62, 4], False, 0], b"x" * 9, arrays={"|u1": 9}),
+    "an array longer than the file": forged(
+        ["array", "<f8", [2**40], False, 0], arrays={"<f8": 2**40}
+    ),
+    "an array of another shape": forged(
+        ["array", "|u1", [2**62, 4], False, 0], b"x" * 9, arrays={"|u1": 9}
+    ),
     "an array of objects": forged(["array", "|O", [1], False, 0], b"x" * 9, arrays={"|O": 1}),
     "a type that is none": forged(None, arrays={"x": 1}),
     "a tuple before it is there": forged(HALF, tuples=[["list", [HALF]]]),
     "a depth without end": forged(json.loads('["list",[' * 400 + "1" + "]]" * 400)),
     "another decoder": forged(["system", "x"]),
-    "a table of unequal columns": forged(["table", ["a", "b"], ["Int64", "Int64"], [["plain", [1]], ["plain", [1, 2]]]]),
-    "a column of texts that is one of numbers": forged(["table", ["a"], ["Int64"], [["plain", ["x"]]]]),
+    "a table of unequal columns": forged(
+        ["table", ["a", "b"], ["Int64", "Int64"], [["plain", [1]], ["plain", [1, 2]]]]
+    ),
+    "a column of texts that is one of numbers": forged(
+        ["table", ["a"], ["Int64"], [["plain", ["x"]]]]
+    ),
     "a date that is none": forged(["date", "9999-99-99"]),
-    "no tree": STORED_MARK + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}") + b"\x02\0\0\0\0\0\0\0{}",
+    "no tree": STORED_MARK
+    + serialization._checksum(b"\x02\0\0\0\0\0\0\0{}")
+    + b"\x02\0\0\0\0\0\0\0{}",
 }
 
 

@@ -2,7 +2,11 @@ from hwds.core.settings import as_yaml, flatten
 
 
 def test_values_have_dotted_paths():
-    settings = {"model": {"units": 3, "name": "a", "space": {}}, "rivals": [{"name": "b"}], "seed": 0}
+    settings = {
+        "model": {"units": 3, "name": "a", "space": {}},
+        "rivals": [{"name": "b"}],
+        "seed": 0,
+    }
     plain = {"model.units": 3, "model.name": "a", "model.space": {}, "seed": 0}
     assert dict(flatten(settings)) == plain | {"rivals": [{"name": "b"}]}
     assert dict(flatten(settings, items=True)) == plain | {"rivals.0.name": "b"}

@@ -1,4 +1,6 @@
-"""The code of a key: what numbers can come from by imports, in hwds and in a user's packages; and nothing else."""
+"""The code of a key: what numbers can come from by imports, in hwds and in a user's packages; and
+nothing else.
+"""
 
 import json
 import shutil
@@ -38,13 +40,21 @@ for file, text in json.loads(sys.argv[1]):
 """
 
 ROOTS = {
-    "lstm": ["hwds.evaluation.cells", "hwds.forecast.models.lstm", "hwds.forecast.protocols.walk_forward"],
+    "lstm": [
+        "hwds.evaluation.cells",
+        "hwds.forecast.models.lstm",
+        "hwds.forecast.protocols.walk_forward",
+    ],
     "xgboost": [
         "hwds.evaluation.cells",
         "hwds.detection.models.classify.xgboost",
         "hwds.detection.protocols.prequential",
     ],
-    "run": ["hwds.evaluation.run_cells", "hwds.bandit.models.ucb1", "hwds.bandit.protocols.bandit_simulation"],
+    "run": [
+        "hwds.evaluation.run_cells",
+        "hwds.bandit.models.ucb1",
+        "hwds.bandit.protocols.bandit_simulation",
+    ],
 }
 
 CODE = "\nAN_EDIT = 1\n"
@@ -69,9 +79,24 @@ EXPECTED = {
 
 def test_an_edit_changes_the_keys_of_what_can_come_from_it_alone(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "hwds", ignore=shutil.ignore_patterns("__pycache__"))
-    words = [sys.executable, "-c", EDITS, json.dumps([[*edit] for edit in EXPECTED]), json.dumps(ROOTS)]
-    told = subprocess.run(words, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=True)
-    assert told.stdout.splitlines() == [f"{file} {names}".strip() for (file, _), names in EXPECTED.items()]
+    words = [
+        sys.executable,
+        "-c",
+        EDITS,
+        json.dumps([[*edit] for edit in EXPECTED]),
+        json.dumps(ROOTS),
+    ]
+    told = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.splitlines() == [
+        f"{file} {names}".strip() for (file, _), names in EXPECTED.items()
+    ]
 
 
 FILES = {
@@ -112,17 +137,26 @@ FILES = {
         """,
     "tools/wide/named.py": "A = 1",
 }
-"""A user's packages: one of models, one of helpers with a lazy face, and one whose folders have no `__init__.py`."""
+"""A user's packages: one of models, one of helpers with a lazy face, and one whose folders have no
+`__init__.py`.
+"""
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A user's packages, none of them loaded; and the code of what is taken from `mine.models`, read anew."""
+    """A user's packages, none of them loaded.
+
+    And the code of what is taken from `mine.models`, read anew.
+    """
     for name, text in FILES.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text))
-    for name in ("mine", "mine.models", "helpers"):  # another test of this process may have loaded its own
+    for name in (
+        "mine",
+        "mine.models",
+        "helpers",
+    ):  # another test of this process may have loaded its own
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -148,7 +182,9 @@ def code(*modules):
     return code_digest(None, *modules)
 
 
-@pytest.mark.parametrize("file", ["models.py", "parts.py", "constants.py", "later.py", "weights.csv", "__init__.py"])
+@pytest.mark.parametrize(
+    "file", ["models.py", "parts.py", "constants.py", "later.py", "weights.csv", "__init__.py"]
+)
 def test_an_edit_of_what_a_users_module_imports_changes_its_code(project, file):
     before = code("mine.models")
     path = project / "mine" / file
@@ -157,7 +193,13 @@ def test_an_edit_of_what_a_users_module_imports_changes_its_code(project, file):
 
 
 @pytest.mark.parametrize(
-    "file", ["helpers/smoothing.py", "helpers/__init__.py", "tools/deep/__init__.py", "tools/wide/named.py"]
+    "file",
+    [
+        "helpers/smoothing.py",
+        "helpers/__init__.py",
+        "tools/deep/__init__.py",
+        "tools/wide/named.py",
+    ],
 )
 def test_so_does_one_of_a_package_of_helpers(project, file):
     before = code("mine.models")
@@ -172,9 +214,14 @@ def test_one_of_what_is_not_imported_does_not(project, file):
     assert code("mine.models") == before
 
 
-def test_what_is_imported_for_type_checkers_alone_does_not_count_and_what_is_installed_neither(project):
+def test_what_is_imported_for_type_checkers_alone_does_not_count_and_what_is_installed_neither(
+    project,
+):
     models = project / "mine" / "models.py"
-    models.write_text("from typing import TYPE_CHECKING\nimport polars\nif TYPE_CHECKING:\n    from mine.typed import A\n")
+    models.write_text(
+        "from typing import TYPE_CHECKING\nimport polars\nif TYPE_CHECKING:\n    from mine.typed "
+        "import A\n"
+    )
     forget()
     assert sorted(modules_reached(["mine.models"])) == ["mine", "mine.models"]
 
@@ -215,10 +262,15 @@ def test_the_latest_parsed_modules_are_kept(project, monkeypatch):
 
 
 def test_a_setting_names_code_too(project):
-    before = code_digest({"metrics": ["mine.other:bias"], "address": "10:20", "none": "mine.absent:x"})
+    before = code_digest(
+        {"metrics": ["mine.other:bias"], "address": "10:20", "none": "mine.absent:x"}
+    )
     (project / "mine" / "other.py").write_text("B = 2\n")
     forget()
-    assert code_digest({"metrics": ["mine.other:bias"], "address": "10:20", "none": "mine.absent:x"}) != before
+    assert (
+        code_digest({"metrics": ["mine.other:bias"], "address": "10:20", "none": "mine.absent:x"})
+        != before
+    )
 
 
 def test_code_without_a_file_is_refused():

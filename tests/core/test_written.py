@@ -12,13 +12,24 @@ from hwds.core.search_space import trial_config
     ("words", "settings"),
     [
         (["+experiment=lstm_forecast"], {"model.units": 96, "model.learning_rate": 0.00321}),
-        (["+experiment=xgboost_forecast", "seed=4", "size=small"], {"model.depth": 3, "features": "none"}),
-        (["+experiment=stack_forecast"], {"model.members": ["forecast/naive", {"forecast/theta": {"origins": 3}}]}),
+        (
+            ["+experiment=xgboost_forecast", "seed=4", "size=small"],
+            {"model.depth": 3, "features": "none"},
+        ),
+        (
+            ["+experiment=stack_forecast"],
+            {"model.members": ["forecast/naive", {"forecast/theta": {"origins": 3}}]},
+        ),
         (["+experiment=gray_market_xgboost"], {"model.depth": 3}),
         (["+experiment=price_bandit"], {"model": "bandit/ucb1", "model.exploration": 0.3}),
         (["model=forecast/xgboost", "protocol.windows=5", "dataset.seed=3"], {}),
         (
-            ["model=forecast/xgboost", "size=small", "sweep=random", "sweep.space.model.trees.choice=[77,88]"],
+            [
+                "model=forecast/xgboost",
+                "size=small",
+                "sweep=random",
+                "sweep.space.model.trees.choice=[77,88]",
+            ],
             {"model.trees": 77},
         ),
     ],

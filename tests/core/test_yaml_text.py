@@ -7,7 +7,9 @@ import pytest
 from hwds.core.settings import read_yaml
 
 HWDS = Path(__file__).resolve().parents[2] / "hwds"
-LAUGHS = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))])
+LAUGHS = "\n".join(
+    ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))]
+)
 
 
 @pytest.mark.parametrize(
@@ -32,11 +34,22 @@ def test_it_is_refused_in_one_line(text, why):
 
 def test_anchors_that_repeat_a_few_values_are_read():
     assert read_yaml("a: &a [1, 2]\nb: *a", "x.yaml") == {"a": [1, 2], "b": [1, 2]}
-    assert read_yaml("a: &a {c: 1}\nb: *a\nd: {<<: *a, c: 2}", "x.yaml") == {"a": {"c": 1}, "b": {"c": 1}, "d": {"c": 2}}
+    assert read_yaml("a: &a {c: 1}\nb: *a\nd: {<<: *a, c: 2}", "x.yaml") == {
+        "a": {"c": 1},
+        "b": {"c": 1},
+        "d": {"c": 2},
+    }
 
 
 @pytest.mark.parametrize(
-    "line", ["+experiment=laughs", "plan +experiment=laughs", "list experiment", "model=laughs", "rivals=[laughs]"]
+    "line",
+    [
+        "+experiment=laughs",
+        "plan +experiment=laughs",
+        "list experiment",
+        "model=laughs",
+        "rivals=[laughs]",
+    ],
 )
 def test_an_option_that_would_grow_without_end_is_refused(line, command, tmp_path):
     for group in ("experiment", "model"):
@@ -47,4 +60,6 @@ def test_an_option_that_would_grow_without_end_is_refused(line, command, tmp_pat
 
 def test_only_one_module_reads_yaml_as_it_is():
     sources = {path.stem: path.read_text() for path in HWDS.rglob("*.py")}
-    assert [name for name, text in sources.items() if "yaml.safe_load" in text or "yaml.load" in text] == ["yaml_text"]
+    assert [
+        name for name, text in sources.items() if "yaml.safe_load" in text or "yaml.load" in text
+    ] == ["yaml_text"]

@@ -16,7 +16,9 @@ from hwds.evaluation.protocol import Cell, RunContext
 def scores(frame, **settings):
     protocol, model = AbTest(**{"replications": 0} | settings), Welch()
     fold = protocol.split(frame)[0]
-    return protocol.score(protocol.evaluate_cell(model, frame, Cell("w", fold, 0, fold.units), RunContext(0)))
+    return protocol.score(
+        protocol.evaluate_cell(model, frame, Cell("w", fold, 0, fold.units), RunContext(0))
+    )
 
 
 @pytest.mark.data
@@ -28,12 +30,16 @@ def test_an_experiment_has_the_effect_of_its_last_instant(data_folder):
         .row(-1, named=True)
     )
     found = scores(Asos().load(), looks=10)
-    fixed = next(s for s in found if s.metric == "effect" and s.ci_method == "fixed" and s.step is None)
+    fixed = next(
+        s for s in found if s.metric == "effect" and s.ci_method == "fixed" and s.step is None
+    )
     assert fixed.value == pytest.approx(last["mean_t"] - last["mean_c"])
     error = np.sqrt(last["variance_t"] / last["count_t"] + last["variance_c"] / last["count_c"])
     assert fixed.stderr == pytest.approx(error)
     assert fixed.n == last["count_t"] + last["count_c"]
-    assert [s.step for s in found if s.metric == "effect" and s.ci_method == "fixed"][1:] == list(range(1, 11))
+    assert [s.step for s in found if s.metric == "effect" and s.ci_method == "fixed"][1:] == list(
+        range(1, 11)
+    )
 
 
 @pytest.mark.data
@@ -50,7 +56,9 @@ def test_of_real_experiments_most_can_be_read_and_some_have_a_wrong_sample_ratio
 
 @pytest.mark.data
 def test_an_unknown_experiment_is_refused(data_folder):
-    with pytest.raises(ConfigError, match=r"dataset.experiment: no experiment '036afd'; did you mean '036afc'"):
+    with pytest.raises(
+        ConfigError, match=r"dataset.experiment: no experiment '036afd'; did you mean '036afc'"
+    ):
         Asos(experiment="036afd").load()
 
 

@@ -10,8 +10,24 @@ from hwds.datasets.classics import Classics
 @pytest.mark.parametrize(
     ("frequency", "lasts", "season"),
     [
-        ("monthly", {"airpassengers": date(1960, 12, 1), "sunspots": date(1983, 12, 1), "wineind": date(1994, 8, 1)}, 12),
-        ("quarterly", {"ausbeer": date(2008, 7, 1), "austres": date(1993, 4, 1), "woolyrnq": date(1994, 7, 1)}, 4),
+        (
+            "monthly",
+            {
+                "airpassengers": date(1960, 12, 1),
+                "sunspots": date(1983, 12, 1),
+                "wineind": date(1994, 8, 1),
+            },
+            12,
+        ),
+        (
+            "quarterly",
+            {
+                "ausbeer": date(2008, 7, 1),
+                "austres": date(1993, 4, 1),
+                "woolyrnq": date(1994, 7, 1),
+            },
+            4,
+        ),
         ("yearly", {"lynx": date(1934, 1, 1)}, 1),
     ],
 )

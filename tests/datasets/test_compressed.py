@@ -1,4 +1,6 @@
-"""Compressed text is read as what it is; what is damaged, grows without end or is no number is refused in a line."""
+"""Compressed text is read as what it is; what is damaged, grows without end or is no number is
+refused in a line.
+"""
 
 import gzip
 
@@ -41,7 +43,9 @@ def test_a_damaged_one_and_one_that_grows_are_refused(kind, tmp_path, monkeypatc
     path = tmp_path / f"s.csv.{kind}"
     for content in (TEXT.encode(), PACKED[kind](TEXT.encode())[:-6], b""):
         path.write_bytes(content)
-        with pytest.raises(DataError, match=rf"cannot be read as {kind} \(it is damaged\)|is empty"):
+        with pytest.raises(
+            DataError, match=rf"cannot be read as {kind} \(it is damaged\)|is empty"
+        ):
             read_files(str(path))
     monkeypatch.setattr("hwds.frames.files.MOST_FREE", 1 << 20)
     path.write_bytes(PACKED[kind](b"0" * (1 << 24)))
@@ -55,7 +59,9 @@ def test_the_names_of_many_columns_are_not_counted_one_by_one(tmp_path, monkeypa
             raise AssertionError("looks at every name for every name: 80 s for 100,000 columns")
 
     names = [f"c{i}" for i in range(2_000)]
-    (tmp_path / "wide.csv").write_text(",".join(["units", *names]) + "\n" + ",".join(["1"] * 2_001) + "\n")
+    (tmp_path / "wide.csv").write_text(
+        ",".join(["units", *names]) + "\n" + ",".join(["1"] * 2_001) + "\n"
+    )
     monkeypatch.setattr(text.csv, "reader", lambda *_, **__: iter([Names(["units", *names])]))
     assert read_files(str(tmp_path / "wide.csv"), ["units"]).table.shape == (1, 1)
 
@@ -68,10 +74,18 @@ def test_a_number_that_cannot_be_squared_is_refused(value):
         Rows.build(pl.DataFrame({"y": [0, 1], "x": [1.0, value]}), {"label": "y"})
     dates = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 12, 1), "1mo", eager=True)
     with pytest.raises(DataError, match=r"has target .* at 2020-12-01"):
-        Panel.of(pl.DataFrame({"t": dates, "v": np.append(np.ones(11), value)}), time="t", target="v", frequency="1mo")
+        Panel.of(
+            pl.DataFrame({"t": dates, "v": np.append(np.ones(11), value)}),
+            time="t",
+            target="v",
+            frequency="1mo",
+        )
 
 
 def test_bytes_are_no_input(tmp_path):
     pl.DataFrame({"y": [0, 1], "blob": [b"x", b"y"]}).write_parquet(tmp_path / "t.parquet")
-    with pytest.raises(DataError, match=r"dataset.roles.ignore: column 'blob' holds Binary, no input; name it there"):
+    with pytest.raises(
+        DataError,
+        match=r"dataset.roles.ignore: column 'blob' holds Binary, no input; name it there",
+    ):
         Table(path=str(tmp_path / "t.parquet"), roles={"label": "y"}).load()

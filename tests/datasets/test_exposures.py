@@ -1,4 +1,6 @@
-"""Events joined to a file of exposures: each unit's from its first exposure on, units without an event among them."""
+"""Events joined to a file of exposures: each unit's from its first exposure on, units without an
+event among them.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,21 @@ a,2024-03-09,5,1
 b,2024-03-04,7,3
 z,2024-03-04,900,9
 """
-ROLES = {"entity": "user", "arm": "variant", "time": "at", "outcome": "revenue", "stratum": "country"}
+ROLES = {
+    "entity": "user",
+    "arm": "variant",
+    "time": "at",
+    "outcome": "revenue",
+    "stratum": "country",
+}
 
 
 def dataset(folder, exposures=EXPOSURES, events=EVENTS, **roles):
     for name, text in (("shown.csv", exposures), ("events.csv", events)):
         (folder / name).write_text(text, encoding="utf-8")
-    return Table(path=str(folder / "events.csv"), exposures=str(folder / "shown.csv"), roles=ROLES | roles)
+    return Table(
+        path=str(folder / "events.csv"), exposures=str(folder / "shown.csv"), roles=ROLES | roles
+    )
 
 
 def test_events_count_from_the_first_exposure_on_and_who_did_nothing_counts(tmp_path):
@@ -45,18 +55,33 @@ def test_events_count_from_the_first_exposure_on_and_who_did_nothing_counts(tmp_
         "rows": [2, 1, 0],
     }
     assert units.select(*wanted).to_dict(as_series=False) == wanted
-    assert units["at"].to_list() == pl.Series(["2024-03-02", "2024-03-01", "2024-03-03"]).str.to_date().to_list()
+    assert (
+        units["at"].to_list()
+        == pl.Series(["2024-03-02", "2024-03-01", "2024-03-03"]).str.to_date().to_list()
+    )
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"exposures": EXPOSURES + "b,B,2024-03-09,de,40\n"}, "1 of 3 units are in several arms, 'b' first"),
+        (
+            {"exposures": EXPOSURES + "b,B,2024-03-09,de,40\n"},
+            "1 of 3 units are in several arms, 'b' first",
+        ),
         ({"events": EVENTS.replace("visits", "variant")}, "the arm 'variant' stands in"),
         ({"outcome": "revenues"}, "no column 'revenues'"),
-        ({"exposures": EXPOSURES.replace("a,B,2024-03-05", "a,B,")}, "row 2 of '.*shown.csv' has no value in column 'at'"),
-        ({"events": EVENTS.replace("b,2024-03-04", "b,")}, "row 4 of '.*events.csv' has no value in column 'at'"),
-        ({"exposures": EXPOSURES.replace("2024-03-0", "2024-03-01T10:00:0")}, "must hold dates in both files"),
+        (
+            {"exposures": EXPOSURES.replace("a,B,2024-03-05", "a,B,")},
+            "row 2 of '.*shown.csv' has no value in column 'at'",
+        ),
+        (
+            {"events": EVENTS.replace("b,2024-03-04", "b,")},
+            "row 4 of '.*events.csv' has no value in column 'at'",
+        ),
+        (
+            {"exposures": EXPOSURES.replace("2024-03-0", "2024-03-01T10:00:0")},
+            "must hold dates in both files",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(tmp_path, changed, said):
@@ -66,5 +91,11 @@ def test_what_does_not_go_together_is_refused(tmp_path, changed, said):
 
 def test_the_roles_that_join_must_be_given(tmp_path):
     made = dataset(tmp_path)
-    with pytest.raises(ConfigError, match=r"dataset.roles.time: must be given with dataset.exposures"):
-        Table(path=made.path, exposures=made.exposures, roles={k: v for k, v in ROLES.items() if k != "time"}).load()
+    with pytest.raises(
+        ConfigError, match=r"dataset.roles.time: must be given with dataset.exposures"
+    ):
+        Table(
+            path=made.path,
+            exposures=made.exposures,
+            roles={k: v for k, v in ROLES.items() if k != "time"},
+        ).load()

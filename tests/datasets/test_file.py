@@ -15,7 +15,11 @@ MONTHS = [date(2024, month, 1) for month in range(1, 13)]
 
 def loaded(tmp_path, table, roles=None, **settings):
     pl.DataFrame(table).write_parquet(tmp_path / "sales.parquet")
-    return File(path=str(tmp_path / "sales.parquet"), roles={"time": "t", "target": "y"} | (roles or {}), **settings).load()
+    return File(
+        path=str(tmp_path / "sales.parquet"),
+        roles={"time": "t", "target": "y"} | (roles or {}),
+        **settings,
+    ).load()
 
 
 def test_the_roles_of_the_readme(tmp_path):
@@ -49,8 +53,14 @@ def test_without_a_series_column_the_file_is_one_series(tmp_path):
 
 
 def test_many_series_without_their_column_are_refused_by_its_role(tmp_path):
-    with pytest.raises(DataError, match=r"^dataset.roles.series: must name a column: .* rows 2 and 13 are both at"):
-        loaded(tmp_path, {"shop": ["N"] * 12 + ["S"] * 11, "t": MONTHS + MONTHS[1:], "y": range(23)}, horizon=1)
+    with pytest.raises(
+        DataError, match=r"^dataset.roles.series: must name a column: .* rows 2 and 13 are both at"
+    ):
+        loaded(
+            tmp_path,
+            {"shop": ["N"] * 12 + ["S"] * 11, "t": MONTHS + MONTHS[1:], "y": range(23)},
+            horizon=1,
+        )
 
 
 def test_every_role_reaches_the_panel(tmp_path):
@@ -62,9 +72,22 @@ def test_every_role_reaches_the_panel(tmp_path):
         "colour": ["red"] * 12,
         "seen": MONTHS,
     }
-    roles = {"known_future": "price", "past_only": ["visits"], "static": "colour", "available_at": "seen"}
+    roles = {
+        "known_future": "price",
+        "past_only": ["visits"],
+        "static": "colour",
+        "available_at": "seen",
+    }
     panel = loaded(tmp_path, table, roles, unit="pieces", horizon=3)
-    assert panel.table.columns == ["series_id", "time", "target", "price", "visits", "colour", "seen"]
+    assert panel.table.columns == [
+        "series_id",
+        "time",
+        "target",
+        "price",
+        "visits",
+        "colour",
+        "seen",
+    ]
     assert np.isnan(panel.values("visits")[0])
     assert (panel.unit, panel.horizon, panel.roles.available_at) == ("pieces", 3, "seen")
 
@@ -77,8 +100,16 @@ def test_every_role_reaches_the_panel(tmp_path):
         (["2024-01", "2024-02", "2024-03"], date(2024, 1, 1), "1mo"),
         (["2023Q4", "2024Q1", "2024Q2"], date(2023, 10, 1), "3mo"),
         (["2023-Q4", "2024-Q1", "2024-Q2"], date(2023, 10, 1), "3mo"),
-        (["2024-01-01T00:00:00", "2024-01-08T00:00:00", "2024-01-15T00:00:00"], date(2024, 1, 1), "7d"),
-        (["2024-01-01 06:00", "2024-01-01 07:00", "2024-01-01 08:00"], datetime(2024, 1, 1, 6), "1h"),
+        (
+            ["2024-01-01T00:00:00", "2024-01-08T00:00:00", "2024-01-15T00:00:00"],
+            date(2024, 1, 1),
+            "7d",
+        ),
+        (
+            ["2024-01-01 06:00", "2024-01-01 07:00", "2024-01-01 08:00"],
+            datetime(2024, 1, 1, 6),
+            "1h",
+        ),
         (
             ["2024-01-01 06:00:00.5", "2024-01-01 06:00:01", "2024-01-01 06:00:01.5"],
             datetime(2024, 1, 1, 6, 0, 0, 500_000),
@@ -97,22 +128,36 @@ def test_times_in_text(tmp_path, written, first, every):
 
 
 def test_times_with_a_zone_keep_it(tmp_path):
-    panel = loaded(tmp_path, {"t": ["2024-01-01T22:00:00Z", "2024-01-01T23:00:00Z", "2024-01-02T00:00:00Z"], "y": [1, 2, 3]})
+    panel = loaded(
+        tmp_path,
+        {
+            "t": ["2024-01-01T22:00:00Z", "2024-01-01T23:00:00Z", "2024-01-02T00:00:00Z"],
+            "y": [1, 2, 3],
+        },
+    )
     assert panel.table["time"].dtype.time_zone == "UTC"
     assert (panel.frequency.every, panel.season) == ("1h", 24)
 
 
 def test_days_of_local_time_are_days_though_some_have_23_hours(tmp_path):
-    local = pl.datetime_range(datetime(2024, 3, 25), datetime(2024, 4, 5), "1d", time_zone="Europe/Berlin", eager=True)
+    local = pl.datetime_range(
+        datetime(2024, 3, 25), datetime(2024, 4, 5), "1d", time_zone="Europe/Berlin", eager=True
+    )
     assert loaded(tmp_path, {"t": local, "y": range(12)}).frequency.every == "1d"
 
 
 def test_whole_times_stored_as_fractions(tmp_path):
-    assert loaded(tmp_path, {"t": [1.0, 2.0, 3.0], "y": [1, 2, 3]}).table["time"].to_list() == [1, 2, 3]
+    assert loaded(tmp_path, {"t": [1.0, 2.0, 3.0], "y": [1, 2, 3]}).table["time"].to_list() == [
+        1,
+        2,
+        3,
+    ]
 
 
 def test_ends_of_months_are_followed_by_ends_of_months(tmp_path):
-    panel = loaded(tmp_path, {"t": ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"], "y": [1, 2, 3, 4]})
+    panel = loaded(
+        tmp_path, {"t": ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"], "y": [1, 2, 3, 4]}
+    )
     assert panel.frequency == Frequency("1mo", month_end=True)
 
 
@@ -125,7 +170,10 @@ def test_ends_of_months_are_followed_by_ends_of_months(tmp_path):
     ],
 )
 def test_gaps_are_filled_from_what_came_before(tmp_path, policy, target, price):
-    """The row of month 4 is there without a target and a price, that of month 5 is not; nothing of month 6 may fill them."""
+    """The row of month 4 is there without a target and a price, that of month 5 is not.
+
+    Nothing of month 6 may fill them.
+    """
     table = {
         "s": ["a"] * 4 + ["b"],
         "t": [MONTHS[0], MONTHS[2], MONTHS[3], MONTHS[5], MONTHS[8]],
@@ -149,7 +197,13 @@ def test_gaps_are_filled_from_what_came_before(tmp_path, policy, target, price):
         pl.date_range(date(2024, 1, 31), date(2025, 12, 31), "1mo", eager=True).dt.month_end(),
         pl.date_range(date(2020, 1, 1), date(2025, 12, 1), "1q", eager=True),
         pl.datetime_range(datetime(2024, 1, 1, 6), datetime(2024, 1, 3), "1h", eager=True),
-        pl.datetime_range(datetime(2024, 3, 25), datetime(2024, 4, 25), "1d", time_zone="Europe/Berlin", eager=True),
+        pl.datetime_range(
+            datetime(2024, 3, 25),
+            datetime(2024, 4, 25),
+            "1d",
+            time_zone="Europe/Berlin",
+            eager=True,
+        ),
         pl.Series(range(10, 70, 2)),
     ],
     ids=["month ends", "quarters", "hours", "local days", "numbers"],
@@ -160,18 +214,27 @@ def test_gaps_are_filled_at_every_frequency(tmp_path, times, policy):
     panel = loaded(tmp_path, table, gaps=policy)
     assert panel.table["time"].to_list() == times.to_list()
     filled = panel.series(0)[2]
-    assert {"zero": filled == 0, "forward": filled == 2, "null": np.isnan(filled), None: np.isnan(filled)}[policy]
+    assert {
+        "zero": filled == 0,
+        "forward": filled == 2,
+        "null": np.isnan(filled),
+        None: np.isnan(filled),
+    }[policy]
 
 
 def test_a_fill_is_causal(tmp_path):
-    """What comes after a row never changes it: the fill of a cut file is the cut of the filled file."""
+    """What comes after a row never changes it: the fill of a cut file is the cut of the filled
+    file.
+    """
     rng = np.random.default_rng(7)
     there = rng.random(200) < 0.6
     there[0] = True
-    table = pl.DataFrame({"t": np.arange(200), "y": rng.normal(size=200), "price": rng.normal(size=200)}).filter(
-        pl.Series(there)
+    table = pl.DataFrame(
+        {"t": np.arange(200), "y": rng.normal(size=200), "price": rng.normal(size=200)}
+    ).filter(pl.Series(there))
+    table = table.with_columns(
+        pl.when(pl.Series(rng.random(len(table)) < 0.2)).then(None).otherwise("y").alias("y")
     )
-    table = table.with_columns(pl.when(pl.Series(rng.random(len(table)) < 0.2)).then(None).otherwise("y").alias("y"))
     settings = {"roles": {"known_future": "price"}, "gaps": "forward", "frequency": "1i"}
     whole = loaded(tmp_path, table, **settings).table
     for rows in (2, 20, 60, len(table)):
@@ -185,8 +248,14 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
     assert panel.series_ids.to_list() == ["a"]
     assert caplog.messages == ["dataset: 1 of 2 series left out, shorter than 3 rows."]
     settings = {"short": "drop", "min_length": 3, "season": 1}
-    file = File(path=str(tmp_path / "sales.parquet"), roles={"series": "s", "time": "t", "target": "y"}, **settings)
-    assert file.remarks(panel) == ["Series of fewer than 3 rows are left out of all that follows (dataset.short=drop)."]
+    file = File(
+        path=str(tmp_path / "sales.parquet"),
+        roles={"series": "s", "time": "t", "target": "y"},
+        **settings,
+    )
+    assert file.remarks(panel) == [
+        "Series of fewer than 3 rows are left out of all that follows (dataset.short=drop)."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +264,15 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
         (
             range(12),
             {},
-            "Numbered rows tell no season: none is taken, and a horizon of 1 row (protocol.horizon).",
+            "Numbered rows tell no season: none is taken, and a horizon of 1 row "
+            "(protocol.horizon).",
         ),
         (range(12), {"horizon": 2}, "Numbered rows tell no season: none is taken. dataset.season"),
-        ([datetime(2024, 1, 1, hour, half) for hour in range(6) for half in (0, 30)], {}, "Rows 30m apart tell no season"),
+        (
+            [datetime(2024, 1, 1, hour, half) for hour in range(6) for half in (0, 30)],
+            {},
+            "Rows 30m apart tell no season",
+        ),
         (range(12), {"season": 1}, None),
         ([date(2000 + year, 1, 1) for year in range(12)], {}, None),
         (MONTHS, {}, None),
@@ -207,7 +281,9 @@ def test_short_series_are_left_out_and_the_count_is_said(tmp_path, caplog):
 def test_a_season_that_nothing_tells_is_remarked_on(tmp_path, times, settings, said):
     table = pl.DataFrame({"t": times, "y": range(12)})
     table.write_parquet(tmp_path / "sales.parquet")
-    file = File(path=str(tmp_path / "sales.parquet"), roles={"time": "t", "target": "y"}, **settings)
+    file = File(
+        path=str(tmp_path / "sales.parquet"), roles={"time": "t", "target": "y"}, **settings
+    )
     remarks = file.remarks(file.load())
     assert remarks == [] if said is None else remarks[0].startswith(said)
 
@@ -224,7 +300,9 @@ def test_a_season_that_nothing_tells_is_remarked_on(tmp_path, times, settings, s
 def test_settings_are_checked_before_the_file_is_read(settings, field):
     with pytest.raises(ConfigError) as refusal:
         File(path="nowhere.csv", **settings)
-    assert str(refusal.value).startswith((f"File.{field}: must be", f"File: no key '{field}'; did you mean"))
+    assert str(refusal.value).startswith(
+        (f"File.{field}: must be", f"File: no key '{field}'; did you mean")
+    )
 
 
 def test_many_short_series_are_read_in_bulk(tmp_path):
@@ -239,7 +317,11 @@ def test_many_short_series_are_read_in_bulk(tmp_path):
         "y": np.arange(n * 24.0),
     })  # fmt: skip
     table.write_parquet(tmp_path / "sales.parquet")
-    dataset = File(path=str(tmp_path / "sales.parquet"), roles={"series": "s", "time": "t", "target": "y"}, gaps="zero")
+    dataset = File(
+        path=str(tmp_path / "sales.parquet"),
+        roles={"series": "s", "time": "t", "target": "y"},
+        gaps="zero",
+    )
     start = time.process_time()
     assert dataset.load().n_series == n
     assert time.process_time() - start < 5

@@ -20,11 +20,21 @@ def panel(times, every, *, month_end=False):
 @pytest.mark.parametrize(
     ("times", "every", "month_end", "counts"),
     [
-        ([date(2024, 12, day) for day in range(24, 28)], "1d", False, [0, 1, 1, 0]),  # Christmas Day, St Stephen's Day
+        (
+            [date(2024, 12, day) for day in range(24, 28)],
+            "1d",
+            False,
+            [0, 1, 1, 0],
+        ),  # Christmas Day, St Stephen's Day
         ([date(2024, 12, 16), date(2024, 12, 23), date(2024, 12, 30)], "1w", False, [0, 2, 1]),
         ([date(2024, 11, 1), date(2024, 12, 1), date(2025, 1, 1)], "1mo", False, [0, 2, 1]),
         ([date(2024, 11, 30), date(2024, 12, 31), date(2025, 1, 31)], "1mo", True, [0, 2, 1]),
-        ([datetime(2024, 12, 24, 23), datetime(2024, 12, 25), datetime(2024, 12, 25, 1)], "1h", False, [0, 1, 1]),
+        (
+            [datetime(2024, 12, 24, 23), datetime(2024, 12, 25), datetime(2024, 12, 25, 1)],
+            "1h",
+            False,
+            [0, 1, 1],
+        ),
     ],
 )
 def test_a_row_counts_the_holidays_in_it(times, every, month_end, counts):
@@ -40,7 +50,12 @@ def test_a_part_of_a_country_has_its_own():
 
 
 @pytest.mark.parametrize(
-    ("country", "refusal"), [("GERMANY", "no country 'GERMANY'"), ("DE-BZ", "DE has no part 'BZ'"), ("de", "no country 'de'")]
+    ("country", "refusal"),
+    [
+        ("GERMANY", "no country 'GERMANY'"),
+        ("DE-BZ", "DE has no part 'BZ'"),
+        ("de", "no country 'de'"),
+    ],
 )
 def test_an_unknown_country_is_refused_in_a_line(country, refusal):
     with pytest.raises(ConfigError, match=rf"^dataset\.country: {refusal}"):

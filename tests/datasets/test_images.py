@@ -9,7 +9,13 @@ from hwds.datasets.images import ImageRoles, Images
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 6, 8), dtype=np.uint8)
 ROLES = ImageRoles(file="name", label="defect", group="board", static=("line",))
-ROWS = ["name,defect,board,line", "a.png,ok,1,x", "b.png,open,1,x", "c.png,,2,y", "sub/d.PNG,ok,2,y"]
+ROWS = [
+    "name,defect,board,line",
+    "a.png,ok,1,x",
+    "b.png,open,1,x",
+    "c.png,,2,y",
+    "sub/d.PNG,ok,2,y",
+]
 
 
 @pytest.fixture
@@ -22,7 +28,9 @@ def folder(tmp_path):
 
 
 def loaded(folder, **more):
-    return Images(**{"path": str(folder), "labels": str(folder / "labels.csv"), "roles": ROLES} | more).load()
+    return Images(
+        **{"path": str(folder), "labels": str(folder / "labels.csv"), "roles": ROLES} | more
+    ).load()
 
 
 def test_a_folder_and_an_archive_give_the_same_images(folder):
@@ -72,7 +80,11 @@ def nameless(folder):
     [
         (corrupt, r"^dataset\.path: image 'b\.png' cannot be read: [^\n]+\.$"),
         (no_picture, r"^dataset\.path: image 'b\.png' cannot be read: [^\n]+\.$"),
-        (other_size, r"^dataset\.path: image 'b\.png' has 5 x 6 pixels, and 'a\.png' 8 x 6; all must have one size\.$"),
+        (
+            other_size,
+            r"^dataset\.path: image 'b\.png' has 5 x 6 pixels, and 'a\.png' 8 x 6; all must have "
+            r"one size\.$",
+        ),
         (deep, r"^dataset\.path: image 'b\.png' is of mode I;16; it must have 8 bits a channel\.$"),
         (absent, r"^dataset\.path: there is no image 'b\.png' below '"),
         (nameless, r"^dataset\.labels: .*labels\.csv' row 1 names no file\.$"),
@@ -85,15 +97,24 @@ def test_a_file_that_is_wrong_is_named(folder, harm, told):
 
 
 def test_settings_that_do_not_fit_are_refused(folder):
-    with pytest.raises(DataError, match=r"label 'open', which is no kind; it must be one of 'ok', 'short'|which is no kind"):
+    with pytest.raises(
+        DataError,
+        match=r"label 'open', which is no kind; it must be one of 'ok', 'short'|which is no kind",
+    ):
         loaded(folder, kinds=("short",))
     with pytest.raises(ConfigError, match=r"^dataset\.roles\.label: must be given\.$"):
         loaded(folder, roles=ImageRoles(file="name"))
-    with pytest.raises(ConfigError, match=r"^dataset\.roles\.file: must be given, for a folder of images has no order\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^dataset\.roles\.file: must be given, for a folder of images has no order\.$",
+    ):
         loaded(folder, roles=ImageRoles(label="defect"))
     with pytest.raises(DataError, match=r"is neither a folder nor an npz archive\.$"):
         loaded(folder, path=str(folder / "nowhere"))
-    with pytest.raises(DataError, match=r"^dataset\.labels: '.*labels\.csv' has no column 'defct'; did you mean 'defect'\?$"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset\.labels: '.*labels\.csv' has no column 'defct'; did you mean 'defect'\?$",
+    ):
         loaded(folder, roles=ImageRoles(file="name", label="defct"))
     np.savez(folder / "few.npz", images=PIXELS[:3])
     with pytest.raises(DataError, match=r"^dataset\.labels: 4 rows for the 3 images of "):

@@ -23,18 +23,35 @@ def month(i):
     return date(2018 + i // 12, i % 12 + 1, 1)
 
 
-def predictions(names=("s0", "s1"), cutoffs=(10, 12, 14), steps=4, model="forecast/drift", shift=0.0, late=None):
-    """Forecasts that say at which month they were made; the cutoffs of the series in `late` are months later."""
+def predictions(
+    names=("s0", "s1"), cutoffs=(10, 12, 14), steps=4, model="forecast/drift", shift=0.0, late=None
+):
+    """Forecasts that say at which month they were made.
+
+    The cutoffs of the series in `late` are months later.
+    """
     rows = []
     for fold, cut in enumerate(cutoffs):
         for name in names:
             made = cut + (late or {}).get(name, 0)
             rows += [
-                (model, fold, name, month(made), month(made + step), step, 1e6, made + shift, made - 0.5)
+                (
+                    model,
+                    fold,
+                    name,
+                    month(made),
+                    month(made + step),
+                    step,
+                    1e6,
+                    made + shift,
+                    made - 0.5,
+                )
                 for step in range(1, steps + 1)
             ]
     columns = ["model", "fold", "series_id", "cutoff", "time", "step", "actual", "mean", "q_0.1"]
-    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(pl.col("mean", "q_0.1", "actual").cast(pl.Float64))
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(
+        pl.col("mean", "q_0.1", "actual").cast(pl.Float64)
+    )
 
 
 @pytest.fixture
@@ -72,7 +89,9 @@ def test_a_row_has_the_last_forecast_before_it(run):
     assert dict(panel.vintages.sources) == {"rival": "the mean of run prices/0123abcd"}
 
 
-def test_a_run_is_found_by_path_id_and_experiment_and_a_quantile_or_a_rivals_forecast_is_taken(run, tmp_path):
+def test_a_run_is_found_by_path_id_and_experiment_and_a_quantile_or_a_rivals_forecast_is_taken(
+    run, tmp_path
+):
     folder = run(pl.concat([predictions(), predictions(model="forecast/zero", shift=0.25)]))
     plain = monthly_panel(2, 24)
     for name in (str(folder), "0123", "prices/0123abcd", "prices"):
@@ -106,10 +125,17 @@ def test_what_predict_forecast_counts_from_the_end_of_the_data(run):
 
 
 def test_what_a_fit_knew_of_other_series_counts_as_known_later(run):
-    """Counted back from each series' own end: the cutoff of s1 lies three months after that of s0, and one fit saw both."""
+    """Counted back from each series' own end: the cutoff of s1 lies three months after that of s0,
+    and one fit saw both.
+    """
     run(predictions(late={"s1": 3}))
     panel = with_joined(monthly_panel(2, 24), [join()])
-    made = panel.vintages.table.filter(pl.col("series_id") == "s0").select("made_at", "value").unique().sort("value")
+    made = (
+        panel.vintages.table.filter(pl.col("series_id") == "s0")
+        .select("made_at", "value")
+        .unique()
+        .sort("value")
+    )
     assert made.rows() == [(month(13), 10.0), (month(15), 12.0), (month(17), 14.0)]
     assert of(panel)[11:19] == [None, None, None, 10, None, 12, None, 14]
 
@@ -118,7 +144,9 @@ def test_a_fit_that_serves_many_cutoffs_of_a_calendar_keeps_them(run):
     rows = predictions().with_columns(fold=pl.lit(0))
     run(rows.filter((pl.col("series_id") == "s0") | (pl.col("cutoff") > month(10))))
     panel = with_joined(monthly_panel(2, 24), [join()])
-    assert panel.vintages.table.filter(pl.col("series_id") == "s0")["made_at"].unique().sort().to_list() == [
+    assert panel.vintages.table.filter(pl.col("series_id") == "s0")[
+        "made_at"
+    ].unique().sort().to_list() == [
         month(10),
         month(12),
         month(14),
@@ -127,14 +155,23 @@ def test_a_fit_that_serves_many_cutoffs_of_a_calendar_keeps_them(run):
 
 @pytest.mark.parametrize("names", [("phones", "tablets"), ("family=phones", "family=tablets")])
 def test_the_forecast_of_a_family_is_that_of_each_of_its_series(run, names):
-    run(predictions(names=names).with_columns(mean=pl.col("mean") + (pl.col("series_id") == names[1]) * 0.5))
+    run(
+        predictions(names=names).with_columns(
+            mean=pl.col("mean") + (pl.col("series_id") == names[1]) * 0.5
+        )
+    )
     plain = monthly_panel(3, 24)
-    family = pl.when(pl.col("series_id") == "s2").then(pl.lit("tablets")).otherwise(pl.lit("phones"))
+    family = (
+        pl.when(pl.col("series_id") == "s2").then(pl.lit("tablets")).otherwise(pl.lit("phones"))
+    )
     table = plain.table.with_columns(family=family)
     plain = replace(plain, table=table, roles=plain.roles | {"static": ("family",)})
     panel = with_joined(plain, [join(on="family")])
     assert [of(panel, name)[11] for name in ("s0", "s1", "s2")] == [10, 10, 10.5]
-    with pytest.raises(ConfigError, match=r"dataset.join\[0\].on: no static or level column 'famly'; did you mean 'family'\?"):
+    with pytest.raises(
+        ConfigError,
+        match=r"dataset.join\[0\].on: no static or level column 'famly'; did you mean 'family'\?",
+    ):
         with_joined(plain, [join(on="famly")])
 
 
@@ -142,9 +179,14 @@ REFUSED = {
     r"dataset.join\[0\].run: no run 'pricse' below .*; did you mean 'prices'\?": {"run": "pricse"},
     r"dataset.join\[0\].as: must be the name of a new column, got 'promotion'": {"as": "promotion"},
     r"dataset.join\[0\].as: must be the name of a new column, got 'target'": {"as": "target"},
-    r"dataset.join\[0\].column: 'q_0.2' is not forecast by the run; did you mean 'q_0.1'\?": {"column": "q_0.2"},
-    r"dataset.join\[0\].column: 'actual' is what happened, and no forecast; known: mean, q_0.1": {"column": "actual"},
-    r"dataset.join\[0\].model: run prices/0123abcd has no model 'drift'; did you mean 'forecast/drift'\?": {"model": "drift"},
+    r"dataset.join\[0\].column: 'q_0.2' is not forecast by the run; did you mean 'q_0.1'\?": {
+        "column": "q_0.2"
+    },
+    r"dataset.join\[0\].column: 'actual' is what happened, and no forecast; known: mean, q_0.1": {
+        "column": "actual"
+    },
+    r"dataset.join\[0\].model: run prices/0123abcd has no model 'drift'; did you mean "
+    r"'forecast/drift'\?": {"model": "drift"},
 }
 
 
@@ -160,7 +202,9 @@ def test_a_run_that_is_not_finished_or_no_forecast_is_refused(run):
     with pytest.raises(ConfigError, match=r"run: run prices/0123abcd is no forecast of series"):
         with_joined(monthly_panel(2, 24), [join()])
     (folder / "scores.parquet").unlink()
-    with pytest.raises(ConfigError, match=r"dataset.join\[0\].run: run prices/0123abcd is not finished"):
+    with pytest.raises(
+        ConfigError, match=r"dataset.join\[0\].run: run prices/0123abcd is not finished"
+    ):
         with_joined(monthly_panel(2, 24), [join()])
 
 
@@ -169,7 +213,10 @@ def test_a_run_that_has_nothing_in_common_is_refused_in_one_line(run):
     with pytest.raises(DataError, match="its first series is 'x', the dataset's 's0'; see 'on'"):
         with_joined(monthly_panel(2, 24), [join()])
     run(predictions(cutoffs=(100,)))
-    with pytest.raises(DataError, match="its rows are 2026-06-01 to 2026-09-01, the dataset's 2018-01-01 to 2019-12-01"):
+    with pytest.raises(
+        DataError,
+        match="its rows are 2026-06-01 to 2026-09-01, the dataset's 2018-01-01 to 2019-12-01",
+    ):
         with_joined(monthly_panel(2, 24), [join()])
     run(predictions().with_columns(pl.col("time", "cutoff").to_physical()))
     with pytest.raises(DataError, match="tells time as Int32, the dataset as Date"):
@@ -177,9 +224,13 @@ def test_a_run_that_has_nothing_in_common_is_refused_in_one_line(run):
 
 
 def test_a_run_in_other_steps_is_refused_for_its_dates_do_not_mean_the_same(run):
-    quarters = predictions().with_columns(time=pl.col("cutoff").dt.offset_by(pl.format("{}q", "step")))
+    quarters = predictions().with_columns(
+        time=pl.col("cutoff").dt.offset_by(pl.format("{}q", "step"))
+    )
     run(quarters)
-    with pytest.raises(DataError, match="run prices/0123abcd does not forecast in the dataset's steps of 1mo"):
+    with pytest.raises(
+        DataError, match="run prices/0123abcd does not forecast in the dataset's steps of 1mo"
+    ):
         with_joined(monthly_panel(2, 48), [join()])
 
 
@@ -192,7 +243,8 @@ def test_in_yaml_the_column_is_named_by_as():
     assert (item.run, item.column, item.as_) == ("prices", "q_0.9", "rival")
     for wrong, told in {
         "{run: prices}": r"dataset.join\[0\].as: must be given.",
-        "{run: prices, as: rival, colum: mean}": r"dataset.join\[0\]: no key 'colum'; did you mean 'column'\?",
+        "{run: prices, as: rival, colum: mean}": r"dataset.join\[0\]: no key 'colum'; did you "
+        r"mean 'column'\?",
         "prices": r"dataset.join\[0\]: must be a mapping, got 'prices'.",
         "{run: 3, as: rival}": r"dataset.join\[0\].run: must be text, got 3.",
     }.items():

@@ -19,10 +19,20 @@ def test_it_has_its_patches_kinds_and_boards():
 
 def test_it_is_said_where_it_is_not_at_hand(tmp_path, monkeypatch):
     monkeypatch.delenv("HWDS_DATA", raising=False)
-    with pytest.raises(DataError, match=r"^dataset: pcb is not at hand, for HWDS_DATA names no folder: patches of 64 x 64"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset: pcb is not at hand, for HWDS_DATA names no folder: patches of 64 x 64",
+    ):
         Pcb().load()
-    with pytest.raises(DataError, match=r"^dataset: there is no file '.*x\.npz': patches of 64 x 64"):
+    with pytest.raises(
+        DataError, match=r"^dataset: there is no file '.*x\.npz': patches of 64 x 64"
+    ):
         Pcb(path=str(tmp_path / "x.npz")).load()
-    np.savez(tmp_path / "x.npz", x_packed=np.zeros((2, 4, 1), np.uint8), y=np.array([0, 9]), board=np.array([1, 2]))
+    np.savez(
+        tmp_path / "x.npz",
+        x_packed=np.zeros((2, 4, 1), np.uint8),
+        y=np.array([0, 9]),
+        board=np.array([1, 2]),
+    )
     with pytest.raises(DataError, match=r"x\.npz' is not what was published"):
         Pcb(path=str(tmp_path / "x.npz")).load()

@@ -23,7 +23,9 @@ def test_a_series_is_a_device_in_a_channel_with_the_roles_of_prices(panel):
     assert panel.lengths.min() >= SMALL.shortest
     assert panel.lengths.max() == SMALL.weeks
     assert panel.roles.one("price") == "price"
-    assert set(panel.table["sku"].unique()) == {f"{family}-{i}" for family in ("phone", "laptop") for i in range(1, 6)}
+    assert set(panel.table["sku"].unique()) == {
+        f"{family}-{i}" for family in ("phone", "laptop") for i in range(1, 6)
+    }
     assert (panel.table["price"] > panel.table["cost"]).all()
     assert 3 < panel.target.mean() < 10
     assert panel.table["stock_out"].is_between(0, 1).all()
@@ -46,7 +48,9 @@ def test_the_best_price_is_where_the_true_profit_is_greatest():
     assert len(both) > 10
     inside = both.filter(pl.col("best_price") > 0.62 * pl.col("list_price"))
     assert inside["price"].to_numpy() == pytest.approx(inside["best_price"].to_numpy(), rel=0.002)
-    assert known.filter(pl.col("elasticity") > -1)["best_price"].null_count() == len(known.filter(pl.col("elasticity") > -1))
+    assert known.filter(pl.col("elasticity") > -1)["best_price"].null_count() == len(
+        known.filter(pl.col("elasticity") > -1)
+    )
 
 
 def test_units_follow_the_law():
@@ -54,7 +58,9 @@ def test_units_follow_the_law():
     weeks = dataset.drawn()
     ratio = weeks.units / np.exp(weeks.log_mean)
     assert ratio.mean() == pytest.approx(1, abs=0.01)
-    pearson = (weeks.units - np.exp(weeks.log_mean)) ** 2 / (np.exp(weeks.log_mean) + np.exp(2 * weeks.log_mean) / 3)
+    pearson = (weeks.units - np.exp(weeks.log_mean)) ** 2 / (
+        np.exp(weeks.log_mean) + np.exp(2 * weeks.log_mean) / 3
+    )
     assert pearson.mean() == pytest.approx(1, abs=0.05)
 
 

@@ -1,4 +1,6 @@
-"""The readers of $HWDS_DATA: published shapes and figures, and what is said where the data is not at hand."""
+"""The readers of $HWDS_DATA: published shapes and figures, and what is said where the data is not
+at hand.
+"""
 
 from datetime import date
 
@@ -27,13 +29,23 @@ ALL = [
 
 
 def seasonal_naive_mase(panel) -> float:
-    """The mean over series of the MASE of the last `horizon` rows; series without a scale are left out."""
+    """The mean over series of the MASE of the last `horizon` rows.
+
+    Series without a scale are left out.
+    """
     history, future = panel.until(panel.lengths - panel.horizon), panel.last(panel.horizon)
     context = ForecastContext(seed=0, levels=(0.5,), season=panel.season)
-    mean = SeasonalNaive().learn(history, horizon=panel.horizon, context=context).predict(history, future).mean
+    mean = (
+        SeasonalNaive()
+        .learn(history, horizon=panel.horizon, context=context)
+        .predict(history, future)
+        .mean
+    )
     errors = np.abs(future.target.reshape(mean.shape) - mean).mean(axis=1)
     m = panel.season
-    scales = np.array([np.abs(y[m:] - y[:-m]).mean() for y in map(history.series, range(history.n_series))])
+    scales = np.array(
+        [np.abs(y[m:] - y[:-m]).mean() for y in map(history.series, range(history.n_series))]
+    )
     return float((errors[scales > 0] / scales[scales > 0]).mean())
 
 
@@ -54,7 +66,9 @@ def test_published_shapes_and_seasonal_naive(data_folder, dataset, series, seaso
     panel = dataset.load()
     assert (panel.n_series, panel.season, panel.horizon) == (series, season, horizon)
     if panel.roles.split:
-        tests = np.add.reduceat((panel.table["split"] == "test").to_numpy().astype(int), panel.offsets[:-1])
+        tests = np.add.reduceat(
+            (panel.table["split"] == "test").to_numpy().astype(int), panel.offsets[:-1]
+        )
         assert set(tests.tolist()) == {horizon}
     assert round(seasonal_naive_mase(panel), 3) == mase
 
@@ -70,14 +84,19 @@ def test_aus_retail_has_its_hierarchy(data_folder):
 def test_apple_units_begin_at_the_launch(data_folder):
     panel = AppleUnits().load()
     spans = {
-        row[0]: row[1:] for row in panel.table.group_by("series_id").agg(pl.col("time").min(), pl.col("target").first()).rows()
+        row[0]: row[1:]
+        for row in panel.table.group_by("series_id")
+        .agg(pl.col("time").min(), pl.col("target").first())
+        .rows()
     }
     assert spans["iPhone"] == (date(2007, 4, 1), 0.27)
     assert spans["Mac"] == (date(1998, 10, 1), 0.944)
     assert panel.season == 4
 
 
-@pytest.mark.parametrize("dataset", ALL, ids=lambda dataset: f"{type(dataset).__name__}-{getattr(dataset, 'subset', '')}")
+@pytest.mark.parametrize(
+    "dataset", ALL, ids=lambda dataset: f"{type(dataset).__name__}-{getattr(dataset, 'subset', '')}"
+)
 @pytest.mark.parametrize("folder", ["", "there"])
 def test_where_the_data_is_absent_all_is_said_in_a_line(dataset, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HWDS_DATA", str(tmp_path / folder) if folder else "")
@@ -86,7 +105,13 @@ def test_where_the_data_is_absent_all_is_said_in_a_line(dataset, folder, tmp_pat
     message = str(refusal.value)
     assert message.endswith(dataset.source())
     assert "\n" not in message
-    for word in ("is not at hand", "$HWDS_DATA/", "columns", "licence" if "Apple" in str(type(dataset)) else "(", "sha256"):
+    for word in (
+        "is not at hand",
+        "$HWDS_DATA/",
+        "columns",
+        "licence" if "Apple" in str(type(dataset)) else "(",
+        "sha256",
+    ):
         assert word in message
 
 

@@ -18,7 +18,13 @@ from hwds.datasets.runs import Runs
 from hwds.datasets.table import Table
 from hwds.frames.files import TextFormat, read_files
 
-ROLES = {"series": "sku", "time": "month", "target": "units", "known_future": ["price"], "static": ["colour", "size"]}
+ROLES = {
+    "series": "sku",
+    "time": "month",
+    "target": "units",
+    "known_future": ["price"],
+    "static": ["colour", "size"],
+}
 
 
 @pytest.fixture
@@ -46,7 +52,13 @@ def test_every_format_gives_the_same_panel(table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("encoding", "codec"), [("utf-8", "utf-8-sig"), ("utf-8-sig", "utf-8-sig"), ("latin-1", "latin-1"), ("utf-16", "utf-16")]
+    ("encoding", "codec"),
+    [
+        ("utf-8", "utf-8-sig"),
+        ("utf-8-sig", "utf-8-sig"),
+        ("latin-1", "latin-1"),
+        ("utf-16", "utf-16"),
+    ],
 )
 def test_encodings_and_byte_order_marks(table, tmp_path, encoding, codec):
     (tmp_path / "a.csv").write_bytes(table.write_csv().encode(codec))
@@ -61,21 +73,35 @@ def test_windows_line_ends_blank_last_lines_and_another_separator(table, tmp_pat
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_a_file_that_was_cut_amid_its_last_number_is_remarked_on_unless_its_digest_was_given(table, tmp_path, encoding):
+def test_a_file_that_was_cut_amid_its_last_number_is_remarked_on_unless_its_digest_was_given(
+    table, tmp_path, encoding
+):
     whole, cut = (tmp_path / f"{name}.csv" for name in ("whole", "cut"))
     text = table.drop("price", "colour", "size").write_csv()
     whole.write_bytes(text.encode(encoding))
     cut.write_bytes(text.removesuffix("25\n").encode(encoding))
     roles = {"series": "sku", "time": "month", "target": "units"}
-    files = [File(path=str(path), roles=roles, encoding=encoding) for path in (whole, cut, tmp_path / "*.csv")]
+    files = [
+        File(path=str(path), roles=roles, encoding=encoding)
+        for path in (whole, cut, tmp_path / "*.csv")
+    ]
     assert files[1].load().target[-1] == 0.0
-    said = f"'{cut}' does not end with a line break: if it was cut in writing, its last value is wrong."
+    said = (
+        f"'{cut}' does not end with a line break: if it was cut in writing, its last value is "
+        f"wrong."
+    )
     assert [file.remarks(files[0].load()) for file in files] == [[], [said], [said]]
     digest = hashlib.sha256(cut.read_bytes()).hexdigest()
-    assert File(path=str(cut), roles=roles, encoding=encoding, sha256=digest).remarks(files[1].load()) == []
+    assert (
+        File(path=str(cut), roles=roles, encoding=encoding, sha256=digest).remarks(files[1].load())
+        == []
+    )
     if encoding == "utf-8":
         (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(cut.read_bytes()))
-        assert "cut.csv.gz' does not end" in File(path=f"{cut}.gz", roles=roles).remarks(files[1].load())[0]
+        assert (
+            "cut.csv.gz' does not end"
+            in File(path=f"{cut}.gz", roles=roles).remarks(files[1].load())[0]
+        )
 
 
 @pytest.mark.parametrize(
@@ -99,9 +125,16 @@ def test_every_text_file_of_a_dataset_is_remarked_on(tmp_path, monkeypatch, data
 
 def test_a_file_that_was_cut_amid_its_last_row_is_refused(tmp_path):
     path = tmp_path / "a.csv"
-    for text in ("a,b,c\n1,2,3\n4,5", 'a,b,c\n"1, 2",2,3\n"4, 5",5\n', 'a,b,c\n"1\n2",2,3\n"4\n5",5'):
+    for text in (
+        "a,b,c\n1,2,3\n4,5",
+        'a,b,c\n"1, 2",2,3\n"4, 5",5\n',
+        'a,b,c\n"1\n2",2,3\n"4\n5",5',
+    ):
         path.write_text(text)
-        with pytest.raises(DataError, match=r"row 2, the last, has 2 of 3 fields: the file was cut in writing, or lacks"):
+        with pytest.raises(
+            DataError,
+            match=r"row 2, the last, has 2 of 3 fields: the file was cut in writing, or lacks",
+        ):
             read_files(str(path))
     path.write_text('a,b,c\n1,2,3\n"4\n5,6,7"\n')  # the last line alone looks like three fields
     with pytest.raises(DataError, match="row 2, the last, has 1 of 3 fields"):
@@ -130,7 +163,10 @@ def test_whole_numbers_in_one_file_and_fractions_in_another_are_numbers(tmp_path
 def test_a_digest_is_checked_for_a_file_too(table, tmp_path):
     table.write_parquet(tmp_path / "a.parquet")
     digest = hashlib.sha256((tmp_path / "a.parquet").read_bytes()).hexdigest()
-    assert File(path=str(tmp_path / "a.parquet"), roles=ROLES, sha256=digest.upper()).load().n_series == 2
+    assert (
+        File(path=str(tmp_path / "a.parquet"), roles=ROLES, sha256=digest.upper()).load().n_series
+        == 2
+    )
     with pytest.raises(DataError, match=f"has the digest {digest}, not 000"):
         File(path=str(tmp_path / "a.parquet"), roles=ROLES, sha256="0" * 64).load()
 
@@ -163,7 +199,10 @@ def test_a_url_is_fetched_once_and_only_with_its_digest(table, served):
         File(path=f"{address}/a.parquet", roles=ROLES, sha256="0" * 64).load()
     first = File(path=f"{address}/a.parquet?download=1", roles=ROLES, sha256=digest).load()
     (folder / "a.parquet").unlink()
-    assert File(path=f"{address}/a.parquet", roles=ROLES, sha256=digest).load().fingerprint == first.fingerprint
+    assert (
+        File(path=f"{address}/a.parquet", roles=ROLES, sha256=digest).load().fingerprint
+        == first.fingerprint
+    )
     with pytest.raises(DataError, match=r"cannot be fetched .*404"):
         File(path=f"{address}/b.parquet", roles=ROLES, sha256="0" * 64).load()
 
@@ -186,4 +225,10 @@ def test_a_german_file_is_read_as_the_same_table(separator, tmp_path):
 def test_with_decimal_commas_names_stay_names(tmp_path):
     (tmp_path / "s.csv").write_text("a;b;c;d;e\n007;1,2,3;24.12.2024;,5;\n")
     form = TextFormat(separator="semicolon", decimal="comma")
-    assert read_files(str(tmp_path / "s.csv"), form=form).table.row(0) == ("007", "1,2,3", "24.12.2024", ".5", None)
+    assert read_files(str(tmp_path / "s.csv"), form=form).table.row(0) == (
+        "007",
+        "1,2,3",
+        "24.12.2024",
+        ".5",
+        None,
+    )

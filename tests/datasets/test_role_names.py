@@ -35,13 +35,20 @@ def written(tmp_path, table):
     return str(tmp_path / "sales.csv")
 
 
-SALES = {"month": ["2024-01", "2024-02", "2024-03"], "units": [5, 6, 7], "street": [9.5, 9.0, 9.0], "out": [0.0, 0.5, 1.0]}
+SALES = {
+    "month": ["2024-01", "2024-02", "2024-03"],
+    "units": [5, 6, 7],
+    "street": [9.5, 9.0, 9.0],
+    "out": [0.0, 0.5, 1.0],
+}
 ROLES = {"time": "month", "target": "units", "known_future": "street", "past_only": "out"}
 
 
 def test_a_new_role_is_one_entry(tmp_path):
     written(tmp_path, {"month": ["2024-01", "2024-02"], "units": [5, 6], "celsius": [-3.5, 1.0]})
-    done = subprocess.run([sys.executable, "-c", NEW_ROLE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", NEW_ROLE], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert not done.returncode, done.stderr
     read, misspelt, several = done.stdout.splitlines()
     assert read == "('celsius',) [-3.5, 1.0]"
@@ -61,8 +68,14 @@ def test_a_column_has_what_it_measures_beside_when_it_is_known(tmp_path):
     ("roles", "said"),
     [
         ({"cost": "units"}, "dataset.roles.cost: column 'units' has the role target already"),
-        ({"known_future": None, "price": "street"}, "column 'street' must be known_future, past_only or static too"),
-        ({"list_price": "street", "competitor_price": "street"}, "column 'street' has the role list_price already"),
+        (
+            {"known_future": None, "price": "street"},
+            "column 'street' must be known_future, past_only or static too",
+        ),
+        (
+            {"list_price": "street", "competitor_price": "street"},
+            "column 'street' has the role list_price already",
+        ),
     ],
 )
 def test_roles_that_do_not_go_together(tmp_path, roles, said):
@@ -73,9 +86,14 @@ def test_roles_that_do_not_go_together(tmp_path, roles, said):
 
 def test_a_value_beyond_the_bounds_of_its_role(tmp_path):
     path = written(tmp_path, SALES | {"out": [0.0, 0.5, 1.5], "street": [9.5, -1.0, 9.0]})
-    with pytest.raises(DataError, match=r"^dataset\.roles\.stock_out: row 3 has 1\.5 in column 'out'; must be <= 1\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset\.roles\.stock_out: row 3 has 1\.5 in column 'out'; must be <= 1\.$",
+    ):
         File(path=path, roles=ROLES | {"stock_out": "out"}).load()
-    with pytest.raises(DataError, match=r"^dataset\.roles\.price: row 2 has -1 in column 'street'; must be >= 0\.$"):
+    with pytest.raises(
+        DataError, match=r"^dataset\.roles\.price: row 2 has -1 in column 'street'; must be >= 0\.$"
+    ):
         Table(path=path, roles={"price": "street", "outcome": "units"}).load()
 
 

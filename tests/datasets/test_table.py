@@ -23,7 +23,9 @@ def path(tmp_path):
 
 
 def test_columns_get_the_types_that_all_their_values_fit(path):
-    frame = Table(path=path, roles={"entity": "customer", "price": "price", "time": "when", "ignore": "note"}).load()
+    frame = Table(
+        path=path, roles={"entity": "customer", "price": "price", "time": "when", "ignore": "note"}
+    ).load()
     assert isinstance(frame, TableFrame)
     assert frame.data.drop("row_id").row(0) == ("0017", date(2024, 3, 1), 9, "NA", 19.5, True, 1.0)
     assert frame.data["price"].to_list() == [19.5, None]
@@ -32,7 +34,9 @@ def test_columns_get_the_types_that_all_their_values_fit(path):
 
 
 def test_an_input_may_be_a_slice_too(path):
-    frame = Table(path=path, roles={"label": "gift", "covariate": ["country", "spend"], "slice": "country"}).load()
+    frame = Table(
+        path=path, roles={"label": "gift", "covariate": ["country", "spend"], "slice": "country"}
+    ).load()
     assert frame.roles["slice"] == ("country",)
 
 
@@ -44,9 +48,15 @@ def test_an_input_may_be_a_slice_too(path):
             {"label": "gift", "covariate": ["spend", "gift"]},
             "dataset.roles.covariate: column 'gift' has the role label already",
         ),
-        ({"available_at": "when", "covariate": "when"}, "column 'when' has the role available_at already"),
+        (
+            {"available_at": "when", "covariate": "when"},
+            "column 'when' has the role available_at already",
+        ),
         ({"label": "gifted"}, "has no column 'gifted'; did you mean 'gift'?"),
-        ({"time": "customer", "price": "country"}, "row 2 has 'DE' in column 'country', not a number"),
+        (
+            {"time": "customer", "price": "country"},
+            "row 2 has 'DE' in column 'country', not a number",
+        ),
         ({"time": "note"}, "dataset.roles.time: "),
     ],
 )
@@ -57,7 +67,10 @@ def test_refused(path, roles, said):
 
 
 def orders(n=400, **columns):
-    """A table of orders of which 10 % are frauds; what is known before the label says a little of it."""
+    """A table of orders of which 10 % are frauds.
+
+    What is known before the label says a little of it.
+    """
     rng = np.random.default_rng(0)
     fraud = rng.random(n) < 0.1
     told = {
@@ -84,9 +97,14 @@ def test_with_a_label_all_other_columns_are_inputs(tmp_path):
     assert given(tmp_path, orders()).inputs == ("order", "channel", "quantity")
     roles = ROLES | {"ignore": "order", "slice": "channel"}
     frame = given(tmp_path, orders(), roles=roles)
-    assert frame.inputs == ("channel", "quantity")  # scores are told by it, and it is an input all the same
+    assert frame.inputs == (
+        "channel",
+        "quantity",
+    )  # scores are told by it, and it is an input all the same
     assert "order" not in frame.data.columns
-    assert given(tmp_path, orders(), roles=ROLES | {"covariate": "quantity"}).inputs == ("quantity",)
+    assert given(tmp_path, orders(), roles=ROLES | {"covariate": "quantity"}).inputs == (
+        "quantity",
+    )
 
 
 def test_without_a_label_nothing_becomes_an_input(tmp_path):
@@ -96,10 +114,22 @@ def test_without_a_label_nothing_becomes_an_input(tmp_path):
 
 GIVEAWAYS = {
     "its values": (FRAUD * 5.0 + np.linspace(0, 1, 400), r"average precision 1\.000 of its values"),
-    "its falling values": (-FRAUD * 5.0 + np.linspace(0, 1, 400), r"average precision 1\.000 of its falling values"),
-    "the mean label of its values": (np.where(FRAUD, "blocked", "shipped"), "of the mean label of its values"),
-    "codes": (np.where(FRAUD, 3, np.arange(400) % 7 + (np.arange(400) % 7 >= 3)), "of the mean label of its values"),
-    "what is there": (np.where(FRAUD, np.linspace(0, 1, 400), np.nan), "it is null exactly where 'fraud' is 0"),
+    "its falling values": (
+        -FRAUD * 5.0 + np.linspace(0, 1, 400),
+        r"average precision 1\.000 of its falling values",
+    ),
+    "the mean label of its values": (
+        np.where(FRAUD, "blocked", "shipped"),
+        "of the mean label of its values",
+    ),
+    "codes": (
+        np.where(FRAUD, 3, np.arange(400) % 7 + (np.arange(400) % 7 >= 3)),
+        "of the mean label of its values",
+    ),
+    "what is there": (
+        np.where(FRAUD, np.linspace(0, 1, 400), np.nan),
+        "it is null exactly where 'fraud' is 0",
+    ),
     "what is missing": (np.where(FRAUD, np.nan, 1.0), "it is null exactly where 'fraud' is 1"),
 }
 
@@ -109,7 +139,9 @@ def test_a_column_that_gives_the_label_away_is_refused_until_it_is_named(tmp_pat
     values, said = GIVEAWAYS[kind]
     table = orders(outcome=pl.Series(values, nan_to_null=True))
     with pytest.raises(
-        DataError, match=rf"^dataset\.roles\.ignore: column 'outcome' alone gives the label away: .*{said}.*trust"
+        DataError,
+        match=rf"^dataset\.roles\.ignore: column 'outcome' alone gives the label away: "
+        rf".*{said}.*trust",
     ):
         given(tmp_path, table)
     assert "outcome" not in given(tmp_path, table, roles=ROLES | {"ignore": "outcome"}).data.columns
@@ -136,7 +168,9 @@ def test_labels_that_are_not_known_yet_count_neither_way(tmp_path):
 def test_bad_columns_of_a_labelled_table(tmp_path):
     with pytest.raises(DataError, match="has no column 'quantitty'; did you mean 'quantity'"):
         given(tmp_path, orders(), trust=["quantitty"])
-    with pytest.raises(DataError, match=r"^dataset\.roles\.ignore: column 'items' holds List\(Int64\), no input"):
+    with pytest.raises(
+        DataError, match=r"^dataset\.roles\.ignore: column 'items' holds List\(Int64\), no input"
+    ):
         given(tmp_path, orders(items=[[1, 2]] * 400))
 
 
@@ -144,19 +178,27 @@ def test_instants_with_and_without_a_zone_are_not_mixed(tmp_path):
     mixed = "when,fraud\n2024-03-01T10:00,1\n2024-03-01T11:00Z,0\n"
     (tmp_path / "mixed.csv").write_text(mixed)
     with pytest.raises(
-        DataError, match=r"mixed.csv' row 2 has '2024-03-01T11:00Z' in column 'when', a time zone, where the first"
+        DataError,
+        match=r"mixed.csv' row 2 has '2024-03-01T11:00Z' in column 'when', a time zone, where the "
+        r"first",
     ):
         Table(path=str(tmp_path / "mixed.csv"), roles={"label": "fraud", "time": "when"}).load()
 
 
 @pytest.mark.parametrize(("falling", "which"), [(False, "last"), (True, "first")])
-def test_rows_of_a_day_in_the_order_of_their_labels_are_refused_until_their_times_are_trusted(tmp_path, falling, which):
+def test_rows_of_a_day_in_the_order_of_their_labels_are_refused_until_their_times_are_trusted(
+    tmp_path, falling, which
+):
     day = pl.Series([date(2024, 3, 1) + timedelta(days=i // 40) for i in range(400)])
     table = orders(day=day).sort("day", "fraud", descending=[False, falling])
     roles = {"label": "fraud", "time": "day"}
     with pytest.raises(
-        DataError, match=rf"rows of one 'day' stand in the order of 'fraud', those of label 1 {which} \(100\.0%"
+        DataError,
+        match=rf"rows of one 'day' stand in the order of 'fraud', those of label 1 {which} "
+        rf"\(100\.0%",
     ):
         given(tmp_path, table, roles=roles)
     assert given(tmp_path, table, roles=roles, trust=["day"]).height == 400
-    assert given(tmp_path, table.sample(fraction=1.0, shuffle=True, seed=0), roles=roles).height == 400
+    assert (
+        given(tmp_path, table.sample(fraction=1.0, shuffle=True, seed=0), roles=roles).height == 400
+    )

@@ -16,10 +16,14 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "task", "truth"), KNOWN, ids=[type(dataset).__name__ for dataset, _, _ in KNOWN])
+@pytest.mark.parametrize(
+    ("dataset", "task", "truth"), KNOWN, ids=[type(dataset).__name__ for dataset, _, _ in KNOWN]
+)
 def test_a_truth_is_asked_by_task(dataset, task, truth):
     assert isinstance(dataset.truth(task), truth)
-    assert [dataset.truth(other) for other in {"forecast", "ab", "ope", "bandit", "detection"} - {task}] == [None] * 4
+    assert [
+        dataset.truth(other) for other in {"forecast", "ab", "ope", "bandit", "detection"} - {task}
+    ] == [None] * 4
 
 
 def test_nobody_knows_the_truth_of_a_users_file():

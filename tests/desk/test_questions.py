@@ -1,4 +1,6 @@
-"""The thirty questions of docs/desk.md, each answered by its command, in their order and in one folder."""
+"""The thirty questions of docs/desk.md, each answered by its command, in their order and in one
+folder.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from tests.support.command_line import forget_options
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "desk.md").read_text()
 QUESTIONS = {
-    int(number): (asked, line) for number, asked, line in re.findall(r"^(\d+)\. (.+\?) `hwds (.+)`$", PAGE, re.MULTILINE)
+    int(number): (asked, line)
+    for number, asked, line in re.findall(r"^(\d+)\. (.+\?) `hwds (.+)`$", PAGE, re.MULTILINE)
 }
 FILLED_IN = 27
 """After this question the plan's prices are filled in."""
@@ -28,10 +31,12 @@ ANSWERS = {
     7: r"(?i)cores",
     8: r"conf/experiment/shop.yaml\nRun it by `hwds \+experiment=shop`",
     9: r"dataset.roles.series: +sku +conf/experiment/shop.yaml\n(.*\n)*6 cells, 6 to compute",
-    10: r"forecast/naive does not beat the seasonal naive(.*\n)*Results: .*/outputs/runs/shop/\w{16}",
+    10: r"forecast/naive does not beat the seasonal naive(.*\n)*Results: "
+    r".*/outputs/runs/shop/\w{16}",
     11: r"Results: .*/outputs/runs/spring/\w{16}",
     12: r"Results: .*/outputs/runs/summer/\w{16}",
-    13: r"run +model +metric +score\n.*\nshop/\w+ +forecast/naive .*\nshop/\w+ +forecast/drift .*\n2 runs",
+    13: r"run +model +metric +score\n.*\nshop/\w+ +forecast/naive .*\nshop/\w+ +forecast/drift "
+    r".*\n2 runs",
     14: r"forecast/naive: no leak",
     15: r"mine/shop_trend.py\nconf/model/mine/shop_trend.yaml\n",
     16: r"mine/shop_trend (beats|does not beat) the seasonal naive",
@@ -39,7 +44,8 @@ ANSWERS = {
     18: r"spring/\w+ +forecast/naive(.*\n)+7 of 7 runs",
     19: r"spring/\w+ .* draft .*\n1 of 7 runs",
     20: r"mase.*\n─+\n\w+/\w+ +(mine/shop_trend|forecast/\w+) ",
-    21: r"(?s)spring/\w+: forecast/naive on file.*name=spring.*forecast/naive does not beat the seasonal naive",
+    21: r"(?s)spring/\w+: forecast/naive on file.*name=spring.*forecast/naive does not beat the "
+    r"seasonal naive",
     22: r"tags draft; note sent to sales",
     23: r"model.*forecast/naive.*forecast/drift",
     24: r"(?s)forecast/naive.*forecast/drift.*3 origins|forecast/drift.*forecast/naive",
@@ -54,7 +60,10 @@ ANSWERS = {
 
 def write_sales():
     """Four products over five years of months, with a season, and prices that move."""
-    rng, months = stream(1, "sales"), pl.date_range(pl.date(2019, 1, 1), pl.date(2023, 12, 1), "1mo", eager=True)
+    rng, months = (
+        stream(1, "sales"),
+        pl.date_range(pl.date(2019, 1, 1), pl.date(2023, 12, 1), "1mo", eager=True),
+    )
     season, rows = 10 * np.sin(2 * np.pi * np.arange(len(months)) / 12), []
     for place, sku in enumerate(("lamp", "kettle", "radio", "clock")):
         price = ((20 + 5 * place) * np.exp(rng.normal(0, 0.1, len(months)))).round(2)
@@ -84,9 +93,16 @@ def test_every_question_is_answered_by_its_command(command, monkeypatch):
 
 def test_a_sweep_whose_windows_have_no_value_of_the_metric_says_so(command):
     write_sales()
-    pl.read_csv("sales.csv").with_columns(units=pl.lit(0.0)).write_csv("sales.csv")  # nothing is sold: no scale of errors
+    pl.read_csv("sales.csv").with_columns(units=pl.lit(0.0)).write_csv(
+        "sales.csv"
+    )  # nothing is sold: no scale of errors
     roles = "dataset.roles.series=sku dataset.roles.time=month dataset.roles.target=units"
-    search = "sweep=random sweep.trials=1 sweep.space.model.season.choice=[4,6] compute=serial pictures=false"
-    said = command(f"dataset=file dataset.path=sales.csv {roles} model=forecast/seasonal_naive {search}").err
+    search = (
+        "sweep=random sweep.trials=1 sweep.space.model.season.choice=[4,6] compute=serial "
+        "pictures=false"
+    )
+    said = command(
+        f"dataset=file dataset.path=sales.csv {roles} model=forecast/seasonal_naive {search}"
+    ).err
     assert "mase is undefined on the inner windows of every trial" in said
     assert "sweep.metric=NAME compares by another metric" in said

@@ -1,4 +1,6 @@
-"""Members of a classifier stack: learned once for the stack and its rivals, with the same bits from disk."""
+"""Members of a classifier stack: learned once for the stack and its rivals, with the same bits from
+disk.
+"""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -25,7 +27,11 @@ class Counted(Logistic):
         return super().learn(train, stop=stop, context=context)
 
 
-STACK = Stack(members=(Counted(), XGBoost(trees=12), RandomForest(trees=6), RobustZ()), calibration="platt", name="stack")
+STACK = Stack(
+    members=(Counted(), XGBoost(trees=12), RandomForest(trees=6), RobustZ()),
+    calibration="platt",
+    name="stack",
+)
 
 
 def fitted(model, told):

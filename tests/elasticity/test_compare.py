@@ -29,7 +29,9 @@ def answers(shift):
     noise = {"good": 0.5 * rng.standard_normal(240), "bad": shift * rng.standard_normal(240)}
     made = []
     for model, wrong in noise.items():
-        rows = base.with_columns(predicted=pl.col("actual") + pl.Series(wrong), log_predicted=pl.col("log_units") + 0.1)
+        rows = base.with_columns(
+            predicted=pl.col("actual") + pl.Series(wrong), log_predicted=pl.col("log_units") + 0.1
+        )
         made.append(ModelRows(model, "sales", 0, None, model, rows))
     return made
 
@@ -48,8 +50,12 @@ def test_means_are_root_mean_squared_errors_and_differences_are_paired_by_period
 
 def test_rows_that_a_model_does_not_answer_are_left_out_for_all():
     good, bad = answers(0.8)
-    silent = bad.rows.with_columns(predicted=pl.when(pl.col("time") < 6).then(None).otherwise(pl.col("predicted")))
-    found, left_out = price_change_evidence([good, ModelRows("bad", "sales", 0, None, "bad", silent)], "change_rmse", 200)
+    silent = bad.rows.with_columns(
+        predicted=pl.when(pl.col("time") < 6).then(None).otherwise(pl.col("predicted"))
+    )
+    found, left_out = price_change_evidence(
+        [good, ModelRows("bad", "sales", 0, None, "bad", silent)], "change_rmse", 200
+    )
     assert found.matrix.values.shape[0] == 6
     assert left_out == len(good.rows.filter(pl.col("move") & (pl.col("time") < 6)))
     with pytest.raises(ConfigError, match="price moves cannot be compared by 'change_r'"):

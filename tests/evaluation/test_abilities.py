@@ -42,8 +42,15 @@ def test_a_protocol_has_the_abilities_that_it_inherits(protocol):
 @pytest.mark.parametrize(
     ("words", "refusal"),
     [
-        (["sweep=random"], "sweep: protocol 'ab_test' holds arms against each other by a rule that has to be fixed"),
-        (["save_model=final"], "save_model: protocol 'ab_test' has no model to keep; it must be none, got 'final'."),
+        (
+            ["sweep=random"],
+            "sweep: protocol 'ab_test' holds arms against each other by a rule that has to be "
+            "fixed",
+        ),
+        (
+            ["save_model=final"],
+            "save_model: protocol 'ab_test' has no model to keep; it must be none, got 'final'.",
+        ),
     ],
 )
 def test_what_a_config_asks_of_it_is_refused_before_the_data_is_loaded(words, refusal):
@@ -55,7 +62,10 @@ def test_what_a_config_asks_of_it_is_refused_before_the_data_is_loaded(words, re
 
 def test_segments_and_the_canary_are_refused_too():
     protocol = AbTest(name="ab_test", segments=("device",))
-    with pytest.raises(ConfigError, match=r"^protocol\.segments: protocol 'ab_test' has no segments, got 'device'\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^protocol\.segments: protocol 'ab_test' has no segments, got 'device'\.$",
+    ):
         ScoreSegments.of(protocol, None)
     with pytest.raises(ConfigError, match=r"^check-leakage: protocol 'ab_test' predicts nothing"):
         list(check_leaks(protocol, "m", None, None, RunContext(0)))

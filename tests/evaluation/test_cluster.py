@@ -16,13 +16,29 @@ import pytest
 from tests.execution.three_nodes import ThreeNodes, kill
 
 from tests.support.processes import marked, wait_until
-from tests.support.slow_project import STOPPED, cells, copy_of, finished, start, tables, without_progress
+from tests.support.slow_project import (
+    STOPPED,
+    cells,
+    copy_of,
+    finished,
+    start,
+    tables,
+    without_progress,
+)
 
 pytest.importorskip("ray")
 ROUNDS = int(os.environ.get("HWDS_TEST_CLUSTER_KILLS", "0"))
-"""The study of each victim alone is `HWDS_TEST_CLUSTER_KILLS=5 make test ARGS=tests/execution/test_cluster.py`."""
+"""The study of each victim alone is `HWDS_TEST_CLUSTER_KILLS=5 make test
+ARGS=tests/execution/test_cluster.py`.
+"""
 
-SWEEP = ["sweep=random", "sweep.trials=5", "sweep.windows=3", "sweep.space.model.seconds={uniform:[0.1,0.5]}", "size=full"]
+SWEEP = [
+    "sweep=random",
+    "sweep.trials=5",
+    "sweep.windows=3",
+    "sweep.space.model.seconds={uniform:[0.1,0.5]}",
+    "size=full",
+]
 SWEEP += ["protocol.windows=2", "rivals=[]"]
 RUN = ["protocol.windows=16", "model.seconds=0.4", "size=full", "rivals=[]"]
 HOMES = Path(tempfile.gettempdir(), f"hwds-ray-{getpass.getuser()}")
@@ -33,7 +49,9 @@ AMONG_CELLS = (1, 3, 5, 8, 12)
 """Finished cells after which something is killed; what is under way then is left to chance."""
 
 RAYS_OWN = r"\[[^\]]+\] task_manager\.cc:\d+: Failed to push error to driver for task \w+\n?"
-"""A line that Ray's core writes where a task fails as its driver leaves; no setting of Ray's holds back it alone."""
+"""A line that Ray's core writes where a task fails as its driver leaves; no setting of Ray's holds
+back it alone.
+"""
 
 
 def found(folder):
@@ -46,7 +64,10 @@ def found(folder):
 
 
 def killed(folder, process, cluster, victim, after):
-    """Kill it once so many cells are finished; the cells that were there then. None where the process has ended before."""
+    """Kill it once so many cells are finished.
+
+    The cells that were there then. None where the process has ended before.
+    """
     assert wait_until(lambda: len(cells(folder)) >= after or process.poll() is not None, 240)
     if process.poll() is not None:
         return None
@@ -61,7 +82,9 @@ def killed(folder, process, cluster, victim, after):
     return cells(folder)
 
 
-def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_killed(project, run_here):
+def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_killed(
+    project, run_here
+):
     whole, broken = copy_of(project, "cluster_whole"), copy_of(project, "cluster_broken")
     assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
     with ThreeNodes() as cluster:
@@ -72,7 +95,9 @@ def test_worker_raylet_and_driver_are_killed_and_the_sweep_ends_as_one_never_kil
         now = cells(broken)
         for before in seen:
             assert before
-            assert {name: now[name] for name in before} == before  # nothing that was finished is computed again
+            assert {
+                name: now[name] for name in before
+            } == before  # nothing that was finished is computed again
         assert set(now) == set(cells(whole))
         assert found(broken) == found(whole)
         (run,) = broken.glob("outputs/runs/*/*/scores.parquet")
@@ -103,7 +128,9 @@ def goes_on(folder, cluster):
 
 
 def stopped(folder, cluster, after):
-    """Ctrl-C in a terminal once so many cells are finished: a line, and nothing of the driver is left; the cells there were."""
+    """Ctrl-C in a terminal once so many cells are finished: a line, and nothing of the driver is
+    left; the cells there were.
+    """
     mine = cluster.token | {"HWDS_TEST_MARK": str(folder)}
     process = start(folder, *RUN, *cluster.words, environment=mine, group=True)
     assert wait_until(lambda: len(cells(folder)) >= after or process.poll() is not None, 240)
@@ -120,10 +147,15 @@ def refused_without_token(folder, cluster):
     """One line, before anything is computed."""
     code, out, err = finished(folder, *RUN, *cluster.words)
     assert (code, out, err.count("\n")) == (1, "", 1), err
-    assert f"the cluster at '{cluster.address}' asks for its token, and none was given; set RAY_AUTH_MODE=token and" in err
+    assert (
+        f"the cluster at '{cluster.address}' asks for its token, and none was given; set "
+        f"RAY_AUTH_MODE=token and" in err
+    )
 
 
-@pytest.mark.skipif(not ROUNDS, reason="a study of a quarter of an hour: set HWDS_TEST_CLUSTER_KILLS")
+@pytest.mark.skipif(
+    not ROUNDS, reason="a study of a quarter of an hour: set HWDS_TEST_CLUSTER_KILLS"
+)
 @pytest.mark.parametrize("victim", ["driver", "worker", "raylet", "head"])
 def test_each_is_killed_so_many_times(project, run_here, victim):
     whole = copy_of(project, f"{victim}_whole")
@@ -152,7 +184,9 @@ def test_nothing_of_ray_is_left_when_the_driver_is_killed(project):
     mine = {"HWDS_TEST_MARK": str(project), "HOME": str(project)}  # what Ray starts inherits it
     process = start(project, *RUN, "compute=ray", "compute.workers=1", environment=mine)
     assert wait_until(lambda: len(cells(project)) >= 1 or process.poll() is not None, 240)
-    assert wait_until(lambda: any(title.startswith("ray::") for _, title in marked(mine)))  # those with a title are seen, too
+    assert wait_until(
+        lambda: any(title.startswith("ray::") for _, title in marked(mine))
+    )  # those with a title are seen, too
     process.send_signal(signal.SIGKILL)
     _, err = process.communicate(timeout=60)
     assert process.returncode == -9, err
@@ -163,7 +197,9 @@ def test_nothing_of_ray_is_left_when_the_driver_is_killed(project):
 
 def test_an_address_where_nothing_answers_is_one_line(project):
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listened at: nothing else takes it, and it refuses
+        taken.bind(
+            ("127.0.0.1", 0)
+        )  # bound and not listened at: nothing else takes it, and it refuses
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         code, out, err = finished(project, "compute=cluster", f"compute.address={address}")
     assert (code, out) == (1, "")
@@ -175,11 +211,17 @@ def test_other_versions_are_one_line():
     from hwds.core.errors import ConfigError
     from hwds.evaluation.ray.executor import join_refusal
 
-    rays = "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: 3.12.1\nThis process on node 10.0.0.1"
-    told = join_refusal("head:6379", rays + " was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n")
+    rays = (
+        "Version mismatch: The cluster was started with:\n    Ray: 2.50.1\n    Python: "
+        "3.12.1\nThis process on node 10.0.0.1"
+    )
+    told = join_refusal(
+        "head:6379", rays + " was started with:\n    Ray: 2.60.0\n    Python: 3.11.7\n"
+    )
     assert isinstance(told, ConfigError)
     assert str(told) == (
-        "compute.address: 'head:6379' runs Ray 2.50.1 on Python 3.12.1, this process Ray 2.60.0 on Python 3.11.7;"
+        "compute.address: 'head:6379' runs Ray 2.50.1 on Python 3.12.1, this process Ray 2.60.0 "
+        "on Python 3.11.7;"
         " both must be the same."
     )
 
@@ -190,13 +232,20 @@ def test_nodes_that_differ_are_told_apart(monkeypatch):
 
     here = ray_nodes.this_node()
     fast = ray_nodes.Node("fast", "another class", here.packages)
-    old = ray_nodes.Node("old", here.machine, here.packages | {"numpy": "1.0", "polars": "0.1", "only-there": "1"})
+    old = ray_nodes.Node(
+        "old", here.machine, here.packages | {"numpy": "1.0", "polars": "0.1", "only-there": "1"}
+    )
     monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, fast])
-    with pytest.raises(ConfigError, match=r"^compute: the nodes \(.*fast.*\) have 2 classes of CPU"):
+    with pytest.raises(
+        ConfigError, match=r"^compute: the nodes \(.*fast.*\) have 2 classes of CPU"
+    ):
         ray_nodes.cpu_of_nodes(1, mixed=False)
     assert ray_nodes.cpu_of_nodes(1, mixed=True) == ray_nodes.MIXED
     monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, old])
-    with pytest.raises(ConfigError, match=r"^compute: node old has other versions: numpy 1.0 \(here .*\), polars 0.1 \(here "):
+    with pytest.raises(
+        ConfigError,
+        match=r"^compute: node old has other versions: numpy 1.0 \(here .*\), polars 0.1 \(here ",
+    ):
         ray_nodes.cpu_of_nodes(1, mixed=True)
     monkeypatch.setattr(ray_nodes, "_nodes", lambda cpus: [here, here])
     assert ray_nodes.cpu_of_nodes(1, mixed=False) == here.machine

@@ -1,4 +1,6 @@
-"""What lies in the cache comes back with the same bits, whatever kind it is; a damaged entry is made again."""
+"""What lies in the cache comes back with the same bits, whatever kind it is; a damaged entry is
+made again.
+"""
 
 import numpy as np
 import polars as pl
@@ -11,7 +13,11 @@ from hwds.frames.panel import Forecasts
 from tests.support.rows import context, toy_rows, windows
 
 TABLE = pl.DataFrame(
-    {"series_id": ["a", "b", None], "mean": [0.1, float("nan"), -0.0], "step": pl.Series([1, 2, 3], dtype=pl.Int32)}
+    {
+        "series_id": ["a", "b", None],
+        "mean": [0.1, float("nan"), -0.0],
+        "step": pl.Series([1, 2, 3], dtype=pl.Int32),
+    }
 )
 
 
@@ -21,8 +27,16 @@ def scorer():
 
 
 KINDS = {
-    "rows": (ROWS, lambda: TimedRows(TABLE, 1.25), lambda timed: [repr(timed.rows.rows()), timed.rows.schema, timed.seconds]),
-    "no rows": (ROWS, lambda: TimedRows(pl.DataFrame(), 0.5), lambda timed: [timed.rows.shape, timed.seconds]),
+    "rows": (
+        ROWS,
+        lambda: TimedRows(TABLE, 1.25),
+        lambda timed: [repr(timed.rows.rows()), timed.rows.schema, timed.seconds],
+    ),
+    "no rows": (
+        ROWS,
+        lambda: TimedRows(pl.DataFrame(), 0.5),
+        lambda timed: [timed.rows.shape, timed.seconds],
+    ),
     "columns": (COLUMNS, lambda: TABLE, lambda table: [repr(table.rows()), table.schema]),
     "no columns": (COLUMNS, pl.DataFrame, lambda table: [table.shape]),
     "forecasts": (
@@ -43,7 +57,10 @@ def test_a_value_has_the_same_bits_from_disk_and_after_damage(kind, tmp_path):
     path = cache.path("key", codec)
     content = path.read_bytes()
     middle = len(content) // 2
-    for damaged in (content[:middle], content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]):
+    for damaged in (
+        content[:middle],
+        content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :],
+    ):
         path.write_bytes(damaged)
         assert cache.load("key", codec) is None
         assert bits(cache.get_or_make("key", codec, make)) == wanted

@@ -25,7 +25,8 @@ def test_the_last_line_says_it():
         (uncompilable_policies.undefined, "name 'undefined_name' is not defined"),
         (
             uncompilable_policies.makes_arrays,
-            "uncompilable_policies.py:17: makes_arrays: numba cannot compile 'state[arm] += np.zeros(3)[0]'",
+            "uncompilable_policies.py:17: makes_arrays: numba cannot compile 'state[arm] += "
+            "np.zeros(3)[0]'",
         ),
     ],
 )
@@ -57,10 +58,22 @@ class Noting(Trying):
 
 
 @pytest.mark.parametrize(("ready", "asked"), [(True, ["toy", "a", "b"]), (False, ["a", "b"])])
-def test_before_the_first_cell_of_a_class_that_is_timed_it_is_tried_on_toys(ready, asked, tmp_path, monkeypatch):
+def test_before_the_first_cell_of_a_class_that_is_timed_it_is_tried_on_toys(
+    ready, asked, tmp_path, monkeypatch
+):
     monkeypatch.setattr("hwds.evaluation.cells._READY", set())
-    protocol, common = Noting(), {"seed": 0, "cpus": 1, "device": "cpu", "features": None, "cells_folder": tmp_path}
-    job = SimpleNamespace(protocol=protocol, models={"m": UniformPlay()}, inputs=None, learning=None, ready=ready, **common)
+    protocol, common = (
+        Noting(),
+        {"seed": 0, "cpus": 1, "device": "cpu", "features": None, "cells_folder": tmp_path},
+    )
+    job = SimpleNamespace(
+        protocol=protocol,
+        models={"m": UniformPlay()},
+        inputs=None,
+        learning=None,
+        ready=ready,
+        **common,
+    )
     for name in "ab":
         fold = SimpleNamespace(name=name)
         assert compute_cell(job, None, SimpleNamespace(model="m", fold=fold, start=0)).error == ""

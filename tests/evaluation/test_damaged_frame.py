@@ -1,4 +1,6 @@
-"""A frame that lies damaged before workers is written again, or refused in a line; failures overwrite no results."""
+"""A frame that lies damaged before workers is written again, or refused in a line; failures
+overwrite no results.
+"""
 
 import dataclasses
 from pathlib import Path
@@ -33,7 +35,9 @@ def test_a_worker_refuses_a_damaged_frame_in_a_line_and_laying_it_mends_it(tmp_p
     lay_frame(panel, folder)
     flip(folder / "table.arrow")
     with (
-        pytest.raises(HwdsError, match=r"table\.arrow: is damaged; the same command writes it again\.$"),
+        pytest.raises(
+            HwdsError, match=r"table\.arrow: is damaged; the same command writes it again\.$"
+        ),
         worker_pool(job) as workers,
     ):
         list(share_out(workers, job, [cell], 1))
@@ -43,13 +47,31 @@ def test_a_worker_refuses_a_damaged_frame_in_a_line_and_laying_it_mends_it(tmp_p
 
 def test_results_with_more_failures_do_not_overwrite_earlier_ones(tmp_path):
     folder = RunFolder(tmp_path / "e" / "1a")
-    timing = {"model": "m", "fold": 0, "start": 0, "stop": 1, "seconds": 1.0, "cached": False, "status": "ok"}
-    good = Tables(pl.DataFrame(schema=SCORES), pl.DataFrame(), pl.DataFrame([timing], schema=TIMINGS), metrics_table(()))
-    bad = dataclasses.replace(good, timings=pl.DataFrame([timing | {"status": "no luck"}], schema=TIMINGS))
+    timing = {
+        "model": "m",
+        "fold": 0,
+        "start": 0,
+        "stop": 1,
+        "seconds": 1.0,
+        "cached": False,
+        "status": "ok",
+    }
+    good = Tables(
+        pl.DataFrame(schema=SCORES),
+        pl.DataFrame(),
+        pl.DataFrame([timing], schema=TIMINGS),
+        metrics_table(()),
+    )
+    bad = dataclasses.replace(
+        good, timings=pl.DataFrame([timing | {"status": "no luck"}], schema=TIMINGS)
+    )
     require_no_worse(folder, bad)
     folder.write_tables(bad)
     require_no_worse(folder, good)
     folder.write_tables(good)
     require_no_worse(folder, good)
-    with pytest.raises(CellError, match=r"^1 of 1 cells failed; the earlier results of e/1a, with no failures, are kept\.$"):
+    with pytest.raises(
+        CellError,
+        match=r"^1 of 1 cells failed; the earlier results of e/1a, with no failures, are kept\.$",
+    ):
         require_no_worse(folder, bad)

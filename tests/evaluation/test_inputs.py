@@ -1,4 +1,6 @@
-"""A data file that a user's code reads is in the key of what it computes: editing it computes again, another one does not."""
+"""A data file that a user's code reads is in the key of what it computes: editing it computes
+again, another one does not.
+"""
 
 import json
 import sys
@@ -45,21 +47,34 @@ class Scaled(FittedLastValue):
         return Forecasts.of(last.mean * self.factor, last.quantiles * self.factor)
 '''
 WORDS = (
-    "model=mine/reading dataset=file dataset.path=sales.csv dataset.roles.series=shop dataset.roles.time=month"
+    "model=mine/reading dataset=file dataset.path=sales.csv dataset.roles.series=shop "
+    "dataset.roles.time=month"
     " dataset.roles.target=units protocol.horizon=3 protocol=holdout"
 )
 MONTHS = pl.date_range(pl.date(2020, 1, 1), pl.date(2021, 12, 1), "1mo", eager=True)
-SALES = pl.concat([pl.DataFrame({"shop": shop, "month": MONTHS, "units": range(1, 25)}) for shop in "ab"])
-FILES = {"table.csv": "factor\n1.5\n", "loaded.txt": "2", "kept.txt": "1", "unrelated.csv": "a\n1\n"}
+SALES = pl.concat(
+    [pl.DataFrame({"shop": shop, "month": MONTHS, "units": range(1, 25)}) for shop in "ab"]
+)
+FILES = {
+    "table.csv": "factor\n1.5\n",
+    "loaded.txt": "2",
+    "kept.txt": "1",
+    "unrelated.csv": "a\n1\n",
+}
 
 
 @pytest.fixture
 def run(command, monkeypatch, tmp_path):
-    """Run the model as a fresh process would; return the id, the tables, and how many cells were computed."""
+    """Run the model as a fresh process would.
+
+    Return the id, the tables, and how many cells were computed.
+    """
     monkeypatch.setattr("hwds.cli.run.draw", lambda *_: None)
     monkeypatch.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "mine" / "reading.yaml").write_text("recipe: reading_models:Reading\n")
+    (tmp_path / "conf" / "model" / "mine" / "reading.yaml").write_text(
+        "recipe: reading_models:Reading\n"
+    )
     (tmp_path / "reading_models.py").write_text(MODEL)
     SALES.write_csv(tmp_path / "sales.csv")
     for name, text in FILES.items():
@@ -120,7 +135,9 @@ def test_a_file_that_workers_read_counts_too(run, tmp_path):
 
 
 def test_a_sweep_of_other_content_is_another_sweep(run, tmp_path):
-    words = "compute=serial sweep=grid sweep.windows=1 'sweep.space={model:{times:{choice:[1.0,0.5]}}}'"
+    words = (
+        "compute=serial sweep=grid sweep.windows=1 'sweep.space={model:{times:{choice:[1.0,0.5]}}}'"
+    )
     for count, text in ((1, "1"), (2, "3"), (2, "1")):
         (tmp_path / "kept.txt").write_text(text)
         run(words)

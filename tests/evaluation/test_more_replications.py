@@ -1,4 +1,6 @@
-"""Asking for more replications computes only the new ones, and the tables are those of a run that was asked for all at once."""
+"""Asking for more replications computes only the new ones, and the tables are those of a run that
+was asked for all at once.
+"""
 
 from io import BytesIO
 from pathlib import Path
@@ -48,14 +50,19 @@ class Silent:
 
 @pytest.fixture
 def played(monkeypatch):
-    """Play so many replications with the cells of a folder: the tables, and how many of each model were computed."""
+    """Play so many replications with the cells of a folder: the tables, and how many of each model
+    were computed.
+    """
     monkeypatch.setattr(bandit_simulation, "STEPS_IN_CELL", 3000)  # blocks of a hundred
     monkeypatch.setattr(bandit_simulation, "BATCHED_STEPS_IN_CELL", 3000)
     world = PriceArms(means=(0.3, 0.2)).load()
     models = {"thompson": Thompson(), "ucb1": UCB1(), "draws": Draws()}
 
     def play(replications: int, folder: Path):
-        protocol, cache = BanditSimulation(horizon=30, batch=3, replications=replications), CellCache(Cache(folder))
+        protocol, cache = (
+            BanditSimulation(horizon=30, batch=3, replications=replications),
+            CellCache(Cache(folder)),
+        )
         job = Job(protocol, models, None, 0, 1, "cpu", World, Path(), folder)
         folds = protocol.split(world)
         work = RunWork(
@@ -75,13 +82,22 @@ def played(monkeypatch):
 
 
 def test_only_the_new_ones_are_computed(played, tmp_path):
-    at_once = {replications: played(replications, tmp_path / f"fresh{replications}") for replications in (130, 250, 420)}
-    assert {replications: computed for replications, (_, computed) in at_once.items()} == {130: 130, 250: 250, 420: 420}
+    at_once = {
+        replications: played(replications, tmp_path / f"fresh{replications}")
+        for replications in (130, 250, 420)
+    }
+    assert {replications: computed for replications, (_, computed) in at_once.items()} == {
+        130: 130,
+        250: 250,
+        420: 420,
+    }
     for replications, new in ((130, 130), (250, 120), (250, 0), (420, 170), (420, 0)):
         found, computed = played(replications, tmp_path / "kept")
         assert computed == new, replications
         for name in ("scores", "predictions"):
-            assert _bytes(getattr(found, name)) == _bytes(getattr(at_once[replications][0], name)), name
+            assert _bytes(getattr(found, name)) == _bytes(
+                getattr(at_once[replications][0], name)
+            ), name
 
 
 def test_asking_for_fewer_takes_whole_blocks_and_what_fits_of_the_last(played, tmp_path):
@@ -94,7 +110,11 @@ def test_asking_for_fewer_takes_whole_blocks_and_what_fits_of_the_last(played, t
 def test_a_single_fold_is_all_folds_together(played, tmp_path):
     scores = played(120, tmp_path)[0].scores
     own = scores.filter(scores["fold"] == 0).drop("fold")
-    total = scores.filter(scores["fold"].is_null() & ~scores["metric"].is_in(["difference"]) & (scores["model"] != "truth"))
+    total = scores.filter(
+        scores["fold"].is_null()
+        & ~scores["metric"].is_in(["difference"])
+        & (scores["model"] != "truth")
+    )
     assert own.equals(total.drop("fold"))
     assert np.isfinite(own["value"].drop_nulls().to_numpy()).all()
 

@@ -1,4 +1,6 @@
-"""Finished cells and results in a store beside the local disk: another disk finds them, and what is wrong is one line."""
+"""Finished cells and results in a store beside the local disk: another disk finds them, and what is
+wrong is one line.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_another_disk_goes_on_from_what_the_store_has(store, request, tmp_path, 
     found = second.get(KEY, CELL)
     assert found.rows.equals(ROWS)
     assert (found.seconds, found.cached) == (1.5, True)
-    assert second.entries.path(KEY, TABLE).read_bytes() == first.entries.path(KEY, TABLE).read_bytes()
+    assert (
+        second.entries.path(KEY, TABLE).read_bytes() == first.entries.path(KEY, TABLE).read_bytes()
+    )
     assert second.get(cell_key("abcdef", 4, 8), CELL) is None
     monkeypatch.setattr("hwds.evaluation.compute.cluster.OUTPUTS", tmp_path / "outputs")
     folder = tmp_path / "outputs" / "runs" / "x" / "1"
@@ -53,12 +57,14 @@ def test_another_disk_goes_on_from_what_the_store_has(store, request, tmp_path, 
     (folder / "scores.parquet").write_bytes(b"scores")
     (folder / ".lock").write_bytes(b"")
     upload(folder, url)
-    assert [path.rpartition("lab/")[2].rpartition("mounted/")[2] for path in files_below(url, "runs")] == [
-        "runs/x/1/scores.parquet"
-    ]
+    assert [
+        path.rpartition("lab/")[2].rpartition("mounted/")[2] for path in files_below(url, "runs")
+    ] == ["runs/x/1/scores.parquet"]
 
 
-def test_what_is_damaged_here_is_fetched_again_and_what_is_damaged_there_is_absent(mounted, tmp_path):
+def test_what_is_damaged_here_is_fetched_again_and_what_is_damaged_there_is_absent(
+    mounted, tmp_path
+):
     first = CellCache(MirroredCache(tmp_path / "first", mounted))
     first.put(KEY, CellOutcome(CELL, ROWS, 1.5))
     here = first.entries.path(KEY, TABLE)
@@ -79,7 +85,10 @@ def flipped(content, place):
 
 
 def test_a_wrong_url_is_one_line(tmp_path):
-    with pytest.raises(ConfigError, match=r"^compute.storage: must be a URL such as s3://bucket/path, got 'bucket': .*$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^compute.storage: must be a URL such as s3://bucket/path, got 'bucket': .*$",
+    ):
         CellCache(MirroredCache(tmp_path, "bucket")).has(KEY)
 
 

@@ -18,14 +18,26 @@ from tests.support.slow_project import STOPPED, cells, copy_of, project_in, seve
 
 pytest.importorskip("ray")
 GRID = "sweep.space.model.hang={choice:[false,true]} sweep.space.model.fail={choice:[false,true]}"
-LIMITED = f"+experiment=limited sweep=grid {GRID} sweep.windows=3 sweep.seconds_per_trial=10 protocol.windows=8 size=full"
-SCALE = "sweep.space.model.scale={uniform:[0.8,1.3]} sweep.windows=2 protocol.windows=2 size=full rivals=[]"
+LIMITED = (
+    f"+experiment=limited sweep=grid {GRID} sweep.windows=3 sweep.seconds_per_trial=10 "
+    f"protocol.windows=8 size=full"
+)
+SCALE = (
+    "sweep.space.model.scale={uniform:[0.8,1.3]} sweep.windows=2 protocol.windows=2 size=full "
+    "rivals=[]"
+)
 LEARNS = f"+experiment=learns sweep=optuna {SCALE} sweep.trials=4 sweep.startup=2 sweep.batch=2"
 TELLS = "+experiment=tells model.tell=true protocol.windows=1 rivals=[]"
-TELL = "model.tensorflow=false sweep.space.model.tell={choice:[true]} sweep.windows=1 protocol.windows=1 rivals=[]"
+TELL = (
+    "model.tensorflow=false sweep.space.model.tell={choice:[true]} sweep.windows=1 "
+    "protocol.windows=1 rivals=[]"
+)
 APART = f"+experiment=apart sweep=grid {TELL} sweep.cpus_per_trial=2"
 WITHOUT_GPUS = f"{TELLS} compute.gpus_per_cell=1"
-SLOW = "sweep.space.model.seconds={uniform:[0.5,0.9]} sweep.trials=6 sweep.windows=3 protocol.windows=2 size=full"
+SLOW = (
+    "sweep.space.model.seconds={uniform:[0.5,0.9]} sweep.trials=6 sweep.windows=3 "
+    "protocol.windows=2 size=full"
+)
 INTERRUPTED = f"+experiment=interrupted sweep=random {SLOW} rivals=[]"
 POOLS = "asked {0}, has numba {0}, openblas {0}, openmp {0}, polars {0}"
 TOOK = re.compile(r"(< )?[\d.]+ (ms|s|min)$")
@@ -46,7 +58,9 @@ def temporary():
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory, temporary, bundle, home):
-    """What each command said and left: without Ray, and on one Ray for all of them, the last of which Ctrl-C ends."""
+    """What each command said and left: without Ray, and on one Ray for all of them, the last of
+    which Ctrl-C ends.
+    """
     project = project_in(tmp_path_factory.mktemp("ray") / "project")
     (project / "conf" / "experiment").mkdir()
     for name in ("limited", "learns", "tells", "apart", "interrupted"):
@@ -54,12 +68,19 @@ def both(tmp_path_factory, temporary, bundle, home):
     alone, together = copy_of(project, "alone"), copy_of(project, "together")
     said = several(alone, [f"{words} compute=serial".split() for words in (LIMITED, LEARNS)], MARK)
     commands = (LIMITED, LEARNS, TELLS, APART, WITHOUT_GPUS, INTERRUPTED)
-    toy_rows(95).data.select("spent", "quantity", "channel", "visits").write_parquet(home / "asked.parquet")
-    batch = f"batch {bundle.folder} {home / 'asked.parquet'} {together / 'answers'} --rows 10 --trust {home / 'key.pem.pub'}"
+    toy_rows(95).data.select("spent", "quantity", "channel", "visits").write_parquet(
+        home / "asked.parquet"
+    )
+    batch = (
+        f"batch {bundle.folder} {home / 'asked.parquet'} {together / 'answers'} --rows 10 "
+        f"--trust {home / 'key.pem.pub'}"
+    )
     on_ray = [f"{words} compute=ray compute.workers=2".split() for words in (batch, *commands)]
     own = MARK | {"HOME": str(together), "TMPDIR": str(temporary)}
     _, *said_on_ray = several(together, on_ray, own, cells_are_added_by(together, "interrupted"))
-    run_batch(bundle.service(), bundle.manifest.digest, home / "asked.parquet", alone / "answers", 10)
+    run_batch(
+        bundle.service(), bundle.manifest.digest, home / "asked.parquet", alone / "answers", 10
+    )
     return (alone, said), (together, said_on_ray)
 
 
@@ -92,11 +113,20 @@ def test_ray_tune_finds_what_the_serial_search_finds_and_its_cells_write_the_sam
     assert set(trials(alone, "limited")["status"]) == {"finished", "failed"}
     assert trials(alone, "limited").equals(trials(together, "limited"))
     for name in ("best.yaml", "scores.parquet", "predictions.parquet"):
-        assert one(alone, f"sweeps/limited/*/{name}").read_bytes() == one(together, f"sweeps/limited/*/{name}").read_bytes()
+        assert (
+            one(alone, f"sweeps/limited/*/{name}").read_bytes()
+            == one(together, f"sweeps/limited/*/{name}").read_bytes()
+        )
     for name in ("scores.parquet", "predictions.parquet"):
-        assert one(alone, f"runs/limited/*/{name}").read_bytes() == one(together, f"runs/limited/*/{name}").read_bytes()
+        assert (
+            one(alone, f"runs/limited/*/{name}").read_bytes()
+            == one(together, f"runs/limited/*/{name}").read_bytes()
+        )
     assert not list(together.glob("outputs/sweeps/*/*/tune"))
-    lines = [[TOOK.sub("", line).split() for line in text.splitlines() if " failed " in line] for text in (out, out_of_ray)]
+    lines = [
+        [TOOK.sub("", line).split() for line in text.splitlines() if " failed " in line]
+        for text in (out, out_of_ray)
+    ]
     assert lines[0] == lines[1] != []
 
 
@@ -113,18 +143,26 @@ def test_each_library_has_the_threads_that_were_asked_for(both):
     assert (said[2][0], said[3][0]) == (1, 3)
     status = pl.read_parquet(one(together, "runs/tells/*/scores.parquet"))["status"]
     assert f"failed: ValueError: {POOLS.format(1)}, tf 1" in status.to_list()  # in Ray's own worker
-    assert f"ValueError: {POOLS.format(2)}" in trials(together, "apart")["error"][1]  # in a process beside it
+    assert (
+        f"ValueError: {POOLS.format(2)}" in trials(together, "apart")["error"][1]
+    )  # in a process beside it
 
 
 def test_gpus_that_no_node_has_are_one_line(both):
     _, (_, said) = both
-    assert said[4] == (2, "", "hwds: compute.gpus_per_cell: must be <= 0, what the largest node has, got 1.\n")
+    assert said[4] == (
+        2,
+        "",
+        "hwds: compute.gpus_per_cell: must be <= 0, what the largest node has, got 1.\n",
+    )
 
 
 def test_ctrl_c_ends_a_sweep_with_one_line_and_leaves_nothing_of_ray(both, temporary):
     _, (together, said) = both
     assert (said[5][0], said[5][2].strip()) == (130, STOPPED)
-    assert wait_until(lambda: not marked(MARK), 30), marked(MARK)  # nor what a trial has started that was ended
+    assert wait_until(lambda: not marked(MARK), 30), marked(
+        MARK
+    )  # nor what a trial has started that was ended
     assert not list(temporary.glob("hwds-ray-*/*"))
     assert not (together / ".ray").exists()  # Ray would leave a token there
 

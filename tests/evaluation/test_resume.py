@@ -32,7 +32,9 @@ def test_killed_at_random_moments_the_tables_are_those_of_a_run_never_killed(pro
     for round_ in range(max(1, KILLS // 3)):
         folder = copy_of(project, f"killed{round_}")
         for kill in range(3):
-            compute = ("compute=processes", "compute.workers=2") if kill % 2 else ("compute=serial",)
+            compute = (
+                ("compute=processes", "compute.workers=2") if kill % 2 else ("compute=serial",)
+            )
             process = start(folder, "protocol.windows=2", *compute)
             time.sleep(rng.uniform(0.2, 2.5))
             process.send_signal(signal.SIGKILL)
@@ -75,7 +77,10 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
     for compute in ("serial", "processes"):
         own = copy_of(project, f"stopped_{compute}")
         process = start(
-            own, "model.seconds=30", f"compute={compute}", "compute.workers=2" if compute == "processes" else "seed=1"
+            own,
+            "model.seconds=30",
+            f"compute={compute}",
+            "compute.workers=2" if compute == "processes" else "seed=1",
         )
         assert wait_until(lambda own=own: list(own.glob("outputs/runs/*/*/progress.json")), 60)
         began = time.time()
@@ -88,7 +93,9 @@ def test_ctrl_c_ends_soon_and_says_how_to_go_on(project):
 
 
 def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project, run_here):
-    code, out, err = run_here(project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12")
+    code, out, err = run_here(
+        project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12"
+    )
     assert code == 1
     assert "1 of 6 cells failed; compute.max_failed is 0" in err
     assert "FAILED mine/slow" in out
@@ -97,13 +104,20 @@ def test_failed_cells_are_rows_with_their_message_and_set_the_exit_code(project,
     assert failed["status"].to_list() == ["failed: ValueError: no luck"]
     assert failed["n_failed"][0] > 0
     code, _, _ = run_here(
-        project, "model.fail=true", "protocol.windows=2", "compute=serial", "protocol.stride=12", "compute.max_failed=1"
+        project,
+        "model.fail=true",
+        "protocol.windows=2",
+        "compute=serial",
+        "protocol.stride=12",
+        "compute.max_failed=1",
     )
     assert code == 3
 
 
 def test_a_worker_that_dies_fails_its_cell_alone(project, run_here):
-    code, _, err = run_here(project, "model.die=true", "protocol.windows=2", "compute=processes", "compute.workers=2")
+    code, _, err = run_here(
+        project, "model.die=true", "protocol.windows=2", "compute=processes", "compute.workers=2"
+    )
     assert code == 1
     assert "2 of 6 cells failed" in err
     (run,) = project.glob("outputs/runs/*/*/scores.parquet")
@@ -144,7 +158,13 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 
 
 def test_features_that_are_not_lawful_are_refused_before_the_first_cell(project, run_here):
-    code, _, err = run_here(project, "model=forecast/xgboost", "features=lags", "features.step_lags=[1]", "protocol.horizon=3")
+    code, _, err = run_here(
+        project,
+        "model=forecast/xgboost",
+        "features=lags",
+        "features.step_lags=[1]",
+        "protocol.horizon=3",
+    )
     assert code == 2
     assert err.startswith("hwds: features.step_lags: 1 is shorter than the horizon 3")
     assert len(err.strip().splitlines()) == 1

@@ -52,7 +52,9 @@ def run(protocol, models, folder, compute=Serial()):  # noqa: B008
     panel, cache, listener = monthly_panel(), CellCache(Cache(folder)), Listener()
     job = Job(protocol, models, None_(), 0, 1, "cpu", Panel, Path(), folder)
     folds = protocol.split(panel)
-    work = RunWork(cut_cells(job, folds, panel, cache), folds, LABELS, measures=protocol.measures(panel))
+    work = RunWork(
+        cut_cells(job, folds, panel, cache), folds, LABELS, measures=protocol.measures(panel)
+    )
     return evaluate_cells(job, panel, work, compute, cache, listener), listener.scores
 
 
@@ -72,7 +74,11 @@ def test_what_is_told_of_a_fold_is_what_stands_in_the_scores(intervals, compute,
     protocol = WalkForward(windows=4, horizon=4, intervals=intervals, headline="wql")
     tables, told = run(protocol, {"naive": Naive()}, tmp_path, compute)
     whole = pl.col("step").is_null() & pl.col("segment").is_null() & (pl.col("aggregate") == "mean")
-    rows = tables.scores.filter(whole, pl.col("metric").str.starts_with("wql"), pl.col("fold").is_not_null())
+    rows = tables.scores.filter(
+        whole, pl.col("metric").str.starts_with("wql"), pl.col("fold").is_not_null()
+    )
     folds = [fold.name for fold in protocol.split(monthly_panel())]
-    assert sorted(told) == sorted(("naive", folds[row["fold"]], row["metric"], row["value"]) for row in rows.to_dicts())
+    assert sorted(told) == sorted(
+        ("naive", folds[row["fold"]], row["metric"], row["value"]) for row in rows.to_dicts()
+    )
     assert len(told) == 4

@@ -1,4 +1,6 @@
-"""What trials are scored on holds nothing of the final windows: rubbish there changes no bit of it."""
+"""What trials are scored on holds nothing of the final windows: rubbish there changes no bit of
+it.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -47,7 +49,10 @@ def last_known(protocol, frame):
 def test_rubbish_in_the_final_windows_of_a_panel_is_not_seen(protocol):
     panel = monthly_panel(months=60)
     first = last_known(protocol, panel)
-    clean, poisoned = (protocol.tuning_split(frame, 6) for frame in (panel, protocol.corrupt_after(panel, first, LUCK)))
+    clean, poisoned = (
+        protocol.tuning_split(frame, 6)
+        for frame in (panel, protocol.corrupt_after(panel, first, LUCK))
+    )
     assert clean.frame.fingerprint == poisoned.frame.fingerprint
     assert clean.frame.fingerprint != panel.fingerprint
     assert clean.folds == poisoned.folds
@@ -78,12 +83,26 @@ def test_windows_lie_closer_where_the_history_is_short():
 def test_the_test_part_of_a_data_set_is_held_out_of_the_walk():
     data = check(compose(["dataset=hardware_demand", "model=forecast/theta", "size=small"]))
     panel = data.dataset.frame()
-    walk = Holdout(name="holdout", levels=(0.1, 0.5, 0.9), headline="rmsse").tuning_split(panel, 2).protocol
-    assert (walk.name, walk.levels, walk.headline, walk.align) == ("holdout", (0.1, 0.5, 0.9), "rmsse", "end")
+    walk = (
+        Holdout(name="holdout", levels=(0.1, 0.5, 0.9), headline="rmsse")
+        .tuning_split(panel, 2)
+        .protocol
+    )
+    assert (walk.name, walk.levels, walk.headline, walk.align) == (
+        "holdout",
+        (0.1, 0.5, 0.9),
+        "rmsse",
+        "end",
+    )
 
 
 def test_sums_are_made_of_what_was_known():
-    words = ["dataset=hardware_demand", "model=forecast/theta", "size=small", "protocol.reconcile=bottom_up"]
+    words = [
+        "dataset=hardware_demand",
+        "model=forecast/theta",
+        "size=small",
+        "protocol.reconcile=bottom_up",
+    ]
     experiment = check(compose(words))
     panel = experiment.dataset.frame()
     inner = experiment.protocol.tuning_split(panel, 2)
@@ -92,7 +111,14 @@ def test_sums_are_made_of_what_was_known():
     assert inner.frame.table[TIME].max() <= first
 
 
-LENGTHS = {"train_days": 6, "stop_days": 2, "calibrate_days": 2, "decide_days": 0, "delay_days": 3, "test_days": 3}
+LENGTHS = {
+    "train_days": 6,
+    "stop_days": 2,
+    "calibrate_days": 2,
+    "decide_days": 0,
+    "delay_days": 3,
+    "test_days": 3,
+}
 PREQUENTIAL = Prequential(**LENGTHS, windows=2, resamples=10)
 
 
@@ -100,7 +126,10 @@ PREQUENTIAL = Prequential(**LENGTHS, windows=2, resamples=10)
 def test_rubbish_in_the_final_windows_of_rows_is_not_seen(label_time):
     table = toy_rows(label_time=label_time)
     first = last_known(PREQUENTIAL, table)
-    clean, poisoned = (PREQUENTIAL.tuning_split(frame, 3) for frame in (table, PREQUENTIAL.corrupt_after(table, first, LUCK)))
+    clean, poisoned = (
+        PREQUENTIAL.tuning_split(frame, 3)
+        for frame in (table, PREQUENTIAL.corrupt_after(table, first, LUCK))
+    )
     assert clean.frame.data.equals(poisoned.frame.data)
     assert not clean.frame.data.equals(table.data)
     assert clean.folds == poisoned.folds
@@ -123,7 +152,9 @@ def test_labels_of_inner_windows_had_arrived_by_the_first_final_cutoff(label_tim
 def test_the_truth_is_no_part_of_it():
     table = toy_rows()
     with_truth = replace(
-        table, data=table.data.with_columns(pl.col("bad").alias("true")), roles=table.roles | {"truth": ("true",)}
+        table,
+        data=table.data.with_columns(pl.col("bad").alias("true")),
+        roles=table.roles | {"truth": ("true",)},
     )
     inner = PREQUENTIAL.tuning_split(with_truth, 2).frame
     assert "truth" not in inner.roles
@@ -142,9 +173,16 @@ def test_where_not_even_that_fits_all_parts_are_shorter_and_labels_arrive_as_muc
     table = toy_rows()
     weeks = {"stop_days": 0, "calibrate_days": 0, "delay_days": 7, "test_days": 7}
     cut = replace(PREQUENTIAL, train_days=7, windows=1, **weeks)
-    inner = cut.tuning_split(table.filter(table.column("time") >= table.column("time").max() - timedelta(days=20)), 2)
-    assert inner.protocol.lengths == Lengths(train=4, stop=0, calibrate=0, decide=0, delay=1, test=1)
-    assert "learn from 4 days, not from 7, wait 1 for labels, not 7, are scored on 1 at a time, not on 7" in inner.remark
+    inner = cut.tuning_split(
+        table.filter(table.column("time") >= table.column("time").max() - timedelta(days=20)), 2
+    )
+    assert inner.protocol.lengths == Lengths(
+        train=4, stop=0, calibrate=0, decide=0, delay=1, test=1
+    )
+    assert (
+        "learn from 4 days, not from 7, wait 1 for labels, not 7, are scored on 1 at a time, not "
+        "on 7" in inner.remark
+    )
     fold = inner.folds[0]
     parts = inner.protocol.parts(inner.frame, fold.cutoffs[0].at, RowContext(0, features=None_()))
     assert parts["train"].column("label").null_count() == 0  # by its own delay they had arrived
@@ -160,12 +198,17 @@ def test_launches_are_rehearsed_on_earlier_ones_whose_steps_are_over():
     (own,), (fold,) = LAUNCH.split(panel), inner.folds
     assert (own.name, fold.name) == ("2020-07-01", "2019-09-01")
     assert inner.frame.table[TIME].max() == own.cutoffs[0].instant
-    asked = inner.protocol.evaluate_cell(LastValue(), inner.frame, Cell("m", fold, 0, fold.units), RunContext(0))
+    asked = inner.protocol.evaluate_cell(
+        LastValue(), inner.frame, Cell("m", fold, 0, fold.units), RunContext(0)
+    )
     assert asked.filter(pl.col("step") == 3)["actual"].null_count() == 0
     assert set(asked["series_id"]) == {"late", "twin"}
     poisoned = LAUNCH.tuning_split(LAUNCH.corrupt_after(panel, own.cutoffs[0], LUCK), 1)
     assert poisoned.frame.fingerprint == inner.frame.fingerprint
-    with pytest.raises(DataError, match=r"0 instants of launches .* before the first of the 2 .*protocol\.launches=1"):
+    with pytest.raises(
+        DataError,
+        match=r"0 instants of launches .* before the first of the 2 .*protocol\.launches=1",
+    ):
         replace(LAUNCH, launches=2).tuning_split(panel, 1)
 
 
@@ -187,17 +230,25 @@ def test_groups_that_are_kept_apart_are_learned_from_and_tested_by_trials_alone(
     rubbish = replace(frame, data=frame.data.with_columns(turned))
     assert kept.tuning_split(rubbish, 4).frame.data.equals(inner.frame.data)
     one, all_of_them = GroupedKFold(folds=5).fold_of_rows(frame), kept.fold_of_rows(frame)
-    assert (one[all_of_them >= 0] == all_of_them[all_of_them >= 0]).all()  # keeping some apart moves no other
+    assert (
+        one[all_of_them >= 0] == all_of_them[all_of_them >= 0]
+    ).all()  # keeping some apart moves no other
 
 
 def test_a_log_is_rehearsed_on_its_first_rows_as_far_as_their_outcomes_were_known():
-    data = check(compose(["dataset=price_log", "model=bandit/thompson", "protocol=replay", "protocol.apart=0.3"]))
+    data = check(
+        compose(
+            ["dataset=price_log", "model=bandit/thompson", "protocol=replay", "protocol.apart=0.3"]
+        )
+    )
     frame, protocol = data.dataset.frame(), data.protocol
     late, inner = protocol.prepare_frame(frame), protocol.tuning_split(frame, 3)
     assert len(late.data) == round(0.7 * len(frame.data))
     assert 0.1 * len(frame.data) < len(inner.frame.data) < 0.3 * len(frame.data)
     assert inner.frame.column("available_at").max() <= late.column("time").min()
-    left_out = frame.data.filter(~pl.col("row_id").is_in([*inner.frame.data["row_id"], *late.data["row_id"]]))
+    left_out = frame.data.filter(
+        ~pl.col("row_id").is_in([*inner.frame.data["row_id"], *late.data["row_id"]])
+    )
     assert left_out[frame.name("time")].min() >= inner.frame.column("time").max()
     assert [fold.units for fold in inner.folds] == [7, 7, 7]
     assert inner.protocol.apart == 0
@@ -205,15 +256,17 @@ def test_a_log_is_rehearsed_on_its_first_rows_as_far_as_their_outcomes_were_know
 
 
 def test_simulations_play_other_customers():
-    world = check(compose(["dataset=price_arms", "model=bandit/price_thompson", "protocol=bandit_simulation"])).dataset.frame()
+    world = check(
+        compose(["dataset=price_arms", "model=bandit/price_thompson", "protocol=bandit_simulation"])
+    ).dataset.frame()
     protocol = BanditSimulation(replications=20, horizon=200)
     inner = protocol.tuning_split(world, 3)
     assert [fold.units for fold in inner.folds] == [7, 7, 7]
     folds = [*protocol.split(world), *inner.folds]
     played = [
-        protocol.evaluate_cell(PriceThompson(), world, Cell("m", fold, 0, 7), RunContext(0, fold.name))[
-            "realised_regret"
-        ].to_list()
+        protocol.evaluate_cell(
+            PriceThompson(), world, Cell("m", fold, 0, 7), RunContext(0, fold.name)
+        )["realised_regret"].to_list()
         for fold in folds
     ]
     assert len({str(rows) for rows in played}) == 4

@@ -1,4 +1,6 @@
-"""How units are cut: what is there is taken, what lies between is computed, and blocks bear no trace of what is asked."""
+"""How units are cut: what is there is taken, what lies between is computed, and blocks bear no
+trace of what is asked.
+"""
 
 from itertools import pairwise
 

@@ -1,4 +1,6 @@
-"""A Ray cluster of three raylets on this machine, in a process of its own; and what of it can be killed."""
+"""A Ray cluster of three raylets on this machine, in a process of its own; and what of it can be
+killed.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class ThreeNodes:
     def __enter__(self) -> ThreeNodes:
         self.home = tempfile.TemporaryDirectory(prefix="rc", dir="/tmp", ignore_cleanup_errors=True)
         command = [sys.executable, "-c", KEEPER, self.home.name]
-        Path(self.home.name, "ray").mkdir()  # where Ray notes an address, and makes no folder for it
+        Path(
+            self.home.name, "ray"
+        ).mkdir()  # where Ray notes an address, and makes no folder for it
         quiet = {
             "RAY_TMPDIR": self.home.name,
             "RAY_USAGE_STATS_ENABLED": "0",
@@ -49,7 +53,9 @@ class ThreeNodes:
         }
         self.token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(16)}
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.keeper = subprocess.Popen(command, env=os.environ | quiet | self.token, **pipes, text=True)
+        self.keeper = subprocess.Popen(
+            command, env=os.environ | quiet | self.token, **pipes, text=True
+        )
         told = json.loads(self.keeper.stdout.readline())
         self.address, self.nodes = told["address"], told["nodes"]
         return self
@@ -70,11 +76,16 @@ class ThreeNodes:
     def workers(self, what: str) -> list[int]:
         """The processes that compute something whose name contains `what`."""
         raylets = {process for node in self.nodes for process in node["raylet"]}
-        return [process for process, parent, title in processes() if parent in raylets and what in title]
+        return [
+            process for process, parent, title in processes() if parent in raylets and what in title
+        ]
 
 
 def kill(node: dict[str, list[int]]) -> None:
-    """All processes of a node at once, as when it loses its power; their workers end with the raylet."""
+    """All processes of a node at once, as when it loses its power.
+
+    Their workers end with the raylet.
+    """
     for process in (process for own in node.values() for process in own):
         with suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)

@@ -1,4 +1,6 @@
-"""Models and features of one's own on two toy cells: what is wrong is a line before anything is computed."""
+"""Models and features of one's own on two toy cells: what is wrong is a line before anything is
+computed.
+"""
 
 from __future__ import annotations
 
@@ -48,20 +50,43 @@ def answering(answer):
 
 
 FORECASTS = [
-    (lambda mean, quantiles: mean, "asked for 2 series and 6 steps and must return hwds.Forecasts, got a ndarray of"),
-    (lambda mean, quantiles: Forecasts.of(mean[:, 0], quantiles), "must be numbers of shape (2, 6), got float64 of shape (2,)"),
-    (lambda mean, quantiles: Forecasts.of(mean, quantiles[..., :2]), "of shape (2, 6, 3), got float64 of shape (2, 6, 2)"),
-    (lambda mean, quantiles: Forecasts(mean, quantiles - np.arange(3), np.zeros(2, bool)), "'quantiles' must not decrease"),
-    (lambda mean, quantiles: Forecasts.of(mean.astype(str), quantiles), "'mean' must be numbers of shape (2, 6), got <U32"),
-    (lambda mean, quantiles: Forecasts.of(mean.tolist(), quantiles), "'mean' must be an array, got a list"),
+    (
+        lambda mean, quantiles: mean,
+        "asked for 2 series and 6 steps and must return hwds.Forecasts, got a ndarray of",
+    ),
+    (
+        lambda mean, quantiles: Forecasts.of(mean[:, 0], quantiles),
+        "must be numbers of shape (2, 6), got float64 of shape (2,)",
+    ),
+    (
+        lambda mean, quantiles: Forecasts.of(mean, quantiles[..., :2]),
+        "of shape (2, 6, 3), got float64 of shape (2, 6, 2)",
+    ),
+    (
+        lambda mean, quantiles: Forecasts(mean, quantiles - np.arange(3), np.zeros(2, bool)),
+        "'quantiles' must not decrease",
+    ),
+    (
+        lambda mean, quantiles: Forecasts.of(mean.astype(str), quantiles),
+        "'mean' must be numbers of shape (2, 6), got <U32",
+    ),
+    (
+        lambda mean, quantiles: Forecasts.of(mean.tolist(), quantiles),
+        "'mean' must be an array, got a list",
+    ),
     (lambda mean, quantiles: 1 / 0, "ZeroDivisionError: division by zero"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("answer", "said"), FORECASTS)
-def test_a_forecaster_that_answers_wrongly_is_told_what_it_was_asked_and_what_must_come(answer, said):
+def test_a_forecaster_that_answers_wrongly_is_told_what_it_was_asked_and_what_must_come(
+    answer, said
+):
     with pytest.raises(ConfigError) as refusal:
-        _try_on_toys("model: 'mine'", lambda: try_forecaster(answering(answer), PANEL, FromEnd(6), inner_context(None), 6))
+        _try_on_toys(
+            "model: 'mine'",
+            lambda: try_forecaster(answering(answer), PANEL, FromEnd(6), inner_context(None), 6),
+        )
     assert said in str(refusal.value)
     assert str(refusal.value).startswith("model: 'mine'")
     assert "\n" not in str(refusal.value)
@@ -91,9 +116,13 @@ class Computed(PanelFeatures):
 
 def test_features_must_be_as_planned():
     try_panel_features(Computed(), PANEL, 6)
-    with pytest.raises(WrongAnswerError, match="compute of 120 rows must return a Panel, got a DataFrame"):
+    with pytest.raises(
+        WrongAnswerError, match="compute of 120 rows must return a Panel, got a DataFrame"
+    ):
         try_panel_features(Computed(how="table"), PANEL, 6)
-    with pytest.raises(WrongAnswerError, match=r"must add '.*', which its plan names, as floats, got no such"):
+    with pytest.raises(
+        WrongAnswerError, match=r"must add '.*', which its plan names, as floats, got no such"
+    ):
         try_panel_features(Computed(how="few"), PANEL, 6)
 
 
@@ -107,7 +136,12 @@ class Scoring(Classifier):
 
     def score(self, rows):
         spent = rows.data["spent"].to_numpy()
-        wrong = {"list": spent.tolist(), "two": np.stack([spent, spent], 1), "nan": np.log(spent - 1e6), "flags": spent > 1}
+        wrong = {
+            "list": spent.tolist(),
+            "two": np.stack([spent, spent], 1),
+            "nan": np.log(spent - 1e6),
+            "flags": spent > 1,
+        }
         return wrong.get(self.how, spent)
 
     def explain(self, rows):
@@ -123,13 +157,18 @@ class Spent(RowFeatures):
     few: bool = False
 
     def compute(self, table):
-        return pl.DataFrame({"twice": 2 * table.data["spent"].head(3 if self.few else table.height)})
+        return pl.DataFrame(
+            {"twice": 2 * table.data["spent"].head(3 if self.few else table.height)}
+        )
 
 
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("list", r"score of \d+ rows must return an array of numbers of shape \(\d+,\), got a list"),
+        (
+            "list",
+            r"score of \d+ rows must return an array of numbers of shape \(\d+,\), got a list",
+        ),
         ("two", r"of shape \(\d+,\), got float64 of shape \(\d+, 2\)"),
         ("nan", r"got \d+ that are not finite"),
         ("flags", r"got bool of shape"),
@@ -146,7 +185,9 @@ def test_a_classifier_must_score_each_row(how, said):
 
 def test_row_features_are_one_a_row():
     try_row_features(Spent(), ROWS)
-    with pytest.raises(WrongAnswerError, match=r"compute of \d+ rows must return as many, in their order, got 3"):
+    with pytest.raises(
+        WrongAnswerError, match=r"compute of \d+ rows must return as many, in their order, got 3"
+    ):
         try_row_features(Spent(few=True), ROWS)
 
 
@@ -182,7 +223,10 @@ def test_a_policy_with_too_small_a_state_is_a_line_and_does_not_end_the_process(
     try_policy(Counting(), ARMS)
     with pytest.raises(IndexError, match="index 1 is out of bounds for axis 0 with size 1"):
         try_policy(Counting(size=1, arm=1), ARMS)
-    with pytest.raises(WrongAnswerError, match=r"a state of 3 numbers must return one of the arms \[0, 1, 2\], got 5"):
+    with pytest.raises(
+        WrongAnswerError,
+        match=r"a state of 3 numbers must return one of the arms \[0, 1, 2\], got 5",
+    ):
         try_policy(Counting(arm=5), ARMS)
     with pytest.raises(WrongAnswerError, match=r"one of the arms \[0, 1\], got 2"):
         try_policy(Counting(arm=2), ARMS)

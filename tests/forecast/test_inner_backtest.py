@@ -71,7 +71,9 @@ def test_one_fit_before_the_first_window_serves_all(tmp_path):
     assert rows.group_by("window").len().sort("window").rows() == [(-3, 36), (-2, 36), (-1, 36)]
     anew = asking.inner(SpiedTogether(), monthly_panel(), 3, horizon=6)
     assert len(FITS) == 4  # the cache tells the two apart
-    assert anew.select("mean", "window").equals(rows.select("mean", "window"))  # its forecasts are of the history alone
+    assert anew.select("mean", "window").equals(
+        rows.select("mean", "window")
+    )  # its forecasts are of the history alone
     assert asking.inner(SpiedTogether(), monthly_panel(), 3, horizon=6, refit=False).equals(rows)
     assert len(FITS) == 4
 
@@ -80,7 +82,10 @@ def test_what_is_fitted_alone_is_fitted_before_each_window_that_it_has(tmp_path)
     FITS.clear()
     history = monthly_panel().until(np.array([60, 60, 30, 60, 16, 9]))
     rows = inner_context(tmp_path).inner(Spied(), history, 3, horizon=6, refit=False)
-    seen = {name: rows.filter(pl.col("series_id") == name)["window"].unique().sort().to_list() for name in history.series_ids}
+    seen = {
+        name: rows.filter(pl.col("series_id") == name)["window"].unique().sort().to_list()
+        for name in history.series_ids
+    }
     assert seen["s0"] == [-3, -2, -1]
     assert seen["s2"] == [-2, -1]  # 12 of its 30 rows are less than half
     assert seen["s4"] == [-1]
@@ -89,7 +94,11 @@ def test_what_is_fitted_alone_is_fitted_before_each_window_that_it_has(tmp_path)
     assert [{"s0": 42, "s1": 42, "s3": 42}, early | {"s2": 18}, late | {"s2": 24, "s4": 10}] == FITS
     FITS.clear()
     together = inner_context(tmp_path).inner(SpiedTogether(), history, 3, horizon=6, refit=False)
-    assert together.select("series_id", "window").sort(pl.all()).equals(rows.select("series_id", "window").sort(pl.all()))
+    assert (
+        together.select("series_id", "window")
+        .sort(pl.all())
+        .equals(rows.select("series_id", "window").sort(pl.all()))
+    )
     assert len(FITS) == 1
 
 
@@ -99,13 +108,17 @@ def test_windows_of_a_calendar_end_at_the_cutoff_and_not_where_the_last_series_d
     rows = inner_context(tmp_path, align="calendar", known_until=until).inner(
         SeasonalNaive(), history, 2, horizon=6, refit=False
     )
-    assert rows.filter(pl.col("window") == -1)["cutoff"].unique().to_list() == [monthly_panel().table["time"][53]]
+    assert rows.filter(pl.col("window") == -1)["cutoff"].unique().to_list() == [
+        monthly_panel().table["time"][53]
+    ]
     assert rows.filter(pl.col("window") == -1)["step"].max() == 3
 
 
 def test_a_sliding_window_slides_inside_too(tmp_path):
     FITS.clear()
-    inner_context(tmp_path, sliding=24).inner(SpiedTogether(), monthly_panel(), 2, horizon=6, refit=False)
+    inner_context(tmp_path, sliding=24).inner(
+        SpiedTogether(), monthly_panel(), 2, horizon=6, refit=False
+    )
     assert set(FITS[0].values()) == {24}
 
 
@@ -114,7 +127,9 @@ def test_a_member_sees_nothing_of_the_windows_it_is_weighed_on(tmp_path):
     last = pl.Series(history.positions >= history.lengths[0] - 6)
     rubbish = pl.when(last).then(pl.lit(1e6)).otherwise(pl.col("target")).alias("target")
     poisoned = replace(history, table=history.table.with_columns(rubbish))
-    clean, other = (inner_context(tmp_path).inner(model, panel, 3, horizon=6) for panel in (history, poisoned))
+    clean, other = (
+        inner_context(tmp_path).inner(model, panel, 3, horizon=6) for panel in (history, poisoned)
+    )
     early = clean["cutoff"].unique().sort()[:2].to_list()
     told = ["mean", "q_0.1", "q_0.5", "q_0.9"]
     assert (

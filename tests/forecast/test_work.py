@@ -1,4 +1,6 @@
-"""The work of forecasters before it is done: laws that rise with what costs, and none for what nobody has measured."""
+"""The work of forecasters before it is done: laws that rise with what costs, and none for what
+nobody has measured.
+"""
 
 import pytest
 
@@ -18,7 +20,9 @@ SIZE = PanelSize(series=150, length=142.0, season=52, horizon=8, columns=2)
 UNMEASURED = {"forecast/since_break"}
 
 
-@pytest.mark.parametrize("name", [name for name in options("model") if name.startswith("forecast/")])
+@pytest.mark.parametrize(
+    "name", [name for name in options("model") if name.startswith("forecast/")]
+)
 def test_every_forecaster_has_a_law(name):
     model = check(compose([f"model={name}", "dataset=classics"])).model
     assert (work_of(model, SIZE) is None) == (name in UNMEASURED)
@@ -37,7 +41,11 @@ def test_a_model_of_ones_own_has_none():
 def test_work_rises_with_rows_trees_and_epochs():
     plain, more = XGBoost(trees=60, patience=0), XGBoost(trees=240, patience=0)
     assert work_of(plain, SIZE).total < work_of(more, SIZE).total < 5 * work_of(plain, SIZE).total
-    assert work_of(LSTM(), SIZE).fit < work_of(LSTM(epochs=6), SIZE).fit < work_of(LSTM(epochs=6, patience=3), SIZE).fit
+    assert (
+        work_of(LSTM(), SIZE).fit
+        < work_of(LSTM(epochs=6), SIZE).fit
+        < work_of(LSTM(epochs=6, patience=3), SIZE).fit
+    )
     assert work_of(Theta(), SIZE).ask < work_of(Theta(), SIZE._replace(series=1500)).ask
     pair = Stack(members=(Theta(origins=0), plain))
     assert work_of(pair, SIZE).fit > 4 * work_of(plain, SIZE.shorter(24)).fit

@@ -11,7 +11,15 @@ import pytest
 import hwds
 
 MONTHS = [datetime.date(2023, month, 1) for month in range(1, 13)]
-DATA = pl.DataFrame({"sku": ["x"] * 12, "shop": ["1"] * 12, "month": MONTHS, "units": range(12), "price": [2.5] * 12})
+DATA = pl.DataFrame(
+    {
+        "sku": ["x"] * 12,
+        "shop": ["1"] * 12,
+        "month": MONTHS,
+        "units": range(12),
+        "price": [2.5] * 12,
+    }
+)
 
 
 def test_pandas_and_polars_give_the_same_panel():
@@ -58,8 +66,16 @@ def test_a_role_that_is_not_there_is_refused():
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("units", [str(i) for i in range(11)] + ["many"], "frame: column 'units' must hold numbers, row 12 has 'many'."),
-        ("price", ["2", *["dear"] * 11], "frame: column 'price' must hold numbers, row 2 has 'dear'."),
+        (
+            "units",
+            [str(i) for i in range(11)] + ["many"],
+            "frame: column 'units' must hold numbers, row 12 has 'many'.",
+        ),
+        (
+            "price",
+            ["2", *["dear"] * 11],
+            "frame: column 'price' must hold numbers, row 2 has 'dear'.",
+        ),
         ("units", [[1]] * 12, "frame: column 'units' must hold numbers, got List(Int64)."),
     ],
 )
@@ -75,13 +91,21 @@ def test_a_column_of_something_else_than_numbers_is_refused_in_one_line(column, 
 
 def test_numbers_that_are_text_are_read():
     data = DATA.with_columns(pl.col("units").cast(pl.String))
-    same = [hwds.Panel.of(each, series="sku", time="month", target="units").fingerprint for each in (DATA, data)]
+    same = [
+        hwds.Panel.of(each, series="sku", time="month", target="units").fingerprint
+        for each in (DATA, data)
+    ]
     assert same[0] == same[1]
 
 
 def test_a_frame_prints_as_one_line():
     panel = hwds.Panel.of(DATA, series="sku", time="month", target="units", past_only="price")
-    assert repr(panel) == "Panel(1 series, 12 rows, 2023-01-01 to 2023-12-01 by 1mo; past_only: price)"
+    assert (
+        repr(panel) == "Panel(1 series, 12 rows, 2023-01-01 to 2023-12-01 by 1mo; past_only: price)"
+    )
     assert repr(panel.until(panel.lengths * 0)) == "Panel(0 series, 0 rows; past_only: price)"
     wide = pl.DataFrame({"bad": [0, 1]} | {f"x{i}": [0, 1] for i in range(9)})
-    assert repr(hwds.Table.of(wide, label="bad")) == "Table(2 rows; label: bad; covariate: x0, x1, x2, x3, x4, ... (9))"
+    assert (
+        repr(hwds.Table.of(wide, label="bad"))
+        == "Table(2 rows; label: bad; covariate: x0, x1, x2, x3, x4, ... (9))"
+    )

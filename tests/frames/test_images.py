@@ -35,7 +35,9 @@ def test_images_that_other_boards_have_too_are_counted():
     pixels = PIXELS.copy()
     pixels[2] = pixels[4] = pixels[0]
     pixels[1] = pixels[3]
-    images = Images.of(pixels, ["ok", "open", "ok", "open", "open", "ok"], board=["a", "a", "b", "a", "c", "c"])
+    images = Images.of(
+        pixels, ["ok", "open", "ok", "open", "open", "ok"], board=["a", "a", "b", "a", "c", "c"]
+    )
     assert images.copies() == (3, 3)
 
 
@@ -48,8 +50,18 @@ def test_images_that_other_boards_have_too_are_counted():
             {},
             r"^dataset: pixels must be whole numbers of 8 bits, .* got float64 of shape",
         ),
-        (PIXELS[..., None].repeat(2, axis=3), KINDS, {}, r"or with 1 or 3 channels behind, got uint8 of shape \(6, 5, 4, 2\)"),
-        (PIXELS[:5], KINDS, {"image": list("abcdef")}, r"^dataset: 5 images and 6 rows that say what they show\.$"),
+        (
+            PIXELS[..., None].repeat(2, axis=3),
+            KINDS,
+            {},
+            r"or with 1 or 3 channels behind, got uint8 of shape \(6, 5, 4, 2\)",
+        ),
+        (
+            PIXELS[:5],
+            KINDS,
+            {"image": list("abcdef")},
+            r"^dataset: 5 images and 6 rows that say what they show\.$",
+        ),
         (PIXELS, KINDS, {"image": list("abcdea")}, r"^dataset: two images have the name 'a'\.$"),
         (PIXELS, KINDS, {"board": ["a", None, *"bcde"]}, r"^dataset: row 2 has no board\.$"),
     ],
@@ -62,5 +74,8 @@ def test_what_is_refused(pixels, kind, more, told):
 
 def test_a_label_that_is_no_kind_is_refused_with_the_nearest():
     data = pl.DataFrame({"image": ["1"], "board": ["1"], "kind": ["opne"]})
-    with pytest.raises(DataError, match=r"^dataset: image '1' has the label 'opne', which is no kind; did you mean 'open'\?$"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset: image '1' has the label 'opne', which is no kind; did you mean 'open'\?$",
+    ):
         Images.build(data, PIXELS[:1], kinds=("open", "short"))

@@ -10,14 +10,21 @@ from hwds.frames.frequency import find_frequency
 
 
 def series(**times) -> pl.DataFrame:
-    return pl.concat(pl.DataFrame({"series_id": [name] * len(rows), "time": rows}) for name, rows in times.items())
+    return pl.concat(
+        pl.DataFrame({"series_id": [name] * len(rows), "time": rows})
+        for name, rows in times.items()
+    )
 
 
 @pytest.mark.parametrize("every", ["1mo", "3mo", "6mo", "1y", "7d", "1d", "14d"])
 @pytest.mark.parametrize("start", [date(2023, 1, 1), date(2023, 1, 15), date(2023, 2, 28)])
 def test_a_regular_series_has_its_own_step(every, start):
     times = pl.select(
-        pl.lit(start).dt.offset_by(pl.format("{}" + every.lstrip("0123456789"), pl.int_range(8) * int(every.rstrip("mody"))))
+        pl.lit(start).dt.offset_by(
+            pl.format(
+                "{}" + every.lstrip("0123456789"), pl.int_range(8) * int(every.rstrip("mody"))
+            )
+        )
     )
     assert find_frequency(series(a=times.to_series())).every == every
 
@@ -27,13 +34,17 @@ def test_a_regular_series_has_its_own_step(every, start):
 def test_instants_of_a_place_whose_clocks_change(every, month):
     zone = "UTC" if every == "1h" else "Europe/Berlin"
     first, last = datetime(2024, month, 1), datetime(2024, month + 3, 20)
-    times = pl.datetime_range(first, last, every, eager=True, time_zone=zone).dt.convert_time_zone("Europe/Berlin")
+    times = pl.datetime_range(first, last, every, eager=True, time_zone=zone).dt.convert_time_zone(
+        "Europe/Berlin"
+    )
     assert find_frequency(series(a=times)).every == every
 
 
 @pytest.mark.parametrize("every", ["1h", "6h", "15m", "10s", "250ms"])
 def test_instants(every):
-    times = pl.datetime_range(datetime(2024, 1, 1, 5), datetime(2024, 1, 2, 5), every, eager=True).head(50)
+    times = pl.datetime_range(
+        datetime(2024, 1, 1, 5), datetime(2024, 1, 2, 5), every, eager=True
+    ).head(50)
     assert find_frequency(series(a=times)).every == every
 
 
@@ -50,9 +61,17 @@ def test_sparse_series_are_not_mixed_where_gaps_are_let_through():
 
 def test_quarters_among_months_are_mixed_even_where_gaps_are_let_through():
     months = [date(2024, month, 1) for month in range(1, 13)]
-    quarters = [date(2023, 1, 1), date(2023, 4, 1), date(2023, 7, 1), date(2023, 10, 1), date(2024, 1, 1)]
+    quarters = [
+        date(2023, 1, 1),
+        date(2023, 4, 1),
+        date(2023, 7, 1),
+        date(2023, 10, 1),
+        date(2024, 1, 1),
+    ]
     for gaps in (False, True):
-        with pytest.raises(DataError, match="series 'a' has steps of 1mo, series 'q' has steps of 3mo"):
+        with pytest.raises(
+            DataError, match="series 'a' has steps of 1mo, series 'q' has steps of 3mo"
+        ):
             find_frequency(series(a=months, q=quarters), gaps=gaps)
 
 

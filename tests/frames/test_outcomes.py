@@ -27,12 +27,22 @@ def test_a_table_keeps_its_unit(tmp_path):
     table = Table.build(pl.DataFrame({"sold": [0, 1]}), {"outcome": ("sold",)}, "EUR")
     table.write(tmp_path)
     assert Table.read(tmp_path).unit == "EUR"
-    assert table.fingerprint != Table.build(pl.DataFrame({"sold": [0, 1]}), {"outcome": ("sold",)}).fingerprint
+    assert (
+        table.fingerprint
+        != Table.build(pl.DataFrame({"sold": [0, 1]}), {"outcome": ("sold",)}).fingerprint
+    )
 
 
 @pytest.mark.parametrize(
     ("value", "name"),
-    [(99.0, "99"), (9.99, "9.99"), (np.float64(9.99), "9.99"), (14999010.0, "14999010"), (7, "7"), ("A", "A")],
+    [
+        (99.0, "99"),
+        (9.99, "9.99"),
+        (np.float64(9.99), "9.99"),
+        (14999010.0, "14999010"),
+        (7, "7"),
+        ("A", "A"),
+    ],
 )
 def test_two_numbers_never_have_one_name(value, name):
     assert arm_name(value) == name

@@ -21,10 +21,33 @@ KINDS = {
     "steps": pl.Array(pl.Float64, (2, 2)),
 }
 ROWS = [
-    {"double": 0.1, "single": 0.1, "whole": 2**53 + 1, "flag": True, "day": date(2024, 3, 1), "text": "a", "one": "b"},
-    {"double": -0.0, "single": 1e-40, "whole": -3, "flag": False, "text": "ne'er seen", "one": "a", "flat": [1.0, 2.0, 3.5]},
+    {
+        "double": 0.1,
+        "single": 0.1,
+        "whole": 2**53 + 1,
+        "flag": True,
+        "day": date(2024, 3, 1),
+        "text": "a",
+        "one": "b",
+    },
+    {
+        "double": -0.0,
+        "single": 1e-40,
+        "whole": -3,
+        "flag": False,
+        "text": "ne'er seen",
+        "one": "a",
+        "flat": [1.0, 2.0, 3.5],
+    },
     {"double": float("inf"), "text": "", "steps": np.array([[1.0, np.nan], [0.1, 4.0]])},
-    {"double": 5e-324, "whole": None, "flag": None, "text": None, "single": 3e38, "flat": np.float32([0.1, 0.2, 0.3])},
+    {
+        "double": 5e-324,
+        "whole": None,
+        "flag": None,
+        "text": None,
+        "single": 3e38,
+        "flat": np.float32([0.1, 0.2, 0.3]),
+    },
     {},
 ]
 SCHEMA = Table(pl.DataFrame(schema=KINDS), {"covariate": tuple(KINDS)}, "EUR")
@@ -32,12 +55,17 @@ SCHEMA = Table(pl.DataFrame(schema=KINDS), {"covariate": tuple(KINDS)}, "EUR")
 
 def table_of(rows):
     return replace(
-        SCHEMA, data=pl.DataFrame([pl.Series(name, [row.get(name) for row in rows], kind) for name, kind in KINDS.items()])
+        SCHEMA,
+        data=pl.DataFrame(
+            [pl.Series(name, [row.get(name) for row in rows], kind) for name, kind in KINDS.items()]
+        ),
     )
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-@pytest.mark.parametrize("names", [(), ("double",), ("double", "whole", "flag", "single"), ("flag", "day", "double")])
+@pytest.mark.parametrize(
+    "names", [(), ("double",), ("double", "whole", "flag", "single"), ("flag", "day", "double")]
+)
 def test_numbers(count, names):
     rows = RowBatch(ROWS[:count], BatchSchema.of(SCHEMA))
     found, wanted = rows.numbers(names), table_of(ROWS[:count]).numbers(names)

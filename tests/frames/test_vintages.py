@@ -1,4 +1,6 @@
-"""Vintages: what was forecast by an instant, against a plain loop; physically gone where it was made later."""
+"""Vintages: what was forecast by an instant, against a plain loop; physically gone where it was
+made later.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ COLUMNS = ["series_id", "time", "made_at", "column", "value"]
 
 
 def forecasts(panel, seed=3, names=("s0", "s1", "elsewhere")):
-    """Forecasts of up to six steps at most instants, with holes; one series has none, another is not in the panel."""
+    """Forecasts of up to six steps at most instants, with holes.
+
+    One series has none, another is not in the panel.
+    """
     rng = np.random.default_rng(seed)
     clock = panel.table["time"].unique().sort().to_list()
     clock += [panel.frequency.after(pl.Series(clock[-1:]), ahead)[0] for ahead in (1, 2, 3)]
@@ -26,7 +31,9 @@ def forecasts(panel, seed=3, names=("s0", "s1", "elsewhere")):
         for step in range(1, 7)
         if made + step < len(clock) and made % 5 and rng.random() < 0.8
     ]
-    return Vintages(pl.DataFrame(rows, schema=COLUMNS, orient="row"), {"rival": "the mean of run a/b"})
+    return Vintages(
+        pl.DataFrame(rows, schema=COLUMNS, orient="row"), {"rival": "the mean of run a/b"}
+    )
 
 
 @pytest.fixture
@@ -37,7 +44,9 @@ def panel():
 
 def said(panel, series, when, by):
     """The last of all forecasts of an instant that were made by another, in a loop."""
-    there = forecasts(panel).table.filter(pl.col("series_id") == series, pl.col("time") == when, pl.col("made_at") <= by)
+    there = forecasts(panel).table.filter(
+        pl.col("series_id") == series, pl.col("time") == when, pl.col("made_at") <= by
+    )
     return there.sort("made_at")["value"].to_list()[-1] if len(there) else None
 
 
@@ -46,7 +55,8 @@ def test_a_row_of_the_past_has_what_was_said_before_it(panel):
     assert panel.planned == ("promotion",)
     before = panel.frequency.after(panel.table["time"], -1)
     wanted = [
-        said(panel, *key, by) for key, by in zip(panel.table.select("series_id", "time").iter_rows(), before, strict=True)
+        said(panel, *key, by)
+        for key, by in zip(panel.table.select("series_id", "time").iter_rows(), before, strict=True)
     ]
     assert panel.table["rival"].to_list() == wanted
     assert 40 < panel.table["rival"].null_count() < 60
@@ -63,7 +73,10 @@ def test_a_cut_panel_has_nothing_that_was_made_after_its_end(panel):
     cut = panel.until(ends)
     last = dict(cut.ends.iter_rows())
     assert len(cut.vintages.table)
-    assert all(made <= last[name] for name, made in cut.vintages.table.select("series_id", "made_at").iter_rows())
+    assert all(
+        made <= last[name]
+        for name, made in cut.vintages.table.select("series_id", "made_at").iter_rows()
+    )
     anew = replace(cut, vintages=None).with_vintages(forecasts(panel))
     assert anew.table.equals(cut.table)
     assert anew.vintages.table.equals(cut.vintages.table)
@@ -75,7 +88,10 @@ def test_they_are_part_of_the_fingerprint_and_survive_the_disk(panel, tmp_path):
     assert again.vintages.table.equals(panel.vintages.table)
     assert dict(again.vintages.sources) == dict(panel.vintages.sources)
     assert again.fingerprint == panel.fingerprint
-    other = replace(panel.vintages, table=panel.vintages.table.with_columns(value=pl.col("value") + (pl.col("value") > 2)))
+    other = replace(
+        panel.vintages,
+        table=panel.vintages.table.with_columns(value=pl.col("value") + (pl.col("value") > 2)),
+    )
     assert not other.table.equals(panel.vintages.table)
     assert replace(panel, vintages=other).fingerprint != panel.fingerprint
 
@@ -88,7 +104,9 @@ def test_an_aggregate_has_the_mean_of_those_that_were_made_at_one_instant():
     whole = with_aggregates(own, grouped=False)
     when, made = own.vintages.table.select("time", "made_at").row(100)
     parts = own.vintages.table.filter(pl.col("time") == when, pl.col("made_at") == made)
-    total = whole.vintages.table.filter(pl.col("series_id") == "total", pl.col("time") == when, pl.col("made_at") == made)
+    total = whole.vintages.table.filter(
+        pl.col("series_id") == "total", pl.col("time") == when, pl.col("made_at") == made
+    )
     assert total["value"].to_list() == [pytest.approx(parts["value"].mean())]
     back = without_aggregates(whole)
     assert back.vintages.table.equals(own.vintages.table)

@@ -11,17 +11,31 @@ from scipy.special import betaln
 
 from hwds.core.seeds import stream
 from hwds.pricing.arm_evidence import ArmCounts, always_valid_risk, posterior_risk
-from hwds.stats.distributions import NormalPosterior, ScaledBeta, difference_bounds, probability_best
+from hwds.stats.distributions import (
+    NormalPosterior,
+    ScaledBeta,
+    difference_bounds,
+    probability_best,
+)
 
 
 def beta_above(a: int, b: int, c: int, d: int) -> float:
-    """P(Beta(c, d) > Beta(a, b)) for whole numbers (Evan Miller, Formulas for Bayesian A/B testing)."""
-    return sum(np.exp(betaln(a + i, b + d) - np.log(d + i) - betaln(1 + i, d) - betaln(a, b)) for i in range(c))
+    """P(Beta(c, d) > Beta(a, b)) for whole numbers (Evan Miller, Formulas for Bayesian A/B
+    testing).
+    """
+    return sum(
+        np.exp(betaln(a + i, b + d) - np.log(d + i) - betaln(1 + i, d) - betaln(a, b))
+        for i in range(c)
+    )
 
 
-@pytest.mark.parametrize(("a", "b", "c", "d"), [(1, 1, 1, 1), (3, 9, 5, 7), (121, 2281, 151, 2251), (1, 40, 2, 300)])
+@pytest.mark.parametrize(
+    ("a", "b", "c", "d"), [(1, 1, 1, 1), (3, 9, 5, 7), (121, 2281, 151, 2251), (1, 40, 2, 300)]
+)
 def test_the_posterior_risk_is_the_closed_form(a, b, c, d):
-    assert posterior_risk(ScaledBeta(c, d), ScaledBeta(a, b)) == pytest.approx(1 - beta_above(a, b, c, d), abs=1e-9)
+    assert posterior_risk(ScaledBeta(c, d), ScaledBeta(a, b)) == pytest.approx(
+        1 - beta_above(a, b, c, d), abs=1e-9
+    )
 
 
 def test_the_posterior_risk_of_prices_is_that_of_the_reference():
@@ -34,9 +48,9 @@ def searched(own: ArmCounts, other: ArmCounts) -> float:
     """The p-value by a search among all pairs of conversions without a gain."""
 
     def logs(arm: ArmCounts, share: float) -> float:
-        return float(stats.binom.logpmf(arm.successes, arm.successes + arm.failures, share)) + np.log(
-            arm.successes + arm.failures + 1.0
-        )
+        return float(
+            stats.binom.logpmf(arm.successes, arm.successes + arm.failures, share)
+        ) + np.log(arm.successes + arm.failures + 1.0)
 
     top = min(1.0, other.earns / own.earns)
     best = optimize.minimize_scalar(
@@ -103,7 +117,11 @@ def test_arms_that_are_known_very_unequally_are_integrated_over_both_scales():
     expected = float(mass @ share.sf((edges[1:] + edges[:-1]) / 2))
     assert probability_best([rare, often]) == pytest.approx([expected, 1 - expected], abs=1e-7)
     wide, narrow = NormalPosterior(0.0, 1.0), NormalPosterior(0.3, 1e-3)
-    assert probability_best([wide, narrow])[0] == pytest.approx(stats.norm.sf(0.3 / np.hypot(1, 1e-3)), abs=1e-12)
-    assert sum(probability_best([wide, narrow, NormalPosterior(0.2, 1e-2)])) == pytest.approx(1, abs=1e-12)
+    assert probability_best([wide, narrow])[0] == pytest.approx(
+        stats.norm.sf(0.3 / np.hypot(1, 1e-3)), abs=1e-12
+    )
+    assert sum(probability_best([wide, narrow, NormalPosterior(0.2, 1e-2)])) == pytest.approx(
+        1, abs=1e-12
+    )
     bounds = 0.3 + stats.norm.ppf([0.025, 0.975]) * np.hypot(1, 1e-3)
     assert difference_bounds(narrow, wide, 0.95) == pytest.approx(bounds, abs=1e-9)

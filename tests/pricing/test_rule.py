@@ -1,4 +1,6 @@
-"""The rule of a price choice: each guard binds and is named, unsure is HOLD, and a change without a gain is as rare as said."""
+"""The rule of a price choice: each guard binds and is named, unsure is HOLD, and a change without a
+gain is as rare as said.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ COUNTS = {"10": (6000, 4000), "20": (4000, 6000), "30": (3500, 6500), "40": (150
 
 
 def choose(**fields):
-    return PriceChoice(name="price_choice", current=10, prices=PRICES, **fields).of_counts(COUNTS, unit="USD")
+    return PriceChoice(name="price_choice", current=10, prices=PRICES, **fields).of_counts(
+        COUNTS, unit="USD"
+    )
 
 
 def offers_of(frame, protocol, prices, cost):
@@ -38,7 +42,9 @@ def offers_of(frame, protocol, prices, cost):
 
 def true_values(world, offers, protocol):
     """What each arm truly earns per customer."""
-    truth = protocol.price_evidence(SimpleNamespace(predictions=pl.DataFrame()), world, "m", offers, 1).truth
+    truth = protocol.price_evidence(
+        SimpleNamespace(predictions=pl.DataFrame()), world, "m", offers, 1
+    ).truth
     return truth * np.array([offer.earns(offers.measured) for offer in offers.all])
 
 
@@ -49,7 +55,13 @@ def terms(current, certainty="posterior", confidence=0.95, **fields):
 
 def test_without_a_guard_the_arm_that_earns_most_is_charged():
     found = choose()
-    assert (found.action, found.arm, found.price, found.rule, found.excluded) == ("CHANGE", "30", 30.0, "none", {})
+    assert (found.action, found.arm, found.price, found.rule, found.excluded) == (
+        "CHANGE",
+        "30",
+        30.0,
+        "none",
+        {},
+    )
     assert found.sentence.startswith("CHANGE from 10 to 30: +4.50 USD per customer (95 %: +4.")
 
 
@@ -71,7 +83,12 @@ def test_the_guard_that_keeps_the_best_arm_out_is_named(fields, rule, arm, exclu
 def test_a_margin_floor_binds():
     found = PriceChoice(current=40, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS)
     assert found.excluded == {"margin_floor": ("10", "20", "30")}
-    assert (found.action, found.rule, found.arm, found.candidate) == ("HOLD", "margin_floor", "40", None)
+    assert (found.action, found.rule, found.arm, found.candidate) == (
+        "HOLD",
+        "margin_floor",
+        "40",
+        None,
+    )
     kept = PriceChoice(current=40, prices=PRICES, cost=15, margin_floor=0.5).of_counts(COUNTS)
     assert (kept.action, kept.arm) == ("CHANGE", "30")  # (30 - 15) / 30 is the floor itself
     assert kept.gain == pytest.approx(15 * 3501 / 10002 - 25 * 1501 / 10002)
@@ -79,10 +96,14 @@ def test_a_margin_floor_binds():
 
 def test_a_price_in_force_that_breaks_its_own_floor_comes_first():
     found = PriceChoice(current=20, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS)
-    assert found.sentence.startswith("Today's price 20 breaks its own floor: its margin is 25 %, and may not be below 60 %. ")
+    assert found.sentence.startswith(
+        "Today's price 20 breaks its own floor: its margin is 25 %, and may not be below 60 %. "
+    )
     assert (
         "breaks its own floor"
-        not in PriceChoice(current=40, prices=PRICES, cost=15, margin_floor=0.6).of_counts(COUNTS).sentence
+        not in PriceChoice(current=40, prices=PRICES, cost=15, margin_floor=0.6)
+        .of_counts(COUNTS)
+        .sentence
     )
 
 
@@ -100,13 +121,25 @@ def test_an_arm_that_few_customers_saw_is_not_charged():
     found = PriceChoice(current=10, prices={"10": 10, "20": 20}).of_counts(few)
     assert (found.action, found.rule, found.excluded) == ("HOLD", "too_few", {"too_few": ("20",)})
     assert found.value_of_information > 1  # what seems so much better is worth to be known
-    assert PriceChoice(current=10, prices={"10": 10, "20": 20}, least_customers=10).of_counts(few).action == "CHANGE"
+    assert (
+        PriceChoice(current=10, prices={"10": 10, "20": 20}, least_customers=10)
+        .of_counts(few)
+        .action
+        == "CHANGE"
+    )
 
 
 def test_unsure_holds_and_says_what_it_would_take():
     close = {"149": (900, 19100), "199": (720, 19280)}
-    found = PriceChoice(current=149, prices={"149": 149, "199": 199}, customers=1_000_000).of_counts(close, unit="EUR")
-    assert (found.action, found.rule, found.arm, found.candidate) == ("HOLD", "not_sure", "149", "199")
+    found = PriceChoice(
+        current=149, prices={"149": 149, "199": 199}, customers=1_000_000
+    ).of_counts(close, unit="EUR")
+    assert (found.action, found.rule, found.arm, found.candidate) == (
+        "HOLD",
+        "not_sure",
+        "149",
+        "199",
+    )
     assert found.risk_allowed < found.risk < 0.5
     assert found.gain_low < 0 < found.gain < found.gain_high
     assert found.value_of_going_on == pytest.approx(1_000_000 * found.value_of_information)
@@ -131,20 +164,30 @@ def test_numbers_are_the_closed_forms_of_two_arms():
     assert found.gain == pytest.approx(own.mean - other.mean)
     assert (found.gain_low, found.gain_high) == pytest.approx(difference_bounds(own, other, 0.95))
     assert found.value_of_information == pytest.approx(expected_loss([other, own])[0])  # 20 stays
-    plain = PriceChoice(current="A").of_counts({"A": (120, 2280), "B": (150, 2250)}, unit="conversions")
+    plain = PriceChoice(current="A").of_counts(
+        {"A": (120, 2280), "B": (150, 2250)}, unit="conversions"
+    )
     assert plain.probability_best == pytest.approx(0.9697666397, abs=1e-9)
-    assert (plain.action, plain.value_of_information) == ("HOLD", pytest.approx(1.2567818446e-02, rel=1e-8))
+    assert (plain.action, plain.value_of_information) == (
+        "HOLD",
+        pytest.approx(1.2567818446e-02, rel=1e-8),
+    )
     read_once = PriceChoice(current="A", certainty="posterior").of_counts(
         {"A": (120, 2280), "B": (150, 2250)}, unit="conversions"
     )
-    assert (read_once.action, read_once.value_of_information) == ("CHANGE", pytest.approx(7.8226439258e-05, rel=1e-6))
+    assert (read_once.action, read_once.value_of_information) == (
+        "CHANGE",
+        pytest.approx(7.8226439258e-05, rel=1e-6),
+    )
 
 
 def test_standings_tell_of_every_arm_and_their_probabilities_add_up():
     found = choose()
     assert [standing.arm for standing in found.standings] == list(PRICES)
     assert sum(standing.probability_best for standing in found.standings) == pytest.approx(1)
-    expected = probability_best([ScaledBeta(1 + won, 1 + lost, PRICES[arm]) for arm, (won, lost) in COUNTS.items()])
+    expected = probability_best(
+        [ScaledBeta(1 + won, 1 + lost, PRICES[arm]) for arm, (won, lost) in COUNTS.items()]
+    )
     assert [standing.probability_best for standing in found.standings] == pytest.approx(expected)
     assert choose(ladder=(20,)).standings[2].probability_best is None
 
@@ -153,7 +196,12 @@ def test_without_a_current_price_the_best_must_beat_all():
     clear = PriceChoice(prices=PRICES).of_counts(COUNTS)
     assert (clear.action, clear.arm, clear.gain) == ("CHANGE", "30", None)
     unclear = PriceChoice(prices=PRICES).of_counts(COUNTS | {"20": (5200, 4800)})
-    assert (unclear.action, unclear.rule, unclear.arm, unclear.candidate) == ("HOLD", "not_sure", None, "30")
+    assert (unclear.action, unclear.rule, unclear.arm, unclear.candidate) == (
+        "HOLD",
+        "not_sure",
+        None,
+        "30",
+    )
 
 
 def test_a_sale_below_cost_loses_more_the_more_is_sold():
@@ -174,10 +222,22 @@ def test_what_has_no_estimate_is_no_candidate_and_no_ground_to_leave():
 @pytest.mark.parametrize(
     ("fields", "counts", "said"),
     [
-        ({"current": "14"}, {"149": (1, 2), "199": (1, 2)}, "decision.current: no arm '14'; did you mean '149'?"),
+        (
+            {"current": "14"},
+            {"149": (1, 2), "199": (1, 2)},
+            "decision.current: no arm '14'; did you mean '149'?",
+        ),
         ({}, {"149": (1, 2)}, "counts: must be of two arms or more, got 1."),
-        ({}, {"149": (1, -2), "199": (1, 2)}, r"counts: of arm '149' must be whole numbers >= 0, got \(1, -2\)."),
-        ({"cost": 5}, {"149": (1, 2), "199": (1, 2)}, "decision.cost: needs the price of every arm, and arm '149'"),
+        (
+            {},
+            {"149": (1, -2), "199": (1, 2)},
+            r"counts: of arm '149' must be whole numbers >= 0, got \(1, -2\).",
+        ),
+        (
+            {"cost": 5},
+            {"149": (1, 2), "199": (1, 2)},
+            "decision.cost: needs the price of every arm, and arm '149'",
+        ),
         ({"largest_step": 0.1}, {"149": (1, 2), "199": (1, 2)}, "decision.current: must be given"),
     ],
 )
@@ -194,7 +254,10 @@ def changes(arms, shares, prices, current, certainty, confidence, tests=20_000, 
     rule = terms(current, certainty, confidence)
     cases, times = np.unique(won, axis=0, return_counts=True)
     made = [
-        apply_rule([from_counts(offer, int(k), n - int(k)) for offer, k in zip(offers, case, strict=True)], rule)
+        apply_rule(
+            [from_counts(offer, int(k), n - int(k)) for offer, k in zip(offers, case, strict=True)],
+            rule,
+        )
         for case in cases
     ]
     return float(np.dot([judged.change for judged in made], times)) / tests
@@ -203,8 +266,15 @@ def changes(arms, shares, prices, current, certainty, confidence, tests=20_000, 
 @pytest.mark.parametrize(("arms", "confidence"), [(2, 0.95), (2, 0.8), (4, 0.95)])
 def test_where_nothing_is_gained_changes_are_as_rare_as_said(arms, confidence):
     tests = 3_000
-    share = changes(arms, [0.2 / (1 + place) for place in range(arms)], [10.0 * (1 + place) for place in range(arms)], "0",
-                    "posterior", confidence, tests)  # fmt: skip
+    share = changes(
+        arms,
+        [0.2 / (1 + place) for place in range(arms)],
+        [10.0 * (1 + place) for place in range(arms)],
+        "0",
+        "posterior",
+        confidence,
+        tests,
+    )
     allowed = 1 - confidence
     assert share <= allowed + 3 * np.sqrt(allowed * confidence / tests)
     assert share > allowed / 4
@@ -214,14 +284,17 @@ def test_where_nothing_is_gained_changes_are_as_rare_as_said(arms, confidence):
 @pytest.mark.parametrize("confidence", [0.95, 0.8])
 def test_where_nothing_is_gained_a_bandits_changes_are_as_rare_as_said(current, confidence):
     words = (
-        "+experiment=bandit_regret dataset=price_arms dataset.means=[.5,.5] protocol.horizon=1000 protocol.replications=2000"
+        "+experiment=bandit_regret dataset=price_arms dataset.means=[.5,.5] "
+        "protocol.horizon=1000 protocol.replications=2000"
     )
     played = games(words)
     judged = [apply_rule(known, terms(current, "adaptive", confidence)).change for known in played]
     naive = [apply_rule(known, terms(current, "posterior", confidence)).change for known in played]
     allowed = 1 - confidence
     assert np.mean(judged) <= allowed
-    assert np.mean(naive) > allowed + 3 * np.sqrt(allowed * confidence / len(played))  # why `adaptive` asks for more
+    assert np.mean(naive) > allowed + 3 * np.sqrt(
+        allowed * confidence / len(played)
+    )  # why `adaptive` asks for more
 
 
 @cache
@@ -231,10 +304,15 @@ def games(words):
     world, protocol = experiment.dataset.load(), experiment.protocol
     (fold,) = protocol.split(world)
     rows = protocol.rows_to_keep(
-        protocol.evaluate_cell(experiment.model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name))
+        protocol.evaluate_cell(
+            experiment.model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name)
+        )
     )
     return [
-        [from_counts(Offer(arm), row[f"wins[{arm}]"], row[f"pulls[{arm}]"] - row[f"wins[{arm}]"]) for arm in world.arms]
+        [
+            from_counts(Offer(arm), row[f"wins[{arm}]"], row[f"pulls[{arm}]"] - row[f"wins[{arm}]"])
+            for arm in world.arms
+        ]
         for row in rows.to_dicts()
     ]
 
@@ -244,7 +322,12 @@ def test_the_record_counts_what_the_rule_did_against_the_truth():
     up = [from_counts(low, 200, 800), from_counts(high, 400, 600)]
     down = [from_counts(low, 200, 800), from_counts(high, 100, 900)]
     record = choice_record([up, up, up, down], np.array([0.2, 0.3]), terms("low"))
-    assert (record.right, record.hold, record.wrong, record.best_is_current) == (0.75, 0.25, 0.0, False)
+    assert (record.right, record.hold, record.wrong, record.best_is_current) == (
+        0.75,
+        0.25,
+        0.0,
+        False,
+    )
     assert record.regret == pytest.approx(0.025)
     wrong = choice_record([up, up, up, down], np.array([0.3, 0.2]), terms("low"))
     assert (wrong.right, wrong.hold, wrong.wrong, wrong.best_is_current) == (0.0, 0.25, 0.75, True)
@@ -252,16 +335,31 @@ def test_the_record_counts_what_the_rule_did_against_the_truth():
 
 
 def test_an_arm_that_has_left_is_not_charged_and_worth_what_it_earned_while_there():
-    experiment = check(compose(["+experiment=price_bandit", "dataset=price_arms_arrivals", "decision=price_choice"]))
-    world, protocol, choice = experiment.dataset.load(), experiment.protocol, PriceChoice(current=10)
+    experiment = check(
+        compose(
+            ["+experiment=price_bandit", "dataset=price_arms_arrivals", "decision=price_choice"]
+        )
+    )
+    world, protocol, choice = (
+        experiment.dataset.load(),
+        experiment.protocol,
+        PriceChoice(current=10),
+    )
     offers = offers_of(world, protocol, {}, None)
     gone = [offer.arm for offer in offers.all if offer.absent]
-    assert gone == [arm for arm, here in zip(world.arms, world.present[-1], strict=True) if not here]
+    assert gone == [
+        arm for arm, here in zip(world.arms, world.present[-1], strict=True) if not here
+    ]
     assert gone
     worth = true_values(world, offers, protocol)
-    assert worth == pytest.approx(world.conversions[0, 0] * world.values)  # conversions do not change
+    assert worth == pytest.approx(
+        world.conversions[0, 0] * world.values
+    )  # conversions do not change
     shares = np.where(~world.present[-1], 0.9, world.conversions[0, 0])
-    known = [from_counts(offer, *(round(10_000 * p) for p in (s, 1 - s))) for offer, s in zip(offers.all, shares, strict=True)]
+    known = [
+        from_counts(offer, *(round(10_000 * p) for p in (s, 1 - s)))
+        for offer, s in zip(offers.all, shares, strict=True)
+    ]
     found = apply_rule(known, terms("10"))
     assert found.excluded["absent"] == tuple(gone)
     assert found.candidate.arm not in gone
@@ -270,7 +368,9 @@ def test_an_arm_that_has_left_is_not_charged_and_worth_what_it_earned_while_ther
     record = choice_record([known], worth, terms("10"))
     assert (record.right, record.wrong) == (1, 0)
     assert record.regret == pytest.approx(0)  # the best that is left
-    with pytest.raises(ConfigError, match=rf"decision.current: arm '{gone[0]}' is no longer offered at the end"):
+    with pytest.raises(
+        ConfigError, match=rf"decision.current: arm '{gone[0]}' is no longer offered at the end"
+    ):
         PriceChoice(current=gone[0]).check_data(world, protocol)
     choice.check_data(world, protocol)
 
@@ -287,12 +387,20 @@ def test_an_arm_that_was_never_offered_is_worth_nothing_that_is_known():
 
 
 def test_conversions_that_nobody_saw_yet_are_no_evidence():
-    words = "+experiment=price_bandit dataset=price_arms_delay protocol.horizon=700 protocol.batch=30"
-    experiment = check(compose([*words.split(), "dataset.delay=60", "dataset.window=300", "protocol.replications=3"]))
+    words = (
+        "+experiment=price_bandit dataset=price_arms_delay protocol.horizon=700 protocol.batch=30"
+    )
+    experiment = check(
+        compose(
+            [*words.split(), "dataset.delay=60", "dataset.window=300", "protocol.replications=3"]
+        )
+    )
     world, protocol = experiment.dataset.load(), experiment.protocol
     (fold,) = protocol.split(world)
     rows = protocol.rows_to_keep(
-        protocol.evaluate_cell(experiment.model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name))
+        protocol.evaluate_cell(
+            experiment.model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name)
+        )
     )
     offers = offers_of(world, protocol, {}, None)
     tables = SimpleNamespace(predictions=rows.with_columns(pl.lit("m").alias("model")))
@@ -300,14 +408,23 @@ def test_conversions_that_nobody_saw_yet_are_no_evidence():
     assert len(played) == 3
     for row, known in zip(rows.to_dicts(), played, strict=True):
         assert sum(each.customers for each in known) == 690 - world.window
-        assert [each.counts.successes for each in known] == [row[f"closed_wins[{arm}]"] for arm in world.arms]
-        assert sum(row[f"closed_wins[{arm}]"] for arm in world.arms) < sum(row[f"wins[{arm}]"] for arm in world.arms)
+        assert [each.counts.successes for each in known] == [
+            row[f"closed_wins[{arm}]"] for arm in world.arms
+        ]
+        assert sum(row[f"closed_wins[{arm}]"] for arm in world.arms) < sum(
+            row[f"wins[{arm}]"] for arm in world.arms
+        )
 
 
 def test_money_is_told_in_the_tables_unit_and_conversions_are_not():
-    data = pl.DataFrame({"group": ["A", "B"] * 20, "visit": [0, 1, 1, 0] * 10, "charged": [10.0, 12.0] * 20})
+    data = pl.DataFrame(
+        {"group": ["A", "B"] * 20, "visit": [0, 1, 1, 0] * 10, "charged": [10.0, 12.0] * 20}
+    )
     roles = {"arm": ("group",), "outcome": ("visit",)}
-    plain, priced = Table.build(data, roles, "EUR"), Table.build(data, roles | {"price": ("charged",)}, "EUR")
+    plain, priced = (
+        Table.build(data, roles, "EUR"),
+        Table.build(data, roles | {"price": ("charged",)}, "EUR"),
+    )
     protocol = AbTest(control="A")
     assert offers_of(priced, protocol, {}, None).unit == "EUR"
     assert offers_of(plain, protocol, {}, None).unit == ""

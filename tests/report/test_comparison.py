@@ -28,7 +28,9 @@ WORDS = {"better": 0.02, "worse": -0.03, "alike": 0.001, "unsure": 0.01, "better
 
 
 def comparison(*rows, **changes):
-    """A comparison of `stack` against rivals: name, verdict, and its effect unless it is that of the verdict."""
+    """A comparison of `stack` against rivals: name, verdict, and its effect unless it is that of
+    the verdict.
+    """
     lines = []
     for rival, verdict, *effect in rows:
         value = effect[0] if effect else WORDS[verdict]
@@ -40,29 +42,59 @@ def comparison(*rows, **changes):
             "high": value + 0.009,
             "verdict": verdict,
         }
-        lines.append(dict.fromkeys(PAIRS) | line | {"p_holm": 0.01, "p_value": 0.01, "method": "bootstrap over series"})
+        lines.append(
+            dict.fromkeys(PAIRS)
+            | line
+            | {"p_holm": 0.01, "p_value": 0.01, "method": "bootstrap over series"}
+        )
     pairs = pl.DataFrame(lines, schema=PAIRS).sort("effect", descending=True)
     models = ["stack", *(rival for rival, *_ in rows)]
-    numbers = {"mean": 1.0, "stderr": 0.1, "median": 0.9, "rank": 1.5, "win_rate": 0.5, "skill": None, "set_p": 0.5, "n": 96}
+    numbers = {
+        "mean": 1.0,
+        "stderr": 0.1,
+        "median": 0.9,
+        "rank": 1.5,
+        "win_rate": 0.5,
+        "skill": None,
+        "set_p": 0.5,
+        "n": 96,
+    }
     counts = {"n_undefined": 0, "n_failed": 0, "n_fallback": 0, "seconds": 3.0}
     board = pl.DataFrame({"model": models, **numbers, **counts})
     said = {
-        "measure": MASE, "metrics": {"m3": "mase[m=12]"}, "task": "forecast", "subject": "stack", "chosen": "own",
-        "family": len(rows), "relative": True, "margin": None, "level": 0.95, "leaderboard": board, "pairs": pairs,
-        "along": pl.DataFrame(), "ranks": None, "datasets": ("m3",), "seeds": (0,), "units": "series", "sources": ("a/b",),
-        "notes": (), "trained": False,
-    }  # fmt: skip
+        "measure": MASE,
+        "metrics": {"m3": "mase[m=12]"},
+        "task": "forecast",
+        "subject": "stack",
+        "chosen": "own",
+        "family": len(rows),
+        "relative": True,
+        "margin": None,
+        "level": 0.95,
+        "leaderboard": board,
+        "pairs": pairs,
+        "along": pl.DataFrame(),
+        "ranks": None,
+        "datasets": ("m3",),
+        "seeds": (0,),
+        "units": "series",
+        "sources": ("a/b",),
+        "notes": (),
+        "trained": False,
+    }
     return Comparison(**{**said, **changes})
 
 
 SENTENCES = [
-    ([("theta", "better", 0.021)], {}, "stack beats theta by 2.1 % (95 %: 1.2 to 3.0, p 0.010), sure."),
+    ([("theta", "better", 0.021)], {}, "stack beats theta by 2.1 % (95 %: 1.2 to 3.0, p 0.010), "
+                                       "sure."),
     (
         [("theta", "better", 0.021), ("xgboost", "unsure")], {"family": 5},
         "stack beats theta by 2.1 % (95 %: 1.2 to 3.0, p 0.010),"
         " sure after correction for 5 comparisons; cannot be told from xgboost.",
     ),
-    ([("a", "worse"), ("b", "unsure")], {}, "stack is worse than a by 3.0 % (95 %: 2.1 to 3.9, p 0.010),"
+    ([("a", "worse"), ("b", "unsure")], {}, "stack is worse than a by 3.0 % (95 %: 2.1 to 3.9, p "
+                                            "0.010),"
      " sure after correction for 2 comparisons; cannot be told from b."),
     (
         [("a", "better"), ("b", "worse")], {"chosen": "best", "family": 3},
@@ -70,7 +102,8 @@ SENTENCES = [
         " and is worse than b by 3.0 % (95 %: 2.1 to 3.9, p 0.010),"
         " sure after correction for 3 comparisons of all pairs.",
     ),
-    ([("a", "alike"), ("b", "unsure")], {"margin": 0.01}, "stack is as good as a to within 1 %; cannot be told from b."),
+    ([("a", "alike"), ("b", "unsure")], {"margin": 0.01}, "stack is as good as a to within 1 %; "
+                                                          "cannot be told from b."),
     (
         [("a", "better, alike")], {"margin": 0.02},
         "stack beats a by 0.4 % (95 %: -0.5 to 1.3, p 0.010), which is within 2 %, sure.",
@@ -93,11 +126,19 @@ def test_an_amount_without_an_interval_has_none():
     row = {"effect": -0.1, "low": None, "high": None}
     assert effect_amount(comparison(("a", "unsure")), row) == ("10.0 %", "")
     lost = {"effect": 0.66, "low": -2287.0, "high": 1.0}
-    assert effect_amount(comparison(("a", "unsure")), lost, sign=True) == ("+66.0 %", "below -1000 to +100.0")
+    assert effect_amount(comparison(("a", "unsure")), lost, sign=True) == (
+        "+66.0 %",
+        "below -1000 to +100.0",
+    )
     turned = {"effect": -0.66, "low": -2287.0, "high": 1.0}
     assert effect_amount(comparison(("a", "unsure")), turned) == ("66.0 %", "-100.0 to above 1000")
-    absolute = comparison(("a", "unsure"), relative=False, measure=Measure("gain", measured_in="USD"))
-    assert effect_amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == ("+1.50 USD", "+0.50 to +2.50 USD")
+    absolute = comparison(
+        ("a", "unsure"), relative=False, measure=Measure("gain", measured_in="USD")
+    )
+    assert effect_amount(absolute, {"effect": 1.5, "low": 0.5, "high": 2.5}, sign=True) == (
+        "+1.50 USD",
+        "+0.50 to +2.50 USD",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +150,22 @@ def real():
         for model, mean in (("a", 0), ("b", 3), ("c<i>", 0.1))
     ]
     table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
-    return compare_table(table, Measure("cost", units="series", measured_in="USD"), margin=0.3, units="series", resamples=200)
+    return compare_table(
+        table,
+        Measure("cost", units="series", measured_in="USD"),
+        margin=0.3,
+        units="series",
+        resamples=200,
+    )
 
 
 def test_tables_say_effect_interval_p_in_this_order(real):
-    assert [column.title for column in pairs_grid(real).columns][:4] == ["rival", "better by", "95 % interval", "p, Holm"]
+    assert [column.title for column in pairs_grid(real).columns][:4] == [
+        "rival",
+        "better by",
+        "95 % interval",
+        "p, Holm",
+    ]
     assert len(board_grid(real)) == 3
     assert along_grid(real) is None
     assert comparison_title(real) == "3 models on d|e by cost (lower is better), 30 series"
@@ -143,12 +195,17 @@ def test_the_diagram_names_every_model_and_the_difference(real):
     figure = critical_difference_figure(real)
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert all(any(model in text for text in texts) for model in real.leaderboard["model"])
-    assert any(text.strip() == f"critical difference {real.ranks.critical_difference:.2f}" for text in texts)
+    assert any(
+        text.strip() == f"critical difference {real.ranks.critical_difference:.2f}"
+        for text in texts
+    )
     assert critical_difference_figure(comparison(("a", "unsure"))) is None
 
 
 def test_the_forest_has_an_effect_a_rival_and_never_zooms_two_equal_models():
-    result = comparison(("naive", "better"), ("theta", "alike", 0.00001), ("drift", "worse"), margin=0.01)
+    result = comparison(
+        ("naive", "better"), ("theta", "alike", 0.00001), ("drift", "worse"), margin=0.01
+    )
     (axes,) = comparison_figure(result).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == result.pairs["rival"].to_list()
     drawn = [line.get_xdata() for line in axes.lines if len(line.get_xdata()) == 1]

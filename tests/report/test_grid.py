@@ -10,7 +10,12 @@ TITLES = [("model", "model"), ("value, USD", "value"), ("long", ""), ("empty", "
 
 
 def test_markdown_has_all_columns_with_a_text_and_the_terminal_those_with_a_short_title():
-    grid = grid_of(TITLES, [["a|b", "1.00", "x", ""], ["truth", "2.00", "y", ""]], own="a|b", caption="What it is.")
+    grid = grid_of(
+        TITLES,
+        [["a|b", "1.00", "x", ""], ["truth", "2.00", "y", ""]],
+        own="a|b",
+        caption="What it is.",
+    )
     lines = grid.markdown().splitlines()
     assert lines[0] == "| model | value, USD | long |"
     assert lines[1] == "| :-- | --: | --: |"
@@ -36,9 +41,18 @@ def test_names_keep_their_side_where_a_column_is_left_out():
 
 
 def test_a_long_name_is_broken_before_its_brackets_where_there_is_no_room():
-    grid = grid_of([("model", "model"), ("score", "score")], [["stack(combine=equal)", "1.0"], ["truth (floor)", "0.5"]])
-    assert list(grid.rich(27).columns[0].cells) == [Text("stack(combine=equal)"), Text("truth (floor)")]
-    assert list(grid.rich(26).columns[0].cells) == [Text("stack\n (combine=equal)"), Text("truth (floor)")]
+    grid = grid_of(
+        [("model", "model"), ("score", "score")],
+        [["stack(combine=equal)", "1.0"], ["truth (floor)", "0.5"]],
+    )
+    assert list(grid.rich(27).columns[0].cells) == [
+        Text("stack(combine=equal)"),
+        Text("truth (floor)"),
+    ]
+    assert list(grid.rich(26).columns[0].cells) == [
+        Text("stack\n (combine=equal)"),
+        Text("truth (floor)"),
+    ]
 
 
 def test_a_grid_is_cut_but_for_the_own_model():
@@ -56,7 +70,11 @@ def shown(grid, width):
 def test_a_name_is_broken_where_its_parts_meet_in_a_narrow_terminal():
     titles = [("model", "model"), ("score", "mase\n[m=12]"), ("series", "probability_low")]
     grid = grid_of(
-        titles, [["forecast/seasonal_naive", "1.000", "12,345"], ["forecast/lstm(units=128,layers=2)", "0.500", "6"]]
+        titles,
+        [
+            ["forecast/seasonal_naive", "1.000", "12,345"],
+            ["forecast/lstm(units=128,layers=2)", "0.500", "6"],
+        ],
     )
     assert shown(grid, 40) == [
         "                   mase  probability_",
@@ -76,7 +94,12 @@ def test_a_name_is_broken_where_its_parts_meet_in_a_narrow_terminal():
 
 
 def test_a_column_that_has_no_room_is_left_out_whole_and_named():
-    titles = [("model", "model"), ("mean", "mean ± s.e."), ("skill, %", "skill\n%"), ("time", "time")]
+    titles = [
+        ("model", "model"),
+        ("mean", "mean ± s.e."),
+        ("skill, %", "skill\n%"),
+        ("time", "time"),
+    ]
     grid = grid_of(titles, [["forecast/seasonal_naive", "1.034 ± 0.314", "-39.5 ± 34.3", "12 s"]])
     assert shown(grid, 30) == [
         "model              mean ± s.e.",

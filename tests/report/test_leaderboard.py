@@ -3,7 +3,12 @@ import io
 import pytest
 from rich.console import Console
 
-from hwds.report.leaderboard import leaderboard_grid, leaderboard_markdown, leaderboard_notes, print_grids
+from hwds.report.leaderboard import (
+    leaderboard_grid,
+    leaderboard_markdown,
+    leaderboard_notes,
+    print_grids,
+)
 from hwds.report.standings import run_conclusion, standings
 from hwds.results.tables import Measure
 from tests.support.result_tables import failure_line, model_lines, score, tables_of
@@ -13,7 +18,11 @@ LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
 
 def rows(text):
     """The Markdown table as a list of dictionaries."""
-    lines = [[cell.strip() for cell in line.strip("|").split(" |")] for line in text.splitlines() if line.startswith("|")]
+    lines = [
+        [cell.strip() for cell in line.strip("|").split(" |")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
@@ -21,7 +30,10 @@ def printed(tables, headline="mase", **console):
     out = io.StringIO()
     board = standings(tables, headline)
     print_grids(
-        [leaderboard_grid(board)], leaderboard_notes(board), run_conclusion(board), Console(file=out, width=100, **console)
+        [leaderboard_grid(board)],
+        leaderboard_notes(board),
+        run_conclusion(board),
+        Console(file=out, width=100, **console),
     )
     return out.getvalue()
 
@@ -32,8 +44,18 @@ def four():
         *model_lines(LSTM, 0.8, 0.2, n_undefined=2),
         score(LSTM, "mase[m=12]", 0.7, 0.05, "median"),
         score(LSTM, "mase[m=12]", 0.75, 0.05, "pooled"),
-        *(score(LSTM, name, value) for name, value in (("wql[5]", 0.1234), ("coverage[50%]", 0.48), ("coverage[90%]", 0.88))),
-        *(score(LSTM, name, value) for name, value in (("width[50%]", 1234.5), ("width[90%]", 2345.6))),
+        *(
+            score(LSTM, name, value)
+            for name, value in (
+                ("wql[5]", 0.1234),
+                ("coverage[50%]", 0.48),
+                ("coverage[90%]", 0.88),
+            )
+        ),
+        *(
+            score(LSTM, name, value)
+            for name, value in (("width[50%]", 1234.5), ("width[90%]", 2345.6))
+        ),
         *model_lines(NAIVE, 1.0, 0.0, 0.0, n_fallback=4),
         failure_line("forecast/broken"),
         *model_lines("truth", 0.6, 0.4),
@@ -52,7 +74,9 @@ def test_the_order_and_the_shares(four):
 
 
 def test_a_share_without_a_skill_takes_the_naive_of_the_table():
-    lines = [score(name, "wql[3]", value) for name, value in ((LSTM, 0.5), (NAIVE, 0.6), ("truth", 0.4))]
+    lines = [
+        score(name, "wql[3]", value) for name, value in ((LSTM, 0.5), (NAIVE, 0.6), ("truth", 0.4))
+    ]
     assert standings(tables_of(*lines), "wql").lines[0].to_floor == pytest.approx(0.5)
     high = Measure("wql[3]", better="high", reference=NAIVE)
     assert standings(tables_of(*lines, metrics=[high]), "wql").lines[0].to_floor is None
@@ -76,9 +100,20 @@ def test_a_row_of_the_page_holds_everything(four):
         "fallback": "0",
         "time": "1.0 s",
     }
-    assert (second["model"], second["fallback"], second["skill against the seasonal naive, %"]) == (NAIVE, "4", "0")
-    assert (broken["mase[m=12], mean ± s.e."], broken["failed"], broken["series"]) == ("none", "96", "0")
-    assert (floor["model"], floor["way from the seasonal naive to the floor, %"]) == ("truth (floor)", "100")
+    assert (second["model"], second["fallback"], second["skill against the seasonal naive, %"]) == (
+        NAIVE,
+        "4",
+        "0",
+    )
+    assert (broken["mase[m=12], mean ± s.e."], broken["failed"], broken["series"]) == (
+        "none",
+        "96",
+        "0",
+    )
+    assert (floor["model"], floor["way from the seasonal naive to the floor, %"]) == (
+        "truth (floor)",
+        "100",
+    )
 
 
 def test_the_page_has_a_title_a_sentence_and_a_legend(four):
@@ -94,7 +129,15 @@ def test_the_page_has_a_title_a_sentence_and_a_legend(four):
 def test_columns_that_no_model_has_are_left_out():
     tables = tables_of(score("bandit/ucb", "regret", 12.5, 0.5, task="bandit"))
     (row,) = rows(leaderboard_markdown(tables, standings(tables, "regret")))
-    assert list(row) == ["model", "regret, mean ± s.e.", "units", "undefined", "failed", "fallback", "time"]
+    assert list(row) == [
+        "model",
+        "regret, mean ± s.e.",
+        "units",
+        "undefined",
+        "failed",
+        "fallback",
+        "time",
+    ]
     assert row["regret, mean ± s.e."] == "12.50 ± 0.50"
 
 
@@ -115,7 +158,10 @@ def test_the_terminal_has_colour_where_there_is_one(four):
 
 
 def test_what_holds_for_all_models_is_said_once():
-    lines = *model_lines(LSTM, 0.8, 0.2, n_undefined=2), *model_lines(NAIVE, 1.0, 0.0, n_undefined=2)
+    lines = (
+        *model_lines(LSTM, 0.8, 0.2, n_undefined=2),
+        *model_lines(NAIVE, 1.0, 0.0, n_undefined=2),
+    )
     assert printed(tables_of(*lines)).count("2 series without a value") == 1
     assert "every model: 2 series without a value" in printed(tables_of(*lines))
 

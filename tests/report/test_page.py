@@ -68,7 +68,8 @@ def page():
     ]
     table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
     return comparison_page(
-        compare_table(table, Measure("cost", units="series"), units="series", resamples=200), f"hwds {WICKED}"
+        compare_table(table, Measure("cost", units="series"), units="series", resamples=200),
+        f"hwds {WICKED}",
     )
 
 
@@ -89,7 +90,12 @@ def test_what_users_named_is_text(page):
     assert "&lt;script&gt;" in text
     assert len(Reader(text).all("script")) == 1
     assert page.markdown().count("<script") == 1, "only inside the fence of the command"
-    dirty = Page(WICKED, WICKED, WICKED, (Section(WICKED, (Text(WICKED), Listing((WICKED,)), Code(WICKED, WICKED))),))
+    dirty = Page(
+        WICKED,
+        WICKED,
+        WICKED,
+        (Section(WICKED, (Text(WICKED), Listing((WICKED,)), Code(WICKED, WICKED))),),
+    )
     assert len(Reader(dirty.html()).all("script")) == 1
     assert dirty.markdown().count("<script") == 1, "only inside the fence of code"
 
@@ -101,16 +107,29 @@ def test_the_conclusion_comes_first(page):
 
 
 def test_tables_have_headers_for_rows_and_columns():
-    grid = grid_of([("model", "model"), ("mean, x", "")], [["a", "1"], ["truth", "2"]], own="a", caption="Scores:")
+    grid = grid_of(
+        [("model", "model"), ("mean, x", "")],
+        [["a", "1"], ["truth", "2"]],
+        own="a",
+        caption="Scores:",
+    )
     reader = Reader(GridTable(grid).html())
     assert [each.get("scope") for each in reader.all("th")] == ["col", "col", "row", "row"]
     assert [each.get("class") for each in reader.all("tr")] == [None, "own", "truth"]
-    assert reader.all("div")[0] == {"class": "scroll", "role": "group", "tabindex": "0", "aria-label": "Scores"}
+    assert reader.all("div")[0] == {
+        "class": "scroll",
+        "role": "group",
+        "tabindex": "0",
+        "aria-label": "Scores",
+    }
 
 
 def test_pictures_have_words_and_the_colours_of_the_page(page, tmp_path):
     reader = Reader(page.html())
-    assert [each["role"] for each in reader.all("svg")] == ["img", "img"]  # the effects, and the ranks
+    assert [each["role"] for each in reader.all("svg")] == [
+        "img",
+        "img",
+    ]  # the effects, and the ranks
     assert reader.all("svg")[0]["aria-label"]
     (tmp_path / "a.png").write_bytes(b"x")
     shown = Picture.of_png(tmp_path / "a.png", 'a "b" <c>')
@@ -136,28 +155,50 @@ def test_a_drawing_is_the_same_each_time_and_its_ids_are_its_own():
 def test_text_stands_out_from_its_ground(colours):
     """WCAG 2.2, 1.4.3: 4.5 to 1."""
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005), "the palest grey that text on white may have"
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005), (
+        "the palest grey that text on white may have"
+    )
     for ground in ("paper", "soft", "note"):
         for ink in ("ink", "grey", "own", "naive") if ground == "paper" else ("ink",):
             assert contrast(colours[ink], colours[ground]) >= 4.5, (ground, ink)
-    for colour in ("#1f6fb4", "#d9822b", "#2e8b57", "#7d8590", "#000000", "#ffffff", "#ffff00", "#0000ff"):
+    for colour in (
+        "#1f6fb4",
+        "#d9822b",
+        "#2e8b57",
+        "#7d8590",
+        "#000000",
+        "#ffffff",
+        "#ffff00",
+        "#0000ff",
+    ):
         assert contrast(readable_colour(colour, colours["paper"]), colours["paper"]) >= 4.5, colour
     assert readable_colour("#1f6fb4", "#ffffff") == "#1f6fb4", "what stands out is left as it is"
 
 
 def test_captions_are_those_of_the_docstring():
     def draw(frame, tables, model, folder):
-        """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its rest."""
+        """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its
+        rest.
+        """
 
     said = captions_of(TaskReport(draw=draw))
-    assert said == {"a_b.png": "What it is, with bars", "c.png": "C of the own model", "d.png": "D", "e.png": "E, its rest"}
+    assert said == {
+        "a_b.png": "What it is, with bars",
+        "c.png": "C of the own model",
+        "d.png": "D",
+        "e.png": "E, its rest",
+    }
     assert captions_of(TaskReport()) == {}
 
 
 def test_on_paper_a_wide_table_has_the_columns_of_a_terminal():
     titles = [("model", "model"), *((f"column {i}", "" if i % 2 else f"c{i}") for i in range(12))]
     wide = GridTable(grid_of(titles, [["a"] + ["1"] * 12])).html()
-    assert wide.count('<td class="number more">') == wide.count('<th scope="col" class="number more">') == 6
+    assert (
+        wide.count('<td class="number more">')
+        == wide.count('<th scope="col" class="number more">')
+        == 6
+    )
     assert '<p class="paper">' in wide
     narrow = GridTable(grid_of(titles[:12], [["a"] + ["1"] * 11])).html()
     assert "more" not in narrow

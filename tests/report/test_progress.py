@@ -28,7 +28,11 @@ def test_a_folder_says_how_a_run_goes(tmp_path):
 def test_no_time_is_said_where_one_cell_takes_longer_than_all_were_to():
     line = ProgressLine()
     line.begin(401, 0)
-    line.done, line.began, line.ended_last = 400, line.began - 40, line.began - 30  # a rival's many cells were quick
+    line.done, line.began, line.ended_last = (
+        400,
+        line.began - 40,
+        line.began - 30,
+    )  # a rival's many cells were quick
     assert line.left is None
     assert line.line() == "cells 400/401"
     line.end()
@@ -42,7 +46,11 @@ def test_a_sweep_tells_its_trials_too(tmp_path):
     line.trial("trial 0", "finished", 6, 0.7, 0)
     line.end()
     going = RunProgress.read(tmp_path)
-    assert (going.done, going.total, going.score) == (1, 24, "1 of 4 trials, best mase 0.7 (trial 0)")
+    assert (going.done, going.total, going.score) == (
+        1,
+        24,
+        "1 of 4 trials, best mase 0.7 (trial 0)",
+    )
 
 
 def test_nothing_is_written_where_nothing_is_to_be_done_or_nothing_can_be(tmp_path):

@@ -3,11 +3,24 @@ from hwds.report.standings import standings
 from tests.support.result_tables import model_lines, score, tables_of
 
 LSTM, NAIVE = "forecast/lstm", "forecast/seasonal_naive"
-TOTAL = (*model_lines(LSTM, 0.8, 0.2), *model_lines(NAIVE, 1.0, 0.0, 0.0), *model_lines("truth", 0.6, 0.4))
+TOTAL = (
+    *model_lines(LSTM, 0.8, 0.2),
+    *model_lines(NAIVE, 1.0, 0.0, 0.0),
+    *model_lines("truth", 0.6, 0.4),
+)
 
 
 def of(model, segment, value, n, column="channel", **more):
-    return score(model, "mase[m=12]", value, None if value is None else 0.05, segment_by=column, segment=segment, n=n, **more)
+    return score(
+        model,
+        "mase[m=12]",
+        value,
+        None if value is None else 0.05,
+        segment_by=column,
+        segment=segment,
+        n=n,
+        **more,
+    )
 
 
 def page(*lines):
@@ -22,8 +35,18 @@ def sections(*lines):
 
 
 def test_segments_are_rows_and_models_are_columns_in_the_order_of_the_board():
-    lines = [of(NAIVE, "web", 0.9, 40), of(LSTM, "web", 1.2, 40), of(LSTM, "a|b", 0.7, 56), of("truth", "web", 0.6, 40)]
-    (section,) = sections(*TOTAL, *lines, of(LSTM, "web", 9.0, 40, fold=1), of(LSTM, "web", 8.0, 40, aggregate="median"))
+    lines = [
+        of(NAIVE, "web", 0.9, 40),
+        of(LSTM, "web", 1.2, 40),
+        of(LSTM, "a|b", 0.7, 56),
+        of("truth", "web", 0.6, 40),
+    ]
+    (section,) = sections(
+        *TOTAL,
+        *lines,
+        of(LSTM, "web", 9.0, 40, fold=1),
+        of(LSTM, "web", 8.0, 40, aggregate="median"),
+    )
     assert section.splitlines() == [
         "mase[m=12] by channel",
         "",
@@ -36,7 +59,10 @@ def test_segments_are_rows_and_models_are_columns_in_the_order_of_the_board():
 
 def test_each_column_has_a_section_and_without_segments_there_is_none():
     both = sections(*TOTAL, of(LSTM, "web", 0.9, 40), of(LSTM, "phone", 0.9, 40, column="family"))
-    assert [section.splitlines()[0] for section in both] == ["mase[m=12] by channel", "mase[m=12] by family"]
+    assert [section.splitlines()[0] for section in both] == [
+        "mase[m=12] by channel",
+        "mase[m=12] by family",
+    ]
     assert sections(*TOTAL) == []
     assert "by channel" not in page(*TOTAL)
 
@@ -47,7 +73,9 @@ def test_the_total_is_not_a_segment():
 
 
 def test_of_many_segments_the_largest_are_shown():
-    (section,) = sections(*TOTAL, *(of(LSTM, f"s{i:03d}", 0.5, i + 1) for i in range(MOST_SEGMENTS + 5)))
+    (section,) = sections(
+        *TOTAL, *(of(LSTM, f"s{i:03d}", 0.5, i + 1) for i in range(MOST_SEGMENTS + 5))
+    )
     assert f"| s{MOST_SEGMENTS + 4:03d} | {MOST_SEGMENTS + 5} |" in section
     assert "| s004 |" not in section
     assert section.rstrip().endswith("5 smaller segments are in `scores.parquet`.")

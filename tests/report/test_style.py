@@ -10,7 +10,9 @@ from hwds.report.pictures import label_places
 def test_labels_that_are_apart_stay_and_those_too_close_share_the_way():
     assert label_places([0.1, 0.5, 0.9], 0.05, 0, 1) == [0.1, 0.5, 0.9]
     assert label_places([0.5, 0.52, 0.9], 0.06, 0, 1) == pytest.approx([0.48, 0.54, 0.9])
-    assert label_places([0.52, 0.5], 0.06, 0, 1) == pytest.approx([0.54, 0.48]), "in the order given"
+    assert label_places([0.52, 0.5], 0.06, 0, 1) == pytest.approx([0.54, 0.48]), (
+        "in the order given"
+    )
     assert label_places([1.0, 1.0], 0.1, 0, 1) == pytest.approx([0.9, 1.0])
     assert label_places([], 0.1, 0, 1) == []
 

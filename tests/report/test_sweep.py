@@ -18,7 +18,13 @@ from hwds.report.sweep import (
     sweep_markdown,
     trials_grid,
 )
-from hwds.report.sweep_pictures import front_figure, front_page, front_sentence, sweep_figure, time_spent
+from hwds.report.sweep_pictures import (
+    front_figure,
+    front_page,
+    front_sentence,
+    sweep_figure,
+    time_spent,
+)
 from hwds.results.tables import Measure
 
 TRIALS = pl.DataFrame(
@@ -45,7 +51,15 @@ NUMBERS = {
 
 
 def found(best=2, better="low", **numbers):
-    return SweepResult(TRIALS, Measure("mase[m=12]", better=better), better, 6, best, "forecast/xgboost", **(NUMBERS | numbers))
+    return SweepResult(
+        TRIALS,
+        Measure("mase[m=12]", better=better),
+        better,
+        6,
+        best,
+        "forecast/xgboost",
+        **(NUMBERS | numbers),
+    )
 
 
 def test_only_trials_with_all_windows_compete():
@@ -55,23 +69,33 @@ def test_only_trials_with_all_windows_compete():
 
 def test_the_conclusion_says_what_is_left_of_the_choice():
     assert sweep_conclusion(found()) == (
-        "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase 0.80 (95 %: 0.60 to 1.00)."
-        " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): optimism (inner less final) -0.100"
-        " ± 0.141, which may be chance. forecast/xgboost as it stood has 1.00 on the inner and 1.20 on the final windows;"
+        "Trial 2 is the best of 2 trials on 6 inner windows (2 trials stopped on the way): mase "
+        "0.80 (95 %: 0.60 to 1.00)."
+        " On the final windows, which no trial has seen, it has 0.90 (95 %: 0.70 to 1.10): "
+        "optimism (inner less final) -0.100"
+        " ± 0.141, which may be chance. forecast/xgboost as it stood has 1.00 on the inner and "
+        "1.20 on the final windows;"
         " tuned it is 25.0 % better there."
     )
     assert "25.0 % worse there" in sweep_conclusion(found(better="high"))
-    assert sweep_conclusion(found(best=0)).endswith("It is the experiment as it stood: tuning found nothing better.")
+    assert sweep_conclusion(found(best=0)).endswith(
+        "It is the experiment as it stood: tuning found nothing better."
+    )
     assert "as it stood" not in sweep_conclusion(found(own_final=ScoreValue()))
 
 
 def test_trials_of_earlier_sweeps_are_counted_apart_and_have_a_column():
-    reused = replace(found(), trials=TRIALS.with_columns(source=pl.Series(["", "", "shop/1a2b", "", ""])))
-    assert (
-        "is the best of 2 trials on 6 inner windows (1 of them of earlier sweeps; 2 trials stopped on the way)"
-        in sweep_conclusion(reused)
+    reused = replace(
+        found(), trials=TRIALS.with_columns(source=pl.Series(["", "", "shop/1a2b", "", ""]))
     )
-    assert "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 | shop/1a2b |" in trials_grid(reused).markdown()
+    assert (
+        "is the best of 2 trials on 6 inner windows (1 of them of earlier sweeps; 2 trials "
+        "stopped on the way)" in sweep_conclusion(reused)
+    )
+    assert (
+        "| **2** | finished | 6/6 | 0.800 ± 0.100 | 4 | shop/1a2b |"
+        in trials_grid(reused).markdown()
+    )
 
 
 FRONT = {
@@ -85,49 +109,83 @@ FRONT = {
 
 
 def test_the_front_is_a_sentence_a_table_and_a_picture(tmp_path):
-    said = "Pareto front of mase and seconds, which no other trial beats in all of them: trials 2 and 4 (2 of 3)."
+    said = (
+        "Pareto front of mase and seconds, which no other trial beats in all of them: trials 2 "
+        "and 4 (2 of 3)."
+    )
     assert front_sentence(FRONT) == said
     page = front_page(FRONT, TRIALS, drawn=True)
     assert said in page
     assert "| 2 | 0.800 | 5.000 | 4 |\n| 4 | 0.900 | 0.500 | 2 |" in page
     figure = front_figure(FRONT, 2)
     (axes,) = figure.axes
-    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()) == ("seconds", "mase[m=12]", "log")
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_xscale()) == (
+        "seconds",
+        "mase[m=12]",
+        "log",
+    )
     assert sorted(zip(*axes.lines[0].get_data(), strict=True)) == [(0.5, 0.9), (5.0, 0.8)]
     assert [text.get_text() for text in axes.texts] == ["0, as it stood", "2, best", "4"]
     assert save_png(figure, tmp_path / "front.png")
     assert "front.png" in page
     assert "front.png" not in front_page(FRONT, TRIALS, drawn=False)
-    assert (front_sentence({}), front_page({}, TRIALS, drawn=False), front_figure({}, 2)) == ("", "", None)
+    assert (front_sentence({}), front_page({}, TRIALS, drawn=False), front_figure({}, 2)) == (
+        "",
+        "",
+        None,
+    )
 
 
 def test_where_no_trial_has_all_objectives_there_is_no_front():
     none = FRONT | {"trials": []}
-    assert front_sentence(none) == "No Pareto front: no finished trial has a value of all of mase and seconds."
-    assert front_page(none, TRIALS, drawn=False) == f"## The Pareto front\n\n{front_sentence(none)}\n\n"
+    assert (
+        front_sentence(none)
+        == "No Pareto front: no finished trial has a value of all of mase and seconds."
+    )
+    assert (
+        front_page(none, TRIALS, drawn=False)
+        == f"## The Pareto front\n\n{front_sentence(none)}\n\n"
+    )
 
 
 def test_the_conclusion_says_how_sure_the_choice_is():
     sure = found(tuned=TunedEffect(0.24, 0.05, 0.4, 0.01))
     assert sweep_conclusion(sure).endswith("tuned it is 24.0 % better there (95 %: 5.0 to 40.0).")
     unsure = found(tuned=TunedEffect(0.24, -0.05, 0.5, 0.2))
-    assert sweep_conclusion(unsure).endswith("tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance.")
+    assert sweep_conclusion(unsure).endswith(
+        "tuned it is 24.0 % better there (95 %: -5.0 to 50.0), which may be chance."
+    )
     worse = found(tuned=TunedEffect(-0.1, -0.2, -0.01, 0.03))
     assert sweep_conclusion(worse).endswith("tuned it is 10.0 % worse there (95 %: 1.0 to 20.0).")
     few = found(tuned=TunedEffect(0.24, reason="one origin cannot tell"))
-    assert sweep_conclusion(few).endswith("tuned it is 24.0 % better there (one origin cannot tell).")
+    assert sweep_conclusion(few).endswith(
+        "tuned it is 24.0 % better there (one origin cannot tell)."
+    )
     same = found(own_final=ScoreValue(0.9, 0.1), tuned=TunedEffect(0.0, 0.0, 0.0, 1.0))
     assert sweep_conclusion(same).endswith("tuned it is as good there, to the last digit.")
-    below = found(own_final=ScoreValue(-1.2), final=ScoreValue(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01))
-    assert sweep_conclusion(below).endswith("tuned it is 25.0 % better there (95 %: 0.100 to 0.500).")
+    below = found(
+        own_final=ScoreValue(-1.2), final=ScoreValue(-1.5), tuned=TunedEffect(0.3, 0.1, 0.5, 0.01)
+    )
+    assert sweep_conclusion(below).endswith(
+        "tuned it is 25.0 % better there (95 %: 0.100 to 0.500)."
+    )
 
 
 def test_the_numbers_of_the_end():
     told = result_as_dict(found())
     ends = {"inner": 0.8, "inner_stderr": 0.1, "final": 0.9, "final_stderr": 0.1}
     ends |= {"inner_low": 0.6, "inner_high": 1.0, "final_low": 0.7, "final_high": 1.1}
-    assert told["best"] == {"trial": 2, **ends, "optimism": pytest.approx(-0.1), "optimism_stderr": pytest.approx(0.02**0.5)}
-    config = {"config": {"model": {"name": "forecast/xgboost"}}, "windows": ["a"] * 6, "better": "low"}
+    assert told["best"] == {
+        "trial": 2,
+        **ends,
+        "optimism": pytest.approx(-0.1),
+        "optimism_stderr": pytest.approx(0.02**0.5),
+    }
+    config = {
+        "config": {"model": {"name": "forecast/xgboost"}},
+        "windows": ["a"] * 6,
+        "better": "low",
+    }
     assert told["tuned"]["effect"] is None
     again = result_from_dict(TRIALS, {**told, **config}, Measure("mase[m=12]", better="low"))
     assert sweep_conclusion(again) == sweep_conclusion(found())
@@ -160,7 +218,12 @@ def test_the_line():
     line.end()
 
 
-RUNS = {"trial 0": {1: 1.1, 6: 1.0}, "trial 1": {1: 0.2}, "trial 2": {1: 0.9, 3: 0.85, 6: 0.8}, "trial 4": {1: 1.5, 3: 2.0}}
+RUNS = {
+    "trial 0": {1: 1.1, 6: 1.0},
+    "trial 1": {1: 0.2},
+    "trial 2": {1: 0.9, 3: 0.85, 6: 0.8},
+    "trial 4": {1: 1.5, 3: 2.0},
+}
 
 
 TOOK = {
@@ -183,7 +246,11 @@ def test_the_picture(tmp_path):
     trials, time, rungs, depth = sweep_figure(told, RUNS, TOOK).axes
     assert list(time.lines[0].get_xdata()) == [145.0 / 60, 205.0 / 60]
     assert time.get_xlabel() == "minutes of one core, all trials together"
-    assert [label.get_text() for label in rungs.get_xticklabels()] == ["1\n4 trials", "3\n2 trials", "6\n2 trials"]
+    assert [label.get_text() for label in rungs.get_xticklabels()] == [
+        "1\n4 trials",
+        "3\n2 trials",
+        "6\n2 trials",
+    ]
     assert trials.get_xlabel() == "trial"
     assert list(trials.lines[0].get_ydata()) == [1.0, 0.8]
     assert [list(line.get_xdata()) for line in rungs.lines] == [[1, 6], [1], [1, 3, 6], [1, 3]]
@@ -193,8 +260,12 @@ def test_the_picture(tmp_path):
 
 
 def test_settings_that_are_words_and_a_sweep_without_scores():
-    words = TRIALS.with_columns(pl.Series("model.form", ["a", "b", None, "a", "b"])).drop("model.depth")
+    words = TRIALS.with_columns(pl.Series("model.form", ["a", "b", None, "a", "b"])).drop(
+        "model.depth"
+    )
     figure = sweep_figure(SweepResult(words, Measure("mase"), "low", 6, 2, "m"), RUNS, TOOK)
     assert [label.get_text() for label in figure.axes[3].get_xticklabels()] == ["a", "b"]
-    none = SweepResult(words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m")
+    none = SweepResult(
+        words.with_columns(score=pl.lit(None, pl.Float64)), Measure("m"), "low", 6, 2, "m"
+    )
     assert sweep_figure(none, {}, {}) is None

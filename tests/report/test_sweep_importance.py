@@ -5,7 +5,14 @@ import polars as pl
 import pytest
 
 from hwds.report.pictures import save_png
-from hwds.report.sweep import UNUSED_SETTING, SweepResult, axis_places, first_scores, settings_matrix, varied_settings
+from hwds.report.sweep import (
+    UNUSED_SETTING,
+    SweepResult,
+    axis_places,
+    first_scores,
+    settings_matrix,
+    varied_settings,
+)
 from hwds.report.sweep_pictures import (
     draw_sweep,
     importance_figure,
@@ -18,11 +25,17 @@ from hwds.results.tables import Measure
 
 
 def sweep(trials=40, noise=0.05, better="low"):
-    """A search whose score follows the rate alone; trials but the first ten were stopped after one window."""
+    """A search whose score follows the rate alone.
+
+    Trials but the first ten were stopped after one window.
+    """
     rng = np.random.default_rng(0)
     rate, form = 10 ** rng.uniform(-3, -1, trials), rng.choice(["a", "b"], trials)
     score = np.abs(np.log10(rate) + 2) + noise * rng.normal(size=trials)
-    power = [float(value) if kind == "a" else None for value, kind in zip(rng.random(trials), form, strict=True)]
+    power = [
+        float(value) if kind == "a" else None
+        for value, kind in zip(rng.random(trials), form, strict=True)
+    ]
     done = np.arange(trials) < 10
     table = pl.DataFrame(
         {
@@ -41,8 +54,13 @@ def sweep(trials=40, noise=0.05, better="low"):
             "host": ["h"] * trials,
         }
     )
-    found = SweepResult(table, Measure("mase[m=12]", better=better), better, 6, 3, "forecast/xgboost")
-    runs = {f"trial {i}": {1: float(score[i])} | ({6: float(score[i])} if done[i] else {}) for i in range(trials)}
+    found = SweepResult(
+        table, Measure("mase[m=12]", better=better), better, 6, 3, "forecast/xgboost"
+    )
+    runs = {
+        f"trial {i}": {1: float(score[i])} | ({6: float(score[i])} if done[i] else {})
+        for i in range(trials)
+    }
     took = {label: {rung: float(rung) for rung in rungs} for label, rungs in runs.items()}
     return found, runs, took
 
@@ -83,7 +101,14 @@ def test_what_cannot_be_said_is_refused_in_words_and_not_drawn(asked, said, tmp_
 
 def test_without_a_setting_that_differs_there_is_nothing_to_say():
     found, runs, _ = sweep()
-    alike = SweepResult(found.trials.drop("model.rate", "model.form", "model.power"), found.measure, "low", 6, 3, "m")
+    alike = SweepResult(
+        found.trials.drop("model.rate", "model.form", "model.power"),
+        found.measure,
+        "low",
+        6,
+        3,
+        "m",
+    )
     assert importance_of(alike, runs).refused.startswith("No setting differs")
     assert parallel_figure(alike, runs) is None
 
@@ -117,4 +142,7 @@ def test_all_pictures(tmp_path):
     found, runs, took = sweep()
     shown = draw_sweep(found, importance_of(found, runs), runs, took, ["model.rate"], tmp_path)
     assert shown == ["![sweep](sweep.png)", "![parallel](parallel.png)"]
-    assert all((tmp_path / f"{name}.png").stat().st_size > 10_000 for name in ("sweep", "parallel", "importance"))
+    assert all(
+        (tmp_path / f"{name}.png").stat().st_size > 10_000
+        for name in ("sweep", "parallel", "importance")
+    )

@@ -16,8 +16,11 @@ def test_how_good_it_was():
     said = time_sentence({"took": TOOK, "foreseen": foreseen})
     assert said == (
         "The 120 cells took 60.0 min of one core, 31.7 min by the clock;"
-        " foreseen were about 0.83 core-hours (0.42 to 1.7): 1.20 times the estimate, within its range."
+        " foreseen were about 0.83 core-hours (0.42 to 1.7): 1.20 times the estimate, within its "
+        "range."
     )
-    assert "outside of its range" in time_sentence({"took": TOOK, "foreseen": foreseen | {"high": 3100.0}})
+    assert "outside of its range" in time_sentence(
+        {"took": TOOK, "foreseen": foreseen | {"high": 3100.0}}
+    )
     assert time_sentence({"took": TOOK}).endswith("had never been timed on this dataset.")
     assert time_sentence({}) == ""

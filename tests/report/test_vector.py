@@ -58,7 +58,10 @@ def test_points_lie_inside_their_panel_and_where_they_were_drawn(figure, chart):
             assert all(top - 0.2 <= y <= bottom + 0.2 for y in curve["y"])
     first = chart["panels"][0]["curves"][0]
     starts = [part.split(' d="M ')[1].split()[:2] for part in text.split('data-of="0"')[1:]]
-    assert any([float(x), float(y)] == pytest.approx([first["x"][0], first["y"][0]], abs=0.1) for x, y in starts)
+    assert any(
+        [float(x), float(y)] == pytest.approx([first["x"][0], first["y"][0]], abs=0.1)
+        for x, y in starts
+    )
 
 
 def test_a_drawing_is_safe_and_leaves_its_figure_as_it_was(figure, tmp_path):

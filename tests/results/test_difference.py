@@ -28,7 +28,9 @@ def test_equal_runs_differ_in_nothing(made):
 
 def test_settings_scores_and_versions(made):
     first = made("sales/aa11", **{"mase[m=12]": 0.8, "accuracy": 0.5, "bias": 0.1})
-    second = made("sales/bb22", units=64, seed=1, **{"mase[m=12]": 0.7, "accuracy": 0.5, "bias": 0.2})
+    second = made(
+        "sales/bb22", units=64, seed=1, **{"mase[m=12]": 0.7, "accuracy": 0.5, "bias": 0.2}
+    )
     path = second / "provenance.json"
     write_json(path, read_json(path) | {"versions": {"python": "3.11", "numpy": "2.5"}})
     found, changes = told(first, second)
@@ -42,16 +44,22 @@ def test_settings_scores_and_versions(made):
     settings, origin, scores = (grid.markdown() for grid in difference_grids(found))
     assert "| model.units | 32 | 64 |" in settings
     assert "| versions: numpy | 2.4 | 2.5 |" in origin
-    assert "| forecast/lstm | mase[m=12] | 0.8000 | 0.7000 | -0.1000 | better |" in scores.replace("**", "")
+    assert "| forecast/lstm | mase[m=12] | 0.8000 | 0.7000 | -0.1000 | better |" in scores.replace(
+        "**", ""
+    )
     assert difference_text(found).splitlines() == [
         "Settings and versions differ; the data, the code and the machine are the same.",
-        "mase[m=12] of forecast/lstm: 0.800 ± 0.020, then 0.700 ± 0.020: better, if it is no chance.",
+        "mase[m=12] of forecast/lstm: 0.800 ± 0.020, then 0.700 ± 0.020: better, if it is no "
+        "chance.",
         "How sure that is says `hwds compare sales/aa11 sales/bb22`.",
     ]
 
 
 def test_a_setting_is_shown_with_all_its_digits(made):
-    found, _ = told(made("sales/aa11", seed=1234567, units=0.30000000001), made("sales/bb22", seed=1234568, units=0.3))
+    found, _ = told(
+        made("sales/aa11", seed=1234567, units=0.30000000001),
+        made("sales/bb22", seed=1234568, units=0.3),
+    )
     settings = next(iter(difference_grids(found))).markdown()
     assert "| seed | 1234567 | 1234568 |" in settings
     assert "| model.units | 0.30000000001 | 0.3 |" in settings
@@ -66,7 +74,11 @@ def test_other_data_do_not_compare(made):
     assert changes["joined visits"] == (None, "the mean of run v/1")
     assert not found.comparable
     assert difference_text(found).endswith("answer different questions and do not compare.")
-    assert {each.metric: (each.first, each.second) for each in found.scores if each.model == "the own model"} == {
+    assert {
+        each.metric: (each.first, each.second)
+        for each in found.scores
+        if each.model == "the own model"
+    } == {
         "mase[m=12]": (0.8, None),
         "accuracy": (0.5, 0.7),
     }
@@ -76,7 +88,9 @@ def test_own_models_stand_beside_each_other(made):
     first = made("sales/aa11", **{"mase[m=12]": 0.8})
     second = made("sales/bb22", model="forecast/theta", **{"mase[m=12]": 0.7})
     found, changes = told(first, second)
-    assert changes == {"model": ("forecast/lstm", "forecast/theta")}, "of another option its name says it"
+    assert changes == {"model": ("forecast/lstm", "forecast/theta")}, (
+        "of another option its name says it"
+    )
     assert [(each.model, each.first, each.second) for each in found.scores] == [
         ("the own model", 0.8, 0.7),
         ("forecast/naive", 1.8, 1.7),

@@ -13,7 +13,17 @@ from hwds.results.difference import export_tables, write_export
 from hwds.results.files import disarm_formulas
 from hwds.results.folder import RunFolder
 
-WICKED = ["=1+1", "+1+1", "-1-1", "@sum(a1)", "\t=1", '=HYPERLINK("http://x")', "https://x.example", "plain", None]
+WICKED = [
+    "=1+1",
+    "+1+1",
+    "-1-1",
+    "@sum(a1)",
+    "\t=1",
+    '=HYPERLINK("http://x")',
+    "https://x.example",
+    "plain",
+    None,
+]
 
 
 @pytest.fixture
@@ -45,7 +55,9 @@ def test_a_number_with_its_sign_stays_a_number(text):
     assert disarm_formulas(pl.DataFrame({"value": [text]}))["value"].to_list() == [text]
 
 
-@pytest.mark.parametrize("text", ["-3+1", "-A1", "+", "-", "--3", "-3 ", "-1e", "-.", "-3\n=1", "-inf", "\r-3"])
+@pytest.mark.parametrize(
+    "text", ["-3+1", "-A1", "+", "-", "--3", "-3 ", "-1e", "-.", "-3\n=1", "-inf", "\r-3"]
+)
 def test_what_is_no_number_is_disarmed(text):
     assert disarm_formulas(pl.DataFrame({"value": [text]}))["value"].to_list() == [f"'{text}"]
 

@@ -28,7 +28,10 @@ def test_a_file_that_was_cut_short_is_said(made, file, read):
     folder = RunFolder(made("sales/aa11"))
     path = folder.path / file
     path.write_bytes(path.read_bytes()[:5])
-    with pytest.raises(HwdsError, match=rf"aa11/{file}: is damaged: .+; delete it, and the same command makes it again\.$"):
+    with pytest.raises(
+        HwdsError,
+        match=rf"aa11/{file}: is damaged: .+; delete it, and the same command makes it again\.$",
+    ):
         read(folder)
 
 
@@ -36,13 +39,18 @@ def test_tables_of_many_runs_are_those_of_each(made):
     folders = [RunFolder(made(f"sales/aa{seed}", seed=seed)) for seed in range(3)]
     folders.append(RunFolder(made("units/bb", model="forecast/theta")))
     table = folders[1].read_tables().predictions
-    table.with_columns(pl.lit(2.0).alias("q_0.9")).write_parquet(folders[1].path / "predictions.parquet")  # other columns
+    table.with_columns(pl.lit(2.0).alias("q_0.9")).write_parquet(
+        folders[1].path / "predictions.parquet"
+    )  # other columns
     table.clear().write_parquet(folders[2].path / "predictions.parquet")
     (folders[3].path / "metrics.parquet").unlink()  # a run of before
     for own, folder in zip(RunFolder.tables_of(folders), folders, strict=True):
         for name, expected in vars(folder.read_tables()).items():
             assert getattr(own, name).equals(expected), (folder.title, name)
-    same = [read_together([folder.path / "timings.parquet" for folder in folders[:2]]), folders[0].read_tables().timings]
+    same = [
+        read_together([folder.path / "timings.parquet" for folder in folders[:2]]),
+        folders[0].read_tables().timings,
+    ]
     assert same[0][0].equals(same[1])
 
 
@@ -63,7 +71,10 @@ def test_a_config_that_has_changed_is_refused_and_one_of_an_earlier_version_is_r
     told = folder.read_config()
     assert json.loads(plain.read_text())["config"] == told == yaml.safe_load(path.read_text())
     path.write_text(path.read_text().replace("seed: 3", "seed: 4"))
-    with pytest.raises(HwdsError, match=r"config.yaml: is damaged: config.yaml has changed since the run wrote it; delete it"):
+    with pytest.raises(
+        HwdsError,
+        match=r"config.yaml: is damaged: config.yaml has changed since the run wrote it; delete it",
+    ):
         folder.read_config()
     plain.unlink()
     assert folder.read_config() == told | {"seed": 4}
@@ -75,15 +86,25 @@ def test_a_config_that_was_cut_short_between_two_lines_is_said(made):
     folder = RunFolder(made("sales/aa11"))
     path = folder.path / "config.yaml"
     path.write_text(path.read_text().partition("protocol:")[0])
-    with pytest.raises(HwdsError, match=r"aa11/config.yaml: is damaged: config.yaml ends early: it has no protocol; delete it"):
+    with pytest.raises(
+        HwdsError,
+        match=r"aa11/config.yaml: is damaged: config.yaml ends early: it has no protocol; delete "
+        r"it",
+    ):
         folder.read_config()
-    assert RunIndex.of().column("reason") == {"runs/sales/aa11": "config.yaml ends early: it has no protocol"}
+    assert RunIndex.of().column("reason") == {
+        "runs/sales/aa11": "config.yaml ends early: it has no protocol"
+    }
 
 
 def test_names_are_told_apart_or_refused_alike(made, tmp_path):
     for title in ("sales/0a11", "sales/0b22", "units/0c33"):
         made(title)
-    for path in ("sweeps/sales/0a77/sweep.json", "comparisons/0b99/comparison.json", "comparisons/0e00/comparison.json"):
+    for path in (
+        "sweeps/sales/0a77/sweep.json",
+        "comparisons/0b99/comparison.json",
+        "comparisons/0e00/comparison.json",
+    ):
         (tmp_path / "outputs" / path).parent.mkdir(parents=True)
         (tmp_path / "outputs" / path).write_text("{}")
     assert RunFolder.find("0c").title == "units/0c33"
@@ -94,9 +115,18 @@ def test_names_are_told_apart_or_refused_alike(made, tmp_path):
         (lambda: RunFolder.find("zzz"), "no run 'zzz' below outputs/runs; known: sales, units."),
         (lambda: RunFolder.find("sale"), "no run 'sale' below outputs/runs; did you mean 'sales'?"),
         (lambda: RunFolder.find("0"), "run '0': 3 runs begin so: 0a11, 0b22, 0c33."),
-        (lambda: SweepFolder.named("sweeps/sale"), "no sweep 'sweeps/sale' below outputs/sweeps; did you mean 'sweeps/sales'?"),
-        (lambda: SweepFolder.named("0a"), "'0a': run sales/0a11 and sweep sales/0a77 begin so; say more of the one you mean."),
-        (lambda: comparison_folder("0b"), "'0b': run sales/0b22 and comparison comparisons/0b99 begin so; say more"),
+        (
+            lambda: SweepFolder.named("sweeps/sale"),
+            "no sweep 'sweeps/sale' below outputs/sweeps; did you mean 'sweeps/sales'?",
+        ),
+        (
+            lambda: SweepFolder.named("0a"),
+            "'0a': run sales/0a11 and sweep sales/0a77 begin so; say more of the one you mean.",
+        ),
+        (
+            lambda: comparison_folder("0b"),
+            "'0b': run sales/0b22 and comparison comparisons/0b99 begin so; say more",
+        ),
         (lambda: comparison_folder("0"), "comparison '0': 2 comparisons begin so: 0b99, 0e00."),
     ):
         with pytest.raises(ConfigError) as error:  # exit code 2

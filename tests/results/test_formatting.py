@@ -65,7 +65,15 @@ def test_a_percentage_has_the_decimals_of_its_error(share, stderr, text):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(None, ""), (0.04, "< 0.1 s"), (9.96, "10 s"), (99.4, "99 s"), (200, "3.3 min"), (7560, "2.1 h")]
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.04, "< 0.1 s"),
+        (9.96, "10 s"),
+        (99.4, "99 s"),
+        (200, "3.3 min"),
+        (7560, "2.1 h"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
@@ -76,7 +84,11 @@ def test_the_first_to_the_last_of_numbers_is_not_that_of_their_texts():
 
 
 def test_counts():
-    assert (counted(1, "answers"), counted(2, "answers"), counted(1, "series")) == ("1 answer", "2 answers", "1 series")
+    assert (counted(1, "answers"), counted(2, "answers"), counted(1, "series")) == (
+        "1 answer",
+        "2 answers",
+        "1 series",
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,12 +113,28 @@ def test_a_difference_and_its_interval_have_the_same_decimals():
 
 
 def test_columns_with_errors_and_p_values():
-    assert with_errors([0.00586, 0.00828, None], [0.00142, None, None]) == ("0.00586 ± 0.00142", "0.00828", "none")
-    assert [p_value_text(p) for p in (1.0, 0.0361, 0.00042, 1e-9)] == ["1.000", "0.036", "0.0004", "< 0.0001"]
+    assert with_errors([0.00586, 0.00828, None], [0.00142, None, None]) == (
+        "0.00586 ± 0.00142",
+        "0.00828",
+        "none",
+    )
+    assert [p_value_text(p) for p in (1.0, 0.0361, 0.00042, 1e-9)] == [
+        "1.000",
+        "0.036",
+        "0.0004",
+        "< 0.0001",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("share", "text"), [(0.9732, "97.3 %"), (0.9995, "> 99.9 %"), (0.0004, "< 0.1 %"), (0.5, "50.0 %"), (0.001, "0.1 %")]
+    ("share", "text"),
+    [
+        (0.9732, "97.3 %"),
+        (0.9995, "> 99.9 %"),
+        (0.0004, "< 0.1 %"),
+        (0.5, "50.0 %"),
+        (0.001, "0.1 %"),
+    ],
 )
 def test_a_probability_is_never_certain(share, text):
     assert probability_text(share) == text

@@ -1,4 +1,6 @@
-"""The log of events: what was acknowledged is there, once and in order; what is damaged or of another version is refused."""
+"""The log of events: what was acknowledged is there, once and in order; what is damaged or of
+another version is refused.
+"""
 
 import os
 import random
@@ -14,7 +16,9 @@ from hwds.results.event_log import EventLog, LogEntry
 
 
 def entry(k, kind="event", **changes):
-    return LogEntry(kind, f"e{k}", k, 1000 + k, f'{{"k": {k}}}', "[1.0]", b"12345678")._replace(**changes)
+    return LogEntry(kind, f"e{k}", k, 1000 + k, f'{{"k": {k}}}', "[1.0]", b"12345678")._replace(
+        **changes
+    )
 
 
 def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
@@ -28,7 +32,14 @@ def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
     log = EventLog(tmp_path / "deep" / "log.db", "power")
     kept = list(log.entries())
     assert kept == [entry(0), entry(1), entry(1, "label"), odd, odd, odd._replace(at=0.1 + 0.2)]
-    assert [repr(each.at) for each in kept] == ["1000", "1001", "1001", "-0.0", "-0.0", "0.30000000000000004"]
+    assert [repr(each.at) for each in kept] == [
+        "1000",
+        "1001",
+        "1001",
+        "-0.0",
+        "-0.0",
+        "0.30000000000000004",
+    ]
     assert list(log.entries(4)) == kept[4:]
     assert log.find("event", "e1") == entry(1)
     assert log.find("event", "e2") is None
@@ -39,7 +50,9 @@ def test_what_is_kept_is_there_when_it_is_opened_again(tmp_path):
     log.close()
 
 
-def test_the_write_ahead_log_of_entries_that_outlive_a_loss_of_power_is_written_again_from_its_begin(tmp_path):
+def test_the_write_ahead_log_of_entries_that_outlive_a_loss_of_power_is_written_again_from_its_begin(
+    tmp_path,
+):
     log = EventLog(tmp_path / "log.db", "power")
     for k in range(200):  # two pages each
         log.append([entry(k)])
@@ -126,7 +139,9 @@ def test_what_a_crash_tore_did_not_happen(rubbish, tmp_path):
 
 @pytest.mark.parametrize("durable", ["process", "power"])
 def test_kills_lose_nothing_that_was_acknowledged(tmp_path, monkeypatch, durable):
-    monkeypatch.setattr("hwds.results.event_log.MOST_IN_TAIL", 3)  # so that some are killed while they move the tail
+    monkeypatch.setattr(
+        "hwds.results.event_log.MOST_IN_TAIL", 3
+    )  # so that some are killed while they move the tail
     path = tmp_path / "acknowledged.txt"
     for number in range(5):
         size = path.stat().st_size if number else 0
@@ -198,7 +213,9 @@ def test_acknowledged_entries_that_are_lost_are_counted(tmp_path):
     wal = (tmp_path / "log.db-wal").read_bytes()
     log.close()
     (tmp_path / "torn.db-wal").write_bytes(wal[: len(wal) * 2 // 3])
-    with pytest.raises(ResumeError, match=r"\d acknowledged entries are lost \(\d to 8\); to go on without"):
+    with pytest.raises(
+        ResumeError, match=r"\d acknowledged entries are lost \(\d to 8\); to go on without"
+    ):
         EventLog(tmp_path / "torn.db")
     (tmp_path / "torn.db-last").unlink()
     log = EventLog(tmp_path / "torn.db")
@@ -223,13 +240,17 @@ def test_a_file_of_an_older_version_is_refused(tmp_path):
         db.execute("create table about (name text primary key, told text not null)")
         db.execute("insert into about values ('format', '1')")
     db.close()
-    with pytest.raises(ResumeError, match=r"is of format 1, this version reads 2; take another file\.$"):
+    with pytest.raises(
+        ResumeError, match=r"is of format 1, this version reads 2; take another file\.$"
+    ):
         EventLog(tmp_path / "old.db")
 
 
 def test_a_file_is_held_until_it_is_closed(tmp_path):
     log = EventLog(tmp_path / "log.db")
-    with pytest.raises(ResumeError, match="another process uses it; stop that, or take another file"):
+    with pytest.raises(
+        ResumeError, match="another process uses it; stop that, or take another file"
+    ):
         EventLog(tmp_path / "log.db")
     log.close()
     EventLog(tmp_path / "log.db").close()

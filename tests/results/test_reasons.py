@@ -43,7 +43,11 @@ def reason(name, value, adds=1.0):
         ("loss_at_stake", "2210.0", "its units cost 2,210 less than on the street"),
         ("network_degree", "4", "shares identifiers with 4 other customers"),
         ("customers_sharing_address", "1", "shares its address with 1 other customer"),
-        ("store_risk_30d", "0.31", "by those of 30 days 31 % of the rows at its store are expected to be confirmed"),
+        (
+            "store_risk_30d",
+            "0.31",
+            "by those of 30 days 31 % of the rows at its store are expected to be confirmed",
+        ),
         (
             "terminal_id_risk_7day_window",
             "0.5",
@@ -55,10 +59,22 @@ def reason(name, value, adds=1.0):
         ("usual_ratio", "8.02", "is 8.02 times what the customer pays on average"),
         ("highest_ratio", None, "is of a customer who has not paid before"),
         ("terminal_run", "5", "the last 5 payments that are known at its terminal were frauds"),
-        ("terminal_fraud_share", "0.8", "80 % of payments at its terminal since its first fraud were frauds"),
+        (
+            "terminal_fraud_share",
+            "0.8",
+            "80 % of payments at its terminal since its first fraud were frauds",
+        ),
         ("quantity_least_90d", "7", "never bought fewer than 7 units in 90 days"),
-        ("spread_share_least_90d", "0.263", "each of its lines in 90 days would earn 26 % or more on the street"),
-        ("spread_share_least_90d", "-0.1", "one of its lines in 90 days would earn nothing on the street"),
+        (
+            "spread_share_least_90d",
+            "0.263",
+            "each of its lines in 90 days would earn 26 % or more on the street",
+        ),
+        (
+            "spread_share_least_90d",
+            "-0.1",
+            "one of its lines in 90 days would earn nothing on the street",
+        ),
         ("quantity_30d_z", "6.24", "its units in 30 days: 6.2 deviations above its peers"),
         ("gap_z", "-2.0", "its gap: 2.0 deviations below its peers"),
         ("channel", "online", "its channel is online"),
@@ -81,16 +97,24 @@ def test_an_input_in_words(name, value, said):
 
 def test_peers_are_told_beside_the_input():
     own = reason("quantity_30d", "41.0")
-    assert in_words([own, reason("quantity_30d_peers", "3.0", 0.5)]) == ["bought 41 units in 30 days, its peers buy 3"]
+    assert in_words([own, reason("quantity_30d_peers", "3.0", 0.5)]) == [
+        "bought 41 units in 30 days, its peers buy 3"
+    ]
     assert in_words([reason("quantity_30d_z", "6.2", 3.0), own]) == [
         "bought 41 units in 30 days, 6.2 deviations above its peers"
     ]
     far = reason("quantity_7d_z", "4", 0.5)
-    assert in_words([own, far]) == ["bought 41 units in 30 days, its units in 7 days: 4.0 deviations above its peers"]
+    assert in_words([own, far]) == [
+        "bought 41 units in 30 days, its units in 7 days: 4.0 deviations above its peers"
+    ]
 
 
 def test_what_peers_do_is_said_before_how_far_they_are():
-    told = [reason("quantity_30d_z", "6.2", 3.0), reason("quantity_30d", "41", -0.1), reason("quantity_30d_peers", "3", 0.0)]
+    told = [
+        reason("quantity_30d_z", "6.2", 3.0),
+        reason("quantity_30d", "41", -0.1),
+        reason("quantity_30d_peers", "3", 0.0),
+    ]
     assert in_words(told) == ["bought 41 units in 30 days, its peers buy 3"]
     assert companion_inputs("quantity_30d_z") == ("quantity_30d", "quantity_30d_peers")
     assert companion_inputs("quantity_30d") == ("quantity_30d_peers",)
@@ -107,7 +131,9 @@ def test_a_usual_number_is_a_reason_only_where_nothing_is_unusual():
     usual = reason("quarter_end_share_90d", "0.06", 3.0) | {"below": 0.8, "above": 0.1}
     odd = reason("stores_90d", "6", 1.0) | {"below": 0.97, "above": 0.0}
     assert in_words([usual, odd]) == ["bought in 6 stores in 90 days (more than in 97 % of rows)"]
-    assert in_words([usual]) == ["6.0 % of its lines in 90 days were bought at the end of a quarter"]
+    assert in_words([usual]) == [
+        "6.0 % of its lines in 90 days were bought at the end of a quarter"
+    ]
 
 
 def test_inputs_of_one_topic_make_one_sentence():
@@ -136,7 +162,9 @@ def test_a_value_says_whether_it_is_high_or_low():
     assert said("moon", "7", 0.6, 0.3) == ["its moon is 7"]
     assert said("promotion", "1", 0.93, 0.0) == ["is bought on promotion (unlike 93 % of rows)"]
     assert said("tenure_days", "0", 0.0, 0.96) == ["is new (unlike 96 % of rows)"]
-    assert said("quantity_30d", "41", 1.0, 0.0) == ["bought 41 units in 30 days (more than in 99 % of rows)"]
+    assert said("quantity_30d", "41", 1.0, 0.0) == [
+        "bought 41 units in 30 days (more than in 99 % of rows)"
+    ]
 
 
 def test_that_nobody_looked_is_no_ground_beside_others():
@@ -150,13 +178,19 @@ def test_a_text_is_a_ground_where_it_is_rare():
     common = reason("channel", "web", 3.0) | {"above": 0.2, "share": 0.3}
     assert in_words([common, rare]) == ["its sku is earbuds-6, as in only 3.0 % of rows"]
     assert in_words([common]) == ["its channel is web, as in 30 % of rows"]
-    assert in_words([rare | {"share": 0.0}]) == ["its sku is earbuds-6, as in less than 0.1 % of rows"]
-    assert in_words([rare | {"input": "zip", "value": "10115"}]) == ["its zip is 10115, as in only 3.0 % of rows"]
+    assert in_words([rare | {"share": 0.0}]) == [
+        "its sku is earbuds-6, as in less than 0.1 % of rows"
+    ]
+    assert in_words([rare | {"input": "zip", "value": "10115"}]) == [
+        "its zip is 10115, as in only 3.0 % of rows"
+    ]
 
 
 def test_texts_are_ranked_by_how_many_rows_have_them():
     many = [f"order {k}" for k in range(2000)]
-    data = pl.DataFrame({"sku": ["a"] * 1200 + ["b"] * 600 + [None] * 200, "order": many, "units": range(2000)})
+    data = pl.DataFrame(
+        {"sku": ["a"] * 1200 + ["b"] * 600 + [None] * 200, "order": many, "units": range(2000)}
+    )
     rows = Table.build(data, {"covariate": ("sku", "order", "units")})
     usual = UsualValues.learn(rows)
     assert usual.text_shares("sku", "b") == pytest.approx((0.3, 0.6))
@@ -185,18 +219,34 @@ def test_the_number_that_is_unusual_is_said_of_a_topic():
 def test_a_share_that_is_shrunk_is_told_by_its_rows():
     risk = reason("store_risk_30d", "0.21", 2.0)
     counts = [reason("store_confirmed_30d", "3", 0.1), reason("store_labels_30d", "12", -0.1)]
-    assert in_words([risk, *counts]) == ["of the rows at its store 12 were investigated in 30 days and 3 confirmed"]
+    assert in_words([risk, *counts]) == [
+        "of the rows at its store 12 were investigated in 30 days and 3 confirmed"
+    ]
     high = [risk | {"below": 0.97, "above": 0.02}, *counts]
-    assert in_words(high)[0].endswith("were investigated in 30 days and 3 confirmed (more than in 97 % of rows)")
-    clean = [reason("store_risk_30d", "0.1"), reason("store_confirmed_30d", "0", 0.0), reason("store_labels_30d", "12", 0.0)]
-    assert in_words(clean) == ["none of the rows at its store was confirmed of 12 that were investigated in 30 days"]
+    assert in_words(high)[0].endswith(
+        "were investigated in 30 days and 3 confirmed (more than in 97 % of rows)"
+    )
+    clean = [
+        reason("store_risk_30d", "0.1"),
+        reason("store_confirmed_30d", "0", 0.0),
+        reason("store_labels_30d", "12", 0.0),
+    ]
+    assert in_words(clean) == [
+        "none of the rows at its store was confirmed of 12 that were investigated in 30 days"
+    ]
     none = [reason("customer_confirmed_90d", "0", 0.0), reason("customer_labels_90d", "0", 0.0)]
-    assert in_words([reason("customer_risk_90d", "0.05"), *none]) == ["none of its own rows was investigated in 90 days"]
+    assert in_words([reason("customer_risk_90d", "0.05"), *none]) == [
+        "none of its own rows was investigated in 90 days"
+    ]
     assert companion_inputs("store_risk_30d") == ("store_confirmed_30d", "store_labels_30d")
 
 
 def test_risks_of_two_places_are_two_sentences():
-    told = [reason("store_risk_30d", "0.3"), reason("store_risk_90d", "0.2", 0.4), reason("address_risk_30d", "0.1", 0.3)]
+    told = [
+        reason("store_risk_30d", "0.3"),
+        reason("store_risk_90d", "0.2", 0.4),
+        reason("address_risk_30d", "0.1", 0.3),
+    ]
     assert len(in_words(told)) == 2
 
 

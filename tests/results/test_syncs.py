@@ -1,4 +1,6 @@
-"""Threads share their waits for the disk: nobody returns before their entries are there, nobody waits for ever."""
+"""Threads share their waits for the disk: nobody returns before their entries are there, nobody
+waits for ever.
+"""
 
 import threading
 import time

@@ -1,4 +1,6 @@
-"""The tail of a log: a crash at any moment leaves each acknowledged entry once, in the tail, in the database or in both."""
+"""The tail of a log: a crash at any moment leaves each acknowledged entry once, in the tail, in the
+database or in both.
+"""
 
 import resource
 import shutil
@@ -11,7 +13,9 @@ from hwds.results.event_log import EventLog, LogEntry
 
 
 def entry(k, **changes):
-    return LogEntry("decision", None, k, 0.1 + k, f'{{"k":{k},"name":"\U0001f600\\n"}}', "1")._replace(**changes)
+    return LogEntry(
+        "decision", None, k, 0.1 + k, f'{{"k":{k},"name":"\U0001f600\\n"}}', "1"
+    )._replace(**changes)
 
 
 def entries(count):
@@ -70,7 +74,10 @@ def test_a_line_that_a_crash_tore_did_not_happen_wherever_it_was_torn(tmp_path):
         torn = crashed(tmp_path / "live", tmp_path / f"torn-{size}")
         with (torn / "log.db-tail").open("r+b") as file:
             file.truncate(size)
-        with pytest.raises(ResumeError, match=r"acknowledged entry 3 is lost; to go on without, delete log\.db-last\.$"):
+        with pytest.raises(
+            ResumeError,
+            match=r"acknowledged entry 3 is lost; to go on without, delete log\.db-last\.$",
+        ):
             read(torn)
         (torn / "log.db-last").write_bytes(mark)  # it was not acknowledged
         assert read(torn) == entries(2)
@@ -100,7 +107,9 @@ def test_zeros_after_the_last_line_are_no_line(tmp_path):
 
 
 @pytest.mark.parametrize("moved", [1, 3, 5])
-def test_entries_that_were_moved_when_the_process_died_before_it_emptied_the_tail_count_once(tmp_path, moved):
+def test_entries_that_were_moved_when_the_process_died_before_it_emptied_the_tail_count_once(
+    tmp_path, moved
+):
     log = log_of(tmp_path, moved)
     tail = crashed(tmp_path, tmp_path / "before") / "log.db-tail"
     assert list(log.entries()) == entries(moved)  # moves them
@@ -108,7 +117,9 @@ def test_entries_that_were_moved_when_the_process_died_before_it_emptied_the_tai
     both = crashed(tmp_path, tmp_path / "both")
     shutil.copy(tail, both / "log.db-tail")
     log.append([entry(moved)])
-    with (both / "log.db-tail").open("ab") as file:  # and where emptying failed, and the process went on
+    with (both / "log.db-tail").open(
+        "ab"
+    ) as file:  # and where emptying failed, and the process went on
         file.write((tmp_path / "log.db-tail").read_bytes())
     log.close()
     assert read(both) == read(both) == entries(moved + 1)
@@ -117,7 +128,10 @@ def test_entries_that_were_moved_when_the_process_died_before_it_emptied_the_tai
 def test_a_damaged_or_missing_line_is_refused(tmp_path):
     log = log_of(tmp_path / "live", 3)
     lines = (tmp_path / "live" / "log.db-tail").read_bytes().splitlines(keepends=True)
-    wrong = {"line 2 is damaged": lines[0] + lines[1].replace(b"k", b"q") + lines[2], "entry 2 is missing": lines[0] + lines[2]}
+    wrong = {
+        "line 2 is damaged": lines[0] + lines[1].replace(b"k", b"q") + lines[2],
+        "entry 2 is missing": lines[0] + lines[2],
+    }
     for number, (words, data) in enumerate(wrong.items()):
         died = crashed(tmp_path / "live", tmp_path / str(number))
         (died / "log.db-tail").write_bytes(data)

@@ -10,7 +10,9 @@ from hwds.frames.table import Table
 from hwds.search.search import why_incomparable
 
 NO_PROTOCOL: Any = None
-ROWS = pl.DataFrame({"bad": [0, 1, 0], "card": ["a", "b", "a"], "shop": ["x", "x", "y"], "worth": [1.0, 2.0, 3.0]})
+ROWS = pl.DataFrame(
+    {"bad": [0, 1, 0], "card": ["a", "b", "a"], "shop": ["x", "x", "y"], "worth": [1.0, 2.0, 3.0]}
+)
 
 
 def split(**roles):

@@ -9,13 +9,21 @@ import pytest
 from hwds.evaluation.compute.processes import Processes
 from hwds.evaluation.compute.serial import Serial
 from hwds.evaluation.protocol import Cell, Fold
-from hwds.search.results import LOAD_SPREAD, UNTRIED_SPREAD, cells_at_once, expected_windows, sum_spread
+from hwds.search.results import (
+    LOAD_SPREAD,
+    UNTRIED_SPREAD,
+    cells_at_once,
+    expected_windows,
+    sum_spread,
+)
 from hwds.search.sweeps.asha import ASHA
 from hwds.search.sweeps.random import Random
 
 
 def foreseen(sweep, there, trials=9, windows=6):
-    """The expected number of computed windows, where `there` says which are cached, by trial and place."""
+    """The expected number of computed windows, where `there` says which are cached, by trial and
+    place.
+    """
     folds = [Fold(index, f"w{index}", 1) for index in range(windows)]
     known = [SimpleNamespace(number=number, experiment=True, source="") for number in range(trials)]
     search: Any = SimpleNamespace(
@@ -25,7 +33,11 @@ def foreseen(sweep, there, trials=9, windows=6):
         rungs=sweep.rungs(windows),
         place=lambda fold: fold.index,
     )
-    cells = [(Cell(f"trial {number}", fold, 0, 1), there(number, fold.index)) for number in range(trials) for fold in folds]
+    cells = [
+        (Cell(f"trial {number}", fold, 0, 1), there(number, fold.index))
+        for number in range(trials)
+        for fold in folds
+    ]
     shares = expected_windows(search, cells)
     return sum(shares[cell.model, cell.fold.index] for cell, cached in cells if not cached)
 
@@ -41,7 +53,15 @@ def foreseen(sweep, there, trials=9, windows=6):
         (ASHA(), lambda number, place: place == 0 and number < 5, 4 + 2 * 3 + 3 * 1),
         (ASHA(), lambda number, place: number < 3, 6 + 2 * 3 * 6 / 9 + 3 * 6 / 9),
     ],
-    ids=["random", "random goes on", "asha", "asha done", "after a rung", "killed in a rung", "some finished by another sweep"],
+    ids=[
+        "random",
+        "random goes on",
+        "asha",
+        "asha done",
+        "after a rung",
+        "killed in a rung",
+        "some finished by another sweep",
+    ],
 )
 def test_what_is_still_computed_follows_from_what_is_there(sweep, there, windows):
     assert foreseen(sweep, there) == pytest.approx(windows)

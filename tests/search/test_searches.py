@@ -7,7 +7,13 @@ import pytest
 
 from hwds.core.search_space import Leaf
 from hwds.search.sweeps.asha import ASHA
-from hwds.search.sweeps.base import TrialScores, draw_settings, grid_combinations, leaf_grid, value_at_share
+from hwds.search.sweeps.base import (
+    TrialScores,
+    draw_settings,
+    grid_combinations,
+    leaf_grid,
+    value_at_share,
+)
 from hwds.search.sweeps.bohb import BOHB
 from hwds.search.sweeps.grid import Grid
 from hwds.search.sweeps.hyperband import HyperBand
@@ -67,7 +73,14 @@ def test_a_grid_is_every_combination_and_conditions_are_kept():
     every = list(grid_combinations((KIND, POWER, Leaf("b", "choice", (1, 2))), points=3))
     assert len(every) == 2 + 3 * 2
     assert every[0] == {"model.kind": "a", "b": 1}
-    assert [found["model.power"] for found in every if "model.power" in found] == [1.0, 1.0, 1.5, 1.5, 2.0, 2.0]
+    assert [found["model.power"] for found in every if "model.power" in found] == [
+        1.0,
+        1.0,
+        1.5,
+        1.5,
+        2.0,
+        2.0,
+    ]
 
 
 def test_points_of_a_range():
@@ -132,7 +145,10 @@ SPACE = (KIND, POWER, DEPTH, RATE, Leaf("model.share", "quniform", (0.5, 1.0, 0.
 
 def told_of(count, rungs=lambda place, settings: {6: settings["model.rate"]}):
     settings = [draw_settings(SPACE, 0, number) for number in range(count)]
-    return [TrialScores({}, {6: 0.5}), *(TrialScores(each, rungs(place, each)) for place, each in enumerate(settings))]
+    return [
+        TrialScores({}, {6: 0.5}),
+        *(TrialScores(each, rungs(place, each)) for place, each in enumerate(settings)),
+    ]
 
 
 def test_proposals_are_lawful_go_where_scores_were_good_and_follow_from_what_is_told():
@@ -141,7 +157,10 @@ def test_proposals_are_lawful_go_where_scores_were_good_and_follow_from_what_is_
     proposed = list(islice(search.proposals(SPACE, told, 6), 40))
     assert proposed == list(islice(search.proposals(SPACE, told, 6), 40))
     assert proposed[:3] != list(islice(Optuna(seed=2).proposals(SPACE, told, 6), 3))
-    assert all(each["model.depth"] in (2, 3, 4) and each["model.share"] in (0.5, 0.75, 1.0) for each in proposed)
+    assert all(
+        each["model.depth"] in (2, 3, 4) and each["model.share"] in (0.5, 0.75, 1.0)
+        for each in proposed
+    )
     assert all(("model.power" in each) == (each["model.kind"] == "b") for each in proposed)
     rates = sorted(each["model.rate"] for each in proposed)
     assert rates[0] >= 0.001
@@ -149,7 +168,9 @@ def test_proposals_are_lawful_go_where_scores_were_good_and_follow_from_what_is_
 
 
 def test_what_came_to_nothing_is_not_proposed_again():
-    told = told_of(30, lambda place, settings: {} if settings["model.kind"] == "a" else {6: 1.0 + place / 100})
+    told = told_of(
+        30, lambda place, settings: {} if settings["model.kind"] == "a" else {6: 1.0 + place / 100}
+    )
     proposed = list(islice(Optuna().proposals(SPACE, told, 6), 20))
     assert sum(each["model.kind"] == "b" for each in proposed) > 14
 
@@ -167,7 +188,10 @@ def test_bohb_learns_from_the_highest_rung_that_enough_have_reached():
 
 def test_of_trials_of_a_narrower_space_the_best_are_learned_from_half_as_many_as_others():
     own = told_of(8)[1:]
-    narrow = [each._replace(rungs={6: float(place)}, covers=False) for place, each in enumerate(reversed(told_of(8)[1:]))]
+    narrow = [
+        each._replace(rungs={6: float(place)}, covers=False)
+        for place, each in enumerate(reversed(told_of(8)[1:]))
+    ]
     assert learned_from([*narrow, *own], 6) == [*own, *narrow[:4]]
     assert learned_from(own, 6) == own
     first, search = own[:1], Optuna()

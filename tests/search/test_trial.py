@@ -15,19 +15,34 @@ NOTHING: Any = None
 
 
 def test_a_node_of_another_class_of_cpu_computes_no_window_of_a_trial():
-    job = Job(NOTHING, {}, NOTHING, 0, 1, "cpu", object, Path("nowhere"), machine="that of the nodes which were asked")
+    job = Job(
+        NOTHING,
+        {},
+        NOTHING,
+        0,
+        1,
+        "cpu",
+        object,
+        Path("nowhere"),
+        machine="that of the nodes which were asked",
+    )
     shared: Any = SimpleNamespace(packages={})
     asked = TrialInput((), {}, "mase", "low", (), NOTHING)
     with _cell_computer(asked, shared, job, {}) as compute:
         outcome = compute(Cell("trial 1", Fold(0, "2020-01", 1), 0, 1))
     assert (outcome.rows, outcome.error) == (None, unfit(job.machine, {}))
     assert "another class of CPU" in outcome.error
-    assert [unfit(wanted, {"only-there": "1"}) for wanted in ("", MIXED, this_node().machine)] == ["", "", ""]
+    assert [unfit(wanted, {"only-there": "1"}) for wanted in ("", MIXED, this_node().machine)] == [
+        "",
+        "",
+        "",
+    ]
 
 
 def test_a_node_with_other_packages_that_came_late_computes_none_either():
     here = this_node()
     said = unfit(here.machine, here.packages | {"numpy": "1.0"})
     assert said == (
-        f"node {here.host} has other versions: numpy {here.packages['numpy']} (here 1.0); install the same lock file there"
+        f"node {here.host} has other versions: numpy {here.packages['numpy']} (here 1.0); install "
+        f"the same lock file there"
     )

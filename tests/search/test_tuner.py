@@ -20,10 +20,14 @@ pytest.importorskip("ray")
 def test_a_trial_is_told_with_the_host_that_computed_it():
     lot = SimpleNamespace(cells_of=lambda trial: {})
     stops, tuning_split = SimpleNamespace(stops=True), SimpleNamespace(folds=[])
-    search: Any = SimpleNamespace(group_of=lambda trial: lot, tuning_split=tuning_split, rungs=(), sweep=stops)
+    search: Any = SimpleNamespace(
+        group_of=lambda trial: lot, tuning_split=tuning_split, rungs=(), sweep=stops
+    )
     there, here = TrialRecord(Trial(1, {}, {})), TrialRecord(Trial(2, {}, {}))
     own = here.host
-    _complete(search, there, {"folds": 0, "error": "window 2020-01: no luck", "hostname": "node7"}, set())
+    _complete(
+        search, there, {"folds": 0, "error": "window 2020-01: no luck", "hostname": "node7"}, set()
+    )
     _complete(search, here, None, set())
     assert (there.host, there.status, here.host) == ("node7", FAILED, own)
 
@@ -56,7 +60,10 @@ def test_what_no_node_has_is_refused_by_the_setting_that_asks_for_it_or_waited_f
 ):
     import ray
 
-    nodes = [{"Alive": True, "Resources": {"CPU": 4.0}}, {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}}]
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}},
+    ]
     monkeypatch.setattr(ray, "nodes", lambda: nodes)
     monkeypatch.setattr("hwds.evaluation.ray.executor._types", lambda: ["node_abc"])
     with pytest.raises(ConfigError, match=rf"^{setting}: must be <= "):

@@ -37,14 +37,30 @@ def runs():
 
 
 def streamed(fitted, runs, longest, seed=0):
-    """Scores and reasons of rows that come in portions, of some machines at a time; states are stored and read between."""
+    """Scores and reasons of rows that come in portions, of some machines at a time.
+
+    States are stored and read between.
+    """
     live, rng = LiveSensors(fitted), np.random.default_rng(seed)
     states, at = [live.new_state() for _ in range(runs.n)], np.zeros(runs.n, int)
-    numbers, score, reason = runs.numbers(runs.sensors), np.full(len(runs.data), np.nan), [None] * len(runs.data)
+    numbers, score, reason = (
+        runs.numbers(runs.sensors),
+        np.full(len(runs.data), np.nan),
+        [None] * len(runs.data),
+    )
     while (at < runs.lengths).any():
-        asked = [i for i in range(runs.n) if at[i] < runs.lengths[i] and rng.random() < 0.7] or [int(np.argmin(at))]
-        counts = np.array([min(rng.integers(1, longest + 1), runs.lengths[i] - at[i]) for i in asked])
-        places = np.concatenate([runs.offsets[i] + at[i] + np.arange(count) for i, count in zip(asked, counts, strict=True)])
+        asked = [i for i in range(runs.n) if at[i] < runs.lengths[i] and rng.random() < 0.7] or [
+            int(np.argmin(at))
+        ]
+        counts = np.array(
+            [min(rng.integers(1, longest + 1), runs.lengths[i] - at[i]) for i in asked]
+        )
+        places = np.concatenate(
+            [
+                runs.offsets[i] + at[i] + np.arange(count)
+                for i, count in zip(asked, counts, strict=True)
+            ]
+        )
         rows = RowsOfRuns(counts, runs.cycles[places], numbers[places], np.zeros((len(places), 0)))
         said = live.advance([states[i] for i in asked], rows)
         score[places] = said.score
@@ -73,12 +89,16 @@ def test_a_stream_has_the_bits_of_a_batch(runs, model, features, longest):
     score, reason = streamed(fitted, runs, longest)
     assert np.isnan(score[~scored]).all()
     assert (score[scored] == batch.score[scored]).all()
-    assert [reason[i] for i in np.flatnonzero(scored)] == [batch.reason[i] for i in np.flatnonzero(scored)]
+    assert [reason[i] for i in np.flatnonzero(scored)] == [
+        batch.reason[i] for i in np.flatnonzero(scored)
+    ]
     assert batch.alarm[scored].any()
 
 
 def test_readings_that_are_too_large_to_be_squared_are_odd_and_not_passed_over(runs):
-    features = SignalWindows(windows=(7,), statistics=("mean", "kurtosis"), components=0, ewma=(), last=False, age=False)
+    features = SignalWindows(
+        windows=(7,), statistics=("mean", "kurtosis"), components=0, ewma=(), last=False, age=False
+    )
     fitted = PCA().fit(runs, context=SensorContext(0, first=FIRST, features=features))
     flow = pl.when(pl.col("cycle") == 140).then(1e100).otherwise("flow")
     huge = replace(runs, data=runs.data.with_columns(flow.alias("flow")))
@@ -91,12 +111,20 @@ def test_readings_that_are_too_large_to_be_squared_are_odd_and_not_passed_over(r
 def test_what_cannot_follow_a_stream_is_refused(runs):
     fitted = PCA().fit(runs, context=SensorContext(0, first=FIRST))
     departures = fitted.departures
-    other = type(departures)(RegimeScaling().learn(runs), departures.usual, departures.growth, departures.typical)
-    with pytest.raises(ConfigError, match=r"^features: 'LearnedRegimeScaling' cannot follow a stream; take features="):
+    other = type(departures)(
+        RegimeScaling().learn(runs), departures.usual, departures.growth, departures.typical
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"^features: 'LearnedRegimeScaling' cannot follow a stream; take features=",
+    ):
         LiveSensors(FittedSensors(other, fitted.scorer, fitted.limits, FIRST))
 
     class Blocks:
         statistics = parts = None
 
-    with pytest.raises(ConfigError, match=r"^model: a 'Blocks' cannot follow a stream, for it computes rows in blocks; take"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^model: a 'Blocks' cannot follow a stream, for it computes rows in blocks; take",
+    ):
         LiveSensors(FittedSensors(departures, Blocks(), fitted.limits, FIRST))

@@ -1,4 +1,6 @@
-"""A run of a classifier of rows that stand alone, and its bundle, made once for all tests of what stands on them."""
+"""A run of a classifier of rows that stand alone, and its bundle, made once for all tests of what
+stands on them.
+"""
 
 from functools import cache
 from urllib.request import urlopen
@@ -57,7 +59,9 @@ CARD = {
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """A folder with `outputs` and the pair of keys, which is the current one while its fixtures are made."""
+    """A folder with `outputs` and the pair of keys, which is the current one while its fixtures are
+    made.
+    """
     pytest.importorskip("onnxruntime")
     return tmp_path_factory.mktemp("production")
 
@@ -65,7 +69,9 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run(home):
     """The folder of a finished run."""
-    rows = toy_rows(900, days=40).data.select("time", "customer", "bad", "spent", "quantity", "channel", "visits")
+    rows = toy_rows(900, days=40).data.select(
+        "time", "customer", "bad", "spent", "quantity", "channel", "visits"
+    )
     rows.with_columns(pl.col("time").dt.to_string("%Y-%m-%dT%H:%M:%S")).write_csv(home / "rows.csv")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
@@ -79,18 +85,36 @@ def bundle(home, run):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setenv("HWDS_SIGNING_KEY", str(home / "key.pem"))
-        return make_bundle(str(run.path), home / "bundle", key=home / "key.pem", fields=CARD, budget=5000, prove=prove_bundle)
+        return make_bundle(
+            str(run.path),
+            home / "bundle",
+            key=home / "key.pem",
+            fields=CARD,
+            budget=5000,
+            prove=prove_bundle,
+        )
 
 
 @pytest.fixture
 def serve(request, home, tmp_path):
-    """Begin a server with changed settings, in this process; of the bundle of rows, unless a folder is given."""
+    """Begin a server with changed settings, in this process.
+
+    Of the bundle of rows, unless a folder is given.
+    """
     testclient = pytest.importorskip("starlette.testclient")
     clients = []
 
     def begin(**changes):
-        folder = changes["folder"] if "folder" in changes else str(request.getfixturevalue("bundle").folder)
-        known = {"folder": folder, "trust": str(home / "key.pem.pub"), "scrape": str(tmp_path / "counts")}
+        folder = (
+            changes["folder"]
+            if "folder" in changes
+            else str(request.getfixturevalue("bundle").folder)
+        )
+        known = {
+            "folder": folder,
+            "trust": str(home / "key.pem.pub"),
+            "scrape": str(tmp_path / "counts"),
+        }
         core = Core(ServerSettings(**known | changes))
         client = testclient.TestClient(application(core), raise_server_exceptions=False)
         client.core = core
@@ -118,7 +142,9 @@ def aws():
     running = server.ThreadedMotoServer(port=0)
     running.start()
     host, port = running.get_host_and_port()
-    urlopen(f"http://{host}:{port}/moto-api/reset", b"").close()  # its state is that of the process, not of a server
+    urlopen(
+        f"http://{host}:{port}/moto-api/reset", b""
+    ).close()  # its state is that of the process, not of a server
     session = boto3.session.Session("key", "secret", region_name="eu-west-1")
     yield cache(lambda service: session.client(service, endpoint_url=f"http://{host}:{port}"))
     running.stop()

@@ -1,4 +1,6 @@
-"""Lines that no server should choke on: of each kind one, and random ones cut or with a byte changed."""
+"""Lines that no server should choke on: of each kind one, and random ones cut or with a byte
+changed.
+"""
 
 HOSTILE = [
     b'{"label":1,"of":"E1"',
@@ -40,7 +42,10 @@ SHORT = [line for line in HOSTILE if len(line) < 200 and b"line 0" not in line]
 
 
 def bad(rng):
-    """A hostile line: whole, cut short, or with a byte changed; never empty, for an empty line has no answer."""
+    """A hostile line: whole, cut short, or with a byte changed.
+
+    Never empty, for an empty line has no answer.
+    """
     line = bytearray(rng.choice(SHORT))
     kind = rng.random()
     if kind < 0.3:

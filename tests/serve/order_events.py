@@ -1,4 +1,6 @@
-"""Order lines as events, a small model of them, and a scorer that is told of them in a fixed way."""
+"""Order lines as events, a small model of them, and a scorer that is told of them in a fixed
+way.
+"""
 
 from dataclasses import replace
 
@@ -22,15 +24,29 @@ FEATURES = Together(
     )
 )
 UNKNOWN = ("row_id", "confirmed", "confirmed_at")
-EXACT = ("quantity_7d", "quantity_30d", "orders", "skus", "stores", "channels", "cross", "store_labels", "store_confirmed")
+EXACT = (
+    "quantity_7d",
+    "quantity_30d",
+    "orders",
+    "skus",
+    "stores",
+    "channels",
+    "cross",
+    "store_labels",
+    "store_confirmed",
+)
 MODELS = {"xgboost": XGBoost(trees=12, patience=0), "logistic": Logistic(calibration="platt")}
 
 
 def lines(rows, seed=0, **asked):
     """Order lines in the order of arrival."""
     made = bought(rows, seed, customers=6, **asked)
-    data = made.data.sort("available_at", maintain_order=True).with_columns(pl.int_range(pl.len()).alias("row_id"))
-    return replace(made, data=data, roles=made.roles | {"covariate": ("channel", "quantity", "promotion")})
+    data = made.data.sort("available_at", maintain_order=True).with_columns(
+        pl.int_range(pl.len()).alias("row_id")
+    )
+    return replace(
+        made, data=data, roles=made.roles | {"covariate": ("channel", "quantity", "promotion")}
+    )
 
 
 def fitted(name="xgboost", features=FEATURES, rows=500):
@@ -49,7 +65,10 @@ def events(table, arrivals=True):
 
 
 def told_of(scorer, table, made, begin=0):
-    """Each event, one of before again, and the label and the return of an earlier one; what was answered."""
+    """Each event, one of before again, and the label and the return of an earlier one.
+
+    What was answered.
+    """
     for k in range(begin, len(made)):
         yield scorer.score(made[k], reasons=k % 3 == 0)
         if k % 5 == 4:
@@ -73,7 +92,13 @@ def assert_as_batch(answers, scorer, model, features=FEATURES):
     columns = features.compute(table)
     assert len(answers) == len(table.data)
     for name in columns.columns:
-        ours = np.array([np.nan if answer.features[name] is None else answer.features[name] for answer in answers], float)
+        ours = np.array(
+            [
+                np.nan if answer.features[name] is None else answer.features[name]
+                for answer in answers
+            ],
+            float,
+        )
         theirs = columns[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
         exact = name.startswith(EXACT) and "ratio" not in name
         np.testing.assert_allclose(ours, theirs, rtol=0 if exact else 1e-9, atol=0, err_msg=name)

@@ -1,7 +1,9 @@
-"""A process that scores events until it is killed: python score_until_killed.py FOLDER KILLS; not a test by itself.
+"""A process that scores events until it is killed: python score_until_killed.py FOLDER KILLS; not a
+test by itself.
 
-It imports once, then forks a child for each kill and kills it with SIGKILL somewhere in its work; the last child may end. A
-child writes down how many events were answered, in `answered.txt`, after each, and then answers five hostile lines.
+It imports once, then forks a child for each kill and kills it with SIGKILL somewhere in its work;
+the last child may end. A child writes down how many events were answered, in `answered.txt`, after
+each, and then answers five hostile lines.
 """
 
 import io
@@ -60,7 +62,9 @@ def main(folder, kills):
 def until(folder, answered):
     deadline = time.monotonic() + 60
     path = folder / "answered.txt"
-    while time.monotonic() < deadline and (not path.is_file() or path.read_bytes().count(b"\n") < answered):
+    while time.monotonic() < deadline and (
+        not path.is_file() or path.read_bytes().count(b"\n") < answered
+    ):
         time.sleep(0.001)
 
 

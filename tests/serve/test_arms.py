@@ -1,4 +1,6 @@
-"""A canary answers a share of the units, always the same ones; a shadow answers for the record; neither costs an answer."""
+"""A canary answers a share of the units, always the same ones; a shadow answers for the record;
+neither costs an answer.
+"""
 
 import json
 from dataclasses import replace
@@ -32,13 +34,19 @@ def test_a_unit_stays_in_its_arm_and_answers_keep_their_order(serve, bundle, tmp
     assert [answer["id"] for answer in together] == [f"unit-{place}" for place in range(60)]
     arms = {answer["id"]: answer["arm"] for answer in together}
     assert 8 <= list(arms.values()).count("canary") <= 28
-    assert {answer["id"]: answer["arm"] for answer in (ask(client, row).json() for row in rows(60))} == arms
+    assert {
+        answer["id"]: answer["arm"] for answer in (ask(client, row).json() for row in rows(60))
+    } == arms
     text = client.get("/metrics").text
     assert f'hwds_arm_rows_total{{arm="canary"}} {2 * list(arms.values()).count("canary")}' in text
     plain = ask(serve(), rows(60)).json()
-    assert [{name: value for name, value in answer.items() if name != "arm"} for answer in together] == plain
+    assert [
+        {name: value for name, value in answer.items() if name != "arm"} for answer in together
+    ] == plain
     kept = read_captured(tmp_path / "cap", "canary")
-    assert {each.answer["id"] for each in kept} == {id for id, arm in arms.items() if arm == "canary"}
+    assert {each.answer["id"] for each in kept} == {
+        id for id, arm in arms.items() if arm == "canary"
+    }
 
 
 def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
@@ -60,7 +68,11 @@ def test_a_canary_that_fails_costs_no_answer(serve, bundle, monkeypatch):
 
 def test_a_slow_canary_costs_no_answer(serve, bundle, monkeypatch):
     client, over = serve(canary=str(bundle.folder), canary_share=1.0, seconds=3.0), Event()
-    monkeypatch.setattr(client.core.beside["canary"].service, "answer", lambda questions, *, reasons: over.wait(30) and [])
+    monkeypatch.setattr(
+        client.core.beside["canary"].service,
+        "answer",
+        lambda questions, *, reasons: over.wait(30) and [],
+    )
     answers = ask(client, [ROW] * 65).json()
     over.set()
     assert {answer["arm"] for answer in answers} == {"main"}
@@ -70,7 +82,9 @@ def test_a_slow_canary_costs_no_answer(serve, bundle, monkeypatch):
 def test_mains_answer_may_take_all_of_its_time_beside_a_canary(serve, bundle, monkeypatch):
     client = serve(canary=str(bundle.folder), canary_share=0.0, seconds=2.0)
     service, answer = client.core.loaded.service, client.core.loaded.service.answer
-    monkeypatch.setattr(service, "answer", lambda *words, **named: sleep(1.2) or answer(*words, **named))
+    monkeypatch.setattr(
+        service, "answer", lambda *words, **named: sleep(1.2) or answer(*words, **named)
+    )
     assert ask(client, [ROW] * 65).status_code == 200
 
 
@@ -89,12 +103,15 @@ def test_a_shadow_is_captured_beside_main_and_answers_nobody(serve, bundle, tmp_
 
 def test_all_arms_capture_a_request_or_none(serve, bundle, tmp_path):
     folder = str(bundle.folder)
-    client = serve(shadow=folder, canary=folder, canary_share=0.5, capture=str(tmp_path / "cap"), sample=0.4)
+    client = serve(
+        shadow=folder, canary=folder, canary_share=0.5, capture=str(tmp_path / "cap"), sample=0.4
+    )
     for place in range(40):
         ask(client, [{"spent": 10.0 + place}, {"spent": 300.0 + place}])
     until_done(client.core._shadow)
     main, canary, shadow = (
-        {each.request for each in read_captured(tmp_path / "cap", arm)} for arm in ("main", "canary", "shadow")
+        {each.request for each in read_captured(tmp_path / "cap", arm)}
+        for arm in ("main", "canary", "shadow")
     )
     assert 6 <= len(shadow) <= 28
     assert main | canary == shadow
@@ -107,7 +124,10 @@ def test_what_nobody_gets_is_not_captured(serve, bundle, tmp_path):
     arms = {answer["arm"]: answer["id"] for answer in ask(client, rows(20)).json()}
     until_done(client.core._shadow)
     before = len(read_captured(tmp_path / "cap"))
-    assert ask(client, [ROW | {"id": arms["main"]}, {"id": arms["canary"], "spent": "x"}]).status_code == 400
+    assert (
+        ask(client, [ROW | {"id": arms["main"]}, {"id": arms["canary"], "spent": "x"}]).status_code
+        == 400
+    )
     assert ask(client, [1]).status_code == 400
     assert len(read_captured(tmp_path / "cap")) == before
 
@@ -136,7 +156,10 @@ def test_arms_are_refused_in_words(bundle, tmp_path):
     (tmp_path / "schema.json").write_text('{"properties": {"id": {}}}')
     with pytest.raises(ConfigError, match="--canary: its questions have no 'channel'"):
         check_arm(bundle, replace(bundle, folder=tmp_path), "canary")
-    panel, events = (replace(bundle, manifest=replace(bundle.manifest, kind=kind)) for kind in ("panel", "events"))
+    panel, events = (
+        replace(bundle, manifest=replace(bundle.manifest, kind=kind))
+        for kind in ("panel", "events")
+    )
     with pytest.raises(ConfigError, match="--shadow: answers panel, the server rows"):
         check_arm(bundle, panel, "shadow")
     with pytest.raises(ConfigError, match="--shadow: these answers remember earlier questions"):
@@ -150,10 +173,12 @@ def test_arms_are_refused_in_words(bundle, tmp_path):
 def test_draws_are_uniform_and_by_unit():
     shares = [share_of({"id": str(place)}) for place in range(2000)]
     assert abs(sum(shares) / 2000 - 0.5) < 0.02
-    assert share_of({"id": "a", "machine": "m"}, "machine") == share_of({"id": "b", "machine": "m"}, "machine")
+    assert share_of({"id": "a", "machine": "m"}, "machine") == share_of(
+        {"id": "b", "machine": "m"}, "machine"
+    )
     assert share_of({"id": "a"}, "", "canary ") != share_of({"id": "a"})
     parts = parts_of([{"spent": 1}, {"id": "q"}], 1.0, "")
-    assert [(part.arm, part.places, [question["id"] for question in part.questions]) for part in parts] == [
-        ("canary", [0, 1], ["0", "q"])
-    ]
+    assert [
+        (part.arm, part.places, [question["id"] for question in part.questions]) for part in parts
+    ] == [("canary", [0, 1], ["0", "q"])]
     assert json.dumps(parts[0].questions)

@@ -1,4 +1,6 @@
-"""Rows of requests that come together are answered by one call of the model, each as if it stood alone."""
+"""Rows of requests that come together are answered by one call of the model, each as if it stood
+alone.
+"""
 
 import asyncio
 
@@ -63,9 +65,15 @@ def test_requests_wait_for_others_only_while_they_come_together(service, monkeyp
         waits = []
         batches, loop = Batches(0.05, lambda _: None), asyncio.get_running_loop()
         later = loop.call_later
-        monkeypatch.setattr(loop, "call_later", lambda seconds, *rest: waits.append(seconds) or later(seconds, *rest))
+        monkeypatch.setattr(
+            loop,
+            "call_later",
+            lambda seconds, *rest: waits.append(seconds) or later(seconds, *rest),
+        )
         for together in (1, 3, 1, 1):
-            await asyncio.gather(*(batches.answer(service, service.read([ROW])) for _ in range(together)))
+            await asyncio.gather(
+                *(batches.answer(service, service.read([ROW])) for _ in range(together))
+            )
             seen.append(len(waits))
 
     seen: list[int] = []

@@ -20,7 +20,11 @@ from hwds.serve.services.policy import LiveSettings
 
 
 def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
-    names = {path.relative_to(bundle.folder).as_posix() for path in bundle.folder.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(bundle.folder).as_posix()
+        for path in bundle.folder.rglob("*")
+        if path.is_file()
+    }
     wanted = {
         "bundle.json",
         "bundle.sig",
@@ -41,7 +45,9 @@ def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):
         "schema.json",
     }
     assert wanted <= names
-    assert not [name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".py", ".dill"))]
+    assert not [
+        name for name in names if name.endswith((".pkl", ".pickle", ".joblib", ".py", ".dill"))
+    ]
     assert set(bundle.manifest.files) == names - {MANIFEST, SIGNATURE}
     assert "numpy==" in (bundle.folder / "requirements.lock").read_text()
     assert "Fraud desk" in (bundle.folder / "card.md").read_text()
@@ -53,7 +59,10 @@ def test_its_proof_is_over_real_rows_and_has_a_graph(bundle):
     assert parity["worst_difference"] <= parity["tolerance"]
     assert parity["graph"]["worst_difference"]["score"] <= 1e-9
     assert parity["cases"]["nothing known"] == "answered"
-    assert "no field" in parity["cases"]["an unknown field"] or "no column" in parity["cases"]["an unknown field"]
+    assert (
+        "no field" in parity["cases"]["an unknown field"]
+        or "no column" in parity["cases"]["an unknown field"]
+    )
 
 
 def test_an_answer_bears_its_id_and_what_is_decided(bundle):
@@ -101,7 +110,10 @@ CHANGES = {
     "a flipped bit of the graph": (flip("model.onnx"), "has other bytes than were signed"),
     "a flipped bit of the manifest": (flip(MANIFEST), "is not what was signed"),
     "a flipped bit of the signature": (flip(SIGNATURE), "signed"),
-    "a truncated file": (lambda folder: (folder / "schema.json").write_text("{"), "has other bytes"),
+    "a truncated file": (
+        lambda folder: (folder / "schema.json").write_text("{"),
+        "has other bytes",
+    ),
     "a file that is gone": (lambda folder: (folder / "decision.json").unlink(), "is absent"),
     "a file that was added": (lambda folder: (folder / "more.py").write_text("1"), "was added"),
     "a link": (lambda folder: (folder / "more").symlink_to("/etc/passwd"), "is a link"),
@@ -146,11 +158,18 @@ def test_a_model_that_answers_otherwise_gets_no_bundle(bundle, run, home, tmp_pa
     with pytest.raises(HwdsError, match=r"'score' is 2\.0 and was 1\.0 in the run"):
         worst_difference({"score": 1.0}, {"score": 2.0}, tolerance, "question '1'")
     with pytest.raises(HwdsError, match=r"'rows/#' is 1 and was 2"):
-        worst_difference({"rows": [{"mean": 1.0}, {"mean": 1.0}]}, {"rows": [{"mean": 1.0}]}, tolerance, "question '1'")
+        worst_difference(
+            {"rows": [{"mean": 1.0}, {"mean": 1.0}]},
+            {"rows": [{"mean": 1.0}]},
+            tolerance,
+            "question '1'",
+        )
 
     def other(folder):
         text = (folder / "parity" / "cases.jsonl").read_text()
-        (folder / "parity" / "cases.jsonl").write_text(text.replace(f'"score": {cases[3].answer["score"]}', '"score": 7.5'))
+        (folder / "parity" / "cases.jsonl").write_text(
+            text.replace(f'"score": {cases[3].answer["score"]}', '"score": 7.5')
+        )
         manifest = Manifest.read(bundle.folder, None)
         assert manifest.files
         from dataclasses import replace
@@ -162,15 +181,29 @@ def test_a_model_that_answers_otherwise_gets_no_bundle(bundle, run, home, tmp_pa
 
     monkeypatch.chdir(home)
     with pytest.raises(HwdsError, match=r"'score' is .* and was 7.5 in the run"):
-        make_bundle(str(run.path), tmp_path / "none", key=home / "key.pem", fields={}, budget=5000, prove=other)
+        make_bundle(
+            str(run.path),
+            tmp_path / "none",
+            key=home / "key.pem",
+            fields={},
+            budget=5000,
+            prove=other,
+        )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_quantile_near_zero_has_the_noise_of_its_series():
     def answer(mean, low, score):
-        return {"rows": [{"mean": 1.0, "q_0.1": low, "score": score}, {"mean": mean, "q_0.1": 0.0, "score": 1.0}]}
+        return {
+            "rows": [
+                {"mean": 1.0, "q_0.1": low, "score": score},
+                {"mean": mean, "q_0.1": 0.0, "score": 1.0},
+            ]
+        }
 
-    assert worst_difference(answer(1999.0, 0.040, 0.5), answer(1999.0, 0.042, 0.5), 1e-4, "q") == pytest.approx(1e-6)
+    assert worst_difference(
+        answer(1999.0, 0.040, 0.5), answer(1999.0, 0.042, 0.5), 1e-4, "q"
+    ) == pytest.approx(1e-6)
     with pytest.raises(DataError, match=r"'rows/0/q_0.1' is 0.042 and was 0.04"):
         worst_difference(answer(1.0, 0.040, 0.5), answer(1.0, 0.042, 0.5), 1e-4, "q")
     with pytest.raises(DataError, match=r"'rows/0/score'"):
@@ -181,7 +214,13 @@ def test_a_slow_model_gets_no_bundle(run, home, tmp_path, monkeypatch):
     monkeypatch.chdir(home)
     with pytest.raises(HwdsError, match="99 % of answers take up to"):
         make_bundle(
-            str(run.path), tmp_path / "none", key=home / "key.pem", fields={}, budget=1e-5, asked=20, prove=prove_bundle
+            str(run.path),
+            tmp_path / "none",
+            key=home / "key.pem",
+            fields={},
+            budget=1e-5,
+            asked=20,
+            prove=prove_bundle,
         )
     with pytest.raises(ConfigError, match="is there already"):
         make_bundle(str(run.path), tmp_path, key=home / "key.pem", fields={})
@@ -190,12 +229,19 @@ def test_a_slow_model_gets_no_bundle(run, home, tmp_path, monkeypatch):
 
 def test_its_columns_in_arrow_are_those_of_a_question(bundle, client):
     columns = pl.read_ipc_stream(bundle.folder / "schema.arrow")
-    assert columns.columns == list(json.loads((bundle.folder / "schema.json").read_text())["properties"])
-    row = pl.DataFrame([{"id": "a", "spent": 90.0, "quantity": 2, "channel": "online", "visits": 0.5}], schema=columns.schema)
+    assert columns.columns == list(
+        json.loads((bundle.folder / "schema.json").read_text())["properties"]
+    )
+    row = pl.DataFrame(
+        [{"id": "a", "spent": 90.0, "quantity": 2, "channel": "online", "visits": 0.5}],
+        schema=columns.schema,
+    )
     body = io.BytesIO()
     row.write_ipc_stream(body)
     answer = client.post(
-        "/invocations", content=body.getvalue(), headers={"content-type": "application/vnd.apache.arrow.stream"}
+        "/invocations",
+        content=body.getvalue(),
+        headers={"content-type": "application/vnd.apache.arrow.stream"},
     )
     assert answer.json() == client.post("/invocations", json=row.to_dicts()).json()
 
@@ -206,18 +252,30 @@ def test_its_card_is_read_by_other_registries(bundle, aws):
     assert head == ""
     (result,) = metadata["model-index"][0]["results"]
     assert result["task"]["type"] == "tabular-classification"
-    assert [each["value"] for each in result["metrics"]] == [each["value"] for each in card["metrics"]]
+    assert [each["value"] for each in result["metrics"]] == [
+        each["value"] for each in card["metrics"]
+    ]
     content = (bundle.folder / "card.sagemaker.json").read_text()
-    aws("sagemaker").create_model_card(ModelCardName="orders", Content=content, ModelCardStatus="Draft")
+    aws("sagemaker").create_model_card(
+        ModelCardName="orders", Content=content, ModelCardStatus="Draft"
+    )
     kept = json.loads(aws("sagemaker").describe_model_card(ModelCardName="orders")["Content"])
     assert kept["intended_uses"]["intended_uses"] == CARD["intended_use"]
-    assert len(kept["evaluation_details"][0]["metric_groups"][0]["metric_data"]) == len(card["metrics"])
+    assert len(kept["evaluation_details"][0]["metric_groups"][0]["metric_data"]) == len(
+        card["metrics"]
+    )
 
 
 def test_a_card(tmp_path):
     path = tmp_path / "card.yaml"
     path.write_text("owner: Desk\nlimits: TODO\n")
-    assert missing_fields(read_fields(path)) == ["approver", "intended_use", "out_of_scope", "limits", "contact"]
+    assert missing_fields(read_fields(path)) == [
+        "approver",
+        "intended_use",
+        "out_of_scope",
+        "limits",
+        "contact",
+    ]
     path.write_text("ownr: Desk\n")
     with pytest.raises(ConfigError, match="no field 'ownr'; did you mean 'owner'"):
         read_fields(path)
@@ -227,5 +285,9 @@ def test_a_card(tmp_path):
 
 
 def test_settings_of_a_policy_are_refused_where_none_plays(run, home, tmp_path):
-    with pytest.raises(ConfigError, match=r"--live: run .* is of protocol 'prequential', which plays no policy"):
-        make_bundle(str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings())
+    with pytest.raises(
+        ConfigError, match=r"--live: run .* is of protocol 'prequential', which plays no policy"
+    ):
+        make_bundle(
+            str(run.path), tmp_path / "no", key=home / "key.pem", fields=CARD, live=LiveSettings()
+        )

@@ -1,4 +1,6 @@
-"""Connections of a worker that has ended: who waits gets 503, who has been answered does not, who asks next does."""
+"""Connections of a worker that has ended: who waits gets 503, who has been answered does not, who
+asks next does.
+"""
 
 import asyncio
 import os
@@ -25,7 +27,9 @@ from hwds.serve.server.connections import (
 )
 from hwds.serve.server.run import _supervisor
 
-pytestmark = pytest.mark.skipif(not can_hold(Path()), reason="this system passes no descriptors between processes")
+pytestmark = pytest.mark.skipif(
+    not can_hold(Path()), reason="this system passes no descriptors between processes"
+)
 
 REQUEST, ANSWER = b"POST /invocations", b"HTTP/1.1 200 OK"
 
@@ -60,9 +64,19 @@ def until(condition):
 @pytest.mark.parametrize(
     ("noted", "taken", "answered", "want"),
     [
-        (len(ANSWER) << 1, len(REQUEST), ANSWER[:9], ANSWER[:9]),  # the rest is lost: nothing may follow a part
+        (
+            len(ANSWER) << 1,
+            len(REQUEST),
+            ANSWER[:9],
+            ANSWER[:9],
+        ),  # the rest is lost: nothing may follow a part
         (ASKED, len(REQUEST), ANSWER[:9], ANSWER[:9]),
-        (len(ANSWER) << 1 | ASKED, len(REQUEST), ANSWER[:9], ANSWER[:9]),  # the next was asked meanwhile
+        (
+            len(ANSWER) << 1 | ASKED,
+            len(REQUEST),
+            ANSWER[:9],
+            ANSWER[:9],
+        ),  # the next was asked meanwhile
         (ASKED, len(REQUEST), CONTINUE, CONTINUE + REFUSAL),
         (ASKED, len(REQUEST), b"", REFUSAL),  # its answer was being made
         (ASKED, len(REQUEST), ANSWER, ANSWER),  # it had left, and was not noted yet
@@ -72,7 +86,9 @@ def until(condition):
     ],
 )
 def test_who_has_no_answer_gets_503(pair, tmp_path, monkeypatch, noted, taken, answered, want):
-    monkeypatch.setattr("hwds.serve.server.connections.refuse_left", lambda held: refuse_left(held, 0.1))
+    monkeypatch.setattr(
+        "hwds.serve.server.connections.refuse_left", lambda held: refuse_left(held, 0.1)
+    )
     client, server = pair
     Parent(tmp_path, 1)
     line = WorkerLine(tmp_path)
@@ -98,7 +114,8 @@ def test_who_was_answered_and_asks_next_gets_503(pair, tmp_path):
     slot = WORDS * server.fileno()
     line.states[slot], line.states[slot + 1] = ASKED, len(server.recv(1000))
     whole = CountingTransport(
-        SimpleNamespace(write=server.sendall), lambda written: line.states.__setitem__(slot, written << 1)
+        SimpleNamespace(write=server.sendall),
+        lambda written: line.states.__setitem__(slot, written << 1),
     )
     whole.write(ANSWER)
     whole.write(b"!")
@@ -189,15 +206,21 @@ def test_the_head_of_an_answer_leaves_with_its_body():
     assert sink.written[-1] == ANSWER, "an answer without a body"
     assert sink.closed
     assert whole.written == sum(map(len, sink.written))
-    assert noted[0] == (len(b"".join(sink.written[:2])), 1), "an answer is noted before it leaves, and a 100 is none"
+    assert noted[0] == (len(b"".join(sink.written[:2])), 1), (
+        "an answer is noted before it leaves, and a 100 is none"
+    )
 
 
-def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_waited_for(monkeypatch):
+def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_waited_for(
+    monkeypatch,
+):
     from uvicorn import Config
     from uvicorn.supervisors.multiprocess import Process
 
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
-    parent = _supervisor(Config("no:application", port=0, log_config=None, timeout_worker_healthcheck=30))
+    parent = _supervisor(
+        Config("no:application", port=0, log_config=None, timeout_worker_healthcheck=30)
+    )
     worker = Process(parent.config, [])
     its_own = os.dup(worker.child_conn.fileno())
     monkeypatch.setattr(worker.process, "is_alive", lambda: True)
@@ -213,7 +236,11 @@ def test_a_worker_that_is_killed_while_it_is_asked_for_a_sign_of_life_is_not_wai
 
 def test_a_connection_is_passed_to_the_parent_before_it_has_a_protocol(monkeypatch):
     happened = []
-    monkeypatch.setattr(accepting, "line", lambda: SimpleNamespace(made=lambda descriptor: happened.append("passed")))
+    monkeypatch.setattr(
+        accepting,
+        "line",
+        lambda: SimpleNamespace(made=lambda descriptor: happened.append("passed")),
+    )
 
     class Echo(asyncio.Protocol):
         def connection_made(self, transport):

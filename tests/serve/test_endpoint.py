@@ -1,4 +1,6 @@
-"""Deployments on SageMaker: the plan, and its calls against moto's server, which keeps real state but runs no container."""
+"""Deployments on SageMaker: the plan, and its calls against moto's server, which keeps real state
+but runs no container.
+"""
 
 import json
 import tarfile
@@ -13,7 +15,12 @@ ROLE = "arn:aws:iam::123456789012:role/hwds"
 
 
 def wanted(**changes):
-    known = {"name": "orders", "image": "registry/hwds:1", "role": ROLE, "bucket": "s3://models/hwds"}
+    known = {
+        "name": "orders",
+        "image": "registry/hwds:1",
+        "role": ROLE,
+        "bucket": "s3://models/hwds",
+    }
     return Deployment(**known | changes)
 
 
@@ -28,7 +35,11 @@ def test_a_plan_names_each_version_and_puts_a_canary_first():
         "create_endpoint",
         "update_endpoint",
     ]
-    assert plan[0].parameters == {"Filename": "model.tar.gz", "Bucket": "models", "Key": "hwds/0123456789abcdef/model.tar.gz"}
+    assert plan[0].parameters == {
+        "Filename": "model.tar.gz",
+        "Bucket": "models",
+        "Key": "hwds/0123456789abcdef/model.tar.gz",
+    }
     update = plan[-1].parameters["DeploymentConfig"]
     routing = update["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
     assert routing == {
@@ -61,7 +72,9 @@ def test_what_aws_would_refuse_is_refused_before(change, said):
 
 
 def test_a_deployment_is_made_once_and_serves_what_was_signed(bundle, home, tmp_path, aws):
-    aws("s3").create_bucket(Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    aws("s3").create_bucket(
+        Bucket="models", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
     archive, lines = tmp_path / "model.tar.gz", []
     write_archive(bundle.folder, archive)
     first = archive.read_bytes()
@@ -80,30 +93,55 @@ def test_a_deployment_is_made_once_and_serves_what_was_signed(bundle, home, tmp_
         "cloudwatch.put_metric_alarm: made",
     ]
     described = aws("sagemaker").describe_endpoint(EndpointName="orders")
-    config = aws("sagemaker").describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+    config = aws("sagemaker").describe_endpoint_config(
+        EndpointConfigName=described["EndpointConfigName"]
+    )
     model = aws("sagemaker").describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
     key = model["PrimaryContainer"]["ModelDataUrl"].removeprefix("s3://models/")
     aws("s3").download_file("models", key, str(tmp_path / "got.tar.gz"))
     with tarfile.open(tmp_path / "got.tar.gz") as got:
         got.extractall(tmp_path / "got", filter="data")
-    assert Manifest.read(tmp_path / "got", trusted_keys(str(home / "key.pem.pub"))).digest == bundle.manifest.digest
+    assert (
+        Manifest.read(tmp_path / "got", trusted_keys(str(home / "key.pem.pub"))).digest
+        == bundle.manifest.digest
+    )
 
 
 def test_a_bundle_is_one_version_of_the_registry_with_the_last_word_of_its_gates(aws, tmp_path):
-    aws("s3").create_bucket(Bucket="registered", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    aws("s3").create_bucket(
+        Bucket="registered", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
-    settings, sagemaker = wanted(name="registered", bucket="s3://registered", group="registered"), aws("sagemaker")
+    settings, sagemaker = (
+        wanted(name="registered", bucket="s3://registered", group="registered"),
+        aws("sagemaker"),
+    )
 
     def deployed(digest, said):
-        carry_out(plan_of(settings, digest, str(archive), said), aws, lambda line: None, wait=lambda seconds: None)
-        packages = sagemaker.list_model_packages(ModelPackageGroupName="registered")["ModelPackageSummaryList"]
-        described = [sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in packages]
+        carry_out(
+            plan_of(settings, digest, str(archive), said),
+            aws,
+            lambda line: None,
+            wait=lambda seconds: None,
+        )
+        packages = sagemaker.list_model_packages(ModelPackageGroupName="registered")[
+            "ModelPackageSummaryList"
+        ]
+        described = [
+            sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"])
+            for each in packages
+        ]
         return {each["CustomerMetadataProperties"]["hwds.bundle"]: each for each in described}
 
-    first = deployed("c" * 16, {"gate.validation": "passed", "approval_status": "PendingManualApproval"})
+    first = deployed(
+        "c" * 16, {"gate.validation": "passed", "approval_status": "PendingManualApproval"}
+    )
     assert first["c" * 16]["ModelApprovalStatus"] == "PendingManualApproval"
-    again = deployed("c" * 16, {"gate.approval": "passed", "approval_status": "Approved", "approver": "A. Person"})
+    again = deployed(
+        "c" * 16,
+        {"gate.approval": "passed", "approval_status": "Approved", "approver": "A. Person"},
+    )
     assert len(again) == 1
     assert again["c" * 16]["ModelApprovalStatus"] == "Approved"
     assert again["c" * 16]["CustomerMetadataProperties"]["gate.approval"] == "passed"
@@ -129,16 +167,25 @@ class Moving:
 
 
 def test_a_canary_that_raises_an_alarm_goes_back_and_is_said(aws, tmp_path):
-    aws("s3").create_bucket(Bucket="others", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    aws("s3").create_bucket(
+        Bucket="others", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
     settings = wanted(name="rolling", bucket="s3://others")
-    carry_out(plan_of(settings, "a" * 16, str(archive)), aws, lambda line: None, wait=lambda seconds: None)
+    carry_out(
+        plan_of(settings, "a" * 16, str(archive)), aws, lambda line: None, wait=lambda seconds: None
+    )
 
     def deployed(*states):
         moving = Moving(aws("sagemaker"), iter(states))
         plan = plan_of(settings, "b" * 16, str(archive))
-        carry_out(plan, lambda name: moving if name == "sagemaker" else aws(name), lambda line: None, wait=lambda seconds: None)
+        carry_out(
+            plan,
+            lambda name: moving if name == "sagemaker" else aws(name),
+            lambda line: None,
+            wait=lambda seconds: None,
+        )
         return plan
 
     with pytest.raises(HwdsError, match="endpoint 'rolling' went back to rolling-aaaaaaaa-"):

@@ -1,4 +1,6 @@
-"""A gate refuses each planted fault, passes what is clean, and keeps the digests of its evidence."""
+"""A gate refuses each planted fault, passes what is clean, and keeps the digests of its
+evidence.
+"""
 
 import hashlib
 from dataclasses import replace
@@ -77,11 +79,20 @@ def clean(run):
         pl.lit(["spent"]).alias("reasons"),
     )
     scores = [score("auroc", 0.9, 0.85, 0.93), score("aucpr", 0.6, 0.5, 0.7)]
-    scores += [score("aucpr", value, value - 0.1, value + 0.1, name) for name, value in (("online", 0.62), ("retail", 0.5))]
+    scores += [
+        score("aucpr", value, value - 0.1, value + 0.1, name)
+        for name, value in (("online", 0.62), ("retail", 0.5))
+    ]
     table = evidence.tables.scores.clear()
-    made = pl.DataFrame(scores, schema_overrides=table.schema, schema={name: table.schema[name] for name in scores[0]})
+    made = pl.DataFrame(
+        scores,
+        schema_overrides=table.schema,
+        schema={name: table.schema[name] for name in scores[0]},
+    )
     tables = replace(
-        evidence.tables, predictions=rows, scores=pl.concat([table, made], how="diagonal_relaxed").select(table.columns)
+        evidence.tables,
+        predictions=rows,
+        scores=pl.concat([table, made], how="diagonal_relaxed").select(table.columns),
     )
     return replace(
         evidence,
@@ -121,11 +132,15 @@ def with_scores(evidence, change):
 
 
 def with_predictions(evidence, change):
-    return replace(evidence, tables=replace(evidence.tables, predictions=change(evidence.tables.predictions)))
+    return replace(
+        evidence, tables=replace(evidence.tables, predictions=change(evidence.tables.predictions))
+    )
 
 
 def low_interval(scores):
-    return scores.with_columns(pl.when(pl.col("metric") == "auroc").then(0.4).otherwise(pl.col("ci_low")).alias("ci_low"))
+    return scores.with_columns(
+        pl.when(pl.col("metric") == "auroc").then(0.4).otherwise(pl.col("ci_low")).alias("ci_low")
+    )
 
 
 def bad_slice(scores):
@@ -145,13 +160,20 @@ FAULTS = {
     "a leak": (lambda e: replace(e, leaks=("future: 3 answers changed",)), "leakage"),
     "a canary that was not asked": (lambda e: replace(e, leaks=None), "leakage"),
     "a slice that fails": (lambda e: with_scores(e, bad_slice), "slices"),
-    "slices that were not scored": (lambda e: with_scores(e, lambda s: s.filter(pl.col("segment").is_null())), "slices"),
+    "slices that were not scored": (
+        lambda e: with_scores(e, lambda s: s.filter(pl.col("segment").is_null())),
+        "slices",
+    ),
     "miscalibration": (
-        lambda e: with_predictions(e, lambda p: p.with_columns((pl.col("probability") * 0.5).alias("probability"))),
+        lambda e: with_predictions(
+            e, lambda p: p.with_columns((pl.col("probability") * 0.5).alias("probability"))
+        ),
         "calibration",
     ),
     "labels that never came": (
-        lambda e: with_predictions(e, lambda p: p.with_columns(pl.lit(None, pl.Float64).alias("label"))),
+        lambda e: with_predictions(
+            e, lambda p: p.with_columns(pl.lit(None, pl.Float64).alias("label"))
+        ),
         "calibration",
     ),
     "too few labels": (lambda e: with_predictions(e, lambda p: p.head(20)), "calibration"),
@@ -160,13 +182,22 @@ FAULTS = {
     "a slow model": (lambda e: replace(e, latency={"p99_ms": 80.0}), "latency"),
     "a missing field of the card": (lambda e: replace(e, card=CARD | {"limits": "TODO"}), "card"),
     "no approver": (lambda e: replace(e, card=CARD | {"approver": ""}), "approver"),
-    "an owner who approves": (lambda e: replace(e, card=CARD | {"approver": CARD["owner"]}), "approver"),
-    "worse than the champion": (lambda e: replace(e, champion=ChampionComparison("old", -0.1, -0.2, 0.0)), "champion"),
+    "an owner who approves": (
+        lambda e: replace(e, card=CARD | {"approver": CARD["owner"]}),
+        "approver",
+    ),
+    "worse than the champion": (
+        lambda e: replace(e, champion=ChampionComparison("old", -0.1, -0.2, 0.0)),
+        "champion",
+    ),
     "no champion": (lambda e: replace(e, champion=None), "champion"),
     "an interval below the bound": (lambda e: with_scores(e, low_interval), "bound auroc"),
     "a high score without a reason": (
         lambda e: with_predictions(
-            e, lambda p: p.with_columns(pl.when(pl.col("score") < pl.col("score").max()).then("reasons").alias("reasons"))
+            e,
+            lambda p: p.with_columns(
+                pl.when(pl.col("score") < pl.col("score").max()).then("reasons").alias("reasons")
+            ),
         ),
         "explanations",
     ),
@@ -183,7 +214,9 @@ def test_a_planted_fault_is_refused(rules, clean, name):
     assert refused <= {wanted, "card"}
 
 
-def test_the_decision_is_kept_with_digests_and_stops_a_bundle(run, rules, home, tmp_path, monkeypatch):
+def test_the_decision_is_kept_with_digests_and_stops_a_bundle(
+    run, rules, home, tmp_path, monkeypatch
+):
     monkeypatch.chdir(home)
     card = tmp_path / "card.yaml"
     card.write_text("owner: Desk\n")
@@ -198,7 +231,10 @@ def test_the_decision_is_kept_with_digests_and_stops_a_bundle(run, rules, home, 
         with pytest.raises(HwdsError, match=r"gate 'development' refused run .*: card; mend that"):
             refuse_gated(run)
         passing = gate_rules("development", {"leakage": False})
-        assert decide_gate(run, passing, gather_evidence(run, passing, GateInputs()))["outcome"] == "passed"
+        assert (
+            decide_gate(run, passing, gather_evidence(run, passing, GateInputs()))["outcome"]
+            == "passed"
+        )
         refuse_gated(run)
     finally:
         forget(run)
@@ -216,7 +252,9 @@ def test_a_stage_that_refused_stops_a_bundle_after_another_has_passed(run, clean
         assert decide_gate(run, development, clean)["outcome"] == "passed"
         assert list(read_verdicts(run)) == ["production", "development"]
         assert "## production: refused" in (run.path / VERDICTS_PAGE).read_text()
-        with pytest.raises(HwdsError, match=r"gate 'production' refused run .*: card, approver; mend that"):
+        with pytest.raises(
+            HwdsError, match=r"gate 'production' refused run .*: card, approver; mend that"
+        ):
             refuse_gated(run)
         assert decide_gate(run, production, replace(clean, latency=None))["outcome"] == "refused"
         refuse_gated(run)  # what has no bundle yet has no latency
@@ -230,7 +268,10 @@ def test_a_champion_of_the_same_name_is_told_apart_and_no_rival_stands_for_it(ru
     poor = rows.with_columns(pl.col("score").shuffle(seed=1), pl.col("probability").shuffle(seed=1))
     model = {**good.config["model"], "calibration": "beta"}
     spoilt = replace(
-        good, title="other/run", config={**good.config, "model": model}, tables=replace(good.tables, predictions=poor)
+        good,
+        title="other/run",
+        config={**good.config, "model": model},
+        tables=replace(good.tables, predictions=poor),
     )
     worse, better = against_of(spoilt, good, "aucpr"), against_of(good, spoilt, "aucpr")
     assert worse.effect < 0 < better.effect
@@ -238,11 +279,16 @@ def test_a_champion_of_the_same_name_is_told_apart_and_no_rival_stands_for_it(ru
 
 
 def test_coverage_is_judged_by_its_name(rules, clean):
-    metric = next(name for name in forecast_metrics(12, (0.1, 0.5, 0.9)) if name.startswith("coverage"))
+    metric = next(
+        name for name in forecast_metrics(12, (0.1, 0.5, 0.9)) if name.startswith("coverage")
+    )
     covered = score(metric, 0.62, 0.6, 0.64)
     made = clean.tables.scores.clear()
     row = pl.DataFrame([covered], schema={name: made.schema[name] for name in covered})
-    spoilt = with_scores(clean, lambda scores: pl.concat([scores, row], how="diagonal_relaxed").select(scores.columns))
+    spoilt = with_scores(
+        clean,
+        lambda scores: pl.concat([scores, row], how="diagonal_relaxed").select(scores.columns),
+    )
     for gap, passed in ((0.1, False), (0.2, True)):
         checks = checks_of(replace(rules, coverage_gap=gap), spoilt)
         assert [check.passed for check in checks if check.name == "coverage"] == [passed]
@@ -255,7 +301,9 @@ def test_the_report_of_a_monitor_is_of_the_bundle(run, bundle, home, tmp_path):
     write_json(report, {"bundle": bundle.manifest.digest, "violations": []})
     assert gather_evidence(run, plain, named).violations == []
     write_json(report, {"bundle": "another", "violations": []})
-    with pytest.raises(ConfigError, match=r"^--monitor: .* is of bundle another, not of [0-9a-f]{16}"):
+    with pytest.raises(
+        ConfigError, match=r"^--monitor: .* is of bundle another, not of [0-9a-f]{16}"
+    ):
         gather_evidence(run, plain, named)
     write_json(report, {"violations": []})
     with pytest.raises(ConfigError, match=r"^--monitor: .* is no report\.json"):
@@ -269,7 +317,10 @@ def test_rules_are_checked(rules):
         gate_rules("approval", {"seed_rnge": 1})
     with pytest.raises(ConfigError, match="must have at_least or at_most"):
         gate_rules("approval", {"bounds": [{"metric": "auroc"}]})
-    assert [gate_rules(name).stage for name in ("development", "validation", "approval", "production", "ongoing")]
+    assert [
+        gate_rules(name).stage
+        for name in ("development", "validation", "approval", "production", "ongoing")
+    ]
 
 
 def test_a_calibrated_model_has_the_gap_of_chance():

@@ -28,7 +28,9 @@ def rows(n, seed):
     numbers[rng.random(n) < 0.1, 1] = np.nan
     columns = {f"x{i}": pl.Series(column, nan_to_null=True) for i, column in enumerate(numbers.T)}
     shops = pl.Series(shop).set(pl.Series(rng.random(n) < 0.05), None)
-    return Table.of(pl.DataFrame({**columns, "skewed": skewed, "shop": shops, "label": label}), label="label")
+    return Table.of(
+        pl.DataFrame({**columns, "skewed": skewed, "shop": shops, "label": label}), label="label"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,16 +48,22 @@ MODELS = {
 
 
 def untrained_network(train):
-    """A network of dense layers with drawn weights: what is tested is its graph, not its training."""
+    """A network of dense layers with drawn weights: what is tested is its graph, not its
+    training.
+    """
     model, rng = detection.MLP(units=8, seeds=2), np.random.default_rng(4)
     reader = InputReader.learn(train, arrays=False)
     shape = reader.shape(model)
     widths = [shape.numbers + 3, 8, 8, 1]
     net = [rng.normal(size=(many, 3)) for many in shape.texts]
-    net += [part for a, b in pairwise(widths) for part in (rng.normal(size=(a, b)), rng.normal(size=b))]
+    net += [
+        part for a, b in pairwise(widths) for part in (rng.normal(size=(a, b)), rng.normal(size=b))
+    ]
     weights = tuple(part.astype(np.float32) for _ in range(2) for part in net)
     scorer = NetworkScorer(model, reader, weights, reader.mean(reader.rows(train)), 1, "cpu")
-    return FittedClassifier(scorer, Calibrator("platt", np.array([0.7, -0.1]), np.zeros((2, 0))), True, np.zeros(0))
+    return FittedClassifier(
+        scorer, Calibrator("platt", np.array([0.7, -0.1]), np.zeros((2, 0))), True, np.zeros(0)
+    )
 
 
 def untrained_autoencoder(train):
@@ -66,7 +74,9 @@ def untrained_autoencoder(train):
     k = len(columns.names)
     widths = [k, 8, 2, 8, k]
     weights = tuple(
-        part.astype(np.float32) for a, b in pairwise(widths) for part in (rng.normal(size=(a, b)), rng.normal(size=b))
+        part.astype(np.float32)
+        for a, b in pairwise(widths)
+        for part in (rng.normal(size=(a, b)), rng.normal(size=b))
     )
     scorer = RestoringScorer(model, columns, scaling, weights, np.full(k, 1.5), 1, "cpu")
     return FittedClassifier(scorer, identity_calibrator(False), False, np.sort(rng.normal(size=50)))
@@ -74,7 +84,9 @@ def untrained_autoencoder(train):
 
 def fitted_of(name, windows):
     untrained = {"mlp": untrained_network, "autoencoder": untrained_autoencoder}.get(name)
-    return untrained(windows[0]) if untrained else MODELS[name].fit(windows[0], calibrate=windows[1])
+    return (
+        untrained(windows[0]) if untrained else MODELS[name].fit(windows[0], calibrate=windows[1])
+    )
 
 
 @pytest.mark.parametrize("name", [*MODELS, "mlp", "autoencoder"])

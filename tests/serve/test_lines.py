@@ -1,4 +1,6 @@
-"""The line protocol under hostile input: one answer a line, in order, and the events among it are scored as if alone."""
+"""The line protocol under hostile input: one answer a line, in order, and the events among it are
+scored as if alone.
+"""
 
 import io
 import json
@@ -16,7 +18,10 @@ from hwds.serve.events.online import Online, answer_lines
 def served():
     """A model, the lines it was not fitted on, and their answers by themselves."""
     model, table = fitted(), lines(40, 5)
-    made = [json.dumps(event, default=lambda value: value.isoformat()).encode() for event in events(table)]
+    made = [
+        json.dumps(event, default=lambda value: value.isoformat()).encode()
+        for event in events(table)
+    ]
     with Online(model, FEATURES, table) as scorer:
         alone = list(answer_lines(scorer, io.BytesIO(b"\n".join(made))))
     return model, table, made, alone
@@ -43,7 +48,11 @@ def test_a_hundred_thousand_hostile_lines_are_answered_one_by_one(served):
         told = list(answer_lines(scorer, io.BytesIO(b"\n".join(stream))))
     assert len(told) == len(stream)
     assert [told[place] for place in places] == alone
-    wrong = [answer for place, answer in enumerate(told) if place not in set(places) and not answer.startswith('{"error"')]
+    wrong = [
+        answer
+        for place, answer in enumerate(told)
+        if place not in set(places) and not answer.startswith('{"error"')
+    ]
     assert not wrong, wrong[:3]
 
 
@@ -51,5 +60,14 @@ def test_a_line_that_is_too_long_is_one_answer(served, monkeypatch):
     model, table, made, alone = served
     monkeypatch.setattr(protocol, "LONGEST", 4000)
     with Online(model, FEATURES, table) as scorer:
-        told = list(answer_lines(scorer, io.BytesIO(b"\n".join([made[0], b'{"id": "' + b"x" * 30_000 + b'"}', made[1]]))))
-    assert told == [alone[0], '{"error": "event: must be a line of 4,000 bytes at most."}', alone[1]]
+        told = list(
+            answer_lines(
+                scorer,
+                io.BytesIO(b"\n".join([made[0], b'{"id": "' + b"x" * 30_000 + b'"}', made[1]])),
+            )
+        )
+    assert told == [
+        alone[0],
+        '{"error": "event: must be a line of 4,000 bytes at most."}',
+        alone[1],
+    ]

@@ -49,22 +49,35 @@ def world(windows, seed, *, shift=0.0, new=0.0, missing=0.0):
     shop = np.where(rng.random(n) < new, "new", rng.choice(["a", "b", "c"], n))
     visits = np.where(rng.random(n) < 0.05 + missing, np.nan, rng.normal(size=n))
     chance = 1 / (1 + np.exp(-spent))
-    return pl.DataFrame({"spent": spent, "shop": shop, "visits": pl.Series(visits, nan_to_null=True), "probability": chance})
+    return pl.DataFrame(
+        {
+            "spent": spent,
+            "shop": shop,
+            "visits": pl.Series(visits, nan_to_null=True),
+            "probability": chance,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
 def reference():
     rows = world(30, 0)
-    label = (np.random.default_rng(1).random(len(rows)) < rows["probability"].to_numpy()).astype(float)
+    label = (np.random.default_rng(1).random(len(rows)) < rows["probability"].to_numpy()).astype(
+        float
+    )
     stored = reference_of(rows, ["spent", "shop", "visits"], ["probability"])
-    return json.loads(json.dumps(stored | {"calibration": calibration_of(rows["probability"].to_numpy(), label)}))
+    return json.loads(
+        json.dumps(stored | {"calibration": calibration_of(rows["probability"].to_numpy(), label)})
+    )
 
 
 def captured(rows):
     times = [f"2026-01-{1 + place * 28 // len(rows):02d}T00:00:00Z" for place in range(len(rows))]
     return [
         Captured(
-            at, {name: row[name] for name in ("spent", "shop", "visits")}, {"id": str(place), "probability": row["probability"]}
+            at,
+            {name: row[name] for name in ("spent", "shop", "visits")},
+            {"id": str(place), "probability": row["probability"]},
         )
         for place, (at, row) in enumerate(zip(times, rows.to_dicts(), strict=True))
     ]
@@ -90,7 +103,9 @@ def test_what_changes_is_named(reference, tmp_path, change, column, check):
     report = watch_bundle(reference, captured(rows), bundle="b", per_month=0.1, days=30.4)
     first = next(place for place, window in enumerate(report.windows) if window.alarm)
     assert 4 <= first <= 7
-    assert (column, check) in {(each["feature_name"], each["constraint_check_type"]) for each in report.violations}
+    assert (column, check) in {
+        (each["feature_name"], each["constraint_check_type"]) for each in report.violations
+    }
     write_report(tmp_path, report)
     shape = read_json_mapping(tmp_path / "constraint_violations.json")["violations"][0]
     assert set(shape) == {"feature_name", "constraint_check_type", "description"}
@@ -99,19 +114,32 @@ def test_what_changes_is_named(reference, tmp_path, change, column, check):
 
 
 def test_a_column_that_the_capture_hides_is_not_watched(reference):
-    asked = [replace(each, question=each.question | {"shop": "***", "visits": "***"}) for each in captured(world(4, 5))]
+    asked = [
+        replace(each, question=each.question | {"shop": "***", "visits": "***"})
+        for each in captured(world(4, 5))
+    ]
     report = watch_bundle(reference, asked, bundle="b", per_month=0.1, days=30.4)
     assert not report.violations
-    assert not {"shop", "visits", RECONSTRUCTION} & {each.column for each in report.windows[-1].findings}
+    assert not {"shop", "visits", RECONSTRUCTION} & {
+        each.column for each in report.windows[-1].findings
+    }
     assert "No captured row shows shop, visits: not watched." in report.remarks
 
 
 def test_a_column_that_is_no_longer_sent_is_missing(reference):
     asked = captured(world(6, 5))
-    half = [replace(each, question={"shop": each.question["shop"]}, bundle="c") for each in asked[3 * ROWS :]]
-    report = watch_bundle(reference, [*asked[: 3 * ROWS], *half], bundle="b", per_month=0.1, days=30.4)
+    half = [
+        replace(each, question={"shop": each.question["shop"]}, bundle="c")
+        for each in asked[3 * ROWS :]
+    ]
+    report = watch_bundle(
+        reference, [*asked[: 3 * ROWS], *half], bundle="b", per_month=0.1, days=30.4
+    )
     assert {"spent", "visits"} <= {each["feature_name"] for each in report.violations}
-    assert "1,500 of 3,000 rows were answered by another bundle, and are judged by this one's reference." in report.remarks
+    assert (
+        "1,500 of 3,000 rows were answered by another bundle, and are judged by this one's "
+        "reference." in report.remarks
+    )
 
 
 def test_rows_of_a_history_that_have_no_answer_lack_none():
@@ -121,7 +149,9 @@ def test_rows_of_a_history_that_have_no_answer_lack_none():
     histories = rng.normal(size=(100, 30))
     asked = [
         Captured(
-            f"2026-01-{1 + place // 4:02d}T00:00:00Z", {"rows": [{"target": each} for each in row]}, {"rows": [{"mean": 0.1}]}
+            f"2026-01-{1 + place // 4:02d}T00:00:00Z",
+            {"rows": [{"target": each} for each in row]},
+            {"rows": [{"mean": 0.1}]},
         )
         for place, row in enumerate(histories.tolist())
     ]
@@ -132,8 +162,13 @@ def test_rows_of_a_history_that_have_no_answer_lack_none():
 
 def test_alarms_of_inputs_and_of_labels_keep_one_promise(reference):
     asked = captured(world(2, 5))
-    alone, beside = (watch_bundle(reference, asked, bundle="b", per_month=0.1, labels=labels) for labels in (None, {"x": 1.0}))
-    assert [each.evidence / 2 for each in alone.windows] == pytest.approx([each.evidence for each in beside.windows])
+    alone, beside = (
+        watch_bundle(reference, asked, bundle="b", per_month=0.1, labels=labels)
+        for labels in (None, {"x": 1.0})
+    )
+    assert [each.evidence / 2 for each in alone.windows] == pytest.approx(
+        [each.evidence for each in beside.windows]
+    )
 
 
 def test_labels_that_arrive_show_errors(reference):
@@ -143,7 +178,10 @@ def test_labels_that_arrive_show_errors(reference):
     asked = captured(rows)
     fine = {str(place): float(label) for place, label in enumerate(true)}
     assert not any(
-        window.alarm for window in watch_bundle(reference, asked, bundle="b", per_month=0.1, labels=fine, days=30.4).windows
+        window.alarm
+        for window in watch_bundle(
+            reference, asked, bundle="b", per_month=0.1, labels=fine, days=30.4
+        ).windows
     )
     wrong = {name: label if int(name) % 3 else 0.0 for name, label in fine.items()}
     late = {name: label for name, label in wrong.items() if int(name) < 5 * ROWS}
@@ -159,7 +197,10 @@ def test_distances_are_what_they_are_called():
     moved = distances(first, column_reference(pl.Series("x", np.arange(1000.0) + 100)))
     assert moved["ks"] == pytest.approx(0.1, abs=0.01)
     assert moved["wasserstein"] == pytest.approx(100 / 499.5, rel=0.01)
-    texts = [column_reference(pl.Series("x", values)) for values in (["a"] * 3 + ["b"], ["a", "b", "b", "c"])]
+    texts = [
+        column_reference(pl.Series("x", values))
+        for values in (["a"] * 3 + ["b"], ["a", "b", "b", "c"])
+    ]
     assert distances(*texts)["ks"] == pytest.approx(0.5)
     assert new_share(*texts) == 0.25
 
@@ -178,7 +219,10 @@ def test_the_sequential_test_keeps_its_promise():
 
 
 def test_discoveries_and_chances():
-    findings = [DriftFinding(str(place), "psi", 1.0, 0.1, p) for place, p in enumerate((0.5, 1e-6, 0.9, 1e-5))]
+    findings = [
+        DriftFinding(str(place), "psi", 1.0, 0.1, p)
+        for place, p in enumerate((0.5, 1e-6, 0.9, 1e-5))
+    ]
     assert [finding.column for finding in discoveries(findings, 0.1)] == ["1", "3"]
     assert [finding.column for finding in discoveries(findings[::2], 0.1)] == ["0"]
     assert binomial_tail(0, 10, 0.1) == 1.0
@@ -223,19 +267,25 @@ def test_a_column_of_many_texts_is_no_alarm_by_itself(shops):
     rng = np.random.default_rng(3)
 
     def rows(windows):
-        return pl.DataFrame({"shop": [f"s{number}" for number in rng.integers(0, shops, windows * ROWS)]})
+        return pl.DataFrame(
+            {"shop": [f"s{number}" for number in rng.integers(0, shops, windows * ROWS)]}
+        )
 
     reference = reference_of(rows(20), ["shop"], [])
     asked = [Captured("2026-01-01T00:00:00Z", row, {"id": "1"}) for row in rows(6).to_dicts()]
     report = watch_bundle(reference, asked, bundle="b", per_month=0.1, days=30.4)
-    found = [each for window in report.windows for each in window.findings if each.check == "new_values"]
+    found = [
+        each for window in report.windows for each in window.findings if each.check == "new_values"
+    ]
     assert min(each.p_value for each in found) > 0.001
     assert report.violations == []
 
 
 def test_texts_of_any_kind_and_a_torn_last_line_are_read(tmp_path):
     capture = Capture(tmp_path, 1.0, ())
-    capture.keep([{"shop": "a\u2028b"}], [{"id": "1", "score": 1.0}], CapturedArm("main", "digest", ""))
+    capture.keep(
+        [{"shop": "a\u2028b"}], [{"id": "1", "score": 1.0}], CapturedArm("main", "digest", "")
+    )
     capture.close()
     (path,) = tmp_path.glob("*.jsonl")
     with path.open("a") as file:
@@ -251,7 +301,9 @@ def correlated(n, rho, seed):
 
 
 def test_columns_that_cease_to_hang_together_are_named_though_each_stays_as_it_was():
-    reference = json.loads(json.dumps(reference_of(correlated(15_000, 0.95, 0), ["a", "b", "c"], [])))
+    reference = json.loads(
+        json.dumps(reference_of(correlated(15_000, 0.95, 0), ["a", "b", "c"], []))
+    )
     asked = [
         Captured("2026-01-01T00:00:00Z", row, {"id": "x"})
         for row in pl.concat([correlated(2000, 0.95, 1), correlated(2000, 0.0, 2)]).to_dicts()
@@ -281,21 +333,35 @@ def test_a_change_in_one_segment_is_seen_there():
     rng = np.random.default_rng(0)
     shop = rng.choice(["big", "small"], 20_000, p=[0.85, 0.15])
     rows = pl.DataFrame({"shop": shop, "probability": rng.beta(2, 5, 20_000)})
-    tested = rows.with_columns(pl.Series("label", (rng.random(20_000) < rows["probability"].to_numpy()).astype(float)))
+    tested = rows.with_columns(
+        pl.Series("label", (rng.random(20_000) < rows["probability"].to_numpy()).astype(float))
+    )
     segments = segments_of(rows, ["shop"], ["probability"], tested)
     assert set(segments["shop"]) == {"big", "small"}
     assert segments["shop"]["small"]["calibration"]["n"] == (shop == "small").sum()
     reference = {"segments": json.loads(json.dumps(segments))}
-    moved = np.where(shop == "small", rows["probability"].to_numpy() ** 2, rows["probability"].to_numpy())
+    moved = np.where(
+        shop == "small", rows["probability"].to_numpy() ** 2, rows["probability"].to_numpy()
+    )
     asked = [
-        Captured(f"2026-01-{1 + place * 28 // 20_000:02d}T00:00:00Z", {"shop": name}, {"probability": float(value)})
+        Captured(
+            f"2026-01-{1 + place * 28 // 20_000:02d}T00:00:00Z",
+            {"shop": name},
+            {"probability": float(value)},
+        )
         for place, (name, value) in enumerate(zip(shop, moved, strict=True))
     ]
-    found = watch_segments(reference, asked, "shop", bundle="b", per_month=0.1, labels=None, rows=ROWS)
+    found = watch_segments(
+        reference, asked, "shop", bundle="b", per_month=0.1, labels=None, rows=ROWS
+    )
     assert not any(window.alarm for window in found["big"].windows)
     assert any(window.alarm for window in found["small"].windows)
-    with pytest.raises(ConfigError, match="--by: the bundle has no segments by 'shp'; did you mean 'shop'"):
+    with pytest.raises(
+        ConfigError, match="--by: the bundle has no segments by 'shp'; did you mean 'shop'"
+    ):
         watch_segments(reference, asked, "shp", bundle="b", per_month=0.1, labels=None, rows=ROWS)
     hidden = [replace(each, question={"shop": "***"}) for each in asked]
-    with pytest.raises(ConfigError, match="--by: no captured question shows 'shop'; the bundle knows big, small"):
+    with pytest.raises(
+        ConfigError, match="--by: no captured question shows 'shop'; the bundle knows big, small"
+    ):
         watch_segments(reference, hidden, "shop", bundle="b", per_month=0.1, labels=None, rows=ROWS)

@@ -1,4 +1,6 @@
-"""Scores of events as they arrive: equal to those of the whole table, once for each event, and refused in words."""
+"""Scores of events as they arrive: equal to those of the whole table, once for each event, and
+refused in words.
+"""
 
 import json
 from dataclasses import replace
@@ -7,7 +9,17 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from tests.serving.order_events import FEATURES, MODELS, UNKNOWN, assert_as_batch, events, fitted, lines, tell, told_of
+from tests.serving.order_events import (
+    FEATURES,
+    MODELS,
+    UNKNOWN,
+    assert_as_batch,
+    events,
+    fitted,
+    lines,
+    tell,
+    told_of,
+)
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.detection.alerts.tiers import AlertTiers
@@ -33,7 +45,9 @@ def scorer(model):
         yield made
 
 
-@pytest.mark.parametrize(("name", "arrivals"), [("xgboost", True), ("xgboost", False), ("logistic", True)])
+@pytest.mark.parametrize(
+    ("name", "arrivals"), [("xgboost", True), ("xgboost", False), ("logistic", True)]
+)
 def test_events_one_by_one_get_what_the_table_of_them_would(name, arrivals):
     model, table = fitted(name), lines(300, 1, late=0.4)
     with Online(model, FEATURES, table) as scorer:
@@ -41,13 +55,19 @@ def test_events_one_by_one_get_what_the_table_of_them_would(name, arrivals):
         assert_as_batch(answers, scorer, model)
         history = scorer.history()
         assert history.data["confirmed"].null_count() < 120
-        assert history.data["returned_at"].null_count() < table.data["returned_at"].null_count() + 100
+        assert (
+            history.data["returned_at"].null_count() < table.data["returned_at"].null_count() + 100
+        )
         assert history.data["available_at"].is_sorted()
         whole = history.with_inputs(FEATURES.compute(history))
         reasons = main_inputs(model.explain(whole), whole, model.usual)
         for answer, wanted in list(zip(answers, reasons, strict=True))[::3]:
-            assert [(r["input"], r["adds"]) for r in answer.reasons] == [(r["input"], r["adds"]) for r in wanted]
-            assert [number(r["value"]) for r in answer.reasons] == pytest.approx([number(r["value"]) for r in wanted], rel=1e-9)
+            assert [(r["input"], r["adds"]) for r in answer.reasons] == [
+                (r["input"], r["adds"]) for r in wanted
+            ]
+            assert [number(r["value"]) for r in answer.reasons] == pytest.approx(
+                [number(r["value"]) for r in wanted], rel=1e-9
+            )
         assert not any(answer.reasons for answer in answers[1::3])
 
 
@@ -73,7 +93,9 @@ def test_micro_batches_of_dicts_json_arrow_and_frames_are_the_same(model):
     table = lines(120, 3)
     made = events(table)
     texts = [json.dumps(event, default=lambda value: value.isoformat()) for event in made]
-    frame = pl.DataFrame(made, schema_overrides=dict(table.data.drop(UNKNOWN).schema), infer_schema_length=None)
+    frame = pl.DataFrame(
+        made, schema_overrides=dict(table.data.drop(UNKNOWN).schema), infer_schema_length=None
+    )
     found = []
     for given in (made, texts, frame.to_arrow(), frame):
         with Online(model, FEATURES, table) as scorer:
@@ -102,12 +124,16 @@ def test_other_values_under_an_id_that_was_there_are_refused(scorer):
     first = [scorer.score(event) for event in made[:10]]
     other = made[3] | {"quantity": 99}
     with pytest.raises(
-        DataError, match=r"^event 'line 3': has come before with other values: 'quantity' was \d+, and is now 99\.$"
+        DataError,
+        match=r"^event 'line 3': has come before with other values: 'quantity' was \d+, and is "
+        r"now 99\.$",
     ):
         scorer.score(other)
     with pytest.raises(DataError, match="has come before with other values"):
         scorer.score_many([made[11], made[11] | {"channel": "moon"}])
-    assert scorer.score(made[3] | {"available_at": made[9]["available_at"]}) == replace(first[3], again=True)  # sent later
+    assert scorer.score(made[3] | {"available_at": made[9]["available_at"]}) == replace(
+        first[3], again=True
+    )  # sent later
     assert len(scorer.history().data) == 10
 
 
@@ -124,11 +150,20 @@ def test_rows_that_are_remembered_are_the_past_of_those_that_come(model):
         late = FEATURES.compute(history)[200:]
         for name in late.columns:
             told = pl.Series([answer.features[name] for answer in answers], dtype=pl.Float64)
-            np.testing.assert_allclose(told.fill_null(-1), late[name].cast(pl.Float64).fill_null(-1), rtol=1e-9, err_msg=name)
-        with pytest.raises(DataError, match=r"^event '7': is one that was remembered; it was never scored\.$"):
+            np.testing.assert_allclose(
+                told.fill_null(-1),
+                late[name].cast(pl.Float64).fill_null(-1),
+                rtol=1e-9,
+                err_msg=name,
+            )
+        with pytest.raises(
+            DataError, match=r"^event '7': is one that was remembered; it was never scored\.$"
+        ):
             scorer.score(made[7] | {"id": "7"})
         with pytest.raises(DataError, match="arrived before the last that is there"):
-            scorer.backfill(replace(past, data=past.data.with_columns(row_id=pl.int_range(pl.len()) + 1000)))
+            scorer.backfill(
+                replace(past, data=past.data.with_columns(row_id=pl.int_range(pl.len()) + 1000))
+            )
         assert len(scorer.history().data) == 300
 
 
@@ -141,11 +176,18 @@ def test_a_store_goes_on_with_another_model_and_other_features(model, tmp_path):
     narrow = Purchases(days=(3,))
     other = fitted("logistic", narrow)
     with Online(other, more, table, tmp_path / "orders.db") as scorer:
-        assert replace(scorer.score(made[42]), again=False) == replace(old[42], reasons=scorer.score(made[42]).reasons)
+        assert replace(scorer.score(made[42]), again=False) == replace(
+            old[42], reasons=scorer.score(made[42]).reasons
+        )
         new = [scorer.score(event) for event in made[100:]]
-        assert scorer.score(made[120]).features["recent"].tolist() == new[20].features["recent"].tolist()
+        assert (
+            scorer.score(made[120]).features["recent"].tolist()
+            == new[20].features["recent"].tolist()
+        )
         history = scorer.history()
-        assert other.score_rows(history.with_inputs(narrow.compute(history))).score[100:].tolist() == [a.score for a in new]
+        assert other.score_rows(history.with_inputs(narrow.compute(history))).score[
+            100:
+        ].tolist() == [a.score for a in new]
     assert set(new[0].features) == {*narrow.compute(history).columns, "recent"}
 
 
@@ -153,7 +195,10 @@ def test_a_store_of_other_events_is_refused(model, tmp_path):
     table, store = lines(20), tmp_path / "orders.db"
     Online(model, FEATURES, table, store).close()
     wide = replace(table, data=table.data.with_columns(pl.lit("x").alias("shelf")))
-    with pytest.raises(ResumeError, match=r"holds other events: column 'shelf' is absent there and String in this run\.$"):
+    with pytest.raises(
+        ResumeError,
+        match=r"holds other events: column 'shelf' is absent there and String in this run\.$",
+    ):
         Online(model, FEATURES, wide, store)
     with pytest.raises(ResumeError, match="its events have their key under 'id', not 'line'"):
         Online(model, FEATURES, table, store, key="line")
@@ -191,13 +236,18 @@ def test_a_label_is_told_once_and_counts_from_then_on(scorer):
     assert not scorer.label("line 3", 1)
     assert scorer.label("line 4", True, made[0]["time"])  # long ago, but nobody knew it
     assert scorer.label("line 5", 0, made[40]["available_at"] + timedelta(days=1))
-    with pytest.raises(DataError, match=r"^event 'line 3': its label was reported as 1, and now as 0; say "):
+    with pytest.raises(
+        DataError, match=r"^event 'line 3': its label was reported as 1, and now as 0; say "
+    ):
         scorer.label("line 3", 0)
     with pytest.raises(DataError, match=r"^no event 'line 77' has arrived\.$"):
         scorer.label("line 77", 1)
     with pytest.raises(DataError, match=r"^label of 'line 6': must be 0 or 1, got 2\.$"):
         scorer.label("line 6", 2)
-    with pytest.raises(DataError, match=r"^event 'line 6': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'"):
+    with pytest.raises(
+        DataError,
+        match=r"^event 'line 6': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'",
+    ):
         scorer.label("line 6", 1, "noon")
     history = scorer.history().data
     known = history["confirmed_at"].to_list()
@@ -230,7 +280,10 @@ def test_a_label_is_corrected_and_withdrawn_and_what_follows_is_of_the_table(mod
         assert history.data["confirmed"].to_list()[:14:2] == [1, 0, 0, 0, None, 0, 1]
         columns = FEATURES.compute(history)[50:]
         for name in columns.columns:
-            ours = np.array([np.nan if each.features[name] is None else each.features[name] for each in later], float)
+            ours = np.array(
+                [np.nan if each.features[name] is None else each.features[name] for each in later],
+                float,
+            )
             theirs = columns[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
             np.testing.assert_allclose(ours, theirs, rtol=1e-9, err_msg=name)
         kinds = [entry.kind for entry in scorer._store.log.entries()]
@@ -252,7 +305,11 @@ def test_an_answer_says_what_the_policy_does_and_what_the_event_lacked(model):
         if stake is None:
             assert answer.tier is None
             continue
-        gains = {"pass": 0.0, "block": probability * stake - (1 - probability) * 50, "review": 0.9 * probability * stake - 5}
+        gains = {
+            "pass": 0.0,
+            "block": probability * stake - (1 - probability) * 50,
+            "review": 0.9 * probability * stake - 5,
+        }
         assert answer.tier == max(gains, key=gains.get)
         assert answer.expected_gain == pytest.approx(gains[answer.tier])
     assert (again.tier, again.lacks) == (answers[7].tier, answers[7].lacks)
@@ -277,18 +334,29 @@ def test_a_return_is_told_once(scorer, model):
         other.score(made[0])
         with pytest.raises(DataError, match=r"^return of 'line 0': no feature reads returns\.$"):
             other.returned("line 0")
-    bare = replace(table, roles={role: names for role, names in table.roles.items() if role not in unlabelled})
+    bare = replace(
+        table, roles={role: names for role, names in table.roles.items() if role not in unlabelled}
+    )
     with Online(fitted("logistic", narrow), narrow, bare) as other:
         other.score(made[0])
-        with pytest.raises(DataError, match=r"^event 'line 0': events have no label here; set dataset\.roles\.label\.$"):
+        with pytest.raises(
+            DataError,
+            match=r"^event 'line 0': events have no label here; set dataset\.roles\.label\.$",
+        ):
             other.label("line 0", 1)
 
 
 WRONG = [
     ({"id": None}, "event: must have a text or a whole number under 'id', got None."),
     ({"time": None}, "event 'a': must have a time under 'time'."),
-    ({"time": "noon"}, "event 'a': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'."),
-    ({"time": "2024-03-01T12:00:00Z"}, "event 'a': 'time' must not have a time zone, got '2024-03-01T12:00:00Z'."),
+    (
+        {"time": "noon"},
+        "event 'a': 'time' must be an instant such as 2024-03-01T12:00:00, got 'noon'.",
+    ),
+    (
+        {"time": "2024-03-01T12:00:00Z"},
+        "event 'a': 'time' must not have a time zone, got '2024-03-01T12:00:00Z'.",
+    ),
     ({"quantity": "3"}, "event 'a': 'quantity' must be a finite number, got '3'."),
     ({"quantity": 3.5}, "event 'a': 'quantity' must be a whole number, got 3.5."),
     ({"unit_price": float("nan")}, "event 'a': 'unit_price' must be a finite number, got nan."),
@@ -308,12 +376,16 @@ def test_what_is_no_event_is_refused_in_words(scorer, change, message):
         scorer.score(event | change)
     assert str(caught.value) == message
     with pytest.raises(DataError):
-        scorer.score_many([event, event | change | {"id": "b" if change.get("id", "") is not None else None}])
+        scorer.score_many(
+            [event, event | change | {"id": "b" if change.get("id", "") is not None else None}]
+        )
     assert not list(scorer.answers())
     assert scorer.score(json.dumps(event)).features["quantity_7d"] == 2
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "is no JSON"), ("[1]", "must be a JSON object, got list")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "is no JSON"), ("[1]", "must be a JSON object, got list")]
+)
 def test_text_that_is_no_event_is_refused(scorer, text, message):
     with pytest.raises(DataError, match=message):
         scorer.score(text)
@@ -345,7 +417,9 @@ def test_features_and_models_that_cannot_be_served_are_refused(model):
     table = lines(20)
     with pytest.raises(ConfigError, match="'Still' has no live form"):
         Online(model, Still(), table)
-    with pytest.raises(ConfigError, match=r"^features: the model reads 'quantity_7d', which no event bears"):
+    with pytest.raises(
+        ConfigError, match=r"^features: the model reads 'quantity_7d', which no event bears"
+    ):
         Online(model, Purchases(days=(1,)), table)
     with pytest.raises(ConfigError, match=r"features\.street_price: no column 'street_price'"):
         Online(model, Arbitrage(region=None), table)
@@ -357,7 +431,9 @@ def test_a_detector_of_few_labels_is_served_like_any_other():
     whole = replace(whole, data=whole.data.with_columns(pl.col("confirmed").cast(pl.Float64)))
     from hwds.detection.rows import RowContext
 
-    wrapped = PositiveUnlabelled(member=MODELS["xgboost"]).fit(whole, stop=whole, calibrate=whole, context=RowContext(0))
+    wrapped = PositiveUnlabelled(member=MODELS["xgboost"]).fit(
+        whole, stop=whole, calibrate=whole, context=RowContext(0)
+    )
     with Online(wrapped, FEATURES, table) as scorer:
         answers = list(told_of(scorer, table, events(table)[:60]))
         assert_as_batch(answers, scorer, wrapped)
@@ -385,7 +461,9 @@ def test_a_closed_scorer_says_so(model):
 @pytest.mark.parametrize("name", ["xgboost", "logistic"])
 def test_a_text_that_was_never_seen_is_read_as_a_rare_one_and_counted(name):
     model, table = fitted(name), lines(60, 2)
-    told = [event | {"channel": "moon"} if k == 50 else event for k, event in enumerate(events(table))]
+    told = [
+        event | {"channel": "moon"} if k == 50 else event for k, event in enumerate(events(table))
+    ]
     with Online(model, FEATURES, table) as scorer:
         assert scorer.unknown == {}
         answers = [scorer.score(event) for event in told]

@@ -1,4 +1,6 @@
-"""The server does what its OpenAPI description says: a few examples of Schemathesis; `bench.serving_faults` has hundreds."""
+"""The server does what its OpenAPI description says: a few examples of Schemathesis;
+`bench.serving_faults` has hundreds.
+"""
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -19,12 +21,19 @@ def test_no_example_of_the_description_is_answered_otherwise(client):
 
 def asked(operation):
     """The statuses of examples of one operation, each checked against the description."""
-    from schemathesis.specs.openapi.checks import positive_data_acceptance  # columns of one length are no JSON Schema
+    from schemathesis.specs.openapi.checks import (
+        positive_data_acceptance,
+    )  # columns of one length are no JSON Schema
 
     tried = []
 
     @seed(1)
-    @settings(max_examples=EXAMPLES, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     @given(case=operation.as_strategy())
     def check(case):
         tried.append(case.call_and_validate(excluded_checks=[positive_data_acceptance]).status_code)

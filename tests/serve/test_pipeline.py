@@ -1,4 +1,6 @@
-"""Pipelines: the definition beside that of SageMaker's SDK, steps that run here against moto's server, the judge of a run."""
+"""Pipelines: the definition beside that of SageMaker's SDK, steps that run here against moto's
+server, the judge of a run.
+"""
 
 import json
 import shutil
@@ -55,7 +57,10 @@ def test_what_would_fail_after_the_training_is_refused_before(changes, said):
         retraining(**changes)
 
 
-PIPELINE = "pipeline --name orders --image r/h:1 --role arn:aws:iam::123456789012:role/x --bucket s3://models --group market"
+PIPELINE = (
+    "pipeline --name orders --image r/h:1 --role arn:aws:iam::123456789012:role/x --bucket "
+    "s3://models --group market"
+)
 PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
 
 
@@ -68,7 +73,11 @@ PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
         ("seed=x", "seed: must be a whole number, got 'x'"),
         ("model.trees=0", "model.trees: must be "),
         ("protocol=walk_forward", "protocol 'walk_forward' cuts a panel"),
-        ("dataset.path=rows.csv", r"dataset\.path: must be a file of a channel \(channel:NAME\), or be left out, got 'rows"),
+        (
+            "dataset.path=rows.csv",
+            r"dataset\.path: must be a file of a channel \(channel:NAME\), or be left out, got "
+            r"'rows",
+        ),
         ("dataset.path=channel:test/rows.csv", "there is no channel 'test'; there are key, train"),
         (
             "experiment=gray_market_xgboost",
@@ -77,7 +86,12 @@ PLACES = "--data s3://rows/orders/ --key s3://keys/hwds/"
     ],
 )
 def test_words_that_no_training_takes_are_refused(word, said):
-    table = ["dataset=table", "dataset.roles.label=bad", "protocol=prequential", "model=classify/xgboost"]
+    table = [
+        "dataset=table",
+        "dataset.roles.label=bad",
+        "protocol=prequential",
+        "model=classify/xgboost",
+    ]
     words = [word] if word.startswith("experiment") else [*table, word]
     with pytest.raises(ConfigError, match=said):
         dispatch([*PIPELINE.split(), *PLACES.split(), *words])
@@ -99,15 +113,32 @@ def executed(client, folder, name, outcome):
     """Run the steps after the training, their commands replaced, and return what was said."""
     known = {"Model": f"s3://{name}/m/model.tar.gz", "Job": "t"}
     text = json.dumps(
-        definition_of(retraining(group=name, data=f"s3://{name}/rows", deployment={"bucket": f"s3://{name}", "name": name}))
+        definition_of(
+            retraining(
+                group=name,
+                data=f"s3://{name}/rows",
+                deployment={"bucket": f"s3://{name}", "name": name},
+            )
+        )
     )
-    for step, parameter in (("Steps.Train.ModelArtifacts.S3ModelArtifacts", "Model"), ("Steps.Train.TrainingJobName", "Job")):
+    for step, parameter in (
+        ("Steps.Train.ModelArtifacts.S3ModelArtifacts", "Model"),
+        ("Steps.Train.TrainingJobName", "Job"),
+    ):
         text = text.replace(step, f"Parameters.{parameter}")
     definition = json.loads(text)
-    definition["Parameters"] += [{"Name": each, "DefaultValue": value} for each, value in known.items()]
+    definition["Parameters"] += [
+        {"Name": each, "DefaultValue": value} for each, value in known.items()
+    ]
     _, evaluate, gate = definition["Steps"]
-    for step, script in ((evaluate, EVALUATE.replace("OUTCOME", repr(outcome))), (gate["Arguments"]["IfSteps"][1], DEPLOY)):
-        step["Arguments"]["AppSpecification"] |= {"ContainerEntrypoint": ["python", "-c"], "ContainerArguments": [script]}
+    for step, script in (
+        (evaluate, EVALUATE.replace("OUTCOME", repr(outcome))),
+        (gate["Arguments"]["IfSteps"][1], DEPLOY),
+    ):
+        step["Arguments"]["AppSpecification"] |= {
+            "ContainerEntrypoint": ["python", "-c"],
+            "ContainerArguments": [script],
+        }
     s3 = client("s3")
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for key, body in (
@@ -118,7 +149,9 @@ def executed(client, folder, name, outcome):
     ):
         s3.put_object(Bucket=name, Key=key, Body=body)
     lines = []
-    LocalPipeline(name, definition | {"Steps": [evaluate, gate]}, client, folder, lines.append).run()
+    LocalPipeline(
+        name, definition | {"Steps": [evaluate, gate]}, client, folder, lines.append
+    ).run()
     return lines
 
 
@@ -132,18 +165,27 @@ def test_what_passes_the_gate_is_registered_and_then_deployed(aws, tmp_path):
     ]
     assert lines[-1].strip() == "['model.tar.gz']", "a step sees nothing of another but through S3"
     sagemaker = aws("sagemaker")
-    (package,) = sagemaker.list_model_packages(ModelPackageGroupName="passing")["ModelPackageSummaryList"]
+    (package,) = sagemaker.list_model_packages(ModelPackageGroupName="passing")[
+        "ModelPackageSummaryList"
+    ]
     described = sagemaker.describe_model_package(ModelPackageName=package["ModelPackageArn"])
     assert described["ModelApprovalStatus"] == "Approved"
     assert described["CustomerMetadataProperties"] == {"hwds.bundle": "0123"}
-    kept = aws("s3").get_object(Bucket="passing", Key="pipelines/passing/t/evaluation/evaluation.json")
+    kept = aws("s3").get_object(
+        Bucket="passing", Key="pipelines/passing/t/evaluation/evaluation.json"
+    )
     assert json.loads(kept["Body"].read())["outcome"] == "passed"
 
 
 def test_what_the_gate_refuses_ends_the_pipeline(aws, tmp_path):
-    with pytest.raises(HwdsError, match=r"pipeline: Refused: gate 'production' refused the run: see evaluation\.json\."):
+    with pytest.raises(
+        HwdsError,
+        match=r"pipeline: Refused: gate 'production' refused the run: see evaluation\.json\.",
+    ):
         executed(aws, tmp_path / "local", "refusing", "refused")
-    assert not aws("sagemaker").list_processing_jobs(NameContains="refusing-Deploy")["ProcessingJobSummaries"]
+    assert not aws("sagemaker").list_processing_jobs(NameContains="refusing-Deploy")[
+        "ProcessingJobSummaries"
+    ]
 
 
 def test_a_folder_of_somebody_else_is_not_emptied(aws, tmp_path):
@@ -155,7 +197,10 @@ def test_a_folder_of_somebody_else_is_not_emptied(aws, tmp_path):
 def test_a_pipeline_is_made_once_and_brought_up_to_date(aws):
     sagemaker, definition = aws("sagemaker"), definition_of(retraining())
     arn = put_pipeline("orders", wanted().role, definition, sagemaker)
-    assert put_pipeline("orders", wanted().role, definition | {"Metadata": {"a": "b"}}, sagemaker) == arn
+    assert (
+        put_pipeline("orders", wanted().role, definition | {"Metadata": {"a": "b"}}, sagemaker)
+        == arn
+    )
     stored = sagemaker.describe_pipeline(PipelineName="orders")["PipelineDefinition"]
     assert json.loads(stored)["Metadata"] == {"a": "b"}
 
@@ -176,8 +221,12 @@ def trained(bundle, run, home, tmp_path, monkeypatch):
 
 def test_a_trained_bundle_is_judged_by_its_own_run(trained, bundle, run):
     evaluation = judge("ongoing", trained)
-    assert read_json_mapping(trained / "processing" / "evaluation" / "evaluation.json") == evaluation
-    assert (trained / "input" / "data" / "train").is_dir(), "the run's rows are where the training had them"
+    assert (
+        read_json_mapping(trained / "processing" / "evaluation" / "evaluation.json") == evaluation
+    )
+    assert (trained / "input" / "data" / "train").is_dir(), (
+        "the run's rows are where the training had them"
+    )
     assert evaluation["bundle"] == bundle.manifest.digest
     headline = run.read_tables().headline(evaluation["metric"], "classify/logistic")
     assert evaluation["value"] == headline["value"]

@@ -1,4 +1,6 @@
-"""AWS on this machine: boto3's clients invoke endpoints and run batch transforms whose answers are those of a real server."""
+"""AWS on this machine: boto3's clients invoke endpoints and run batch transforms whose answers are
+those of a real server.
+"""
 
 import gzip
 import json
@@ -40,7 +42,9 @@ def beside(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def plane(aws, bundle, home, beside):
-    """A maker of clients of a plane before moto's server, which has a model of the bundle, and one whose archive is none."""
+    """A maker of clients of a plane before moto's server, which has a model of the bundle, and one
+    whose archive is none.
+    """
     uvicorn = pytest.importorskip("uvicorn")
     archive, moto = beside / "model.tar.gz", aws("s3")
     write_archive(bundle.folder, archive)
@@ -70,8 +74,14 @@ def model(plane):
     """Make a model of an archive and return its name."""
 
     def made(name, archive="model.tar.gz", **variables):
-        container = {"Image": "r/h:1", "ModelDataUrl": f"s3://{BUCKET}/{archive}", "Environment": variables}
-        plane("sagemaker").create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+        container = {
+            "Image": "r/h:1",
+            "ModelDataUrl": f"s3://{BUCKET}/{archive}",
+            "Environment": variables,
+        }
+        plane("sagemaker").create_model(
+            ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container
+        )
         return name
 
     return made
@@ -100,7 +110,9 @@ def at_rest(describe, field, moving=("Creating", "Updating", "InProgress")):
 @pytest.fixture(scope="module")
 def questions(bundle):
     """Real rows as lines of JSON, and the answers of the run's model to them."""
-    cases = [case for case in read_cases(bundle.folder / PARITY)[0] if "of" not in case.question][:5]
+    cases = [case for case in read_cases(bundle.folder / PARITY)[0] if "of" not in case.question][
+        :5
+    ]
     return [json.dumps(dict(case.question)) for case in cases]
 
 
@@ -118,7 +130,9 @@ def endpoint(plane, served):
     if not sagemaker.list_endpoints(NameContains="orders")["Endpoints"]:
         sagemaker.create_endpoint(EndpointName="orders", EndpointConfigName=served)
         assert sagemaker.describe_endpoint(EndpointName="orders")["EndpointStatus"] == "Creating"
-        described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName="orders"), "EndpointStatus")
+        described = at_rest(
+            lambda: sagemaker.describe_endpoint(EndpointName="orders"), "EndpointStatus"
+        )
         assert described["EndpointStatus"] == "InService"
     return "orders"
 
@@ -136,24 +150,36 @@ def invoke(plane, body, name="orders", **more):
 
 
 def test_an_endpoint_answers_by_the_weights_of_its_variants(plane, own_endpoint, questions, client):
-    said = client.post("/invocations", content=questions[0], headers={"content-type": "application/jsonlines"})
+    said = client.post(
+        "/invocations", content=questions[0], headers={"content-type": "application/jsonlines"}
+    )
     answers = [invoke(plane, questions[0]) for _ in range(8)]
     assert {answer["Body"].read() for answer in answers} == {said.content}
     assert answers[0]["ContentType"] == said.headers["content-type"]
     assert [answer["InvokedProductionVariant"] for answer in answers].count("a") == 6
     assert invoke(plane, questions[0], TargetVariant="b")["InvokedProductionVariant"] == "b"
-    weights = [{"VariantName": "b", "DesiredWeight": 1.0}, {"VariantName": "a", "DesiredWeight": 0.0}]
-    plane("sagemaker").update_endpoint_weights_and_capacities(EndpointName=own_endpoint, DesiredWeightsAndCapacities=weights)
+    weights = [
+        {"VariantName": "b", "DesiredWeight": 1.0},
+        {"VariantName": "a", "DesiredWeight": 0.0},
+    ]
+    plane("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName=own_endpoint, DesiredWeightsAndCapacities=weights
+    )
     assert {invoke(plane, questions[0])["InvokedProductionVariant"] for _ in range(3)} == {"b"}
 
 
 def test_what_an_endpoint_refuses_is_aws_own_error(plane, endpoint, questions):
     runtime = plane("sagemaker-runtime")
-    with pytest.raises(runtime.exceptions.ModelError, match=r"Received client error \(400\) from [ab]") as refused:
+    with pytest.raises(
+        runtime.exceptions.ModelError, match=r"Received client error \(400\) from [ab]"
+    ) as refused:
         invoke(plane, b"{]", ContentType="application/json")
     assert refused.value.response["OriginalStatusCode"] == 400
     assert "body" in json.loads(refused.value.response["OriginalMessage"])["error"]
-    for more, said in (({"name": "nobody"}, "Endpoint nobody not found"), ({"TargetVariant": "c"}, "Variant c not found")):
+    for more, said in (
+        ({"name": "nobody"}, "Endpoint nobody not found"),
+        ({"TargetVariant": "c"}, "Variant c not found"),
+    ):
         with pytest.raises(runtime.exceptions.ClientError, match=said):
             invoke(plane, questions[0], **more)
     with pytest.raises(runtime.exceptions.ClientError, match="Only InvokeEndpoint is played here"):
@@ -163,25 +189,44 @@ def test_what_an_endpoint_refuses_is_aws_own_error(plane, endpoint, questions):
 
 
 def test_an_archive_that_is_no_bundle_fails_its_endpoint(plane, model, questions):
-    sagemaker, config = plane("sagemaker"), configured(plane, "broken", main=(model("broken", "broken.tar.gz"), 1.0))
+    sagemaker, config = (
+        plane("sagemaker"),
+        configured(plane, "broken", main=(model("broken", "broken.tar.gz"), 1.0)),
+    )
     sagemaker.create_endpoint(EndpointName="broken", EndpointConfigName=config)
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName="broken"), "EndpointStatus")
+    described = at_rest(
+        lambda: sagemaker.describe_endpoint(EndpointName="broken"), "EndpointStatus"
+    )
     assert described["EndpointStatus"] == "Failed"
     assert "model 'broken'" in described["FailureReason"]
     assert "cannot be unpacked" in described["FailureReason"]
-    with pytest.raises(plane("sagemaker-runtime").exceptions.ClientError, match="Endpoint broken is Failed"):
+    with pytest.raises(
+        plane("sagemaker-runtime").exceptions.ClientError, match="Endpoint broken is Failed"
+    ):
         invoke(plane, questions[0], "broken")
     sagemaker.delete_endpoint(EndpointName="broken")
-    with pytest.raises(plane("sagemaker-runtime").exceptions.ClientError, match="Endpoint broken not found"):
+    with pytest.raises(
+        plane("sagemaker-runtime").exceptions.ClientError, match="Endpoint broken not found"
+    ):
         invoke(plane, questions[0], "broken")
 
 
-def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plane, own_endpoint, questions, tmp_path):
+def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(
+    plane, own_endpoint, questions, tmp_path
+):
     archive = tmp_path / "model.tar.gz"
     archive.write_bytes(b"x")
     sagemaker, settings = plane("sagemaker"), wanted(bucket=f"s3://{BUCKET}", bake=0)
-    with pytest.raises(HwdsError, match=r"endpoint 'orders' went back to two: the update failed: .*cannot be unpacked"):
-        carry_out(plan_of(settings, "b" * 16, str(archive)), plane, lambda line: None, wait=lambda seconds: time.sleep(0.3))
+    with pytest.raises(
+        HwdsError,
+        match=r"endpoint 'orders' went back to two: the update failed: .*cannot be unpacked",
+    ):
+        carry_out(
+            plan_of(settings, "b" * 16, str(archive)),
+            plane,
+            lambda line: None,
+            wait=lambda seconds: time.sleep(0.3),
+        )
     described = sagemaker.describe_endpoint(EndpointName=own_endpoint)
     assert described["EndpointStatus"] == "InService"
     assert "cannot be unpacked" in described["FailureReason"]
@@ -189,7 +234,9 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     policy = plan_of(settings, "c" * 16, str(archive))[-1].parameters["DeploymentConfig"]
     policy["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"] = 30
     new = configured(plane, "new", main=("served", 1.0))
-    sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new, DeploymentConfig=policy)
+    sagemaker.update_endpoint(
+        EndpointName=own_endpoint, EndpointConfigName=new, DeploymentConfig=policy
+    )
     with pytest.raises(sagemaker.exceptions.ClientError, match="while it is Updating"):
         sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new)
     end = time.monotonic() + 60
@@ -199,11 +246,15 @@ def test_a_deployment_is_updated_behind_a_canary_and_comes_back_by_an_alarm(plan
     assert answer["Body"].read() == body
     alarm = policy["AutoRollbackConfiguration"]["Alarms"][0]["AlarmName"]
     plane("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="a test")
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus")
+    described = at_rest(
+        lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus"
+    )
     assert described["EndpointConfigName"] == "two"
     assert described["FailureReason"] == f"the update went back: alarm {alarm}"
     sagemaker.update_endpoint(EndpointName=own_endpoint, EndpointConfigName=new)
-    described = at_rest(lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus")
+    described = at_rest(
+        lambda: sagemaker.describe_endpoint(EndpointName=own_endpoint), "EndpointStatus"
+    )
     assert described["EndpointConfigName"] == "new"
     assert invoke(plane, questions[0])["InvokedProductionVariant"] == "main"
 
@@ -213,7 +264,9 @@ def job(plane, name, source, **more):
     arguments = {
         "ModelName": "served",
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{source}"}},
+            "DataSource": {
+                "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/{source}"}
+            },
             "ContentType": "application/jsonlines",
             "SplitType": "Line",
         },
@@ -222,42 +275,74 @@ def job(plane, name, source, **more):
     }
     sagemaker = plane("sagemaker")
     sagemaker.create_transform_job(TransformJobName=name, **arguments | more)
-    return at_rest(lambda: sagemaker.describe_transform_job(TransformJobName=name), "TransformJobStatus")
+    return at_rest(
+        lambda: sagemaker.describe_transform_job(TransformJobName=name), "TransformJobStatus"
+    )
 
 
 def test_a_transform_answers_each_line_of_each_object(plane, served, questions, client):
     s3 = plane("s3")
     whole = "\n".join(questions).encode() + b"\n"
-    for key, body in (("in/a.jsonl", whole), ("in/more/b.jsonl", b"{]\n"), ("in/c.jsonl", whole[: whole.index(b"\n")])):
+    for key, body in (
+        ("in/a.jsonl", whole),
+        ("in/more/b.jsonl", b"{]\n"),
+        ("in/c.jsonl", whole[: whole.index(b"\n")]),
+    ):
         s3.upload_fileobj(BytesIO(body), BUCKET, key)
     processing = {"JoinSource": "Input"}
-    done = job(plane, "joined", "in/", BatchStrategy="SingleRecord", MaxPayloadInMB=1, DataProcessing=processing)
+    done = job(
+        plane,
+        "joined",
+        "in/",
+        BatchStrategy="SingleRecord",
+        MaxPayloadInMB=1,
+        DataProcessing=processing,
+    )
     assert done["TransformJobStatus"] == "Failed"
     assert f"s3://{BUCKET}/in/more/b.jsonl: the model said 400" in done["FailureReason"]
     keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix="joined")["Contents"]]
-    assert keys == ["joined/a.jsonl.out", "joined/c.jsonl.out"], "what was no question keeps no other from its answers"
-    said = client.post("/invocations", content=whole, headers={"content-type": "application/jsonlines"})
+    assert keys == ["joined/a.jsonl.out", "joined/c.jsonl.out"], (
+        "what was no question keeps no other from its answers"
+    )
+    said = client.post(
+        "/invocations", content=whole, headers={"content-type": "application/jsonlines"}
+    )
     written = s3.get_object(Bucket=BUCKET, Key="joined/a.jsonl.out")["Body"].read().splitlines()
     want = [json.loads(line) for line in said.text.splitlines()]
     assert len(want) == len(questions)
     assert [json.loads(line) for line in written] == [
-        {**json.loads(asked), "SageMakerOutput": answer} for asked, answer in zip(questions, want, strict=True)
+        {**json.loads(asked), "SageMakerOutput": answer}
+        for asked, answer in zip(questions, want, strict=True)
     ]
 
 
 def test_each_damaged_object_is_said_by_its_name(aws, plane):
     packed = gzip.compress(b"{}" * 99)
-    for key, body in (("z/a.gz", packed[:10] + b"\xff" * 20), ("z/b.gz", packed[:20]), ("z/c.gz", b"x")):
+    for key, body in (
+        ("z/a.gz", packed[:10] + b"\xff" * 20),
+        ("z/b.gz", packed[:20]),
+        ("z/c.gz", b"x"),
+    ):
         aws("s3").put_object(Bucket=BUCKET, Key=key, Body=body)
-    place = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/z/"}}}
-    settings = {"TransformInput": place | {"CompressionType": "Gzip"}, "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/o"}}
+    place = {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/z/"}}
+    }
+    settings = {
+        "TransformInput": place | {"CompressionType": "Gzip"},
+        "TransformOutput": {"S3OutputPath": f"s3://{BUCKET}/o"},
+    }
     nobody = SimpleNamespace(port=int(aws("s3").meta.endpoint_url.rpartition(":")[2]))
     failed = Transform(settings, nobody, aws("s3")).run()
-    assert [line.partition(": ")[0] for line in failed] == [f"s3://{BUCKET}/z/{name}.gz" for name in "abc"]
+    assert [line.partition(": ")[0] for line in failed] == [
+        f"s3://{BUCKET}/z/{name}.gz" for name in "abc"
+    ]
 
 
 def test_a_transform_that_is_not_played_here_is_said(plane, served):
-    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}}, "SplitType": "RecordIO"}
+    source = {
+        "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://a/b"}},
+        "SplitType": "RecordIO",
+    }
     done = job(plane, "records", "in/", TransformInput=source)
     assert (done["TransformJobStatus"], done["FailureReason"]) == (
         "Failed",
@@ -280,7 +365,9 @@ def test_requests_have_as_many_lines_as_a_body_may():
 
 
 def test_answers_of_a_canary_raise_its_alarms():
-    errors, latency = (plan_of(wanted(errors=2, latency_ms=5), "d" * 16, "a")[place].parameters for place in (3, 4))
+    errors, latency = (
+        plan_of(wanted(errors=2, latency_ms=5), "d" * 16, "a")[place].parameters for place in (3, 4)
+    )
     slow = [(100.0, False, 6000.0), (101.0, False, 5000.0), (102.0, True, 1.0), (30.0, True, 1.0)]
     assert breaches(latency, slow, 110.0)
     assert not breaches(latency, slow, 200.0), "no answer is no latency"
@@ -305,7 +392,9 @@ def test_workers_end_with_a_parent_that_is_killed(plane, own_endpoint, questions
     assert {parent, *workers} == left.keys(), "as the next plane finds them, if this one is killed"
     os.kill(parent, signal.SIGKILL)
     assert wait_until(lambda: not workers & {number for number, _, _ in processes()}, 20)
-    with pytest.raises(plane("sagemaker-runtime").exceptions.ModelError, match="the model does not answer"):
+    with pytest.raises(
+        plane("sagemaker-runtime").exceptions.ModelError, match="the model does not answer"
+    ):
         invoke(plane, questions[0])
 
 
@@ -324,7 +413,10 @@ with own_folder() as folder:
 def test_what_a_killed_plane_left_is_ended_and_deleted_by_the_next_one(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    command, pipes = [sys.executable, "-c", KILLED], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command, pipes = (
+        [sys.executable, "-c", KILLED],
+        {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
+    )
     with subprocess.Popen(command, **pipes) as process:
         folder, server = process.stdout.readline().split()
         with own_folder() as beside:
@@ -350,7 +442,8 @@ def test_words_that_are_no_port_are_refused(capsys):
 
 
 def test_a_terminal_that_is_closed_ends_the_plane_as_sigterm_does(aws):
-    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # nohup has all that it starts ignore it
+    # nohup has all that it starts ignore it
+    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
     began = "import sys; from tests.support.aws_plane.plane import main; sys.exit(main(['0']))"
     command = [sys.executable, "-c", f"{heard}; {began}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

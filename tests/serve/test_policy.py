@@ -1,4 +1,6 @@
-"""A live bandit policy as a bundle: the same decisions in a fresh process, each once, none lost, by one owner of the state."""
+"""A live bandit policy as a bundle: the same decisions in a fresh process, each once, none lost, by
+one owner of the state.
+"""
 
 import asyncio
 import json
@@ -34,14 +36,28 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def made(home):
-    """A maker of bundles of one run of a policy, by the settings of production and words that change the run."""
+    """A maker of bundles of one run of a policy, by the settings of production and words that
+    change the run.
+    """
 
-    def bundle(name, live=None, *words, prove=lambda folder: prove_bundle(folder) | {"latency": {"p50_ms": 1, "p99_ms": 1}}):
+    def bundle(
+        name,
+        live=None,
+        *words,
+        prove=lambda folder: prove_bundle(folder) | {"latency": {"p50_ms": 1, "p99_ms": 1}},
+    ):
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(home)
             data = compose([*WORDS, *words])
             run = run_experiment(check(data), data).prepared.folder
-            return make_bundle(str(run.path), home / name, key=home / "key.pem", fields=CARD, prove=prove, live=live)
+            return make_bundle(
+                str(run.path),
+                home / name,
+                key=home / "key.pem",
+                fields=CARD,
+                prove=prove,
+                live=live,
+            )
 
     return bundle
 
@@ -77,51 +93,85 @@ def killed(client):
 
 def test_a_fresh_store_repeats_the_decisions_of_the_library(policy):
     parity = policy.manifest.parity
-    assert (parity["rows"], parity["worst_difference"], parity["worst_difference_alone"]) == (256, 0.0, 0.0)
+    assert (parity["rows"], parity["worst_difference"], parity["worst_difference_alone"]) == (
+        256,
+        0.0,
+        0.0,
+    )
     cases = read_cases(policy.folder / "parity")[0]
     outcomes = [case.answer["status"] for case in cases if "of" in case.question]
     assert len(cases) - len(outcomes) == 256
     assert {"learned", "late"} == set(outcomes)
     assert len({case.answer["arm"] for case in cases if "arm" in case.answer}) > 2
-    names = {path.relative_to(policy.folder).as_posix() for path in policy.folder.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(policy.folder).as_posix()
+        for path in policy.folder.rglob("*")
+        if path.is_file()
+    }
     assert {"state/market.json", "schema.json", "parity/cases.jsonl", "card.md"} <= names
-    assert "conversions" not in (policy.folder / "state" / "market.json").read_text(), "the truth is the simulator's alone"
+    assert "conversions" not in (policy.folder / "state" / "market.json").read_text(), (
+        "the truth is the simulator's alone"
+    )
 
 
 def test_a_policy_of_large_batches_learns_in_its_proof(tmp_path):
     experiment = check(compose(WORDS))
     settings = LiveSettings(window=1000.0, batch=1000)
     PolicyContent.of(experiment, experiment.dataset.frame(), settings, 32).write(tmp_path)
-    assert [PolicyMarket.read(tmp_path / part).settings.batch for part in ("state", "parity")] == [1000, 8]
+    assert [PolicyMarket.read(tmp_path / part).settings.batch for part in ("state", "parity")] == [
+        1000,
+        8,
+    ]
     asked = [case for case in read_cases(tmp_path / "parity")[0] if "of" not in case.question]
-    chances = [{(case.answer["arm"], case.answer["propensity"]) for case in part} for part in (asked[:8], asked[8:])]
+    chances = [
+        {(case.answer["arm"], case.answer["propensity"]) for case in part}
+        for part in (asked[:8], asked[8:])
+    ]
     assert not chances[0] & chances[1]
 
 
 def test_a_window_of_years_is_repeated_too(tmp_path):
     experiment = check(compose(WORDS))
-    PolicyContent.of(experiment, experiment.dataset.frame(), LiveSettings(window=1e9), 32).write(tmp_path)
-    assert [PolicyMarket.read(tmp_path / part).settings.ahead for part in ("state", "parity")] == [60, None]
-    assert max(case.question.get("at", 0) for case in read_cases(tmp_path / "parity")[0]) > time.time()
+    PolicyContent.of(experiment, experiment.dataset.frame(), LiveSettings(window=1e9), 32).write(
+        tmp_path
+    )
+    assert [PolicyMarket.read(tmp_path / part).settings.ahead for part in ("state", "parity")] == [
+        60,
+        None,
+    ]
+    assert (
+        max(case.question.get("at", 0) for case in read_cases(tmp_path / "parity")[0]) > time.time()
+    )
 
 
 def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
-    segments = served.get("/openapi.json").json()["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    segments = served.get("/openapi.json").json()["paths"]["/invocations"]["post"]["requestBody"][
+        "content"
+    ]
     segment = segments["application/json"]["schema"]["oneOf"][0]["properties"]["segment"]["enum"][0]
     first = asked(served, {"id": "basket-17", "segment": segment})
     assert first["arm"] == f"{first['price']:g}"
     assert 0 < first["propensity"] <= 1
     assert asked(served, {"id": "basket-17", "segment": segment}) == first | {"again": True}
     rest = [name for name in served.core.loaded.service._market.names if name != first["arm"]]
-    assert "which `active` lacks" in asked(served, {"id": "basket-17", "segment": segment, "active": rest}, 400)
-    other, outcome = asked(served, [{"segment": segment, "active": [first["arm"]]}, {"of": "basket-17", "converted": True}])
+    assert "which `active` lacks" in asked(
+        served, {"id": "basket-17", "segment": segment, "active": rest}, 400
+    )
+    other, outcome = asked(
+        served,
+        [{"segment": segment, "active": [first["arm"]]}, {"of": "basket-17", "converted": True}],
+    )
     assert (other["id"], other["decision"], other["propensity"]) == ("0", 1, 1.0)
     assert outcome == {"of": 0, "status": "learned"}
     assert asked(served, {"of": 0, "converted": False}) == {"of": 0, "status": "repeated"}
     assert asked(served, {"of": 1, "converted": False}) == {"of": 1, "status": "learned"}
     assert served.core.loaded.service.live.counts["conversions"] == 1
     assert 'hwds_requests_total{status="200"}' in served.get("/metrics").text
-    csv = served.post("/invocations", content=f"id,segment\nbasket-17,{segment}\n", headers={"content-type": "text/csv"})
+    csv = served.post(
+        "/invocations",
+        content=f"id,segment\nbasket-17,{segment}\n",
+        headers={"content-type": "text/csv"},
+    )
     assert csv.text.startswith(f"basket-17,0,{first['arm']},")
 
 
@@ -129,19 +179,40 @@ def test_a_decision_is_made_once_and_its_outcome_counts_once(served):
     ("question", "said"),
     [
         ({"of": 7, "converted": True}, "'of' must name a decision that was made here, got 7"),
-        ({"of": "basket-18", "converted": True}, "'of' must name a decision that was made here, got 'basket-18'"),
+        (
+            {"of": "basket-18", "converted": True},
+            "'of' must name a decision that was made here, got 'basket-18'",
+        ),
         ({"of": 0}, "an outcome must have 'of' and 'converted'"),
-        ({"of": 0, "converted": True, "segment": "x"}, "'segment' is said of a customer, and 'converted' of an outcome"),
+        (
+            {"of": 0, "converted": True, "segment": "x"},
+            "'segment' is said of a customer, and 'converted' of an outcome",
+        ),
         ({"of": 0, "converted": 2}, "converted: must be true or false, got 2"),
-        ({"of": 0, "converted": True, "at": []}, "question '1': at: must be a finite number, got []"),
-        ({"of": 0, "converted": True, "at": 10**400}, "question '1': at: must be a finite number, got 1000"),
+        (
+            {"of": 0, "converted": True, "at": []},
+            "question '1': at: must be a finite number, got []",
+        ),
+        (
+            {"of": 0, "converted": True, "at": 10**400},
+            "question '1': at: must be a finite number, got 1000",
+        ),
         ({"of": "0", "converted": True}, "'of' must name a decision that was made here, got '0'"),
-        ({"of": 0, "converted": True, "amount": 5}, "amount: this policy learns from conversions alone"),
+        (
+            {"of": 0, "converted": True, "amount": 5},
+            "amount: this policy learns from conversions alone",
+        ),
         ({}, "'segment' must be given, one of "),
         ({"segment": "x"}, "no segment 'x'"),
         ({"segment": 1, "colour": 1}, "no field 'colour'"),
-        ({"segment": "retail/consumer", "id": 17}, "id: must be a text of 1 to 1,000 printable characters, got 17"),
-        ({"segment": "retail/consumer", "id": "a\n"}, "id: must be a text of 1 to 1,000 printable characters"),
+        (
+            {"segment": "retail/consumer", "id": 17},
+            "id: must be a text of 1 to 1,000 printable characters, got 17",
+        ),
+        (
+            {"segment": "retail/consumer", "id": "a\n"},
+            "id: must be a text of 1 to 1,000 printable characters",
+        ),
         ({"segment": "retail/consumer", "active": ["7"]}, "active: unknown arm '7'"),
         ({"id": "basket-17", "channel": 0.5}, "must be a number of -1e+06 to 1e+06"),
     ],
@@ -151,7 +222,9 @@ def test_what_a_client_does_wrong_is_a_line(served, question, said):
     before = served.core.loaded.service.live._store.log.last
     names = served.core.loaded.service._market.context_names
     renamed = {(names[0] if name == "channel" else name): value for name, value in question.items()}
-    assert said in asked(served, [{"segment": served.core.loaded.service._market.segments[0]}, renamed], 400)
+    assert said in asked(
+        served, [{"segment": served.core.loaded.service._market.segments[0]}, renamed], 400
+    )
     assert served.core.loaded.service.live._store.log.last == before, "nothing has happened"
 
 
@@ -176,7 +249,10 @@ def test_a_clients_milliseconds_are_refused_and_leave_no_trace(served):
     for wrong in ({**question, "at": 1000 * now}, {"of": 0, "converted": True, "at": 1000 * now}):
         assert "as far ahead as is allowed" in asked(served, wrong, 400)
     assert live._store.log.last == before
-    assert asked(served, {"of": 0, "converted": True, "at": now + 1}) == {"of": 0, "status": "learned"}
+    assert asked(served, {"of": 0, "converted": True, "at": now + 1}) == {
+        "of": 0,
+        "status": "learned",
+    }
 
 
 def test_where_every_arm_is_retired_the_server_is_not_able_to_answer(served):
@@ -193,11 +269,15 @@ def test_a_reload_keeps_the_state_and_another_policy_is_refused(served, policy, 
     core, segment = served.core, served.core.loaded.service._market.segments[0]
     first = asked(served, {"id": "a", "segment": segment})
     current = core.loaded.service._market.names[0]
-    stopped = made("stopped", LiveSettings(window=1000.0, current=current, holdout=1.0), prove=unproven)
+    stopped = made(
+        "stopped", LiveSettings(window=1000.0, current=current, holdout=1.0), prove=unproven
+    )
     core.settings = replace(core.settings, folder=str(stopped.folder))
     asyncio.run(core.reload())
     assert asked(served, {"id": "a", "segment": segment}) == first | {"again": True}
-    assert {asked(served, {"segment": segment})["arm"] for _ in range(5)} == {current}, "a holdout of 1 stops the policy"
+    assert {asked(served, {"segment": segment})["arm"] for _ in range(5)} == {current}, (
+        "a holdout of 1 stops the policy"
+    )
     other = made("other", LiveSettings(window=2000.0), prove=unproven)
     core.settings = replace(core.settings, folder=str(other.folder))
     asyncio.run(core.reload())
@@ -209,7 +289,9 @@ def test_a_reload_keeps_the_state_and_another_policy_is_refused(served, policy, 
 def test_its_state_has_one_owner(served, policy, home, tmp_path, monkeypatch):
     with pytest.raises(ResumeError, match="another process uses it"):
         policy.service(tmp_path / "log")
-    with pytest.raises(ConfigError, match="these answers remember earlier questions, whose store one bundle owns"):
+    with pytest.raises(
+        ConfigError, match="these answers remember earlier questions, whose store one bundle owns"
+    ):
         check_arm(policy, policy, "canary")
     monkeypatch.setenv("HWDS_BUNDLE", str(policy.folder))
     monkeypatch.setenv("HWDS_TRUSTED_KEYS", str(home / "key.pem.pub"))

@@ -1,4 +1,6 @@
-"""Retraining: proposed where the world has changed and enough labels say so, not where it is as it was, and said in words."""
+"""Retraining: proposed where the world has changed and enough labels say so, not where it is as it
+was, and said in words.
+"""
 
 import re
 from dataclasses import replace
@@ -17,7 +19,10 @@ N, DAYS = 1200, 30
 
 
 def world(bundle, seed, change):
-    """Captured answers and labels; after a third of the rows the true log odds turn with `visits`."""
+    """Captured answers and labels.
+
+    After a third of the rows the true log odds turn with `visits`.
+    """
     rng = np.random.default_rng(seed)
     spent, quantity, visits = rng.lognormal(4, 0.5, N), rng.integers(1, 12, N), rng.normal(size=N)
     values = zip(spent, quantity, visits, strict=True)
@@ -31,7 +36,10 @@ def world(bundle, seed, change):
     odds = np.log(served / (1 - served)) + np.where(place >= N // 3, change * visits, 0)
     labels = rng.random(N) < 1 / (1 + np.exp(-odds))
     days = np.datetime64("2026-01-01") + place * DAYS // N
-    captured = [Captured(f"{day}T00:00:00Z", *pair) for day, *pair in zip(days, questions, answers, strict=True)]
+    captured = [
+        Captured(f"{day}T00:00:00Z", *pair)
+        for day, *pair in zip(days, questions, answers, strict=True)
+    ]
     return captured, {f"q{at}": float(hit) for at, hit in enumerate(labels)}
 
 
@@ -57,8 +65,17 @@ def test_rows_that_labels_have_not_reached_are_not_learned_from(bundle):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda captured, labels: (captured, dict(list(labels.items())[:100])), "of a label; 20 are needed"),
-        (lambda captured, labels: ([replace(each, bundle="another") for each in captured], labels), "of 0 labelled rows"),
+        (
+            lambda captured, labels: (captured, dict(list(labels.items())[:100])),
+            "of a label; 20 are needed",
+        ),
+        (
+            lambda captured, labels: (
+                [replace(each, bundle="another") for each in captured],
+                labels,
+            ),
+            "of 0 labelled rows",
+        ),
         (
             lambda captured, labels: (
                 [replace(each, question={**each.question, "spent": HIDDEN}) for each in captured],
@@ -80,11 +97,15 @@ def test_labels_that_come_too_late_are_said(bundle, monkeypatch):
     monkeypatch.setattr("hwds.serve.monitor.retraining._recipe", lambda _: (recipe, context, 15))
     said = propose_refit(bundle, *world(bundle, 1, 3.0)).sentence
     assert re.search(
-        r"of 40 labels that had arrived by the refit of 2026-01-16, 15 days after them, \d+ are of a kind; 20", said
+        r"of 40 labels that had arrived by the refit of 2026-01-16, 15 days after them, \d+ are "
+        r"of a kind; 20",
+        said,
     )
 
 
 def test_no_bundle_is_no_challenger(home, tmp_path):
     trust = ["--trust", str(home / "key.pem.pub")]
     with pytest.raises(DataError, match="NONSENSE"):
-        dispatch(["monitor", str(tmp_path / "NONSENSE"), str(tmp_path), "--challenger", "shadow", *trust])
+        dispatch(
+            ["monitor", str(tmp_path / "NONSENSE"), str(tmp_path), "--challenger", "shadow", *trust]
+        )

@@ -1,4 +1,6 @@
-"""The runtime of numpy and onnxruntime alone answers as the server does, and refuses what is not signed."""
+"""The runtime of numpy and onnxruntime alone answers as the server does, and refuses what is not
+signed.
+"""
 
 import json
 import os
@@ -25,8 +27,12 @@ def alone(bundle, home):
 def alike(got, want):
     """Two answers are the same but for the last bits of their numbers."""
     numbers = {name for name, value in want.items() if isinstance(value, float)}
-    rest = ({name: value for name, value in each.items() if name not in numbers} for each in (got, want))
-    return next(rest) == next(rest) and all(got[name] == pytest.approx(want[name], rel=1e-12) for name in numbers)
+    rest = (
+        {name: value for name, value in each.items() if name not in numbers} for each in (got, want)
+    )
+    return next(rest) == next(rest) and all(
+        got[name] == pytest.approx(want[name], rel=1e-12) for name in numbers
+    )
 
 
 def test_it_answers_as_the_server(bundle, alone):
@@ -65,17 +71,28 @@ def test_its_file_needs_no_more_than_it_may_and_runs(bundle, home, tmp_path, cap
     first = (tmp_path / "runtime.pyz").read_bytes()
     pack(tmp_path / "runtime.pyz")
     assert (tmp_path / "runtime.pyz").read_bytes() == first
-    words = [sys.executable, str(tmp_path / "runtime.pyz"), str(bundle.folder), str(home / "key.pem.pub")]
+    words = [
+        sys.executable,
+        str(tmp_path / "runtime.pyz"),
+        str(bundle.folder),
+        str(home / "key.pem.pub"),
+    ]
     odd = ["no", "[" * 100_000, '{"id": "\\ud800"}', f'{{"spent": {10**400}}}']
     given = "\n".join(['{"id": "q", "spent": 80.5}', '{"spnt": 1}', *odd, ""])
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=True, cwd=tmp_path, env=clean)
+    done = subprocess.run(
+        words, input=given, capture_output=True, text=True, check=True, cwd=tmp_path, env=clean
+    )
     first, second, *rest = map(json.loads, done.stdout.splitlines())
     assert alike(first, bundle.service().answer([{"id": "q", "spent": 80.5}])[0])
     assert "no column 'spnt'" in second["error"]
     assert ["error" in answer for answer in rest] == [True] * len(odd)
-    bare = subprocess.run([sys.executable, "-S", *words[1:]], capture_output=True, text=True, check=False, env=clean)
-    assert bare.stderr == "hwds-runtime: needs numpy and onnxruntime: pip install numpy onnxruntime\n"
+    bare = subprocess.run(
+        [sys.executable, "-S", *words[1:]], capture_output=True, text=True, check=False, env=clean
+    )
+    assert (
+        bare.stderr == "hwds-runtime: needs numpy and onnxruntime: pip install numpy onnxruntime\n"
+    )
     for words in ((), ("--help",), (str(tmp_path / "no" / "runtime.pyz"),)):
         assert pack_main(words)
     assert "cannot be written: No such file or directory." in capsys.readouterr().err
@@ -93,7 +110,10 @@ def test_signatures_are_checked_without_cryptography(bundle, home, tmp_path, mon
             damaged[place] ^= 1
             assert not ed25519.is_valid_signature(content, bytes(damaged), public)
     monkeypatch.setattr("hwds.serve.bundle.manifest.find_spec", lambda name: None)
-    assert GraphModel(bundle.folder, str(home / "key.pem.pub")).manifest.digest == bundle.manifest.digest
+    assert (
+        GraphModel(bundle.folder, str(home / "key.pem.pub")).manifest.digest
+        == bundle.manifest.digest
+    )
     shutil.copytree(bundle.folder, tmp_path / "changed")
     (tmp_path / "changed" / "decision.json").write_text("{}")
     with pytest.raises(DataError, match="has other bytes than were signed"):

@@ -1,4 +1,6 @@
-"""What is said of events is what is said of a table of them, model by model, to the bit and without making one."""
+"""What is said of events is what is said of a table of them, model by model, to the bit and without
+making one.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -41,8 +43,15 @@ SECOND = {"a": 0.5, "b": 0.3, "c": 0.2}
 def rows_of_two_texts():
     """Two columns of texts, one that was never known, and one that never changed."""
     table = toy_rows()
-    shelf = pl.Series(np.random.default_rng(1).choice(list(SECOND), table.height, p=list(SECOND.values())))
-    more = {"shelf": shelf, "untold": pl.lit(None, pl.String), "same": pl.lit(2.0), "empty": pl.lit(None, pl.Float64)}
+    shelf = pl.Series(
+        np.random.default_rng(1).choice(list(SECOND), table.height, p=list(SECOND.values()))
+    )
+    more = {
+        "shelf": shelf,
+        "untold": pl.lit(None, pl.String),
+        "same": pl.lit(2.0),
+        "empty": pl.lit(None, pl.Float64),
+    }
     return table.with_inputs(table.data.with_columns(**more).select(*more))
 
 
@@ -64,8 +73,16 @@ def asked():
         {"spent": 1e-5, "visits": -0.0, "untold": "told", "same": 9.0, "empty": 1.0},
         dict.fromkeys(table.inputs),
     ]
-    odd = [row | (changes[k // 2 % len(changes)] if k % 2 else {}) for k, row in enumerate(table.data.to_dicts()[:60])]
-    data = pl.DataFrame([pl.Series(name, [row[name] for row in odd], kind) for name, kind in table.data.schema.items()])
+    odd = [
+        row | (changes[k // 2 % len(changes)] if k % 2 else {})
+        for k, row in enumerate(table.data.to_dicts()[:60])
+    ]
+    data = pl.DataFrame(
+        [
+            pl.Series(name, [row[name] for row in odd], kind)
+            for name, kind in table.data.schema.items()
+        ]
+    )
     return replace(table, data=data), odd
 
 
@@ -78,7 +95,9 @@ def test_events_are_judged_as_a_table_of_them_to_the_bit(name, size, monkeypatch
     assert np.abs(why.base + why.values.sum(axis=1) - said.score).max() <= 1e-5 * scale.max()
     wanted = main_inputs(why, table, model.usual)
     scorer = RowScorer(model, replace(table, data=table.data.clear()))
-    monkeypatch.setattr(RowBatch, "table", property(lambda _: pytest.fail("a table was made of a few rows")))
+    monkeypatch.setattr(
+        RowBatch, "table", property(lambda _: pytest.fail("a table was made of a few rows"))
+    )
     for begin in range(0, len(rows), size):
         part = slice(begin, begin + size)
         told, reasons = scorer.score(rows[part], reasons=True)
@@ -91,7 +110,9 @@ def test_events_are_judged_as_a_table_of_them_to_the_bit(name, size, monkeypatch
         assert reasons == wanted[part]
     seen = known_texts(model.scorer)
     assert scorer.unknown == {
-        "channel": sum(row["channel"] is not None and row["channel"] not in seen["channel"] for row in rows),
+        "channel": sum(
+            row["channel"] is not None and row["channel"] not in seen["channel"] for row in rows
+        ),
         "shelf": 0,
         "untold": sum(row["untold"] is not None for row in rows),
     }

@@ -25,14 +25,20 @@ ROW = {"id": "A-17", "spent": 80.5, "quantity": 3, "channel": "online", "visits"
 
 def ask(client, body, form="application/json", accept=""):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return client.post("/invocations", content=content, headers={"content-type": form, "accept": accept})
+    return client.post(
+        "/invocations", content=content, headers={"content-type": form, "accept": accept}
+    )
 
 
 def test_sagemakers_contract(client):
     ping = client.get("/ping")
     assert (ping.status_code, ping.content) == (200, b"")
     said = client.get("/execution-parameters").json()
-    assert said == {"MaxConcurrentTransforms": 8, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": 6}
+    assert said == {
+        "MaxConcurrentTransforms": 8,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }
     answer = ask(client, ROW)
     assert answer.status_code == 200
     assert answer.json()["id"] == "A-17"
@@ -51,8 +57,14 @@ def test_as_many_answers_as_questions_in_every_format(client):
     csv = ask(client, pl.DataFrame(rows).write_csv().encode(), "text/csv")
     assert csv.headers["content-type"].startswith("text/csv")
     assert [line.split(",")[0] for line in csv.text.splitlines()] == ["0", "1", "2", "3", "4"]
-    assert [float(line.split(",")[1]) for line in csv.text.splitlines()] == [answer["score"] for answer in wanted]
-    bare = pl.DataFrame(rows).select("id", "spent", "quantity", "channel", "visits").write_csv(include_header=False)
+    assert [float(line.split(",")[1]) for line in csv.text.splitlines()] == [
+        answer["score"] for answer in wanted
+    ]
+    bare = (
+        pl.DataFrame(rows)
+        .select("id", "spent", "quantity", "channel", "visits")
+        .write_csv(include_header=False)
+    )
     assert ask(client, bare.encode(), "text/csv").text == csv.text
     buffer = io.BytesIO()
     pl.DataFrame(rows).write_ipc_stream(buffer)
@@ -64,7 +76,12 @@ def test_mlflows_protocol(client):
     wanted = {"predictions": ask(client, [ROW, ROW]).json()}
     split = {"columns": list(ROW), "data": [list(ROW.values())] * 2}
     columns = {name: [value, value] for name, value in ROW.items()}
-    for body in ({"instances": [ROW, ROW]}, {"dataframe_records": [ROW, ROW]}, {"dataframe_split": split}, {"inputs": columns}):
+    for body in (
+        {"instances": [ROW, ROW]},
+        {"dataframe_records": [ROW, ROW]},
+        {"dataframe_split": split},
+        {"inputs": columns},
+    ):
         assert ask(client, body).json() == wanted
     assert client.get("/version").json()["model"] == "classify/logistic"
 
@@ -74,13 +91,21 @@ def test_kserves_protocol(client):
     assert client.get("/v2/health/ready").json() == {"ready": True}
     known = client.get("/v2/models/classify-logistic").json()
     assert {tensor["name"] for tensor in known["inputs"]} == set(ROW)
-    inputs = [{"name": name, "shape": [1], "datatype": "FP64", "data": [value]} for name, value in ROW.items()]
-    said = client.post("/v2/models/classify-logistic/infer", json={"id": "q", "inputs": inputs}).json()
+    inputs = [
+        {"name": name, "shape": [1], "datatype": "FP64", "data": [value]}
+        for name, value in ROW.items()
+    ]
+    said = client.post(
+        "/v2/models/classify-logistic/infer", json={"id": "q", "inputs": inputs}
+    ).json()
     told = {tensor["name"]: tensor["data"][0] for tensor in said["outputs"]}
     assert said["id"] == "q"
     assert told["score"] == ask(client, ROW).json()["score"]
     endless = [inputs[0] | {"shape": [1] * 33}]
-    assert client.post("/v2/models/classify-logistic/infer", json={"inputs": endless}).status_code == 400
+    assert (
+        client.post("/v2/models/classify-logistic/infer", json={"inputs": endless}).status_code
+        == 400
+    )
     assert client.post("/v2/models/other/infer", json={"inputs": inputs}).status_code == 404
     assert client.post("/v2/models/classify-logistic/infer", content=b"[").status_code == 400
 
@@ -111,7 +136,9 @@ def test_what_a_client_did_is_refused_in_words(client, body, form, accept, statu
     assert said in answer.json()["error"]
 
 
-@pytest.mark.parametrize(("said", "status"), [("true", 200), ("0", 200), ("null", 400), ("", 400), ("1&reasons=1", 400)])
+@pytest.mark.parametrize(
+    ("said", "status"), [("true", 200), ("0", 200), ("null", 400), ("", 400), ("1&reasons=1", 400)]
+)
 def test_reasons_are_asked_for_by_yes_or_no(client, said, status):
     answer = client.post(f"/invocations?reasons={said}", json=ROW)
     assert answer.status_code == status
@@ -123,9 +150,14 @@ def test_limits(serve):
     assert "bytes" in ask(client, b" " * 2000).json()["error"]
     assert ask(client, b" " * 2000).status_code == 413
     assert ask(client, [{"spent": 1}] * 3).status_code == 413
-    stream = client.post("/invocations", content=iter([b" " * 600] * 4), headers={"content-type": "application/json"})
+    stream = client.post(
+        "/invocations", content=iter([b" " * 600] * 4), headers={"content-type": "application/json"}
+    )
     assert stream.status_code == 413
-    assert client.post("/invocations", content=b"x", headers={"content-encoding": "gzip"}).status_code == 415
+    assert (
+        client.post("/invocations", content=b"x", headers={"content-encoding": "gzip"}).status_code
+        == 415
+    )
 
 
 def test_overload_and_slow_answers_get_503(serve, monkeypatch):
@@ -146,7 +178,11 @@ def test_overload_and_slow_answers_get_503(serve, monkeypatch):
 def test_what_has_waited_too_long_is_not_begun(serve, monkeypatch):
     client, begun = serve(seconds=0.01), []
     core = client.core
-    monkeypatch.setattr(core.loaded.service, "answer", lambda questions, *, reasons=False: begun.append(1) or time.sleep(0.3))
+    monkeypatch.setattr(
+        core.loaded.service,
+        "answer",
+        lambda questions, *, reasons=False: begun.append(1) or time.sleep(0.3),
+    )
     assert {ask(client, [ROW] * 65).status_code for _ in range(4)} == {503}
     core._threads.submit(int).result(5)
     assert len(begun) == 1
@@ -161,9 +197,24 @@ def arrow(rows, **settings):
 @pytest.mark.parametrize(
     ("rows", "settings", "status", "said"),
     [
-        (pl.DataFrame({"spent": pl.Series([None]).new_from_index(0, 10_000_000)}), {}, 413, "rows in one request"),
-        (pl.DataFrame({"spent": pl.zeros(9000, eager=True)}), {"compression": "zstd"}, 415, "compressed Arrow"),
-        (pl.DataFrame({"channel": pl.Series(["x" * 10_000]).new_from_index(0, 5000)}), {}, 413, "texts that rows share"),
+        (
+            pl.DataFrame({"spent": pl.Series([None]).new_from_index(0, 10_000_000)}),
+            {},
+            413,
+            "rows in one request",
+        ),
+        (
+            pl.DataFrame({"spent": pl.zeros(9000, eager=True)}),
+            {"compression": "zstd"},
+            415,
+            "compressed Arrow",
+        ),
+        (
+            pl.DataFrame({"channel": pl.Series(["x" * 10_000]).new_from_index(0, 5000)}),
+            {},
+            413,
+            "texts that rows share",
+        ),
     ],
 )
 def test_few_bytes_of_arrow_do_not_become_many(client, rows, settings, status, said):
@@ -200,7 +251,11 @@ def test_capture_is_sampled_and_redacted(serve, tmp_path):
     client = serve(capture=str(tmp_path / "cap"), redact=("channel",), sample=0.5)
     for place in range(20):
         ask(client, ROW | {"id": str(place)})
-    lines = [json.loads(line) for path in (tmp_path / "cap").glob("*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for path in (tmp_path / "cap").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
     assert 3 <= len(lines) <= 17
     asked = json.loads(lines[0]["captureData"]["endpointInput"]["data"])
     assert asked["channel"] == "***"
@@ -208,7 +263,9 @@ def test_capture_is_sampled_and_redacted(serve, tmp_path):
     assert "score" in json.loads(lines[0]["captureData"]["endpointOutput"]["data"])
 
 
-def test_capture_draws_questions_without_ids_by_what_they_say_and_hides_what_reasons_would_tell(serve, tmp_path):
+def test_capture_draws_questions_without_ids_by_what_they_say_and_hides_what_reasons_would_tell(
+    serve, tmp_path
+):
     client = serve(capture=str(tmp_path / "cap"), redact=("channel",), sample=0.3)
     for place in range(30):
         client.post("/invocations?reasons=1", json={"spent": 10.0 + place, "channel": "online"})
@@ -249,7 +306,9 @@ def test_the_bundle_that_has_answered_is_named_though_it_is_replaced_meanwhile(s
         return await under_way
 
     digest = core.loaded.digest
-    _, reply = core.infer(json.dumps({"inputs": [{"name": "spent", "data": [1.0]}]}).encode(), "orders")
+    _, reply = core.infer(
+        json.dumps({"inputs": [{"name": "spent", "data": [1.0]}]}).encode(), "orders"
+    )
     assert asyncio.run(run())[1] == digest
     assert json.loads(reply([{"id": "0"}], digest).body)["model_version"] == digest
 
@@ -281,7 +340,12 @@ def test_sagemakers_variables(monkeypatch):
             "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "3",
         }
     )
-    assert (named.batch, named.most_megabytes, named.strategy, named.concurrent) == (True, 20.0, "SINGLE_RECORD", 3)
+    assert (named.batch, named.most_megabytes, named.strategy, named.concurrent) == (
+        True,
+        20.0,
+        "SINGLE_RECORD",
+        3,
+    )
     for name, value in (("SAGEMAKER_MAX_PAYLOAD_IN_MB", "x"), ("SAGEMAKER_BATCH_STRATEGY", "Some")):
         with pytest.raises(ConfigError, match=name):
             plain.with_platform({name: value})
@@ -298,7 +362,12 @@ def test_no_fuzzed_body_is_a_failure_of_the_server(client):
 def test_a_body_that_is_cut_short_is_no_body(client):
     sent, parts = (
         [],
-        iter([{"type": "http.request", "body": b'{"spent": 1}\n', "more_body": True}, {"type": "http.disconnect"}]),
+        iter(
+            [
+                {"type": "http.request", "body": b'{"spent": 1}\n', "more_body": True},
+                {"type": "http.disconnect"},
+            ]
+        ),
     )
 
     async def receive():
@@ -308,7 +377,13 @@ def test_a_body_that_is_cut_short_is_no_body(client):
         sent.append(message)
 
     headers = [(b"content-type", b"application/jsonlines"), (b"content-length", b"100")]
-    scope = {"type": "http", "method": "POST", "path": "/invocations", "headers": headers, "query_string": b""}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/invocations",
+        "headers": headers,
+        "query_string": b"",
+    }
     asyncio.run(client.app(scope, receive, send))
     assert sent[0]["status"] == 408
     assert b"closed before the body had arrived" in sent[1]["body"]

@@ -1,4 +1,6 @@
-"""Snapshots: a state filled in again tells the same bits, and is taken for nothing where anything has changed since."""
+"""Snapshots: a state filled in again tells the same bits, and is taken for nothing where anything
+has changed since.
+"""
 
 import sqlite3
 from dataclasses import replace
@@ -19,10 +21,22 @@ from hwds.frames.rows import Live
 from hwds.results.event_log import EventLog
 from hwds.serve.events import store as event_store
 from hwds.serve.events.online import Online
-from hwds.serve.events.store import FeatureState, restore_state, schema_of, state_changes, with_arrivals
+from hwds.serve.events.store import (
+    FeatureState,
+    restore_state,
+    schema_of,
+    state_changes,
+    with_arrivals,
+)
 from tests.detection.features.moment_rows import order_lines
 
-EVERYTHING = Together(parts=(Recent(length=4), Network(), HandbookPlus(amount="unit_price", terminal="store", days=(2, 7))))
+EVERYTHING = Together(
+    parts=(
+        Recent(length=4),
+        Network(),
+        HandbookPlus(amount="unit_price", terminal="store", days=(2, 7)),
+    )
+)
 
 
 def copied(state, fresh):
@@ -33,7 +47,9 @@ def copied(state, fresh):
 def arrivals(table):
     """Each row's time and arrival in microseconds, its values, and its label's moment."""
     names = ("time", "available_at", "confirmed_at")
-    moments = table.data.select(pl.col(name).cast(pl.Datetime("us")).to_physical() for name in names).rows()
+    moments = table.data.select(
+        pl.col(name).cast(pl.Datetime("us")).to_physical() for name in names
+    ).rows()
     return list(zip(moments, table.data.to_dicts(), strict=True))
 
 
@@ -50,7 +66,9 @@ def test_a_state_that_was_filled_in_goes_on_with_the_same_bits_for_all_features(
         told = state.arrive(time, arrival, dict(values))
         if place >= 90:
             again = other.arrive(time, arrival, dict(values))
-            assert [np.array(each, float).tobytes() for each in told] == [np.array(each, float).tobytes() for each in again]
+            assert [np.array(each, float).tobytes() for each in told] == [
+                np.array(each, float).tobytes() for each in again
+            ]
         for each in [state, *([other] if place >= 90 else [])]:
             if known is not None:
                 each.label(place, values["confirmed"] == 1, max(known, arrival + 1))
@@ -61,7 +79,10 @@ def assert_nothing_else_changed(used, fresh):
     for name, value in vars(fresh).items():
         own = getattr(used, name)
         if name in used.changing:
-            for part, new in zip(*((each if isinstance(each, tuple) else (each,)) for each in (own, value)), strict=False):
+            for part, new in zip(
+                *((each if isinstance(each, tuple) else (each,)) for each in (own, value)),
+                strict=False,
+            ):
                 if hasattr(new, "changing"):
                     assert_nothing_else_changed(part, new)
         elif name not in ("_references", "_spreads", "_step", "_days", "_cost"):
@@ -85,7 +106,11 @@ def often(monkeypatch):
 def replayed(model, features, table, path, monkeypatch):
     """How many entries are read again when the store is opened."""
     read, entries = [], EventLog.entries
-    monkeypatch.setattr(EventLog, "entries", lambda self, after=0: (read.append(1) or each for each in entries(self, after)))
+    monkeypatch.setattr(
+        EventLog,
+        "entries",
+        lambda self, after=0: (read.append(1) or each for each in entries(self, after)),
+    )
     with Online(model, features, table, path) as scorer:
         monkeypatch.setattr(EventLog, "entries", entries)
         return len(read), scorer.score(events(table)[-1] | {"id": "one more"})
@@ -103,7 +128,11 @@ def test_little_is_replayed_and_all_of_it_where_anything_has_changed(tmp_path, o
     before = path.read_bytes()
     some, answer = replayed(model, FEATURES, table, path, monkeypatch)
     assert some == last - there > 0
-    changes = {"damaged": "update snapshot set data = zeroblob(999)", "absent": "delete from snapshot", "code": None}
+    changes = {
+        "damaged": "update snapshot set data = zeroblob(999)",
+        "absent": "delete from snapshot",
+        "code": None,
+    }
     for change, statement in changes.items():
         path.write_bytes(before)
         path.with_name("orders.db-last").unlink()

@@ -1,4 +1,6 @@
-"""Spans of requests go to OpenTelemetry where it is asked for, and a client's `traceparent` is passed on either way."""
+"""Spans of requests go to OpenTelemetry where it is asked for, and a client's `traceparent` is
+passed on either way.
+"""
 
 import json
 import logging
@@ -27,7 +29,10 @@ def test_a_span_is_a_child_of_the_clients(serve):
     first, second = spans.get_finished_spans()
     assert (first.name, first.kind.name) == ("POST /invocations", "SERVER")
     assert f"{first.context.trace_id:032x}-{first.parent.span_id:016x}" == PARENT[3:52]
-    assert (first.attributes["http.response.status_code"], first.attributes["hwds.rows"]) == (200, 2)
+    assert (first.attributes["http.response.status_code"], first.attributes["hwds.rows"]) == (
+        200,
+        2,
+    )
     assert (second.parent, second.attributes["http.response.status_code"]) == (None, 400)
 
 
@@ -39,7 +44,11 @@ def test_without_a_collector_a_traceparent_is_in_log_and_capture(serve, bundle, 
         client.post("/invocations", json=ROW, headers={"traceparent": "00-zz"})
     until_done(client.core._shadow)
     said = [json.loads(record.message).get("traceparent") for record in caplog.records]
-    lines = [json.loads(line) for path in (tmp_path / "cap").glob("*.jsonl") for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for path in (tmp_path / "cap").glob("*.jsonl")
+        for line in path.read_text().splitlines()
+    ]
     assert said == [PARENT, None]
     for arm in ("main", "shadow"):
         facts = [line["eventMetadata"] for line in lines if line["eventMetadata"]["arm"] == arm]
@@ -56,5 +65,8 @@ def test_a_request_on_the_same_connection_has_another_traceparent():
 def test_a_collector_without_opentelemetry_is_refused(monkeypatch):
     assert Traces.of_environment({}) is None
     monkeypatch.setattr("hwds.serve.server.records.find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT: needs OpenTelemetry: pip install 'hwds\[trace\]'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"OTEL_EXPORTER_OTLP_ENDPOINT: needs OpenTelemetry: pip install 'hwds\[trace\]'",
+    ):
         Traces.of_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4318"})

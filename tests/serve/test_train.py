@@ -1,4 +1,6 @@
-"""Training in a container keeps SageMaker's contract: hyperparameters, channels, a bundle, or the reason in a file."""
+"""Training in a container keeps SageMaker's contract: hyperparameters, channels, a bundle, or the
+reason in a file.
+"""
 
 import json
 
@@ -32,10 +34,19 @@ def test_a_run_becomes_a_bundle_where_sagemaker_takes_models_from(root, run, hom
     words = dict(word.split("=", 1) for word in WORDS) | {"dataset.path": str(home / "rows.csv")}
     (root / "model" / "state").mkdir(parents=True)  # of the bundle that the image serves
     (root / "model" / "state" / "events.db").write_text("another bundle's")
-    configure(root, {**words, "model": '"classify/logistic"', **{f"card.{name}": text for name, text in CARD.items()}})
+    configure(
+        root,
+        {
+            **words,
+            "model": '"classify/logistic"',
+            **{f"card.{name}": text for name, text in CARD.items()},
+        },
+    )
     assert main([str(root)]) == 0
     assert not (root / "output" / "failure").exists()
-    bundle = Manifest.read(root / "model", trusted_keys(str(root / "output" / "data" / "trusted.pub")))
+    bundle = Manifest.read(
+        root / "model", trusted_keys(str(root / "output" / "data" / "trusted.pub"))
+    )
     assert bundle.model == "classify/logistic"
     assert json.loads((root / "model" / "card.json").read_text())["owner"] == CARD["owner"]
     assert bundle.run == f"{run.path.parent.name}/{run.path.name}"
@@ -54,7 +65,11 @@ def in_this_process(part):
         ({"model": "classify/logistc"}, "did you mean", 2),
         ({"model": '"a"b"'}, 'model: must be a text or a JSON text, got "a"b".', 2),
         ({"card.ownr": "x"}, "card.ownr: the card has no such field", 2),
-        ({"dataset.path": "channel:test/x.csv"}, "dataset.path: there is no channel 'test'; there are train.", 2),
+        (
+            {"dataset.path": "channel:test/x.csv"},
+            "dataset.path: there is no channel 'test'; there are train.",
+            2,
+        ),
         (["model"], "must be a JSON object of texts", 2),
         ({"seed": 1}, "must be a JSON object of texts", 2),
     ],
@@ -72,9 +87,13 @@ def test_hyperparameters_and_channels_are_overrides(root):
         "model.trees=200",
         f"dataset.path={channel / 'rows.parquet'}",
     ]
-    assert overrides({"dataset.path": "channel:train/rows.parquet"}, root) == [f"dataset.path={channel / 'rows.parquet'}"]
+    assert overrides({"dataset.path": "channel:train/rows.parquet"}, root) == [
+        f"dataset.path={channel / 'rows.parquet'}"
+    ]
     (channel / "more.parquet").write_bytes(b"")
     assert overrides({}, root) == [f"dataset.path={channel / '**' / '*.parquet'}"]
     (channel / "odd.csv").write_text("")
-    with pytest.raises(ConfigError, match=r"channel 'train': must have files of one kind, got \.csv, \.parquet"):
+    with pytest.raises(
+        ConfigError, match=r"channel 'train': must have files of one kind, got \.csv, \.parquet"
+    ):
         overrides({}, root)

@@ -1,4 +1,6 @@
-"""A service of cells that a model answers together: a question names one, the others are those of the run."""
+"""A service of cells that a model answers together: a question names one, the others are those of
+the run.
+"""
 
 from dataclasses import replace
 
@@ -12,18 +14,34 @@ from hwds.serve.bundle.unit_content import panel_cuts
 from hwds.serve.services.base import json_value
 from hwds.serve.services.units import PanelService
 
-WORDS = ["+experiment=elasticity_ppml", "model=elasticity/loglog_ols", "rivals=[]", "size=small", "compute=serial"]
+WORDS = [
+    "+experiment=elasticity_ppml",
+    "model=elasticity/loglog_ols",
+    "rivals=[]",
+    "size=small",
+    "compute=serial",
+]
 
 
 @pytest.fixture(scope="module")
 def asked():
-    """The service, questions about all cells without their last rows, and what is answered to all together."""
+    """The service, questions about all cells without their last rows, and what is answered to all
+    together.
+    """
     experiment = check(compose(WORDS))
-    panel, protocol, context = experiment.dataset.load(), experiment.protocol, replace(final_context(experiment), cache=None)
+    panel, protocol, context = (
+        experiment.dataset.load(),
+        experiment.protocol,
+        replace(final_context(experiment), cache=None),
+    )
     fitted = protocol.fit_all(experiment.model, panel, context)
     cut, questions = next(panel_cuts(panel, protocol.steps(panel), whole=protocol.together))
     rows = protocol.predict_new(fitted, cut, context).drop("cutoff")
-    return PanelService(experiment, fitted, panel, None), [question for _, question in questions], rows
+    return (
+        PanelService(experiment, fitted, panel, None),
+        [question for _, question in questions],
+        rows,
+    )
 
 
 def test_a_cell_is_answered_as_among_all(asked):
@@ -38,7 +56,11 @@ def test_a_cell_is_answered_as_among_all(asked):
 
 def test_another_price_sells_another_amount(asked):
     service, questions, rows = asked
-    question = next(each for each in questions if (rows.filter(series_id=each["series_id"])["elasticity"][0] or 0) < -0.5)
+    question = next(
+        each
+        for each in questions
+        if (rows.filter(series_id=each["series_id"])["elasticity"][0] or 0) < -0.5
+    )
     dearer = question | {"plan": [row | {"price": 1.1 * row["price"]} for row in question["plan"]]}
     (before,), (after,) = service.answer([question]), service.answer([dearer])
     for old, new in zip(before["rows"], after["rows"], strict=True):

@@ -1,10 +1,19 @@
-"""Split-conformal quantiles: ranks, borrowing, both kinds of interval, and what is never done to a forecast."""
+"""Split-conformal quantiles: ranks, borrowing, both kinds of interval, and what is never done to a
+forecast.
+"""
 
 import numpy as np
 import pytest
 
 from hwds.core.serialization import load_fitted, save_fitted
-from hwds.stats.conformal import Bands, ConformalCalibration, mirrors, nominal, order_statistic, steps_borrowed
+from hwds.stats.conformal import (
+    Bands,
+    ConformalCalibration,
+    mirrors,
+    nominal,
+    order_statistic,
+    steps_borrowed,
+)
 
 LEVELS = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
 
@@ -12,7 +21,9 @@ LEVELS = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
 def bands(quantiles, scale=1.0, step=1, nonnegative=False, levels=LEVELS):
     n = len(quantiles)
     median = quantiles[:, list(levels).index(0.5)]
-    return Bands(levels, quantiles, median, np.full(n, scale), np.full(n, step), np.full(n, nonnegative))
+    return Bands(
+        levels, quantiles, median, np.full(n, scale), np.full(n, step), np.full(n, nonnegative)
+    )
 
 
 def normal(n, spread, rng, offset=100.0):
@@ -53,9 +64,13 @@ def test_a_pool_of_nine_covers_its_share_on_average():
     hits = []
     for _ in range(400):
         past, future = (normal(9, 0.5, rng) for _ in range(2))
-        quantiles, _ = ConformalCalibration.learn(bands(past[0]), past[1], np.array([1])).correct(bands(future[0]))
+        quantiles, _ = ConformalCalibration.learn(bands(past[0]), past[1], np.array([1])).correct(
+            bands(future[0])
+        )
         hits.append(covered(quantiles, future[1], 1, 5))
-    assert np.mean(hits) == pytest.approx(0.8, abs=0.03)  # rank 8 of 10; the plain quantile of 9 scores would cover .74
+    assert np.mean(hits) == pytest.approx(
+        0.8, abs=0.03
+    )  # rank 8 of 10; the plain quantile of 9 scores would cover .74
 
 
 def test_a_step_borrows_from_those_next_to_it_and_with_few_rows_from_farther_ones():
@@ -71,8 +86,17 @@ def test_factors_follow_the_step():
     rng = np.random.default_rng(4)
     parts = [normal(600, 1.0, rng) for _ in range(2)]
     quantiles = np.concatenate([parts[0][0], parts[1][0]])
-    actual = np.concatenate([parts[0][1], parts[1][0][:, 3] + 3 * (parts[1][1] - parts[1][0][:, 3])])
-    told = Bands(LEVELS, quantiles, quantiles[:, 3], np.ones(1200), np.repeat([1, 3], 600), np.zeros(1200, bool))
+    actual = np.concatenate(
+        [parts[0][1], parts[1][0][:, 3] + 3 * (parts[1][1] - parts[1][0][:, 3])]
+    )
+    told = Bands(
+        LEVELS,
+        quantiles,
+        quantiles[:, 3],
+        np.ones(1200),
+        np.repeat([1, 3], 600),
+        np.zeros(1200, bool),
+    )
     factors = ConformalCalibration.learn(told, actual, np.array([1, 3])).factors[0]
     assert factors[1, 5] / factors[0, 5] == pytest.approx(3.0, rel=0.15)
 
@@ -96,7 +120,9 @@ def test_nothing_is_narrowed_by_a_pool_too_small_for_the_level():
 
 def test_a_series_without_scale_and_a_model_without_width_keep_what_they_have():
     flat = np.full((3, 7), 5.0)
-    quantiles, done = ConformalCalibration.learn(*_past(), np.array([1])).correct(bands(flat, scale=np.nan))
+    quantiles, done = ConformalCalibration.learn(*_past(), np.array([1])).correct(
+        bands(flat, scale=np.nan)
+    )
     assert not done.any()
     assert (quantiles == flat).all()
     wide, done = ConformalCalibration.learn(*_past(), np.array([1])).correct(bands(flat, scale=2.0))
@@ -106,7 +132,10 @@ def test_a_series_without_scale_and_a_model_without_width_keep_what_they_have():
 
 def test_steps_and_rows_of_nothing_are_left_alone():
     told, _ = normal(4, 1.0, np.random.default_rng(7))
-    for calibration in (ConformalCalibration.nothing(LEVELS.tolist()), ConformalCalibration.learn(*_past(), np.array([2, 3]))):
+    for calibration in (
+        ConformalCalibration.nothing(LEVELS.tolist()),
+        ConformalCalibration.learn(*_past(), np.array([2, 3])),
+    ):
         quantiles, done = calibration.correct(bands(told))
         assert not done.any()
         assert (quantiles == told).all()
@@ -171,10 +200,19 @@ def test_quantiles_never_cross_nor_move_the_median_nor_fall_below_zero(seed):
         quantiles[never] = np.abs(quantiles[never][:, np.argsort(np.abs(quantiles[never]).sum(0))])
         quantiles = np.sort(quantiles, axis=1)
         scale = np.where(rng.random(n) < 0.2, np.nan, size * rng.exponential(1.0, n))
-        return Bands(levels, quantiles, quantiles[:, list(levels).index(0.5)], scale, rng.integers(1, 5, n), never)
+        return Bands(
+            levels,
+            quantiles,
+            quantiles[:, list(levels).index(0.5)],
+            scale,
+            rng.integers(1, 5, n),
+            never,
+        )
 
     past, future = some(int(rng.integers(1, 300))), some(200)
-    actual = np.where(rng.random(len(past.median)) < 0.1, np.nan, size * rng.standard_t(1, len(past.median)))
+    actual = np.where(
+        rng.random(len(past.median)) < 0.1, np.nan, size * rng.standard_t(1, len(past.median))
+    )
     quantiles, done = ConformalCalibration.learn(past, actual, np.arange(1, 4)).correct(future)
     assert (np.diff(quantiles, axis=1) >= 0).all()
     assert np.array_equal(quantiles[:, list(levels).index(0.5)], future.median)
@@ -186,7 +224,9 @@ def test_ends_of_one_interval_are_mirrors_and_a_lone_level_is_its_own():
     low, high = mirrors(np.array([0.1, 0.25, 0.5, 0.9]))
     assert low.tolist() == [0, 1, 2, 0]
     assert high.tolist() == [3, 1, 2, 3]
-    assert nominal(np.array([0.1, 0.5, 0.9]), 1)[:2, 0] == pytest.approx(np.array([[0.8, 0, 0.8], [0.9, 0.5, 0.9]]))
+    assert nominal(np.array([0.1, 0.5, 0.9]), 1)[:2, 0] == pytest.approx(
+        np.array([[0.8, 0, 0.8], [0.9, 0.5, 0.9]])
+    )
 
 
 def test_a_calibration_is_kept(tmp_path):

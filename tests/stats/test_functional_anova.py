@@ -1,4 +1,6 @@
-"""Main effects of settings: those of a tree are those of its own predictions over all combinations."""
+"""Main effects of settings: those of a tree are those of its own predictions over all
+combinations.
+"""
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ def test_a_trees_main_effects_are_those_of_its_predictions():
     from sklearn.tree import DecisionTreeRegressor
 
     rng = np.random.default_rng(0)
-    settings = np.stack([rng.integers(0, 4, 30), rng.random(30).round(1), rng.integers(0, 2, 30)], axis=1).astype(float)
+    settings = np.stack(
+        [rng.integers(0, 4, 30), rng.random(30).round(1), rng.integers(0, 2, 30)], axis=1
+    ).astype(float)
     scores = settings[:, 0] * settings[:, 2] + settings[:, 1] + rng.normal(size=30)
     tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=0).fit(settings, scores)
     grids = [np.unique(column, return_counts=True) for column in settings.T]
@@ -24,7 +28,9 @@ def test_a_trees_main_effects_are_those_of_its_predictions():
         np.einsum("abc,a,c->b", told, weights[0], weights[2]),
         np.einsum("abc,a,b->c", told, weights[0], weights[1]),
     ]
-    wanted = [weight @ (effect - mean) ** 2 / whole for weight, effect in zip(weights, alone, strict=True)]
+    wanted = [
+        weight @ (effect - mean) ** 2 / whole for weight, effect in zip(weights, alone, strict=True)
+    ]
     assert _main_effects(tree.tree_, settings) == pytest.approx(wanted)
     assert 0 < sum(wanted) < 1  # the first and the last act together
 

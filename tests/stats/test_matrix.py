@@ -10,7 +10,13 @@ def long(rows):
     return pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
 
 
-def full(models=("a", "b"), datasets=("d",), seeds=(0,), units=3, value=lambda m, d, s, u: 1.0 + m + 10 * d + 100 * s + u):
+def full(
+    models=("a", "b"),
+    datasets=("d",),
+    seeds=(0,),
+    units=3,
+    value=lambda m, d, s, u: 1.0 + m + 10 * d + 100 * s + u,
+):
     return long(
         [
             (model, dataset, seed, f"u{u}", value(m, d, s, u))
@@ -23,17 +29,28 @@ def full(models=("a", "b"), datasets=("d",), seeds=(0,), units=3, value=lambda m
 
 
 def test_values_lie_where_unit_seed_and_model_say():
-    found = Matrix.of(full(datasets=("d", "e"), seeds=(3, 5)).sample(fraction=1.0, shuffle=True, seed=1))
+    found = Matrix.of(
+        full(datasets=("d", "e"), seeds=(3, 5)).sample(fraction=1.0, shuffle=True, seed=1)
+    )
     assert found.values.shape == (6, 2, 2)
     first = found.models.index("a")
-    assert found.values[:, :, first].tolist() == [[1, 101], [2, 102], [3, 103], [11, 111], [12, 112], [13, 113]]
+    assert found.values[:, :, first].tolist() == [
+        [1, 101],
+        [2, 102],
+        [3, 103],
+        [11, 111],
+        [12, 112],
+        [13, 113],
+    ]
     assert found.dataset.tolist() == [0, 0, 0, 1, 1, 1]
     assert (found.datasets, found.seeds) == (("d", "e"), (3, 5))
 
 
 def test_a_unit_without_a_value_of_some_model_is_left_out_for_all():
     rows = full(units=4).with_columns(
-        value=pl.when((pl.col("model") == "b") & (pl.col("unit") == "u1")).then(float("nan")).otherwise("value")
+        value=pl.when((pl.col("model") == "b") & (pl.col("unit") == "u1"))
+        .then(float("nan"))
+        .otherwise("value")
     )
     rows = rows.filter(~((pl.col("model") == "a") & (pl.col("unit") == "u3")))
     found = Matrix.of(rows)
@@ -51,12 +68,16 @@ def test_seeds_that_some_model_lacks_are_left_out():
 def test_units_of_another_seed_are_other_units_where_they_are_nested():
     found = Matrix.of(full(seeds=(0, 1)), nested=True)
     assert found.values.shape == (6, 1, 2)
-    only = Matrix.of(pl.concat([full(models=("a",), seeds=(0, 1)), full(models=("b",), seeds=(0,))]), nested=True)
+    only = Matrix.of(
+        pl.concat([full(models=("a",), seeds=(0, 1)), full(models=("b",), seeds=(0,))]), nested=True
+    )
     assert (len(only.values), only.left_out) == (3, 3)
 
 
 def test_nothing_shared_is_refused():
-    rows = pl.concat([full(models=("a",)), full(models=("b",)).with_columns(unit=pl.lit("x") + pl.col("unit"))])
+    rows = pl.concat(
+        [full(models=("a",)), full(models=("b",)).with_columns(unit=pl.lit("x") + pl.col("unit"))]
+    )
     with pytest.raises(DataError, match="no row is shared by a, b"):
         Matrix.of(rows)
 
@@ -74,20 +95,28 @@ def test_the_mean_of_contrasts_is_the_logarithm_of_the_ratio(low):
 
 
 def test_the_linearisation_is_the_delta_method():
-    """The variance of contrasts is that of log(mean b / mean a): var(a)/A^2 + var(b)/B^2 - 2 cov/(A B)."""
+    """The variance of contrasts is that of log(mean b / mean a): var(a)/A^2 + var(b)/B^2 - 2 cov/(A
+    B).
+    """
     draws = np.random.default_rng(2)
     found = Matrix.of(full(units=50, value=lambda m, *_: draws.uniform(1, 3) + m))
     a, b = found.units.T
     expected = np.var(a, ddof=1) / a.mean() ** 2 + np.var(b, ddof=1) / b.mean() ** 2
     expected -= 2 * np.cov(a, b)[0, 1] / (a.mean() * b.mean())
-    assert np.var(contrast_values(found, [(0, 1)], Scale(True, True)), ddof=1) == pytest.approx(expected)
+    assert np.var(contrast_values(found, [(0, 1)], Scale(True, True)), ddof=1) == pytest.approx(
+        expected
+    )
 
 
 def test_a_share_is_told_of_a_logarithm_and_margins_are_its_ends():
     for low in (True, False):
         scale = Scale(low, True)
-        assert [abs(scale.as_share(end)) for end in scale.bounds(0.01)] == pytest.approx([0.01, 0.01])
-    assert Scale(True, True).as_share(np.log(1 / 0.979)) == pytest.approx(0.021)  # 0.979 against 1: 2.1 % lower
+        assert [abs(scale.as_share(end)) for end in scale.bounds(0.01)] == pytest.approx(
+            [0.01, 0.01]
+        )
+    assert Scale(True, True).as_share(np.log(1 / 0.979)) == pytest.approx(
+        0.021
+    )  # 0.979 against 1: 2.1 % lower
     assert Scale(False, True).as_share(np.log(1.021)) == pytest.approx(0.021)
 
 

@@ -22,10 +22,21 @@ def three():
 
 def test_the_own_model_is_held_against_its_rivals(three):
     found = compare([three], margin=0.2, resamples=400)
-    assert (found.subject, found.chosen, found.family, found.units) == ("forecast/good", "own", 2, "series")
+    assert (found.subject, found.chosen, found.family, found.units) == (
+        "forecast/good",
+        "own",
+        2,
+        "series",
+    )
     pairs = {row["rival"]: row for row in found.pairs.to_dicts()}
     assert pairs["forecast/bad"]["verdict"] == "better"
-    assert 0.4 < pairs["forecast/bad"]["low"] < pairs["forecast/bad"]["effect"] < pairs["forecast/bad"]["high"] < 0.6
+    assert (
+        0.4
+        < pairs["forecast/bad"]["low"]
+        < pairs["forecast/bad"]["effect"]
+        < pairs["forecast/bad"]["high"]
+        < 0.6
+    )
     assert pairs["forecast/twin"]["verdict"] == "alike"
     assert found.leaderboard["model"].to_list()[-1] == "forecast/bad"
     assert found.leaderboard["seconds"].to_list() == [2.0, 2.0, 2.0]
@@ -45,7 +56,10 @@ def test_a_run_and_itself_are_one(three):
 
 
 def test_the_best_is_chosen_where_runs_have_other_models_of_their_own():
-    runs = [source(forecasts({name: size}), run=name[-1]) for name, size in (("m/a", 2.0), ("m/b", 1.0), ("m/c", 3.0))]
+    runs = [
+        source(forecasts({name: size}), run=name[-1])
+        for name, size in (("m/a", 2.0), ("m/b", 1.0), ("m/c", 3.0))
+    ]
     found = compare(runs, resamples=400)
     assert (found.subject, found.chosen, found.family) == ("m/b", "best", 3)
     asked = compare(runs, model="c", resamples=400)
@@ -62,7 +76,10 @@ def test_seeds_are_matched_and_those_that_some_lack_are_left_out():
     assert found.seeds == (0, 1, 2)
     assert found.pairs["method"].to_list() == ["t over series and seeds and 6 origins"]
     alone = source(forecasts({"m/c": 2.0}), run="c", seed=0)
-    assert "Seeds left out, for not every model was run with them: 1, 2." in compare([*runs, alone], resamples=400).notes
+    assert (
+        "Seeds left out, for not every model was run with them: 1, 2."
+        in compare([*runs, alone], resamples=400).notes
+    )
 
 
 def test_rows_that_some_model_lacks_count_for_none(three):
@@ -78,7 +95,9 @@ def test_rows_that_some_model_lacks_count_for_none(three):
 def test_a_model_that_was_not_asked_of_every_dataset_is_left_out():
     runs = [
         source(forecasts({"m/a": 1.0, "m/b": 1.5, "m/c": 1.2})),
-        source(forecasts({"m/a": 1.0, "m/b": 1.5}), run="r2", dataset={"name": "other"}, data="e" * 16),
+        source(
+            forecasts({"m/a": 1.0, "m/b": 1.5}), run="r2", dataset={"name": "other"}, data="e" * 16
+        ),
     ]
     found = compare(runs, resamples=400)
     assert found.datasets == ("toys", "other")
@@ -88,10 +107,15 @@ def test_a_model_that_was_not_asked_of_every_dataset_is_left_out():
 
 
 REFUSALS = [
-    ({"data": "x" * 16}, "both of dataset 'toys', but its data differ .fingerprints dddddddd and xxxxxxxx"),
-    ({"protocol": {"name": "holdout", "headline": "mase", "horizon": 9}}, "protocol.horizon is null in run trial/r1 and 9 in"),
-    ({"protocol": {"name": "walk_forward", "headline": "mase"}}, "is of protocol 'holdout' and trial/r2 of 'walk_forward'"),
-    ({"metric": "mase[m=4]"}, r"'mase' is mase\[m=12\] in run trial/r1 and mase\[m=4\] in trial/r2"),
+    ({"data": "x" * 16}, "both of dataset 'toys', but its data differ .fingerprints dddddddd and "
+                         "xxxxxxxx"),
+    ({"protocol": {"name": "holdout", "headline": "mase", "horizon": 9}}, "protocol.horizon is "
+                                                                          "null in run trial/r1 "
+                                                                          "and 9 in"),
+    ({"protocol": {"name": "walk_forward", "headline": "mase"}}, "is of protocol 'holdout' and "
+                                                                 "trial/r2 of 'walk_forward'"),
+    ({"metric": "mase[m=4]"}, r"'mase' is mase\[m=12\] in run trial/r1 and mase\[m=4\] in "
+                              r"trial/r2"),
     ({"task": "bandit"}, "run trial/r1 is of task 'forecast' and trial/r2 of 'bandit'"),
 ]  # fmt: skip
 
@@ -114,42 +138,64 @@ def test_what_cannot_be_compared_is_refused(three):
         compare([source(three.tables.predictions, task="ope", protocol=OFF_POLICY)])
     with pytest.raises(ConfigError, match="--margin: must be above 0 and below 1, got 1"):
         compare([three], margin=1.0)
-    other = source(three.tables.predictions, run="r2", protocol={"name": "holdout", "recipe": "holdout", "headline": "wape"})
-    with pytest.raises(ConfigError, match="--metric: must be given, the runs have several headlines: mase, wape"):
+    other = source(
+        three.tables.predictions,
+        run="r2",
+        protocol={"name": "holdout", "recipe": "holdout", "headline": "wape"},
+    )
+    with pytest.raises(
+        ConfigError, match="--metric: must be given, the runs have several headlines: mase, wape"
+    ):
         compare([three, other])
 
 
 def test_labels_say_what_differs(three):
-    assert distinct_labels([("a", {"x": 1, "y": {"z": 2}}), ("a", {"x": 1, "y": {"z": 3}}), ("b", {"x": 9})]) == [
+    assert distinct_labels(
+        [("a", {"x": 1, "y": {"z": 2}}), ("a", {"x": 1, "y": {"z": 3}}), ("b", {"x": 9})]
+    ) == [
         "a(y.z=2)",
         "a(y.z=3)",
         "b",
     ]
     rows = forecasts({"m/a": 1.0})
     node = {"name": "m/a", "recipe": "m/a", "trees": 5}
-    assert model_labels([source(rows, model=node), source(rows, run="r2", model=node | {"trees": 7})]) == [
-        {"m/a": "m/a(trees=5)"}, {"m/a": "m/a(trees=7)"},
-    ]  # fmt: skip
+    assert model_labels(
+        [source(rows, model=node), source(rows, run="r2", model=node | {"trees": 7})]
+    ) == [
+        {"m/a": "m/a(trees=5)"},
+        {"m/a": "m/a(trees=7)"},
+    ]
     changed = rows.with_columns(pl.col("mean") + 1)
     by_code = model_labels([source(rows), source(changed, run="r2", code="b" * 16)])
     assert by_code == [{"m/a": "m/a[code=cccccc]"}, {"m/a": "m/a[code=bbbbbb]"}]
     by_features = model_labels([source(rows), source(changed, run="r2", features={"name": "lags"})])
     assert by_features == [{"m/a": "m/a[features=none]"}, {"m/a": "m/a[features=lags]"}]
-    assert model_labels([source(rows), source(rows, run="r2", code="b" * 16)]) == [{"m/a": "m/a"}] * 2
+    assert (
+        model_labels([source(rows), source(rows, run="r2", code="b" * 16)]) == [{"m/a": "m/a"}] * 2
+    )
 
 
 def test_policies_are_paired_by_their_customers():
     rng = np.random.default_rng(1)
     crowd = rng.normal(100, 30, 200)
     rows = [
-        pl.DataFrame({"replication": np.arange(200), "pseudo_regret": crowd + extra + rng.normal(0, 1, 200)}).select(
-            pl.lit(model).alias("model"), pl.lit(0, pl.Int32).alias("fold"), "replication", "pseudo_regret"
+        pl.DataFrame(
+            {"replication": np.arange(200), "pseudo_regret": crowd + extra + rng.normal(0, 1, 200)}
+        ).select(
+            pl.lit(model).alias("model"),
+            pl.lit(0, pl.Int32).alias("fold"),
+            "replication",
+            "pseudo_regret",
         )
         for model, extra in (("bandit/a", 0.0), ("bandit/b", 2.0))
     ]
     protocol = {"name": "bandit_simulation", "headline": "pseudo_regret"}
-    run = source(pl.concat(rows), task="bandit", metric="pseudo_regret", measures=[REGRET], protocol=protocol)
-    found = compare([run, replace(run, title="trial/r2", config=run.config | {"seed": 1})], resamples=400)
+    run = source(
+        pl.concat(rows), task="bandit", metric="pseudo_regret", measures=[REGRET], protocol=protocol
+    )
+    found = compare(
+        [run, replace(run, title="trial/r2", config=run.config | {"seed": 1})], resamples=400
+    )
     row = found.pairs.row(0, named=True)
     assert row["clusters"] == 400  # another seed has replications of its own
     assert row["verdict"] == "better"
@@ -157,7 +203,9 @@ def test_policies_are_paired_by_their_customers():
 
 
 def test_one_series_is_judged_along_its_origins():
-    found = compare([source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=1, origins=30, stride=2))], resamples=400)
+    found = compare(
+        [source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=1, origins=30, stride=2))], resamples=400
+    )
     row = found.pairs.row(0, named=True)
     assert row["method"] == "cosines over 30 origins"
     assert row["clusters"] == 30
@@ -173,7 +221,9 @@ def test_one_series_is_judged_along_its_origins():
 
 
 def test_one_origin_cannot_tell_however_many_series_there_are():
-    one = compare([source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=200, origins=1))], resamples=400)
+    one = compare(
+        [source(forecasts({"m/a": 1.0, "m/b": 2.0}, series=200, origins=1))], resamples=400
+    )
     assert (one.pairs["low"][0], one.pairs["verdict"][0]) == (None, "unsure")
     assert comparison_sentence(one) == "m/a cannot be told from m/b: one origin cannot tell."
     short = forecasts({"m/a": 1.0, "m/b": 2.0}, series=50, origins=3, stride=1, horizon=1)
@@ -182,7 +232,10 @@ def test_one_origin_cannot_tell_however_many_series_there_are():
 
 
 def test_models_that_differ_by_nothing_are_not_told_apart_where_series_share_shocks():
-    """Forty panels of 40 series, 3 windows of horizon 3; by series alone 17 of 30 were called sure."""
+    """Forty panels of 40 series, 3 windows of horizon 3.
+
+    By series alone 17 of 30 were called sure.
+    """
     sure, rows = 0, forecasts({"m/a": 1.0, "m/b": 1.0}, series=40, origins=3, stride=3, horizon=3)
     for seed in range(40):
         found = compare([source(shaken(rows, 0.3, seed))], resamples=100)
@@ -191,7 +244,9 @@ def test_models_that_differ_by_nothing_are_not_told_apart_where_series_share_sho
 
 
 def shaken(rows, share, seed):
-    """The forecasts, of both models alike but for noise: of each series, of each cell, and a share that all series have."""
+    """The forecasts, of both models alike but for noise: of each series, of each cell, and a share
+    that all series have.
+    """
     rng = np.random.default_rng([int(10 * share), seed])
 
     def noise(size, *keys):
@@ -199,14 +254,24 @@ def shaken(rows, share, seed):
         return of.with_columns(pl.Series(f"noise of {keys}", rng.normal(0, size**0.5, len(of))))
 
     joined = rows
-    for keys, size in {("series_id",): (1 - share) / 2, ("series_id", "cutoff"): (1 - share) / 2, ("cutoff",): share}.items():
+    for keys, size in {
+        ("series_id",): (1 - share) / 2,
+        ("series_id", "cutoff"): (1 - share) / 2,
+        ("cutoff",): share,
+    }.items():
         joined = joined.join(noise(size, *keys), on=["model", *keys])
     error = 5 + pl.sum_horizontal(pl.col("^noise of .*$"))
-    return joined.with_columns(mean=100 + error).with_columns(pl.col("mean").alias("q_0.5")).select(rows.columns)
+    return (
+        joined.with_columns(mean=100 + error)
+        .with_columns(pl.col("mean").alias("q_0.5"))
+        .select(rows.columns)
+    )
 
 
 def test_series_with_origins_enough_are_tested_one_by_one():
-    found = compare([source(forecasts({"m/a": 1.0, "m/b": 1.6}, series=3, origins=40))], resamples=400)
+    found = compare(
+        [source(forecasts({"m/a": 1.0, "m/b": 1.6}, series=3, origins=40))], resamples=400
+    )
     assert found.along["series_id"].to_list() == ["s00", "s01", "s02"]
     assert found.along["horizon"].unique().to_list() == [1]
     assert (found.along["statistic"] < 0).all()
@@ -216,7 +281,9 @@ def test_series_with_origins_enough_are_tested_one_by_one():
 def test_a_table_of_ones_own_is_compared_too():
     rng = np.random.default_rng(2)
     rows = [
-        (model, "d", 0, f"u{u}", extra + rng.normal(5, 1)) for u in range(40) for model, extra in (("a", 0), ("b", 3), ("c", 0))
+        (model, "d", 0, f"u{u}", extra + rng.normal(5, 1))
+        for u in range(40)
+        for model, extra in (("a", 0), ("b", 3), ("c", 0))
     ]
     table = pl.DataFrame(rows, schema=["model", "dataset", "seed", "unit", "value"], orient="row")
     found = compare_table(table, Measure("points", better="high"), resamples=400)
@@ -229,6 +296,9 @@ def test_a_table_of_ones_own_is_compared_too():
 
 def test_the_same_numbers_come_of_the_same_runs_in_any_order(three):
     first = compare([three], resamples=400)
-    shuffled = source(three.tables.predictions.sample(fraction=1.0, shuffle=True, seed=3), model=three.config["model"])
+    shuffled = source(
+        three.tables.predictions.sample(fraction=1.0, shuffle=True, seed=3),
+        model=three.config["model"],
+    )
     again = compare([shuffled], model="good", resamples=400)
     assert again.pairs.sort("rival").equals(first.pairs.sort("rival"))

@@ -1,4 +1,6 @@
-"""Intervals of means over units that share periods: how often they hold, what they cost, and what is refused."""
+"""Intervals of means over units that share periods: how often they hold, what they cost, and what
+is refused.
+"""
 
 from math import inf
 
@@ -7,7 +9,14 @@ import pytest
 
 from hwds.stats.effects import Effect, ReferenceDistribution, SumDistribution
 from hwds.stats.estimates import pooled_ratio, unit_mean, unit_median
-from hwds.stats.periods import Cells, mean_estimate, median_estimate, period_part, ratio_estimate, with_periods
+from hwds.stats.periods import (
+    Cells,
+    mean_estimate,
+    median_estimate,
+    period_part,
+    ratio_estimate,
+    with_periods,
+)
 
 TRIALS = 500
 """The standard error of a share of 5 % among so many is 1 %."""
@@ -22,17 +31,23 @@ def wrong(units, periods, shared, *, remembers=0.0, shift=0.0):
     draws = np.random.default_rng([units, periods, int(10 * shared)])
     shocks = draws.normal(size=(TRIALS, 1, periods))
     for place in range(1, periods):
-        shocks[..., place] = remembers * shocks[..., place - 1] + (1 - remembers**2) ** 0.5 * shocks[..., place]
+        shocks[..., place] = (
+            remembers * shocks[..., place - 1] + (1 - remembers**2) ** 0.5 * shocks[..., place]
+        )
     own = draws.normal(size=(TRIALS, units, 1)) + draws.normal(size=(TRIALS, units, periods))
     values = shift + ((1 - shared) / 2) ** 0.5 * own + shared**0.5 * shocks
     cells = grid(units, periods)
     alone = [unit_mean(each.mean(axis=1)) for each in values]
     both = [mean_estimate(each.ravel(), cells) for each in values]
-    return [np.mean([not each.low <= 0 <= each.high for each in estimates]) for estimates in (alone, both)]
+    return [
+        np.mean([not each.low <= 0 <= each.high for each in estimates])
+        for estimates in (alone, both)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("units", "periods", "shared"), [(20, 3, 0.3), (40, 3, 0.1), (200, 6, 0.05), (40, 12, 0.3), (20, 40, 0.3)]
+    ("units", "periods", "shared"),
+    [(20, 3, 0.3), (40, 3, 0.1), (200, 6, 0.05), (40, 12, 0.3), (20, 40, 0.3)],
 )
 def test_shared_shocks_are_in_the_interval(units, periods, shared):
     alone, both = wrong(units, periods, shared)
@@ -50,7 +65,9 @@ def test_units_that_share_nothing_lose_little_where_periods_are_not_few():
 
 
 def test_one_mean_of_one_grid_is_the_sum_of_its_parts():
-    """Against the two-way formula of Cameron, Gelbach and Miller: by unit, by period, less by cell."""
+    """Against the two-way formula of Cameron, Gelbach and Miller: by unit, by period, less by
+    cell.
+    """
     values = np.random.default_rng(3).normal(size=(30, 5))
     part = period_part(values.reshape(-1, 1), grid(30, 5))
     by_period = np.var(values.mean(axis=0), ddof=1) / 5
@@ -75,7 +92,10 @@ def test_units_need_not_have_the_same_periods():
     ("cells", "reason"),
     [
         (grid(50, 1), "one origin cannot tell"),
-        (Cells(np.arange(99), np.r_[np.zeros(98, int), 1]), "one origin has most of the weight and cannot tell"),
+        (
+            Cells(np.arange(99), np.r_[np.zeros(98, int), 1]),
+            "one origin has most of the weight and cannot tell",
+        ),
         (grid(50, 8, span=6), "8 origins of overlapping windows cannot tell"),
         (grid(50, 3, season_seen=0.25), "3 origins in 25 % of a season cannot tell"),
         (grid(50, 3, season_seen=0.75), ""),
@@ -97,7 +117,9 @@ def test_the_effective_number_falls_from_all_values_to_the_periods():
     def worth(values):
         part = period_part(values.reshape(-1, 1), grid(400, 20))
         error = np.std(values.mean(axis=1), ddof=1) / 20
-        return with_periods(Effect(0.0, error, ReferenceDistribution(399), "", 400), part, 0, values.size).independent
+        return with_periods(
+            Effect(0.0, error, ReferenceDistribution(399), "", 400), part, 0, values.size
+        ).independent
 
     assert worth(alone) > 2000
     assert worth(shared + 1e-3 * alone) < 80
@@ -110,7 +132,9 @@ def test_p_values_of_a_sum_lie_between_those_of_its_parts_and_fit_the_interval()
     for level in (0.5, 0.95, 0.999):
         assert both.two_sided(both.critical(level)) == pytest.approx(1 - level)
         assert both.above(-both.critical(level)) == pytest.approx(1 - (1 - level) / 2)
-    assert SumDistribution(((1.0, few), (0.0, many))).two_sided(3.0) == pytest.approx(few.two_sided(3.0))
+    assert SumDistribution(((1.0, few), (0.0, many))).two_sided(3.0) == pytest.approx(
+        few.two_sided(3.0)
+    )
 
 
 @pytest.mark.parametrize(("units", "periods"), [(40, 3), (100, 6)])
@@ -119,11 +143,19 @@ def test_shared_shocks_are_in_the_intervals_of_a_median_and_of_a_ratio(units, pe
     missed = np.zeros((2, 2))
     for _ in range(trials):
         own = draws.normal(size=(units, 1)) + draws.normal(size=(units, periods))
-        values, size = 0.35**0.5 * own + 0.3**0.5 * draws.normal(size=periods), draws.lognormal(0, 0.5, (units, 1))
+        values, size = (
+            0.35**0.5 * own + 0.3**0.5 * draws.normal(size=periods),
+            draws.lognormal(0, 0.5, (units, 1)),
+        )
         sums = (size * values).sum(axis=1), periods * size[:, 0]
         ratio = ratio_estimate((size * values).ravel(), np.repeat(size, periods), cells)
-        pairs = (median_estimate(values.ravel(), cells), unit_median(values.mean(axis=1))), (ratio, pooled_ratio(*sums))
-        assert [both.value for both, _ in pairs] == pytest.approx([alone.value for _, alone in pairs])
+        pairs = (
+            (median_estimate(values.ravel(), cells), unit_median(values.mean(axis=1))),
+            (ratio, pooled_ratio(*sums)),
+        )
+        assert [both.value for both, _ in pairs] == pytest.approx(
+            [alone.value for _, alone in pairs]
+        )
         missed += [[not each.low <= 0 <= each.high for each in pair] for pair in pairs]
     both, alone = missed.T / trials
     assert alone.min() > 0.12
@@ -141,9 +173,18 @@ def test_a_root_of_a_ratio_has_the_error_of_the_delta_method():
 def test_one_period_leaves_medians_and_ratios_without_an_interval():
     values, cells = np.random.default_rng(0).normal(4, 1, 60), grid(60, 1)
     for estimate in (median_estimate(values, cells), ratio_estimate(values, np.ones(60), cells)):
-        assert (estimate.low, estimate.high, estimate.method) == (None, None, "one origin cannot tell")
-    assert ratio_estimate(np.zeros(0), np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int))).value is None
-    assert median_estimate(np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int)), 3).n_undefined == 3
+        assert (estimate.low, estimate.high, estimate.method) == (
+            None,
+            None,
+            "one origin cannot tell",
+        )
+    assert (
+        ratio_estimate(np.zeros(0), np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int))).value
+        is None
+    )
+    assert (
+        median_estimate(np.zeros(0), Cells(np.zeros(0, int), np.zeros(0, int)), 3).n_undefined == 3
+    )
 
 
 def test_p_values_are_there_where_parts_agree_but_for_their_last_bits():
@@ -153,4 +194,6 @@ def test_p_values_are_there_where_parts_agree_but_for_their_last_bits():
         close = df * (1 + 10.0 ** -rng.integers(9, 16))
         parts = (share, ReferenceDistribution(df)), (1 - share, ReferenceDistribution(close))
         t = 10 ** rng.uniform(-8, 1.5)
-        assert SumDistribution(parts).two_sided(t) == pytest.approx(ReferenceDistribution(df).two_sided(t), rel=1e-6)
+        assert SumDistribution(parts).two_sided(t) == pytest.approx(
+            ReferenceDistribution(df).two_sided(t), rel=1e-6
+        )

@@ -5,7 +5,14 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from hwds.stats.effects import LEAST_SURE, holm, over_units, resample_units, shared_resamples, unit_effects
+from hwds.stats.effects import (
+    LEAST_SURE,
+    holm,
+    over_units,
+    resample_units,
+    shared_resamples,
+    unit_effects,
+)
 from hwds.stats.estimates import difference_estimate, one_minus_ratio, unit_mean, unit_share
 from hwds.stats.evidence import seeded_effect, unit_seed_levels
 from hwds.stats.periods import Cells, cosine_effect, diebold_mariano, period_part, with_periods
@@ -27,13 +34,17 @@ def wrong(values, truth=0.0, strata=1, resamples=400):
     """The share of trials (columns) whose 95 % interval misses the truth."""
     parts = np.array_split(np.arange(len(values)), strata)
     effects = effects_of(values, parts, resamples, generator(1))
-    return np.mean([not (low <= truth <= high) for low, high in (effect.interval(0.95) for effect in effects)])
+    return np.mean(
+        [not (low <= truth <= high) for low, high in (effect.interval(0.95) for effect in effects)]
+    )
 
 
 def test_few_units_have_students_interval_and_a_share_of_all_has_a_width():
     values = np.array([1.0, 4.0, 2.0, 8.0, 5.0])
     found = unit_mean(values)
-    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.95, 4, values.mean(), stats.sem(values)))
+    assert (found.low, found.high) == pytest.approx(
+        stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
+    )
     every = unit_share(3, 3)
     assert (every.low, every.high) == pytest.approx(proportion_confint(3, 3, method="wilson"))
     assert (every.value, every.high, unit_share(0, 3).low) == (1.0, 1.0, 0.0)
@@ -53,7 +64,9 @@ def test_strata_of_other_sizes_and_spreads_count_alike():
     draws = generator(4)
     values = np.concatenate([draws.normal(1, 1, (20, TRIALS)), draws.normal(-1, 4, (100, TRIALS))])
     effects = effects_of(values, [np.arange(20), np.arange(20, 120)], 400, generator(5))
-    missed = np.mean([not (low <= 0 <= high) for low, high in (effect.interval(0.95) for effect in effects)])
+    missed = np.mean(
+        [not (low <= 0 <= high) for low, high in (effect.interval(0.95) for effect in effects)]
+    )
     assert 0.035 < missed < 0.065
 
 
@@ -71,9 +84,20 @@ def test_the_p_value_and_the_interval_say_the_same():
 
 
 def test_few_units_take_students_t_and_very_many_too():
-    assert effects_of(generator(9).normal(size=(19, 1)), [np.arange(19)], 100, generator(1))[0].method == "t over units"
-    assert effects_of(generator(9).normal(size=(20, 1)), [np.arange(20)], 100, generator(1))[0].method == "bootstrap over units"
-    assert effects_of(generator(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, generator(1))[0].method == "t over units"
+    assert (
+        effects_of(generator(9).normal(size=(19, 1)), [np.arange(19)], 100, generator(1))[0].method
+        == "t over units"
+    )
+    assert (
+        effects_of(generator(9).normal(size=(20, 1)), [np.arange(20)], 100, generator(1))[0].method
+        == "bootstrap over units"
+    )
+    assert (
+        effects_of(generator(9).normal(size=(10_001, 1)), [np.arange(10_001)], 100, generator(1))[
+            0
+        ].method
+        == "t over units"
+    )
 
 
 def test_parts_are_the_sums_made_by_hand():
@@ -81,7 +105,9 @@ def test_parts_are_the_sums_made_by_hand():
     strata = [np.arange(3), np.arange(3, 7)]
     found = over_units(values, strata)
     by_hand = sum(values[rows].var(axis=0, ddof=1) / len(rows) for rows in strata) / 4
-    np.testing.assert_allclose(found.mean[0], (values[:3].mean(axis=0) + values[3:].mean(axis=0)) / 2)
+    np.testing.assert_allclose(
+        found.mean[0], (values[:3].mean(axis=0) + values[3:].mean(axis=0)) / 2
+    )
     np.testing.assert_allclose(found.units[0], by_hand)
     counts = resample_units(strata, 7, 5, generator(11))
     assert (counts[:, :3].sum(axis=1) == 3).all()
@@ -90,22 +116,33 @@ def test_parts_are_the_sums_made_by_hand():
     row = np.repeat(np.arange(7), counts[2].astype(int))
     drawn = values[row]
     np.testing.assert_allclose(again.mean[2], (drawn[:3].mean(axis=0) + drawn[3:].mean(axis=0)) / 2)
-    np.testing.assert_allclose(again.units[2], (drawn[:3].var(axis=0, ddof=1) / 3 + drawn[3:].var(axis=0, ddof=1) / 4) / 4)
+    np.testing.assert_allclose(
+        again.units[2], (drawn[:3].var(axis=0, ddof=1) / 3 + drawn[3:].var(axis=0, ddof=1) / 4) / 4
+    )
 
 
 def crossed(draws, n, seeds, spread):
     """Differences with luck of the units, of the seeds, and of both."""
     own, trained, both = spread
-    return draws.normal(0, own, (n, 1)) + draws.normal(0, trained, (1, seeds)) + draws.normal(0, both, (n, seeds))
+    return (
+        draws.normal(0, own, (n, 1))
+        + draws.normal(0, trained, (1, seeds))
+        + draws.normal(0, both, (n, seeds))
+    )
 
 
-@pytest.mark.parametrize(("seeds", "spread"), [(3, (1, 0.3, 1)), (3, (0.2, 1, 0.2)), (4, (1, 0, 0.5)), (10, (0.3, 0.5, 1))])
+@pytest.mark.parametrize(
+    ("seeds", "spread"),
+    [(3, (1, 0.3, 1)), (3, (0.2, 1, 0.2)), (4, (1, 0, 0.5)), (10, (0.3, 0.5, 1))],
+)
 def test_seeds_are_a_level_of_their_own(seeds, spread):
     draws, trials = generator(12, seeds), 400
     strata = [np.arange(19)]  # Student's t, for a bootstrap of each would take a minute
     missed = 0
     for _ in range(trials):
-        low, high = seeded_effect(crossed(draws, 19, seeds, spread), strata, 0, draws).interval(0.95)
+        low, high = seeded_effect(crossed(draws, 19, seeds, spread), strata, 0, draws).interval(
+            0.95
+        )
         missed += not low <= 0 <= high
     assert 0.02 < missed / trials < 0.085
 
@@ -140,22 +177,33 @@ def autocorrelated(draws, n, reach, trials):
 
 
 def test_diebold_mariano_holds_its_level_on_overlapping_windows():
-    """From max(20, 2h) origins on: about 5 % for one step; the longer the reach, the more of them it wants."""
+    """From max(20, 2h) origins on: about 5 % for one step.
+
+    The longer the reach, the more of them it wants.
+    """
     rates = {}
     for n, reach in ((20, 1), (40, 2), (120, 4), (24, 12)):
-        tests = [diebold_mariano(each, reach) for each in autocorrelated(generator(15, n), n, reach, TRIALS)]
+        tests = [
+            diebold_mariano(each, reach)
+            for each in autocorrelated(generator(15, n), n, reach, TRIALS)
+        ]
         rates[n, reach] = np.mean([test.p_value < 0.05 for test in tests])
     assert 0.035 < rates[20, 1] < 0.065
     assert 0.03 < rates[40, 2] < 0.07
     assert 0.03 < rates[120, 4] < 0.08
-    assert rates[24, 12] > 0.2  # at the very least that is asked for it errs, which is why cosines stand beside it
+    assert (
+        rates[24, 12] > 0.2
+    )  # at the very least that is asked for it errs, which is why cosines stand beside it
 
 
 @pytest.mark.parametrize(("n", "reach"), [(20, 2), (24, 12), (40, 12), (60, 6), (200, 12)])
 def test_cosines_hold_their_level_where_windows_overlap(n, reach):
     drawn = autocorrelated(generator(18, n), n, reach, 1000)
     assert 0.025 < np.mean([cosine_effect(each, reach).p_value < 0.05 for each in drawn]) < 0.09
-    assert np.mean([cosine_effect(each + 4 * reach, reach).p_value < 0.05 for each in drawn[:50]]) > 0.5
+    assert (
+        np.mean([cosine_effect(each + 4 * reach, reach).p_value < 0.05 for each in drawn[:50]])
+        > 0.5
+    )
 
 
 def test_losses_that_remember_are_held_by_what_is_quoted():
@@ -193,7 +241,10 @@ def test_fewer_than_four_units_are_never_sure(count, least):
     assert effect.equivalence_p(-2.0, 2.0) == pytest.approx(least, abs=1e-3)
     low, high = effect.difference(0.95)
     assert (low > 0) == (count >= LEAST_SURE)
-    assert (low, high) == (min(effect.interval(0.95)[0], 0.0) if count < LEAST_SURE else low, effect.interval(0.95)[1])
+    assert (low, high) == (
+        min(effect.interval(0.95)[0], 0.0) if count < LEAST_SURE else low,
+        effect.interval(0.95)[1],
+    )
 
 
 def test_three_shared_periods_are_never_sure_of_many_units():
@@ -210,6 +261,9 @@ def test_three_shared_periods_are_never_sure_of_many_units():
 @pytest.mark.parametrize("count", [3, 4])
 def test_skills_and_differences_of_three_units_reach_zero(count):
     ours = np.array([1.0, 1.01, 0.99, 1.0])[:count]
-    skill, difference = one_minus_ratio(ours, np.full(count, 2.0)), difference_estimate(unit_mean(ours - 2.0))
+    skill, difference = (
+        one_minus_ratio(ours, np.full(count, 2.0)),
+        difference_estimate(unit_mean(ours - 2.0)),
+    )
     assert (skill.low > 0) == (difference.high < 0) == (count >= LEAST_SURE)
     assert skill.low >= 0 >= difference.high

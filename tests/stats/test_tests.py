@@ -8,31 +8,215 @@ from scipy import stats
 
 from hwds.stats.effects import Effect, ReferenceDistribution, holm
 from hwds.stats.periods import diebold_mariano, has_enough_origins
-from hwds.stats.ranks import confidence_set, delong, friedman, nemenyi, rank_rows, wilcoxon_p, win_rate
+from hwds.stats.ranks import (
+    confidence_set,
+    delong,
+    friedman,
+    nemenyi,
+    rank_rows,
+    wilcoxon_p,
+    win_rate,
+)
 
-# Demsar (2006), table 6: AUC of C4.5 with m, cf, and both tuned; the two 0.975 of one row bear the ranks 2 and 3 there
+# Demsar (2006), table 6: AUC of C4.5 with m, cf, and both tuned; the two 0.975 of one row bear the
+# ranks 2 and 3 there
 DEMSAR = np.array(
     [
-        [0.763, 0.768, 0.771, 0.798], [0.599, 0.591, 0.590, 0.569], [0.954, 0.971, 0.968, 0.967], [0.628, 0.661, 0.654, 0.657],
-        [0.882, 0.888, 0.886, 0.898], [0.936, 0.931, 0.916, 0.931], [0.661, 0.668, 0.609, 0.685], [0.583, 0.583, 0.563, 0.625],
-        [0.775, 0.838, 0.866, 0.875], [1.000, 1.000, 1.000, 1.000], [0.940, 0.962, 0.965, 0.962], [0.619, 0.666, 0.614, 0.669],
-        [0.972, 0.981, 0.9751, 0.975], [0.957, 0.978, 0.946, 0.970],
+        [0.763, 0.768, 0.771, 0.798],
+        [0.599, 0.591, 0.590, 0.569],
+        [0.954, 0.971, 0.968, 0.967],
+        [0.628, 0.661, 0.654, 0.657],
+        [0.882, 0.888, 0.886, 0.898],
+        [0.936, 0.931, 0.916, 0.931],
+        [0.661, 0.668, 0.609, 0.685],
+        [0.583, 0.583, 0.563, 0.625],
+        [0.775, 0.838, 0.866, 0.875],
+        [1.000, 1.000, 1.000, 1.000],
+        [0.940, 0.962, 0.965, 0.962],
+        [0.619, 0.666, 0.614, 0.669],
+        [0.972, 0.981, 0.9751, 0.975],
+        [0.957, 0.978, 0.946, 0.970],
     ]
-)  # fmt: skip
+)
 
-# DeLong, DeLong and Clarke-Pearson (1988), as in the SAS/STAT User's Guide, The LOGISTIC Procedure, "Comparing ROC curves":
-# albumin, total protein, K-G score, surgery of benefit (1 no)
+# DeLong, DeLong and Clarke-Pearson (1988), as in the SAS/STAT User's Guide, The LOGISTIC Procedure,
+# "Comparing ROC curves": albumin, total protein, K-G score, surgery of benefit (1 no)
 OVARY = np.array(
     [
-        3.0, 5.8, 10, 0, 3.2, 6.3, 5, 1, 3.9, 6.8, 3, 1, 2.8, 4.8, 6, 0, 3.2, 5.8, 3, 1, 0.9, 4.0, 5, 0, 2.5, 5.7, 8, 0,
-        1.6, 5.6, 5, 1, 3.8, 5.7, 5, 1, 3.7, 6.7, 6, 1, 3.2, 5.4, 4, 1, 3.8, 6.6, 6, 1, 4.1, 6.6, 5, 1, 3.6, 5.7, 5, 1,
-        4.3, 7.0, 4, 1, 3.6, 6.7, 4, 0, 2.3, 4.4, 6, 1, 4.2, 7.6, 4, 0, 4.0, 6.6, 6, 0, 3.5, 5.8, 6, 1, 3.8, 6.8, 7, 1,
-        3.0, 4.7, 8, 0, 4.5, 7.4, 5, 1, 3.7, 7.4, 5, 1, 3.1, 6.6, 6, 1, 4.1, 8.2, 6, 1, 4.3, 7.0, 5, 1, 4.3, 6.5, 4, 1,
-        3.2, 5.1, 5, 1, 2.6, 4.7, 6, 1, 3.3, 6.8, 6, 0, 1.7, 4.0, 7, 0, 3.7, 6.1, 5, 1, 3.3, 6.3, 7, 1, 4.2, 7.7, 6, 1,
-        3.5, 6.2, 5, 1, 2.9, 5.7, 9, 0, 2.1, 4.8, 7, 1, 2.8, 6.2, 8, 0, 4.0, 7.0, 7, 1, 3.3, 5.7, 6, 1, 3.7, 6.9, 5, 1,
-        3.6, 6.6, 5, 1,
+        3.0,
+        5.8,
+        10,
+        0,
+        3.2,
+        6.3,
+        5,
+        1,
+        3.9,
+        6.8,
+        3,
+        1,
+        2.8,
+        4.8,
+        6,
+        0,
+        3.2,
+        5.8,
+        3,
+        1,
+        0.9,
+        4.0,
+        5,
+        0,
+        2.5,
+        5.7,
+        8,
+        0,
+        1.6,
+        5.6,
+        5,
+        1,
+        3.8,
+        5.7,
+        5,
+        1,
+        3.7,
+        6.7,
+        6,
+        1,
+        3.2,
+        5.4,
+        4,
+        1,
+        3.8,
+        6.6,
+        6,
+        1,
+        4.1,
+        6.6,
+        5,
+        1,
+        3.6,
+        5.7,
+        5,
+        1,
+        4.3,
+        7.0,
+        4,
+        1,
+        3.6,
+        6.7,
+        4,
+        0,
+        2.3,
+        4.4,
+        6,
+        1,
+        4.2,
+        7.6,
+        4,
+        0,
+        4.0,
+        6.6,
+        6,
+        0,
+        3.5,
+        5.8,
+        6,
+        1,
+        3.8,
+        6.8,
+        7,
+        1,
+        3.0,
+        4.7,
+        8,
+        0,
+        4.5,
+        7.4,
+        5,
+        1,
+        3.7,
+        7.4,
+        5,
+        1,
+        3.1,
+        6.6,
+        6,
+        1,
+        4.1,
+        8.2,
+        6,
+        1,
+        4.3,
+        7.0,
+        5,
+        1,
+        4.3,
+        6.5,
+        4,
+        1,
+        3.2,
+        5.1,
+        5,
+        1,
+        2.6,
+        4.7,
+        6,
+        1,
+        3.3,
+        6.8,
+        6,
+        0,
+        1.7,
+        4.0,
+        7,
+        0,
+        3.7,
+        6.1,
+        5,
+        1,
+        3.3,
+        6.3,
+        7,
+        1,
+        4.2,
+        7.7,
+        6,
+        1,
+        3.5,
+        6.2,
+        5,
+        1,
+        2.9,
+        5.7,
+        9,
+        0,
+        2.1,
+        4.8,
+        7,
+        1,
+        2.8,
+        6.2,
+        8,
+        0,
+        4.0,
+        7.0,
+        7,
+        1,
+        3.3,
+        5.7,
+        6,
+        1,
+        3.7,
+        6.9,
+        5,
+        1,
+        3.6,
+        6.6,
+        5,
+        1,
     ]
-).reshape(-1, 4)  # fmt: skip
+).reshape(-1, 4)
 
 
 def test_friedman_is_that_of_demsar():
@@ -56,7 +240,12 @@ def test_friedman_without_ties_is_the_formula_of_demsar():
 def test_demsars_own_figures_come_of_his_ranks():
     """He leaves ties uncorrected: chi-square 9.28 and F 3.69 from the mean ranks."""
     n, k = 14, 4
-    chi = 12 * n / (k * (k + 1)) * (np.sum(np.square(friedman(DEMSAR, "high").ranks)) - k * (k + 1) ** 2 / 4)
+    chi = (
+        12
+        * n
+        / (k * (k + 1))
+        * (np.sum(np.square(friedman(DEMSAR, "high").ranks)) - k * (k + 1) ** 2 / 4)
+    )
     assert chi == pytest.approx(9.28, abs=0.01)
     assert (n - 1) * chi / (n * (k - 1) - chi) == pytest.approx(3.69, abs=0.01)
 
@@ -64,7 +253,9 @@ def test_demsars_own_figures_come_of_his_ranks():
 def test_nemenyi_is_demsars_table():
     table = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
     np.testing.assert_allclose([nemenyi(k) for k in range(2, 11)], table, atol=1e-3)
-    np.testing.assert_allclose([nemenyi(k, 0.9) for k in (2, 4, 10)], [1.645, 2.291, 2.920], atol=6e-4)
+    np.testing.assert_allclose(
+        [nemenyi(k, 0.9) for k in (2, 4, 10)], [1.645, 2.291, 2.920], atol=6e-4
+    )
 
 
 def test_ranks_share_ties_that_differ_in_the_last_bits_alone():
@@ -81,23 +272,52 @@ def test_delong_is_the_published_example():
     np.testing.assert_allclose(np.sqrt(np.diag(covariance)), [0.0927, 0.1028, 0.1000], atol=5e-5)
     between = np.sqrt(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
     assert between == pytest.approx(0.0953, abs=5e-5)
-    assert ReferenceDistribution().two_sided((areas[0] - areas[1]) / between) == pytest.approx(0.9102, abs=5e-4)
+    assert ReferenceDistribution().two_sided((areas[0] - areas[1]) / between) == pytest.approx(
+        0.9102, abs=5e-4
+    )
     other = np.sqrt(covariance[2, 2] + covariance[1, 1] - 2 * covariance[1, 2])
     assert other == pytest.approx(0.1046, abs=5e-5)
-    assert ReferenceDistribution().two_sided((areas[2] - areas[1]) / other) == pytest.approx(0.4561, abs=5e-4)
+    assert ReferenceDistribution().two_sided((areas[2] - areas[1]) / other) == pytest.approx(
+        0.4561, abs=5e-4
+    )
 
 
-# The README and the tests of github.com/edoannunziata/dieboldmariano, an implementation of its own without a line of ours
+# The README and the tests of github.com/edoannunziata/dieboldmariano, an implementation of its own
+# without a line of ours
 FIRST = [
-    0.3675225224615024, 0.5450608127223211, 0.22044990720021074, 0.8688743471040006, 0.6072512228948467, 0.8582283746501538,
-    0.41662295816718187, 0.3812100211114714, 0.7185133356116706, 0.30827323290318875, 0.4297093624074402, 0.8615974488577858,
-    0.7240514514808826, 0.3450839595261038, 0.19675301374013598,
-]  # fmt: skip
+    0.3675225224615024,
+    0.5450608127223211,
+    0.22044990720021074,
+    0.8688743471040006,
+    0.6072512228948467,
+    0.8582283746501538,
+    0.41662295816718187,
+    0.3812100211114714,
+    0.7185133356116706,
+    0.30827323290318875,
+    0.4297093624074402,
+    0.8615974488577858,
+    0.7240514514808826,
+    0.3450839595261038,
+    0.19675301374013598,
+]
 SECOND = [
-    0.12794132529988733, 0.3679643204341153, 0.768715420996091, 0.09972248964114683, 0.27197653636654284, 0.28797629010039505,
-    0.9160213458582482, 0.6112628048698798, 0.5452873235576241, 0.06785907231746158, 0.6072666485541124, 0.6241575753989782,
-    0.39998026828867217, 0.19895665605941748, 0.8094941215215619,
-]  # fmt: skip
+    0.12794132529988733,
+    0.3679643204341153,
+    0.768715420996091,
+    0.09972248964114683,
+    0.27197653636654284,
+    0.28797629010039505,
+    0.9160213458582482,
+    0.6112628048698798,
+    0.5452873235576241,
+    0.06785907231746158,
+    0.6072666485541124,
+    0.6241575753989782,
+    0.39998026828867217,
+    0.19895665605941748,
+    0.8094941215215619,
+]
 
 
 def test_diebold_mariano_is_that_of_another_implementation():
@@ -112,15 +332,112 @@ def test_diebold_mariano_is_that_of_another_implementation():
 
 # R's datasets::WWWusage
 USERS = [
-    88, 84, 85, 85, 84, 85, 83, 85, 88, 89, 91, 99, 104, 112, 126, 138, 146, 151, 150, 148, 147, 149, 143, 132, 131, 139, 147,
-    150, 148, 145, 140, 134, 131, 131, 129, 126, 126, 132, 137, 140, 142, 150, 159, 167, 170, 171, 172, 172, 174, 175, 172, 172,
-    174, 174, 169, 165, 156, 142, 131, 121, 112, 104, 102, 99, 99, 95, 88, 84, 84, 87, 89, 88, 85, 86, 89, 91, 91, 94, 101, 110,
-    121, 135, 145, 149, 156, 165, 171, 175, 177, 182, 193, 204, 208, 210, 215, 222, 228, 226, 222, 220,
-]  # fmt: skip
+    88,
+    84,
+    85,
+    85,
+    84,
+    85,
+    83,
+    85,
+    88,
+    89,
+    91,
+    99,
+    104,
+    112,
+    126,
+    138,
+    146,
+    151,
+    150,
+    148,
+    147,
+    149,
+    143,
+    132,
+    131,
+    139,
+    147,
+    150,
+    148,
+    145,
+    140,
+    134,
+    131,
+    131,
+    129,
+    126,
+    126,
+    132,
+    137,
+    140,
+    142,
+    150,
+    159,
+    167,
+    170,
+    171,
+    172,
+    172,
+    174,
+    175,
+    172,
+    172,
+    174,
+    174,
+    169,
+    165,
+    156,
+    142,
+    131,
+    121,
+    112,
+    104,
+    102,
+    99,
+    99,
+    95,
+    88,
+    84,
+    84,
+    87,
+    89,
+    88,
+    85,
+    86,
+    89,
+    91,
+    91,
+    94,
+    101,
+    110,
+    121,
+    135,
+    145,
+    149,
+    156,
+    165,
+    171,
+    175,
+    177,
+    182,
+    193,
+    204,
+    208,
+    210,
+    215,
+    222,
+    228,
+    226,
+    222,
+    220,
+]
 
 
 def test_diebold_mariano_is_rs_dm_test_on_the_example_of_its_manual():
-    """R's forecast, the manual of dm.test: ets and auto.arima on WWWusage, DM = 1.9078 and p = 0.05932, all digits it prints.
+    """R's forecast, the manual of dm.test: ets and auto.arima on WWWusage, DM = 1.9078 and p =
+    0.05932, all digits it prints.
 
     Both fits are made again here, and held against the accuracies that the manual prints of them.
     """
@@ -144,11 +461,18 @@ def test_diebold_mariano_is_rs_dm_test_on_the_example_of_its_manual():
 
 
 def test_diebold_mariano_is_dm_test_of_python_to_the_last_digits():
-    """github.com/johntwk/Diebold-Mariano-Test, after R's dm.test: the figures of its README, from Python 2's random.sample."""
+    """github.com/johntwk/Diebold-Mariano-Test, after R's dm.test: the figures of its README, from
+    Python 2's random.sample.
+    """
     rng = random.Random(123)
     actual, one, other = (np.array(_sample_of_python_2(rng, 100)) for _ in range(3))
-    published = {1: (1.3275742446369585, 0.18737195617455585), 2: (1.2112523589452902, 0.22868210381769466)}
-    for power, (statistic, p_value) in (published | {4: (0.9124498079287283, 0.36374861695187799)}).items():
+    published = {
+        1: (1.3275742446369585, 0.18737195617455585),
+        2: (1.2112523589452902, 0.22868210381769466),
+    }
+    for power, (statistic, p_value) in (
+        published | {4: (0.9124498079287283, 0.36374861695187799)}
+    ).items():
         losses = [np.abs(actual - said).astype(float) ** power for said in (one, other)]
         found = diebold_mariano(losses[0] - losses[1])
         assert found.statistic == pytest.approx(statistic, rel=1e-12)
@@ -197,7 +521,9 @@ def test_equivalence_is_statsmodels():
 
     values = np.random.Generator(np.random.Philox(4)).normal(0.01, 0.1, 60)
     effect = Effect(values.mean(), values.std(ddof=1) / 60**0.5, ReferenceDistribution(59), "t", 60)
-    assert effect.equivalence_p(-0.04, 0.04) == pytest.approx(DescrStatsW(values).ttost_mean(-0.04, 0.04)[0], rel=1e-9)
+    assert effect.equivalence_p(-0.04, 0.04) == pytest.approx(
+        DescrStatsW(values).ttost_mean(-0.04, 0.04)[0], rel=1e-9
+    )
     expected = stats.t.interval(0.95, 59, effect.value, effect.stderr)
     np.testing.assert_allclose(effect.interval(0.95), expected)
     assert effect.p_value == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
@@ -232,7 +558,9 @@ def test_a_stretched_law_keeps_its_interval_and_its_p_value_together():
 
 
 def test_the_confidence_set_by_hand():
-    """Two models: the statistic is |d| over its bootstrap error, and the p-value the share of resamples beyond it."""
+    """Two models: the statistic is |d| over its bootstrap error, and the p-value the share of
+    resamples beyond it.
+    """
     rng = np.random.Generator(np.random.Philox(5))
     losses = rng.normal([0.0, 0.3], 1.0, (50, 2))
     counts = rng.multinomial(50, np.full(50, 0.02), size=4000)

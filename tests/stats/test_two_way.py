@@ -1,4 +1,6 @@
-"""Variance over two kinds of clusters: against statsmodels, against the truth of simulated shocks, and refusals."""
+"""Variance over two kinds of clusters: against statsmodels, against the truth of simulated shocks,
+and refusals.
+"""
 
 import numpy as np
 import pytest
@@ -19,15 +21,24 @@ from hwds.stats.effects import ReferenceDistribution
 def rows(customers=40, days=12, each=3, shares=(1.0, 0.5, 1.0), seed=0):
     """Values with a shock of each customer, of each day and of each row; and both codes."""
     rng = np.random.default_rng(seed)
-    who, day = np.repeat(np.arange(customers), days * each), np.tile(np.repeat(np.arange(days), each), customers)
+    who, day = (
+        np.repeat(np.arange(customers), days * each),
+        np.tile(np.repeat(np.arange(days), each), customers),
+    )
     own, common, rest = shares
-    values = own * rng.normal(size=customers)[who] + common * rng.normal(size=days)[day] + rest * rng.normal(size=len(who))
+    values = (
+        own * rng.normal(size=customers)[who]
+        + common * rng.normal(size=days)[day]
+        + rest * rng.normal(size=len(who))
+    )
     return values, who, day
 
 
 def effect(values, who, day, **more):
     influence = (values - values.mean()) / len(values)
-    return influence_effect(float(values.mean()), influence, ("customer", who), ("day", day), "t", **more)
+    return influence_effect(
+        float(values.mean()), influence, ("customer", who), ("day", day), "t", **more
+    )
 
 
 def test_the_variance_is_that_of_statsmodels():
@@ -46,15 +57,22 @@ def test_it_is_never_narrower_than_by_one_kind_alone():
         both = effect(values, who, day)
         influence = (values - values.mean()) / len(values)
         for kind in (("customer", who), ("day", day)):
-            low, high = influence_effect(float(values.mean()), influence, kind, None, "t").interval(0.95)
+            low, high = influence_effect(float(values.mean()), influence, kind, None, "t").interval(
+                0.95
+            )
             assert both.interval(0.95)[0] <= low + 1e-12
             assert both.interval(0.95)[1] >= high - 1e-12
 
 
-@pytest.mark.parametrize("shares", [(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.3, 0.3, 1.0), (0.3, 1.0, 1.0)])
+@pytest.mark.parametrize(
+    "shares", [(0.0, 0.0, 1.0), (1.0, 0.0, 1.0), (0.3, 0.3, 1.0), (0.3, 1.0, 1.0)]
+)
 @pytest.mark.parametrize(("customers", "days"), [(20, 5), (100, 20), (60, 60)])
 def test_equal_means_are_rarely_called_different(shares, customers, days):
-    wrong = [(effect(*rows(customers, days, 1, shares, seed)).p_value or 1.0) < 0.05 for seed in range(150)]
+    wrong = [
+        (effect(*rows(customers, days, 1, shares, seed)).p_value or 1.0) < 0.05
+        for seed in range(150)
+    ]
     assert np.mean(wrong) <= 0.06 + 2 * (0.05 * 0.95 / 150) ** 0.5
 
 
@@ -76,7 +94,10 @@ def test_few_clusters_are_refused_and_heavy_ones_count_for_less():
     assert even_number(sizes) < 1.02
     assert even_number(np.ones(7)) == pytest.approx(7)
     assert even_number(sizes * 2.0**900) == even_number(sizes * 2.0**-900) == even_number(sizes)
-    assert ClusterCounts("customer", 51, even_number(sizes)).refusal == "few customers have most of the weight and cannot tell"
+    assert (
+        ClusterCounts("customer", 51, even_number(sizes)).refusal
+        == "few customers have most of the weight and cannot tell"
+    )
     assert ClusterCounts("day", 6, 6.0, strata=3).df == 3
     assert ClusterCounts(day_cluster(40), 2, 2.0).refusal == "2 runs of days cannot tell"
     assert ClusterCounts(day_cluster(8), 2, 2.0).refusal == "2 days cannot tell"
@@ -85,7 +106,9 @@ def test_few_clusters_are_refused_and_heavy_ones_count_for_less():
 def test_one_kind_alone_is_students_t():
     counts = ClusterCounts("customer", 9, 9.0)
     found = two_way_effect(1.0, ClusteredPart(counts, 4.0), None, None, "by customer")
-    assert found.interval(0.95)[1] - 1.0 == pytest.approx(2 * ReferenceDistribution(8).critical(0.95))
+    assert found.interval(0.95)[1] - 1.0 == pytest.approx(
+        2 * ReferenceDistribution(8).critical(0.95)
+    )
     assert (found.method, found.clusters, found.independent) == ("by customer", 9, None)
 
 
@@ -96,7 +119,9 @@ def test_neighbouring_days_are_one_cluster_where_there_are_many():
 
 
 def test_shocks_that_last_are_seen_in_blocks_of_days():
-    """Of shocks of which three tenths last to the next day, blocks see most of the variance that single days miss."""
+    """Of shocks of which three tenths last to the next day, blocks see most of the variance that
+    single days miss.
+    """
     rng, ratios = np.random.default_rng(0), []
     for _ in range(200):
         shocks = rng.normal(size=60)
@@ -106,7 +131,8 @@ def test_shocks_that_last_are_seen_in_blocks_of_days():
         influence = (shocks[day] - shocks.mean()) / len(day)
         who = np.tile(np.arange(20), 60)
         blocks, single = (
-            influence_effect(0.0, influence, ("customer", who), ("day", codes), "t").stderr for codes in (day_blocks(day), day)
+            influence_effect(0.0, influence, ("customer", who), ("day", codes), "t").stderr
+            for codes in (day_blocks(day), day)
         )
         ratios.append(blocks**2 / single**2)
     assert np.mean(ratios) > 1.25
@@ -116,4 +142,8 @@ def test_three_days_that_agree_are_not_sure():
     day, row = np.repeat(np.arange(3), 40), np.arange(120)
     influence = np.tile([1e-4, -1e-4], 60)
     effect = influence_effect(1.0, influence, ("row", row), ("day", day), "both")
-    assert (effect.interval(0.95)[0] > 0, effect.difference(0.95)[0], effect.p_value) == (True, 0.0, 0.25)
+    assert (effect.interval(0.95)[0] > 0, effect.difference(0.95)[0], effect.p_value) == (
+        True,
+        0.0,
+        0.25,
+    )

@@ -1,12 +1,19 @@
-"""What axe-core finds wrong with a page, where `npm install axe-core` has put it into the checkout or a folder above."""
+"""What axe-core finds wrong with a page, where `npm install axe-core` has put it into the checkout
+or a folder above.
+"""
 
 import json
 from pathlib import Path
 
 import pytest
 
-PLACES = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).resolve().parents]
-ASK = "axe.run(document, {resultTypes: ['violations']}).then(found => JSON.stringify(found.violations.map(each =>"
+PLACES = [
+    folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).resolve().parents
+]
+ASK = (
+    "axe.run(document, {resultTypes: ['violations']}).then(found => "
+    "JSON.stringify(found.violations.map(each =>"
+)
 ASK += " [each.id, each.impact, ...each.nodes.slice(0, 3).map(node => node.html.slice(0, 200))])))"
 
 

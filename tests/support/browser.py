@@ -1,4 +1,6 @@
-"""Chromium by its own protocol over a pipe: a page is opened, looked at and questioned, with no library between."""
+"""Chromium by its own protocol over a pipe: a page is opened, looked at and questioned, with no
+library between.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,17 @@ from pathlib import Path
 from select import select
 from tempfile import TemporaryDirectory
 
-PATH = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe", "--no-first-run")
+PATH = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+    "--no-first-run",
+)
 WAIT = 120
 """Seconds without a word after which it is taken for dead."""
 
@@ -27,8 +38,21 @@ def chromium():
     """A browser for many pages."""
     hear, tell = os.pipe(), os.pipe()
     with TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = ["bash", "-c", f'exec "$@" 3<&{tell[0]} 4>&{hear[1]}', "bash", PATH, *FLAGS, f"--user-data-dir={profile}"]
-        process = subprocess.Popen(command, pass_fds=(tell[0], hear[1]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        command = [
+            "bash",
+            "-c",
+            f'exec "$@" 3<&{tell[0]} 4>&{hear[1]}',
+            "bash",
+            PATH,
+            *FLAGS,
+            f"--user-data-dir={profile}",
+        ]
+        process = subprocess.Popen(
+            command,
+            pass_fds=(tell[0], hear[1]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(tell[0])
         os.close(hear[1])
         try:
@@ -46,12 +70,20 @@ class Browser:
     """What one Chromium is told and answers."""
 
     def __init__(self, answers, orders):
-        self.answers, self.orders, self.numbers, self.events, self.rest = answers, orders, count(1), [], b""
+        self.answers, self.orders, self.numbers, self.events, self.rest = (
+            answers,
+            orders,
+            count(1),
+            [],
+            b"",
+        )
 
     def order(self, method, session=None, **params):
         """The answer to one order; what happened meanwhile is gathered."""
         number = next(self.numbers)
-        said = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
+        said = {"id": number, "method": method, "params": params} | (
+            {"sessionId": session} if session else {}
+        )
         left = memoryview(json.dumps(said).encode() + b"\0")
         while left:
             left = left[os.write(self.orders, left) :]
@@ -74,7 +106,9 @@ class Browser:
 
     def wait(self, session, method):
         """Until something happened in a page."""
-        while not any(event["method"] == method and event.get("sessionId") == session for event in self.events):
+        while not any(
+            event["method"] == method and event.get("sessionId") == session for event in self.events
+        ):
             self._hear()
 
     @contextmanager
@@ -86,11 +120,20 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             tab.order(f"{domain}.enable")
         width, height = size
-        tab.order("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        tab.order(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         tab.order("Emulation.setEmulatedMedia", media="", features=[scheme])
         tab.order("Emulation.setScriptExecutionDisabled", value=not script)
-        tab.order("Page.navigate", url=path if str(path).startswith("http:") else Path(path).resolve().as_uri())
+        tab.order(
+            "Page.navigate",
+            url=path if str(path).startswith("http:") else Path(path).resolve().as_uri(),
+        )
         self.wait(session, "Page.loadEventFired")
         yield tab
         self.order("Target.closeTarget", targetId=target)
@@ -108,7 +151,9 @@ class Tab:
 
     def ask(self, script):
         """What an expression, or a promise, comes to in the page."""
-        said = self.order("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        said = self.order(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in said, said["exceptionDetails"]
         return said["result"].get("value")
 
@@ -123,7 +168,9 @@ class Tab:
         """Press and release a key, given its name and its number."""
         text = {"Enter": "\r", " ": " "}.get(key)
         for kind, more in (("keyDown", {"text": text} if text else {}), ("keyUp", {})):
-            self.order("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more)
+            self.order(
+                "Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **more
+            )
 
     def heard(self, method):
         """What happened in the page so far, by the name of the event."""
@@ -135,7 +182,9 @@ class Tab:
         """What the console says: errors and warnings, of scripts, of the policy, of the page."""
         said = [entry["entry"]["text"] for entry in self.heard("Log.entryAdded")]
         said += [str(entry["args"]) for entry in self.heard("Runtime.consoleAPICalled")]
-        return said + [str(entry["exceptionDetails"]) for entry in self.heard("Runtime.exceptionThrown")]
+        return said + [
+            str(entry["exceptionDetails"]) for entry in self.heard("Runtime.exceptionThrown")
+        ]
 
     @property
     def requests(self):
@@ -153,7 +202,8 @@ class Tab:
         """Where the middle of an element is, brought into view."""
         script = "(e => { e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
         return self.ask(
-            f"{script} return [b.x + b.width / 2, b.y + b.height / 2]; }})(document.querySelector({json.dumps(selector)}))"
+            f"{script} return [b.x + b.width / 2, b.y + b.height / 2]; "
+            f"}})(document.querySelector({json.dumps(selector)}))"
         )
 
     def picture(self, path, *, whole=False):
@@ -163,4 +213,6 @@ class Tab:
 
     def pdf(self, path):
         """What a printer would get."""
-        Path(path).write_bytes(b64decode(self.order("Page.printToPDF", printBackground=False)["data"]))
+        Path(path).write_bytes(
+            b64decode(self.order("Page.printToPDF", printBackground=False)["data"])
+        )

@@ -28,7 +28,9 @@ class Answer(NamedTuple):
 
 
 def forget_options() -> None:
-    """Let the registry read conf folders again: it does so once a process, and a test changes them."""
+    """Let the registry read conf folders again: it does so once a process, and a test changes
+    them.
+    """
     for cached in (registry.conf_dirs, registry.options, registry.resolve):
         cached.cache_clear()
 
@@ -46,7 +48,9 @@ def command(
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hwds.report.progress.PLAIN", 3600.0)  # what a command says depends on no clock
+    monkeypatch.setattr(
+        "hwds.report.progress.PLAIN", 3600.0
+    )  # what a command says depends on no clock
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(inputs, "_READ", {})  # a new process has read nothing
     forget_options()
@@ -54,7 +58,9 @@ def command(
 
     def run(line: str | list[str]) -> Answer:
         GlobalHydra.instance().clear()
-        monkeypatch.setattr(sys, "argv", ["hwds", *(shlex.split(line) if isinstance(line, str) else line)])
+        monkeypatch.setattr(
+            sys, "argv", ["hwds", *(shlex.split(line) if isinstance(line, str) else line)]
+        )
         capsys.readouterr()
         code = cli.main()
         return Answer(code, *capsys.readouterr())

@@ -1,4 +1,6 @@
-"""Experiments as they are composed from words, each once for all tests of a process: composing takes a tenth of a second."""
+"""Experiments as they are composed from words, each once for all tests of a process: composing
+takes a tenth of a second.
+"""
 
 from functools import cache
 from typing import Any

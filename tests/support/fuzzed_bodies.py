@@ -19,7 +19,16 @@ TYPES = (
     "a/b; c",
     "text/csv;header=present",
 )
-ACCEPTS = ("", "*/*", "application/json", "text/csv", "application/jsonlines", "image/png", "text/html, */*", ";;,")
+ACCEPTS = (
+    "",
+    "*/*",
+    "application/json",
+    "text/csv",
+    "application/jsonlines",
+    "image/png",
+    "text/html, */*",
+    ";;,",
+)
 VALUES = (
     None,
     True,
@@ -98,7 +107,9 @@ TEXTS = (
 )
 
 
-def bodies(count: int, seed: int, good: list[dict[str, object]]) -> Iterator[tuple[bytes, str, str]]:
+def bodies(
+    count: int, seed: int, good: list[dict[str, object]]
+) -> Iterator[tuple[bytes, str, str]]:
     """Yield bodies with their content type and what is accepted.
 
     Args:
@@ -133,7 +144,9 @@ def _one(rng: np.random.Generator, good: list[dict[str, object]]) -> dict[str, o
         if isinstance(rows[place], dict) and rows[place]:
             names = list(rows[place])
             rows[place][names[rng.integers(len(names))]] = VALUES[rng.integers(len(VALUES))]
-        question["rows"] = rows[: int(rng.integers(1, len(rows) + 1))] if rng.random() < 0.3 else rows
+        question["rows"] = (
+            rows[: int(rng.integers(1, len(rows) + 1))] if rng.random() < 0.3 else rows
+        )
     return question
 
 
@@ -154,11 +167,16 @@ def _noise(rng: np.random.Generator, good: list[dict[str, object]]) -> bytes:
 
 
 def _csv(rng: np.random.Generator, good: list[dict[str, object]]) -> bytes:
-    rows = [[str(VALUES[rng.integers(len(VALUES))]) for _ in range(rng.integers(1, 7))] for _ in range(rng.integers(1, 5))]
+    rows = [
+        [str(VALUES[rng.integers(len(VALUES))]) for _ in range(rng.integers(1, 7))]
+        for _ in range(rng.integers(1, 5))
+    ]
     return "\n".join(",".join(row) for row in rows).encode("utf-8", "surrogatepass")
 
 
 def _wrapped(rng: np.random.Generator, good: list[dict[str, object]]) -> bytes:
-    name = ("instances", "inputs", "dataframe_records", "dataframe_split", "params")[rng.integers(5)]
+    name = ("instances", "inputs", "dataframe_records", "dataframe_split", "params")[
+        rng.integers(5)
+    ]
     held = [_one(rng, good), [_one(rng, good)], VALUES[rng.integers(len(VALUES))]][rng.integers(3)]
     return json.dumps({name: held}).encode()

@@ -1,4 +1,6 @@
-"""What the gallery of leaks is made of: forecasters that know more than their history, and a policy in plain numpy."""
+"""What the gallery of leaks is made of: forecasters that know more than their history, and a policy
+in plain numpy.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Knowing(FittedLastValue):
     def predict(self, history, future):
         plain = super().predict(history, future)
         keys = zip(future.table["series_id"].to_list(), future.table["time"].to_list(), strict=True)
-        told = np.array([self.known.get((name, str(at)), np.nan) for name, at in keys]).reshape(plain.mean.shape)
+        told = np.array([self.known.get((name, str(at)), np.nan) for name, at in keys]).reshape(
+            plain.mean.shape
+        )
         mean = np.where(np.isnan(told), plain.mean, told)
         return Forecasts.of(mean, np.repeat(mean[..., None], len(self.levels), axis=2))
 
@@ -54,7 +58,9 @@ class Remembers(Forecaster):
 
 
 class InTurn(Policy):
-    """Plays arms in turn at first, then the one that earned most a step; `pick` may do better than it can."""
+    """Plays arms in turn at first, then the one that earned most a step; `pick` may do better than
+    it can.
+    """
 
     def kernel(self, arms):
         values = np.asarray(arms.values, float)
@@ -67,7 +73,11 @@ class InTurn(Policy):
             if picked is not None:
                 return np.full(len(segments), picked)
             seen, won = state
-            best = step % arms.count if step < 10 * arms.count else int(np.argmax(won * values / np.maximum(seen, 1)))
+            best = (
+                step % arms.count
+                if step < 10 * arms.count
+                else int(np.argmax(won * values / np.maximum(seen, 1)))
+            )
             return np.full(len(segments), best)
 
         def update(state, steps, segments, contexts, arms, outcomes):
@@ -84,10 +94,21 @@ class InTurn(Policy):
 def panel_with(column: pl.Expr, role: str):
     """Sixteen series, some rows of which are 0, with one more column in a role."""
     panel = monthly_panel(n_series=16)
-    quiet = pl.when((pl.int_range(pl.len()) * 7) % 11 == 0).then(0.0).otherwise(pl.col("target")).alias("target")
-    table = panel.table if "log" in str(column) or role != "known_future" else panel.table.with_columns(quiet)
+    quiet = (
+        pl.when((pl.int_range(pl.len()) * 7) % 11 == 0)
+        .then(0.0)
+        .otherwise(pl.col("target"))
+        .alias("target")
+    )
+    table = (
+        panel.table
+        if "log" in str(column) or role != "known_future"
+        else panel.table.with_columns(quiet)
+    )
     made = table.with_columns(column.over("series_id").alias("given"))
-    return replace(panel, table=made, roles=panel.roles | {role: (*panel.roles.get(role, ()), "given")})
+    return replace(
+        panel, table=made, roles=panel.roles | {role: (*panel.roles.get(role, ()), "given")}
+    )
 
 
 def table_with(column: pl.Expr):
@@ -99,7 +120,11 @@ def table_with(column: pl.Expr):
 
 def _labelled_at_once():
     rows = toy_rows(500, days=24)
-    return replace(rows, data=rows.data.with_columns(found_at=pl.col("time")), roles=rows.roles | {"label_time": ("found_at",)})
+    return replace(
+        rows,
+        data=rows.data.with_columns(found_at=pl.col("time")),
+        roles=rows.roles | {"label_time": ("found_at",)},
+    )
 
 
 LABELLED_AT_ONCE = _labelled_at_once()

@@ -29,8 +29,16 @@ def monthly_panel(n_series: int = 6, months: int = 60, seed: int = 0, horizon: i
         t = np.arange(months)
         promotion = (rng.random(months) < 0.2).astype(float)
         level = 100 + 20 * i + 0.5 * t + 15 * np.sin(2 * np.pi * t / 12) + 20 * promotion
-        columns = {"series_id": [f"s{i}"] * months, "time": times, "target": level + rng.normal(0, 3, months)}
-        parts.append(pl.DataFrame(columns | {"promotion": promotion, "visits": level + rng.normal(0, 1, months)}))
+        columns = {
+            "series_id": [f"s{i}"] * months,
+            "time": times,
+            "target": level + rng.normal(0, 3, months),
+        }
+        parts.append(
+            pl.DataFrame(
+                columns | {"promotion": promotion, "visits": level + rng.normal(0, 1, months)}
+            )
+        )
     roles = Roles(known_future=("promotion",), past_only=("visits",))
     return Panel.build(pl.concat(parts), Frequency("1mo"), roles=roles, horizon=horizon)
 
@@ -41,13 +49,23 @@ def panel_of(series: dict[str, Iterable[float]], horizon: int) -> Panel:
     for name, values in series.items():
         target = pl.Series([*values, *[0.0] * horizon], dtype=pl.Float64).fill_nan(None)
         times = pl.date_range(date(300, 1, 1), date(2020, 1, 1), "1mo", eager=True)[: len(target)]
-        parts.append(pl.DataFrame({"series_id": [name] * len(times), "time": times, "target": target}))
+        parts.append(
+            pl.DataFrame({"series_id": [name] * len(times), "time": times, "target": target})
+        )
     return Panel.build(pl.concat(parts), Frequency("1mo"), season=12, horizon=horizon)
 
 
 def inner_context(folder: Path, fold: str = "fold", **fields: Any) -> ForecastContext:
-    """What a model that asks others for backtests is given; their forecasts are cached in a folder."""
-    given = {"levels": (0.1, 0.5, 0.9), "season": 12, "features": None_(), "backtests": InnerBacktests(Cache(folder))}
+    """What a model that asks others for backtests is given.
+
+    Their forecasts are cached in a folder.
+    """
+    given = {
+        "levels": (0.1, 0.5, 0.9),
+        "season": 12,
+        "features": None_(),
+        "backtests": InnerBacktests(Cache(folder)),
+    }
     return ForecastContext(0, fold, **given | fields)
 
 

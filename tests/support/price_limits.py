@@ -6,7 +6,10 @@ NEAR = 1e-7
 
 
 def breaches(evidence, rails, prices):
-    """Which guardrail each recommended price that differs from today's breaks; empty where none does."""
+    """Which guardrail each recommended price that differs from today's breaks.
+
+    Empty where none does.
+    """
     rows = evidence.cells.with_row_index("place").to_dicts()
     return [f"{row['cell']} {said}" for row in rows for said in _broken(row, rows, rails, prices)]
 
@@ -29,12 +32,22 @@ def _broken(row, rows, rails, prices):
         yield "observed_range"
     if rails.ladder and not np.isclose(price, rails.ladder, rtol=1e-9).any():
         yield "ladder"
-    if rails.rounding and abs((price + rails.ending) / rails.rounding - round((price + rails.ending) / rails.rounding)) > 1e-6:
+    if (
+        rails.rounding
+        and abs(
+            (price + rails.ending) / rails.rounding - round((price + rails.ending) / rails.rounding)
+        )
+        > 1e-6
+    ):
         yield "rounding"
     if row["status"] not in rails.act_on or row["elasticity"] is None:
         yield "act_on"
     for other in rows:
-        if rails.freight is not None and other["product"] == row["product"] and other["place"] != row["place"]:
+        if (
+            rails.freight is not None
+            and other["product"] == row["product"]
+            and other["place"] != row["place"]
+        ):
             low, high = sorted((price, prices[other["place"]]))
             if high > low * (1 + rails.duty + rails.risk) + rails.freight + NEAR * high:
                 yield f"channel_gap to {other['cell']}"
@@ -45,7 +58,11 @@ def beyond_capacity(evidence, rails, demand, prices):
     units, products = demand.units_at(prices).mean(0), evidence.cells["product"].to_numpy()
     moved = np.abs(prices / evidence.column("price") - 1) > 1e-9
     own = {name: products == name for name in rails.capacity}
-    return [name for name, of in own.items() if moved[of].any() and units[of].sum() > rails.capacity[name] * (1 + 1e-5)]
+    return [
+        name
+        for name, of in own.items()
+        if moved[of].any() and units[of].sum() > rails.capacity[name] * (1 + 1e-5)
+    ]
 
 
 def random_limits(rng, evidence):

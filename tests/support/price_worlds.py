@@ -6,10 +6,17 @@ import polars as pl
 from hwds.pricing.demand_evidence import DemandEstimates, TrueDemand
 
 
-def price_world(rng, products=3, channels=3, stderr=(0.1, 0.6), statuses=(0.6, 0.3, 0.1), apart=0.03, cross=0.2):
-    """Estimates of a world whose cells differ in elasticity, cost, volume and observed range; products replace each other."""
+def price_world(
+    rng, products=3, channels=3, stderr=(0.1, 0.6), statuses=(0.6, 0.3, 0.1), apart=0.03, cross=0.2
+):
+    """Estimates of a world whose cells differ in elasticity, cost, volume and observed range.
+
+    Products replace each other.
+    """
     count = products * channels
-    price = np.repeat(np.exp(rng.normal(4, 0.5, products)), channels) * np.exp(rng.normal(0, apart, count))
+    price = np.repeat(np.exp(rng.normal(4, 0.5, products)), channels) * np.exp(
+        rng.normal(0, apart, count)
+    )
     own, errors = rng.normal(-2.5, 0.8, count), rng.uniform(*stderr, count)
     spread = rng.uniform(0, 0.2, (2, count))
     cells = pl.DataFrame(
@@ -30,13 +37,17 @@ def price_world(rng, products=3, channels=3, stderr=(0.1, 0.6), statuses=(0.6, 0
     paired = (rng.random((count, count)) < cross) & ~np.eye(count, dtype=bool)
     substitutes = np.where(paired, rng.uniform(0, 0.5, (count, count)), 0.0)
     truth = TrueDemand(cells["units"].to_numpy(), substitutes + np.diag(own), np.zeros(count))
-    return DemandEstimates(cells, "EUR", "week", cross=substitutes, cross_stderr=0.1 * paired, truth=truth)
+    return DemandEstimates(
+        cells, "EUR", "week", cross=substitutes, cross_stderr=0.1 * paired, truth=truth
+    )
 
 
 def nested_shares(utility: np.ndarray, nest: np.ndarray, nesting: float) -> np.ndarray:
-    """Return the shares of products in one market, no purchase being a nest of its own with utility 0 (Cardell 1997).
+    """Return the shares of products in one market, no purchase being a nest of its own with utility
+    0 (Cardell 1997).
 
-    s_j = exp(u_j / (1 - n)) / D ** n / (1 + sum of D ** (1 - n) over nests), with D the sum of exp(u / (1 - n)) of j's nest.
+    s_j = exp(u_j / (1 - n)) / D ** n / (1 + sum of D ** (1 - n) over nests), with D the sum of
+    exp(u / (1 - n)) of j's nest.
 
     Args:
         utility: Mean utilities, shape (J,).

@@ -8,13 +8,21 @@ from pathlib import Path
 
 
 def processes() -> list[tuple[int, int, str]]:
-    """Number, parent and title of all that run; what has ended and waits for its parent is left out."""
+    """Number, parent and title of all that run.
+
+    What has ended and waits for its parent is left out.
+    """
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             state, parent = folder.joinpath("stat").read_text().rpartition(")")[2].split()[:2]
             if state != "Z":
-                title = folder.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                title = (
+                    folder.joinpath("cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode(errors="replace")
+                )
                 found.append((int(folder.name), int(parent), title.strip()))
     return found
 

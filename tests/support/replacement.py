@@ -1,4 +1,6 @@
-"""The best time to replace a machine whose wear is seen, by dynamic programming: what no policy can beat on average."""
+"""The best time to replace a machine whose wear is seen, by dynamic programming: what no policy can
+beat on average.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ FARTHEST = 6
 
 @dataclass(frozen=True, eq=False)
 class BestReplacement:
-    """The best policy for one machine that is replaced by a new one whenever it fails or is taken out.
+    """The best policy for one machine that is replaced by a new one whenever it fails or is taken
+    out.
 
     Attributes:
         rate: The least cost a cycle in the long run.
@@ -35,12 +38,16 @@ class BestReplacement:
         return np.asarray(wear >= self.limits[place])
 
 
-def best_replacement(law: WearLaw, *, planned: float, failure: float, first: int, every: int) -> BestReplacement:
-    """Return the policy with the least cost a cycle among all that see a machine's wear at each of its slots.
+def best_replacement(
+    law: WearLaw, *, planned: float, failure: float, first: int, every: int
+) -> BestReplacement:
+    """Return the policy with the least cost a cycle among all that see a machine's wear at each of
+    its slots.
 
-    The state is the age and the wear: given these a machine's rate is gamma, and the wear that is added in a slot over its sum
-    with what was there is a beta variable. With a price g a cycle of life, the value of a new machine falls in g, and is 0 at
-    the least cost a cycle (renewal reward; Ross 1970, "Applied Probability Models with Optimization Applications", 7.2).
+    The state is the age and the wear: given these a machine's rate is gamma, and the wear that is
+    added in a slot over its sum with what was there is a beta variable. With a price g a cycle of
+    life, the value of a new machine falls in g, and is 0 at the least cost a cycle (renewal reward;
+    Ross 1970, "Applied Probability Models with Optimization Applications", 7.2).
 
     Args:
         law: Of wear.
@@ -72,13 +79,21 @@ def best_replacement(law: WearLaw, *, planned: float, failure: float, first: int
     return BestReplacement(rate, ages, last / GRID * FAILURE)
 
 
-def _step(law: WearLaw, age: np.ndarray, wear: np.ndarray, cycles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where wear goes in some cycles, shape (n, grid), the chance of a failure in them, and the cycles run before it."""
+def _step(
+    law: WearLaw, age: np.ndarray, wear: np.ndarray, cycles: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where wear goes in some cycles, shape (n, grid), the chance of a failure in them, and
+    the cycles run before it.
+    """
     from scipy.special import betainc
 
     edges = np.linspace(0, FAILURE, GRID + 1)
     added = np.maximum(edges[None, :] - wear[:, None], 0.0)
     share = added / (added + (1 / law.rate_scale + wear)[:, None])
     below = betainc(INTENSITY * cycles, (RATE_SHAPE + INTENSITY * age)[:, None], share)
-    runs = 1 + law.survival(age, wear, np.arange(1.0, cycles)).sum(axis=1) if cycles > 1 else np.ones(len(age))
+    runs = (
+        1 + law.survival(age, wear, np.arange(1.0, cycles)).sum(axis=1)
+        if cycles > 1
+        else np.ones(len(age))
+    )
     return np.diff(below, axis=1), 1 - below[:, -1], runs

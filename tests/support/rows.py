@@ -1,4 +1,6 @@
-"""Small tables of rows for tests: some customers go bad for a while, which shows in what they buy."""
+"""Small tables of rows for tests: some customers go bad for a while, which shows in what they
+buy.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +25,23 @@ ROLES = {
 
 
 def toy_rows(n: int = 1500, days: int = 40, seed: int = 0, label_time: bool = False) -> Table:
-    """Rows in the order of time; about 12 % are bad. `visits` has holes, `last` is an array of two steps of two numbers."""
+    """Rows in the order of time.
+
+    About 12 % are bad. `visits` has holes, `last` is an array of two steps of two numbers.
+    """
     rng = np.random.default_rng(seed)
     when = np.sort(rng.random(n)) * days
     customer = rng.integers(0, 200, n)
     bad = ((customer % 7 == 0) & (rng.random(n) < 0.7)) | (rng.random(n) < 0.02)
-    channel = np.where(rng.random(n) < 0.3 + 0.5 * bad, "education", rng.choice(["online", "carrier", "retail"], n))
+    channel = np.where(
+        rng.random(n) < 0.3 + 0.5 * bad, "education", rng.choice(["online", "carrier", "retail"], n)
+    )
     spent = np.exp(rng.normal(4 + 0.8 * bad, 0.5))
     quantity = rng.poisson(2 + 4 * bad)
     visits = np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n) - 0.5 * bad)
-    last = np.stack([np.log(spent), rng.normal(size=n), bad + rng.normal(size=n), quantity], 1).reshape(n, 2, 2)
+    last = np.stack(
+        [np.log(spent), rng.normal(size=n), bad + rng.normal(size=n), quantity], 1
+    ).reshape(n, 2, 2)
     data = pl.DataFrame(
         {
             "time": [BEGIN + timedelta(days=float(day)) for day in when],
@@ -50,7 +59,10 @@ def toy_rows(n: int = 1500, days: int = 40, seed: int = 0, label_time: bool = Fa
     if label_time:
         waited = rng.integers(1, 20, n).tolist()
         data = data.with_columns(
-            pl.Series("found_at", [t + timedelta(days=w) for t, w in zip(data["time"], waited, strict=True)])
+            pl.Series(
+                "found_at",
+                [t + timedelta(days=w) for t, w in zip(data["time"], waited, strict=True)],
+            )
         )
         roles |= {"label_time": ("found_at",)}
     return Table.build(data, roles)

@@ -5,11 +5,20 @@ import polars as pl
 
 from hwds.frames.runs import Runs
 
-ROLES = {"entity": "machine", "cycle": "second", "sensor": ("heat", "noise", "flow"), "event": "failed", "label": "ill"}
+ROLES = {
+    "entity": "machine",
+    "cycle": "second",
+    "sensor": ("heat", "noise", "flow"),
+    "event": "failed",
+    "label": "ill",
+}
 
 
 def sensor_table(machines=5, rows=150, ill=(100, 125), seed=0):
-    """A row a second of each machine; the flow of all but the last falls for a while, and heat wanders."""
+    """A row a second of each machine.
+
+    The flow of all but the last falls for a while, and heat wanders.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for number in range(machines):
@@ -18,7 +27,13 @@ def sensor_table(machines=5, rows=150, ill=(100, 125), seed=0):
         heat = 20 + number + np.cumsum(rng.normal(0, 0.05, rows)) + rng.normal(0, 0.2, rows)
         flow = 5 * number + rng.normal(0, 1, rows) - 6 * label
         names = {"machine": [f"m{number}"] * rows, "second": np.arange(1.0, rows + 1)}
-        columns = {"heat": heat, "noise": rng.normal(0, 1, rows), "flow": flow, "failed": np.zeros(rows), "ill": label}
+        columns = {
+            "heat": heat,
+            "noise": rng.normal(0, 1, rows),
+            "flow": flow,
+            "failed": np.zeros(rows),
+            "ill": label,
+        }
         parts.append(pl.DataFrame(names | columns))
     return pl.concat(parts)
 

@@ -129,21 +129,35 @@ WORDS = [
 
 
 def start(
-    folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({}), group: bool = False
+    folder: Path,
+    *words: str,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    group: bool = False,
 ) -> subprocess.Popen[str]:
-    """A run in a process of its own, with variables of its own; in a group of its own as a terminal's command is."""
+    """A run in a process of its own, with variables of its own.
+
+    In a group of its own as a terminal's command is.
+    """
     variables = os.environ | environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-m", "hwds", *WORDS, *words]
     pipe, own = subprocess.PIPE, 0 if group else None
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own)
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, process_group=own
+    )
 
 
 def without_progress(errors: str) -> str:
-    """What a run wrote to stderr but for its progress, which there is after half a minute: on a busy machine."""
-    return "".join(line for line in errors.splitlines(keepends=True) if not line.startswith("hwds: after "))
+    """What a run wrote to stderr but for its progress, which there is after half a minute: on a
+    busy machine.
+    """
+    return "".join(
+        line for line in errors.splitlines(keepends=True) if not line.startswith("hwds: after ")
+    )
 
 
-def finished(folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})) -> tuple[int, str, str]:
+def finished(
+    folder: Path, *words: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> tuple[int, str, str]:
     """Exit code, output and errors of a run."""
     process = start(folder, *words, environment=environment)
     out, err = process.communicate(timeout=300)
@@ -151,14 +165,22 @@ def finished(folder: Path, *words: str, environment: Mapping[str, str] = Mapping
 
 
 def several(
-    folder: Path, lines: Sequence[Sequence[str]], environment: Mapping[str, str], stop: Callable[[], bool] | None = None
+    folder: Path,
+    lines: Sequence[Sequence[str]],
+    environment: Mapping[str, str],
+    stop: Callable[[], bool] | None = None,
 ) -> list[tuple[int, str, str]]:
-    """Exit code, output and errors of commands one after the other in one process, and so in one Ray where they are on Ray.
+    """Exit code, output and errors of commands one after the other in one process, and so in one
+    Ray where they are on Ray.
 
-    The process has no variables of threads, as a user's has none: what its workers have is what hwds gave them.
-    It is sent Ctrl-C as soon as `stop` says so, which is to be in the last run.
+    The process has no variables of threads, as a user's has none: what its workers have is what
+    hwds gave them. It is sent Ctrl-C as soon as `stop` says so, which is to be in the last run.
     """
-    variables = {name: value for name, value in os.environ.items() if name not in (*THREAD_VARIABLES, *READ_ONCE)}
+    variables = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*THREAD_VARIABLES, *READ_ONCE)
+    }
     variables |= environment | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [
         sys.executable,
@@ -166,14 +188,22 @@ def several(
         SEVERAL,
         json.dumps([words if words[0] == "batch" else [*WORDS, *words] for words in lines]),
     ]
-    process = subprocess.Popen(command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     if stop is not None:
         assert wait_until(lambda: stop() or process.poll() is not None, 300)
         process.send_signal(signal.SIGINT)
     out, err = (text.split("\x1e") for text in process.communicate(timeout=600))
     assert len(out) == 2 * len(lines) + 1, (out, err)
     return [
-        (int(code), told, without_progress(wrong)) for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)
+        (int(code), told, without_progress(wrong))
+        for told, code, wrong in zip(out[::2], out[1::2], err[::2], strict=False)
     ]
 
 
@@ -186,5 +216,7 @@ def tables(folder: Path) -> dict[str, bytes]:
 def cells(folder: Path) -> dict[str, int]:
     """Every finished cell and when it was written."""
     return {
-        path.name: path.stat().st_mtime_ns for path in folder.glob("outputs/cache/cells/*/*.parquet") if path.name[0] != "."
+        path.name: path.stat().st_mtime_ns
+        for path in folder.glob("outputs/cache/cells/*/*.parquet")
+        if path.name[0] != "."
     }

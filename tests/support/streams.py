@@ -37,11 +37,21 @@ class Slowly:
 
 
 def followed_machines():
-    """A model of sensors that five machines were learned from, and their readings as lines, second after second."""
+    """A model of sensors that five machines were learned from, and their readings as lines, second
+    after second.
+    """
     runs = sensor_runs(rows=150)
-    followed = FollowedModel(PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2)
-    rows = runs.data.sort("cycle", maintain_order=True).rename({"entity": "machine", "cycle": "second"})
-    return runs, followed, [json.dumps(row) for row in rows.select("machine", "second", *ROLES["sensor"]).to_dicts()]
+    followed = FollowedModel(
+        PCA().fit(runs, context=SensorContext(0, first=FIRST)), ("machine",), "second", 2
+    )
+    rows = runs.data.sort("cycle", maintain_order=True).rename(
+        {"entity": "machine", "cycle": "second"}
+    )
+    return (
+        runs,
+        followed,
+        [json.dumps(row) for row in rows.select("machine", "second", *ROLES["sensor"]).to_dicts()],
+    )
 
 
 def told(folder, name):
@@ -61,5 +71,8 @@ def streamed(folder, followed, lines, rules=RULES, sinks=()):
 
 def messages(folder):
     """What was said of each machine, which does not depend on what was scored together."""
-    plain = [{key: value for key, value in row.items() if key != "number"} for row in told(folder, "alerts")]
+    plain = [
+        {key: value for key, value in row.items() if key != "number"}
+        for row in told(folder, "alerts")
+    ]
     return sorted(plain, key=lambda row: (row["machine"], row["cycle"]))

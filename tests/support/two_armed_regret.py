@@ -1,4 +1,6 @@
-"""The exact expected regret of Thompson sampling and UCB1 on two arms, by dynamic programming over what was seen."""
+"""The exact expected regret of Thompson sampling and UCB1 on two arms, by dynamic programming over
+what was seen.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,17 @@ import numpy as np
 Policy = Literal["thompson", "ucb1"]
 
 
-def expected_regret(policy: Policy, conversions: np.ndarray, horizon: int, values: np.ndarray | None = None) -> np.ndarray:
+def expected_regret(
+    policy: Policy, conversions: np.ndarray, horizon: int, values: np.ndarray | None = None
+) -> np.ndarray:
     """Return the expected pseudo-regret after 1, 2, ... `horizon` steps, exact but for rounding.
 
-    The state is the number of conversions and refusals of each arm; its probabilities are carried forward step by step.
+    The state is the number of conversions and refusals of each arm; its probabilities are carried
+    forward step by step.
 
     Args:
-        policy: `thompson` with Beta(1, 1) on conversion x value; `ucb1` on reward over the highest value with sqrt(2 ln t / n),
-            each arm once first, ties half and half.
+        policy: `thompson` with Beta(1, 1) on conversion x value; `ucb1` on reward over the highest
+            value with sqrt(2 ln t / n), each arm once first, ties half and half.
         conversions: Of the two arms, shape (2,).
         horizon: Steps; work and memory grow with its fourth power.
         values: What a conversion of each earns, shape (2,); None for 1.
@@ -27,7 +32,9 @@ def expected_regret(policy: Policy, conversions: np.ndarray, horizon: int, value
     values = np.ones(2) if values is None else np.asarray(values, float)
     chances = _Thompson(values, horizon) if policy == "thompson" else _Ucb1(values)
     gaps = (values * conversions).max() - values * conversions
-    layer = {0: np.ones((1, 1))}  # by pulls of the first arm: probabilities by conversions of the first and the second
+    layer = {
+        0: np.ones((1, 1))
+    }  # by pulls of the first arm: probabilities by conversions of the first and the second
     regret = np.zeros(horizon)
     for step in range(horizon):
         after: dict[int, np.ndarray] = {}
@@ -46,13 +53,17 @@ def _outcome(mass: np.ndarray, conversion: float, axis: int) -> np.ndarray:
     """Return the mass one step later: one more conversion along the axis, or one more refusal."""
     grown = np.zeros(tuple(n + (i == axis) for i, n in enumerate(mass.shape)))
     refused = tuple(slice(0, n) for n in mass.shape)
-    converted = tuple(slice(1, n + 1) if i == axis else slice(0, n) for i, n in enumerate(mass.shape))
+    converted = tuple(
+        slice(1, n + 1) if i == axis else slice(0, n) for i, n in enumerate(mass.shape)
+    )
     grown[refused] += (1 - conversion) * mass
     grown[converted] += conversion * mass
     return grown
 
 
-def _add(layer: dict[int, np.ndarray], pulls: int, mass: np.ndarray, shape: tuple[int, int]) -> None:
+def _add(
+    layer: dict[int, np.ndarray], pulls: int, mass: np.ndarray, shape: tuple[int, int]
+) -> None:
     assert mass.shape == shape
     layer[pulls] = layer[pulls] + mass if pulls in layer else mass
 
@@ -60,13 +71,15 @@ def _add(layer: dict[int, np.ndarray], pulls: int, mass: np.ndarray, shape: tupl
 class _Thompson:
     """The chance that the first arm's draw is worth more, for every outcome of so many pulls.
 
-    P(v0 X0 > v1 X1) is an integral of a polynomial, density of one times distribution of the other, so that Gauss-Legendre
-    quadrature with enough nodes is exact.
+    P(v0 X0 > v1 X1) is an integral of a polynomial, density of one times distribution of the other,
+    so that Gauss-Legendre quadrature with enough nodes is exact.
     """
 
     def __init__(self, values: np.ndarray, horizon: int) -> None:
         nodes, weights = np.polynomial.legendre.leggauss(horizon + 4)
-        top = min(1.0, values[1] / values[0]) if values[0] > 0 else 1.0  # above it the second arm cannot reach the first
+        top = (
+            min(1.0, values[1] / values[0]) if values[0] > 0 else 1.0
+        )  # above it the second arm cannot reach the first
         self.x, self.weights = top * (nodes + 1) / 2, top * weights / 2
         self.top, self.y = top, np.minimum(top * (nodes + 1) / 2 * values[0] / values[1], 1.0)
 

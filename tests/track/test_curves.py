@@ -15,9 +15,16 @@ from hwds.track.records import (
 def scored(*rows):
     """Tables of these scores: model, fold, step, metric, aggregate, value, and what else."""
     names = ("model", "fold", "step", "metric", "aggregate", "value")
-    lines = [dict(zip(names, row[:6], strict=True)) | (row[6] if len(row) > 6 else {}) for row in rows]
+    lines = [
+        dict(zip(names, row[:6], strict=True)) | (row[6] if len(row) > 6 else {}) for row in rows
+    ]
     empty = pl.DataFrame()
-    return Tables(pl.DataFrame(lines, schema=SCORES), empty, empty, metrics_table([Measure("mase[m=12]", meaning="the error")]))
+    return Tables(
+        pl.DataFrame(lines, schema=SCORES),
+        empty,
+        empty,
+        metrics_table([Measure("mase[m=12]", meaning="the error")]),
+    )
 
 
 def test_windows_are_in_order_whatever_the_order_of_the_rows_and_a_rival_bears_its_name():
@@ -49,26 +56,52 @@ def test_the_mean_bears_the_metrics_name_and_other_aggregates_beside_it_their_ow
         ("b", None, None, "regret", "cvar95", 5.0),
     )
     assert overall_numbers(tables, "a") == {
-        "regret": 1.0, "regret_stderr": 0.1, "regret_cvar95": 4.0, "aucpr": 0.8, "rivals/b/regret": 2.0,
-    }  # fmt: skip
+        "regret": 1.0,
+        "regret_stderr": 0.1,
+        "regret_cvar95": 4.0,
+        "aucpr": 0.8,
+        "rivals/b/regret": 2.0,
+    }
 
 
 def test_few_metrics_are_the_headline_and_those_of_every_list_and_of_rivals_the_headline():
     every = scored(
-        *((model, None, None, metric, aggregate, 1.0)
-          for model in ("a", "b") for metric in ("mase[m=12]", "wql[3]", "rmse") for aggregate in ("mean", "median"))
-    )  # fmt: skip
-    measures = [Measure("mase[m=12]"), Measure("wql[3]", beside="always"), Measure("rmse", beside="page")]
+        *(
+            (model, None, None, metric, aggregate, 1.0)
+            for model in ("a", "b")
+            for metric in ("mase[m=12]", "wql[3]", "rmse")
+            for aggregate in ("mean", "median")
+        )
+    )
+    measures = [
+        Measure("mase[m=12]"),
+        Measure("wql[3]", beside="always"),
+        Measure("rmse", beside="page"),
+    ]
     tables = Tables(every.scores, every.predictions, every.timings, metrics_table(measures))
-    assert set(overall_numbers(tables_to_show(tables, "a", "mase"), "a")) == {"mase_m_12", "wql_3", "rivals/b/mase_m_12"}
+    assert set(overall_numbers(tables_to_show(tables, "a", "mase"), "a")) == {
+        "mase_m_12",
+        "wql_3",
+        "rivals/b/mase_m_12",
+    }
     assert {"rmse", "rmse_median", "rivals/b/rmse"} < set(overall_numbers(tables, "a"))
 
 
 def test_names_are_of_letters_digits_and_underscores():
-    names = ["mase[m=12]", "card_precision@100", "recall@precision=0.9", "coverage[80%]", "pseudo_regret[fixed]"]
+    names = [
+        "mase[m=12]",
+        "card_precision@100",
+        "recall@precision=0.9",
+        "coverage[80%]",
+        "pseudo_regret[fixed]",
+    ]
     assert [plain_metric_name(name) for name in names] == [
-        "mase_m_12", "card_precision_at_100", "recall_at_precision_0_9", "coverage_80", "pseudo_regret_fixed",
-    ]  # fmt: skip
+        "mase_m_12",
+        "card_precision_at_100",
+        "recall_at_precision_0_9",
+        "coverage_80",
+        "pseudo_regret_fixed",
+    ]
 
 
 def test_points_of_a_growing_curve_are_shown_once_and_curves_do_not_hide_each_other():

@@ -18,5 +18,8 @@ def test_a_mirror_that_is_being_written_is_refused_and_free_afterwards(tmp_path)
 
 
 def test_a_folder_that_is_gone_is_one_line(tmp_path):
-    with pytest.raises(HwdsError, match="cannot be written: No such file"), Ledger(tmp_path / "gone").held("wandb"):
+    with (
+        pytest.raises(HwdsError, match="cannot be written: No such file"),
+        Ledger(tmp_path / "gone").held("wandb"),
+    ):
         pass

@@ -1,4 +1,6 @@
-"""A stand-in for the W&B server: what `wandb sync` asks of it, and what it would keep: lines by their offsets."""
+"""A stand-in for the W&B server: what `wandb sync` asks of it, and what it would keep: lines by
+their offsets.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,11 @@ class StandIn:
             def body(self):
                 outer.requests += 1
                 data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                return gzip.decompress(data) if self.headers.get("Content-Encoding") == "gzip" else data
+                return (
+                    gzip.decompress(data)
+                    if self.headers.get("Content-Encoding") == "gzip"
+                    else data
+                )
 
             def answer(self, told):
                 data = json.dumps(told).encode()
@@ -99,17 +105,34 @@ class StandIn:
             known = self.runs.setdefault(said["name"], {})
             known |= {key: value for key, value in said.items() if value is not None}
             owner = {"id": "1", "name": said["project"], "entity": {"id": "1", "name": "me"}}
-            plain = {"displayName": "", "description": "", "config": "{}", "sweepName": None, "historyLineCount": 0}
-            return {"upsertBucket": {"bucket": {"id": "1", "name": said["name"], "project": owner, **plain}, "inserted": True}}
+            plain = {
+                "displayName": "",
+                "description": "",
+                "config": "{}",
+                "sweepName": None,
+                "historyLineCount": 0,
+            }
+            return {
+                "upsertBucket": {
+                    "bucket": {"id": "1", "name": said["name"], "project": owner, **plain},
+                    "inserted": True,
+                }
+            }
         if name == "CreateArtifact":
             self.artifacts.append(said["input"])
             sequence = {"id": "1", "latestArtifact": None}
-            return {"createArtifact": {"artifact": {"id": "1", "state": "PENDING", "artifactSequence": sequence}}}
+            return {
+                "createArtifact": {
+                    "artifact": {"id": "1", "state": "PENDING", "artifactSequence": sequence}
+                }
+            }
         if name == "CreateArtifactManifest":
             file = {"id": "1", "uploadUrl": f"{self.url}/manifest", "uploadHeaders": []}
             return {"createArtifactManifest": {"artifactManifest": {"id": "1", "file": file}}}
         if name == "CreateArtifactFiles":
-            nodes = [{"node": self._upload(file["name"])} for file in said["input"]["artifactFiles"]]
+            nodes = [
+                {"node": self._upload(file["name"])} for file in said["input"]["artifactFiles"]
+            ]
             return {"createArtifactFiles": {"files": {"edges": nodes}}}
         if name == "CommitArtifact":
             return {"commitArtifact": {"artifact": {"id": "1", "digest": ""}}}
@@ -119,5 +142,10 @@ class StandIn:
         return {}
 
     def _upload(self, name: str) -> dict:
-        url = {"uploadUrl": f"{self.url}/{name}", "uploadHeaders": [], "storagePath": None, "uploadMultipartUrls": None}
+        url = {
+            "uploadUrl": f"{self.url}/{name}",
+            "uploadHeaders": [],
+            "storagePath": None,
+            "uploadMultipartUrls": None,
+        }
         return url | {"artifact": {"id": "1"}}

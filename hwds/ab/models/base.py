@@ -48,7 +48,8 @@ class Comparison(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.compare")
 
     def winners(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> np.ndarray:
-        """Return whether a rule declares a difference at each look of the design, for moments of shape (..., looks).
+        """Return whether a rule declares a difference at each look of the design, for moments of
+        shape (..., looks).
 
         A rule with p-values does so where they are at most `design.level`.
         """
@@ -71,7 +72,8 @@ class ArmEstimate:
         df: The degrees of freedom of these, infinite for the normal.
         control: The control's mean, adjusted as the difference is.
         control_share: Its share of the squared standard error.
-        shared: The squared standard error of what both means have in common, which the difference is free of.
+        shared: The squared standard error of what both means have in common, which the difference
+            is free of.
     """
 
     value: np.ndarray
@@ -91,25 +93,35 @@ class ArmEstimate:
         df: np.ndarray,
         shared: np.ndarray | float = 0.0,
     ) -> ArmEstimate:
-        """Return the difference of two means with these squared standard errors, beside what they share."""
+        """Return the difference of two means with these squared standard errors, beside what they
+        share.
+        """
         both = own_error + control_error
         with np.errstate(invalid="ignore", divide="ignore"):
             share = np.where(both > 0, control_error / both, 0.0)
         return cls(own - control, np.sqrt(both), df, control, share, shared)
 
     def ratio_bounds(self, z: np.ndarray | float) -> Bounds:
-        """Return the interval of the arm's mean over the control's, at a critical value in standard errors."""
+        """Return the interval of the arm's mean over the control's, at a critical value in standard
+        errors.
+        """
         variance = self.stderr**2
-        own_error, control_error = variance * (1 - self.control_share), variance * self.control_share
-        return fieller_bounds(self.control + self.value, own_error, self.control, control_error, z, self.shared)
+        own_error, control_error = (
+            variance * (1 - self.control_share),
+            variance * self.control_share,
+        )
+        return fieller_bounds(
+            self.control + self.value, own_error, self.control, control_error, z, self.shared
+        )
 
 
 class EffectEstimator(Comparison):
     """An effect with its standard error, under one or more rules.
 
     Attributes:
-        rules: How intervals and p-values are made, the one to decide by first. `always_valid` holds however often one looks
-            (an asymptotic confidence sequence); `group_sequential` at the planned looks; `fixed` once, at the registered size.
+        rules: How intervals and p-values are made, the one to decide by first. `always_valid` holds
+            however often one looks (an asymptotic confidence sequence); `group_sequential` at the
+            planned looks; `fixed` once, at the registered size.
         bounds: The bounds of group-sequential looks: `pocock` or `obrien_fleming`.
     """
 
@@ -124,7 +136,10 @@ class EffectEstimator(Comparison):
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
     def fixed_bounds(self, own: SampleArm, control: SampleArm, alpha: float) -> Bounds:
-        """Return the interval at a sample size that was fixed before; Student's t with Welch's degrees of freedom."""
+        """Return the interval at a sample size that was fixed before.
+
+        Student's t with Welch's degrees of freedom.
+        """
         estimate = self.estimate(own, control)
         return t_bounds(estimate.value, estimate.stderr, estimate.df, alpha)
 
@@ -157,7 +172,9 @@ class EffectEstimator(Comparison):
         return ((low > 0) | (high < 0)) & ~few_units(own, control)
 
     def critical_value(self, rule: Rule, units: float, design: Design) -> float:
-        """Return the critical value at the design's look, in standard errors, at so many units of both arms together."""
+        """Return the critical value at the design's look, in standard errors, at so many units of
+        both arms together.
+        """
         if rule == "fixed":
             return critical(design.level)
         if rule == "group_sequential":
@@ -169,7 +186,9 @@ class EffectEstimator(Comparison):
         estimate = self.estimate(own, control)
         value, stderr = float(estimate.value), float(estimate.stderr)
         error_known = stderr > 0 or (rule == "fixed" and self.fixed_without_variation)
-        if not error_known or few_units(own, control):  # nothing has varied yet, so that nothing is known of the error
+        if not error_known or few_units(
+            own, control
+        ):  # nothing has varied yet, so that nothing is known of the error
             return Finding("effect", own.name, value, rule=rule)
         low, high = self._bounds(rule, own, control, [design])
         p = self._p(rule, own, control, design)
@@ -177,7 +196,10 @@ class EffectEstimator(Comparison):
         return Finding("effect", own.name, value, stderr or None, *ends, float(p), rule)
 
     def _lift(self, rule: Rule, own: SampleArm, control: SampleArm, design: Design) -> Finding:
-        """Return the effect as a share of the control's mean; its ends, at the effect's critical values, exclude 0 too."""
+        """Return the effect as a share of the control's mean.
+
+        Its ends, at the effect's critical values, exclude 0 too.
+        """
         estimate = self.estimate(own, control)
         value, stderr, mean = float(estimate.value), float(estimate.stderr), float(estimate.control)
         if not mean > 0:  # a share of nothing, or of a loss, says nothing
@@ -186,22 +208,34 @@ class EffectEstimator(Comparison):
             return Finding("lift", own.name, value / mean, rule=rule)
         ends = (float(np.squeeze(end)) for end in self._bounds(rule, own, control, [design]))
         below, above = (abs(end - value) / stderr for end in ends)
-        low, high = float(estimate.ratio_bounds(below)[0]) - 1, float(estimate.ratio_bounds(above)[1]) - 1
+        low, high = (
+            float(estimate.ratio_bounds(below)[0]) - 1,
+            float(estimate.ratio_bounds(above)[1]) - 1,
+        )
         if not np.isfinite(low) or not np.isfinite(high):
             return Finding("lift", own.name, value / mean, rule=rule)
         ratio, share = 1 + value / mean, float(estimate.control_share)
-        relative = stderr**2 * (1 - share + ratio**2 * share) + (1 - ratio) ** 2 * float(np.squeeze(estimate.shared))
+        relative = stderr**2 * (1 - share + ratio**2 * share) + (1 - ratio) ** 2 * float(
+            np.squeeze(estimate.shared)
+        )
         error = np.sqrt(relative) / mean  # the delta method's
         return Finding("lift", own.name, value / mean, float(error), low, high, rule=rule)
 
-    def _bounds(self, rule: Rule, own: SampleArm, control: SampleArm, looks: list[Design]) -> Bounds:
-        """Return intervals by a rule; the last axis of the moments, where they have one, is that of the looks."""
+    def _bounds(
+        self, rule: Rule, own: SampleArm, control: SampleArm, looks: list[Design]
+    ) -> Bounds:
+        """Return intervals by a rule.
+
+        The last axis of the moments, where they have one, is that of the looks.
+        """
         design, estimate = looks[0], self.estimate(own, control)
         if rule == "fixed":
             return self.fixed_bounds(own, control, design.level)
         if rule == "always_valid":
             rate = sequence_rate(design.tuned_for, design.alpha)
-            return sequence_bounds(estimate.value, estimate.stderr, units_of_both(own, control), rate, design.level)
+            return sequence_bounds(
+                estimate.value, estimate.stderr, units_of_both(own, control), rate, design.level
+            )
         bounds = group_bounds(self.bounds, design.fractions, design.level)
         half_width = np.array([bounds[each.look] for each in looks]) * estimate.stderr
         return estimate.value - half_width, estimate.value + half_width
@@ -212,12 +246,18 @@ class EffectEstimator(Comparison):
             return float(self.fixed_p(own, control))
         if rule == "always_valid":
             rate = sequence_rate(design.tuned_for, design.alpha)
-            return float(sequence_p(estimate.value, estimate.stderr, units_of_both(own, control), rate))
-        return group_p(float(estimate.value / estimate.stderr), design.look, self.bounds, design.fractions)
+            return float(
+                sequence_p(estimate.value, estimate.stderr, units_of_both(own, control), rate)
+            )
+        return group_p(
+            float(estimate.value / estimate.stderr), design.look, self.bounds, design.fractions
+        )
 
 
 def few_units(own: SampleArm, control: SampleArm) -> np.ndarray:
-    """Return where an arm has so few units that no difference is sure: of three and three a permutation test has p = .1."""
+    """Return where an arm has so few units that no difference is sure: of three and three a
+    permutation test has p = .1.
+    """
     return np.asarray(np.minimum(own.total.n, control.total.n) < LEAST_SURE)
 
 

@@ -14,8 +14,8 @@ from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles
 class Proportions(EffectEstimator):
     """The difference of conversions of 0 or 1, with the score test and its interval (Mee 1984).
 
-    The fixed p-value is that of Pearson's chi-square without a continuity correction. Under a price the conversion is
-    compared all the same; revenue has its own comparison.
+    The fixed p-value is that of Pearson's chi-square without a continuity correction. Under a price
+    the conversion is compared all the same; revenue has its own comparison.
     """
 
     fixed_without_variation: ClassVar[bool] = True
@@ -32,12 +32,16 @@ class Proportions(EffectEstimator):
 
     def fixed_bounds(self, own: SampleArm, control: SampleArm, alpha: float) -> Bounds:
         """Return the score interval."""
-        return score_bounds(own.total.first, own.total.n, control.total.first, control.total.n, alpha)
+        return score_bounds(
+            own.total.first, own.total.n, control.total.first, control.total.n, alpha
+        )
 
     def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
         """Return the score test."""
         return pooled_p(own.total.first, own.total.n, control.total.first, control.total.n)
 
     def fixed_wins(self, own: SampleArm, control: SampleArm, alpha: float) -> np.ndarray:
-        """Return whether the score test finds a difference, which agrees with its interval and is cheaper."""
+        """Return whether the score test finds a difference, which agrees with its interval and is
+        cheaper.
+        """
         return self.fixed_p(own, control) < alpha

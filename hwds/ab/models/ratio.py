@@ -10,7 +10,8 @@ from hwds.ab.sample import ComparisonNeeds, SampleArm, SampleRoles, UnitMoments
 
 
 class Ratio(EffectEstimator):
-    """The difference of ratios such as revenue per session where units are customers, by the delta method.
+    """The difference of ratios such as revenue per session where units are customers, by the delta
+    method.
 
     Deng, Knoblich and Lu, Applying the delta method in metric analytics (KDD 2018), eq. 5.
 
@@ -26,7 +27,10 @@ class Ratio(EffectEstimator):
 
     def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
         """Return the difference of the ratios of means."""
-        (ratio, error), (other, other_error) = _ratio_of_means(own.total), _ratio_of_means(control.total)
+        (ratio, error), (other, other_error) = (
+            _ratio_of_means(own.total),
+            _ratio_of_means(control.total),
+        )
         df = satterthwaite(error, own.total.n, other_error, control.total.n)
         return ArmEstimate.of(ratio, error, other, other_error, df)
 

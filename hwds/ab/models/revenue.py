@@ -6,17 +6,28 @@ import numpy as np
 
 from hwds.ab.intervals import Bounds, inverted_p, mover_bounds, satterthwaite
 from hwds.ab.models.base import ArmEstimate, EffectEstimator
-from hwds.ab.sample import NONZERO, ComparisonNeeds, Design, Finding, Sample, SampleArm, SampleRoles, UnitMoments
+from hwds.ab.sample import (
+    NONZERO,
+    ComparisonNeeds,
+    Design,
+    Finding,
+    Sample,
+    SampleArm,
+    SampleRoles,
+    UnitMoments,
+)
 from hwds.stats.estimates import wilson
 
 
 class Revenue(EffectEstimator):
-    """The difference of revenue per visitor as conversion times value of an order, and what each of the two adds to it.
+    """The difference of revenue per visitor as conversion times value of an order, and what each of
+    the two adds to it.
 
-    Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's for the orders, joined on
-    the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009): it is not symmetric, as the data is not. Where
-    every order of an arm has one price, that arm's interval is the price times Wilson's. An arm without a buyer has Wilson's
-    upper end times its own price or the other arm's value of an order, whichever is more.
+    Most amounts are zero. The fixed interval is made of Wilson's for the conversion and Student's
+    for the orders, joined on the log scale (MOVER: Zou and Donner 2008; Zou, Taleban and Huo 2009):
+    it is not symmetric, as the data is not. Where every order of an arm has one price, that arm's
+    interval is the price times Wilson's. An arm without a buyer has Wilson's upper end times its
+    own price or the other arm's value of an order, whichever is more.
     """
 
     def needs(self, roles: SampleRoles) -> ComparisonNeeds:
@@ -37,10 +48,14 @@ class Revenue(EffectEstimator):
 
     def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
         """Return the p-value at which that interval touches zero."""
-        return inverted_p(lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first)
+        return inverted_p(
+            lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first
+        )
 
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
-        """Return the effects, and their two parts: through more or fewer buyers, and through what an order is worth."""
+        """Return the effects, and their two parts: through more or fewer buyers, and through what
+        an order is worth.
+        """
         parts = [part for own in sample.others for part in _effect_parts(own, sample.control)]
         return [*super().compare(sample, design), *parts]
 
@@ -50,28 +65,39 @@ class Revenue(EffectEstimator):
 
 
 def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the conversion, the mean value of an order, and the squared standard error of that mean."""
+    """Return the conversion, the mean value of an order, and the squared standard error of that
+    mean.
+    """
     share = arm.mean[..., 1]
     buyers = share * arm.n
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.where(buyers > 0, arm.first / share, 0.0)
         square = (arm.variance * (arm.n - 1) / arm.n + arm.first**2) / share
-        variance = np.where(buyers > 1, np.maximum(square - value**2, 0.0) * buyers / (buyers - 1), 0.0)
+        variance = np.where(
+            buyers > 1, np.maximum(square - value**2, 0.0) * buyers / (buyers - 1), 0.0
+        )
         exact = variance < 1e-9 * value**2  # one price for all orders: what is left is rounding
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
 def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
-    """Return the interval of an arm's mean; without a buyer it is as wide as an order of the other arm makes it."""
+    """Return the interval of an arm's mean.
+
+    Without a buyer it is as wide as an order of the other arm makes it.
+    """
     share, value, error = _order_values(arm.total)
     low, high = wilson(share, arm.total.n, z)
     edge = high * np.maximum(_order_values(other.total)[1], 0.0 if arm.price is None else arm.price)
     bounds = _product_bounds(arm.total, z, (low, high), value, error)
     empty = share == 0
-    return np.where(empty, np.minimum(edge, 0.0), bounds[0]), np.where(empty, np.maximum(edge, 0.0), bounds[1])
+    return np.where(empty, np.minimum(edge, 0.0), bounds[0]), np.where(
+        empty, np.maximum(edge, 0.0), bounds[1]
+    )
 
 
-def _product_bounds(arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray) -> Bounds:
+def _product_bounds(
+    arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray
+) -> Bounds:
     """Return the interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit
 
@@ -84,12 +110,22 @@ def _product_bounds(arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: 
         bounds = arm.first * np.exp(-down), arm.first * np.exp(up)
     symmetric = z * np.sqrt(arm.error)
     plain = value > 0  # or else losses
-    return np.where(plain, bounds[0], arm.first - symmetric), np.where(plain, bounds[1], arm.first + symmetric)
+    return np.where(plain, bounds[0], arm.first - symmetric), np.where(
+        plain, bounds[1], arm.first + symmetric
+    )
 
 
 def _effect_parts(own: SampleArm, control: SampleArm) -> list[Finding]:
-    """Return the effect split in two that add up: each factor's change at the mean of the other (Das Gupta 1978)."""
-    (share, value, _), (other_share, other_value, _) = _order_values(own.total), _order_values(control.total)
+    """Return the effect split in two that add up: each factor's change at the mean of the other
+    (Das Gupta 1978).
+    """
+    (share, value, _), (other_share, other_value, _) = (
+        _order_values(own.total),
+        _order_values(control.total),
+    )
     buyers = float((share - other_share) * (value + other_value) / 2)
     orders = float((value - other_value) * (share + other_share) / 2)
-    return [Finding("effect_of_buyers", own.name, buyers), Finding("effect_of_order_value", own.name, orders)]
+    return [
+        Finding("effect_of_buyers", own.name, buyers),
+        Finding("effect_of_order_value", own.name, orders),
+    ]

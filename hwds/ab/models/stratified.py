@@ -11,9 +11,11 @@ from hwds.core.errors import ConfigError
 
 
 class Stratified(EffectEstimator):
-    """The difference of means within strata, weighted by the strata's shares of all units (post-stratification).
+    """The difference of means within strata, weighted by the strata's shares of all units
+    (post-stratification).
 
-    Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B 2013).
+    Miratrix, Sekhon and Yu, Adjusting treatment effect estimates by post-stratification (JRSS B
+    2013).
     """
 
     def needs(self, roles: SampleRoles) -> ComparisonNeeds:
@@ -28,7 +30,11 @@ class Stratified(EffectEstimator):
             raise ConfigError(f"dataset.roles.stratum: must be given for '{self.name}'.")
         both = own.strata.n + control.strata.n
         weight = both / both.sum(axis=-1, keepdims=True)
-        mean, other = (np.sum(weight * strata.first, axis=-1) for strata in (own.strata, control.strata))
+        mean, other = (
+            np.sum(weight * strata.first, axis=-1) for strata in (own.strata, control.strata)
+        )
         errors = [weight**2 * strata.error for strata in (own.strata, control.strata)]
         df = satterthwaite(errors[0], own.strata.n, errors[1], control.strata.n, axis=-1)
-        return ArmEstimate.of(mean, np.sum(errors[0], axis=-1), other, np.sum(errors[1], axis=-1), df)
+        return ArmEstimate.of(
+            mean, np.sum(errors[0], axis=-1), other, np.sum(errors[1], axis=-1), df
+        )

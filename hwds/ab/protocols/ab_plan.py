@@ -25,10 +25,14 @@ from hwds.results.tables import Measure
 # the bound of its last look.
 
 MOST_ROUNDS = 100
-"""The most iterations for a bound that moves with the units: it moves with the root of their logarithm."""
+"""The most iterations for a bound that moves with the units: it moves with the root of their
+logarithm.
+"""
 
 CriticalValue = Callable[[float, float], float]
-"""The critical value of an interval, in standard errors, from the units of both arms and those of all arms."""
+"""The critical value of an interval, in standard errors, from the units of both arms and those of
+all arms.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,9 @@ class AssumedEffect:
     @property
     def spread(self) -> float:
         """The variance of the estimated difference, times all units."""
-        return sum(variance / share for variance, share in zip(self.variances, self.shares, strict=True))
+        return sum(
+            variance / share for variance, share in zip(self.variances, self.shares, strict=True)
+        )
 
     def stderr(self, units: float) -> float:
         """Return the standard error of the difference at so many units of all arms."""
@@ -60,7 +66,10 @@ class AssumedEffect:
         return units * sum(self.shares)
 
     def units(self, power: float, critical_value: CriticalValue) -> float | None:
-        """Return the units of all arms at which the effect is found with this power; None where there is no effect."""
+        """Return the units of all arms at which the effect is found with this power.
+
+        None where there is no effect.
+        """
         from scipy.special import ndtri
 
         if not self.effect:
@@ -75,23 +84,35 @@ class AssumedEffect:
 
     def power(self, units: float, critical_value: CriticalValue) -> float:
         """Return the chance to find the effect at so many units of all arms."""
-        return power_beyond(self.effect / self.stderr(units), critical_value(self._both(units), units))
+        return power_beyond(
+            self.effect / self.stderr(units), critical_value(self._both(units), units)
+        )
 
     def least_effect(self, units: float, power: float, critical_value: CriticalValue) -> float:
-        """Return the least effect that so many units of all arms find with this power, the variances as believed."""
+        """Return the least effect that so many units of all arms find with this power, the
+        variances as believed.
+        """
         from scipy.special import ndtri
 
         return (critical_value(self._both(units), units) + float(ndtri(power))) * self.stderr(units)
 
 
 def order_variance(share: float, value: float, spread: float) -> float:
-    """Return the variance of revenue per visitor: a share buys, for a mean value with a deviation of `spread` times it."""
+    """Return the variance of revenue per visitor: a share buys, for a mean value with a deviation
+    of `spread` times it.
+    """
     return share * value**2 * (1 + spread**2) - (share * value) ** 2
 
 
 # The rows of a plan, and what its metrics say of themselves.
 
-PLAN_COLUMNS = {"metric": pl.String, "label": pl.String, "arm": pl.String, "rule": pl.String, "value": pl.Float64}
+PLAN_COLUMNS = {
+    "metric": pl.String,
+    "label": pl.String,
+    "arm": pl.String,
+    "rule": pl.String,
+    "value": pl.Float64,
+}
 
 REVENUE_SUFFIX = "_revenue"
 """The suffix of the metrics of revenue."""
@@ -152,7 +173,11 @@ def plan_measures(power: float, alpha: float, unit: str) -> tuple[Measure, ...]:
 def _plan_meanings(percent: float, alpha: float, unit: str) -> dict[str, tuple[str, str]]:
     """Return the meaning of each metric, and the unit of its value for revenue."""
     return {
-        "size": (f"units of all arms at which every arm's change is found in {percent:g} % of tests, at alpha {alpha:g}", ""),
+        "size": (
+            f"units of all arms at which every arm's change is found in {percent:g} % of tests, "
+            f"at alpha {alpha:g}",
+            "",
+        ),
         "units": ("units of all arms at which this arm's change is found", ""),
         "units_of_arm": ("units of that arm among them", ""),
         "effect": ("the change that is planned for, of the mean per visitor", unit),
@@ -169,7 +194,8 @@ def _plan_meanings(percent: float, alpha: float, unit: str) -> dict[str, tuple[s
 def read_assumptions(
     table: Table, control: str | None, change: float | None, allocation: Mapping[str, float]
 ) -> dict[str, dict[str, AssumedEffect]]:
-    """Return the assumptions by outcome (empty label for the conversion, then `revenue`) and arm but the control.
+    """Return the assumptions by outcome (empty label for the conversion, then `revenue`) and arm
+    but the control.
 
     Args:
         table: A row per arm with the roles `arm`, `mean`, `price` and `spread`.
@@ -185,10 +211,14 @@ def read_assumptions(
     place = arm_codes(table, names)
     if len(place) > len(names):
         name = names[int(np.argmax(np.bincount(place) > 1))]
-        raise DataError(f"dataset.roles.arm: arm '{name}' has two rows; a plan has one for each arm.")
+        raise DataError(
+            f"dataset.roles.arm: arm '{name}' has two rows; a plan has one for each arm."
+        )
     columns = [values[np.argsort(place)] for values in _outcome_columns(table)]
     shares = _arm_shares(names, allocation)
-    values = {"": np.ones(len(names))} | ({"revenue": columns[1]} if table.roles.get("price") else {})
+    values = {"": np.ones(len(names))} | (
+        {"revenue": columns[1]} if table.roles.get("price") else {}
+    )
     return {
         label: _assumed_effect(names, columns[0], value, columns[2] * bool(label), change, shares)
         for label, value in values.items()
@@ -203,10 +233,15 @@ def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     bad = (share <= 0) | (share >= 1)
     if bad.any():
         row = int(np.argmax(bad))
-        raise DataError(f"dataset.roles.mean: row {row + 1} has {share[row]:g}; a conversion must lie between 0 and 1.")
+        raise DataError(
+            f"dataset.roles.mean: row {row + 1} has {share[row]:g}; a conversion must lie between "
+            f"0 and 1."
+        )
     price, spread = (_assumed_column(table, role) for role in ("price", "spread"))
     if table.roles.get("price") and not price.all():
-        raise DataError(f"dataset.roles.price: row {int(np.argmin(price)) + 1} has 0; a price must be above 0.")
+        raise DataError(
+            f"dataset.roles.price: row {int(np.argmin(price)) + 1} has 0; a price must be above 0."
+        )
     return share, price, spread
 
 
@@ -243,12 +278,19 @@ def _assumed_effect(
     if (buyers >= 1).any():
         name = names[int(np.argmax(buyers >= 1))]
         raise ConfigError(
-            f"protocol.change: {change:g} of the control's mean would take more buyers than visitors of '{name}'."
+            f"protocol.change: {change:g} of the control's mean would take more buyers than "
+            f"visitors of '{name}'."
         )
-    variance = [order_variance(*each) for each in zip(buyers.tolist(), value.tolist(), spread.tolist(), strict=True)]
+    variance = [
+        order_variance(*each)
+        for each in zip(buyers.tolist(), value.tolist(), spread.tolist(), strict=True)
+    ]
     return {
         name: AssumedEffect(
-            float(mean[i] - mean[0]), float(mean[0]), (variance[0], variance[i]), (float(shares[0]), float(shares[i]))
+            float(mean[i] - mean[0]),
+            float(mean[0]),
+            (variance[0], variance[i]),
+            (float(shares[0]), float(shares[i])),
         )
         for i, name in enumerate(names)
         if i
@@ -259,23 +301,29 @@ def _assumed_effect(
 
 
 class AbPlan(Evaluation[Comparison, Table]):
-    """The visitors that a test needs before it starts: units, power and least effects, for conversion and for revenue.
+    """The visitors that a test needs before it starts: units, power and least effects, for
+    conversion and for revenue.
 
-    Reads a row per arm: `arm`, `mean` (the conversion that is believed), `price` (the mean value of an order; without it there
-    is no revenue) and `spread`. A rule that may look early is planned for its last look, so that it needs no more units than
-    are said; the always-valid one is tuned for the size that is planned.
+    Reads a row per arm: `arm`, `mean` (the conversion that is believed), `price` (the mean value of
+    an order; without it there is no revenue) and `spread`. A rule that may look early is planned
+    for its last look, so that it needs no more units than are said; the always-valid one is tuned
+    for the size that is planned.
 
     Attributes:
         control: The arm that others are held against; None takes the one that is called `control`.
-        change: The change to find, as a share of the control's mean and of either outcome (.02 is two percent more buyers, and
-            two percent more revenue per visitor); None takes what is believed of the arm.
-        size: Units of all arms together, if known: then power and the least effects are reported too.
+        change: The change to find, as a share of the control's mean and of either outcome (.02 is
+            two percent more buyers, and two percent more revenue per visitor); None takes what is
+            believed of the arm.
+        size: Units of all arms together, if known: then power and the least effects are reported
+            too.
         allocation: The planned share of each arm; equal unless given.
         alpha: One minus the level of the intervals.
         power: The chance to find the change.
-        correction: `holm` plans each of several arms for the level that Holm asks of the least p-value, alpha / arms.
+        correction: `holm` plans each of several arms for the level that Holm asks of the least
+            p-value, alpha / arms.
         looks: Planned looks at equal numbers of units, for group-sequential bounds.
-        headline: The size to plan for: the `size` that finds an effect on conversion, or `size_revenue`.
+        headline: The size to plan for: the `size` that finds an effect on conversion, or
+            `size_revenue`.
     """
 
     accepts: ClassVar[type] = Comparison
@@ -318,22 +366,41 @@ class AbPlan(Evaluation[Comparison, Table]):
                 raise ConfigError(f"model: '{model.name}' has no level to plan for; take ab/welch.")
             model.needs(SampleRoles(frame.roles))
 
-    def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Comparison, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Return a line for each number, arm, outcome and rule."""
         assert isinstance(model, EffectEstimator)
         binary = model.needs(SampleRoles(frame.roles)).binary
-        outcomes = {label: arms for label, arms in self._assumptions(frame).items() if not (binary and label)}
+        outcomes = {
+            label: arms
+            for label, arms in self._assumptions(frame).items()
+            if not (binary and label)
+        }
         lines = [
-            line for label, arms in outcomes.items() for rule in model.rules for line in self._lines(model, rule, label, arms)
+            line
+            for label, arms in outcomes.items()
+            for rule in model.rules
+            for line in self._lines(model, rule, label, arms)
         ]
         return pl.DataFrame(lines, schema=PLAN_COLUMNS, orient="row")
 
-    def _lines(self, model: EffectEstimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]) -> Iterator[PlanLine]:
-        """Yield what one rule needs for one outcome: the numbers of each arm, and the size that suffices for all arms."""
+    def _lines(
+        self, model: EffectEstimator, rule: Rule, label: str, arms: Mapping[str, AssumedEffect]
+    ) -> Iterator[PlanLine]:
+        """Yield what one rule needs for one outcome: the numbers of each arm, and the size that
+        suffices for all arms.
+        """
         share = 1 / len(arms) if self.correction == "holm" else 1.0
 
         def critical_value(both: float, units: float) -> float:
-            design = Design(self.alpha, equal_looks(self.looks), self.looks - 1, float(self.size or units), share)
+            design = Design(
+                self.alpha,
+                equal_looks(self.looks),
+                self.looks - 1,
+                float(self.size or units),
+                share,
+            )
             return model.critical_value(rule, both, design)
 
         sizes = {arm: assumed.units(self.power, critical_value) for arm, assumed in arms.items()}
@@ -341,7 +408,9 @@ class AbPlan(Evaluation[Comparison, Table]):
             size = sizes[arm]
             yield PlanLine("effect", label, arm, rule, assumed.effect)
             yield PlanLine("change", label, arm, rule, assumed.effect / assumed.control)
-            yield PlanLine("units_of_arm", label, arm, rule, None if size is None else size * assumed.shares[1])
+            yield PlanLine(
+                "units_of_arm", label, arm, rule, None if size is None else size * assumed.shares[1]
+            )
             yield PlanLine("units", label, arm, rule, size)
             if self.size is not None:
                 least = assumed.least_effect(self.size, self.power, critical_value)
@@ -350,7 +419,9 @@ class AbPlan(Evaluation[Comparison, Table]):
                 yield PlanLine("least_change", label, arm, rule, least / assumed.control)
         defined = [size for size in sizes.values() if size is not None]
         if rule == model.rules[0]:
-            yield PlanLine("size", label, None, rule, max(defined) if len(defined) == len(sizes) else None)
+            yield PlanLine(
+                "size", label, None, rule, max(defined) if len(defined) == len(sizes) else None
+            )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return one score for each line."""
@@ -364,4 +435,7 @@ class AbPlan(Evaluation[Comparison, Table]):
         """Refuse a headline that orders no comparison."""
         known = ("size", "size_revenue")
         if self.headline not in known:
-            raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, known)}")
+            raise ConfigError(
+                f"protocol.headline: '{self.headline}' orders no "
+                f"comparison{nearest(self.headline, known)}"
+            )

@@ -16,7 +16,15 @@ from hwds.ab.intervals import Correction, satterthwaite, t_bounds, t_p
 from hwds.ab.models.base import Comparison
 from hwds.ab.planning import PlannedChange
 from hwds.ab.pricing import arm_evidence, arm_offers
-from hwds.ab.rows import AnalysisRow, TestMetric, TestMetrics, ab_measures, outcome_metric, rows_as_scores, rows_as_table
+from hwds.ab.rows import (
+    AnalysisRow,
+    TestMetric,
+    TestMetrics,
+    ab_measures,
+    outcome_metric,
+    rows_as_scores,
+    rows_as_table,
+)
 from hwds.ab.sample import SampleRoles, UnitMoments
 from hwds.ab.units import (
     MADE_OUTCOMES,
@@ -71,25 +79,36 @@ class UnitAges:
 
 
 def age_rows(
-    table: Table, control: str | None, caps: Collection[str], metrics: Mapping[str, TestMetric], alpha: float
+    table: Table,
+    control: str | None,
+    caps: Collection[str],
+    metrics: Mapping[str, TestMetric],
+    alpha: float,
 ) -> list[AnalysisRow]:
-    """Return the effects by days since first exposure, and their change, of every outcome that is summed as it comes.
+    """Return the effects by days since first exposure, and their change, of every outcome that is
+    summed as it comes.
 
-    A day's effect compares what units did on that day of theirs, those that came too late to have it left out; its interval
-    holds for that day alone. The change is compared unit by unit, of those that have all of the days: so it is one test.
+    A day's effect compares what units did on that day of theirs, those that came too late to have
+    it left out; its interval holds for that day alone. The change is compared unit by unit, of
+    those that have all of the days: so it is one test.
 
     Args:
         table: A row for each event.
         control: The arm that is the control; None for the one that is called so.
         caps: Outcomes with a cap have no days, for it is the sum that is capped.
-        metrics: By label; those that are ratios or quantiles have no days either. Empty for all outcomes.
+        metrics: By label; those that are ratios or quantiles have no days either. Empty for all
+            outcomes.
         alpha: One minus the level.
     """
     names = arm_names(table, control)
     ages, outcomes = ages_of(table, names), event_outcomes(table)
     days = _compared_days(ages, len(names))
     first = table.roles["outcome"][0]
-    shown = [label for label in outcomes if (label or first) not in caps and _is_plain_outcome(label, metrics)]
+    shown = [
+        label
+        for label in outcomes
+        if (label or first) not in caps and _is_plain_outcome(label, metrics)
+    ]
     rows: list[AnalysisRow] = []
     for label in shown if days > 1 else []:
         sums = ages.sums(outcomes[label], days)
@@ -105,14 +124,26 @@ def _is_plain_outcome(label: str, metrics: Mapping[str, TestMetric]) -> bool:
 def ages_of(table: Table, names: tuple[str, ...]) -> UnitAges:
     """Return the units of a table of events, whose roles `entity`, `arm` and `time` are given."""
     keys, column = list(table.roles["entity"]), table.column("time")
-    time = column.cast(pl.Datetime("us")).to_physical() if column.dtype.is_temporal() else column.cast(pl.Int64) * DAY_US
-    ended = 0 if column.dtype == pl.Datetime else DAY_US  # the last date or number is a whole day, which is over
-    data = table.data.select(*keys).with_columns(__time=time, __arm=pl.Series(arm_codes(table, names)))
-    units = data.group_by(keys, maintain_order=True).agg(first=pl.col("__time").min(), arm=pl.col("__arm").first())
+    time = (
+        column.cast(pl.Datetime("us")).to_physical()
+        if column.dtype.is_temporal()
+        else column.cast(pl.Int64) * DAY_US
+    )
+    ended = (
+        0 if column.dtype == pl.Datetime else DAY_US
+    )  # the last date or number is a whole day, which is over
+    data = table.data.select(*keys).with_columns(
+        __time=time, __arm=pl.Series(arm_codes(table, names))
+    )
+    units = data.group_by(keys, maintain_order=True).agg(
+        first=pl.col("__time").min(), arm=pl.col("__arm").first()
+    )
     placed = data.join(units.with_row_index("__unit"), on=keys, how="left", maintain_order="left")
     known = (time.to_numpy().max() - units["first"].to_numpy() + ended) // DAY_US
     age = (placed["__time"] - placed["first"]).to_numpy() // DAY_US
-    return UnitAges(units["arm"].to_numpy(), known, placed["__unit"].to_numpy().astype(np.int64), age)
+    return UnitAges(
+        units["arm"].to_numpy(), known, placed["__unit"].to_numpy().astype(np.int64), age
+    )
 
 
 def _compared_days(ages: UnitAges, arms: int) -> int:
@@ -123,19 +154,27 @@ def _compared_days(ages: UnitAges, arms: int) -> int:
     return 0
 
 
-def _age_effects(ages: UnitAges, sums: np.ndarray, arm: int, name: str, label: str, alpha: float) -> Iterator[AnalysisRow]:
+def _age_effects(
+    ages: UnitAges, sums: np.ndarray, arm: int, name: str, label: str, alpha: float
+) -> Iterator[AnalysisRow]:
     days = sums.shape[1]
     for day in range(days):
         known, of_day = ages.known > day, sums[:, day]
         row = AnalysisRow(outcome_metric("effect_by_age", label), name, "fixed", day + 1)
-        yield _compare_samples(row, of_day[known & (ages.arm == arm)], of_day[known & (ages.arm == 0)], alpha)
+        yield _compare_samples(
+            row, of_day[known & (ages.arm == arm)], of_day[known & (ages.arm == 0)], alpha
+        )
     whole, half = ages.known >= days, days // 2
     change = sums[:, days - half :].mean(axis=1) - sums[:, :half].mean(axis=1)
     row = AnalysisRow(outcome_metric("novelty", label), name, "fixed")
-    yield _compare_samples(row, change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], alpha)
+    yield _compare_samples(
+        row, change[whole & (ages.arm == arm)], change[whole & (ages.arm == 0)], alpha
+    )
 
 
-def _compare_samples(row: AnalysisRow, own: np.ndarray, control: np.ndarray, alpha: float) -> AnalysisRow:
+def _compare_samples(
+    row: AnalysisRow, own: np.ndarray, control: np.ndarray, alpha: float
+) -> AnalysisRow:
     """Return the row with Welch's comparison of two samples."""
     mine, theirs = UnitMoments.of(own[:, None]), UnitMoments.of(control[:, None])
     stderr = np.sqrt(mine.error + theirs.error)
@@ -145,7 +184,9 @@ def _compare_samples(row: AnalysisRow, own: np.ndarray, control: np.ndarray, alp
     if not stderr > 0:
         return row
     low, high = (float(end) for end in t_bounds(value, stderr, df, alpha))
-    return replace(row, stderr=float(stderr), low=low, high=high, p_value=float(t_p(value, stderr, df)))
+    return replace(
+        row, stderr=float(stderr), low=low, high=high, p_value=float(t_p(value, stderr, df))
+    )
 
 
 # AbTest: the analysis of an A/B test.
@@ -154,14 +195,16 @@ SHARE_ROUNDING = 1e-9
 
 
 class AbTest(Evaluation[Comparison, Table], PriceEvidence):
-    """Compare the arms of an A/B test with its control: a table with a row per unit, or running sums by time and arm.
+    """Compare the arms of an A/B test with its control: a table with a row per unit, or running
+    sums by time and arm.
 
-    The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed ones have the status
-    `unregistered` until the registered size is reached and are of the first so many units (`beyond_size` where the order of
-    units is not known), group-sequential ones `unregistered` where no size was. Roles: `arm` and
-    `outcome` (several are analysed apart), `price` (revenue is price x the first outcome) with `cost` (margin) or else
-    `amount` (the revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`, `time`,
-    `count`, `mean` and `variance`.
+    The sample ratio is checked first. Effects are always-valid unless a model says otherwise; fixed
+    ones have the status `unregistered` until the registered size is reached and are of the first so
+    many units (`beyond_size` where the order of units is not known), group-sequential ones
+    `unregistered` where no size was. Roles: `arm` and `outcome` (several are analysed apart),
+    `price` (revenue is price x the first outcome) with `cost` (margin) or else `amount` (the
+    revenue), `covariate`, `stratum`, `time` (needed for more than one look); of running sums `arm`,
+    `time`, `count`, `mean` and `variance`.
 
     Attributes:
         control: The arm that others are held against; None takes the one that is called `control`.
@@ -169,32 +212,41 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         size: Units of all arms together that were registered before the start.
         alpha: One minus the level of the intervals.
         power: The chance to find an effect, for the minimum effect and the units needed.
-        minimum_detectable_effect: The change of conversion that a test should find, as a share of the control's and not 0:
-            -0.1 is a tenth fewer buyers. The units per arm that it needs are shown for conversion and, at the arms' prices,
-            for revenue.
+        minimum_detectable_effect: The change of conversion that a test should find, as a share of
+            the control's and not 0: -0.1 is a tenth fewer buyers. The units per arm that it needs
+            are shown for conversion and, at the arms' prices, for revenue.
         looks: Planned looks at equal numbers of units, the last at `size`; each is shown as a step.
-        tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000. Choose it before the start.
-        correction: The correction of p-values for many arms and outcomes, shown beside them: `holm`, `bh` or `none`; of metrics
-            the primary ones together, and the secondary ones. With several arms the rate of false winners among all of them
-            is simulated with it, and without.
-        rows: The meaning of a row: a unit (`units`), or one of the `events` of the entity of `dataset.roles.entity`, whose
-            outcomes, amounts and numbers without a role are summed; arm, price, covariates and time are those of its first row.
-            Events are read once, at the end: they have no looks and no effects by day.
-        caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the start: amounts with a heavy
-            tail vary less, and a cap of 1 makes a number of purchases a conversion.
-        quantile_caps: The share of the units of all arms together whose outcome counts in full, by the outcome's name: what is
-            above that quantile counts as it (winsorised), as in `{revenue: 0.99}`. Read once, at the end: it needs one look.
-        metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any, all outcomes are analysed
-            alike and there is none. Each is its role (`{revenue: primary, bought: secondary}`) or its fields: `role`
-            (`primary`, `secondary` or `guardrail`), `outcome` (null is the metric's name), `per` (the column under a ratio),
-            `quantile` with `of_nonzero`, `good` (`high` or `low`), and `margin`, the most that a guardrail may be worse as a
-            share of the control's.
-        exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0 for others. Effects are then
-            those on exposed units, and what they are of all units is shown beside them.
-        by: Columns of units, such as the country, whose values are compared apart, corrected for their number.
+        tuned_for: Units at which a confidence sequence is narrowest; None takes `size`, or 5,000.
+            Choose it before the start.
+        correction: The correction of p-values for many arms and outcomes, shown beside them:
+            `holm`, `bh` or `none`; of metrics the primary ones together, and the secondary ones.
+            With several arms the rate of false winners among all of them is simulated with it, and
+            without.
+        rows: The meaning of a row: a unit (`units`), or one of the `events` of the entity of
+            `dataset.roles.entity`, whose outcomes, amounts and numbers without a role are summed;
+            arm, price, covariates and time are those of its first row. Events are read once, at the
+            end: they have no looks and no effects by day.
+        caps: The most that an outcome of a unit counts, by the outcome's name, fixed before the
+            start: amounts with a heavy tail vary less, and a cap of 1 makes a number of purchases a
+            conversion.
+        quantile_caps: The share of the units of all arms together whose outcome counts in full, by
+            the outcome's name: what is above that quantile counts as it (winsorised), as in
+            `{revenue: 0.99}`. Read once, at the end: it needs one look.
+        metrics: The metrics by name, on which the verdict (ship, hold or stop) stands; without any,
+            all outcomes are analysed alike and there is none. Each is its role (`{revenue: primary,
+            bought: secondary}`) or its fields: `role` (`primary`, `secondary` or `guardrail`),
+            `outcome` (null is the metric's name), `per` (the column under a ratio), `quantile` with
+            `of_nonzero`, `good` (`high` or `low`), and `margin`, the most that a guardrail may be
+            worse as a share of the control's.
+        exposed: The column that is 1 for units that met what is tested, in both arms alike, and 0
+            for others. Effects are then those on exposed units, and what they are of all units is
+            shown beside them.
+        by: Columns of units, such as the country, whose values are compared apart, corrected for
+            their number.
         show_despite_mismatch: Show effects although the sample ratio is not as planned.
         replications: Simulated tests without effect, and as many with the minimum effect.
-        simulated_looks: The numbers of looks at which each rule's rate of false winners is simulated, rising; `looks` is added.
+        simulated_looks: The numbers of looks at which each rule's rate of false winners is
+            simulated, rising; `looks` is added.
         headline: The metric that orders the leaderboard.
     """
 
@@ -202,7 +254,9 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
     frame_type: ClassVar[type] = TEST.frame
     task: ClassVar[str] = TEST.name
     keys: ClassVar[tuple[str, ...]] = ("metric", "arm", "rule", "look")
-    untunable: ClassVar[str] = "holds arms against each other by a rule that has to be fixed before its data is seen"
+    untunable: ClassVar[str] = (
+        "holds arms against each other by a rule that has to be fixed before its data is seen"
+    )
 
     control: str | None = None
     allocation: dict[str, Positive] = field(default_factory=dict)
@@ -239,36 +293,52 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         if not all(frame.roles.get(role) for role in SUM_ROLES):
             grown = self.rows == "events"
             caps = OutcomeCaps(self.caps, self.quantile_caps)
-            units = TestUnits.read(units_of_events(frame, self.by) if grown else frame, self.control, caps, grown=grown)
+            units = TestUnits.read(
+                units_of_events(frame, self.by) if grown else frame, self.control, caps, grown=grown
+            )
             return units if self.exposed is None else self._exposed(units, self.exposed)
-        wants = {"caps": self.caps, "quantile_caps": self.quantile_caps, "rows": self.rows == "events"}
+        wants = {
+            "caps": self.caps,
+            "quantile_caps": self.quantile_caps,
+            "rows": self.rows == "events",
+        }
         wants |= {"metrics": self.metrics, "exposed": self.exposed, "by": self.by}
         named = next((name for name, wanted in wants.items() if wanted), None)
         if named:
-            raise ConfigError(f"protocol.{named}: needs rows of units or of events, and these are running sums.")
+            raise ConfigError(
+                f"protocol.{named}: needs rows of units or of events, and these are running sums."
+            )
         return RunningSums.read(frame, self.control)
 
     def _exposed(self, units: TestUnits, column: str) -> TestUnits:
         """Return the units that were exposed."""
         if column not in units.table.data.columns:
-            raise ConfigError(f"protocol.exposed: no column '{column}'{nearest(column, units.table.data.columns)}")
+            raise ConfigError(
+                f"protocol.exposed: no column '{column}'{nearest(column, units.table.data.columns)}"
+            )
         met = number_column(units.table, column, "covariate") > 0
         if min(np.bincount(units.arm[met], minlength=len(units.arms))) < 2:
-            raise DataError(f"protocol.exposed: an arm has fewer than two units with 1 in column '{column}'.")
+            raise DataError(
+                f"protocol.exposed: an arm has fewer than two units with 1 in column '{column}'."
+            )
         return replace(units.part(met), assigned=units.n)
 
     def offers(self, frame: Table) -> PriceOffers:
         """Return the arms of the table.
 
         Raises:
-            ConfigError: The first outcome has a cap and a price: what an arm earns is not what is counted.
+            ConfigError: The first outcome has a cap and a price: what an arm earns is not what is
+                counted.
         """
         evidence = self.evidence(frame)
         first = frame.roles.get("outcome", ("",))[0]
-        named = dict.fromkeys(self.caps, "caps") | dict.fromkeys(self.quantile_caps, "quantile_caps")
+        named = dict.fromkeys(self.caps, "caps") | dict.fromkeys(
+            self.quantile_caps, "quantile_caps"
+        )
         if first in named and frame.roles.get("price"):
             raise ConfigError(
-                f"protocol.{named[first]}: '{first}' has a price; once it is capped it is not what an arm earns. Cap revenue."
+                f"protocol.{named[first]}: '{first}' has a price; once it is capped it is not "
+                f"what an arm earns. Cap revenue."
             )
         return arm_offers(evidence.table if isinstance(evidence, TestUnits) else frame, evidence)
 
@@ -280,44 +350,68 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         """
         if certainty in (None, "test") and abs(confidence - (1 - self.alpha)) > SHARE_ROUNDING:
             level = f"1 - protocol.alpha ({1 - self.alpha:g})"
-            raise ConfigError(f"decision.confidence: must be {level}, for the test decides, got {confidence:g}.")
+            raise ConfigError(
+                f"decision.confidence: must be {level}, for the test decides, got {confidence:g}."
+            )
 
-    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
+    def price_evidence(
+        self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int
+    ) -> EvidenceTable:
         """Return the counts or the means of the arms, and the test's effects."""
-        return arm_evidence(tables, model, offers, self.offers(frame), design_at(self, 0), self.size)
+        return arm_evidence(
+            tables, model, offers, self.offers(frame), design_at(self, 0), self.size
+        )
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """Return one fold: all units.
 
         Raises:
-            ConfigError: An arm or an outcome that a field names is not there, or looks without an order.
+            ConfigError: An arm or an outcome that a field names is not there, or looks without an
+                order.
             DataError: See `evidence`.
         """
         evidence = self.evidence(frame)
         for arm in self.allocation:
             if arm not in evidence.arms:
-                raise ConfigError(f"protocol.allocation: arm '{arm}' has no rows{nearest(arm, evidence.arms)}")
+                raise ConfigError(
+                    f"protocol.allocation: arm '{arm}' has no rows{nearest(arm, evidence.arms)}"
+                )
         absent = [arm for arm in evidence.arms if self.allocation and arm not in self.allocation]
         if absent:
             raise ConfigError(f"protocol.allocation: has no share for arm '{absent[0]}'.")
         if self.metrics and all(metric.role != "primary" for metric in self.metrics.values()):
-            raise ConfigError("protocol.metrics: must have a primary one, on which the verdict stands.")
+            raise ConfigError(
+                "protocol.metrics: must have a primary one, on which the verdict stands."
+            )
         for column in self.by:
             if isinstance(evidence, TestUnits) and column not in evidence.table.data.columns:
-                raise ConfigError(f"protocol.by: no column '{column}'{nearest(column, evidence.table.data.columns)}")
+                raise ConfigError(
+                    f"protocol.by: no column "
+                    f"'{column}'{nearest(column, evidence.table.data.columns)}"
+                )
         if self.looks > 1 and self.rows == "events":
-            raise ConfigError("protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came after a look.")
+            raise ConfigError(
+                "protocol.looks: must be 1 with protocol.rows=events, whose sums hold what came "
+                "after a look."
+            )
         if self.looks > 1 and self.quantile_caps:
-            raise ConfigError("protocol.looks: must be 1 with protocol.quantile_caps, which hold what came after a look.")
+            raise ConfigError(
+                "protocol.looks: must be 1 with protocol.quantile_caps, which hold what came "
+                "after a look."
+            )
         if self.looks > 1 and not evidence.ordered:
-            raise ConfigError(f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which units came.")
+            raise ConfigError(
+                f"protocol.looks: {self.looks} looks need dataset.roles.time, the order in which "
+                f"units came."
+            )
         return [Fold(0, "all units", evidence.n)]
 
     def check_models(self, models: Mapping[str, Comparison], frame: Table) -> None:
         """Refuse data that a model cannot read; called before the first cell.
 
         Raises:
-            ConfigError: A model lacks a role, or the order of units where it needs the first of them.
+            ConfigError: A model lacks a role, or the order of units where it needs the first of
+                them.
             DataError: A value is not what a model needs.
         """
         evidence = self.evidence(frame)
@@ -325,28 +419,54 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         for model in models.values():
             needs = model.needs(SampleRoles(frame.roles))
             if not readable_outcomes(evidence, needs):
-                raise ConfigError(f"model: '{model.name}' compares none of protocol.metrics; take 'ab/welch' or 'ab/cuped'.")
+                raise ConfigError(
+                    f"model: '{model.name}' compares none of protocol.metrics; take 'ab/welch' or "
+                    f"'ab/cuped'."
+                )
             for label in readable_outcomes(evidence, needs):
                 evidence.sample(label, needs, evidence.n)
             cut = self.size is not None and self.size < units and not evidence.ordered
             if cut and "group_sequential" in model.rules_used():
                 raise ConfigError(
-                    f"protocol.size: the first {self.size} of {units} units, for the group-sequential looks of '{model.name}',"
+                    f"protocol.size: the first {self.size} of {units} units, for the "
+                    f"group-sequential looks of '{model.name}',"
                     " need dataset.roles.time, the order in which units came."
                 )
 
-    def evaluate_cell(self, model: Comparison, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
-        """Return the sample ratio, the arms, the effects at each look, and the simulated rates of the rules."""
+    def evaluate_cell(
+        self, model: Comparison, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
+        """Return the sample ratio, the arms, the effects at each look, and the simulated rates of
+        the rules.
+        """
         evidence = self.evidence(frame)
-        analysis = Analysis(self, model, evidence, model.needs(SampleRoles(frame.roles)), _metric_roles(evidence), context)
-        return rows_as_table(analysis.rows(self._ages(frame, evidence) if model.rules_used() else []))
+        analysis = Analysis(
+            self,
+            model,
+            evidence,
+            model.needs(SampleRoles(frame.roles)),
+            _metric_roles(evidence),
+            context,
+        )
+        return rows_as_table(
+            analysis.rows(self._ages(frame, evidence) if model.rules_used() else [])
+        )
 
     def _ages(self, frame: Table, evidence: TestUnits | RunningSums) -> list[AnalysisRow]:
-        """Return the effects by days since first exposure, of the units that are compared; none but of events in time."""
-        if self.rows != "events" or not frame.roles.get("time") or not isinstance(evidence, TestUnits):
+        """Return the effects by days since first exposure, of the units that are compared.
+
+        None but of events in time.
+        """
+        if (
+            self.rows != "events"
+            or not frame.roles.get("time")
+            or not isinstance(evidence, TestUnits)
+        ):
             return []
         keys = list(frame.roles["entity"])
-        met = frame.data.join(evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left")
+        met = frame.data.join(
+            evidence.table.data.select(keys), on=keys, how="semi", maintain_order="left"
+        )
         caps = {*self.caps, *self.quantile_caps}
         return age_rows(replace(frame, data=met), self.control, caps, evidence.metrics, self.alpha)
 
@@ -375,9 +495,14 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         evidence, first = self.evidence(frame), frame.roles.get("outcome", ("",))[0]
         capped = evidence.capped if isinstance(evidence, TestUnits) else {}
         early = int(frame.data[EVENTS_BEFORE].sum()) if EVENTS_BEFORE in frame.data.columns else 0
-        before = [f"{early:,} events came before the first exposure of their unit, and do not count."] if early else []
+        before = (
+            [f"{early:,} events came before the first exposure of their unit, and do not count."]
+            if early
+            else []
+        )
         return before + [
-            f"{label or first} counts {cap:,g} at most: {count:,} of {evidence.n:,} units have more."
+            f"{label or first} counts {cap:,g} at most: {count:,} of {evidence.n:,} units have "
+            f"more."
             for label, (cap, count) in capped.items()
         ]
 
@@ -386,13 +511,27 @@ class AbTest(Evaluation[Comparison, Table], PriceEvidence):
         measures = {each.short: each for each in self._measures({"": ("", "")})}
         ordering = [name for name, each in measures.items() if each.better != "none"]
         if self.headline not in ordering:
-            raise ConfigError(f"protocol.headline: '{self.headline}' orders no comparison{nearest(self.headline, ordering)}")
+            raise ConfigError(
+                f"protocol.headline: '{self.headline}' orders no "
+                f"comparison{nearest(self.headline, ordering)}"
+            )
 
     def _measures(
-        self, outcomes: Mapping[str, tuple[str, str]], family: bool = True, metrics: Mapping[str, TestMetric] | None = None
+        self,
+        outcomes: Mapping[str, tuple[str, str]],
+        family: bool = True,
+        metrics: Mapping[str, TestMetric] | None = None,
     ) -> tuple[Measure, ...]:
         good = {label: metric.good for label, metric in (metrics or {}).items()}
-        return ab_measures(outcomes, self.power, self.rated_looks[-1], self.correction, 1 - self.alpha, family, good)
+        return ab_measures(
+            outcomes,
+            self.power,
+            self.rated_looks[-1],
+            self.correction,
+            1 - self.alpha,
+            family,
+            good,
+        )
 
 
 def _metric_roles(evidence: TestUnits | RunningSums) -> Mapping[str, TestMetric]:

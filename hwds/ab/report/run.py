@@ -25,7 +25,15 @@ from hwds.ab.report.scores import (
     unit_of,
 )
 from hwds.ab.report.sentences import ab_conclusion, ab_page
-from hwds.ab.report.tables import LIFT_TITLE, RULE_NAMES, ages_grid, decisive_grid, lift_words, rates_grid, segments_grid
+from hwds.ab.report.tables import (
+    LIFT_TITLE,
+    RULE_NAMES,
+    ages_grid,
+    decisive_grid,
+    lift_words,
+    rates_grid,
+    segments_grid,
+)
 from hwds.ab.rows import arm_counts, split_metric
 from hwds.core.files import write_text
 from hwds.frames.table import Table
@@ -65,7 +73,9 @@ MOST_TICKS = 9
 
 @dataclass(frozen=True, slots=True)
 class DayEffect:
-    """The effect of an arm on one outcome until the end of a day, as a share of the control's mean and in its unit."""
+    """The effect of an arm on one outcome until the end of a day, as a share of the control's mean
+    and in its unit.
+    """
 
     outcome: str
     arm: str
@@ -76,8 +86,15 @@ class DayEffect:
 
 
 def effects_by_day(tables: Tables, model: str) -> list[DayEffect]:
-    """Return the effects by day of a model, by outcome, arm and day; none in runs without a time."""
-    by_day = (pl.col("model") == model) & pl.col("metric").str.contains("_by_day") & pl.col("step").is_not_null()
+    """Return the effects by day of a model, by outcome, arm and day.
+
+    None in runs without a time.
+    """
+    by_day = (
+        (pl.col("model") == model)
+        & pl.col("metric").str.contains("_by_day")
+        & pl.col("step").is_not_null()
+    )
     numbers: dict[tuple[str, str, int], dict[str, dict[str, Any]]] = {}
     for row in final_scores(tables).filter(by_day).to_dicts():
         metric, outcome = split_metric(row["metric"])
@@ -97,36 +114,67 @@ def effects_by_day(tables: Tables, model: str) -> list[DayEffect]:
 
 
 def _effect_ends(row: dict[str, Any] | None) -> tuple[float, float | None, float | None] | None:
-    return None if row is None or row["value"] is None else (row["value"], row["ci_low"], row["ci_high"])
+    return (
+        None
+        if row is None or row["value"] is None
+        else (row["value"], row["ci_low"], row["ci_high"])
+    )
 
 
 def by_day_grid(tables: Tables, model: str) -> Grid:
     """Return the effects by day, for the page; empty where there are none."""
     days = effects_by_day(tables, model)
-    titles = ("outcome", "arm", "day", "units", LIFT_TITLE, "effect", f"{interval_level(tables)} interval")
-    rows = [[*_day_names(tables, day), lift_words(day.lift), *_bounds_words(tables, day)] for day in days]
+    titles = (
+        "outcome",
+        "arm",
+        "day",
+        "units",
+        LIFT_TITLE,
+        "effect",
+        f"{interval_level(tables)} interval",
+    )
+    rows = [
+        [*_day_names(tables, day), lift_words(day.lift), *_bounds_words(tables, day)]
+        for day in days
+    ]
     return grid_of([(title, title) for title in titles], rows, names=3)
 
 
 def _day_names(tables: Tables, day: DayEffect) -> tuple[str, str, str, str]:
-    named = ", ".join(filter(None, (outcome_name(tables, day.outcome), unit_of(tables, day.outcome))))
+    named = ", ".join(
+        filter(None, (outcome_name(tables, day.outcome), unit_of(tables, day.outcome)))
+    )
     return named, day.arm, day.day, f"{day.units:,}"
 
 
 def _bounds_words(tables: Tables, day: DayEffect) -> tuple[str, str]:
     """Return the effect and its interval."""
-    places = places_of(max(abs(each) for each in day.effect if each is not None), None, unit_of(tables, day.outcome))
+    places = places_of(
+        max(abs(each) for each in day.effect if each is not None),
+        None,
+        unit_of(tables, day.outcome),
+    )
     value, low, high = (fixed(each, places) for each in day.effect)
     return value, f"{low} to {high}" if low and high else ""
 
 
 def by_day_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw the lifts by day, a panel for each outcome and a line for each arm; None where there are fewer than two days."""
-    days = [day for day in effects_by_day(tables, model) if day.lift is not None and day.lift[1] is not None]
+    """Draw the lifts by day, a panel for each outcome and a line for each arm.
+
+    None where there are fewer than two days.
+    """
+    days = [
+        day
+        for day in effects_by_day(tables, model)
+        if day.lift is not None and day.lift[1] is not None
+    ]
     by_outcome = {
-        outcome: [day for day in days if day.outcome == outcome] for outcome in dict.fromkeys(d.outcome for d in days)
+        outcome: [day for day in days if day.outcome == outcome]
+        for outcome in dict.fromkeys(d.outcome for d in days)
     }
-    panels = {outcome: part for outcome, part in by_outcome.items() if len({day.day for day in part}) > 1}
+    panels = {
+        outcome: part for outcome, part in by_outcome.items() if len({day.day for day in part}) > 1
+    }
     if not panels:
         return None
     figure = new_figure(10, 0.9 + 2.9 * len(panels))
@@ -136,15 +184,38 @@ def by_day_figure(tables: Tables, model: str) -> Figure | None:
     for axes, (outcome, part) in zip(grid, panels.items(), strict=True):
         _draw_days(axes, part, every)
         axes.set_title(
-            drawable(f"{outcome_name(tables, outcome)}{per}, % of the control's", 90), loc="left", fontsize=11, color=INK
+            drawable(f"{outcome_name(tables, outcome)}{per}, % of the control's", 90),
+            loc="left",
+            fontsize=11,
+            color=INK,
         )
-    shown = np.unique(np.linspace(0, len(every) - 1, min(MOST_TICKS, len(every))).round().astype(int))
+    shown = np.unique(
+        np.linspace(0, len(every) - 1, min(MOST_TICKS, len(every))).round().astype(int)
+    )
     grid[-1].set_xticks(shown, [drawable(every[place], 12) for place in shown], parse_math=False)
     if len({day.arm for day in days}) > 1:
         handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=MOST_PANEL_ARMS, frameon=False, fontsize=9.5)
-    title = f"Lift until each day, by {model}; its {interval_level(tables)} interval holds on whichever day one looks"
-    figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+        figure.legend(
+            handles,
+            labels,
+            loc="outside lower center",
+            ncols=MOST_PANEL_ARMS,
+            frameon=False,
+            fontsize=9.5,
+        )
+    title = (
+        f"Lift until each day, by {model}; its {interval_level(tables)} interval holds on "
+        f"whichever day one looks"
+    )
+    figure.suptitle(
+        drawable(title, 100),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
@@ -152,15 +223,26 @@ def _draw_days(axes: Axes, part: list[DayEffect], every: list[str]) -> None:
     """Draw a line and a band for each arm; the axis leaves out what the first days cannot say."""
     place = {day: number for number, day in enumerate(every)}
     for colour, arm in zip(
-        (OWN_COLOUR, *RIVAL_COLOURS), list(dict.fromkeys(day.arm for day in part))[:MOST_PANEL_ARMS], strict=False
+        (OWN_COLOUR, *RIVAL_COLOURS),
+        list(dict.fromkeys(day.arm for day in part))[:MOST_PANEL_ARMS],
+        strict=False,
     ):
         own = [day for day in part if day.arm == arm and day.lift is not None]
         values, lows, highs = (
-            100 * np.array(each, dtype=float) for each in zip(*(day.lift for day in own if day.lift), strict=True)
+            100 * np.array(each, dtype=float)
+            for each in zip(*(day.lift for day in own if day.lift), strict=True)
         )
         where = [place[day.day] for day in own]
         axes.fill_between(where, lows, highs, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(where, values, color=colour, linewidth=2, marker="o", markersize=3, label=drawable(arm, 30))
+        axes.plot(
+            where,
+            values,
+            color=colour,
+            linewidth=2,
+            marker="o",
+            markersize=3,
+            label=drawable(arm, 30),
+        )
     axes.axhline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     late = [day.lift for day in part if day.lift is not None and place[day.day] >= len(every) // 4]
     ends = [100 * end for lift in late for end in lift if end is not None]
@@ -171,7 +253,12 @@ def _draw_days(axes: Axes, part: list[DayEffect], every: list[str]) -> None:
 
 # effects.png: the effect of each arm by each comparison and rule, with its interval.
 
-RULE_COLOURS = {"always_valid": OWN_COLOUR, "group_sequential": "#7b5ea7", "bayes": INK, "fixed": NAIVE_COLOUR}
+RULE_COLOURS = {
+    "always_valid": OWN_COLOUR,
+    "group_sequential": "#7b5ea7",
+    "bayes": INK,
+    "fixed": NAIVE_COLOUR,
+}
 """The colour of each rule: intervals of different rules are read differently."""
 
 STATUS_NOTES = {"unregistered": " (unregistered)", "beyond_size": " (beyond size)"}
@@ -188,7 +275,8 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     if not effects_shown:
         return None
     panels = {
-        outcome: [e for e in effects_shown if e.outcome == outcome][:MOST_LINES] for outcome in outcome_labels(effects_shown)
+        outcome: [e for e in effects_shown if e.outcome == outcome][:MOST_LINES]
+        for outcome in outcome_labels(effects_shown)
     }
     heights = [0.9 + 0.33 * len(lines) for lines in panels.values()]
     figure = new_figure(10, 1.2 + sum(heights))
@@ -197,13 +285,28 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     for axes, (outcome, lines) in zip(grid.ravel(), panels.items(), strict=True):
         _draw_effects(axes, lines, true_effects(every))
         _write_names(axes, lines, model, len(arms) > 1)
-        axes.set_title(_outcome_title(tables, outcome), loc="left", fontsize=11, color=INK, parse_math=False)
-    handles = {label: handle for axes in grid.ravel() for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9.5)
+        axes.set_title(
+            _outcome_title(tables, outcome), loc="left", fontsize=11, color=INK, parse_math=False
+        )
+    handles = {
+        label: handle
+        for axes in grid.ravel()
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=5,
+        frameon=False,
+        fontsize=9.5,
+    )
     who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
     level = interval_level(tables)
     title = drawable(f"{who} against the control, with {level} intervals", 90)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -213,19 +316,40 @@ def _outcome_title(tables: Tables, outcome: str) -> str:
     plain = not metric_roles(tables)  # a metric may be a ratio or a quantile
     has = "the control's mean is" if plain else "the control has"
     beside = "" if mean is None else f"; {has} {brief(mean, None, unit)}"
-    return drawable(f"{outcome_name(tables, outcome)}{f', {unit}' if unit else ''}{' per unit' if plain else ''}{beside}", 90)
+    return drawable(
+        f"{outcome_name(tables, outcome)}{f', {unit}' if unit else ''}{' per unit' if plain else ''}{beside}",
+        90,
+    )
 
 
-def _draw_effects(axes: Axes, lines: list[FinalEffect], truth: dict[tuple[str, str], float]) -> None:
+def _draw_effects(
+    axes: Axes, lines: list[FinalEffect], truth: dict[tuple[str, str], float]
+) -> None:
     for place, line in enumerate(lines):
         colour = RULE_COLOURS.get(line.rule or "", GREY)
         pale = 0.45 if line.status != "ok" else 1.0
         label = f"{RULE_NAMES.get(line.rule or '', '')}{STATUS_NOTES.get(line.status, '')}"
-        axes.hlines(place, line.low or 0.0, line.high or 0.0, color=colour, linewidth=2.4, alpha=pale, label=label)
+        axes.hlines(
+            place,
+            line.low or 0.0,
+            line.high or 0.0,
+            color=colour,
+            linewidth=2.4,
+            alpha=pale,
+            label=label,
+        )
         axes.plot([line.value or 0.0], [place], "o", color=colour, markersize=5.5, alpha=pale)
         known = truth.get((line.outcome, line.arm))
         if known is not None:
-            axes.plot([known], [place], "|", color=FLOOR_COLOUR, markersize=13, markeredgewidth=2, label="truth")
+            axes.plot(
+                [known],
+                [place],
+                "|",
+                color=FLOOR_COLOUR,
+                markersize=13,
+                markeredgewidth=2,
+                label="truth",
+            )
     axes.axvline(0, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.margins(x=0.06)
@@ -259,12 +383,16 @@ RATE_PANELS = {
 
 
 LINE_OFFSET = 0.025
-"""The offset between lines, as a share of the way from 1 to 10 looks, so that equal ones do not hide each other."""
+"""The offset between lines, as a share of the way from 1 to 10 looks, so that equal ones do not
+hide each other.
+"""
 
 
 def peeking_figure(tables: Tables, model: str) -> Figure | None:
     """Draw the simulated rates; None where nothing was simulated."""
-    rows = {metric: rate_rows(tables, metric).filter(pl.col("model") != TRUTH) for metric in RATE_PANELS}
+    rows = {
+        metric: rate_rows(tables, metric).filter(pl.col("model") != TRUTH) for metric in RATE_PANELS
+    }
     wins = rows["false_positive_rate"]
     if wins.is_empty():
         return None
@@ -279,19 +407,28 @@ def peeking_figure(tables: Tables, model: str) -> Figure | None:
     grid[0].axhline(nominal, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=0, label=label)
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    title = f"How often each rule declares a winner: {wins['n'][0]:,} simulated tests, bars: two standard errors"
+    title = (
+        f"How often each rule declares a winner: {wins['n'][0]:,} simulated tests, bars: two "
+        f"standard errors"
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 
 def _line_styles(wins: pl.DataFrame, model: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the style of each model and rule, the most false winners first, as in the picture."""
-    last = wins.filter(pl.col("step") == pl.col("step").max()).sort("value", descending=True, maintain_order=True)
-    of_model = next((pair for pair in wins.select("model", "ci_method").iter_rows() if pair[0] == model), None)
+    last = wins.filter(pl.col("step") == pl.col("step").max()).sort(
+        "value", descending=True, maintain_order=True
+    )
+    of_model = next(
+        (pair for pair in wins.select("model", "ci_method").iter_rows() if pair[0] == model), None
+    )
     styles = {}
     for place, (label, rule) in enumerate(last.select("model", "ci_method").iter_rows()):
         styles[label, rule] = {
-            "color": OWN_COLOUR if (label, rule) == of_model else RATE_PALETTE[place % len(RATE_PALETTE)],
+            "color": OWN_COLOUR
+            if (label, rule) == of_model
+            else RATE_PALETTE[place % len(RATE_PALETTE)],
             "linewidth": 2.4 if label == model else 1.5,
             "linestyle": "-" if place < len(RATE_PALETTE) else "--",
             "label": drawable(f"{label} ({RULE_NAMES.get(rule, rule)})"),
@@ -299,7 +436,9 @@ def _line_styles(wins: pl.DataFrame, model: str) -> dict[tuple[str, str], dict[s
     return styles
 
 
-def _draw_rates(axes: Axes, rows: pl.DataFrame, lines: dict[tuple[str, str], dict[str, Any]]) -> None:
+def _draw_rates(
+    axes: Axes, rows: pl.DataFrame, lines: dict[tuple[str, str], dict[str, Any]]
+) -> None:
     """Draw a line for each model and rule, with two standard errors."""
     from matplotlib.ticker import ScalarFormatter
 
@@ -326,15 +465,18 @@ def _draw_rates(axes: Axes, rows: pl.DataFrame, lines: dict[tuple[str, str], dic
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Draw the pictures that have something to show, and write the page.
 
-    `effects.png`: the effect of each arm by each rule, with its interval; `by_day.png`: the lift of all units until each day,
-    with the interval that holds on any of them; `ab_peeking.png`: false winners against looks;
-    `ab_test.md`: what they say; `prior.yaml` hands the counts of the first outcome to a bandit.
+    `effects.png`: the effect of each arm by each rule, with its interval; `by_day.png`: the lift of
+    all units until each day, with the interval that holds on any of them; `ab_peeking.png`: false
+    winners against looks; `ab_test.md`: what they say; `prior.yaml` hands the counts of the first
+    outcome to a bandit.
     """
     save_png(effects_figure(tables, model), folder / "effects.png")
     save_png(by_day_figure(tables, model), folder / "by_day.png")
     save_png(peeking_figure(tables, model), folder / "ab_peeking.png")
     write_markdown(folder / "ab_test.md", ab_page(tables, model))
-    counts = arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
+    counts = (
+        arm_counts(tables.predictions, model) if len(tables.predictions) else tables.predictions
+    )
     if len(counts):
         write_text(folder / "prior.yaml", prior_yaml(counts))
 
@@ -345,14 +487,20 @@ def ab_sentence(table: Table, tables: Tables, model: str) -> str:
 
 
 def ab_grids(tables: Tables, model: str) -> Iterator[Grid]:
-    """Yield, for the terminal, the effects by the rule that each comparison decides by, and the rates of false winners."""
-    yield from (grid for grid in (decisive_grid(tables, model), rates_grid(tables, model)) if len(grid))
+    """Yield, for the terminal, the effects by the rule that each comparison decides by, and the
+    rates of false winners.
+    """
+    yield from (
+        grid for grid in (decisive_grid(tables, model), rates_grid(tables, model)) if len(grid)
+    )
 
 
 def prior_yaml(counts: pl.DataFrame) -> str:
     """Return conversions and refusals by arm as a policy's field `known`."""
     known = {arm: [int(wins), int(losses)] for arm, wins, losses in counts.iter_rows()}
-    return yaml.safe_dump({"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return yaml.safe_dump(
+        {"known": known}, sort_keys=False, allow_unicode=True, default_flow_style=None
+    )
 
 
 def ab_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
@@ -360,7 +508,9 @@ def ab_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield from (grid(tables, model) for grid in (by_day_grid, segments_grid, ages_grid))
 
 
-REPORT = TaskReport(sentence=ab_sentence, grids=ab_grids, page_grids=ab_page_grids, draw=draw, ranks=False)
+REPORT = TaskReport(
+    sentence=ab_sentence, grids=ab_grids, page_grids=ab_page_grids, draw=draw, ranks=False
+)
 
 
 # The report of a plan of a test: a table in the terminal and on a page, and the sentence.
@@ -376,13 +526,16 @@ def draw_plan(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Write `ab_plan.md`: the plan by arm, outcome and rule."""
     write_markdown(
         folder / "ab_plan.md",
-        f"# Plan of an A/B test\n\n{plan_sentence(table, tables, model)}\n\n{_plan_grid(tables, model).markdown()}\n",
+        f"# Plan of an A/B "
+        f"test\n\n{plan_sentence(table, tables, model)}\n\n{_plan_grid(tables, model).markdown()}\n",
     )
 
 
 def plan_grids(tables: Tables, model: str) -> Iterator[Grid]:
     """Yield the table of the plan for the terminal."""
-    yield replace(_plan_grid(tables, model), caption=f"{tables.measure('size').meaning.capitalize()}:")
+    yield replace(
+        _plan_grid(tables, model), caption=f"{tables.measure('size').meaning.capitalize()}:"
+    )
 
 
 def plan_sentence(table: Table, tables: Tables, model: str) -> str:
@@ -391,7 +544,9 @@ def plan_sentence(table: Table, tables: Tables, model: str) -> str:
     if overall.is_empty():
         return "Nothing was planned."
     rule = overall["ci_method"][0]
-    of_rule = [line for line in _plan_lines(tables) if (line["model"], line["rule"]) == (model, rule)]
+    of_rule = [
+        line for line in _plan_lines(tables) if (line["model"], line["rule"]) == (model, rule)
+    ]
     needs = "; ".join(_need_sentence(line, tables) for line in of_rule)
     return f"By the {RULE_NAMES.get(rule, rule)} rule {needs}.{_times_words(of_rule)}"
 
@@ -400,12 +555,19 @@ def _need_sentence(line: dict[str, Any], tables: Tables) -> str:
     what = OUTCOME_NAMES[line["outcome"]]
     if line["units"] is None:
         return f"{line['arm']} has no change of {what} to find"
-    return f"{line['arm']} takes {line['units_of_arm']:,.0f} units of its own to find {_change_words(line, tables)} in {what}"
+    return (
+        f"{line['arm']} takes {line['units_of_arm']:,.0f} units of its own to find "
+        f"{_change_words(line, tables)} in {what}"
+    )
 
 
 def _times_words(of_rule: list[dict[str, Any]]) -> str:
     """Return how much more the one outcome needs than the other, for the first arm."""
-    units = {line["outcome"]: line["units"] for line in of_rule if line["arm"] == of_rule[0]["arm"] and line["units"]}
+    units = {
+        line["outcome"]: line["units"]
+        for line in of_rule
+        if line["arm"] == of_rule[0]["arm"] and line["units"]
+    }
     if len(units) < len(OUTCOME_NAMES):
         return ""
     ratio = units["_revenue"] / units[""]
@@ -423,10 +585,19 @@ def _change_words(line: dict[str, Any], tables: Tables) -> str:
 def _plan_grid(tables: Tables, model: str) -> Grid:
     lines = _plan_lines(tables)
     several = len({line["model"] for line in lines}) > 1
-    titles = [("model", "model" if several else ""), *((name, name) for name in ("arm", "outcome", "rule", "change"))]
-    titles += [("units of the arm", "units of\nthe arm"), ("units in all", "units\nin all"), ("power at the size", "power")]
+    titles = [
+        ("model", "model" if several else ""),
+        *((name, name) for name in ("arm", "outcome", "rule", "change")),
+    ]
+    titles += [
+        ("units of the arm", "units of\nthe arm"),
+        ("units in all", "units\nin all"),
+        ("power at the size", "power"),
+    ]
     titles += [("least change at the size", ""), ("least change, %", "least\nchange, %")]
-    return grid_of(titles, [_plan_cells(line, tables) for line in lines], own=model if several else "", names=4)
+    return grid_of(
+        titles, [_plan_cells(line, tables) for line in lines], own=model if several else "", names=4
+    )
 
 
 def _plan_cells(line: dict[str, Any], tables: Tables) -> list[str]:
@@ -452,14 +623,25 @@ def _plan_lines(tables: Tables) -> list[dict[str, Any]]:
     rows = tables.scores.filter(pl.col("fold").is_null() & pl.col("segment").is_not_null())
     lines: dict[tuple[str, str, str, str], dict[str, Any]] = {}
     for row in rows.to_dicts():
-        name, outcome = row["metric"].removesuffix("_revenue"), "_revenue" if row["metric"].endswith("_revenue") else ""
+        name, outcome = (
+            row["metric"].removesuffix("_revenue"),
+            "_revenue" if row["metric"].endswith("_revenue") else "",
+        )
         key = row["model"], row["segment"], outcome, row["ci_method"]
-        line = lines.setdefault(key, dict(zip(("model", "arm", "outcome", "rule"), key, strict=True)))
+        line = lines.setdefault(
+            key, dict(zip(("model", "arm", "outcome", "rule"), key, strict=True))
+        )
         line[name] = row["value"]
     models = list(dict.fromkeys(line["model"] for line in lines.values()))
     order = list(RULE_NAMES)
     return sorted(
-        lines.values(), key=lambda line: (models.index(line["model"]), line["arm"], line["outcome"], order.index(line["rule"]))
+        lines.values(),
+        key=lambda line: (
+            models.index(line["model"]),
+            line["arm"],
+            line["outcome"],
+            order.index(line["rule"]),
+        ),
     )
 
 

@@ -63,7 +63,8 @@ class ArmVerdict:
         arm: Its name.
         word: What to do with it.
         reason: The metrics that decided.
-        effect: The effect that is reported in money: on margin, else on revenue, else on the first primary metric.
+        effect: The effect that is reported in money: on margin, else on revenue, else on the first
+            primary metric.
     """
 
     arm: str
@@ -75,38 +76,73 @@ class ArmVerdict:
 def arm_verdicts(tables: Tables, model: str) -> list[ArmVerdict]:
     """Return the verdict on each arm; none where metrics have no roles.
 
-    An arm is shipped where a primary metric is shown to be better by the model's first rule, corrected for all arms and primary
-    metrics, none is shown to be worse, and every guardrail is sure to be within its margin. It is stopped where a primary
-    metric is shown to be worse or a guardrail beyond its margin. So an arm that changes nothing is shipped no more often than
-    the rule is wrong.
+    An arm is shipped where a primary metric is shown to be better by the model's first rule,
+    corrected for all arms and primary metrics, none is shown to be worse, and every guardrail is
+    sure to be within its margin. It is stopped where a primary metric is shown to be worse or a
+    guardrail beyond its margin. So an arm that changes nothing is shipped no more often than the
+    rule is wrong.
     """
     roles = metric_roles(tables)
-    own = [effect for effect in decisive_effects(tables) if effect.model == model and effect.value is not None]
+    own = [
+        effect
+        for effect in decisive_effects(tables)
+        if effect.model == model and effect.value is not None
+    ]
     arms = list(dict.fromkeys(effect.arm for effect in own)) if roles else []
-    return [_arm_verdict(tables, model, arm, [effect for effect in own if effect.arm == arm], roles) for arm in arms]
+    return [
+        _arm_verdict(tables, model, arm, [effect for effect in own if effect.arm == arm], roles)
+        for arm in arms
+    ]
 
 
-def _arm_verdict(tables: Tables, model: str, arm: str, own: Sequence[FinalEffect], roles: Mapping[str, str]) -> ArmVerdict:
+def _arm_verdict(
+    tables: Tables, model: str, arm: str, own: Sequence[FinalEffect], roles: Mapping[str, str]
+) -> ArmVerdict:
     primary = [effect for effect in own if roles.get(effect.outcome) == "primary"]
     money = [effect for label in MONEY_OUTCOMES for effect in own if effect.outcome == label]
     effect = (money or primary or own)[0]
-    better, worse = ([each for each in primary if _shown_sign(tables, each) == side] for side in (1, -1))
+    better, worse = (
+        [each for each in primary if _shown_sign(tables, each) == side] for side in (1, -1)
+    )
     broken, unsure = _guardrails_in_doubt(tables, model, arm, own, roles)
     if worse or broken:
         labels = [each.outcome for each in worse] + broken
-        return ArmVerdict(arm, "STOP", f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be worse", effect)
+        return ArmVerdict(
+            arm,
+            "STOP",
+            f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be worse",
+            effect,
+        )
     if not better:
         return ArmVerdict(arm, "HOLD", _not_shown_words(tables, primary), effect)
     if unsure:
-        return ArmVerdict(arm, "HOLD", f"{_outcome_list(tables, unsure)} may be worse than the margin allows", effect)
+        return ArmVerdict(
+            arm,
+            "HOLD",
+            f"{_outcome_list(tables, unsure)} may be worse than the margin allows",
+            effect,
+        )
     labels = [each.outcome for each in better]
     rails = ", and every guardrail holds" if "guardrail" in roles.values() else ""
-    return ArmVerdict(arm, "SHIP", f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be better{rails}", effect)
+    return ArmVerdict(
+        arm,
+        "SHIP",
+        f"{_outcome_list(tables, labels)} {_is_or_are(labels)} shown to be better{rails}",
+        effect,
+    )
 
 
 def _shown_sign(tables: Tables, effect: FinalEffect) -> int:
-    """Return 1 where a metric is shown to be better, -1 where worse, 0 where neither is; a posterior has no rate to show by."""
-    if not is_shown(tables, effect) or effect.status != "ok" or effect.rule == "bayes" or not effect.value:
+    """Return 1 where a metric is shown to be better, -1 where worse, 0 where neither is.
+
+    A posterior has no rate to show by.
+    """
+    if (
+        not is_shown(tables, effect)
+        or effect.status != "ok"
+        or effect.rule == "bayes"
+        or not effect.value
+    ):
         return 0
     good = tables.measure(f"effect[{effect.outcome}]" if effect.outcome else "effect").better
     return 1 if (effect.value > 0) == (good != "low") else -1
@@ -118,23 +154,39 @@ def _not_shown_words(tables: Tables, primary: Sequence[FinalEffect]) -> str:
     early = next((effect.status for effect in primary if effect.status != "ok"), None)
     if early:
         return f"the rule does not hold here ({early.replace('_', ' ')})"
-    return f"{_outcome_list(tables, [each.outcome for each in primary])} {_is_or_are(primary)} not shown to be better"
+    return (
+        f"{_outcome_list(tables, [each.outcome for each in primary])} {_is_or_are(primary)} "
+        f"not shown to be better"
+    )
 
 
 def _guardrails_in_doubt(
     tables: Tables, model: str, arm: str, own: Sequence[FinalEffect], roles: Mapping[str, str]
 ) -> tuple[list[str], list[str]]:
-    """Return the guardrails that are shown to be broken, and those that are not sure to hold; a posterior shows neither."""
-    known = {outcome: (slack, most) for name, outcome, slack, most in guardrail_rows(tables, model) if name == arm}
+    """Return the guardrails that are shown to be broken, and those that are not sure to hold.
+
+    A posterior shows neither.
+    """
+    known = {
+        outcome: (slack, most)
+        for name, outcome, slack, most in guardrail_rows(tables, model)
+        if name == arm
+    }
     rails = [label for label, role in roles.items() if role == "guardrail"]
     early = {effect.outcome for effect in own if effect.status != "ok" or effect.rule == "bayes"}
-    broken = [label for label in rails if label in known and known[label][1] < 0 and label not in early]
-    unsure = [label for label in rails if label not in known or known[label][0] <= 0 or label in early]
+    broken = [
+        label for label in rails if label in known and known[label][1] < 0 and label not in early
+    ]
+    unsure = [
+        label for label in rails if label not in known or known[label][0] <= 0 or label in early
+    ]
     return broken, unsure
 
 
 def verdict_sentence(tables: Tables, verdict: ArmVerdict) -> str:
-    """Return the verdict in words: what to do, why, and the money of a thousand units with its interval and p-value."""
+    """Return the verdict in words: what to do, why, and the money of a thousand units with its
+    interval and p-value.
+    """
     return f"{verdict.word} {verdict.arm}: {verdict.reason}{_money_words(tables, verdict.effect)}."
 
 
@@ -142,19 +194,29 @@ def _money_words(tables: Tables, effect: FinalEffect) -> str:
     if effect.value is None or effect.low is None or effect.high is None:
         return ""
     unit, level = unit_of(tables, effect.outcome), interval_level(tables)
-    plain = effect.outcome in (*MONEY_OUTCOMES, "")  # another metric may be a ratio or a quantile, which does not add up
+    plain = effect.outcome in (
+        *MONEY_OUTCOMES,
+        "",
+    )  # another metric may be a ratio or a quantile, which does not add up
     units = MONEY_UNITS if unit and plain else 1
-    size, ends = interval(units * effect.value, units * effect.low, units * effect.high, unit, sign=True)
+    size, ends = interval(
+        units * effect.value, units * effect.low, units * effect.high, unit, sign=True
+    )
     of = "" if not plain else f" per {MONEY_UNITS:,} units" if unit else " per unit"
     p_value = corrected_p_value(tables, effect)
     shown, name = (effect.p_value, "p ") if p_value is None else (p_value, "corrected p ")
     sure = evidence_words(shown, effect.rule, name)
-    bounds = ", ".join(filter(None, (f"{RULE_NAMES.get(effect.rule or '', '')} {level}: {ends}", sure)))
+    bounds = ", ".join(
+        filter(None, (f"{RULE_NAMES.get(effect.rule or '', '')} {level}: {ends}", sure))
+    )
     return f"; {outcome_name(tables, effect.outcome)} changes by {size}{of} ({bounds})"
 
 
 def _outcome_list(tables: Tables, labels: Sequence[str]) -> str:
-    return " and ".join(dict.fromkeys(outcome_name(tables, label) for label in labels)) or "no primary metric"
+    return (
+        " and ".join(dict.fromkeys(outcome_name(tables, label) for label in labels))
+        or "no primary metric"
+    )
 
 
 def _is_or_are(several: Sequence[object]) -> str:
@@ -169,15 +231,19 @@ MOST_UNITS = 1e7
 
 PLAN_INTRODUCTIONS = {
     "units_for_minimum_detectable_effect": (
-        "Units per arm at which a fixed test finds the planned change of conversion (`protocol.minimum_detectable_effect`)"
+        "Units per arm at which a fixed test finds the planned change of conversion "
+        "(`protocol.minimum_detectable_effect`)"
     ),
-    "units_for_effect_seen": "Units per arm at which a fixed test finds an effect as large as the one seen",
+    "units_for_effect_seen": "Units per arm at which a fixed test finds an effect as large as the "
+    "one seen",
 }
 """The words before the units of each plan on the page."""
 
 
 def ab_conclusion(tables: Tables, model: str) -> str:
-    """Return the model's own effects by the rule that it decides by, after the sample ratio; and how often that rule is wrong.
+    """Return the model's own effects by the rule that it decides by, after the sample ratio.
+
+    And how often that rule is wrong.
 
     Args:
         tables: Of one run.
@@ -185,11 +251,21 @@ def ab_conclusion(tables: Tables, model: str) -> str:
     """
     ratio = ratio_row(tables)
     if ratio.get("status") == "sample_ratio_mismatch":
-        hidden = not any(effect.value is not None for effect in final_effects(tables) if effect.model == model)
-        why = f"The units are not split as planned (chi-square {brief(ratio['value'])}, p {p_value_text(ratio['p_value'])})"
-        return f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find out why units are missing."
+        hidden = not any(
+            effect.value is not None for effect in final_effects(tables) if effect.model == model
+        )
+        why = (
+            f"The units are not split as planned (chi-square {brief(ratio['value'])}, p "
+            f"{p_value_text(ratio['p_value'])})"
+        )
+        return (
+            f"{why}: {'no effect is shown' if hidden else 'no effect can be trusted'}; find "
+            f"out why units are missing."
+        )
     of_model = [effect for effect in decisive_effects(tables) if effect.model == model]
-    sentences = [_effect_sentence(tables, effect) for effect in of_model if _is_told(tables, effect)]
+    sentences = [
+        _effect_sentence(tables, effect) for effect in of_model if _is_told(tables, effect)
+    ]
     if not sentences:
         return f"{model} shows no effect."
     first = " ".join(verdict_sentence(tables, verdict) for verdict in arm_verdicts(tables, model))
@@ -221,26 +297,37 @@ def ab_page(tables: Tables, model: str) -> str:
 
 
 def _is_told(tables: Tables, effect: FinalEffect) -> bool:
-    """Return whether an effect is in the sentence: of metrics the primary ones, and what else is sure."""
+    """Return whether an effect is in the sentence: of metrics the primary ones, and what else is
+    sure.
+    """
     roles = metric_roles(tables)
     return not roles or roles.get(effect.outcome) == "primary" or is_shown(tables, effect)
 
 
 def _effect_sentence(tables: Tables, effect: FinalEffect) -> str:
-    """Return one effect, which is sure by its corrected p-value where there is one, else by its interval."""
+    """Return one effect, which is sure by its corrected p-value where there is one, else by its
+    interval.
+    """
     what, unit = outcome_name(tables, effect.outcome), unit_of(tables, effect.outcome)
-    of = f"{what} per unit" if not metric_roles(tables) else what  # a metric may be a ratio or a quantile
+    of = (
+        f"{what} per unit" if not metric_roles(tables) else what
+    )  # a metric may be a ratio or a quantile
     if effect.value is None or effect.low is None or effect.high is None:
         return f"{effect.arm}: nothing is known of {what} yet"
     level = interval_level(tables)
     rule = RULE_NAMES.get(effect.rule or "", "")
     size, ends = interval(effect.value, effect.low, effect.high, unit, sign=True)
     relative, relative_ends = lift_ends(effect.lift)
-    bounds = f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
+    bounds = (
+        f"{f'{rule} ' if rule else ''}{level}: {', '.join(filter(None, (relative_ends, ends)))}"
+    )
     p_value = corrected_p_value(tables, effect)
     bounds += "" if p_value is None else f", {evidence_words(p_value, effect.rule, 'corrected p ')}"
     if not is_shown(tables, effect):
-        return f"{effect.arm}: no difference in {of} is shown ({', '.join(filter(None, (relative, size)))}; {bounds})"
+        return (
+            f"{effect.arm}: no difference in {of} is shown "
+            f"({', '.join(filter(None, (relative, size)))}; {bounds})"
+        )
     mean = control_means(tables).get(effect.outcome)
     start = "" if mean is None else f" from the control's {brief(mean, None, unit)}"
     verb = "raises" if effect.value > 0 else "lowers"
@@ -259,13 +346,20 @@ def _correction_words(tables: Tables, of_model: list[FinalEffect]) -> str:
     correction, roles = CORRECTION_NAMES[correction_name(tables)], metric_roles(tables)
     if not roles:
         return f" The p-values are {correction} for {len(with_interval)} comparisons."
-    counts = {role: sum(roles.get(each.outcome) == role for each in with_interval) for role in ("primary", "secondary")}
-    families = " and, apart, ".join(f"{count} of {role} metrics" for role, count in counts.items() if count)
+    counts = {
+        role: sum(roles.get(each.outcome) == role for each in with_interval)
+        for role in ("primary", "secondary")
+    }
+    families = " and, apart, ".join(
+        f"{count} of {role} metrics" for role, count in counts.items() if count
+    )
     return f" The p-values are {correction} for comparisons: {families}." if families else ""
 
 
 def _false_winner_words(tables: Tables, model: str) -> str:
-    """Return how often the model's first rule finds what is not there at the most looks, beside the worst of the rivals."""
+    """Return how often the model's first rule finds what is not there at the most looks, beside the
+    worst of the rivals.
+    """
     rows = rate_rows(tables, "false_positive_rate")
     of_model = rows.filter(pl.col("model") == model)
     if of_model.is_empty():
@@ -273,9 +367,14 @@ def _false_winner_words(tables: Tables, model: str) -> str:
     of_model = of_model.filter(pl.col("ci_method") == of_model["ci_method"][0]).sort("step")
     last = of_model.row(-1, named=True)
     rate, many = _rate_words(last), counted(last["step"], "looks")
-    sentence = f" Without any effect its rule would find one on {outcome_name(tables, '')} in {rate} of tests at {many}"
+    sentence = (
+        f" Without any effect its rule would find one on {outcome_name(tables, '')} in "
+        f"{rate} of tests at {many}"
+    )
     family = _family_rate_words(tables, last)
-    others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort("value", descending=True)
+    others = rows.filter((pl.col("model") != model) & (pl.col("step") == last["step"])).sort(
+        "value", descending=True
+    )
     if others.is_empty():
         return f"{sentence}{family}."
     worst = others.row(0, named=True)
@@ -296,7 +395,11 @@ def _family_rate_words(tables: Tables, one: dict[str, Any]) -> str:
     for how, rows in family_rows(tables).items():
         same = rows.filter(*(pl.col(name) == one[name] for name in ("model", "ci_method", "step")))
         rates += [f"{_rate_words(row)} {CORRECTION_NAMES[how]}" for row in same.to_dicts()]
-    return f" with one arm, and in any of all {compared_arms(tables)} arms in {', '.join(rates)}" if rates else ""
+    return (
+        f" with one arm, and in any of all {compared_arms(tables)} arms in {', '.join(rates)}"
+        if rates
+        else ""
+    )
 
 
 def _guardrail_sentence(tables: Tables, model: str) -> str:
@@ -310,12 +413,21 @@ def _guardrail_sentence(tables: Tables, model: str) -> str:
 
 
 def _planning_sentences(tables: Tables, model: str) -> Iterator[str]:
-    """Yield the units that a planned change of conversion needs, and those that the effects seen need."""
+    """Yield the units that a planned change of conversion needs, and those that the effects seen
+    need.
+    """
     for metric, introduction in PLAN_INTRODUCTIONS.items():
-        of_model = final_scores(tables).filter((pl.col("model") == model) & pl.col("segment").is_not_null())
-        rows = of_model.filter((pl.col("metric").str.split("[").list.first() == metric) & (pl.col("value") < MOST_UNITS))
+        of_model = final_scores(tables).filter(
+            (pl.col("model") == model) & pl.col("segment").is_not_null()
+        )
+        rows = of_model.filter(
+            (pl.col("metric").str.split("[").list.first() == metric)
+            & (pl.col("value") < MOST_UNITS)
+        )
         units = [
-            f"{row['value']:,.0f} for {outcome_name(tables, row['metric'].partition('[')[2].rstrip(']'))} of {row['segment']}"
+            f"{row['value']:,.0f} for "
+            f"{outcome_name(tables, row['metric'].partition('[')[2].rstrip(']'))} of "
+            f"{row['segment']}"
             for row in rows.to_dicts()
         ]
         if units:

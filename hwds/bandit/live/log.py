@@ -12,7 +12,14 @@ import numpy as np
 import polars as pl
 
 from hwds.bandit.live.settings import LiveDecision, LiveTerms
-from hwds.bandit.live.state import Customer, Exposure, Exposures, PolicyState, check_id, policy_state_of
+from hwds.bandit.live.state import (
+    Customer,
+    Exposure,
+    Exposures,
+    PolicyState,
+    check_id,
+    policy_state_of,
+)
 from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel
 from hwds.core.errors import DataError, ResumeError
 from hwds.core.files import digest
@@ -31,13 +38,13 @@ class LiveEvent(NamedTuple):
     """One thing that happened.
 
     Attributes:
-        kind: A decision, an outcome that was reported, the closing of all exposures before a time, or the learning of what was
-            closed, before a batch begins; or a switch that is turned on or off: `stopped`, or `retired` and the number of
-            an arm.
+        kind: A decision, an outcome that was reported, the closing of all exposures before a time,
+            or the learning of what was closed, before a batch begins; or a switch that is turned on
+            or off: `stopped`, or `retired` and the number of an arm.
         decision: The number of the decision; -1 of none.
         at: Its time; None of an outcome that came without one.
-        content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision; `status` and `converted` of an
-            outcome, and `amount` where a conversion's was reported.
+        content: `arm`, `segment`, and as far as known `context` and `propensity` of a decision;
+            `status` and `converted` of an outcome, and `amount` where a conversion's was reported.
         name: The caller's own id of a decision; None where it has none.
     """
 
@@ -48,7 +55,10 @@ class LiveEvent(NamedTuple):
     name: str | None = None
 
     def entry(self) -> LogEntry:
-        """Return the entry of a log; where nobody names it it needs no id, for the state refuses what happens twice."""
+        """Return the entry of a log.
+
+        Where nobody names it it needs no id, for the state refuses what happens twice.
+        """
         return LogEntry(self.kind, self.name, self.decision, self.at, _encode(self.content))
 
     @classmethod
@@ -76,11 +86,17 @@ class LiveBehaviour:
     @property
     def learns_amounts(self) -> bool:
         """True where the policy learns from what a conversion brought."""
-        return isinstance(self.kernel, Kernel) and self.kernel.amounts and bool((self.arms.values > 0).all())
+        return (
+            isinstance(self.kernel, Kernel)
+            and self.kernel.amounts
+            and bool((self.arms.values > 0).all())
+        )
 
     def new(self) -> LiveState:
         """Return the state before the first decision."""
-        return LiveState(policy_state_of(self.kernel, self.terms.seed, self.terms.batch), Exposures())
+        return LiveState(
+            policy_state_of(self.kernel, self.terms.seed, self.terms.batch), Exposures()
+        )
 
     def apply(self, state: LiveState, entry: LogEntry) -> None:
         """Let an entry happen."""
@@ -94,7 +110,9 @@ class LiveBehaviour:
             if self.learns_now(state):  # in a log from before learning was an event
                 self._learn(state)
             context = content.get("context")
-            exposure = Exposure(content["arm"], content["segment"], event.at, context and tuple(context))
+            exposure = Exposure(
+                content["arm"], content["segment"], event.at, context and tuple(context)
+            )
             state.policy.offered(exposure.visit(exposures.decisions, self.arms), exposure.arm)
             exposures.open(exposure)
         elif event.kind == "expiry":
@@ -105,17 +123,25 @@ class LiveBehaviour:
         elif event.kind == "control":
             exposures.turn(content["name"], on=content["on"])
         else:
-            exposures.close(content["status"], event.decision, content["converted"], self._worth(state, event))
+            exposures.close(
+                content["status"], event.decision, content["converted"], self._worth(state, event)
+            )
         if self.terms.batch == 1:
             self._learn(state)
 
     def _worth(self, state: LiveState, event: LiveEvent) -> float:
         """Return what a conversion brought over its arm's value, 1 where that was not reported."""
         amount, exposure = event.content.get("amount"), state.exposures.waiting.get(event.decision)
-        return 1.0 if amount is None or exposure is None else float(amount / self.arms.values[exposure.arm])
+        return (
+            1.0
+            if amount is None or exposure is None
+            else float(amount / self.arms.values[exposure.arm])
+        )
 
     def learns_now(self, state: LiveState) -> bool:
-        """Return whether the next decision begins a batch, and something was closed that is not learned yet."""
+        """Return whether the next decision begins a batch, and something was closed that is not
+        learned yet.
+        """
         return state.exposures.decisions % self.terms.batch == 0 and bool(state.exposures.closed)
 
     def dump(self, state: LiveState) -> Any:
@@ -156,10 +182,11 @@ LOG_COLUMNS = {
 def decision_log(events: Iterable[LiveEvent], arms: Arms) -> pl.DataFrame:
     """Return a row for each decision of the events.
 
-    Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on; `propensity`, null where none was
-    asked for; `outcome`, 1 for a conversion, 0 for none, null while it is open; `reward`, the amount reported, else the outcome
-    times the value; `exposed_at`; `observed_at`, when the outcome was reported, null where that was not given or the
-    window closed.
+    Columns: `id`; `arm`; `value`, what a conversion earns; `segment`; `context_1` and on;
+    `propensity`, null where none was asked for; `outcome`, 1 for a conversion, 0 for none, null
+    while it is open; `reward`, the amount reported, else the outcome times the value; `exposed_at`;
+    `observed_at`, when the outcome was reported, null where that was not given or the window
+    closed.
     """
     rows: dict[int, dict[str, Any]] = {}
     waiting: dict[int, float] = {}
@@ -173,9 +200,16 @@ def decision_log(events: Iterable[LiveEvent], arms: Arms) -> pl.DataFrame:
                 _close_row(rows[number], 0, None)
                 del waiting[number]
         elif event.kind == "outcome" and event.content["status"] == "learned":
-            _close_row(rows[event.decision], int(event.content["converted"]), event.at, event.content.get("amount"))
+            _close_row(
+                rows[event.decision],
+                int(event.content["converted"]),
+                event.at,
+                event.content.get("amount"),
+            )
             del waiting[event.decision]
-    contexts = dict.fromkeys((f"context_{i + 1}" for i in range(arms.contexts.shape[1])), pl.Float64)
+    contexts = dict.fromkeys(
+        (f"context_{i + 1}" for i in range(arms.contexts.shape[1])), pl.Float64
+    )
     return pl.DataFrame(list(rows.values()), schema={**LOG_COLUMNS, **contexts})
 
 
@@ -196,12 +230,22 @@ def _decision_row(event: LiveEvent, arms: Arms) -> dict[str, Any]:
     return row | {f"context_{i + 1}": number for i, number in enumerate(context)}
 
 
-def _close_row(row: dict[str, Any], outcome: int, at: float | None, amount: float | None = None) -> None:
-    row |= {"outcome": outcome, "reward": outcome * row["value"] if amount is None else amount, "observed_at": at}
+def _close_row(
+    row: dict[str, Any], outcome: int, at: float | None, amount: float | None = None
+) -> None:
+    row |= {
+        "outcome": outcome,
+        "reward": outcome * row["value"] if amount is None else amount,
+        "observed_at": at,
+    }
 
 
-def earlier_decision(log: EventLog, id: str, customer: Customer, active: np.ndarray, arms: Arms) -> LiveDecision | None:
-    """Return the decision that bears an id of the caller's, who asks for it again; None where there is none.
+def earlier_decision(
+    log: EventLog, id: str, customer: Customer, active: np.ndarray, arms: Arms
+) -> LiveDecision | None:
+    """Return the decision that bears an id of the caller's, who asks for it again.
+
+    None where there is none.
 
     Args:
         log: The log.
@@ -211,7 +255,8 @@ def earlier_decision(log: EventLog, id: str, customer: Customer, active: np.ndar
         arms: The arms.
 
     Raises:
-        DataError: The id is none; the decision was on another customer, or of an arm that is not active.
+        DataError: The id is none; the decision was on another customer, or of an arm that is not
+            active.
     """
     entry = log.find("decision", check_id(id))
     if entry is None:
@@ -222,7 +267,9 @@ def earlier_decision(log: EventLog, id: str, customer: Customer, active: np.ndar
         raise DataError(f"id: decision '{id}' was made on another customer.")
     if not active[arm]:
         raise DataError(f"id: decision '{id}' was for '{arms.names[arm]}', which `active` lacks.")
-    return LiveDecision(entry.place, arms.names[arm], float(arms.values[arm]), content["propensity"], again=True)
+    return LiveDecision(
+        entry.place, arms.names[arm], float(arms.values[arm]), content["propensity"], again=True
+    )
 
 
 def open_state(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:
@@ -233,7 +280,9 @@ def open_state(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveStat
     """
     terms, old = behaviour.terms, [name for name in OLD_EVENT_FILES if (folder / name).is_file()]
     if old:
-        raise ResumeError(f"{folder}: holds the {old[0]} of an older version of hwds; take another folder.")
+        raise ResumeError(
+            f"{folder}: holds the {old[0]} of an older version of hwds; take another folder."
+        )
     log = EventLog(folder / EVENTS_FILE, "power")
     try:
         saved = log.about("policy")
@@ -247,7 +296,9 @@ def open_state(folder: Path, behaviour: LiveBehaviour) -> ReplayedState[LiveStat
     try:
         return replay_state(log, behaviour)
     except ValueError as error:
-        raise ResumeError(f"{folder}: its snapshot is of another version ({error}); take another folder.") from error
+        raise ResumeError(
+            f"{folder}: its snapshot is of another version ({error}); take another folder."
+        ) from error
 
 
 def replay_state(log: EventLog, behaviour: LiveBehaviour) -> ReplayedState[LiveState]:

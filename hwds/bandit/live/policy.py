@@ -14,9 +14,25 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
-from hwds.bandit.live.log import LiveBehaviour, LiveEvent, LiveState, decision_log, earlier_decision, open_state, replay_state
+from hwds.bandit.live.log import (
+    LiveBehaviour,
+    LiveEvent,
+    LiveState,
+    decision_log,
+    earlier_decision,
+    open_state,
+    replay_state,
+)
 from hwds.bandit.live.settings import STOPPED, Guardrails, LiveDecision, LiveTerms
-from hwds.bandit.live.state import Customer, OutcomeStatus, active_arms, check_amount, check_outcome, check_time, customer_of
+from hwds.bandit.live.state import (
+    Customer,
+    OutcomeStatus,
+    active_arms,
+    check_amount,
+    check_outcome,
+    check_time,
+    customer_of,
+)
 from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, rehearse
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.files import digest, digest_bytes
@@ -29,10 +45,12 @@ from hwds.results.event_log import EventLog
 
 
 class LogCommit:
-    """Brings the entries of a log to the disk: each before its call returns, or within so many milliseconds.
+    """Brings the entries of a log to the disk: each before its call returns, or within so many
+    milliseconds.
 
-    Calls of several threads that wait at once share one wait for the disk. An end of the process alone, such as `kill -9`,
-    loses nothing of what was acknowledged either way; the milliseconds are those that a loss of power may take.
+    Calls of several threads that wait at once share one wait for the disk. An end of the process
+    alone, such as `kill -9`, loses nothing of what was acknowledged either way; the milliseconds
+    are those that a loss of power may take.
 
     Args:
         log: The log.
@@ -44,7 +62,9 @@ class LogCommit:
         self._failed: HwdsError | None = None
         self._ended = threading.Event()
         self._since = time.monotonic()
-        self._writer = threading.Thread(target=self._write, name="hwds-commit", daemon=True) if lose else None
+        self._writer = (
+            threading.Thread(target=self._write, name="hwds-commit", daemon=True) if lose else None
+        )
         if self._writer is not None:
             self._writer.start()
 
@@ -58,7 +78,8 @@ class LogCommit:
             raise HwdsError(f"{self._failed} Begin the policy again with Policy.live.")
 
     def settle(self, number: int) -> None:
-        """Wait until the disk has the entries up to a number, or until none that is older than the bound waits.
+        """Wait until the disk has the entries up to a number, or until none that is older than the
+        bound waits.
 
         Raises:
             HwdsError: It could not be written: the policy must be begun again.
@@ -97,12 +118,14 @@ class LogCommit:
 class LivePolicy:
     """A policy that decides for one customer after the other and learns from outcomes as they come.
 
-    A decision opens an exposure; its outcome closes it, once. An exposure is no refusal until its window closes, or until it is
-    reported. With a folder, what was decided and reported is on the disk before the call returns (a write each, and a sync that
-    calls of several threads share; `terms.lose` leaves it for so many milliseconds), so that after `kill -9` at any moment the
-    same call to `Policy.live` goes on, and what was acknowledged counts once. A call that was killed before it returned has
-    happened or not: an outcome may be reported again, it counts once; a decision that nobody was offered ends as a refusal when
-    its window closes. One process uses a folder; its threads may share the object.
+    A decision opens an exposure; its outcome closes it, once. An exposure is no refusal until its
+    window closes, or until it is reported. With a folder, what was decided and reported is on the
+    disk before the call returns (a write each, and a sync that calls of several threads share;
+    `terms.lose` leaves it for so many milliseconds), so that after `kill -9` at any moment the same
+    call to `Policy.live` goes on, and what was acknowledged counts once. A call that was killed
+    before it returned has happened or not: an outcome may be reported again, it counts once; a
+    decision that nobody was offered ends as a refusal when its window closes. One process uses a
+    folder; its threads may share the object.
 
     Attributes:
         arms: What the policy knows of the arms.
@@ -116,7 +139,11 @@ class LivePolicy:
     """
 
     def __init__(
-        self, behaviour: Callable[[Arms], LiveBehaviour], arms: Arms, folder: Path | None, guardrails: Guardrails
+        self,
+        behaviour: Callable[[Arms], LiveBehaviour],
+        arms: Arms,
+        folder: Path | None,
+        guardrails: Guardrails,
     ) -> None:
         """Begin, or continue from the state in the folder.
 
@@ -137,8 +164,12 @@ class LivePolicy:
         self._turn, self._calls = threading.RLock(), 0
         self._closed = False
         self._store = open_state(folder, self._behaviour) if folder is not None else None
-        self._commit = LogCommit(self._store.log, self.terms.lose) if self._store is not None else None
-        self._state: LiveState = self._store.current() if self._store is not None else self._behaviour.new()
+        self._commit = (
+            LogCommit(self._store.log, self.terms.lose) if self._store is not None else None
+        )
+        self._state: LiveState = (
+            self._store.current() if self._store is not None else self._behaviour.new()
+        )
         try:
             guardrails.check_switches(self.arms, self._state.exposures)
         except ConfigError:
@@ -157,28 +188,39 @@ class LivePolicy:
 
         Args:
             context: What is seen of the customer, shape (D,); None takes that of the segment.
-            segment: The customer's, from 0; may be left out where there is one, or where the context is a segment's own.
+            segment: The customer's, from 0; may be left out where there is one, or where the
+                context is a segment's own.
             active: The names of the arms that may be offered, or a flag for each; None for all.
-            at: The time, in any unit that `window` shares; None for the clock's seconds. It never goes back, and is at most
-                `terms.ahead` ahead of the clock.
-            id: The caller's own name of the decision: who asks again by it gets the same one, so that a call whose answer was
-                lost can be repeated. It needs a folder, and propensities.
+            at: The time, in any unit that `window` shares; None for the clock's seconds. It never
+                goes back, and is at most `terms.ahead` ahead of the clock.
+            id: The caller's own name of the decision: who asks again by it gets the same one, so
+                that a call whose answer was lost can be repeated. It needs a folder, and
+                propensities.
 
         Raises:
-            DataError: An argument is wrong, or the id is that of a decision on another customer or of an arm that
-                may not be offered here; nothing was decided.
-            HwdsError: The log cannot be written, or keeps no ids, or every arm is retired; nothing was decided.
+            DataError: An argument is wrong, or the id is that of a decision on another customer or
+                of an arm that may not be offered here; nothing was decided.
+            HwdsError: The log cannot be written, or keeps no ids, or every arm is retired; nothing
+                was decided.
         """
         customer = customer_of(self.arms, context, segment)
         allowed = active_arms(self.arms, active)
         with self.together():
-            earlier = None if id is None else earlier_decision(self._log("id"), id, customer, allowed, self.arms)
+            earlier = (
+                None
+                if id is None
+                else earlier_decision(self._log("id"), id, customer, allowed, self.arms)
+            )
             return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
-        self, segments: Sequence[int], contexts: Sequence[Sequence[float]] | np.ndarray | None = None, at: float | None = None
+        self,
+        segments: Sequence[int],
+        contexts: Sequence[Sequence[float]] | np.ndarray | None = None,
+        at: float | None = None,
     ) -> list[LiveDecision]:
-        """Choose an arm for each of several customers who come at once: they share one wait for the disk.
+        """Choose an arm for each of several customers who come at once: they share one wait for the
+        disk.
 
         Args:
             segments: The segment of each customer.
@@ -191,13 +233,21 @@ class LivePolicy:
         """
         seen = [None] * len(segments) if contexts is None else list(contexts)
         if len(seen) != len(segments):
-            raise DataError(f"contexts: must be one for each of the {len(segments)} customers, got {len(seen)}.")
-        customers = [customer_of(self.arms, context, segment) for context, segment in zip(seen, segments, strict=True)]
+            raise DataError(
+                f"contexts: must be one for each of the {len(segments)} customers, got {len(seen)}."
+            )
+        customers = [
+            customer_of(self.arms, context, segment)
+            for context, segment in zip(seen, segments, strict=True)
+        ]
         with self.together():
             return [self._decided(customer, self.arms.all_active, at) for customer in customers]
 
     def number_of(self, id: str) -> int | None:
-        """Return the number of the decision that bears an id of the caller's; None where there is none."""
+        """Return the number of the decision that bears an id of the caller's.
+
+        None where there is none.
+        """
         with self._turn:
             entry = self._log("number_of").find("decision", id)
             return None if entry is None else entry.place
@@ -209,10 +259,14 @@ class LivePolicy:
             HwdsError: Not all are kept.
         """
         if self._store is None or not self.terms.propensities:
-            raise HwdsError(f"{what}: needs all events, which are kept with a folder and propensities=True.")
+            raise HwdsError(
+                f"{what}: needs all events, which are kept with a folder and propensities=True."
+            )
         return self._store.log
 
-    def _decided(self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None) -> LiveDecision:
+    def _decided(
+        self, customer: Customer, active: np.ndarray, at: float | None, id: str | None = None
+    ) -> LiveDecision:
         """Return the decision on one customer, written but not waited for."""
         exposures = self._state.exposures
         at = check_time(at, exposures.clock, self._latest)
@@ -229,7 +283,9 @@ class LivePolicy:
         if self.terms.propensities:
             content["propensity"] = float(self._chances(visit)[arm])
         self._happen(LiveEvent("decision", number, at, content, id))
-        return LiveDecision(number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity"))
+        return LiveDecision(
+            number, self.arms.names[arm], float(self.arms.values[arm]), content.get("propensity")
+        )
 
     def _held_out(self, visit: Visit) -> bool:
         """Return whether a customer is offered the current arm whatever was learned."""
@@ -237,7 +293,9 @@ class LivePolicy:
         return share > 0 and stream(self.terms.seed, "holdout", visit.step).random() < share
 
     def _chances(self, visit: Visit) -> np.ndarray:
-        """Return the chance of each arm to be offered, the lot of the holdout counted in, shape (K,)."""
+        """Return the chance of each arm to be offered, the lot of the holdout counted in, shape
+        (K,).
+        """
         share = self.guardrails.held_share(self.arms, visit.active, self._state.exposures)
         current = self.guardrails.current_of(self.arms)
         if share == 1:
@@ -258,13 +316,16 @@ class LivePolicy:
         return self._state.exposures.is_on(STOPPED)
 
     def stop(self) -> None:
-        """Offer the current arm to everyone from now on: the kill switch. Outcomes are learned all the same.
+        """Offer the current arm to everyone from now on: the kill switch. Outcomes are learned all
+        the same.
 
         Raises:
             HwdsError: `Guardrails.current` names no arm.
         """
         if self.guardrails.current is None:
-            raise HwdsError("stop: Guardrails(current=...) must name the arm that everyone is offered.")
+            raise HwdsError(
+                "stop: Guardrails(current=...) must name the arm that everyone is offered."
+            )
         self._switch(STOPPED, on=True)
 
     def resume(self) -> None:
@@ -291,7 +352,9 @@ class LivePolicy:
         self._switch(f"retired {self._number(arm)}", on=False)
 
     def add_arms(self, values: Mapping[str, float]) -> None:
-        """Offer further arms from now on; what was learned of the others is learned again from the log.
+        """Offer further arms from now on.
+
+        What was learned of the others is learned again from the log.
 
         After a restart `Policy.live` must be given all of them, in this order.
 
@@ -302,7 +365,10 @@ class LivePolicy:
             ConfigError: A name is taken.
             HwdsError: Not all events are kept: that needs a folder, and propensities.
         """
-        names, numbers = (*self.arms.names, *values), np.concatenate([self.arms.values, list(values.values())])
+        names, numbers = (
+            (*self.arms.names, *values),
+            np.concatenate([self.arms.values, list(values.values())]),
+        )
         with self.together():
             log = self._log("add_arms")
             behaviour = self._law(replace(self.arms, names=names, values=numbers))
@@ -320,22 +386,27 @@ class LivePolicy:
         with self.together():
             self._happen(LiveEvent("control", -1, None, {"name": name, "on": on}))
 
-    def outcome(self, id: int, converted: bool, at: float | None = None, amount: float | None = None) -> OutcomeStatus:
+    def outcome(
+        self, id: int, converted: bool, at: float | None = None, amount: float | None = None
+    ) -> OutcomeStatus:
         """Record the outcome of a decision.
 
         Args:
             id: The decision's.
             converted: Whether the customer bought.
             at: When it was reported; None where only decisions and `expire` move the clock.
-            amount: What the conversion brought, such as the value of a basket; None takes the arm's value.
+            amount: What the conversion brought, such as the value of a basket; None takes the arm's
+                value.
 
         Returns:
-            `learned`; or why it was not, which `counts` counts: `repeated` (it was reported before), `late` (its window had
-            closed, so that it counts as refused), `unknown` (no such decision).
+            `learned`; or why it was not, which `counts` counts: `repeated` (it was reported
+            before), `late` (its window had closed, so that it counts as refused), `unknown` (no
+            such decision).
 
         Raises:
             DataError: An argument is wrong.
-            HwdsError: The log cannot be written; the outcome is not counted, and can be reported again.
+            HwdsError: The log cannot be written; the outcome is not counted, and can be reported
+                again.
         """
         checked = check_outcome(converted)
         brought = check_amount(amount, checked, learned=self._behaviour.learns_amounts)
@@ -348,7 +419,9 @@ class LivePolicy:
             if brought is not None:
                 content["amount"] = brought
             decision = int(id) if status != "unknown" else -1
-            self._happen(LiveEvent("outcome", decision, float(at) if at is not None else None, content))
+            self._happen(
+                LiveEvent("outcome", decision, float(at) if at is not None else None, content)
+            )
             return status
 
     def status(self, id: int) -> OutcomeStatus:
@@ -378,11 +451,15 @@ class LivePolicy:
         customer, asked = customer_of(self.arms, context, segment), active_arms(self.arms, active)
         with self._turn:
             exposures = self._state.exposures
-            visit = self._visit(customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock)
+            visit = self._visit(
+                customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock
+            )
             return dict(zip(self.arms.names, self._chances(visit).tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
-        """Return every decision and its outcome, for estimates and off-policy evaluation; see `live_log`.
+        """Return every decision and its outcome, for estimates and off-policy evaluation.
+
+        See `live_log`.
 
         Raises:
             HwdsError: It was not kept: that needs a folder, and propensities.
@@ -397,12 +474,17 @@ class LivePolicy:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Decisions, `open` ones, conversions, refusals (`expired` among them), and outcomes by what was odd about them."""
+        """Decisions, `open` ones, conversions, refusals (`expired` among them), and outcomes by
+        what was odd about them.
+        """
         with self._turn:
             return self._state.exposures.counts
 
     def save(self) -> None:
-        """Write a snapshot now, so that a restart replays nothing; it is also written every `terms.snapshot` events."""
+        """Write a snapshot now, so that a restart replays nothing.
+
+        It is also written every `terms.snapshot` events.
+        """
         with self._turn:
             if self._store is not None:
                 self._store.snapshot()
@@ -427,7 +509,9 @@ class LivePolicy:
 
     @property
     def _latest(self) -> float:
-        """The latest time that a caller may name: one in milliseconds among seconds would close every open offer."""
+        """The latest time that a caller may name: one in milliseconds among seconds would close
+        every open offer.
+        """
         # by this machine's clock alone: each call could push on the last decision's time by as much
         ahead = self.terms.ahead
         return math.inf if ahead is None else max(time.time() + ahead, self._state.exposures.clock)
@@ -438,7 +522,9 @@ class LivePolicy:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Let the calls of a block happen in one turn, and wait for the disk once after them; others may happen meanwhile.
+        """Let the calls of a block happen in one turn, and wait for the disk once after them.
+
+        Others may happen meanwhile.
 
         Raises:
             HwdsError: The log cannot be written.
@@ -456,7 +542,9 @@ class LivePolicy:
             self._commit.settle(last)
 
     def _happen(self, event: LiveEvent) -> None:
-        """Write an event, then apply it to the state: in this order, for what was written is read again after a crash."""
+        """Write an event, then apply it to the state: in this order, for what was written is read
+        again after a crash.
+        """
         if self._closed:
             raise HwdsError("the policy was closed; begin it again with Policy.live.")
         if self._store is not None:
@@ -488,14 +576,18 @@ def live_policy(
         checked = check_arms(known)
         law = kernel(checked)
         rehearse(policy.name or type(policy).__name__, law, checked)
-        return LiveBehaviour(law, checked, replace(terms, fingerprint=policy_fingerprint(policy, checked), code=code))
+        return LiveBehaviour(
+            law, checked, replace(terms, fingerprint=policy_fingerprint(policy, checked), code=code)
+        )
 
     return LivePolicy(behaviour, arms, folder, guardrails)
 
 
 def policy_fingerprint(policy: Recipe, arms: Arms) -> str:
     """Return the digest of the policy's settings and of all that it knows of the arms."""
-    arrays = digest_bytes([arms.values.tobytes(), repr(arms.contexts.shape).encode(), arms.contexts.tobytes()])
+    arrays = digest_bytes(
+        [arms.values.tobytes(), repr(arms.contexts.shape).encode(), arms.contexts.tobytes()]
+    )
     late = [arms.delay, arms.window] if arms.delay or arms.window else []
     return digest([canonical(policy), list(arms.names), arms.horizon, arms.range, arrays, *late])
 
@@ -514,12 +606,16 @@ def check_arms(arms: Arms) -> Arms:
     if repeated is not None:
         raise ConfigError(f"arms.names: must not repeat '{repeated}'.")
     if values.shape != (arms.count,):
-        raise ConfigError(f"arms.values: must be one for each of the {arms.count} arms, got {values.size}.")
+        raise ConfigError(
+            f"arms.values: must be one for each of the {arms.count} arms, got {values.size}."
+        )
     if contexts.ndim != 2 or not len(contexts):
         raise ConfigError("arms.contexts: must have a row for each segment, one or more.")
     for name, numbers in (("values", values), ("contexts", contexts)):
         if not np.isfinite(numbers).all():
-            raise ConfigError(f"arms.{name}: must be finite, got {numbers[~np.isfinite(numbers)][0]}.")
+            raise ConfigError(
+                f"arms.{name}: must be finite, got {numbers[~np.isfinite(numbers)][0]}."
+            )
     return replace(arms, values=values, contexts=contexts)
 
 
@@ -528,7 +624,9 @@ def _check_terms(terms: LiveTerms) -> None:
         if getattr(terms, name) < 1:
             raise ConfigError(f"live.{name}: must be >= 1, got {getattr(terms, name)}.")
     if not 0 <= terms.lose <= MOST_LOST_MS:
-        raise ConfigError(f"live.lose: must be 0 to {MOST_LOST_MS:,} milliseconds, got {terms.lose:g}.")
+        raise ConfigError(
+            f"live.lose: must be 0 to {MOST_LOST_MS:,} milliseconds, got {terms.lose:g}."
+        )
     if terms.ahead is not None and not terms.ahead >= 0:
         raise ConfigError(f"live.ahead: must be >= 0, got {terms.ahead}.")
     if terms.window is not None and not 0 < terms.window < float("inf"):

@@ -37,19 +37,23 @@ class LiveDecision:
 
 @dataclass(frozen=True, slots=True)
 class LiveTerms:
-    """The settings of a policy in production; those in `fingerprint` must be the same after a restart.
+    """The settings of a policy in production; those in `fingerprint` must be the same after a
+    restart.
 
     Attributes:
         seed: Names the random numbers of the decisions.
-        window: Time after which an exposure without a conversion counts as refused; None where `expire` says it.
+        window: Time after which an exposure without a conversion counts as refused; None where
+            `expire` says it.
         batch: Decisions between two updates.
-        propensities: Whether each decision has and keeps its arm's chance; then all events are kept, for `log`.
+        propensities: Whether each decision has and keeps its arm's chance; then all events are
+            kept, for `log`.
         draws: Choices from which a chance is counted where the policy has no formula.
         snapshot: Events between two snapshots.
         lose: Milliseconds of acknowledged events that a loss of power may take; 0 loses none.
         ahead: How far a time may be ahead of this machine's clock, in seconds; None for any.
         fingerprint: Of the policy and its arms.
-        code: Digest of the policy's code, where all events are kept; a snapshot made by other code is not read then.
+        code: Digest of the policy's code, where all events are kept; a snapshot made by other code
+            is not read then.
     """
 
     seed: int
@@ -75,11 +79,16 @@ class LiveTerms:
         Raises:
             ResumeError: It was.
         """
-        different = next((name for name, value in self.label.items() if saved.get(name) != value), None)
+        different = next(
+            (name for name, value in self.label.items() if saved.get(name) != value), None
+        )
         if different == "fingerprint":
             raise ResumeError(f"{folder}: holds another policy or other arms; take another folder.")
         if different:
-            raise ResumeError(f"{folder}: was begun with {different} {saved.get(different)}, got {self.label[different]}.")
+            raise ResumeError(
+                f"{folder}: was begun with {different} {saved.get(different)}, got "
+                f"{self.label[different]}."
+            )
 
 
 # Guardrails of a policy in production: which arms a customer may be offered whatever the policy
@@ -91,12 +100,14 @@ STOPPED = "stopped"
 
 @dataclass(frozen=True, slots=True)
 class Guardrails:
-    """The limits of a policy; they may be other ones after a restart, for the log has what was offered and with what chance.
+    """The limits of a policy; they may be other ones after a restart, for the log has what was
+    offered and with what chance.
 
     Attributes:
-        current: The arm in force: the one of customers held out, of all while the policy is stopped, and where no other is
-            left.
-        holdout: The share of customers who are offered the current arm, drawn by lot among those who may be offered it.
+        current: The arm in force: the one of customers held out, of all while the policy is
+            stopped, and where no other is left.
+        holdout: The share of customers who are offered the current arm, drawn by lot among those
+            who may be offered it.
         floor: Arms that earn less per conversion are not offered.
         caps: The largest share of all customers that an arm is offered to, by arm.
     """
@@ -115,13 +126,22 @@ class Guardrails:
         for name in filter(None, (self.current, *self.caps)):
             if name not in arms.names:
                 raise ConfigError(f"guardrails: no arm '{name}'{nearest(name, arms.names)}")
-        for name, share in {"holdout": self.holdout, **{f"caps.{arm}": cap for arm, cap in self.caps.items()}}.items():
+        for name, share in {
+            "holdout": self.holdout,
+            **{f"caps.{arm}": cap for arm, cap in self.caps.items()},
+        }.items():
             if not 0 <= share <= 1:
                 raise ConfigError(f"guardrails.{name}: must be 0 to 1, got {share:g}.")
         if self.current is None and (self.holdout or self.caps or self.floor is not None):
             raise ConfigError("guardrails.current: must be given with other guardrails.")
-        if self.floor is not None and self.current is not None and arms.values[arms.names.index(self.current)] < self.floor:
-            raise ConfigError(f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}.")
+        if (
+            self.floor is not None
+            and self.current is not None
+            and arms.values[arms.names.index(self.current)] < self.floor
+        ):
+            raise ConfigError(
+                f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}."
+            )
 
     def check_switches(self, arms: Arms, exposures: Exposures) -> None:
         """Refuse guardrails under which a switch that was turned before could not be kept.
@@ -131,12 +151,17 @@ class Guardrails:
         """
         current = self.current_of(arms)
         if current is None and exposures.is_on(STOPPED):
-            raise ConfigError("guardrails.current: must be given: the policy is stopped, and everyone is offered that arm.")
+            raise ConfigError(
+                "guardrails.current: must be given: the policy is stopped, and everyone is "
+                "offered that arm."
+            )
         if current is not None and exposures.is_on(f"retired {current}"):
             raise ConfigError(f"guardrails.current: '{self.current}' is retired.")
 
     def held_share(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> float:
-        """Return the chance that a customer is offered the arm in force whatever was learned: 1 while the policy is stopped."""
+        """Return the chance that a customer is offered the arm in force whatever was learned: 1
+        while the policy is stopped.
+        """
         current, stopped = self.current_of(arms), exposures.is_on(STOPPED)
         if current is None or stopped:
             return float(stopped)
@@ -172,13 +197,21 @@ class Guardrails:
         if not allowed.any():
             kept = [name for arm, name in enumerate(arms.names) if arm not in retired]
             if not kept:
-                raise HwdsError("no arm may be offered: every one is retired, and Guardrails.current names none.")
-            raise DataError(f"active: no arm may be offered: those named are retired; left are {', '.join(kept)}.")
+                raise HwdsError(
+                    "no arm may be offered: every one is retired, and Guardrails.current names "
+                    "none."
+                )
+            raise DataError(
+                f"active: no arm may be offered: those named are retired; left are "
+                f"{', '.join(kept)}."
+            )
         allowed.flags.writeable = False
         return allowed
 
     def allowed(self, arms: Arms, offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
-        """Return the arms that a customer may be offered, shape (K,); the current one where no other is left.
+        """Return the arms that a customer may be offered, shape (K,).
+
+        The current one where no other is left.
 
         Args:
             arms: The arms.

@@ -10,7 +10,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, Visit, call_select, register_kernel
+from hwds.bandit.models.kernels.base import (
+    Arms,
+    BatchKernel,
+    Kernel,
+    Visit,
+    call_select,
+    register_kernel,
+)
 from hwds.bandit.models.kernels.draws import seed_stream
 from hwds.core.compiling import compiled
 from hwds.core.errors import DataError, nearest
@@ -24,7 +31,9 @@ CHANCE_DRAWS = 10_000
 """Choices from which a chance is counted: a standard error of at most half a percent."""
 
 CHOICES_AT_ONCE = 1000
-"""Choices of one call, of a kernel that draws for each customer anew: what they hold in memory stays small."""
+"""Choices of one call, of a kernel that draws for each customer anew: what they hold in memory
+stays small.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +42,9 @@ class Chances:
 
     Attributes:
         values: Shape (K,), with the sum 1; 0 for an arm that may not be offered.
-        draws: The choices from which they were counted, one more added to each arm that may be offered (Laplace), so that no
-            chance is 0; 0 where they come from the policy's own formula.
+        draws: The choices from which they were counted, one more added to each arm that may be
+            offered (Laplace), so that no chance is 0; 0 where they come from the policy's own
+            formula.
     """
 
     values: np.ndarray
@@ -54,14 +64,17 @@ def chances_of_arms(
 
     Args:
         kernel: The policy's law.
-        state: Its state: an array of floats of a compiled kernel, whatever `start` gave of one by batches.
+        state: Its state: an array of floats of a compiled kernel, whatever `start` gave of one by
+            batches.
         visit: The customer; of a kernel by batches with the step at which the batch began.
         draws: Choices to count where the policy has no formula.
         key: Names the random numbers of those choices.
         formula: Whether to use the policy's formula where it has one.
     """
     if isinstance(kernel, BatchKernel):
-        return _batch_chances(kernel, state, visit, 0 if kernel.propensity and formula else draws, key)
+        return _batch_chances(
+            kernel, state, visit, 0 if kernel.propensity and formula else draws, key
+        )
     own, chances = np.array(state), np.zeros(len(visit.active))
     if kernel.propensity is not None and formula:
         compiled(kernel.propensity, *kernel.functions)(kernel.settings, own, visit, chances)
@@ -73,7 +86,13 @@ def chances_of_arms(
 
 
 def count_choices(
-    settings: Any, state: np.ndarray, visit: Visit, stream: np.ndarray, key: np.uint64, draws: int, counts: np.ndarray
+    settings: Any,
+    state: np.ndarray,
+    visit: Visit,
+    stream: np.ndarray,
+    key: np.uint64,
+    draws: int,
+    counts: np.ndarray,
 ) -> None:
     """Count how often each arm is chosen in so many draws of one decision, in compiled code."""
     seed_stream(stream, key)
@@ -81,7 +100,9 @@ def count_choices(
         counts[call_select(settings, state, visit, stream)] += 1.0
 
 
-def choose_of_batch(kernel: BatchKernel, state: Any, visit: Visit, generator: np.random.Generator) -> int:
+def choose_of_batch(
+    kernel: BatchKernel, state: Any, visit: Visit, generator: np.random.Generator
+) -> int:
     """Return the arm of a batch of one customer."""
     step, segment, context, active, _ = visit
     return int(kernel.select(state, step, np.array([segment]), context[None], active, generator)[0])
@@ -98,7 +119,9 @@ def _batch_chances(kernel: BatchKernel, state: Any, visit: Visit, draws: int, ke
         alike = min(together, draws - first)
         customers = np.full(alike, segment), np.repeat(context[None], alike, axis=0)
         arms.append(kernel.select(state, step, *customers, active, generator))
-    return _smooth_counts(np.bincount(np.concatenate(arms), minlength=len(active)).astype(float), active, draws)
+    return _smooth_counts(
+        np.bincount(np.concatenate(arms), minlength=len(active)).astype(float), active, draws
+    )
 
 
 def _smooth_counts(counts: np.ndarray, active: np.ndarray, draws: int) -> Chances:
@@ -112,7 +135,9 @@ WORD_VALUES = 1 << 64
 
 
 class SeenOutcome(NamedTuple):
-    """The outcome of an exposure: the customer, but for the arms that were on offer; the arm, and 1.0 for a conversion."""
+    """The outcome of an exposure: the customer, but for the arms that were on offer; the arm, and
+    1.0 for a conversion.
+    """
 
     visit: Visit
     arm: int
@@ -120,7 +145,8 @@ class SeenOutcome(NamedTuple):
 
 
 class PolicyState(Protocol):
-    """The state of a policy and the ways to use it; random numbers of a decision are named by the seed and its step.
+    """The state of a policy and the ways to use it; random numbers of a decision are named by the
+    seed and its step.
 
     Attributes:
         state: The numbers that it consists of.
@@ -154,11 +180,20 @@ class PolicyState(Protocol):
 
 
 def policy_state_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> PolicyState:
-    """Return the state of a kernel that has learned nothing; `batch` decisions are made between two updates."""
-    return _BatchedState(kernel, seed, batch) if isinstance(kernel, BatchKernel) else _CompiledState(kernel, seed)
+    """Return the state of a kernel that has learned nothing.
+
+    `batch` decisions are made between two updates.
+    """
+    return (
+        _BatchedState(kernel, seed, batch)
+        if isinstance(kernel, BatchKernel)
+        else _CompiledState(kernel, seed)
+    )
 
 
-def select_with_key(settings: Any, state: np.ndarray, visit: Visit, words: np.ndarray, key: np.uint64) -> int:
+def select_with_key(
+    settings: Any, state: np.ndarray, visit: Visit, words: np.ndarray, key: np.uint64
+) -> int:
     """Return one decision with the random numbers of a key, in compiled code."""
     seed_stream(words, key)
     return call_select(settings, state, visit, words)
@@ -168,10 +203,14 @@ class _CompiledState:
     def __init__(self, kernel: Kernel, seed: int) -> None:
         self.kernel, self.seed = register_kernel(kernel), seed
         self.state, self.words = np.zeros(kernel.size), np.zeros(4, np.uint64)
-        self.scratch = np.zeros(kernel.size)  # selecting writes on a copy, so that the state is what was learned and no more
+        self.scratch = np.zeros(
+            kernel.size
+        )  # selecting writes on a copy, so that the state is what was learned and no more
         self._select = compiled(select_with_key, *kernel.functions)
         self._update = compiled(kernel.update, *kernel.functions)
-        self._offered = None if kernel.offered is None else compiled(kernel.offered, *kernel.functions)
+        self._offered = (
+            None if kernel.offered is None else compiled(kernel.offered, *kernel.functions)
+        )
         compiled(kernel.init, *kernel.functions)(kernel.settings, self.state)
 
     def select(self, visit: Visit) -> int:
@@ -198,7 +237,9 @@ class _CompiledState:
     def resume(self, state: Any) -> None:
         """See `PolicyState`."""
         if state.shape != self.state.shape:
-            raise ValueError(f"holds {state.size} numbers, and the policy now has {self.state.size}")
+            raise ValueError(
+                f"holds {state.size} numbers, and the policy now has {self.state.size}"
+            )
         self.state = state
 
 
@@ -218,7 +259,13 @@ class _BatchedState:
             return
         visits, arms, outcomes = zip(*seen, strict=True)
         steps, segments, contexts, *_ = zip(*visits, strict=True)
-        columns = np.array(steps), np.array(segments), np.stack(contexts), np.array(arms), np.array(outcomes)
+        columns = (
+            np.array(steps),
+            np.array(segments),
+            np.stack(contexts),
+            np.array(arms),
+            np.array(outcomes),
+        )
         self.state = self.kernel.update(self.state, *columns)
 
     def offered(self, visit: Visit, arm: int) -> None:
@@ -255,11 +302,14 @@ class Customer(NamedTuple):
     own_context: bool
 
 
-def customer_of(arms: Arms, context: Sequence[float] | np.ndarray | None, segment: int | None) -> Customer:
+def customer_of(
+    arms: Arms, context: Sequence[float] | np.ndarray | None, segment: int | None
+) -> Customer:
     """Return the customer of a context and a segment.
 
     Raises:
-        DataError: No such segment, a context of another length or with NaN, or a segment that cannot be inferred.
+        DataError: No such segment, a context of another length or with NaN, or a segment that
+            cannot be inferred.
     """
     count = len(arms.contexts)
     if segment is not None and (not isinstance(segment, INTEGER_TYPES) or not 0 <= segment < count):
@@ -272,7 +322,10 @@ def customer_of(arms: Arms, context: Sequence[float] | np.ndarray | None, segmen
     if segment is None:
         same = np.flatnonzero((arms.contexts == vector).all(axis=1))
         if not len(same) and count > 1:
-            raise DataError(f"segment: must be given (0 to {count - 1}) with a context that is no segment's own.")
+            raise DataError(
+                f"segment: must be given (0 to {count - 1}) with a context that is no segment's "
+                f"own."
+            )
         segment = int(same[0]) if len(same) else 0
     return Customer(int(segment), vector, not np.array_equal(arms.contexts[segment], vector))
 
@@ -283,10 +336,14 @@ def _check_context(size: int, context: Sequence[float] | np.ndarray) -> np.ndarr
     except (TypeError, ValueError) as error:
         raise DataError(f"context: must be {size} numbers, got {context!r}.") from error
     if vector.shape != (size,):
-        raise DataError(f"context: must be {size} numbers, got {' x '.join(map(str, vector.shape)) or 'one number'}.")
+        raise DataError(
+            f"context: must be {size} numbers, got "
+            f"{' x '.join(map(str, vector.shape)) or 'one number'}."
+        )
     if not np.isfinite(vector).all():
         raise DataError(
-            f"context[{int(np.argmin(np.isfinite(vector)))}]: must be finite, got {vector[~np.isfinite(vector)][0]}."
+            f"context[{int(np.argmin(np.isfinite(vector)))}]: must be finite, got "
+            f"{vector[~np.isfinite(vector)][0]}."
         )
     return vector
 
@@ -302,7 +359,9 @@ def active_arms(arms: Arms, active: Sequence[str] | np.ndarray | None) -> np.nda
     flags = list(active) if not isinstance(active, str) else [active]
     if flags and all(isinstance(flag, bool | np.bool_) for flag in flags):
         if len(flags) != arms.count:
-            raise DataError(f"active: must hold a flag for each of the {arms.count} arms, got {len(flags)}.")
+            raise DataError(
+                f"active: must hold a flag for each of the {arms.count} arms, got {len(flags)}."
+            )
         allowed = np.array(flags, bool)
     else:
         for name in flags:
@@ -322,7 +381,9 @@ def check_id(id: Any) -> str:
         DataError: It is no text of 1 to 1,000 characters of Unicode.
     """
     if not isinstance(id, str) or not 1 <= len(id) <= LONGEST_ID or not id.isprintable():
-        raise DataError(f"id: must be a text of 1 to {LONGEST_ID:,} printable characters, got {id!r:.60}.")
+        raise DataError(
+            f"id: must be a text of 1 to {LONGEST_ID:,} printable characters, got {id!r:.60}."
+        )
     return id
 
 
@@ -341,12 +402,16 @@ def check_amount(amount: Any, converted: bool, *, learned: bool) -> float | None
     """Return what a conversion brought; None where it was not reported.
 
     Raises:
-        DataError: It is no amount above 0, of no conversion, or of a policy that learns from conversions alone.
+        DataError: It is no amount above 0, of no conversion, or of a policy that learns from
+            conversions alone.
     """
     if amount is None:
         return None
     if not learned:
-        raise DataError("amount: this policy learns from conversions alone; bandit/basket_thompson learns from amounts.")
+        raise DataError(
+            "amount: this policy learns from conversions alone; bandit/basket_thompson learns "
+            "from amounts."
+        )
     if not _is_finite(amount) or amount <= 0 or not converted:
         raise DataError(f"amount: must be a number above 0, of a conversion, got {amount!r:.80}.")
     return float(amount)
@@ -365,14 +430,19 @@ def check_time(at: Any, clock: float | None, until: float = math.inf) -> float:
     if clock is not None and at < clock:
         raise DataError(f"at: must not go back, got {at} after {clock}.")
     if at > until:
-        raise DataError(f"at: must not be later than {until:.15g}, which is as far ahead as is allowed, got {at:.15g}.")
+        raise DataError(
+            f"at: must not be later than {until:.15g}, which is as far ahead as is allowed, got "
+            f"{at:.15g}."
+        )
     return float(at)
 
 
 def _is_finite(value: Any) -> bool:
     """Return whether a value is a number that a double can hold."""
     try:
-        return isinstance(value, NUMBER_TYPES) and not isinstance(value, bool) and math.isfinite(value)
+        return (
+            isinstance(value, NUMBER_TYPES) and not isinstance(value, bool) and math.isfinite(value)
+        )
     except OverflowError:
         return False
 
@@ -385,7 +455,9 @@ OutcomeStatus = Literal["learned", "repeated", "late", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Exposure(Serializable):
-    """A decision that waits for its outcome; a context of its own, where it was not its segment's."""
+    """A decision that waits for its outcome; a context of its own, where it was not its
+    segment's.
+    """
 
     arm: int
     segment: int
@@ -393,14 +465,17 @@ class Exposure(Serializable):
     context: tuple[float, ...] | None = None
 
     def visit(self, decision: int, arms: Arms) -> Visit:
-        """Return the customer with all arms on offer: which of them were is not stored, as nothing learns from it."""
+        """Return the customer with all arms on offer: which of them were is not stored, as nothing
+        learns from it.
+        """
         context = np.array(self.context) if self.context else arms.contexts[self.segment]
         return Visit(decision, self.segment, context, arms.all_active, self.at)
 
 
 @dataclass(slots=True)
 class Exposures(Serializable):
-    """The record of all decisions: they are numbered, so that one bit each remembers for ever that its outcome was reported.
+    """The record of all decisions: they are numbered, so that one bit each remembers for ever that
+    its outcome was reported.
 
     Attributes:
         decisions: So far.
@@ -442,14 +517,23 @@ class Exposures(Serializable):
         return bool(self.tally.get(switch, 0))
 
     def status(self, decision: Any) -> OutcomeStatus:
-        """Return what an outcome of a decision would be now; whatever is no whole number is unknown."""
-        if isinstance(decision, bool) or not isinstance(decision, INTEGER_TYPES) or not 0 <= decision < self.decisions:
+        """Return what an outcome of a decision would be now.
+
+        Whatever is no whole number is unknown.
+        """
+        if (
+            isinstance(decision, bool)
+            or not isinstance(decision, INTEGER_TYPES)
+            or not 0 <= decision < self.decisions
+        ):
             return "unknown"
         if decision in self.waiting:
             return "learned"
         return "repeated" if self.answered[decision // 8] >> (decision % 8) & 1 else "late"
 
-    def close(self, status: OutcomeStatus, decision: int, converted: bool, worth: float = 1.0) -> None:
+    def close(
+        self, status: OutcomeStatus, decision: int, converted: bool, worth: float = 1.0
+    ) -> None:
         """Count an outcome, and keep it to be learned where it closes an exposure.
 
         Args:
@@ -485,15 +569,31 @@ class Exposures(Serializable):
             self._count("expired")
 
     def taken(self, arms: Arms) -> list[SeenOutcome]:
-        """Return what is to be learned, in the order in which it was closed; it is returned once."""
+        """Return what is to be learned, in the order in which it was closed.
+
+        It is returned once.
+        """
         taken, self.closed = self.closed, []
-        return [SeenOutcome(exposure.visit(decision, arms), exposure.arm, outcome) for decision, exposure, outcome in taken]
+        return [
+            SeenOutcome(exposure.visit(decision, arms), exposure.arm, outcome)
+            for decision, exposure, outcome in taken
+        ]
 
     @property
     def counts(self) -> dict[str, int]:
         """Return the count of each kind of event, zeros included."""
-        names = ("conversions", "refusals", "expired", "out_of_order", "repeated", "late", "unknown")
-        return {"decisions": self.decisions, "open": len(self.waiting)} | {name: self.tally.get(name, 0) for name in names}
+        names = (
+            "conversions",
+            "refusals",
+            "expired",
+            "out_of_order",
+            "repeated",
+            "late",
+            "unknown",
+        )
+        return {"decisions": self.decisions, "open": len(self.waiting)} | {
+            name: self.tally.get(name, 0) for name in names
+        }
 
     def _count(self, name: str) -> None:
         self.tally[name] = self.tally.get(name, 0) + 1

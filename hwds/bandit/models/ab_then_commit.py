@@ -10,12 +10,21 @@ import numpy as np
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, count_pull, highest, means_size, next_offered
+from hwds.bandit.models.kernels.indices import (
+    any_arm,
+    chances_of_highest,
+    count_pull,
+    highest,
+    means_size,
+    next_offered,
+)
 from hwds.core.recipe import Rows
 
 
 class ABThenCommitSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the steps of the test, and whether the arms come in turn."""
+    """The kernel's arguments: the values of conversions, the steps of the test, and whether the
+    arms come in turn.
+    """
 
     values: np.ndarray
     steps: int
@@ -25,8 +34,8 @@ class ABThenCommitSettings(NamedTuple):
 class ABThenCommit(Policy):
     """A test with so many customers of each arm, then the arm of the highest mean reward for ever.
 
-    Explore, then commit (Lattimore and Szepesvari 2020, chapter 6). What is earned after the test changes nothing; outcomes of
-    the test that come late still count.
+    Explore, then commit (Lattimore and Szepesvari 2020, chapter 6). What is earned after the test
+    changes nothing; outcomes of the test that come late still count.
 
     Attributes:
         per_arm: Customers of each arm in the test.
@@ -37,7 +46,9 @@ class ABThenCommit(Policy):
     """
 
     begins_in_turn: ClassVar[bool] = True
-    search_space: ClassVar[Mapping[str, Any]] = {"per_arm": {"choice": [25, 50, 100, 200, 400, 800]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "per_arm": {"choice": [25, 50, 100, 200, 400, 800]}
+    }
 
     per_arm: Rows = 100
     in_turn: bool = True
@@ -55,7 +66,9 @@ def init(settings: ABThenCommitSettings, state: np.ndarray) -> None:
         state[2 * count + arm] = -math.inf
 
 
-def select(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return the next arm, or any, while the test lasts; then the winner, ties at random."""
     active = visit.active
     if visit.step >= settings.steps:
@@ -65,14 +78,20 @@ def select(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, stre
     return next_offered(active, visit.step % active.size)
 
 
-def update(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the pull, if it was of the test."""
     if visit.step < settings.steps:
         count_pull(settings.values, state, arm, outcome)
 
 
-def propensity(settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
-    """Write 1 for the chosen arm, but for ties of the winner and the draws of a test that is not in turn."""
+def propensity(
+    settings: ABThenCommitSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
+    """Write 1 for the chosen arm, but for ties of the winner and the draws of a test that is not in
+    turn.
+    """
     active = visit.active
     if visit.step >= settings.steps:
         chances_of_highest(state, 2 * active.size, active, chances)

@@ -17,7 +17,9 @@ from hwds.core.recipe import Positive
 
 
 class BasketArms(NamedTuple):
-    """The kernel's arguments: the expected amounts of the arms, the Beta prior, and the prior of an amount."""
+    """The kernel's arguments: the expected amounts of the arms, the Beta prior, and the prior of an
+    amount.
+    """
 
     values: np.ndarray
     wins: float
@@ -27,17 +29,20 @@ class BasketArms(NamedTuple):
 
 
 class BasketThompson(Policy):
-    """Thompson sampling of conversion times the mean amount of a purchase, both learned: for baskets, not for one price.
+    """Thompson sampling of conversion times the mean amount of a purchase, both learned: for
+    baskets, not for one price.
 
-    The conversion has a Beta posterior; the mean amount a normal one, with the spread of the amounts seen, around the arm's
-    value before any is. An arm's value is what a purchase is expected to bring (`Arms.values`); in production `outcome`
-    takes the amount. Without amounts every purchase brings the arm's value. Of amounts with a very heavy tail it is too sure
-    until some hundreds of purchases have shown that tail.
+    The conversion has a Beta posterior; the mean amount a normal one, with the spread of the
+    amounts seen, around the arm's value before any is. An arm's value is what a purchase is
+    expected to bring (`Arms.values`); in production `outcome` takes the amount. Without amounts
+    every purchase brings the arm's value. Of amounts with a very heavy tail it is too sure until
+    some hundreds of purchases have shown that tail.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
         orders: Purchases at the arm's value that the prior of its mean amount is worth.
-        spread: The standard deviation of an amount before any is seen, as a multiple of the arm's value.
+        spread: The standard deviation of an amount before any is seen, as a multiple of the arm's
+            value.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -56,7 +61,9 @@ class BasketThompson(Policy):
 
 
 def init(settings: BasketArms, state: np.ndarray) -> None:
-    """Begin with conversions, refusals, the sums of amounts and of their squares as multiples of the arm's value, scratch."""
+    """Begin with conversions, refusals, the sums of amounts and of their squares as multiples of
+    the arm's value, scratch.
+    """
     count, orders = settings.values.size, settings.orders
     for arm in range(count):
         state[arm], state[count + arm] = settings.wins, settings.losses
@@ -85,5 +92,7 @@ def select(settings: BasketArms, state: np.ndarray, visit: Visit, stream: np.nda
             mean = state[2 * count + arm] / n
             variance = max(state[3 * count + arm] / n - mean * mean, 0.0)
             amount = mean + math.sqrt(variance / n) * standard_normal(stream)
-            state[4 * count + arm] = values[arm] * amount * beta(stream, state[arm], state[count + arm])
+            state[4 * count + arm] = (
+                values[arm] * amount * beta(stream, state[arm], state[count + arm])
+            )
     return highest(state, 4 * count, active, stream)

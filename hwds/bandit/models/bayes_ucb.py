@@ -16,7 +16,9 @@ from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
 
 LOG_SLACK = 1e-9
-"""The part of a log probability that may be rounding: an arm so near the limit is solved for, so that equals are found."""
+"""The part of a log probability that may be rounding: an arm so near the limit is solved for, so
+that equals are found.
+"""
 
 
 class BayesUCBSettings(NamedTuple):
@@ -42,12 +44,13 @@ MOST_POWER = 600.0
 class BayesUCB(Policy):
     """An upper quantile of what an arm may earn, by a Beta posterior of its conversion: Bayes-UCB.
 
-    Kaufmann, Cappe and Garivier (2012): the quantile at 1 - 1 / (t (ln T)^exploration), times the price or margin. Each arm is
-    tried once before.
+    Kaufmann, Cappe and Garivier (2012): the quantile at 1 - 1 / (t (ln T)^exploration), times the
+    price or margin. Each arm is tried once before.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
-        exploration: The c of the paper, 0 in its experiments, 5 in its proof; above 0 the horizon T must be known.
+        exploration: The c of the paper, 0 in its experiments, 5 in its proof; above 0 the horizon T
+            must be known.
     """
 
     prior: Prior = (1.0, 1.0)
@@ -56,25 +59,43 @@ class BayesUCB(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the quantiles in compiled code, by screening."""
         if self.exploration and not arms.horizon:
-            raise ConfigError(f"model.exploration: must be 0 where nobody knows the horizon, got {self.exploration:g}.")
+            raise ConfigError(
+                f"model.exploration: must be 0 where nobody knows the horizon, got "
+                f"{self.exploration:g}."
+            )
         power = self.exploration * math.log(max(1.0, math.log(max(arms.horizon, 1))))
         if power > MOST_POWER:
-            raise ConfigError(f"model.exploration: is too much for {arms.horizon:,} steps, got {self.exploration:g}.")
+            raise ConfigError(
+                f"model.exploration: is too much for {arms.horizon:,} steps, got "
+                f"{self.exploration:g}."
+            )
         divisor = max(1.0, math.log(max(arms.horizon, 1))) ** self.exploration
         below = arms.values < 0
         alpha, beta = (np.where(below, self.prior[1 - i], self.prior[i]) for i in (0, 1))
-        return Kernel(BayesUCBSettings(arms.values, alpha, beta, divisor), 5 * arms.count + 1, init, select, update, propensity)
+        return Kernel(
+            BayesUCBSettings(arms.values, alpha, beta, divisor),
+            5 * arms.count + 1,
+            init,
+            select,
+            update,
+            propensity,
+        )
 
 
 def init(settings: BayesUCBSettings, state: np.ndarray) -> None:
-    """Begin with pulls, wins and losses with the prior's, the logs of their beta functions; scratch; the last arm."""
+    """Begin with pulls, wins and losses with the prior's, the logs of their beta functions.
+
+    Scratch; the last arm.
+    """
     alpha, beta = settings.alpha, settings.beta
     count = alpha.size
     for arm in range(count):
         state[count + arm], state[2 * count + arm] = alpha[arm], beta[arm]
 
 
-def update(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: BayesUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the outcome."""
     values = settings.values
     count = values.size
@@ -93,12 +114,16 @@ def bayes_index(values: np.ndarray, state: np.ndarray, arm: int, tail: float) ->
         return math.inf
     quantile = 0.0
     if tail < 1.0:
-        quantile = beta_upper(state[count + arm], state[2 * count + arm], state[3 * count + arm], tail)
+        quantile = beta_upper(
+            state[count + arm], state[2 * count + arm], state[3 * count + arm], tail
+        )
     return values[arm] * quantile if values[arm] >= 0.0 else values[arm] * (1.0 - quantile)
 
 
 @helper
-def stays_below(values: np.ndarray, state: np.ndarray, arm: int, best: float, log_tail: float) -> bool:
+def stays_below(
+    values: np.ndarray, state: np.ndarray, arm: int, best: float, log_tail: float
+) -> bool:
     """Return whether a bound shows that an arm's quantile is below an index.
 
     The log density is concave, so the tail is below that of the exponential that touches it.
@@ -140,7 +165,9 @@ def select(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, stream: 
     return chosen
 
 
-def propensity(settings: BayesUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: BayesUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     values = settings.values
     count = values.size

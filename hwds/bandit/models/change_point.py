@@ -25,11 +25,14 @@ from hwds.core.recipe import Level, PositiveInt
 # change is looked for within a few per cent of the outcomes since.
 
 BUCKET_SIZES, BUCKETS_OF_SIZE = 24, 9
-"""Sizes of buckets, and most buckets of one size; a tenth makes two of them one of the next size."""
+"""Sizes of buckets, and most buckets of one size; a tenth makes two of them one of the next size.
+"""
 
 SIZE_BLOCK = BUCKETS_OF_SIZE + 2
 GLR_SIZE = 2 + BUCKET_SIZES * SIZE_BLOCK
-"""Numbers in the state of one row of outcomes: how many, conversions; for each size how many buckets, and their conversions."""
+"""Numbers in the state of one row of outcomes: how many, conversions; for each size how many
+buckets, and their conversions.
+"""
 
 
 @helper
@@ -61,7 +64,9 @@ def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
 
 @helper
 def glr_statistic(state: np.ndarray, first: int) -> float:
-    """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end; 0 where there is none.
+    """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end.
+
+    0 where there is none.
 
     m is the mean of all n outcomes, m1 of the first s and m2 of the rest.
     """
@@ -74,14 +79,18 @@ def glr_statistic(state: np.ndarray, first: int) -> float:
             newer_wins += state[place + i]
             if newer >= n:
                 return max(0.0, glr_surprise(wins, n) - least)
-            least = min(least, glr_surprise(wins - newer_wins, n - newer) + glr_surprise(newer_wins, newer))
+            least = min(
+                least, glr_surprise(wins - newer_wins, n - newer) + glr_surprise(newer_wins, newer)
+            )
         size *= 2.0
     return 0.0
 
 
 @helper
 def glr_surprise(wins: float, n: float) -> float:
-    """Return n times the entropy of the mean of n outcomes: their code length when the mean is known, in nats."""
+    """Return n times the entropy of the mean of n outcomes: their code length when the mean is
+    known, in nats.
+    """
     losses = n - wins
     if wins <= 0.0 or losses <= 0.0:
         return 0.0
@@ -90,7 +99,9 @@ def glr_surprise(wins: float, n: float) -> float:
 
 @helper
 def glr_threshold(n: float, level: float) -> float:
-    """Return the threshold of the statistic of n outcomes: ln(3 n^1.5 / level), as Besson and Kaufmann (2019) advise."""
+    """Return the threshold of the statistic of n outcomes: ln(3 n^1.5 / level), as Besson and
+    Kaufmann (2019) advise.
+    """
     return math.log(3.0 / level) + 1.5 * math.log(n)
 
 
@@ -98,7 +109,9 @@ def glr_threshold(n: float, level: float) -> float:
 
 
 class ChangePointSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the prior, and the detection of changes; see `ChangePoint`."""
+    """The kernel's arguments: the values of conversions, the prior, and the detection of changes;
+    see `ChangePoint`.
+    """
 
     values: np.ndarray
     alpha: float
@@ -110,16 +123,19 @@ class ChangePointSettings(NamedTuple):
 
 
 class ChangePoint(Policy):
-    """Thompson sampling of what a customer earns, which forgets all when a test finds that an arm's conversion changed.
+    """Thompson sampling of what a customer earns, which forgets all when a test finds that an arm's
+    conversion changed.
 
-    The test is the generalised likelihood ratio of Besson and Kaufmann (2019), "The generalized likelihood ratio test meets
-    klUCB", on each arm: one conversion against one before and another after some outcome. It looks back at points that lie
-    ever wider apart. A share of the customers meets an arm at random, as an arm that is not offered cannot be seen to change.
-    A change of the arm that is played is found soon; one that only makes an arm better that is seldom offered, late or never.
+    The test is the generalised likelihood ratio of Besson and Kaufmann (2019), "The generalized
+    likelihood ratio test meets klUCB", on each arm: one conversion against one before and another
+    after some outcome. It looks back at points that lie ever wider apart. A share of the customers
+    meets an arm at random, as an arm that is not offered cannot be seen to change. A change of the
+    arm that is played is found soon; one that only makes an arm better that is seldom offered, late
+    or never.
 
     Attributes:
-        false_alarm: A bound on the chance that an arm that does not change is ever taken for one that does; a tenth of it
-            or less was measured.
+        false_alarm: A bound on the chance that an arm that does not change is ever taken for one
+            that does; a tenth of it or less was measured.
         explore: The share of the customers who are offered an arm at random.
         every: Outcomes of an arm between two tests of it.
         restart: The arms whose outcomes are forgotten: `all`, or the one that changed.
@@ -139,7 +155,10 @@ class ChangePoint(Policy):
     prior: Prior = (1.0, 1.0)
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return one draw of each arm; the state holds each arm's outcomes in buckets, see `glr`."""
+        """Return one draw of each arm.
+
+        The state holds each arm's outcomes in buckets, see `glr`.
+        """
         settings = ChangePointSettings(
             arms.values,
             float(self.prior[0]),
@@ -156,7 +175,9 @@ def init(settings: ChangePointSettings, state: np.ndarray) -> None:
     """Begin without outcomes and scratch: all zero."""
 
 
-def select(settings: ChangePointSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: ChangePointSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return the highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
@@ -172,7 +193,9 @@ def select(settings: ChangePointSettings, state: np.ndarray, visit: Visit, strea
     return highest(state, scratch, active, stream)
 
 
-def update(settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
     first = arm * GLR_SIZE
     glr_add(state, first, outcome)

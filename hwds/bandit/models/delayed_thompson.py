@@ -1,4 +1,6 @@
-"""Thompson sampling on what an arm earns, where outcomes come late: offers that wait count by the law of the delay."""
+"""Thompson sampling on what an arm earns, where outcomes come late: offers that wait count by the
+law of the delay.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
 MOST_DELAYS = 30.0
-"""Mean delays after which the exponentials are counted from a new moment, so that none overflows."""
+"""Mean delays after which the exponentials are counted from a new moment, so that none overflows.
+"""
 
 
 class DelayedArms(NamedTuple):
@@ -39,19 +42,23 @@ class DelayedArms(NamedTuple):
 
 
 class DelayedThompson(Policy):
-    """Thompson sampling of what a customer earns, whose posterior counts offers that still wait for their outcome.
+    """Thompson sampling of what a customer earns, whose posterior counts offers that still wait for
+    their outcome.
 
-    An offer of age a that has not converted is as much of a refusal as conversions would have come by then: 1 - exp(-a / delay)
-    of one, over the same at the window. Without that early conversions come alone, and what was offered last seems best
-    (Vernade, Cappe and Perchet, Stochastic bandit models for delayed conversions, 2017). Times are those of the customers:
-    steps in a simulation, in production the unit of `at`.
+    An offer of age a that has not converted is as much of a refusal as conversions would have come
+    by then: 1 - exp(-a / delay) of one, over the same at the window. Without that early conversions
+    come alone, and what was offered last seems best (Vernade, Cappe and Perchet, Stochastic bandit
+    models for delayed conversions, 2017). Times are those of the customers: steps in a simulation,
+    in production the unit of `at`.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
-        known: By arm, conversions and refusals seen before, which are added to the prior: an A/B run's `prior.yaml`.
-        delay: The mean time from an offer to its conversion; null takes the market's own in a simulation, and in production
-            counts no offer that waits.
-        window: The time after which an offer without a conversion counts as refused; null takes the market's own, or none.
+        known: By arm, conversions and refusals seen before, which are added to the prior: an A/B
+            run's `prior.yaml`.
+        delay: The mean time from an offer to its conversion; null takes the market's own in a
+            simulation, and in production counts no offer that waits.
+        window: The time after which an offer without a conversion counts as refused; null takes the
+            market's own, or none.
     """
 
     prior: Prior = (1.0, 1.0)
@@ -69,7 +76,9 @@ class DelayedThompson(Policy):
 
 
 def init(settings: DelayedArms, state: np.ndarray) -> None:
-    """Begin with each arm's prior: conversions, refusals, offers that wait, their exponentials, scratch; the moment, begun."""
+    """Begin with each arm's prior: conversions, refusals, offers that wait, their exponentials,
+    scratch; the moment, begun.
+    """
     alpha, refusals = settings.alpha, settings.beta
     count = alpha.size
     for arm in range(count):
@@ -97,14 +106,18 @@ def _move_origin(settings: DelayedArms, state: np.ndarray, at: float) -> None:
     state[5 * count] = at
 
 
-def update(settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: DelayedArms, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the outcome, and let its offer wait no more."""
     count = settings.values.size
     state[arm if outcome > 0 else count + arm] += 1.0
     if state[2 * count + arm] > 0.0:  # what another law has offered never waited here
         state[2 * count + arm] -= 1.0
         own = math.exp((visit.at - state[5 * count]) * settings.rate)
-        state[3 * count + arm] = max(state[3 * count + arm] - own, 0.0) if state[2 * count + arm] > 0.0 else 0.0
+        state[3 * count + arm] = (
+            max(state[3 * count + arm] - own, 0.0) if state[2 * count + arm] > 0.0 else 0.0
+        )
 
 
 @helper

@@ -17,7 +17,9 @@ from hwds.bandit.models.thompson import Prior
 
 
 class DiscountedThompsonSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the prior, and the share of a count that stays after each update."""
+    """The kernel's arguments: the values of conversions, the prior, and the share of a count that
+    stays after each update.
+    """
 
     values: np.ndarray
     alpha: float
@@ -26,14 +28,18 @@ class DiscountedThompsonSettings(NamedTuple):
 
 
 class DiscountedThompson(Policy):
-    """Thompson sampling of what a customer earns, whose counts fade, so that it follows a market that drifts.
+    """Thompson sampling of what a customer earns, whose counts fade, so that it follows a market
+    that drifts.
 
-    Raj and Kalyani (2017): with every outcome all counts are multiplied by the discount, so that an arm that is not offered
-    falls back to its prior and is tried again. It remembers 1 / (1 - discount) outcomes; where nothing changes, that costs.
+    Raj and Kalyani (2017): with every outcome all counts are multiplied by the discount, so that an
+    arm that is not offered falls back to its prior and is tried again. It remembers 1 / (1 -
+    discount) outcomes; where nothing changes, that costs.
 
     Attributes:
-        discount: What is left of a count after each outcome; 1 forgets nothing and is `price_thompson`.
-        prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform. It does not fade.
+        discount: What is left of a count after each outcome; 1 forgets nothing and is
+            `price_thompson`.
+        prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform. It does
+            not fade.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -45,7 +51,9 @@ class DiscountedThompson(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return one draw of each arm."""
-        settings = DiscountedThompsonSettings(arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount))
+        settings = DiscountedThompsonSettings(
+            arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount)
+        )
         return Kernel(settings, 3 * arms.count, init, select, update)
 
 
@@ -53,8 +61,13 @@ def init(settings: DiscountedThompsonSettings, state: np.ndarray) -> None:
     """Begin without conversions, refusals and scratch: all zero."""
 
 
-def select(settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
-    """Return the highest draw of conversion x value; an arm is not drawn where it could not win at any conversion."""
+def select(
+    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
+    """Return the highest draw of conversion x value.
+
+    An arm is not drawn where it could not win at any conversion.
+    """
     values, a, b, active = settings.values, settings.alpha, settings.beta, visit.active
     count = values.size
     best = -math.inf
@@ -67,7 +80,9 @@ def select(settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit
     return highest(state, 2 * count, active, stream)
 
 
-def update(settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Discount all counts, and count one outcome."""
     count = settings.values.size
     if settings.discount < 1.0:

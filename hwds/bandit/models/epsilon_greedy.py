@@ -10,13 +10,22 @@ import numpy as np
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
-from hwds.bandit.models.kernels.indices import any_arm, chances_of_highest, highest, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import (
+    any_arm,
+    chances_of_highest,
+    highest,
+    means_init,
+    means_size,
+    means_update,
+)
 from hwds.core.compiling import helper
 from hwds.core.recipe import Level, Positive, UnitInterval
 
 
 class EpsilonGreedySettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the share of exploration, and the steps until it falls as 1 / t."""
+    """The kernel's arguments: the values of conversions, the share of exploration, and the steps
+    until it falls as 1 / t.
+    """
 
     values: np.ndarray
     epsilon: float
@@ -26,11 +35,14 @@ class EpsilonGreedySettings(NamedTuple):
 class EpsilonGreedy(Policy):
     """Any arm for a share of the customers, the one of the highest mean reward for the others.
 
-    The share is fixed, or falls with time: min(1, pace K / (gap^2 t)) of Auer, Cesa-Bianchi and Fischer (2002).
+    The share is fixed, or falls with time: min(1, pace K / (gap^2 t)) of Auer, Cesa-Bianchi and
+    Fischer (2002).
 
     Attributes:
-        epsilon: The share, where no gap is given; 0 never explores (`greedy`), so it often stays with a wrong arm.
-        gap: How far the best arm is ahead at least, as a share of the reward's range; null for a share that stays.
+        epsilon: The share, where no gap is given; 0 never explores (`greedy`), so it often stays
+            with a wrong arm.
+        gap: How far the best arm is ahead at least, as a share of the reward's range; null for a
+            share that stays.
         pace: The c of the paper; above 5 its bound on the regret is the best.
 
     Example:
@@ -45,9 +57,13 @@ class EpsilonGreedy(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the mean in compiled code."""
-        epsilon, pace = (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
+        epsilon, pace = (
+            (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
+        )
         settings = EpsilonGreedySettings(arms.values, epsilon, pace)
-        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
+        return Kernel(
+            settings, means_size(arms.count), means_init, select, means_update, propensity
+        )
 
 
 @helper
@@ -56,7 +72,9 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return any arm, or the highest mean; ties at random."""
     active = visit.active
     share = share_of_chance(settings.epsilon, settings.pace, visit.step)
@@ -65,7 +83,9 @@ def select(settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, str
     return highest(state, 2 * active.size, active, stream)
 
 
-def propensity(settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Write one part for all arms alike, the rest for the highest mean."""
     active = visit.active
     epsilon = share_of_chance(settings.epsilon, settings.pace, visit.step)

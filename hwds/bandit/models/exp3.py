@@ -17,7 +17,9 @@ from hwds.core.recipe import Level
 
 
 class Exp3Settings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the share of exploration, and the range of the reward."""
+    """The kernel's arguments: the values of conversions, the share of exploration, and the range of
+    the reward.
+    """
 
     values: np.ndarray
     gamma: float
@@ -26,11 +28,12 @@ class Exp3Settings(NamedTuple):
 
 
 class Exp3(Policy):
-    """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the reward's range.
+    """Exponential weights on what an arm would have earned: Exp3, which trusts in nothing but the
+    reward's range.
 
-    Auer, Cesa-Bianchi, Freund and Schapire (2002): the chance of an arm is (1 - gamma) times its share of the weights plus
-    gamma / K; a reward, as a share of the range, is divided by its chance. Outcomes that come late are divided by the chance
-    of the weights as they are then.
+    Auer, Cesa-Bianchi, Freund and Schapire (2002): the chance of an arm is (1 - gamma) times its
+    share of the weights plus gamma / K; a reward, as a share of the range, is divided by its
+    chance. Outcomes that come late are divided by the chance of the weights as they are then.
 
     Attributes:
         gamma: The share of chance; null takes the one that is best for the horizon.
@@ -41,7 +44,10 @@ class Exp3(Policy):
     gamma: Level | None = None
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the weights in compiled code; the range must be declared, and the horizon known unless gamma is given."""
+        """Return the weights in compiled code.
+
+        The range must be declared, and the horizon known unless gamma is given.
+        """
         low, high = self.needs_range(arms)
         settings = Exp3Settings(arms.values, self.gamma or self._best(arms), low, high)
         return Kernel(settings, 2 * arms.count, init, select, update, propensity)
@@ -49,8 +55,12 @@ class Exp3(Policy):
     def _best(self, arms: Arms) -> float:
         """Return the share of exploration by corollary 3.2 of the paper."""
         if not arms.horizon:
-            raise ConfigError(f"model.gamma: '{self.name}' needs it where nobody knows the horizon.")
-        return min(1.0, math.sqrt(arms.count * math.log(arms.count) / ((math.e - 1) * arms.horizon)))
+            raise ConfigError(
+                f"model.gamma: '{self.name}' needs it where nobody knows the horizon."
+            )
+        return min(
+            1.0, math.sqrt(arms.count * math.log(arms.count) / ((math.e - 1) * arms.horizon))
+        )
 
 
 @helper
@@ -77,10 +87,14 @@ def init(settings: Exp3Settings, state: np.ndarray) -> None:
 
 def select(settings: Exp3Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return an arm drawn by the probabilities."""
-    return in_proportion(state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream)
+    return in_proportion(
+        state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream
+    )
 
 
-def update(settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Raise the weight by the inverse-propensity estimate of the arm's reward."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -94,6 +108,10 @@ def update(settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, ou
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Write the probabilities."""
-    chances_in_proportion(state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances)
+    chances_in_proportion(
+        state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances
+    )

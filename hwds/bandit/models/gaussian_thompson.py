@@ -15,19 +15,24 @@ from hwds.core.recipe import Positive
 
 
 class GaussianThompsonSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, and the standard deviation of one reward."""
+    """The kernel's arguments: the values of conversions, and the standard deviation of one
+    reward.
+    """
 
     values: np.ndarray
     sd: float
 
 
 class GaussianThompson(Policy):
-    """Thompson sampling of the mean reward in currency, taken for Gaussian with a known standard deviation.
+    """Thompson sampling of the mean reward in currency, taken for Gaussian with a known standard
+    deviation.
 
-    The prior is flat, so each arm is tried once; then a draw from N(mean, sd^2 / pulls) of each (Agrawal and Goyal 2017).
+    The prior is flat, so each arm is tried once; then a draw from N(mean, sd^2 / pulls) of each
+    (Agrawal and Goyal 2017).
 
     Attributes:
-        sd: Standard deviation of one reward, in currency; null takes half the range, the most that it can be.
+        sd: Standard deviation of one reward, in currency; null takes half the range, the most that
+            it can be.
 
     Example:
         python -m hwds +experiment=price_bandit model=bandit/gaussian_thompson model.sd=8
@@ -36,15 +41,26 @@ class GaussianThompson(Policy):
     sd: Positive | None = None
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the draws in compiled code; without a standard deviation the range of the reward must be declared."""
+        """Return the draws in compiled code.
+
+        Without a standard deviation the range of the reward must be declared.
+        """
         sd = self.sd
         if sd is None:
             low, high = self.needs_range(arms)
             sd = (high - low) / 2
-        return Kernel(GaussianThompsonSettings(arms.values, sd), means_size(arms.count), means_init, select, means_update)
+        return Kernel(
+            GaussianThompsonSettings(arms.values, sd),
+            means_size(arms.count),
+            means_init,
+            select,
+            means_update,
+        )
 
 
-def select(settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return one draw of each arm's mean; the highest, ties (arms never tried) at random."""
     active, sd = visit.active, settings.sd
     count = active.size

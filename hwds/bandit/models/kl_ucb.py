@@ -18,7 +18,9 @@ from hwds.core.compiling import helper
 # divergence of its mean from that bound is small enough, which two multiplications tell.
 
 DIVERGENCE_SLACK = 1e-9
-"""The part of a divergence that may be rounding: an arm so near the limit is solved for, so that equals are found."""
+"""The part of a divergence that may be rounding: an arm so near the limit is solved for, so that
+equals are found.
+"""
 
 
 class KLArms(NamedTuple):
@@ -41,7 +43,9 @@ class KLArms(NamedTuple):
     alike: bool
 
 
-def kl_kernel(base: np.ndarray, scale: np.ndarray, gain: np.ndarray, refusal: np.ndarray, exploration: float) -> Kernel:
+def kl_kernel(
+    base: np.ndarray, scale: np.ndarray, gain: np.ndarray, refusal: np.ndarray, exploration: float
+) -> Kernel:
     """Return the kernel of these settings, see `KLArms`."""
     alike = bool(np.all(base == base[0]) and np.all(scale == scale[0]))
     settings = KLArms(base, scale, gain, refusal, float(exploration), alike)
@@ -49,7 +53,10 @@ def kl_kernel(base: np.ndarray, scale: np.ndarray, gain: np.ndarray, refusal: np
 
 
 def init(settings: KLArms, state: np.ndarray) -> None:
-    """Begin with pulls, gains and pulls x the log-likelihood of the mean all zero; scratch; the last arm; arms tried."""
+    """Begin with pulls, gains and pulls x the log-likelihood of the mean all zero; scratch.
+
+    The last arm; arms tried.
+    """
 
 
 def update(settings: KLArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
@@ -79,7 +86,9 @@ def level_at(step: int, exploration: float) -> float:
 
 
 @helper
-def kl_index(base: np.ndarray, scale: np.ndarray, state: np.ndarray, arm: int, level: float) -> float:
+def kl_index(
+    base: np.ndarray, scale: np.ndarray, state: np.ndarray, arm: int, level: float
+) -> float:
     """Return the index of an arm, infinite where it was never pulled."""
     count = base.size
     pulls = state[arm]
@@ -111,7 +120,8 @@ def select(settings: KLArms, state: np.ndarray, visit: Visit, stream: np.ndarray
                 fresh = False
             if (
                 gains < x * pulls
-                and state[2 * count + arm] - gains * log_x - (pulls - gains) * log_rest > level + DIVERGENCE_SLACK
+                and state[2 * count + arm] - gains * log_x - (pulls - gains) * log_rest
+                > level + DIVERGENCE_SLACK
             ):
                 continue
         own = kl_index(base, scale, state, arm, level)
@@ -140,24 +150,33 @@ def propensity(settings: KLArms, state: np.ndarray, visit: Visit, chances: np.nd
 class KLUCB(Policy):
     """The highest mean reward that the data do not refute, by the Bernoulli divergence: KL-UCB.
 
-    Garivier and Cappe (2011): each arm once, then the greatest q with pulls x kl(mean, q) <= ln t + exploration ln ln t.
-    Asymptotically optimal where arms earn 0 or 1; where they have prices, `price_kl_ucb` knows more.
+    Garivier and Cappe (2011): each arm once, then the greatest q with pulls x kl(mean, q) <= ln t +
+    exploration ln ln t. Asymptotically optimal where arms earn 0 or 1; where they have prices,
+    `price_kl_ucb` knows more.
 
     Attributes:
         exploration: The c of the paper; 0 is what it advises in practice, 3 what its proof needs.
-        priced: Whether q is the conversion, times the known price or margin; once tried, an arm whose value is below the index
-            of another costs nothing more. False takes q of the reward as a share of its declared range.
+        priced: Whether q is the conversion, times the known price or margin; once tried, an arm
+            whose value is below the index of another costs nothing more. False takes q of the
+            reward as a share of its declared range.
     """
 
     exploration: Exploration = 0.0
     priced: bool = False
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the index by lazy screening; without prices the range of the reward must be declared."""
+        """Return the index by lazy screening.
+
+        Without prices the range of the reward must be declared.
+        """
         if self.priced:
-            below = arms.values < 0  # of an arm that earns less than nothing the refusals are hoped for
+            below = (
+                arms.values < 0
+            )  # of an arm that earns less than nothing the refusals are hoped for
             base = np.where(below, arms.values, 0.0)
             return kl_kernel(base, np.abs(arms.values), 1.0 - below, 1.0 * below, self.exploration)
         low, high = self.needs_range(arms)
         ones, shares = np.ones(arms.count), (arms.values - low) / (high - low)
-        return kl_kernel(low * ones, (high - low) * ones, shares, -low / (high - low) * ones, self.exploration)
+        return kl_kernel(
+            low * ones, (high - low) * ones, shares, -low / (high - low) * ones, self.exploration
+        )

@@ -26,7 +26,9 @@ from hwds.core.recipe import Positive
 
 
 class LinearThompsonSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the factor of the errors, the ridge, context columns."""
+    """The kernel's arguments: the values of conversions, the factor of the errors, the ridge,
+    context columns.
+    """
 
     values: np.ndarray
     spread: float
@@ -35,11 +37,13 @@ class LinearThompsonSettings(NamedTuple):
 
 
 class LinearThompson(Policy):
-    """Thompson sampling of the conversion from a Bayesian linear regression on what is seen of the customer, times the value.
+    """Thompson sampling of the conversion from a Bayesian linear regression on what is seen of the
+    customer, times the value.
 
-    Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the covariance v^2 A^-1, and one
-    customer's conversion is x'b, so it is drawn from its own normal law, N(x'b, v^2 x' A^-1 x), rather than from all of b's;
-    v^2 is p (1 - p), p the arm's share of conversions. What is drawn below 0 or above 1 counts as 0 or 1.
+    Agrawal and Goyal (2013), with a regression for each arm. The coefficients are normal with the
+    covariance v^2 A^-1, and one customer's conversion is x'b, so it is drawn from its own normal
+    law, N(x'b, v^2 x' A^-1 x), rather than from all of b's; v^2 is p (1 - p), p the arm's share of
+    conversions. What is drawn below 0 or above 1 counts as 0 or 1.
 
     Attributes:
         spread: The factor of v: above 1 for more exploration.
@@ -57,7 +61,9 @@ class LinearThompson(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return one draw of each arm."""
         columns = arms.contexts.shape[1]
-        settings = LinearThompsonSettings(arms.values, float(self.spread), float(self.ridge), columns)
+        settings = LinearThompsonSettings(
+            arms.values, float(self.spread), float(self.ridge), columns
+        )
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update)
 
 
@@ -66,18 +72,24 @@ def init(settings: LinearThompsonSettings, state: np.ndarray) -> None:
     ridge_begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
     scratch = ridge_scratch(values.size, columns)
     for arm in range(values.size):
         share = (ridge_total(state, arm, columns) + 1.0) / (ridge_pulls(state, arm, columns) + 2.0)
-        width = settings.spread * math.sqrt(share * (1.0 - share) * ridge_leverage(state, arm, context))
+        width = settings.spread * math.sqrt(
+            share * (1.0 - share) * ridge_leverage(state, arm, context)
+        )
         drawn = ridge_mean(state, arm, context) + width * standard_normal(stream)
         state[scratch + arm] = values[arm] * min(max(drawn, 0.0), 1.0)
     return highest(state, scratch, visit.active, stream)
 
 
-def update(settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Add the outcome to the arm's regression."""
     ridge_absorb(state, settings.values.size, arm, visit.context, outcome)

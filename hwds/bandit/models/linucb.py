@@ -26,7 +26,9 @@ from hwds.core.recipe import Positive
 
 
 class LinUCBSettings(NamedTuple):
-    """The kernel's arguments: the value of a conversion as a share of the range, the bonus, the ridge, context columns."""
+    """The kernel's arguments: the value of a conversion as a share of the range, the bonus, the
+    ridge, context columns.
+    """
 
     earned: np.ndarray
     bonus: float
@@ -35,14 +37,17 @@ class LinUCBSettings(NamedTuple):
 
 
 class LinUCB(Policy):
-    """A linear model of each arm's reward on what is seen of the customer, plus a bonus where it is uncertain: LinUCB.
+    """A linear model of each arm's reward on what is seen of the customer, plus a bonus where it is
+    uncertain: LinUCB.
 
-    Li, Chu, Langford and Schapire (2010), with disjoint models and an intercept: the highest of x'b + exploration
-    sqrt(x' A^-1 x), with rewards as shares of their declared range. An arm that was never offered is tried at once.
+    Li, Chu, Langford and Schapire (2010), with disjoint models and an intercept: the highest of x'b
+    + exploration sqrt(x' A^-1 x), with rewards as shares of their declared range. An arm that was
+    never offered is tried at once.
 
     Attributes:
-        exploration: The size of the bonus. 1 is safe for any reward within the range; where most customers earn nothing, 0.3
-            loses less (`linucb_rare`), and less than the reward's standard deviation is a lottery.
+        exploration: The size of the bonus. 1 is safe for any reward within the range; where most
+            customers earn nothing, 0.3 loses less (`linucb_rare`), and less than the reward's
+            standard deviation is a lottery.
         ridge: The weight of the coefficients' squares in the regression.
     """
 
@@ -58,7 +63,9 @@ class LinUCB(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         columns = arms.contexts.shape[1]
-        settings = LinUCBSettings(arms.values / (high - low), float(self.exploration), float(self.ridge), columns)
+        settings = LinUCBSettings(
+            arms.values / (high - low), float(self.exploration), float(self.ridge), columns
+        )
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update, propensity)
 
 
@@ -86,12 +93,16 @@ def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -
     return scratch
 
 
-def update(settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
     ridge_absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

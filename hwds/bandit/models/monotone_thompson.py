@@ -16,7 +16,9 @@ from hwds.core.errors import ConfigError
 
 
 class MonotoneThompsonSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the arms from the cheapest to the dearest, and the prior."""
+    """The kernel's arguments: the values of conversions, the arms from the cheapest to the dearest,
+    and the prior.
+    """
 
     values: np.ndarray
     order: np.ndarray
@@ -27,9 +29,10 @@ class MonotoneThompsonSettings(NamedTuple):
 class MonotoneThompson(Policy):
     """Thompson sampling of what a customer earns, knowing that fewer buy at a higher price.
 
-    The arms' conversions are drawn from their Beta posteriors and projected on the curves that fall, by isotonic regression
-    with the posteriors' counts as weights (a projected posterior, Lin and Dunson 2014); what was learnt at one price thus
-    speaks of the others (Misra, Schwartz and Abernethy 2019). No two arms may earn the same by a conversion.
+    The arms' conversions are drawn from their Beta posteriors and projected on the curves that
+    fall, by isotonic regression with the posteriors' counts as weights (a projected posterior, Lin
+    and Dunson 2014); what was learnt at one price thus speaks of the others (Misra, Schwartz and
+    Abernethy 2019). No two arms may earn the same by a conversion.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
@@ -43,8 +46,13 @@ class MonotoneThompson(Policy):
         alike = np.flatnonzero(np.diff(arms.values[order]) == 0)
         if alike.size:
             one, other = (arms.names[order[alike[0] + i]] for i in (0, 1))
-            raise ConfigError(f"model: '{self.name}' needs arms of different prices; '{one}' and '{other}' earn the same.")
-        settings = MonotoneThompsonSettings(arms.values, order, *(float(count) for count in self.prior))
+            raise ConfigError(
+                f"model: '{self.name}' needs arms of different prices; '{one}' and '{other}' earn "
+                f"the same."
+            )
+        settings = MonotoneThompsonSettings(
+            arms.values, order, *(float(count) for count in self.prior)
+        )
         return Kernel(settings, 6 * arms.count, init, select, update)
 
 
@@ -59,7 +67,8 @@ def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
 def project_falling(order: np.ndarray, state: np.ndarray) -> None:
     """Replace the drawn conversions, from place 2K on, by the nearest that fall with the price.
 
-    By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a stack in the scratch.
+    By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a
+    stack in the scratch.
     """
     count = order.size
     means, weights, sizes = 3 * count, 4 * count, 5 * count
@@ -82,7 +91,9 @@ def project_falling(order: np.ndarray, state: np.ndarray) -> None:
             place += 1
 
 
-def select(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return a demand curve is drawn; the arm that earns most on it."""
     values, order = settings.values, settings.order
     count = values.size
@@ -94,6 +105,8 @@ def select(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, 
     return highest(state, 2 * count, visit.active, stream)
 
 
-def update(settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

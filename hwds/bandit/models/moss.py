@@ -9,13 +9,21 @@ import numpy as np
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import (
+    chances_of_highest,
+    highest,
+    means_init,
+    means_size,
+    means_update,
+)
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
 
 
 class MOSSSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the range of the reward, and the steps that fall to one arm."""
+    """The kernel's arguments: the values of conversions, the range of the reward, and the steps
+    that fall to one arm.
+    """
 
     values: np.ndarray
     width: float
@@ -25,17 +33,22 @@ class MOSSSettings(NamedTuple):
 class MOSS(Policy):
     """The mean reward plus a bonus that ends when an arm has had its part of the horizon: MOSS.
 
-    Audibert and Bubeck (2009): each arm once, then the highest of mean + range sqrt(max(ln(T / (K pulls)), 0) / pulls). Least
-    regret in the worst case; the horizon T must be known.
+    Audibert and Bubeck (2009): each arm once, then the highest of mean + range sqrt(max(ln(T / (K
+    pulls)), 0) / pulls). Least regret in the worst case; the horizon T must be known.
     """
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the index in compiled code; the range of the reward must be declared, and the horizon known."""
+        """Return the index in compiled code.
+
+        The range of the reward must be declared, and the horizon known.
+        """
         low, high = self.needs_range(arms)
         if not arms.horizon:
             raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
         settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
-        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
+        return Kernel(
+            settings, means_size(arms.count), means_init, select, means_update, propensity
+        )
 
 
 @helper
@@ -51,10 +64,16 @@ def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> i
 def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
-    return highest(state, moss_indices(settings.width, settings.steps, state, active.size), active, stream)
+    return highest(
+        state, moss_indices(settings.width, settings.steps, state, active.size), active, stream
+    )
 
 
-def propensity(settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
-    chances_of_highest(state, moss_indices(settings.width, settings.steps, state, active.size), active, chances)
+    chances_of_highest(
+        state, moss_indices(settings.width, settings.steps, state, active.size), active, chances
+    )

@@ -23,13 +23,15 @@ class SegmentsSettings(NamedTuple):
 
 
 class Segments(Policy):
-    """Price Thompson sampling apart in each segment of customers; what one segment teaches the others never learn.
+    """Price Thompson sampling apart in each segment of customers; what one segment teaches the
+    others never learn.
 
-    The honest rival of a contextual policy where segments are few and known: with enough customers in each it is as good as
-    can be.
+    The honest rival of a contextual policy where segments are few and known: with enough customers
+    in each it is as good as can be.
 
     Attributes:
-        prior: Conversions and refusals of the Beta prior of each arm in each segment; (1, 1) is uniform.
+        prior: Conversions and refusals of the Beta prior of each arm in each segment; (1, 1) is
+            uniform.
     """
 
     prior: Prior = (1.0, 1.0)
@@ -37,7 +39,9 @@ class Segments(Policy):
     def kernel(self, arms: Arms) -> Kernel:
         """Return the screened kernel on one block of the state for each segment."""
         size, segments = beta_thompson.beta_size(arms.count), max(1, len(arms.contexts))
-        settings = SegmentsSettings(beta_settings(arms.values, *prior_counts(arms, self.prior, {})), size, segments)
+        settings = SegmentsSettings(
+            beta_settings(arms.values, *prior_counts(arms, self.prior, {})), size, segments
+        )
         return Kernel(settings, size * segments, init, select, update, propensity)
 
 
@@ -55,14 +59,24 @@ def segment_block(size: int, segment: int) -> slice:
 
 def select(settings: SegmentsSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return one draw of each arm's posterior value in the segment; the arm of the highest."""
-    return beta_thompson.select(settings.arms, state[segment_block(settings.size, visit.segment)], visit, stream)
+    return beta_thompson.select(
+        settings.arms, state[segment_block(settings.size, visit.segment)], visit, stream
+    )
 
 
-def update(settings: SegmentsSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: SegmentsSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the outcome in its segment."""
-    beta_thompson.update(settings.arms, state[segment_block(settings.size, visit.segment)], visit, arm, outcome)
+    beta_thompson.update(
+        settings.arms, state[segment_block(settings.size, visit.segment)], visit, arm, outcome
+    )
 
 
-def propensity(settings: SegmentsSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: SegmentsSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Write the probability that an arm's draw in the segment is the highest."""
-    beta_thompson.propensity(settings.arms, state[segment_block(settings.size, visit.segment)], visit, chances)
+    beta_thompson.propensity(
+        settings.arms, state[segment_block(settings.size, visit.segment)], visit, chances
+    )

@@ -16,7 +16,9 @@ from hwds.core.recipe import Positive, Rows
 
 
 class SlidingUCBSettings(NamedTuple):
-    """The kernel's arguments: the values of conversions, the bonus of one pull at ln t = 1, in currency, the window."""
+    """The kernel's arguments: the values of conversions, the bonus of one pull at ln t = 1, in
+    currency, the window.
+    """
 
     values: np.ndarray
     bonus: float
@@ -24,15 +26,17 @@ class SlidingUCBSettings(NamedTuple):
 
 
 class SlidingUCB(Policy):
-    """The mean reward of the last outcomes plus a bonus for what was seldom tried among them: sliding-window UCB.
+    """The mean reward of the last outcomes plus a bonus for what was seldom tried among them:
+    sliding-window UCB.
 
-    Garivier and Moulines (2011): the highest of mean + range sqrt(exploration ln min(t, window) / pulls), where mean and
-    pulls are of the last `window` outcomes. An arm that is not among them is tried at once.
+    Garivier and Moulines (2011): the highest of mean + range sqrt(exploration ln min(t, window) /
+    pulls), where mean and pulls are of the last `window` outcomes. An arm that is not among them is
+    tried at once.
 
     Attributes:
         window: Outcomes that are remembered, of all arms together.
-        exploration: 0.6 in the paper; above 0.5 there is a bound on the regret. Where most customers earn nothing, far less
-            loses less than half as much (`sliding_ucb_rare`).
+        exploration: 0.6 in the paper; above 0.5 there is a bound on the regret. Where most
+            customers earn nothing, far less loses less than half as much (`sliding_ucb_rare`).
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -44,9 +48,14 @@ class SlidingUCB(Policy):
     exploration: Positive = 0.6
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the index in compiled code, with the window in the state; the range of the reward must be declared."""
+        """Return the index in compiled code, with the window in the state.
+
+        The range of the reward must be declared.
+        """
         low, high = self.needs_range(arms)
-        settings = SlidingUCBSettings(arms.values, math.sqrt(self.exploration) * (high - low), self.window)
+        settings = SlidingUCBSettings(
+            arms.values, math.sqrt(self.exploration) * (high - low), self.window
+        )
         return Kernel(settings, 3 * arms.count + 1 + self.window, init, select, update, propensity)
 
 
@@ -54,7 +63,9 @@ def init(settings: SlidingUCBSettings, state: np.ndarray) -> None:
     """Begin without pulls, conversions, scratch and outcomes, the ring empty: all zero."""
 
 
-def select(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return the highest index, infinite where an arm is not in the window; ties at random."""
     return highest(state, _indices(settings, state), visit.active, stream)
 
@@ -67,15 +78,22 @@ def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
     width = settings.bonus * math.sqrt(math.log(max(1.0, min(state[3 * count], settings.window))))
     for arm in range(count):
         pulls = state[arm]
-        index = values[arm] * (state[count + arm] / pulls) + width / math.sqrt(pulls) if pulls > 0.0 else math.inf
+        index = (
+            values[arm] * (state[count + arm] / pulls) + width / math.sqrt(pulls)
+            if pulls > 0.0
+            else math.inf
+        )
         state[2 * count + arm] = index
     return 2 * count
 
 
-def update(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Replace the oldest outcome of the window.
 
-    A place of the ring holds 2 arm + outcome. Counts are whole numbers, so that what was added is taken away exactly.
+    A place of the ring holds 2 arm + outcome. Counts are whole numbers, so that what was added is
+    taken away exactly.
     """
     count = settings.values.size
     seen = int(state[3 * count])
@@ -91,6 +109,8 @@ def update(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: i
     state[3 * count] += 1.0
 
 
-def propensity(settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state), visit.active, chances)

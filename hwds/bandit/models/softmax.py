@@ -10,7 +10,13 @@ import numpy as np
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import (
+    chances_in_proportion,
+    in_proportion,
+    means_init,
+    means_size,
+    means_update,
+)
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
@@ -23,9 +29,11 @@ class SoftmaxSettings(NamedTuple):
 
 
 class Softmax(Policy):
-    """Every arm with a chance in proportion to exp(mean reward / temperature); arms that were never tried come first.
+    """Every arm with a chance in proportion to exp(mean reward / temperature); arms that were never
+    tried come first.
 
-    Sutton and Barto (2018, section 2.8 without the gradient). It explores for ever: its regret grows in proportion to time.
+    Sutton and Barto (2018, section 2.8 without the gradient). It explores for ever: its regret
+    grows in proportion to time.
 
     Attributes:
         temperature: As a share of the reward's range; the smaller, the greedier.
@@ -42,7 +50,9 @@ class Softmax(Policy):
         """Return the weights in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = SoftmaxSettings(arms.values, self.temperature * (high - low))
-        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
+        return Kernel(
+            settings, means_size(arms.count), means_init, select, means_update, propensity
+        )
 
 
 @helper
@@ -64,9 +74,15 @@ def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -
 
 def select(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return a draw in proportion to the weights."""
-    return in_proportion(state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream)
+    return in_proportion(
+        state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream
+    )
 
 
-def propensity(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Write the weights as shares."""
-    chances_in_proportion(state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances)
+    chances_in_proportion(
+        state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances
+    )

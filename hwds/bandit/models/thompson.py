@@ -24,7 +24,10 @@ def _as_names(known: Any) -> Any:
     """Return a price is an arm's name too."""
     if not isinstance(known, Mapping):
         return known
-    return {arm_name(arm) if isinstance(arm, int | float) else arm: counts for arm, counts in known.items()}
+    return {
+        arm_name(arm) if isinstance(arm, int | float) else arm: counts
+        for arm, counts in known.items()
+    }
 
 
 Counts = Annotated[tuple[NonNegative, ...], Len(2, 2)]
@@ -34,16 +37,29 @@ KnownCounts = Annotated[dict[str, Counts], BeforeValidator(_as_names)]
 class Thompson(Policy):
     """Thompson sampling of the conversion with a Beta prior; prices are not looked at.
 
-    Thompson (1933); asymptotically optimal for Bernoulli rewards (Kaufmann, Korda and Munos 2012). Where arms have
-    prices, `price_thompson` is what earns.
+    Thompson (1933); asymptotically optimal for Bernoulli rewards (Kaufmann, Korda and Munos 2012).
+    Where arms have prices, `price_thompson` is what earns.
 
     Attributes:
         prior: Conversions and refusals of the Beta prior of each arm; (1, 1) is uniform.
-        known: By arm, conversions and refusals seen before, which are added to the prior: an A/B run's `prior.yaml`.
+        known: By arm, conversions and refusals seen before, which are added to the prior: an A/B
+            run's `prior.yaml`.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
-        "prior": {"choice": [[1, 1], [0.5, 0.5], [1, 2], [1, 4], [1, 9], [1, 19], [1, 49], [2, 18], [5, 45]]}
+        "prior": {
+            "choice": [
+                [1, 1],
+                [0.5, 0.5],
+                [1, 2],
+                [1, 4],
+                [1, 9],
+                [1, 19],
+                [1, 49],
+                [2, 18],
+                [5, 45],
+            ]
+        }
     }
 
     prior: Prior = (1.0, 1.0)
@@ -54,7 +70,9 @@ class Thompson(Policy):
         return beta_kernel(np.ones(arms.count), *prior_counts(arms, self.prior, self.known))
 
 
-def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple[np.ndarray, np.ndarray]:
+def prior_counts(
+    arms: Arms, prior: tuple[float, ...], known: KnownCounts
+) -> tuple[np.ndarray, np.ndarray]:
     """Return conversions and refusals of each arm before the first customer, shape (K,) each.
 
     Raises:
@@ -70,11 +88,18 @@ def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tu
 def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kernel:
     """Return the kernel that ranks conversion x value."""
     settings = beta_settings(values, alpha, beta)
-    functions = beta_thompson.init, beta_thompson.select, beta_thompson.update, beta_thompson.propensity
+    functions = (
+        beta_thompson.init,
+        beta_thompson.select,
+        beta_thompson.update,
+        beta_thompson.propensity,
+    )
     return Kernel(settings, beta_thompson.beta_size(len(values)), *functions)
 
 
-def beta_settings(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> beta_thompson.BetaArms:
+def beta_settings(
+    values: np.ndarray, alpha: np.ndarray, beta: np.ndarray
+) -> beta_thompson.BetaArms:
     """Return the arguments of the kernel for arms with these values and prior counts."""
     equal_values = bool(values[0] > 0 and np.all(values == values[0]))
     whole_counts = bool(np.all(alpha == np.round(alpha)) and np.all(beta == np.round(beta)))

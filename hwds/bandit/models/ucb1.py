@@ -11,12 +11,20 @@ import numpy as np
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, count_pull, highest, means_init, means_size
+from hwds.bandit.models.kernels.indices import (
+    chances_of_highest,
+    count_pull,
+    highest,
+    means_init,
+    means_size,
+)
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
 
 TABLE_STEPS = 100_000
-"""The most steps and pulls whose roots are looked up: a logarithm and two roots cost as much as all the indices of ten arms."""
+"""The most steps and pulls whose roots are looked up: a logarithm and two roots cost as much as all
+the indices of ten arms.
+"""
 
 
 class UCB1Settings(NamedTuple):
@@ -38,11 +46,13 @@ class UCB1Settings(NamedTuple):
 class UCB1(Policy):
     """The mean reward plus a bonus for what was seldom tried: UCB1, in the reward's own range.
 
-    Auer, Cesa-Bianchi and Fischer (2002): each arm once, then the highest of mean + range sqrt(exploration ln t / pulls).
+    Auer, Cesa-Bianchi and Fischer (2002): each arm once, then the highest of mean + range
+    sqrt(exploration ln t / pulls).
 
     Attributes:
         exploration: 2 in the paper; 0.5 is the least for which the regret stays logarithmic.
-        scaled: Whether the bonus is multiplied by the range of the reward; without it a reward in currency is a lottery.
+        scaled: Whether the bonus is multiplied by the range of the reward; without it a reward in
+            currency is a lottery.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"exploration": {"loguniform": [0.01, 4.0]}}
@@ -89,15 +99,23 @@ def select(settings: UCB1Settings, state: np.ndarray, visit: Visit, stream: np.n
     return highest(state, ucb1_indices(settings, state, visit.step, active.size), active, stream)
 
 
-def update(settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Count the pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values, shrinkage = settings.values, settings.shrinkage
     count_pull(values, state, arm, outcome)
     pulls = int(state[arm])
-    state[4 * values.size + arm] = shrinkage[pulls] if pulls < shrinkage.size else 1.0 / math.sqrt(state[arm])
+    state[4 * values.size + arm] = (
+        shrinkage[pulls] if pulls < shrinkage.size else 1.0 / math.sqrt(state[arm])
+    )
 
 
-def propensity(settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
-    chances_of_highest(state, ucb1_indices(settings, state, visit.step, active.size), active, chances)
+    chances_of_highest(
+        state, ucb1_indices(settings, state, visit.step, active.size), active, chances
+    )

@@ -9,7 +9,13 @@ import numpy as np
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import (
+    chances_of_highest,
+    highest,
+    means_init,
+    means_size,
+    means_update,
+)
 from hwds.core.compiling import helper
 
 
@@ -21,17 +27,21 @@ class UCBTunedSettings(NamedTuple):
 
 
 class UCBTuned(Policy):
-    """The mean reward plus a bonus that is small where rewards vary little: UCB1-Tuned, in the reward's own range.
+    """The mean reward plus a bonus that is small where rewards vary little: UCB1-Tuned, in the
+    reward's own range.
 
-    Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4, variance + sqrt(2 ln t / pulls))),
-    the variance being that of reward / range. No bound on its regret is proven.
+    Auer, Cesa-Bianchi and Fischer (2002, section 4): mean + range sqrt(ln t / pulls min(1/4,
+    variance + sqrt(2 ln t / pulls))), the variance being that of reward / range. No bound on its
+    regret is proven.
     """
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = UCBTunedSettings(arms.values, high - low)
-        return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
+        return Kernel(
+            settings, means_size(arms.count), means_init, select, means_update, propensity
+        )
 
 
 @helper
@@ -43,7 +53,9 @@ def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step:
         bonus = 0.0
         if state[arm] > 0.0:
             mean, part = state[2 * count + arm], log_step / state[arm]
-            variance = max(0.0, mean * (values[arm] - mean)) / width**2  # a reward is 0 or the value
+            variance = (
+                max(0.0, mean * (values[arm] - mean)) / width**2
+            )  # a reward is 0 or the value
             bonus = math.sqrt(part * min(0.25, variance + math.sqrt(2.0 * part)))
         state[3 * count + arm] = state[2 * count + arm] + width * bonus
     return 3 * count
@@ -51,9 +63,21 @@ def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step:
 
 def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
     """Return the highest index; ties at random."""
-    return highest(state, ucb_tuned_indices(settings.values, settings.width, state, visit.step), visit.active, stream)
+    return highest(
+        state,
+        ucb_tuned_indices(settings.values, settings.width, state, visit.step),
+        visit.active,
+        stream,
+    )
 
 
-def propensity(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Share the probability among the arms of the highest index."""
-    chances_of_highest(state, ucb_tuned_indices(settings.values, settings.width, state, visit.step), visit.active, chances)
+    chances_of_highest(
+        state,
+        ucb_tuned_indices(settings.values, settings.width, state, visit.step),
+        visit.active,
+        chances,
+    )

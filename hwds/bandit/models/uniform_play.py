@@ -29,16 +29,22 @@ def init(settings: UniformPlaySettings, state: np.ndarray) -> None:
     """Begin without state."""
 
 
-def select(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(
+    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
+) -> int:
     """Return one of the arms that may be offered."""
     return any_arm(visit.active, stream)
 
 
-def update(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(
+    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+) -> None:
     """Learn nothing."""
 
 
-def propensity(settings: UniformPlaySettings, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(
+    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
+) -> None:
     """Write the same probability for all."""
     active = visit.active
     for arm in range(settings.arms):

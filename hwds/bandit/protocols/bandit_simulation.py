@@ -47,27 +47,41 @@ from hwds.evaluation.protocol import (
 )
 from hwds.evaluation.row_folds import other_replications
 from hwds.frames.world import World
-from hwds.pricing.arm_evidence import CONVERSIONS, EVIDENCE, EvidenceTable, Offer, PriceEvidence, PriceOffers
+from hwds.pricing.arm_evidence import (
+    CONVERSIONS,
+    EVIDENCE,
+    EvidenceTable,
+    Offer,
+    PriceEvidence,
+    PriceOffers,
+)
 from hwds.results.tables import Measure, Tables
 
 # Worlds for the canary of a simulation: other ones from a step on, twins that no policy can
 # tell apart, regret too low.
 
 EQUAL_WORLDS_GAP = 1e-12
-"""By how much the arms of equal worlds differ: too little to change what any customer does, enough to have a best one."""
+"""By how much the arms of equal worlds differ: too little to change what any customer does, enough
+to have a best one.
+"""
 
 CHEAPEST_CONVERSION = 0.3
 """The conversion of the cheapest arm in equal worlds."""
 
 LEAST_REGRET_Z = -8.0
-"""Standard errors below which the mean of realised less pseudo regret is no chance: one in 100,000 for the fewest games."""
+"""Standard errors below which the mean of realised less pseudo regret is no chance: one in 100,000
+for the fewest games.
+"""
 
 FEWEST_REPLICATIONS = 10
 """The fewest replications whose realised regret is compared with the pseudo regret."""
 
 
 def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
-    """Return the world with a moment more from `step` on, whose conversions are rubbish; cycles end there."""
+    """Return the world with a moment more from `step` on, whose conversions are rubbish.
+
+    Cycles end there.
+    """
     cycles = -(-step // world.cycle) if world.cycle else 1
     starts = np.concatenate([world.starts + turn * world.cycle for turn in range(cycles)])
     before = starts < step
@@ -84,34 +98,47 @@ def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
 
 
 def unknown_world(world: World, rng: np.random.Generator) -> World:
-    """Return the world with other conversions from step 0 on: before anything was seen of it, it is the same."""
+    """Return the world with other conversions from step 0 on: before anything was seen of it, it is
+    the same.
+    """
     return replace(world, conversions=rng.random(world.conversions.shape))
 
 
 def equal_worlds(world: World) -> tuple[World, World] | None:
-    """Return two worlds whose arms earn the same but for a trifle, of which another arm is the best in each.
+    """Return two worlds whose arms earn the same but for a trifle, of which another arm is the best
+    in each.
 
-    Every customer does the same in both, so that a policy which learns from customers alone plays the same game. None where
-    fewer than two arms earn anything.
+    Every customer does the same in both, so that a policy which learns from customers alone plays
+    the same game. None where fewer than two arms earn anything.
     """
     earns = world.worth > 0
     if earns.sum() < 2:
         return None
     cheapest = world.worth[earns].min()
-    even = np.where(earns, CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0), CHEAPEST_CONVERSION)
+    even = np.where(
+        earns,
+        CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0),
+        CHEAPEST_CONVERSION,
+    )
     rank = np.arange(len(world.values))
     one, other = (
-        replace(world, conversions=np.broadcast_to(even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape).copy())
+        replace(
+            world,
+            conversions=np.broadcast_to(
+                even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape
+            ).copy(),
+        )
         for order in (rank, rank[::-1])
     )
     return one, other
 
 
 def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
-    """Yield a sentence where customers, by the end, did far better than the chosen arms' own conversions say.
+    """Yield a sentence where customers, by the end, did far better than the chosen arms' own
+    conversions say.
 
-    Which arm a policy chooses is settled before its customer is drawn, so that realised and pseudo regret are the same on
-    average, whatever the policy.
+    Which arm a policy chooses is settled before its customer is drawn, so that realised and pseudo
+    regret are the same on average, whatever the policy.
 
     Args:
         realised: The realised regret of each replication, shape (n,).
@@ -123,8 +150,10 @@ def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
     error = float(less.std(ddof=1)) / np.sqrt(len(less))
     if less.mean() < min(LEAST_REGRET_Z * error, 0.0):
         yield (
-            f"a realised regret of {realised.mean():.4g} lies {-less.mean() / max(error, EQUAL_WORLDS_GAP):.0f} standard errors below the"
-            f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are about to do"
+            f"a realised regret of {realised.mean():.4g} lies "
+            f"{-less.mean() / max(error, EQUAL_WORLDS_GAP):.0f} standard errors below the"
+            f" pseudo regret of {pseudo.mean():.4g}: the policy knows what its customers are "
+            f"about to do"
         )
 
 
@@ -133,7 +162,9 @@ def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
 
 
 def world_offers(world: World, horizon: int) -> PriceOffers:
-    """Return the arms of a world; those that the last step does not offer are absent, those of conversions alone have no price.
+    """Return the arms of a world.
+
+    Those that the last step does not offer are absent, those of conversions alone have no price.
 
     Args:
         world: Of the simulation.
@@ -143,19 +174,29 @@ def world_offers(world: World, horizon: int) -> PriceOffers:
         ConfigError: Purchases bring amounts, so that counts do not say what an arm earns.
     """
     if world.brings_amounts:
-        raise ConfigError("decision: a price is chosen by counts and prices; the purchases of this market bring other amounts.")
+        raise ConfigError(
+            "decision: a price is chosen by counts and prices; the purchases of this market bring "
+            "other amounts."
+        )
     last = np.flatnonzero(world.moments(horizon) - world.moments(horizon - 1))[0]
     absent = (~world.present[last]).tolist()
     if world.unit == CONVERSIONS:
         arms = tuple(Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
     else:
         costs = (world.prices - world.values).tolist()
-        arms = tuple(Offer(*each) for each in zip(world.arms, world.prices.tolist(), costs, absent, strict=True))
+        arms = tuple(
+            Offer(*each)
+            for each in zip(world.arms, world.prices.tolist(), costs, absent, strict=True)
+        )
     return PriceOffers(arms, "conversions", world.unit, "adaptive")
 
 
-def replication_evidence(tables: Tables, world: World, model: str, horizon: int, most: int) -> EvidenceTable:
-    """Return what was seen of every arm by the end of each of a policy's first replications; see `PriceEvidence`.
+def replication_evidence(
+    tables: Tables, world: World, model: str, horizon: int, most: int
+) -> EvidenceTable:
+    """Return what was seen of every arm by the end of each of a policy's first replications.
+
+    See `PriceEvidence`.
 
     Args:
         tables: Of the run.
@@ -168,11 +209,16 @@ def replication_evidence(tables: Tables, world: World, model: str, horizon: int,
     if len(world.segments) > 1:
         pooled = f"Counts are pooled over {len(world.segments)} segments"
         note = f"{pooled}: they compare arms only if the policy offers them to all alike."
-    return EvidenceTable(_evidence_rows(tables.predictions, world, model, most), true_conversions(world, horizon), note)
+    return EvidenceTable(
+        _evidence_rows(tables.predictions, world, model, most),
+        true_conversions(world, horizon),
+        note,
+    )
 
 
 def true_conversions(world: World, horizon: int) -> np.ndarray:
-    """Return the share of customers whom each arm truly wins at the steps that offer it, shape (K,); NaN if none does.
+    """Return the share of customers whom each arm truly wins at the steps that offer it, shape
+    (K,); NaN if none does.
 
     Args:
         world: Of the simulation.
@@ -226,27 +272,39 @@ class SimulationStep:
 
 
 class BanditSimulation(
-    Evaluation[Policy, World], Tunable, LeakTestable, Contrasting, KnowsTruth, Compiling, Trying, PriceEvidence
+    Evaluation[Policy, World],
+    Tunable,
+    LeakTestable,
+    Contrasting,
+    KnowsTruth,
+    Compiling,
+    Trying,
+    PriceEvidence,
 ):
     """Play policies against a simulated market, many times, all of them with the same customers.
 
-    Regret is against the best arm of each moment and segment, in currency. Cells are blocks of replications; a replication
-    depends on its own number alone, so asking for more computes only the new ones. At every checkpoint `propensity` is the
-    share of replications that chose an arm at that very step: of any policy an unbiased estimate of the mean chance that it
-    gives the arm (Thompson sampling: of its posterior probability to be the best), without a formula, which would cost more
-    than the game; `best_probability` is the same of the arm that is the best for the customer then. Where outcomes come late
-    each game is played again with the same customers and without the delay: `delay_regret` is what the delay costs.
+    Regret is against the best arm of each moment and segment, in currency. Cells are blocks of
+    replications; a replication depends on its own number alone, so asking for more computes only
+    the new ones. At every checkpoint `propensity` is the share of replications that chose an arm at
+    that very step: of any policy an unbiased estimate of the mean chance that it gives the arm
+    (Thompson sampling: of its posterior probability to be the best), without a formula, which would
+    cost more than the game; `best_probability` is the same of the arm that is the best for the
+    customer then. Where outcomes come late each game is played again with the same customers and
+    without the delay: `delay_regret` is what the delay costs.
 
     Attributes:
         horizon: Steps of a replication, one customer each; null takes the world's own.
         replications: The number of times the game is played.
         batch: Customers between two updates of the policy; null takes the world's own.
-        checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3); the last step always is. Where
-            a market changes a few times at most, each change is, too, and so many moments a decade after it.
-        estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed to earn: `none`; `ipw`,
-            chances are kept at every step and `arm_value[ipw]` stands beside `arm_value[raw]`; `aipw`, the augmented ones stand
-            there, too. A tenth of a microsecond a step more for two Thompson arms of one value, some five to thirty an arm for
-            others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula for its chances has none.
+        checkpoints: Moments a decade at which the game is written down (1, 2, 5, 10, ... for 3);
+            the last step always is. Where a market changes a few times at most, each change is,
+            too, and so many moments a decade after it.
+        estimates: Corrections of what each arm seems to earn after it was chosen for what it seemed
+            to earn: `none`; `ipw`, chances are kept at every step and `arm_value[ipw]` stands
+            beside `arm_value[raw]`; `aipw`, the augmented ones stand there, too. A tenth of a
+            microsecond a step more for two Thompson arms of one value, some five to thirty an arm
+            for others; a policy that leaves an arm no chance (`greedy`, `ucb1`) or has no formula
+            for its chances has none.
     """
 
     accepts: ClassVar[type] = Policy
@@ -266,21 +324,32 @@ class BanditSimulation(
     def game(self, world: World) -> Game:
         """Return the game that is played in this world."""
         horizon = self.horizon or world.horizon
-        steps = tuple(sorted({*log_spaced_steps(horizon, self.checkpoints), *around_shifts(world, horizon, self.checkpoints)}))
+        steps = tuple(
+            sorted(
+                {
+                    *log_spaced_steps(horizon, self.checkpoints),
+                    *around_shifts(world, horizon, self.checkpoints),
+                }
+            )
+        )
         return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
 
     def offers(self, frame: World) -> PriceOffers:
         """Return the arms of the world."""
         return world_offers(frame, self.game(frame).horizon)
 
-    def price_evidence(self, tables: Tables, frame: World, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
+    def price_evidence(
+        self, tables: Tables, frame: World, model: str, offers: PriceOffers, most: int
+    ) -> EvidenceTable:
         """Return what was seen of every arm, replication by replication, and the truth."""
         return replication_evidence(tables, frame, model, self.game(frame).horizon, most)
 
     def split(self, frame: World) -> list[Fold]:
         """Return one fold; its units are the replications."""
         horizon = self.horizon or frame.horizon
-        cutoffs = tuple(SimulationStep(step) for step in sorted({max(1, horizon // 10), max(1, horizon // 2)}))
+        cutoffs = tuple(
+            SimulationStep(step) for step in sorted({max(1, horizon // 10), max(1, horizon // 2)})
+        )
         return [Fold(0, "replications", self.replications, cutoffs)]
 
     def tuning_split(self, frame: World, windows: int) -> TuningSplit:
@@ -308,16 +377,22 @@ class BanditSimulation(
     def try_features(self, features: Any, frame: Any) -> None:
         """Do nothing: policies read no features."""
 
-    def evaluate_cell(self, model: Policy, frame: World, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Policy, frame: World, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Play the replications of a cell."""
         game = self.game(frame)
         kernel = model.kernel(world_arms(frame, game))
         key = world_key(context)
         tally = _cell_tally(kernel, frame, game, key, cell, context.cpus)
-        rows = with_estimates(tally_rows(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates)
+        rows = with_estimates(
+            tally_rows(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates
+        )
         if not frame.delay:
             return rows
-        at_once = _cell_tally(kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus)
+        at_once = _cell_tally(
+            kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus
+        )
         return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
@@ -340,67 +415,127 @@ class BanditSimulation(
         """Return regrets in the world's currency."""
         return bandit_measures(frame.unit)
 
-    def corrupt_after(self, frame: World, cutoff: SimulationStep, rng: np.random.Generator) -> World:
+    def corrupt_after(
+        self, frame: World, cutoff: SimulationStep, rng: np.random.Generator
+    ) -> World:
         """Return the same world up to a step, and other conversions from then on."""
         return poisoned_world(frame, cutoff.step, rng)
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: SimulationStep, frame: World) -> pl.DataFrame:
-        """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market has."""
+    def predictions_at(
+        self, rows: pl.DataFrame, cutoff: SimulationStep, frame: World
+    ) -> pl.DataFrame:
+        """Return the arms chosen up to the cutoff: the pulls at the checkpoints that every market
+        has.
+        """
         steps = rows["steps"][0].to_list()
         shared = log_spaced_steps(steps[-1], self.checkpoints)
-        early_places = [place for place, step in enumerate(steps) if step <= cutoff.step and step in shared]
+        early_places = [
+            place for place, step in enumerate(steps) if step <= cutoff.step and step in shared
+        ]
         pulls = rows["pulls"].struct
         early = [
-            pulls.field(arm).arr.get(place).alias(f"{arm}@{steps[place]}") for arm in pulls.fields for place in early_places
+            pulls.field(arm).arr.get(place).alias(f"{arm}@{steps[place]}")
+            for arm in pulls.fields
+            for place in early_places
         ]
         return pl.DataFrame([rows["replication"], *early])
 
     def twins(self, frame: World, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
-        """Yield the last replications alone; another world, before anything is seen of it; and two worlds of equal arms."""
-        first, last = (0, min(TWIN_REPLICATIONS, fold.units)), (max(fold.units - TWIN_REPLICATIONS, 0), fold.units)
+        """Yield the last replications alone; another world, before anything is seen of it.
+
+        And two worlds of equal arms.
+        """
+        first, last = (
+            (0, min(TWIN_REPLICATIONS, fold.units)),
+            (max(fold.units - TWIN_REPLICATIONS, 0), fold.units),
+        )
 
         def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
             inside = pl.col("replication").is_between(*part, closed="left")
-            return lambda rows: self.predictions_at(rows.filter(inside), SimulationStep(steps), frame)
+            return lambda rows: self.predictions_at(
+                rows.filter(inside), SimulationStep(steps), frame
+            )
 
-        steps, other = self.game(frame).horizon, unknown_world(frame, stream(0, "canary", "unknown world"))
-        yield Twin(STATE_LEAK, f"replications from {last[0]:,}", ALONE_LEAK, frame, frame, chosen(steps, last), last)
+        steps, other = (
+            self.game(frame).horizon,
+            unknown_world(frame, stream(0, "canary", "unknown world")),
+        )
+        yield Twin(
+            STATE_LEAK,
+            f"replications from {last[0]:,}",
+            ALONE_LEAK,
+            frame,
+            frame,
+            chosen(steps, last),
+            last,
+        )
         yield Twin(TWIN_LEAK, "step 0", TRUTH_LEAK, frame, other, chosen(1, first), first)
         pair = equal_worlds(frame)
         if pair:
-            yield Twin(TWIN_LEAK, f"steps 1 to {steps:,}", EQUAL_ARMS_LEAK, *pair, chosen(steps, first), first)
+            yield Twin(
+                TWIN_LEAK,
+                f"steps 1 to {steps:,}",
+                EQUAL_ARMS_LEAK,
+                *pair,
+                chosen(steps, first),
+                first,
+            )
 
     def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
-        yield from too_low_regret(*(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret")))
+        yield from too_low_regret(
+            *(rows[name].arr.last().to_numpy() for name in ("realised_regret", "pseudo_regret"))
+        )
 
     def warnings_before(self, frame: World, models: Mapping[str, Policy]) -> list[str]:
-        """Return remarks on outcomes that come too late or never, on amounts, and on worlds that never change."""
+        """Return remarks on outcomes that come too late or never, on amounts, and on worlds that
+        never change.
+        """
         game = self.game(frame)
         remarks = list(world_remarks(frame, game))
-        priced = [label for label, model in models.items() if not learns_amounts(model.kernel(world_arms(frame, game)))]
+        priced = [
+            label
+            for label, model in models.items()
+            if not learns_amounts(model.kernel(world_arms(frame, game)))
+        ]
         if frame.brings_amounts and priced:
-            fixed = "takes each purchase for the arm's value; model=bandit/basket_thompson learns what purchases bring"
+            fixed = (
+                "takes each purchase for the arm's value; model=bandit/basket_thompson learns "
+                "what purchases bring"
+            )
             remarks.append(f"{', '.join(priced)}: {fixed}.")
-        blind = [label for label, model in models.items() if not waits_count(model.kernel(world_arms(frame, game)))]
+        blind = [
+            label
+            for label, model in models.items()
+            if not waits_count(model.kernel(world_arms(frame, game)))
+        ]
         if frame.delay and blind:
-            late = "learns what has come, conversions first; model=bandit/delayed_thompson counts offers that wait"
+            late = (
+                "learns what has come, conversions first; model=bandit/delayed_thompson counts "
+                "offers that wait"
+            )
             remarks.append(f"{', '.join(blind)}: {late}.")
         return remarks
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
-        """Return a remark on each policy that earned far more than its arms are expected to earn."""
+        """Return a remark on each policy that earned far more than its arms are expected to
+        earn.
+        """
         regrets = ("realised_regret", "pseudo_regret")
         if predictions.is_empty():
             return []
         return [
             f"{label}: {reason}."
-            for (label,), part in predictions.partition_by("model", as_dict=True, maintain_order=True).items()
+            for (label,), part in predictions.partition_by(
+                "model", as_dict=True, maintain_order=True
+            ).items()
             for reason in too_low_regret(*(part[name].to_numpy() for name in regrets))
         ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
-        """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing before the game ends."""
+        """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing
+        before the game ends.
+        """
         check_batch(self.game(frame), self.batch is not None)
         arms = world_arms(frame, self.game(frame))
         for label, model in models.items():
@@ -410,11 +545,14 @@ class BanditSimulation(
         """Refuse a headline that orders no policies."""
         if self.headline not in ("pseudo_regret", "realised_regret", "regret_share"):
             raise ConfigError(
-                f"protocol.headline: must be pseudo_regret, realised_regret or regret_share, got '{self.headline}'."
+                f"protocol.headline: must be pseudo_regret, realised_regret or regret_share, got "
+                f"'{self.headline}'."
             )
 
 
-def _cell_tally(kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int) -> ReplicationTally:
+def _cell_tally(
+    kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int
+) -> ReplicationTally:
     """Return the tally of the replications of a cell."""
     if isinstance(kernel, BatchKernel):
         return play_batches(kernel, world, game, key, cell.start, cell.stop)
@@ -423,7 +561,15 @@ def _cell_tally(kernel: Kernel | BatchKernel, world: World, game: Game, key: int
 
 def world_arms(world: World, game: Game) -> Arms:
     """Return the facts of a world that a policy may know."""
-    return Arms(world.arms, world.values, world.contexts, game.horizon, world.range, world.delay, float(world.window))
+    return Arms(
+        world.arms,
+        world.values,
+        world.contexts,
+        game.horizon,
+        world.range,
+        world.delay,
+        float(world.window),
+    )
 
 
 def world_key(context: RunContext) -> int:
@@ -449,18 +595,26 @@ def learns_amounts(kernel: Kernel | BatchKernel) -> bool:
 
 
 MOST_SHIFTS = 4
-"""The changes of a market that have checkpoints of their own; one that changes more often drifts."""
+"""The changes of a market that have checkpoints of their own; one that changes more often drifts.
+"""
 
 SOONEST_STEP = 10
 """The first step after a change that is written down."""
 
 
 def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...]:
-    """Return the steps at which a market changes, and steps after each change, so many in each decade."""
+    """Return the steps at which a market changes, and steps after each change, so many in each
+    decade.
+    """
     shifts = [int(start) for start in world.starts[1:] if start < horizon]
     if world.cycle or len(shifts) > MOST_SHIFTS:
         return ()
-    after = [start + step for start in shifts for step in log_spaced_steps(horizon - start, per_decade) if step >= SOONEST_STEP]
+    after = [
+        start + step
+        for start in shifts
+        for step in log_spaced_steps(horizon - start, per_decade)
+        if step >= SOONEST_STEP
+    ]
     return (*shifts, *after)
 
 
@@ -479,19 +633,29 @@ def check_batch(game: Game, own: bool) -> None:
         ConfigError: The batch is longer than the horizon.
     """
     if game.batch > game.horizon:
-        path, instead = ("protocol.batch", "") if own else ("dataset.batch", "; protocol.batch replaces it")
-        raise ConfigError(f"{path}: must be <= the {game.horizon:,} steps that are played, got {game.batch}{instead}.")
+        path, instead = (
+            ("protocol.batch", "") if own else ("dataset.batch", "; protocol.batch replaces it")
+        )
+        raise ConfigError(
+            f"{path}: must be <= the {game.horizon:,} steps that are played, got "
+            f"{game.batch}{instead}."
+        )
 
 
 def world_remarks(world: World, game: Game) -> Iterator[str]:
     """Yield remarks on this world, played so, one sentence each."""
     yield from _delay_remarks(world, game)
     steps = world.moments(game.horizon)
-    never = [arm for arm, there in zip(world.arms, (steps @ world.present), strict=True) if not there]
+    never = [
+        arm for arm, there in zip(world.arms, (steps @ world.present), strict=True) if not there
+    ]
     if never:
         yield f"{', '.join(never)}: never on offer in the {game.horizon:,} steps that are played."
     if world.changes and world.starts[1] >= game.horizon:
-        yield f"The world stands still: it changes first at step {world.starts[1]:,} and {game.horizon:,} are played."
+        yield (
+            f"The world stands still: it changes first at step {world.starts[1]:,} and "
+            f"{game.horizon:,} are played."
+        )
     worst = np.where(world.present[:, None, :], world.rewards, np.inf).min(axis=2)[steps > 0]
     best = world.best[steps > 0]
     if (best <= 0).all():
@@ -505,19 +669,29 @@ def _delay_remarks(world: World, game: Game) -> Iterator[str]:
     seen = seen_share(world)
     if seen < REMARKED_SHARE:
         yield (
-            f"{100 * seen:.2g} % of conversions are ever seen: they come after {world.delay:g} steps on average"
-            f" (dataset.delay) and are waited for {world.window:,} (dataset.window); the others count as refused."
+            f"{100 * seen:.2g} % of conversions are ever seen: they come after {world.delay:g} "
+            f"steps on average"
+            f" (dataset.delay) and are waited for {world.window:,} (dataset.window); the others "
+            f"count as refused."
         )
     if world.delay and world.window >= game.horizon:
-        yield f"No refusal is ever seen: it takes {world.window:,} steps (dataset.window) and {game.horizon:,} are played."
+        yield (
+            f"No refusal is ever seen: it takes {world.window:,} steps (dataset.window) and "
+            f"{game.horizon:,} are played."
+        )
     if world.window and not world.delay:
         yield "dataset.window is not used: dataset.delay is 0, so all is seen at once."
     if game.horizon > 1 and game.batch == game.horizon:
-        yield f"Nothing is learned: the first outcomes are seen after a batch of {game.batch:,}, with which the game ends."
+        yield (
+            f"Nothing is learned: the first outcomes are seen after a batch of {game.batch:,}, "
+            f"with which the game ends."
+        )
 
 
 def seen_share(world: World) -> float:
-    """Return the share of conversions that come within the window: a delay is geometric, 0 or more steps."""
+    """Return the share of conversions that come within the window: a delay is geometric, 0 or more
+    steps.
+    """
     if not world.delay:
         return 1.0
     return float(1.0 - (world.delay / (1.0 + world.delay)) ** (world.window + 1))

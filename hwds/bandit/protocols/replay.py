@@ -1,4 +1,6 @@
-"""Replay: play a policy on a log of another's decisions; it learns from the rows where both agree."""
+"""Replay: play a policy on a log of another's decisions; it learns from the rows where both
+agree.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,17 @@ from hwds.bandit.models.kernels.base import Arms, Visit, rehearse
 from hwds.bandit.simulation.play import try_policy
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Small
-from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Trying, Tunable, TuningSplit
+from hwds.evaluation.protocol import (
+    Cell,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Trying,
+    Tunable,
+    TuningSplit,
+)
 from hwds.evaluation.row_folds import other_replications
 from hwds.frames.table import Table, outcome_unit
 from hwds.ope.log import DecisionLog, Reward, context_matrix, read_log
@@ -39,18 +51,23 @@ class LogRow:
 
 
 class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
-    """Play a learning policy on the rows of a log where it would have done the same: about 1 / K of them.
+    """Play a learning policy on the rows of a log where it would have done the same: about 1 / K of
+    them.
 
-    Unbiased for a log whose propensities are known (Li, Chu, Langford and Wang 2011; rejection to a uniform log as in Dudik,
-    Erhan, Langford and Li 2012): a row is kept with a chance inverse to its propensity, and counts if the policy chooses its
-    arm. The policy plays as many steps as rows count, so it learns less than it would have in as many rows.
+    Unbiased for a log whose propensities are known (Li, Chu, Langford and Wang 2011; rejection to a
+    uniform log as in Dudik, Erhan, Langford and Li 2012): a row is kept with a chance inverse to
+    its propensity, and counts if the policy chooses its arm. The policy plays as many steps as rows
+    count, so it learns less than it would have in as many rows.
 
-    Roles: `arm` or `price`, `propensity`, `context`, and `outcome`: for each arm 0 or one amount, what a conversion earns.
-    Rows are played in the order of `time`; an outcome is learned once it was observed, `available_at`.
+    Roles: `arm` or `price`, `propensity`, `context`, and `outcome`: for each arm 0 or one amount,
+    what a conversion earns. Rows are played in the order of `time`; an outcome is learned once it
+    was observed, `available_at`.
 
     Attributes:
-        apart: The share of the rows, the first ones, that is never played but by the trials of a sweep.
-        replications: The number of times the log is played, with new draws of the policy and of the rejection.
+        apart: The share of the rows, the first ones, that is never played but by the trials of a
+            sweep.
+        replications: The number of times the log is played, with new draws of the policy and of the
+            rejection.
         reward: `outcome`, or `revenue`, which is price times outcome.
     """
 
@@ -73,12 +90,19 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def why_not_tunable(self) -> str:
         """Return why no sweep can be run: without rows apart the whole log is played."""
-        return "" if self.apart else "plays the whole log, of which protocol.apart=0.3 would keep the first rows to choose on"
+        return (
+            ""
+            if self.apart
+            else "plays the whole log, of which protocol.apart=0.3 would keep the first rows to "
+            "choose on"
+        )
 
     def tuning_split(self, frame: Table, windows: int) -> TuningSplit:
-        """Return the rows that are kept apart, up to the first whose outcome was not observed before the others began.
+        """Return the rows that are kept apart, up to the first whose outcome was not observed
+        before the others began.
 
-        Rows after it whose outcomes were observed sooner go too: which outcomes come soon is no matter of chance.
+        Rows after it whose outcomes were observed sooner go too: which outcomes come soon is no
+        matter of chance.
         """
         early = frame.filter(self._held_apart(frame))
         if frame.roles.get("available_at"):
@@ -106,7 +130,9 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         """
         log = read_log(frame, self.reward, None)
         if log.propensity is None:
-            raise DataError("dataset.roles.propensity: must be given: without it no policy can be replayed.")
+            raise DataError(
+                "dataset.roles.propensity: must be given: without it no policy can be replayed."
+            )
         return log
 
     def try_model(self, model: Policy, frame: Table, fold: Fold, context: RunContext) -> None:
@@ -116,42 +142,83 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
     def try_features(self, features: Any, frame: Any) -> None:
         """Do nothing: policies read no features."""
 
-    def evaluate_cell(self, model: Policy, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Policy, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
         arms, segments = logged_arms(log)
-        courses = [self._played(model, log, arms, segments, context, number) for number in range(cell.start, cell.stop)]
+        courses = [
+            self._played(model, log, arms, segments, context, number)
+            for number in range(cell.start, cell.stop)
+        ]
         return pl.DataFrame(courses)
 
     def _played(
-        self, model: Policy, log: DecisionLog, arms: Arms, segments: np.ndarray, context: RunContext, number: int
+        self,
+        model: Policy,
+        log: DecisionLog,
+        arms: Arms,
+        segments: np.ndarray,
+        context: RunContext,
+        number: int,
     ) -> dict[str, float]:
-        """Return one replication; `early` sums what was chosen in the first half, for the canary."""
+        """Return one replication.
+
+        `early` sums what was chosen in the first half, for the canary.
+        """
         order = row_order(log.table)
         accepted = _accepted_rows(log, order, context.stream("rejection", number).random(log.n))
         state = policy_state_of(model.kernel(arms), context.seed_for("policy", number))
         chosen, counted = _agreeing_rows(state, log, arms, segments, accepted)
         half = set(order[: log.n // 2].tolist())
         early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
-        counts = {"replication": number, "rows": log.n, "kept": len(accepted), "counted": len(counted)}
+        counts = {
+            "replication": number,
+            "rows": log.n,
+            "kept": len(accepted),
+            "counted": len(counted),
+        }
         return {**counts, **_earnings(log, counted), "early": early}
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the policy's reward per row, and the share of the log that counts."""
         counts = rows["counted"].to_numpy()
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
-        # replications share the log's rewards: their spread is the policy's alone, so the rows' own variance is the error
+        # replications share the log's rewards: their spread is the policy's alone, so the rows' own
+        # variance is the error
         n = max(float(counts.mean()), 2.0)
         stderr = float(np.sqrt(float(variance) / n)) if variance else None  # type: ignore[arg-type]
         value = None if mean is None else float(mean)  # type: ignore[arg-type]
         low, high = (None, None)
-        if value is not None and stderr is not None:  # rewards that are all alike say nothing of their error
+        if (
+            value is not None and stderr is not None
+        ):  # rewards that are all alike say nothing of their error
             half_width = student_critical(n - 1, 0.95) * stderr
             low, high = value - half_width, value + half_width
-        reward = Score("mean_reward", "mean", value, stderr, low, high, None if low is None else "t", n=int(counts.mean()))
+        reward = Score(
+            "mean_reward",
+            "mean",
+            value,
+            stderr,
+            low,
+            high,
+            None if low is None else "t",
+            n=int(counts.mean()),
+        )
         uniform = float(rows["uniform_reward"][0])
-        scores = [reward, Score("counted_share", "mean", float((counts / rows["rows"].to_numpy()).mean()), n=len(rows))]
-        scores.append(Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0])))
+        scores = [
+            reward,
+            Score(
+                "counted_share",
+                "mean",
+                float((counts / rows["rows"].to_numpy()).mean()),
+                n=len(rows),
+            ),
+        ]
+        scores.append(
+            Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0]))
+        )
         if value is None:
             return scores
         gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
@@ -162,14 +229,28 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """Return the measures of a replay."""
-        of: dict[str, Any] = {"subject": frame.column("outcome").name, "measured_in": outcome_unit(frame)}
+        of: dict[str, Any] = {
+            "subject": frame.column("outcome").name,
+            "measured_in": outcome_unit(frame),
+        }
         beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
         high: dict[str, Any] = {"better": "high", "units": "counted rows", **of}
         return (
             Measure("mean_reward", meaning="mean reward of the rows that count", **high),
             Measure("gain_over_uniform", meaning=beyond, beside="always", **high),
-            Measure("counted_share", meaning="share of the log's rows that count", better="none", beside="always"),
-            Measure("log_reward", meaning="mean reward of the log itself", better="none", beside="page", **of),
+            Measure(
+                "counted_share",
+                meaning="share of the log's rows that count",
+                better="none",
+                beside="always",
+            ),
+            Measure(
+                "log_reward",
+                meaning="mean reward of the log itself",
+                better="none",
+                beside="page",
+                **of,
+            ),
         )
 
     def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
@@ -184,7 +265,12 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         amounts = logged_arms(log)[0].values[log.action]
         coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
         late = pl.Series(np.argsort(row_order(frame)) >= cutoff.row)
-        return replace(frame, data=frame.data.with_columns(pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)))
+        return replace(
+            frame,
+            data=frame.data.with_columns(
+                pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
+            ),
+        )
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: LogRow, frame: Table) -> pl.DataFrame:
         """Return the choices before the row."""
@@ -192,7 +278,9 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
 
 
 def _accepted_rows(log: DecisionLog, order: np.ndarray, uniforms: np.ndarray) -> list[int]:
-    """Return the rows that are kept, each with a chance inverse to its propensity, in their order."""
+    """Return the rows that are kept, each with a chance inverse to its propensity, in their
+    order.
+    """
     assert log.propensity is not None
     accepted: list[int] = order[(uniforms * log.propensity < log.propensity.min())[order]].tolist()
     return accepted
@@ -201,7 +289,9 @@ def _accepted_rows(log: DecisionLog, order: np.ndarray, uniforms: np.ndarray) ->
 def _agreeing_rows(
     state: PolicyState, log: DecisionLog, arms: Arms, segments: np.ndarray, rows: list[int]
 ) -> tuple[dict[int, int], list[int]]:
-    """Return the policy's choice at each row, and the rows where it was logged: it learns from those, once observed."""
+    """Return the policy's choice at each row, and the rows where it was logged: it learns from
+    those, once observed.
+    """
     waits = WaitingOutcomes(log.table)
     chosen: dict[int, int] = {}
     counted: list[int] = []
@@ -217,7 +307,10 @@ def _agreeing_rows(
 
 
 def _earnings(log: DecisionLog, counted: list[int]) -> dict[str, float]:
-    """Return the mean and variance of the rows that count; what the log earned, and what uniform play would have."""
+    """Return the mean and variance of the rows that count.
+
+    What the log earned, and what uniform play would have.
+    """
     assert log.propensity is not None
     earned, weights = log.reward[counted], 1 / log.propensity
     return {
@@ -229,14 +322,17 @@ def _earnings(log: DecisionLog, counted: list[int]) -> dict[str, float]:
 
 
 def row_order(table: Table) -> np.ndarray:
-    """Return the rows in the order of the role `time`, of the file where there is none, shape (n,)."""
+    """Return the rows in the order of the role `time`, of the file where there is none, shape
+    (n,).
+    """
     if not table.roles.get("time"):
         return np.arange(len(table.data))
     return np.argsort(_known_instants(table, "time"), kind="stable")
 
 
 class WaitingOutcomes:
-    """Outcomes that wait until they were observed: at once, where the table has no role `available_at`.
+    """Outcomes that wait until they were observed: at once, where the table has no role
+    `available_at`.
 
     Raises:
         DataError: There is such a role, and none that says when a row happened.
@@ -244,7 +340,10 @@ class WaitingOutcomes:
 
     def __init__(self, table: Table) -> None:
         if table.roles.get("available_at") and not table.roles.get("time"):
-            raise DataError("dataset.roles.time: must be given, where dataset.roles.available_at says when outcomes are known.")
+            raise DataError(
+                "dataset.roles.time: must be given, where dataset.roles.available_at says when "
+                "outcomes are known."
+            )
         known = bool(table.roles.get("available_at"))
         self.happened = _known_instants(table, "time") if known else np.zeros(0)
         self.observed = _known_instants(table, "available_at") if known else np.zeros(0)
@@ -255,7 +354,9 @@ class WaitingOutcomes:
         heappush(self.waiting, (int(self.observed[row]) if len(self.observed) else 0, row, seen))
 
     def seen_by(self, row: int) -> list[SeenOutcome]:
-        """Return the outcomes observed since the last call, up to the instant of a row, oldest first."""
+        """Return the outcomes observed since the last call, up to the instant of a row, oldest
+        first.
+        """
         now = int(self.happened[row]) if len(self.happened) else 0
         seen = []
         while self.waiting and self.waiting[0][0] <= now:
@@ -267,12 +368,16 @@ def _known_instants(table: Table, role: str) -> np.ndarray:
     """Return the instants of a role as whole numbers, shape (n,)."""
     column = table.column(role)
     if column.null_count():
-        raise DataError(f"dataset.roles.{role}: row {column.is_null().arg_true()[0] + 1} has no value in '{column.name}'.")
+        raise DataError(
+            f"dataset.roles.{role}: row {column.is_null().arg_true()[0] + 1} has no value in "
+            f"'{column.name}'."
+        )
     return column.to_physical().cast(pl.Int64).to_numpy()
 
 
 def logged_arms(log: DecisionLog) -> tuple[Arms, np.ndarray]:
-    """Return the facts of a log's arms that a policy may know, and the segment of each row: equal contexts are one segment.
+    """Return the facts of a log's arms that a policy may know, and the segment of each row: equal
+    contexts are one segment.
 
     Raises:
         DataError: An arm's rewards are not 0 or one amount.
@@ -283,14 +388,23 @@ def logged_arms(log: DecisionLog) -> tuple[Arms, np.ndarray]:
         contexts, segments = np.unique(seen, axis=0, return_inverse=True)
     amounts = [_logged_amount(log, arm) for arm in range(len(log.arms))]
     usual = max((amount for amount in amounts if amount is not None), default=1.0)
-    values = np.array([_value_by_price(log, arm, usual) if amount is None else amount for arm, amount in enumerate(amounts)])
+    values = np.array(
+        [
+            _value_by_price(log, arm, usual) if amount is None else amount
+            for arm, amount in enumerate(amounts)
+        ]
+    )
     assert log.propensity is not None
-    steps = max(1, round(log.n * float(log.propensity.min())))  # that are kept and agreed on, for a policy like the log's
+    steps = max(
+        1, round(log.n * float(log.propensity.min()))
+    )  # that are kept and agreed on, for a policy like the log's
     return Arms(log.arms, values, contexts, steps, (0.0, float(values.max()))), segments.ravel()
 
 
 def _value_by_price(log: DecisionLog, arm: int, usual: float) -> float:
-    """Return the value of a conversion of an arm without one: its price, where others earn theirs, else the usual."""
+    """Return the value of a conversion of an arm without one: its price, where others earn theirs,
+    else the usual.
+    """
     if log.price is None or usual == 1.0:
         return usual
     return float(log.price[log.action == arm][0])
@@ -301,6 +415,8 @@ def _logged_amount(log: DecisionLog, arm: int) -> float | None:
     here = log.action == arm
     amounts = np.unique(log.reward[here & (log.reward != 0)])
     if len(amounts) > 1 or (len(amounts) and amounts[0] < 0):
-        values = f"arm '{log.arms[arm]}' earns {' and '.join(f'{amount:g}' for amount in amounts[:2])}"
+        values = (
+            f"arm '{log.arms[arm]}' earns {' and '.join(f'{amount:g}' for amount in amounts[:2])}"
+        )
         raise DataError(f"dataset.roles.outcome: {values}; replay needs 0 or one amount above 0.")
     return float(amounts[0]) if len(amounts) else None

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwds.bandit.models.kernels.base import Visit, call_init, call_offered, call_propensity, call_select, call_update
+from hwds.bandit.models.kernels.base import (
+    Visit,
+    call_init,
+    call_offered,
+    call_propensity,
+    call_select,
+    call_update,
+)
 from hwds.bandit.models.kernels.draws import as_uniform, key_below, seed_stream
 from hwds.core.compiling import helper, helper_options
 
@@ -32,9 +39,22 @@ from hwds.core.compiling import helper, helper_options
 
 ESTIMATE_METHODS = ("ipw", "aipw", "aipw_weighted")
 
-STEPS, IPW, IPW_SQUARES, AIPW, AIPW_SQUARES, ROOTS, ROOT_AIPW, CHANCES, CHANCE_AIPW, CHANCE_SQUARES, NEVER = range(11)
-"""The sums of each arm: the number of steps, of G and its square without and with a guess, of sqrt(e), sqrt(e) G, e, e G,
-e G^2; and whether its chance was ever 0."""
+(
+    STEPS,
+    IPW,
+    IPW_SQUARES,
+    AIPW,
+    AIPW_SQUARES,
+    ROOTS,
+    ROOT_AIPW,
+    CHANCES,
+    CHANCE_AIPW,
+    CHANCE_SQUARES,
+    NEVER,
+) = range(11)
+"""The sums of each arm: the number of steps, of G and its square without and with a guess, of
+sqrt(e), sqrt(e) G, e, e G, e G^2; and whether its chance was ever 0.
+"""
 
 
 class NoEstimates(NamedTuple):
@@ -64,16 +84,25 @@ class EstimatorArrays(NamedTuple):
 def estimator_arrays(
     values: np.ndarray, pulls: np.ndarray, wins: np.ndarray, estimates_wanted: bool
 ) -> NoEstimates | EstimatorArrays:
-    """Return room for one thread; it tells compiled code whether to estimate, so that a game without estimates pays nothing."""
+    """Return room for one thread.
+
+    It tells compiled code whether to estimate, so that a game without estimates pays nothing.
+    """
     return (
-        EstimatorArrays(values, pulls, wins, np.zeros(values.size), np.zeros((NEVER + 1, values.size)))
+        EstimatorArrays(
+            values, pulls, wins, np.zeros(values.size), np.zeros((NEVER + 1, values.size))
+        )
         if estimates_wanted
         else NoEstimates(0)
     )
 
 
-def observe_step(arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
-    """Add a step, before the policy learns from it and before it is among the pulls and wins, in compiled code."""
+def observe_step(
+    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+) -> None:
+    """Add a step, before the policy learns from it and before it is among the pulls and wins, in
+    compiled code.
+    """
     raise NotImplementedError("observe_step is for compiled code")
 
 
@@ -95,14 +124,20 @@ def register_estimates() -> None:
 
 
 def _by_arrays(nothing: Callable[..., None], something: Callable[..., None]) -> Callable[..., Any]:
-    return lambda arrays, *arguments: something if arrays.instance_class is EstimatorArrays else nothing
+    return lambda arrays, *arguments: (
+        something if arrays.instance_class is EstimatorArrays else nothing
+    )
 
 
-def _observe_nothing(arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
+def _observe_nothing(
+    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+) -> None:
     pass
 
 
-def _observe(arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool) -> None:
+def _observe(
+    arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: int, converts: bool
+) -> None:
     values, pulls, wins, chances, sums = arrays
     active = visit.active
     call_propensity(settings, state, visit, chances)
@@ -114,7 +149,9 @@ def _observe(arrays: Any, settings: Any, state: np.ndarray, visit: Visit, arm: i
 
 
 @helper
-def _add_step(sums: np.ndarray, arm: int, chosen: bool, chance: float, reward: float, guess: float) -> None:
+def _add_step(
+    sums: np.ndarray, arm: int, chosen: bool, chance: float, reward: float, guess: float
+) -> None:
     """Add one step of one arm that was on offer."""
     plain = reward / chance if chosen else 0.0
     augmented = guess + (reward - guess) / chance if chosen else guess
@@ -147,7 +184,9 @@ def _conclude(arrays: Any, estimates: np.ndarray, row: int) -> None:
 
 @helper
 def _estimate(sums: np.ndarray, arm: int, estimates: np.ndarray, row: int) -> None:
-    """Write the three estimates of an arm and their standard errors, those of a martingale's increments."""
+    """Write the three estimates of an arm and their standard errors, those of a martingale's
+    increments.
+    """
     n = sums[STEPS, arm]
     for method in range(2):
         mean = sums[IPW + 2 * method, arm] / n
@@ -155,12 +194,20 @@ def _estimate(sums: np.ndarray, arm: int, estimates: np.ndarray, row: int) -> No
         estimates[row, method, arm, 0], estimates[row, method, arm, 1] = mean, np.sqrt(spread) / n
     total = sums[ROOTS, arm]
     mean = sums[ROOT_AIPW, arm] / total
-    spread = sums[CHANCE_SQUARES, arm] - 2.0 * mean * sums[CHANCE_AIPW, arm] + mean * mean * sums[CHANCES, arm]
+    spread = (
+        sums[CHANCE_SQUARES, arm]
+        - 2.0 * mean * sums[CHANCE_AIPW, arm]
+        + mean * mean * sums[CHANCES, arm]
+    )
     estimates[row, 2, arm, 0], estimates[row, 2, arm, 1] = mean, np.sqrt(max(spread, 0.0)) / total
 
 
 def estimate(
-    arms: np.ndarray, converts: np.ndarray, values: np.ndarray, chances: np.ndarray, offered: np.ndarray
+    arms: np.ndarray,
+    converts: np.ndarray,
+    values: np.ndarray,
+    chances: np.ndarray,
+    offered: np.ndarray,
 ) -> np.ndarray:
     """Return the same from a log of n steps, in numpy.
 
@@ -172,23 +219,30 @@ def estimate(
         offered: Whether an arm was on offer, shape (n, K).
 
     Returns:
-        Shape (3, K, 2): by method of `ESTIMATE_METHODS` and arm, the estimate and its standard error, NaN where there is none.
+        Shape (3, K, 2): by method of `ESTIMATE_METHODS` and arm, the estimate and its standard
+            error, NaN where there is none.
     """
     chosen = arms[:, None] == np.arange(len(values))
-    pulls, wins = (np.cumsum(table, axis=0) - table for table in (chosen, chosen & converts[:, None]))
+    pulls, wins = (
+        np.cumsum(table, axis=0) - table for table in (chosen, chosen & converts[:, None])
+    )
     guesses = values * (wins + 1) / (pulls + 2)
     inverse = chosen / np.where(chosen, chances, 1.0)
     plain = inverse * converts[:, None] * values
     augmented = guesses + inverse * (converts[:, None] * values - guesses)
     terms = (plain, offered), (augmented, offered), (augmented, np.sqrt(chances) * offered)
     never = np.logical_or(~offered.any(axis=0), np.any(offered & (chances <= 0), axis=0))
-    return np.where(never.reshape(-1, 1), np.nan, np.stack([_weighted_mean(*pair) for pair in terms]))
+    return np.where(
+        never.reshape(-1, 1), np.nan, np.stack([_weighted_mean(*pair) for pair in terms])
+    )
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     total = np.maximum(weights.sum(axis=0), 1e-300)  # else of an arm that was never on offer
     mean = (weights * values).sum(axis=0) / total
-    return np.stack([mean, np.sqrt(np.square(weights * (values - mean)).sum(axis=0)) / total], axis=1)
+    return np.stack(
+        [mean, np.sqrt(np.square(weights * (values - mean)).sum(axis=0)) / total], axis=1
+    )
 
 
 # The arrays that the loop of a simulation reads and writes.
@@ -197,8 +251,8 @@ def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 class MarketArrays(NamedTuple):
     """A world as compiled code reads it; see `frames.world.World`.
 
-    `values` are what conversions bring on average, `fixed` is the best fixed arm. `amounts` is empty where the policy does not
-    learn from amounts, or there are none.
+    `values` are what conversions bring on average, `fixed` is the best fixed arm. `amounts` is
+    empty where the policy does not learn from amounts, or there are none.
     """
 
     values: np.ndarray
@@ -218,22 +272,27 @@ class MarketArrays(NamedTuple):
 
 
 class ReplicationTally(NamedTuple):
-    """The results of a block of n replications at C checkpoints; money is summed from the first step.
+    """The results of a block of n replications at C checkpoints; money is summed from the first
+    step.
 
     Attributes:
-        pseudo: Expected reward of the best arm of each moment and segment less that of the arm chosen, shape (n, C).
+        pseudo: Expected reward of the best arm of each moment and segment less that of the arm
+            chosen, shape (n, C).
         fixed: The same against the best fixed arm, shape (n, C).
-        realised: What the best arms would have earned from the same customers less what was earned, shape (n, C).
+        realised: What the best arms would have earned from the same customers less what was earned,
+            shape (n, C).
         pulls: Times each arm was chosen, shape (n, C, K).
         chosen: The arm of that very step, shape (n, C).
         ideal: Whether no arm was better then, for that customer, shape (n, C).
         wins: Conversions of each arm by the end, shape (n, K).
-        closed: Times each arm was chosen in offers whose window was over, and their batch full, by the end, shape (n, K).
+        closed: Times each arm was chosen in offers whose window was over, and their batch full, by
+            the end, shape (n, K).
         closed_wins: Those of them whose conversion was seen, shape (n, K).
         by_segment: `pseudo` of each segment by the end, shape (n, S).
         visits: Customers of each segment, shape (n, S).
         wrong: The first step at which an absent arm was chosen, -1 where none was, shape (n,).
-        estimates: What each arm earns, estimated, with its standard error, shape (n, methods, K, 2); see `arm_estimates`.
+        estimates: What each arm earns, estimated, with its standard error, shape (n, methods, K,
+            2); see `arm_estimates`.
     """
 
     pseudo: np.ndarray
@@ -318,7 +377,12 @@ def _replication(
 ) -> None:
     state, stream, pending, pulls, wins, arrays = scratch
     arms = market.values.size
-    values, conversions, best, best_arm = market.values, market.conversions, market.best, market.best_arm
+    values, conversions, best, best_arm = (
+        market.values,
+        market.conversions,
+        market.best,
+        market.best_arm,
+    )
     cumulative, starts, cycle, always = market.cumulative, market.starts, market.cycle, market.fixed
     apart = starts.size > 1 or cumulative.size > 0  # else the best arm is one, the fixed one
     pseudo, fixed, realised = 0.0, 0.0, 0.0
@@ -346,7 +410,9 @@ def _replication(
         if apart:
             fixed += conversions[moment, segment, always] * values[always] - earned
         ideal = best_arm[moment, segment]
-        would = as_uniform(key_below(name, ideal)) < conversions[moment, segment, ideal]  # always: a branch is guessed wrong
+        would = (
+            as_uniform(key_below(name, ideal)) < conversions[moment, segment, ideal]
+        )  # always: a branch is guessed wrong
         realised += values[ideal] * would - values[arm] * converts
         pulls[arm] += 1
         wins[arm] += 1 if converts else 0
@@ -355,13 +421,25 @@ def _replication(
             tally.visits[row, segment] += 1
         if pending.shape[0] == 0:
             call_update(
-                settings, state, visit, arm, _amount_of(market, arm, _draw_amount(market, name, arm)) if converts else 0.0
+                settings,
+                state,
+                visit,
+                arm,
+                _amount_of(market, arm, _draw_amount(market, name, arm)) if converts else 0.0,
             )
         else:
             _queue_outcome(market, pending, batch, step, arm, segment, converts, name)
             _deliver_outcomes(settings, state, market, pending, batch, horizon, visit, row, tally)
         if step + 1 == checkpoints[reached]:
-            _write_checkpoint(tally, row, reached, (pseudo, fixed if apart else pseudo, realised), pulls, arm, lost <= 0.0)
+            _write_checkpoint(
+                tally,
+                row,
+                reached,
+                (pseudo, fixed if apart else pseudo, realised),
+                pulls,
+                arm,
+                lost <= 0.0,
+            )
             reached += 1
     write_estimates(arrays, tally.estimates, row)
     _write_counts(tally, row, pulls, wins, pending.shape[0] == 0)
@@ -387,7 +465,9 @@ def _write_checkpoint(
 
 
 @helper
-def _write_counts(tally: ReplicationTally, row: int, pulls: np.ndarray, wins: np.ndarray, at_once: bool) -> None:
+def _write_counts(
+    tally: ReplicationTally, row: int, pulls: np.ndarray, wins: np.ndarray, at_once: bool
+) -> None:
     """Write the arms' counts down; where all is seen at once, nothing is open."""
     for arm in range(pulls.size):
         tally.wins[row, arm] = wins[arm]
@@ -415,8 +495,15 @@ def _segment(cumulative: np.ndarray, drawn: float) -> int:
 
 @helper
 def _draw_amount(market: MarketArrays, name: np.uint64, arm: int) -> int:
-    """Return the number of the amount that a conversion brings, from 1; 1 where it brings the arm's value."""
-    return 1 + int(as_uniform(key_below(name, AMOUNT + arm)) * market.amounts.size) if market.amounts.size else 1
+    """Return the number of the amount that a conversion brings, from 1.
+
+    1 where it brings the arm's value.
+    """
+    return (
+        1 + int(as_uniform(key_below(name, AMOUNT + arm)) * market.amounts.size)
+        if market.amounts.size
+        else 1
+    )
 
 
 @helper
@@ -427,12 +514,20 @@ def _amount_of(market: MarketArrays, arm: int, number: int) -> float:
 
 @helper
 def _queue_outcome(
-    market: MarketArrays, pending: np.ndarray, batch: int, step: int, arm: int, segment: int, converts: bool, name: np.uint64
+    market: MarketArrays,
+    pending: np.ndarray,
+    batch: int,
+    step: int,
+    arm: int,
+    segment: int,
+    converts: bool,
+    name: np.uint64,
 ) -> None:
     """Queue an outcome for the end of the batch in which it is seen.
 
-    The rows of `pending`: first and last of each slot's queue, the next of each offer, the offer, its step. Slots and offers
-    are numbered by step, in a ring that is longer than any outcome waits.
+    The rows of `pending`: first and last of each slot's queue, the next of each offer, the offer,
+    its step. Slots and offers are numbered by step, in a ring that is longer than any outcome
+    waits.
     """
     slots = pending.shape[1]
     wait = market.window
@@ -445,7 +540,9 @@ def _queue_outcome(
     offer = step % slots
     pending[2, offer] = -1
     number = _draw_amount(market, name, arm) if seen else 0
-    pending[3, offer] = (segment * market.values.size + arm) * (max(market.amounts.size, 1) + 1) + number
+    pending[3, offer] = (segment * market.values.size + arm) * (
+        max(market.amounts.size, 1) + 1
+    ) + number
     pending[4, offer] = step
     if pending[0, slot] < 0:
         pending[0, slot] = offer
@@ -466,9 +563,12 @@ def _deliver_outcomes(
     row: int,
     tally: ReplicationTally,
 ) -> None:
-    """Let the policy learn, at the end of a batch, what is seen by then, oldest first; `active` is that of now.
+    """Let the policy learn, at the end of a batch, what is seen by then, oldest first.
 
-    Those are counted of which nothing more is to come by the end of the last full batch: of others only conversions are seen.
+    `active` is that of now.
+
+    Those are counted of which nothing more is to come by the end of the last full batch: of others
+    only conversions are seen.
     """
     if (now.step + 1) % batch:
         return
@@ -479,7 +579,13 @@ def _deliver_outcomes(
     while offer >= 0:
         code = pending[3, offer]
         segment, arm, number = code // numbers // arms, code // numbers % arms, code % numbers
-        visit = Visit(pending[4, offer], segment, market.contexts[segment], now.active, float(pending[4, offer]))
+        visit = Visit(
+            pending[4, offer],
+            segment,
+            market.contexts[segment],
+            now.active,
+            float(pending[4, offer]),
+        )
         call_update(settings, state, visit, arm, _amount_of(market, arm, number) if number else 0.0)
         if visit.step < closing:
             tally.closed[row, arm] += 1

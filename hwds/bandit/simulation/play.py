@@ -34,7 +34,8 @@ from hwds.frames.world import World
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """The settings of a game: steps, decisions between two updates, and the steps at which results are written down.
+    """The settings of a game: steps, decisions between two updates, and the steps at which results
+    are written down.
 
     Where `estimates` is set, chances are kept and the arms' values estimated.
     """
@@ -46,7 +47,10 @@ class Game:
 
 
 def market_of(world: World, horizon: int, *, amounts: bool = False) -> MarketArrays:
-    """Return the world as compiled code reads it; `amounts` where the policy learns what conversions brought."""
+    """Return the world as compiled code reads it.
+
+    `amounts` where the policy learns what conversions brought.
+    """
     amounts &= world.brings_amounts
     return MarketArrays(
         np.ascontiguousarray(world.worth, np.float64),
@@ -62,7 +66,9 @@ def market_of(world: World, horizon: int, *, amounts: bool = False) -> MarketArr
         world.delay / (1.0 + world.delay),
         int(world.window) if world.delay else 0,
         np.broadcast_to(np.asarray(world.lifts, np.float64), len(world.arms)).copy(),
-        np.ascontiguousarray(world.amounts if len(world.amounts) else np.ones(1)) if amounts else np.zeros(0),
+        np.ascontiguousarray(world.amounts if len(world.amounts) else np.ones(1))
+        if amounts
+        else np.zeros(0),
     )
 
 
@@ -71,8 +77,12 @@ def scratch_of(kernel: Kernel, market: MarketArrays, game: Game) -> ReplicationS
     slots, arms = market.window + game.batch + 1, len(market.values)
     pending = np.zeros((5 if slots > 2 else 0, slots), np.int64)
     counts = np.zeros(arms, np.uint32), np.zeros(arms, np.uint32)
-    arrays = estimator_arrays(market.values, *counts, game.estimates and kernel.propensity is not None)
-    return ReplicationScratch(np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts, arrays)
+    arrays = estimator_arrays(
+        market.values, *counts, game.estimates and kernel.propensity is not None
+    )
+    return ReplicationScratch(
+        np.zeros(kernel.size), np.zeros(4, np.uint64), pending, *counts, arrays
+    )
 
 
 def empty_tally(world: World, game: Game, n: int) -> ReplicationTally:
@@ -98,7 +108,8 @@ def empty_tally(world: World, game: Game, n: int) -> ReplicationTally:
 def play_compiled(
     kernel: Kernel, world: World, game: Game, key: int, start: int, stop: int, threads: int = 1
 ) -> ReplicationTally:
-    """Play replications `start` to `stop` (excluded) on so many threads, with the same result on any number of them.
+    """Play replications `start` to `stop` (excluded) on so many threads, with the same result on
+    any number of them.
 
     Args:
         kernel: The policy's law.
@@ -115,14 +126,27 @@ def play_compiled(
     register_kernel(kernel)
     register_estimates()
     run = compiled(replicate, *kernel.functions)
-    tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon, amounts=kernel.amounts)
+    tally, market = (
+        empty_tally(world, game, stop - start),
+        market_of(world, game.horizon, amounts=kernel.amounts),
+    )
     steps = np.array(game.checkpoints, np.int64)
 
     def share(bounds: tuple[int, int]) -> None:
         first, last = bounds
         part = ReplicationTally(*(array[first:last] for array in tally))
         scratch = scratch_of(kernel, market, game)
-        run(kernel.settings, market, game.horizon, game.batch, steps, np.uint64(key), start + first, scratch, part)
+        run(
+            kernel.settings,
+            market,
+            game.horizon,
+            game.batch,
+            steps,
+            np.uint64(key),
+            start + first,
+            scratch,
+            part,
+        )
 
     bounds = np.linspace(0, stop - start, max(1, threads) + 1).astype(int)
     shares = list(zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True))
@@ -134,33 +158,48 @@ def play_compiled(
         share(shares[0])
     if (tally.wrong >= 0).any():
         where = int(np.argmax(tally.wrong >= 0))
-        raise ValueError(f"an absent arm was chosen at step {tally.wrong[where]} of replication {start + where}")
+        raise ValueError(
+            f"an absent arm was chosen at step {tally.wrong[where]} of replication {start + where}"
+        )
     return tally
 
 
 # Playing a policy that decides and learns by batches, in numpy or Keras: the same customers as
 # the compiled loop's.
 
-GOLDEN, FIRST, SECOND = (np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+GOLDEN, FIRST, SECOND = (
+    np.uint64(word) for word in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
 
 
-def play_batches(kernel: BatchKernel, world: World, game: Game, key: int, start: int, stop: int) -> ReplicationTally:
+def play_batches(
+    kernel: BatchKernel, world: World, game: Game, key: int, start: int, stop: int
+) -> ReplicationTally:
     """Play replications `start` to `stop` (excluded), see `simulating.play`."""
     tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
     for row in range(stop - start):
-        _batch_replication(kernel, market, game, word_keys(np.uint64(key), np.int64(start + row)), row, tally)
+        _batch_replication(
+            kernel, market, game, word_keys(np.uint64(key), np.int64(start + row)), row, tally
+        )
     return tally
 
 
 def _batch_replication(
-    kernel: BatchKernel, market: MarketArrays, game: Game, key: np.uint64, row: int, tally: ReplicationTally
+    kernel: BatchKernel,
+    market: MarketArrays,
+    game: Game,
+    key: np.uint64,
+    row: int,
+    tally: ReplicationTally,
 ) -> None:
     generator = np.random.Generator(np.random.Philox(key=int(word_keys(key, np.int64(-1)))))
     state = kernel.start(int(generator.integers(2**31)))
     steps = np.arange(game.horizon)
     names = word_keys(key, steps)
     moments = _update_moments(market, steps)
-    segments = np.searchsorted(market.cumulative, as_uniforms(word_keys(names, np.int64(SEGMENT))), side="right")
+    segments = np.searchsorted(
+        market.cumulative, as_uniforms(word_keys(names, np.int64(SEGMENT))), side="right"
+    )
     arms, converts = np.zeros(game.horizon, np.int64), np.zeros(game.horizon, bool)
     seen_at = np.full(game.horizon, -1)
     seen = np.zeros(game.horizon, bool)
@@ -170,24 +209,41 @@ def _batch_replication(
         now = slice(first, min(first + game.batch, game.horizon))
         for moment, part in _outcomes_by_moment(moments[now], first):
             arms[part] = kernel.select(
-                state, first, segments[part], market.contexts[segments[part]], market.present[moment], generator
+                state,
+                first,
+                segments[part],
+                market.contexts[segments[part]],
+                market.present[moment],
+                generator,
             )
             if weigh:
-                chances[part] = weigh(state, first, segments[part], market.contexts[segments[part]], market.present[moment])
+                chances[part] = weigh(
+                    state,
+                    first,
+                    segments[part],
+                    market.contexts[segments[part]],
+                    market.present[moment],
+                )
         draws = as_uniforms(word_keys(names[now], arms[now]))
         converts[now] = draws < market.conversions[moments[now], segments[now], arms[now]]
-        seen_at[now], seen[now] = _seen_outcomes(market, names[now], steps[now], arms[now], converts[now])
+        seen_at[now], seen[now] = _seen_outcomes(
+            market, names[now], steps[now], arms[now], converts[now]
+        )
         due = np.flatnonzero((seen_at[: now.stop] >= 0) & (seen_at[: now.stop] < now.stop))
         if len(due):
             contexts = market.contexts[segments[due]]
-            state = kernel.update(state, due, segments[due], contexts, arms[due], seen[due].astype(float))
+            state = kernel.update(
+                state, due, segments[due], contexts, arms[due], seen[due].astype(float)
+            )
             seen_at[due] = -1
     _write_tally(market, game, names, moments, segments, arms, converts, row, tally)
     closed = max(game.horizon - game.horizon % game.batch - market.window, 0)
     tally.closed[row] = np.bincount(arms[:closed], minlength=len(market.values))
     tally.closed_wins[row] = np.bincount(arms[:closed][seen[:closed]], minlength=len(market.values))
     if weigh:
-        tally.estimates[row] = estimate(arms, converts, market.values, chances, market.present[moments])
+        tally.estimates[row] = estimate(
+            arms, converts, market.values, chances, market.present[moments]
+        )
 
 
 def _write_tally(
@@ -211,9 +267,15 @@ def _write_tally(
     always = market.conversions[moments, segments, market.fixed] * market.values[market.fixed]
     ideal = market.best_arm[moments, segments]
     would = as_uniforms(word_keys(names, ideal)) < market.conversions[moments, segments, ideal]
-    realised = np.where(ideal == arms, 0.0, would * market.values[ideal] - converts * market.values[arms])
+    realised = np.where(
+        ideal == arms, 0.0, would * market.values[ideal] - converts * market.values[arms]
+    )
     ends = np.array(game.checkpoints) - 1
-    for array, values in ((tally.pseudo, lost), (tally.fixed, always - earned), (tally.realised, realised)):
+    for array, values in (
+        (tally.pseudo, lost),
+        (tally.fixed, always - earned),
+        (tally.realised, realised),
+    ):
         array[row] = np.cumsum(values)[ends]
     chosen = arms[:, None] == np.arange(len(market.values))
     tally.pulls[row] = np.cumsum(chosen, axis=0)[ends]
@@ -224,13 +286,19 @@ def _write_tally(
 
 
 def _seen_outcomes(
-    market: MarketArrays, names: np.ndarray, steps: np.ndarray, arms: np.ndarray, converts: np.ndarray
+    market: MarketArrays,
+    names: np.ndarray,
+    steps: np.ndarray,
+    arms: np.ndarray,
+    converts: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the step at which each outcome is seen, and whether it is seen as a conversion."""
     if not market.window:
         return steps, converts
     drawn = as_uniforms(word_keys(names, DELAY + arms))
-    waits = np.where(converts, np.log1p(-drawn) / np.log(market.stay), market.window).astype(np.int64)
+    waits = np.where(converts, np.log1p(-drawn) / np.log(market.stay), market.window).astype(
+        np.int64
+    )
     return steps + np.minimum(waits, market.window), converts & (waits <= market.window)
 
 
@@ -255,7 +323,9 @@ def mix_words(word: Any) -> Any:
 def word_keys(key: Any, number: Any) -> Any:
     """Return `draws.keyed` on arrays."""
     with np.errstate(over="ignore"):
-        return mix_words(np.asarray(key, np.uint64) + GOLDEN * (np.asarray(number) + 1).astype(np.uint64))
+        return mix_words(
+            np.asarray(key, np.uint64) + GOLDEN * (np.asarray(number) + 1).astype(np.uint64)
+        )
 
 
 def as_uniforms(word: Any) -> Any:
@@ -300,7 +370,8 @@ def _play_toy(kernel: Kernel, arms: Arms, game: int) -> None:
         if not (float(arm) == int(arm) and 0 <= arm < arms.count and active[int(arm)]):
             offered = np.flatnonzero(active).tolist()
             raise WrongAnswerError(
-                f"select of a state of {kernel.size} numbers must return one of the arms {offered}, got {arm!r}"
+                f"select of a state of {kernel.size} numbers must return one of the arms "
+                f"{offered}, got {arm!r}"
             )
         if kernel.offered is not None:
             kernel.offered(kernel.settings, state, visit, int(arm))

@@ -41,14 +41,20 @@ CORRECTION_MEANINGS = {
 
 
 CHANCE_MEANING = (
-    "chance that the policy gave an arm at that step, by the share of replications that chose it then;"
+    "chance that the policy gave an arm at that step, by the share of replications that chose it "
+    "then;"
     " of Thompson sampling, its posterior probability that the arm is the best"
 )
-"""The meaning of a propensity; the mean of choices is the mean probability that they were made with."""
+"""The meaning of a propensity; the mean of choices is the mean probability that they were made
+with.
+"""
 
 
 def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Return the Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats; inf where q is 0 or 1 and p is not."""
+    """Return the Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats.
+
+    Inf where q is 0 or 1 and p is not.
+    """
     p, q = np.broadcast_arrays(np.asarray(p, float), np.asarray(q, float))
     with np.errstate(divide="ignore", invalid="ignore"):
         wins = np.where(p > 0, p * np.log(p / q), 0.0)
@@ -57,11 +63,12 @@ def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
 
 
 def lai_robbins(values: np.ndarray, conversions: np.ndarray) -> float:
-    """Return C of the asymptotic lower bound C ln T on the regret of a uniformly good policy (Lai and Robbins 1985).
+    """Return C of the asymptotic lower bound C ln T on the regret of a uniformly good policy (Lai
+    and Robbins 1985).
 
-    An arm of value v can only be taken for the best, of reward r*, if its conversion were r* / v; an arm with v <= r* cannot
-    win whatever its conversion, so that it need not be tried (Graves and Lai 1997 for the general form). It is asymptotic:
-    at any finite T the regret may lie far below.
+    An arm of value v can only be taken for the best, of reward r*, if its conversion were r* / v;
+    an arm with v <= r* cannot win whatever its conversion, so that it need not be tried (Graves and
+    Lai 1997 for the general form). It is asymptotic: at any finite T the regret may lie far below.
 
     Args:
         values: What a conversion earns, shape (K,); ones for plain arms.
@@ -82,32 +89,72 @@ def bandit_measures(unit: str) -> tuple[Measure, ...]:
     each: dict[str, Any] = {"units": "replications"}
     earned = each | {"measured_in": unit}
     lost = f"expected {unit} lost by the end against the best arm of each moment and segment"
-    main = Measure("pseudo_regret", meaning=lost, reference=UNIFORM_PLAY, called="uniform play", **earned)
+    main = Measure(
+        "pseudo_regret", meaning=lost, reference=UNIFORM_PLAY, called="uniform play", **earned
+    )
     return (
         main,
-        replace(main.as_skill(), meaning="1 - pseudo_regret / what uniform play is expected to lose"),
-        Measure("regret_share", meaning="pseudo_regret over what the best arms are expected to earn", beside="always", **each),
-        Measure("pseudo_regret[fixed]", meaning=f"expected {unit} lost by the end against the best single arm", **earned),
+        replace(
+            main.as_skill(), meaning="1 - pseudo_regret / what uniform play is expected to lose"
+        ),
+        Measure(
+            "regret_share",
+            meaning="pseudo_regret over what the best arms are expected to earn",
+            beside="always",
+            **each,
+        ),
+        Measure(
+            "pseudo_regret[fixed]",
+            meaning=f"expected {unit} lost by the end against the best single arm",
+            **earned,
+        ),
         Measure(
             "realised_regret",
-            meaning=f"{unit} that the best arms would have earned from the same customers, less what was earned",
+            meaning=f"{unit} that the best arms would have earned from the same customers, less "
+            f"what was earned",
             **earned,
         ),
-        Measure("best_share", meaning="share of steps with the best single arm", better="high", beside="page", **each),
-        Measure("best_probability", meaning="chance that the policy gave the best arm at that step", better="high", **each),
-        Measure("difference", meaning="pseudo_regret less that of the rival, under the same customers", **earned),
+        Measure(
+            "best_share",
+            meaning="share of steps with the best single arm",
+            better="high",
+            beside="page",
+            **each,
+        ),
+        Measure(
+            "best_probability",
+            meaning="chance that the policy gave the best arm at that step",
+            better="high",
+            **each,
+        ),
+        Measure(
+            "difference",
+            meaning="pseudo_regret less that of the rival, under the same customers",
+            **earned,
+        ),
         Measure(
             "delay_regret",
-            meaning="pseudo_regret less that of the same policy where outcomes are seen at once, under the same customers",
+            meaning="pseudo_regret less that of the same policy where outcomes are seen at once, "
+            "under the same customers",
             **earned,
         ),
-        Measure("allocation", meaning="share of steps in which an arm was chosen", better="none", **each),
+        Measure(
+            "allocation", meaning="share of steps in which an arm was chosen", better="none", **each
+        ),
         Measure("propensity", meaning=CHANCE_MEANING, better="none", **each),
         Measure(
-            "arm_value[raw]", meaning=f"mean {unit} of an arm's own steps, biased by their choice", better="none", **earned
+            "arm_value[raw]",
+            meaning=f"mean {unit} of an arm's own steps, biased by their choice",
+            better="none",
+            **earned,
         ),
         *(
-            Measure(f"arm_value[{name}]", meaning=f"mean {unit} of an arm by {how}", better="none", **earned)
+            Measure(
+                f"arm_value[{name}]",
+                meaning=f"mean {unit} of an arm by {how}",
+                better="none",
+                **earned,
+            )
             for name, how in CORRECTION_MEANINGS.items()
         ),
     )
@@ -125,11 +172,13 @@ COUNT_NAMES = ("wins", "closed", "closed_wins")
 def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) -> pl.DataFrame:
     """Return a tally as a table.
 
-    Columns: `replication`; `steps`, `pseudo_regret`, `fixed_regret`, `realised_regret` and `oracle` (what the best arms are
-    expected to earn), lists over the checkpoints; `chosen` and `ideal`, the number of the arm of that very step and whether
-    none was better then, too; `pulls`, a list over the checkpoints for each arm; `wins`, `values` and `segment_regret`, a
-    number for each arm or segment; `closed` and `closed_wins`, the pulls and wins of which nothing more was to come, where
-    others are open at the end; `best_arm`, the best fixed one; `uniform`, what uniform play is expected to lose by the end.
+    Columns: `replication`; `steps`, `pseudo_regret`, `fixed_regret`, `realised_regret` and `oracle`
+    (what the best arms are expected to earn), lists over the checkpoints; `chosen` and `ideal`, the
+    number of the arm of that very step and whether none was better then, too; `pulls`, a list over
+    the checkpoints for each arm; `wins`, `values` and `segment_regret`, a number for each arm or
+    segment; `closed` and `closed_wins`, the pulls and wins of which nothing more was to come, where
+    others are open at the end; `best_arm`, the best fixed one; `uniform`, what uniform play is
+    expected to lose by the end.
     """
     n = len(tally.wrong)
     count = len(game.checkpoints)
@@ -142,19 +191,33 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
         _repeated_column("steps", np.array(game.checkpoints), n),
         *(
             _array_column(name, values)
-            for name, values in zip(REGRET_NAMES, (tally.pseudo, tally.fixed, tally.realised), strict=True)
+            for name, values in zip(
+                REGRET_NAMES, (tally.pseudo, tally.fixed, tally.realised), strict=True
+            )
         ),
         _repeated_column("oracle", oracle, n),
         _array_column("chosen", tally.chosen),
         _array_column("ideal", tally.ideal.view(np.uint8)),
-        _struct_column("pulls", {arm: _array_column(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)}),
+        _struct_column(
+            "pulls",
+            {arm: _array_column(arm, tally.pulls[:, :, i]) for i, arm in enumerate(world.arms)},
+        ),
         *(
-            _struct_column(name, {arm: pl.Series(arm, own[:, i]) for i, arm in enumerate(world.arms)})
+            _struct_column(
+                name, {arm: pl.Series(arm, own[:, i]) for i, arm in enumerate(world.arms)}
+            )
             for name, own in counts.items()
         ),
-        _struct_column("values", {arm: pl.Series(arm, np.full(n, world.worth[i])) for i, arm in enumerate(world.arms)}),
         _struct_column(
-            "segment_regret", {name: pl.Series(name, tally.by_segment[:, i]) for i, name in enumerate(world.segments)}
+            "values",
+            {arm: pl.Series(arm, np.full(n, world.worth[i])) for i, arm in enumerate(world.arms)},
+        ),
+        _struct_column(
+            "segment_regret",
+            {
+                name: pl.Series(name, tally.by_segment[:, i])
+                for i, name in enumerate(world.segments)
+            },
         ),
         pl.Series("best_arm", [world.arms[world.fixed(game.horizon)]] * n),
         pl.Series("uniform", np.full(n, uniform)),
@@ -163,11 +226,18 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
     return pl.DataFrame(columns)
 
 
-def with_estimates(rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, ...], wanted: str) -> pl.DataFrame:
-    """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the methods that were asked for."""
+def with_estimates(
+    rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, ...], wanted: str
+) -> pl.DataFrame:
+    """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the
+    methods that were asked for.
+    """
     methods = {"none": (), "ipw": ESTIMATE_METHODS[:1], "aipw": ESTIMATE_METHODS}[wanted]
     columns = [
-        _struct_column(f"{kind}[{method}]", {arm: pl.Series(arm, estimates[:, place, i, part]) for i, arm in enumerate(arms)})
+        _struct_column(
+            f"{kind}[{method}]",
+            {arm: pl.Series(arm, estimates[:, place, i, part]) for i, arm in enumerate(arms)},
+        )
         for place, method in enumerate(methods)
         for part, kind in enumerate(("value", "stderr"))
     ]
@@ -175,19 +245,29 @@ def with_estimates(rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, .
 
 
 def expected_by(world: World, game: Game) -> tuple[np.ndarray, float]:
-    """Return the expected reward of the best arms by each checkpoint, and the expected loss of uniform play by the last."""
+    """Return the expected reward of the best arms by each checkpoint, and the expected loss of
+    uniform play by the last.
+    """
     best = world.best @ world.shares
     present = world.present[:, None, :]
-    mean = np.where(present, world.conversions * world.worth, 0.0).sum(axis=2) / world.present.sum(axis=1)[:, None]
+    mean = (
+        np.where(present, world.conversions * world.worth, 0.0).sum(axis=2)
+        / world.present.sum(axis=1)[:, None]
+    )
     oracle = np.array([world.moments(step) @ best for step in game.checkpoints])
     return oracle, float(oracle[-1] - world.moments(game.horizon) @ (mean @ world.shares))
 
 
 def stored_rows(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that the predictions table keeps: as each replication ended, `MOST_KEPT` of them at most."""
+    """Return the rows that the predictions table keeps: as each replication ended, `MOST_KEPT` of
+    them at most.
+    """
     ends = rows.head(MOST_KEPT)
     last = [pl.col(name).arr.last() for name in REGRET_NAMES]
-    arms = [pl.col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]") for arm in ends["pulls"].struct.fields]
+    arms = [
+        pl.col("pulls").struct.field(arm).arr.last().alias(f"pulls[{arm}]")
+        for arm in ends["pulls"].struct.fields
+    ]
     wins = [
         pl.col(name).struct.field(arm).alias(f"{name}[{arm}]")
         for name in COUNT_NAMES
@@ -199,14 +279,18 @@ def stored_rows(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
-    """Return an arm's offers of which nothing more was to come and their conversions, of a row that `stored_rows` made."""
+    """Return an arm's offers of which nothing more was to come and their conversions, of a row that
+    `stored_rows` made.
+    """
     pair = ("closed", "closed_wins") if f"closed[{arm}]" in row else ("pulls", "wins")
     offered, wins = (int(row[f"{name}[{arm}]"]) for name in pair)
     return offered, wins
 
 
 def _array_column(name: str, values: np.ndarray) -> pl.Series:
-    return pl.Series(name, np.ascontiguousarray(values), dtype=pl.Array(_number_type(values), values.shape[1]))
+    return pl.Series(
+        name, np.ascontiguousarray(values), dtype=pl.Array(_number_type(values), values.shape[1])
+    )
 
 
 def _repeated_column(name: str, values: np.ndarray, n: int) -> pl.Series:
@@ -214,7 +298,9 @@ def _repeated_column(name: str, values: np.ndarray, n: int) -> pl.Series:
 
 
 def _number_type(values: np.ndarray) -> type[pl.DataType]:
-    return {"uint8": pl.UInt8, "uint32": pl.UInt32, "int64": pl.Int64}.get(values.dtype.name, pl.Float64)
+    return {"uint8": pl.UInt8, "uint32": pl.UInt32, "int64": pl.Int64}.get(
+        values.dtype.name, pl.Float64
+    )
 
 
 def _struct_column(name: str, columns: dict[str, pl.Series]) -> pl.Series:
@@ -224,14 +310,20 @@ def _struct_column(name: str, columns: dict[str, pl.Series]) -> pl.Series:
 # The scores of a bandit simulation: regret at every checkpoint and by the end, arms, segments,
 # rivals, and the truth.
 
-METRIC_NAMES = {"pseudo_regret": "pseudo_regret", "fixed_regret": "pseudo_regret[fixed]", "realised_regret": "realised_regret"}
+METRIC_NAMES = {
+    "pseudo_regret": "pseudo_regret",
+    "fixed_regret": "pseudo_regret[fixed]",
+    "realised_regret": "realised_regret",
+}
 
 
 def score_replications(rows: pl.DataFrame) -> list[Score]:
     """Return all scores of one policy; those without a step are by the end."""
     steps = rows["steps"][0].to_list()
     scores = [
-        score for column, name in METRIC_NAMES.items() for score in _regret_scores(scores_by_step(rows[column]), name, steps)
+        score
+        for column, name in METRIC_NAMES.items()
+        for score in _regret_scores(scores_by_step(rows[column]), name, steps)
     ]
     lost, ideal = rows["pseudo_regret"].arr.last().to_numpy(), rows["oracle"].arr.last().to_numpy()
     skill = one_minus_ratio(lost, rows["uniform"].to_numpy())
@@ -240,12 +332,21 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
         Score.of("skill_pseudo_regret", "mean", skill),
     ]
     if "at_once" in rows.columns:
-        scores.append(Score.of("delay_regret", "mean", unit_mean(lost - rows["at_once"].to_numpy())))
-    return [*scores, *_chance_scores(rows, steps), *_arm_scores(rows, steps), *_segment_scores(rows)]
+        scores.append(
+            Score.of("delay_regret", "mean", unit_mean(lost - rows["at_once"].to_numpy()))
+        )
+    return [
+        *scores,
+        *_chance_scores(rows, steps),
+        *_arm_scores(rows, steps),
+        *_segment_scores(rows),
+    ]
 
 
 def scores_by_step(column: pl.Series) -> np.ndarray:
-    """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side by side."""
+    """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side
+    by side.
+    """
     return np.ascontiguousarray(column.to_numpy().T)
 
 
@@ -259,22 +360,32 @@ def _regret_scores(values: np.ndarray, name: str, steps: list[int]) -> Iterator[
 def _spread(name: str, values: np.ndarray) -> Iterator[Score]:
     """Yield mean, median and tails over replications."""
     estimates = unit_spread(values, 0.95)
-    for aggregate, kind in (("mean", "mean"), ("median", "median"), ("p95", "percentile"), ("cvar95", "tail_mean")):
+    for aggregate, kind in (
+        ("mean", "mean"),
+        ("median", "median"),
+        ("p95", "percentile"),
+        ("cvar95", "tail_mean"),
+    ):
         yield Score.of(name, aggregate, estimates[kind])
 
 
 def _chance_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
-    """Yield the mean probability of each arm, and of the best one, at each checkpoint: the share of replications that chose it.
+    """Yield the mean probability of each arm, and of the best one, at each checkpoint: the share of
+    replications that chose it.
 
-    A choice is 1 with the chance that the policy gave it, so that its mean over replications is the mean chance whatever
-    the policy, and no policy need say a formula, which would cost more than the game.
+    A choice is 1 with the chance that the policy gave it, so that its mean over replications is the
+    mean chance whatever the policy, and no policy need say a formula, which would cost more than
+    the game.
     """
     arms = rows["pulls"].struct.fields
     for step, chosen in zip(steps, scores_by_step(rows["chosen"]), strict=True):
         counts = np.bincount(chosen, minlength=len(arms))
         for arm, count in zip(arms, counts.tolist(), strict=True):
             yield replace(
-                Score.of("propensity", "mean", unit_share(count, len(rows))), step=step, segment_by="arm", segment=arm
+                Score.of("propensity", "mean", unit_share(count, len(rows))),
+                step=step,
+                segment_by="arm",
+                segment=arm,
             )
     for step, ideal in zip(steps, scores_by_step(rows["ideal"]), strict=True):
         score = Score.of("best_probability", "mean", unit_share(int(ideal.sum()), len(rows)))
@@ -287,17 +398,24 @@ def _arm_scores(rows: pl.DataFrame, steps: list[int]) -> Iterator[Score]:
     best = rows["best_arm"][0]
     for arm in rows["pulls"].struct.fields:
         pulls = scores_by_step(rows["pulls"].struct.field(arm)).astype(float)
-        shares = [Score.of("allocation", "mean", unit_mean(own / step)) for step, own in zip(steps, pulls, strict=True)]
+        shares = [
+            Score.of("allocation", "mean", unit_mean(own / step))
+            for step, own in zip(steps, pulls, strict=True)
+        ]
         for step, score in zip(steps, shares, strict=True):
             yield replace(score, step=step, segment_by="arm", segment=arm)
             if arm == best:
                 yield replace(score, metric="best_share", step=step)
         if arm == best:
             yield replace(shares[-1], metric="best_share")
-        wins = rows["wins"].struct.field(arm).to_numpy() * rows["values"].struct.field(arm).to_numpy()
+        wins = (
+            rows["wins"].struct.field(arm).to_numpy() * rows["values"].struct.field(arm).to_numpy()
+        )
         with np.errstate(invalid="ignore"):
             own = wins / np.where(pulls[-1] > 0, pulls[-1], np.nan)
-        yield replace(Score.of("arm_value[raw]", "mean", unit_mean(own)), segment_by="arm", segment=arm)
+        yield replace(
+            Score.of("arm_value[raw]", "mean", unit_mean(own)), segment_by="arm", segment=arm
+        )
         for name in (name for name in rows.columns if name.startswith("value[")):
             corrected = unit_mean(rows[name].struct.field(arm).to_numpy())
             yield replace(Score.of(f"arm_{name}", "mean", corrected), segment_by="arm", segment=arm)
@@ -307,11 +425,15 @@ def _segment_scores(rows: pl.DataFrame) -> Iterator[Score]:
     names = rows["segment_regret"].struct.fields
     for name in names if len(names) > 1 else []:
         values = rows["segment_regret"].struct.field(name).to_numpy()
-        yield replace(Score.of("pseudo_regret", "mean", unit_mean(values)), segment_by="segment", segment=name)
+        yield replace(
+            Score.of("pseudo_regret", "mean", unit_mean(values)), segment_by="segment", segment=name
+        )
 
 
 def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the difference of each model from every other, replication by replication, at every checkpoint and by the end."""
+    """Yield the difference of each model from every other, replication by replication, at every
+    checkpoint and by the end.
+    """
     for label, own in rows.items():
         for rival, theirs in rows.items():
             if rival == label:
@@ -320,27 +442,39 @@ def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
             if regrets.is_empty():
                 continue
             scores = _differences(regrets["own"].to_numpy() - regrets["other"].to_numpy())
-            for score, step in zip([*scores, scores[-1]], [*own["steps"][0].to_list(), None], strict=True):
+            for score, step in zip(
+                [*scores, scores[-1]], [*own["steps"][0].to_list(), None], strict=True
+            ):
                 yield label, replace(score, segment_by="rival", segment=rival, step=step)
 
 
 def _differences(values: np.ndarray) -> list[Score]:
     """Return the mean of each column over replications, by Student's t or the bootstrap.
 
-    A comparison has the same law for the ratio of two regrets: where one is barely sure the other may not be.
+    A comparison has the same law for the ratio of two regrets: where one is barely sure the other
+    may not be.
     """
     if len(values) < 2:
         return [Score.of("difference", "mean", unit_mean(column)) for column in values.T]
     strata = [np.arange(len(values))]
     effects = unit_effects(values, strata, _resamples(len(values)))
-    estimates = [replace(effect_estimate(each), method=each.method.replace("units", "replications")) for each in effects]
+    estimates = [
+        replace(effect_estimate(each), method=each.method.replace("units", "replications"))
+        for each in effects
+    ]
     pairs = zip(estimates, effects, strict=True)
-    return [replace(Score.of("difference", "mean", difference_estimate(each)), p_value=own.p_value) for each, own in pairs]
+    return [
+        replace(Score.of("difference", "mean", difference_estimate(each)), p_value=own.p_value)
+        for each, own in pairs
+    ]
 
 
 @lru_cache(maxsize=1)
 def _resamples(n: int) -> np.ndarray | None:
-    """Return the resamples in which a comparison of so many replications draws them; None where it draws none."""
+    """Return the resamples in which a comparison of so many replications draws them.
+
+    None where it draws none.
+    """
     return shared_resamples([np.arange(n)], RESAMPLES, stream(0, "compare", "units"))
 
 
@@ -360,10 +494,24 @@ def world_scores(world: World, game: Game) -> list[Score]:
     scores = [
         Score("oracle_reward", "mean", float(oracle[-1]), n=1),
         Score("uniform_regret", "mean", uniform, n=1),
-        Score("best_arm", None, None, segment_by="arm", segment=world.arms[world.fixed(game.horizon)], n=1),
+        Score(
+            "best_arm",
+            None,
+            None,
+            segment_by="arm",
+            segment=world.arms[world.fixed(game.horizon)],
+            n=1,
+        ),
     ]
     scores += [
-        Score("arm_value[true]", "mean", None if np.isnan(value) else float(value), segment_by="arm", segment=arm, n=1)
+        Score(
+            "arm_value[true]",
+            "mean",
+            None if np.isnan(value) else float(value),
+            segment_by="arm",
+            segment=arm,
+            n=1,
+        )
         for arm, value in zip(world.arms, arms * world.worth, strict=True)
     ]
     if len(world.segments) > 1:
@@ -384,10 +532,14 @@ def world_scores(world: World, game: Game) -> list[Score]:
 
 
 def _asymptote_scores(world: World, game: Game) -> list[Score]:
-    """Return C of Lai and Robbins, and C ln t at every checkpoint: for one segment, or one policy a segment."""
+    """Return C of Lai and Robbins, and C ln t at every checkpoint: for one segment, or one policy a
+    segment.
+    """
     constants = [lai_robbins(world.values, conversions) for conversions in world.conversions[0]]
     scores = [Score("lai_robbins", "mean", sum(constants), n=1)]
     for step in game.checkpoints:
-        bound = sum(c * np.log(max(step * s, 1.0)) for c, s in zip(constants, world.shares, strict=True))
+        bound = sum(
+            c * np.log(max(step * s, 1.0)) for c, s in zip(constants, world.shares, strict=True)
+        )
         scores.append(Score("lai_robbins_bound", "mean", float(bound), step=step, n=1))
     return scores

@@ -1,8 +1,10 @@
-"""Answer the rows of a file by a bundle: Parquet or CSV in, Parquet files out; what was killed goes on where it was.
+"""Answer the rows of a file by a bundle: Parquet or CSV in, Parquet files out; what was killed goes
+on where it was.
 
-File and folder may be in S3 (s3://BUCKET/KEY). Memory does not grow with the file. The answers lie in parts in the folder,
-whose `_SUCCESS` says that all are there. `compute=ray` or `compute=cluster` answers parts on all cores, or nodes, of a Ray
-cluster, with the same bytes: `hwds batch market rows.parquet answers compute=ray compute.workers=8`.
+File and folder may be in S3 (s3://BUCKET/KEY). Memory does not grow with the file. The answers lie
+in parts in the folder, whose `_SUCCESS` says that all are there. `compute=ray` or `compute=cluster`
+answers parts on all cores, or nodes, of a Ray cluster, with the same bytes: `hwds batch market
+rows.parquet answers compute=ray compute.workers=8`.
 """
 
 from __future__ import annotations
@@ -26,10 +28,19 @@ if TYPE_CHECKING:
 @click.argument("out", metavar="OUT")
 @click.argument("words", nargs=-1, metavar="[compute=ray] [compute.KEY=VALUE] ...")
 @click.option(
-    "--rows", type=WholeNumber(1, 1_000_000), metavar="NUMBER", default=5000, show_default=True, help="Rows of a part."
+    "--rows",
+    type=WholeNumber(1, 1_000_000),
+    metavar="NUMBER",
+    default=5000,
+    show_default=True,
+    help="Rows of a part.",
 )
-@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-def main(folder: str, source: str, out: str, words: tuple[str, ...], rows: int, trust: str | None) -> int:
+@click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
+def main(
+    folder: str, source: str, out: str, words: tuple[str, ...], rows: int, trust: str | None
+) -> int:
     """Write the answers."""
     from hwds.results.formatting import counted
     from hwds.serve.batch import on_ray, run_batch, run_far_batch
@@ -63,5 +74,8 @@ def cluster_of(words: Sequence[str]) -> OnRay:
         raise ConfigError(f"batch: must be followed by words of compute alone, got '{other}'.")
     compute = build("compute", "compute", compose([*words])["compute"])
     if not isinstance(compute, OnRay):
-        raise ConfigError(f"compute: a batch is answered here, or by compute=ray or compute=cluster, got '{compute.name}'.")
+        raise ConfigError(
+            f"compute: a batch is answered here, or by compute=ray or compute=cluster, got "
+            f"'{compute.name}'."
+        )
     return compute

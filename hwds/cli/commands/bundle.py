@@ -1,8 +1,8 @@
 """Make a signed folder of a run's model, which any server here answers by.
 
-It is made only where a fresh process gives the run's own answers to real rows, its graph passes ONNX's checker, holes are
-handled and answers come in time; otherwise the reason is said. `--check` proves an existing bundle again, on another machine
-or Python.
+It is made only where a fresh process gives the run's own answers to real rows, its graph passes
+ONNX's checker, holes are handled and answers come in time; otherwise the reason is said. `--check`
+proves an existing bundle again, on another machine or Python.
 """
 
 from __future__ import annotations
@@ -18,10 +18,21 @@ from hwds.core.errors import ConfigError, HwdsError
 @command(help=__doc__)
 @click.argument("run", metavar="RUN")
 @click.option("--out", metavar="FOLDER", help="The folder to write.")
-@click.option("--key", type=FILE, help="The private ed25519 key (PEM); a new pair is written where it is absent.")
-@click.option("--card", type=FILE, help="What people say of the model: a YAML of owner, approver, intended_use ...")
 @click.option(
-    "--budget", type=NumberWithin(0.001, 1e6), metavar="MS", help="Milliseconds within which 99 % of single answers must come."
+    "--key",
+    type=FILE,
+    help="The private ed25519 key (PEM); a new pair is written where it is absent.",
+)
+@click.option(
+    "--card",
+    type=FILE,
+    help="What people say of the model: a YAML of owner, approver, intended_use ...",
+)
+@click.option(
+    "--budget",
+    type=NumberWithin(0.001, 1e6),
+    metavar="MS",
+    help="Milliseconds within which 99 % of single answers must come.",
 )
 @click.option(
     "--rows",
@@ -32,11 +43,19 @@ from hwds.core.errors import ConfigError, HwdsError
     help="Real rows that must be answered as in the run.",
 )
 @click.option(
-    "--live", type=FILE, help="Settings of a policy in production: a YAML of window, current, holdout, floor, caps ..."
+    "--live",
+    type=FILE,
+    help="Settings of a policy in production: a YAML of window, current, holdout, floor, caps ...",
 )
 @click.option("--check", is_flag=True, help="Prove the bundle RUN again, instead of making one.")
-@click.option("--registry", metavar="URI", help="Mirror the bundle and the verdicts on its run in MLflow's registry.")
-@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+@click.option(
+    "--registry",
+    metavar="URI",
+    help="Mirror the bundle and the verdicts on its run in MLflow's registry.",
+)
+@click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
 def main(
     run: str,
     out: str | None,
@@ -59,18 +78,36 @@ def main(
     from hwds.serve.bundle.manifest import default_key
     from hwds.serve.bundle.policy_content import read_settings
 
-    fields, settings = read_fields(Path(card) if card else None), read_settings(Path(live)) if live else None
+    fields, settings = (
+        read_fields(Path(card) if card else None),
+        read_settings(Path(live)) if live else None,
+    )
     signer = Path(key) if key else default_key()
-    made = make_bundle(run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings)
+    made = make_bundle(
+        run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings
+    )
     parity, latency = made.manifest.parity, made.json("latency.json")
     if made.manifest.kind == "policy":
-        print(f"{parity['rows']} decisions of {parity['questions']} events are repeated by a fresh process; chances are off by")
+        print(
+            f"{parity['rows']} decisions of {parity['questions']} events are repeated by a fresh "
+            f"process; chances are off by"
+        )
     else:
-        print(f"{parity['rows']} real rows are answered as in the run by a fresh process; the worst difference is")
-    print(f"  {parity['worst_difference']:.2g} ({parity['tolerance']:g} allowed, as a share of 1 + the number).")
+        print(
+            f"{parity['rows']} real rows are answered as in the run by a fresh process; the worst "
+            f"difference is"
+        )
+    print(
+        f"  {parity['worst_difference']:.2g} ({parity['tolerance']:g} allowed, as a share of 1 + "
+        f"the number)."
+    )
     graph = parity["graph"]
     worst = max(graph["worst_difference"].values()) if graph else 0.0
-    print(f"model.onnx: off by {worst:.2g} at most." if graph else f"No model.onnx: {made.manifest.graph['why']}.")
+    print(
+        f"model.onnx: off by {worst:.2g} at most."
+        if graph
+        else f"No model.onnx: {made.manifest.graph['why']}."
+    )
     print(f"One answer takes {latency['p50_ms']:g} ms, 99 % up to {latency['p99_ms']:g} ms.")
     print(f"Bundle {made.manifest.digest}: {made.folder}")
     if registry is not None:
@@ -91,7 +128,13 @@ def prove_again(folder: str, trust: str | None) -> int:
         proof = prove_bundle(bundle.folder)
     except HwdsError as error:
         raise HwdsError(f"{bundle.folder}: does not answer here as in the run: {error}") from error
-    print(f"{proof['rows']} real rows are answered as in the run, the worst difference is {proof['worst_difference']:.2g}.")
-    print(f"One answer takes {proof['latency']['p50_ms']:g} ms, 99 % up to {proof['latency']['p99_ms']:g} ms.")
+    print(
+        f"{proof['rows']} real rows are answered as in the run, the worst difference is "
+        f"{proof['worst_difference']:.2g}."
+    )
+    print(
+        f"One answer takes {proof['latency']['p50_ms']:g} ms, 99 % up to "
+        f"{proof['latency']['p99_ms']:g} ms."
+    )
     print(f"Bundle {bundle.manifest.digest}: whole, and signed by a trusted key.")
     return 0

@@ -1,8 +1,10 @@
-"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and try what a cheat would.
+"""Prove that nothing leaks: rubbish after each cutoff, bit-identical answers; and try what a cheat
+would.
 
-It takes the words of a run, and its small size unless they say `size=`. Every model is tested in this process, from the data as
-it is, and in a fresh one, from rubbish. What is opened meanwhile, columns that give away what is predicted and more are looked
-at, too; the last lines say what was tried, and what no check sees.
+It takes the words of a run, and its small size unless they say `size=`. Every model is tested in
+this process, from the data as it is, and in a fresh one, from rubbish. What is opened meanwhile,
+columns that give away what is predicted and more are looked at, too; the last lines say what was
+tried, and what no check sees.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 @command(help=__doc__)
 @OVERRIDES
 def main(overrides: tuple[str, ...]) -> int:
-    """Run the canary over models and features, at their small size unless `size=` is given; 1 where one leaks."""
+    """Run the canary over models and features, at their small size unless `size=` is given.
+
+    1 where one leaks.
+    """
     from hwds.core.cache import opened_files
     from hwds.core.compose import compose
     from hwds.evaluation.leak_check import AskElsewhere, FileWatch
@@ -37,16 +42,21 @@ def main(overrides: tuple[str, ...]) -> int:
     require_asked(prepared)
     require_repeatable(prepared)
     hold_threads(prepared.job.cpus)
-    watch = FileWatch(frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml"))))
+    watch = FileWatch(
+        frozenset(path for path in opened.data_read() if not path.endswith((".py", ".yaml")))
+    )
     with AskElsewhere(watch, thread_variables(prepared.job.cpus)) as elsewhere:
-        clean = [tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()]
+        clean = [
+            tell(label, list(leaks)) for label, leaks in checks(prepared, watch, elsewhere).items()
+        ]
     clean.append(tell_giveaways(prepared.experiment.dataset, prepared.job.protocol, prepared.frame))
     say_what_was_tried(prepared.job.protocol, prepared.frame)
     return 0 if all(clean) else 1
 
 
 def require_repeatable(prepared: Prepared) -> None:
-    """Refuse a model whose answers depend on the clock: a leak is seen by answers that differ in a bit.
+    """Refuse a model whose answers depend on the clock: a leak is seen by answers that differ in a
+    bit.
 
     Raises:
         ConfigError: With the field and its value.
@@ -58,7 +68,9 @@ def require_repeatable(prepared: Prepared) -> None:
             raise ConfigError(f"model.{why}: the leak test compares answers to the bit.")
 
 
-def checks(prepared: Prepared, watch: FileWatch, elsewhere: Ask) -> dict[str, Iterator[Leak | None]]:
+def checks(
+    prepared: Prepared, watch: FileWatch, elsewhere: Ask
+) -> dict[str, Iterator[Leak | None]]:
     """Return the checks by name: every model on the protocol's cutoffs, and the feature set."""
     from hwds.detection.protocols.base import Detection
     from hwds.evaluation.cells import context_of_fold
@@ -78,17 +90,23 @@ def checks(prepared: Prepared, watch: FileWatch, elsewhere: Ask) -> dict[str, It
     job, frame = prepared.job, prepared.frame
     context = replace(context_of_fold(job, ""), cache=MemoryCache.empty())
     by_name = {
-        label: check_leaks(job.protocol, label, model, frame, context, here=AskHere(watch), elsewhere=elsewhere)
+        label: check_leaks(
+            job.protocol, label, model, frame, context, here=AskHere(watch), elsewhere=elsewhere
+        )
         for label, model in job.models.items()
     }
     features, name = job.features, f"features {prepared.experiment.features.name}"
     if isinstance(frame, Panel) and prepared.experiment.features.name != "none":
-        by_name[name] = with_opened_files(name, features, check_series_features(name, features, frame, frame.horizon), watch)
+        by_name[name] = with_opened_files(
+            name, features, check_series_features(name, features, frame, frame.horizon), watch
+        )
     if isinstance(features, RowFeatures) and isinstance(job.protocol, Detection):
         rows = check_row_features(name, features, frame, job.protocol.delay_days)
         by_name[name] = with_opened_files(name, features, rows, watch)
     if isinstance(features, RunFeatures) and isinstance(frame, Runs):
-        by_name[name] = with_opened_files(name, features, check_run_features(name, features, frame.learnable), watch)
+        by_name[name] = with_opened_files(
+            name, features, check_run_features(name, features, frame.learnable), watch
+        )
     return by_name
 
 
@@ -97,7 +115,9 @@ def tell(label: str, results: list[Leak | None]) -> bool:
     from hwds.evaluation.protocol import FUTURE_LEAK, STATE_LEAK
 
     if not results:
-        print(f"{label}: nothing to check; the protocol has no moment after which anything is unknown")
+        print(
+            f"{label}: nothing to check; the protocol has no moment after which anything is unknown"
+        )
         return True
     leaks = [leak for leak in results if leak is not None]
     compared = [leak for leak in results if leak is None or leak.check in (FUTURE_LEAK, STATE_LEAK)]
@@ -113,7 +133,10 @@ def tell(label: str, results: list[Leak | None]) -> bool:
 
 
 def tell_giveaways(dataset: Any, protocol: Any, frame: Any) -> bool:
-    """Print a line for each column that gives away what is predicted, over the protocol's horizon; whether there is none."""
+    """Print a line for each column that gives away what is predicted, over the protocol's horizon.
+
+    Whether there is none.
+    """
     from hwds.datasets.reading.leakage import giveaways
     from hwds.evaluation.panel_folds import PanelSplitting
 
@@ -147,5 +170,7 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
         OWN_LABEL_LEAK: labelled,
         GIVEAWAY_LEAK: labelled or isinstance(frame, Panel | Runs),
     }
-    print(f"tried: {'; '.join(reason for check, reason in LEAK_CHECKS.items() if has.get(check, True))}.")
+    print(
+        f"tried: {'; '.join(reason for check, reason in LEAK_CHECKS.items() if has.get(check, True))}."
+    )
     print(f"not seen: {UNSEEN_LEAKS}.")

@@ -1,7 +1,8 @@
-"""Compare models over finished runs, on the rows that all of them answered: `hwds compare RUN... [--margin 0.01]`.
+"""Compare models over finished runs, on the rows that all of them answered: `hwds compare RUN...
+[--margin 0.01]`.
 
-Runs are named by the beginning of their ids or by their folders. Runs of other rows, other data or another definition of the
-metric are refused.
+Runs are named by the beginning of their ids or by their folders. Runs of other rows, other data or
+another definition of the metric are refused.
 """
 
 from __future__ import annotations
@@ -48,7 +49,11 @@ def study_names() -> list[str]:
 
 @command(help=__doc__)
 @click.argument("runs", nargs=-1, type=RUN)
-@click.option("--experiment", type=KnownWord("name", experiment_names), help="All finished runs of an experiment.")
+@click.option(
+    "--experiment",
+    type=KnownWord("name", experiment_names),
+    help="All finished runs of an experiment.",
+)
 @click.option(
     "--sweep",
     type=KnownWord("name", sweep_names),
@@ -58,19 +63,32 @@ def study_names() -> list[str]:
 @click.option("--metric", metavar="NAME", help="Compare by another metric than the headline.")
 @click.option("--model", metavar="NAME", help="The model that the conclusion is about.")
 @click.option(
-    "--margin", type=NUMBER, metavar="SHARE", help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.'
+    "--margin",
+    type=NUMBER,
+    metavar="SHARE",
+    help='What does not matter: `0.01` is 1 %, so that "as good as" is a finding.',
 )
-@click.option("--resamples", type=WholeNumber(100), metavar="NUMBER", help="Draw more often; 2,000 is usual.")
+@click.option(
+    "--resamples", type=WholeNumber(100), metavar="NUMBER", help="Draw more often; 2,000 is usual."
+)
 @AS_JSON
 def main(runs: tuple[str, ...], as_json: bool, **flags: Any) -> int:
     """Say which model is better, by how much and how sure that is."""
     given = {name: value for name, value in flags.items() if value is not None}
     selecting = [f"--{name}" for name in SELECTING if name in given]
     if not runs and not selecting:
-        raise ConfigError("compare: must be followed by runs, or by --experiment, --sweep or --study and its name.")
+        raise ConfigError(
+            "compare: must be followed by runs, or by --experiment, --sweep or --study and its "
+            "name."
+        )
     if len(selecting) > 1 or (runs and selecting not in ([], ["--experiment"])):
-        raise ConfigError(f"compare: {selecting[-1]} says which runs; drop {selecting[0] if len(selecting) > 1 else runs[0]}.")
-    settings = [(f"--{name}", str(value)) for name, value in sorted(given.items()) if name not in SELECTING]
+        raise ConfigError(
+            f"compare: {selecting[-1]} says which runs; drop "
+            f"{selecting[0] if len(selecting) > 1 else runs[0]}."
+        )
+    settings = [
+        (f"--{name}", str(value)) for name, value in sorted(given.items()) if name not in SELECTING
+    ]
     for title, comparison, older in selected_comparisons(runs, **given):
         folder = keep_comparison(comparison, settings)
         if as_json:
@@ -93,7 +111,8 @@ def selected_comparisons(
     margin: float | None = None,
     resamples: int = 2000,
 ) -> Iterator[tuple[str, Comparison, list[str]]]:
-    """Yield a title, where there are several, each comparison, and the earlier runs that it leaves out.
+    """Yield a title, where there are several, each comparison, and the earlier runs that it leaves
+    out.
 
     Raises:
         ConfigError: A study is asked with a metric or a model, which it has decided.
@@ -104,7 +123,10 @@ def selected_comparisons(
         decided = "--metric" if metric else "--model" if model else ""
         if decided:
             raise ConfigError(f"compare: {decided} is what the study has decided; drop it.")
-        yield from ((name, comparison, []) for name, comparison in study_comparisons(study, margin, resamples).items())
+        yield from (
+            (name, comparison, [])
+            for name, comparison in study_comparisons(study, margin, resamples).items()
+        )
         return
     from hwds.stats.compare import compare
     from hwds.stats.sources import RunSource
@@ -116,7 +138,11 @@ def selected_comparisons(
         model = model or best_label(sources)
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
-    yield "", compare(sources, metric=metric, model=model, margin=margin, resamples=resamples), older
+    yield (
+        "",
+        compare(sources, metric=metric, model=model, margin=margin, resamples=resamples),
+        older,
+    )
 
 
 def print_comparison_json(comparison: Comparison, folder: Path) -> None:
@@ -124,11 +150,17 @@ def print_comparison_json(comparison: Comparison, folder: Path) -> None:
     from hwds.report.comparison import comparison_sentence
     from hwds.results.comparison import as_json
 
-    print(as_json({"sentence": comparison_sentence(comparison), "folder": str(folder)} | comparison.as_dict()))
+    print(
+        as_json(
+            {"sentence": comparison_sentence(comparison), "folder": str(folder)}
+            | comparison.as_dict()
+        )
+    )
 
 
 def of_sweep(name: str) -> list[RunFolder]:
-    """The run of a sweep's best trial, and that of the experiment as it stood, both on windows that chose nothing.
+    """The run of a sweep's best trial, and that of the experiment as it stood, both on windows that
+    chose nothing.
 
     Raises:
         HwdsError: There is no such sweep, or there are no two runs.
@@ -145,12 +177,15 @@ def of_sweep(name: str) -> list[RunFolder]:
     record = folder.read_json()
     if "run" not in record or not record.get("own_run"):
         why = (
-            "it is not finished" if "run" not in record else "it did not try the experiment as it stands (sweep.baseline=true)"
+            "it is not finished"
+            if "run" not in record
+            else "it did not try the experiment as it stands (sweep.baseline=true)"
         )
         raise HwdsError(f"--sweep: {folder.title} has no two runs to compare: {why}.")
     if record["run"] == record["own_run"]:
         raise HwdsError(
-            f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is nothing to compare."
+            f"--sweep: the best trial of {folder.title} is the experiment as it stands: there is "
+            f"nothing to compare."
         )
     return [RunFolder((OUTPUTS / "runs" / record[key]).resolve()) for key in ("run", "own_run")]
 
@@ -170,33 +205,58 @@ def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:
 
     runs = [RunFolder.find(name) for name in names]
     if experiment:
-        finished = sorted((OUTPUTS / "runs" / experiment).glob("*/scores.parquet"), key=lambda path: last_ran(path.parent))
+        finished = sorted(
+            (OUTPUTS / "runs" / experiment).glob("*/scores.parquet"),
+            key=lambda path: last_ran(path.parent),
+        )
         if not finished:
-            known = {path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")}
-            raise ConfigError(f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}")
+            known = {
+                path.parent.parent.name for path in (OUTPUTS / "runs").glob("*/*/scores.parquet")
+            }
+            raise ConfigError(
+                f"--experiment: no finished run of '{experiment}'{nearest(experiment, known)}"
+            )
         runs += [RunFolder(path.parent.resolve()) for path in finished]
     return list({folder.path: folder for folder in runs}.values())
 
 
-def latest_of_same_settings(sources: list[RunSource], names: Sequence[str]) -> tuple[list[RunSource], list[str]]:
-    """Return the last of runs of the same settings, data and seed, unless each was named; and the titles of the others."""
+def latest_of_same_settings(
+    sources: list[RunSource], names: Sequence[str]
+) -> tuple[list[RunSource], list[str]]:
+    """Return the last of runs of the same settings, data and seed, unless each was named.
+
+    And the titles of the others.
+    """
     if names:
         return sources, []
     last = {
-        repr(({**source.config, "compute": None, "decision": None, "tracker": None}, source.data)): source for source in sources
+        repr(
+            ({**source.config, "compute": None, "decision": None, "tracker": None}, source.data)
+        ): source
+        for source in sources
     }
     return list(last.values()), [source.title for source in sources if source not in last.values()]
 
 
 def keep_comparison(comparison: Comparison, settings: Sequence[tuple[str, str]]) -> Path:
-    """Write the tables, the page and the picture of a comparison; return the folder, named by its runs and settings."""
+    """Write the tables, the page and the picture of a comparison.
+
+    Return the folder, named by its runs and settings.
+    """
     from hwds.core.files import OUTPUTS, digest
-    from hwds.report.comparison import comparison_figure, comparison_markdown, comparison_sentence, critical_difference_figure
+    from hwds.report.comparison import (
+        comparison_figure,
+        comparison_markdown,
+        comparison_sentence,
+        critical_difference_figure,
+    )
     from hwds.report.pictures import save_png
     from hwds.results.files import write_markdown
     from hwds.results.records import command_line
 
-    folder = (OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])).resolve()
+    folder = (
+        OUTPUTS / "comparisons" / digest([sorted(comparison.sources), list(settings)])
+    ).resolve()
     command = command_line().replace(" --json", "")
     comparison.write(folder, comparison_sentence(comparison), command)
     save_png(comparison_figure(comparison), folder / "forest.png")
@@ -213,15 +273,24 @@ def show_comparison(comparison: Comparison, passed_over: list[str]) -> None:
     from hwds.report.leaderboard import print_grids
     from hwds.results.formatting import counted
 
-    older = [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."] if passed_over else []
+    older = (
+        [f"Earlier runs of the same settings left out: {', '.join(passed_over)}."]
+        if passed_over
+        else []
+    )
     many = len(comparison.leaderboard) - MOST
     cut = (
-        [f"{counted(many, 'models')} more, and the rivals further from {comparison.subject}: comparison.md has all."]
+        [
+            f"{counted(many, 'models')} more, and the rivals further from {comparison.subject}: "
+            f"comparison.md has all."
+        ]
         if many > 0
         else []
     )
     nearest_first = comparison.pairs["effect"].abs().arg_sort()[:MOST].sort()
     shown = replace(comparison, pairs=comparison.pairs[nearest_first])
     print_grids(
-        [each.cut(MOST) for each in comparison_grids(shown)], [*cut, *comparison.notes, *older], comparison_sentence(comparison)
+        [each.cut(MOST) for each in comparison_grids(shown)],
+        [*cut, *comparison.notes, *older],
+        comparison_sentence(comparison),
     )

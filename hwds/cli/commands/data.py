@@ -1,4 +1,6 @@
-"""Say where each named dataset is to be had, and which are here: `hwds data`, `hwds data m3_monthly`."""
+"""Say where each named dataset is to be had, and which are here: `hwds data`, `hwds data
+m3_monthly`.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def main(names: tuple[str, ...]) -> int:
             raise ConfigError(f"data: no dataset '{name}'{nearest(name, known)}")
     for name in names or known:
         node = option("dataset", "dataset", name)
-        node |= {key: name for key, value in node.items() if value == "???"}  # only asked where it comes from
+        node |= {
+            key: name for key, value in node.items() if value == "???"
+        }  # only asked where it comes from
         dataset = build("dataset", "dataset", node)
         source: str = dataset.source()  # type: ignore[attr-defined]
         here = presence(source)
@@ -35,7 +39,10 @@ def main(names: tuple[str, ...]) -> int:
 
 
 def presence(source: str) -> str:
-    """Return whether the file that a source names below $HWDS_DATA is here; empty where it names none."""
+    """Return whether the file that a source names below $HWDS_DATA is here.
+
+    Empty where it names none.
+    """
     named = re.search(r"\$HWDS_DATA/(\S+)", source)
     if not named:
         return ""

@@ -1,8 +1,10 @@
-"""Show what an option is and what each of its settings means, may be and is; or what the roles of columns are for.
+"""Show what an option is and what each of its settings means, may be and is; or what the roles of
+columns are for.
 
-`hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of it, `largest_step` the
-settings of this name wherever they are, `protocol.horizon` those of one group, `experiment` what every experiment has beside
-its options, `roles` the roles of columns, and `roles/panel` those of one kind of frame.
+`hwds describe model/forecast/xgboost` is an option, `model/forecast/xgboost.trees` one setting of
+it, `largest_step` the settings of this name wherever they are, `protocol.horizon` those of one
+group, `experiment` what every experiment has beside its options, `roles` the roles of columns, and
+`roles/panel` those of one kind of frame.
 """
 
 from __future__ import annotations
@@ -23,12 +25,22 @@ def describable_words() -> list[str]:
     from hwds.frames.roles import FrameKind
 
     frames = [f"{ROLES}/{frame}" for frame in get_args(FrameKind)]
-    return [ROLES, EXPERIMENT, *frames, *(f"{group}/{name}" for group in GROUPS for name in options(group))]
+    return [
+        ROLES,
+        EXPERIMENT,
+        *frames,
+        *(f"{group}/{name}" for group in GROUPS for name in options(group)),
+    ]
 
 
 @command(help=__doc__)
 @click.argument("named", nargs=-1, type=KnownWord("option, setting or roles", describable_words))
-@click.option("--pages", "folder", type=click.Path(path_type=Path), help="Write a page for each group into this folder.")
+@click.option(
+    "--pages",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Write a page for each group into this folder.",
+)
 @AS_JSON
 def main(named: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
     """Print what is named, or write all of it as pages."""
@@ -38,7 +50,10 @@ def main(named: tuple[str, ...], folder: Path | None, as_json: bool) -> int:
         print("\n".join(map(str, write_reference(folder))))
         return 0
     if not named:
-        raise ConfigError("describe: must be given an option, such as model/forecast/xgboost, a setting, or roles.")
+        raise ConfigError(
+            "describe: must be given an option, such as model/forecast/xgboost, a setting, or "
+            "roles."
+        )
     from hwds.cli.described import describe_named
 
     print(describe_named(named, as_json))

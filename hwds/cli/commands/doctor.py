@@ -21,15 +21,21 @@ def main() -> int:
     writable = _writable(OUTPUTS)
     lines = {
         "python": platform.python_version(),
-        "libraries": ", ".join(f"{name} {installed_version(name)}" for name in LIBRARIES if name not in missing),
+        "libraries": ", ".join(
+            f"{name} {installed_version(name)}" for name in LIBRARIES if name not in missing
+        ),
         "missing": ", ".join(missing) or "nothing",
         "cpu": f"{cpu_name()}, {usable_cores()} usable of {os.cpu_count()} cores",
         "memory": _memory(),
         "threads": ", ".join(
-            f"{name}={os.environ[name]}" for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS") if name in os.environ
+            f"{name}={os.environ[name]}"
+            for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS")
+            if name in os.environ
         )
         or "not limited outside; each cell gets compute.cpus_per_cell",
-        "accelerator": "an NVIDIA device" if Path("/dev/nvidiactl").exists() else "none; nothing needs one",
+        "accelerator": "an NVIDIA device"
+        if Path("/dev/nvidiactl").exists()
+        else "none; nothing needs one",
         "outputs": f"{OUTPUTS.resolve()} ({'writable' if writable else 'NOT writable'})",
         "data": _data(),
     }

@@ -16,7 +16,9 @@ KINDS = ("csv", "parquet", "xlsx")
 @command(help=__doc__)
 @ONE_RUN
 @click.option("--to", "kind", type=OneOf(*KINDS), required=True, help="The format.")
-@click.option("--tables", default="", metavar="NAME,NAME", help="Some of the tables: `scores,predictions`.")
+@click.option(
+    "--tables", default="", metavar="NAME,NAME", help="Some of the tables: `scores,predictions`."
+)
 @click.option("--out", metavar="PATH", help="Where to; else below outputs/exports/.")
 def main(run: str, kind: str, tables: str, out: str | None) -> int:
     """Write the tables beside each other into a folder, or into one workbook."""
@@ -29,7 +31,9 @@ def main(run: str, kind: str, tables: str, out: str | None) -> int:
     names = [name for name in tables.split(",") if name] or list(every)
     unknown = next((name for name in names if name not in every), None)
     if unknown is not None:
-        raise ConfigError(f"export: run {folder.title} has no table '{unknown}'{nearest(unknown, every)}")
+        raise ConfigError(
+            f"export: run {folder.title} has no table '{unknown}'{nearest(unknown, every)}"
+        )
     place = OUTPUTS / "exports" / folder.title.replace("/", "-")
     place = Path(out) if out else place.with_name(f"{place.name}.xlsx") if kind == "xlsx" else place
     for path in write_export({name: every[name] for name in names}, kind, place):

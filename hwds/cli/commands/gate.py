@@ -1,7 +1,8 @@
-"""Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks, card, approver.
+"""Judge whether a run may go on: bounds, champion, calibration, slices, seeds, latency, leaks,
+card, approver.
 
-The rules are those of `conf/gate`; the last verdict of each stage and the digests of its evidence are kept in the run's
-folder. A run that one of them refused gets no bundle.
+The rules are those of `conf/gate`; the last verdict of each stage and the digests of its evidence
+are kept in the run's folder. A run that one of them refused gets no bundle.
 """
 
 from __future__ import annotations
@@ -21,14 +22,38 @@ def gates() -> list[str]:
 
 @command(help=__doc__)
 @ONE_RUN
-@click.option("--gate", "name", type=KnownWord("gate", gates), default="validation", show_default=True, help="The rules.")
+@click.option(
+    "--gate",
+    "name",
+    type=KnownWord("gate", gates),
+    default="validation",
+    show_default=True,
+    help="The rules.",
+)
 @click.option("--champion", type=RUN, help="The run of the model in use.")
-@click.option("--card", type=FILE, help="What people say of the model: a YAML of owner, approver, intended_use ...")
+@click.option(
+    "--card",
+    type=FILE,
+    help="What people say of the model: a YAML of owner, approver, intended_use ...",
+)
 @click.option("--bundle", type=FILE, help="The folder of the run's bundle, for its latency.")
 @click.option("--monitor", type=FILE, help="The report of `hwds monitor`.")
-@click.option("--registry", metavar="URI", help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.")
-@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-def main(run: str, name: str, registry: str | None, bundle: str | None, trust: str | None, **named: str | None) -> int:
+@click.option(
+    "--registry",
+    metavar="URI",
+    help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.",
+)
+@click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
+def main(
+    run: str,
+    name: str,
+    registry: str | None,
+    bundle: str | None,
+    trust: str | None,
+    **named: str | None,
+) -> int:
     """Print every check and the outcome; 1 where the gate refuses."""
     from hwds.results.folder import RunFolder
     from hwds.serve.gate import GateInputs, decide_gate, gate_rules, gather_evidence
@@ -43,7 +68,9 @@ def main(run: str, name: str, registry: str | None, bundle: str | None, trust: s
     evidence = gather_evidence(folder, rules, GateInputs(bundle=bundle, trust=trust, **named))
     verdict = decide_gate(folder, rules, evidence)
     for check in verdict["checks"]:
-        print(f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}")
+        print(
+            f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}"
+        )
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
     if registry is not None and bundle is not None:
         print(f"MLflow: {mirror_with_verdicts(Bundle.open(bundle, trust), folder, registry)}")

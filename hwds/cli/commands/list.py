@@ -1,7 +1,7 @@
 """Show the options of a config group, or of all; or what one option is and what its settings mean.
 
-Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and experiment; an option is named after
-its group: `model/forecast/xgboost`.
+Groups are dataset, features, model, protocol, compute, decision, sweep, tracker, rules and
+experiment; an option is named after its group: `model/forecast/xgboost`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from hwds.core.settings import read_yaml, utf8_text
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
 FIRST_LINE = re.compile(r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n)', re.MULTILINE)
-"""Name and first line of the docstring of a class; to parse three hundred modules would take four times as long."""
+"""Name and first line of the docstring of a class; to parse three hundred modules would take four
+times as long.
+"""
 
 
 class GroupOrOption(KnownWord):
@@ -32,19 +34,26 @@ class GroupOrOption(KnownWord):
     def __init__(self) -> None:
         super().__init__("group or option", lambda: GROUPS)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         """Return the groups that begin so, or the options once a group is written."""
         group, _, name = incomplete.partition("/")
         if "/" not in incomplete or group not in (*RECIPES, *WRITTEN):
             return super().shell_complete(ctx, param, incomplete)
-        return [CompletionItem(f"{group}/{other}") for other in options(group) if other.startswith(name)]
+        return [
+            CompletionItem(f"{group}/{other}") for other in options(group) if other.startswith(name)
+        ]
 
 
 @command(help=__doc__)
 @click.argument("groups", nargs=-1, type=GroupOrOption())
 @AS_JSON
 def main(groups: tuple[str, ...], as_json: bool) -> int:
-    """Print each option with a sentence, for which nothing is imported; or the settings of the options that are named."""
+    """Print each option with a sentence, for which nothing is imported.
+
+    Or the settings of the options that are named.
+    """
     named = [group for group in groups if "/" in group]
     if named and len(named) < len(groups):
         whole = next(group for group in groups if group not in named)
@@ -58,7 +67,8 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
         if group not in GROUPS:
             raise ConfigError(f"no group '{group}'{nearest(group, GROUPS)}")
     sentences = {
-        group: {name: option_sentence(group, file) for name, file in options(group).items()} for group in groups or GROUPS
+        group: {name: option_sentence(group, file) for name, file in options(group).items()}
+        for group in groups or GROUPS
     }
     if as_json:
         print(json.dumps(sentences, indent=1))
@@ -72,7 +82,9 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
 
 
 def option_sentence(group: str, file: Path) -> str:
-    """Return the first line of the docstring of an option's class, read without importing it, or the YAML's command."""
+    """Return the first line of the docstring of an option's class, read without importing it, or
+    the YAML's command.
+    """
     try:
         text = utf8_text(file)
         node: Any = read_yaml(text, file) or {}
@@ -80,17 +92,25 @@ def option_sentence(group: str, file: Path) -> str:
         raise ConfigError(f"{error}.") from error
     if not isinstance(node, dict):
         raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {show_value(node)}.")
-    comments = [line[1:].strip() for line in text.splitlines() if line.startswith("#") and "@package" not in line]
+    comments = [
+        line[1:].strip()
+        for line in text.splitlines()
+        if line.startswith("#") and "@package" not in line
+    ]
     if group not in RECIPES:
         return comments[1] if len(comments) > 1 else comments[0] if comments else ""
-    recipe = str(node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix())
+    recipe = str(
+        node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix()
+    )
     changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
     text_of_option = _docstring(group, recipe) or (comments[0] if comments else "")
     return f"{text_of_option} ({changes})" if changes else text_of_option
 
 
 def _root(file: Path, group: str) -> Path:
-    return next(parent for parent in file.parents if parent.name == group and parent.parent.name == "conf")
+    return next(
+        parent for parent in file.parents if parent.name == group and parent.parent.name == "conf"
+    )
 
 
 def _docstring(group: str, recipe: str) -> str:

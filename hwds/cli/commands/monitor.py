@@ -1,8 +1,10 @@
-"""Watch the requests and the answers of a bundle: drift of inputs and predictions, and of errors once labels arrive.
+"""Watch the requests and the answers of a bundle: drift of inputs and predictions, and of errors
+once labels arrive.
 
-What was captured (`hwds serve --capture`) is judged window by window against the statistics that the bundle has of its run. An
-alarm is raised at most so often a month while nothing changes; the columns that it names are corrected for their number. Where
-labels have arrived, an alarm comes with the gain that the model, refitted on the captured rows, would have had.
+What was captured (`hwds serve --capture`) is judged window by window against the statistics that
+the bundle has of its run. An alarm is raised at most so often a month while nothing changes; the
+columns that it names are corrected for their number. Where labels have arrived, an alarm comes with
+the gain that the model, refitted on the captured rows, would have had.
 """
 
 from __future__ import annotations
@@ -23,19 +25,47 @@ ARMS = ("main", "canary", "shadow")
 @command(help=__doc__)
 @click.argument("folder", metavar="FOLDER")
 @click.argument("captured", metavar="CAPTURED")
-@click.option("--labels", type=FILE, help="The labels that have arrived: CSV or JSON lines with id and label.")
 @click.option(
-    "--alarms", type=NumberWithin(0.001, 100), metavar="NUMBER", default=0.1, show_default=True, help="False alarms a month."
+    "--labels", type=FILE, help="The labels that have arrived: CSV or JSON lines with id and label."
 )
 @click.option(
-    "--rows", type=WholeNumber(50, 100_000), metavar="NUMBER", default=500, show_default=True, help="Rows of a window."
+    "--alarms",
+    type=NumberWithin(0.001, 100),
+    metavar="NUMBER",
+    default=0.1,
+    show_default=True,
+    help="False alarms a month.",
 )
-@click.option("--out", default="monitor", show_default=True, metavar="PATH", help="Where the report is written.")
-@click.option("--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched.")
+@click.option(
+    "--rows",
+    type=WholeNumber(50, 100_000),
+    metavar="NUMBER",
+    default=500,
+    show_default=True,
+    help="Rows of a window.",
+)
+@click.option(
+    "--out",
+    default="monitor",
+    show_default=True,
+    metavar="PATH",
+    help="Where the report is written.",
+)
+@click.option(
+    "--arm", type=OneOf(*ARMS), default="main", show_default=True, help="Whose answers are watched."
+)
 @click.option("--by", metavar="COLUMN", help="Watch each text of this column apart, too.")
-@click.option("--challenger", type=OneOf(*ARMS[1:]), help="Compare the answers of this arm with those of main, by labels.")
-@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
-def main(folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any) -> int:
+@click.option(
+    "--challenger",
+    type=OneOf(*ARMS[1:]),
+    help="Compare the answers of this arm with those of main, by labels.",
+)
+@click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
+def main(
+    folder: str, captured: str, labels: str | None, out: str, challenger: str | None, **options: Any
+) -> int:
     """Write the report and print what was named; 1 where there was an alarm."""
     from hwds.serve.monitor.watch import read_labels
     from hwds.serve.services.opening import Bundle
@@ -71,7 +101,9 @@ def watch_arm(
     reports = {out: watch_bundle(reference, asked, per_month=share, **terms)}
     if by:
         apart = watch_segments(reference, asked, by, per_month=share, **terms)
-        reports |= {out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()}
+        reports |= {
+            out / f"{by}={quote(value, safe='')}": report for value, report in apart.items()
+        }
     raised = 0
     (out / "retraining.json").unlink(missing_ok=True)  # of an earlier look
     if labels and any(window.alarm for report in reports.values() for window in report.windows):
@@ -81,7 +113,10 @@ def watch_arm(
     for place, report in reports.items():
         write_report(place, report)
         count = sum(bool(window.alarm) for window in report.windows)
-        for line in (*report.remarks, *(violation["description"] for violation in report.violations)):
+        for line in (
+            *report.remarks,
+            *(violation["description"] for violation in report.violations),
+        ):
             print(line)
         promise = f"at most {report.per_month:.2g} false ones a month"
         print(f"{len(report.windows)} windows, {count} alarms ({promise}): {place / 'report.html'}")

@@ -1,8 +1,10 @@
-"""Train, evaluate, gate, register and deploy: a pipeline of SageMaker that makes an experiment's model again on new rows.
+"""Train, evaluate, gate, register and deploy: a pipeline of SageMaker that makes an experiment's
+model again on new rows.
 
-The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed; `--create` gives it to SageMaker,
-which runs it when it is asked to, and `--local FOLDER` runs its steps on this machine against the API that AWS_ENDPOINT_URL
-names. What the gate refuses is neither registered nor deployed.
+The words are an experiment's overrides, and `card.FIELD=text`. The definition is printed;
+`--create` gives it to SageMaker, which runs it when it is asked to, and `--local FOLDER` runs its
+steps on this machine against the API that AWS_ENDPOINT_URL names. What the gate refuses is neither
+registered nor deployed.
 """
 
 from __future__ import annotations
@@ -25,11 +27,37 @@ ADDRESS = "AWS_ENDPOINT_URL"
 @command(help=__doc__)
 @click.argument("words", nargs=-1, required=True, metavar="path.to.key=value ...")
 @endpoint_options
-@click.option("--data", required=True, metavar="s3://BUCKET/PREFIX", help="The rows, one file or several of one kind.")
-@click.option("--key", required=True, metavar="s3://BUCKET/PREFIX", help="Where signing.pem and signing.pem.pub lie.")
-@click.option("--gate", type=KnownWord("gate", gates), default="production", show_default=True, help="The rules to pass.")
-@click.option("--train-instance", default="ml.m5.xlarge", show_default=True, metavar="TYPE", help="The machine of training.")
-@click.option("--create", is_flag=True, help="Give the definition to SageMaker, in place of an older one of this name.")
+@click.option(
+    "--data",
+    required=True,
+    metavar="s3://BUCKET/PREFIX",
+    help="The rows, one file or several of one kind.",
+)
+@click.option(
+    "--key",
+    required=True,
+    metavar="s3://BUCKET/PREFIX",
+    help="Where signing.pem and signing.pem.pub lie.",
+)
+@click.option(
+    "--gate",
+    type=KnownWord("gate", gates),
+    default="production",
+    show_default=True,
+    help="The rules to pass.",
+)
+@click.option(
+    "--train-instance",
+    default="ml.m5.xlarge",
+    show_default=True,
+    metavar="TYPE",
+    help="The machine of training.",
+)
+@click.option(
+    "--create",
+    is_flag=True,
+    help="Give the definition to SageMaker, in place of an older one of this name.",
+)
 @click.option("--local", type=FILE, metavar="FOLDER", help="Run the steps here.")
 def main(
     words: tuple[str, ...],
@@ -45,7 +73,14 @@ def main(
     """Print, create or run the pipeline."""
     from hwds.cli.train import check_given
     from hwds.serve.deploy import Deployment, clients_of, put_pipeline
-    from hwds.serve.pipeline import CHANNEL, KEYS, LocalPipeline, Retraining, definition_of, hyperparameters_of
+    from hwds.serve.pipeline import (
+        CHANNEL,
+        KEYS,
+        LocalPipeline,
+        Retraining,
+        definition_of,
+        hyperparameters_of,
+    )
 
     given = hyperparameters_of(list(words))
     check_given(given, (CHANNEL, KEYS))
@@ -54,7 +89,11 @@ def main(
     if local is not None and not os.environ.get(ADDRESS):
         raise ConfigError(f"--local: needs {ADDRESS}, the address of a stand-in for AWS.")
     if create or local is not None:
-        print(put_pipeline(deployment.name, deployment.role, definition, clients_of(region)("sagemaker")))
+        print(
+            put_pipeline(
+                deployment.name, deployment.role, definition, clients_of(region)("sagemaker")
+            )
+        )
     if local is not None:
         LocalPipeline(deployment.name, definition, clients_of(region), Path(local), print).run()
     elif not create:

@@ -1,4 +1,5 @@
-"""Show what a run would do, without doing it: the config and its origins, the cells, which are kept, how long it may take.
+"""Show what a run would do, without doing it: the config and its origins, the cells, which are
+kept, how long it may take.
 
 `hwds plan +experiment=lstm_forecast model.units=64` takes the words of a run.
 """
@@ -33,7 +34,9 @@ def main(overrides: tuple[str, ...]) -> int:
     data = compose(list(overrides))
     experiment = check(data)
     found = value_origins(data, list(overrides)).items()
-    shown = align_columns([(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}])
+    shown = align_columns(
+        [(f"{path}:", as_yaml(value), origin) for path, (value, origin) in found if value != {}]
+    )
     print(without_secrets(shown))
     if isinstance(experiment.sweep, Searching):
         from hwds.search.rungs import with_cached_trials
@@ -54,7 +57,11 @@ def print_search(search: Search) -> None:
 
     print(f"\nsweep {search.folder.title}")
     print(align_columns([SPACE_TITLES, *space_rows(space_of(search.data))]))
-    cells = [(cell, search.cache.has(key)) for group in search.trial_groups for cell, key in group.cells.items()]
+    cells = [
+        (cell, search.cache.has(key))
+        for group in search.trial_groups
+        for cell, key in group.cells.items()
+    ]
     rows = [("inner window", "cells kept")]
     for fold in sorted(search.tuning_split.folds, key=search.place):
         own = [there for cell, there in cells if cell.fold.index == fold.index]
@@ -68,7 +75,9 @@ def print_search(search: Search) -> None:
     estimate = estimate_of(search)
     compared = f"{search.measure.name}, the {search.better}er the better"
     after = first_few([str(rung) for rung in search.rungs], 8)
-    print(f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows.")
+    print(
+        f"{counted(len(search.trials), 'trials')}, compared by {compared}, after {after} windows."
+    )
     if reused := earlier_trials_sentence(search.sources):
         print(reused)
     if len(search.trials) < search.most_trials:
@@ -76,7 +85,9 @@ def print_search(search: Search) -> None:
         print(f"{more} more trials are proposed by the scores of these. The time has them, too.")
     elif search.used_up:
         print(search.used_up)
-    print(f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}.")
+    print(
+        f"{counted(estimate.cells, 'cells')}, {estimate.missing} to compute{search_time(estimate)}."
+    )
     print("Then the best trial and the experiment as it stands are scored on the final windows.")
 
 
@@ -85,12 +96,20 @@ def search_time(estimate: SweepEstimate) -> str:
     from hwds.report.sweep import core_time
     from hwds.results.formatting import duration as lasting
 
-    asked = f", some {100 * estimate.share:.0f} % of them as trials are stopped early" if estimate.share < 1 else ""
+    asked = (
+        f", some {100 * estimate.share:.0f} % of them as trials are stopped early"
+        if estimate.share < 1
+        else ""
+    )
     if not estimate.missing:
         return ": nothing to do"
     if estimate.core is None:
         return f"{asked}: time unknown, for a model here was never timed on this dataset"
-    clock = "" if estimate.at_once is None else f", {lasting(estimate.seconds)} by the clock with {estimate.at_once} at once"
+    clock = (
+        ""
+        if estimate.at_once is None
+        else f", {lasting(estimate.seconds)} by the clock with {estimate.at_once} at once"
+    )
     return f"{asked}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}{clock}, by earlier timings"
 
 
@@ -105,7 +124,11 @@ def print_cells(prepared: Prepared) -> None:
     rows = [("fold", "cutoffs", *models)]
     for fold in prepared.work.folds:
         rows.append(
-            (fold.name, str(len(fold.cutoffs)), *(cell_state(prepared, missing, fold.index, model) for model in models))
+            (
+                fold.name,
+                str(len(fold.cutoffs)),
+                *(cell_state(prepared, missing, fold.index, model) for model in models),
+            )
         )
     print(align_columns(rows))
     for column in prepared.work.segments.labels:
@@ -122,7 +145,9 @@ def print_cells(prepared: Prepared) -> None:
 
 def cell_state(prepared: Prepared, missing: Sequence[Any], fold: int, model: str) -> str:
     """Return the state of a model's cells in a fold."""
-    cells = [cell for cell in prepared.work.cells if cell.fold.index == fold and cell.model == model]
+    cells = [
+        cell for cell in prepared.work.cells if cell.fold.index == fold and cell.model == model
+    ]
     left = sum(cell in missing for cell in cells)
     if not left:
         return "kept" if cells else "nothing to ask"
@@ -137,13 +162,20 @@ BUDGET = 60.0
 
 
 def quicker_form(prepared: Prepared, time: TimeEstimate | None) -> str:
-    """The words of the same experiment within a budget; empty where it is short, or has one already."""
+    """The words of the same experiment within a budget.
+
+    Empty where it is short, or has one already.
+    """
     from hwds.evaluation.protocol import Foreseeable
 
     protocol, model = prepared.job.protocol, prepared.experiment.model
     if time is None or not isinstance(protocol, Foreseeable) or hasattr(model, "budget"):
         return ""
-    return "" if time.seconds < max(LONG, BUDGET * len(prepared.work.folds)) else protocol.within(BUDGET)
+    return (
+        ""
+        if time.seconds < max(LONG, BUDGET * len(prepared.work.folds))
+        else protocol.within(BUDGET)
+    )
 
 
 def time_words(time: TimeEstimate | None, missing: Sequence[Any]) -> str:
@@ -153,17 +185,35 @@ def time_words(time: TimeEstimate | None, missing: Sequence[Any]) -> str:
     if time is None:
         return "time unknown, for a model here was never timed on this dataset"
     seconds = time.seconds
-    text = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    text = (
+        f"{seconds:.1f} s"
+        if seconds < 10
+        else f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} minutes"
+    )
     about = f"at most about {text}" if time.at_most or time.by_budget else f"about {text}"
     if time.by_budget:
-        return f"{about} on one core, by budgets, which need not be used up, and by rows, steps, trees and epochs"
+        return (
+            f"{about} on one core, by budgets, which need not be used up, and by rows, steps, "
+            f"trees and epochs"
+        )
     if time.by_work:
-        return f"{about} on one core, by rows, steps, trees and epochs and this machine's speed: within a factor of two"
+        return (
+            f"{about} on one core, by rows, steps, trees and epochs and this machine's speed: "
+            f"within a factor of two"
+        )
     return f"{about} on one core, by earlier timings{' of smaller cells' if time.at_most else ''}"
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in columns; a value longer than 40 letters does not widen its column."""
-    widths = [max((len(cell) for cell in column if len(cell) <= 40), default=0) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    widths = [
+        max((len(cell) for cell in column if len(cell) <= 40), default=0)
+        for column in zip(*rows, strict=True)
+    ]
+    lines = (
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
     return "\n".join(lines)

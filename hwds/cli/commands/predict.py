@@ -26,10 +26,16 @@ NESTED = ("paths", "reasons", "rules")
 @command(help=__doc__)
 @ONE_RUN
 @click.option("--future", type=FILE, help="The known columns of the rows to come, CSV or Parquet.")
-@click.option("--template", type=FILE, help="Write the rows that --future must have to this CSV, and predict nothing.")
+@click.option(
+    "--template",
+    type=FILE,
+    help="Write the rows that --future must have to this CSV, and predict nothing.",
+)
 @click.option("--data", type=FILE, help="Newer rows, instead of those that the run was made of.")
 def main(run: str, future: str | None, template: str | None, data: str | None) -> int:
-    """Load the saved model of a run, or fit it on all rows, and write what it says of the future."""
+    """Load the saved model of a run, or fit it on all rows, and write what it says of the
+    future.
+    """
     from hwds.experiment.final_model import kept_model, predict_new
     from hwds.frames.files import without_line_break
     from hwds.results.folder import RunFolder
@@ -41,7 +47,10 @@ def main(run: str, future: str | None, template: str | None, data: str | None) -
     frame = rows_to_predict(experiment, future)
     for remark in without_line_break(data, future):
         print(remark)
-    print(f"{experiment.model.name}: {'the saved model' if kept_model(folder) else 'fitted on all rows'}.")
+    print(
+        f"{experiment.model.name}: "
+        f"{'the saved model' if kept_model(folder) else 'fitted on all rows'}."
+    )
     forecasts = predict_new(experiment, frame, folder)
     write_forecasts(folder, forecasts)
     show_forecasts(forecasts)
@@ -65,7 +74,10 @@ def write_template(experiment: Experiment, path: str) -> int:
 
     frame = experiment.dataset.frame()
     if not isinstance(frame, Panel):
-        raise ConfigError(f"--template: dataset '{experiment.dataset.name}' has rows that are no series; there is no plan.")
+        raise ConfigError(
+            f"--template: dataset '{experiment.dataset.name}' has rows that are no series; there "
+            f"is no plan."
+        )
     rows = plan_template(experiment, frame)
     write_csv(Path(path), rows)
     empty = [name for name in frame.planned if rows[name].null_count()]
@@ -87,7 +99,8 @@ def experiment_of(folder: RunFolder, rows: str | None) -> Experiment:
     experiment = check(with_data(data, rows, folder) if rows else data)
     if not isinstance(experiment.protocol, Deployable):
         raise ConfigError(
-            f"predict: run {folder.title} is of protocol '{experiment.protocol.name}', which has no model to ask."
+            f"predict: run {folder.title} is of protocol '{experiment.protocol.name}', which has "
+            f"no model to ask."
         )
     return experiment
 
@@ -106,7 +119,8 @@ def rows_to_predict(experiment: Experiment, future: str | None) -> Any:
         return experiment.protocol.prepare_frame(require_plan(experiment, frame, future or ""))
     if future:
         raise ConfigError(
-            f"--future: dataset '{experiment.dataset.name}' has rows that are no series; there is nothing to plan."
+            f"--future: dataset '{experiment.dataset.name}' has rows that are no series; there is "
+            f"nothing to plan."
         )
     return frame
 
@@ -120,15 +134,21 @@ def write_forecasts(folder: RunFolder, forecasts: pl.DataFrame) -> None:
     write_csv(folder.path / "future.csv", forecasts.drop(NESTED, strict=False))
 
 
-def decide_ahead(experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame) -> None:
-    """Write the decision on the forecasts to `future_decision.json` and tables beside it, and print it."""
+def decide_ahead(
+    experiment: Experiment, frame: Any, folder: RunFolder, forecasts: pl.DataFrame
+) -> None:
+    """Write the decision on the forecasts to `future_decision.json` and tables beside it, and print
+    it.
+    """
     from hwds.report.verdict import draw_verdict, print_verdict, store_verdict
 
     decision = experiment.decision
     verdict = None
     if decision.foresees:
         decision.check_data(frame, experiment.protocol)
-        verdict = decision.foresee(forecasts, folder.read_tables(), frame, experiment.model.name, experiment.protocol)
+        verdict = decision.foresee(
+            forecasts, folder.read_tables(), frame, experiment.model.name, experiment.protocol
+        )
     store_verdict(folder, type(decision), verdict, "future_")
     if verdict is not None:
         draw_verdict(folder, type(decision), verdict, "future_")
@@ -139,8 +159,17 @@ def show_forecasts(forecasts: pl.DataFrame) -> None:
     """Print the first rows."""
     import polars as pl
 
-    with pl.Config(tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_formatting="NOTHING", tbl_cols=-1):
-        print(forecasts.head(8).drop(NESTED, strict=False).with_columns(pl.col(pl.Float64).round_sig_figs(5)))
+    with pl.Config(
+        tbl_hide_dataframe_shape=True,
+        tbl_hide_column_data_types=True,
+        tbl_formatting="NOTHING",
+        tbl_cols=-1,
+    ):
+        print(
+            forecasts.head(8)
+            .drop(NESTED, strict=False)
+            .with_columns(pl.col(pl.Float64).round_sig_figs(5))
+        )
 
 
 def forecast_amount(frame: Any, forecasts: pl.DataFrame) -> str:
@@ -150,7 +179,12 @@ def forecast_amount(frame: Any, forecasts: pl.DataFrame) -> str:
     if not isinstance(frame, Panel):
         return f"{counted(len(forecasts), 'rows')}."
     series, times = forecasts["series_id"].n_unique(), forecasts["time"].sort()
-    text = f"{counted(len(forecasts), 'rows')}, {series} series" + (f", {times[0]} to {times[-1]}." if len(times) else ".")
+    text = f"{counted(len(forecasts), 'rows')}, {series} series" + (
+        f", {times[0]} to {times[-1]}." if len(times) else "."
+    )
     if series < frame.n_series:
-        text += f"\n{frame.n_series - series} of {frame.n_series} series have ended or are not planned: they are not forecast."
+        text += (
+            f"\n{frame.n_series - series} of {frame.n_series} series have ended or are not "
+            f"planned: they are not forecast."
+        )
     return text

@@ -1,8 +1,10 @@
-"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3] [--yes]`.
+"""Delete what is old: `hwds prune runs|sweeps|comparisons|cache [--older-than 90d] [--keep-best 3]
+[--yes]`.
 
-Without --yes it only says what would go. `hwds prune runs` and `hwds prune sweeps` take the words of `hwds runs`
-(`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes ids. What is tagged `keep`, in use, or
-needed by a run, a sweep, a study or a comparison that stays, stays.
+Without --yes it only says what would go. `hwds prune runs` and `hwds prune sweeps` take the words
+of `hwds runs` (`lstm_forecast`, `'mase>2'`, `status=unfinished`), `hwds prune comparisons` takes
+ids. What is tagged `keep`, in use, or needed by a run, a sweep, a study or a comparison that stays,
+stays.
 """
 
 from __future__ import annotations
@@ -57,11 +59,18 @@ def comparison_names() -> list[str]:
 
 SIZE = ReadValue("size", bytes_of_size, "a size like 500MB or 5GB")
 OLDER = click.option(
-    "--older-than", "older", type=ReadValue("span", seconds_of_span, "a span like 12h, 90d or 4w"), help="Older than `90d`."
+    "--older-than",
+    "older",
+    type=ReadValue("span", seconds_of_span, "a span like 12h, 90d or 4w"),
+    help="Older than `90d`.",
 )
 LARGER = click.option("--larger-than", "larger", type=SIZE, help="Larger than `100MB`.")
 BEST = click.option(
-    "--keep-best", "best", type=WholeNumber(), metavar="NUMBER", help="Not the best so many of each experiment."
+    "--keep-best",
+    "best",
+    type=WholeNumber(),
+    metavar="NUMBER",
+    help="Not the best so many of each experiment.",
 )
 YES = click.option("--yes", is_flag=True, help="Delete; without it nothing goes.")
 
@@ -83,7 +92,9 @@ def main(ctx: click.Context) -> int:
 @LARGER
 @BEST
 @YES
-def prune_runs(words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool) -> int:
+def prune_runs(
+    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
+) -> int:
     """Delete runs that all words and flags hold for."""
     return prune_folders("runs", words, {"older": older, "larger": larger, "best": best}, yes)
 
@@ -94,7 +105,9 @@ def prune_runs(words: tuple[str, ...], older: float | None, larger: int | None, 
 @LARGER
 @BEST
 @YES
-def prune_sweeps(words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool) -> int:
+def prune_sweeps(
+    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
+) -> int:
     """Delete sweeps that all words and flags hold for."""
     return prune_folders("sweeps", words, {"older": older, "larger": larger, "best": best}, yes)
 
@@ -104,7 +117,9 @@ def prune_sweeps(words: tuple[str, ...], older: float | None, larger: int | None
 @OLDER
 @LARGER
 @YES
-def prune_comparisons(ids: tuple[str, ...], older: float | None, larger: int | None, yes: bool) -> int:
+def prune_comparisons(
+    ids: tuple[str, ...], older: float | None, larger: int | None, yes: bool
+) -> int:
     """Delete comparisons that all ids and flags hold for."""
     return prune_folders("comparisons", ids, {"older": older, "larger": larger}, yes)
 
@@ -125,13 +140,19 @@ def prune_cache(older: float | None, most: int | None, yes: bool) -> int:
     for what, why in plan.staying.items():
         print(f"stays: {what}, {why}")
     if not yes:
-        print(f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, {size_text(plan.size)}; --yes does it.")
+        print(
+            f"Would delete {counted(len(plan.to_delete), 'files')} of the cache, "
+            f"{size_text(plan.size)}; --yes does it."
+        )
         return 0
     gone = delete_cache(index, plan)
     if gone is None:
         print("The cache is in use by a run; nothing was deleted.")
         return 1
-    print(f"Deleted {counted(len(gone), 'files')} of the cache, {size_text(sum(item.size for item in gone))}.")
+    print(
+        f"Deleted {counted(len(gone), 'files')} of the cache, "
+        f"{size_text(sum(item.size for item in gone))}."
+    )
     return 0
 
 
@@ -144,16 +165,24 @@ def overview(index: RunIndex) -> str:
     for what in ("runs", "sweeps", "comparisons"):
         every = matching_paths(index, what, ())
         free = folders_plan(index, every)
-        command = f"hwds prune {what} --older-than 90d{'' if what == 'comparisons' else ' --keep-best 3'}"
-        needed = f"{len(free.to_delete):,} of them, {size_text(free.size)}, needed by nothing: {command}"
+        command = (
+            f"hwds prune {what} --older-than 90d{'' if what == 'comparisons' else ' --keep-best 3'}"
+        )
+        needed = (
+            f"{len(free.to_delete):,} of them, {size_text(free.size)}, needed by nothing: {command}"
+        )
         lines += [f"{counted(len(every), what)}; {needed}"] if every or what == "runs" else []
     cache = cache_plan(index)
-    lines += [f"cache: {counted(len(cache.to_delete), 'files')}, {size_text(cache.size)}, named by no run: hwds prune cache"]
+    lines += [
+        f"cache: {counted(len(cache.to_delete), 'files')}, {size_text(cache.size)}, named by no "
+        f"run: hwds prune cache"
+    ]
     return "\n".join([*lines, "Nothing is deleted without --yes."])
 
 
 def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str]:
-    """Return the runs, sweeps or comparisons that all words hold for, as they lie below the outputs folder.
+    """Return the runs, sweeps or comparisons that all words hold for, as they lie below the outputs
+    folder.
 
     Raises:
         ConfigError: A word names nothing, with the nearest that there is.
@@ -164,10 +193,16 @@ def matching_paths(index: RunIndex, what: str, names: Sequence[str]) -> list[str
     if what != "comparisons":
         return matching_folders(index, names, what.removesuffix("s")) if index.paths else []
     known = sorted(path.parent.name for path in (index.root / what).glob("*/comparison.json"))
-    missing = next((name for name in names if not any(each.startswith(name) for each in known)), None)
+    missing = next(
+        (name for name in names if not any(each.startswith(name) for each in known)), None
+    )
     if missing is not None:
         raise unknown("comparison", missing, OUTPUTS / what, known)
-    return [f"{what}/{each}" for each in known if not names or any(each.startswith(name) for name in names)]
+    return [
+        f"{what}/{each}"
+        for each in known
+        if not names or any(each.startswith(name) for name in names)
+    ]
 
 
 def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: bool) -> int:
@@ -192,13 +227,20 @@ def prune_folders(what: str, names: Sequence[str], limits: dict[str, Any], yes: 
     given = {name: limit for name, limit in limits.items() if limit is not None}
     if not names and not given:
         words = "ids" if what == "comparisons" else "words as for `hwds runs`"
-        flags = "--older-than or --larger-than" if what == "comparisons" else "--older-than, --larger-than or --keep-best"
+        flags = (
+            "--older-than or --larger-than"
+            if what == "comparisons"
+            else "--older-than, --larger-than or --keep-best"
+        )
         raise ConfigError(f"prune {what}: must be given which: {words}, {flags}.")
     index = RunIndex.of()
     plan = folders_plan(index, matching_paths(index, what, names), **given)
     print_plan(what, plan)
     if not yes:
-        print(f"Would delete {counted(len(plan.to_delete), what)}, {size_text(plan.size)}; --yes does it.")
+        print(
+            f"Would delete {counted(len(plan.to_delete), what)}, {size_text(plan.size)}; --yes "
+            f"does it."
+        )
         return 0
     outcomes = list(delete_folders(index, plan))
     for item, why in outcomes:

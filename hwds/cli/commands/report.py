@@ -1,6 +1,8 @@
-"""Write a report that can be sent, of a run, sweep, study or comparison: one report.html, and report.md.
+"""Write a report that can be sent, of a run, sweep, study or comparison: one report.html, and
+report.md.
 
-It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder is printed.
+It stands alone: one file without a network, light and dark, readable without JavaScript. Its folder
+is printed.
 """
 
 from __future__ import annotations
@@ -34,7 +36,10 @@ def reportable_names() -> list[str]:
     metavar="NAME",
 )
 def main(name: str) -> int:
-    """Write the report of one run, sweep, study or comparison into its folder; the file needs no network."""
+    """Write the report of one run, sweep, study or comparison into its folder.
+
+    The file needs no network.
+    """
     from hwds.core.study import is_study
 
     if is_study(name):
@@ -69,7 +74,9 @@ def page_of(name: str) -> tuple[Page, Path]:
         return sweep_page(sweep), sweep.path
     known = reportable_names()
     if not holds_file(name, CONFIG) and not any(each.startswith(name) for each in known):
-        raise ConfigError(f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}")
+        raise ConfigError(
+            f"report: no run, sweep, study or comparison '{name}'{nearest(name, known)}"
+        )
     run = RunFolder.find(name)
     if run.undrawn:
         from hwds.cli.run import draw_or_say
@@ -86,6 +93,12 @@ def comparison_report(folder: Path) -> Page:
     from hwds.stats.compare import stored_comparison
 
     comparison, command = stored_comparison(folder)
-    runs = {source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources}
-    origins = {source: run.read_provenance() for source, run in runs.items() if (run.path / "provenance.json").is_file()}
+    runs = {
+        source: RunFolder((OUTPUTS / "runs" / source).resolve()) for source in comparison.sources
+    }
+    origins = {
+        source: run.read_provenance()
+        for source, run in runs.items()
+        if (run.path / "provenance.json").is_file()
+    }
     return comparison_page(comparison, command, origins)

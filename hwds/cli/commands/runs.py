@@ -1,7 +1,9 @@
-"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, `hwds runs tag RUN word`, `hwds runs note RUN text`.
+"""Find runs: `hwds runs [lstm_forecast] ['mase<0.9']`, `hwds runs tag RUN word`, `hwds runs note
+RUN text`.
 
-A word is an experiment, the beginning of an id, or a condition on a field of the config (`model.units>=64`), a metric
-(`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`. Conditions with `<` or `>` go into quotes.
+A word is an experiment, the beginning of an id, or a condition on a field of the config
+(`model.units>=64`), a metric (`mase<0.9`), `tag=`, `note~`, `status=`, `seed=1,2,3`, `age<7d`.
+Conditions with `<` or `>` go into quotes.
 """
 
 from __future__ import annotations
@@ -33,28 +35,54 @@ class WithVerbs(Command):
 
 @click.command(cls=WithVerbs, help=__doc__)
 @click.argument("words", nargs=-1, type=KnownWord("word", lambda: [*VERBS, *run_names()]))
-@click.option("--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first.")
+@click.option(
+    "--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first."
+)
 @click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")
 @click.option("--limit", type=WholeNumber(), metavar="NUMBER", help="Show so many; 0 shows all.")
 @click.option("--sweeps", is_flag=True, help="List sweeps.")
 @AS_JSON
-def main(words: tuple[str, ...], sort: str | None, show: str, limit: int | None, sweeps: bool, as_json: bool) -> int:
+def main(
+    words: tuple[str, ...],
+    sort: str | None,
+    show: str,
+    limit: int | None,
+    sweeps: bool,
+    as_json: bool,
+) -> int:
     """List runs, the newest first, or give one a tag or a note."""
     if words and words[0] in VERBS:
         return label_run(words[0], words[1:])
-    from hwds.results.index import ALIASES, DERIVED, RunIndex, matching_folders, order_folders, parse_condition
+    from hwds.results.index import (
+        ALIASES,
+        DERIVED,
+        RunIndex,
+        matching_folders,
+        order_folders,
+        parse_condition,
+    )
 
     index = RunIndex.of()
     kind = "sweep" if sweeps else "run"
     if limit is None:
         limit = 0 if as_json else LIMIT
-    paths = order_folders(index, matching_folders(index, words, kind), sort or "-modified") if index.paths else []
+    paths = (
+        order_folders(index, matching_folders(index, words, kind), sort or "-modified")
+        if index.paths
+        else []
+    )
     if as_json:
         print_runs_json(index, paths, limit)
         return 0
-    names = [condition.name for word in words if (condition := parse_condition(index, word))] if index.paths else []
+    names = (
+        [condition.name for word in words if (condition := parse_condition(index, word))]
+        if index.paths
+        else []
+    )
     names += [(sort or "").removeprefix("-"), *show.split(",")]
-    fields = list(dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED))
+    fields = list(
+        dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED)
+    )
     print_table(index, paths, fields, limit, kind)
     return 0
 
@@ -70,7 +98,9 @@ def label_run(verb: str, words: Sequence[str]) -> int:
     from hwds.results.records import LABELS_FILE, Labels
 
     if not words or (verb == "tag" and len(words) < 2):
-        raise ConfigError(f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}.")
+        raise ConfigError(
+            f"runs {verb}: must be followed by a run and {'tags' if verb == 'tag' else 'its text'}."
+        )
     folder = RunFolder.find(words[0])
     with undamaged(folder.path / LABELS_FILE):
         labels = Labels.read(folder.path)
@@ -89,7 +119,9 @@ def print_runs_json(index: RunIndex, paths: Sequence[str], limit: int) -> None:
     print(as_json(runs_as_rows(current_fields(index, paths[: limit or None]))))
 
 
-def print_table(index: RunIndex, paths: Sequence[str], fields: Sequence[str], limit: int, kind: str) -> None:
+def print_table(
+    index: RunIndex, paths: Sequence[str], fields: Sequence[str], limit: int, kind: str
+) -> None:
     """Print a table, then what was passed over and why."""
     from shutil import get_terminal_size
 
@@ -105,8 +137,17 @@ def print_table(index: RunIndex, paths: Sequence[str], fields: Sequence[str], li
     sound = [path for path in paths if path not in broken]
     width = get_terminal_size((WIDTH, 24)).columns
     grid = runs_grid(list(current_fields(index, sound[: limit or None]).values()), fields, width)
-    noted = [f"{index.root.name}/{path} is passed over: {fields.get('reason')}." for path, fields in broken.items()]
+    noted = [
+        f"{index.root.name}/{path} is passed over: {fields.get('reason')}."
+        for path, fields in broken.items()
+    ]
     known = sum(each == kind for each in index.column("kind").values())
-    summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (f" ({len(sound):,} found)" if len(grid) < len(sound) else "")
-    hidden = f"; not shown for want of room: {', '.join(omitted_columns(grid))}" if len(grid) and omitted_columns(grid) else ""
+    summary = f"{len(grid):,} of {counted(known, f'{kind}s')}" + (
+        f" ({len(sound):,} found)" if len(grid) < len(sound) else ""
+    )
+    hidden = (
+        f"; not shown for want of room: {', '.join(omitted_columns(grid))}"
+        if len(grid) and omitted_columns(grid)
+        else ""
+    )
     print_grids((grid,) if len(grid) else (), noted, f"{summary}{hidden}.", Console(width=width))

@@ -1,12 +1,12 @@
 """Score events as they arrive, JSON lines in and out; or answer by HTTP from a bundle.
 
-A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17", "at": "2024-03-01T12:00"}`,
-`{"returned": true, "of": "A-17"}`. A label that was wrong is reported anew with `"correct": true`, or withdrawn with
-`"label": null`. Each answer is a line.
+A line is an event, by column, with its key, or what became of one: `{"label": 1, "of": "A-17",
+"at": "2024-03-01T12:00"}`, `{"returned": true, "of": "A-17"}`. A label that was wrong is reported
+anew with `"correct": true`, or withdrawn with `"label": null`. Each answer is a line.
 
-With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract of SageMaker. SIGTERM lets
-requests end; SIGHUP takes up the bundle that lies in the folder then. Who may ask bears one of the tokens of the variable
-HWDS_SERVE_TOKENS; without it everybody may.
+With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract
+of SageMaker. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then.
+Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it everybody may.
 """
 
 from __future__ import annotations
@@ -26,11 +26,23 @@ from hwds.results.formatting import counted
 @ONE_RUN
 @click.option("--http", is_flag=True, help="Answer by HTTP from the bundle in this folder.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=WholeNumber(1, 65_535), metavar="NUMBER", help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.")
 @click.option(
-    "--workers", type=WholeNumber(1, 64), metavar="NUMBER", default=2, show_default=True, help="Processes that answer."
+    "--port",
+    type=WholeNumber(1, 65_535),
+    metavar="NUMBER",
+    help="The port; else SAGEMAKER_BIND_TO_PORT, or 8080.",
 )
-@click.option("--trust", type=FILE, help="The public keys whose signatures count: a file or a folder.")
+@click.option(
+    "--workers",
+    type=WholeNumber(1, 64),
+    metavar="NUMBER",
+    default=2,
+    show_default=True,
+    help="Processes that answer.",
+)
+@click.option(
+    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
+)
 @click.option(
     "--most-mb",
     type=NumberWithin(0.001, 1024),
@@ -55,36 +67,82 @@ from hwds.results.formatting import counted
     show_default=True,
     help="Milliseconds that a row waits for those of other requests, while requests come together.",
 )
-@click.option("--canary", metavar="FOLDER=PERCENT%", help="Let this bundle answer a share of the units, such as new=5%.")
-@click.option("--shadow", type=FILE, help="Let this bundle answer all questions for the record alone.")
-@click.option("--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`.")
 @click.option(
-    "--sample", type=NumberWithin(0, 1), metavar="NUMBER", default=1.0, show_default=True, help="The share that is kept."
+    "--canary",
+    metavar="FOLDER=PERCENT%",
+    help="Let this bundle answer a share of the units, such as new=5%.",
 )
-@click.option("--redact", default="", metavar="FIELD,FIELD", help="Fields that are kept as ***, and not logged.")
-@click.option("--log", type=OneOf("all", "errors"), default="errors", show_default=True, help="Requests that are logged.")
+@click.option(
+    "--shadow", type=FILE, help="Let this bundle answer all questions for the record alone."
+)
+@click.option(
+    "--capture", type=FILE, help="Keep requests and answers in this folder, for `hwds monitor`."
+)
+@click.option(
+    "--sample",
+    type=NumberWithin(0, 1),
+    metavar="NUMBER",
+    default=1.0,
+    show_default=True,
+    help="The share that is kept.",
+)
+@click.option(
+    "--redact",
+    default="",
+    metavar="FIELD,FIELD",
+    help="Fields that are kept as ***, and not logged.",
+)
+@click.option(
+    "--log",
+    type=OneOf("all", "errors"),
+    default="errors",
+    show_default=True,
+    help="Requests that are logged.",
+)
 @click.option("--tls-cert", type=FILE, help="The certificate to speak TLS with.")
 @click.option("--tls-key", type=FILE, help="Its key.")
-@click.option("--store", type=FILE, help="Keep what was seen in this file, or a policy's log in this folder.")
-@click.option("--key", metavar="COLUMN", help="The column that names an event: that with the role id, or else id.")
+@click.option(
+    "--store", type=FILE, help="Keep what was seen in this file, or a policy's log in this folder."
+)
+@click.option(
+    "--key",
+    metavar="COLUMN",
+    help="The column that names an event: that with the role id, or else id.",
+)
 @click.option("--remember", is_flag=True, help="Begin with the run's own rows.")
 @click.option("--power", is_flag=True, help="Let the store outlive a power cut, too.")
-def main(run: str, store: str | None, key: str | None, remember: bool, power: bool, http: bool, **options: Any) -> int:
-    """Answer each line of the standard input, until it ends; what is wrong with a line is its answer."""
+def main(
+    run: str,
+    store: str | None,
+    key: str | None,
+    remember: bool,
+    power: bool,
+    http: bool,
+    **options: Any,
+) -> int:
+    """Answer each line of the standard input, until it ends.
+
+    What is wrong with a line is its answer.
+    """
     if http:
         return serve_bundle(run, store, power, options)
     from hwds.serve.events.online import Online, answer_lines
 
     with Online.open(run, store, key=key, durable="power" if power else "process") as scorer:
         if remember:
-            print(f"{counted(scorer.backfill(rows_to_remember(run)), 'rows')} remembered.", file=sys.stderr)
+            print(
+                f"{counted(scorer.backfill(rows_to_remember(run)), 'rows')} remembered.",
+                file=sys.stderr,
+            )
         gc.collect()
         gc.freeze()  # what is there now stays: no event waits while Python looks all of it through
         for answer in answer_lines(scorer, sys.stdin.buffer):
             print(answer, flush=True)
         for column, count in scorer.unknown.items():
             print(
-                f"{counted(count, 'events')} had a text in '{column}' that the model has not seen, or rarely.", file=sys.stderr
+                f"{counted(count, 'events')} had a text in '{column}' that the model has not "
+                f"seen, or rarely.",
+                file=sys.stderr,
             )
     return 0
 
@@ -113,7 +171,9 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
         redact=tuple(name for name in options["redact"].split(",") if name),
         log=options["log"],
     )
-    return serve(settings, ServerAddress(options["host"], port, options["tls_cert"], options["tls_key"]))
+    return serve(
+        settings, ServerAddress(options["host"], port, options["tls_cert"], options["tls_key"])
+    )
 
 
 def rows_to_remember(run: str) -> Any:

@@ -1,6 +1,7 @@
 """Show a finished run or sweep again: its leaderboard, its config and where it lies.
 
-`hwds show lstm_forecast` is its newest run; `hwds show lstm_forecast/4a2f` one by its id, `hwds show sweeps/NAME` a sweep.
+`hwds show lstm_forecast` is its newest run; `hwds show lstm_forecast/4a2f` one by its id, `hwds
+show sweeps/NAME` a sweep.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 def main(run: str) -> int:
     """Print what a run or a sweep found.
 
-    RUN is a path, an id, its beginning, or an experiment's name for its latest run; a sweep is named likewise, with `sweeps/`
-    before it where a run bears the same name.
+    RUN is a path, an id, its beginning, or an experiment's name for its latest run; a sweep is
+    named likewise, with `sweeps/` before it where a run bears the same name.
     """
     from hwds.results.sweep_folder import SweepFolder
 
@@ -44,7 +45,9 @@ def show_run(name: str) -> None:
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     print(f"{folder.title}: {model} on {dataset}, {protocol}, seed {config['seed']}")
     print(f"{origin['command']}\n")
-    stored_report(config, tables).print_run(tables, standings(tables, headline, model=model), folder.read_conclusion())
+    stored_report(config, tables).print_run(
+        tables, standings(tables, headline, model=model), folder.read_conclusion()
+    )
     verdict = folder.read_verdict()
     if verdict is not None:
         print(verdict["sentence"])
@@ -53,18 +56,30 @@ def show_run(name: str) -> None:
 
 def show_sweep(folder: SweepFolder) -> None:
     """The trials of a sweep, what came of the best, what mattered, and how long it took."""
-    from hwds.report.sweep import print_failures, print_trials, result_from_dict, sweep_conclusion, time_sentence
+    from hwds.report.sweep import (
+        print_failures,
+        print_trials,
+        result_from_dict,
+        sweep_conclusion,
+        time_sentence,
+    )
     from hwds.report.sweep_pictures import importance_sentence
     from hwds.results.tables import Measure
 
     record, trials = folder.read_json(), folder.read_trials()
     config, sweep = record["config"], record["sweep"]["name"]
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
-    print(f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}")
+    print(
+        f"sweep {folder.title}: {sweep} of {model} on {dataset}, {protocol}, seed {config['seed']}"
+    )
     print(f"{record['command']}\n")
     result = result_from_dict(trials, record, Measure(record["metric"], better=record["better"]))
     print_failures(trials)
     print_trials(result)
-    sentences = (sweep_conclusion(result), importance_sentence(record["importance"]), time_sentence(record["time"]))
+    sentences = (
+        sweep_conclusion(result),
+        importance_sentence(record["importance"]),
+        time_sentence(record["time"]),
+    )
     print("\n".join(line for line in sentences if line))
     print(f"Sweep: {folder.path}\nThe best settings run by `{folder.command}`.")

@@ -1,7 +1,8 @@
-"""Follow machines by their readings as they come: JSON lines, MQTT, Kafka or Kinesis in, alerts out.
+"""Follow machines by their readings as they come: JSON lines, MQTT, Kafka or Kinesis in, alerts
+out.
 
-A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the run's data has. Settings stand
-behind the run, such as `raise_after=5`.
+A reading is `{"entity": "pump 1", "cycle": 17, "flow": 5.1, ...}`, or bears the names that the
+run's data has. Settings stand behind the run, such as `raise_after=5`.
 """
 
 from __future__ import annotations
@@ -23,20 +24,31 @@ if TYPE_CHECKING:
     from hwds.serve.stream.shard import Shard
 
 FROM = (
-    "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic (mqtts://, kafkas:// for TLS), or"
+    "A file of JSON lines, - for the standard input, mqtt://host/topic or kafka://host/topic "
+    "(mqtts://, kafkas:// for TLS), or"
     " kinesis:// and the ARN of a stream."
 )
 PATIENCE = NumberWithin(0, 1_000_000)
-TO = "Send alerts to https://..., mqtt://host/topic or sns:// and the ARN of a topic, too; may be given several times."
+TO = (
+    "Send alerts to https://..., mqtt://host/topic or sns:// and the ARN of a topic, too; may be "
+    "given several times."
+)
 
 
 @command(help=__doc__)
 @click.argument("words", nargs=-1, type=RUN, metavar="RUN [SETTING=VALUE]...")
 @click.option("--from", "source", default="-", show_default=True, metavar="SOURCE", help=FROM)
 @click.option("--to", "sinks", multiple=True, metavar="SINK", help=TO)
-@click.option("--store", type=FILE, help="The stream's folder; outputs/streams/RUN unless it is given.")
+@click.option(
+    "--store", type=FILE, help="The stream's folder; outputs/streams/RUN unless it is given."
+)
 @click.option("--follow", is_flag=True, help="Wait for more lines at the end of the file.")
-@click.option("--patience", type=PATIENCE, default=60.0, help="Seconds for which an alert is tried before the stream ends.")
+@click.option(
+    "--patience",
+    type=PATIENCE,
+    default=60.0,
+    help="Seconds for which an alert is tried before the stream ends.",
+)
 @click.option("--power", is_flag=True, help="Let what was acknowledged outlive a power cut, too.")
 def main(
     words: tuple[str, ...],
@@ -47,7 +59,10 @@ def main(
     patience: float,
     power: bool,
 ) -> int:
-    """Take readings until they end or the process is stopped; print each alert, and at the end what all came to."""
+    """Take readings until they end or the process is stopped.
+
+    Print each alert, and at the end what all came to.
+    """
     from hwds.serve.stream.machines import stream_rules
     from hwds.serve.stream.shard import FollowedModel, Shard, open_sink, open_source, stream_folder
 
@@ -56,7 +71,14 @@ def main(
     with stopped_by_signals() as stop, ExitStack() as held:
         made = [open_sink(each, folder) for each in sinks]
         shard = held.enter_context(
-            Shard(followed, folder, rules, made, durable="power" if power else "process", patience=patience)
+            Shard(
+                followed,
+                folder,
+                rules,
+                made,
+                durable="power" if power else "process",
+                patience=patience,
+            )
         )
         lines = open_source(source, folder, follow=follow)
         held.callback(lines.close)
@@ -80,7 +102,9 @@ def run_word(words: tuple[str, ...]) -> str:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[threading.Event]:
-    """Give an event that an interrupt or a termination sets, so that what is under way is finished first."""
+    """Give an event that an interrupt or a termination sets, so that what is under way is finished
+    first.
+    """
     stop = threading.Event()
     asked = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.signal(each, lambda *_: stop.set()) for each in asked}

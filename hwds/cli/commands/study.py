@@ -30,19 +30,35 @@ def known_studies() -> list[str]:
 
 @command(help=__doc__)
 @click.argument(
-    "words", nargs=-1, type=KnownWord("study", known_studies), metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ..."
+    "words",
+    nargs=-1,
+    type=KnownWord("study", known_studies),
+    metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ...",
 )
 @click.option("--read", is_flag=True, help="Run nothing, and decide where all runs are there.")
 @click.option("--renew", is_flag=True, help="Replace frozen results.")
-@click.option("--amended", is_flag=True, help="Go on although the plan was changed after results were known, and report it.")
+@click.option(
+    "--amended",
+    is_flag=True,
+    help="Go on although the plan was changed after results were known, and report it.",
+)
 def main(words: tuple[str, ...], **how: bool) -> int:
     """Run what is missing of a study, compare, and say what follows by its rule."""
     if not words or "=" in words[0]:
-        raise ConfigError("study: must be followed by the folder of a study, or its name below experiments/.")
+        raise ConfigError(
+            "study: must be followed by the folder of a study, or its name below experiments/."
+        )
     return answer_study(words[0], words[1:], **how)
 
 
-def answer_study(name: str, words: Sequence[str], *, read: bool = False, renew: bool = False, amended: bool = False) -> int:
+def answer_study(
+    name: str,
+    words: Sequence[str],
+    *,
+    read: bool = False,
+    renew: bool = False,
+    amended: bool = False,
+) -> int:
     """Run what is missing of a study unless it is only read, compare, and say what follows.
 
     Args:
@@ -58,7 +74,15 @@ def answer_study(name: str, words: Sequence[str], *, read: bool = False, renew: 
     Raises:
         ConfigError: The plan was changed, and that was not to be.
     """
-    from hwds.cli.study import earlier_amendments, jobs_of, plan_changes, plans_with_results, run_all, state_of, stored_runs
+    from hwds.cli.study import (
+        earlier_amendments,
+        jobs_of,
+        plan_changes,
+        plans_with_results,
+        run_all,
+        state_of,
+        stored_runs,
+    )
     from hwds.core.study import Study
 
     study, folder = Study.find(name)
@@ -67,7 +91,8 @@ def answer_study(name: str, words: Sequence[str], *, read: bool = False, renew: 
     changed = plan_changes(study, list(plans_with_results(folder, state)))
     if changed and not amended:
         raise ConfigError(
-            f"study '{study.name}': its plan was changed after results were known ({'; '.join(changed)}); take the change"
+            f"study '{study.name}': its plan was changed after results were known "
+            f"({'; '.join(changed)}); take the change"
             " back, ask it as another study, or say --amended, which the report will tell."
         )
     changes = tuple(dict.fromkeys((*earlier_amendments(folder, state), *changed)))
@@ -86,16 +111,27 @@ def print_failed(ran: StudyRuns, runs: int) -> int:
         print(f"FAILED {line}")
     more = f" (and {len(ran.failed) - 10} more)" if len(ran.failed) > 10 else ""
     print(
-        f"hwds: {len(ran.failed)} of {runs} runs failed{more}: no verdict. Finished ones are kept; the same command goes on.",
+        f"hwds: {len(ran.failed)} of {runs} runs failed{more}: no verdict. Finished ones are "
+        f"kept; the same command goes on.",
         file=sys.stderr,
     )
     return 3
 
 
 def conclude_study(
-    study: Study, folder: Path, state: StudyState, ran: StudyRuns, amended: tuple[str, ...], *, frozen: bool, trial: bool
+    study: Study,
+    folder: Path,
+    state: StudyState,
+    ran: StudyRuns,
+    amended: tuple[str, ...],
+    *,
+    frozen: bool,
+    trial: bool,
 ) -> None:
-    """Compare, decide, write the tables and the report, and say it; a trial, of other words, answers another question."""
+    """Compare, decide, write the tables and the report, and say it.
+
+    A trial, of other words, answers another question.
+    """
     from hwds.cli.study import RESULTS, comparisons, study_result, verdict_changes
     from hwds.report.comparison import contrasts_figure
     from hwds.report.leaderboard import print_grids
@@ -112,5 +148,9 @@ def conclude_study(
     print_grids([contrasts_grid(result)], result.notes, result.verdict)
     if not (frozen or trial) and (folder / RESULTS / "study.json").is_file():
         other = verdict_changes(result, StudyResult.read(folder / RESULTS))
-        print(f"Not as frozen: {'; '.join(other)}." if other else "Every contrast comes to what was frozen.")
+        print(
+            f"Not as frozen: {'; '.join(other)}."
+            if other
+            else "Every contrast comes to what was frozen."
+        )
     print(f"Study: {where} ({html.name}, report.md, {RESULTS}/)")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @command(help=__doc__)
 @click.option("--dry-run", is_flag=True, help="Only say what is due.")
 def main(dry_run: bool) -> int:
-    """Say what is due and do it; it may be repeated or killed at any moment, and nothing is sent twice.
+    """Say what is due and do it.
+
+    It may be repeated or killed at any moment, and nothing is sent twice.
 
     3 where some failed and others did not, 1 where all did: what was not sent stays due.
     """

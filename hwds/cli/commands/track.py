@@ -25,7 +25,10 @@ TRACKER = ReadValue("tracker: wandb, mlflow or both", str)
 @click.option("--to", type=TRACKER, metavar="TRACKER", required=True, help="wandb, mlflow or both.")
 @click.pass_context
 def main(ctx: click.Context, words: tuple[str, ...], to: str) -> int:
-    """Write what the tracker does not have yet, and send it where there is a key; 1 where a tracker failed."""
+    """Write what the tracker does not have yet, and send it where there is a key.
+
+    1 where a tracker failed.
+    """
     changes = dict(word.split("=", 1) for word in words if "=" in word and not Path(word).exists())
     names = tuple(word for word in words if word.partition("=")[0] not in changes)
     folder = folder_to_mirror(exactly(1, "run")(ctx, ctx.command.params[0], names))

@@ -1,4 +1,6 @@
-"""Open a local page on the runs: find, sort, group, draw, compare and label them, and follow those that are on."""
+"""Open a local page on the runs: find, sort, group, draw, compare and label them, and follow those
+that are on.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,18 @@ from hwds.cli.words import WholeNumber, command
 
 
 @command(help=__doc__)
-@click.option("--port", type=WholeNumber(most=65535), default=8473, show_default=True, help="The port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=WholeNumber(most=65535),
+    default=8473,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
 def main(port: int) -> int:
-    """Serve the page on this machine's loopback address until Ctrl-C; no other server is contacted, no number is changed."""
+    """Serve the page on this machine's loopback address until Ctrl-C.
+
+    No other server is contacted, no number is changed.
+    """
     from hwds.report.ui.server import ADDRESS, runs_server
 
     with runs_server(port) as serving:

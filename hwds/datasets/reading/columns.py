@@ -1,4 +1,6 @@
-"""Columns of a user's files: by type and role, with their gaps, of plans, and arrays of archives."""
+"""Columns of a user's files: by type and role, with their gaps, of plans, and arrays of
+archives.
+"""
 
 from __future__ import annotations
 
@@ -60,15 +62,20 @@ def numbers_of_column(source: FileSource, name: str) -> pl.Series:
     if column.dtype == pl.String:
         return _parsed_numbers(source, name)
     if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
-        raise DataError(f"dataset.path: column '{name}' of '{source.files[0]}' holds {_kind(column.dtype)}, not numbers.")
+        raise DataError(
+            f"dataset.path: column '{name}' of '{source.files[0]}' holds {_kind(column.dtype)}, "
+            f"not numbers."
+        )
     return column.cast(pl.Float64).fill_nan(None)
 
 
 def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Series:
-    """Return a column as dates, instants or whole numbers (Int64); instants that are all midnight become dates.
+    """Return a column as dates, instants or whole numbers (Int64).
 
-    Text is read by the form of its first value; a form such as 03/04/2024, which may be April or March, is refused.
-    Whole numbers that are all written like 20240301 or 202403 are dates.
+    Instants that are all midnight become dates.
+
+    Text is read by the form of its first value; a form such as 03/04/2024, which may be April or
+    March, is refused. Whole numbers that are all written like 20240301 or 202403 are dates.
 
     Raises:
         DataError: A value that is no time, with its row, or a column of another kind.
@@ -84,21 +91,31 @@ def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Ser
         _in_the_calendar(source, column, role)
         return _days(column) if column.dtype == pl.Datetime else column
     if column.dtype != pl.Null:
-        raise DataError(f"dataset.roles.{role}: column '{name}' holds {_kind(column.dtype)}, not times; write {_FORMS}.")
+        raise DataError(
+            f"dataset.roles.{role}: column '{name}' holds {_kind(column.dtype)}, not times; write "
+            f"{_FORMS}."
+        )
     return column
 
 
 def series_of_rows(source: FileSource, names: Sequence[str]) -> pl.Series:
-    """Return the series of each row: the columns' texts joined with '|'; where there are none, the name of its file."""
+    """Return the series of each row: the columns' texts joined with '|'.
+
+    Where there are none, the name of its file.
+    """
     if not names:
         return source.stems()
-    return source.table.select(pl.concat_str(pl.col(*names).cast(pl.String), separator="|")).to_series()
+    return source.table.select(
+        pl.concat_str(pl.col(*names).cast(pl.String), separator="|")
+    ).to_series()
 
 
 def typed_column(column: pl.Series) -> pl.Series:
-    """Return a column of text as what all its values look like: whole numbers, numbers, truth, dates, or text as it was.
+    """Return a column of text as what all its values look like: whole numbers, numbers, truth,
+    dates, or text as it was.
 
-    Numbers that begin with a needless zero ('007') are names and stay text. A column of another type is not changed.
+    Numbers that begin with a needless zero ('007') are names and stay text. A column of another
+    type is not changed.
     """
     if column.dtype != pl.String:
         return column
@@ -112,7 +129,10 @@ def typed_column(column: pl.Series) -> pl.Series:
                 return text.cast(kind)
     if known.str.contains(r"^(?i:true|false)$").all():
         return text.str.to_lowercase() == "true"
-    if known.str.contains(rf"^{next(iter(_DATES))}$").all() and known.str.to_date("%Y-%m-%d", strict=False).null_count() == 0:
+    if (
+        known.str.contains(rf"^{next(iter(_DATES))}$").all()
+        and known.str.to_date("%Y-%m-%d", strict=False).null_count() == 0
+    ):
         return text.str.to_date("%Y-%m-%d")
     return column
 
@@ -144,16 +164,25 @@ def _parsed_times(source: FileSource, name: str, role: str) -> pl.Series:
     return parsed
 
 
-def _refuse_zones(source: FileSource, name: str, odd: pl.Series, bad: pl.Series, first: str, role: str) -> None:
+def _refuse_zones(
+    source: FileSource, name: str, odd: pl.Series, bad: pl.Series, first: str, role: str
+) -> None:
     """Refuse an instant with a time zone among such without, and the other way round."""
     one, other = _INSTANT.fullmatch(first), _INSTANT.fullmatch(odd[0]) if len(odd) else None
     if one and other and (one[3] is None) != (other[3] is None):
-        zones = ["no time zone" if instant[3] is None else "a time zone" for instant in (other, one)]
-        _refuse_first(source, name, bad, f"{zones[0]}, where the first ('{first}') has {zones[1]}", role)
+        zones = [
+            "no time zone" if instant[3] is None else "a time zone" for instant in (other, one)
+        ]
+        _refuse_first(
+            source, name, bad, f"{zones[0]}, where the first ('{first}') has {zones[1]}", role
+        )
 
 
 def _by_form(text: pl.Series, first: str) -> pl.Series:
-    """Return the text as times of the form of one value, null where it has another; as ISO dates where that is unknown."""
+    """Return the text as times of the form of one value, null where it has another.
+
+    As ISO dates where that is unknown.
+    """
     if re.fullmatch(r"[+-]?\d+", first):
         return text.cast(pl.Int64, strict=False)
     instant = _INSTANT.fullmatch(first)
@@ -161,11 +190,15 @@ def _by_form(text: pl.Series, first: str) -> pl.Series:
         between, seconds, zone = instant.groups()
         layout = f"%Y-%m-%d{between}%H:%M{':%S%.f' if seconds else ''}{'%#z' if zone else ''}"
         return text.str.to_datetime(layout, time_unit="us", strict=False)
-    layout = next((layout for form, layout in _DATES.items() if re.fullmatch(form, first)), "%Y-%m-%d")
+    layout = next(
+        (layout for form, layout in _DATES.items() if re.fullmatch(form, first)), "%Y-%m-%d"
+    )
     if layout == "quarter":
         parts = text.str.extract_groups(r"^(\d{4})-?Q([1-4])$").struct
         month = parts.field("2").cast(pl.Int32) * 3 - 2
-        return (parts.field("1") + "-" + month.cast(pl.String).str.zfill(2) + "-01").str.to_date("%Y-%m-%d", strict=False)
+        return (parts.field("1") + "-" + month.cast(pl.String).str.zfill(2) + "-01").str.to_date(
+            "%Y-%m-%d", strict=False
+        )
     if layout == "%Y-%m":
         return (text + "-01").str.to_date("%Y-%m-%d", strict=False)
     return text.str.to_date(layout, strict=False)
@@ -181,7 +214,9 @@ def _whole(source: FileSource, name: str, role: str) -> pl.Series:
 
 
 def _compact(values: pl.Series) -> pl.Series:
-    """Return dates where every number reads as one: as counters they would have holes, silently filled by `gaps: zero`."""
+    """Return dates where every number reads as one: as counters they would have holes, silently
+    filled by `gaps: zero`.
+    """
     low, high = values.min(), values.max()
     for layout, least, most in (("%Y%m%d", 19000101, 21001231), ("%Y%m", 190001, 210012)):
         if isinstance(low, int) and isinstance(high, int) and least <= low and high <= most:
@@ -192,12 +227,19 @@ def _compact(values: pl.Series) -> pl.Series:
 
 
 def _in_the_calendar(source: FileSource, column: pl.Series, role: str) -> None:
-    """Refuse what no calendar has: a damaged file can hold days beyond the year 9999, at which polars and Python fail."""
+    """Refuse what no calendar has: a damaged file can hold days beyond the year 9999, at which
+    polars and Python fail.
+    """
     unit = column.dtype.time_unit if isinstance(column.dtype, pl.Datetime) else None
-    days = column.to_physical() // {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000, None: 1}[unit]
+    days = (
+        column.to_physical()
+        // {"ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000, None: 1}[unit]
+    )
     bad = (~days.is_between(_FIRST_DAY, _LAST_DAY)).arg_true()
     if len(bad):
-        raise DataError(f"dataset.roles.{role}: {source.at(bad[0])} has a time outside of the years 1 to 9999.")
+        raise DataError(
+            f"dataset.roles.{role}: {source.at(bad[0])} has a time outside of the years 1 to 9999."
+        )
 
 
 def _days(instants: pl.Series) -> pl.Series:
@@ -231,7 +273,8 @@ def _kind(dtype: pl.DataType) -> str:
 class RoleNames(Recipe):
     """The columns of a file by role; a subclass has a field for each role of its kind of frame.
 
-    `class FileRoles(RoleNames, frame="panel")` gets the fields, their types and their documentation from `ROLES`.
+    `class FileRoles(RoleNames, frame="panel")` gets the fields, their types and their documentation
+    from `ROLES`.
     """
 
     frame: ClassVar[FrameKind]
@@ -249,11 +292,13 @@ class RoleNames(Recipe):
         """Return the roles that are given, in their order.
 
         Raises:
-            ConfigError: None is given or a required one is not, a column has two roles that do not go together, or it lacks
-                the role that says when it is known.
+            ConfigError: None is given or a required one is not, a column has two roles that do not
+                go together, or it lacks the role that says when it is known.
         """
         named = {role.name: listed(getattr(self, role.name)) for role in roles_of(self.frame)}
-        missing = next((role for role in named if self.frame in ROLES[role].required and not named[role]), None)
+        missing = next(
+            (role for role in named if self.frame in ROLES[role].required and not named[role]), None
+        )
         if missing:
             raise ConfigError(f"dataset.roles.{missing}: must be given.")
         if not any(named.values()):
@@ -273,7 +318,9 @@ def _refuse_shared(roles: Roles) -> None:
             for other in seen.setdefault(name, []):
                 if not go_together(other, role):
                     twice = "is named twice" if other == role else f"has the role {other} already"
-                    raise ConfigError(f"dataset.roles.{role}: column '{name}' {twice}; a column has one role.")
+                    raise ConfigError(
+                        f"dataset.roles.{role}: column '{name}' {twice}; a column has one role."
+                    )
             seen[name].append(role)
 
 
@@ -287,12 +334,14 @@ def refuse_taken(roles: Roles, taken: Collection[str]) -> None:
         for name in names:
             if name in taken:
                 raise ConfigError(
-                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; rename it in the file."
+                    f"dataset.roles.{role}: hwds gives the name '{name}' to another column; "
+                    f"rename it in the file."
                 )
 
 
 def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
-    """Return a column of a file as its roles read it: times, numbers, or whatever all its values look like.
+    """Return a column of a file as its roles read it: times, numbers, or whatever all its values
+    look like.
 
     Raises:
         DataError: A value does not fit a role, with its row.
@@ -300,8 +349,12 @@ def column_of(source: FileSource, name: str, roles: Roles) -> pl.Series:
     played = [ROLES[role] for role in roles.played_by(name)]
     holds = next((role.holds for role in played if role.holds != "any"), "any")
     if holds == "times":
-        return times_of_column(source, name, next(role.name for role in played if role.holds == "times")).alias(name)
-    values = numbers_of_column(source, name) if holds == "numbers" else typed_column(source.table[name])
+        return times_of_column(
+            source, name, next(role.name for role in played if role.holds == "times")
+        ).alias(name)
+    values = (
+        numbers_of_column(source, name) if holds == "numbers" else typed_column(source.table[name])
+    )
     for role in played:
         _refuse_outside(values, role)
     return values.alias(name)
@@ -320,26 +373,32 @@ def _refuse_outside(values: pl.Series, role: Role) -> None:
 
 # Gaps: rows and values that a user's series lack, filled from earlier rows alone.
 
-Gaps = Annotated[Literal["error", "zero", "forward", "null"], BeforeValidator(lambda value: "null" if value is None else value)]
+Gaps = Annotated[
+    Literal["error", "zero", "forward", "null"],
+    BeforeValidator(lambda value: "null" if value is None else value),
+]
 """The treatment of gaps; YAML's null is the word."""
 
 _THERE = "__there__"
 
 
-def without_gaps(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
-    """Return the table with a row at every step from the first to the last of each series, sorted unless the policy is `error`.
+def without_gaps(
+    table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps
+) -> pl.DataFrame:
+    """Return the table with a row at every step from the first to the last of each series, sorted
+    unless the policy is `error`.
 
     Args:
         table: Columns `series_id`, `time`, `target` and those with a role.
         roles: What the other columns may be used for.
         frequency: The distance between rows.
-        policy: What the target of a missing row, and a missing target, becomes: `zero`, the last value before it (`forward`)
-            or `null`. The other columns of an added row are carried forward, but its numbers are null under `null`.
-            `error` fills nothing.
+        policy: What the target of a missing row, and a missing target, becomes: `zero`, the last
+            value before it (`forward`) or `null`. The other columns of an added row are carried
+            forward, but its numbers are null under `null`. `error` fills nothing.
 
     Raises:
-        DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and rows that are not whole
-            steps apart.
+        DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and
+            rows that are not whole steps apart.
     """
     if policy == "error":
         _refuse_missing_target(table)
@@ -355,7 +414,9 @@ def without_gaps(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy
 
 
 def _refuse_missing_target(table: pl.DataFrame) -> None:
-    rows = (table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()).arg_true()
+    rows = (
+        table[TARGET].is_null() & table[SERIES].is_not_null() & table[TIME].is_not_null()
+    ).arg_true()
     if len(rows):
         row = table.row(rows[0], named=True)
         where = f"series '{row[SERIES]}' has no target at {row[TIME]} (row {rows[0] + 1})"
@@ -364,13 +425,21 @@ def _refuse_missing_target(table: pl.DataFrame) -> None:
 
 def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
     grid = _grid(table, frequency)
-    both = grid.join(table.with_columns(pl.lit(True).alias(_THERE)), on=[SERIES, TIME], how="left", maintain_order="left")
+    both = grid.join(
+        table.with_columns(pl.lit(True).alias(_THERE)),
+        on=[SERIES, TIME],
+        how="left",
+        maintain_order="left",
+    )
     if both[_THERE].count() < len(table):
         _refuse_off_grid(table, grid, frequency)
     carried = [name for name in roles.names if policy != "null" or name not in roles.numbers]
     added = pl.col(_THERE).is_null()
     before = {name: pl.col(name).forward_fill().over(SERIES) for name in carried}
-    forward = [pl.when(added).then(value).otherwise(pl.col(name)).alias(name) for name, value in before.items()]
+    forward = [
+        pl.when(added).then(value).otherwise(pl.col(name)).alias(name)
+        for name, value in before.items()
+    ]
     return both.with_columns(forward).select(table.columns)
 
 
@@ -397,7 +466,8 @@ def _refuse_off_grid(table: pl.DataFrame, grid: pl.DataFrame, frequency: Frequen
     row = table.join(grid, on=[SERIES, TIME], how="anti", maintain_order="left").row(0, named=True)
     first = table.filter(pl.col(SERIES) == row[SERIES])[TIME][0]
     raise DataError(
-        f"dataset: series '{row[SERIES]}' has a row at {row[TIME]}, which is not a whole number of steps of {frequency.every}"
+        f"dataset: series '{row[SERIES]}' has a row at {row[TIME]}, which is not a whole number "
+        f"of steps of {frequency.every}"
         f" after {first}; see dataset.frequency."
     )
 
@@ -428,7 +498,8 @@ def read_plan(
         `series_id`, `time` and the panel's planned columns.
 
     Raises:
-        DataError: The file cannot be read, or lacks a column, a series or a row that must be planned.
+        DataError: The file cannot be read, or lacks a column, a series or a row that must be
+            planned.
     """
     columns = panel.planned
     try:
@@ -438,13 +509,16 @@ def read_plan(
         raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
     twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())
     if not twice.is_empty():
-        raise DataError(f"--future: '{path}' has two rows for series '{twice[SERIES][0]}' at {twice[TIME][0]}.")
+        raise DataError(
+            f"--future: '{path}' has two rows for series '{twice[SERIES][0]}' at {twice[TIME][0]}."
+        )
     _refuse_holes(path, plan, due_rows(panel, horizon), columns)
     return plan
 
 
 def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
-    """Return the rows that a plan must have: those of the dataset's plan, else `horizon` of every series that has not ended.
+    """Return the rows that a plan must have: those of the dataset's plan, else `horizon` of every
+    series that has not ended.
 
     Returns:
         `series_id` and `time`.
@@ -454,7 +528,12 @@ def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
     last = panel.table[panel.offsets[1:] - 1].select(SERIES, TIME)
     going_on = last.filter(panel.frequency.after(last[TIME], 1) > last[TIME].max())
     steps = range(1, horizon + 1)
-    return pl.concat([going_on.with_columns(panel.frequency.after(going_on[TIME], step).alias(TIME)) for step in steps])
+    return pl.concat(
+        [
+            going_on.with_columns(panel.frequency.after(going_on[TIME], step).alias(TIME))
+            for step in steps
+        ]
+    )
 
 
 def _normalised(source: FileSource, panel: Panel, series: Sequence[str], time: str) -> pl.DataFrame:
@@ -463,12 +542,17 @@ def _normalised(source: FileSource, panel: Panel, series: Sequence[str], time: s
         ids = pl.Series([panel.series_ids[0]] * len(ids))
     when, kind = times_of_column(source, time), panel.table.schema[TIME]
     if when.dtype.is_integer() != kind.is_integer():
-        raise DataError(f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data {panel.table[TIME][-1]}.")
+        raise DataError(
+            f"--future: '{source.files[0]}' has {when[0]} in column '{time}', the data "
+            f"{panel.table[TIME][-1]}."
+        )
     plan = pl.DataFrame({SERIES: ids, TIME: when.cast(kind)})
     return plan.with_columns(numbers_of_column(source, name).alias(name) for name in panel.planned)
 
 
-def _refuse_holes(path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]) -> None:
+def _refuse_holes(
+    path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: Sequence[str]
+) -> None:
     laid = wanted.join(plan, on=[SERIES, TIME], how="left", maintain_order="left")
     for name in columns:
         holes = laid.filter(pl.col(name).is_null())
@@ -476,7 +560,10 @@ def _refuse_holes(path: str, plan: pl.DataFrame, wanted: pl.DataFrame, columns: 
             continue
         series, instant = holes.select(SERIES, TIME).row(0)
         if series not in plan[SERIES]:
-            raise DataError(f"--future: '{path}' has no row for series '{series}'; '{name}' must be planned for every series.")
+            raise DataError(
+                f"--future: '{path}' has no row for series '{series}'; '{name}' must be planned "
+                f"for every series."
+            )
         raise DataError(
             f"--future: '{path}' has no '{name}' for series '{series}' at {instant};"
             f" {len(holes)} of {len(wanted)} planned rows lack it."
@@ -506,23 +593,29 @@ def open_archive(file: Path, needed: Sequence[str]) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as archive:
             missing = next((name for name in needed if name not in archive.files), None)
             if missing is not None:
-                raise DataError(f"dataset.path: '{file}' has no array '{missing}'{nearest(missing, archive.files)}")
+                raise DataError(
+                    f"dataset.path: '{file}' has no array "
+                    f"'{missing}'{nearest(missing, archive.files)}"
+                )
             return {name: archive[name] for name in needed}
     except (OSError, ValueError, BadZipFile, EOFError) as error:
         raise DataError(f"dataset.path: '{file}' cannot be read as npz: {_line(error)}") from error
 
 
 def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
-    """Return the pixels of pictures of one size, mapped from a file of no name, shape (n, height, width, channels).
+    """Return the pixels of pictures of one size, mapped from a file of no name, shape (n, height,
+    width, channels).
 
-    Sizes are read from the heads of the files before any pixel is. Pictures in grey alone have one channel, others three.
+    Sizes are read from the heads of the files before any pixel is. Pictures in grey alone have one
+    channel, others three.
 
     Args:
         folder: Where they lie.
         names: Of the files.
 
     Raises:
-        DataError: One is not there, cannot be read, has more than 8 bits a channel, or another size than the first.
+        DataError: One is not there, cannot be read, has more than 8 bits a channel, or another size
+            than the first.
     """
     heads = [_head(folder, name) for name in names]
     size = heads[0][0]
@@ -544,7 +637,10 @@ def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
     picture = _opened(folder, name)
     with picture:
         if picture.mode not in MODES:
-            raise DataError(f"dataset.path: image '{name}' is of mode {picture.mode}; it must have 8 bits a channel.")
+            raise DataError(
+                f"dataset.path: image '{name}' is of mode {picture.mode}; it must have 8 bits a "
+                f"channel."
+            )
         grey = MODES[picture.mode] == 1
         return picture.size, 1 if grey else 3
 
@@ -554,7 +650,9 @@ def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
         try:
             return np.asarray(picture.convert("L" if channels == 1 else "RGB"))
         except (OSError, ValueError, SyntaxError, EOFError) as error:
-            raise DataError(f"dataset.path: image '{name}' cannot be read: {_line(error)}") from error
+            raise DataError(
+                f"dataset.path: image '{name}' cannot be read: {_line(error)}"
+            ) from error
 
 
 def _opened(folder: Path, name: str) -> Any:

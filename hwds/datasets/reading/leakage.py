@@ -20,16 +20,22 @@ from hwds.stats.binary_labels import average_precision
 # known before it.
 
 COPY_CORRELATION = 0.97
-"""The correlation of changes over which one column is the other's copy, whatever increasing function was made of it."""
+"""The correlation of changes over which one column is the other's copy, whatever increasing
+function was made of it.
+"""
 
 MISSING_CORRELATION = 0.95
 """The correlation over which missing values are where the target is 0, or rises."""
 
 LEFT_OPEN = 0.02
-"""The share of what the target's own past leaves open, under which a column and its neighbours leave no more than rounding."""
+"""The share of what the target's own past leaves open, under which a column and its neighbours
+leave no more than rounding.
+"""
 
 STATIC_CORRELATION = 0.97
-"""The correlation over which a static column says what is left of the last rows when the earlier ones are taken out."""
+"""The correlation over which a static column says what is left of the last rows when the earlier
+ones are taken out.
+"""
 
 LEAST_PAIRS, LEAST_SERIES = 40, 12
 """Pairs of rows, and series, below which a likeness may be chance."""
@@ -57,9 +63,14 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
         DataError: With the column and what gives the target away.
     """
     for column, reason in leaking_columns(panel, trusted):
-        role = next(role for role in ("known_future", "past_only", "static") if column in panel.roles.get(role, ()))
+        role = next(
+            role
+            for role in ("known_future", "past_only", "static")
+            if column in panel.roles.get(role, ())
+        )
         raise DataError(
-            f"dataset.roles.{role}: column '{column}' gives the target away: {reason}; leave it out, or name it in"
+            f"dataset.roles.{role}: column '{column}' gives the target away: {reason}; leave it "
+            f"out, or name it in"
             " dataset.trust where it is known so early."
         )
 
@@ -67,9 +78,10 @@ def refuse_leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> None:
 def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tuple[str, str]]:
     """Yield each column that gives the target away, and how.
 
-    A known-future column may not be the target of its own row, of a later one, or of one before it that lies within the
-    horizon; a past-only one not that of a later row; nor may the places of their missing values. A static column may not say
-    more of the mean of the last rows than the mean of the earlier ones does.
+    A known-future column may not be the target of its own row, of a later one, or of one before it
+    that lies within the horizon; a past-only one not that of a later row; nor may the places of
+    their missing values. A static column may not say more of the mean of the last rows than the
+    mean of the earlier ones does.
 
     Args:
         panel: The data.
@@ -83,7 +95,9 @@ def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tup
             if name not in (*trusted, *forecasts) and (reason := looked.varying(name, known_ahead)):
                 yield name, reason
     late = _LateMeans(panel)
-    for name in dict.fromkeys((*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)):
+    for name in dict.fromkeys(
+        (*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)
+    ):
         if name not in trusted and (reason := late.static(name)):
             yield name, reason
 
@@ -110,7 +124,9 @@ class _LookedRows:
 
     def ranks(self, values: pl.Series) -> np.ndarray:
         """Return the rank of each value within its series, as a share; NaN where there is none."""
-        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)})
+        rows = pl.DataFrame(
+            {"s": self.panel.table[SERIES], "v": values.cast(pl.Float64).fill_nan(None)}
+        )
         rank = pl.col("v").rank("average") / pl.col("v").count()
         return _floats(rows.select(rank.over("s"))["v"])
 
@@ -119,7 +135,9 @@ class _LookedRows:
         return values - self.moved(values, -by)
 
     def moved(self, values: np.ndarray, by: int) -> np.ndarray:
-        """Return for each row the value so many rows after it in its series, NaN where there is none."""
+        """Return for each row the value so many rows after it in its series, NaN where there is
+        none.
+        """
         return np.where((self.places + by >= 0) & (by < self.after), np.roll(values, -by), np.nan)
 
     def shifts(self, known_ahead: bool) -> list[int]:
@@ -129,7 +147,9 @@ class _LookedRows:
         return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
 
     def likest(self, own: np.ndarray, target: np.ndarray, known_ahead: bool) -> tuple[int, float]:
-        """Return the shift at which a column and the target are most alike, and their correlation there."""
+        """Return the shift at which a column and the target are most alike, and their correlation
+        there.
+        """
         shifts = self.shifts(known_ahead)
         key = (id(target), known_ahead)
         if key not in self.stacks:
@@ -150,10 +170,16 @@ class _LookedRows:
         return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
 
     def is_calendar(self, values: np.ndarray) -> bool:
-        """Return whether a column repeats itself season by season: it knows nothing but the calendar."""
+        """Return whether a column repeats itself season by season: it knows nothing but the
+        calendar.
+        """
         turns = self.changes(values, self.panel.season)
         known = ~np.isnan(turns)
-        return self.panel.season > 1 and known.sum() >= LEAST_PAIRS and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
+        return (
+            self.panel.season > 1
+            and known.sum() >= LEAST_PAIRS
+            and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
+        )
 
     def copied(self, values: pl.Series, known_ahead: bool) -> str:
         """Return where in the target a column is found again, it or its sum from row to row."""
@@ -161,23 +187,36 @@ class _LookedRows:
         for what, each in (("it", values), ("its change from row to row", summed)):
             shift, likeness = self.likest(self.changes(self.ranks(each)), self.moves, known_ahead)
             if abs(likeness) > COPY_CORRELATION:
-                return f"{what} goes with the target {_rows(shift)} (correlation of changes {likeness:.3f})"
+                return (
+                    f"{what} goes with the target {_rows(shift)} (correlation of changes "
+                    f"{likeness:.3f})"
+                )
         return ""
 
     def missing(self, values: pl.Series, known_ahead: bool) -> str:
         """Return where in the target the places of missing values are found again."""
         gaps = values.is_null().to_numpy().astype(float)
-        if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(gaps):
+        if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(
+            gaps
+        ):
             return ""
         for what, sign in self.signs.items():
             shift, likeness = self.likest(gaps, sign, known_ahead)
             if abs(likeness) > MISSING_CORRELATION:
-                return f"it is {'missing' if likeness > 0 else 'there'} where the target {_rows(shift)} {what}"
+                return (
+                    f"it is {'missing' if likeness > 0 else 'there'} where the target "
+                    f"{_rows(shift)} {what}"
+                )
         return ""
 
     def explaining(self, values: np.ndarray, known_ahead: bool) -> str:
-        """Return how little a column's neighbouring rows leave open of the target, beyond the target's own past."""
-        target, sizes = self.target / self.size(self.target), (self.size(self.target), self.size(values))
+        """Return how little a column's neighbouring rows leave open of the target, beyond the
+        target's own past.
+        """
+        target, sizes = (
+            self.target / self.size(self.target),
+            (self.size(self.target), self.size(values)),
+        )
         past = [self.moved(target, -back) for back in range(1, NEAR_ROWS + 1)]
         first, last = (-(NEAR_ROWS // 2), NEAR_ROWS // 2) if known_ahead else (-NEAR_ROWS, -1)
         shares = [1.0]
@@ -186,15 +225,23 @@ class _LookedRows:
             table = np.column_stack([target, *past, *beside])
             table = table[np.isfinite(table).all(axis=1)]
             if len(table) >= LEAST_PAIRS + 2 * table.shape[1]:
-                alone, both = (_unexplained(table[:, 0], table[:, 1:stop]) for stop in (1 + len(past), table.shape[1]))
+                alone, both = (
+                    _unexplained(table[:, 0], table[:, 1:stop])
+                    for stop in (1 + len(past), table.shape[1])
+                )
                 shares += [both / alone] if alone > ROUNDING else []
         if min(shares) > LEFT_OPEN:
             return ""
-        return f"with its neighbouring rows it leaves {min(shares):.1%} of what the target's own past leaves open"
+        return (
+            f"with its neighbouring rows it leaves {min(shares):.1%} of what the target's own "
+            f"past leaves open"
+        )
 
     def size(self, values: np.ndarray) -> np.ndarray:
         """Return the mean size of the values of each row's series."""
-        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)})
+        rows = pl.DataFrame(
+            {"s": self.panel.table[SERIES], "v": pl.Series(np.abs(values), nan_to_null=True)}
+        )
         mean = _floats(rows.select(pl.col("v").mean().over("s"))["v"])
         return np.where(mean > 0, mean, 1.0)
 
@@ -213,7 +260,10 @@ class _Shifts:
         self.differ = np.count_nonzero(self.values, axis=1)
 
     def correlations(self, own: np.ndarray) -> np.ndarray:
-        """Return the correlation with a column where both are known, 0 where too few values differ; shape (shifts,)."""
+        """Return the correlation with a column where both are known, 0 where too few values differ.
+
+        Shape (shifts,).
+        """
         known = ~np.isnan(own)
         x, here = np.where(known, own, 0.0), known.astype(float)
         pairs = np.maximum(self.there @ here, 1.0)
@@ -243,7 +293,13 @@ class _LateMeans:
         That is the mean of all earlier rows, of as many as the horizon has, and of one.
         """
         back = np.repeat(self.panel.lengths, self.panel.lengths) - self.panel.positions
-        rows = pl.DataFrame({"s": self.panel.table[SERIES], "v": self.panel.table[TARGET].fill_nan(None), "back": back})
+        rows = pl.DataFrame(
+            {
+                "s": self.panel.table[SERIES],
+                "v": self.panel.table[TARGET].fill_nan(None),
+                "back": back,
+            }
+        )
         parts = {
             "late": (0, last),
             "all": (last, len(rows)),
@@ -251,28 +307,44 @@ class _LateMeans:
             "one": (last, last + 1),
         }
         means = [
-            pl.col("v").filter((pl.col("back") > first) & (pl.col("back") <= stop)).mean().alias(name)
+            pl.col("v")
+            .filter((pl.col("back") > first) & (pl.col("back") <= stop))
+            .mean()
+            .alias(name)
             for name, (first, stop) in parts.items()
         ]
-        late, *before = (_floats(found) for found in rows.group_by("s", maintain_order=True).agg(means).drop("s"))
+        late, *before = (
+            _floats(found) for found in rows.group_by("s", maintain_order=True).agg(means).drop("s")
+        )
         return late, before
 
     def static(self, name: str) -> str:
-        """Return how a column that is constant in each series tells the last rows, empty where it does not."""
+        """Return how a column that is constant in each series tells the last rows, empty where it
+        does not.
+        """
         column = self.panel.table[name]
         first = column.gather(self.panel.offsets[:-1])
         if self.panel.n_series < LEAST_SERIES or not first.dtype.is_numeric():
             return ""
-        if not column.equals(first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True):
+        if not column.equals(
+            first.gather(np.repeat(np.arange(len(first)), self.panel.lengths)), null_equal=True
+        ):
             return ""
         for last, (late, before) in self.means.items():
             likeness = max(
-                (_partial(own, *both) for (own,) in _scales(_floats(first)) for both in _scales(late, *before)),
+                (
+                    _partial(own, *both)
+                    for (own,) in _scales(_floats(first))
+                    for both in _scales(late, *before)
+                ),
                 key=abs,
             )
             if abs(likeness) > STATIC_CORRELATION:
                 rows = f"{last} rows" if last > 1 else "row"
-                return f"it tells the last {rows} beyond the mean of those before (partial correlation {likeness:.3f})"
+                return (
+                    f"it tells the last {rows} beyond the mean of those before (partial "
+                    f"correlation {likeness:.3f})"
+                )
         return ""
 
 
@@ -290,7 +362,10 @@ def _floats(values: pl.Series) -> np.ndarray:
 def _rows(shift: int) -> str:
     if not shift:
         return "of its own row"
-    return f"{abs(shift)} row{'s' * (abs(shift) > 1)} {'later' if shift > 0 else 'before, within the horizon,'}"
+    return (
+        f"{abs(shift)} row{'s' * (abs(shift) > 1)} "
+        f"{'later' if shift > 0 else 'before, within the horizon,'}"
+    )
 
 
 def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
@@ -302,7 +377,8 @@ def _unexplained(target: np.ndarray, inputs: np.ndarray) -> float:
 
 
 def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
-    """Return the correlation of what is left of two when others are taken out of both, 0 where little is left.
+    """Return the correlation of what is left of two when others are taken out of both, 0 where
+    little is left.
 
     It is that of numbers or of ranks, whichever is the smaller: one large series makes no likeness.
     """
@@ -312,7 +388,9 @@ def _partial(own: np.ndarray, late: np.ndarray, *before: np.ndarray) -> float:
         return 0.0
     base = np.column_stack([np.ones(len(own)), *rest])
     left = [each - base @ np.linalg.lstsq(base, each, rcond=None)[0] for each in (own, late)]
-    if any(after.var() <= 1e-9 * whole.var() for after, whole in zip(left, (own, late), strict=True)):
+    if any(
+        after.var() <= 1e-9 * whole.var() for after, whole in zip(left, (own, late), strict=True)
+    ):
         return 0.0
     ranks = [np.argsort(np.argsort(each)).astype(float) for each in left]
     return float(min((np.corrcoef(*pair)[0, 1] for pair in (left, ranks)), key=abs))
@@ -325,10 +403,13 @@ MOST_ALONE = 0.95
 """The share of the way from chance to a perfect order that one column alone may go."""
 
 MOST_IN_ORDER = 0.95
-"""The share of pairs of unlike labels at one instant that may stand in the order of their labels."""
+"""The share of pairs of unlike labels at one instant that may stand in the order of their labels.
+"""
 
 SUSPECT_ALONE = 0.6
-"""The same share from which on a column is remarked: it may be filled in once the label is known, or be a copy of it."""
+"""The same share from which on a column is remarked: it may be filled in once the label is known,
+or be a copy of it.
+"""
 
 NAMING_SHARE = 0.95
 """The share of different values from which on a text, or a whole number, names rows."""
@@ -348,7 +429,8 @@ def refuse_leaking_inputs(data: pl.DataFrame, label: str, columns: Iterable[str]
     """
     for name, leak in leaking_inputs(data, label, columns):
         raise DataError(
-            f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it there, or in dataset.trust"
+            f"dataset.roles.ignore: column '{name}' alone gives the label away: {leak}; name it "
+            f"there, or in dataset.trust"
             " where it is known before the label."
         )
 
@@ -362,16 +444,19 @@ def refuse_order_of_labels(data: pl.DataFrame, label: str, time: str) -> None:
     reason = order_of_labels(data, label, time)
     if reason:
         raise DataError(
-            f"dataset.roles.time: {reason}: whoever counts earlier rows knows the label; order them by something else, or name"
+            f"dataset.roles.time: {reason}: whoever counts earlier rows knows the label; order "
+            f"them by something else, or name"
             f" '{time}' in dataset.trust where they happened in this order."
         )
 
 
 def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
-    """Return how far rows of one instant stand in the order of their labels, empty where they do not."""
-    known = data.select(pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")).filter(
-        pl.col("label").is_in([0.0, 1.0])
-    )
+    """Return how far rows of one instant stand in the order of their labels, empty where they do
+    not.
+    """
+    known = data.select(
+        pl.col(time).alias("time"), pl.col(label).cast(pl.Float64, strict=False).alias("label")
+    ).filter(pl.col("label").is_in([0.0, 1.0]))
     bad = pl.col("label") == 1
     own = known.with_columns(place=pl.int_range(pl.len()).over("time"), bad=bad)
     groups = (
@@ -392,7 +477,8 @@ def order_of_labels(data: pl.DataFrame, label: str, time: str) -> str:
         return ""
     first = "first" if share < 0.5 else "last"
     return (
-        f"rows of one '{time}' stand in the order of '{label}', those of label 1 {first} ({max(share, 1 - share):.1%} of pairs)"
+        f"rows of one '{time}' stand in the order of '{label}', those of label 1 {first} "
+        f"({max(share, 1 - share):.1%} of pairs)"
     )
 
 
@@ -401,8 +487,9 @@ def leaking_inputs(
 ) -> Iterator[tuple[str, str]]:
     """Yield each input that alone gives the label away, and how.
 
-    Its average precision, of its values rising or falling or of the mean label that other rows of the same value have, lies
-    over .95 (and where the label is common, as far above chance); or it is null exactly where the label is 0, or 1.
+    Its average precision, of its values rising or falling or of the mean label that other rows of
+    the same value have, lies over .95 (and where the label is common, as far above chance); or it
+    is null exactly where the label is 0, or 1.
 
     Args:
         data: The table.
@@ -412,7 +499,10 @@ def leaking_inputs(
     """
     kind = data.schema[label]
     known = data.filter(pl.col(label).is_not_null())
-    if not (kind.is_numeric() or kind == pl.Boolean) or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all():
+    if (
+        not (kind.is_numeric() or kind == pl.Boolean)
+        or not known[label].cast(pl.Float64).is_in([0.0, 1.0]).all()
+    ):
         return
     truth = known[label].cast(pl.Float64).to_numpy()
     if min(truth.sum(), (1 - truth).sum()) < LEAST_LABELS:
@@ -425,11 +515,15 @@ def leaking_inputs(
 
 
 def naming_inputs(data: pl.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, float]]:
-    """Yield each input that names rows, and its share of different values: texts and whole numbers alone can."""
+    """Yield each input that names rows, and its share of different values: texts and whole numbers
+    alone can.
+    """
     for name in columns:
         known = data[name].drop_nulls()
         kind = known.dtype
-        if len(known) >= FEWEST_NAMED and (kind.is_integer() or kind in (pl.String, pl.Categorical)):
+        if len(known) >= FEWEST_NAMED and (
+            kind.is_integer() or kind in (pl.String, pl.Categorical)
+        ):
             share = known.n_unique() / len(known)
             if share >= NAMING_SHARE:
                 yield name, share
@@ -458,12 +552,18 @@ def _filled(numbers: pl.Series) -> np.ndarray:
 
 
 def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """Return the mean label of rows of the same value in the other half, that of all rows where there are none."""
+    """Return the mean label of rows of the same value in the other half, that of all rows where
+    there are none.
+    """
     if values.dtype.is_nested():
         return np.zeros(len(truth))
     rows = pl.DataFrame({"value": values, "half": half, "label": truth})
-    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(pl.col("label").mean().alias("mean"))
-    joined = rows.join(means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True)
+    means = rows.group_by("value", (1 - pl.col("half")).alias("half")).agg(
+        pl.col("label").mean().alias("mean")
+    )
+    joined = rows.join(
+        means, on=["value", "half"], how="left", maintain_order="left", nulls_equal=True
+    )
     return joined["mean"].fill_null(float(truth.mean())).to_numpy()
 
 
@@ -472,7 +572,8 @@ def _means(values: pl.Series, truth: np.ndarray, half: np.ndarray) -> np.ndarray
 
 
 def giveaways(frame: Any, trusted: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield a sentence for each column, and for an order of rows, that gives away what is predicted.
+    """Yield a sentence for each column, and for an order of rows, that gives away what is
+    predicted.
 
     Args:
         frame: A panel, a table with a label, or runs; others have none.

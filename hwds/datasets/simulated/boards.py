@@ -23,7 +23,9 @@ from hwds.inspection.models.base import Inspector
 
 GOOD = "ok"
 DEFECTS = ("open", "short", "mousebite", "spur", "copper", "pin_hole")
-"""A trace that is cut; two that touch; a bite out of an edge, and copper beyond it; copper between traces; a hole in one."""
+"""A trace that is cut; two that touch; a bite out of an edge, and copper beyond it; copper between
+traces; a hole in one.
+"""
 
 SUBSTRATE, COPPER = 60.0, 190.0
 """Grey levels of the two, before each board's own."""
@@ -80,7 +82,9 @@ class PatchLaw:
     noise: float
 
 
-def draw_patch(law: PatchLaw, name: str, board: str, level: float, rng: np.random.Generator) -> Patch:
+def draw_patch(
+    law: PatchLaw, name: str, board: str, level: float, rng: np.random.Generator
+) -> Patch:
     """Return a patch of a board.
 
     Args:
@@ -96,14 +100,20 @@ def draw_patch(law: PatchLaw, name: str, board: str, level: float, rng: np.rando
     copper, mask = traces_and_defect(law.side, might, size, rng)
     lighter = COPPER + level - SUBSTRATE
     clean = SUBSTRATE + lighter * copper
-    change = (-1.0 if might in ("open", "mousebite", "pin_hole") else 1.0) * contrast * lighter * mask
+    change = (
+        (-1.0 if might in ("open", "mousebite", "pin_hole") else 1.0) * contrast * lighter * mask
+    )
     seen = clean + bad * change + law.noise * rng.standard_normal(clean.shape)
     pixels = np.round(np.clip(seen, 0, 255)).astype(np.uint8)
     return Patch(name, board, might if bad else GOOD, might, size, contrast, clean, change, pixels)
 
 
-def traces_and_defect(side: int, kind: str, size: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of copper in each pixel, and the share of it that a defect changes; shapes (side, side).
+def traces_and_defect(
+    side: int, kind: str, size: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of copper in each pixel, and the share of it that a defect changes.
+
+    Shapes (side, side).
 
     Args:
         side: Pixels along each side.
@@ -156,7 +166,8 @@ class BoardSettings(Dataset):
         defective: The share of patches with a defect.
         smallest: Size of a defect, in pixels, at least.
         largest: Size of a defect, in pixels, at most; at least `smallest` counts.
-        faintest: Contrast of a defect against that of copper and substrate, at least; at most it is 1.
+        faintest: Contrast of a defect against that of copper and substrate, at least; at most it is
+            1.
         noise: The standard deviation of the noise, in grey levels of 255.
         world_seed: Names the draws of the world.
     """
@@ -177,7 +188,9 @@ class BoardSettings(Dataset):
     def law(self) -> PatchLaw:
         """The law by which patches are drawn."""
         largest = max(self.largest, self.smallest)
-        return PatchLaw(self.side, self.defective, self.smallest, largest, self.faintest, self.noise)
+        return PatchLaw(
+            self.side, self.defective, self.smallest, largest, self.faintest, self.noise
+        )
 
     def drawn(self) -> Iterator[Patch]:
         """Yield all patches, board by board.
@@ -187,7 +200,9 @@ class BoardSettings(Dataset):
         """
         pixels = self.boards * self.patches * self.side**2
         if pixels > MOST_PIXELS:
-            raise ConfigError(f"dataset.patches: all together have {pixels:,} pixels, more than {MOST_PIXELS:,}.")
+            raise ConfigError(
+                f"dataset.patches: all together have {pixels:,} pixels, more than {MOST_PIXELS:,}."
+            )
         for board in range(self.boards):
             rng = stream(self.world_seed, "board", board)
             level = BOARD_LEVEL * float(rng.standard_normal())
@@ -201,11 +216,13 @@ NEVER = -1e3
 
 
 class Boards(BoardSettings):
-    """Patches of copper traces with noise, half of them with a defect: open, short, mousebite, spur, copper or pin hole.
+    """Patches of copper traces with noise, half of them with a defect: open, short, mousebite,
+    spur, copper or pin hole.
 
-    Each patch without a defect is drawn around a defect that it might have had, so that nothing but the defect tells the two
-    apart. Columns `size` and `contrast` say whether that defect is small or large, faint or strong: `protocol.segments` shows
-    scores by them. The truth is the ideal observer, who knows the patch without noise and what might be there.
+    Each patch without a defect is drawn around a defect that it might have had, so that nothing but
+    the defect tells the two apart. Columns `size` and `contrast` say whether that defect is small
+    or large, faint or strong: `protocol.segments` shows scores by them. The truth is the ideal
+    observer, who knows the patch without noise and what might be there.
 
     Example:
         python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold protocol.segments=[size,contrast]
@@ -214,7 +231,9 @@ class Boards(BoardSettings):
     def load(self) -> Images:
         """Return the patches."""
         patches, law = list(self.drawn()), self.law
-        sizes, contrasts = (np.array([getattr(each, name) for each in patches]) for name in ("size", "contrast"))
+        sizes, contrasts = (
+            np.array([getattr(each, name) for each in patches]) for name in ("size", "contrast")
+        )
         columns = {
             IMAGE: [each.name for each in patches],
             BOARD: [each.board for each in patches],
@@ -231,10 +250,11 @@ class Boards(BoardSettings):
 
 
 class BoardTruth(Truth):
-    """The probability of a defect given the patch without noise and the very defect that it would have: what no camera knows.
+    """The probability of a defect given the patch without noise and the very defect that it would
+    have: what no camera knows.
 
-    The log likelihood ratio of a known change in noise of known size (the matched filter; Green and Swets 1966), exact but for
-    pixels that end at 0 or 255.
+    The log likelihood ratio of a known change in noise of known size (the matched filter; Green and
+    Swets 1966), exact but for pixels that end at 0 or 255.
 
     Attributes:
         dataset: The simulator's settings.
@@ -243,8 +263,13 @@ class BoardTruth(Truth):
     name: str = "truth"
     dataset: BoardSettings
 
-    def inspector(self, images: Images, calibrate: Images, budget: float, context: RunContext) -> Inspector:
-        """Return the observer with the threshold of a budget of false alarms; nothing else is learned."""
+    def inspector(
+        self, images: Images, calibrate: Images, budget: float, context: RunContext
+    ) -> Inspector:
+        """Return the observer with the threshold of a budget of false alarms.
+
+        Nothing else is learned.
+        """
         return Inspector.at_temperature(KnownPatches(self.dataset), 1.0, calibrate, budget)
 
 
@@ -270,7 +295,9 @@ class KnownPatches(Serializable):
             place = places.get(patch.name)
             if place is not None:
                 ratio = (pixels[place] - patch.clean - patch.change / 2) * patch.change
-                odds[place, images.kinds.index(patch.might)] = prior + ratio.sum() / self.dataset.noise**2
+                odds[place, images.kinds.index(patch.might)] = (
+                    prior + ratio.sum() / self.dataset.noise**2
+                )
         return odds
 
     def saliency(self, images: Images) -> None:

@@ -27,18 +27,22 @@ ROLES = {
 }
 
 INTERCEPT, OF_SPENT, OF_VISITS, OF_EDUCATION = -3.0, 0.5, 1.0, 1.0
-"""The log odds of a bad row, and what they gain by a standard deviation of each input, or by the channel."""
+"""The log odds of a bad row, and what they gain by a standard deviation of each input, or by the
+channel.
+"""
 
 MOST_ROWS = 20_000_000
 
 
 class Drift(Dataset):
-    """Simulated orders that are alike each day, until inputs shift, labels follow another law, or values go missing.
+    """Simulated orders that are alike each day, until inputs shift, labels follow another law, or
+    values go missing.
 
-    Each change comes once, on the day that stands at its share of all days, and stays; at 1 it never comes. Log odds of a bad
-    order are -3 + .5 z(log spent) + `visits` + 1 in education. Columns: `time`, `spent` (log-normal), `visits`
-    (standard normal, with a weekly season), `channel`, `bad`; the truth is `true_bad` (the same), `true_chance`, and
-    `changes`, the number of changes that have come.
+    Each change comes once, on the day that stands at its share of all days, and stays; at 1 it
+    never comes. Log odds of a bad order are -3 + .5 z(log spent) + `visits` + 1 in education.
+    Columns: `time`, `spent` (log-normal), `visits` (standard normal, with a weekly season),
+    `channel`, `bad`; the truth is `true_bad` (the same), `true_chance`, and `changes`, the number
+    of changes that have come.
 
     Attributes:
         daily: Orders of a day.
@@ -72,15 +76,25 @@ class Drift(Dataset):
             ConfigError: There are more than memory holds.
         """
         if self.daily * self.days > MOST_ROWS:
-            raise ConfigError(f"dataset.daily: {self.daily:,} orders on {self.days:,} days are more than {MOST_ROWS:,}.")
+            raise ConfigError(
+                f"dataset.daily: {self.daily:,} orders on {self.days:,} days are more than "
+                f"{MOST_ROWS:,}."
+            )
         rng, n = stream(self.seed, "drift"), self.daily * self.days
         at = np.sort(rng.random(n)) * self.days
         visits = (
-            rng.normal(size=n) + self.season * np.sin(2 * np.pi * at / 7) + self.inputs_shift * self._after(self.inputs_at, at)
+            rng.normal(size=n)
+            + self.season * np.sin(2 * np.pi * at / 7)
+            + self.inputs_shift * self._after(self.inputs_at, at)
         )
         spent, channel = rng.normal(size=n), rng.integers(0, len(CHANNELS), n)
         effect = OF_VISITS - self.labels_shift * self._after(self.labels_at, at)
-        odds = INTERCEPT + OF_SPENT * spent + effect * visits + OF_EDUCATION * (channel == CHANNELS.index("education"))
+        odds = (
+            INTERCEPT
+            + OF_SPENT * spent
+            + effect * visits
+            + OF_EDUCATION * (channel == CHANNELS.index("education"))
+        )
         chance = 1 / (1 + np.exp(-odds))
         bad = (rng.random(n) < chance).astype(float)
         missing = self._after(self.missing_at, at) & (rng.random(n) < self.missing_share)
@@ -96,7 +110,9 @@ class Drift(Dataset):
                 "changes": sum(self._after(share, at).astype(int) for share in self._shares),
             }
         )
-        return Table.build(data.with_columns(pl.when(~pl.Series(missing)).then("visits").alias("visits")), ROLES)
+        return Table.build(
+            data.with_columns(pl.when(~pl.Series(missing)).then("visits").alias("visits")), ROLES
+        )
 
     @property
     def _shares(self) -> tuple[float, float, float]:
@@ -104,4 +120,6 @@ class Drift(Dataset):
 
     def _after(self, share: float, at: np.ndarray) -> np.ndarray:
         """Return whether an instant, in days, is on the day at a share of all days or behind it."""
-        return at >= np.ceil(round(share * self.days, 6))  # .28 of 25 days are 7, and 7.000000000000001 in binary
+        return at >= np.ceil(
+            round(share * self.days, 6)
+        )  # .28 of 25 days are 7, and 7.000000000000001 in binary

@@ -37,9 +37,11 @@ RATE_SHAPE = 25.0
 
 @dataclass(frozen=True)
 class WearLaw:
-    """The law of wear: a gamma process whose rate differs from machine to machine (Lawless and Crowder 2004).
+    """The law of wear: a gamma process whose rate differs from machine to machine (Lawless and
+    Crowder 2004).
 
-    A cycle adds a gamma variable of shape `INTENSITY` and scale 1 / rate; rates are gamma of shape `RATE_SHAPE`.
+    A cycle adds a gamma variable of shape `INTENSITY` and scale 1 / rate; rates are gamma of shape
+    `RATE_SHAPE`.
 
     Attributes:
         mean_life: Cycles that a machine lasts, about.
@@ -49,14 +51,17 @@ class WearLaw:
 
     @property
     def rate_scale(self) -> float:
-        """The scale of the law of rates: a machine of the mean rate wears by 1 in `mean_life` cycles."""
+        """The scale of the law of rates: a machine of the mean rate wears by 1 in `mean_life`
+        cycles.
+        """
         return INTENSITY * self.mean_life / RATE_SHAPE
 
     def survival(self, age: np.ndarray, wear: np.ndarray, ahead: np.ndarray) -> np.ndarray:
-        """Return the chance to run longer than each of some numbers of cycles, by the age and the wear so far.
+        """Return the chance to run longer than each of some numbers of cycles, by the age and the
+        wear so far.
 
-        Given its wear, a machine's rate is gamma of shape `RATE_SHAPE` plus `INTENSITY` a cycle, so that its further wear is a beta
-        prime variable.
+        Given its wear, a machine's rate is gamma of shape `RATE_SHAPE` plus `INTENSITY` a cycle, so
+        that its further wear is a beta prime variable.
 
         Args:
             age: Cycles so far, shape (n,).
@@ -70,17 +75,24 @@ class WearLaw:
 
         left = (FAILURE - wear)[:, None]
         share = left / (left + (1 / self.rate_scale + wear)[:, None])
-        return np.asarray(betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share))
+        return np.asarray(
+            betainc(INTENSITY * ahead[None, :], (RATE_SHAPE + INTENSITY * age)[:, None], share)
+        )
 
     def hazard(self, age: np.ndarray, wear: np.ndarray) -> np.ndarray:
-        """Return the chance to fail in the next cycle, by the age and the wear so far; shapes (n,)."""
+        """Return the chance to fail in the next cycle, by the age and the wear so far.
+
+        Shapes (n,).
+        """
         return np.asarray(1 - self.survival(age, wear, np.ones(1))[:, 0])
 
 
 def leaving_chance(law: WearLaw, censored: float) -> float:
-    """Return the chance, in each cycle after the first quarter of a mean life, that a machine is taken out of service.
+    """Return the chance, in each cycle after the first quarter of a mean life, that a machine is
+    taken out of service.
 
-    It is the same for all machines and cycles, whatever they will last: their censoring is independent of their lives.
+    It is the same for all machines and cycles, whatever they will last: their censoring is
+    independent of their lives.
 
     Args:
         law: Of wear.
@@ -94,27 +106,37 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     exposed = np.maximum(cycles - 1 - int(law.mean_life / 4), 0)
 
     def too_few(chance: float) -> float:
-        return float(1 - fails @ (1 - chance) ** exposed - lasts[-1] * (1 - chance) ** exposed[-1] - censored)
+        return float(
+            1 - fails @ (1 - chance) ** exposed - lasts[-1] * (1 - chance) ** exposed[-1] - censored
+        )
 
     if too_few(0.0) >= 0:
         return 0.0
     return 1.0 if too_few(1.0) <= 0 else float(brentq(too_few, 0.0, 1.0, xtol=1e-12))
 
 
-def worn_life(rng: np.random.Generator, law: WearLaw, leaving: float) -> tuple[np.ndarray, int, bool]:
-    """Return the wear after each of `LONGEST_LIFE` cycles, the cycles until a machine fails or is last seen, and whether it fails.
+def worn_life(
+    rng: np.random.Generator, law: WearLaw, leaving: float
+) -> tuple[np.ndarray, int, bool]:
+    """Return the wear after each of `LONGEST_LIFE` cycles, the cycles until a machine fails or is
+    last seen, and whether it fails.
 
     Args:
         rng: Draws the life.
         law: Of wear.
-        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last seen in it.
+        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
+            seen in it.
     """
     rate = rng.gamma(RATE_SHAPE, law.rate_scale)
     wear = np.cumsum(rng.gamma(INTENSITY, 1 / rate, LONGEST_LIFE))
     life = int(np.searchsorted(wear, FAILURE)) + 1
     failed = life <= LONGEST_LIFE
     life = min(life, LONGEST_LIFE)
-    wait = np.log(max(rng.random(), 1e-300)) / np.log1p(-leaving) if 0 < leaving < 1 else LONGEST_LIFE * (1 - leaving)
+    wait = (
+        np.log(max(rng.random(), 1e-300)) / np.log1p(-leaving)
+        if 0 < leaving < 1
+        else LONGEST_LIFE * (1 - leaving)
+    )
     out = int(law.mean_life / 4) + 1 + int(min(wait, LONGEST_LIFE))
     return (wear, out, False) if out < life else (wear, life, failed)
 
@@ -143,7 +165,15 @@ class WornMachine:
 
 
 def draw_machine(
-    seed: int, number: int, law: WearLaw, *, sensors: int, regimes: int, noise: float, leaving: float, period: float
+    seed: int,
+    number: int,
+    law: WearLaw,
+    *,
+    sensors: int,
+    regimes: int,
+    noise: float,
+    leaving: float,
+    period: float,
 ) -> WornMachine:
     """Return a machine, which follows from the seed and its number.
 
@@ -154,7 +184,8 @@ def draw_machine(
         sensors: How many; a third of them fall with wear, and one in three turns up late.
         regimes: Operating conditions, drawn anew in each cycle.
         noise: Of sensors, against their change from new to failure.
-        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last seen in it.
+        leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
+            seen in it.
         period: Cycles over which machines are put into service.
     """
     rng = stream(seed, "machine", number)
@@ -163,10 +194,15 @@ def draw_machine(
     wear = wear[:life]
     regime = rng.integers(0, regimes, life)
     worn = np.minimum(wear, FAILURE)
-    shapes = np.stack([worn ** (1.0, 1.5, 0.7)[j % 3] * (-1.0 if j % 3 == 2 else 1.0) for j in range(sensors)], axis=1)
+    shapes = np.stack(
+        [worn ** (1.0, 1.5, 0.7)[j % 3] * (-1.0 if j % 3 == 2 else 1.0) for j in range(sensors)],
+        axis=1,
+    )
     level = 3.0 * stream(seed, "levels").normal(size=(regimes, sensors))
     values = level[regime] + shapes + noise * rng.normal(size=shapes.shape)
-    conditions = stream(seed, "conditions").uniform(0, 10, (regimes, 2))[regime] + 0.01 * rng.normal(size=(life, 2))
+    conditions = stream(seed, "conditions").uniform(0, 10, (regimes, 2))[
+        regime
+    ] + 0.01 * rng.normal(size=(life, 2))
     return WornMachine(f"machine {number + 1:03d}", wear, regime, values, conditions, failed, start)
 
 
@@ -191,8 +227,9 @@ class WearWorld(Dataset):
     Attributes:
         mean_life: Cycles that a machine lasts, about.
         regimes: Operating conditions, each with its own level of every sensor.
-        censored: The share of machines that are last seen before they fail, about: each may leave in any cycle after the first
-            quarter of a mean life, with one chance whatever it will last.
+        censored: The share of machines that are last seen before they fail, about: each may leave
+            in any cycle after the first quarter of a mean life, with one chance whatever it will
+            last.
         unit: The name of a cycle (`hours`).
         world_seed: Draws the world.
     """
@@ -270,7 +307,9 @@ class WearTruth(Truth):
         """Return the wear of all machines after each cycle; nothing is learned."""
         machines = list(self.dataset.fleet())
         wear = {each.name: each.wear for each in machines}
-        return KnownWear(self.dataset.mean_life, context.cap, wear, context.least if context.by_share else -1)
+        return KnownWear(
+            self.dataset.mean_life, context.cap, wear, context.least if context.by_share else -1
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,8 +320,9 @@ class KnownWear(Serializable):
         mean_life: Of the law.
         cap: Of points.
         wear: Of each machine after each of its cycles.
-        least: Where lives are predicted at shares of a run's rows after the first so many, a life is met the more seldom at a
-            cycle the longer it is, and the law is of lives as they are met; -1 where they are predicted at any cycle.
+        least: Where lives are predicted at shares of a run's rows after the first so many, a life
+            is met the more seldom at a cycle the longer it is, and the law is of lives as they are
+            met; -1 where they are predicted at any cycle.
     """
 
     mean_life: float
@@ -292,18 +332,33 @@ class KnownWear(Serializable):
 
     def predict(self, runs: Runs) -> Lives:
         """Return the true law at the last row of each run."""
-        worn = np.array([self.wear[name][length - 1] for name, length in zip(runs.names, runs.lengths, strict=True)])
+        worn = np.array(
+            [
+                self.wear[name][length - 1]
+                for name, length in zip(runs.names, runs.lengths, strict=True)
+            ]
+        )
         ahead = np.arange(1.0, FARTHEST * self.mean_life + 1)
-        survival = WearLaw(self.mean_life).survival(runs.lengths.astype(float), np.minimum(worn, 1 - 1e-12), ahead)
+        survival = WearLaw(self.mean_life).survival(
+            runs.lengths.astype(float), np.minimum(worn, 1 - 1e-12), ahead
+        )
         if self.least >= 0:
             survival = _as_they_are_met(survival, runs.lengths[:, None] + ahead - self.least)
-        return Lives.of(restricted_mean(ahead, survival, self.cap), quantiles_of_survival(ahead, survival))
+        return Lives.of(
+            restricted_mean(ahead, survival, self.cap), quantiles_of_survival(ahead, survival)
+        )
 
 
 def _as_they_are_met(survival: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Return survival curves of lives each of which is met as often as 1 / `room`, shapes (n, h)."""
-    chance = -np.diff(np.column_stack([np.ones(len(survival)), survival]), axis=1) / np.maximum(room, 1.0)
-    return np.asarray(1 - np.cumsum(chance, axis=1) / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300))
+    """Return survival curves of lives each of which is met as often as 1 / `room`, shapes (n,
+    h).
+    """
+    chance = -np.diff(np.column_stack([np.ones(len(survival)), survival]), axis=1) / np.maximum(
+        room, 1.0
+    )
+    return np.asarray(
+        1 - np.cumsum(chance, axis=1) / np.maximum(chance.sum(axis=1, keepdims=True), 1e-300)
+    )
 
 
 # Engines: simulated machines that wear out, with the true law of their remaining life at every
@@ -311,11 +366,13 @@ def _as_they_are_met(survival: np.ndarray, room: np.ndarray) -> np.ndarray:
 
 
 class Engines(WearSettings):
-    """Machines whose wear is a gamma process and that fail where it reaches 1; sensors see wear with noise, in regimes.
+    """Machines whose wear is a gamma process and that fail where it reaches 1; sensors see wear
+    with noise, in regimes.
 
-    Machines differ in how fast they wear. The true law of a remaining life, given all wear so far, is known in closed form at
-    every cycle: what a model would say whose sensors had no noise. Machines are put into service one after the other, and some
-    are taken out of it before they fail.
+    Machines differ in how fast they wear. The true law of a remaining life, given all wear so far,
+    is known in closed form at every cycle: what a model would say whose sensors had no noise.
+    Machines are put into service one after the other, and some are taken out of it before they
+    fail.
     """
 
     def load(self) -> Runs:
@@ -323,7 +380,14 @@ class Engines(WearSettings):
         machines = list(self.fleet())
         table = pl.concat([_rows(each) for each in machines])
         sensors = tuple(f"sensor_{i + 1}" for i in range(self.sensors))
-        roles = Roles(entity="machine", cycle="cycle", sensor=sensors, setting=("load", "heat"), event="failed", start="start")
+        roles = Roles(
+            entity="machine",
+            cycle="cycle",
+            sensor=sensors,
+            setting=("load", "heat"),
+            event="failed",
+            start="start",
+        )
         return Runs.build(table, roles, regimes=self.regimes, unit=self.unit)
 
     def truth(self, task: str) -> Truth | None:
@@ -338,6 +402,15 @@ def _rows(machine: WornMachine) -> pl.DataFrame:
     failed = np.zeros(life)
     failed[-1] = machine.failed
     return pl.DataFrame(
-        {"machine": [machine.name] * life, "cycle": np.arange(1.0, life + 1), "load": machine.settings[:, 0]}
-        | {"heat": machine.settings[:, 1], **columns, "failed": failed, "start": np.full(life, machine.start)}
+        {
+            "machine": [machine.name] * life,
+            "cycle": np.arange(1.0, life + 1),
+            "load": machine.settings[:, 0],
+        }
+        | {
+            "heat": machine.settings[:, 1],
+            **columns,
+            "failed": failed,
+            "start": np.full(life, machine.start),
+        }
     )

@@ -25,7 +25,13 @@ RESONANCE = 320.0
 DAMPING = 120.0
 """The rate at which a vibration dies away, in 1/s."""
 
-FEATURES = ("vibration_rms", "vibration_crest", "vibration_kurtosis", "vibration_shaft", "vibration_bearing")
+FEATURES = (
+    "vibration_rms",
+    "vibration_crest",
+    "vibration_kurtosis",
+    "vibration_shaft",
+    "vibration_bearing",
+)
 
 
 def raw_windows(
@@ -39,9 +45,9 @@ def raw_windows(
 ) -> np.ndarray:
     """Return a window of acceleration for each row, shape (rows, samples).
 
-    The shaft shakes at its frequency and twice of it, by its unbalance; a damaged place of the bearing is struck again and
-    again, which makes it ring (McFadden and Smith 1984); the rest is noise. What is faster than half of the rate is filtered
-    away before it is sampled.
+    The shaft shakes at its frequency and twice of it, by its unbalance; a damaged place of the
+    bearing is struck again and again, which makes it ring (McFadden and Smith 1984); the rest is
+    noise. What is faster than half of the rate is filtered away before it is sampled.
 
     Args:
         rng: Draws phases and noise.
@@ -58,16 +64,22 @@ def raw_windows(
     once, twice = (unbalance * (shaft < rate / 2))[:, None], (0.2 * (2 * shaft < rate / 2))[:, None]
     shaken = once * np.sin(turn + phase[:, :1]) + twice * np.sin(2 * turn + phase[:, 1:2])
     since = ((bearing[:, None] * time + phase[:, 2:] / (2 * np.pi)) % 1.0) / bearing[:, None]
-    ringing = (damage * (rate / 2 > RESONANCE))[:, None] * np.exp(-DAMPING * since) * np.sin(2 * np.pi * RESONANCE * since)
+    ringing = (
+        (damage * (rate / 2 > RESONANCE))[:, None]
+        * np.exp(-DAMPING * since)
+        * np.sin(2 * np.pi * RESONANCE * since)
+    )
     return shaken + ringing + 0.3 * rng.standard_normal(shaken.shape)
 
 
-def window_features(windows: np.ndarray, shaft: np.ndarray, bearing: np.ndarray, rate: int) -> np.ndarray:
+def window_features(
+    windows: np.ndarray, shaft: np.ndarray, bearing: np.ndarray, rate: int
+) -> np.ndarray:
     """Return the features of windows, shape (rows, features): see `FEATURES`.
 
-    The amplitude at the shaft's frequency, and that of the envelope at the bearing's: of the signal less its slow part, whose
-    absolute value is taken (envelope analysis, Randall and Antoni 2011). Below twice `RESONANCE` samples a second
-    blows are not seen.
+    The amplitude at the shaft's frequency, and that of the envelope at the bearing's: of the signal
+    less its slow part, whose absolute value is taken (envelope analysis, Randall and Antoni 2011).
+    Below twice `RESONANCE` samples a second blows are not seen.
 
     Args:
         windows: Shape (rows, samples).
@@ -82,7 +94,9 @@ def window_features(windows: np.ndarray, shaft: np.ndarray, bearing: np.ndarray,
     fast = np.diff(centred, n=2, axis=1)
     envelope = np.abs(fast)
     envelope = envelope - envelope.mean(axis=1, keepdims=True)
-    return np.column_stack([rms, crest, kurtosis, amplitude(centred, shaft, rate), amplitude(envelope, bearing, rate)])
+    return np.column_stack(
+        [rms, crest, kurtosis, amplitude(centred, shaft, rate), amplitude(envelope, bearing, rate)]
+    )
 
 
 def amplitude(signals: np.ndarray, frequency: np.ndarray, rate: int) -> np.ndarray:
@@ -100,7 +114,9 @@ FAULT_KINDS = ("drift", "spike", "stuck", "imbalance")
 
 BEARING = "bearing"
 ONSET = 0.7
-"""The wear from which on a bearing is damaged: a fault that lasts until the machine fails or is replaced."""
+"""The wear from which on a bearing is damaged: a fault that lasts until the machine fails or is
+replaced.
+"""
 
 QUIET = 120
 """Cycles at the beginning of a life without a fault, in which it is known to be well."""
@@ -131,8 +147,11 @@ class Fault:
     size: float = 0.0
 
 
-def draw_faults(rng: np.random.Generator, wear: np.ndarray, share: float, turn: int) -> tuple[Fault, ...]:
-    """Return the faults of a life: at most one that comes by chance, and the bearing's once it is damaged.
+def draw_faults(
+    rng: np.random.Generator, wear: np.ndarray, share: float, turn: int
+) -> tuple[Fault, ...]:
+    """Return the faults of a life: at most one that comes by chance, and the bearing's once it is
+    damaged.
 
     Args:
         rng: Draws sensor, time and size.
@@ -140,7 +159,10 @@ def draw_faults(rng: np.random.Generator, wear: np.ndarray, share: float, turn: 
         share: Of lives that meet a fault by chance, where they are long enough.
         turn: The kinds take turns: the number of the life among those of the factory.
     """
-    kind, sensor = FAULT_KINDS[turn % len(FAULT_KINDS)], FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))]
+    kind, sensor = (
+        FAULT_KINDS[turn % len(FAULT_KINDS)],
+        FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))],
+    )
     size, lasts, met, when = (
         rng.uniform(3, 8),
         int(rng.integers(SHORTEST_FAULT, LONGEST_FAULT + 1)),
@@ -153,7 +175,15 @@ def draw_faults(rng: np.random.Generator, wear: np.ndarray, share: float, turn: 
     if met and room > 0:
         begin = QUIET + int(when * room)
         at_shaft = kind == "imbalance"
-        out.append(Fault(kind, begin, begin + lasts, "" if at_shaft else sensor, size / 4 if at_shaft else size))
+        out.append(
+            Fault(
+                kind,
+                begin,
+                begin + lasts,
+                "" if at_shaft else sensor,
+                size / 4 if at_shaft else size,
+            )
+        )
     if damaged < len(wear):
         out.append(Fault(BEARING, damaged, len(wear)))
     return tuple(out)
@@ -168,7 +198,9 @@ def fault_labels(faults: tuple[Fault, ...], rows: int) -> tuple[np.ndarray, np.n
     return label, change
 
 
-def faulty_values(values: np.ndarray, fault: Fault, noise: float, rng: np.random.Generator) -> np.ndarray:
+def faulty_values(
+    values: np.ndarray, fault: Fault, noise: float, rng: np.random.Generator
+) -> np.ndarray:
     """Return what a sensor says of `values` while it is at fault, shape (rows,).
 
     Args:
@@ -191,7 +223,9 @@ def faulty_values(values: np.ndarray, fault: Fault, noise: float, rng: np.random
 # The lives of machines one after the other in their places, with what their sensors measure.
 
 NOISE = {"temperature": 0.3, "current": 0.15, "pressure": 0.05, "debris": 0.03}
-"""The standard deviations of the slow sensors, in degrees, ampere, bar, and of the count of particles in the oil."""
+"""The standard deviations of the slow sensors, in degrees, ampere, bar, and of the count of
+particles in the oil.
+"""
 
 INERTIA = 0.1
 """The share of a change of load that the temperature follows in a cycle."""
@@ -200,18 +234,26 @@ STAYS = 0.95
 """The chance that the operating condition of the next cycle is the same."""
 
 REPAIR = 24
-"""Cycles that a machine stands still after a failure; replaced in time it stands for a third of that."""
+"""Cycles that a machine stands still after a failure; replaced in time it stands for a third of
+that.
+"""
 
 
 class MachineKind(NamedTuple):
-    """A kind of machine: the turns of its shaft a second at full speed, and blows of its bearing a turn."""
+    """A kind of machine: the turns of its shaft a second at full speed, and blows of its bearing a
+    turn.
+    """
 
     name: str
     shaft: float
     blows: float
 
 
-MACHINES = (MachineKind("pump", 25.0, 3.58), MachineKind("fan", 16.0, 5.41), MachineKind("compressor", 29.0, 4.9))
+MACHINES = (
+    MachineKind("pump", 25.0, 3.58),
+    MachineKind("fan", 16.0, 5.41),
+    MachineKind("compressor", 29.0, 4.9),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +301,9 @@ class FactoryPlan:
 def factory_lives(plan: FactoryPlan) -> Iterator[FactoryLife]:
     """Yield the lives of all machines, plant by plant."""
     for number in range(plan.machines):
-        clock = float(stream(plan.seed, "place", number).integers(0, max(int(plan.law.mean_life), 1)))
+        clock = float(
+            stream(plan.seed, "place", number).integers(0, max(int(plan.law.mean_life), 1))
+        )
         for count in range(plan.lives):
             one = _life(plan, number, count, clock)
             clock += len(one.wear) + (REPAIR if one.failed else REPAIR // 3)
@@ -282,7 +326,9 @@ def _life(plan: FactoryPlan, number: int, count: int, start: float) -> FactoryLi
         slow[:, place] = faulty_values(slow[:, place], fault, NOISE[fault.sensor], rng)
     name = f"plant {plant + 1} {kind.name} {number + 1:03d} life {count + 1}"
     sensors = np.column_stack([shaken, slow])
-    return FactoryLife(name, f"plant {plant + 1}", kind.name, wear, failed, start, settings, sensors, faults)
+    return FactoryLife(
+        name, f"plant {plant + 1}", kind.name, wear, failed, start, settings, sensors, faults
+    )
 
 
 def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.ndarray:
@@ -291,7 +337,9 @@ def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.
     changes = (rng.random(cycles) > STAYS) | (np.arange(cycles) == 0)
     drawn = rng.integers(0, plan.regimes, cycles)
     regime = drawn[np.maximum.accumulate(np.where(changes, np.arange(cycles), 0))]
-    return np.column_stack([levels[regime], 0.7 + 0.3 * levels[regime]]) + 0.005 * rng.standard_normal((cycles, 2))
+    return np.column_stack(
+        [levels[regime], 0.7 + 0.3 * levels[regime]]
+    ) + 0.005 * rng.standard_normal((cycles, 2))
 
 
 def _vibration(
@@ -303,23 +351,36 @@ def _vibration(
     faults: tuple[Fault, ...],
     own: float,
 ) -> np.ndarray:
-    """Return the features of a window of acceleration in each cycle; blows grow with wear, slowly at first."""
+    """Return the features of a window of acceleration in each cycle.
+
+    Blows grow with wear, slowly at first.
+    """
     shaft = kind.shaft * speed
     unbalance = 0.5 * own * speed**2
     for fault in faults:
         if fault.kind == "imbalance":
             unbalance[fault.begin : fault.end] *= 1 + fault.size
     damage = 0.15 + 0.3 * wear + 2.0 * np.maximum(wear - 0.7, 0.0)
-    windows = raw_windows(rng, shaft, kind.blows * shaft, unbalance, damage, plan.rate, plan.samples)
+    windows = raw_windows(
+        rng, shaft, kind.blows * shaft, unbalance, damage, plan.rate, plan.samples
+    )
     return window_features(windows, shaft, kind.blows * shaft, plan.rate)
 
 
 def _slow(
-    rng: np.random.Generator, load: np.ndarray, wear: np.ndarray, own: np.ndarray, clock: np.ndarray, plant: int
+    rng: np.random.Generator,
+    load: np.ndarray,
+    wear: np.ndarray,
+    own: np.ndarray,
+    clock: np.ndarray,
+    plant: int,
 ) -> np.ndarray:
-    """Return temperature, current, pressure and debris; the temperature follows the load slowly, and the day of its plant.
+    """Return temperature, current, pressure and debris.
 
-    The oil gathers particles as the machine wears, and their counter is calibrated: 1 where a machine fails.
+    The temperature follows the load slowly, and the day of its plant.
+
+    The oil gathers particles as the machine wears, and their counter is calibrated: 1 where a
+    machine fails.
     """
     day = 2.0 * np.sin(2 * np.pi * clock / 24 + plant)
     heat = np.empty(len(load))
@@ -327,7 +388,11 @@ def _slow(
     for row, wanted in enumerate(40.0 + own[0] * 20 * load + 4.0 * wear):
         level += INERTIA * (wanted - level)
         heat[row] = level
-    drawn, pressure, debris = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load), np.minimum(wear, 1.0)
+    drawn, pressure, debris = (
+        own[1] * 10 * load * (1 + 0.05 * wear),
+        own[2] * (3 + load),
+        np.minimum(wear, 1.0),
+    )
     values = np.column_stack([heat + day, drawn, pressure, debris])
     return np.asarray(values + rng.standard_normal(values.shape) * np.array(list(NOISE.values())))
 
@@ -350,15 +415,17 @@ ROLES = Roles(
 
 
 class Factory(WearWorld):
-    """Plants of pumps, fans and compressors: an hour a cycle, lives one after the other in each machine's place.
+    """Plants of pumps, fans and compressors: an hour a cycle, lives one after the other in each
+    machine's place.
 
-    In each cycle an accelerometer takes a window of raw samples, of which features are computed (root mean square, crest,
-    kurtosis, the amplitude at the shaft's frequency, that of the envelope at the bearing's); temperature, current, pressure
-    and the particles in the oil are read once. Load and speed change in regimes. Wear is a gamma process (see
-    `dataset=engines`), whose law of the remaining life is known at every cycle; the bearing is damaged from a wear of .7 on.
-    Faults of other kinds come by chance and are mended: a sensor that drifts, has spikes or is stuck, a shaft out of balance.
-    Rows with a fault bear a label, those with a damaged bearing too. Machines are replaced when they fail, or before, which
-    censors that life.
+    In each cycle an accelerometer takes a window of raw samples, of which features are computed
+    (root mean square, crest, kurtosis, the amplitude at the shaft's frequency, that of the envelope
+    at the bearing's); temperature, current, pressure and the particles in the oil are read once.
+    Load and speed change in regimes. Wear is a gamma process (see `dataset=engines`), whose law of
+    the remaining life is known at every cycle; the bearing is damaged from a wear of .7 on. Faults
+    of other kinds come by chance and are mended: a sensor that drifts, has spikes or is stuck, a
+    shaft out of balance. Rows with a fault bear a label, those with a damaged bearing too. Machines
+    are replaced when they fail, or before, which censors that life.
 
     Attributes:
         plants: The number of plants, each with its own daily course.
@@ -404,10 +471,11 @@ class Factory(WearWorld):
         return Runs.build(table, ROLES, regimes=self.regimes, unit=self.unit)
 
     def history(self) -> pl.DataFrame:
-        """Return what happened to each machine: the faults that came, what was mended, failures and replacements.
+        """Return what happened to each machine: the faults that came, what was mended, failures and
+        replacements.
 
-        Columns: `machine` (the run), `plant`, `kind` of machine, `what`, `sensor` (null where the machine is at fault), `begin`
-        and `end` on the clock that all share.
+        Columns: `machine` (the run), `plant`, `kind` of machine, `what`, `sensor` (null where the
+        machine is at fault), `begin` and `end` on the clock that all share.
         """
         return pl.concat([_history(life) for life in self.fleet()])
 
@@ -441,8 +509,22 @@ def _rows(life: FactoryLife) -> pl.DataFrame:
 
 def _history(life: FactoryLife) -> pl.DataFrame:
     end = float(len(life.wear))
-    events = [(fault.kind, fault.sensor or None, float(fault.begin), float(fault.end)) for fault in life.faults]
+    events = [
+        (fault.kind, fault.sensor or None, float(fault.begin), float(fault.end))
+        for fault in life.faults
+    ]
     events += [("failure" if life.failed else "replacement", None, end, end)]
-    names = {"machine": pl.String, "plant": pl.String, "kind": pl.String, "what": pl.String, "sensor": pl.String}
-    rows = [(life.name, life.plant, life.kind, what, sensor, life.start + a, life.start + b) for what, sensor, a, b in events]
-    return pl.DataFrame(rows, schema={**names, "begin": pl.Float64, "end": pl.Float64}, orient="row")
+    names = {
+        "machine": pl.String,
+        "plant": pl.String,
+        "kind": pl.String,
+        "what": pl.String,
+        "sensor": pl.String,
+    }
+    rows = [
+        (life.name, life.plant, life.kind, what, sensor, life.start + a, life.start + b)
+        for what, sensor, a, b in events
+    ]
+    return pl.DataFrame(
+        rows, schema={**names, "begin": pl.Float64, "end": pl.Float64}, orient="row"
+    )

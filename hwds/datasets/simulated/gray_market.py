@@ -64,13 +64,17 @@ REACH = np.array([0.10, 0.35, 0.60, 0.50, 0.55, 0.50])
 """The odds that a ring has a way into each channel."""
 
 FULL_GAIN = 0.10
-"""The gain, as a share of a unit's price, at which a ring buys its usual amount; at twice as much, twice."""
+"""The gain, as a share of a unit's price, at which a ring buys its usual amount; at twice as much,
+twice.
+"""
 
 CAMPAIGN = 14
 """Days for which a ring has the same taste in devices."""
 
 SMALLER, WIDER, LEAST = 0.95, 1.05, 0.4
-"""With each account lost: how much smaller lines get, how much more frequent days of purchase; the least of a line."""
+"""With each account lost: how much smaller lines get, how much more frequent days of purchase; the
+least of a line.
+"""
 
 RETURNED, KEEPS = 0.015, 0.4
 """The share of a ring's lines that come back, and that go to the account's usual store."""
@@ -129,7 +133,8 @@ class Course:
 
     Attributes:
         serial: Of the account in each slot, shape (rings, slots).
-        blocked: When the account in each slot will be, in days; infinite where nothing is known of it.
+        blocked: When the account in each slot will be, in days; infinite where nothing is known of
+            it.
         opened: Accounts that each ring has opened.
         lost: Accounts that each ring has lost.
         lessons: What had been lost when each account was opened, by account's number.
@@ -146,7 +151,9 @@ class Course:
         """Return all first accounts are open."""
         serial = np.tile(np.arange(SLOTS), (n, 1))
         lessons = {account_number(ring, slot): 0 for ring in range(n) for slot in range(SLOTS)}
-        return cls(serial, np.full((n, SLOTS), np.inf), np.full(n, SLOTS), np.zeros(n, np.int64), lessons)
+        return cls(
+            serial, np.full((n, SLOTS), np.inf), np.full(n, SLOTS), np.zeros(n, np.int64), lessons
+        )
 
     def replace_blocked(self, day: int) -> None:
         """Replace each blocked account by a new one."""
@@ -166,19 +173,29 @@ def account_number(ring: int, serial: int) -> int:
 def ring_lines(
     seed: int, days: int, n: int, prices: MarketPrices, by: Investigators, adapts: bool
 ) -> tuple[MarketLines, dict[int, int]]:
-    """Return all lines of rings, and by each account's number what was learned when it was opened, in accounts lost.
+    """Return all lines of rings, and by each account's number what was learned when it was opened,
+    in accounts lost.
 
-    What is found, and when, decides what a ring does later, so the days go one by one, all rings at once.
+    What is found, and when, decides what a ring does later, so the days go one by one, all rings at
+    once.
     """
     owners, course = rings(seed, n), Course.begin(n)
     width = 3 + COLUMNS * MOST_LINES
-    draws = np.stack([stream(seed, "gray", "ring days", ring).random((days, width)) for ring in range(n)])
-    tastes = np.stack([stream(seed, "gray", "tastes", ring).random(days // CAMPAIGN + 1) for ring in range(n)])
+    draws = np.stack(
+        [stream(seed, "gray", "ring days", ring).random((days, width)) for ring in range(n)]
+    )
+    tastes = np.stack(
+        [stream(seed, "gray", "tastes", ring).random(days // CAMPAIGN + 1) for ring in range(n)]
+    )
     parts = []
     for day in range(days):
         course.replace_blocked(day)
         lessons = course.lost if adapts else np.zeros_like(course.lost)
-        parts.append(_day(day, owners, course, lessons, draws[:, day], tastes[:, day // CAMPAIGN], prices, by))
+        parts.append(
+            _day(
+                day, owners, course, lessons, draws[:, day], tastes[:, day // CAMPAIGN], prices, by
+            )
+        )
     return concatenate_lines(parts), course.lessons if adapts else dict.fromkeys(course.lessons, 0)
 
 
@@ -193,7 +210,9 @@ def _day(
     by: Investigators,
 ) -> MarketLines:
     """Return the lines of one day."""
-    active = (owners.start <= day) & (uniforms[:, 0] < np.minimum(owners.active * WIDER**lessons, 0.6))
+    active = (owners.start <= day) & (
+        uniforms[:, 0] < np.minimum(owners.active * WIDER**lessons, 0.6)
+    )
     region = np.where(uniforms[:, 1] < 0.8, owners.home, owners.second)
     offer, gain = _pick(day, owners, region, np.where(lessons > 3, uniforms[:, 2], taste), prices)
     places = uniforms[:, 3:].reshape(len(uniforms), MOST_LINES, COLUMNS)
@@ -203,7 +222,9 @@ def _day(
     own_uniforms = places[ring, place]
     units = _units(owners, ring, lessons, own_uniforms, by)
     outcome = findings(by, units, True, own_uniforms[:, 13:17])
-    opened = np.minimum(owners.accounts, 1 + np.maximum(day - owners.start, 0) // 7).astype(np.int64)
+    opened = np.minimum(owners.accounts, 1 + np.maximum(day - owners.start, 0) // 7).astype(
+        np.int64
+    )
     slot = (own_uniforms[:, 1] * opened[ring]).astype(np.int64)
     time = day * 86400 + seconds(own_uniforms[:, 2], own_uniforms[:, 3])
     _remember(course, ring, slot, time, outcome)
@@ -227,7 +248,10 @@ def _day(
 def _pick(
     day: int, owners: Rings, region: np.ndarray, taste: np.ndarray, prices: MarketPrices
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return an offer for each ring, drawn by its gain; and its gain after the premium, as a share of the price paid."""
+    """Return an offer for each ring, drawn by its gain.
+
+    And its gain after the premium, as a share of the price paid.
+    """
     net = prices.gain[region, :, day] - owners.premium[:, None] * prices.street[prices.sku, day]
     share = net / prices.price[:, prices.month[day]]
     share = np.where(owners.reaches[:, prices.channel] & (net > 0), share, 0.0)
@@ -236,8 +260,13 @@ def _pick(
     return offer, share[np.arange(len(share)), offer]
 
 
-def _units(owners: Rings, ring: np.ndarray, lessons: np.ndarray, uniforms: np.ndarray, by: Investigators) -> np.ndarray:
-    """Return log-normal units about the ring's size; some lines are cut to below the threshold, more with each lesson."""
+def _units(
+    owners: Rings, ring: np.ndarray, lessons: np.ndarray, uniforms: np.ndarray, by: Investigators
+) -> np.ndarray:
+    """Return log-normal units about the ring's size.
+
+    Some lines are cut to below the threshold, more with each lesson.
+    """
     normal = normals(uniforms[:, 9], uniforms[:, 10])
     size = owners.size * np.maximum(SMALLER**lessons, LEAST)
     units = np.maximum(np.round(size[ring] * np.exp(0.4 * normal)), 2).astype(np.int64)
@@ -249,10 +278,15 @@ def _units(owners: Rings, ring: np.ndarray, lessons: np.ndarray, uniforms: np.nd
 def _stores(account: np.ndarray, channel: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
     """Return the store that an account is used to, or any other."""
     usual = uniforms[:, 0] < KEEPS
-    return np.where(usual, account * 7 % 11, (uniforms[:, 1] * 1000).astype(np.int64)) % STORES[channel]
+    return (
+        np.where(usual, account * 7 % 11, (uniforms[:, 1] * 1000).astype(np.int64))
+        % STORES[channel]
+    )
 
 
-def _remember(course: Course, ring: np.ndarray, slot: np.ndarray, time: np.ndarray, outcome: Findings) -> None:
+def _remember(
+    course: Course, ring: np.ndarray, slot: np.ndarray, time: np.ndarray, outcome: Findings
+) -> None:
     """Block an account at the first finding against it."""
     guilty = outcome.label == 1
     when = time[guilty] / 86400 + outcome.days[guilty]
@@ -271,15 +305,23 @@ RING_DECLARED = np.array([0.22, 0.40, 0.12, 0.26])
 """The shares of the kinds that accounts of rings declare, in the order of `DECLARED`."""
 
 SHARED, SHARED_LESS = np.array([0.45, 0.30, 0.30]), 0.95
-"""The odds that a ring's account shares its address, payment and contact, and the factor of them for each account lost."""
+"""The odds that a ring's account shares its address, payment and contact, and the factor of them
+for each account lost.
+"""
 
 
 def market_table(
-    world: HardwareWorld, prices: MarketPrices, customers: Customers, lines: MarketLines, lessons: dict[int, int]
+    world: HardwareWorld,
+    prices: MarketPrices,
+    customers: Customers,
+    lines: MarketLines,
+    lessons: dict[int, int],
 ) -> pl.DataFrame:
     """Return one row a line, in the order of arrival."""
     day, begin = lines.time // 86400, np.datetime64(market_start(world), "us")
-    late = np.isin(lines.channel, [CHANNEL_NAMES.index(name) for name in LATE_CHANNELS]) & (lines.late < LATE_SHARE)
+    late = np.isin(lines.channel, [CHANNEL_NAMES.index(name) for name in LATE_CHANNELS]) & (
+        lines.late < LATE_SHARE
+    )
     arrival = lines.time + (late * lines.late / LATE_SHARE * LATE_DAYS * 86400).astype(np.int64)
     about = {"time": _when(begin, lines.time), "available_at": _when(begin, arrival)}
     columns = (
@@ -288,24 +330,56 @@ def market_table(
         | _what(prices, lines, day)
         | _findings_columns(begin, lines, arrival)
     )
-    truth = {"gray": (lines.account >= RINGS).astype(np.int64), "true_kind": _true_kind(customers, lines)}
+    truth = {
+        "gray": (lines.account >= RINGS).astype(np.int64),
+        "true_kind": _true_kind(customers, lines),
+    }
     order = np.lexsort((np.arange(len(day)), lines.order, lines.time, arrival))
     return pl.DataFrame(columns | truth)[order].select(
-        *about, "order", "customer", *KINDS, "customer_kind", "channel", "store", "region", "sku", "generation", "quantity",
-        "unit_price", "list_price", "street_price", "promotion", "returned_at", "at_stake", "confirmed", "confirmed_at",
-        "review_chance", "gray", "true_kind",
-    )  # fmt: skip
+        *about,
+        "order",
+        "customer",
+        *KINDS,
+        "customer_kind",
+        "channel",
+        "store",
+        "region",
+        "sku",
+        "generation",
+        "quantity",
+        "unit_price",
+        "list_price",
+        "street_price",
+        "promotion",
+        "returned_at",
+        "at_stake",
+        "confirmed",
+        "confirmed_at",
+        "review_chance",
+        "gray",
+        "true_kind",
+    )
 
 
-def _who(seed: int, customers: Customers, lines: MarketLines, lessons: dict[int, int]) -> dict[str, pl.Series]:
-    """Return names of the order, the account and its identifiers, and its declared kind; each account named once."""
+def _who(
+    seed: int, customers: Customers, lines: MarketLines, lessons: dict[int, int]
+) -> dict[str, pl.Series]:
+    """Return names of the order, the account and its identifiers, and its declared kind.
+
+    Each account named once.
+    """
     accounts, row = np.unique(lines.account, return_inverse=True)
     honest = accounts[accounts < RINGS]
     crooked = accounts[accounts >= RINGS]
-    declared, identifiers = _ring_accounts(seed, crooked, np.array([lessons[number] for number in crooked.tolist()]))
+    declared, identifiers = _ring_accounts(
+        seed, crooked, np.array([lessons[number] for number in crooked.tolist()])
+    )
     kinds = np.concatenate([customers.declared[honest], declared])
     shared = np.concatenate([customers.identifiers[honest], identifiers])
-    names = {kind: coded_names(seed, kind, numbers)[row] for kind, numbers in zip(KINDS, shared.T, strict=True)}
+    names = {
+        kind: coded_names(seed, kind, numbers)[row]
+        for kind, numbers in zip(KINDS, shared.T, strict=True)
+    }
     texts = pl.Series("customer_kind", DECLARED)
     return {
         "order": coded_names(seed, "order", lines.order),
@@ -314,18 +388,26 @@ def _who(seed: int, customers: Customers, lines: MarketLines, lessons: dict[int,
     } | names
 
 
-def _ring_accounts(seed: int, accounts: np.ndarray, lessons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ring_accounts(
+    seed: int, accounts: np.ndarray, lessons: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return what accounts of rings say they are, and their identifiers."""
     ring, serial = (accounts - RINGS) // ACCOUNTS, (accounts - RINGS) % ACCOUNTS
     uniforms = np.zeros((len(accounts), 6))
     for number in np.unique(ring):
         here = ring == number
-        uniforms[here] = stream(seed, "gray", "ring accounts", int(number)).random((serial[here].max() + 1, 6))[serial[here]]
+        uniforms[here] = stream(seed, "gray", "ring accounts", int(number)).random(
+            (serial[here].max() + 1, 6)
+        )[serial[here]]
     shared = SHARED * SHARED_LESS ** lessons[:, None]
-    return draw_choices(RING_DECLARED, uniforms[:, 5]), ring_identifiers(accounts, ring, shared, uniforms[:, :5])
+    return draw_choices(RING_DECLARED, uniforms[:, 5]), ring_identifiers(
+        accounts, ring, shared, uniforms[:, :5]
+    )
 
 
-def _what(prices: MarketPrices, lines: MarketLines, day: np.ndarray) -> dict[str, pl.Series | np.ndarray]:
+def _what(
+    prices: MarketPrices, lines: MarketLines, day: np.ndarray
+) -> dict[str, pl.Series | np.ndarray]:
     """Return where and what was bought, and for how much."""
     month, sku = prices.month[day], prices.sku[lines.offer]
     rebate = REBATES[np.searchsorted(TIERS, lines.quantity, side="right")]
@@ -334,7 +416,9 @@ def _what(prices: MarketPrices, lines: MarketLines, day: np.ndarray) -> dict[str
     region, channel = pl.Series(REGIONS)[lines.region], pl.Series(CHANNEL_NAMES)[lines.channel]
     return {
         "channel": channel,
-        "store": pl.select(pl.concat_str(region, channel, pl.Series(lines.store + 1), separator=".")).to_series(),
+        "store": pl.select(
+            pl.concat_str(region, channel, pl.Series(lines.store + 1), separator=".")
+        ).to_series(),
         "region": region,
         "sku": prices.skus["sku"][sku],
         "generation": prices.skus["generation"][sku],
@@ -347,7 +431,9 @@ def _what(prices: MarketPrices, lines: MarketLines, day: np.ndarray) -> dict[str
     }
 
 
-def _findings_columns(begin: np.datetime64, lines: MarketLines, arrival: np.ndarray) -> dict[str, pl.Series]:
+def _findings_columns(
+    begin: np.datetime64, lines: MarketLines, arrival: np.ndarray
+) -> dict[str, pl.Series]:
     """Return the times of returns, and the findings; null where there is none."""
     looked = np.isfinite(lines.label)
     confirmed = pl.Series(lines.label, nan_to_null=True).cast(pl.Int64)
@@ -402,21 +488,25 @@ ROLES = {
 
 
 class GrayMarket(Dataset):
-    """A year of simulated order lines of devices, some of them of arbitrage rings, of which investigations find some.
+    """A year of simulated order lines of devices, some of them of arbitrage rings, of which
+    investigations find some.
 
-    The devices, channels, subsidies and prices are those of `hardware_demand`; the open market has a street price of its own.
-    A ring is one hidden owner of three to seven accounts. It buys a device in a channel only where the best region's street
-    price, less freight, duty, the price paid and its premium for the risk, is above zero, the more the more it gains; it
-    splits over stores and accounts, keeps some lines below the rule's threshold, and shares some of its accounts' addresses,
-    payments and contacts. An account is blocked once a line of it is confirmed: a new one takes its place, which shares less,
-    and the ring's lines get smaller and its days of purchase more. Honest buyers of large quantities buy as much, some of them
-    what is cheapest, whatever the street price is; families, campuses, forwarders and buyers with several accounts share
-    identifiers, too.
+    The devices, channels, subsidies and prices are those of `hardware_demand`; the open market has
+    a street price of its own. A ring is one hidden owner of three to seven accounts. It buys a
+    device in a channel only where the best region's street price, less freight, duty, the price
+    paid and its premium for the risk, is above zero, the more the more it gains; it splits over
+    stores and accounts, keeps some lines below the rule's threshold, and shares some of its
+    accounts' addresses, payments and contacts. An account is blocked once a line of it is
+    confirmed: a new one takes its place, which shares less, and the ring's lines get smaller and
+    its days of purchase more. Honest buyers of large quantities buy as much, some of them what is
+    cheapest, whatever the street price is; families, campuses, forwarders and buyers with several
+    accounts share identifiers, too.
 
-    Only lines that were investigated have a label: those of a random stream (`review_chance`) and some of those that today's
-    rule names (quantity; no known chance). Two channels report up to three days late. Labels, returns and late reports are
-    told as of the day on which the last of them was known, which is after the last order. `at_stake` is the quantity times
-    what was paid below the list price: the subsidy, discounts and promotions.
+    Only lines that were investigated have a label: those of a random stream (`review_chance`) and
+    some of those that today's rule names (quantity; no known chance). Two channels report up to
+    three days late. Labels, returns and late reports are told as of the day on which the last of
+    them was known, which is after the last order. `at_stake` is the quantity times what was paid
+    below the list price: the subsidy, discounts and promotions.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.
@@ -449,7 +539,9 @@ class GrayMarket(Dataset):
         """Return the lines in the order of their arrival."""
         world = market_world(self.seed, self.days, self.families)
         prices = market_prices(self.seed, self.days, self.families)
-        by = Investigators(self.review_chance, self.rule_quantity, self.rule_share, self.missed, self.confirm_days)
+        by = Investigators(
+            self.review_chance, self.rule_quantity, self.rule_share, self.missed, self.confirm_days
+        )
         customers = honest_customers(world, self.customers)
         honest = honest_lines(world, self.days, customers, prices, by)
         gray, lessons = ring_lines(self.seed, self.days, self.rings, prices, by, self.adapts)

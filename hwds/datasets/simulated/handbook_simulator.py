@@ -21,7 +21,9 @@ HIGH = 220
 """An amount above it is always fraud (scenario 1)."""
 
 TERMINALS, TERMINAL_DAYS = 2, 28
-"""So many terminals are compromised anew each day, and all that is paid there so long is fraud (scenario 2)."""
+"""So many terminals are compromised anew each day, and all that is paid there so long is fraud
+(scenario 2).
+"""
 
 CUSTOMERS, CUSTOMER_DAYS = 3, 14
 """So many customers likewise, of whose payments so long a third is fraud (scenario 3)."""
@@ -54,14 +56,17 @@ def _a_date(value: str) -> str:
 
 
 class HandbookSimulator(Dataset):
-    """Simulated card payments of which .84 % are fraud, of three kinds: the Fraud Detection Handbook's generator.
+    """Simulated card payments of which .84 % are fraud, of three kinds: the Fraud Detection
+    Handbook's generator.
 
-    1,754,155 payments in 183 days (Le Borgne, Siblini, Lebichot and Bontempi 2022, chapter 3). Customers and terminals lie on
-    a square; a customer pays at terminals nearby, at amounts of her own. Fraud is (1) any amount above 220; (2) all payments at
-    two terminals a day for 28 days; (3) a third of the payments of three customers a day for 14 days, their amounts times
-    five. With seed 0 and the defaults the payments are the handbook's, one by one. Columns: `time`, `customer`, `terminal`,
-    `amount`, `weekend` and `night` (until 6:59) as 0 or 1, `fraud`; the truth is `true_fraud` (the same), and `scenario` and
-    `first_scenario`, the last and the first that made it a fraud; the handbook counts the first (978, 9,099 and 4,604).
+    1,754,155 payments in 183 days (Le Borgne, Siblini, Lebichot and Bontempi 2022, chapter 3).
+    Customers and terminals lie on a square; a customer pays at terminals nearby, at amounts of her
+    own. Fraud is (1) any amount above 220; (2) all payments at two terminals a day for 28 days; (3)
+    a third of the payments of three customers a day for 14 days, their amounts times five. With
+    seed 0 and the defaults the payments are the handbook's, one by one. Columns: `time`,
+    `customer`, `terminal`, `amount`, `weekend` and `night` (until 6:59) as 0 or 1, `fraud`; the
+    truth is `true_fraud` (the same), and `scenario` and `first_scenario`, the last and the first
+    that made it a fraud; the handbook counts the first (978, 9,099 and 4,604).
 
     Attributes:
         customers: The number of customers who pay.
@@ -89,7 +94,8 @@ class HandbookSimulator(Dataset):
         """
         if self.customers * self.days > MOST_CUSTOMER_DAYS:
             raise ConfigError(
-                f"dataset.days: {self.customers:,} customers on {self.days:,} days are more than {MOST_CUSTOMER_DAYS:,}"
+                f"dataset.days: {self.customers:,} customers on {self.days:,} days are more than "
+                f"{MOST_CUSTOMER_DAYS:,}"
                 " customer-days, each with a payment or two; lower either."
             )
         shift = STEP * self.seed
@@ -98,12 +104,20 @@ class HandbookSimulator(Dataset):
         if len(paid["second"]) == 0:
             raise DataError(f"dataset.radius: no customer has a terminal within {self.radius:g}.")
         frauds = commit_frauds(paid, self.customers, self.terminals, shift)
-        return Table.build(pl.DataFrame(paid | frauds).select(_columns(date.fromisoformat(self.start))), ROLES)
+        return Table.build(
+            pl.DataFrame(paid | frauds).select(_columns(date.fromisoformat(self.start))), ROLES
+        )
 
 
 def _columns(start: date) -> list[pl.Expr]:
-    instant = pl.lit(datetime.combine(start, time())).cast(pl.Datetime("us")) + pl.duration(seconds=pl.col("second"))
-    fraud, weekend, night = pl.col("scenario") > 0, instant.dt.weekday() > 5, instant.dt.hour() <= LAST_NIGHT_HOUR
+    instant = pl.lit(datetime.combine(start, time())).cast(pl.Datetime("us")) + pl.duration(
+        seconds=pl.col("second")
+    )
+    fraud, weekend, night = (
+        pl.col("scenario") > 0,
+        instant.dt.weekday() > 5,
+        instant.dt.hour() <= LAST_NIGHT_HOUR,
+    )
     flags = {"weekend": weekend, "night": night, "fraud": fraud, "true_fraud": fraud}
     casts = [flag.cast(pl.Int8).alias(name) for name, flag in flags.items()]
     return [
@@ -114,7 +128,9 @@ def _columns(start: date) -> list[pl.Expr]:
     ]
 
 
-def commit_frauds(paid: dict[str, np.ndarray], customers: int, terminals: int, shift: int) -> dict[str, np.ndarray]:
+def commit_frauds(
+    paid: dict[str, np.ndarray], customers: int, terminals: int, shift: int
+) -> dict[str, np.ndarray]:
     """Return what frauds make of payments.
 
     Args:
@@ -124,8 +140,8 @@ def commit_frauds(paid: dict[str, np.ndarray], customers: int, terminals: int, s
         shift: Added to a day's number, which names the day's streams.
 
     Returns:
-        The `amount` in the end; the last `scenario` that made a payment a fraud, and the `first_scenario` (1, 2, 3, or 0 for
-        none), which the handbook counts by.
+        The `amount` in the end; the last `scenario` that made a payment a fraud, and the
+        `first_scenario` (1, 2, 3, or 0 for none), which the handbook counts by.
     """
     day, amount = paid["second"] // DAY, paid["amount"].copy()
     first = np.where(amount > HIGH, 1, 0)
@@ -138,7 +154,9 @@ def commit_frauds(paid: dict[str, np.ndarray], customers: int, terminals: int, s
     for now in range(days):
         chosen = _chosen(now + shift, customers, CUSTOMERS)
         paid_rows = np.sort(np.concatenate([rows[begin[who] : begin[who + 1]] for who in chosen]))
-        paid_rows = paid_rows[(day[paid_rows] >= now) & (day[paid_rows] < now + CUSTOMER_DAYS)].tolist()
+        paid_rows = paid_rows[
+            (day[paid_rows] >= now) & (day[paid_rows] < now + CUSTOMER_DAYS)
+        ].tolist()
         stolen = random.Random((now + shift) % SEEDS).sample(paid_rows, k=len(paid_rows) // 3)
         amount[stolen] *= TIMES
         last[stolen] = 3
@@ -146,7 +164,9 @@ def commit_frauds(paid: dict[str, np.ndarray], customers: int, terminals: int, s
     return {"amount": amount, "scenario": last, "first_scenario": first}
 
 
-def _at_bad_terminals(terminal: np.ndarray, day: np.ndarray, days: int, terminals: int, shift: int) -> np.ndarray:
+def _at_bad_terminals(
+    terminal: np.ndarray, day: np.ndarray, days: int, terminals: int, shift: int
+) -> np.ndarray:
     bad = np.zeros((terminals, days + 1), bool)
     for now in range(days):
         bad[_chosen(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True

@@ -30,7 +30,8 @@ class MarketOffers:
     """A world before it moves: what is offered, to whom, at what conversion.
 
     Attributes:
-        arms, values, prices, segments, shares, contexts, context_names, unit, lifts, amounts: As in `World`.
+        arms, values, prices, segments, shares, contexts, context_names, unit, lifts, amounts: As in
+            `World`.
         conversions: By segment and arm, shape (S, K).
     """
 
@@ -54,11 +55,15 @@ class PriceWorld(Dataset):
         horizon: Steps that it is played for by default.
         batch: Customers whose outcomes are seen together; the protocol may say another number.
         delay: Mean steps from an offer to its conversion; 0 where it is seen at once.
-        window: Steps after which an offer that did not convert counts as refused, and a later conversion goes unseen.
-        drift: Standard deviation, in log-odds, of the way that each arm's conversion walks over the horizon.
-        shift_at: The step from which the conversions of the arms change places, first for last; null for never.
+        window: Steps after which an offer that did not convert counts as refused, and a later
+            conversion goes unseen.
+        drift: Standard deviation, in log-odds, of the way that each arm's conversion walks over the
+            horizon.
+        shift_at: The step from which the conversions of the arms change places, first for last;
+            null for never.
         season: Steps in a season of willingness to pay; 0 for none.
-        season_size: Log-odds that the dearest arm gains at the height of the season; the cheapest gains none.
+        season_size: Log-odds that the dearest arm gains at the height of the season; the cheapest
+            gains none.
         arrives: The step at which each arm comes; empty where all are there from the start.
         leaves: The step at which each arm goes, 0 for never; empty where none does.
         seed: The world's seed, for its drift.
@@ -83,14 +88,17 @@ class PriceWorld(Dataset):
         raise NotImplementedError(f"{type(self).__name__}.offers")
 
     def shifted(self, offers: MarketOffers) -> np.ndarray:
-        """Return the conversions from `shift_at` on, by segment and arm, before anything else moves: first for last."""
+        """Return the conversions from `shift_at` on, by segment and arm, before anything else
+        moves: first for last.
+        """
         return offers.conversions[:, ::-1]
 
     def load(self) -> World:
         """Return the world.
 
         Raises:
-            ConfigError: A field does not fit the number of arms, or two kinds of movement that do not go together.
+            ConfigError: A field does not fit the number of arms, or two kinds of movement that do
+                not go together.
         """
         offers = self.offers()
         self._fits(len(offers.arms))
@@ -123,11 +131,16 @@ class PriceWorld(Dataset):
         for name in ("arrives", "leaves"):
             given = getattr(self, name)
             if given and len(given) != arms:
-                raise ConfigError(f"dataset.{name}: must have one step for each of the {arms} arms, got {list(given)}.")
+                raise ConfigError(
+                    f"dataset.{name}: must have one step for each of the {arms} arms, got "
+                    f"{list(given)}."
+                )
         if self.delay and not self.window:
             raise ConfigError("dataset.window: must be >= 1 where dataset.delay is above 0, got 0.")
         if self.season and (self.drift or self.shift_at is not None or self.arrives or self.leaves):
-            raise ConfigError("dataset.season: does not go together with drift, shift_at, arrives or leaves.")
+            raise ConfigError(
+                "dataset.season: does not go together with drift, shift_at, arrives or leaves."
+            )
         gaps = [start for start in self._starts() if not self._present(arms, start).any()]
         if gaps:
             raise ConfigError(f"dataset.arrives: no arm is there at step {gaps[0]}.")
@@ -182,7 +195,9 @@ def with_log_odds(conversions: np.ndarray, gains: np.ndarray) -> np.ndarray:
 BasketLaw = Literal["none", "gamma", "lognormal", "pareto"]
 
 NUMBERS = 8192
-"""Equally likely amounts that stand for a law: its quantiles in the middle of as many parts, so that the truth is exact."""
+"""Equally likely amounts that stand for a law: its quantiles in the middle of as many parts, so
+that the truth is exact.
+"""
 
 
 Money = NonNegative
@@ -193,17 +208,21 @@ CONVERSION = (0.6, 0.4, 0.25, 0.15, 0.08)
 class PriceArms(PriceWorld):
     """Simulated customers who are offered one of several prices, each with a conversion of its own.
 
-    By default five prices of which the second earns most (20 x .4 = 8), while the first converts best.
+    By default five prices of which the second earns most (20 x .4 = 8), while the first converts
+    best.
 
     Attributes:
         conversion: The probability that a customer buys, one for each arm.
         prices: The price that a customer pays, one for each arm.
         cost: The cost of a sale; the profit is price - cost.
         means: Plain Bernoulli arms without prices, in place of conversion and prices.
-        after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms change places, first for last.
-        basket: The law of what a purchase brings: `gamma`, `lognormal`, `pareto` (a power tail); `none` for the mean alone.
+        after_shift: The conversions from `shift_at` on, one for each arm; empty lets the arms
+            change places, first for last.
+        basket: The law of what a purchase brings: `gamma`, `lognormal`, `pareto` (a power tail);
+            `none` for the mean alone.
         basket_spread: The standard deviation of a purchase over its mean.
-        basket_lift: The mean of a purchase of each arm over its price less cost, which no policy knows; empty for 1.
+        basket_lift: The mean of a purchase of each arm over its price less cost, which no policy
+            knows; empty for 1.
         arms: The arms' names; empty takes the prices, or `arm-1` and on.
         unit: The currency of values and prices.
     """
@@ -224,21 +243,37 @@ class PriceArms(PriceWorld):
         conversions = np.array(self.means or self.conversion)
         prices = np.ones(len(conversions)) if self.means else np.array(self.prices)
         if len(prices) != len(conversions):
-            raise ConfigError(f"dataset.prices: must be one for each of the {len(conversions)} arms, got {list(self.prices)}.")
+            raise ConfigError(
+                f"dataset.prices: must be one for each of the {len(conversions)} arms, got "
+                f"{list(self.prices)}."
+            )
         if self.arms and len(self.arms) != len(conversions):
-            raise ConfigError(f"dataset.arms: must name each of the {len(conversions)} arms, got {list(self.arms)}.")
+            raise ConfigError(
+                f"dataset.arms: must name each of the {len(conversions)} arms, got "
+                f"{list(self.arms)}."
+            )
         if self.means and (len(self.means) < 2 or self.cost):
             raise ConfigError("dataset.means: must be two or more, without dataset.cost.")
         if self.basket_lift and len(self.basket_lift) != len(conversions):
             arms = len(conversions)
-            raise ConfigError(f"dataset.basket_lift: must be one for each of the {arms} arms, got {list(self.basket_lift)}.")
+            raise ConfigError(
+                f"dataset.basket_lift: must be one for each of the {arms} arms, got "
+                f"{list(self.basket_lift)}."
+            )
         self._shifts(len(conversions))
         plain = self.means or len(set(self.prices)) < len(self.prices)
-        names = self.arms or tuple(f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices))
+        names = self.arms or tuple(
+            f"arm-{i + 1}" if plain else arm_name(price) for i, price in enumerate(prices)
+        )
         unit = "conversions" if self.means else self.unit
         values = prices - (0.0 if self.means else self.cost)
-        lifts, amounts = np.array(self.basket_lift or (1.0,)), basket_amounts(self.basket, self.basket_spread)
-        return MarketOffers(names, values, prices, conversions[None], unit, lifts=lifts, amounts=amounts)
+        lifts, amounts = (
+            np.array(self.basket_lift or (1.0,)),
+            basket_amounts(self.basket, self.basket_spread),
+        )
+        return MarketOffers(
+            names, values, prices, conversions[None], unit, lifts=lifts, amounts=amounts
+        )
 
     def shifted(self, offers: MarketOffers) -> np.ndarray:
         """Return the conversions of `after_shift`, where they are given."""
@@ -246,9 +281,14 @@ class PriceArms(PriceWorld):
 
     def _shifts(self, arms: int) -> None:
         if self.after_shift and len(self.after_shift) != arms:
-            raise ConfigError(f"dataset.after_shift: must be one for each of the {arms} arms, got {list(self.after_shift)}.")
+            raise ConfigError(
+                f"dataset.after_shift: must be one for each of the {arms} arms, got "
+                f"{list(self.after_shift)}."
+            )
         if self.after_shift and self.shift_at is None:
-            raise ConfigError("dataset.shift_at: must be given where dataset.after_shift is, got null.")
+            raise ConfigError(
+                "dataset.shift_at: must be given where dataset.after_shift is, got null."
+            )
 
 
 def basket_amounts(law: BasketLaw, spread: float) -> np.ndarray:

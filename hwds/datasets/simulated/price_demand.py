@@ -1,4 +1,6 @@
-"""Prices for a device of the simulated world, offered to customers of channels and kinds that differ in what they would pay."""
+"""Prices for a device of the simulated world, offered to customers of channels and kinds that
+differ in what they would pay.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from annotated_types import Le, MinLen
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Level, NonNegative, PositiveInt, Seed
 from hwds.datasets.simulated.price_arms import MarketOffers, PriceWorld
-from hwds.datasets.simulated.worlds.hardware import CHANNELS, CUSTOMER_KINDS, FAMILIES, HardwareWorld
+from hwds.datasets.simulated.worlds.hardware import (
+    CHANNELS,
+    CUSTOMER_KINDS,
+    FAMILIES,
+    HardwareWorld,
+)
 from hwds.frames.table import arm_name
 
 KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
@@ -19,10 +26,11 @@ KIND_ELASTICITY = {"consumer": -1.2, "small_business": 0.1, "enterprise": 0.9}
 
 
 class PriceDemand(PriceWorld):
-    """Simulated customers of several channels and kinds who are offered a device at one of several prices.
+    """Simulated customers of several channels and kinds who are offered a device at one of several
+    prices.
 
-    A segment is a channel and a kind of customer; both are seen. Demand has in every form the segment's own-price elasticity
-    at the list price. The best price by segment is known.
+    A segment is a channel and a kind of customer; both are seen. Demand has in every form the
+    segment's own-price elasticity at the list price. The best price by segment is known.
 
     Attributes:
         world_seed: The seed of the simulated world, shared with the other simulators.
@@ -48,7 +56,9 @@ class PriceDemand(PriceWorld):
         """Return the device at each price of the ladder, for each channel and kind."""
         names = [family.name for family in FAMILIES]
         if self.family not in names:
-            raise ConfigError(f"dataset.family: no family '{self.family}'{nearest(self.family, names)}")
+            raise ConfigError(
+                f"dataset.family: no family '{self.family}'{nearest(self.family, names)}"
+            )
         offers = self._device()
         prices = np.round(offers["list_price"][0] * np.array(self.ladder), 2)
         if len(set(prices)) < len(prices):
@@ -56,7 +66,9 @@ class PriceDemand(PriceWorld):
         segments = offers.join(_kinds(), how="cross")
         elasticity = segments["elasticity"].to_numpy() + segments["kind_elasticity"].to_numpy()
         shares = segments["units"].to_numpy() * segments["kind_share"].to_numpy()
-        conversions = conversions_at_prices(np.array(self.ladder), elasticity[:, None], self.conversion, self.demand)
+        conversions = conversions_at_prices(
+            np.array(self.ladder), elasticity[:, None], self.conversion, self.demand
+        )
         contexts, columns = _kind_columns(segments)
         return MarketOffers(
             tuple(arm_name(price) for price in prices.tolist()),
@@ -64,7 +76,10 @@ class PriceDemand(PriceWorld):
             prices,
             conversions,
             self.unit,
-            tuple(f"{channel}/{kind}" for channel, kind in segments.select("channel", "kind").iter_rows()),
+            tuple(
+                f"{channel}/{kind}"
+                for channel, kind in segments.select("channel", "kind").iter_rows()
+            ),
             shares / shares.sum(),
             contexts,
             columns,
@@ -73,12 +88,17 @@ class PriceDemand(PriceWorld):
     def _device(self) -> pl.DataFrame:
         """Return the newest device of the family in each channel."""
         world = HardwareWorld(self.world_seed, n_families=len(FAMILIES), n_channels=self.channels)
-        device = world.skus.filter((pl.col("family") == self.family) & (pl.col("launch_month") < world.months))["sku"][-1]
+        device = world.skus.filter(
+            (pl.col("family") == self.family) & (pl.col("launch_month") < world.months)
+        )["sku"][-1]
         return world.offers.filter(pl.col("sku") == device)
 
 
-def conversions_at_prices(ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str) -> np.ndarray:
-    """Return the share that buys at prices relative to the list price, with the given elasticity and share at 1.
+def conversions_at_prices(
+    ladder: np.ndarray, elasticity: np.ndarray, conversion: float, demand: str
+) -> np.ndarray:
+    """Return the share that buys at prices relative to the list price, with the given elasticity
+    and share at 1.
 
     Args:
         ladder: Prices over the list price, shape (K,).
@@ -93,13 +113,18 @@ def conversions_at_prices(ladder: np.ndarray, elasticity: np.ndarray, conversion
         return np.clip(conversion * (1 + elasticity * (ladder - 1)), 0.0, 1.0)
     if demand == "isoelastic":
         return np.minimum(conversion * ladder**elasticity, 1.0)
-    slope = elasticity / (1 - conversion)  # of the log-odds: the elasticity of a logit share q at price p is slope p (1 - q)
+    slope = elasticity / (
+        1 - conversion
+    )  # of the log-odds: the elasticity of a logit share q at price p is slope p (1 - q)
     return 1 / (1 + (1 - conversion) / conversion * np.exp(-slope * (ladder - 1)))
 
 
 def _kinds() -> pl.DataFrame:
     """Return kinds of customers; their shares are of purchases, not of heads."""
-    rows = [(kind.name, kind.share * kind.units**0.5, KIND_ELASTICITY[kind.name]) for kind in CUSTOMER_KINDS]
+    rows = [
+        (kind.name, kind.share * kind.units**0.5, KIND_ELASTICITY[kind.name])
+        for kind in CUSTOMER_KINDS
+    ]
     return pl.DataFrame(rows, schema=["kind", "kind_share", "kind_elasticity"], orient="row")
 
 

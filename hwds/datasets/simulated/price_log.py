@@ -18,7 +18,9 @@ from hwds.ope.estimates import EstimatorTerms, LogEvidence
 
 CHANNELS, SHARES = ("retail", "carrier", "online"), (0.5, 0.3, 0.2)
 LEVEL, SLOPE = np.array([-2.0, -1.6, -2.4]), np.array([1.2, 0.8, 1.6])
-"""By channel: log-odds of a sale at the middle price, and how they fall with the price over the middle price."""
+"""By channel: log-odds of a sale at the middle price, and how they fall with the price over the
+middle price.
+"""
 
 VISITS, VISIT_SHARES, VISIT_EFFECT = np.arange(5), (0.35, 0.25, 0.2, 0.12, 0.08), 0.3
 TARGET_EXPLORES = 0.1
@@ -37,16 +39,19 @@ ROLES = {
 
 
 class PriceLog(Dataset):
-    """A simulated log of prices shown to customers of three channels and the revenue they brought, propensities known.
+    """A simulated log of prices shown to customers of three channels and the revenue they brought,
+    propensities known.
 
-    The log shows a rule of thumb's price by channel and visits, or, as `exploration` says, any price. The columns
-    `target_79` and on hold a better policy's probabilities: the best price of each context, and a tenth of the time any. Where
-    prices are continuous, the column `target_price` holds the best price.
+    The log shows a rule of thumb's price by channel and visits, or, as `exploration` says, any
+    price. The columns `target_79` and on hold a better policy's probabilities: the best price of
+    each context, and a tenth of the time any. Where prices are continuous, the column
+    `target_price` holds the best price.
 
     Attributes:
         seed: Names the draws of the customers and of the log's choices.
         rows: The number of logged customers.
-        prices: The actions that can be shown; of continuous prices the first and the last are the bounds.
+        prices: The actions that can be shown; of continuous prices the first and the last are the
+            bounds.
         exploration: The share of customers who are shown any price; 1 is a uniform log.
         continuous: Show any price between the bounds; `propensity` is then a density.
         unit: The currency of prices.
@@ -65,17 +70,30 @@ class PriceLog(Dataset):
         rng, kinds = stream(self.seed, "price_log"), contexts()
         kind = rng.choice(len(kinds), self.rows, p=kinds["share"].to_numpy())
         customers = kinds[kind].select("channel", "visits")
-        shown = self._any_price(customers, rng) if self.continuous else self._a_price(kinds, kind, rng)
+        shown = (
+            self._any_price(customers, rng) if self.continuous else self._a_price(kinds, kind, rng)
+        )
         price = shown["price"].to_numpy()
         bought = rng.random(self.rows) < self.conversion(customers, price[:, None])[:, 0]
-        exposed = pl.Series("exposed_at", [datetime(2025, 1, 1) + timedelta(minutes=minute) for minute in range(self.rows)])
-        table = pl.concat([customers, shown], how="horizontal").with_columns(exposed, revenue=pl.Series(price * bought))
+        exposed = pl.Series(
+            "exposed_at",
+            [datetime(2025, 1, 1) + timedelta(minutes=minute) for minute in range(self.rows)],
+        )
+        table = pl.concat([customers, shown], how="horizontal").with_columns(
+            exposed, revenue=pl.Series(price * bought)
+        )
         observed = pl.col("exposed_at").dt.offset_by("1d").alias("observed_at")
-        roles = {role: names for role, names in ROLES.items() if role != "arm" or not self.continuous}
+        roles = {
+            role: names for role, names in ROLES.items() if role != "arm" or not self.continuous
+        }
         return Table.build(table.with_columns(observed), roles, self.unit)
 
-    def _a_price(self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
-        """Return one of the prices for each customer, its probability, and the better policy's probabilities of all."""
+    def _a_price(
+        self, kinds: pl.DataFrame, kind: np.ndarray, rng: np.random.Generator
+    ) -> pl.DataFrame:
+        """Return one of the prices for each customer, its probability, and the better policy's
+        probabilities of all.
+        """
         law = self.logging(kinds)
         arm = _draw_arms(law[kind], rng.random(self.rows))
         columns = {"price": np.array(self.prices)[arm], "propensity": law[kind, arm]}
@@ -86,15 +104,19 @@ class PriceLog(Dataset):
         return pl.DataFrame(columns | target)
 
     def _any_price(self, customers: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
-        """Return a price for each customer, near a rule of thumb's or anywhere, its density, and the best price."""
+        """Return a price for each customer, near a rule of thumb's or anywhere, its density, and
+        the best price.
+        """
         low, high = self.prices[0], self.prices[-1]
         middle = low + (high - low) * (1 + _rule(customers)) / 5
         half_width = (high - low) / 5
         near = rng.uniform(-half_width, half_width, self.rows) + middle
-        price = np.where(rng.random(self.rows) < self.exploration, rng.uniform(low, high, self.rows), near)
-        density = self.exploration / (high - low) + (1 - self.exploration) * (np.abs(price - middle) <= half_width) / (
-            2 * half_width
+        price = np.where(
+            rng.random(self.rows) < self.exploration, rng.uniform(low, high, self.rows), near
         )
+        density = self.exploration / (high - low) + (1 - self.exploration) * (
+            np.abs(price - middle) <= half_width
+        ) / (2 * half_width)
         grid = np.linspace(low, high, GRID)
         best = grid[np.argmax(self.revenue(customers, grid), axis=1)]
         return pl.DataFrame({"price": price, "propensity": density, "target_price": best})
@@ -108,7 +130,8 @@ class PriceLog(Dataset):
 
         Args:
             kinds: `channel` and `visits` of each customer.
-            prices: Shape (arms,), or (n, 1) for a price of each customer's own; None takes those that can be shown.
+            prices: Shape (arms,), or (n, 1) for a price of each customer's own; None takes those
+                that can be shown.
         """
         shown = np.array(self.prices) if prices is None else prices
         channel = _channel(kinds)
@@ -136,7 +159,8 @@ class PriceLog(Dataset):
 
 
 class PriceLogTruth(Truth):
-    """The true mean revenue of the target policy for the customers of the log: what an estimator would say who knew demand.
+    """The true mean revenue of the target policy for the customers of the log: what an estimator
+    would say who knew demand.
 
     Attributes:
         dataset: The simulator's settings.
@@ -150,8 +174,15 @@ class PriceLogTruth(Truth):
     dataset: PriceLog
 
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
-        """Return a mean of true expectations; its standard error is that of the customers who came."""
-        prices = np.array([float(arm) for arm in log.arms]) if log.target_price is None else log.target_price
+        """Return a mean of true expectations.
+
+        Its standard error is that of the customers who came.
+        """
+        prices = (
+            np.array([float(arm) for arm in log.arms])
+            if log.target_price is None
+            else log.target_price
+        )
         n = len(log.reward)
         revenue = self.dataset.revenue(log.table, prices)
         return EstimatorTerms(np.sum(log.target * revenue, axis=1), np.zeros(n), np.ones(n))
@@ -162,23 +193,35 @@ class PriceLogTruth(Truth):
 
 
 def contexts() -> pl.DataFrame:
-    """Return every kind of customer: `channel`, `visits`, and the `share` of customers who are so."""
+    """Return every kind of customer: `channel`, `visits`, and the `share` of customers who are
+    so.
+    """
     kinds = list(product(range(len(CHANNELS)), range(len(VISITS))))
     shares = [SHARES[channel] * VISIT_SHARES[visits] for channel, visits in kinds]
     names = [CHANNELS[channel] for channel, _ in kinds]
-    return pl.DataFrame({"channel": names, "visits": [int(VISITS[visits]) for _, visits in kinds], "share": shares})
+    return pl.DataFrame(
+        {"channel": names, "visits": [int(VISITS[visits]) for _, visits in kinds], "share": shares}
+    )
 
 
 def _rule(kinds: pl.DataFrame) -> np.ndarray:
-    """Return the rule of thumb: a step of the ladder for each channel, one more for those who came back often, shape (n,)."""
+    """Return the rule of thumb: a step of the ladder for each channel, one more for those who came
+    back often, shape (n,).
+    """
     return _channel(kinds) + (kinds["visits"].to_numpy() > 2)
 
 
 def _channel(kinds: pl.DataFrame) -> np.ndarray:
-    return kinds["channel"].replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True))).to_numpy()
+    return (
+        kinds["channel"]
+        .replace_strict(dict(zip(CHANNELS, range(len(CHANNELS)), strict=True)))
+        .to_numpy()
+    )
 
 
 def _draw_arms(probability: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     """Draw one arm a row, by inversion."""
     below = np.cumsum(probability, axis=1)
-    return np.minimum(np.sum(below < uniform[:, None] * below[:, -1:], axis=1), probability.shape[1] - 1)
+    return np.minimum(
+        np.sum(below < uniform[:, None] * below[:, -1:], axis=1), probability.shape[1] - 1
+    )

@@ -13,16 +13,25 @@ from hwds.datasets.base import Dataset
 from hwds.datasets.simulated.price_test import price_arm_name
 from hwds.frames.table import Table
 
-ROLES: dict[str, tuple[str, ...]] = {"arm": ("arm",), "price": ("price",), "mean": ("conversion",), "spread": ("spread",)}
+ROLES: dict[str, tuple[str, ...]] = {
+    "arm": ("arm",),
+    "price": ("price",),
+    "mean": ("conversion",),
+    "spread": ("spread",),
+}
 
 
 class PricePlan(Dataset):
-    """A price test that has not begun: the prices, and how many visitors are believed to buy at each.
+    """A price test that has not begun: the prices, and how many visitors are believed to buy at
+    each.
 
     Attributes:
-        prices: The prices of the arms, the control first; where an order is not of one price, its mean value.
-        conversions: What is believed of each arm; one number is that of the control and of all others.
-        spread: The standard deviation of the value of an order, as a share of its mean; 0 where all are of one price.
+        prices: The prices of the arms, the control first; where an order is not of one price, its
+            mean value.
+        conversions: What is believed of each arm; one number is that of the control and of all
+            others.
+        spread: The standard deviation of the value of an order, as a share of its mean; 0 where all
+            are of one price.
         unit: The currency of prices.
 
     Example:
@@ -44,10 +53,15 @@ class PricePlan(Dataset):
         arms, shares = len(self.prices), self.conversions
         shares = shares * arms if len(shares) == 1 else shares
         if len(shares) != arms:
-            raise ConfigError(f"dataset.conversions: must be one, or one for each of {arms} prices, got {len(shares)}.")
+            raise ConfigError(
+                f"dataset.conversions: must be one, or one for each of {arms} prices, got "
+                f"{len(shares)}."
+            )
         names = [price_arm_name(self.prices, number) for number in range(arms)]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(f"dataset.prices: two arms have the price of '{twice}'.")
-        data = pl.DataFrame({"arm": names, "price": self.prices, "conversion": shares}).with_columns(spread=pl.lit(self.spread))
+        data = pl.DataFrame(
+            {"arm": names, "price": self.prices, "conversion": shares}
+        ).with_columns(spread=pl.lit(self.spread))
         return Table.build(data, ROLES, self.unit)

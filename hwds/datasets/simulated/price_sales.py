@@ -31,7 +31,8 @@ MEAN = -2.3
 """The mean elasticity of all cells."""
 
 FAMILY, SKU, CHANNEL, OWN = 0.25, 0.35, 0.25, 0.35
-"""Standard deviations of what a family, a device, a channel and a cell add to the mean elasticity."""
+"""Standard deviations of what a family, a device, a channel and a cell add to the mean elasticity.
+"""
 
 NEAREST_ZERO = -0.6
 """No true elasticity is nearer to zero."""
@@ -48,10 +49,12 @@ class SalesCells:
     """The cells of a world.
 
     Attributes:
-        table: One row a cell: `series_id`, `sku`, `channel`, `family`, `generation`, `list_price`, `cost`, `elasticity`,
-            `base` (log of mean sales a week at the list price without promotion), `promotion` (log-lift of a promoted week at
-            an unchanged price), `first` (its first week), `device` and `shop` (the numbers of its SKU and its channel).
-        substitutes: Whether the column's cell is another generation of the row's family in the same channel, shape (K, K).
+        table: One row a cell: `series_id`, `sku`, `channel`, `family`, `generation`, `list_price`,
+            `cost`, `elasticity`, `base` (log of mean sales a week at the list price without
+            promotion), `promotion` (log-lift of a promoted week at an unchanged price), `first`
+            (its first week), `device` and `shop` (the numbers of its SKU and its channel).
+        substitutes: Whether the column's cell is another generation of the row's family in the same
+            channel, shape (K, K).
     """
 
     table: pl.DataFrame
@@ -61,7 +64,9 @@ class SalesCells:
         return len(self.table)
 
     def parts(self, nearness: float) -> np.ndarray:
-        """Return the weight of each substitute's price, exp(-nearness x the generations between the two), shape (K, K)."""
+        """Return the weight of each substitute's price, exp(-nearness x the generations between the
+        two), shape (K, K).
+        """
         generation = self.column("generation")
         apart = np.maximum(np.abs(generation[:, None] - generation) - 1, 0)
         return np.asarray(self.substitutes * np.exp(-nearness * apart))
@@ -74,11 +79,17 @@ class SalesCells:
 def family_names(count: int) -> list[str]:
     """Return so many family names: those of the catalogue, then `phone_2` and on."""
     names = [family.name for family in FAMILIES]
-    return [names[i % len(names)] + (f"_{i // len(names) + 1}" if i >= len(names) else "") for i in range(count)]
+    return [
+        names[i % len(names)] + (f"_{i // len(names) + 1}" if i >= len(names) else "")
+        for i in range(count)
+    ]
 
 
-def sales_cells(seed: int, skus: int, channels: int, weeks: int, shortest: int, units: float, lift: float) -> SalesCells:
-    """Return the cells of a world: more devices, channels or weeks leave the parameters of the others as they are.
+def sales_cells(
+    seed: int, skus: int, channels: int, weeks: int, shortest: int, units: float, lift: float
+) -> SalesCells:
+    """Return the cells of a world: more devices, channels or weeks leave the parameters of the
+    others as they are.
 
     Args:
         seed: The world's seed.
@@ -100,21 +111,47 @@ def sales_cells(seed: int, skus: int, channels: int, weeks: int, shortest: int, 
     rows = []
     for device in range(skus):
         family, generation = divmod(device, GENERATIONS)
-        list_price = round(about[family].list_price * float(np.exp(0.08 * generation + 0.05 * of_sku[device, 1])), 0)
+        list_price = round(
+            about[family].list_price * float(np.exp(0.08 * generation + 0.05 * of_sku[device, 1])),
+            0,
+        )
         cost = round(list_price * float(0.45 + 0.04 * np.tanh(of_sku[device, 2])), 2)
         for shop, channel in enumerate(CHANNELS[:channels]):
             own = normal[device, shop]
-            elasticity = MEAN + of_family[family] + of_channel[shop] + SKU * of_sku[device, 0] + OWN * own[0]
+            elasticity = (
+                MEAN + of_family[family] + of_channel[shop] + SKU * of_sku[device, 0] + OWN * own[0]
+            )
             sold = max(round(WEEKS[length[device, shop]] * weeks), min(shortest, weeks))
             sku = f"{names[family]}-{generation + 1}"
             rows.append(
                 (
-                    f"{sku}.{channel.name}", sku, channel.name, names[family], generation + 1, list_price, cost,
-                    min(elasticity, NEAREST_ZERO), float(np.log(units) - LEVEL**2 / 2 + LEVEL * own[1]),
-                    lift * float(np.exp(0.2 * own[2])), weeks - sold, device, shop,
+                    f"{sku}.{channel.name}",
+                    sku,
+                    channel.name,
+                    names[family],
+                    generation + 1,
+                    list_price,
+                    cost,
+                    min(elasticity, NEAREST_ZERO),
+                    float(np.log(units) - LEVEL**2 / 2 + LEVEL * own[1]),
+                    lift * float(np.exp(0.2 * own[2])),
+                    weeks - sold,
+                    device,
+                    shop,
                 )
-            )  # fmt: skip
-    columns = ["series_id", "sku", "channel", "family", "generation", "list_price", "cost", "elasticity", "base", "promotion"]
+            )
+    columns = [
+        "series_id",
+        "sku",
+        "channel",
+        "family",
+        "generation",
+        "list_price",
+        "cost",
+        "elasticity",
+        "base",
+        "promotion",
+    ]
     table = pl.DataFrame(rows, schema=[*columns, "first", "device", "shop"], orient="row")
     family_of, shop_of = table["device"].to_numpy() // GENERATIONS, table["shop"].to_numpy()
     same = (family_of[:, None] == family_of) & (shop_of[:, None] == shop_of)
@@ -128,16 +165,22 @@ SPELL = 4
 """Weeks for which a price of its own making stays."""
 
 OWN_PRICE, SKU_PRICE = 0.07, 0.06
-"""Standard deviations of the log price of a spell: of a cell alone, and of a device in all channels."""
+"""Standard deviations of the log price of a spell: of a cell alone, and of a device in all
+channels.
+"""
 
 COST_SHOCK, COST_PERSISTENCE = 0.08, 0.8
-"""The stationary standard deviation of a device's log cost, and its autocorrelation from week to week."""
+"""The stationary standard deviation of a device's log cost, and its autocorrelation from week to
+week.
+"""
 
 DEPTHS = np.array([0.05, 0.10, 0.15])
 """The share of the price that a promotion takes off."""
 
 REACTION = 0.12
-"""The log price that a seller adds for a demand shock of one standard deviation, at an endogeneity of 1."""
+"""The log price that a seller adds for a demand shock of one standard deviation, at an endogeneity
+of 1.
+"""
 
 WALK = 0.03
 """The standard deviation of a week's change of the demand that all cells share."""
@@ -165,7 +208,8 @@ class SalesLaw:
 
 @dataclass(frozen=True)
 class SalesWeeks:
-    """Prices and sales by cell and week, each of shape (K, weeks); a cell is sold from its first week on.
+    """Prices and sales by cell and week, each of shape (K, weeks); a cell is sold from its first
+    week on.
 
     Attributes:
         relative: Log of the price over the list price.
@@ -187,17 +231,21 @@ class SalesWeeks:
 def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> SalesWeeks:
     """Draw the weeks of a world.
 
-    A cell's units are Poisson with a gamma-distributed rate (negative binomial with size `dispersion`) around
-    exp(base + season + elasticity x + lift promotion + pull_forward x of the week before + cannibalisation mean x of the
-    family's other generations in the channel, nearer ones with more weight + shared noise), x being the log price
-    over the list price.
+    A cell's units are Poisson with a gamma-distributed rate (negative binomial with size
+    `dispersion`) around exp(base + season + elasticity x + lift promotion + pull_forward x of the
+    week before + cannibalisation mean x of the family's other generations in the channel, nearer
+    ones with more weight + shared noise), x being the log price over the list price.
     """
     device, shop = cells.column("device"), cells.column("shop")
     draws = _draws(seed, cells, weeks)
     season = law.season * seasonal(weeks)
-    gamma = stream(seed, "price_sales", "noise").gamma(law.dispersion, 1 / law.dispersion, draws.shape_all)[device, shop]
+    gamma = stream(seed, "price_sales", "noise").gamma(
+        law.dispersion, 1 / law.dispersion, draws.shape_all
+    )[device, shop]
     shock = (np.log(gamma) - np.log(gamma).mean()) / max(float(np.log(gamma).std()), 1e-12)
-    promoted = draws.promoted < law.promotion_share * (1 + season / max(law.season, 1e-12) * (law.season > 0))
+    promoted = draws.promoted < law.promotion_share * (
+        1 + season / max(law.season, 1e-12) * (law.season > 0)
+    )
     depth = DEPTHS[(draws.depth * len(DEPTHS)).astype(np.int64)] * promoted
     cost = draws.cost[device]
     relative = (
@@ -227,14 +275,22 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
         + law.cannibalisation * others
         + law.shared_noise * draws.shared[device]
     )
-    stock_out = np.where(draws.out < law.stock_outs, np.maximum(LARGEST * draws.out_share, 0.05), 0.0)
-    units = stream(seed, "price_sales", "sales").poisson(np.exp(log_mean) * gamma * (1 - stock_out)).astype(float)
+    stock_out = np.where(
+        draws.out < law.stock_outs, np.maximum(LARGEST * draws.out_share, 0.05), 0.0
+    )
+    units = (
+        stream(seed, "price_sales", "sales")
+        .poisson(np.exp(log_mean) * gamma * (1 - stock_out))
+        .astype(float)
+    )
     costs = np.round(cells.column("cost")[:, None] * np.exp(cost), 2)
     return SalesWeeks(relative, costs, promoted.astype(float), stock_out, log_mean, units)
 
 
 def seasonal(weeks: int) -> np.ndarray:
-    """Return the season of each week: a yearly wave with a peak before its end, between -1 and 1."""
+    """Return the season of each week: a yearly wave with a peak before its end, between -1 and
+    1.
+    """
     week = np.arange(weeks)
     wave = 0.7 * np.cos(2 * np.pi * (week - 48) / 52) + 0.3 * np.cos(4 * np.pi * (week - 48) / 52)
     return np.asarray(wave)
@@ -259,20 +315,29 @@ def _draws(seed: int, cells: SalesCells, weeks: int) -> _Draws:
     device, shop = cells.column("device"), cells.column("shop")
     skus, spells = int(device.max()) + 1, -(-weeks // SPELL)
     whole = (skus, len(CHANNELS), weeks)
-    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))[device, shop]
+    own = stream(seed, "price_sales", "spells").standard_normal((skus, len(CHANNELS), spells))[
+        device, shop
+    ]
     by_device = stream(seed, "price_sales", "device_spells").standard_normal((skus, spells))
     shared = stream(seed, "price_sales", "shared").standard_normal((skus, weeks))
     uniform = stream(seed, "price_sales", "uniform").random((*whole, 4))[device, shop]
-    return _Draws(own, by_device, shared, _costs(seed, skus, weeks), *np.moveaxis(uniform, -1, 0), whole)  # type: ignore[call-arg]
+    return _Draws(
+        own, by_device, shared, _costs(seed, skus, weeks), *np.moveaxis(uniform, -1, 0), whole
+    )  # type: ignore[call-arg]
 
 
 def _costs(seed: int, skus: int, weeks: int) -> np.ndarray:
-    """Return the log of each device's cost over its mean, a stationary autoregression, shape (skus, weeks)."""
+    """Return the log of each device's cost over its mean, a stationary autoregression, shape (skus,
+    weeks).
+    """
     normal = stream(seed, "price_sales", "costs").standard_normal((skus, weeks))
     cost = np.empty_like(normal)
     cost[:, 0] = COST_SHOCK * normal[:, 0]
     for week in range(1, weeks):
-        cost[:, week] = COST_PERSISTENCE * cost[:, week - 1] + COST_SHOCK * np.sqrt(1 - COST_PERSISTENCE**2) * normal[:, week]
+        cost[:, week] = (
+            COST_PERSISTENCE * cost[:, week - 1]
+            + COST_SHOCK * np.sqrt(1 - COST_PERSISTENCE**2) * normal[:, week]
+        )
     return cost
 
 
@@ -293,15 +358,20 @@ class SalesSettings(PanelDataset):
         shortest: The fewest weeks for which a cell is sold.
         units: Mean units of a cell in a week at its list price.
         dispersion: The size of the negative binomial law: the variance is mean + mean^2 / size.
-        cannibalisation: Cross elasticity to the mean log price of the family's other generations in the channel.
-        nearness: How much more a generation takes from a nearer one: a pair's part of `cannibalisation` is as
-            exp(-nearness x the generations between them); 0 for equal parts.
+        cannibalisation: Cross elasticity to the mean log price of the family's other generations in
+            the channel.
+        nearness: How much more a generation takes from a nearer one: a pair's part of
+            `cannibalisation` is as exp(-nearness x the generations between them); 0 for equal
+            parts.
         pull_forward: Elasticity to the own price of the week before: a cut brings demand forward.
         season: Half the range of the log of demand in a year.
-        seasonal_pricing: The log price that sellers add for a log-unit of season: what confounds price with season.
-        promotion_share: The share of weeks that are promoted at the middle of the season; none at its lowest.
+        seasonal_pricing: The log price that sellers add for a log-unit of season: what confounds
+            price with season.
+        promotion_share: The share of weeks that are promoted at the middle of the season; none at
+            its lowest.
         promotion_lift: The mean log-lift of a promoted week at an unchanged price.
-        shared_noise: The standard deviation of the log-demand that a device shares in all channels of a week.
+        shared_noise: The standard deviation of the log-demand that a device shares in all channels
+            of a week.
         endogeneity: How much of demand shocks sellers see and price; 0 for not at all.
         pass_through: The share of a cost's change that goes into the price.
         stock_outs: The share of weeks with a stock-out.
@@ -331,15 +401,26 @@ class SalesSettings(PanelDataset):
     def parameters(self) -> pl.DataFrame:
         """Return the true parameters of each cell.
 
-        Columns: `series_id`, `sku`, `channel`, `family`, `list_price`, `cost` (at their mean), `elasticity`, `promotion` (the
-        log-lift of a promoted week), `pull_forward` and `cannibalisation` (elasticities to the own price of the week before
-        and to the mean price of substitutes), `units` (expected a week at the list price), `best_price` (of greatest profit,
-        other prices as they are: cost e / (1 + e); null where e is -1 or above, where profit grows with the price for ever).
+        Columns: `series_id`, `sku`, `channel`, `family`, `list_price`, `cost` (at their mean),
+        `elasticity`, `promotion` (the log-lift of a promoted week), `pull_forward` and
+        `cannibalisation` (elasticities to the own price of the week before and to the mean price of
+        substitutes), `units` (expected a week at the list price), `best_price` (of greatest profit,
+        other prices as they are: cost e / (1 + e); null where e is -1 or above, where profit grows
+        with the price for ever).
         """
         table = self.cells().table
         elasticity = pl.col("elasticity")
         best = pl.when(elasticity < -1).then(pl.col("cost") * elasticity / (1 + elasticity))
-        names = ("series_id", "sku", "channel", "family", "list_price", "cost", "elasticity", "promotion")
+        names = (
+            "series_id",
+            "sku",
+            "channel",
+            "family",
+            "list_price",
+            "cost",
+            "elasticity",
+            "promotion",
+        )
         return table.select(
             *names,
             pl.lit(self.pull_forward).alias("pull_forward"),
@@ -349,7 +430,8 @@ class SalesSettings(PanelDataset):
         )
 
     def profit_curve(self, multiples: tuple[float, ...] = MULTIPLES) -> pl.DataFrame:
-        """Return the true mean profit a week of each cell at multiples of its list price, other prices as they are.
+        """Return the true mean profit a week of each cell at multiples of its list price, other
+        prices as they are.
 
         Returns:
             Columns `series_id`, `price`, `units`, `profit`.
@@ -358,28 +440,48 @@ class SalesSettings(PanelDataset):
         units = pl.col("units") * pl.col("multiple") ** pl.col("elasticity")
         price = pl.col("list_price") * pl.col("multiple")
         profit = (price - pl.col("cost")) * units
-        return grid.select("series_id", price.alias("price"), units.alias("units"), profit.alias("profit"))
+        return grid.select(
+            "series_id", price.alias("price"), units.alias("units"), profit.alias("profit")
+        )
 
     def cross(self) -> np.ndarray:
-        """Return the true cross elasticities, of a row's cell to the price of a column's, with all on sale, shape (K, K)."""
+        """Return the true cross elasticities, of a row's cell to the price of a column's, with all
+        on sale, shape (K, K).
+        """
         parts = self.cells().parts(self.nearness)
-        return np.asarray(self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300))
+        return np.asarray(
+            self.cannibalisation * parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)
+        )
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""
-        return sales_cells(self.seed, self.skus, self.channels, self.weeks, self.shortest, self.units, self.promotion_lift)
+        return sales_cells(
+            self.seed,
+            self.skus,
+            self.channels,
+            self.weeks,
+            self.shortest,
+            self.units,
+            self.promotion_lift,
+        )
 
     def drawn(self) -> SalesWeeks:
         """Return what happened in each week."""
         names = SalesLaw.__dataclass_fields__
-        return sales_weeks(self.seed, self.cells(), self.weeks, SalesLaw(**{name: getattr(self, name) for name in names}))
+        return sales_weeks(
+            self.seed,
+            self.cells(),
+            self.weeks,
+            SalesLaw(**{name: getattr(self, name) for name in names}),
+        )
 
 
 # PriceSalesTruth: the true elasticities of simulated sales, as a model of demand.
 
 
 class PriceSalesTruth(Truth):
-    """The true elasticities of the cells of `price_sales`, with no error: what a model would say who knew demand.
+    """The true elasticities of the cells of `price_sales`, with no error: what a model would say
+    who knew demand.
 
     Attributes:
         dataset: The simulator's settings.
@@ -389,11 +491,18 @@ class PriceSalesTruth(Truth):
     dataset: SalesSettings
 
     def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
-        """Return the truth of the cells of a history; levels are those at which expected units add up to those sold."""
+        """Return the truth of the cells of a history.
+
+        Levels are those at which expected units add up to those sold.
+        """
         known = self.dataset.parameters()
         design = DemandDesign.of(history, DemandTerms(), context.controls)
         true = design.names.select(SERIES).join(known, SERIES, "left", maintain_order="left")
-        shared = {LAG: true["pull_forward"][0], CROSS: true["cannibalisation"][0], "promotion": true["promotion"].mean()}
+        shared = {
+            LAG: true["pull_forward"][0],
+            CROSS: true["cannibalisation"][0],
+            "promotion": true["promotion"].mean(),
+        }
         pairs = self._pairs(design) if self.dataset.nearness else None
         return known_elasticities(design, true["elasticity"].to_numpy(), shared, context, pairs)
 
@@ -437,7 +546,9 @@ def known_elasticities(
         method="truth",
         pairs=pairs,
     )
-    return FittedElasticities.of(design, DemandTerms(), estimates, identify(design, by_period=True), context)
+    return FittedElasticities.of(
+        design, DemandTerms(), estimates, identify(design, by_period=True), context
+    )
 
 
 # PriceSales: weekly sales of simulated devices by channel and price, with known elasticities.
@@ -459,11 +570,13 @@ ROLES = Roles(
 
 
 class PriceSales(SalesSettings):
-    """Weekly units of simulated devices by channel, with prices, costs, promotions and stock-outs, and known elasticities.
+    """Weekly units of simulated devices by channel, with prices, costs, promotions and stock-outs,
+    and known elasticities.
 
-    A series is a cell: a device in a channel, sold for the last 10 to 100 weeks. Units are few (negative binomial, 6 a week on
-    average). Prices move by spells of four weeks, with the season, with a device's cost, by promotions, and, as `endogeneity`
-    says, with demand shocks that nobody else sees. Other generations of the family in the channel are substitutes.
+    A series is a cell: a device in a channel, sold for the last 10 to 100 weeks. Units are few
+    (negative binomial, 6 a week on average). Prices move by spells of four weeks, with the season,
+    with a device's cost, by promotions, and, as `endogeneity` says, with demand shocks that nobody
+    else sees. Other generations of the family in the channel are substitutes.
     """
 
     def load(self) -> Panel:
@@ -480,10 +593,17 @@ class PriceSales(SalesSettings):
 def _long(cells: SalesCells, weeks: SalesWeeks, count: int) -> pl.DataFrame:
     """Return a row for each cell and week in which it is sold."""
     cell, week = np.nonzero(np.arange(count) >= cells.column("first")[:, None])
-    about = cells.table[cell].select("series_id", "sku", "channel", "family", "generation", "list_price")
+    about = cells.table[cell].select(
+        "series_id", "sku", "channel", "family", "generation", "list_price"
+    )
     monday = pl.Series(np.datetime64(START, "D") + 7 * week).cast(pl.Date)
     price = np.round(about["list_price"].to_numpy() * np.exp(weeks.relative[cell, week]), 1)
-    drawn = {name: getattr(weeks, name)[cell, week] for name in ("cost", "promotion", "stock_out", "units")}
+    drawn = {
+        name: getattr(weeks, name)[cell, week]
+        for name in ("cost", "promotion", "stock_out", "units")
+    }
     return about.with_columns(
-        pl.Series("time", monday), pl.Series("price", price), **{k: pl.Series(v) for k, v in drawn.items()}
+        pl.Series("time", monday),
+        pl.Series("price", price),
+        **{k: pl.Series(v) for k, v in drawn.items()},
     ).rename({"units": "target"})

@@ -1,4 +1,6 @@
-"""A simulated price test: customers who differ, prices that they are shown at random, and the true effect of each price."""
+"""A simulated price test: customers who differ, prices that they are shown at random, and the true
+effect of each price.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,19 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 
 class PriceTest(Dataset):
-    """A simulated price test: a row per visitor with the price shown, whether they bought, and what they did before.
+    """A simulated price test: a row per visitor with the price shown, whether they bought, and what
+    they did before.
 
-    Visitors differ: each has an own readiness to buy, which five earlier visits at the control's price tell something of.
-    A price of an arm moves all of them along, so that the arm has exactly its conversion on average.
+    Visitors differ: each has an own readiness to buy, which five earlier visits at the control's
+    price tell something of. A price of an arm moves all of them along, so that the arm has exactly
+    its conversion on average.
 
     Attributes:
         units: The number of visitors.
         prices: The prices of the arms, the control first.
         conversions: The conversion rate of each arm.
-        sameness: How alike visitors are: the sum of the parameters of the Beta distribution of their readiness.
+        sameness: How alike visitors are: the sum of the parameters of the Beta distribution of
+            their readiness.
         earlier: Visits of each before the test.
         days: The days over which visitors come.
         start: Names the draw of the visitors.
@@ -66,8 +71,12 @@ class PriceTest(Dataset):
         self._checked()
         arm = stream(self.start, "arms").integers(0, len(self.prices), self.units)
         rank = stream(self.start, "readiness").random(self.units)
-        bought = stream(self.start, "sales").random(self.units) < self._readiness(rank, np.array(self.conversions)[arm])
-        before = stream(self.start, "before").binomial(self.earlier, self._readiness(rank, self.conversions[0]))
+        bought = stream(self.start, "sales").random(self.units) < self._readiness(
+            rank, np.array(self.conversions)[arm]
+        )
+        before = stream(self.start, "before").binomial(
+            self.earlier, self._readiness(rank, self.conversions[0])
+        )
         data = pl.DataFrame(
             {
                 "visitor": np.arange(self.units),
@@ -84,20 +93,31 @@ class PriceTest(Dataset):
 
     def truth(self, task: str) -> Truth | None:
         """Return the true effects as a comparison, for an A/B test."""
-        return PriceTestTruth(prices=self.prices, conversions=self.conversions) if task == "ab" else None
+        return (
+            PriceTestTruth(prices=self.prices, conversions=self.conversions)
+            if task == "ab"
+            else None
+        )
 
     def _checked(self) -> None:
         if len(self.prices) != len(self.conversions):
             raise ConfigError(
-                f"dataset.conversions: must have one for each of {len(self.prices)} prices, got {len(self.conversions)}."
+                f"dataset.conversions: must have one for each of {len(self.prices)} prices, got "
+                f"{len(self.conversions)}."
             )
 
     def _readiness(self, rank: np.ndarray, conversion: np.ndarray | float) -> np.ndarray:
-        """Return each visitor's probability to buy: the same rank among all visitors at any price."""
+        """Return each visitor's probability to buy: the same rank among all visitors at any
+        price.
+        """
         from scipy.special import betaincinv
 
         return np.asarray(
-            betaincinv(self.sameness * np.asarray(conversion), self.sameness * (1 - np.asarray(conversion)), rank)
+            betaincinv(
+                self.sameness * np.asarray(conversion),
+                self.sameness * (1 - np.asarray(conversion)),
+                rank,
+            )
         )
 
     def _days(self) -> list[date]:
@@ -105,7 +125,10 @@ class PriceTest(Dataset):
         return [FIRST_DAY + timedelta(int(day)) for day in days]
 
     def _channels(self, rank: np.ndarray) -> list[str]:
-        """Return a third of the visitors in each channel; those who are readier to buy come more often online."""
+        """Return a third of the visitors in each channel.
+
+        Those who are readier to buy come more often online.
+        """
         leaning = rank + stream(self.start, "channels").normal(0, 0.5, self.units)
         edges = np.quantile(leaning, [1 / 3, 2 / 3])
         return [CHANNELS[2 - place] for place in np.searchsorted(edges, leaning)]
@@ -134,11 +157,20 @@ class PriceTestTruth(Truth):
     def compare(self, sample: Sample, design: Design) -> list[Finding]:
         """Return the true effects, whatever was seen."""
         money = sample.label == "revenue"
-        means = [q * price if money else q for price, q in zip(self.prices, self.conversions, strict=True)]
-        numbers = {price_arm_name(self.prices, number): number for number in range(len(self.prices))}
+        means = [
+            q * price if money else q
+            for price, q in zip(self.prices, self.conversions, strict=True)
+        ]
+        numbers = {
+            price_arm_name(self.prices, number): number for number in range(len(self.prices))
+        }
         base = means[numbers[sample.control.name]]
-        effects = [Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others]
-        return effects + [Finding("lift", arm.name, means[numbers[arm.name]] / base - 1) for arm in sample.others]
+        effects = [
+            Finding("effect", arm.name, means[numbers[arm.name]] - base) for arm in sample.others
+        ]
+        return effects + [
+            Finding("lift", arm.name, means[numbers[arm.name]] / base - 1) for arm in sample.others
+        ]
 
 
 def price_arm_name(prices: tuple[float, ...], number: int) -> str:

@@ -1,4 +1,6 @@
-"""WeeklySales: the weekly units of many simulated products, with prices and promotions, gaps and young products."""
+"""WeeklySales: the weekly units of many simulated products, with prices and promotions, gaps and
+young products.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +39,14 @@ RAMP = 6.0
 
 
 class WeeklySales(PanelDataset):
-    """Weekly units of simulated products, as a retailer's own file has them: prices, promotions, gaps and young products.
+    """Weekly units of simulated products, as a retailer's own file has them: prices, promotions,
+    gaps and young products.
 
-    The log of demand is a sum: the product's size, a season that its category shares in part, a level of its own that wanders,
-    the response to the price and to promotions, and noise; units are Poisson. `price` and `promotion` (0 or 1) are known ahead,
-    `category` is static. A gap is a week whose units are unknown. Young products begin inside the data, with a ramp; about half
-    of them have no year behind them. The plan holds `horizon` weeks after the last one.
+    The log of demand is a sum: the product's size, a season that its category shares in part, a
+    level of its own that wanders, the response to the price and to promotions, and noise; units are
+    Poisson. `price` and `promotion` (0 or 1) are known ahead, `category` is static. A gap is a week
+    whose units are unknown. Young products begin inside the data, with a ramp; about half of them
+    have no year behind them. The plan holds `horizon` weeks after the last one.
 
     Attributes:
         seed: The world's seed; experiments with other seeds share the data.
@@ -72,19 +76,28 @@ class WeeklySales(PanelDataset):
         """Return the panel, with its plan."""
         table = pl.concat([self._product(number) for number in range(self.series)])
         ahead = pl.col("week") >= self.weeks
-        plan = table.filter(ahead).select(SERIES, TIME, pl.col("price", "promotion").cast(pl.Float64))
+        plan = table.filter(ahead).select(
+            SERIES, TIME, pl.col("price", "promotion").cast(pl.Float64)
+        )
         history = table.filter(~ahead).drop("week")
-        return Panel.build(history, Frequency("1w"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units")
+        return Panel.build(
+            history, Frequency("1w"), roles=ROLES, horizon=self.horizon, plan=plan, unit="units"
+        )
 
     def _product(self, number: int) -> pl.DataFrame:
-        """Return the weeks of one product, of the plan too; its draws are its own, so that more products change none."""
+        """Return the weeks of one product, of the plan too.
+
+        Its draws are its own, so that more products change none.
+        """
         draws = stream(self.seed, "weekly_sales", number)
         category = number % len(CATEGORIES)
         about, age = draws.normal(size=8), int(draws.integers(YOUNGEST, OLDEST + 1))
         first = self.weeks - age if number >= self.series - self.young else 0
         week = np.arange(self.weeks + self.horizon)
         relative, promotion = _prices(draws, len(week))
-        effects = (-self.elasticity + 0.4 * about[0]) * relative + (0.3 + 0.1 * about[1]) * promotion
+        effects = (-self.elasticity + 0.4 * about[0]) * relative + (
+            0.3 + 0.1 * about[1]
+        ) * promotion
         moved = self.drift * draws.normal(size=len(week))
         level = np.zeros(len(week))
         for i in range(1, len(week)):
@@ -92,7 +105,9 @@ class WeeklySales(PanelDataset):
         ramp = np.log1p(-0.6 * np.exp(-np.maximum(week - first, 0) / RAMP)) if first else 0.0
         season = _season(self.seed, category, week) + 0.08 * _cycle(draws.normal(size=4), week)
         size = np.log(self.units) + 0.8 * about[2] + 0.15 * about[3] * (week - self.weeks) / 104
-        log_demand = size + season + level + effects + ramp + self.noise * draws.normal(size=len(week))
+        log_demand = (
+            size + season + level + effects + ramp + self.noise * draws.normal(size=len(week))
+        )
         units = draws.poisson(np.exp(np.minimum(log_demand, 20.0))).astype(float)
         unknown = (draws.random(len(week)) < self.gaps) | (week >= self.weeks)
         unknown &= (week > first) & (week != self.weeks - 1)
@@ -113,7 +128,10 @@ class WeeklySales(PanelDataset):
 
 
 def _prices(draws: np.random.Generator, weeks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the log of the price over the usual one, and 1 in promoted weeks, which come in pairs; each of shape (weeks,)."""
+    """Return the log of the price over the usual one, and 1 in promoted weeks, which come in pairs.
+
+    Each of shape (weeks,).
+    """
     spell = np.cumsum(0.03 * draws.normal(size=weeks // SPELL + 1))[np.arange(weeks) // SPELL]
     begins = draws.random(weeks) < 0.06
     promotion = begins | np.roll(begins, 1)

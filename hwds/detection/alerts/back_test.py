@@ -12,7 +12,13 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, AlertTerms
 from hwds.detection.alerts.verdict import Against, CostCalibration, DailyAmount, PolicyRecord
-from hwds.stats.clusters import ClusteredPart, block_length, clustered_part, resample_clusters, two_way_effect
+from hwds.stats.clusters import (
+    ClusteredPart,
+    block_length,
+    clustered_part,
+    resample_clusters,
+    two_way_effect,
+)
 from hwds.stats.effects import LEAST_SURE
 
 # Intervals of sums a day: days drawn again, entities drawn again, and both, for rows share
@@ -40,11 +46,13 @@ class AlertClusters:
     seed: int
 
     def daily_amounts(self, values: np.ndarray) -> list[DailyAmount]:
-        """Return the sum a day of each column with its percentile intervals, and with that of both days and entities.
+        """Return the sum a day of each column with its percentile intervals, and with that of both
+        days and entities.
 
-        All columns meet the same draws, so that the interval of a difference is paired. What both ways say together reaches
-        at least as far as each of them. A way in which fewer than three days or entities make the sum gives none: what is
-        drawn again would be these two. Nor do both ways together then.
+        All columns meet the same draws, so that the interval of a difference is paired. What both
+        ways say together reaches at least as far as each of them. A way in which fewer than three
+        days or entities make the sum gives none: what is drawn again would be these two. Nor do
+        both ways together then.
 
         Args:
             values: Shape (rows, columns).
@@ -53,19 +61,27 @@ class AlertClusters:
         by_day = self._ends(values, self.day, "day")
         by_entity = self._ends(values, self.entity, "entity")
         few = self.too_few(values)
-        together = [None if few[at] else self._together(values[:, at], float(total)) for at, total in enumerate(totals)]
+        together = [
+            None if few[at] else self._together(values[:, at], float(total))
+            for at, total in enumerate(totals)
+        ]
         return [
             DailyAmount(float(total), *day, *entity, *_widest_interval(both, day, entity))
             for total, day, entity, both in zip(totals, by_day, by_entity, together, strict=True)
         ]
 
     def too_few(self, values: np.ndarray) -> list[bool]:
-        """Return of each column, shape (rows, columns), whether too few days or entities have anything of its sum."""
+        """Return of each column, shape (rows, columns), whether too few days or entities have
+        anything of its sum.
+        """
         ways = [way for way in (self.day, self.entity) if way is not None]
         return [any(_has_few_clusters(column, way) for way in ways) for column in values.T]
 
     def _together(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
-        """Return the interval of a sum a day over days and entities; None where either are too few."""
+        """Return the interval of a sum a day over days and entities.
+
+        None where either are too few.
+        """
         length = block_length(self.days)
         blocks = self.day // length
         days = np.bincount(np.arange(self.days) // length).astype(float)
@@ -74,7 +90,10 @@ class AlertClusters:
         if self.entity is None:
             return two_way_effect(a_day, by_day, None, None, "day").interval(LEVEL)
         cells = np.unique(self.entity * len(days) + blocks, return_inverse=True)[1]
-        by_entity, both = (self._added(name, values, codes) for name, codes in (("customer", self.entity), ("cell", cells)))
+        by_entity, both = (
+            self._added(name, values, codes)
+            for name, codes in (("customer", self.entity), ("cell", cells))
+        )
         return two_way_effect(a_day, by_entity, by_day, both, "entity and day").interval(LEVEL)
 
     def _added(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
@@ -82,12 +101,19 @@ class AlertClusters:
         sums = np.bincount(codes, values)
         return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
-    def _ends(self, values: np.ndarray, cluster: np.ndarray | None, purpose: str) -> list[tuple[float | None, float | None]]:
-        """Return the percentile interval of each column's sum a day over one way; none where too few make the sum."""
+    def _ends(
+        self, values: np.ndarray, cluster: np.ndarray | None, purpose: str
+    ) -> list[tuple[float | None, float | None]]:
+        """Return the percentile interval of each column's sum a day over one way.
+
+        None where too few make the sum.
+        """
         if cluster is None or not len(cluster):
             return [(None, None)] * values.shape[1]
         count = self.days if cluster is self.day else int(cluster.max()) + 1
-        sums = np.stack([np.bincount(cluster, column, minlength=count) for column in values.T], axis=1)
+        sums = np.stack(
+            [np.bincount(cluster, column, minlength=count) for column in values.T], axis=1
+        )
         rng = stream(self.seed, "alert policy", "bootstrap", purpose)
         totals = np.stack([resample_clusters(count, rng) @ sums for _ in range(self.resamples)])
         ends = np.quantile(totals / self.days, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0).T
@@ -113,7 +139,10 @@ def _widest_interval(
     """Return an interval that reaches as far as each of several; none where the first is none."""
     if both is None:
         return None, None
-    low, high = zip(*[ends for ends in (both, *alone) if ends[0] is not None and ends[1] is not None], strict=True)
+    low, high = zip(
+        *[ends for ends in (both, *alone) if ends[0] is not None and ends[1] is not None],
+        strict=True,
+    )
     return min(low), max(high)
 
 
@@ -139,37 +168,63 @@ class AlertBackTest:
     clusters: AlertClusters
 
     def sides(self) -> list[Against]:
-        """Return the sides that costs can be computed against: labels and truth, each where any is known."""
-        return [name for name, column in (("labels", "label"), ("truth", "truth")) if self.rows[column].count()]  # type: ignore[misc]
+        """Return the sides that costs can be computed against: labels and truth, each where any is
+        known.
+        """
+        return [
+            name
+            for name, column in (("labels", "label"), ("truth", "truth"))
+            if self.rows[column].count()
+        ]  # type: ignore[misc]
 
     def record(self, against: Against) -> tuple[list[PolicyRecord], CostCalibration]:
-        """Return the record of every policy, and the expected against the realised cost of the decision's own."""
+        """Return the record of every policy, and the expected against the realised cost of the
+        decision's own.
+        """
         gray, weight = self._gray(against)
         loss = self.rows["loss"].to_numpy()
-        parts = {name: self._parts(action, gray, loss, weight) for name, action in self.actions.items()}
+        parts = {
+            name: self._parts(action, gray, loss, weight) for name, action in self.actions.items()
+        }
         costs = {name: sum(of_policy) for name, of_policy in parts.items()}
         own, *rivals = costs
-        expected = self.terms.cost(self.actions[own], self.rows["probability"].to_numpy(), loss) * weight
+        expected = (
+            self.terms.cost(self.actions[own], self.rows["probability"].to_numpy(), loss) * weight
+        )
         savings = [costs[name] - costs[own] for name in rivals]
-        intervals = self.clusters.daily_amounts(np.stack([*costs.values(), *savings, costs[own] - expected], axis=1))
-        paired: dict[str, DailyAmount | None] = {own: None, **dict(zip(rivals, intervals[len(costs) : -1], strict=True))}
+        intervals = self.clusters.daily_amounts(
+            np.stack([*costs.values(), *savings, costs[own] - expected], axis=1)
+        )
+        paired: dict[str, DailyAmount | None] = {
+            own: None,
+            **dict(zip(rivals, intervals[len(costs) : -1], strict=True)),
+        }
         lines = [
             self._line(name, against, intervals[place], paired[name], parts[name], gray, weight)
             for place, name in enumerate(costs)
         ]
-        (few_gray,) = self.clusters.too_few((gray * weight)[:, None])  # what came is known by these alone
+        (few_gray,) = self.clusters.too_few(
+            (gray * weight)[:, None]
+        )  # what came is known by these alone
         surplus = without_interval(intervals[-1].value) if few_gray else intervals[-1]
-        return lines, _calibrate_costs(against, intervals[0].value, surplus, self._ends(own, loss, weight))
+        return lines, _calibrate_costs(
+            against, intervals[0].value, surplus, self._ends(own, loss, weight)
+        )
 
     def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
-        """Return the range of the expected cost a day between probabilities as low and as high as the labels leave open.
+        """Return the range of the expected cost a day between probabilities as low and as high as
+        the labels leave open.
 
-        Fewer gray rows mean more blocks that are wrong, more of them more loss that is missed: either end may cost more.
+        Fewer gray rows mean more blocks that are wrong, more of them more loss that is missed:
+        either end may cost more.
         """
         if self.rows["probability_low"].null_count():
             return None
         chances = (self.rows[f"probability{end}"].to_numpy() for end in ("", "_low", "_high"))
-        costs = [float(np.sum(self.terms.cost(self.actions[own], chance, loss) * weight)) for chance in chances]
+        costs = [
+            float(np.sum(self.terms.cost(self.actions[own], chance, loss) * weight))
+            for chance in chances
+        ]
         return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
     def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
@@ -179,7 +234,9 @@ class AlertBackTest:
         known = ~np.isnan(gray)
         return np.where(known, gray, 0.0), np.where(known, weight, 0.0)
 
-    def _parts(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    def _parts(
+        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray, weight: np.ndarray
+    ) -> list[np.ndarray]:
         return [part * weight for part in self.terms.parts(action, gray, loss)]
 
     def _line(
@@ -221,7 +278,9 @@ def _weighted_share(which: np.ndarray, weight: np.ndarray) -> float | None:
 def _calibrate_costs(
     against: Against, realised: float, surplus: DailyAmount, ends: tuple[float, float] | None
 ) -> CostCalibration:
-    """Combine both uncertainties, that of the test rows and that of the probabilities, which are independent."""
+    """Combine both uncertainties, that of the test rows and that of the probabilities, which are
+    independent.
+    """
     value, expected = surplus.value, realised - surplus.value
     low, high = ends or (expected, expected)
     return CostCalibration(

@@ -1,4 +1,6 @@
-"""The evidence that a decision on alerts reads: scored rows with their day, what is at stake, and labels as known by then."""
+"""The evidence that a decision on alerts reads: scored rows with their day, what is at stake, and
+labels as known by then.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,16 @@ PREDICTED = (
 EVIDENCE = (*PREDICTED, "loss", "day_id", "known_at", "kind", "unlabelled")
 """Columns of the evidence, one row a scored row, in the order of part, fold, day and row.
 
-`part` is `decide` for rows before a cutoff from which a rule is chosen and `test` for those after it. `loss` is what is at
-stake, in the frame's unit; `day_id` the day of arrival, counted from 1970; `known_at` when the label arrives; `kind` the kind
-of buyer, null where nobody says; `unlabelled` what a row without a label counts as, null where it is left out.
+`part` is `decide` for rows before a cutoff from which a rule is chosen and `test` for those after
+it. `loss` is what is at stake, in the frame's unit; `day_id` the day of arrival, counted from 1970;
+`known_at` when the label arrives; `kind` the kind of buyer, null where nobody says; `unlabelled`
+what a row without a label counts as, null where it is left out.
 """
 
 
 class AlertEvidence(ABC):
-    """A protocol whose results a policy of alerts can be chosen from and tested on (`decision=alert_policy`).
+    """A protocol whose results a policy of alerts can be chosen from and tested on
+    (`decision=alert_policy`).
 
     Attributes:
         wrong_block: What it costs to block an honest row; None where the decision has to say so.
@@ -92,7 +96,11 @@ def alert_evidence_rows(
     Raises:
         ConfigError: The model has no probabilities.
     """
-    predictions = tables.predictions.filter(pl.col("model") == model) if tables.predictions.width else tables.predictions
+    predictions = (
+        tables.predictions.filter(pl.col("model") == model)
+        if tables.predictions.width
+        else tables.predictions
+    )
     if predictions.is_empty():
         return predictions
     if predictions["probability"].null_count():
@@ -120,11 +128,14 @@ def alert_evidence_rows(
 
 def rows_tested(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the test rows, with the labels that they got in the end."""
-    return rows.filter(pl.col("part") == "test").with_columns(pl.col("label").fill_null(pl.col("unlabelled")))
+    return rows.filter(pl.col("part") == "test").with_columns(
+        pl.col("label").fill_null(pl.col("unlabelled"))
+    )
 
 
 def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
-    """Return the rows of all deciding windows up to that of a cutoff, with the labels that had arrived by it.
+    """Return the rows of all deciding windows up to that of a cutoff, with the labels that had
+    arrived by it.
 
     Each day of each window counts apart, for its rows were scored by a model of its own.
     """

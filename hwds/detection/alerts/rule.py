@@ -46,7 +46,13 @@ class Days:
         """
         day = distinct_codes(rows["day_id"])
         count = int(day.max()) + 1 if len(day) else 0
-        return cls(day, count, rows["probability"].to_numpy(), rows["loss"].to_numpy(), uniform_by_row(rows, seed, "stream"))
+        return cls(
+            day,
+            count,
+            rows["probability"].to_numpy(),
+            rows["loss"].to_numpy(),
+            uniform_by_row(rows, seed, "stream"),
+        )
 
 
 def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
@@ -59,10 +65,11 @@ def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
 def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:
     """Return the action of each row.
 
-    Of the rows that would not be blocked, each is in the random stream with the same chance; those of the others with the
-    largest expected gain are reviewed while the day's capacity lasts, beside to pass or to block them, whichever would be done.
-    That order costs least under the probabilities. A row of the stream that would have been reviewed anyway is called a review:
-    its label stands for itself.
+    Of the rows that would not be blocked, each is in the random stream with the same chance; those
+    of the others with the largest expected gain are reviewed while the day's capacity lasts, beside
+    to pass or to block them, whichever would be done. That order costs least under the
+    probabilities. A row of the stream that would have been reviewed anyway is called a review: its
+    label stands for itself.
 
     Args:
         days: The rows.
@@ -71,7 +78,9 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
         floor: The least expected gain of a review.
     """
     blocked = terms.blocks(days.probability, days.loss, multiplier) & ("block" in terms.tiers)
-    drawn = ~blocked & (days.uniform < (terms.random_reviews if "random_review" in terms.tiers else 0.0))
+    drawn = ~blocked & (
+        days.uniform < (terms.random_reviews if "random_review" in terms.tiers else 0.0)
+    )
     full = np.full(days.count, terms.capacity)
     drawn = top_of_day(days.day, -days.uniform, drawn, full)
     slots = full - np.bincount(days.day[drawn], minlength=days.count)
@@ -80,20 +89,31 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     reviewed = top_of_day(days.day, gain, worth & ~drawn, slots)
     action = np.where(blocked, np.int8(BLOCK), np.int8(PASS))
     action[drawn] = RANDOM
-    action[reviewed | (drawn & worth & (gain >= _least_gain_reviewed(days, gain, reviewed, slots)[days.day]))] = REVIEW
+    action[
+        reviewed
+        | (drawn & worth & (gain >= _least_gain_reviewed(days, gain, reviewed, slots)[days.day]))
+    ] = REVIEW
     return action
 
 
-def _least_gain_reviewed(days: Days, gain: np.ndarray, reviewed: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """Return the least gain reviewed on each day, -inf where there was room for more; infinite where there was none."""
+def _least_gain_reviewed(
+    days: Days, gain: np.ndarray, reviewed: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """Return the least gain reviewed on each day, -inf where there was room for more.
+
+    Infinite where there was none.
+    """
     least = np.full(days.count, np.inf)
     np.minimum.at(least, days.day[reviewed], gain[reviewed])
     used = np.bincount(days.day[reviewed], minlength=days.count)
     return np.where(used < slots, -np.inf, least)
 
 
-def top_of_day(day: np.ndarray, value: np.ndarray, wanted: np.ndarray, slots: np.ndarray) -> np.ndarray:
-    """Return a mask of the wanted rows of each day with the largest values, the earlier of equal ones.
+def top_of_day(
+    day: np.ndarray, value: np.ndarray, wanted: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """Return a mask of the wanted rows of each day with the largest values, the earlier of equal
+    ones.
 
     Args:
         day: Numbers the days, shape (n,).
@@ -123,11 +143,13 @@ CHANCE_LEVEL = 0.05
 
 
 def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -> ChosenRule:
-    """Choose the cell of the grid that would have cost least in the deciding windows, by the labels that had arrived.
+    """Choose the cell of the grid that would have cost least in the deciding windows, by the labels
+    that had arrived.
 
-    Each labelled row counts as often as it stands for others. The formula itself is taken where fewer than `least_positives`
-    labelled rows are gray, and where no cell surely saves: a few rows that stand for many would choose by chance. Surely is
-    by more than so many standard errors of what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
+    Each labelled row counts as often as it stands for others. The formula itself is taken where
+    fewer than `least_positives` labelled rows are gray, and where no cell surely saves: a few rows
+    that stand for many would choose by chance. Surely is by more than so many standard errors of
+    what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
 
     Args:
         rows: Those of the deciding windows, their labels as far as they are known.
@@ -137,7 +159,14 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
     """
     positives = int((rows["label"] == 1).sum()) if len(rows) else 0
     if positives < terms.least_positives:
-        return ChosenRule(cutoff=cutoff, multiplier=1.0, floor=0.0, positives=positives, formula_cost=None, chosen_cost=None)
+        return ChosenRule(
+            cutoff=cutoff,
+            multiplier=1.0,
+            floor=0.0,
+            positives=positives,
+            formula_cost=None,
+            chosen_cost=None,
+        )
     days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
     gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
 
@@ -146,7 +175,11 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
     formula, cells = costs(FORMULA_POINT), rule_grid(terms)
-    best, saving, sure = FORMULA_POINT, 0.0, NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2))
+    best, saving, sure = (
+        FORMULA_POINT,
+        0.0,
+        NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2)),
+    )
     for cell in cells:
         saved = formula - costs(cell)
         total = float(saved.sum())
@@ -164,13 +197,17 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
 
 
 def rule_grid(terms: AlertTerms) -> list[GridPoint]:
-    """Return the cells, those nearest to the formula first, so that of equal ones these are taken."""
+    """Return the cells, those nearest to the formula first, so that of equal ones these are
+    taken.
+    """
     cells = product(terms.multipliers, (share * terms.review_cost for share in terms.floors))
     return sorted(cells, key=lambda cell: (abs(log(cell[0])), abs(cell[1]), cell))
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of a sum of independent rows of a random number: the root of the sum of squares."""
+    """Return the standard error of a sum of independent rows of a random number: the root of the
+    sum of squares.
+    """
     return float(np.sqrt(np.sum(values**2)))
 
 
@@ -181,24 +218,32 @@ TO_DEVIATION = 1.4826
 """The standard deviation of a normal law over its median absolute deviation."""
 
 
-def rivals_of(rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, seed: int) -> dict[str, np.ndarray]:
-    """Return the actions of each rival on the rows of one test window, all with the same capacity of reviews a day.
+def rivals_of(
+    rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, seed: int
+) -> dict[str, np.ndarray]:
+    """Return the actions of each rival on the rows of one test window, all with the same capacity
+    of reviews a day.
 
     Today's rule is given the calibrated probabilities, better ones than it has.
 
     Args:
         rows: Of the test window, by day.
-        reference: Those of the deciding window of the same model, whose scores say what is usual; where there are none, the
-            test rows' own do, which is more than a z-score may know.
+        reference: Those of the deciding window of the same model, whose scores say what is usual;
+            where there are none, the test rows' own do, which is more than a z-score may know.
         terms: Thresholds and capacity.
         seed: Of the experiment.
     """
     day = distinct_codes(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)
-    probability, z = rows["probability"].to_numpy(), z_scores(rows["score"].to_numpy(), reference["score"].to_numpy())
+    probability, z = (
+        rows["probability"].to_numpy(),
+        z_scores(rows["score"].to_numpy(), reference["score"].to_numpy()),
+    )
     review_from, block_from = terms.today
     blocked = probability >= block_from
-    today = _review_actions(top_of_day(day, probability, ~blocked & (probability >= review_from), slots))
+    today = _review_actions(
+        top_of_day(day, probability, ~blocked & (probability >= review_from), slots)
+    )
     uniform = uniform_by_row(rows, seed, "random reviews")
     return {
         "today": np.where(blocked, np.int8(BLOCK), today),
@@ -209,7 +254,8 @@ def rivals_of(rows: pl.DataFrame, reference: pl.DataFrame, terms: AlertTerms, se
 
 
 def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return scores less the median of the reference, over its median absolute deviation as a standard deviation.
+    """Return scores less the median of the reference, over its median absolute deviation as a
+    standard deviation.
 
     Without any spread whatever lies above the median is infinitely far.
     """

@@ -23,7 +23,9 @@ TIERS: dict[int, Tier] = {BLOCK: "block", REVIEW: "review", RANDOM: "random_revi
 
 @dataclass(frozen=True, slots=True)
 class AlertTerms:
-    """The rule and its rivals; see `AlertPolicy` for the fields. `guarded` is empty where the data has no kinds."""
+    """The rule and its rivals; see `AlertPolicy` for the fields. `guarded` is empty where the data
+    has no kinds.
+    """
 
     wrong_block: float
     review_cost: float
@@ -41,31 +43,47 @@ class AlertTerms:
     resamples: int
 
     def block_from(self, loss: np.ndarray, multiplier: float | np.ndarray = 1.0) -> np.ndarray:
-        """Return the probability from which a block costs less than to pass: W / (W + loss), W the cost of a wrong one.
+        """Return the probability from which a block costs less than to pass: W / (W + loss), W the
+        cost of a wrong one.
 
-        p loss >= (1 - p) W (Elkan 2001, "The foundations of cost-sensitive learning"); the multiplier is one of W. This is what
-        tables show; rows are blocked by `blocks`, the same inequality without the division.
+        p loss >= (1 - p) W (Elkan 2001, "The foundations of cost-sensitive learning"); the
+        multiplier is one of W. This is what tables show; rows are blocked by `blocks`, the same
+        inequality without the division.
         """
         wrong = multiplier * self.wrong_block
         return wrong / (wrong + loss)
 
     def review_from(self, loss: np.ndarray, floor: float = 0.0) -> np.ndarray:
-        """Return the probability from which a review is expected to gain at least the floor; above 1 where none can."""
+        """Return the probability from which a review is expected to gain at least the floor.
+
+        Above 1 where none can.
+        """
         with np.errstate(divide="ignore"):
             return (self.review_cost + floor) / (self.review_recall * loss)
 
-    def block_always_from(self, loss: np.ndarray, multiplier: float = 1.0, floor: float = 0.0) -> np.ndarray:
+    def block_always_from(
+        self, loss: np.ndarray, multiplier: float = 1.0, floor: float = 0.0
+    ) -> np.ndarray:
         """Return the probability from which a block is expected to cost less than a review, too."""
         wrong = multiplier * self.wrong_block
         surely = (wrong - self.review_cost - floor) / (wrong + (1 - self.review_recall) * loss)
         return np.maximum(surely, self.block_from(loss, multiplier))
 
-    def blocks(self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0) -> np.ndarray:
+    def blocks(
+        self, probability: np.ndarray, loss: np.ndarray, multiplier: float = 1.0
+    ) -> np.ndarray:
         """Return a mask of the rows that are blocked."""
         return probability * loss >= multiplier * (1 - probability) * self.wrong_block
 
-    def gain(self, probability: np.ndarray, loss: np.ndarray, blocked: np.ndarray, multiplier: float = 1.0) -> np.ndarray:
-        """Return the expected saving of a review over the action without it: p x loss x recall - cost where that is to pass.
+    def gain(
+        self,
+        probability: np.ndarray,
+        loss: np.ndarray,
+        blocked: np.ndarray,
+        multiplier: float = 1.0,
+    ) -> np.ndarray:
+        """Return the expected saving of a review over the action without it: p x loss x recall -
+        cost where that is to pass.
 
         Args:
             probability: Of being gray.
@@ -73,13 +91,18 @@ class AlertTerms:
             blocked: Mask of the rows that would be blocked.
             multiplier: Of a wrong block's cost.
         """
-        otherwise = np.where(blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss)
+        otherwise = np.where(
+            blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss
+        )
         return otherwise - probability * loss * (1 - self.review_recall) - self.review_cost
 
-    def parts(self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def parts(
+        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the missed loss, the wrong blocks and the reviews of each row.
 
-        A review costs what it costs, keeps `review_recall` of the loss of a gray row, and lets an honest one pass.
+        A review costs what it costs, keeps `review_recall` of the loss of a gray row, and lets an
+        honest one pass.
 
         Args:
             action: What is done.
@@ -105,7 +128,9 @@ UNIFORMS = 2**32
 
 
 class TierOf(NamedTuple):
-    """The tier of an event, and the money that it is expected to save beside letting the event pass."""
+    """The tier of an event, and the money that it is expected to save beside letting the event
+    pass.
+    """
 
     tier: str
     expected_gain: float
@@ -115,9 +140,9 @@ class TierOf(NamedTuple):
 class AlertTiers:
     """The rule of a run's alert policy for events that arrive one at a time.
 
-    A tier is `block`, `review`, `random_review` or `pass`. `review` is what is worth a review: how many a day there is room for
-    is known at its end, and those with the largest expected gain come first. Whether an event is in the random stream follows
-    from its id and the seed.
+    A tier is `block`, `review`, `random_review` or `pass`. `review` is what is worth a review: how
+    many a day there is room for is known at its end, and those with the largest expected gain come
+    first. Whether an event is in the random stream follows from its id and the seed.
 
     Attributes:
         terms: Costs and tiers.
@@ -134,10 +159,16 @@ class AlertTiers:
     amount: str
 
     @classmethod
-    def chosen(cls, terms: AlertTerms, verdict: Mapping[str, Any] | None, seed: int, amount: str) -> AlertTiers:
-        """Return the rule of the last window of a stored verdict, or the formula's own where nothing was decided."""
+    def chosen(
+        cls, terms: AlertTerms, verdict: Mapping[str, Any] | None, seed: int, amount: str
+    ) -> AlertTiers:
+        """Return the rule of the last window of a stored verdict, or the formula's own where
+        nothing was decided.
+        """
         choices = (verdict or {}).get("chosen") or [{"multiplier": 1.0, "floor": 0.0}]
-        return cls(terms, float(choices[-1]["multiplier"]), float(choices[-1]["floor"]), seed, amount)
+        return cls(
+            terms, float(choices[-1]["multiplier"]), float(choices[-1]["floor"]), seed, amount
+        )
 
     @classmethod
     def stored(cls, stored: Mapping[str, Any] | None) -> AlertTiers | None:
@@ -146,15 +177,20 @@ class AlertTiers:
             return None
         rule = dict(stored["tiers"])
         terms: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in rule["terms"].items()
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in rule["terms"].items()
         }
         return cls(**rule | {"terms": AlertTerms(**terms)})
 
     def tier(self, id: str, probability: float | None, stake: float | None) -> TierOf | None:
         """Return the tier of an event; None where its probability or its stake is not known."""
-        return self.tiers([id], None if probability is None else np.array([probability]), [stake])[0]
+        return self.tiers([id], None if probability is None else np.array([probability]), [stake])[
+            0
+        ]
 
-    def tiers(self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]) -> list[TierOf | None]:
+    def tiers(
+        self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]
+    ) -> list[TierOf | None]:
         """Return the tiers of several events, each as if it stood alone.
 
         Args:
@@ -163,7 +199,11 @@ class AlertTiers:
             stakes: At stake, None where it is not known.
         """
         said: list[TierOf | None] = [None] * len(ids)
-        known = [place for place, stake in enumerate(stakes) if stake is not None and probability is not None]
+        known = [
+            place
+            for place, stake in enumerate(stakes)
+            if stake is not None and probability is not None
+        ]
         if not known or probability is None:
             return said
         chance, loss = probability[known], np.array([stakes[place] for place in known], float)

@@ -30,7 +30,8 @@ class DailyAmount:
         value: The number.
         day_low, day_high: Of days drawn again; None for a single one.
         entity_low, entity_high: Of entities drawn again; None where the data names none.
-        low, high: Over days and entities, both of which rows share; None where either are too few to tell.
+        low, high: Over days and entities, both of which rows share; None where either are too few
+            to tell.
     """
 
     value: float
@@ -48,7 +49,8 @@ class PolicyRecord:
 
     Attributes:
         policy: The decision's own label, or one of `RIVALS`.
-        against: The side that says which rows are gray: the labels, each weighted by the rows it stands for, or the truth.
+        against: The side that says which rows are gray: the labels, each weighted by the rows it
+            stands for, or the truth.
         cost: Missed loss, wrong blocks and reviews together.
         saving: What the decision's own policy costs less, paired; None for itself.
         missed, wrong_blocks, reviews: The parts of the cost.
@@ -82,8 +84,8 @@ class CostCalibration:
         against: The side that says which rows are gray.
         expected: The mean of the cost under the probabilities.
         realised: The cost itself.
-        expected_low, expected_high: Between which it lies by what the labels tell of the probabilities; None where these are
-            taken for certain.
+        expected_low, expected_high: Between which it lies by what the labels tell of the
+            probabilities; None where these are taken for certain.
         surplus: Realised less expected, with the intervals of the test rows.
         low, high: The interval of the surplus by both; None without one.
     """
@@ -112,7 +114,8 @@ class ChosenRule:
         multiplier: Of what a wrong block costs, in the threshold of a block.
         floor: The least expected gain of a review, in money.
         positives: Labelled gray rows behind the choice; too few leave the formula as it is.
-        formula_cost, chosen_cost: A day in the deciding windows, of the formula as it is and of the choice; None without one.
+        formula_cost, chosen_cost: A day in the deciding windows, of the formula as it is and of the
+            choice; None without one.
     """
 
     cutoff: str
@@ -142,7 +145,8 @@ class AlertVerdict(Verdict):
         unit: Of money.
         alerts: One row for each row of the test windows that is not passed.
         thresholds: From which probability a row is blocked and reviewed, by what is at stake.
-        cases, case_rows: The alerts of the last window as cases, and their rows; see `hwds.detection.cases.Cases`.
+        cases, case_rows: The alerts of the last window as cases, and their rows; see
+            `hwds.detection.cases.Cases`.
     """
 
     action: Literal["ADOPT", "HOLD"]
@@ -168,30 +172,48 @@ class AlertVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; the tables are beside them."""
-        tables = {each.name: None for each in fields(self) if isinstance(getattr(self, each.name), pl.DataFrame)}
+        tables = {
+            each.name: None
+            for each in fields(self)
+            if isinstance(getattr(self, each.name), pl.DataFrame)
+        }
         plain = asdict(replace(self, **tables))  # type: ignore[arg-type]  # asdict would copy them
         return {name: value for name, value in plain.items() if name not in tables}
 
     def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the alerts, the costs of all policies, the thresholds, and the cases of the last window."""
-        alerts = {"alerts": self.alerts, "alert_costs": self.costs(), "alert_thresholds": self.thresholds}
+        """Return the alerts, the costs of all policies, the thresholds, and the cases of the last
+        window.
+        """
+        alerts = {
+            "alerts": self.alerts,
+            "alert_costs": self.costs(),
+            "alert_thresholds": self.thresholds,
+        }
         return alerts | {"cases": self.cases, "case_rows": self.case_rows}
 
     def costs(self) -> pl.DataFrame:
         """Return the record as a table, an interval's ends in columns of their own."""
-        return pl.DataFrame([_flatten_record(line) for line in self.record], infer_schema_length=None)
+        return pl.DataFrame(
+            [_flatten_record(line) for line in self.record], infer_schema_length=None
+        )
 
     def of(self, policy: str, against: Against = "labels") -> PolicyRecord | None:
         """Return the record of a policy; None where there is none."""
-        return next((line for line in self.record if (line.policy, line.against) == (policy, against)), None)
+        return next(
+            (line for line in self.record if (line.policy, line.against) == (policy, against)), None
+        )
 
 
 def _flatten_record(line: PolicyRecord) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in asdict(line).items():
         if name in ("cost", "saving"):
-            ends = value or dict.fromkeys(("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high"))
-            flat |= {name if end == "value" else f"{name}_{end}": number for end, number in ends.items()}
+            ends = value or dict.fromkeys(
+                ("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high")
+            )
+            flat |= {
+                name if end == "value" else f"{name}_{end}": number for end, number in ends.items()
+            }
         else:
             flat[name] = value
     return flat
@@ -204,24 +226,38 @@ STAKES = (0.1, 0.5, 0.9, 0.99)
 """The quantiles of what is at stake for which thresholds are reported."""
 
 
-def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms) -> pl.DataFrame:
-    """Return one row for each test row that is not passed, by window, day, tier (`block` first) and expected gain.
+def alerts_of(
+    test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRule], terms: AlertTerms
+) -> pl.DataFrame:
+    """Return one row for each test row that is not passed, by window, day, tier (`block` first) and
+    expected gain.
 
-    `expected_gain` is what the action is expected to save beside passing the row, and `chance` that with which the row came to
-    be looked at (role `label_propensity`): 1 but for the random stream. Rows that the protocol did not explain have no reasons.
+    `expected_gain` is what the action is expected to save beside passing the row, and `chance` that
+    with which the row came to be looked at (role `label_propensity`): 1 but for the random stream.
+    Rows that the protocol did not explain have no reasons.
     """
     probability, loss = (test[name].to_numpy() for name in ("probability", "loss"))
     passed = np.full(len(action), PASS, np.int8)
     gain = terms.cost(passed, probability, loss) - terms.cost(action, probability, loss)
-    multiplier = dict(zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True))
+    multiplier = dict(
+        zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True)
+    )
     wide = test.with_columns(
         pl.Series("action", action),
         pl.Series("expected_gain", gain),
-        pl.Series("block_from", terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy())),
-        pl.when(pl.Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0).alias("chance"),
+        pl.Series(
+            "block_from",
+            terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy()),
+        ),
+        pl.when(pl.Series(action == RANDOM))
+        .then(terms.random_reviews)
+        .otherwise(1.0)
+        .alias("chance"),
     ).filter(pl.col("action") != PASS)
     ordered = wide.sort(
-        ["fold", "day_id", "action", "expected_gain"], descending=[False, False, True, True], maintain_order=True
+        ["fold", "day_id", "action", "expected_gain"],
+        descending=[False, False, True, True],
+        maintain_order=True,
     )
     return ordered.select(
         "cutoff",
@@ -236,22 +272,31 @@ def alerts_of(test: pl.DataFrame, action: np.ndarray, chosen: Sequence[ChosenRul
         pl.col("loss").alias("at_stake"),
         "expected_gain",
         "chance",
-        pl.Series("reasons", ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()], dtype=pl.String),
+        pl.Series(
+            "reasons",
+            ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()],
+            dtype=pl.String,
+        ),
     )
 
 
 def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
-    """Return the rows of the last window that are not passed, with what is at stake and their tier, for cases."""
+    """Return the rows of the last window that are not passed, with what is at stake and their tier,
+    for cases.
+    """
     names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
     rows = test.with_columns(names.alias("tier"), pl.col("loss").alias("at_stake"))
     return rows.filter((pl.col("fold") == test["fold"].max()) & pl.col("tier").is_not_null())
 
 
-def thresholds_of(test: pl.DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms) -> pl.DataFrame:
-    """Return for each test window the probabilities from which rows are blocked and reviewed, by what is at stake.
+def thresholds_of(
+    test: pl.DataFrame, chosen: Sequence[ChosenRule], terms: AlertTerms
+) -> pl.DataFrame:
+    """Return for each test window the probabilities from which rows are blocked and reviewed, by
+    what is at stake.
 
-    `block_from` holds where no review is left, `block_always_from` where one is. `review_from` is null where no review can be
-    worth its cost.
+    `block_from` holds where no review is left, `block_always_from` where one is. `review_from` is
+    null where no review can be worth its cost.
     """
     made = []
     for each in chosen:
@@ -300,7 +345,8 @@ def alert_sentence(
     positives: int,
     unit: str,
 ) -> str:
-    """Return the action and why, its savings and numbers a day, and the calibration of the expected costs.
+    """Return the action and why, its savings and numbers a day, and the calibration of the expected
+    costs.
 
     Args:
         excluded: The rules that bound, with what they name.
@@ -332,27 +378,49 @@ def _action_sentence(
         return f"ADOPT. {cheaper}"
     if rule == "few_positives":
         verb = "is" if positives == 1 else "are"
-        why = f"of the tested rows {positives} {verb} labelled positive, fewer than {terms.least_positives}"
+        why = (
+            f"of the tested rows {positives} {verb} labelled positive, fewer than "
+            f"{terms.least_positives}"
+        )
     elif rule == "guarded":
         blocked = probability_text(own[-1].guarded_blocked or 0.0)
-        why = f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, {percent(terms.most_guarded)} may be"
+        why = (
+            f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, "
+            f"{percent(terms.most_guarded)} may be"
+        )
     else:
         several = len(excluded[rule]) == len(rival_names(terms))
-        dear = "any rival" if several else " or ".join(rival_names(terms)[rival] for rival in excluded[rule])
-        why = f"the labels do not show it to be cheaper than {dear}" if own else "no test row has a label"
+        dear = (
+            "any rival"
+            if several
+            else " or ".join(rival_names(terms)[rival] for rival in excluded[rule])
+        )
+        why = (
+            f"the labels do not show it to be cheaper than {dear}"
+            if own
+            else "no test row has a label"
+        )
     return f"HOLD: {why}. {cheaper}".rstrip()
 
 
 def _cheaper(record: Sequence[PolicyRecord], against: Against, terms: AlertTerms, unit: str) -> str:
-    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160) and than the best of the others, ...`."""
+    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160) and than the best
+    of the others, ...`.
+    """
     rivals = [line for line in record if line.against == against and line.saving is not None]
     if not rivals:
         return ""
     today = next((line for line in rivals if line.policy == "today"), rivals[0])
-    best = min((line for line in rivals if line is not today), key=lambda line: line.cost.value, default=today)
+    best = min(
+        (line for line in rivals if line is not today),
+        key=lambda line: line.cost.value,
+        default=today,
+    )
     called = {today.policy: rival_names(terms)[today.policy]}
     called |= {
-        best.policy: f"the best other rival, {rival_names(terms)[best.policy]}," if best is not today else called[best.policy]
+        best.policy: f"the best other rival, {rival_names(terms)[best.policy]},"
+        if best is not today
+        else called[best.policy]
     }
     comparisons = [
         _saving_phrase(called[line.policy], line.saving, unit)
@@ -367,20 +435,35 @@ def _saving_phrase(rival: str, saving: DailyAmount, unit: str) -> str:
     side = "cheaper" if saving.value >= 0 else "dearer"
     sign = 1 if saving.value >= 0 else -1
     if saving.low is None or saving.high is None:
-        return f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day (so few days or customers cannot tell)"
+        return (
+            f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day (so few days "
+            f"or customers cannot tell)"
+        )
     low, high = sorted((sign * saving.low, sign * saving.high))
     size, ends = interval(sign * saving.value, low, high, unit)
-    return f"{side} than {rival} by {size} a day (95 %: {ends.removesuffix(f' {unit}') if unit else ends})"
+    return (
+        f"{side} than {rival} by {size} a day (95 %: "
+        f"{ends.removesuffix(f' {unit}') if unit else ends})"
+    )
 
 
 def _daily_sentence(own: PolicyRecord, terms: AlertTerms, unit: str) -> str:
     """Return the numbers of a day: rows blocked and reviewed, loss caught, honest rows blocked."""
-    text = f"A day it blocks {_row_count(own.blocked)} rows and reviews {_row_count(own.reviewed)} of at most {terms.capacity}"
+    text = (
+        f"A day it blocks {_row_count(own.blocked)} rows and reviews "
+        f"{_row_count(own.reviewed)} of at most {terms.capacity}"
+    )
     if own.caught_share is not None:
         stake = brief(own.caught + own.missed, None, unit)
-        text += f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake ({percent(own.caught_share)})"
+        text += (
+            f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake "
+            f"({percent(own.caught_share)})"
+        )
     if own.guarded_blocked is not None:
-        text += f"; it blocks {probability_text(own.guarded_blocked)} of the honest rows of {', '.join(terms.guarded)}"
+        text += (
+            f"; it blocks {probability_text(own.guarded_blocked)} of the honest rows of "
+            f"{', '.join(terms.guarded)}"
+        )
     elif own.honest_blocked is not None:
         text += f"; it blocks {probability_text(own.honest_blocked)} of honest rows"
     return f"{text} ({AGAINST_WORDS[own.against]})."
@@ -400,6 +483,7 @@ def _calibration_sentence(meaning: CostCalibration, unit: str) -> str:
     if meaning.expected_low is not None and meaning.expected_high is not None:
         expected += f" ({interval(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
     return (
-        f"The cost that the probabilities promise and the one that came {apart} {AGAINST_WORDS[meaning.against]}: {expected} a day were"
+        f"The cost that the probabilities promise and the one that came {apart} "
+        f"{AGAINST_WORDS[meaning.against]}: {expected} a day were"
         f" expected and it came to {realised} ({size}, 95 %: {ends})."
     )

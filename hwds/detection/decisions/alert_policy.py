@@ -45,13 +45,15 @@ def check_stakes(frame: Table) -> None:
     """
     if not frame.roles.get("amount"):
         raise ConfigError(
-            "dataset.roles.amount: must name the column of what is at stake, for decision alert_policy, got none."
+            "dataset.roles.amount: must name the column of what is at stake, for decision "
+            "alert_policy, got none."
         )
     stake = frame.column("amount").cast(pl.Float64)
     bad = (stake.is_null() | ~stake.is_finite() | (stake < 0)).fill_null(True).arg_true()
     if len(bad):
         raise ConfigError(
-            f"dataset.roles.amount: must be numbers >= 0 for decision alert_policy, row {bad[0] + 1} of '{stake.name}' has"
+            f"dataset.roles.amount: must be numbers >= 0 for decision alert_policy, row "
+            f"{bad[0] + 1} of '{stake.name}' has"
             f" {frame.column('amount')[bad[0]]}."
         )
 
@@ -66,13 +68,17 @@ def check_stream(frame: Table, share: float, capacity: int) -> None:
     drawn = share * len(frame.data) / days
     if drawn >= capacity:
         raise ConfigError(
-            f"decision.random_reviews: {share:g} of {len(frame.data) / days:,.0f} rows a day are {drawn:,.1f} reviews,"
+            f"decision.random_reviews: {share:g} of {len(frame.data) / days:,.0f} rows a day are "
+            f"{drawn:,.1f} reviews,"
             f" as many as decision.capacity ({capacity}) or more; take less."
         )
 
 
 def kind_column(frame: Table, kind: str | None) -> str:
-    """Return the column of kinds of buyers: the one that is named, or else `true_kind`; empty where there is none."""
+    """Return the column of kinds of buyers: the one that is named, or else `true_kind`.
+
+    Empty where there is none.
+    """
     return kind or ("true_kind" if "true_kind" in frame.data.columns else "")
 
 
@@ -91,14 +97,18 @@ def check_kinds(frame: Table, kind: str | None, guarded: Sequence[str]) -> None:
     known = frame.data[name].cast(pl.String).drop_nulls().unique().sort().to_list()
     for value in guarded:
         if value not in known:
-            raise ConfigError(f"decision.guarded: no '{value}' in column '{name}'{nearest(value, known)}")
+            raise ConfigError(
+                f"decision.guarded: no '{value}' in column '{name}'{nearest(value, known)}"
+            )
 
 
 # From scored rows to the verdict on a policy of alerts: chosen before each test window,
 # back-tested on it.
 
 
-def alert_verdict(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table) -> AlertVerdict | None:
+def alert_verdict(
+    name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int, frame: Table
+) -> AlertVerdict | None:
     """Return the verdict; None where no row was tested.
 
     Args:
@@ -117,7 +127,10 @@ def alert_verdict(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int
     kinds = test["kind"].is_in(list(terms.guarded)).fill_null(False).to_numpy()
     back_test = AlertBackTest(test, actions, terms, kinds, clusters)
     records = [back_test.record(against) for against in back_test.sides()]
-    record, meaning = tuple(line for lines, _ in records for line in lines), tuple(each for _, each in records)
+    record, meaning = (
+        tuple(line for lines, _ in records for line in lines),
+        tuple(each for _, each in records),
+    )
     positives = int((test["label"] == 1).sum())
     excluded = _forbidden_by(record, positives, terms)
     rule = next(iter(excluded), "none")
@@ -153,13 +166,17 @@ def alert_verdict(name: str, rows: pl.DataFrame, terms: AlertTerms, *, seed: int
 def choices_and_actions(
     name: str, rows: pl.DataFrame, test: pl.DataFrame, terms: AlertTerms, seed: int
 ) -> tuple[list[ChosenRule], Mapping[str, np.ndarray]]:
-    """Return the choice before each test window, and the actions of each policy, the decision's own first."""
+    """Return the choice before each test window, and the actions of each policy, the decision's own
+    first.
+    """
     chosen: list[ChosenRule] = []
     actions: dict[str, list[np.ndarray]] = {policy: [] for policy in (name, *RIVALS)}
     for window in test.partition_by("fold", maintain_order=True):
         cutoff, fold = window["cutoff"][0], window["fold"][0]
         chosen.append(choose_rule(deciding_rows(rows, cutoff), cutoff, terms, seed))
-        actions[name].append(act(Days.of(window, seed), terms, chosen[-1].multiplier, chosen[-1].floor))
+        actions[name].append(
+            act(Days.of(window, seed), terms, chosen[-1].multiplier, chosen[-1].floor)
+        )
         reference = rows.filter((pl.col("part") == "decide") & (pl.col("fold") == fold))
         for policy, action in rivals_of(window, reference, terms, seed).items():
             actions[policy].append(action)
@@ -167,19 +184,28 @@ def choices_and_actions(
 
 
 def _alert_clusters(test: pl.DataFrame, resamples: int, seed: int) -> AlertClusters:
-    """Return the days, and the entities where there are any; a row without one is an entity of its own."""
+    """Return the days, and the entities where there are any.
+
+    A row without one is an entity of its own.
+    """
     day = distinct_codes(test["day_id"])
     entity = distinct_codes(entities_of_rows(test)) if test["entity"].count() else None
     return AlertClusters(day, entity, int(day.max()) + 1, resamples, seed)
 
 
-def _forbidden_by(record: Sequence[PolicyRecord], positives: int, terms: AlertTerms) -> dict[str, tuple[str, ...]]:
-    """Return the rules that forbid to adopt the policy: by the labels, for guarded kinds by the truth if known."""
+def _forbidden_by(
+    record: Sequence[PolicyRecord], positives: int, terms: AlertTerms
+) -> dict[str, tuple[str, ...]]:
+    """Return the rules that forbid to adopt the policy: by the labels, for guarded kinds by the
+    truth if known.
+    """
     excluded: dict[str, tuple[str, ...]] = {}
     if positives < terms.least_positives:
         excluded["few_positives"] = ()
     by_labels = [line for line in record if line.against == "labels" and line.saving is not None]
-    dear = [line.policy for line in by_labels if line.saving is None or (line.saving.low or 0.0) <= 0]
+    dear = [
+        line.policy for line in by_labels if line.saving is None or (line.saving.low or 0.0) <= 0
+    ]
     if dear or not by_labels:
         excluded["not_cheaper"] = tuple(dear)
     own = [line for line in record if line.saving is None]
@@ -194,23 +220,29 @@ Floor = Annotated[float, Ge(-1), Le(MOST)]
 
 
 class AlertPolicy(Decision):
-    """The choice of rows to block, to review and to pass, by the money at stake, the cost of a wrong block and who can look.
+    """The choice of rows to block, to review and to pass, by the money at stake, the cost of a
+    wrong block and who can look.
 
-    With p the probability that a row is gray and its loss what is at stake (role `amount`): a row is to be blocked where p x
-    loss is at least (1 - p) x `wrong_block` x multiplier, and else to be passed. At the end of a day those rows are reviewed
-    instead whose expected gain by it is the largest and at least the floor, up to `capacity` a day: p x loss x `review_recall`
-    - `review_cost` for one that would pass, what the block would cost less what the review does for one that would be blocked.
-    Of the rows that are not to be blocked each is in a small random stream of reviews, by its id and the seed, whose labels
-    are a fair sample; the stream has a part in the capacity. The multiplier and the floor are those that would have cost least
-    in the deciding windows up to the cutoff, by labels that had arrived by then, where that surely saves (5 % for all that are
+    With p the probability that a row is gray and its loss what is at stake (role `amount`): a row
+    is to be blocked where p x loss is at least (1 - p) x `wrong_block` x multiplier, and else to be
+    passed. At the end of a day those rows are reviewed instead whose expected gain by it is the
+    largest and at least the floor, up to `capacity` a day: p x loss x `review_recall`
+    - `review_cost` for one that would pass, what the block would cost less what the review does for
+      one that would be blocked.
+    Of the rows that are not to be blocked each is in a small random stream of reviews, by its id
+    and the seed, whose labels are a fair sample; the stream has a part in the capacity. The
+    multiplier and the floor are those that would have cost least in the deciding windows up to the
+    cutoff, by labels that had arrived by then, where that surely saves (5 % for all that are
     tried); else, and without `protocol.decide_days`, they are 1 and 0, the formula's own.
 
-    Back-tested on the test windows against today's rule (reviewed and blocked from fixed probabilities), reviews of z-scores
-    (median and MAD of the deciding window's scores), random reviews, each with the same capacity, and nothing; by the labels,
-    each of which counts for as many rows as it stands for, and by the truth where a simulator knows it.
+    Back-tested on the test windows against today's rule (reviewed and blocked from fixed
+    probabilities), reviews of z-scores (median and MAD of the deciding window's scores), random
+    reviews, each with the same capacity, and nothing; by the labels, each of which counts for as
+    many rows as it stands for, and by the truth where a simulator knows it.
 
-    ADOPT where the labels show it to be cheaper than every rival (95 %, days and entities drawn again); HOLD with the rule that
-    bound otherwise: `few_positives`, `not_cheaper`, or `guarded`: too many honest buyers of the kinds that are guarded blocked.
+    ADOPT where the labels show it to be cheaper than every rival (95 %, days and entities drawn
+    again); HOLD with the rule that bound otherwise: `few_positives`, `not_cheaper`, or `guarded`:
+    too many honest buyers of the kinds that are guarded blocked.
 
     Attributes:
         wrong_block: The cost of blocking an honest row; null takes `protocol.wrong_block`.
@@ -220,8 +252,8 @@ class AlertPolicy(Decision):
         random_reviews: The chance of a row to be in the random stream.
         tiers: The actions that are allowed for a row: `block`, `review`, `random_review`.
         multipliers: To choose from, for the cost of a wrong block.
-        floors: To choose from, for the least expected gain of a review, as multiples of `review_cost`; below 0
-            for probabilities that are too low.
+        floors: To choose from, for the least expected gain of a review, as multiples of
+            `review_cost`; below 0 for probabilities that are too low.
         today: The probabilities from which today's rule reviews and blocks.
         z: The z-score from which the rival reviews.
         kind: The column of kinds of buyers; null takes `true_kind` where the data has it.
@@ -253,19 +285,28 @@ class AlertPolicy(Decision):
     resamples: Annotated[Draws, Small(100)] = 1000
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse a protocol without evidence on days, no cost of a wrong block, and thresholds out of order.
+        """Refuse a protocol without evidence on days, no cost of a wrong block, and thresholds out
+        of order.
 
         Raises:
             ConfigError: With the option.
         """
         super().check_protocol(protocol)
         if not isinstance(protocol, AlertEvidence):
-            raise ConfigError(f"protocol: decision '{self.name}' decides day by day; take prequential, got '{protocol.name}'.")
+            raise ConfigError(
+                f"protocol: decision '{self.name}' decides day by day; take prequential, got "
+                f"'{protocol.name}'."
+            )
         protocol.check_alerts(self.name)
         if self.wrong_block is None and not protocol.wrong_block:
-            raise ConfigError(f"protocol.wrong_block: must be > 0 for decision '{self.name}', got 0.")
+            raise ConfigError(
+                f"protocol.wrong_block: must be > 0 for decision '{self.name}', got 0."
+            )
         if self.today[0] > self.today[1]:
-            raise ConfigError(f"decision.today: must be what it reviews and what it blocks from, got {list(self.today)}.")
+            raise ConfigError(
+                f"decision.today: must be what it reviews and what it blocks from, got "
+                f"{list(self.today)}."
+            )
 
     def check_model(self, model: Any) -> None:
         """Refuse a model without probabilities, which a block needs.
@@ -275,12 +316,14 @@ class AlertPolicy(Decision):
         """
         if not getattr(model, "supervised", True) and model.calibration == "none":
             raise ConfigError(
-                f"model.calibration: must be platt, bayes, beta or isotonic for decision '{self.name}', got none:"
+                f"model.calibration: must be platt, bayes, beta or isotonic for decision "
+                f"'{self.name}', got none:"
                 f" '{model.name}' learns from no labels, so that its scores are no probabilities."
             )
 
     def check_data(self, frame: Table, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse rows without a stake, kinds of buyers that are not there, and a random stream above the capacity.
+        """Refuse rows without a stake, kinds of buyers that are not there, and a random stream
+        above the capacity.
 
         Raises:
             ConfigError: With the value, or the nearest column.
@@ -290,7 +333,9 @@ class AlertPolicy(Decision):
             check_stream(frame, self.random_reviews, self.capacity)
         check_kinds(frame, self.kind, self.guarded)
 
-    def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> AlertVerdict | None:
+    def decide(
+        self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]
+    ) -> AlertVerdict | None:
         """Decide from a run's tables; see `Decision.decide`. None where no row was tested."""
         assert isinstance(protocol, AlertEvidence)
         kind = kind_column(frame, self.kind)
@@ -298,7 +343,13 @@ class AlertPolicy(Decision):
         if rows.is_empty():
             return None
         terms = self.terms(protocol.wrong_block, kinds=bool(kind))
-        return alert_verdict(self.name or "alert_policy", rows, terms, seed=int(tables.scores["seed"][0]), frame=frame)
+        return alert_verdict(
+            self.name or "alert_policy",
+            rows,
+            terms,
+            seed=int(tables.scores["seed"][0]),
+            frame=frame,
+        )
 
     def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
         """Return the rule's terms.
@@ -309,4 +360,6 @@ class AlertPolicy(Decision):
         """
         options = {field.name: getattr(self, field.name) for field in fields(AlertTerms)}
         wrong_block = usual_cost if self.wrong_block is None else self.wrong_block
-        return AlertTerms(**options | {"wrong_block": wrong_block, "guarded": self.guarded if kinds else ()})
+        return AlertTerms(
+            **options | {"wrong_block": wrong_block, "guarded": self.guarded if kinds else ()}
+        )

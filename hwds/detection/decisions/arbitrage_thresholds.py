@@ -9,7 +9,13 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import PositiveInt
-from hwds.detection.reselling import ArbitrageVerdict, Reselling, Reviewed, arbitrage_sentence, resale_thresholds
+from hwds.detection.reselling import (
+    ArbitrageVerdict,
+    Reselling,
+    Reviewed,
+    arbitrage_sentence,
+    resale_thresholds,
+)
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.files import USUAL_FORMAT, Decimal, TextFormat, read_files
@@ -24,7 +30,8 @@ SHARES = ("duty", "risk")
 
 
 def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
-    """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one line a price.
+    """Return the prices of a table that hold on a day, in the columns of `Reselling.lines`: one
+    line a price.
 
     Args:
         path: Of the file; see `ArbitrageThresholds.prices`.
@@ -57,15 +64,19 @@ def _days(since: pl.Series, path: str) -> pl.Series:
     bad = days.is_null().arg_true()
     if not days.dtype.is_temporal() or len(bad):
         shown = since[bad[0]] if len(bad) else since[0]
-        raise DataError(f"decision.prices: 'since' of '{path}' must be a day such as 2024-03-01, got {shown}.")
+        raise DataError(
+            f"decision.prices: 'since' of '{path}' must be a day such as 2024-03-01, got {shown}."
+        )
     return days.cast(pl.Date)
 
 
 def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
-    """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight, duty, risk`.
+    """Return what reselling between two channels costs: `bought_in, sold_in` and any of `freight,
+    duty, risk`.
 
     Raises:
-        DataError: The file cannot be read, lacks a column, has a cost that is none, or a pair twice.
+        DataError: The file cannot be read, lacks a column, has a cost that is none, or a pair
+            twice.
     """
     table = _read("pair_costs", path, form, PAIRS, ("freight", *SHARES))
     again = table.filter(pl.struct(PAIRS).is_duplicated())
@@ -76,25 +87,42 @@ def pair_costs(path: str, form: TextFormat = USUAL_FORMAT) -> pl.DataFrame:
 
 
 def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
-    """Return the rows of a file as `dataset=file` reads them; refusals name the field of the decision."""
+    """Return the rows of a file as `dataset=file` reads them.
+
+    Refusals name the field of the decision.
+    """
     try:
         return read_files(path, form=form).table
     except (ConfigError, DataError) as error:
-        said = str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
+        said = (
+            str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
+        )
         raise type(error)(said) from error
 
 
-def _read(field: str, path: str, form: TextFormat, names: tuple[str, ...], numbers: tuple[str, ...]) -> pl.DataFrame:
+def _read(
+    field: str, path: str, form: TextFormat, names: tuple[str, ...], numbers: tuple[str, ...]
+) -> pl.DataFrame:
     table = _file(field, path, form)
     for name in names:
         if name not in table.columns:
-            raise DataError(f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}")
+            raise DataError(
+                f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}"
+            )
     for name in (name for name in numbers if name in table.columns):
         values = table[name].cast(pl.Float64, strict=False)
-        bad = (values.is_null() | ~values.is_finite() | (values < 0) | ((values > 1) & (name in SHARES))).arg_true()
+        bad = (
+            values.is_null()
+            | ~values.is_finite()
+            | (values < 0)
+            | ((values > 1) & (name in SHARES))
+        ).arg_true()
         if len(bad):
             wanted = "a share from 0 to 1" if name in SHARES else "a number >= 0"
-            shown = f"'{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got {table[name][bad[0]]}"
+            shown = (
+                f"'{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
+                f"{table[name][bad[0]]}"
+            )
             raise DataError(f"decision.{field}: {shown}.")
         table = table.with_columns(values.alias(name))
     return table
@@ -104,21 +132,26 @@ def _read(field: str, path: str, form: TextFormat, names: tuple[str, ...], numbe
 
 
 class ArbitrageThresholds(Reselling, Decision):
-    """The difference of prices above which reselling pays, for each SKU and pair of channels, and where it does.
+    """The difference of prices above which reselling pays, for each SKU and pair of channels, and
+    where it does.
 
-    Prices are medians of the lines of the last `seen_days` in a channel and region, drawn to what SKU and market say as far as
-    few lines leave them open, or those of a price table; of all routes between two regions the best one counts, and the street
-    is one more place to sell in. WATCH where any pair pays. Whether lines that were bought where
-    the street paid more than all costs are gray more often is estimated from labels: those of random reviews (role
-    `label_propensity`) where the data has them. The model of the run plays no part.
+    Prices are medians of the lines of the last `seen_days` in a channel and region, drawn to what
+    SKU and market say as far as few lines leave them open, or those of a price table; of all routes
+    between two regions the best one counts, and the street is one more place to sell in. WATCH
+    where any pair pays. Whether lines that were bought where the street paid more than all costs
+    are gray more often is estimated from labels: those of random reviews (role `label_propensity`)
+    where the data has them. The model of the run plays no part.
 
     Attributes:
-        least_lines: The number of lines below which a price, and each route that it is an end of, is called weak.
-        prices: A price table in the place of the lines' prices: columns `sku`, `channel`, `price` and, if there are any,
-            `region` and `since`, the day from which a price holds; null for none.
-        pair_costs: What reselling between two channels costs where that differs from `freight`, `duty` and `risk`: columns
-            `bought_in`, `sold_in` and any of these three; null for none.
-        separator: The sign between the fields of these files, as of `dataset=file`; null goes by their suffix.
+        least_lines: The number of lines below which a price, and each route that it is an end of,
+            is called weak.
+        prices: A price table in the place of the lines' prices: columns `sku`, `channel`, `price`
+            and, if there are any, `region` and `since`, the day from which a price holds; null for
+            none.
+        pair_costs: What reselling between two channels costs where that differs from `freight`,
+            `duty` and `risk`: columns `bought_in`, `sold_in` and any of these three; null for none.
+        separator: The sign between the fields of these files, as of `dataset=file`; null goes by
+            their suffix.
         decimal: The sign before the decimals of these files, as of `dataset=file`.
 
     Example:
@@ -149,7 +182,9 @@ class ArbitrageThresholds(Reselling, Decision):
     def _form(self) -> TextFormat:
         return TextFormat(separator=self.separator, decimal=self.decimal)
 
-    def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> ArbitrageVerdict:
+    def decide(
+        self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]
+    ) -> ArbitrageVerdict:
         """Decide from the table alone; see `Decision.decide`."""
         time = frame.column("time")
         last: Any = time.max()
@@ -157,7 +192,10 @@ class ArbitrageThresholds(Reselling, Decision):
         costs = None if self.pair_costs is None else pair_costs(self.pair_costs, self._form)
         if self.prices is not None:
             lines = pl.concat(
-                [listed_prices(self.prices, last, self._form), lines.with_columns(unit_price=pl.lit(None, pl.Float64))]
+                [
+                    listed_prices(self.prices, last, self._form),
+                    lines.with_columns(unit_price=pl.lit(None, pl.Float64)),
+                ]
             )
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
@@ -185,19 +223,30 @@ class ArbitrageThresholds(Reselling, Decision):
         )
 
     def _reviewed(self, frame: Table) -> tuple[Reviewed, Reviewed]:
-        """Return the lines that were bought where the street paid more than all costs, and all others."""
+        """Return the lines that were bought where the street paid more than all costs, and all
+        others.
+        """
         lines = self.lines(frame.data)
         costs = self.cost(lines["unit_price"].to_numpy(), abroad=True)
         name = frame.name("label_propensity")
-        chance = frame.data[name].cast(pl.Float64) if name else pl.Series([1.0]).new_from_index(0, len(lines))
+        chance = (
+            frame.data[name].cast(pl.Float64)
+            if name
+            else pl.Series([1.0]).new_from_index(0, len(lines))
+        )
         reviewed = lines.select(
             (pl.col("street_price") > pl.Series(costs, nan_to_null=True)).alias("above"),
             frame.column("label").cast(pl.Float64).alias("label"),
             (1 / chance).alias("weight"),
         ).drop_nulls()
-        return _reviewed_share(reviewed.filter("above")), _reviewed_share(reviewed.filter(~pl.col("above")))
+        return _reviewed_share(reviewed.filter("above")), _reviewed_share(
+            reviewed.filter(~pl.col("above"))
+        )
 
 
 def _reviewed_share(lines: pl.DataFrame) -> Reviewed:
     whole = float(lines["weight"].sum())
-    return Reviewed(lines=len(lines), share=float((lines["label"] * lines["weight"]).sum()) / whole if whole else None)
+    return Reviewed(
+        lines=len(lines),
+        share=float((lines["label"] * lines["weight"]).sum()) / whole if whole else None,
+    )

@@ -43,7 +43,11 @@ class QueueVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; the tables are beside them."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name not in self.tables()}
+        return {
+            each.name: getattr(self, each.name)
+            for each in fields(self)
+            if each.name not in self.tables()
+        }
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the cases, their rows and the form."""
@@ -51,7 +55,8 @@ class QueueVerdict(Verdict):
 
 
 def queue_sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:
-    """Return how many cases are to be reviewed, the first of them and why, and what becomes of the labels.
+    """Return how many cases are to be reviewed, the first of them and why, and what becomes of the
+    labels.
 
     Args:
         cases: All of them.
@@ -62,17 +67,27 @@ def queue_sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:
         return "NONE: no row is left to be reviewed."
     first = cases.row(0, named=True)
     stake = float(cases.filter(pl.col("case").is_in(listed["case"].implode()))["at_stake"].sum())
-    money = f"; {brief(stake, None, unit)} are at stake in {'it' if len(listed) == 1 else 'them'}" if stake else ""
+    money = (
+        f"; {brief(stake, None, unit)} are at stake in {'it' if len(listed) == 1 else 'them'}"
+        if stake
+        else ""
+    )
     drawn = int((listed["chosen"] == "drawn").sum())
     how = f", {drawn} of them drawn to learn from" if drawn else ""
     if len(cases) == 1:
         which, begin = "the one case", ""
     else:
         which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
-    alike = " All have the same score: the model sees no difference between them." if _scores_are_equal(cases) else ""
+    alike = (
+        " All have the same score: the model sees no difference between them."
+        if _scores_are_equal(cases)
+        else ""
+    )
     return (
-        f"REVIEW: {which}{how}{money}.{alike} {begin}{': '.join(filter(None, (case_heading(first), first['reasons'])))}."
-        " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed."
+        f"REVIEW: {which}{how}{money}.{alike} "
+        f"{begin}{': '.join(filter(None, (case_heading(first), first['reasons'])))}."
+        " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as "
+        "dataset.reviewed."
     )
 
 
@@ -87,17 +102,21 @@ CANDIDATES = 0.2
 
 
 class ReviewCases(Decision):
-    """The choice of cases to look into, from scores alone: no probabilities and no costs are needed.
+    """The choice of cases to look into, from scores alone: no probabilities and no costs are
+    needed.
 
-    Rows of one entity are one case, and so are entities that share an address, a payment or a contact (role `link`); cases are
-    in the order of their scores, or of what is at stake in them. `to_review.csv` lists those that the capacity has room for: in
-    part the highest, in part (`explore`) cases drawn from the highest fifth, with chances that grow with what is at stake, for
-    labels of the highest alone teach little. Filled in and given back (`dataset.reviewed`) it is what models learn from next.
+    Rows of one entity are one case, and so are entities that share an address, a payment or a
+    contact (role `link`); cases are in the order of their scores, or of what is at stake in them.
+    `to_review.csv` lists those that the capacity has room for: in part the highest, in part
+    (`explore`) cases drawn from the highest fifth, with chances that grow with what is at stake,
+    for labels of the highest alone teach little. Filled in and given back (`dataset.reviewed`) it
+    is what models learn from next.
 
     Attributes:
         capacity: The number of cases that can be reviewed.
         explore: The share of them that is drawn and not the highest.
-        score_of: The score of an entity: the highest of its rows, or their mean; null takes the protocol's, or the highest.
+        score_of: The score of an entity: the highest of its rows, or their mean; null takes the
+            protocol's, or the highest.
         order: The order of cases: by `score`, or by `stake`.
 
     Example:
@@ -119,18 +138,30 @@ class ReviewCases(Decision):
         """
         if self.order == "stake" and not frame.roles.get("amount"):
             raise ConfigError(
-                "decision.order: must be score where no column says what is at stake (dataset.roles.amount), got stake."
+                "decision.order: must be score where no column says what is at stake "
+                "(dataset.roles.amount), got stake."
             )
 
-    def decide(self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]) -> QueueVerdict | None:
-        """Decide from the test rows of the last window; see `Decision.decide`. None where no row was scored."""
+    def decide(
+        self, tables: Tables, frame: Table, model: str, protocol: Evaluation[Any, Any]
+    ) -> QueueVerdict | None:
+        """Decide from the test rows of the last window.
+
+        See `Decision.decide`. None where no row was scored.
+        """
         rows = tables.predictions
-        rows = rows.filter((pl.col("model") == model) & (pl.col("part") == "test")) if rows.width else rows
+        rows = (
+            rows.filter((pl.col("model") == model) & (pl.col("part") == "test"))
+            if rows.width
+            else rows
+        )
         if rows.is_empty():
             return None
         last = rows.filter((pl.col("fold") == rows["fold"].max()) & pl.col("label").is_null())
         last = last if len(last) else rows.filter(pl.col("fold") == rows["fold"].max())
-        asked = last.with_columns(pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier"))
+        asked = last.with_columns(
+            pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier")
+        )
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
         listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
@@ -148,13 +179,17 @@ class ReviewCases(Decision):
         )
 
     def _listed(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
-        """Return the form: of each chosen case the row with the highest score, with room for its label."""
+        """Return the form: of each chosen case the row with the highest score, with room for its
+        label.
+        """
         names, explored = cases.table["case"].to_list(), round(self.explore * self.capacity)
         first = names[: self.capacity - explored]
         others = names[len(first) : max(round(CANDIDATES * len(names)), self.capacity)]
         drawn = self._drawn(others, cases, min(explored, len(others)), seed)
         why = {**dict.fromkeys(first, "highest"), **dict.fromkeys(drawn, "drawn")}
-        best = cases.rows.sort("score", descending=True, maintain_order=True).unique("case", keep="first", maintain_order=True)
+        best = cases.rows.sort("score", descending=True, maintain_order=True).unique(
+            "case", keep="first", maintain_order=True
+        )
         chosen = best.filter(pl.col("case").is_in(list(why))).sort("case")
         key = frame.name("id") or "row_id"
         return chosen.select(
@@ -170,11 +205,15 @@ class ReviewCases(Decision):
         )
 
     def _drawn(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
-        """Return cases drawn without replacement, by chances that grow with the root of what is at stake."""
+        """Return cases drawn without replacement, by chances that grow with the root of what is at
+        stake.
+        """
         if not count:
             return []
         stake = dict(cases.table.select("case", pl.col("at_stake").fill_null(0.0)).iter_rows())
         value = np.sqrt(np.array([max(stake[name], 0.0) for name in names]))
         weight = value + (value.mean() or 1.0)
-        chosen = stream(seed, "review queue").choice(len(names), count, replace=False, p=weight / weight.sum())
+        chosen = stream(seed, "review queue").choice(
+            len(names), count, replace=False, p=weight / weight.sum()
+        )
         return [names[place] for place in sorted(chosen.tolist())]

@@ -33,7 +33,15 @@ from hwds.frames.table import Table
 
 # Arbitrage as events arrive: the last price of each market.
 
-COLUMNS = ("spread", "spread_share", "loss_at_stake", "best_pair_spread", "best_pair_share", "price_rank", "markets_seen")
+COLUMNS = (
+    "spread",
+    "spread_share",
+    "loss_at_stake",
+    "best_pair_spread",
+    "best_pair_share",
+    "price_rank",
+    "markets_seen",
+)
 
 Market = tuple[Any, Any]
 """A channel and its region."""
@@ -57,7 +65,10 @@ class LiveArbitrage(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the spread to the street, and to other markets as last seen."""
         recipe, values = self._recipe, event.values
-        paid, street = as_float(values.get(recipe.unit_price)), as_float(values.get(recipe.street_price))
+        paid, street = (
+            as_float(values.get(recipe.unit_price)),
+            as_float(values.get(recipe.street_price)),
+        )
         near, far = (self._cost(paid, abroad=abroad) for abroad in (False, True))
         spread, gap = street - far, street - paid
         best, rank, seen = self._elsewhere(event, paid, near, far)
@@ -65,8 +76,13 @@ class LiveArbitrage(Live):
         features = (spread, _ratio(spread, paid), stake, best, _ratio(best, paid), rank, seen)
         return [known_float(each) for each in features]
 
-    def _elsewhere(self, event: RowEvent, paid: float, near: float, far: float) -> tuple[float, float, float]:
-        """Return the best spread to another market, the rank of the price, and the markets seen; the price is kept."""
+    def _elsewhere(
+        self, event: RowEvent, paid: float, near: float, far: float
+    ) -> tuple[float, float, float]:
+        """Return the best spread to another market, the rank of the price, and the markets seen.
+
+        The price is kept.
+        """
         recipe, values = self._recipe, event.values
         sku, channel = values.get(recipe.sku), values.get(recipe.channel)
         if sku is None or channel is None or math.isnan(paid):
@@ -98,16 +114,19 @@ def _ratio(above: float, below: float) -> float:
 
 
 class Arbitrage(Reselling, RowFeatures):
-    """The margin of a unit if it were resold: on the street, or at the best price seen in another channel or region.
+    """The margin of a unit if it were resold: on the street, or at the best price seen in another
+    channel or region.
 
-    To resell costs freight, and duty and a premium for the risk as shares of the price paid: a `spread` is the price there less
-    the price paid and these. A market is a channel in a region; within one region no duty is paid. The price of another market
-    is the last one seen there for the SKU, among rows that count for this row and are less than `seen_days` old.
+    To resell costs freight, and duty and a premium for the risk as shares of the price paid: a
+    `spread` is the price there less the price paid and these. A market is a channel in a region;
+    within one region no duty is paid. The price of another market is the last one seen there for
+    the SKU, among rows that count for this row and are less than `seen_days` old.
 
-    Columns: `spread` to the street price, with duty, and `spread_share` of the price paid; `loss_at_stake`, the gap between
-    street price and price paid times the quantity, where it is positive (what we lose: the reseller's costs do not lessen it);
-    `best_pair_spread` and `best_pair_share`, the largest spread to another market (null where none was seen); `price_rank`, 1
-    where no other market's price is lower; `markets_seen`, this one included.
+    Columns: `spread` to the street price, with duty, and `spread_share` of the price paid;
+    `loss_at_stake`, the gap between street price and price paid times the quantity, where it is
+    positive (what we lose: the reseller's costs do not lessen it); `best_pair_spread` and
+    `best_pair_share`, the largest spread to another market (null where none was seen);
+    `price_rank`, 1 where no other market's price is lower; `markets_seen`, this one included.
     """
 
     def check(self, table: Table) -> None:
@@ -129,24 +148,47 @@ class Arbitrage(Reselling, RowFeatures):
         """
         self.check(table)
         moments = instants_of(table)
-        paid, street = column_floats(table, self.unit_price), column_floats(table, self.street_price)
+        paid, street = (
+            column_floats(table, self.unit_price),
+            column_floats(table, self.street_price),
+        )
         best, rank, seen = self._elsewhere(table, moments, paid)
         spread = street - self.cost(paid, abroad=True)
         stake = np.maximum(street - paid, 0) * column_floats(table, self.quantity)
         columns = (spread, _ratios(spread, paid), stake, best, _ratios(best, paid), rank, seen)
-        return pl.DataFrame({name: pl.Series(values, nan_to_null=True) for name, values in zip(COLUMNS, columns, strict=True)})
+        return pl.DataFrame(
+            {
+                name: pl.Series(values, nan_to_null=True)
+                for name, values in zip(COLUMNS, columns, strict=True)
+            }
+        )
 
-    def _elsewhere(self, table: Table, moments: Instants, paid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _elsewhere(
+        self, table: Table, moments: Instants, paid: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the best spread to another market, the rank of the price, and the markets seen."""
         sku, channel = codes_of(table.data[self.sku]), codes_of(table.data[self.channel])
-        region = codes_of(table.data[self.region]) if self.region is not None else np.zeros(len(paid), np.int64)
+        region = (
+            codes_of(table.data[self.region])
+            if self.region is not None
+            else np.zeros(len(paid), np.int64)
+        )
         there = np.flatnonzero((sku >= 0) & (channel >= 0) & ~np.isnan(paid))
         best, rank, seen = np.full((3, len(paid)), np.nan)
         cells = _cells(moments, there, sku, channel, region)
         costs = self.cost(paid, abroad=False), self.cost(paid, abroad=True)
         links = np.arange(len(there) + 1)
         compiled(fill_best_elsewhere)(
-            moments.order, moments.time, paid, *costs, cells, self.seen_days * DAY_MICROSECONDS, links, best, rank, seen
+            moments.order,
+            moments.time,
+            paid,
+            *costs,
+            cells,
+            self.seen_days * DAY_MICROSECONDS,
+            links,
+            best,
+            rank,
+            seen,
         )
         return best, rank, seen
 
@@ -155,10 +197,14 @@ def _ratios(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
 
 
-def _cells(moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray) -> MarketCells:
+def _cells(
+    moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.ndarray, region: np.ndarray
+) -> MarketCells:
     """Return the rows `there` by SKU, market and time."""
     market = channel * (region.max(initial=-1) + 2) + region + 1
-    keys, inverse = np.unique(sku[there] * (market.max(initial=0) + 1) + market[there], return_inverse=True)
+    keys, inverse = np.unique(
+        sku[there] * (market.max(initial=0) + 1) + market[there], return_inverse=True
+    )
     first = np.lexsort((moments.place[there], moments.time[there], inverse))
     rows = there[first]
     starts = np.searchsorted(inverse[first], np.arange(len(keys) + 1))
@@ -167,5 +213,12 @@ def _cells(moments: Instants, there: np.ndarray, sku: np.ndarray, channel: np.nd
     cell[there], slot[rows] = inverse, np.arange(len(rows))
     skus = np.searchsorted(sku[heads], np.arange(int(sku.max(initial=-1)) + 2))
     return MarketCells(
-        rows=rows, times=moments.time[rows], starts=starts, skus=skus, sku=sku, region=region, cell=cell, slot=slot
+        rows=rows,
+        times=moments.time[rows],
+        starts=starts,
+        skus=skus,
+        sku=sku,
+        region=region,
+        cell=cell,
+        slot=slot,
     )

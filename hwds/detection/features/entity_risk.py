@@ -43,7 +43,9 @@ Group = tuple[int, Any]
 
 @Serializable.register
 class KnownLabel(NamedTuple):
-    """A label that is known: of a row that happened at `time`, since `at`; the groups it counts in."""
+    """A label that is known: of a row that happened at `time`, since `at`; the groups it counts
+    in.
+    """
 
     time: int
     at: int
@@ -57,7 +59,8 @@ class HeldLabels(Serializable):
     Attributes:
         counts: By window, labels and positive ones.
         newest: A time that no row of a label is later than.
-        rows: Labels by the time of their rows; those that have left the longest window are dropped now and then.
+        rows: Labels by the time of their rows; those that have left the longest window are dropped
+            now and then.
     """
 
     __slots__ = ("counts", "newest", "rows")
@@ -76,7 +79,9 @@ class HeldLabels(Serializable):
         self.rows.put(label.time, label)
 
     def in_window(self, window: int, time: int, since: int) -> tuple[int, int]:
-        """Return labels and positive ones of a window that began after `since`, of rows that happened by a time."""
+        """Return labels and positive ones of a window that began after `since`, of rows that
+        happened by a time.
+        """
         count, positive = self.counts[window]
         if self.newest > time:
             for label in self.rows.items[self.rows.upto(time) :]:
@@ -104,9 +109,18 @@ class LiveRisk(Live):
     changing = ("_groups", "_held", "_leaving", "_entered")
 
     def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
-        self._by, self._spans, self._shrink = tuple(by), [each * DAY_MICROSECONDS for each in days], shrink
+        self._by, self._spans, self._shrink = (
+            tuple(by),
+            [each * DAY_MICROSECONDS for each in days],
+            shrink,
+        )
         kinds = {"risk": pl.Float64, "labels": pl.Int64, "confirmed": pl.Int64}
-        self.columns = {f"{name}_{what}_{each}d": kind for name in by for each in days for what, kind in kinds.items()}
+        self.columns = {
+            f"{name}_{what}_{each}d": kind
+            for name in by
+            for each in days
+            for what, kind in kinds.items()
+        }
         self._groups: list[tuple[Group, ...]] = []
         self._held: dict[Group, HeldLabels] = {ALL_ROWS: HeldLabels(len(days))}
         self._leaving: list[list[tuple[int, int, KnownLabel]]] = [[] for _ in days]
@@ -117,17 +131,24 @@ class LiveRisk(Live):
         self._leave(event.arrival)
         groups = [(k, event.values.get(name)) for k, name in enumerate(self._by)]
         self._groups.append((ALL_ROWS, *(group for group in groups if group[1] is not None)))
-        whole = [self._share(*self._counts(ALL_ROWS, window, event), 0.0, 0.0) for window in range(len(self._spans))]
+        whole = [
+            self._share(*self._counts(ALL_ROWS, window, event), 0.0, 0.0)
+            for window in range(len(self._spans))
+        ]
         features: list[Value] = []
         for group in groups:
             for window, overall in enumerate(whole):
-                count, positive = self._counts(group, window, event) if group[1] is not None else (0, 0)
+                count, positive = (
+                    self._counts(group, window, event) if group[1] is not None else (0, 0)
+                )
                 features += (self._share(count, positive, overall, self._shrink), count, positive)
         return features
 
     def confirm(self, outcome: RowOutcome) -> None:
         """Let a label enter all windows."""
-        label = KnownLabel(outcome.time, outcome.at, int(outcome.positive), self._groups[outcome.place])
+        label = KnownLabel(
+            outcome.time, outcome.at, int(outcome.positive), self._groups[outcome.place]
+        )
         self._entered += 1
         for group in label.groups:
             if group not in self._held:
@@ -149,7 +170,11 @@ class LiveRisk(Live):
 
     def _counts(self, group: Group, window: int, event: RowEvent) -> tuple[int, int]:
         held = self._held.get(group)
-        return held.in_window(window, event.time, event.arrival - self._spans[window]) if held else (0, 0)
+        return (
+            held.in_window(window, event.time, event.arrival - self._spans[window])
+            if held
+            else (0, 0)
+        )
 
     @staticmethod
     def _share(count: int, positive: int, overall: float, shrink: float) -> float:
@@ -161,17 +186,21 @@ class LiveRisk(Live):
 
 
 class EntityRisk(RowFeatures):
-    """The share of confirmed rows among those whose labels had arrived, at the same store, channel, address and customer.
+    """The share of confirmed rows among those whose labels had arrived, at the same store, channel,
+    address and customer.
 
-    A window of days ends with the row's own arrival and holds the labels that arrived in it: where every label comes after the
-    same delay, the share of `by: [terminal]` with `shrink: 0` is the "terminal risk" of the Fraud Detection Handbook (Le
-    Borgne, Siblini, Lebichot and Bontempi 2022, chapter 3), whose window is shifted by that delay. The row's own label never
-    counts. A share is that of its own labels and `shrink` more of which as many are positive as of all labels in the window: it
-    is the overall share where there are none of its own (0 with `shrink: 0`, as in the handbook). Columns are
-    `store_risk_30d`, and `store_labels_30d` and `store_confirmed_30d`, which count the labels and the positive ones.
+    A window of days ends with the row's own arrival and holds the labels that arrived in it: where
+    every label comes after the same delay, the share of `by: [terminal]` with `shrink: 0` is the
+    "terminal risk" of the Fraud Detection Handbook (Le Borgne, Siblini, Lebichot and Bontempi 2022,
+    chapter 3), whose window is shifted by that delay. The row's own label never counts. A share is
+    that of its own labels and `shrink` more of which as many are positive as of all labels in the
+    window: it is the overall share where there are none of its own (0 with `shrink: 0`, as in the
+    handbook). Columns are `store_risk_30d`, and `store_labels_30d` and `store_confirmed_30d`, which
+    count the labels and the positive ones.
 
     Attributes:
-        by: Columns of what rows have in common; a row without a value has nothing in common with others.
+        by: Columns of what rows have in common; a row without a value has nothing in common with
+            others.
         days: The lengths of the windows, in days.
         shrink: The number of labels that the overall share counts for.
     """
@@ -206,7 +235,9 @@ class EntityRisk(RowFeatures):
             group = codes_of(table.data[name])
             for days in self.days:
                 count, positive = _count_labels(moments, labels, group, days)
-                columns[f"{name}_risk_{days}d"] = self._share(positive, count, _divide(whole[days][1], whole[days][0]))
+                columns[f"{name}_risk_{days}d"] = self._share(
+                    positive, count, _divide(whole[days][1], whole[days][0])
+                )
                 columns[f"{name}_labels_{days}d"] = count
                 columns[f"{name}_confirmed_{days}d"] = positive
         return pl.DataFrame(columns)
@@ -219,17 +250,23 @@ def _divide(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
 
 
-def _count_labels(moments: Instants, labels: LabelArrivals, group: np.ndarray, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _count_labels(
+    moments: Instants, labels: LabelArrivals, group: np.ndarray, days: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return for each row the labels of its group in the window, and the positive ones of them."""
     groups, counts = int(group.max(initial=-1)) + 1, np.zeros(len(group), np.int64)
     known = _labels_by_group(moments, labels, group, groups, days)
     held, newest = np.zeros(groups, np.int64), np.full(groups, LONG_AGO)
     tree = np.zeros(len(known.group), np.int64)
-    compiled(count_known_labels)(moments.order, moments.time, group, known, held, newest, tree, counts)
+    compiled(count_known_labels)(
+        moments.order, moments.time, group, known, held, newest, tree, counts
+    )
     return counts % POSITIVE, counts // POSITIVE
 
 
-def _labels_by_group(moments: Instants, labels: LabelArrivals, group: np.ndarray, groups: int, days: int) -> LabelArrays:
+def _labels_by_group(
+    moments: Instants, labels: LabelArrivals, group: np.ndarray, groups: int, days: int
+) -> LabelArrays:
     """Return the labels of rows that are of a group."""
     held = group[labels.row] >= 0
     row, enters = labels.row[held], labels.enters[held]

@@ -52,7 +52,9 @@ class PaymentColumns(NamedTuple):
 
 
 class WindowLengths(NamedTuple):
-    """Lengths of windows in microseconds: of what is usual, of the highest amount, and of a terminal's labels."""
+    """Lengths of windows in microseconds: of what is usual, of the highest amount, and of a
+    terminal's labels.
+    """
 
     habit: int
     recent: int
@@ -75,22 +77,39 @@ class LiveHandbook(Live):
         self._reach = [each * DAY_MICROSECONDS for each in days]
         self._risk = LiveRisk((self._terminal,), lengths, 0.0)
         names = list(self._risk.columns)
-        self._places = [names.index(f"{self._terminal}_{what}_{each}d") for each in days for what in ("labels", "risk")]
+        self._places = [
+            names.index(f"{self._terminal}_{what}_{each}d")
+            for each in days
+            for what in ("labels", "risk")
+        ]
         self.columns = {"weekend": pl.Int8, "night": pl.Int8}
         for each in days:
             self.columns |= floats_of((f"customer_count_{each}d", f"customer_mean_{each}d"))
-            self.columns |= {f"terminal_count_{each}d": pl.Int64, f"terminal_risk_{each}d": pl.Float64}
+            self.columns |= {
+                f"terminal_count_{each}d": pl.Int64,
+                f"terminal_risk_{each}d": pl.Float64,
+            }
         self._past: defaultdict[Any, PastItems] = defaultdict(PastItems)
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
-        """Return weekend and night, then for each window the customer's payments and the terminal's labels."""
+        """Return weekend and night, then for each window the customer's payments and the terminal's
+        labels.
+        """
         risk = self._risk.arrive(event)
         customer, paid = event.values.get(self._customer), as_float(event.values.get(self._paid))
         weekday = (event.time // DAY_MICROSECONDS + 3) % 7 + 1  # 1970 began on a Thursday
-        features: list[Value] = [int(weekday > FRIDAY), int(event.time % DAY_MICROSECONDS // HOUR <= NIGHT)]
+        features: list[Value] = [
+            int(weekday > FRIDAY),
+            int(event.time % DAY_MICROSECONDS // HOUR <= NIGHT),
+        ]
         windows = self._trailing(customer, paid, event.time)
         for window, (count, mean) in enumerate(windows):
-            features += (count, known_float(mean), risk[self._places[2 * window]], risk[self._places[2 * window + 1]])
+            features += (
+                count,
+                known_float(mean),
+                risk[self._places[2 * window]],
+                risk[self._places[2 * window + 1]],
+            )
         return features
 
     def confirm(self, outcome: RowOutcome) -> None:
@@ -98,7 +117,9 @@ class LiveHandbook(Live):
         self._risk.confirm(outcome)
 
     def _trailing(self, customer: Any, paid: float, time: int) -> list[tuple[float, float]]:
-        """Return the payments of each window and their mean, added up from the latest back as `look_back` does."""
+        """Return the payments of each window and their mean, added up from the latest back as
+        `look_back` does.
+        """
         many = len(self._reach)
         count, valued, total = [0.0] * many, [0.0] * many, [0.0] * many
         if customer is not None:
@@ -114,7 +135,9 @@ class LiveHandbook(Live):
                     valued[window] += 1
                     total[window] += past.items[place]
         sums = zip(accumulate(count), accumulate(valued), accumulate(total), strict=True)
-        return [(counted, added / below if below > 0 else math.nan) for counted, below, added in sums]
+        return [
+            (counted, added / below if below > 0 else math.nan) for counted, below, added in sums
+        ]
 
 
 class LiveHandbookPlus(LiveHandbook):
@@ -128,12 +151,17 @@ class LiveHandbookPlus(LiveHandbook):
 
     changing = ("_risk", "_past", "_terminals", "_labels")
 
-    def __init__(self, payment: PaymentColumns, lengths: tuple[int, ...], reach: WindowLengths) -> None:
+    def __init__(
+        self, payment: PaymentColumns, lengths: tuple[int, ...], reach: WindowLengths
+    ) -> None:
         super().__init__(payment, lengths)
         self._habit, self._recent, self._run = reach
         self._terminals = list[Any]()
         self._labels: defaultdict[Any, list[tuple[int, int, int]]] = defaultdict(list)
-        self.columns = {**self.columns, **floats_of((*USUAL, *(f"terminal_{name}" for name in RUNS)))}
+        self.columns = {
+            **self.columns,
+            **floats_of((*USUAL, *(f"terminal_{name}" for name in RUNS))),
+        }
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the handbook's columns, then these."""
@@ -141,7 +169,9 @@ class LiveHandbookPlus(LiveHandbook):
         usual = self._usual(customer, paid, event.time)
         terminal = event.values.get(self._terminal)
         self._terminals.append(terminal)
-        runs = self._runs(self._labels.get(terminal, []) if terminal is not None else [], event.time)
+        runs = self._runs(
+            self._labels.get(terminal, []) if terminal is not None else [], event.time
+        )
         return [*super().arrive(event), *map(known_float, usual), *map(known_float, runs)]
 
     def confirm(self, outcome: RowOutcome) -> None:
@@ -149,7 +179,10 @@ class LiveHandbookPlus(LiveHandbook):
         super().confirm(outcome)
         terminal = self._terminals[outcome.place]
         if terminal is not None:
-            labels, label = self._labels[terminal], (outcome.time, outcome.place, int(outcome.positive))
+            labels, label = (
+                self._labels[terminal],
+                (outcome.time, outcome.place, int(outcome.positive)),
+            )
             labels.insert(bisect_left(labels, label), label)
 
     def _usual(self, customer: Any, paid: float, time: int) -> tuple[float, float, float]:
@@ -197,13 +230,15 @@ class LiveHandbookPlus(LiveHandbook):
 
 
 class Handbook(RowFeatures):
-    """The Fraud Detection Handbook's features: how often and how much the customer paid, how risky the terminal is.
+    """The Fraud Detection Handbook's features: how often and how much the customer paid, how risky
+    the terminal is.
 
-    Over each of `days`: `customer_count_7d` and `customer_mean_7d` (of the amount) of the payments that end with this one;
-    `terminal_count_7d` and `terminal_risk_7d` (the share that was fraud, 0 where there are none) of those payments at its
-    terminal whose labels arrived in the days before it: where labels take exactly a week these are the handbook's own
-    windows, moved back by a week. `weekend` and `night` (until 6:59) are 0 or 1. After Le Borgne, Siblini, Lebichot and
-    Bontempi 2022, chapter 3.
+    Over each of `days`: `customer_count_7d` and `customer_mean_7d` (of the amount) of the payments
+    that end with this one; `terminal_count_7d` and `terminal_risk_7d` (the share that was fraud, 0
+    where there are none) of those payments at its terminal whose labels arrived in the days before
+    it: where labels take exactly a week these are the handbook's own windows, moved back by a week.
+    `weekend` and `night` (until 6:59) are 0 or 1. After Le Borgne, Siblini, Lebichot and Bontempi
+    2022, chapter 3.
 
     Attributes:
         days: The lengths of the windows, in days.
@@ -236,9 +271,14 @@ class Handbook(RowFeatures):
         time = pl.Series(moments.time).cast(pl.Datetime("us"))
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
         paid = column_floats(table, self.spent(table))
-        count, mean = trailing_windows(customer, paid, moments, np.array(days, np.int64) * DAY_MICROSECONDS)
+        count, mean = trailing_windows(
+            customer, paid, moments, np.array(days, np.int64) * DAY_MICROSECONDS
+        )
         risk = EntityRisk(by=(self.terminal,), days=self.days, shrink=0.0).compute(table)
-        columns = {"weekend": (time.dt.weekday() > FRIDAY).cast(pl.Int8), "night": (time.dt.hour() <= NIGHT).cast(pl.Int8)}
+        columns = {
+            "weekend": (time.dt.weekday() > FRIDAY).cast(pl.Int8),
+            "night": (time.dt.hour() <= NIGHT).cast(pl.Int8),
+        }
         for place, each in enumerate(days):
             columns[f"customer_count_{each}d"] = pl.Series(count[:, place])
             columns[f"customer_mean_{each}d"] = pl.Series(mean[:, place]).fill_nan(None)
@@ -248,7 +288,9 @@ class Handbook(RowFeatures):
 
     def payment(self, table: Table) -> PaymentColumns:
         """Return the columns of who paid what, and where."""
-        return PaymentColumns(entity_of(table, "customer", self.customer), self.terminal, self.spent(table))
+        return PaymentColumns(
+            entity_of(table, "customer", self.customer), self.terminal, self.spent(table)
+        )
 
     def spent(self, table: Table) -> str:
         """Return the column with what was paid."""

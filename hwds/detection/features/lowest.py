@@ -60,7 +60,10 @@ class LiveLowest(Live):
         past, lowest = self._past[who], [math.inf] * len(self._read)
         place = past.put(event.time, tuple(as_float(event.values.get(name)) for name in self._read))
         while place >= 0 and event.time - past.times[place] < self._reach:
-            lowest = [value if value < least else least for value, least in zip(past.items[place], lowest, strict=True)]
+            lowest = [
+                value if value < least else least
+                for value, least in zip(past.items[place], lowest, strict=True)
+            ]
             place -= 1
         return tuple(known_float(least if least < math.inf else math.nan) for least in lowest)
 
@@ -68,15 +71,19 @@ class LiveLowest(Live):
 # Lowest: what the rows of an entity never go below.
 
 COLUMNS = ("quantity", "spread_share")
-"""The columns that are used where a table has them; any other name is the user's own and must be there."""
+"""The columns that are used where a table has them; any other name is the user's own and must be
+there.
+"""
 
 
 class Lowest(RowFeatures):
-    """The lowest values of an entity in the days up to each row: an honest buyer has small and idle lines, too.
+    """The lowest values of an entity in the days up to each row: an honest buyer has small and idle
+    lines, too.
 
-    Whoever buys to resell buys where it pays, and never little: not one line tells it, all of them together do. No label is
-    read. Columns: `quantity_least_90d`, the lowest number among the rows of the entity that happened less than 90 days before
-    the row and had arrived, itself included; null where no row has a number.
+    Whoever buys to resell buys where it pays, and never little: not one line tells it, all of them
+    together do. No label is read. Columns: `quantity_least_90d`, the lowest number among the rows
+    of the entity that happened less than 90 days before the row and had arrived, itself included;
+    null where no row has a number.
 
     Attributes:
         columns: Numbers whose lowest is taken, those of features before this one too (`arbitrage`).
@@ -106,13 +113,22 @@ class Lowest(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments, code = instants_of(table), codes_of(table.data[entity_of(table, "entity", self.entity)])
+        moments, code = (
+            instants_of(table),
+            codes_of(table.data[entity_of(table, "entity", self.entity)]),
+        )
         order = order_by_entity(code, moments.time, moments.place)
         lowest = {}
         for name in self.read_of(table):
             out = np.full(len(code), np.nan)
             compiled(fill_lowest)(
-                order, code, moments.time, moments.place, column_floats(table, name), self.days * DAY_MICROSECONDS, out
+                order,
+                code,
+                moments.time,
+                moments.place,
+                column_floats(table, name),
+                self.days * DAY_MICROSECONDS,
+                out,
             )
             lowest[lowest_name(name, self.days)] = pl.Series(out, nan_to_null=True)
         return pl.DataFrame(lowest)
@@ -124,7 +140,9 @@ class Lowest(RowFeatures):
             ConfigError: None of them is there, or one is not that the user named.
         """
         names = [
-            name for name in self.columns if optional_number_column(table, "columns", name, name if name in COLUMNS else "")
+            name
+            for name in self.columns
+            if optional_number_column(table, "columns", name, name if name in COLUMNS else "")
         ]
         if not names:
             near = nearest(self.columns[0], table.data.columns)

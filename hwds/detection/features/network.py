@@ -55,7 +55,17 @@ class LiveNetwork(Live):
     """
 
     columns = COLUMN_TYPES
-    changing = ("_owners", "_bears", "_held", "_found", "_parent", "_size", "_newest", "_degree", "_confirmed")
+    changing = (
+        "_owners",
+        "_bears",
+        "_held",
+        "_found",
+        "_parent",
+        "_size",
+        "_newest",
+        "_degree",
+        "_confirmed",
+    )
 
     def __init__(self, by: Sequence[str], customer: str) -> None:
         self._by, self._customer = tuple(by), customer
@@ -97,7 +107,11 @@ class LiveNetwork(Live):
 
     def _there(self, customer: Any) -> None:
         if customer not in self._parent:
-            self._parent[customer], self._size[customer], self._newest[customer] = customer, 1, LONG_AGO
+            self._parent[customer], self._size[customer], self._newest[customer] = (
+                customer,
+                1,
+                LONG_AGO,
+            )
 
     def _bear(self, customer: Any, shared: Shared, time: int) -> None:
         """Record that a customer bears an identifier since a time."""
@@ -143,7 +157,11 @@ class LiveNetwork(Live):
         if self._newest[root] <= time:
             return self._degree[customer], self._size[root], self._confirmed[customer]
         near = list(self._near(customer, time))
-        return len(near), self._reached(customer, time), sum(self._found.get(other, NEVER) <= time for other in near)
+        return (
+            len(near),
+            self._reached(customer, time),
+            sum(self._found.get(other, NEVER) <= time for other in near),
+        )
 
     def _near(self, customer: Any, time: int) -> Iterator[Any]:
         """Yield the other customers that one is linked to by a time."""
@@ -163,7 +181,11 @@ class LiveNetwork(Live):
                 if born > time or shared in passed:
                     continue
                 passed.add(shared)
-                fresh = [other for other, since in self._held[shared].items() if since <= time and other not in met]
+                fresh = [
+                    other
+                    for other, since in self._held[shared].items()
+                    if since <= time and other not in met
+                ]
                 met.update(fresh)
                 waiting += fresh
         return len(met)
@@ -175,18 +197,22 @@ COLUMNS = ("network_degree", "network_size", "network_confirmed", "network_confi
 
 
 class Network(RowFeatures):
-    """The links of a row's customer to others over identifiers that they share, as of the row's moment.
+    """The links of a row's customer to others over identifiers that they share, as of the row's
+    moment.
 
-    Two customers are linked where rows of both that count for this one bear the same address, payment or contact. Columns:
-    `network_degree`, the other customers that are linked to this one; `network_size`, those that can be reached over any
-    number of links, itself included; `network_confirmed`, those linked to it that had a positive label by then (two hops away:
-    over an identifier), and `network_confirmed_share`, of the degree, 0 where that is 0. A row without a customer has none.
+    Two customers are linked where rows of both that count for this one bear the same address,
+    payment or contact. Columns: `network_degree`, the other customers that are linked to this one;
+    `network_size`, those that can be reached over any number of links, itself included;
+    `network_confirmed`, those linked to it that had a positive label by then (two hops away: over
+    an identifier), and `network_confirmed_share`, of the degree, 0 where that is 0. A row without a
+    customer has none.
 
-    Links grow as rows arrive; a row that arrived late asks the graph as it was at its own time, which costs a walk over its
-    component where that has grown since.
+    Links grow as rows arrive; a row that arrived late asks the graph as it was at its own time,
+    which costs a walk over its component where that has grown since.
 
     Attributes:
-        by: Columns of identifiers; no value is no link, and values of two columns are never the same.
+        by: Columns of identifiers; no value is no link, and values of two columns are never the
+            same.
         customer: The column of who is linked; null takes the one with the role `entity`.
     """
 
@@ -214,7 +240,12 @@ class Network(RowFeatures):
         self.check(table)
         moments = instants_of(table)
         customer = codes_of(table.data[entity_of(table, "customer", self.customer)])
-        graph = _graph(moments, customer, [codes_of(table.data[name]) for name in self.by], label_arrivals_of(table, moments))
+        graph = _graph(
+            moments,
+            customer,
+            [codes_of(table.data[name]) for name in self.by],
+            label_arrivals_of(table, moments),
+        )
         counts = np.full((len(customer), 3), -1)
         compiled(grow_graph)(moments.order, moments.time, graph, _start(graph), counts)
         degree, _, confirmed = counts.T
@@ -225,8 +256,12 @@ class Network(RowFeatures):
         )
 
 
-def _graph(moments: Instants, customer: np.ndarray, identifiers: list[np.ndarray], labels: LabelArrivals) -> CustomerGraph:
-    """Return pairs of a customer and an identifier, numbered in the order in which they are first seen."""
+def _graph(
+    moments: Instants, customer: np.ndarray, identifiers: list[np.ndarray], labels: LabelArrivals
+) -> CustomerGraph:
+    """Return pairs of a customer and an identifier, numbered in the order in which they are first
+    seen.
+    """
     base, apart = 0, []
     for codes in identifiers:
         apart.append(np.where((codes >= 0) & (customer >= 0), codes + base, -1))
@@ -237,7 +272,9 @@ def _graph(moments: Instants, customer: np.ndarray, identifiers: list[np.ndarray
     pair = np.full(keys.shape, -1)
     pair[moments.order] = numbers.reshape(keys.shape)
     first = np.unique(numbers, return_index=True)[1][int((numbers < 0).any()) :]
-    owner, shared = np.divmod(keys.ravel()[first], base) if len(first) else np.zeros((2, 0), np.int64)
+    owner, shared = (
+        np.divmod(keys.ravel()[first], base) if len(first) else np.zeros((2, 0), np.int64)
+    )
     customers = int(customer.max(initial=-1)) + 1
     positive = (labels.value == 1) & (customer[labels.row] >= 0)
     known = np.flatnonzero(positive)[np.argsort(labels.enters[positive], kind="stable")]

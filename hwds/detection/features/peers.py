@@ -54,15 +54,21 @@ class PeerReference:
 
     def __init__(self, reference: Reference, columns: int, by: int) -> None:
         self._compared_with, self._size = reference, 0
-        self._values, self._groups = np.zeros((FEW_ROWS, columns)), np.zeros((FEW_ROWS, by + 1), np.int64)
+        self._values, self._groups = (
+            np.zeros((FEW_ROWS, columns)),
+            np.zeros((FEW_ROWS, by + 1), np.int64),
+        )
         self._enters, self._leaves = np.zeros(FEW_ROWS, np.int64), np.zeros(FEW_ROWS, np.int64)
         self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
         self._references: dict[int, list[list[Spread]]] = {}
         self._days: Any = reference.days_of  # which numbers will do for as well as arrays
         self._spreads: dict[tuple[int, tuple[Any, ...]], Spread] = {}
 
-    def arrive(self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the median of a row's peers in each column, and the row's distance from it, NaN where not known; keep the row.
+    def arrive(
+        self, time: int, arrival: int, values: Sequence[float], group: tuple[Any, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the median of a row's peers in each column, and the row's distance from it, NaN
+        where not known; keep the row.
 
         Rows must come in the order in which they arrived.
 
@@ -80,7 +86,9 @@ class PeerReference:
             self._spreads.clear()
         if (day, group) not in self._spreads:
             spreads = [self._known(levels, group) for levels in self._references[day]]
-            self._spreads[day, group] = Spread(*(np.array(part) for part in zip(*spreads, strict=True)))
+            self._spreads[day, group] = Spread(
+                *(np.array(part) for part in zip(*spreads, strict=True))
+            )
         answer = compare_with_peers(np.array(values, float), self._spreads[day, group])
         self._keep(enters, leaves, values, group)
         return answer
@@ -89,11 +97,17 @@ class PeerReference:
         """Return for each column the spread of each level's groups on a day."""
         held = slice(self._size)
         rows = np.flatnonzero((self._enters[held] <= day) & (day < self._leaves[held]))
-        parents = [np.zeros(1, np.int64), *(self._parents(level) for level in range(1, len(self._codes)))]
+        parents = [
+            np.zeros(1, np.int64),
+            *(self._parents(level) for level in range(1, len(self._codes))),
+        ]
         levels = [(self._groups[rows, level], parent) for level, parent in enumerate(parents)]
         enters, leaves = np.zeros(len(rows), np.int64), np.ones(len(rows), np.int64)
         columns = self._values[rows].T
-        return [self._compared_with.spreads(np.ascontiguousarray(values), levels, enters, leaves, 1) for values in columns]
+        return [
+            self._compared_with.spreads(np.ascontiguousarray(values), levels, enters, leaves, 1)
+            for values in columns
+        ]
 
     def _parents(self, level: int) -> np.ndarray:
         return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
@@ -106,7 +120,9 @@ class PeerReference:
                 return tuple(float(values[code, 0]) for values in levels[level])  # type: ignore[return-value]
         return tuple(float(values[0, 0]) for values in levels[0])  # type: ignore[return-value]
 
-    def _keep(self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]) -> None:
+    def _keep(
+        self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]
+    ) -> None:
         if self._size == len(self._values):
             self._values, self._groups = double_room(self._values), double_room(self._groups)
             self._enters, self._leaves = double_room(self._enters), double_room(self._leaves)
@@ -130,33 +146,43 @@ class PeerEvents(Live):
     def __init__(self, names: Sequence[str], by: Sequence[str], reference: Reference) -> None:
         self._names, self._by = tuple(names), tuple(by)
         self._live = PeerReference(reference, len(names), len(by))
-        self.columns = floats_of([f"{name}_{what}" for name in self._names for what in ("peers", "z")])
+        self.columns = floats_of(
+            [f"{name}_{what}" for name in self._names for what in ("peers", "z")]
+        )
 
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the median of the event's peers, and its distance from it."""
         values = [as_float(event.values.get(name)) for name in self._names]
         group = tuple(event.values.get(name) for name in self._by)
         answer = self._live.arrive(event.time, event.arrival, values, group)
-        return [known_float(part) for pair in zip(*(parts.tolist() for parts in answer), strict=True) for part in pair]
+        return [
+            known_float(part)
+            for pair in zip(*(parts.tolist() for parts in answer), strict=True)
+            for part in pair
+        ]
 
 
 # Peers: how far a row stands from what others like it did of late.
 
 COLUMNS = ("quantity_30d", "orders_30d", "amount_30d", "skus_30d")
 BY = ("customer_kind", "region")
-"""The columns that are used where a table has them; any other name is the user's own and must be there."""
+"""The columns that are used where a table has them; any other name is the user's own and must be
+there.
+"""
 
 
 class Peers(RowFeatures):
     """The distance of a row from its peers: robust z by the median and MAD of a past window.
 
-    The reference of a row are rows of its group in the days of a window that ended `gap` days before the row's day, as far as
-    they had arrived before that day began; never the rows that are scored with it. Median and MAD of each group are shrunk to
-    those of the next larger group (`by` less its last column; in the end, all rows): the group's own count as many rows as it
-    has, the larger group's count `shrink`. A MAD of 0 (more than half of the rows are alike) is no scale: the group takes the
-    larger group's, and where the larger group has none, a group of at least `shrink` rows keeps its own. Without a scale z is
-    null. Columns: `quantity_30d_peers`, what peers do, and `quantity_30d_z`, the row's distance from it in standard deviations
-    (MAD x 1.4826).
+    The reference of a row are rows of its group in the days of a window that ended `gap` days
+    before the row's day, as far as they had arrived before that day began; never the rows that are
+    scored with it. Median and MAD of each group are shrunk to those of the next larger group (`by`
+    less its last column; in the end, all rows): the group's own count as many rows as it has, the
+    larger group's count `shrink`. A MAD of 0 (more than half of the rows are alike) is no scale:
+    the group takes the larger group's, and where the larger group has none, a group of at least
+    `shrink` rows keeps its own. Without a scale z is null. Columns: `quantity_30d_peers`, what
+    peers do, and `quantity_30d_z`, the row's distance from it in standard deviations (MAD x
+    1.4826).
 
     Attributes:
         columns: Numbers to compare, those of features before this one too (`purchases`).
@@ -200,7 +226,9 @@ class Peers(RowFeatures):
             values = as_floats(table.data[name])
             spread = reference.spreads(values, levels, enters - first, leaves - first, days)[-1]
             at = levels[-1][0], day - first
-            peers, z = compare_with_peers(values, Spread(spread.median[at], spread.deviation[at], spread.rows[at]))
+            peers, z = compare_with_peers(
+                values, Spread(spread.median[at], spread.deviation[at], spread.rows[at])
+            )
             columns[f"{name}_peers"] = pl.Series(peers, nan_to_null=True)
             columns[f"{name}_z"] = pl.Series(z, nan_to_null=True)
         return pl.DataFrame(columns)
@@ -212,7 +240,11 @@ class Peers(RowFeatures):
 
     def grouped_by(self, table: Table) -> list[str]:
         """Return the columns of `by` that a table has."""
-        return [name for name in self.by if optional_column(table, "by", name, name if name in BY else "")]
+        return [
+            name
+            for name in self.by
+            if optional_column(table, "by", name, name if name in BY else "")
+        ]
 
     def compared(self, table: Table) -> list[str]:
         """Return the columns to compare that a table has.
@@ -220,16 +252,25 @@ class Peers(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [name for name in self.columns if optional_column(table, "columns", name, name if name in COLUMNS else "")]
+        names = [
+            name
+            for name in self.columns
+            if optional_column(table, "columns", name, name if name in COLUMNS else "")
+        ]
         for name in names:
             require_numbers(table, "columns", name)
         if not names:
             near = nearest(self.columns[0], table.data.columns)
-            raise ConfigError(f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes them){near}")
+            raise ConfigError(
+                f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes "
+                f"them){near}"
+            )
         return names
 
     def _levels(self, table: Table) -> Iterator[Level]:
-        """Yield, for all rows and then for each column of `by` more, the group of each row and each group's larger one."""
+        """Yield, for all rows and then for each column of `by` more, the group of each row and each
+        group's larger one.
+        """
         group = np.zeros(len(table.data), np.int64)
         yield group, np.zeros(1, np.int64)
         for name in self.grouped_by(table):

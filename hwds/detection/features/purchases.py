@@ -108,13 +108,20 @@ class LineWindows:
         return np.empty((rows, len(SUMS) * len(self.days) + len(LINE_VALUES)))
 
     def places(self, columns: LineColumns) -> dict[str, int]:
-        """Return the features that can be computed from some columns, and where the kernel writes each."""
+        """Return the features that can be computed from some columns, and where the kernel writes
+        each.
+        """
         return columns.places(sorted(self.days), bool(self.rules.tiers))
 
     def frame(self, columns: LineColumns, out: np.ndarray) -> pl.DataFrame:
         """Return the kernel's array as columns; NaN becomes null."""
         places = self.places(columns).items()
-        return pl.DataFrame({name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True) for name, at in places})
+        return pl.DataFrame(
+            {
+                name: pl.Series(np.ascontiguousarray(out[:, at]), nan_to_null=True)
+                for name, at in places
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +141,15 @@ class LineColumns:
     def places(self, days: list[int], tiers: bool) -> dict[str, int]:
         """Return the features that can be computed, and where the kernel writes each."""
         names = [(word, f"{word}_{window}d") for window in days for word in SUMS]
-        names += [(word, word if word in SINCE_EVER else f"{word}_{days[-1]}d") for word in LINE_VALUES]
+        names += [
+            (word, word if word in SINCE_EVER else f"{word}_{days[-1]}d") for word in LINE_VALUES
+        ]
         undefined = () if tiers else ("over_tier_share",)
-        return {name: place for place, (word, name) in enumerate(names) if self._knows(word) and word not in undefined}
+        return {
+            name: place
+            for place, (word, name) in enumerate(names)
+            if self._knows(word) and word not in undefined
+        }
 
     def _knows(self, word: str) -> bool:
         if word in ("amount", "amount_ratio"):
@@ -145,19 +158,32 @@ class LineColumns:
 
 
 def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows by entity and arrival, and where each entity begins, with the end; a row without entity is alone."""
-    entity, arrived = codes_apart(table.column("entity")), np.argsort(arrival_times(table), kind="stable")
+    """Return the rows by entity and arrival, and where each entity begins, with the end.
+
+    A row without entity is alone.
+    """
+    entity, arrived = (
+        codes_apart(table.column("entity")),
+        np.argsort(arrival_times(table), kind="stable"),
+    )
     order = arrived[np.argsort(entity[arrived], kind="stable")]
     return order, np.concatenate([[0], np.cumsum(np.bincount(entity))])
 
 
-def order_lines_of(table: Table, columns: LineColumns, rules: LineRules, order: np.ndarray) -> tuple[OrderLines, int]:
+def order_lines_of(
+    table: Table, columns: LineColumns, rules: LineRules, order: np.ndarray
+) -> tuple[OrderLines, int]:
     """Return the rows of a table in an order as lines, and how many codes they have."""
     coded, many = np.empty((len(order), 4), np.int64), 0
     for column, column_codes in enumerate(_codes(table.data, columns)):
         coded[:, column] = np.where(column_codes < 0, -1, column_codes + many)
         many += int(column_codes.max(initial=-1)) + 1
-    return OrderLines(*(values[order] for values in lines_without_codes(table, columns, rules)._replace(codes=coded))), many
+    return OrderLines(
+        *(
+            values[order]
+            for values in lines_without_codes(table, columns, rules)._replace(codes=coded)
+        )
+    ), many
 
 
 def lines_without_codes(table: Table, columns: LineColumns, rules: LineRules) -> OrderLines:
@@ -179,7 +205,9 @@ def lines_without_codes(table: Table, columns: LineColumns, rules: LineRules) ->
     )
 
 
-def flags_of(time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules: LineRules) -> np.ndarray:
+def flags_of(
+    time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules: LineRules
+) -> np.ndarray:
     """Return the flags of lines.
 
     Args:
@@ -190,16 +218,23 @@ def flags_of(time: np.ndarray, quantity: np.ndarray, promoted: np.ndarray, rules
     """
     day = time // DAY_MICROSECONDS
     month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    next_quarter = (month // 3 * 3 + 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    next_quarter = (
+        (month // 3 * 3 + 3).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    )
     over = np.zeros(len(time), bool)
     for tier in rules.tiers:
         over |= (quantity >= tier) & (10 * (quantity - tier) < tier)
     weekend = (day + 3) % 7 >= 5  # 1970 began on a Thursday
-    return np.column_stack([promoted > 0, weekend, over, next_quarter - day <= rules.quarter_end]).astype(np.uint8)
+    return np.column_stack(
+        [promoted > 0, weekend, over, next_quarter - day <= rules.quarter_end]
+    ).astype(np.uint8)
 
 
 def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
-    """Yield the codes of order, SKU, store and channel; a line without an order is one of its own."""
+    """Yield the codes of order, SKU, store and channel.
+
+    A line without an order is one of its own.
+    """
     yield codes_apart(data[columns.order]) if columns.order else np.arange(len(data))
     for name in (columns.sku, columns.store, columns.channel):
         yield codes_of(data[name]) if name else np.full(len(data), -1)
@@ -208,7 +243,11 @@ def _codes(data: pl.DataFrame, columns: LineColumns) -> Iterator[np.ndarray]:
 def _amounts(data: pl.DataFrame, columns: LineColumns, quantity: np.ndarray) -> np.ndarray:
     if columns.amount:
         return as_floats(data[columns.amount])
-    return quantity * as_floats(data[columns.unit_price]) if columns.unit_price else np.full(len(quantity), np.nan)
+    return (
+        quantity * as_floats(data[columns.unit_price])
+        if columns.unit_price
+        else np.full(len(quantity), np.nan)
+    )
 
 
 # Purchases as they arrive: the kernel of the whole table, one line at a time, with a book for
@@ -233,12 +272,20 @@ class EntityBook(Serializable):
         """The arrival of its last line."""
 
     def coded(self, values: tuple[Any, ...]) -> list[int]:
-        """Return the codes of a line's order, SKU, store and channel; a line without an order is one of its own."""
+        """Return the codes of a line's order, SKU, store and channel.
+
+        A line without an order is one of its own.
+        """
         alone = ("", len(self.codes)) if values[0] is None else values[0]
         keys = enumerate((alone, *values[1:]))
-        codes = [-1 if value is None else self.codes.setdefault((k, value), len(self.codes)) for k, value in keys]
+        codes = [
+            -1 if value is None else self.codes.setdefault((k, value), len(self.codes))
+            for k, value in keys
+        ]
         while len(self.codes) > len(self.book.last):
-            self.book = self.book._replace(last=double_room(self.book.last, -1), units=double_room(self.book.units))
+            self.book = self.book._replace(
+                last=double_room(self.book.last, -1), units=double_room(self.book.units)
+            )
         return codes
 
     def make_room(self) -> None:
@@ -246,7 +293,9 @@ class EntityBook(Serializable):
         book = self.book
         if book.sizes[ROWS] == len(book.ranked):
             self.book = book._replace(
-                ranked=double_room(book.ranked), pending=double_room(book.pending), levels=double_room(book.levels, axis=1)
+                ranked=double_room(book.ranked),
+                pending=double_room(book.pending),
+                levels=double_room(book.levels, axis=1),
             )
 
 
@@ -268,19 +317,28 @@ class PurchaseBooks:
         self._shared: Book = new_book(FIRST_ROOM, FIRST_ROOM, FIRST_ROOM, len(windows.days))
 
     def arrive(self, rows: Table) -> pl.DataFrame:
-        """Return the features at the arrival of each of some lines, in the order in which they arrived, and store them.
+        """Return the features at the arrival of each of some lines, in the order in which they
+        arrived, and store them.
 
         Raises:
             DataError: A line arrived before one of its entity that is there already.
         """
-        values = [rows.data[name].to_list() if name else [None] * len(rows.data) for name in self._coded_columns()]
+        values = [
+            rows.data[name].to_list() if name else [None] * len(rows.data)
+            for name in self._coded_columns()
+        ]
         lines = lines_without_codes(rows, self.columns, self.windows.rules)
         return self.windows.frame(
-            self.columns, self.append(lines, rows.column("entity").to_list(), list(zip(*values, strict=True)))
+            self.columns,
+            self.append(lines, rows.column("entity").to_list(), list(zip(*values, strict=True))),
         )
 
-    def append(self, lines: OrderLines, who: Sequence[Any], values: Sequence[tuple[Any, ...]]) -> np.ndarray:
-        """Return the same as `arrive` for lines as arrays; values stand at the places of `windows.places`.
+    def append(
+        self, lines: OrderLines, who: Sequence[Any], values: Sequence[tuple[Any, ...]]
+    ) -> np.ndarray:
+        """Return the same as `arrive` for lines as arrays.
+
+        Values stand at the places of `windows.places`.
 
         Args:
             lines: The lines; their codes are not read.
@@ -291,7 +349,9 @@ class PurchaseBooks:
         for row, owner in enumerate(who):
             entity = self._entity(owner)
             if lines.arrival[row] < entity.latest:
-                raise DataError(f"row {row + 1}: a line of '{owner}' that arrived later is there already.")
+                raise DataError(
+                    f"row {row + 1}: a line of '{owner}' that arrived later is there already."
+                )
             entity.latest = lines.arrival[row]
             line = self._append(lines, row, entity.coded(values[row]))
             entity.make_room()
@@ -299,7 +359,9 @@ class PurchaseBooks:
         return out
 
     def returned(self, who: Any, line: int, when: int) -> None:
-        """Record that a line was returned, before lines arrive that know it; a second time changes nothing.
+        """Record that a line was returned, before lines arrive that know it.
+
+        A second time changes nothing.
 
         Args:
             who: The line's entity.
@@ -335,7 +397,9 @@ class PurchaseBooks:
         return line
 
     def _book(self, entity: EntityBook) -> Book:
-        """Return the entity's book with the scratch that all share, as large as the largest needs."""
+        """Return the entity's book with the scratch that all share, as large as the largest
+        needs.
+        """
         book, shared = entity.book, self._shared
         while len(shared.late_last) < len(book.last):
             units, last = double_room(shared.late_units), double_room(shared.late_last, -1)
@@ -402,7 +466,9 @@ class PurchaseEvents(Live):
         fields: dict[str, Any] = {  # sequences of one serve as well as arrays, and cost less
             "time": (event.time,),
             "arrival": (event.arrival,),
-            "returned": (microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,),
+            "returned": (
+                microseconds(values.get(names.returned_at)) if names.returned_at else NEVER,
+            ),
             "quantity": (quantity,),
             "amount": (self._amount(values, quantity),),
             "codes": ((-1, -1, -1, -1),),
@@ -413,7 +479,11 @@ class PurchaseEvents(Live):
     def _amount(self, values: dict[str, Any], quantity: float) -> float:
         if self._columns.amount:
             return as_float(values.get(self._columns.amount))
-        return quantity * as_float(values.get(self._columns.unit_price)) if self._columns.unit_price else float("nan")
+        return (
+            quantity * as_float(values.get(self._columns.unit_price))
+            if self._columns.unit_price
+            else float("nan")
+        )
 
     def _flags(self, day: int, quantity: float, promoted: bool) -> tuple[int, int, int, int]:
         weekend, quarter_end = _calendar_flags(day, self._rules)
@@ -440,20 +510,26 @@ ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT = (
     "promotion",
     "returned_at",
 )
-"""The columns that are used where a table has them; any other name is the user's own and must be there."""
+"""The columns that are used where a table has them; any other name is the user's own and must be
+there.
+"""
 
 
 class Purchases(RowFeatures):
-    """The purchases of an entity in the days up to each order line: units, orders, spread over stores, and habits.
+    """The purchases of an entity in the days up to each order line: units, orders, spread over
+    stores, and habits.
 
-    A window of W days ends with the line itself and has the lines of the same entity that happened less than W days before
-    it and had arrived. Of each window: `quantity_30d`, `orders_30d` (different ones; each line is an order where there is no
-    such column), `amount_30d`, `skus_30d`, `stores_30d`, `channels_30d` (different ones). Of the longest window:
-    `cross_channel_90d` (1 if there is more than one channel), the shares of lines that were `promoted_share_90d`, of a
-    `weekend_share_90d`, just over a tier `over_tier_share_90d`, in the last days of a quarter `quarter_end_share_90d`, and
-    returned by then `return_rate_90d`; `sku_concentration_90d` (Herfindahl: the sum of squared shares of units, or of lines,
-    by SKU); `quantity_ratio_90d` and `amount_ratio_90d`, the line's own over the median of the lines before it. Of all lines:
-    `tenure_days` since the first one and `order_gap_days` since the order before. Null is what cannot be known.
+    A window of W days ends with the line itself and has the lines of the same entity that happened
+    less than W days before it and had arrived. Of each window: `quantity_30d`, `orders_30d`
+    (different ones; each line is an order where there is no such column), `amount_30d`, `skus_30d`,
+    `stores_30d`, `channels_30d` (different ones). Of the longest window: `cross_channel_90d` (1 if
+    there is more than one channel), the shares of lines that were `promoted_share_90d`, of a
+    `weekend_share_90d`, just over a tier `over_tier_share_90d`, in the last days of a quarter
+    `quarter_end_share_90d`, and returned by then `return_rate_90d`; `sku_concentration_90d`
+    (Herfindahl: the sum of squared shares of units, or of lines, by SKU); `quantity_ratio_90d` and
+    `amount_ratio_90d`, the line's own over the median of the lines before it. Of all lines:
+    `tenure_days` since the first one and `order_gap_days` since the order before. Null is what
+    cannot be known.
 
     Attributes:
         days: The lengths of the windows, in days.
@@ -463,11 +539,12 @@ class Purchases(RowFeatures):
         channel: The column of the channel; '' for none.
         quantity: The column of the units; '' for none.
         unit_price: The column of the price of a unit; '' for none.
-        amount: The column of what a line cost; '' takes quantity times unit price, or where one of them is absent the column
-            with the role `amount`.
+        amount: The column of what a line cost; '' takes quantity times unit price, or where one of
+            them is absent the column with the role `amount`.
         promotion: The column that says whether a line was promoted; '' for none.
         returned_at: The column that says when a line was returned; '' for none.
-        tiers: Quantities from which on a unit costs less; a line is just over one if it exceeds it by less than a tenth.
+        tiers: Quantities from which on a unit costs less; a line is just over one if it exceeds it
+            by less than a tenth.
         quarter_end: The number of last days of a quarter that count as its end.
     """
 
@@ -485,14 +562,21 @@ class Purchases(RowFeatures):
     quarter_end: Days = 10
 
     def check(self, table: Table) -> None:
-        """Refuse a table without entity and time, without a column that the user named, or with a quantity below 0."""
+        """Refuse a table without entity and time, without a column that the user named, or with a
+        quantity below 0.
+        """
         require_role(table, "purchases", "entity", "time")
         require_not_negative(table, "quantity", self.read_of(table).quantity)
 
     def absent(self, table: Table) -> tuple[str, ...]:
-        """Return the columns of that name that the table lacks; what they would tell is not computed."""
+        """Return the columns of that name that the table lacks.
+
+        What they would tell is not computed.
+        """
         usual = (ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT)
-        return tuple(name for name in usual if getattr(self, name) == name and name not in table.data.columns)
+        return tuple(
+            name for name in usual if getattr(self, name) == name and name not in table.data.columns
+        )
 
     def live(self, schema: Table) -> Live:
         """Return the same for rows as they arrive."""
@@ -548,4 +632,6 @@ class Purchases(RowFeatures):
 def _must_be_instants(table: Table, name: str) -> None:
     kind = table.data.schema[name] if name else pl.Date()
     if not (kind == pl.Date or isinstance(kind, pl.Datetime)):
-        raise ConfigError(f"features.returned_at: column '{name}' must hold dates or instants, it holds {kind}.")
+        raise ConfigError(
+            f"features.returned_at: column '{name}' must hold dates or instants, it holds {kind}."
+        )

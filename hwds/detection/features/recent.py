@@ -61,7 +61,9 @@ class LiveRecent(Live):
         for step in range(self._shape[0] - 1, max(self._shape[0] - place - 2, -1), -1):
             out[step, 0] = 1.0
             if place:
-                out[step, 1] = math.log1p((past.times[place] - past.times[place - 1]) * (1.0 / DAY_MICROSECONDS))
+                out[step, 1] = math.log1p(
+                    (past.times[place] - past.times[place - 1]) * (1.0 / DAY_MICROSECONDS)
+                )
             out[step, 2:] = past.items[place]
             place -= 1
         return (out,)
@@ -73,9 +75,10 @@ class LiveRecent(Live):
 class Recent(RowFeatures):
     """The last rows of the same entity up to the row itself, for a model of sequences.
 
-    One column `recent`, an array of shape (length, 2 + inputs) for each row: oldest first, the row itself last, zeros in
-    front where there were fewer. Of each step it holds 1 for that there is a row; log(1 + days) since the entity's row before,
-    0 for its first; and the inputs, each as sign(x) log(1 + |x|), 0 where there is none. A row without an entity stands alone.
+    One column `recent`, an array of shape (length, 2 + inputs) for each row: oldest first, the row
+    itself last, zeros in front where there were fewer. Of each step it holds 1 for that there is a
+    row; log(1 + days) since the entity's row before, 0 for its first; and the inputs, each as
+    sign(x) log(1 + |x|), 0 where there is none. A row without an entity stands alone.
 
     Attributes:
         inputs: The columns of numbers whose last values are taken.
@@ -110,12 +113,17 @@ class Recent(RowFeatures):
         values = np.column_stack([signed_log(column_floats(table, name)) for name in self.inputs])
         before, after = _neighbours_in_group(moments, group)
         out = np.zeros((len(group), self.length, TIME_INPUTS + len(self.inputs)), np.float32)
-        compiled(fill_last_rows)(moments.order, moments.time, values, 1.0 / DAY_MICROSECONDS, before, after, out)
+        compiled(fill_last_rows)(
+            moments.order, moments.time, values, 1.0 / DAY_MICROSECONDS, before, after, out
+        )
         return pl.DataFrame({"recent": pl.Series(out, dtype=pl.Array(pl.Float32, out.shape[1:]))})
 
 
 def _neighbours_in_group(moments: Instants, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row before and after each one in its group, by time and arrival; -1 where there is none."""
+    """Return the row before and after each one in its group, by time and arrival.
+
+    -1 where there is none.
+    """
     rows = np.lexsort((moments.place, moments.time, group))
     linked = (group[rows[1:]] == group[rows[:-1]]) & (group[rows[1:]] >= 0)
     before, after = np.full((2, len(group)), -1)

@@ -1,4 +1,6 @@
-"""Networks of dense layers row by row, forward and along the path from a base; compiled by numba."""
+"""Networks of dense layers row by row, forward and along the path from a base; compiled by
+numba.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class DenseLayers(NamedTuple):
 
     Attributes:
         first: The first layer's weights of numbers, shape (k, units).
-        texts: The contribution of each code of each text to it, the texts one after the other, shape (codes, units).
+        texts: The contribution of each code of each text to it, the texts one after the other,
+            shape (codes, units).
         start: Its bias.
         sizes: Of the input, then of each layer.
         kernel: The weights of the other layers, each of shape (in, out), one after the other.
@@ -35,7 +38,9 @@ class DenseLayers(NamedTuple):
 
 
 class DenseScratch(NamedTuple):
-    """Scratch for one row, shape (layers, most units) each: before and after an activation, its logistic part, slopes."""
+    """Scratch for one row, shape (layers, most units) each: before and after an activation, its
+    logistic part, slopes.
+    """
 
     before: np.ndarray
     after: np.ndarray
@@ -44,8 +49,12 @@ class DenseScratch(NamedTuple):
 
 
 @helper
-def first_layer(numbers: np.ndarray, places: np.ndarray, net: DenseLayers, before: np.ndarray) -> None:
-    """Compute the first layer of a row, from its numbers and the places of its codes among all codes."""
+def first_layer(
+    numbers: np.ndarray, places: np.ndarray, net: DenseLayers, before: np.ndarray
+) -> None:
+    """Compute the first layer of a row, from its numbers and the places of its codes among all
+    codes.
+    """
     units = net.start.size
     for unit in range(units):
         before[unit] = net.start[unit]
@@ -68,7 +77,9 @@ def other_layers(net: DenseLayers, scratch: DenseScratch) -> None:
                 scratch.before[layer, unit] = net.bias[shift + unit]
             for i in range(net.sizes[layer]):
                 for unit in range(units):
-                    scratch.before[layer, unit] += scratch.after[layer - 1, i] * net.kernel[at + unit]
+                    scratch.before[layer, unit] += (
+                        scratch.after[layer - 1, i] * net.kernel[at + unit]
+                    )
                 at += units
             shift += units
         for unit in range(units):
@@ -79,7 +90,9 @@ def other_layers(net: DenseLayers, scratch: DenseScratch) -> None:
 
 @helper
 def gradients(net: DenseLayers, scratch: DenseScratch) -> None:
-    """Compute the gradient of the one output by each layer's input to its activation, after `other_layers`."""
+    """Compute the gradient of the one output by each layer's input to its activation, after
+    `other_layers`.
+    """
     at, last = net.back.size, net.silu.size - 1
     scratch.slope[last, 0] = steepness(scratch.before[last, 0], scratch.share[last, 0])
     for layer in range(last, 0, -1):
@@ -89,18 +102,31 @@ def gradients(net: DenseLayers, scratch: DenseScratch) -> None:
             scratch.slope[layer - 1, i] = 0.0
         for unit in range(units):
             for i in range(below):
-                scratch.slope[layer - 1, i] += scratch.slope[layer, unit] * net.back[at + unit * below + i]
+                scratch.slope[layer - 1, i] += (
+                    scratch.slope[layer, unit] * net.back[at + unit * below + i]
+                )
         for i in range(below):
-            scratch.slope[layer - 1, i] *= steepness(scratch.before[layer - 1, i], scratch.share[layer - 1, i])
+            scratch.slope[layer - 1, i] *= steepness(
+                scratch.before[layer - 1, i], scratch.share[layer - 1, i]
+            )
 
 
 @helper
 def steepness(seen: float, share: float) -> float:
-    """Return the slope of x / (1 + exp(-x)), of which `share` is the logistic part; where no function follows both are 1."""
+    """Return the slope of x / (1 + exp(-x)), of which `share` is the logistic part.
+
+    Where no function follows both are 1.
+    """
     return share * (1 + seen * (1 - share))
 
 
-def forward(numbers: np.ndarray, places: np.ndarray, net: DenseLayers, scratch: DenseScratch, out: np.ndarray) -> None:
+def forward(
+    numbers: np.ndarray,
+    places: np.ndarray,
+    net: DenseLayers,
+    scratch: DenseScratch,
+    out: np.ndarray,
+) -> None:
     """Compute the outputs of rows, shape (n, outputs)."""
     for row in range(numbers.shape[0]):
         first_layer(numbers[row], places[row], net, scratch.before[0])
@@ -144,7 +170,9 @@ def add_path_integrals(
             path[1, unit] = 0.0
         for point in range(points.shape[1]):
             for unit in range(units):
-                scratch.before[0, unit] = base_first[unit] + points[0, point] * (path[0, unit] - base_first[unit])
+                scratch.before[0, unit] = base_first[unit] + points[0, point] * (
+                    path[0, unit] - base_first[unit]
+                )
             other_layers(net, scratch)
             gradients(net, scratch)
             for unit in range(units):

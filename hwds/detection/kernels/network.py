@@ -40,7 +40,8 @@ class GraphState(NamedTuple):
 
     Attributes:
         born: The earliest time of a row of each pair, `NEVER` where none has arrived.
-        confirmed_at: The earliest time of a row with a positive label of each customer, `NEVER` where none has arrived.
+        confirmed_at: The earliest time of a row with a positive label of each customer, `NEVER`
+            where none has arrived.
         parent, size: Of each customer in the forest of components, and of each root's component.
         newest: Of each root a time after which nothing was born or confirmed in its component.
         degree: Other customers that share an identifier with each.
@@ -64,8 +65,11 @@ class GraphState(NamedTuple):
     walks: np.ndarray
 
 
-def grow_graph(order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state: GraphState, out: np.ndarray) -> None:
-    """Let rows arrive; write for each its customer's degree, the size of its component and its confirmed neighbours.
+def grow_graph(
+    order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state: GraphState, out: np.ndarray
+) -> None:
+    """Let rows arrive; write for each its customer's degree, the size of its component and its
+    confirmed neighbours.
 
     Args:
         order: The rows in the order of arrival.
@@ -77,7 +81,12 @@ def grow_graph(order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state:
     entered = 0
     for place in range(len(order)):
         while entered < len(graph.enters) and graph.enters[entered] <= place:
-            _confirm(graph, state, graph.customer[graph.confirmed[entered]], time[graph.confirmed[entered]])
+            _confirm(
+                graph,
+                state,
+                graph.customer[graph.confirmed[entered]],
+                time[graph.confirmed[entered]],
+            )
             entered += 1
         row = order[place]
         customer = graph.customer[row]
@@ -91,7 +100,11 @@ def grow_graph(order: np.ndarray, time: np.ndarray, graph: CustomerGraph, state:
                 state.born[pair] = min(state.born[pair], time[row])
         root = _root(state.parent, customer)
         if state.newest[root] <= time[row]:
-            out[row, 0], out[row, 1], out[row, 2] = state.degree[customer], state.size[root], state.confirmed[customer]
+            out[row, 0], out[row, 1], out[row, 2] = (
+                state.degree[customer],
+                state.size[root],
+                state.confirmed[customer],
+            )
         else:
             _walk(graph, state, customer, time[row], out, row)
 
@@ -149,7 +162,9 @@ def _join(state: GraphState, one: int, other: int) -> None:
 
 
 @helper
-def _walk(graph: CustomerGraph, state: GraphState, customer: int, time: int, out: np.ndarray, row: int) -> None:
+def _walk(
+    graph: CustomerGraph, state: GraphState, customer: int, time: int, out: np.ndarray, row: int
+) -> None:
     """Write the degree, component size and confirmed neighbours of a customer as of a time."""
     near = _fill_queue(graph, state, customer, time, 1)
     confirmed = 0
@@ -160,8 +175,13 @@ def _walk(graph: CustomerGraph, state: GraphState, customer: int, time: int, out
 
 
 @helper
-def _fill_queue(graph: CustomerGraph, state: GraphState, customer: int, time: int, most: int) -> int:
-    """Fill the queue with a customer and those that its first `most` are linked to by a time; return how many they are."""
+def _fill_queue(
+    graph: CustomerGraph, state: GraphState, customer: int, time: int, most: int
+) -> int:
+    """Fill the queue with a customer and those that its first `most` are linked to by a time.
+
+    Return how many they are.
+    """
     state.walks[0] += 1
     walk, count, at = state.walks[0], 1, 0
     state.queue[0] = customer

@@ -62,8 +62,10 @@ class OrderLines(NamedTuple):
         returned: When the line was returned, `NEVER` if it was not.
         quantity: NaN where not known; 1 where there is no such column.
         amount: NaN where not known.
-        codes: Order, SKU, store and channel, -1 where not known, shape (n, 4); no two columns share a code.
-        flags: Promoted, of a weekend, just over a tier, at the end of a quarter: 1 or 0, shape (n, 4).
+        codes: Order, SKU, store and channel, -1 where not known, shape (n, 4); no two columns share
+            a code.
+        flags: Promoted, of a weekend, just over a tier, at the end of a quarter: 1 or 0, shape (n,
+            4).
     """
 
     time: np.ndarray
@@ -77,7 +79,8 @@ class OrderLines(NamedTuple):
 
 @Serializable.register
 class Book(NamedTuple):
-    """The state of one entity: all lines in the order of time, and the windows that end at its latest one.
+    """The state of one entity: all lines in the order of time, and the windows that end at its
+    latest one.
 
     Attributes:
         ranked: Lines in the order of time, those of one time in the order of arrival.
@@ -87,8 +90,10 @@ class Book(NamedTuple):
         units: Of each SKU in the longest window.
         levels: Sorted quantities and amounts of the longest window, shape (2, lines).
         start: Where each window begins in `ranked`.
-        totals: Of each window: lines, distinct codes of four columns, and sums of quantity and amount with their errors.
-        held: Of the longest window: four flags, returned lines, units of known SKUs, and their squares by SKU.
+        totals: Of each window: lines, distinct codes of four columns, and sums of quantity and
+            amount with their errors.
+        held: Of the longest window: four flags, returned lines, units of known SKUs, and their
+            squares by SKU.
         sizes: Lines, pending returns, sorted quantities, sorted amounts.
         late_last: As `last`, `units`, `levels`, `totals` and `held`, of the windows of a late line.
         late_units: Of each SKU.
@@ -155,7 +160,8 @@ def count_line(lines: OrderLines, totals: np.ndarray, window: int, line: int, si
 
 @helper
 def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
-    """Add a number and keep what rounding takes (Knuth, The Art of Computer Programming 2, section 4.2.2, theorem B).
+    """Add a number and keep what rounding takes (Knuth, The Art of Computer Programming 2, section
+    4.2.2, theorem B).
 
     So what enters a window and leaves it again leaves nothing behind.
     """
@@ -169,7 +175,9 @@ def _add(totals: np.ndarray, row: int, column: int, value: float) -> None:
 
 
 @helper
-def add_to_longest(lines: OrderLines, held: np.ndarray, units: np.ndarray, line: int, sign: float) -> None:
+def add_to_longest(
+    lines: OrderLines, held: np.ndarray, units: np.ndarray, line: int, sign: float
+) -> None:
     """Add a line's flags and units to the totals of the longest window, or take them away."""
     for flag in range(4):
         held[flag] += sign * lines.flags[line, flag]
@@ -187,7 +195,9 @@ def ratio(value: float, base: float) -> float:
 
 
 @helper
-def write_values(totals: np.ndarray, held: np.ndarray, windows: int, row: int, out: np.ndarray) -> None:
+def write_values(
+    totals: np.ndarray, held: np.ndarray, windows: int, row: int, out: np.ndarray
+) -> None:
     """Write the values computed from sums into a row: of each window, then of the longest one."""
     for window in range(windows):
         at = len(SUMS) * window
@@ -211,11 +221,15 @@ def write_values(totals: np.ndarray, held: np.ndarray, windows: int, row: int, o
 
 
 @helper
-def count_late(lines: OrderLines, book: Book, spans: np.ndarray, line: int, place: int) -> tuple[float, float]:
-    """Fill `late_totals` and `late_held`; return the medians of quantity and amount of the longest window without the line.
+def count_late(
+    lines: OrderLines, book: Book, spans: np.ndarray, line: int, place: int
+) -> tuple[float, float]:
+    """Fill `late_totals` and `late_held`.
 
-    The windows end at one line and lie in one another, so that one pass backwards in time serves all of them: what was
-    counted when it passes a window's beginning is that window's.
+    Return the medians of quantity and amount of the longest window without the line.
+
+    The windows end at one line and lie in one another, so that one pass backwards in time serves
+    all of them: what was counted when it passes a window's beginning is that window's.
     """
     running, window = spans.size, 0
     for k in range(book.late_totals.shape[1]):
@@ -277,7 +291,12 @@ def _gather_level(book: Book, row: int, size: int, value: float) -> int:
 
 
 def fill_lines(
-    lines: OrderLines, book: Book, spans: np.ndarray, bounds: np.ndarray, places: np.ndarray, out: np.ndarray
+    lines: OrderLines,
+    book: Book,
+    spans: np.ndarray,
+    bounds: np.ndarray,
+    places: np.ndarray,
+    out: np.ndarray,
 ) -> None:
     """Fill `out` for all lines of many entities.
 
@@ -295,8 +314,12 @@ def fill_lines(
             add_line(lines, book, spans, bounds[entity], line, places[line], out)
 
 
-def fill_one_line(lines: OrderLines, book: Book, spans: np.ndarray, line: int, row: int, out: np.ndarray) -> None:
-    """Fill `out` for one line of an entity with a book of its own: `add_line` as one call from Python."""
+def fill_one_line(
+    lines: OrderLines, book: Book, spans: np.ndarray, line: int, row: int, out: np.ndarray
+) -> None:
+    """Fill `out` for one line of an entity with a book of its own: `add_line` as one call from
+    Python.
+    """
     add_line(lines, book, spans, 0, line, row, out)
 
 
@@ -310,12 +333,22 @@ def clear_book(book: Book) -> None:
 
 
 @helper
-def add_line(lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: int, row: int, out: np.ndarray) -> None:
-    """Write the values known at the arrival of a line into a row of `out`, and store the line in the book.
+def add_line(
+    lines: OrderLines,
+    book: Book,
+    spans: np.ndarray,
+    first: int,
+    line: int,
+    row: int,
+    out: np.ndarray,
+) -> None:
+    """Write the values known at the arrival of a line into a row of `out`, and store the line in
+    the book.
 
     Args:
         lines: The lines.
-        book: That of the line's entity; it has all lines of the entity before this one, and no others.
+        book: That of the line's entity; it has all lines of the entity before this one, and no
+            others.
         spans: The lengths of the windows in microseconds, rising.
         first: The entity's first line.
         line: The line that arrived.
@@ -335,7 +368,10 @@ def add_line(lines: OrderLines, book: Book, spans: np.ndarray, first: int, line:
     else:
         _enter(lines, book, spans, first, line, lines.time[book.ranked[book.sizes[ROWS] - 1]])
         middles = count_late(lines, book, spans, line, place)
-        out[row, at + RATIOS], out[row, at + RATIOS + 1] = ratio(quantity, middles[0]), ratio(amount, middles[1])
+        out[row, at + RATIOS], out[row, at + RATIOS + 1] = (
+            ratio(quantity, middles[0]),
+            ratio(amount, middles[1]),
+        )
         write_values(book.late_totals, book.late_held, spans.size, row, out)
     out[row, at + TENURE] = (time - lines.time[book.ranked[0]]) / DAY_MICROSECONDS
     out[row, at + GAP] = _gap(lines, book, line, place)
@@ -396,8 +432,13 @@ def _advance(lines: OrderLines, book: Book, spans: np.ndarray, time: int) -> Non
 
 
 @helper
-def _enter(lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: int, end: int) -> None:
-    """Let a line into the windows that end at `end`; one that is too old for a window moves its beginning on."""
+def _enter(
+    lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: int, end: int
+) -> None:
+    """Let a line into the windows that end at `end`.
+
+    One that is too old for a window moves its beginning on.
+    """
     for column in range(4):
         code = lines.codes[line, column]
         if code >= 0 and book.last[code] < first:
@@ -416,7 +457,9 @@ def _enter(lines: OrderLines, book: Book, spans: np.ndarray, first: int, line: i
             _update_longest(lines, book, line, 1.0)
     for column in range(4):
         code = lines.codes[line, column]
-        if code >= 0 and (book.last[code] < first or lines.time[book.last[code]] <= lines.time[line]):
+        if code >= 0 and (
+            book.last[code] < first or lines.time[book.last[code]] <= lines.time[line]
+        ):
             book.last[code] = line
 
 
@@ -443,4 +486,8 @@ def _gap(lines: OrderLines, book: Book, line: int, place: int) -> float:
     before = place - 1
     while before >= 0 and lines.codes[book.ranked[before], ORDER] == lines.codes[line, ORDER]:
         before -= 1
-    return (lines.time[line] - lines.time[book.ranked[before]]) / DAY_MICROSECONDS if before >= 0 else math.nan
+    return (
+        (lines.time[line] - lines.time[book.ranked[before]]) / DAY_MICROSECONDS
+        if before >= 0
+        else math.nan
+    )

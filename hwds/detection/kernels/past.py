@@ -20,10 +20,12 @@ FRIDAY, NIGHT = 5, 6
 def trailing_windows(
     code: np.ndarray, value: np.ndarray, moments: Instants, reach: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many rows of its entity each row sees in the windows that end with it, itself included, and their mean.
+    """Return how many rows of its entity each row sees in the windows that end with it, itself
+    included, and their mean.
 
-    A row looks back over those of its entity one by one, the latest first, so that a sum is added up in the same order whatever
-    comes later, and a row that arrived late is passed over; the cost grows with the rows of an entity in the longest window.
+    A row looks back over those of its entity one by one, the latest first, so that a sum is added
+    up in the same order whatever comes later, and a row that arrived late is passed over; the cost
+    grows with the rows of an entity in the longest window.
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) see none.
@@ -36,14 +38,21 @@ def trailing_windows(
     """
     order = order_by_entity(code, moments.time, moments.place)
     count, valued, total = np.zeros((3, len(code), len(reach)))
-    compiled(fill_trailing)(order, code, moments.time, moments.place, value, reach, count, valued, total)
+    compiled(fill_trailing)(
+        order, code, moments.time, moments.place, value, reach, count, valued, total
+    )
     below = np.cumsum(valued, axis=1)
-    mean = np.divide(np.cumsum(total, axis=1), below, out=np.full(below.shape, np.nan), where=below > 0)
+    mean = np.divide(
+        np.cumsum(total, axis=1), below, out=np.full(below.shape, np.nan), where=below > 0
+    )
     return np.cumsum(count, axis=1), mean
 
 
 def order_by_entity(code: np.ndarray, time: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """Return the rows of entities by entity, then time, then arrival; arguments as in `fill_trailing`."""
+    """Return the rows of entities by entity, then time, then arrival.
+
+    Arguments as in `fill_trailing`.
+    """
     order = np.lexsort((place, time, code))
     return order[np.searchsorted(code[order], 0) :]
 
@@ -114,28 +123,38 @@ class EntityLabels(NamedTuple):
     value: np.ndarray
 
 
-def compute_usual(code: np.ndarray, amount: np.ndarray, moments: Instants, habit: int, recent: int) -> np.ndarray:
-    """Return each row's amount, and the highest one of its entity before it, over the mean of what the entity paid before.
+def compute_usual(
+    code: np.ndarray, amount: np.ndarray, moments: Instants, habit: int, recent: int
+) -> np.ndarray:
+    """Return each row's amount, and the highest one of its entity before it, over the mean of what
+    the entity paid before.
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) have no past.
         amount: What was paid, NaN where it is not known, shape (n,).
         moments: When rows happened and arrived.
         habit: Microseconds before the row over which the mean is taken.
-        recent: Microseconds before the row in which the highest amount is sought, no more than `habit`.
+        recent: Microseconds before the row in which the highest amount is sought, no more than
+            `habit`.
 
     Returns:
-        The columns of `USUAL`, shape (n, 3): the rows behind the mean, and the two ratios, NaN where there is none.
+        The columns of `USUAL`, shape (n, 3): the rows behind the mean, and the two ratios, NaN
+        where there is none.
     """
     order = order_by_entity(code, moments.time, moments.place)
     out = np.full((len(code), len(USUAL)), np.nan)
     out[:, 0] = 0.0
-    compiled(fill_usual)(order, RowMoments(code, moments.time, moments.place), amount, habit, recent, out)
+    compiled(fill_usual)(
+        order, RowMoments(code, moments.time, moments.place), amount, habit, recent, out
+    )
     return out
 
 
-def compute_runs(code: np.ndarray, labels: LabelArrivals, moments: Instants, reach: int) -> np.ndarray:
-    """Return how the latest payments at each row's entity turned out, as far as that had become known.
+def compute_runs(
+    code: np.ndarray, labels: LabelArrivals, moments: Instants, reach: int
+) -> np.ndarray:
+    """Return how the latest payments at each row's entity turned out, as far as that had become
+    known.
 
     Args:
         code: The entity of each row, shape (n,).
@@ -144,9 +163,9 @@ def compute_runs(code: np.ndarray, labels: LabelArrivals, moments: Instants, rea
         reach: Microseconds before the row beyond which payments do not count.
 
     Returns:
-        The columns of `RUNS`, shape (n, 5): frauds since the last honest payment; days since the first of these; since the last
-        honest payment; since the first fraud; the share of fraud since then. What there is none of is NaN, in the first and
-        the last column 0.
+        The columns of `RUNS`, shape (n, 5): frauds since the last honest payment; days since the
+        first of these; since the last honest payment; since the first fraud; the share of fraud
+        since then. What there is none of is NaN, in the first and the last column 0.
     """
     entity, time = code[labels.row], moments.time[labels.row]
     order = order_by_entity(entity, time, moments.place[labels.row])
@@ -154,17 +173,28 @@ def compute_runs(code: np.ndarray, labels: LabelArrivals, moments: Instants, rea
     known = EntityLabels(first, time[order], labels.enters[order], labels.value[order])
     out = np.full((len(code), len(RUNS)), np.nan)
     out[:, 0] = out[:, -1] = 0.0
-    compiled(fill_runs)(RowMoments(code, moments.time, moments.place), known, reach, 1.0 / DAY_MICROSECONDS, out)
+    compiled(fill_runs)(
+        RowMoments(code, moments.time, moments.place), known, reach, 1.0 / DAY_MICROSECONDS, out
+    )
     return out
 
 
-def fill_usual(order: np.ndarray, rows: RowMoments, amount: np.ndarray, habit: int, recent: int, out: np.ndarray) -> None:
+def fill_usual(
+    order: np.ndarray,
+    rows: RowMoments,
+    amount: np.ndarray,
+    habit: int,
+    recent: int,
+    out: np.ndarray,
+) -> None:
     """Fill the columns of `USUAL`."""
     code, time, place = rows.code, rows.time, rows.place
     for at in range(len(order)):
         row, back = order[at], at - 1
         count, total, highest = 0, 0.0, math.nan
-        while back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < habit:
+        while (
+            back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < habit
+        ):
             seen = order[back]
             if place[seen] < place[row] and not math.isnan(amount[seen]):
                 count += 1
@@ -178,7 +208,9 @@ def fill_usual(order: np.ndarray, rows: RowMoments, amount: np.ndarray, habit: i
             out[row, 2] = highest / (total / count)
 
 
-def fill_runs(rows: RowMoments, known: EntityLabels, reach: int, day: float, out: np.ndarray) -> None:
+def fill_runs(
+    rows: RowMoments, known: EntityLabels, reach: int, day: float, out: np.ndarray
+) -> None:
     """Fill the columns of `RUNS`."""
     code, time, place = rows.code, rows.time, rows.place
     first, when, enters, value = known.first, known.time, known.enters, known.value
@@ -226,7 +258,8 @@ class LabelArrays(NamedTuple):
         rank: Its place among all labels by group, then by time.
         times: The times of the labels' rows in that order.
         starts: The first rank of each group, and the end.
-        enters, leaves: The places of the first row that counts it, and of the first that does so no more; the latter rise.
+        enters, leaves: The places of the first row that counts it, and of the first that does so no
+            more; the latter rise.
         entering: The labels in the order of `enters`.
     """
 
@@ -252,8 +285,9 @@ def count_known_labels(
 ) -> None:
     """Fill `counts` with the sum of `value` over the labels that count for each row.
 
-    Those are of its group, have entered and not left by its place, and are of rows that happened no later than it. Sums of all
-    that have entered answer, unless one of them is of a later row: then a Fenwick tree over the times of the group does.
+    Those are of its group, have entered and not left by its place, and are of rows that happened no
+    later than it. Sums of all that have entered answer, unless one of them is of a later row: then
+    a Fenwick tree over the times of the group does.
 
     Args:
         order: The rows in the order of arrival.
@@ -283,7 +317,9 @@ def count_known_labels(
         row = order[place]
         code = group[row]
         if code >= 0:
-            counts[row] = held[code] if newest[code] <= time[row] else _until(tree, labels, code, time[row])
+            counts[row] = (
+                held[code] if newest[code] <= time[row] else _until(tree, labels, code, time[row])
+            )
 
 
 @helper
@@ -334,7 +370,9 @@ def fill_lowest(
     for at in range(len(order)):
         row, back = order[at], at
         lowest = math.inf
-        while back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < reach:
+        while (
+            back >= 0 and code[order[back]] == code[row] and time[row] - time[order[back]] < reach
+        ):
             seen = order[back]
             if place[seen] <= place[row] and value[seen] < lowest:
                 lowest = value[seen]
@@ -346,11 +384,16 @@ def fill_lowest(
 # The last rows of an entity as of each row: the compiled loop of Recent.
 
 TIME_INPUTS = 2
-"""Inputs of each step that are made of the rows' times: whether there is a row, and the days since the one before."""
+"""Inputs of each step that are made of the rows' times: whether there is a row, and the days since
+the one before.
+"""
 
 
 def signed_log(values: np.ndarray) -> np.ndarray:
-    """Return sign(x) log(1 + |x|), on which a thousand is not far from a hundred; 0 where there is no number."""
+    """Return sign(x) log(1 + |x|), on which a thousand is not far from a hundred.
+
+    0 where there is no number.
+    """
     return np.nan_to_num(np.sign(values) * np.log1p(np.abs(values)), nan=0.0)
 
 
@@ -365,8 +408,8 @@ def fill_last_rows(
 ) -> None:
     """Fill `out` with the last rows of each row's entity, itself last.
 
-    Rows are visited from the last to arrive to the first, and taken out of the chain of their entity: those left had arrived
-    before.
+    Rows are visited from the last to arrive to the first, and taken out of the chain of their
+    entity: those left had arrived before.
 
     Args:
         order: The rows in the order of arrival.
@@ -401,7 +444,8 @@ def fill_last_rows(
 
 
 class MarketCells(NamedTuple):
-    """Rows by cell, which is a SKU in a market; those of one SKU stand side by side, rows in the order of time and arrival.
+    """Rows by cell, which is a SKU in a market; those of one SKU stand side by side, rows in the
+    order of time and arrival.
 
     Attributes:
         rows: The rows in that order: a slot for each.
@@ -439,8 +483,9 @@ def fill_best_elsewhere(
 ) -> None:
     """Fill `best`, `rank` and `seen` of each row that has a cell.
 
-    Rows are visited from the last to arrive to the first, and taken out: those left had arrived before. `links` leads from a
-    slot, plus 1, to the last one at or before it that is left (a union-find with halved paths).
+    Rows are visited from the last to arrive to the first, and taken out: those left had arrived
+    before. `links` leads from a slot, plus 1, to the last one at or before it that is left (a
+    union-find with halved paths).
 
     Args:
         order: The rows in the order of arrival.

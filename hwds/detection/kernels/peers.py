@@ -43,7 +43,14 @@ class Spread(NamedTuple):
     rows: np.ndarray
 
 
-def spread_of(values: np.ndarray, group: np.ndarray, groups: int, enters: np.ndarray, leaves: np.ndarray, days: int) -> Spread:
+def spread_of(
+    values: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+    enters: np.ndarray,
+    leaves: np.ndarray,
+    days: int,
+) -> Spread:
     """Median and MAD of each group on each day.
 
     Args:
@@ -66,7 +73,9 @@ def spread_of(values: np.ndarray, group: np.ndarray, groups: int, enters: np.nda
 
 
 def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: Spread) -> None:
-    """Let values into each group's window day by day, and out of it; they stay sorted, so that each day is one merge.
+    """Let values into each group's window day by day, and out of it.
+
+    They stay sorted, so that each day is one merge.
 
     Args:
         entries: The values.
@@ -81,13 +90,25 @@ def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: S
             size = _merge(entries, held, until, now, size, day, group * days + day)
             now = 1 - now
             if size:
-                spread.median[group, day] = 0.5 * (held[now, (size - 1) // 2] + held[now, size // 2])
-                spread.deviation[group, day] = _deviation(held, now, size, spread.median[group, day])
+                spread.median[group, day] = 0.5 * (
+                    held[now, (size - 1) // 2] + held[now, size // 2]
+                )
+                spread.deviation[group, day] = _deviation(
+                    held, now, size, spread.median[group, day]
+                )
                 spread.rows[group, day] = size
 
 
 @helper
-def _merge(entries: Entries, held: np.ndarray, until: np.ndarray, old: int, size: int, day: int, bucket: int) -> int:
+def _merge(
+    entries: Entries,
+    held: np.ndarray,
+    until: np.ndarray,
+    old: int,
+    size: int,
+    day: int,
+    bucket: int,
+) -> int:
     """Write the window of a day into the other half of the scratch; return its size."""
     new, written = 1 - old, 0
     entry, end = entries.starts[bucket], entries.starts[bucket + 1]
@@ -114,7 +135,10 @@ def _deviation(held: np.ndarray, row: int, size: int, median: float) -> float:
 
 @helper
 def _distance(held: np.ndarray, row: int, size: int, median: float, k: int) -> float:
-    """Return the k-th smallest distance from the median; on either side the distances are sorted already."""
+    """Return the k-th smallest distance from the median.
+
+    On either side the distances are sorted already.
+    """
     below = size // 2
     low, high = max(0, k - (size - below)), min(k, below)
     while low < high:  # how many of the k nearest lie below
@@ -151,16 +175,26 @@ class Reference:
     gap: int
     shrink: float
 
-    def days_of(self, time: np.ndarray, arrival: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return each row's day, the first day on which it is in the reference of others, and the first on which it is not."""
+    def days_of(
+        self, time: np.ndarray, arrival: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return each row's day, the first day on which it is in the reference of others, and the
+        first on which it is not.
+        """
         happened, arrived = time // DAY_MICROSECONDS, arrival // DAY_MICROSECONDS
         enters = np.maximum(happened + self.gap, arrived) + 1
         return np.minimum(happened, arrived), enters, happened + self.gap + self.window + 1
 
     def spreads(
-        self, values: np.ndarray, levels: Sequence[Level], enters: np.ndarray, leaves: np.ndarray, days: int
+        self,
+        values: np.ndarray,
+        levels: Sequence[Level],
+        enters: np.ndarray,
+        leaves: np.ndarray,
+        days: int,
     ) -> list[Spread]:
-        """Return the spread of each level's groups on each day, shrunk to that of the next larger group.
+        """Return the spread of each level's groups on each day, shrunk to that of the next larger
+        group.
 
         Args:
             values: Of the rows, NaN where not known.
@@ -176,20 +210,31 @@ class Reference:
         return shrunk
 
     def _shrunk(self, spread: Spread, larger: Spread, parent: np.ndarray) -> Spread:
-        """Return the spread of each group: its own, as far as its rows go, and the larger group's."""
+        """Return the spread of each group: its own, as far as its rows go, and the larger
+        group's.
+        """
         median, deviation, rows = (values[parent] for values in larger)
         scaled = np.where(spread.deviation > 0, spread.rows, 0.0)
         alone = np.where(spread.rows >= self.shrink, spread.deviation, 0.0)
-        mixed = np.where(deviation > 0, _shrink(spread.deviation, scaled, deviation, self.shrink), alone)
+        mixed = np.where(
+            deviation > 0, _shrink(spread.deviation, scaled, deviation, self.shrink), alone
+        )
         return Spread(_shrink(spread.median, spread.rows, median, self.shrink), mixed, rows)
 
 
 def compare_with_peers(values: np.ndarray, spread: Spread) -> tuple[np.ndarray, np.ndarray]:
-    """Return the median of each value's peers, and its distance from it in standard deviations; NaN where not known."""
+    """Return the median of each value's peers, and its distance from it in standard deviations.
+
+    NaN where not known.
+    """
     known, scale = spread.rows > 0, NORMAL * spread.deviation
-    z = np.divide(values - spread.median, scale, out=np.full(len(values), np.nan), where=known & (scale > 0))
+    z = np.divide(
+        values - spread.median, scale, out=np.full(len(values), np.nan), where=known & (scale > 0)
+    )
     return np.where(known, spread.median, np.nan), z
 
 
 def _shrink(value: np.ndarray, rows: np.ndarray, larger: np.ndarray, shrink: float) -> np.ndarray:
-    return np.divide(rows * value + shrink * larger, rows + shrink, out=larger.copy(), where=rows > 0)
+    return np.divide(
+        rows * value + shrink * larger, rows + shrink, out=larger.copy(), where=rows > 0
+    )

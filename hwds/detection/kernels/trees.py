@@ -69,7 +69,8 @@ class LeafPaths(NamedTuple):
 
 
 class PathPoints(NamedTuple):
-    """The product over what a path asks of (1 - t) share + t met, at the points t where an integral is taken.
+    """The product over what a path asks of (1 - t) share + t met, at the points t where an integral
+    is taken.
 
     Attributes:
         weight: Of each point.
@@ -82,14 +83,17 @@ class PathPoints(NamedTuple):
     slope: np.ndarray
 
 
-def fill_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths: LeafPaths) -> None:
+def fill_paths(
+    nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths: LeafPaths
+) -> None:
     """Fill in the conditions on the paths to the leaves, from the leaf up.
 
     Args:
         nodes: The trees.
         parent: Of each node, -1 of a root.
         cover: How many training rows reached each node.
-        paths: `leaf` is there, and room for what is asked at most; of `codes` a place for each node, `met_codes` all true.
+        paths: `leaf` is there, and room for what is asked at most; of `codes` a place for each
+            node, `met_codes` all true.
     """
     count = 0
     for path in range(paths.leaf.size):
@@ -101,7 +105,11 @@ def fill_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths
                 here += 1
             if here == count:
                 count += 1
-                paths.column[here], paths.low[here], paths.high[here] = nodes.column[above], math.nan, math.nan
+                paths.column[here], paths.low[here], paths.high[here] = (
+                    nodes.column[above],
+                    math.nan,
+                    math.nan,
+                )
                 paths.missing[here], paths.codes[here], paths.share[here] = True, -1, 1.0
                 if nodes.chosen[above] >= 0:
                     paths.codes[here] = nodes.below[node]
@@ -113,7 +121,9 @@ def fill_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray, paths
 
 
 @helper
-def narrow_condition(nodes: BoosterNodes, above: int, left: bool, paths: LeafPaths, here: int) -> None:
+def narrow_condition(
+    nodes: BoosterNodes, above: int, left: bool, paths: LeafPaths, here: int
+) -> None:
     """Narrow the condition on a node's column to one side of its split."""
     paths.missing[here] &= nodes.missing_left[above] == left
     if nodes.chosen[above] >= 0:
@@ -217,14 +227,18 @@ class ForestNodes(NamedTuple):
     value: np.ndarray
 
 
-def add_forest_leaves(matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray, parts: np.ndarray) -> None:
-    """Add up the values of the leaves that each row reaches, tree by tree, and what each split on the way changed.
+def add_forest_leaves(
+    matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray, parts: np.ndarray
+) -> None:
+    """Add up the values of the leaves that each row reaches, tree by tree, and what each split on
+    the way changed.
 
     Args:
         matrix: What rows are read as, in single precision, shape (n, k).
         nodes: The forest.
         total: Of the leaves' values, shape (n,).
-        parts: What the splits of each input changed, shape (n, k); of shape (0, k) where that is not asked.
+        parts: What the splits of each input changed, shape (n, k); of shape (0, k) where that is
+            not asked.
     """
     for row in range(matrix.shape[0]):
         reached = 0.0
@@ -232,7 +246,9 @@ def add_forest_leaves(matrix: np.ndarray, nodes: ForestNodes, total: np.ndarray,
             node = nodes.roots[tree]
             while nodes.left[node] != node:
                 seen, column = matrix[row, nodes.column[node]], nodes.column[node]
-                goes_left = seen <= nodes.threshold[node] or (math.isnan(seen) and nodes.missing_left[node])
+                goes_left = seen <= nodes.threshold[node] or (
+                    math.isnan(seen) and nodes.missing_left[node]
+                )
                 after = nodes.left[node] if goes_left else nodes.right[node]
                 if parts.shape[0]:
                     parts[row, column] += nodes.value[after] - nodes.value[node]

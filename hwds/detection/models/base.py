@@ -24,8 +24,9 @@ from hwds.stats.binary_labels import Calibrator, CalibratorKind, fit_calibrator,
 # Classifier: the recipe of a model of a binary label, and what it fits.
 
 FEW_TO_STOP_BY = 50
-"""Positive rows below which average precision, and so the round with the best of it, is largely chance: of 15, a single row
-that moves from the middle to the top changes it by some .03."""
+"""Positive rows below which average precision, and so the round with the best of it, is largely
+chance: of 15, a single row that moves from the middle to the top changes it by some .03.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,10 +34,13 @@ class RowScores:
     """Scores, probabilities and p-values of rows.
 
     Attributes:
-        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than that.
+        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
+            that.
         probability: Of the label being 1, shape (n,); None where no labels were learned from.
-        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where none were held out.
-        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for certain.
+        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
+            none were held out.
+        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
+            certain.
     """
 
     score: np.ndarray
@@ -69,15 +73,19 @@ class Contributions:
 class Scorer(Protocol):
     """The object that a classifier's `learn` returns: it orders rows.
 
-    One that reads rows by `Inputs` alone scores events as they arrive without a table of them (`RowBatch`). What it says
-    of a row must not depend on the rows beside it, to the bit: a matrix product of many rows has other last bits than of one.
+    One that reads rows by `Inputs` alone scores events as they arrive without a table of them
+    (`RowBatch`). What it says of a row must not depend on the rows beside it, to the bit: a matrix
+    product of many rows has other last bits than of one.
 
-    One whose scores are probabilities (they, not their log odds, are the sum of what the inputs add) says so by an attribute of
-    its class, `chance = True`.
+    One whose scores are probabilities (they, not their log odds, are the sum of what the inputs
+    add) says so by an attribute of its class, `chance = True`.
     """
 
     def score(self, rows: RowReader) -> np.ndarray:
-        """Return the log odds of the label being 1; for a detector, how anomalous each row is. Shape (n,)."""
+        """Return the log odds of the label being 1.
+
+        For a detector, how anomalous each row is. Shape (n,).
+        """
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return the contribution of each input to the score of each row."""
@@ -93,24 +101,30 @@ class Scorer(Protocol):
 class Classifier(Recipe):
     """A model of a binary label.
 
-    A model implements `learn`; calibration is made here, the same for all, on a window that is later than what was learned
-    from and earlier than what is scored.
+    A model implements `learn`; calibration is made here, the same for all, on a window that is
+    later than what was learned from and earlier than what is scored.
 
     Attributes:
-        calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a line in the log odds),
-            `bayes` (the same where labels are few: the mean of all lines that they leave open, with its reach), `beta` (Kull,
-            Silva Filho and Flach 2017) and `isotonic` are fitted on the calibration window. Where labels were looked for with
-            known chances (role `label_propensity`), these rows alone count there, each for as many as it stands for.
-        sensitivity: The share of positive rows that are found to be so when they are looked at, as second looks at a sample
-            tell: probabilities are those of being positive, not of being found. They then lie above the labels by as much, and
-            so do metrics of calibration against labels. 1 takes labels at their word. See `calibration.calibrator`.
-        refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the first alone; or `every_K`.
-            Rivals that are alike but for that tell what fitting anew is worth.
+        calibration: From scores to probabilities: `none` takes the scores for log odds; `platt` (a
+            line in the log odds), `bayes` (the same where labels are few: the mean of all lines
+            that they leave open, with its reach), `beta` (Kull, Silva Filho and Flach 2017) and
+            `isotonic` are fitted on the calibration window. Where labels were looked for with known
+            chances (role `label_propensity`), these rows alone count there, each for as many as it
+            stands for.
+        sensitivity: The share of positive rows that are found to be so when they are looked at, as
+            second looks at a sample tell: probabilities are those of being positive, not of being
+            found. They then lie above the labels by as much, and so do metrics of calibration
+            against labels. 1 takes labels at their word. See `calibration.calibrator`.
+        refit: When a protocol with several cutoffs fits it: `always`, at each; `never`, at the
+            first alone; or `every_K`. Rivals that are alike but for that tell what fitting anew is
+            worth.
     """
 
     uses_features = True
     supervised: ClassVar[bool] = True
-    """True where it learns from labels; a model that does not has no probabilities unless it is calibrated."""
+    """True where it learns from labels; a model that does not has no probabilities unless it is
+    calibrated.
+    """
 
     calibration: CalibratorKind = "none"
     sensitivity: Annotated[Positive, Le(1)] = 1.0
@@ -129,7 +143,8 @@ class Classifier(Recipe):
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
         """Return a scorer (`Scorer`) learned from the rows of `train`.
 
-        The label's column is 1.0, 0.0 or null (not known by then). `stop` has later rows for early stopping; it may be empty.
+        The label's column is 1.0, 0.0 or null (not known by then). `stop` has later rows for early
+        stopping; it may be empty.
         """
         raise NotImplementedError(f"{type(self).__name__}.learn")
 
@@ -141,15 +156,18 @@ class Classifier(Recipe):
         calibrate: Table | None = None,
         context: RowContext | None = None,
     ) -> FittedClassifier:
-        """Learn from `train`, stop early by `stop`, calibrate by `calibrate`: three windows in time order.
+        """Learn from `train`, stop early by `stop`, calibrate by `calibrate`: three windows in time
+        order.
 
         In Python and without a run, `train` is enough for a model that calibrates nothing.
 
         Args:
             train: Rows with labels, and their inputs (role `covariate`).
-            stop: Later rows for early stopping; without them a model takes all its rounds or epochs.
+            stop: Later rows for early stopping; without them a model takes all its rounds or
+                epochs.
             calibrate: Later rows for calibration.
-            context: Random streams, threads and features; seed 0 and one thread where it is not given.
+            context: Random streams, threads and features; seed 0 and one thread where it is not
+                given.
 
         Raises:
             ConfigError: The frame is no table.
@@ -160,10 +178,14 @@ class Classifier(Recipe):
         """
         check_frame("fit", train, Table, self)
         none = train.filter(np.zeros(train.height, bool))
-        fitted = self.fit_windows(train, stop=stop or none, calibrate=calibrate or none, context=context or RowContext(0))
+        fitted = self.fit_windows(
+            train, stop=stop or none, calibrate=calibrate or none, context=context or RowContext(0)
+        )
         return replace(fitted, usual=UsualValues.learn(train))
 
-    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
+    def fit_windows(
+        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
+    ) -> FittedClassifier:
         """Do what `fit` says, for windows that may be empty.
 
         Raises:
@@ -188,10 +210,19 @@ class Classifier(Recipe):
             return identity_calibrator(chance, self.sensitivity)
         rows = labelled_rows(calibrate)
         if rows.data.is_empty():
-            raise DataError(f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by.")
+            raise DataError(
+                f"model.calibration: '{self.calibration}' needs labels in a window to calibrate by."
+            )
         rows, weight = representative_rows(rows)
         score, label = scorer.score(rows), labels_of(rows)
-        return fit_calibrator(self.calibration, score, label, chance=chance, weight=weight, sensitivity=self.sensitivity)
+        return fit_calibrator(
+            self.calibration,
+            score,
+            label,
+            chance=chance,
+            weight=weight,
+            sensitivity=self.sensitivity,
+        )
 
 
 def plain_member(member: Classifier, whole: str) -> Classifier:
@@ -203,7 +234,9 @@ def plain_member(member: Classifier, whole: str) -> Classifier:
     reserved: dict[str, Any] = {"calibration": "none", "sensitivity": 1.0, "refit": "always"}
     for option, value in reserved.items():
         if getattr(member, option) != value:
-            raise ValueError(f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts")
+            raise ValueError(
+                f"'{member.name}' must have {option} {value!r}; that of the {whole} is what counts"
+            )
     return member
 
 
@@ -221,7 +254,8 @@ class FittedClassifier(Serializable):
         calibrator: From scores to probabilities.
         likely: True where there are probabilities.
         normals: Scores of held-out normal rows, rising; empty where none were held out.
-        usual: Quantiles of the inputs among the rows that it learned from, by which reasons say what is high or low.
+        usual: Quantiles of the inputs among the rows that it learned from, by which reasons say
+            what is high or low.
     """
 
     scorer: Any
@@ -231,7 +265,9 @@ class FittedClassifier(Serializable):
     usual: UsualValues = field(default_factory=UsualValues.unknown)
 
     def __repr__(self) -> str:
-        return f"FittedClassifier({type(self.scorer).__name__}, calibration={self.calibrator.kind!r})"
+        return (
+            f"FittedClassifier({type(self.scorer).__name__}, calibration={self.calibrator.kind!r})"
+        )
 
     def score_rows(self, rows: RowReader) -> RowScores:
         """Return scores, probabilities and p-values of rows."""
@@ -243,14 +279,28 @@ class FittedClassifier(Serializable):
         p_value = (1 + above) / (1 + len(self.normals)) if len(self.normals) else None
         if not self.likely:
             return RowScores(score, None, p_value)
-        return RowScores(score, self.calibrator.probability(score), p_value, self.calibrator.interval(score))
+        return RowScores(
+            score, self.calibrator.probability(score), p_value, self.calibrator.interval(score)
+        )
 
     def predict(self, rows: Table) -> pl.DataFrame:
-        """Return `row_id`, `score`, `probability` and `p_value` of rows; the last two are null where there are none."""
+        """Return `row_id`, `score`, `probability` and `p_value` of rows.
+
+        The last two are null where there are none.
+        """
         scored = self.score_rows(rows)
-        columns = {"score": scored.score, "probability": scored.probability, "p_value": scored.p_value}
-        values = {name: np.full(rows.height, np.nan) if column is None else column for name, column in columns.items()}
-        return rows.data.select(ROW_ID).with_columns(pl.Series(name, v, nan_to_null=True) for name, v in values.items())
+        columns = {
+            "score": scored.score,
+            "probability": scored.probability,
+            "p_value": scored.p_value,
+        }
+        values = {
+            name: np.full(rows.height, np.nan) if column is None else column
+            for name, column in columns.items()
+        }
+        return rows.data.select(ROW_ID).with_columns(
+            pl.Series(name, v, nan_to_null=True) for name, v in values.items()
+        )
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return the contribution of each input to the score of each row."""
@@ -265,14 +315,16 @@ class FittedClassifier(Serializable):
 class Detector(Classifier):
     """A model of what is normal.
 
-    It learns from rows that are not known to bear the label: those labelled 0 and those without a label, among which some
-    that nobody has found may be. Later normal rows are held out of it: those of the calibration window, or else the last
-    ones of the training window. A row's p-value is (1 + held-out normals at least as odd) / (1 + held-out normals): of new
-    normals so large a share lies at or below any level (Vovk, Gammerman and Shafer 2005). Ones that bear the label unfound
-    make it larger, not smaller.
+    It learns from rows that are not known to bear the label: those labelled 0 and those without a
+    label, among which some that nobody has found may be. Later normal rows are held out of it:
+    those of the calibration window, or else the last ones of the training window. A row's p-value
+    is (1 + held-out normals at least as odd) / (1 + held-out normals): of new normals so large a
+    share lies at or below any level (Vovk, Gammerman and Shafer 2005). Ones that bear the label
+    unfound make it larger, not smaller.
 
     Attributes:
-        held_out: Share of the training window's normal rows that are held out, where no window is for calibration.
+        held_out: Share of the training window's normal rows that are held out, where no window is
+            for calibration.
     """
 
     supervised: ClassVar[bool] = False
@@ -289,21 +341,31 @@ class Detector(Classifier):
         """
         raise NotImplementedError(f"{type(self).__name__}.learn")
 
-    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
-        """Learn from the normal rows of `train` but for those held out; calibrate, where set, by `calibrate`.
+    def fit_windows(
+        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
+    ) -> FittedClassifier:
+        """Learn from the normal rows of `train` but for those held out.
+
+        Calibrate, where set, by `calibrate`.
 
         Raises:
-            DataError: No two normal rows to learn from and to hold out, or no labels to calibrate by.
+            DataError: No two normal rows to learn from and to hold out, or no labels to calibrate
+                by.
         """
         held_in, held_out = normal_rows(train), normal_rows(calibrate)
         if held_out.data.is_empty():
             last = latest_share(held_in, self.held_out)
             held_in, held_out = held_in.filter(~last), held_in.filter(last)
         if held_in.data.is_empty() or held_out.data.is_empty():
-            raise DataError("model: a detector needs normal rows (labelled 0 or not at all) to learn from and to hold out.")
+            raise DataError(
+                "model: a detector needs normal rows (labelled 0 or not at all) to learn from and "
+                "to hold out."
+            )
         scorer = self.learn(held_in, stop=normal_rows(stop), context=context)
         likely = self.calibration != "none"
-        return FittedClassifier(scorer, self.calibrated(scorer, calibrate), likely, np.sort(scorer.score(held_out)))
+        return FittedClassifier(
+            scorer, self.calibrated(scorer, calibrate), likely, np.sort(scorer.score(held_out))
+        )
 
 
 def normal_rows(rows: Table) -> Table:

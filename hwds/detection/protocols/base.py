@@ -56,9 +56,14 @@ END_OF_TIME = datetime(9999, 12, 31)
 
 
 def parts_in_time(
-    seen: Table, edges: Mapping[str, tuple[datetime, datetime]], cutoff: datetime, context: RowContext
+    seen: Table,
+    edges: Mapping[str, tuple[datetime, datetime]],
+    cutoff: datetime,
+    context: RowContext,
 ) -> dict[str, Table]:
-    """Return the rows that arrived between the edges of each part; labels as far as they had arrived by the cutoff.
+    """Return the rows that arrived between the edges of each part.
+
+    Labels as far as they had arrived by the cutoff.
 
     Args:
         seen: The rows and the labels that had arrived by the last edge.
@@ -73,7 +78,9 @@ def parts_in_time(
 
 
 def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict[str, Table]:
-    """Return the rows of each part; inputs are made of labels of training rows alone, and scored rows have no label.
+    """Return the rows of each part.
+
+    Inputs are made of labels of training rows alone, and scored rows have no label.
 
     Args:
         known: All rows, without the truth.
@@ -82,10 +89,14 @@ def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict
     """
     label = known.name("label")
     train = pl.lit(pl.Series(part == "train"))
-    hidden = replace(known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label)))
+    hidden = replace(
+        known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label))
+    )
     wide = hidden.with_inputs(context.columns_of(hidden))
     learned = pl.lit(pl.Series(np.isin(part, ("train", "stop", "calibrate"))))
-    given = replace(wide, data=wide.data.with_columns(pl.when(learned).then(known.data[label]).alias(label)))
+    given = replace(
+        wide, data=wide.data.with_columns(pl.when(learned).then(known.data[label]).alias(label))
+    )
     return {name: given.filter(part == name) for name in PARTS}
 
 
@@ -95,27 +106,43 @@ def without_truth(frame: Table, delay: int) -> Table:
         return as_known(frame, END_OF_TIME, delay)
     label, truth = frame.name("label"), frame.roles.get("truth", ())
     roles = frame.roles.without("truth")
-    return replace(frame, data=frame.data.with_columns(pl.col(label).cast(pl.Float64)).drop(truth), roles=roles)
+    return replace(
+        frame, data=frame.data.with_columns(pl.col(label).cast(pl.Float64)).drop(truth), roles=roles
+    )
 
 
 def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> Table:
     """Return the table with flipped labels in all rows of the groups that have a tested row."""
     label = frame.name("label")
     flipped = pl.lit(groups.is_in(groups.filter(pl.Series(tested)).implode()))
-    turned = pl.when(flipped).then(1 - pl.col(label).cast(pl.Float64)).otherwise(pl.col(label)).alias(label)
+    turned = (
+        pl.when(flipped)
+        .then(1 - pl.col(label).cast(pl.Float64))
+        .otherwise(pl.col(label))
+        .alias(label)
+    )
     return replace(frame, data=frame.data.with_columns(turned))
 
 
 def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
     """Return the rows that had arrived by an instant."""
     arrived = frame.data.select("row_id", row_arrivals(frame).alias("__arrived"))
-    return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(pl.col("__arrived") <= instant)
+    return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(
+        pl.col("__arrived") <= instant
+    )
 
 
 def days_since(rows: Table, cutoff: datetime) -> pl.Series:
-    """Return days from a cutoff's midnight to the arrival of each row: a late one is scored on the day that it arrives."""
+    """Return days from a cutoff's midnight to the arrival of each row: a late one is scored on the
+    day that it arrives.
+    """
     midnight = cutoff.replace(hour=0, minute=0, second=0, microsecond=0)
-    return (row_arrivals(rows).dt.truncate("1d") - midnight).dt.total_days().cast(pl.Int32).alias("day")
+    return (
+        (row_arrivals(rows).dt.truncate("1d") - midnight)
+        .dt.total_days()
+        .cast(pl.Int32)
+        .alias("day")
+    )
 
 
 # Twins of a table that differ in the label of one scored row: no prediction of that row may
@@ -123,8 +150,15 @@ def days_since(rows: Table, cutoff: datetime) -> pl.Series:
 
 
 def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
-    """Return the id of the labelled test row that arrived last, of which no other row may depend; None where there is none."""
-    tested = rows.filter((pl.col("part") == "test") & pl.col("label").is_not_null()) if rows.width else rows
+    """Return the id of the labelled test row that arrived last, of which no other row may depend.
+
+    None where there is none.
+    """
+    tested = (
+        rows.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
+        if rows.width
+        else rows
+    )
     if tested.is_empty():
         return None
     arrived = frame.data.select(ROW_ID, row_arrivals(frame).alias("arrived"))
@@ -135,7 +169,9 @@ def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
 def with_label_turned(frame: Table, row: int) -> Table:
     """Return the table with another label in one row."""
     label = frame.data[frame.name("label")].cast(pl.Float64)
-    return replace(frame, data=frame.data.with_columns(label.zip_with(frame.data[ROW_ID] != row, 1 - label)))
+    return replace(
+        frame, data=frame.data.with_columns(label.zip_with(frame.data[ROW_ID] != row, 1 - label))
+    )
 
 
 # Refusals of a table that no classifier can score: labels, times and amounts that cannot be.
@@ -144,7 +180,8 @@ TIMES = ("time", "available_at", "label_time")
 
 
 def check_rows(table: Table) -> None:
-    """Refuse labels that are no 0 and 1 or of one kind, times that are missing, mixed or out of order, amounts below 0.
+    """Refuse labels that are no 0 and 1 or of one kind, times that are missing, mixed or out of
+    order, amounts below 0.
 
     Raises:
         DataError: With the role, the column and the first row.
@@ -154,7 +191,8 @@ def check_rows(table: Table) -> None:
 
 
 def check_facts(table: Table) -> None:
-    """Refuse all of that but labels: ids that two rows have, times, amounts and chances that cannot be.
+    """Refuse all of that but labels: ids that two rows have, times, amounts and chances that cannot
+    be.
 
     Raises:
         DataError: With the role, the column and the first row.
@@ -182,12 +220,16 @@ def _check_ids(table: Table) -> None:
     ids = table.column("id")
     missing = ids.is_null().arg_true()
     if len(missing):
-        raise DataError(f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'.")
+        raise DataError(
+            f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'."
+        )
     again = (~ids.is_first_distinct()).arg_true()
     if len(again):
         first = (ids == ids[again[0]]).arg_true()[0]
         both = f"rows {first + 1} and {again[0] + 1} both have {ids[again[0]]!r}"
-        raise DataError(f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own.")
+        raise DataError(
+            f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own."
+        )
 
 
 def check_labels(table: Table) -> None:
@@ -200,7 +242,10 @@ def check_labels(table: Table) -> None:
     kinds = np.unique(table.column("label").cast(pl.Float64).drop_nulls().to_numpy())
     if len(kinds) < 2:
         seen = f"only {kinds[0]:g}" if len(kinds) else "no label"
-        raise DataError(f"dataset.roles.label: column '{table.name('label')}' needs rows of 0 and of 1, it has {seen}.")
+        raise DataError(
+            f"dataset.roles.label: column '{table.name('label')}' needs rows of 0 and of 1, it "
+            f"has {seen}."
+        )
 
 
 def check_values(table: Table) -> None:
@@ -212,27 +257,40 @@ def check_values(table: Table) -> None:
     label = table.column("label")
     if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
         known = label.is_not_null().arg_true()
-        shown = f"row {known[0] + 1} has {label[known[0]]!r}" if len(known) else "no row has a value"
+        shown = (
+            f"row {known[0] + 1} has {label[known[0]]!r}" if len(known) else "no row has a value"
+        )
         raise DataError(f"dataset.roles.label: column '{label.name}' must hold 0 and 1, {shown}.")
     values = label.cast(pl.Float64)
     bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
     if len(bad):
-        raise DataError(f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}.")
+        raise DataError(
+            f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}."
+        )
 
 
 def _check_times(table: Table) -> None:
-    """Refuse missing times, mixed kinds of time zones, and labels before their rows or after the data ended."""
+    """Refuse missing times, mixed kinds of time zones, and labels before their rows or after the
+    data ended.
+    """
     for role in ("time", *(("available_at",) if table.roles.get("available_at") else ())):
         missing = table.column(role).is_null().arg_true()
         if len(missing):
-            raise DataError(f"dataset.roles.{role}: row {missing[0] + 1} has no value in column '{table.name(role)}'.")
+            raise DataError(
+                f"dataset.roles.{role}: row {missing[0] + 1} has no value in column "
+                f"'{table.name(role)}'."
+            )
     columns = {role: table.column(role) for role in TIMES if table.roles.get(role)}
     zones = {role: _zone(column) for role, column in columns.items() if column.dtype.is_temporal()}
     for role, zone in zones.items():
         if (zone is None) != (zones["time"] is None):
-            phrases = [f"{'has no time zone' if each is None else f'is in {each}'}" for each in (zone, zones["time"])]
+            phrases = [
+                f"{'has no time zone' if each is None else f'is in {each}'}"
+                for each in (zone, zones["time"])
+            ]
             raise DataError(
-                f"dataset.roles.{role}: column '{columns[role].name}' {phrases[0]}, but column '{columns['time'].name}'"
+                f"dataset.roles.{role}: column '{columns[role].name}' {phrases[0]}, but column "
+                f"'{columns['time'].name}'"
                 f" {phrases[1]};"
                 f" row 1 has {columns[role][0]} and {columns['time'][0]}."
             )
@@ -242,25 +300,38 @@ def _check_times(table: Table) -> None:
 
 def _check_label_times(table: Table) -> None:
     instants = {
-        role: table.column(role).cast(pl.Datetime("us", _zone(table.column(role)))) for role in TIMES if table.roles.get(role)
+        role: table.column(role).cast(pl.Datetime("us", _zone(table.column(role))))
+        for role in TIMES
+        if table.roles.get(role)
     }
-    known, when, name = table.column("label").is_not_null(), instants["label_time"], table.name("label_time")
+    known, when, name = (
+        table.column("label").is_not_null(),
+        instants["label_time"],
+        table.name("label_time"),
+    )
     undated = (known & when.is_null()).arg_true()
     if len(undated):
-        raise DataError(f"dataset.roles.label_time: row {undated[0] + 1} has a label and no value in column '{name}'.")
+        raise DataError(
+            f"dataset.roles.label_time: row {undated[0] + 1} has a label and no value in column "
+            f"'{name}'."
+        )
     early = (known & (when < instants["time"])).fill_null(False).arg_true()
     if len(early):
         row = early[0]
         happened = table.column("time")[row]
         raise DataError(
-            f"dataset.roles.label_time: row {row + 1} was labelled at {table.column('label_time')[row]}, before it happened"
+            f"dataset.roles.label_time: row {row + 1} was labelled at "
+            f"{table.column('label_time')[row]}, before it happened"
             f" ({happened})."
         )
     last = instants.get("available_at", instants["time"]).max()
     late = known & (when > last)
     if late.sum() == known.sum():
         row = int(known.arg_true()[0])
-        problem = f"all labels are later than the data, which ends at {last!s}; row {row + 1} has {when[row]}"
+        problem = (
+            f"all labels are later than the data, which ends at {last!s}; row {row + 1} has "
+            f"{when[row]}"
+        )
         raise DataError(f"dataset.roles.label_time: {problem}.")
 
 
@@ -269,11 +340,15 @@ def _check_range(table: Table, role: str, least: float, most: float, wanted: str
         return
     column = table.column(role)
     if not column.dtype.is_numeric():
-        raise DataError(f"dataset.roles.{role}: column '{column.name}' holds {str(column.dtype).lower()} values, not numbers.")
+        raise DataError(
+            f"dataset.roles.{role}: column '{column.name}' holds {str(column.dtype).lower()} "
+            f"values, not numbers."
+        )
     bad = (~column.is_between(least, most)).fill_null(False).arg_true()
     if len(bad):
         raise DataError(
-            f"dataset.roles.{role}: row {bad[0] + 1} has {column[bad[0]]} in column '{column.name}'; must be {wanted}."
+            f"dataset.roles.{role}: row {bad[0] + 1} has {column[bad[0]]} in column "
+            f"'{column.name}'; must be {wanted}."
         )
 
 
@@ -301,7 +376,8 @@ def try_classifier(model: Classifier, table: Table, context: RowContext) -> None
     """Learn from toys, and score them.
 
     Raises:
-        WrongAnswerError: The scores are no array of one finite number a row, or they are not explained.
+        WrongAnswerError: The scores are no array of one finite number a row, or they are not
+            explained.
     """
     toy = toy_rows(table)
     wide = toy.with_inputs(context.columns_of(toy))
@@ -323,7 +399,9 @@ def check_scores(score: Any, rows: int) -> None:
     if score.shape != (rows,) or score.dtype.kind not in "iuf":
         raise WrongAnswerError(f"{must}, got {score.dtype} of shape {score.shape}")
     if not np.isfinite(score).all():
-        raise WrongAnswerError(f"{must}, got {int((~np.isfinite(score)).sum())} that are not finite")
+        raise WrongAnswerError(
+            f"{must}, got {int((~np.isfinite(score)).sum())} that are not finite"
+        )
 
 
 def check_contributions(answer: Any, rows: int) -> None:
@@ -334,7 +412,9 @@ def check_contributions(answer: Any, rows: int) -> None:
     """
     asked = f"explain of {counted(rows, 'rows')} must return"
     if not isinstance(answer, Contributions):
-        raise WrongAnswerError(f"{asked} hwds.detection.Contributions, got {with_article(type(answer).__name__)}")
+        raise WrongAnswerError(
+            f"{asked} hwds.detection.Contributions, got {with_article(type(answer).__name__)}"
+        )
     shape, got = (rows, len(answer.names)), np.shape(answer.values)
     if got != shape:
         raise WrongAnswerError(f"{asked} values of shape {shape}, one for each name, got {got}")
@@ -350,9 +430,14 @@ def try_row_features(features: Any, table: Table) -> None:
     answer = features.compute(toy)
     rows = counted(toy.height, "rows")
     if not isinstance(answer, pl.DataFrame):
-        raise WrongAnswerError(f"compute of {rows} must return a polars DataFrame, got {with_article(type(answer).__name__)}")
+        raise WrongAnswerError(
+            f"compute of {rows} must return a polars DataFrame, got "
+            f"{with_article(type(answer).__name__)}"
+        )
     if answer.width and answer.height != toy.height:
-        raise WrongAnswerError(f"compute of {rows} must return as many, in their order, got {answer.height:,}")
+        raise WrongAnswerError(
+            f"compute of {rows} must return as many, in their order, got {answer.height:,}"
+        )
 
 
 # Detection: metrics, segments and checks that all protocols of a classifier of rows share.
@@ -363,23 +448,37 @@ FIRST_ROWS = 50
 """Rows of a table whose features tell which inputs there are."""
 
 
-class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segmentable, LeakTestable, Contrasting, Trying):
+class Detection(
+    RowSplitting,
+    Evaluation[Classifier, Table],
+    Deployable,
+    Segmentable,
+    LeakTestable,
+    Contrasting,
+    Trying,
+):
     """Score how suspicious rows are.
 
     Attributes:
-        headline: The metric that orders the leaderboard, by its short name: `aucpr`, `auroc`, `card_precision`, `caught_value`,
-            `log_loss`, `expected_cost` ...; where a simulator knows the truth also `true_aucpr` and so on.
-        delay_days: Days that labels take to arrive; where a column says when each did (role `label_time`), it counts.
-        unlabelled: The use of an old row without a label in training: left out, or `negative`, an honest one.
+        headline: The metric that orders the leaderboard, by its short name: `aucpr`, `auroc`,
+            `card_precision`, `caught_value`, `log_loss`, `expected_cost` ...; where a simulator
+            knows the truth also `true_aucpr` and so on.
+        delay_days: Days that labels take to arrive; where a column says when each did (role
+            `label_time`), it counts.
+        unlabelled: The use of an old row without a label in training: left out, or `negative`, an
+            honest one.
         card_k: Entities a day that can be looked at, for `card_precision@k`.
         precision: The precision at which recall is measured, for `recall@precision`.
         recall: The recall at which precision is measured, for `precision@recall`.
-        wrong_block: The cost of blocking an honest row, in the unit of `amount`, for `expected_cost`.
-        resamples: The number of resamples of each bootstrap: by entity, by day, and by entities of a day.
+        wrong_block: The cost of blocking an honest row, in the unit of `amount`, for
+            `expected_cost`.
+        resamples: The number of resamples of each bootstrap: by entity, by day, and by entities of
+            a day.
         explained: Rows of each window, those of the highest scores, that get reasons.
-        importance_rows: Rows of each window, drawn, over which importances are averaged; 0 for none.
-        importance_seeds: Fits for that, each with a seed of its own, the scored one among them; importances have their
-            lowest and highest.
+        importance_rows: Rows of each window, drawn, over which importances are averaged; 0 for
+            none.
+        importance_seeds: Fits for that, each with a seed of its own, the scored one among them;
+            importances have their lowest and highest.
         segments: Columns whose values are scored apart too.
     """
 
@@ -410,41 +509,64 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
     importance_seeds: Annotated[Folds, Small(2)] = 1
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows with a flag for each test row whose entity is among those that can be looked at on its day."""
+        """Return the rows with a flag for each test row whose entity is among those that can be
+        looked at on its day.
+        """
         return with_flags(rows, self.card_k)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
-        """Return all metrics of the test rows, against the labels and, where a simulator knows it, against the truth."""
+        """Return all metrics of the test rows, against the labels and, where a simulator knows it,
+        against the truth.
+        """
         test = rows.filter(pl.col("part") == "test")
         return [*detection_scores(test, self), *rule_scores(test)]
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """Yield how far each model is behind the best, on the same rows and resamples, and its importances."""
-        scored = {label: part.filter(pl.col("part") == "test") for label, part in rows.items() if part.width}
+        """Yield how far each model is behind the best, on the same rows and resamples, and its
+        importances.
+        """
+        scored = {
+            label: part.filter(pl.col("part") == "test")
+            for label, part in rows.items()
+            if part.width
+        }
         yield from behind_scores(scored, self)
         for label, part in scored.items():
             yield from ((label, score) for score in importance_scores(part))
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return all rows, those of the deciding window too, which a decision learns its thresholds from."""
+        """Return all rows, those of the deciding window too, which a decision learns its thresholds
+        from.
+        """
         return rows.drop(IMPORTANCE_COLUMN, strict=False)
 
     def predictions_only(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
-        """Return the predictions of rows without their outcomes, for the canary; reasons as texts."""
+        """Return the predictions of rows without their outcomes, for the canary.
+
+        Reasons as texts.
+        """
         words = pl.col("reasons").list.eval(pl.element().struct.json_encode()).list.join(" ")
-        return rows.select(*self.keys, "score", "probability", "p_value", *([words] if reasons else []))
+        return rows.select(
+            *self.keys, "score", "probability", "p_value", *([words] if reasons else [])
+        )
 
     def twins(self, frame: Table, fold: Fold, rows: pl.DataFrame) -> Iterator[Twin]:
-        """Yield the table with another label of the last tested row, where labels may be known at the row's own moment."""
+        """Yield the table with another label of the last tested row, where labels may be known at
+        the row's own moment.
+        """
         row = last_tested_row(frame, rows) if frame.roles.get("label_time") else None
         if row is None:
             return
 
         def said(rows: pl.DataFrame) -> pl.DataFrame:
-            return self.predictions_only(rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row)))
+            return self.predictions_only(
+                rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row))
+            )
 
         shows = "changed with the row's own label"
-        yield Twin(OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said)
+        yield Twin(
+            OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said
+        )
 
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""
@@ -456,7 +578,14 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        check_headline(self.headline, [entry for entry in detection_measures(self, "") if not entry.name.startswith("behind_")])
+        check_headline(
+            self.headline,
+            [
+                entry
+                for entry in detection_measures(self, "")
+                if not entry.name.startswith("behind_")
+            ],
+        )
 
     def check_features(self, features: Any, frame: Table) -> None:
         """Refuse features that this table has no columns for."""
@@ -466,13 +595,21 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         """Refuse a table that no classifier can score.
 
         Raises:
-            DataError: Labels, times or amounts that cannot be, with the role, the column and the row.
+            DataError: Labels, times or amounts that cannot be, with the role, the column and the
+                row.
         """
         check_rows(frame)
 
     def check_inputs(self, models: Mapping[str, Classifier], features: Any, frame: Table) -> None:
-        """Refuse rules about inputs that neither the table nor the features of its first rows have."""
-        rules = [rule for model in models.values() if isinstance(model, Classifier) for rule in model.written_rules]
+        """Refuse rules about inputs that neither the table nor the features of its first rows
+        have.
+        """
+        rules = [
+            rule
+            for model in models.values()
+            if isinstance(model, Classifier)
+            for rule in model.written_rules
+        ]
         if rules:
             first = frame.filter(np.arange(frame.height) < FIRST_ROWS)
             check_rules(rules, ModelInputs.learn(first.with_inputs(features.compute(first))).plain)
@@ -481,7 +618,10 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         """Refuse a model whose calibration has no rows, where a field of this protocol is 0."""
         for model in models.values():
             if model.needs_calibration() and not getattr(self, field):
-                raise ConfigError(f"protocol.{field}: must be > 0 for '{model.name}' (calibration={model.calibration}), got 0.")
+                raise ConfigError(
+                    f"protocol.{field}: must be > 0 for '{model.name}' "
+                    f"(calibration={model.calibration}), got 0."
+                )
 
     def try_model(self, model: Classifier, frame: Table, fold: Fold, context: RunContext) -> None:
         """Learn from some rows of each label, and check the scores."""
@@ -496,19 +636,30 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         return labels_of_rows(frame, column)
 
     def training_rows(self, rows: Table) -> Table:
-        """Return the rows that models learn from: all of them, unlabelled ones as they are or with label 0."""
+        """Return the rows that models learn from: all of them, unlabelled ones as they are or with
+        label 0.
+        """
         if self.unlabelled == "exclude":
             return rows
         label = rows.name("label")
         return Table(rows.data.with_columns(pl.col(label).fill_null(0.0)), rows.roles, rows.unit)
 
-    def fitted(self, model: Classifier, parts: Mapping[str, Table], context: RowContext) -> FittedClassifier:
+    def fitted(
+        self, model: Classifier, parts: Mapping[str, Table], context: RowContext
+    ) -> FittedClassifier:
         """Return a model fitted on the windows that it may learn from."""
         given = {name: self.training_rows(parts[name]) for name in ("train", "stop", "calibrate")}
-        return model.fit(given["train"], stop=given["stop"], calibrate=given["calibrate"], context=context)
+        return model.fit(
+            given["train"], stop=given["stop"], calibrate=given["calibrate"], context=context
+        )
 
     def fit_and_score(
-        self, model: Classifier, learned: Mapping[str, Table], scored: Mapping[str, Table], frame: Table, context: RowContext
+        self,
+        model: Classifier,
+        learned: Mapping[str, Table],
+        scored: Mapping[str, Table],
+        frame: Table,
+        context: RowContext,
     ) -> dict[str, pl.DataFrame]:
         """Fit a model and score the rows of the decision and the test, each where there are any.
 
@@ -521,34 +672,55 @@ class Detection(RowSplitting, Evaluation[Classifier, Table], Deployable, Segment
         """
         fitted = self.fitted(model, learned, context)
         names = [name for name in ("decide", "test") if len(scored[name].data)]
-        rows = {name: row_predictions(fitted, scored[name], frame, name, self.explained) for name in names}
+        rows = {
+            name: row_predictions(fitted, scored[name], frame, name, self.explained)
+            for name in names
+        }
 
         def fit(other: RowContext) -> FittedClassifier:
             return self.fitted(model, learned, other)
 
         values = mean_contributions(
-            fit, fitted, scored["test"], context, seeds=self.importance_seeds, most=self.importance_rows
+            fit,
+            fitted,
+            scored["test"],
+            context,
+            seeds=self.importance_seeds,
+            most=self.importance_rows,
         )
-        return {name: with_importances(part, values if name == "test" else None) for name, part in rows.items()}
+        return {
+            name: with_importances(part, values if name == "test" else None)
+            for name, part in rows.items()
+        }
 
 
 def label_remarks(table: Table) -> Iterator[str]:
-    """Yield how many labels there are and, where a simulator knows it, how many positives they miss, and the loss at stake."""
+    """Yield how many labels there are and, where a simulator knows it, how many positives they
+    miss, and the loss at stake.
+    """
     label = _known_numbers(table, "label")
     known = np.isfinite(label)
     rows = counted(len(label), "rows")
     if not known.all():
-        yield f"{percent(float(known.mean()))} of {rows} have a label, {int((label == 1).sum()):,} of them label 1."
+        yield (
+            f"{percent(float(known.mean()))} of {rows} have a label, "
+            f"{int((label == 1).sum()):,} of them label 1."
+        )
     truth = truth_column(table)
     if not truth:
         return
     true = table.data[truth].cast(pl.Float64).to_numpy() == 1
     confirmed = int((label[true] == 1).sum())
     share, count = percent(float(true.mean())), int(true.sum())
-    yield f"By the truth {share} of {rows} are of label 1 ({count:,}); {confirmed:,} of those were found out."
+    yield (
+        f"By the truth {share} of {rows} are of label 1 ({count:,}); {confirmed:,} of those "
+        f"were found out."
+    )
     if table.roles.get("amount"):
         stake = np.nan_to_num(_known_numbers(table, "amount"))
-        lost, whole = (brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum()))
+        lost, whole = (
+            brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum())
+        )
         yield f"They have {lost} at stake, of {whole} in all rows."
 
 

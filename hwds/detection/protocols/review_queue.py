@@ -1,4 +1,6 @@
-"""ReviewQueue: rank rows for reviewers with few labels or none, and how far to trust the ranking."""
+"""ReviewQueue: rank rows for reviewers with few labels or none, and how far to trust the
+ranking.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from hwds.detection.cases import ScoreOf
 from hwds.detection.family import QUEUE
 from hwds.detection.models.base import Classifier, FittedClassifier
 from hwds.detection.predictions import row_predictions
-from hwds.detection.protocols.base import END_OF_TIME, Detection, check_facts, check_values, without_truth
+from hwds.detection.protocols.base import (
+    END_OF_TIME,
+    Detection,
+    check_facts,
+    check_values,
+    without_truth,
+)
 from hwds.detection.protocols.prequential import draw_labels
 from hwds.detection.rows import RowContext, entities_of_rows
 from hwds.evaluation.protocol import Cell, Fold, RunContext, Score, check_headline
@@ -35,7 +43,9 @@ FEW_INPUTS = 3
 
 
 def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Generator) -> Table:
-    """Return copies of drawn rows whose inputs that are numbers were changed; see `INJECTION_KINDS`.
+    """Return copies of drawn rows whose inputs that are numbers were changed.
+
+    See `INJECTION_KINDS`.
 
     Args:
         rows: With their inputs.
@@ -44,14 +54,20 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
         random: Draws rows and inputs.
     """
     schema = rows.data.schema
-    names = [name for name in rows.inputs if schema[name].is_numeric() and rows.data[name].drop_nulls().n_unique() > 2]
+    names = [
+        name
+        for name in rows.inputs
+        if schema[name].is_numeric() and rows.data[name].drop_nulls().n_unique() > 2
+    ]
     base = random.integers(0, rows.height, count)
     if kind == "cluster":
         base[:] = base[0] if count else 0
     matrix = rows.numbers(names)
     changed = INJECTION_KINDS[kind](matrix, base, random) if names else matrix[base]
     columns = [
-        pl.Series(name, column, nan_to_null=True).cast(schema[name] if schema[name].is_float() else pl.Float64)
+        pl.Series(name, column, nan_to_null=True).cast(
+            schema[name] if schema[name].is_float() else pl.Float64
+        )
         for name, column in zip(names, changed.T, strict=True)
     ]
     return replace(rows, data=rows.data[base].with_columns(columns))
@@ -83,15 +99,18 @@ INJECTION_KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator
     "mixed": _mixed,
     "cluster": _cluster,
 }
-"""Kinds of anomalies: `extreme` has three inputs a deviation beyond the largest of all; `mixed` takes each input from another
-row, so that each is usual and they do not go together; `cluster` is one row many times, three inputs at their 99 % quantile."""
+"""Kinds of anomalies: `extreme` has three inputs a deviation beyond the largest of all; `mixed`
+takes each input from another row, so that each is usual and they do not go together; `cluster` is
+one row many times, three inputs at their 99 % quantile.
+"""
 
 
 # The first cases of a queue, and how many of them two queues share.
 
 
 def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
-    """Return one row an entity, the highest first: `entity`, `score`, `truth` (the largest of its rows).
+    """Return one row an entity, the highest first: `entity`, `score`, `truth` (the largest of its
+    rows).
 
     Args:
         rows: `row_id, entity, score` and `truth`.
@@ -125,24 +144,32 @@ def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
 CHECKS_COLUMN = "checks"
 """A column of scored rows: what was measured of the model itself, in the first of them."""
 
-CHECKS_TYPE = pl.List(pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64}))
-"""A number, of which kind of injected anomalies (null for all), and how many rows or cases it is made of."""
+CHECKS_TYPE = pl.List(
+    pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64})
+)
+"""A number, of which kind of injected anomalies (null for all), and how many rows or cases it is
+made of.
+"""
 
 REVIEWED_LABEL = "reviewed"
 """The label of a table that has none."""
 
 
 class ReviewQueue(Detection):
-    """Rank the entities of the last days for reviewers: without labels, with the few that came back, or with many.
+    """Rank the entities of the last days for reviewers: without labels, with the few that came
+    back, or with many.
 
-    Models learn from all rows, those of the queue too, and all labels that are there; rows that have one are not in the queue
-    any more. Nothing later is left to score by, so that the only measures are the anomalies that are injected (copies of rows
-    with inputs that are wrong in a stated way), how many of the first cases another seed, another half of the rows and another
-    model would put first, and where a simulator knows the truth, how many of them it confirms. Finding what was injected is
-    not finding fraud: a model that does not is blind, one that does may be.
+    Models learn from all rows, those of the queue too, and all labels that are there; rows that
+    have one are not in the queue any more. Nothing later is left to score by, so that the only
+    measures are the anomalies that are injected (copies of rows with inputs that are wrong in a
+    stated way), how many of the first cases another seed, another half of the rows and another
+    model would put first, and where a simulator knows the truth, how many of them it confirms.
+    Finding what was injected is not finding fraud: a model that does not is blind, one that does
+    may be.
 
     Attributes:
-        queue_days: The days at the end of the data whose rows are ranked; 0 for all rows, and where rows have no time.
+        queue_days: The days at the end of the data whose rows are ranked; 0 for all rows, and where
+            rows have no time.
         budget: The number of cases that can be reviewed.
         score_of: The score of a case: the highest of its rows, or their mean.
         most_labels: Labels that are known, drawn by row; null takes all.
@@ -164,7 +191,9 @@ class ReviewQueue(Detection):
     explained: Annotated[ZeroDraws, Small(100)] = 1000
 
     def prepare_frame(self, frame: Table) -> Table:
-        """Return the table with a label that no row has, where it has none, and with all columns without a role as inputs."""
+        """Return the table with a label that no row has, where it has none, and with all columns
+        without a role as inputs.
+        """
         roles = frame.roles
         if not roles.get("covariate"):
             taken = roles.columns(role for role in ROLES if not ROLES[role].is_input)
@@ -183,30 +212,51 @@ class ReviewQueue(Detection):
 
     def in_queue(self, frame: Table) -> np.ndarray:
         """Return a mask of the rows that are ranked: those of the last days without a label."""
-        label = frame.column("label").is_null().to_numpy() if self.most_labels is None else np.ones(frame.height, bool)
+        label = (
+            frame.column("label").is_null().to_numpy()
+            if self.most_labels is None
+            else np.ones(frame.height, bool)
+        )
         if not frame.roles.get("time") or not self.queue_days:
             return label
         begin = last_midnight(frame) - timedelta(days=self.queue_days)
         return label & (row_arrivals(frame) >= begin).to_numpy()
 
-    def evaluate_cell(self, model: Classifier, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
-        """Learn from all rows and rank those of the queue; measure what can be measured of the ranking."""
+    def evaluate_cell(
+        self, model: Classifier, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
+        """Learn from all rows and rank those of the queue.
+
+        Measure what can be measured of the ranking.
+        """
         rows = RowContext.of(context)
         learned, queue = self.parts(frame, rows)
         fitted = model.fit(learned, context=rows)
         scored = row_predictions(fitted, queue, frame, "test", self.explained)
-        checks = [*self._stability(model, scored, learned, queue, frame, rows), *self._injections(fitted, scored, queue, rows)]
+        checks = [
+            *self._stability(model, scored, learned, queue, frame, rows),
+            *self._injections(fitted, scored, queue, rows),
+        ]
         borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
         day = pl.lit(0, pl.Int32).alias("day")
         return scored.with_columns(
-            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE), day, pl.lit(cell.fold.name).alias("cutoff")
+            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE),
+            day,
+            pl.lit(cell.fold.name).alias("cutoff"),
         )
 
     def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:
         """Return all rows with their inputs and labels, and those of the queue."""
         known = without_truth(frame, self.delay_days)
         if self.most_labels is not None and frame.roles.get("time"):
-            known = draw_labels(known, self.most_labels, first_midnight(frame), END_OF_TIME, END_OF_TIME, context.seed)
+            known = draw_labels(
+                known,
+                self.most_labels,
+                first_midnight(frame),
+                END_OF_TIME,
+                END_OF_TIME,
+                context.seed,
+            )
         wide = known.with_inputs(context.columns_of(known))
         return wide, wide.filter(self.in_queue(frame) & wide.column("label").is_null().to_numpy())
 
@@ -219,30 +269,51 @@ class ReviewQueue(Detection):
         frame: Table,
         context: RowContext,
     ) -> Iterator[dict[str, object]]:
-        """Yield how many of the first cases fits under other seeds, and on halves of the rows, put first too."""
+        """Yield how many of the first cases fits under other seeds, and on halves of the rows, put
+        first too.
+        """
 
         def cases(other: FittedClassifier) -> frozenset[str]:
-            return first_entities(row_predictions(other, queue, frame, "test", 0), self.budget, self.score_of)
+            return first_entities(
+                row_predictions(other, queue, frame, "test", 0), self.budget, self.score_of
+            )
 
         own = first_entities(scored, self.budget, self.score_of)
-        seeded = (replace(context, seed=stream_key(context.seed, "queue", k) % 2**31) for k in range(self.other_seeds))
+        seeded = (
+            replace(context, seed=stream_key(context.seed, "queue", k) % 2**31)
+            for k in range(self.other_seeds)
+        )
         same = [overlap_share(own, cases(model.fit(learned, context=each))) for each in seeded]
         yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
         half = np.arange(learned.height) < learned.height // 2
         halves = [cases(model.fit(learned.filter(part), context=context)) for part in (half, ~half)]
-        yield {"metric": "half_overlap", "kind": None, "value": overlap_share(*halves), "n": len(own)}
+        yield {
+            "metric": "half_overlap",
+            "kind": None,
+            "value": overlap_share(*halves),
+            "n": len(own),
+        }
 
     def _injections(
         self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
     ) -> Iterator[dict[str, object]]:
-        """Yield which share of injected anomalies scores as high as the last case that the budget has room for."""
+        """Yield which share of injected anomalies scores as high as the last case that the budget
+        has room for.
+        """
         if not self.injected or not queue.height:
             return
         bar, shares = least_score(scored, self.budget, self.score_of), []
         for kind in INJECTION_KINDS:
-            made = inject_anomalies(queue, kind, self.injected, stream(context.seed, "injected", kind))
+            made = inject_anomalies(
+                queue, kind, self.injected, stream(context.seed, "injected", kind)
+            )
             shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
-            yield {"metric": "injected_recall", "kind": kind, "value": shares[-1], "n": self.injected}
+            yield {
+                "metric": "injected_recall",
+                "kind": kind,
+                "value": shares[-1],
+                "n": self.injected,
+            }
         yield {
             "metric": "injected_recall",
             "kind": None,
@@ -255,7 +326,9 @@ class ReviewQueue(Detection):
         return rows
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
-        """Return the checks of a model, and where a simulator knows the truth how many of its first cases are gray."""
+        """Return the checks of a model, and where a simulator knows the truth how many of its first
+        cases are gray.
+        """
         if rows.is_empty():
             return []
         scores = [self._score(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
@@ -264,15 +337,25 @@ class ReviewQueue(Detection):
             return scores
         reviewed = order["truth"].head(self.budget)
         gray, every = float(reviewed.sum()), float(order["truth"].sum())
-        scores.append(self._score("true_precision", None, gray / max(len(reviewed), 1), len(reviewed)))
-        return scores if not every else [*scores, self._score("true_recall", None, gray / every, int(every))]
+        scores.append(
+            self._score("true_precision", None, gray / max(len(reviewed), 1), len(reviewed))
+        )
+        return (
+            scores
+            if not every
+            else [*scores, self._score("true_recall", None, gray / every, int(every))]
+        )
 
     def _score(self, metric: str, kind: str | None, value: float, n: int) -> Score:
         name = f"{metric}@{self.budget}"
-        return Score(name, "mean", value, n=n, segment_by=None if kind is None else "injected", segment=kind)
+        return Score(
+            name, "mean", value, n=n, segment_by=None if kind is None else "injected", segment=kind
+        )
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """Yield how many of the first cases of the experiment's own model each other one puts first too."""
+        """Yield how many of the first cases of the experiment's own model each other one puts first
+        too.
+        """
         scored = {label: part for label, part in rows.items() if part.width and len(part)}
         if len(scored) < 2:
             return
@@ -294,22 +377,51 @@ class ReviewQueue(Detection):
         return [
             Measure(
                 f"injected_recall@{b}",
-                meaning=f"share of injected anomalies that score as high as case {b}: whether a model is blind, no more",
-                better="high", units="rows", beside="always",
+                meaning=f"share of injected anomalies that score as high as case {b}: whether a "
+                f"model is blind, no more",
+                better="high",
+                units="rows",
+                beside="always",
             ),
-            Measure(f"seed_overlap@{b}", meaning=f"{shared} fits with other seeds have too, mean", beside="always", **high),
-            Measure(f"half_overlap@{b}", meaning=f"{shared} fits on the two halves of the rows share", beside="always", **high),
-            Measure(f"agreement@{b}", meaning=f"{shared} the experiment's own model has too", beside="always", **high),
-            Measure(f"true_precision@{b}", meaning=f"{shared} are of label 1 in truth", beside="always", **high),
-            Measure(f"true_recall@{b}", meaning=f"share of true cases that are among the first {b}", beside="always", **high),
-        ]  # fmt: skip
+            Measure(
+                f"seed_overlap@{b}",
+                meaning=f"{shared} fits with other seeds have too, mean",
+                beside="always",
+                **high,
+            ),
+            Measure(
+                f"half_overlap@{b}",
+                meaning=f"{shared} fits on the two halves of the rows share",
+                beside="always",
+                **high,
+            ),
+            Measure(
+                f"agreement@{b}",
+                meaning=f"{shared} the experiment's own model has too",
+                beside="always",
+                **high,
+            ),
+            Measure(
+                f"true_precision@{b}",
+                meaning=f"{shared} are of label 1 in truth",
+                beside="always",
+                **high,
+            ),
+            Measure(
+                f"true_recall@{b}",
+                meaning=f"share of true cases that are among the first {b}",
+                beside="always",
+                **high,
+            ),
+        ]
 
     def check_names(self) -> None:
         """Refuse a headline that is none of its metrics."""
         check_headline(self.headline, self.measures(Table(pl.DataFrame(), Roles())))
 
     def check_models(self, models: Mapping[str, Classifier], frame: Table) -> None:
-        """Refuse a model that learns from labels alone where there are too few, an empty queue, and facts that cannot be.
+        """Refuse a model that learns from labels alone where there are too few, an empty queue, and
+        facts that cannot be.
 
         Raises:
             ConfigError: With the model or the option.
@@ -319,10 +431,19 @@ class ReviewQueue(Detection):
         if not frame.inputs and not any(model.uses_features for model in models.values()):
             raise ConfigError("dataset.roles.covariate: must name what models read, got none.")
         if self.most_labels is not None and not frame.roles.get("time"):
-            raise ConfigError("protocol.most_labels: must be null for rows without a time, whose labels have no order.")
+            raise ConfigError(
+                "protocol.most_labels: must be null for rows without a time, whose labels have no "
+                "order."
+            )
         if not self.in_queue(frame).any():
-            last = f"of the last {self.queue_days} days " if self.queue_days and frame.roles.get("time") else ""
-            raise ConfigError(f"protocol: no row {last}is without a label, so that none is left to be reviewed.")
+            last = (
+                f"of the last {self.queue_days} days "
+                if self.queue_days and frame.roles.get("time")
+                else ""
+            )
+            raise ConfigError(
+                f"protocol: no row {last}is without a label, so that none is left to be reviewed."
+            )
         known = frame.column("label").cast(pl.Float64).drop_nulls()
         none = self.most_labels == 0 or known.n_unique() < 2
         lone = next((name for name, model in models.items() if model.supervised), None)
@@ -337,20 +458,31 @@ class ReviewQueue(Detection):
         label = frame.column("label").cast(pl.Float64)
         known, positive = len(label.drop_nulls()), int((label == 1).sum())
         queued = int(self.in_queue(frame).sum())
-        limit = "" if self.most_labels is None else f", of which {self.most_labels:,} are shown to models"
+        limit = (
+            ""
+            if self.most_labels is None
+            else f", of which {self.most_labels:,} are shown to models"
+        )
         seen = f"{counted(known, 'labels')} have come back, {positive:,} of them 1{limit}"
         return [
             f"{counted(queued, 'rows')} are in the queue; {seen}.",
-            "Injected anomalies are the only measure without labels: who misses them is blind, who finds them may be.",
+            "Injected anomalies are the only measure without labels: who misses them is blind, "
+            "who finds them may be.",
         ]
 
     def corrupt_after(self, frame: Table, cutoff: Any, rng: np.random.Generator) -> Table:
-        """Return the table as it is: all of it is known when it is ranked, and the truth is given to nobody."""
+        """Return the table as it is: all of it is known when it is ranked, and the truth is given
+        to nobody.
+        """
         truth = frame.roles.get("truth", ())
         order = rng.permutation(frame.height)
-        return replace(frame, data=frame.data.with_columns(frame.data[name][order] for name in truth))
+        return replace(
+            frame, data=frame.data.with_columns(frame.data[name][order] for name in truth)
+        )
 
-    def predictions_at(self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table) -> pl.DataFrame:
+    def predictions_at(
+        self, rows: pl.DataFrame, cutoff: Moment | HeldOut, frame: Table
+    ) -> pl.DataFrame:
         """Return the predictions of the rows without their outcomes."""
         return self.predictions_only(rows)
 
@@ -359,7 +491,9 @@ class ReviewQueue(Detection):
         rows = RowContext.of(context)
         return model.fit(self.parts(frame, rows)[0], context=rows)
 
-    def predict_new(self, fitted: FittedClassifier, frame: Table, context: RunContext) -> pl.DataFrame:
+    def predict_new(
+        self, fitted: FittedClassifier, frame: Table, context: RunContext
+    ) -> pl.DataFrame:
         """Return a saved model's predictions of the rows of the queue."""
         _, queue = self.parts(frame, RowContext.of(context))
         return row_predictions(fitted, queue, frame, "new", self.explained)

@@ -16,7 +16,18 @@ from hwds.detection.reselling import STREET, ArbitrageVerdict, route_name
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.page_parts import GridTable, Listing, Page, Section, Text
-from hwds.report.pictures import GREY, INK, LIGHT, NAIVE_COLOUR, OWN_COLOUR, drawable, new_figure, plain_numbers, save_png, tidy
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    LIGHT,
+    NAIVE_COLOUR,
+    OWN_COLOUR,
+    drawable,
+    new_figure,
+    plain_numbers,
+    save_png,
+    tidy,
+)
 from hwds.results.files import write_csv
 from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
 
@@ -57,10 +68,24 @@ def costs_figure(verdict: AlertVerdict) -> Figure | None:
         color=GREY,
         parse_math=False,
     )
-    panels[0].legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(COST_PARTS), frameon=False, fontsize=8.5)
+    panels[0].legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=len(COST_PARTS),
+        frameon=False,
+        fontsize=8.5,
+    )
     why = "" if verdict.rule == "none" else f" ({verdict.rule})"
     title = f"{verdict.action}{why}: what each policy costs over {verdict.days} days"
-    figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        drawable(title, 100),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
@@ -81,9 +106,20 @@ def _draw_costs(axes: Axes, lines: Sequence[PolicyRecord], verdict: AlertVerdict
             end = max(end, high)
         longest = max(longest, end)
         axes.annotate(
-            brief(line.cost.value), (end, place), (6, 0), textcoords="offset points", va="center", fontsize=8.5, color=INK
+            brief(line.cost.value),
+            (end, place),
+            (6, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
+            color=INK,
         )
-    axes.set_yticks(places, [drawable(policy_name(line.policy, verdict)) for line in lines], fontsize=9, parse_math=False)
+    axes.set_yticks(
+        places,
+        [drawable(policy_name(line.policy, verdict)) for line in lines],
+        fontsize=9,
+        parse_math=False,
+    )
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_xlim(0, 1.1 * longest or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -123,12 +159,17 @@ COST_TITLES = (
 
 
 def alert_cost_grid(verdict: AlertVerdict) -> Grid:
-    """Return every policy against labels and truth: its cost a day, and what the decision's own policy saves."""
+    """Return every policy against labels and truth: its cost a day, and what the decision's own
+    policy saves.
+    """
     lines = verdict.record
     own = lines[0].policy if lines else ""
     guarded = f"of {', '.join(verdict.guarded)}, %" if verdict.guarded else ""
     titles = [*COST_TITLES, (guarded, "guarded\n%" if guarded else "")]
-    numbers = [column_texts([getattr(line, part) for line in lines]) for part in ("missed", "wrong_blocks", "reviews")]
+    numbers = [
+        column_texts([getattr(line, part) for line in lines])
+        for part in ("missed", "wrong_blocks", "reviews")
+    ]
     places = decimals([line.cost.value for line in lines])
     rows = [
         (
@@ -154,7 +195,11 @@ def _cost_cells(line: PolicyRecord, places: int) -> tuple[str, ...]:
 
 
 def _saving_cells(saving: DailyAmount | None, places: int) -> tuple[str, str]:
-    return ("", "") if saving is None else (fixed(saving.value, places), _interval_cell(saving.low, saving.high, places))
+    return (
+        ("", "")
+        if saving is None
+        else (fixed(saving.value, places), _interval_cell(saving.low, saving.high, places))
+    )
 
 
 def _interval_cell(low: float | None, high: float | None, places: int) -> str:
@@ -164,11 +209,19 @@ def _interval_cell(low: float | None, high: float | None, places: int) -> str:
 def _row_cells(line: PolicyRecord) -> tuple[str, ...]:
     shares = (line.caught_share, line.honest_blocked, line.guarded_blocked)
     caught, honest, guarded = (None if share is None else 100 * share for share in shares)
-    return fixed(line.blocked, 1), fixed(line.reviewed, 1), fixed(caught, 1), fixed(honest, 3), fixed(guarded, 2)
+    return (
+        fixed(line.blocked, 1),
+        fixed(line.reviewed, 1),
+        fixed(caught, 1),
+        fixed(honest, 3),
+        fixed(guarded, 2),
+    )
 
 
 def draw_alert_costs(verdict: AlertVerdict, path: Path) -> None:
-    """Draw the cost of each policy with its parts and intervals; nothing where nothing was back-tested."""
+    """Draw the cost of each policy with its parts and intervals; nothing where nothing was
+    back-tested.
+    """
     save_png(costs_figure(verdict), path)
 
 
@@ -198,20 +251,31 @@ def alert_threshold_grid(verdict: AlertVerdict) -> Grid:
         ("never" if value is None else f"{value:.4f}" for value in last["review_from"]),
         strict=True,
     )
-    return grid_of(titles, [tuple(row) for row in rows], caption=_threshold_rule(verdict) if len(last) else "")
+    return grid_of(
+        titles, [tuple(row) for row in rows], caption=_threshold_rule(verdict) if len(last) else ""
+    )
 
 
 def _threshold_rule(verdict: AlertVerdict) -> str:
     """Return the rule that the last window's thresholds follow from, and why it was chosen."""
     last = verdict.chosen[-1]
-    wrong, floor = brief(last.multiplier * verdict.wrong_block, None, verdict.unit), brief(last.floor, None, verdict.unit)
+    wrong, floor = (
+        brief(last.multiplier * verdict.wrong_block, None, verdict.unit),
+        brief(last.floor, None, verdict.unit),
+    )
     if last.formula_cost is None:
-        why = f"the formula as it is, for {last.positives} labelled gray rows before it can choose nothing"
+        why = (
+            f"the formula as it is, for {last.positives} labelled gray rows before it can "
+            f"choose nothing"
+        )
     elif (last.multiplier, last.floor) == (1.0, 0.0):
         why = "the formula as it is, than which nothing was clearly cheaper before it"
     else:
         why = f"{last.multiplier:g} x the cost of a wrong block, what cost least before it"
-    rule = f"blocked from p x loss >= (1 - p) x {wrong}, reviewed from a gain of {floor if last.floor else '0'}"
+    rule = (
+        f"blocked from p x loss >= (1 - p) x {wrong}, reviewed from a gain of "
+        f"{floor if last.floor else '0'}"
+    )
     return f"Thresholds of the window of {last.cutoff}, {rule} ({why}):"
 
 
@@ -266,8 +330,14 @@ def case_caption(count: int) -> str:
         return "The one case; it is in cases.csv, and cases/index.html shows it:"
     pages = "each" if count <= CASE_PAGES else f"the first {CASE_PAGES}"
     if count <= SHOWN_CASES:
-        return f"All {counted(count, 'cases')}; they are in cases.csv, and cases/index.html shows {pages}:"
-    return f"The first {SHOWN_CASES} of {counted(count, 'cases')}; all are in cases.csv, and cases/index.html shows {pages}:"
+        return (
+            f"All {counted(count, 'cases')}; they are in cases.csv, and cases/index.html shows "
+            f"{pages}:"
+        )
+    return (
+        f"The first {SHOWN_CASES} of {counted(count, 'cases')}; all are in cases.csv, and "
+        f"cases/index.html shows {pages}:"
+    )
 
 
 def write_case_files(verdict: Any, folder: Path) -> None:
@@ -285,18 +355,32 @@ def _case_index(first: Sequence[Mapping[str, Any]], verdict: Any) -> Page:
     every = counted(len(verdict.cases), "cases")
     whole = len(first) == len(verdict.cases)
     pages = "one with a page of its own" if len(first) == 1 else "each with a page of its own"
-    shown = f"{every}, {pages}." if whole else f"{every}; the first {len(first)} have a page of their own."
+    shown = (
+        f"{every}, {pages}."
+        if whole
+        else f"{every}; the first {len(first)} have a page of their own."
+    )
     title = "The cases, the most urgent first" if whole else "The first cases"
     return Page("Cases", verdict.sentence, shown, (Section(title, (Listing(lines),)),))
 
 
 def _case_line(case: Mapping[str, Any], unit: str) -> str:
     """Return a case in a line: its heading, its money, and its reasons where they were computed."""
-    return "; ".join(filter(None, (case_heading(case), f"{brief(case['at_stake'], None, unit)} at stake", case["reasons"])))
+    return "; ".join(
+        filter(
+            None,
+            (
+                case_heading(case),
+                f"{brief(case['at_stake'], None, unit)} at stake",
+                case["reasons"],
+            ),
+        )
+    )
 
 
 def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
-    """Return the page of a case: what it is, why it is suspected, what ties its accounts, and its rows.
+    """Return the page of a case: what it is, why it is suspected, what ties its accounts, and its
+    rows.
 
     Args:
         case: A row of the table of cases.
@@ -305,18 +389,43 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
     """
     when = _period(case["first"], case["last"])
     lead = f"{case_heading(case)}{when}, {brief(case['at_stake'], None, unit)} at stake."
-    why = Section("Why", (Listing(tuple(case["reasons"].split("; "))) if case["reasons"] else Text("No reason was computed."),))
-    ties = Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),)) if case["shares"] else None
+    why = Section(
+        "Why",
+        (
+            Listing(tuple(case["reasons"].split("; ")))
+            if case["reasons"]
+            else Text("No reason was computed."),
+        ),
+    )
+    ties = (
+        Section("What ties its accounts", (Listing(tuple(case["shares"].split("; "))),))
+        if case["shares"]
+        else None
+    )
     cells = rows.head(CASE_ROWS)
     table = Section("Rows", (GridTable(_case_rows_grid(cells, len(rows))),))
     likely = rows["probability"].cast(pl.Float64).drop_nulls().to_numpy()
-    sure = f"Highest probability {likely.max():.2f}" if len(likely) else f"Score {brief(case['score'])}"
-    below = f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: {case['case']}.csv."
-    return Page(f"Case {case['case']}", lead, below, tuple(part for part in (why, ties, table) if part is not None))
+    sure = (
+        f"Highest probability {likely.max():.2f}"
+        if len(likely)
+        else f"Score {brief(case['score'])}"
+    )
+    below = (
+        f"{sure}{'; tier ' + case['tier'] if case['tier'] else ''}. All its rows: "
+        f"{case['case']}.csv."
+    )
+    return Page(
+        f"Case {case['case']}",
+        lead,
+        below,
+        tuple(part for part in (why, ties, table) if part is not None),
+    )
 
 
 def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
-    names = [name for name in rows.columns if name != "row_id" and rows[name].null_count() < len(rows)]
+    names = [
+        name for name in rows.columns if name != "row_id" and rows[name].null_count() < len(rows)
+    ]
     titles = [(name.removeprefix("link: ").replace("_", " "), name) for name in names]
     cells = [tuple(_case_cell(value) for value in row) for row in rows.select(names).iter_rows()]
     shown = f"The first {len(rows)} of {every:,} rows:" if len(rows) < every else ""
@@ -328,13 +437,23 @@ def _case_rows_grid(rows: pl.DataFrame, every: int) -> Grid:
 def _case_cell(value: Any) -> str:
     if value is None:
         return ""
-    return brief(value) if isinstance(value, float) else f"{value:%Y-%m-%d %H:%M}" if hasattr(value, "hour") else str(value)
+    return (
+        brief(value)
+        if isinstance(value, float)
+        else f"{value:%Y-%m-%d %H:%M}"
+        if hasattr(value, "hour")
+        else str(value)
+    )
 
 
 def _period(first: Any, last: Any) -> str:
     if first is None:
         return ""
-    return f" on {_date(first)}" if _date(first) == _date(last) else f" from {_date(first)} to {_date(last)}"
+    return (
+        f" on {_date(first)}"
+        if _date(first) == _date(last)
+        else f" from {_date(first)} to {_date(last)}"
+    )
 
 
 def _date(moment: Any) -> str:
@@ -355,7 +474,10 @@ PAYING_COLOUR = "#b3382c"
 
 
 def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
-    """Draw the pairs that pay most, and how many SKUs pay between each two channels; None where there is no pair."""
+    """Draw the pairs that pay most, and how many SKUs pay between each two channels.
+
+    None where there is no pair.
+    """
     pairs = verdict.thresholds.drop_nulls("margin")
     if pairs.is_empty():
         return None
@@ -365,10 +487,19 @@ def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
     _draw_pairs(left, shown, verdict.unit)
     _draw_channels(right, pairs)
     title = (
-        f"{verdict.action}: reselling pays in {verdict.paying:,} of {counted(verdict.pairs, 'pairs')},"
+        f"{verdict.action}: reselling pays in {verdict.paying:,} of "
+        f"{counted(verdict.pairs, 'pairs')},"
         f" {verdict.days} days to {verdict.until}"
     )
-    figure.suptitle(drawable(title, 100), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.suptitle(
+        drawable(title, 100),
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
     return figure
 
 
@@ -377,43 +508,91 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
     place = np.arange(len(pairs))[::-1]
     difference, threshold = pairs["difference"].to_numpy(), pairs["threshold"].to_numpy()
     axes.hlines(place, threshold, difference, color=LIGHT, linewidth=5)
-    axes.plot(threshold, place, "|", color=INK, markersize=11, markeredgewidth=1.7, label="threshold: freight, duty and risk")
+    axes.plot(
+        threshold,
+        place,
+        "|",
+        color=INK,
+        markersize=11,
+        markeredgewidth=1.7,
+        label="threshold: freight, duty and risk",
+    )
     above = difference > threshold
-    for which, colour, name in ((above, PAYING_COLOUR, "reselling pays"), (~above, GREY, "it does not")):
+    for which, colour, name in (
+        (above, PAYING_COLOUR, "reselling pays"),
+        (~above, GREY, "it does not"),
+    ):
         if which.any():
-            axes.plot(difference[which], place[which], "o", color=colour, markersize=5, label=f"difference of prices: {name}")
+            axes.plot(
+                difference[which],
+                place[which],
+                "o",
+                color=colour,
+                markersize=5,
+                label=f"difference of prices: {name}",
+            )
     names = [
-        f"{row['sku']}: {route_name(row['bought_in'], row['from_region'])} to {route_name(row['sold_in'], row['to_region'])}"
+        f"{row['sku']}: {route_name(row['bought_in'], row['from_region'])} to "
+        f"{route_name(row['sold_in'], row['to_region'])}"
         for row in pairs.to_dicts()
     ]
     tidy(axes, "x")
     axes.set_yticks(place, [drawable(name, 64) for name in names], fontsize=7.5, parse_math=False)
     axes.set_ylim(-0.8, len(pairs) - 0.2)
-    axes.set_xlabel(drawable(f"a unit{f', {unit}' if unit else ''}"), fontsize=9.5, color=INK, parse_math=False)
+    axes.set_xlabel(
+        drawable(f"a unit{f', {unit}' if unit else ''}"), fontsize=9.5, color=INK, parse_math=False
+    )
     plain_numbers(axes.xaxis)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.3, -0.1 * 22 / max(len(pairs), 14)), ncols=3, frameon=False, fontsize=8)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.3, -0.1 * 22 / max(len(pairs), 14)),
+        ncols=3,
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
-    """Draw between each two channels the median margin of SKUs as a share of the price paid, and how many SKUs pay."""
+    """Draw between each two channels the median margin of SKUs as a share of the price paid, and
+    how many SKUs pay.
+    """
     share = (pl.col("margin") / pl.col("price_paid")).median()
-    by = pairs.group_by("bought_in", "sold_in").agg(share.alias("share"), pl.col("pays").sum(), pl.len().alias("of"))
+    by = pairs.group_by("bought_in", "sold_in").agg(
+        share.alias("share"), pl.col("pays").sum(), pl.len().alias("of")
+    )
     froms = sorted(by["bought_in"].unique())
     tos = sorted(by["sold_in"].unique(), key=lambda name: (name == STREET, name))
     values = np.full((len(froms), len(tos)), np.nan)
     for row in by.to_dicts():
         at = froms.index(row["bought_in"]), tos.index(row["sold_in"])
         values[at] = 100 * row["share"]
-        axes.text(at[1], at[0], f"{row['pays']}/{row['of']}", ha="center", va="center", fontsize=8, color=INK)
+        axes.text(
+            at[1],
+            at[0],
+            f"{row['pays']}/{row['of']}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=INK,
+        )
     reach = max(float(np.nanmax(np.abs(values))), 1e-9)
     axes.imshow(values, cmap="RdBu_r", vmin=-1.6 * reach, vmax=1.6 * reach, aspect="auto")
     axes.set_xticks(
-        range(len(tos)), [drawable(name, 16) for name in tos], rotation=40, ha="right", fontsize=8.5, parse_math=False
+        range(len(tos)),
+        [drawable(name, 16) for name in tos],
+        rotation=40,
+        ha="right",
+        fontsize=8.5,
+        parse_math=False,
     )
-    axes.set_yticks(range(len(froms)), [drawable(name, 16) for name in froms], fontsize=8.5, parse_math=False)
+    axes.set_yticks(
+        range(len(froms)), [drawable(name, 16) for name in froms], fontsize=8.5, parse_math=False
+    )
     axes.tick_params(colors=GREY, labelcolor=INK, length=0)
     axes.spines[:].set_visible(False)
-    axes.set_title("bought in (rows), sold in (columns): SKUs that pay", fontsize=9.5, loc="left", color=INK)
+    axes.set_title(
+        "bought in (rows), sold in (columns): SKUs that pay", fontsize=9.5, loc="left", color=INK
+    )
     axes.set_xlabel("red: the median SKU gains; blue: it loses", fontsize=8.5, color=GREY)
 
 
@@ -449,11 +628,15 @@ def arbitrage_grid(verdict: ArbitrageVerdict) -> Grid:
     ends = [f"{a} to {b}" for a, b in zip(low, high, strict=True)]
     sales = ["few" if weak else "" for weak in pairs["weak"]]
     numbers = [*money[:-1], ends, money[-1], sales]
-    return grid_of(titles, list(zip(pairs["sku"].to_list(), *places, *numbers, strict=True)), names=3)
+    return grid_of(
+        titles, list(zip(pairs["sku"].to_list(), *places, *numbers, strict=True)), names=3
+    )
 
 
 def draw_arbitrage(verdict: ArbitrageVerdict, path: Path) -> None:
-    """Draw the pairs that pay most, and how many SKUs pay between each two channels; nothing where there is no pair."""
+    """Draw the pairs that pay most, and how many SKUs pay between each two channels; nothing where
+    there is no pair.
+    """
     save_png(arbitrage_figure(verdict), path)
 
 

@@ -73,13 +73,25 @@ class MetricScore:
 
 
 def metric_scores(tables: Tables, metric: str) -> list[MetricScore]:
-    """Return a metric by its full or its short name over all windows of every model that has it, in the order of the scores."""
+    """Return a metric by its full or its short name over all windows of every model that has it, in
+    the order of the scores.
+    """
     rows = tables.scores.filter(
-        pl.col("fold").is_null() & pl.col("segment").is_null() & pl.col("step").is_null() & pl.col("value").is_not_null()
+        pl.col("fold").is_null()
+        & pl.col("segment").is_null()
+        & pl.col("step").is_null()
+        & pl.col("value").is_not_null()
         & ((pl.col("metric") == metric) | (pl.col("metric").str.replace(r"\[.*$", "") == metric))
-    )  # fmt: skip
+    )
     return [
-        MetricScore(row["model"], row["value"], row["ci_low"], row["ci_high"], row["n"], row["ci_method"] or "")
+        MetricScore(
+            row["model"],
+            row["value"],
+            row["ci_low"],
+            row["ci_high"],
+            row["n"],
+            row["ci_method"] or "",
+        )
         for row in rows.unique("model", keep="first", maintain_order=True).iter_rows(named=True)
     ]
 
@@ -96,14 +108,18 @@ def scored_rows_of_models(tables: Tables) -> pl.DataFrame:
 
 
 def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
-    """Yield the sides that rows can be scored against, labels and truth, each where both classes are there."""
+    """Yield the sides that rows can be scored against, labels and truth, each where both classes
+    are there.
+    """
     for side, (column, _) in SIDES.items():
         if rows_with_outcome(rows, side)[column].n_unique() > 1:
             yield side
 
 
 def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) -> str:
-    """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`; nothing for one.
+    """Return `, mean of 4 windows` or `, mean of the 3 of 10 folds with a positive row`.
+
+    Nothing for one.
 
     Args:
         rows: Scored ones.
@@ -112,7 +128,9 @@ def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) 
     cutoffs = rows["cutoff"].unique() if rows.width else pl.Series([], dtype=pl.String)
     if len(cutoffs) < 2:
         return ""
-    windows = "windows" if cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0 else "folds"
+    windows = (
+        "windows" if cutoffs.str.to_date("%Y-%m-%d", strict=False).null_count() == 0 else "folds"
+    )
     some = len(cutoffs) if counted is None else counted["cutoff"].n_unique()
     if some == len(cutoffs):
         return f", mean of {some} {windows}"
@@ -120,7 +138,9 @@ def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) 
 
 
 def windows_with_positives(rows: pl.DataFrame, side: str) -> pl.DataFrame:
-    """Return the rows of the windows that have a positive one: a ranking is scored in those alone."""
+    """Return the rows of the windows that have a positive one: a ranking is scored in those
+    alone.
+    """
     return rows.filter((pl.col(SIDES[side][0]) == 1).any().over("cutoff")) if rows.width else rows
 
 
@@ -138,14 +158,20 @@ def row_weights(rows: pl.DataFrame, side: str) -> np.ndarray:
 # by_week.png: average precision in each test window, oldest first: whether a model decays.
 
 OFFSET, OFFSET_OF_ALL = 0.06, 0.012
-"""Between the models of one window at most, as a share of the distance to the next, and of that from the first to the last."""
+"""Between the models of one window at most, as a share of the distance to the next, and of that
+from the first to the last.
+"""
 
 
 def by_week_figure(tables: Tables, model: str) -> Figure | None:
     """Draw all models by test window; None where there are no two windows in time."""
     points = _week_scores(tables)
     scored = points.drop_nulls("value")
-    shown = [side for side in SIDES if scored.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1]
+    shown = [
+        side
+        for side in SIDES
+        if scored.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1
+    ]
     if not shown:
         return None
     figure = new_figure(9.5, 0.9 + 3.1 * len(shown))
@@ -156,7 +182,14 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
         axes.set_title(SIDES[side][1] if len(shown) > 1 else "", fontsize=10, loc="left", color=INK)
     panels[-1].set_xlabel("test window, by its first day", fontsize=9.5, color=INK)
     handles, labels = panels[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False, fontsize=9)
+    legend = figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=min(len(labels), 4),
+        frameon=False,
+        fontsize=9,
+    )
     for text in legend.get_texts():
         text.set_parse_math(False)
     title = "Average precision by test window, with 95 % intervals"
@@ -172,10 +205,16 @@ def _week_scores(tables: Tables) -> pl.DataFrame:
         & pl.col("cutoff").is_not_null()
     )  # fmt: skip
     days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
-    return rows.with_columns(days.alias("cutoff")).filter(pl.col("cutoff").is_not_null()).sort("cutoff", maintain_order=True)
+    return (
+        rows.with_columns(days.alias("cutoff"))
+        .filter(pl.col("cutoff").is_not_null())
+        .sort("cutoff", maintain_order=True)
+    )
 
 
-def _draw_weeks(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], model: str) -> None:
+def _draw_weeks(
+    axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, str], model: str
+) -> None:
     days = points["cutoff"].unique().sort().to_list()
     gap = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
     for place, (label, colour) in enumerate(paints.items()):
@@ -183,21 +222,48 @@ def _draw_weeks(axes: Axes, points: pl.DataFrame, side: str, paints: dict[str, s
         aligned = pl.DataFrame({"cutoff": days}).join(
             scored, on="cutoff", how="left", maintain_order="left"
         )  # a gap where none is
-        shift = min(OFFSET * gap, OFFSET_OF_ALL * (days[-1] - days[0])) * (place - (len(paints) - 1) / 2)
-        when: Any = [datetime.combine(day, datetime.min.time()) + shift for day in aligned["cutoff"]]
+        shift = min(OFFSET * gap, OFFSET_OF_ALL * (days[-1] - days[0])) * (
+            place - (len(paints) - 1) / 2
+        )
+        when: Any = [
+            datetime.combine(day, datetime.min.time()) + shift for day in aligned["cutoff"]
+        ]
         value = aligned["value"].to_numpy()  # NaN where it is null
-        low, high = (aligned[end].fill_null(aligned["value"]).to_numpy() for end in ("ci_low", "ci_high"))
+        low, high = (
+            aligned[end].fill_null(aligned["value"]).to_numpy() for end in ("ci_low", "ci_high")
+        )
         reach = np.maximum(np.stack([value - low, high - value]), 0.0)
         axes.errorbar(
-            when, value, yerr=reach, color=colour, marker="o", markersize=5, linewidth=2.2 if label == model else 1.4,
-            elinewidth=1.1, label=drawable(label, 44), zorder=3 if label == model else 2,
-        )  # fmt: skip
-    chance = points.filter(pl.col("metric") == f"{side}prevalence").unique("cutoff", keep="first", maintain_order=True)
-    axes.plot(chance["cutoff"], chance["value"], color=GREY, linewidth=1.2, linestyle="--", label="chance", zorder=1)
+            when,
+            value,
+            yerr=reach,
+            color=colour,
+            marker="o",
+            markersize=5,
+            linewidth=2.2 if label == model else 1.4,
+            elinewidth=1.1,
+            label=drawable(label, 44),
+            zorder=3 if label == model else 2,
+        )
+    chance = points.filter(pl.col("metric") == f"{side}prevalence").unique(
+        "cutoff", keep="first", maintain_order=True
+    )
+    axes.plot(
+        chance["cutoff"],
+        chance["value"],
+        color=GREY,
+        linewidth=1.2,
+        linestyle="--",
+        label="chance",
+        zorder=1,
+    )
     tidy(axes)
     axes.set_ylim(0, None)
     axes.set_xticks(
-        days, [f"{day:%d %b %Y}".lstrip("0") for day in days] if len(days) < 8 else [f"{day:%d %b}" for day in days]
+        days,
+        [f"{day:%d %b %Y}".lstrip("0") for day in days]
+        if len(days) < 8
+        else [f"{day:%d %b}" for day in days],
     )
     axes.set_ylabel(f"{side}aucpr", fontsize=9.5, color=INK)
 
@@ -208,7 +274,10 @@ RECALLS = np.linspace(0.0, 1.0, 401)[1:]
 
 
 def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") -> Figure | None:
-    """Draw the curves of all models, positive rows being `label`; None where no window has rows of both labels."""
+    """Draw the curves of all models, positive rows being `label`.
+
+    None where no window has rows of both labels.
+    """
     rows = scored_rows_of_models(tables)
     shown = list(scored_sides(rows)) if rows.width else []
     if not shown:
@@ -219,17 +288,25 @@ def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") 
         _draw_curves(axes, tables, rows, side, model, label)
         if len(shown) > 1:
             axes.set_title(SIDES[side][1], fontsize=10, loc="left", color=INK)
-    panels[0].set_ylabel(drawable(f"precision: share of flagged rows with {label}"), fontsize=9.5, color=INK)
-    title = f"Precision against recall{window_count_words(rows, windows_with_positives(rows, shown[0]))}"
+    panels[0].set_ylabel(
+        drawable(f"precision: share of flagged rows with {label}"), fontsize=9.5, color=INK
+    )
+    title = (
+        f"Precision against "
+        f"recall{window_count_words(rows, windows_with_positives(rows, shown[0]))}"
+    )
     figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
     return figure
 
 
-def _draw_curves(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str, positive: str) -> None:
+def _draw_curves(
+    axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, model: str, positive: str
+) -> None:
     column = SIDES[side][0]
     known = rows_with_outcome(rows, side)
     curves = {
-        label: _precision_at_recalls(part, column, side) for (label,), part in known.partition_by("model", as_dict=True).items()
+        label: _precision_at_recalls(part, column, side)
+        for (label,), part in known.partition_by("model", as_dict=True).items()
     }
     scores = {each.model: each.value for each in metric_scores(tables, f"{side}aucpr")}
     paints = model_colours([label for label in scores if label in curves], model)
@@ -237,18 +314,33 @@ def _draw_curves(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, mode
         width, order = (2.4, 3) if label == model else (1.5, 2)
         name = f"{scores[label]:.3f}  {drawable(label, 34)}"
         axes.plot(
-            RECALLS, curves[label], color=paints[label], linewidth=width, zorder=order, label=name, gid=drawable(label, 34)
+            RECALLS,
+            curves[label],
+            color=paints[label],
+            linewidth=width,
+            zorder=order,
+            label=name,
+            gid=drawable(label, 34),
         )
     prevalence = metric_score(tables, f"{side}prevalence", next(iter(paints)))
     if prevalence is not None:
         chance = f"{prevalence.value:.3f}  chance: the share of {drawable(positive)}"
-        axes.axhline(prevalence.value, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance)
+        axes.axhline(
+            prevalence.value, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance
+        )
     tidy(axes)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel(drawable(f"recall: share of {positive} that is flagged"), fontsize=9.5, color=INK)
+    axes.set_xlabel(
+        drawable(f"recall: share of {positive} that is flagged"), fontsize=9.5, color=INK
+    )
     legend = axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=9, title="average precision", alignment="left"
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.13),
+        frameon=False,
+        fontsize=9,
+        title="average precision",
+        alignment="left",
     )
     legend.get_title().set_fontsize(9)
     legend.get_title().set_color(GREY)
@@ -258,10 +350,14 @@ def _draw_curves(axes: Axes, tables: Tables, rows: pl.DataFrame, side: str, mode
 
 
 def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
-    """Return the precision at the first threshold that reaches each recall, the mean over windows that have label 1."""
+    """Return the precision at the first threshold that reaches each recall, the mean over windows
+    that have label 1.
+    """
     curves = []
     for window in rows.partition_by("cutoff", maintain_order=True):
-        curve = Ranking.of(window[column].to_numpy(), window["score"].to_numpy()).curves(row_weights(window, side)[None])
+        curve = Ranking.of(window[column].to_numpy(), window["score"].to_numpy()).curves(
+            row_weights(window, side)[None]
+        )
         if curve.positive[0] > 0:
             reached = np.searchsorted(curve.hits[0] / curve.positive[0], RECALLS * (1 - 1e-9))
             curves.append(curve.precision[0, np.minimum(reached, curve.precision.shape[1] - 1)])
@@ -282,9 +378,16 @@ LEAST_PROBABILITY = 1e-4
 
 
 def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Figure | None:
-    """Draw the experiment's own model, whose positive rows are `label`; None where it has no probabilities."""
+    """Draw the experiment's own model, whose positive rows are `label`.
+
+    None where it has no probabilities.
+    """
     rows = scored_rows_of_models(tables)
-    rows = rows.filter((pl.col("model") == model) & pl.col("probability").is_not_null()) if rows.width else rows
+    rows = (
+        rows.filter((pl.col("model") == model) & pl.col("probability").is_not_null())
+        if rows.width
+        else rows
+    )
     shown = list(scored_sides(rows)) if len(rows) else []
     if not shown:
         return None
@@ -295,13 +398,24 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
         least = min(_draw_reliability(axes, rows, side, edges, len(shown) > 1) for side in shown)
         _draw_frame(axes, below, edges, least if column else None)
         _draw_histogram(below, rows["probability"].to_numpy(), edges)
-        below.set_xlabel(drawable(f"probability of {label}{', log scale' * column}"), fontsize=9.5, color=INK)
-    panels[0, 0].set_ylabel(drawable(f"share with {label}, 95 % by entity"), fontsize=9.5, color=INK)
+        below.set_xlabel(
+            drawable(f"probability of {label}{', log scale' * column}"), fontsize=9.5, color=INK
+        )
+    panels[0, 0].set_ylabel(
+        drawable(f"share with {label}, 95 % by entity"), fontsize=9.5, color=INK
+    )
     panels[1, 0].set_ylabel("rows", fontsize=9.5, color=INK)
     handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9.5)
-    title = f"{drawable(model, 40)}: what was said, and what came of it{_slope_words(tables, model, shown[-1])}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=len(names), frameon=False, fontsize=9.5
+    )
+    title = (
+        f"{drawable(model, 40)}: what was said, and what came of "
+        f"it{_slope_words(tables, model, shown[-1])}"
+    )
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -317,12 +431,19 @@ def _bin_edges(probability: np.ndarray) -> np.ndarray:
     """Return edges of 1, 2 and 5 a decade from where hardly a row lies below, to 1."""
     least = max(float(np.quantile(probability, 0.005)), LEAST_PROBABILITY)
     decades = 10.0 ** np.arange(np.floor(np.log10(least)), 1)
-    edges = np.unique([step * decade for decade in decades for step in (1, 2, 5) if step * decade <= 1])
+    edges = np.unique(
+        [step * decade for decade in decades for step in (1, 2, 5) if step * decade <= 1]
+    )
     return edges[max(np.searchsorted(edges, least, side="right") - 1, 0) :]
 
 
-def _draw_reliability(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool) -> float:
-    """Draw mean probability and share of label 1 with its interval for each bin; return the least share above 0."""
+def _draw_reliability(
+    axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarray, several: bool
+) -> float:
+    """Draw mean probability and share of label 1 with its interval for each bin.
+
+    Return the least share above 0.
+    """
     known = rows_with_outcome(rows, side)
     probability, label = known["probability"].to_numpy(), known[SIDES[side][0]].to_numpy()
     bins = np.clip(np.searchsorted(edges, probability, side="right") - 1, 0, len(edges) - 2)
@@ -337,20 +458,34 @@ def _draw_reliability(axes: Axes, rows: pl.DataFrame, side: str, edges: np.ndarr
     rng = stream(0, "reliability")
     draws = np.array([resample_clusters(shape[0], rng) for _ in range(RESAMPLES)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        middle, share, shares = predicted.sum(0) / total.sum(0), came.sum(0) / total.sum(0), (draws @ came) / (draws @ total)
+        middle, share, shares = (
+            predicted.sum(0) / total.sum(0),
+            came.sum(0) / total.sum(0),
+            (draws @ came) / (draws @ total),
+        )
     there = total.sum(0) > 0
     low, high = np.nanquantile(shares[:, there], (0.025, 0.975), axis=0)
     reach = np.maximum(np.stack([share[there] - low, high - share[there]]), 0.0)
     name = SIDES[side][1] if several else "bins of rows"
     axes.errorbar(
-        middle[there], share[there], yerr=reach, color=SIDE_COLOURS[side], marker="o", markersize=5, linewidth=1.6, elinewidth=1.2,
-        label=name, zorder=3,
-    )  # fmt: skip
+        middle[there],
+        share[there],
+        yerr=reach,
+        color=SIDE_COLOURS[side],
+        marker="o",
+        markersize=5,
+        linewidth=1.6,
+        elinewidth=1.2,
+        label=name,
+        zorder=3,
+    )
     return float(share[there & (share > 0)].min(initial=1.0))
 
 
 def join_bins(counts: np.ndarray) -> np.ndarray:
-    """Return the bin that each bin is joined to, from the highest down, so that each but the lowest has `LEAST_BIN_ROWS` rows."""
+    """Return the bin that each bin is joined to, from the highest down, so that each but the lowest
+    has `LEAST_BIN_ROWS` rows.
+    """
     goes, first, rows = np.arange(len(counts)), len(counts), 0
     for place in reversed(range(len(counts))):
         rows += int(counts[place])
@@ -361,7 +496,9 @@ def join_bins(counts: np.ndarray) -> np.ndarray:
 
 
 def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None) -> None:
-    """Draw the diagonal, and both axes alike: logarithmic where the least share above 0 is given, which must be visible."""
+    """Draw the diagonal, and both axes alike: logarithmic where the least share above 0 is given,
+    which must be visible.
+    """
     logarithmic = least is not None
     for place in (axes, below):
         tidy(place)
@@ -371,7 +508,15 @@ def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None)
     if logarithmic:
         axes.set_yscale("log")
     axes.set_ylim((min(edges[0], least) / 2, 1.2) if least is not None else (0, 1.02))
-    axes.plot([edges[0], 1], [edges[0], 1], color=GREY, linewidth=1.2, linestyle="--", zorder=1, label="as it was said")
+    axes.plot(
+        [edges[0], 1],
+        [edges[0], 1],
+        color=GREY,
+        linewidth=1.2,
+        linestyle="--",
+        zorder=1,
+        label="as it was said",
+    )
     axes.tick_params(labelbottom=False)
     for axis in (axes.yaxis, below.xaxis) if logarithmic else ():
         plain_numbers(axis)
@@ -380,7 +525,15 @@ def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None)
 def _draw_histogram(axes: Axes, probability: np.ndarray, edges: np.ndarray) -> None:
     held = np.clip(probability, edges[0], edges[-1])
     counts, _ = np.histogram(held, edges)
-    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=LIGHT, edgecolor="white", linewidth=0.8)
+    axes.bar(
+        edges[:-1],
+        counts,
+        np.diff(edges),
+        align="edge",
+        color=LIGHT,
+        edgecolor="white",
+        linewidth=0.8,
+    )
     axes.set_yscale("log")
     axes.set_ylim(0.7, max(float(counts.max()), 1.0) * 2)
     plain_numbers(axes.yaxis)
@@ -397,14 +550,23 @@ LABEL_WORDS = {1.0: "found to be label 1", 0.0: "found to be label 0", None: "no
 
 
 def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
-    """Draw the highest scores of the experiment's own model in its last window; None where it gave no reasons."""
+    """Draw the highest scores of the experiment's own model in its last window.
+
+    None where it gave no reasons.
+    """
     rows = scored_rows_of_models(tables)
-    rows = rows.filter((pl.col("model") == model) & (pl.col("reasons").list.len() > 0)) if rows.width else rows
+    rows = (
+        rows.filter((pl.col("model") == model) & (pl.col("reasons").list.len() > 0))
+        if rows.width
+        else rows
+    )
     if rows.is_empty():
         return None
     last = rows.filter(pl.col("fold") == rows["fold"].max())
     ordered = last.sort("score", descending=True, maintain_order=True)
-    shown = ordered.filter(entities_of_rows(ordered).is_first_distinct()).head(MOST_CASES).to_dicts()
+    shown = (
+        ordered.filter(entities_of_rows(ordered).is_first_distinct()).head(MOST_CASES).to_dicts()
+    )
     down = (len(shown) + 1) // 2
     figure = new_figure(12.5, 0.6 + 3.1 * down)
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
@@ -415,8 +577,13 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     when = drawable(str(shown[0]["cutoff"]), 30)
-    title = f"{drawable(model, 40)}: the highest scores of the window from {when}, and what each input adds"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False)
+    title = (
+        f"{drawable(model, 40)}: the highest scores of the window from {when}, and what each "
+        f"input adds"
+    )
+    figure.suptitle(
+        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
+    )
     return figure
 
 
@@ -425,26 +592,66 @@ def _draw_case(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) ->
     reasons = row["reasons"][:MOST_BARS]
     for place, reason in enumerate(reasons):
         axes.barh(place, reason["adds"], height=0.3, color=OWN_COLOUR, zorder=2)
-        words = "\n".join(textwrap.wrap(drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS), REASON_LETTERS))
-        axes.text(0, place - 0.22, words, fontsize=9, color=INK, va="bottom", parse_math=False, linespacing=1.0)
-        axes.text(reason["adds"], place, f"  +{brief(reason['adds'])}", fontsize=8.5, color=GREY, va="center")
+        words = "\n".join(
+            textwrap.wrap(drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS), REASON_LETTERS)
+        )
+        axes.text(
+            0,
+            place - 0.22,
+            words,
+            fontsize=9,
+            color=INK,
+            va="bottom",
+            parse_math=False,
+            linespacing=1.0,
+        )
+        axes.text(
+            reason["adds"],
+            place,
+            f"  +{brief(reason['adds'])}",
+            fontsize=8.5,
+            color=GREY,
+            va="center",
+        )
     axes.set_ylim(max(len(reasons), 3) - 0.5, -0.75)
     axes.set_xlim(0, 1.18 * longest)
     axes.set_axis_off()
     what, became = _case_title(row, unit)
     axes.set_title(
-        "\n".join(textwrap.wrap(what, 70)), fontsize=10, fontweight="bold", loc="left", color=INK, parse_math=False, pad=18
+        "\n".join(textwrap.wrap(what, 70)),
+        fontsize=10,
+        fontweight="bold",
+        loc="left",
+        color=INK,
+        parse_math=False,
+        pad=18,
     )
     colour = NAIVE_COLOUR if row["label"] == 1 else GREY
-    axes.text(0, 1.0, became, transform=axes.transAxes, fontsize=8.5, color=colour, va="bottom", parse_math=False)
+    axes.text(
+        0,
+        1.0,
+        became,
+        transform=axes.transAxes,
+        fontsize=8.5,
+        color=colour,
+        va="bottom",
+        parse_math=False,
+    )
 
 
 def _case_title(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
     """Return the heading of a row (entity, time, amount), and its score with its label."""
-    who = " ".join(str(each) for each in (row["id"], row["entity"]) if each is not None) or f"row {row['row_id'] + 1}"
+    who = (
+        " ".join(str(each) for each in (row["id"], row["entity"]) if each is not None)
+        or f"row {row['row_id'] + 1}"
+    )
     when = "" if row["time"] is None else f", {row['time']:%d %b %Y}"
     amount = "" if row["amount"] is None else f", {brief(row['amount'], None, unit)} at stake"
-    sure = f"score {brief(row['score'])}" if row["probability"] is None else f"probability {row['probability']:.3f}"
+    sure = (
+        f"score {brief(row['score'])}"
+        if row["probability"] is None
+        else f"probability {row['probability']:.3f}"
+    )
     return f"{drawable(str(who), 30)}{when}{amount}", f"{sure}; {LABEL_WORDS[row['label']]}"
 
 
@@ -492,21 +699,42 @@ def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance
     by_window: dict[str, list[float]] = {}
     for row in rows.filter(pl.col("cutoff").is_not_null()).iter_rows(named=True):
         by_window.setdefault(row["segment"], []).append(row["value"])
-    whole = rows.filter(pl.col("cutoff").is_null()).sort("value", descending=True, maintain_order=True)
+    whole = rows.filter(pl.col("cutoff").is_null()).sort(
+        "value", descending=True, maintain_order=True
+    )
     return [
-        Importance(row["segment"], row["value"], row["ci_low"], row["ci_high"], tuple(by_window.get(row["segment"], ())))
+        Importance(
+            row["segment"],
+            row["value"],
+            row["ci_low"],
+            row["ci_high"],
+            tuple(by_window.get(row["segment"], ())),
+        )
         for row in whole.iter_rows(named=True)
     ]
 
 
 def subject_grid(tables: Tables, model: str) -> Grid:
-    """Return subjects in rows, the most important to the experiment's own model first, and models in columns."""
-    labels = tables.scores.filter(pl.col("metric") == IMPORTANCE_SHARE)["model"].unique(maintain_order=True).to_list()
-    by_model = {label: {each.name: each for each in importances_of_model(tables, label, SUBJECT)} for label in labels}
+    """Return subjects in rows, the most important to the experiment's own model first, and models
+    in columns.
+    """
+    labels = (
+        tables.scores.filter(pl.col("metric") == IMPORTANCE_SHARE)["model"]
+        .unique(maintain_order=True)
+        .to_list()
+    )
+    by_model = {
+        label: {each.name: each for each in importances_of_model(tables, label, SUBJECT)}
+        for label in labels
+    }
     subjects = list(by_model.get(model, {}).values())[:MOST_SUBJECTS]
     inputs = importances_of_model(tables, model, INPUT)
     others = [label for label in labels if label != model]
-    titles = [("subject", "subject"), ("inputs, the most important first", ""), *((label, label) for label in (model, *others))]
+    titles = [
+        ("subject", "subject"),
+        ("inputs, the most important first", ""),
+        *((label, label) for label in (model, *others)),
+    ]
     rows = [
         (
             topic_heading(each.name),
@@ -530,9 +758,16 @@ def importance_caption(tables: Tables, model: str) -> str:
         return ""
     method = shares["ci_method"].drop_nulls()
     seeds = method[0].removeprefix("range of ") if len(method) else ""
-    spread = f"in brackets the lowest and highest of {seeds} of the fit, where they differ" if seeds else "one fit a window"
+    spread = (
+        f"in brackets the lowest and highest of {seeds} of the fit, where they differ"
+        if seeds
+        else "one fit a window"
+    )
     rows = counted(int(shares["n"].max()), "rows")  # type: ignore[arg-type]
-    return f"What scores are made of: share of the mean absolute contribution over {rows} drawn, %; {spread}"
+    return (
+        f"What scores are made of: share of the mean absolute contribution over {rows} drawn, "
+        f"%; {spread}"
+    )
 
 
 def _input_names(name: str, inputs: Sequence[Importance]) -> str:
@@ -547,7 +782,9 @@ def _share_cell(importance: Importance | None) -> str:
         return ""
     if importance.low is None or importance.high is None or importance.low == importance.high:
         return f"{100 * importance.share:.1f}"
-    return f"{100 * importance.share:.1f} ({100 * importance.low:.1f} to {100 * importance.high:.1f})"
+    return (
+        f"{100 * importance.share:.1f} ({100 * importance.low:.1f} to {100 * importance.high:.1f})"
+    )
 
 
 # importances.png: what the scores of the experiment's own model are made of, with the spread of
@@ -558,8 +795,12 @@ MOST_IMPORTANCES = 14
 
 
 def importances_figure(tables: Tables, model: str) -> Figure | None:
-    """Draw what the scores of a model are made of: subjects on the left, single inputs on the right."""
-    shown = {of: importances_of_model(tables, model, of)[:MOST_IMPORTANCES] for of in (SUBJECT, INPUT)}
+    """Draw what the scores of a model are made of: subjects on the left, single inputs on the
+    right.
+    """
+    shown = {
+        of: importances_of_model(tables, model, of)[:MOST_IMPORTANCES] for of in (SUBJECT, INPUT)
+    }
     if not shown[SUBJECT]:
         return None
     figure = new_figure(12.5, 1.5 + 0.32 * max(map(len, shown.values())))
@@ -569,9 +810,20 @@ def importances_figure(tables: Tables, model: str) -> Figure | None:
     left.set_title("all inputs of a subject together", fontsize=10, loc="left", color=INK)
     right.set_title("single inputs", fontsize=10, loc="left", color=INK)
     figure.suptitle(
-        f"What the scores of {drawable(model, 40)} are made of", x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
+        f"What the scores of {drawable(model, 40)} are made of",
+        x=0.01,
+        ha="left",
+        fontsize=13,
+        fontweight="bold",
+        color=INK,
     )
-    figure.supxlabel(_importance_legend(tables, model, shown[SUBJECT]), x=0.01, ha="left", fontsize=8.5, color=GREY)
+    figure.supxlabel(
+        _importance_legend(tables, model, shown[SUBJECT]),
+        x=0.01,
+        ha="left",
+        fontsize=8.5,
+        color=GREY,
+    )
     return figure
 
 
@@ -588,8 +840,13 @@ def _draw_importances(axes: Axes, shown: Sequence[Importance], names: Sequence[s
             linewidths=0,
         )
         if each.low is not None and each.high is not None:
-            reach = [[max(100 * (each.share - each.low), 0)], [max(100 * (each.high - each.share), 0)]]
-            axes.errorbar(100 * each.share, place, xerr=reach, color=INK, elinewidth=1.3, capsize=3, zorder=3)
+            reach = [
+                [max(100 * (each.share - each.low), 0)],
+                [max(100 * (each.high - each.share), 0)],
+            ]
+            axes.errorbar(
+                100 * each.share, place, xerr=reach, color=INK, elinewidth=1.3, capsize=3, zorder=3
+            )
     axes.set_yticks(range(len(shown)), [drawable(name, 38) for name in names])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, None)
@@ -608,7 +865,9 @@ def _importance_legend(tables: Tables, model: str, shown: Sequence[Importance]) 
 def _seed_words(tables: Tables, model: str, shown: Sequence[Importance]) -> str:
     if shown[0].low is None:
         return ", one fit a window"
-    many = importance_caption(tables, model).partition("lowest and highest of ")[2].partition(" ")[0]
+    many = (
+        importance_caption(tables, model).partition("lowest and highest of ")[2].partition(" ")[0]
+    )
     same = all(each.low == each.high for each in shown)
     return (
         f"; under {many} seeds of the fit they are the same"

@@ -40,7 +40,8 @@ RANKINGS = ("aucpr", "auroc", "precision@recall", "recall@precision")
 
 
 def detection_conclusion(tables: Tables, model: str) -> str:
-    """Return the headline of the experiment's own model against chance and the best rival, its calibration, and the truth.
+    """Return the headline of the experiment's own model against chance and the best rival, its
+    calibration, and the truth.
 
     Args:
         tables: Of one run.
@@ -49,7 +50,9 @@ def detection_conclusion(tables: Tables, model: str) -> str:
     Returns:
         Nothing where that model has no headline.
     """
-    metric = next((name for name in tables.metrics["metric"] if name.startswith("behind_")), "behind_aucpr")
+    metric = next(
+        (name for name in tables.metrics["metric"] if name.startswith("behind_")), "behind_aucpr"
+    )
     metric = metric.removeprefix("behind_")
     headline = metric_score(tables, metric, model)
     if headline is None:
@@ -63,11 +66,16 @@ def detection_conclusion(tables: Tables, model: str) -> str:
 
 
 def _headline_clause(tables: Tables, headline: MetricScore, metric: str, side: str) -> str:
-    """`classify/xgboost has aucpr 0.687 (95 % interval 0.642 to 0.729), 104 times what chance gives (0.66 % of rows ...)`."""
+    """`classify/xgboost has aucpr 0.687 (95 % interval 0.642 to 0.729), 104 times what chance gives
+    (0.66 % of rows ...)`.
+    """
     value, ends = _value_and_interval(headline, tables.measure(metric).measured_in)
     rows = scored_rows_of_models(tables)
     ranked = short(metric.removeprefix(TRUE)) in RANKINGS
-    text = f"{headline.model} has {metric} {value}{ends}{window_count_words(rows, windows_with_positives(rows, side) if ranked else rows)}"
+    text = (
+        f"{headline.model} has {metric} "
+        f"{value}{ends}{window_count_words(rows, windows_with_positives(rows, side) if ranked else rows)}"
+    )
     prevalence = metric_score(tables, f"{side}prevalence", headline.model)
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:
         return text
@@ -79,25 +87,39 @@ def _headline_clause(tables: Tables, headline: MetricScore, metric: str, side: s
 
 
 def _positives_of_model(tables: Tables, model: str, side: str) -> Positives | None:
-    """Return the positive rows that a model was scored on; None where its predictions are not kept."""
+    """Return the positive rows that a model was scored on.
+
+    None where its predictions are not kept.
+    """
     rows = scored_rows_of_models(tables)
-    return Positives.of(rows_with_outcome(rows.filter(pl.col("model") == model), side), SIDES[side][0]) if rows.width else None
+    return (
+        Positives.of(rows_with_outcome(rows.filter(pl.col("model") == model), side), SIDES[side][0])
+        if rows.width
+        else None
+    )
 
 
 def _rivals_clause(tables: Tables, headline: MetricScore, metric: str) -> str:
     """Return which model is better, or which is second, and how certain that is."""
     low = tables.measure(metric).better == "low"
-    ranked = sorted(metric_scores(tables, metric), key=lambda each: each.value if low else -each.value)
+    ranked = sorted(
+        metric_scores(tables, metric), key=lambda each: each.value if low else -each.value
+    )
     if len(ranked) < 2:
         return ""
     best, second = ranked[:2]
     if best.model == headline.model:
         behind = metric_score(tables, f"behind_{metric}", second.model)
-        return f"; second of {len(ranked)} models is {second.model}{_distance_clause(behind, tables, metric)}"
+        return (
+            f"; second of {len(ranked)} models is "
+            f"{second.model}{_distance_clause(behind, tables, metric)}"
+        )
     behind = metric_score(tables, f"behind_{metric}", headline.model)
     place = [each.model for each in ranked].index(headline.model) + 1
     apart = _distance_clause(behind, tables, metric)
-    return f"; best of {len(ranked)} models is {best.model}, number {place} is {headline.model}{apart}"
+    return (
+        f"; best of {len(ranked)} models is {best.model}, number {place} is {headline.model}{apart}"
+    )
 
 
 def _distance_clause(behind: MetricScore | None, tables: Tables, metric: str) -> str:
@@ -112,7 +134,9 @@ def _distance_clause(behind: MetricScore | None, tables: Tables, metric: str) ->
 
 
 def _calibration_sentence(tables: Tables, model: str, side: str) -> str:
-    """Return how well calibrated probabilities are: the slope, and positives observed against those expected."""
+    """Return how well calibrated probabilities are: the slope, and positives observed against those
+    expected.
+    """
     slope = metric_score(tables, f"{side}calibration_slope", model)
     if slope is None:
         return ""
@@ -127,7 +151,10 @@ def _calibration_sentence(tables: Tables, model: str, side: str) -> str:
     right = slope.holds(1.0) and (level is None or level.holds(1.0))
     if right:
         return f" Its probabilities are calibrated as far as can be seen ({evidence})."
-    return f" Its probabilities are {_miscalibration(slope, level)} ({evidence}){_calibration_remedy(scored_rows_of_models(tables), model)}."
+    return (
+        f" Its probabilities are {_miscalibration(slope, level)} "
+        f"({evidence}){_calibration_remedy(scored_rows_of_models(tables), model)}."
+    )
 
 
 def _miscalibration(slope: MetricScore, level: MetricScore | None) -> str:
@@ -138,42 +165,67 @@ def _miscalibration(slope: MetricScore, level: MetricScore | None) -> str:
 
 
 def _calibration_remedy(rows: pl.DataFrame, model: str) -> str:
-    """Return the setting that mends probabilities, by whether they were calibrated; empty where no rows are kept."""
+    """Return the setting that mends probabilities, by whether they were calibrated.
+
+    Empty where no rows are kept.
+    """
     own = rows.filter(pl.col("model") == model).drop_nulls("probability") if rows.width else rows
     if own.is_empty():
         return ""
     score, chance = own["score"].to_numpy(), own["probability"].to_numpy()
     if np.allclose(chance, score, atol=1e-9) or np.allclose(chance, sigmoid(score), atol=1e-6):
-        return ": model.calibration=platt mends that, or bayes where labels are few, by the days of protocol.calibrate_days"
+        return (
+            ": model.calibration=platt mends that, or bayes where labels are few, by the days "
+            "of protocol.calibrate_days"
+        )
     return (
-        ": the window that they were calibrated by was another; more protocol.calibrate_days, or model.calibration=bayes where"
+        ": the window that they were calibrated by was another; more protocol.calibrate_days, or "
+        "model.calibration=bayes where"
         " its labels are few, makes that rarer"
     )
 
 
 def _cleared_sentence(tables: Tables, model: str, side: str) -> str:
-    """Return the share of positives that were investigated and cleared, which no calibration by labels can know."""
+    """Return the share of positives that were investigated and cleared, which no calibration by
+    labels can know.
+    """
     rows = scored_rows_of_models(tables)
-    looked = rows.filter((pl.col("model") == model) & (pl.col("truth") == 1) & pl.col("label").is_not_null())
+    looked = rows.filter(
+        (pl.col("model") == model) & (pl.col("truth") == 1) & pl.col("label").is_not_null()
+    )
     cleared = int((looked["label"] == 0).sum())
     if side != TRUE or not cleared or not looked["probability"].count():
         return ""
-    share = f"of {counted(len(looked), 'rows')} of label 1 in truth that were looked at, {percent(cleared / len(looked))}"
-    return f" Labels miss some: {share} were cleared, so that probabilities come out low unless model.sensitivity says so."
+    share = (
+        f"of {counted(len(looked), 'rows')} of label 1 in truth that were looked at, "
+        f"{percent(cleared / len(looked))}"
+    )
+    return (
+        f" Labels miss some: {share} were cleared, so that probabilities come out low unless "
+        f"model.sensitivity says so."
+    )
 
 
 def _truth_gap_sentence(tables: Tables, model: str) -> str:
     """Return the gap of average precision between labels and truth, where the truth is known."""
-    gap, true, labelled = (metric_score(tables, name, model) for name in ("gap_aucpr", "true_aucpr", "aucpr"))
+    gap, true, labelled = (
+        metric_score(tables, name, model) for name in ("gap_aucpr", "true_aucpr", "aucpr")
+    )
     if gap is None or true is None or labelled is None:
         return ""
     value, ends = _value_and_interval(gap)
     if gap.low is None or gap.holds(0.0):
-        text = f" By the labels that had been found aucpr is {labelled.value:.3f}, in truth {true.value:.3f}"
+        text = (
+            f" By the labels that had been found aucpr is {labelled.value:.3f}, in truth "
+            f"{true.value:.3f}"
+        )
         return f"{text}; so few labels cannot tell them apart: the difference is {value}{ends}."
     side, more = ("flatter", "more") if gap.value > 0 else ("belittle", "less")
     apart = f"{value.removeprefix('-')} {more}{ends}"
-    return f" The labels that had been found {side} it: aucpr {labelled.value:.3f} by them, {true.value:.3f} in truth, {apart}."
+    return (
+        f" The labels that had been found {side} it: aucpr {labelled.value:.3f} by them, "
+        f"{true.value:.3f} in truth, {apart}."
+    )
 
 
 def _value_and_interval(score: MetricScore, unit: str = "") -> tuple[str, str]:
@@ -195,8 +247,13 @@ RULE_TITLES = (
 
 
 def rules_grid(tables: Tables, model: str) -> Grid:
-    """Return the rules of a model on all test rows, those of the highest share of label 1 first; empty where it has none."""
-    scores = tables.scores.filter((pl.col("segment_by") == "rule") & (pl.col("model") == model) & pl.col("fold").is_null())
+    """Return the rules of a model on all test rows, those of the highest share of label 1 first.
+
+    Empty where it has none.
+    """
+    scores = tables.scores.filter(
+        (pl.col("segment_by") == "rule") & (pl.col("model") == model) & pl.col("fold").is_null()
+    )
     by = {(row["segment"], row["metric"]): row for row in scores.iter_rows(named=True)}
     names = scores["segment"].unique(maintain_order=True).to_list()
     rated = sorted(names, key=lambda name: -(by.get((name, RULE_RATE), {}).get("value") or 0.0))
@@ -213,25 +270,37 @@ def rules_grid(tables: Tables, model: str) -> Grid:
 # The conclusion of a review queue in words, and its pictures.
 
 STEADY_SHARE = 0.7
-"""The share of the first cases that has to stay under another seed, or on the other half of the rows."""
+"""The share of the first cases that has to stay under another seed, or on the other half of the
+rows.
+"""
 
 
 def queue_run_sentence(table: Table, tables: Tables, model: str) -> str:
     """Return how far the ranking of the experiment's own model can be trusted."""
     names = {str(name).partition("@")[0]: str(name) for name in tables.metrics["metric"]}
-    seeds, halves = (metric_score(tables, names.get(f"{name}_overlap", ""), model) for name in ("seed", "half"))
+    seeds, halves = (
+        metric_score(tables, names.get(f"{name}_overlap", ""), model) for name in ("seed", "half")
+    )
     injected = metric_score(tables, names.get("injected_recall", ""), model)
     budget = names.get("seed_overlap", "").partition("@")[2]
     if seeds is not None and budget and (seeds.n or 0) < int(budget):
         cases = counted(seeds.n or 0, "cases")
-        return f"All {cases} fit into the budget of {budget}: no order, steady or not, leaves one out of them."
+        return (
+            f"All {cases} fit into the budget of {budget}: no order, steady or not, leaves one "
+            f"out of them."
+        )
     parts = []
     for each, under in ((seeds, "under other seeds"), (halves, "on the two halves of the rows")):
         if each is not None:
             steady = "" if each.value >= STEADY_SHARE else ", which is not steady"
-            parts.append(f"{percent(each.value)} of the first cases of {model} are the same {under}{steady}.")
+            parts.append(
+                f"{percent(each.value)} of the first cases of {model} are the same {under}{steady}."
+            )
     if injected is not None:
-        parts.append(f"Of anomalies that were injected {percent(injected.value)} score as high as the last case of the budget.")
+        parts.append(
+            f"Of anomalies that were injected {percent(injected.value)} score as high as the last "
+            f"case of the budget."
+        )
     true = metric_score(tables, names.get("true_recall", ""), model)
     if true is not None:
         parts.append(f"In truth {percent(true.value)} of all gray cases are among the first.")
@@ -252,9 +321,10 @@ QUEUE_REPORT = TaskReport(sentence=queue_run_sentence, draw=draw_queue, ranks=Fa
 def draw_detection(table: Table, tables: Tables, model: str, folder: Path) -> None:
     """Draw the pictures, each where there is something to draw.
 
-    `precision_recall.png`: precision against recall of every model; `reliability.png`: whether the probabilities of the
-    experiment's own model come true; `by_week.png`: average precision in each test window; `cases.png`: the highest scores and
-    their reasons; `importances.png`: what its scores are made of.
+    `precision_recall.png`: precision against recall of every model; `reliability.png`: whether the
+    probabilities of the experiment's own model come true; `by_week.png`: average precision in each
+    test window; `cases.png`: the highest scores and their reasons; `importances.png`: what its
+    scores are made of.
     """
     label = f"{table.name('label')} = 1"
     save_png(precision_recall_figure(tables, model, label), folder / "precision_recall.png")
@@ -274,4 +344,6 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
     return detection_conclusion(tables, model)
 
 
-DETECTION_REPORT = TaskReport(sentence=detection_sentence, page_grids=detection_page_grids, draw=draw_detection)
+DETECTION_REPORT = TaskReport(
+    sentence=detection_sentence, page_grids=detection_page_grids, draw=draw_detection
+)

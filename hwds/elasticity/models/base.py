@@ -1,4 +1,6 @@
-"""ElasticityModel: the recipe of a model of demand, which says of every cell how its units answer to its price."""
+"""ElasticityModel: the recipe of a model of demand, which says of every cell how its units answer
+to its price.
+"""
 
 from __future__ import annotations
 
@@ -22,26 +24,31 @@ RECENT_ROWS = 26
 """The last rows of a cell of which its level is taken: half a year of weeks."""
 
 UNITS_FOR_NONE = 0.5
-"""The units that a cell is taken to have sold in its last rows where it sold none, of which its level is made."""
+"""The units that a cell is taken to have sold in its last rows where it sold none, of which its
+level is made.
+"""
 
 
 class ElasticityModel(Recipe):
     """The recipe that `model=elasticity/...` chooses.
 
-    A cell is a series of the panel: a product in a channel. The log of the price, less its mean in the cell, has a slope for
-    each cell; the price of the period before, that of substitutes, promotion, competitors' prices and other known-future
-    columns have slopes that all cells share. Periods with a stock-out are left out, as is the first one of a cell where the
-    price before it is not known.
+    A cell is a series of the panel: a product in a channel. The log of the price, less its mean in
+    the cell, has a slope for each cell; the price of the period before, that of substitutes,
+    promotion, competitors' prices and other known-future columns have slopes that all cells share.
+    Periods with a stock-out are left out, as is the first one of a cell where the price before it
+    is not known.
 
     Class attribute: `local`, always False: cells are fitted together.
 
     Attributes:
-        effects: `cell_period` compares cells within a period, so that what moves all of them (season, a holiday) is no answer
-            to a price; `cell` compares periods within a cell: for prices that move together in all cells.
+        effects: `cell_period` compares cells within a period, so that what moves all of them
+            (season, a holiday) is no answer to a price; `cell` compares periods within a cell: for
+            prices that move together in all cells.
         sku: The static column of products.
         channel: The same, for channels.
         family: The column of families, within which products are substitutes.
-        lagged_price: Take the own price of the period before, which tells demand that a cut brings forward.
+        lagged_price: Take the own price of the period before, which tells demand that a cut brings
+            forward.
         substitutes_price: Take the mean log price of the family's other products in the channel.
     """
 
@@ -57,7 +64,14 @@ class ElasticityModel(Recipe):
     @property
     def terms(self) -> DemandTerms:
         """The columns that the model takes."""
-        return DemandTerms(self.sku, self.channel, self.family, self.lagged_price, self.substitutes_price, self.by_period)
+        return DemandTerms(
+            self.sku,
+            self.channel,
+            self.family,
+            self.lagged_price,
+            self.substitutes_price,
+            self.by_period,
+        )
 
     @property
     def by_period(self) -> bool:
@@ -84,12 +98,18 @@ class ElasticityModel(Recipe):
         return self.fitted(design, estimates, identification, context)
 
     def fitted(
-        self, design: DemandDesign, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+        self,
+        design: DemandDesign,
+        estimates: Estimates,
+        identification: pl.DataFrame,
+        context: ElasticityContext,
     ) -> FittedElasticities:
         """Return the fitted model of estimates."""
         return FittedElasticities.of(design, self.terms, estimates, identification, context)
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the estimates of all cells."""
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
@@ -111,7 +131,8 @@ def t_critical(level: float, df: np.ndarray) -> np.ndarray:
 def demand_levels(
     design: DemandDesign, slopes: np.ndarray, theta: np.ndarray, own_theta: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return the log mean of each cell at its mean price, so that fitted units add up to those sold in its last periods.
+    """Return the log mean of each cell at its mean price, so that fitted units add up to those sold
+    in its last periods.
 
     Args:
         design: The rows.
@@ -120,14 +141,17 @@ def demand_levels(
         own_theta: What a cell's are more, shape (K, m); None for nothing.
     """
     rows = design.used
-    part = np.nan_to_num(slopes)[design.cell[rows]] * design.log_price[rows] + design.x[rows] @ theta
+    part = (
+        np.nan_to_num(slopes)[design.cell[rows]] * design.log_price[rows] + design.x[rows] @ theta
+    )
     if own_theta is not None:
         part = part + np.einsum("ij,ij->i", design.x[rows], own_theta[design.cell[rows]])
     return np.where(np.isfinite(slopes), balanced_levels(design, part), np.nan)
 
 
 def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
-    """Return what must be added to the log means of each cell's last rows so that they add up to the units sold, shape (K,).
+    """Return what must be added to the log means of each cell's last rows so that they add up to
+    the units sold, shape (K,).
 
     Args:
         design: The rows.
@@ -145,7 +169,9 @@ def balanced_levels(design: DemandDesign, part: np.ndarray) -> np.ndarray:
 
 
 def recent_units(design: DemandDesign) -> np.ndarray:
-    """Return the mean units of each cell's last `RECENT_ROWS` rows to learn from, 0 where it has none, shape (K,)."""
+    """Return the mean units of each cell's last `RECENT_ROWS` rows to learn from, 0 where it has
+    none, shape (K,).
+    """
     recent = np.flatnonzero(design.used)[_recent(design.cell[design.used])]
     count = np.maximum(np.bincount(design.cell[recent], minlength=len(design)), 1)
     return np.asarray(np.bincount(design.cell[recent], design.units[recent], len(design)) / count)

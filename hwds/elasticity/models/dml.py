@@ -1,4 +1,6 @@
-"""Double machine learning: a second opinion on elasticities, with season, trend and all else left to boosted trees."""
+"""Double machine learning: a second opinion on elasticities, with season, trend and all else left
+to boosted trees.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,21 @@ from hwds.elasticity.sweeping import LEAST_CLUSTERS, fit_ppml
 
 
 class DML(ElasticityModel):
-    """Cross-fitted partialling out (Chernozhukov et al. 2018) for counts: what trees cannot explain of units and of prices.
+    """Cross-fitted partialling out (Chernozhukov et al. 2018) for counts: what trees cannot explain
+    of units and of prices.
 
-    Trees learn units and log prices from product, channel, season, time, promotion and substitutes on other folds; the
-    elasticity is the pseudo-likelihood slope of units around their expectation on the price less its own, with errors
-    clustered. A fold has whole periods: rows of one period in several folds would let trees learn a chain's price of the week
-    from sister stores, which changes the question. `residual_share` is the part of the price's variance within cells that is
+    Trees learn units and log prices from product, channel, season, time, promotion and substitutes
+    on other folds; the elasticity is the pseudo-likelihood slope of units around their expectation
+    on the price less its own, with errors clustered. A fold has whole periods: rows of one period
+    in several folds would let trees learn a chain's price of the week from sister stores, which
+    changes the question. `residual_share` is the part of the price's variance within cells that is
     left: with little of it there is no answer.
 
     Attributes:
         common: The cells that share an elasticity: a product, a channel, a family or all.
         folds: The number of folds of cross-fitting.
-        scheme: `periods` drawn at random, or `blocks` of time: with blocks trees must know the season of a block from others,
-            and what they miss of it stays in the answer.
+        scheme: `periods` drawn at random, or `blocks` of time: with blocks trees must know the
+            season of a block from others, and what they miss of it stays in the answer.
         cluster: Within which errors may depend on each other.
         trees: Boosted trees of each fit.
         depth: The levels of a tree.
@@ -39,7 +43,10 @@ class DML(ElasticityModel):
         effects: `cell` always: trees learn the season.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 401]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "depth": {"randint": [2, 7]},
+        "trees": {"randint": [50, 401]},
+    }
 
     effects: Literal["cell"] = "cell"
     common: Literal["sku", "channel", "family", "all"] = "all"
@@ -50,20 +57,27 @@ class DML(ElasticityModel):
     depth: Depth = 3
     rate: Annotated[float, Ge(1e-4), Le(1)] = 0.08
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the elasticities that cells share."""
         rows = np.flatnonzero(design.used)
         expected, residual = self._cross_fitted(design, rows, context)
-        code = np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
+        code = (
+            np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
+        )
         own = code[design.cell[rows]]
         price = np.where(own[:, None] == np.arange(int(code.max()) + 1), residual[:, None], 0.0)
         fit = fit_ppml(design.units[rows], price, design.cell[rows], None, offset=expected)
-        known = fit.variance([design.clusters(self.cluster)[rows]], context.stream("wild_bootstrap"), context.level)
+        known = fit.variance(
+            [design.clusters(self.cluster)[rows]], context.stream("wild_bootstrap"), context.level
+        )
         within = design.log_price[rows]
         sure = known.sure[code]
         if not sure.any():
             raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST_CLUSTERS} tell an error."
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; "
+                f"{LEAST_CLUSTERS} tell an error."
             )
         theta, slopes = np.zeros(design.x.shape[1]), np.where(sure, fit.beta[code], np.nan)
         return Estimates(
@@ -76,7 +90,10 @@ class DML(ElasticityModel):
             np.full(len(design), float(known.clusters - 1)),
             np.zeros(len(design)),
             np.where(np.outer(sure, sure), known.covariance[np.ix_(code, code)], 0.0),
-            unanswered=dict.fromkeys(np.flatnonzero(~sure).tolist(), "its price moves in too few clusters to tell its error"),
+            unanswered=dict.fromkeys(
+                np.flatnonzero(~sure).tolist(),
+                "its price moves in too few clusters to tell its error",
+            ),
             method=known.method,
             notes={"residual_share": float(np.sum(residual**2) / max(np.sum(within**2), 1e-300))},
         )
@@ -84,10 +101,24 @@ class DML(ElasticityModel):
     def _cross_fitted(
         self, design: DemandDesign, rows: np.ndarray, context: ElasticityContext
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log of expected units, and the log price less its expectation, each learned on other folds."""
-        x, cell, units, price = tree_features(design)[rows], design.cell[rows], design.units[rows], design.log_price[rows]
+        """Return the log of expected units, and the log price less its expectation, each learned on
+        other folds.
+        """
+        x, cell, units, price = (
+            tree_features(design)[rows],
+            design.cell[rows],
+            design.units[rows],
+            design.log_price[rows],
+        )
         fold = self._folds(design.period[rows], context)
-        trees = TreeSettings(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
+        trees = TreeSettings(
+            self.trees,
+            self.depth,
+            self.rate,
+            context.seed_for("trees"),
+            context.cpus,
+            context.device,
+        )
         expected, residual = np.zeros(len(rows)), np.zeros(len(rows))
         for part in range(self.folds):
             out = fold == part
@@ -95,7 +126,9 @@ class DML(ElasticityModel):
             if not out.any():
                 continue
             margin = cell_margins(units[rest], cell[rest], len(design))
-            expected[out] = fit_units(trees, x[rest], units[rest], margin[cell[rest]], x[out], margin[cell[out]])
+            expected[out] = fit_units(
+                trees, x[rest], units[rest], margin[cell[rest]], x[out], margin[cell[out]]
+            )
             residual[out] = price[out] - fit_prices(trees, x[rest], price[rest], x[out])
         return expected, residual
 
@@ -103,7 +136,9 @@ class DML(ElasticityModel):
         """Return the fold of each row."""
         periods = np.unique(period)
         if len(periods) < 2 * self.folds:
-            raise DataError(f"model.folds: {self.folds} folds are too many for {len(periods)} periods.")
+            raise DataError(
+                f"model.folds: {self.folds} folds are too many for {len(periods)} periods."
+            )
         order = np.arange(len(periods))
         if self.scheme == "periods":
             order = context.stream("folds").permutation(len(periods))

@@ -13,7 +13,13 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Small
-from hwds.elasticity.crossed import PRIOR_SCALE, VAGUE_VARIANCE, CrossedGroups, LikelihoodExpansion, SlopePosterior
+from hwds.elasticity.crossed import (
+    PRIOR_SCALE,
+    VAGUE_VARIANCE,
+    CrossedGroups,
+    LikelihoodExpansion,
+    SlopePosterior,
+)
 from hwds.elasticity.design import DemandDesign
 from hwds.elasticity.fitted import ElasticityContext, Estimates
 from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels
@@ -47,8 +53,10 @@ class SampledSlopes:
         slopes: Of each cell, shape (D, K).
         theta: The shared parameters, shape (D, q).
         mean: The mean slope, shape (D,).
-        deviations: Standard deviations of the effects of each grouping, then of a cell's own, shape (D, groupings + 1).
-        rhat: The largest potential scale reduction of slopes and standard deviations, near 1 where chains agree.
+        deviations: Standard deviations of the effects of each grouping, then of a cell's own, shape
+            (D, groupings + 1).
+        rhat: The largest potential scale reduction of slopes and standard deviations, near 1 where
+            chains agree.
         divergences: Draws whose path left the posterior.
     """
 
@@ -70,9 +78,10 @@ def sampled_slopes(
 ) -> SampledSlopes:
     """Return draws of the posterior by the no-U-turn sampler (Hoffman and Gelman 2014).
 
-    Slopes, effects of groups and all standard deviations have the priors of `integrated`, and none is taken as known. What data
-    say of a slope has the error that its group's data have in common (`Groups.noise`) beside. Shared parameters are integrated
-    out of the likelihood, and drawn afterwards given what it sees of the slopes.
+    Slopes, effects of groups and all standard deviations have the priors of `integrated`, and none
+    is taken as known. What data say of a slope has the error that its group's data have in common
+    (`Groups.noise`) beside. Shared parameters are integrated out of the likelihood, and drawn
+    afterwards given what it sees of the slopes.
 
     Args:
         known: The likelihood.
@@ -97,13 +106,18 @@ def sampled_slopes(
     )  # fmt: skip
     with jax.enable_x64(True):
         sampler.run(jax.random.PRNGKey(seed), extra_fields=("diverging",))
-        drawn = {name: np.asarray(values) for name, values in sampler.get_samples(group_by_chain=True).items()}
+        drawn = {
+            name: np.asarray(values)
+            for name, values in sampler.get_samples(group_by_chain=True).items()
+        }
         divergences = int(np.asarray(sampler.get_extra_fields()["diverging"]).sum())
     spreads = np.stack([drawn[f"sd_{name}"] for name in (*groups.names, "cell")], axis=2)
     slopes = _all_chains(drawn["slopes"])
     agree = [float(np.max(split_gelman_rubin(values))) for values in (drawn["slopes"], spreads)]
     theta = _draw_shared(known, _all_chains(drawn["seen"]), rng)
-    return SampledSlopes(slopes, theta, _all_chains(drawn["mean"]), _all_chains(spreads), max(agree), divergences)
+    return SampledSlopes(
+        slopes, theta, _all_chains(drawn["mean"]), _all_chains(spreads), max(agree), divergences
+    )
 
 
 def _all_chains(values: np.ndarray) -> np.ndarray:
@@ -111,7 +125,10 @@ def _all_chains(values: np.ndarray) -> np.ndarray:
 
 
 def _slope_model(known: LikelihoodExpansion, groups: CrossedGroups) -> Callable[[], None]:
-    """Return numpyro's model; groups' and cells' effects are drawn in units of their standard deviations (non-centred)."""
+    """Return numpyro's model.
+
+    Groups' and cells' effects are drawn in units of their standard deviations (non-centred).
+    """
     import jax.numpy as jnp
     import numpyro
     import numpyro.distributions as dist
@@ -125,16 +142,26 @@ def _slope_model(known: LikelihoodExpansion, groups: CrossedGroups) -> Callable[
     def effects(name: str, count: int) -> object:
         spread = numpyro.sample(f"sd_{name}", dist.HalfNormal(PRIOR_SCALE))
         numpyro.factor(f"away_{name}", AWAY_FROM_ZERO * jnp.log(spread))
-        return spread * numpyro.sample(f"z_{name}", dist.Normal(0.0, 1.0).expand([count]).to_event(1))
+        return spread * numpyro.sample(
+            f"z_{name}", dist.Normal(0.0, 1.0).expand([count]).to_event(1)
+        )
 
     def model() -> None:
-        slopes = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE_VARIANCE)))) + effects("cell", cells)
+        slopes = numpyro.sample("mean", dist.Normal(0.0, float(np.sqrt(VAGUE_VARIANCE)))) + effects(
+            "cell", cells
+        )
         for name, code in zip(groups.names, groups.codes, strict=True):
             slopes = slopes + effects(name, int(code.max()) + 1)[code]  # type: ignore[index]
         seen = numpyro.deterministic("slopes", slopes)
         for name, code, noise in shared:
             seen = (
-                seen + (noise * numpyro.sample(f"noise_{name}", dist.Normal(0.0, 1.0).expand([len(noise)]).to_event(1)))[code]
+                seen
+                + (
+                    noise
+                    * numpyro.sample(
+                        f"noise_{name}", dist.Normal(0.0, 1.0).expand([len(noise)]).to_event(1)
+                    )
+                )[code]
             )
         seen = numpyro.deterministic("seen", seen)
         numpyro.factor("units", linear @ seen - 0.5 * seen @ (square @ seen))
@@ -143,14 +170,24 @@ def _slope_model(known: LikelihoodExpansion, groups: CrossedGroups) -> Callable[
 
 
 def _chain_start(groups: CrossedGroups, begin: SlopePosterior) -> dict[str, object]:
-    """Return the values that chains begin with: the most likely standard deviations, effects of groups 0."""
+    """Return the values that chains begin with: the most likely standard deviations, effects of
+    groups 0.
+    """
     rest = (begin.slopes - begin.mean[0]) / max(float(begin.deviations[-1]), 0.1)
     start: dict[str, object] = {"mean": begin.mean[0], "z_cell": np.clip(rest, -2, 2)}
-    start |= {f"z_{name}": np.zeros(int(code.max()) + 1) for name, code in zip(groups.names, groups.codes, strict=True)}
-    return start | {f"sd_{name}": value for name, value in zip((*groups.names, "cell"), begin.deviations, strict=True)}
+    start |= {
+        f"z_{name}": np.zeros(int(code.max()) + 1)
+        for name, code in zip(groups.names, groups.codes, strict=True)
+    }
+    return start | {
+        f"sd_{name}": value
+        for name, value in zip((*groups.names, "cell"), begin.deviations, strict=True)
+    }
 
 
-def _draw_shared(known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _draw_shared(
+    known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Return a draw of the shared parameters for each draw of the slopes, shape (D, q)."""
     right = known.shared_linear[:, None] - known.cross.T @ slopes.T
     mean: np.ndarray = np.linalg.solve(known.shared, right)
@@ -164,20 +201,23 @@ def _draw_shared(known: LikelihoodExpansion, slopes: np.ndarray, rng: np.random.
 
 
 class HierarchicalBayes(ElasticityModel):
-    """The model of `elasticity/pooled` by the no-U-turn sampler, with all standard deviations integrated over.
+    """The model of `elasticity/pooled` by the no-U-turn sampler, with all standard deviations
+    integrated over.
 
-    Cell and period effects, shared slopes and the law of counts are those of the pooled model's fit. Where that averages over
-    a few dozen sets of standard deviations, and takes the posterior's first two moments, this draws slopes, effects and
-    standard deviations from their joint posterior: a second opinion on its intervals, ten to a hundred times slower. Shocks
-    that a product's cells share are no part of its answer here, too, and what other errors within clusters add is that of the
-    pooled model. Needs numpyro: pip install 'hwds[bayes]'.
+    Cell and period effects, shared slopes and the law of counts are those of the pooled model's
+    fit. Where that averages over a few dozen sets of standard deviations, and takes the posterior's
+    first two moments, this draws slopes, effects and standard deviations from their joint
+    posterior: a second opinion on its intervals, ten to a hundred times slower. Shocks that a
+    product's cells share are no part of its answer here, too, and what other errors within clusters
+    add is that of the pooled model. Needs numpyro: pip install 'hwds[bayes]'.
 
     Attributes:
         chains: One after the other; two or more tell whether they agree.
         warm_up: Draws of each chain that adapt its steps, and are not kept.
         draws: Kept draws of each chain.
         acceptance: The share of proposals to be accepted: nearer to 1 takes smaller steps.
-        cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
+        cluster: Within which errors may depend on each other: what that costs is added to the
+            uncertainty that cells share.
     """
 
     chains: Annotated[int, Ge(1), Le(16), Small(1)] = 2
@@ -193,9 +233,13 @@ class HierarchicalBayes(ElasticityModel):
             ConfigError: With the command that installs it.
         """
         if find_spec("numpyro") is None:
-            raise ConfigError("model: 'elasticity/hierarchical_bayes' needs numpyro: pip install 'hwds[bayes]'.")
+            raise ConfigError(
+                "model: 'elasticity/hierarchical_bayes' needs numpyro: pip install 'hwds[bayes]'."
+            )
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the posterior of all cells, by its draws."""
         self.check_installed()
         layout = design.layout(by_period=self.by_period, own=design.promotion)
@@ -203,7 +247,12 @@ class HierarchicalBayes(ElasticityModel):
         assert fit.groups is not None
         chains = SamplingChains(self.chains, self.warm_up, self.draws, self.acceptance)
         sampled = sampled_slopes(
-            fit.moments, fit.groups, fit.posterior, chains, context.seed_for("nuts"), context.stream("shared")
+            fit.moments,
+            fit.groups,
+            fit.posterior,
+            chains,
+            context.seed_for("nuts"),
+            context.stream("shared"),
         )
         inflation = shared_error(design, fit, self.cluster, by_period=self.by_period)
         m = design.x.shape[1]
@@ -225,18 +274,24 @@ class HierarchicalBayes(ElasticityModel):
             np.cov(slopes.T),
             own_theta,
             method=f"posterior, {self.chains} chains of {self.draws} draws",
-            notes=_sampling_notes(sampled, design, inflation.ratio) | {"overdispersion": fit.overdispersion},
+            notes=_sampling_notes(sampled, design, inflation.ratio)
+            | {"overdispersion": fit.overdispersion},
             sampled=(slopes, theta),
         )
 
 
-def _with_clusters(sampled: SampledSlopes, inflation: SharedError, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _with_clusters(
+    sampled: SampledSlopes, inflation: SharedError, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the draws of slopes and shared slopes with what clustered errors add to them."""
     cells, m = sampled.slopes.shape[1], len(inflation.theta)
     beside = np.tile(inflation.added_shared, (cells, 1))
     covariance = np.block([[inflation.added, beside], [beside.T, inflation.added_theta]])
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    noise = rng.standard_normal((len(sampled.slopes), cells + m)) @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    noise = (
+        rng.standard_normal((len(sampled.slopes), cells + m))
+        @ (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    )
     return sampled.slopes + noise[:, :cells], sampled.theta[:, :m] + noise[:, cells:]
 
 
@@ -244,7 +299,9 @@ def _sampling_notes(sampled: SampledSlopes, design: DemandDesign, ratio: float) 
     """Return the mean elasticity, the spread of each grouping, and whether chains agree."""
     spreads = {
         f"sd_{name}": float(value)
-        for name, value in zip((*design.crossed.names, "cell"), sampled.deviations.mean(axis=0), strict=True)
+        for name, value in zip(
+            (*design.crossed.names, "cell"), sampled.deviations.mean(axis=0), strict=True
+        )
     }
     return {
         "mean_elasticity": float(sampled.mean.mean()),

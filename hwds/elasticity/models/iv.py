@@ -20,13 +20,16 @@ RESIDUAL_COLUMN = "price_residual"
 
 
 class IV(ElasticityModel):
-    """The pooled model with a control function: the part of the price that instruments do not explain is a column of its own.
+    """The pooled model with a control function: the part of the price that instruments do not
+    explain is a column of its own.
 
-    Instruments move the price and not demand: the log of `dataset.roles.cost`, and `dataset.roles.instrument`. The first stage
-    regresses the log price on them, effects swept out; its residual takes up what sellers saw of demand (Wooldridge 2015,
-    Control function methods). Cells are shrunk as in `elasticity/pooled`. The error of the first stage is in the intervals, by
-    a bootstrap of clusters. Beside stand the first stage's F, the residual's t (of prices that answer demand) and the
-    Anderson-Rubin interval of the common elasticity, which holds for weak instruments, too.
+    Instruments move the price and not demand: the log of `dataset.roles.cost`, and
+    `dataset.roles.instrument`. The first stage regresses the log price on them, effects swept out;
+    its residual takes up what sellers saw of demand (Wooldridge 2015, Control function methods).
+    Cells are shrunk as in `elasticity/pooled`. The error of the first stage is in the intervals, by
+    a bootstrap of clusters. Beside stand the first stage's F, the residual's t (of prices that
+    answer demand) and the Anderson-Rubin interval of the common elasticity, which holds for weak
+    instruments, too.
 
     Attributes:
         cluster: Within which errors may depend on each other.
@@ -36,7 +39,9 @@ class IV(ElasticityModel):
     cluster: Cluster = "sku_period"
     draws: Annotated[int, Ge(10), Le(10_000), Small(20)] = 100
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the posterior of all cells, given the control function."""
         rows = self.rows(design)
         first = rows.residual()
@@ -50,7 +55,11 @@ class IV(ElasticityModel):
         inflation = shared_error(wide, fit, self.cluster, by_period=self.by_period)
         covariance = posterior.covariance + inflation.added + added
         theta = posterior.theta[:m]
-        doubt = f"its instruments are weak: the first stage's F is {first.f:.1f}" if first.f < WEAK_F else ""
+        doubt = (
+            f"its instruments are weak: the first stage's F is {first.f:.1f}"
+            if first.f < WEAK_F
+            else ""
+        )
         return Estimates(
             posterior.slopes,
             np.sqrt(np.diag(covariance)),

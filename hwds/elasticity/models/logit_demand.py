@@ -25,7 +25,8 @@ class NestedElasticities:
 
     Attributes:
         matrix: Of a row's share to a column's price, own ones on the diagonal, shape (J, J).
-        by_slope, by_nesting: Derivatives by the slope of the price and by the nesting parameter, shape (J, J).
+        by_slope, by_nesting: Derivatives by the slope of the price and by the nesting parameter,
+            shape (J, J).
     """
 
     matrix: np.ndarray
@@ -36,10 +37,11 @@ class NestedElasticities:
 def nested_elasticities(
     price: np.ndarray, share: np.ndarray, nest: np.ndarray, slope: float, nesting: float
 ) -> NestedElasticities:
-    """Return own and cross elasticities of nested logit demand (Berry 1994, Estimating discrete-choice models).
+    """Return own and cross elasticities of nested logit demand (Berry 1994, Estimating
+    discrete-choice models).
 
-    Own: a p_j (1 / (1 - n) - n / (1 - n) s_j|g - s_j). To another product of the nest: -a p_k (n / (1 - n) s_k|g + s_k); of
-    another nest: -a p_k s_k.
+    Own: a p_j (1 / (1 - n) - n / (1 - n) s_j|g - s_j). To another product of the nest: -a p_k (n /
+    (1 - n) s_k|g + s_k); of another nest: -a p_k s_k.
 
     Args:
         price: Of each product, shape (J,).
@@ -54,7 +56,9 @@ def nested_elasticities(
     same = nest[:, None] == nest
     away = np.eye(len(price)) - np.where(same, within, 0.0)
     by_slope = price * (np.eye(len(price)) + nesting / (1 - nesting) * away - share)
-    return NestedElasticities(slope * by_slope, by_slope, slope * price * np.where(same, away, 0.0) / (1 - nesting) ** 2)
+    return NestedElasticities(
+        slope * by_slope, by_slope, slope * price * np.where(same, away, 0.0) / (1 - nesting) ** 2
+    )
 
 
 # The columns that nests add to a regression of log odds: the share within the nest, and its
@@ -71,16 +75,21 @@ def nest_codes(design: DemandDesign, market: np.ndarray) -> np.ndarray:
 
 
 def log_share_within(share: np.ndarray, nest: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the log of each row's share of what its nest sold, 0 where there is none, shape (rows,)."""
+    """Return the log of each row's share of what its nest sold, 0 where there is none, shape
+    (rows,).
+    """
     total = np.bincount(nest, np.where(rows, share, 0.0))[nest]
     return np.where(rows, np.log(np.where(rows, share, 1.0) / np.where(rows, total, 1.0)), 0.0)
 
 
-def nest_instruments(nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray) -> np.ndarray:
-    """Return what moves a product's share of its nest and not its own demand: the nest's size, and what moves rivals in it.
+def nest_instruments(
+    nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x: np.ndarray, effect: np.ndarray
+) -> np.ndarray:
+    """Return what moves a product's share of its nest and not its own demand: the nest's size, and
+    what moves rivals in it.
 
-    The log of the number of products in the nest, and the sums of the rivals' shifters (Berry 1994; Berry, Levinsohn and Pakes
-    1995); those that are combinations of others are left out.
+    The log of the number of products in the nest, and the sums of the rivals' shifters (Berry 1994;
+    Berry, Levinsohn and Pakes 1995); those that are combinations of others are left out.
 
     Args:
         nest: See `nest_codes`.
@@ -92,7 +101,9 @@ def nest_instruments(nest: np.ndarray, rows: np.ndarray, shifters: np.ndarray, x
     count = np.bincount(nest, rows)[nest]
     sums = [np.bincount(nest, np.where(rows, column, 0.0))[nest] - column for column in shifters.T]
     found = np.column_stack([np.log(np.maximum(count, 1.0)), *sums])
-    kept = independent_columns(np.column_stack([x, shifters])[rows], found[rows], effect[rows], None)
+    kept = independent_columns(
+        np.column_stack([x, shifters])[rows], found[rows], effect[rows], None
+    )
     return found[:, kept]
 
 
@@ -108,7 +119,8 @@ class LogitParameters:
         slope: Of the utility by the price.
         nesting: The nesting parameter, 0 without nests.
         covariance: Of the two, shape (2, 2).
-        f: The first stage's of the price, and of the share within nests; inf where it has no instruments.
+        f: The first stage's of the price, and of the share within nests; inf where it has no
+            instruments.
         nested: Whether there are nests.
     """
 
@@ -130,9 +142,11 @@ class LogitParameters:
     def elasticities(
         self, design: DemandDesign, price: np.ndarray, bought: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, CrossPairs]:
-        """Return own elasticities, shape (K,), their derivatives by both parameters, shape (K, 2), and those of all pairs.
+        """Return own elasticities, shape (K,), their derivatives by both parameters, shape (K, 2),
+        and those of all pairs.
 
-        Pairs are cells of one channel. Errors of all are those of the two parameters (delta method).
+        Pairs are cells of one channel. Errors of all are those of the two parameters (delta
+        method).
 
         Args:
             design: The cells.
@@ -147,7 +161,9 @@ class LogitParameters:
             cells = np.flatnonzero((channel == number) & np.isfinite(price * bought))
             if not len(cells):
                 continue
-            known = nested_elasticities(price[cells], bought[cells], number_groups(nests[cells]), self.slope, self.nesting)
+            known = nested_elasticities(
+                price[cells], bought[cells], number_groups(nests[cells]), self.slope, self.nesting
+            )
             own[cells] = np.diag(known.matrix)
             by[cells] = np.column_stack([np.diag(known.by_slope), np.diag(known.by_nesting)])
             row, column = np.nonzero(~np.eye(len(cells), dtype=bool))
@@ -158,7 +174,11 @@ class LogitParameters:
         every = np.concatenate(parts, axis=1)
         every = every[:, np.lexsort((every[1], every[0]))]
         places = every[:2].astype(np.int64)
-        return own, by, CrossPairs(places[0], places[1], every[2], every[3], np.zeros(every.shape[1]))
+        return (
+            own,
+            by,
+            CrossPairs(places[0], places[1], every[2], every[3], np.zeros(every.shape[1])),
+        )
 
     @property
     def stderr(self) -> np.ndarray:
@@ -167,11 +187,17 @@ class LogitParameters:
 
     def status(self) -> tuple[str, str]:
         """Return the status and reason of every cell: those of the slope which all share."""
-        for strength, what in zip(self.f, ("its instruments are weak", "the instruments of nests are weak"), strict=True):
+        for strength, what in zip(
+            self.f, ("its instruments are weak", "the instruments of nests are weak"), strict=True
+        ):
             if strength < WEAK_F:
                 return "weak", f"{what}: the first stage's F is {strength:.1f}"
         if abs(self.slope) < 2 * self.stderr[0]:
-            return "weak", f"the slope of all products is {self.slope:.3g} with a standard error of {self.stderr[0]:.2g}"
+            return (
+                "weak",
+                f"the slope of all products is {self.slope:.3g} with a standard error of "
+                f"{self.stderr[0]:.2g}",
+            )
         return "identified", "by the slope that all products share"
 
     def notes(self) -> dict[str, float]:
@@ -193,27 +219,32 @@ Cluster = Literal["market", "sku", "channel", "cell"]
 
 
 class LogitDemand(ElasticityModel):
-    """Logit demand from market shares (Berry 1994): log(share) - log(share of no purchase) = product + a price + columns.
+    """Logit demand from market shares (Berry 1994): log(share) - log(share of no purchase) =
+    product + a price + columns.
 
-    A market is a channel in a period; its products are the cells of the channel. With the slope a of the price (not its log)
-    the own elasticity is a price (1 - share), that to another product's price -a price share: in closed form, and so smaller
-    the cheaper a product is. With instruments (`dataset.roles.cost`, `dataset.roles.instrument`) the slope is that of two-stage
-    least squares, without them of least squares.
+    A market is a channel in a period; its products are the cells of the channel. With the slope a
+    of the price (not its log) the own elasticity is a price (1 - share), that to another product's
+    price -a price share: in closed form, and so smaller the cheaper a product is. With instruments
+    (`dataset.roles.cost`, `dataset.roles.instrument`) the slope is that of two-stage least squares,
+    without them of least squares.
 
-    With `nests` products of a nest are closer substitutes than others: the log of a product's share of its nest is a column of
-    its own, whose slope, the nesting parameter, is between 0 (plain logit) and 1. It is endogenous; its instruments are the
-    number of products in the nest and what moves the prices of rivals in it.
+    With `nests` products of a nest are closer substitutes than others: the log of a product's share
+    of its nest is a column of its own, whose slope, the nesting parameter, is between 0 (plain
+    logit) and 1. It is endogenous; its instruments are the number of products in the nest and what
+    moves the prices of rivals in it.
 
     Attributes:
         effects: The fixed effects, by `cell` always; those of products are `product_effects`.
         instruments: `auto` takes those that the data has; `none` takes none.
-        weighting: The weighting of instruments: `gmm` weighs them by the variance of their moments in a second step,
-            `two_stage` does not.
-        outside: A market's size as a multiple of the most units that it ever bought: how many could have bought. A target of
-            shares (at most 1 in sum) is taken as it is.
+        weighting: The weighting of instruments: `gmm` weighs them by the variance of their moments
+            in a second step, `two_stage` does not.
+        outside: A market's size as a multiple of the most units that it ever bought: how many could
+            have bought. A target of shares (at most 1 in sum) is taken as it is.
         nests: The static column of nests (`family`, `generation`); null for none.
-        product_effects: The fixed effects of demand: one for each product (`sku`) or for each cell (`cell`).
-        cluster: Within which errors may depend on each other: a market, a product, a channel or a cell.
+        product_effects: The fixed effects of demand: one for each product (`sku`) or for each cell
+            (`cell`).
+        cluster: Within which errors may depend on each other: a market, a product, a channel or a
+            cell.
         lagged_price: Take the own price of the period before.
         substitutes_price: Never taken: the choice has all prices of a market.
     """
@@ -234,7 +265,9 @@ class LogitDemand(ElasticityModel):
         """The columns that the model takes."""
         return replace(super().terms, nests=self.nests or "")
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the elasticities of all cells at their last price and share."""
         market = design.codes("channel")[design.cell] * design.periods + design.period
         share, none = market_shares(design, market, self.outside)
@@ -275,15 +308,36 @@ class LogitDemand(ElasticityModel):
     def _unanswered(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
         """Return no answer for any cell: no choice by utilities has such a nesting parameter."""
         nothing, theta = np.full(len(design), np.nan), np.zeros(design.x.shape[1])
-        reason = f"the nesting parameter of all products is {choice.nesting:.2f}, and must be between 0 and {LARGEST_NESTING:g}"
+        reason = (
+            f"the nesting parameter of all products is {choice.nesting:.2f}, and must be "
+            f"between 0 and {LARGEST_NESTING:g}"
+        )
         return Estimates(
-            nothing, nothing, np.full(len(design), 1.96), nothing, theta, theta, nothing, nothing,
+            nothing,
+            nothing,
+            np.full(len(design), 1.96),
+            nothing,
+            theta,
+            theta,
+            nothing,
+            nothing,
             statuses=[("weak", reason)] * len(design),
-            unanswered=dict.fromkeys(range(len(design)), reason), method="none", notes=choice.notes(),
-        )  # fmt: skip
+            unanswered=dict.fromkeys(range(len(design)), reason),
+            method="none",
+            notes=choice.notes(),
+        )
 
-    def _fit(self, design: DemandDesign, market: np.ndarray, share: np.ndarray, none: np.ndarray, rows: np.ndarray) -> TwoStage:
-        """Return the regression of the log odds on the price, and on the share within nests, in the order of its effects."""
+    def _fit(
+        self,
+        design: DemandDesign,
+        market: np.ndarray,
+        share: np.ndarray,
+        none: np.ndarray,
+        rows: np.ndarray,
+    ) -> TwoStage:
+        """Return the regression of the log odds on the price, and on the share within nests, in the
+        order of its effects.
+        """
         code = design.codes("sku")[design.cell] if self.product_effects == "sku" else design.cell
         effect = number_groups(code[rows])
         order = np.argsort(effect, kind="stable")
@@ -314,19 +368,29 @@ class LogitDemand(ElasticityModel):
     def _refuse_single(self, nest: np.ndarray) -> None:
         """Refuse nests of one product each, within which every share is 1."""
         if np.bincount(nest).max() < 2:
-            raise DataError(f"model.nests: '{self.nests}' must be nests of several products, got one in each.")
+            raise DataError(
+                f"model.nests: '{self.nests}' must be nests of several products, got one in each."
+            )
 
     def _refuse_few(self, endogenous: np.ndarray, z: np.ndarray) -> None:
         """Refuse nests of which no instrument is left."""
-        if self.instruments == "auto" and self.nests is not None and z.shape[1] < endogenous.shape[1]:
+        if (
+            self.instruments == "auto"
+            and self.nests is not None
+            and z.shape[1] < endogenous.shape[1]
+        ):
             raise DataError(
-                f"model.nests: '{self.nests}' has no instrument: nests must differ in size, or in what moves their prices;"
+                f"model.nests: '{self.nests}' has no instrument: nests must differ in size, or in "
+                f"what moves their prices;"
                 " model.instruments=none takes shares within nests as given."
             )
 
 
-def market_shares(design: DemandDesign, market: np.ndarray, outside: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the share of each row in its market, and that of no purchase, NaN where units are unknown; shape (rows,) each.
+def market_shares(
+    design: DemandDesign, market: np.ndarray, outside: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of each row in its market, and that of no purchase, NaN where units are
+    unknown; shape (rows,) each.
 
     Args:
         design: The rows.

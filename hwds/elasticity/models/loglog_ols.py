@@ -14,7 +14,14 @@ from annotated_types import Ge, Le
 from hwds.elasticity.design import DemandDesign, independent_columns
 from hwds.elasticity.fitted import ElasticityContext, Estimates
 from hwds.elasticity.models.base import Cluster, ElasticityModel, demand_levels, t_critical
-from hwds.elasticity.sweeping import LEAST_CLUSTERS, RobustVariance, Sweeper, free_effects, number_groups, robust_variance
+from hwds.elasticity.sweeping import (
+    LEAST_CLUSTERS,
+    RobustVariance,
+    Sweeper,
+    free_effects,
+    number_groups,
+    robust_variance,
+)
 
 # Least squares of the log of units with effects of cells and clustered errors.
 
@@ -38,7 +45,9 @@ class SweptRows:
     others: np.ndarray
 
     @classmethod
-    def of(cls, design: DemandDesign, columns: Sequence[int], added: float, cluster: str) -> SweptRows:
+    def of(
+        cls, design: DemandDesign, columns: Sequence[int], added: float, cluster: str
+    ) -> SweptRows:
         """Sweep the means of cells out.
 
         Args:
@@ -48,13 +57,18 @@ class SweptRows:
             cluster: See `Design.clusters`.
         """
         used = design.used
-        both = np.column_stack([np.log(design.units[used] + added), design.log_price[used], design.x[used][:, columns]])
+        both = np.column_stack(
+            [np.log(design.units[used] + added), design.log_price[used], design.x[used][:, columns]]
+        )
         cell = design.cell[used]
         swept = Sweeper.of(number_groups(cell), None).residuals(both, np.ones(len(cell)))
         return cls(cell, design.clusters(cluster)[used], swept[:, 0], swept[:, 1], swept[:, 2:])
 
     def regression(self, rows: np.ndarray) -> tuple[np.ndarray, RobustVariance] | str:
-        """Return which columns tell something beside the price in these rows, and the fit; or why there is none, in words."""
+        """Return which columns tell something beside the price in these rows, and the fit.
+
+        Or why there is none, in words.
+        """
         if not len(rows) or np.abs(self.price[rows]).max() < 1e-9:
             return "no price of its group ever changes"
         cell, ways = self.cell[rows], [self.cluster[rows]]
@@ -66,7 +80,9 @@ class SweptRows:
         bread = np.linalg.inv(x.T @ x)
         beta = bread @ (x.T @ self.logs[rows])
         scores = x * (self.logs[rows] - x @ beta)[:, None]
-        fit = robust_variance(beta, bread, scores, ways, lost=len(beta) + free_effects(cell, ways), rows=x)
+        fit = robust_variance(
+            beta, bread, scores, ways, lost=len(beta) + free_effects(cell, ways), rows=x
+        )
         return (kept, fit) if fit.sure[0] else few
 
 
@@ -75,16 +91,19 @@ class SweptRows:
 
 
 class LoglogOLS(ElasticityModel):
-    """The textbook recipe, as a rival: least squares of log(units + 1) on the log price, cell by cell, few rows left out.
+    """The textbook recipe, as a rival: least squares of log(units + 1) on the log price, cell by
+    cell, few rows left out.
 
-    Its faults: log(units + 1) pulls elasticities towards zero where few units are sold (at a true -2: -.96 at one unit a
-    period, -1.78 at five; Santos Silva and Tenreyro 2006, Chen and Roth 2024); cells with few rows go without an answer,
-    whatever their prices tell; errors are taken as independent; season, promotion and substitutes are left out, so that what
-    moves with the price is taken for its effect.
+    Its faults: log(units + 1) pulls elasticities towards zero where few units are sold (at a true
+    -2: -.96 at one unit a period, -1.78 at five; Santos Silva and Tenreyro 2006, Chen and Roth
+    2024); cells with few rows go without an answer, whatever their prices tell; errors are taken as
+    independent; season, promotion and substitutes are left out, so that what moves with the price
+    is taken for its effect.
 
-    With `common=sku` it is one regression for each product over all of its cells, with effects of cells and clustered errors
-    (Taddy 2019, Business Data Science, chapter 2). Prices of a chain move in all stores at once: then a product's weeks say
-    all there is, and what this leaves out differs from what a likelihood of counts does.
+    With `common=sku` it is one regression for each product over all of its cells, with effects of
+    cells and clustered errors (Taddy 2019, Business Data Science, chapter 2). Prices of a chain
+    move in all stores at once: then a product's weeks say all there is, and what this leaves out
+    differs from what a likelihood of counts does.
 
     Attributes:
         common: The cells of one regression: each `cell` has its own, or those of a product (`sku`).
@@ -106,14 +125,24 @@ class LoglogOLS(ElasticityModel):
     common: Literal["cell", "sku"] = "cell"
     cluster: Cluster = "period"
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return least squares of each cell or product, with Student's intervals."""
         taken = [
-            j for j, name in enumerate(design.columns) if self.controls or name in _OWN_COLUMNS or name in context.controls
+            j
+            for j, name in enumerate(design.columns)
+            if self.controls or name in _OWN_COLUMNS or name in context.controls
         ]
-        return self._by_cell(design, context, taken) if self.common == "cell" else self._by_product(design, context, taken)
+        return (
+            self._by_cell(design, context, taken)
+            if self.common == "cell"
+            else self._by_product(design, context, taken)
+        )
 
-    def _by_cell(self, design: DemandDesign, context: ElasticityContext, taken: list[int]) -> Estimates:
+    def _by_cell(
+        self, design: DemandDesign, context: ElasticityContext, taken: list[int]
+    ) -> Estimates:
         cells, m = len(design), design.x.shape[1]
         slopes, stderr, df = (np.full(cells, np.nan) for _ in range(3))
         theta, weight = np.zeros((cells, m)), np.zeros((cells, m))
@@ -125,7 +154,9 @@ class LoglogOLS(ElasticityModel):
                 unanswered[cell] = _few_rows(len(rows), self.least_rows)
                 continue
             answer = _cell_regression(
-                np.log(design.units[rows] + self.added), design.log_price[rows], design.x[np.ix_(rows, taken)]
+                np.log(design.units[rows] + self.added),
+                design.log_price[rows],
+                design.x[np.ix_(rows, taken)],
             )
             if answer is None:
                 unanswered[cell] = "its price has no variation of its own"
@@ -148,7 +179,9 @@ class LoglogOLS(ElasticityModel):
             method="t, independent errors",
         )
 
-    def _by_product(self, design: DemandDesign, context: ElasticityContext, taken: list[int]) -> Estimates:
+    def _by_product(
+        self, design: DemandDesign, context: ElasticityContext, taken: list[int]
+    ) -> Estimates:
         known = SweptRows.of(design, taken, self.added, self.cluster)
         code, m = design.codes("sku"), design.x.shape[1]
         products = int(code.max()) + 1
@@ -156,15 +189,25 @@ class LoglogOLS(ElasticityModel):
         theta, weight, reasons = np.zeros((products, m)), np.zeros((products, m)), {}
         for product in range(products):
             rows = np.flatnonzero(code[known.cell] == product)
-            answer = known.regression(rows) if len(rows) >= self.least_rows else _few_rows(len(rows), self.least_rows)
+            answer = (
+                known.regression(rows)
+                if len(rows) >= self.least_rows
+                else _few_rows(len(rows), self.least_rows)
+            )
             if isinstance(answer, str):
                 reasons[product] = answer
                 continue
             kept, fit = answer
-            slopes[product], stderr[product], df[product] = fit.beta[0], fit.stderr[0], fit.clusters - 1
+            slopes[product], stderr[product], df[product] = (
+                fit.beta[0],
+                fit.stderr[0],
+                fit.clusters - 1,
+            )
             columns = np.array(taken, int)[kept]
             theta[product, columns] = fit.beta[1:]
-            weight[product, columns] = fit.sure[1:] / np.maximum(fit.stderr[1:] ** 2, 1e-12)  # one week tells no error
+            weight[product, columns] = fit.sure[1:] / np.maximum(
+                fit.stderr[1:] ** 2, 1e-12
+            )  # one week tells no error
         mean, errors = _weighted_means(theta, weight)
         own_theta = np.where(np.isfinite(slopes)[:, None], theta - mean, 0.0)[code]
         return Estimates(
@@ -178,7 +221,9 @@ class LoglogOLS(ElasticityModel):
             np.zeros(len(design)),
             np.where(code[:, None] == code, np.nan_to_num(stderr[code] ** 2), 0.0),
             own_theta,
-            unanswered={cell: reasons[own] for cell, own in enumerate(code.tolist()) if own in reasons},
+            unanswered={
+                cell: reasons[own] for cell, own in enumerate(code.tolist()) if own in reasons
+            },
             method="t, clustered errors",
         )
 
@@ -191,14 +236,23 @@ def _few_rows(rows: int, least: int) -> str:
 
 
 def _weighted_means(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted means of columns and their standard errors, 0 and NaN where there is no weight, shape (m,)."""
+    """Return the weighted means of columns and their standard errors, 0 and NaN where there is no
+    weight, shape (m,).
+    """
     total = weight.sum(axis=0)
     safe = np.where(total > 0, total, 1.0)
-    return np.where(total > 0, (weight * values).sum(axis=0) / safe, 0.0), np.where(total > 0, 1 / np.sqrt(safe), np.nan)
+    return np.where(total > 0, (weight * values).sum(axis=0) / safe, 0.0), np.where(
+        total > 0, 1 / np.sqrt(safe), np.nan
+    )
 
 
-def _cell_regression(y: np.ndarray, price: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Return coefficients of price and x, their variances and the degrees of freedom; None where they are not determined."""
+def _cell_regression(
+    y: np.ndarray, price: np.ndarray, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, float] | None:
+    """Return coefficients of price and x, their variances and the degrees of freedom.
+
+    None where they are not determined.
+    """
     columns = np.column_stack([price, x])
     columns = columns - columns.mean(axis=0)
     moving = np.concatenate([[True], np.abs(columns[:, 1:]).max(axis=0, initial=0.0) > 1e-9])

@@ -11,7 +11,13 @@ import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.recipe import Depth, Small, Width
-from hwds.elasticity.boosted import TreeSettings, cell_margins, log_units, monotone_boosters, tree_features
+from hwds.elasticity.boosted import (
+    TreeSettings,
+    cell_margins,
+    log_units,
+    monotone_boosters,
+    tree_features,
+)
 from hwds.elasticity.design import DemandDesign
 from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
 from hwds.elasticity.models.base import ElasticityModel, t_critical
@@ -20,12 +26,14 @@ from hwds.frames.panel import Panel
 
 
 class MonotoneBoosting(ElasticityModel):
-    """XGBoost with a Poisson likelihood and a monotone constraint on the price; elasticities by finite differences.
+    """XGBoost with a Poisson likelihood and a monotone constraint on the price; elasticities by
+    finite differences.
 
-    A cell's elasticity is the mean change of log units over its rows, from a low to a high quantile of its observed prices,
-    over that of the log price: nothing is estimated beyond these. The price may interact with product, channel, season
-    and promotion. Errors are the spread over fits to rows weighed anew by period; trees pull towards zero, which no spread
-    shows: a second opinion, not a first.
+    A cell's elasticity is the mean change of log units over its rows, from a low to a high quantile
+    of its observed prices, over that of the log price: nothing is estimated beyond these. The price
+    may interact with product, channel, season and promotion. Errors are the spread over fits to
+    rows weighed anew by period; trees pull towards zero, which no spread shows: a second opinion,
+    not a first.
 
     Attributes:
         trees: Boosted trees of each fit.
@@ -37,7 +45,10 @@ class MonotoneBoosting(ElasticityModel):
         effects: `cell` always: trees learn the season.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"depth": {"randint": [2, 7]}, "trees": {"randint": [50, 601]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "depth": {"randint": [2, 7]},
+        "trees": {"randint": [50, 601]},
+    }
 
     effects: Literal["cell"] = "cell"
     trees: Annotated[Width, Small(40)] = 300
@@ -47,7 +58,9 @@ class MonotoneBoosting(ElasticityModel):
     low: Annotated[float, Ge(0), Lt(0.5)] = 0.1
     high: Annotated[float, Gt(0.5), Le(1)] = 0.9
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the elasticities of all cells."""
         return self._grown(design, context)[0]
 
@@ -61,22 +74,41 @@ class MonotoneBoosting(ElasticityModel):
 
         design = DemandDesign.of(history, self.terms, context.controls)
         estimates, boosters, margin = self._grown(design, context)
-        known = FittedElasticities.of(design, self.terms, estimates, identify(design, by_period=False), context)
+        known = FittedElasticities.of(
+            design, self.terms, estimates, identify(design, by_period=False), context
+        )
         stored = [bytes(booster.save_raw("ubj")) for booster in boosters]
         return FittedBoosting(**vars(known), boosters=stored, margin=margin, cpus=context.cpus)
 
-    def _grown(self, design: DemandDesign, context: ElasticityContext) -> tuple[Estimates, list[Any], np.ndarray]:
+    def _grown(
+        self, design: DemandDesign, context: ElasticityContext
+    ) -> tuple[Estimates, list[Any], np.ndarray]:
         rows = np.flatnonzero(design.used)
-        cell, units, price, x = design.cell[rows], design.units[rows], design.log_price[rows], tree_features(design)[rows]
+        cell, units, price, x = (
+            design.cell[rows],
+            design.units[rows],
+            design.log_price[rows],
+            tree_features(design)[rows],
+        )
         margin = cell_margins(units, cell, len(design))
-        trees = TreeSettings(self.trees, self.depth, self.rate, context.seed_for("trees"), context.cpus, context.device)
+        trees = TreeSettings(
+            self.trees,
+            self.depth,
+            self.rate,
+            context.seed_for("trees"),
+            context.cpus,
+            context.device,
+        )
         weights = [
-            context.stream("weights", fit).exponential(size=design.periods)[design.period[rows]] for fit in range(self.fits)
+            context.stream("weights", fit).exponential(size=design.periods)[design.period[rows]]
+            for fit in range(self.fits)
         ]
         boosters = monotone_boosters(trees, x, price, units, margin[cell], weights)
         low, high = _ranges(cell, price, len(design), (self.low, self.high))
         wide = high - low > 1e-6
-        by_fit = np.stack([self._slopes(booster, x, cell, margin, low, high) for booster in boosters])
+        by_fit = np.stack(
+            [self._slopes(booster, x, cell, margin, low, high) for booster in boosters]
+        )
         slopes = np.where(wide, by_fit.mean(axis=0), np.nan)
         stderr = np.where(wide, by_fit.std(axis=0, ddof=1), np.nan)
         theta = np.zeros(design.x.shape[1])
@@ -91,14 +123,21 @@ class MonotoneBoosting(ElasticityModel):
             df,
             np.full(len(design), np.nan),
             np.where(np.outer(wide, wide), np.cov(by_fit.T), 0.0),
-            unanswered=dict.fromkeys(np.flatnonzero(~wide).tolist(), "its observed prices have no range"),
+            unanswered=dict.fromkeys(
+                np.flatnonzero(~wide).tolist(), "its observed prices have no range"
+            ),
             method="t, fits to rows weighed anew",
         )
         return estimates, boosters, margin
 
     @staticmethod
     def _slopes(
-        booster: object, x: np.ndarray, cell: np.ndarray, margin: np.ndarray, low: np.ndarray, high: np.ndarray
+        booster: object,
+        x: np.ndarray,
+        cell: np.ndarray,
+        margin: np.ndarray,
+        low: np.ndarray,
+        high: np.ndarray,
     ) -> np.ndarray:
         """Return the mean change of log units over that of the log price, by cell, shape (K,)."""
         ends = [log_units(booster, x, price[cell], margin[cell]) for price in (low, high)]
@@ -126,12 +165,19 @@ class FittedBoosting(FittedElasticities):
         design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
         x, margin = tree_features(design), self.margin[design.cell]
         price = np.nan_to_num(design.log_price)
-        mean = np.mean([log_units(load_booster(each, self.cpus), x, price, margin) for each in self.boosters], axis=0)
+        mean = np.mean(
+            [log_units(load_booster(each, self.cpus), x, price, margin) for each in self.boosters],
+            axis=0,
+        )
         return np.where(np.isfinite(design.log_price), mean, np.nan)
 
 
-def _ranges(cell: np.ndarray, price: np.ndarray, cells: int, levels: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Return two quantiles of each cell's log prices, 0 for a cell without rows, shape (cells,) each."""
+def _ranges(
+    cell: np.ndarray, price: np.ndarray, cells: int, levels: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return two quantiles of each cell's log prices, 0 for a cell without rows, shape (cells,)
+    each.
+    """
     out = np.zeros((2, cells))
     bounds = np.searchsorted(cell, np.arange(cells + 1))
     for place in range(cells):

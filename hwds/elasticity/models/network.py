@@ -47,8 +47,9 @@ LEAST_UNITS = 0.1
 def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: bool) -> np.ndarray:
     """Return the log mean of each row without the own price's part, shape (rows,).
 
-    Effects are those at which the model's expected units add up to the sold ones in every cell, and in every period
-    (iterative proportional fitting: the Poisson likelihood's). That of a period without rows to learn from is 0.
+    Effects are those at which the model's expected units add up to the sold ones in every cell, and
+    in every period (iterative proportional fitting: the Poisson likelihood's). That of a period
+    without rows to learn from is 0.
 
     Args:
         design: The rows.
@@ -57,7 +58,9 @@ def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: b
     """
     used, cells = design.used, len(design)
     other = known.other_effects(np.nan_to_num(design.x), design.cell)
-    part = (other + np.nan_to_num(known.slopes)[design.cell] * np.nan_to_num(design.log_price))[used]
+    part = (other + np.nan_to_num(known.slopes)[design.cell] * np.nan_to_num(design.log_price))[
+        used
+    ]
     cell, period, units = design.cell[used], design.period[used], design.units[used]
     of_cell, of_period = np.zeros(cells), np.zeros(design.periods)
     for _ in range(MOST_ROUNDS):
@@ -73,11 +76,17 @@ def demand_without_price(design: DemandDesign, known: Estimates, *, by_period: b
     return np.asarray(other + of_cell[design.cell] + np.where(here, of_period, 0.0)[design.period])
 
 
-def _balance_effects(part: np.ndarray, code: np.ndarray, units: np.ndarray, count: int) -> np.ndarray:
-    """Return the effects at which expected units add up to the sold ones in each group, 0 for one without rows."""
+def _balance_effects(
+    part: np.ndarray, code: np.ndarray, units: np.ndarray, count: int
+) -> np.ndarray:
+    """Return the effects at which expected units add up to the sold ones in each group, 0 for one
+    without rows.
+    """
     sold, expected = np.bincount(code, units, count), np.bincount(code, np.exp(part), count)
     there = expected > 0
-    return np.where(there, np.log(np.maximum(sold, LEAST_UNITS) / np.where(there, expected, 1.0)), 0.0)
+    return np.where(
+        there, np.log(np.maximum(sold, LEAST_UNITS) / np.where(there, expected, 1.0)), 0.0
+    )
 
 
 # FittedNetwork: the elasticities of an ensemble, with the networks that predict demand.
@@ -102,9 +111,13 @@ class FittedDemandNetwork(FittedElasticities):
         return self.outlook
 
     def log_demand(self, panel: Panel) -> np.ndarray:
-        """Return the log of expected units of each row, NaN where the model has no answer, shape (rows,)."""
+        """Return the log of expected units of each row, NaN where the model has no answer, shape
+        (rows,).
+        """
         design = DemandDesign.of(panel, self.terms, self.controls, like=self.design)
-        base = self.estimates.level[design.cell] + self.estimates.other_effects(np.nan_to_num(design.x), design.cell)
+        base = self.estimates.level[design.cell] + self.estimates.other_effects(
+            np.nan_to_num(design.x), design.cell
+        )
         inputs = demand_examples(design, np.nan_to_num(base), self.scaling).inputs
         said = self.networks.answers(inputs).log_mean.mean(axis=0)
         return np.where(np.isfinite(design.log_price) & np.isfinite(base), said, np.nan)
@@ -115,7 +128,8 @@ class FittedDemandNetwork(FittedElasticities):
 
 
 def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
-    """Return the share of the variance of gaps' changes, and of the deviance of wide gaps, that held-out rows explain.
+    """Return the share of the variance of gaps' changes, and of the deviance of wide gaps, that
+    held-out rows explain.
 
     NaN without gaps, and where none or all are wide.
     """
@@ -126,12 +140,18 @@ def head_notes(said: OutputColumns, goal: TargetColumns) -> dict[str, float]:
     if wide.any() and 0 < (mean := float(goal.risk[wide].mean())) < 1:
         odds, happened = said.risk[wide], goal.risk[wide].astype(np.float64)
         deviance = float(np.mean(np.logaddexp(0, odds) - happened * odds))
-        out["arbitrage_skill"] = 1 + deviance / (mean * np.log(mean) + (1 - mean) * np.log(1 - mean))
+        out["arbitrage_skill"] = 1 + deviance / (
+            mean * np.log(mean) + (1 - mean) * np.log(1 - mean)
+        )
     return out
 
 
-def next_period_outlook(design: DemandDesign, said: OutputColumns, scaling: PriceScaling) -> pl.DataFrame:
-    """Return what is expected of each cell in the period after its last price; null where its product has no other channel.
+def next_period_outlook(
+    design: DemandDesign, said: OutputColumns, scaling: PriceScaling
+) -> pl.DataFrame:
+    """Return what is expected of each cell in the period after its last price.
+
+    Null where its product has no other channel.
 
     Args:
         design: The rows.
@@ -139,8 +159,9 @@ def next_period_outlook(design: DemandDesign, said: OutputColumns, scaling: Pric
         scaling: The unit of gaps.
 
     Returns:
-        Columns `price_gap` (log price less the mean of the product's other channels) and `arbitrage_risk` (probability that
-        it is beyond the cheapest of them by more than the threshold), a row a cell.
+        Columns `price_gap` (log price less the mean of the product's other channels) and
+        `arbitrage_risk` (probability that it is beyond the cheapest of them by more than the
+        threshold), a row a cell.
     """
     last = np.full(len(design), -1)
     priced = np.flatnonzero(np.isfinite(design.log_price))
@@ -156,7 +177,8 @@ def next_period_outlook(design: DemandDesign, said: OutputColumns, scaling: Pric
 
 
 def pooled_opinion(own: Estimates, beside: Estimates, identification: pl.DataFrame) -> Estimates:
-    """Return the estimates with a status and a reason in words where another model's interval excludes an answer.
+    """Return the estimates with a status and a reason in words where another model's interval
+    excludes an answer.
 
     Args:
         own: Of all cells.
@@ -166,47 +188,77 @@ def pooled_opinion(own: Estimates, beside: Estimates, identification: pl.DataFra
     below, above = beside.both_sides * beside.stderr
     low, high = beside.slopes - below, beside.slopes + above
     outside = (own.slopes < low) | (own.slopes > high)
-    statuses = list(zip(identification["status"].to_list(), identification["reason"].to_list(), strict=True))
+    statuses = list(
+        zip(identification["status"].to_list(), identification["reason"].to_list(), strict=True)
+    )
     for cell in np.flatnonzero(outside).tolist():
         status, reason = statuses[cell]
-        said = f"the interval of elasticity/pooled, {low[cell]:.2f} to {high[cell]:.2f}, excludes the network's answer"
-        statuses[cell] = ("weak" if status == "identified" else status, f"{reason}; {said}" if reason else said)
+        said = (
+            f"the interval of elasticity/pooled, {low[cell]:.2f} to {high[cell]:.2f}, excludes "
+            f"the network's answer"
+        )
+        statuses[cell] = (
+            "weak" if status == "identified" else status,
+            f"{reason}; {said}" if reason else said,
+        )
     known = np.isfinite(own.slopes) & np.isfinite(beside.slopes)
     share = float(outside[known].mean()) if known.any() else np.nan
-    error = float(np.sqrt(beside.covariance[np.ix_(known, known)].mean())) if beside.covariance is not None else np.nan
-    apart = float((own.slopes[known] - beside.slopes[known]).mean()) / error if known.any() and error > 0 else np.nan
+    error = (
+        float(np.sqrt(beside.covariance[np.ix_(known, known)].mean()))
+        if beside.covariance is not None
+        else np.nan
+    )
+    apart = (
+        float((own.slopes[known] - beside.slopes[known]).mean()) / error
+        if known.any() and error > 0
+        else np.nan
+    )
     doubt = own.doubt
     if abs(apart) > float(own.critical[0]):
-        doubt = f"its mean elasticity is {abs(apart):.1f} standard errors from that of elasticity/pooled"
-    return replace(own, statuses=statuses, doubt=doubt, notes=own.notes | {"outside_pooled": share, "mean_apart": apart})
+        doubt = (
+            f"its mean elasticity is {abs(apart):.1f} standard errors from that of "
+            f"elasticity/pooled"
+        )
+    return replace(
+        own,
+        statuses=statuses,
+        doubt=doubt,
+        notes=own.notes | {"outside_pooled": share, "mean_apart": apart},
+    )
 
 
 # A network of demand: embeddings, an LSTM of past prices, and an answer to the own price that
 # never rises.
 
 LEAST_SLOPE = 0.1
-"""The elasticity's size that training begins from at least: the pooled mean may have the wrong sign."""
+"""The elasticity's size that training begins from at least: the pooled mean may have the wrong
+sign.
+"""
 
 LEAST_OVERDISPERSION = 0.01
 """a at least, of which a logarithm is taken."""
 
 
 class Network(ElasticityModel):
-    """An ensemble of Keras networks with a path of the own price on which demand never rises, whatever the weights are.
+    """An ensemble of Keras networks with a path of the own price on which demand never rises,
+    whatever the weights are.
 
-    Embeddings of product, channel and family and an LSTM of past prices make the elasticity at low and at high prices, each
-    minus a softplus. Three heads share them: today's units, the next period's price gap to the product's other channels, and
-    the risk that it is wide enough for arbitrage. What one head is to say is no input of another: units are read by none, and
-    the two others look one period ahead. Cell and period effects and the slopes of other columns are those of
-    `elasticity/pooled`, and its mean elasticity is where training begins and what it is pulled to. The answer is the gradient
-    by the log price, averaged over the cell's rows and the networks.
+    Embeddings of product, channel and family and an LSTM of past prices make the elasticity at low
+    and at high prices, each minus a softplus. Three heads share them: today's units, the next
+    period's price gap to the product's other channels, and the risk that it is wide enough for
+    arbitrage. What one head is to say is no input of another: units are read by none, and the two
+    others look one period ahead. Cell and period effects and the slopes of other columns are those
+    of `elasticity/pooled`, and its mean elasticity is where training begins and what it is pulled
+    to. The answer is the gradient by the log price, averaged over the cell's rows and the networks.
 
-    Intervals are what networks miss of elasticities on clusters of rows that were held out: they hold few rows, other first
-    weights and the pull to the mean, and hold on average over cells, not for a cell that differs from all others. Where the
-    interval of the pooled model excludes an answer, that cell is `weak` and the reason says so.
+    Intervals are what networks miss of elasticities on clusters of rows that were held out: they
+    hold few rows, other first weights and the pull to the mean, and hold on average over cells, not
+    for a cell that differs from all others. Where the interval of the pooled model excludes an
+    answer, that cell is `weak` and the reason says so.
 
     Attributes:
-        spread: The standard deviation of elasticities between cells that is expected: less pulls more to the mean.
+        spread: The standard deviation of elasticities between cells that is expected: less pulls
+            more to the mean.
         steps: Past periods that the LSTM reads.
         units: The units of the LSTM.
         seeds: The number of networks that are averaged.
@@ -217,7 +269,8 @@ class Network(ElasticityModel):
         folds: Parts of the clusters that are held out in turn.
         cluster: Within which errors may depend on each other: such rows are held out together.
         heads_weight: The weight of the heads of gap and risk in the loss; that of units is 1.
-        arbitrage_gap: The log price beyond the cheapest other channel's from which moving goods pays.
+        arbitrage_gap: The log price beyond the cheapest other channel's from which moving goods
+            pays.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -248,29 +301,47 @@ class Network(ElasticityModel):
         design = DemandDesign.of(history, self.terms, context.controls)
         identification = identify(design, by_period=self.by_period)
         beside = self._pooled().estimate(design, identification, context)
-        base, scaling = demand_without_price(design, beside, by_period=self.by_period), self._scaling(design, beside)
-        known = train_and_judge(design, base, scaling, design.clusters(self.cluster), self._plan(design), context)
+        base, scaling = (
+            demand_without_price(design, beside, by_period=self.by_period),
+            self._scaling(design, beside),
+        )
+        known = train_and_judge(
+            design, base, scaling, design.clusters(self.cluster), self._plan(design), context
+        )
         estimates = pooled_opinion(self._estimates(known, beside, context), beside, identification)
         fitted = self.fitted(design, estimates, identification, context)
         foreseen = next_period_outlook(design, known.mean, scaling)
-        return FittedDemandNetwork(**vars(fitted), networks=known.networks, scaling=scaling, outlook=foreseen)
+        return FittedDemandNetwork(
+            **vars(fitted), networks=known.networks, scaling=scaling, outlook=foreseen
+        )
 
     def _pooled(self) -> Pooled:
         """Return the model that gives effects and a second opinion, with the same columns."""
-        fields = ("effects", "sku", "channel", "family", "lagged_price", "substitutes_price", "cluster")
+        fields = (
+            "effects",
+            "sku",
+            "channel",
+            "family",
+            "lagged_price",
+            "substitutes_price",
+            "cluster",
+        )
         return Pooled(**{name: getattr(self, name) for name in fields})
 
     def _plan(self, design: DemandDesign) -> EnsemblePlan:
         many = tuple(int(design.codes(name).max()) + 1 for name in EMBEDDED_COLUMNS)
         shape = DemandShape(self.steps, HISTORY_COLUMNS, many, self.units, self.heads_weight)
-        schedule = Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
+        schedule = Schedule(
+            self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps
+        )
         return EnsemblePlan(shape, schedule, self.seeds, self.folds)
 
     def _scaling(self, design: DemandDesign, beside: Estimates) -> PriceScaling:
         """Return the scales of prices and gaps, where training begins, and the pull to it.
 
-        The pull is that of a normal prior on each cell's elasticity, spread over its rows; the level is a log, of which a
-        standard deviation of the elasticity is that over the derivative of softplus.
+        The pull is that of a normal prior on each cell's elasticity, spread over its rows; the
+        level is a log, of which a standard deviation of the elasticity is that over the derivative
+        of softplus.
         """
         price = float(design.log_price[design.used].std())
         mean = max(-beside.notes["mean_elasticity"], LEAST_SLOPE) * price
@@ -278,14 +349,20 @@ class Network(ElasticityModel):
         over = float(np.log(max(beside.notes["overdispersion"], LEAST_OVERDISPERSION)))
         pull = len(design) / int(design.used.sum()) / (2 * deviation**2)
         start = float(np.log(np.expm1(mean)))
-        return PriceScaling(self.steps, price, gap_spread(design), start, over, pull, self.arbitrage_gap)
+        return PriceScaling(
+            self.steps, price, gap_spread(design), start, over, pull, self.arbitrage_gap
+        )
 
-    def _estimates(self, known: TrainedEnsemble, beside: Estimates, context: ElasticityContext) -> Estimates:
+    def _estimates(
+        self, known: TrainedEnsemble, beside: Estimates, context: ElasticityContext
+    ) -> Estimates:
         """Return the answers of the networks, with the other slopes of the pooled model."""
         design, by_network, lacks = known.design, known.slopes(), self._missed(known, beside)
         slopes = by_network.mean(axis=0)
         there, none = np.isfinite(slopes), np.full(len(design), np.nan)
-        part = known.without_effects + beside.other_effects(design.x[design.used], design.cell[design.used])
+        part = known.without_effects + beside.other_effects(
+            design.x[design.used], design.cell[design.used]
+        )
         return replace(
             beside,
             slopes=slopes,
@@ -296,7 +373,10 @@ class Network(ElasticityModel):
             df=none,
             covariance=np.where(np.outer(there, there), lacks.covariance, 0.0),
             shared_covariance=None,
-            unanswered=dict.fromkeys(np.flatnonzero(~there).tolist(), "no row has units, a price and all columns of the model"),
+            unanswered=dict.fromkeys(
+                np.flatnonzero(~there).tolist(),
+                "no row has units, a price and all columns of the model",
+            ),
             method="what networks miss on held-out clusters",
             notes=self._notes(known, beside, by_network, lacks),
         )
@@ -304,14 +384,27 @@ class Network(ElasticityModel):
     def _missed(self, known: TrainedEnsemble, beside: Estimates) -> HeldOutError:
         """Return what the networks miss; of the error that all cells share the pooled model's."""
         assert beside.covariance is not None
-        over, common = float(np.exp(known.scaling.log_overdispersion)), float(beside.covariance.mean())
+        over, common = (
+            float(np.exp(known.scaling.log_overdispersion)),
+            float(beside.covariance.mean()),
+        )
         return held_out_error(known.design, known.unseen, over, common, by_period=self.by_period)
 
     def _notes(
         self, known: TrainedEnsemble, beside: Estimates, by_network: np.ndarray, lacks: HeldOutError
     ) -> dict[str, float]:
-        """Return the mean of the pooled model, the spread of what is missed and between networks, and the heads' skill."""
+        """Return the mean of the pooled model, the spread of what is missed and between networks,
+        and the heads' skill.
+        """
         between = float(np.nanmean(by_network.std(axis=0, ddof=1))) if self.seeds > 1 else np.nan
-        spreads = {f"missed_{name}": float(value) for name, value in zip(lacks.names, lacks.deviations, strict=True)}
+        spreads = {
+            f"missed_{name}": float(value)
+            for name, value in zip(lacks.names, lacks.deviations, strict=True)
+        }
         heads = head_notes(known.unseen.said, known.goal)
-        return {"pooled_mean": float(np.nanmean(beside.slopes)), "between_networks": between, **spreads, **heads}
+        return {
+            "pooled_mean": float(np.nanmean(beside.slopes)),
+            "between_networks": between,
+            **spreads,
+            **heads,
+        }

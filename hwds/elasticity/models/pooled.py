@@ -17,18 +17,22 @@ from hwds.elasticity.slopes import FittedSlopes, fit_slopes, shared_error
 
 
 class Pooled(ElasticityModel):
-    """The default: crossed empirical Bayes over family, product and channel on a two-way quasi-likelihood of counts.
+    """The default: crossed empirical Bayes over family, product and channel on a two-way
+    quasi-likelihood of counts.
 
-    Cell and period effects, the slopes that all cells share and every cell's elasticity are fitted at once, with the variance
-    mean + a mean^2 of counts. The elasticity of a cell is drawn around the sum of a mean and effects of its family, its
-    product and its channel; all four standard deviations are integrated over. The answer is the posterior, joint over cells:
-    a cell without price changes has that of its group, a cell with many its own. `weight_own` says which.
+    Cell and period effects, the slopes that all cells share and every cell's elasticity are fitted
+    at once, with the variance mean + a mean^2 of counts. The elasticity of a cell is drawn around
+    the sum of a mean and effects of its family, its product and its channel; all four standard
+    deviations are integrated over. The answer is the posterior, joint over cells: a cell without
+    price changes has that of its group, a cell with many its own. `weight_own` says which.
 
     Attributes:
-        cross: Whether all substitutes have one effect (`mean`: that of the mean of their prices), or each its own (`pairs`),
-            shrunk to the mean of its family.
-        promotion: Whether a promotion has one effect in all cells (`shared`), or one in each, shrunk to the mean (`cell`).
-        cluster: Within which errors may depend on each other: what that costs is added to the uncertainty that cells share.
+        cross: Whether all substitutes have one effect (`mean`: that of the mean of their prices),
+            or each its own (`pairs`), shrunk to the mean of its family.
+        promotion: Whether a promotion has one effect in all cells (`shared`), or one in each,
+            shrunk to the mean (`cell`).
+        cluster: Within which errors may depend on each other: what that costs is added to the
+            uncertainty that cells share.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -52,7 +56,9 @@ class Pooled(ElasticityModel):
         """True where each substitute has an effect of its own."""
         return self.cross == "pairs" and self.substitutes_price
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the posterior of all cells."""
         own = design.promotion if self.promotion == "cell" else None
         layout = design.layout(by_period=self.by_period, own=own)
@@ -82,12 +88,22 @@ class Pooled(ElasticityModel):
             shared_covariance=posterior.shared_covariance[:, :m] + inflation.added_shared[:m],
             notes=_pooling_notes(fit, design, inflation.ratio),
         )
-        return add_pair_slopes(design, layout, fit, estimates) if self.by_pair and CROSS in design.columns else estimates
+        return (
+            add_pair_slopes(design, layout, fit, estimates)
+            if self.by_pair and CROSS in design.columns
+            else estimates
+        )
 
     def fitted(
-        self, design: DemandDesign, estimates: Estimates, identification: pl.DataFrame, context: ElasticityContext
+        self,
+        design: DemandDesign,
+        estimates: Estimates,
+        identification: pl.DataFrame,
+        context: ElasticityContext,
     ) -> FittedElasticities:
-        """Return the fitted model, whose design has the prices of single substitutes where they have slopes."""
+        """Return the fitted model, whose design has the prices of single substitutes where they
+        have slopes.
+        """
         wide = design if estimates.pairs is None else design.with_pairs()
         return super().fitted(wide, estimates, identification, context)
 
@@ -96,7 +112,8 @@ def _pooling_notes(fit: FittedSlopes, design: DemandDesign, ratio: float) -> dic
     """Return the mean elasticity, the spread of each grouping and the dispersion."""
     posterior = fit.posterior
     spreads = {
-        f"sd_{name}": float(value) for name, value in zip((*design.crossed.names, "cell"), posterior.deviations, strict=True)
+        f"sd_{name}": float(value)
+        for name, value in zip((*design.crossed.names, "cell"), posterior.deviations, strict=True)
     }
     return {
         "mean_elasticity": posterior.mean[0],

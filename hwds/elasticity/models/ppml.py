@@ -1,4 +1,6 @@
-"""Poisson pseudo-likelihood elasticities: of each cell by itself, or common to a product, a channel, a family or all."""
+"""Poisson pseudo-likelihood elasticities: of each cell by itself, or common to a product, a
+channel, a family or all.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,17 @@ LEAST_INFORMATION = 1e-6
 
 
 class PPML(ElasticityModel):
-    """Poisson pseudo-likelihood with two-way effects, without a prior: unbiased for few units, and as unsure as the data are.
+    """Poisson pseudo-likelihood with two-way effects, without a prior: unbiased for few units, and
+    as unsure as the data are.
 
-    With `common=cell` each cell has a slope of its own, with errors robust to any variance; with another, cells of a product,
-    channel, family or all share one, with errors clustered by the level at which prices are set and, of fewer than 40
-    clusters, intervals of the wild cluster bootstrap.
+    With `common=cell` each cell has a slope of its own, with errors robust to any variance; with
+    another, cells of a product, channel, family or all share one, with errors clustered by the
+    level at which prices are set and, of fewer than 40 clusters, intervals of the wild cluster
+    bootstrap.
 
     Attributes:
-        common: The cells that share one elasticity: each `cell` has its own, or those of a SKU, channel or family, or all.
+        common: The cells that share one elasticity: each `cell` has its own, or those of a SKU,
+            channel or family, or all.
         cluster: Within which errors may depend on each other, for a shared elasticity.
         second_cluster: A second, crossed way of clusters; none for one way alone.
     """
@@ -47,9 +52,15 @@ class PPML(ElasticityModel):
     cluster: Cluster = "sku_period"
     second_cluster: Cluster | Literal["none"] = "none"
 
-    def estimate(self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext) -> Estimates:
+    def estimate(
+        self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
+    ) -> Estimates:
         """Return the estimates of cells, or those that they share."""
-        return self._by_cell(design, context) if self.common == "cell" else self._shared(design, context)
+        return (
+            self._by_cell(design, context)
+            if self.common == "cell"
+            else self._shared(design, context)
+        )
 
     def _by_cell(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
         fit = fit_slopes(design.layout(by_period=self.by_period), None, poisson=True)
@@ -74,9 +85,15 @@ class PPML(ElasticityModel):
 
     def _shared(self, design: DemandDesign, context: ElasticityContext) -> Estimates:
         rows = design.used
-        code = np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
+        code = (
+            np.zeros(len(design), np.int64) if self.common == "all" else design.codes(self.common)
+        )
         groups = int(code.max()) + 1
-        price = np.where(code[design.cell[rows]][:, None] == np.arange(groups), design.log_price[rows][:, None], 0.0)
+        price = np.where(
+            code[design.cell[rows]][:, None] == np.arange(groups),
+            design.log_price[rows][:, None],
+            0.0,
+        )
         moving = np.abs(price).max(axis=0) > 1e-9
         fit = fit_ppml(
             design.units[rows],
@@ -90,15 +107,26 @@ class PPML(ElasticityModel):
         sure[moving] = known.sure[:count]
         if not sure.any():
             raise DataError(
-                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; {LEAST_CLUSTERS} tell an error."
+                f"model.cluster: '{self.cluster}' has too few clusters in which a price moves; "
+                f"{LEAST_CLUSTERS} tell an error."
             )
         values = np.where(sure, fit.beta[place], np.nan)
-        errors, critical = np.where(sure, known.stderr[place], np.nan), np.where(sure[:, None], known.critical[place], np.nan)
-        covariance = np.where(np.outer(sure[code], sure[code]), known.covariance[np.ix_(place[code], place[code])], 0.0)
-        unanswered = dict.fromkeys(
-            np.flatnonzero(~sure[code]).tolist(), "its price moves in too few clusters to tell its error"
+        errors, critical = (
+            np.where(sure, known.stderr[place], np.nan),
+            np.where(sure[:, None], known.critical[place], np.nan),
         )
-        unanswered |= dict.fromkeys(np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes")
+        covariance = np.where(
+            np.outer(sure[code], sure[code]),
+            known.covariance[np.ix_(place[code], place[code])],
+            0.0,
+        )
+        unanswered = dict.fromkeys(
+            np.flatnonzero(~sure[code]).tolist(),
+            "its price moves in too few clusters to tell its error",
+        )
+        unanswered |= dict.fromkeys(
+            np.flatnonzero(~moving[code]).tolist(), "no price of its group ever changes"
+        )
         return Estimates(
             values[code],
             errors[code],
@@ -120,7 +148,10 @@ class PPML(ElasticityModel):
 
     def ways(self, design: DemandDesign) -> list[np.ndarray]:
         """Return the clusterings of the rows to learn from."""
-        names = [self.cluster, *([] if self.second_cluster in ("none", self.cluster) else [self.second_cluster])]
+        names = [
+            self.cluster,
+            *([] if self.second_cluster in ("none", self.cluster) else [self.second_cluster]),
+        ]
         return [design.clusters(name)[design.used] for name in names]
 
 
@@ -132,7 +163,11 @@ def own_errors(design: DemandDesign, fit: FittedSlopes) -> tuple[np.ndarray, np.
     known, mean = fit.moments, fit.mean
     layout = design.layout(by_period=True)
     total = np.maximum(mean.sum(axis=1, keepdims=True), 1e-300)
-    price = np.where(layout.seen, layout.log_price - (mean * layout.log_price).sum(axis=1, keepdims=True) / total, 0.0)
+    price = np.where(
+        layout.seen,
+        layout.log_price - (mean * layout.log_price).sum(axis=1, keepdims=True) / total,
+        0.0,
+    )
     squares = ((price * (layout.units - mean)) ** 2).sum(axis=1)
     information = (mean * price**2).sum(axis=1)
     rows = layout.seen.sum(axis=1)
@@ -147,7 +182,9 @@ def _without_answer(design: DemandDesign, fit: FittedSlopes) -> dict[int, str]:
     """Return why cells have no answer, by place."""
     out = {}
     rows = design.rows
-    for cell, (slope, information) in enumerate(zip(fit.posterior.slopes, fit.moments.precision, strict=True)):
+    for cell, (slope, information) in enumerate(
+        zip(fit.posterior.slopes, fit.moments.precision, strict=True)
+    ):
         if not np.isfinite(fit.level[cell]):
             out[cell] = "nothing was sold"
         elif information < LEAST_INFORMATION:

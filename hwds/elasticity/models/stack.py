@@ -36,7 +36,9 @@ class FittedDemandStack(FittedElasticities):
     weights: np.ndarray
 
     def log_demand(self, panel: Panel) -> np.ndarray:
-        """Return the weighted mean of the members' logs of expected units, NaN where none has an answer, shape (rows,)."""
+        """Return the weighted mean of the members' logs of expected units, NaN where none has an
+        answer, shape (rows,).
+        """
         cell = np.repeat(np.arange(panel.n_series), panel.lengths)
         logs = np.stack([member.log_demand(panel) for member in self.members])
         weights = np.where(np.isfinite(logs), self.weights[:, cell], 0.0)
@@ -46,22 +48,31 @@ class FittedDemandStack(FittedElasticities):
 
 
 def weights_by_cell(members: Sequence[FittedElasticities], weights: np.ndarray) -> np.ndarray:
-    """Return the weights of the members that have an answer, with the sum 1 in every cell where one has, shape (members, K)."""
+    """Return the weights of the members that have an answer, with the sum 1 in every cell where one
+    has, shape (members, K).
+    """
     there = np.stack([np.isfinite(member.estimates.slopes) for member in members])
     own = np.where(there, weights[:, None], 0.0)
-    lacking = (own.sum(axis=0) == 0) & there.any(axis=0)  # all weight is with members without an answer
+    lacking = (own.sum(axis=0) == 0) & there.any(
+        axis=0
+    )  # all weight is with members without an answer
     own = np.where(lacking, there.astype(float), own)
     total = own.sum(axis=0)
     return np.asarray(own / np.where(total > 0, total, 1.0))
 
 
 def combine_estimates(
-    design: DemandDesign, members: Sequence[FittedElasticities], weights: np.ndarray, level: float, notes: dict[str, float]
+    design: DemandDesign,
+    members: Sequence[FittedElasticities],
+    weights: np.ndarray,
+    level: float,
+    notes: dict[str, float],
 ) -> Estimates:
-    """Return the estimates of a stack: weighted means, with the covariance of a mixture of the members' laws.
+    """Return the estimates of a stack: weighted means, with the covariance of a mixture of the
+    members' laws.
 
-    A mixture holds each member's own errors and how far members are from each other: no error averages out, for members
-    learn from the same rows.
+    A mixture holds each member's own errors and how far members are from each other: no error
+    averages out, for members learn from the same rows.
 
     Args:
         design: The rows, with the stack's own columns.
@@ -78,7 +89,9 @@ def combine_estimates(
     covariance = np.zeros((len(design),) * 2)
     for part, root, slope in zip(parts, roots, each, strict=True):
         away = root * (slope - np.nan_to_num(slopes))
-        covariance += np.outer(root, root) * _mixture_covariance(part, critical) + np.outer(away, away)
+        covariance += np.outer(root, root) * _mixture_covariance(part, critical) + np.outer(
+            away, away
+        )
     covariance = np.where(np.outer(there, there), covariance, 0.0)
     theta, theta_stderr = _shared_slopes(design, members, weights.mean(axis=1))
     none = np.full(len(design), np.nan)
@@ -110,7 +123,9 @@ def _mixture_covariance(part: Estimates, critical: float) -> np.ndarray:
 def _shared_slopes(
     design: DemandDesign, members: Sequence[FittedElasticities], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted slopes of the stack's columns, 0 of a member without one, and their errors, as of a mixture."""
+    """Return the weighted slopes of the stack's columns, 0 of a member without one, and their
+    errors, as of a mixture.
+    """
     value, stderr = np.zeros((2, len(members), len(design.columns)))
     for place, member in enumerate(members):
         for column, name in enumerate(design.columns):
@@ -146,22 +161,31 @@ class HeldOutMoves:
     after: np.ndarray
 
     def deviance(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the mean binomial deviance of a weighted mean of the members, but for a constant, and its gradient.
+        """Return the mean binomial deviance of a weighted mean of the members, but for a constant,
+        and its gradient.
 
-        Of the units of two periods the share of the later one is predicted. Moves from or to no sale count, and those of few
-        units weigh little.
+        Of the units of two periods the share of the later one is predicted. Moves from or to no
+        sale count, and those of few units weigh little.
         """
         odds = self.predicted @ weights
         total = np.maximum(float(np.sum(self.before + self.after)), 1.0)
-        value = float(np.sum(self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds))) / total
+        value = (
+            float(np.sum(self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds)))
+            / total
+        )
         missed = (self.after + self.before) / (1 + np.exp(-odds)) - self.after
         return value, self.predicted.T @ missed / total
 
 
 def held_out_moves(
-    members: Sequence[ElasticityModel], history: Panel, windows: int, threshold: float, context: ElasticityContext
+    members: Sequence[ElasticityModel],
+    history: Panel,
+    windows: int,
+    threshold: float,
+    context: ElasticityContext,
 ) -> HeldOutMoves:
-    """Return the moves of inner windows of the panel's horizon each, all members fitted anew before each of them.
+    """Return the moves of inner windows of the panel's horizon each, all members fitted anew before
+    each of them.
 
     Args:
         members: The models.
@@ -173,18 +197,28 @@ def held_out_moves(
     times, horizon = history.table[TIME].unique().sort(), history.horizon
     count = min(windows, len(times) // 2 // horizon)
     cutoffs = [AtTime(times[len(times) - 1 - horizon * back]) for back in range(count, 0, -1)]
-    rows = [[_member_moves(member, history, cutoff, horizon, threshold, context) for cutoff in cutoffs] for member in members]
+    rows = [
+        [_member_moves(member, history, cutoff, horizon, threshold, context) for cutoff in cutoffs]
+        for member in members
+    ]
     if not cutoffs:
         return HeldOutMoves(np.zeros((0, len(members))), np.zeros(0), np.zeros(0))
     return _common_moves([pl.concat(parts) for parts in rows])
 
 
 def _member_moves(
-    member: ElasticityModel, history: Panel, cutoff: AtTime, horizon: int, threshold: float, context: ElasticityContext
+    member: ElasticityModel,
+    history: Panel,
+    cutoff: AtTime,
+    horizon: int,
+    threshold: float,
+    context: ElasticityContext,
 ) -> pl.DataFrame:
     known = panel_known_at(history, cutoff)
     rows = change_rows(member.learn(known, context), history, known, cutoff, horizon, threshold)
-    there = pl.col("move") & pl.all_horizontal(pl.col("predicted", "units", "units_before").is_not_null())
+    there = pl.col("move") & pl.all_horizontal(
+        pl.col("predicted", "units", "units_before").is_not_null()
+    )
     return rows.filter(there).select(*MOVE_KEYS, "predicted", "units", "units_before")
 
 
@@ -193,7 +227,9 @@ def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
     named = [part.rename({"predicted": f"member_{place}"}) for place, part in enumerate(parts)]
     others = [part.drop("units", "units_before") for part in named[1:]]
     both: pl.DataFrame = reduce(
-        lambda left, right: left.join(right, MOVE_KEYS, "inner", maintain_order="left"), others, named[0]
+        lambda left, right: left.join(right, MOVE_KEYS, "inner", maintain_order="left"),
+        others,
+        named[0],
     )
     predicted = both.select(f"member_{place}" for place in range(len(parts))).to_numpy()
     before, after = (both[name].to_numpy() for name in ("units_before", "units"))
@@ -205,10 +241,20 @@ def least_deviance_weights(moves: HeldOutMoves) -> np.ndarray:
     from scipy.optimize import minimize
 
     count = moves.predicted.shape[1]
-    one = {"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": lambda weights: np.ones(count)}
+    one = {
+        "type": "eq",
+        "fun": lambda weights: weights.sum() - 1,
+        "jac": lambda weights: np.ones(count),
+    }
     begin = np.full(count, 1 / count)
     found = minimize(
-        moves.deviance, begin, jac=True, method="SLSQP", bounds=[(0, 1)] * count, constraints=[one], options={"ftol": 1e-12}
+        moves.deviance,
+        begin,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * count,
+        constraints=[one],
+        options={"ftol": 1e-12},
     )
     weights = np.maximum(found.x, 0.0)
     return np.asarray(weights / weights.sum())
@@ -224,22 +270,28 @@ def best_member_weights(moves: HeldOutMoves) -> np.ndarray:
 
 
 class Stack(ElasticityModel):
-    """Combine models of demand: their elasticities are averaged with weights learned on price moves that none was fitted to.
+    """Combine models of demand: their elasticities are averaged with weights learned on price moves
+    that none was fitted to.
 
-    Each member is fitted before each of the last `windows` horizons of the history, and predicts how demand answers to the
-    price moves in it. Weights judge the units before and after a move by their binomial deviance. Those of the least deviance
-    follow what the moves of few windows have in common by chance, so that the default goes half way from them to equal ones
-    (Diebold and Shin 2019, "partially egalitarian"). Every member is then fitted on all rows. A member without an answer for a
-    cell leaves its weight to the others there.
+    Each member is fitted before each of the last `windows` horizons of the history, and predicts
+    how demand answers to the price moves in it. Weights judge the units before and after a move by
+    their binomial deviance. Those of the least deviance follow what the moves of few windows have
+    in common by chance, so that the default goes half way from them to equal ones (Diebold and Shin
+    2019, "partially egalitarian"). Every member is then fitted on all rows. A member without an
+    answer for a cell leaves its weight to the others there.
 
     Attributes:
         members: Models of demand, at least two.
-        combine: `shrunk`, half way from `simplex` (of the least deviance, at least 0) to `equal`; or the `best` member alone.
-        windows: Windows that the weights are learned on; fewer where they would leave less than half of the periods.
+        combine: `shrunk`, half way from `simplex` (of the least deviance, at least 0) to `equal`;
+            or the `best` member alone.
+        windows: Windows that the weights are learned on; fewer where they would leave less than
+            half of the periods.
         threshold: The least absolute change of the log price that is a move: .05 is 5 %.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"combine": {"choice": ["shrunk", "simplex", "equal", "best"]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "combine": {"choice": ["shrunk", "simplex", "equal", "best"]}
+    }
 
     members: Annotated[tuple[ElasticityModel, ...], MinLen(2)]
     combine: Literal["shrunk", "simplex", "equal", "best"] = "shrunk"
@@ -256,7 +308,10 @@ class Stack(ElasticityModel):
         shares = self._weights(history, context)
         members = tuple(member.learn(history, context) for member in self.members)
         weights = weights_by_cell(members, shares)
-        notes = {f"{WEIGHT_PREFIX}{member.name}": float(share) for member, share in zip(self.members, shares, strict=True)}
+        notes = {
+            f"{WEIGHT_PREFIX}{member.name}": float(share)
+            for member, share in zip(self.members, shares, strict=True)
+        }
         estimates = combine_estimates(design, members, weights, context.level, notes)
         known = self.fitted(design, estimates, identify(design, by_period=self.by_period), context)
         return FittedDemandStack(**vars(known), members=members, weights=weights)

@@ -1,4 +1,6 @@
-"""The base of the protocols whose rows are cells: fit on a history, and report the estimates of every cell."""
+"""The base of the protocols whose rows are cells: fit on a history, and report the estimates of
+every cell.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from hwds.elasticity.metrics import cell_measures, score_cells
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.rows import cell_labels, cell_rows, demand_estimates_of, identification_remarks
 from hwds.evaluation.panel_folds import AtTime, Cutoff, corrupt_panel, panel_known_at
-from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Segmentable
+from hwds.evaluation.protocol import (
+    Cell,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+)
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
@@ -33,7 +43,8 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         confidence: The confidence of the intervals, as a share.
         draws: Joint posterior draws of the elasticities to keep, for decisions on prices.
         headline: The metric that orders the leaderboard.
-        segments: Static columns of the panel (`channel`), or `status`; the cells of each of their values are scored apart too.
+        segments: Static columns of the panel (`channel`), or `status`; the cells of each of their
+            values are scored apart too.
     """
 
     accepts: ClassVar[type] = ElasticityModel
@@ -57,7 +68,9 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         last: Any = frame.table[TIME].max()
         return [Fold(0, "all", frame.n_series, (AtTime(last),))]
 
-    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit on what is known at the cutoff; return a row for each cell."""
         return self.fit_rows(model, panel_known_at(frame, cell.fold.cutoffs[0]), context)
 
@@ -67,7 +80,9 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         return cell_rows(fitted, history, self.draws, context.stream("elasticities"))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
-        """Return the scores that need no truth: how many cells have an answer, of which sign, how sure."""
+        """Return the scores that need no truth: how many cells have an answer, of which sign, how
+        sure.
+        """
         return score_cells(rows, self.confidence)
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
@@ -78,7 +93,9 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
         """Refuse a headline that is none of the task's metrics."""
         known = [measure.name for measure in self.known_measures()]
         if self.headline not in known:
-            raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+            raise ConfigError(
+                f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
+            )
 
     def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
         """Refuse models whose packages are not installed."""

@@ -6,4 +6,6 @@ from hwds.elasticity.protocols.base import CellEvaluation
 
 
 class ElasticityEstimate(CellEvaluation):
-    """Fit once on the whole panel, and report every cell: its elasticity, interval, status and reason. No truth is needed."""
+    """Fit once on the whole panel, and report every cell: its elasticity, interval, status and
+    reason. No truth is needed.
+    """

@@ -16,17 +16,20 @@ from hwds.results.tables import Measure
 
 
 class ElasticityRecovery(CellEvaluation, Contrasting):
-    """Fit once on a simulated panel, and compare the answer for every cell with the true elasticity.
+    """Fit once on a simulated panel, and compare the answer for every cell with the true
+    elasticity.
 
-    Reported are the root mean squared error, bias, coverage of the intervals, wrong signs, and the share of cells that were
-    answered; of cells with fewer and with more than 30 rows, too.
+    Reported are the root mean squared error, bias, coverage of the intervals, wrong signs, and the
+    share of cells that were answered; of cells with fewer and with more than 30 rows, too.
 
     Attributes:
         headline: The metric that orders the leaderboard.
     """
 
     needs_truth: ClassVar[bool] = True
-    untunable: ClassVar[str] = "is scored against a simulator's truth, on which nobody can choose settings"
+    untunable: ClassVar[str] = (
+        "is scored against a simulator's truth, on which nobody can choose settings"
+    )
 
     headline: str = ELASTICITY.headline
 

@@ -29,8 +29,9 @@ FUTURE_PRICE = "future_price"
 class Placebo(Evaluation[ElasticityModel, Panel]):
     """Give a model the price of a later period beside today's: it must have no effect.
 
-    An effect says that something moves both: prices that answer demand, a season that the model leaves out, a promotion that is
-    announced. Its p-value is only as good as the model's errors: independent ones reject a true null far too often.
+    An effect says that something moves both: prices that answer demand, a season that the model
+    leaves out, a promotion that is announced. Its p-value is only as good as the model's errors:
+    independent ones reject a true null far too often.
 
     Attributes:
         ahead: Periods from today to the price.
@@ -56,21 +57,28 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         price_column(frame)
         if int(frame.lengths.max()) <= self.ahead + 2:
             raise DataError(
-                f"protocol.ahead: {self.ahead} periods ahead leave no rows; the longest series has {frame.lengths.max()}."
+                f"protocol.ahead: {self.ahead} periods ahead leave no rows; the longest series "
+                f"has {frame.lengths.max()}."
             )
         last = frame.table[TIME].max()
         return [Fold(0, "all", 1, (AtTime(last),))]  # type: ignore[arg-type]
 
-    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit with the price to come, and return every effect that all cells share."""
         panel = with_future_price(frame, self.ahead)
         fitted = model.learn(panel, ElasticityContext(**context.shared(), controls=(FUTURE_PRICE,)))
         if FUTURE_PRICE not in fitted.effects["name"].to_list():
-            raise DataError(f"protocol: the price {self.ahead} periods ahead does not vary beside today's.")
+            raise DataError(
+                f"protocol: the price {self.ahead} periods ahead does not vary beside today's."
+            )
         rows = int(fitted.design.used.sum())
         status = fitted.table["status"]
         counts = [pl.lit(int((status == name).sum())).alias(name) for name in CELL_STATUSES]
-        return fitted.effects.rename({"name": "effect"}).with_columns(pl.lit(rows).alias("rows"), *counts)
+        return fitted.effects.rename({"name": "effect"}).with_columns(
+            pl.lit(rows).alias("rows"), *counts
+        )
 
     def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
         """Refuse models whose packages are not installed."""
@@ -85,8 +93,24 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
             return []
         low, high = row["ci_low"], row["ci_high"]
         return [
-            Score("placebo_z", "mean", abs(value / stderr) if stderr else None, p_value=p_value, n=row["rows"]),
-            Score("placebo_effect", "mean", value, stderr, low, high, "the model's errors", p_value, n=row["rows"]),
+            Score(
+                "placebo_z",
+                "mean",
+                abs(value / stderr) if stderr else None,
+                p_value=p_value,
+                n=row["rows"],
+            ),
+            Score(
+                "placebo_effect",
+                "mean",
+                value,
+                stderr,
+                low,
+                high,
+                "the model's errors",
+                p_value,
+                n=row["rows"],
+            ),
         ]
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
@@ -97,21 +121,32 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         """Refuse a headline that is none of the task's metrics."""
         known = [measure.name for measure in placebo_measures()]
         if self.headline not in known:
-            raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+            raise ConfigError(
+                f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
+            )
 
 
 def placebo_measures() -> tuple[Measure, ...]:
     """Return the metrics of a placebo."""
     effect = "elasticity of today's demand to a price that is still to come, which must be 0"
     return (
-        Measure("placebo_z", meaning=f"absolute z statistic of the {effect}", better="low", units="rows"),
+        Measure(
+            "placebo_z", meaning=f"absolute z statistic of the {effect}", better="low", units="rows"
+        ),
         Measure("placebo_effect", meaning=effect, better="none", units="rows", beside="always"),
     )
 
 
 def with_future_price(panel: Panel, ahead: int) -> Panel:
-    """Return the panel with the log price, less its cell's mean, of a later period: null where it is not known."""
+    """Return the panel with the log price, less its cell's mean, of a later period: null where it
+    is not known.
+    """
     logs, _ = log_prices(panel, None, np.ones(len(panel.table), bool))
     future = pl.Series(FUTURE_PRICE, logs).fill_nan(None).shift(-ahead)
     same = (panel.table[SERIES] == panel.table[SERIES].shift(-ahead)).fill_null(False)
-    return replace(panel, table=panel.table.with_columns(pl.when(same).then(future).otherwise(None).alias(FUTURE_PRICE)))
+    return replace(
+        panel,
+        table=panel.table.with_columns(
+            pl.when(same).then(future).otherwise(None).alias(FUTURE_PRICE)
+        ),
+    )

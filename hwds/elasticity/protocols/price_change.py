@@ -37,18 +37,26 @@ from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Measure
 
 
-class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable, Deployable, Segmentable, LeakTestable):
+class PriceChange(
+    PanelWalkForward,
+    Evaluation[ElasticityModel, Panel],
+    Tunable,
+    Deployable,
+    Segmentable,
+    LeakTestable,
+):
     """Fit on the periods before a cutoff; predict how demand answers to the price moves after it.
 
-    The prices, promotions and other known-future columns of the held-out periods are given; units are not. A move is a change
-    of the log price from one period to the next beyond a threshold. Errors of the level stand beside: they hardly tell a right
-    elasticity from a wrong one.
+    The prices, promotions and other known-future columns of the held-out periods are given; units
+    are not. A move is a change of the log price from one period to the next beyond a threshold.
+    Errors of the level stand beside: they hardly tell a right elasticity from a wrong one.
 
     Attributes:
         windows: The number of cutoffs.
         threshold: The least absolute change of the log price that is a move: .05 is 5 %.
         headline: The metric that orders the leaderboard.
-        segments: Static columns of the panel, or `status`; the rows of each of their values are scored apart too.
+        segments: Static columns of the panel, or `status`; the rows of each of their values are
+            scored apart too.
     """
 
     accepts: ClassVar[type] = ElasticityModel
@@ -57,7 +65,13 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     keys: ClassVar[tuple[str, ...]] = ("cutoff", SERIES, TIME)
     unit: ClassVar[str] = SERIES
     together: ClassVar[bool] = True
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "windows", "stride", "refit", "align")
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+        *Evaluation.fields_not_in_key,
+        "windows",
+        "stride",
+        "refit",
+        "align",
+    )
 
     headline: str = PRICE_CHANGE.headline
     windows: Annotated[Folds, Small(1)] = 1
@@ -71,11 +85,18 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         """
         price = price_column(frame)
         if price not in frame.roles.known_future:
-            raise DataError(f"dataset.roles.known_future: must name the price '{price}', whose held-out moves are given.")
+            raise DataError(
+                f"dataset.roles.known_future: must name the price '{price}', whose held-out moves "
+                f"are given."
+            )
         return self.make_folds(frame)
 
-    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
-        """Fit at the fold's first cutoff, and predict the moves after each cutoff that it serves."""
+    def evaluate_cell(
+        self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
+        """Fit at the fold's first cutoff, and predict the moves after each cutoff that it
+        serves.
+        """
         full = ElasticityContext(**context.shared())
         history = panel_known_at(frame, cell.fold.cutoffs[0], self.sliding)
         fitted = model.learn(history, full)
@@ -107,7 +128,9 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         check_headline(self.headline, change_measures())
 
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
-        """Return the same walk through what was known at the first cutoff, in the later half of it."""
+        """Return the same walk through what was known at the first cutoff, in the later half of
+        it.
+        """
         known = panel_known_at(frame, self.cutoffs(frame)[0])
         room = int(known.lengths.max(initial=0)) // 2 - self.steps(frame)
         own = self.stride_on(frame)
@@ -115,12 +138,16 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
         inner = replace(self, windows=windows, stride=stride, segments=())
         return TuningSplit(inner, known, inner.split(known))
 
-    def fit_all(self, model: ElasticityModel, frame: Panel, context: RunContext) -> FittedElasticities:
+    def fit_all(
+        self, model: ElasticityModel, frame: Panel, context: RunContext
+    ) -> FittedElasticities:
         """Fit on all rows, or the last ones of a sliding window."""
         known = replace(frame.last(self.sliding) if self.sliding else frame, plan=None)
         return model.learn(known, ElasticityContext(**context.shared()))
 
-    def predict_new(self, fitted: FittedElasticities, frame: Panel, context: RunContext) -> pl.DataFrame:
+    def predict_new(
+        self, fitted: FittedElasticities, frame: Panel, context: RunContext
+    ) -> pl.DataFrame:
         """Return the units that are expected at the planned prices after the last rows."""
         return demand_beyond(fitted, frame, self.end(frame), self.steps(frame))
 
@@ -135,4 +162,6 @@ class PriceChange(PanelWalkForward, Evaluation[ElasticityModel, Panel], Tunable,
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return what was predicted at the cutoff."""
         own = rows.filter(pl.col("cutoff") == cutoff.label)
-        return own.select(*self.keys, "price_change", "move", "predicted", "log_predicted", "elasticity")
+        return own.select(
+            *self.keys, "price_change", "move", "predicted", "log_predicted", "elasticity"
+        )

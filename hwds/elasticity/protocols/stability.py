@@ -25,7 +25,8 @@ LEAST_PERIODS = 6
 
 
 class Stability(CellEvaluation, Contrasting):
-    """Cut the calendar into windows, one after the other, and fit in each alone: whether elasticities stay.
+    """Cut the calendar into windows, one after the other, and fit in each alone: whether
+    elasticities stay.
 
     Attributes:
         windows: The number of windows, of as many periods each.
@@ -47,19 +48,27 @@ class Stability(CellEvaluation, Contrasting):
         times = frame.table[TIME].unique().sort()
         if len(times) < LEAST_PERIODS * self.windows:
             raise DataError(
-                f"protocol.windows: {self.windows} windows of at least {LEAST_PERIODS} periods are more than the panel's"
+                f"protocol.windows: {self.windows} windows of at least {LEAST_PERIODS} periods "
+                f"are more than the panel's"
                 f" {len(times)}."
             )
         ends = [len(times) * (number + 1) // self.windows - 1 for number in range(self.windows)]
         cutoffs = [AtTime(times[end]) for end in ends]
-        return [Fold(place, cutoff.label, frame.n_series, (cutoff,)) for place, cutoff in enumerate(cutoffs)]
+        return [
+            Fold(place, cutoff.label, frame.n_series, (cutoff,))
+            for place, cutoff in enumerate(cutoffs)
+        ]
 
-    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit on the periods of a window."""
         known = panel_known_at(frame, cell.fold.cutoffs[0])
         times = frame.table[TIME].unique().sort()
         first: Any = times[len(times) * cell.fold.index // self.windows]
-        rows = self.fit_rows(model, self.without(known, (known.table[TIME] >= first).to_numpy()), context)
+        rows = self.fit_rows(
+            model, self.without(known, (known.table[TIME] >= first).to_numpy()), context
+        )
         return rows.with_columns(pl.lit(cell.fold.name).alias("window"))
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:

@@ -22,7 +22,8 @@ from hwds.results.tables import Measure
 
 
 class SubsampleRecovery(CellEvaluation, Contrasting):
-    """Fit on all rows, and on random shares of them: how far is the answer of few rows from that of all (Taddy's design).
+    """Fit on all rows, and on random shares of them: how far is the answer of few rows from that of
+    all (Taddy's design).
 
     Attributes:
         share: The share of the rows that a sample keeps; the units of the others are unknown.
@@ -41,9 +42,13 @@ class SubsampleRecovery(CellEvaluation, Contrasting):
         price_column(frame)
         last: Any = frame.table[TIME].max()
         names = [WHOLE_SAMPLE, *(f"sample {number + 1}" for number in range(self.samples))]
-        return [Fold(place, name, frame.n_series, (AtTime(last),)) for place, name in enumerate(names)]
+        return [
+            Fold(place, name, frame.n_series, (AtTime(last),)) for place, name in enumerate(names)
+        ]
 
-    def evaluate_cell(self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: ElasticityModel, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit on the rows of a fold."""
         kept = np.ones(len(frame.table), bool)
         if cell.fold.name != WHOLE_SAMPLE:

@@ -14,7 +14,8 @@ from hwds.evaluation.workers import UNLIMITED, CellLimits
 
 
 class Compute(Recipe):
-    """The recipe of an executor, chosen by `compute=`: where cells are computed. No choice changes a number.
+    """The recipe of an executor, chosen by `compute=`: where cells are computed. No choice changes
+    a number.
 
     Attributes:
         cpus_per_cell: Threads of each cell; with it the last bits of a model's numbers may change.
@@ -26,8 +27,13 @@ class Compute(Recipe):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     max_failed: NonNegativeInt = 0
 
-    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED) -> Iterator[CellOutcome]:
-        """Yield the outcomes of all cells, in the order they finish; a cell is taken when there is room for it."""
+    def run(
+        self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED
+    ) -> Iterator[CellOutcome]:
+        """Yield the outcomes of all cells, in the order they finish.
+
+        A cell is taken when there is room for it.
+        """
         raise NotImplementedError(f"{type(self).__name__}.run")
 
     def machine(self) -> str:

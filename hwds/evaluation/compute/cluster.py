@@ -30,7 +30,8 @@ BELOW = "cache/cells"
 
 @dataclass(frozen=True)
 class MirroredCache(Cache):
-    """A cache whose entries lie in an object store too; an entry that is absent or damaged here is fetched from there.
+    """A cache whose entries lie in an object store too; an entry that is absent or damaged here is
+    fetched from there.
 
     Attributes:
         url: Of the store, the folder of all outputs.
@@ -40,7 +41,9 @@ class MirroredCache(Cache):
 
     @cached_property
     def there(self) -> dict[str, str]:
-        """The paths in the store by name, as of the first look, and those that this process has stored."""
+        """The paths in the store by name, as of the first look, and those that this process has
+        stored.
+        """
         return {Path(path).name: path for path in files_below(self.url, BELOW)}
 
     def has(self, key: str, codec: Codec[Value]) -> bool:
@@ -54,7 +57,10 @@ class MirroredCache(Cache):
         return sorted({*super().keys(beginning, codec), *far})
 
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
-        """Return the value of an entry from here, or fetched from the store; one that is damaged there counts as absent."""
+        """Return the value of an entry from here, or fetched from the store.
+
+        One that is damaged there counts as absent.
+        """
         value, path = super().load(key, codec), self.path(key, codec)
         if value is not None or path.name not in self.there:
             return value
@@ -64,15 +70,21 @@ class MirroredCache(Cache):
             del self.there[path.name]
         return value
 
-    def store(self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS) -> None:
+    def store(
+        self, key: str, codec: Codec[Value], value: Value, inputs: Mapping[str, str] = NO_INPUTS
+    ) -> None:
         """Keep a value here, then in the store."""
         super().store(key, codec, value, inputs)
         path = self.path(key, codec)
-        self.there[path.name] = send(self.url, f"{BELOW}/{path.parent.name}/{path.name}", path.read_bytes())
+        self.there[path.name] = send(
+            self.url, f"{BELOW}/{path.parent.name}/{path.name}", path.read_bytes()
+        )
 
 
 def upload(folder: Path, url: str) -> None:
-    """Copy a folder of results to the same place below a store's URL, without locks and half-written files."""
+    """Copy a folder of results to the same place below a store's URL, without locks and
+    half-written files.
+    """
     base = OUTPUTS.resolve()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
@@ -85,7 +97,9 @@ def files_below(url: str, folder: str) -> list[str]:
 
     system, base = _open_store(url)
     with _in_one_line(url):
-        files = system.get_file_info(FileSelector(f"{base}/{folder}", allow_not_found=True, recursive=True))
+        files = system.get_file_info(
+            FileSelector(f"{base}/{folder}", allow_not_found=True, recursive=True)
+        )
     return [info.path for info in files if info.type == FileType.File]
 
 
@@ -124,7 +138,9 @@ def _open_store(url: str) -> tuple[Any, str]:
     try:
         system, base = FileSystem.from_uri(url)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise ConfigError(f"compute.storage: must be a URL such as s3://bucket/path, got '{url}': {error}") from error
+        raise ConfigError(
+            f"compute.storage: must be a URL such as s3://bucket/path, got '{url}': {error}"
+        ) from error
     return system, base.rstrip("/")
 
 
@@ -139,7 +155,16 @@ def _in_one_line(url: str) -> Iterator[None]:
 
 # A Ray cluster that runs already, of any number of nodes; no disk is shared.
 
-EXCLUDED = ("data", ".git", ".venv", "venv", "__pycache__", "experiments/*/results", "*.parquet", "*.arrow")
+EXCLUDED = (
+    "data",
+    ".git",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "experiments/*/results",
+    "*.parquet",
+    "*.arrow",
+)
 """Files of a user's own project that are not sent to the nodes."""
 
 
@@ -151,17 +176,21 @@ def _address(value: str) -> str:
 
 
 class Cluster(OnRay):
-    """Cells as tasks of a Ray cluster that runs already; sweeps by Ray Tune. This process is to run on one of its nodes.
+    """Cells as tasks of a Ray cluster that runs already; sweeps by Ray Tune. This process is to run
+    on one of its nodes.
 
-    Code travels with the job (this package, and the folder of the user's own `conf/`), data through Ray's object store, and
-    results come back to this process, which writes them: the nodes share no disk.
+    Code travels with the job (this package, and the folder of the user's own `conf/`), data through
+    Ray's object store, and results come back to this process, which writes them: the nodes share no
+    disk.
 
     Attributes:
         address: `host:port` of the head node; `auto` is the cluster that this node belongs to.
-        runtime_env: What Ray is to lay on each node besides (`pip`, `env_vars`, ...); `excludes` adds to what is not sent.
-        storage: A URL (`s3://bucket/path`, `gs://...`, `file:///...`) where finished cells and result folders are kept too, so
-            that another driver, on a new disk, goes on from there.
-        mixed: Let nodes with other classes of CPU compute too; the last bits of numbers then depend on where a cell was.
+        runtime_env: What Ray is to lay on each node besides (`pip`, `env_vars`, ...); `excludes`
+            adds to what is not sent.
+        storage: A URL (`s3://bucket/path`, `gs://...`, `file:///...`) where finished cells and
+            result folders are kept too, so that another driver, on a new disk, goes on from there.
+        mixed: Let nodes with other classes of CPU compute too; the last bits of numbers then depend
+            on where a cell was.
     """
 
     address: Annotated[str, AfterValidator(_address)] = "auto"
@@ -174,7 +203,9 @@ class Cluster(OnRay):
         return {"address": require_reachable(self.address), "runtime_env": self._environment()}
 
     def found_device(self) -> Device:
-        """Return the device; `auto` is the GPU where cells are given one, for this node may be another kind of machine."""
+        """Return the device; `auto` is the GPU where cells are given one, for this node may be
+        another kind of machine.
+        """
         return self.device if self.device != "auto" else "gpu" if self.gpus_per_cell else "cpu"
 
     def machine(self) -> str:
@@ -182,7 +213,8 @@ class Cluster(OnRay):
 
         Raises:
             HwdsError: The cluster cannot be reached.
-            ConfigError: Nodes differ from one another, or from this process, in what decides the numbers.
+            ConfigError: Nodes differ from one another, or from this process, in what decides the
+                numbers.
         """
         if join_ray(self):
             watch_head()
@@ -198,7 +230,9 @@ class Cluster(OnRay):
             upload(folder, self.storage)
 
     def _environment(self) -> dict[str, Any]:
-        """Return Ray's runtime environment, with this package as it is here, so that keys of cells hold."""
+        """Return Ray's runtime environment, with this package as it is here, so that keys of cells
+        hold.
+        """
         given = dict(self.runtime_env)
         project = {"working_dir": str(conf_dirs()[1].parent)} if len(conf_dirs()) > 1 else {}
         outputs = os.path.relpath(OUTPUTS.resolve(), project.get("working_dir", "."))
@@ -206,6 +240,10 @@ class Cluster(OnRay):
             **project,
             **given,
             "py_modules": [str(PACKAGE), *given.get("py_modules", ())],
-            "excludes": [*EXCLUDED, *([] if outputs.startswith("..") else [outputs]), *given.get("excludes", ())],
+            "excludes": [
+                *EXCLUDED,
+                *([] if outputs.startswith("..") else [outputs]),
+                *given.get("excludes", ()),
+            ],
             "env_vars": worker_variables(self) | dict(given.get("env_vars", {})),
         }

@@ -19,13 +19,16 @@ class Processes(Compute):
     """Spread cells over processes of this machine.
 
     Attributes:
-        workers: Processes; 0 takes the cores that this process may use, divided by the threads of each cell. One alone is
-            this process itself: so are the cells of `size=small` computed, where starting others takes longer than they do.
+        workers: Processes; 0 takes the cores that this process may use, divided by the threads of
+            each cell. One alone is this process itself: so are the cells of `size=small` computed,
+            where starting others takes longer than they do.
     """
 
     workers: Annotated[ZeroWorkers, Small(1, zero=True)] = 0
 
-    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED) -> Iterator[CellOutcome]:
+    def run(
+        self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED
+    ) -> Iterator[CellOutcome]:
         """Yield the outcomes as they come; a worker that dies fails its cell alone."""
         count = self.workers or max(1, usable_cores() // job.cpus)
         count = count if limits.at_once is None else min(count, limits.at_once)
@@ -33,7 +36,9 @@ class Processes(Compute):
         first = list(islice(waiting, count))
         every = chain(first, waiting)
         if len(first) <= 1:
-            yield from Serial(cpus_per_cell=self.cpus_per_cell, device=self.device).run(job, frame, every, limits)
+            yield from Serial(cpus_per_cell=self.cpus_per_cell, device=self.device).run(
+                job, frame, every, limits
+            )
             return
         with worker_pool(job) as workers:
             yield from share_out(workers, job, every, count, limits)

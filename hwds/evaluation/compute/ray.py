@@ -11,7 +11,8 @@ from hwds.evaluation.ray.head import ray_home
 
 
 class Ray(OnRay):
-    """Cells as tasks of Ray on this machine; sweeps by Ray Tune, which stops trials without waiting for the others.
+    """Cells as tasks of Ray on this machine; sweeps by Ray Tune, which stops trials without waiting
+    for the others.
 
     Attributes:
         workers: CPUs that it may use; 0 takes those that this process may use.
@@ -26,4 +27,9 @@ class Ray(OnRay):
 
     def terms(self) -> dict[str, Any]:
         """Return the arguments of a cluster of its own, whatever `RAY_ADDRESS` says."""
-        return {"address": "local", "num_cpus": self.cpus, "include_dashboard": False, "_temp_dir": str(ray_home())}
+        return {
+            "address": "local",
+            "num_cpus": self.cpus,
+            "include_dashboard": False,
+            "_temp_dir": str(ray_home()),
+        }

@@ -12,10 +12,17 @@ from hwds.evaluation.workers import UNLIMITED, CellLimits, hold_threads, share_o
 
 
 class Serial(Compute):
-    """One cell after the other in this process, for debugging and for one core; what has limits, in one beside it."""
+    """One cell after the other in this process, for debugging and for one core; what has limits, in
+    one beside it.
+    """
 
-    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED) -> Iterator[CellOutcome]:
-        """Yield the outcomes, in order; with limits, from a process beside this one, which could not end itself."""
+    def run(
+        self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED
+    ) -> Iterator[CellOutcome]:
+        """Yield the outcomes, in order.
+
+        With limits, from a process beside this one, which could not end itself.
+        """
         if limits.watched or limits.apart:
             with worker_pool(job) as workers:
                 yield from share_out(workers, job, cells, 1, limits)

@@ -15,12 +15,14 @@ from hwds.results.tables import Tables, Verdict
 
 
 class Decision(Recipe):
-    """The recipe that `decision=` chooses: it reads a run's tables and says what to do. It changes no number of the run.
+    """The recipe that `decision=` chooses: it reads a run's tables and says what to do. It changes
+    no number of the run.
 
-    Class attributes: `tasks`, those of the protocols whose results it can read, empty for all; `foresees`, whether it also
-    decides from a forecast of what comes after the data; `reports`, of a decision outside of a family, the
-    `hwds.report.hooks.TableReport` of each table of its verdict as `package.module:NAME`, which `family.py` names in a family;
-    `packs`, the `hwds.report.hooks.DecisionPack` of each name that `decision_pack` takes, in the same way.
+    Class attributes: `tasks`, those of the protocols whose results it can read, empty for all;
+    `foresees`, whether it also decides from a forecast of what comes after the data; `reports`, of
+    a decision outside of a family, the `hwds.report.hooks.TableReport` of each table of its verdict
+    as `package.module:NAME`, which `family.py` names in a family; `packs`, the
+    `hwds.report.hooks.DecisionPack` of each name that `decision_pack` takes, in the same way.
     """
 
     tasks: ClassVar[tuple[str, ...]] = ()
@@ -48,7 +50,9 @@ class Decision(Recipe):
         """
 
     def check_pack(self, name: str) -> None:
-        """Refuse a pack that it does not have, or whose workbook cannot be written; called before the data is loaded.
+        """Refuse a pack that it does not have, or whose workbook cannot be written.
+
+        Called before the data is loaded.
 
         Raises:
             ConfigError: With the packs that it has.
@@ -57,10 +61,14 @@ class Decision(Recipe):
             return
         if name not in self.packs:
             raise ConfigError(
-                f"decision_pack: decision '{self.name}' has no pack '{name}'{nearest(name, ['none', *self.packs])}"
+                f"decision_pack: decision '{self.name}' has no pack "
+                f"'{name}'{nearest(name, ['none', *self.packs])}"
             )
         if find_spec("xlsxwriter") is None:
-            raise ConfigError(f"decision_pack: '{name}' needs XlsxWriter for its workbook: pip install 'hwds[xlsx]'.")
+            raise ConfigError(
+                f"decision_pack: '{name}' needs XlsxWriter for its workbook: pip install "
+                f"'hwds[xlsx]'."
+            )
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
         """Refuse data from which it cannot decide; called before the first cell.
@@ -69,7 +77,9 @@ class Decision(Recipe):
             ConfigError: A field does not fit the data.
         """
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> Verdict | None:
+    def decide(
+        self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> Verdict | None:
         """Return what to do; None where there is nothing to decide.
 
         Args:
@@ -81,9 +91,16 @@ class Decision(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.decide")
 
     def foresee(
-        self, forecasts: pl.DataFrame, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+        self,
+        forecasts: pl.DataFrame,
+        tables: Tables,
+        frame: Any,
+        model: str,
+        protocol: Evaluation[Any, Any],
     ) -> Verdict | None:
-        """Return what to do by a forecast of the time after the data; None where there is nothing to decide.
+        """Return what to do by a forecast of the time after the data.
+
+        None where there is nothing to decide.
 
         Args:
             forecasts: As `hwds predict` makes them.

@@ -12,6 +12,8 @@ from hwds.results.tables import Tables
 class None_(Decision):
     """Nothing is decided; the tables speak for themselves."""
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> None:
+    def decide(
+        self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> None:
         """Return nothing."""
         return

@@ -1,4 +1,5 @@
-"""A process beside one that has started Ray: when that one dies, it ends Ray's processes and removes Ray's files.
+"""A process beside one that has started Ray: when that one dies, it ends Ray's processes and
+removes Ray's files.
 
 Without it Ray's agents would live on for a minute.
 """
@@ -12,14 +13,18 @@ from contextlib import suppress
 from pathlib import Path
 
 GRACE, PATIENCE = 3.0, 60.0
-"""Seconds in which Ray's processes may end by themselves, and seconds after which no more are ended."""
+"""Seconds in which Ray's processes may end by themselves, and seconds after which no more are
+ended.
+"""
 
 PAUSE, LOOKS = 0.2, 5
 """Seconds between two looks, and looks in a row without a process after which none is left."""
 
 
 def main(home: str) -> None:
-    """Wait until the input is closed, as the system does when the other process dies, then clean up."""
+    """Wait until the input is closed, as the system does when the other process dies, then clean
+    up.
+    """
     sys.stdin.buffer.read()
     end_processes(home)
     shutil.rmtree(home, ignore_errors=True)
@@ -28,7 +33,10 @@ def main(home: str) -> None:
 
 
 def end_processes(home: str) -> None:
-    """End all processes that are left; one look does not do: a process that is just starting is not recognised yet."""
+    """End all processes that are left.
+
+    One look does not do: a process that is just starting is not recognised yet.
+    """
     began, unseen = time.monotonic(), 0
     while unseen < LOOKS and time.monotonic() - began < PATIENCE:
         time.sleep(PAUSE)
@@ -45,7 +53,9 @@ def processes_left(home: str) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             title = folder.joinpath("cmdline").read_bytes()
-            marked = f"HWDS_RAY_HOME={home}".encode() in folder.joinpath("environ").read_bytes().split(b"\0")
+            marked = f"HWDS_RAY_HOME={home}".encode() in folder.joinpath(
+                "environ"
+            ).read_bytes().split(b"\0")
             if marked and (title.startswith(b"ray::") or home.encode() + b"/" in title):
                 processes.append(int(folder.name))
     return processes

@@ -25,7 +25,13 @@ from hwds.core.registry import conf_dirs
 from hwds.evaluation.cells import CellCache, CellOutcome, Job, compute_cell
 from hwds.evaluation.compute.base import Compute
 from hwds.evaluation.protocol import Cell
-from hwds.evaluation.workers import UNLIMITED, CellLimits, hold_threads, inherit_variables, thread_variables
+from hwds.evaluation.workers import (
+    UNLIMITED,
+    CellLimits,
+    hold_threads,
+    inherit_variables,
+    thread_variables,
+)
 
 # The resources of the nodes of a cluster: an amount that none of them has is refused, or waited
 # for where it may come.
@@ -34,11 +40,14 @@ STATUS = "__autoscaling_status"
 """The key under which Ray's monitor writes the type of each node."""
 
 MADE_UP_TYPE = "node_"
-"""The beginning of the types that it makes up, one for each node, where no autoscaler starts any."""
+"""The beginning of the types that it makes up, one for each node, where no autoscaler starts any.
+"""
 
 
 def require_resource(setting: str, resource: str, amount: float) -> None:
-    """Refuse an amount that no node has, or print a line where an autoscaler may start one; Ray would wait without a message.
+    """Refuse an amount that no node has, or print a line where an autoscaler may start one.
+
+    Ray would wait without a message.
 
     Args:
         setting: The field that asks for it.
@@ -55,14 +64,19 @@ def require_resource(setting: str, resource: str, amount: float) -> None:
     if amount <= most:
         return
     if not may_grow():
-        raise ConfigError(f"{setting}: must be <= {most:g}, what the largest node has, got {amount:g}.")
+        raise ConfigError(
+            f"{setting}: must be <= {most:g}, what the largest node has, got {amount:g}."
+        )
     _print_once(
-        f"{setting}: waiting for a node with {amount:g} {resource}; the largest has {most:g}, the autoscaler may start one."
+        f"{setting}: waiting for a node with {amount:g} {resource}; the largest has {most:g}, the "
+        f"autoscaler may start one."
     )
 
 
 def may_grow() -> bool:
-    """Return whether an autoscaler may start nodes: then they are of the types that it was configured with."""
+    """Return whether an autoscaler may start nodes: then they are of the types that it was
+    configured with.
+    """
     return any(not name.startswith(MADE_UP_TYPE) for name in _types())
 
 
@@ -75,7 +89,10 @@ def _types() -> list[str]:
     stored = json.loads(_internal_kv_get(STATUS) or "{}")
     older = stored.get("autoscaler_report", {}).get("node_type_mapping") or {}
     status = get_cluster_status(ray.get_runtime_context().gcs_address)
-    return [*older.values(), *(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes))]
+    return [
+        *older.values(),
+        *(node.ray_node_type_name for node in (*status.active_nodes, *status.idle_nodes)),
+    ]
 
 
 @cache
@@ -142,37 +159,56 @@ def cpu_of_nodes(cpus: int, *, mixed: bool) -> str:
 
 
 def unfit(machine: str, packages: Mapping[str, str]) -> str:
-    """Return why this node, which may have come late, may not compute a driver's cells: their keys would lie. Empty if it may.
+    """Return why this node, which may have come late, may not compute a driver's cells: their keys
+    would lie. Empty if it may.
 
     Args:
-        machine: The class of CPU that they are for; `MIXED`, or empty for that of the driver, is any.
+        machine: The class of CPU that they are for; `MIXED`, or empty for that of the driver, is
+            any.
         packages: The driver's.
     """
     node = this_node()
     if machine not in ("", MIXED, node.machine):
-        return f"node {node.host} has another class of CPU than those that were asked before; compute.mixed=true allows it"
+        return (
+            f"node {node.host} has another class of CPU than those that were asked before; "
+            f"compute.mixed=true allows it"
+        )
     return other_versions(node, packages)
 
 
 def other_versions(node: Node, ours: Mapping[str, str]) -> str:
-    """Return a message where a node has other versions of the packages that the driver has too; empty where it has the same."""
-    apart = sorted(name for name, version in node.packages.items() if ours.get(name, version) != version)
+    """Return a message where a node has other versions of the packages that the driver has too.
+
+    Empty where it has the same.
+    """
+    apart = sorted(
+        name for name, version in node.packages.items() if ours.get(name, version) != version
+    )
     if not apart:
         return ""
-    shown = ", ".join(f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:MOST_NAMED])
+    shown = ", ".join(
+        f"{name} {node.packages[name]} (here {ours[name]})" for name in apart[:MOST_NAMED]
+    )
     more = f" and {len(apart) - MOST_NAMED} more" if len(apart) > MOST_NAMED else ""
     return f"node {node.host} has other versions: {shown}{more}; install the same lock file there"
 
 
 @cache
 def _nodes(cpus: int) -> list[Node]:
-    """Return every node that has CPUs, but those that are just lost; where none has yet, the first that comes."""
+    """Return every node that has CPUs, but those that are just lost.
+
+    Where none has yet, the first that comes.
+    """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     require_resource("compute.cpus_per_cell", "CPU", cpus)
     nodes: Any = ray.nodes  # it has no types
-    alive = [node["NodeID"] for node in nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus]
+    alive = [
+        node["NodeID"]
+        for node in nodes()
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= cpus
+    ]
     task: Any = ray.remote(num_cpus=0)(_describe)
     places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in alive]
     replies = [task.options(scheduling_strategy=place).remote() for place in places]
@@ -249,7 +285,9 @@ def compute_there(shared: PackedJob, cell: Cell) -> CellOutcome:
 
 
 def job_on_node(shared: PackedJob, job: Job) -> Job:
-    """Return the job with the folders of this node: on other nodes than the driver's they lie in Ray's session."""
+    """Return the job with the folders of this node: on other nodes than the driver's they lie in
+    Ray's session.
+    """
     import ray
 
     here = ray.get_runtime_context()
@@ -257,11 +295,18 @@ def job_on_node(shared: PackedJob, job: Job) -> Job:
         return job
     room = Path(here.get_temp_dir(), here.get_session_name(), "hwds")
     os.environ.setdefault("NUMBA_CACHE_DIR", str(room / "numba"))
-    return replace(job, frame_folder=room / "frames" / job.frame_folder.name, cells_folder=room / "cells", learning=None)
+    return replace(
+        job,
+        frame_folder=room / "frames" / job.frame_folder.name,
+        cells_folder=room / "cells",
+        learning=None,
+    )
 
 
 def frame_on_node(shared: PackedJob) -> Any:
-    """Return the frame, which the first task on this node writes, and each process verifies before it reads it."""
+    """Return the frame, which the first task on this node writes, and each process verifies before
+    it reads it.
+    """
     job = job_on_node(shared, shared.job)
     if job.frame_folder not in _FRAMES:
         lay_sealed(job.frame_folder, _Files(shared.files).write)
@@ -281,7 +326,9 @@ _FRAMES: dict[Path, Any] = {}
 # The cell cache of the driver's node for workers on any node: no shared disk is needed.
 
 AT_ONCE = 8
-"""Cells that are written or read at the same time: most of it is waiting for the disk or the object store."""
+"""Cells that are written or read at the same time: most of it is waiting for the disk or the object
+store.
+"""
 
 
 class CellStore:
@@ -304,9 +351,12 @@ class CellStore:
 
 
 def store_here(cache: CellCache) -> Any:
-    """Return the store, an actor that is bound to this node and takes no CPU; while one cell is written others are taken.
+    """Return the store, an actor that is bound to this node and takes no CPU.
 
-    One serves all rounds of a sweep: Tune keeps references to the arguments of trials, so that an actor among them lives on.
+    While one cell is written others are taken.
+
+    One serves all rounds of a sweep: Tune keeps references to the arguments of trials, so that an
+    actor among them lives on.
     """
     import ray
 
@@ -321,14 +371,20 @@ def _store(cache: CellCache, session: str, job: str, node: str) -> Any:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(CellStore).options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here).remote(cache)
+    return (
+        ray.remote(CellStore)
+        .options(num_cpus=0, max_concurrency=AT_ONCE, scheduling_strategy=here)
+        .remote(cache)
+    )
 
 
 # Cells as tasks of a Ray cluster, which is joined or started here; Ray writes nothing on the
 # terminal.
 
 AHEAD = 2
-"""Tasks in flight for each that a cluster computes at a time: no CPU waits, and an autoscaler sees that more are wanted."""
+"""Tasks in flight for each that a cluster computes at a time: no CPU waits, and an autoscaler sees
+that more are wanted.
+"""
 
 RETRIES = 3
 """Retries of a cell on another worker after its worker, or its whole node, has died."""
@@ -356,15 +412,17 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "LOG_NAME_UPDATE_INTERVAL_S": "3600",
 }
-"""Variables that keep Ray off the terminal, the network and the current folder, and its processes at this one's priority.
+"""Variables that keep Ray off the terminal, the network and the current folder, and its processes
+at this one's priority.
 
-Ray's log monitor would look for new files of logs twice a second, and nobody is shown them. Tune does not store the state of
-its trials either: nothing is restored from it (`tuner.tuned` says why).
+Ray's log monitor would look for new files of logs twice a second, and nobody is shown them. Tune
+does not store the state of its trials either: nothing is restored from it (`tuner.tuned` says why).
 """
 
 
 class OnRay(Compute):
-    """The base of `compute=ray` and `compute=cluster`: cells are tasks, and sweeps are run by Ray Tune.
+    """The base of `compute=ray` and `compute=cluster`: cells are tasks, and sweeps are run by Ray
+    Tune.
 
     Attributes:
         gpus_per_cell: GPUs, or a part of one, that each cell is given.
@@ -376,7 +434,9 @@ class OnRay(Compute):
         """Return the arguments of `ray.init`."""
         raise NotImplementedError(f"{type(self).__name__}.terms")
 
-    def run(self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED) -> Iterator[CellOutcome]:
+    def run(
+        self, job: Job, frame: Any, cells: Iterable[Cell], limits: CellLimits = UNLIMITED
+    ) -> Iterator[CellOutcome]:
         """Yield the outcomes as they come; a worker that dies again and again fails its cell alone.
 
         Raises:
@@ -389,7 +449,9 @@ class OnRay(Compute):
     def flow(
         self, function: Callable[[Any, Item], Any], shared: Any, items: Iterable[Item], calls: int
     ) -> Iterator[tuple[Any, Item]]:
-        """Yield the tasks of a function as they are done, each with its item; few are taken before they can be worked on.
+        """Yield the tasks of a function as they are done, each with its item.
+
+        Few are taken before they can be worked on.
 
         Args:
             function: What a worker does, of `shared` and an item.
@@ -421,7 +483,9 @@ class OnRay(Compute):
         cpus, gpus = self.cpus_per_cell, self.gpus_per_cell
         require_resource("compute.cpus_per_cell", "CPU", cpus)
         require_resource("compute.gpus_per_cell", "GPU", gpus)
-        return ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=calls, max_retries=RETRIES)(function)
+        return ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=calls, max_retries=RETRIES)(
+            function
+        )
 
 
 class _Room:
@@ -448,7 +512,10 @@ class _Room:
 
 
 def _finished_tasks(flying: list[Any]) -> list[Any]:
-    """Return the tasks that are done, at least one; all at once, since each look at thousands takes time."""
+    """Return the tasks that are done, at least one.
+
+    All at once, since each look at thousands takes time.
+    """
     import ray
 
     ray.wait(flying, num_returns=1)
@@ -471,7 +538,8 @@ def ray_result(task: Any) -> Any:
     """Return the result of a task that is done.
 
     Raises:
-        HwdsError: Its worker has died, again and again, or it failed in a way that is nobody's mistake.
+        HwdsError: Its worker has died, again and again, or it failed in a way that is nobody's
+            mistake.
     """
     import ray
 
@@ -488,10 +556,12 @@ def reason_of(error: Exception) -> str:
 
 
 def join_ray(compute: OnRay) -> bool:
-    """Connect this process to Ray, for the rest of its life; a cluster that is started here ends with it.
+    """Connect this process to Ray, for the rest of its life.
 
-    Workers that are started here inherit their variables. By a runtime environment Ray would import itself twice in each of
-    them, and those that it starts beforehand would serve no task.
+    A cluster that is started here ends with it.
+
+    Workers that are started here inherit their variables. By a runtime environment Ray would import
+    itself twice in each of them, and those that it starts beforehand would serve no task.
 
     Returns:
         Whether it was joined now.
@@ -505,11 +575,17 @@ def join_ray(compute: OnRay) -> bool:
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise ConfigError(f"compute: '{compute.name}' needs the package ray[tune], which is not installed.") from error
+        raise ConfigError(
+            f"compute: '{compute.name}' needs the package ray[tune], which is not installed."
+        ) from error
     if ray.is_initialized():
         return False
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL, "configure_logging": True}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.CRITICAL,
+        "configure_logging": True,
+    }
     try:
         terms = compute.terms()
         with inherit_variables({} if "runtime_env" in terms else worker_variables(compute)):
@@ -520,10 +596,19 @@ def join_ray(compute: OnRay) -> bool:
 
 
 def worker_variables(compute: OnRay) -> dict[str, str]:
-    """Return the environment of workers: few threads, no output, and the path of the user's own modules."""
+    """Return the environment of workers: few threads, no output, and the path of the user's own
+    modules.
+    """
     projects = [str(folder.parent) for folder in conf_dirs()[1:]]
-    paths = [*projects, *(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)]
-    return thread_variables(compute.cpus_per_cell) | QUIET | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
+    paths = [
+        *projects,
+        *(path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path),
+    ]
+    return (
+        thread_variables(compute.cpus_per_cell)
+        | QUIET
+        | ({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})
+    )
 
 
 def join_refusal(address: str, message: str) -> HwdsError:
@@ -537,4 +622,7 @@ def join_refusal(address: str, message: str) -> HwdsError:
             f" this process Ray {ours[0]} on Python {ours[1]}; both must be the same."
         )
     lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return HwdsError(f"compute.address: no Ray cluster could be joined at {where}: {lines[0] if lines else 'no reason given'}")
+    return HwdsError(
+        f"compute.address: no Ray cluster could be joined at {where}: "
+        f"{lines[0] if lines else 'no reason given'}"
+    )

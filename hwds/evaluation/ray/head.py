@@ -29,12 +29,15 @@ TOKEN_PATIENCE = 10.0
 """Seconds in which the head node must answer."""
 
 TOKEN_HELP = (
-    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to it (or RAY_AUTH_TOKEN_PATH to its file; else ~/.ray/auth_token is read)"
+    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to it (or RAY_AUTH_TOKEN_PATH to its "
+    "file; else ~/.ray/auth_token is read)"
 )
 
 
 def require_admitted(address: str) -> None:
-    """Check that the head node accepts the token of this process; where Ray lacks the modules for it, Ray itself checks.
+    """Check that the head node accepts the token of this process.
+
+    Where Ray lacks the modules for it, Ray itself checks.
 
     Args:
         address: Of the head node; `auto` is the cluster that this node belongs to.
@@ -45,12 +48,16 @@ def require_admitted(address: str) -> None:
     """
     try:
         import grpc
-        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+        from ray._private.authentication.authentication_token_setup import (
+            maybe_enable_token_auth_if_token_available,
+        )
         from ray.exceptions import AuthenticationError
     except ImportError:
         return
     if address == "auto":
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)  # Ray does so for this address alone
+        maybe_enable_token_auth_if_token_available(
+            warn_if_disabled=False
+        )  # Ray does so for this address alone
     try:
         _request(address)
     except AuthenticationError as error:
@@ -58,8 +65,13 @@ def require_admitted(address: str) -> None:
     except grpc.RpcError as error:
         code = error.code()
         if code is not grpc.StatusCode.UNAUTHENTICATED:
-            raise HwdsError(f"compute.address: what answers at '{address}' is no head node of Ray ({code.name}).") from error
-        raise _token_refusal("that of this process is another" if _has_token() else "none was given", address) from error
+            raise HwdsError(
+                f"compute.address: what answers at '{address}' is no head node of Ray "
+                f"({code.name})."
+            ) from error
+        raise _token_refusal(
+            "that of this process is another" if _has_token() else "none was given", address
+        ) from error
 
 
 def _request(address: str) -> None:
@@ -70,7 +82,9 @@ def _request(address: str) -> None:
     messages: Any = import_module("ray.core.generated.gcs_service_pb2")  # they have no types
     stubs: Any = import_module("ray.core.generated.gcs_service_pb2_grpc")
     with init_grpc_channel(canonicalize_bootstrap_address(address) or address) as channel:
-        stubs.NodeInfoGcsServiceStub(channel).GetClusterId(messages.GetClusterIdRequest(), timeout=TOKEN_PATIENCE)
+        stubs.NodeInfoGcsServiceStub(channel).GetClusterId(
+            messages.GetClusterIdRequest(), timeout=TOKEN_PATIENCE
+        )
 
 
 def _has_token() -> bool:
@@ -81,7 +95,9 @@ def _has_token() -> bool:
 
 
 def _token_refusal(why: str, address: str) -> HwdsError:
-    return HwdsError(f"compute.address: the cluster at '{address}' asks for its token, and {why}; {TOKEN_HELP}.")
+    return HwdsError(
+        f"compute.address: the cluster at '{address}' asks for its token, and {why}; {TOKEN_HELP}."
+    )
 
 
 # The head node of a cluster: a check that it answers, and a watch that ends this process when
@@ -93,7 +109,10 @@ PATIENCE = 5.0
 PAUSE, LOOKS = 2.0, 3
 """Seconds between two looks, and failed looks in a row after which it is gone."""
 
-GONE = "hwds: the head node {} is gone. Every finished cell is kept; the same command goes on from there."
+GONE = (
+    "hwds: the head node {} is gone. Every finished cell is kept; the same command goes on "
+    "from there."
+)
 
 
 def require_reachable(address: str) -> str:
@@ -114,11 +133,16 @@ def _must_answer(address: str) -> None:
         _connect(address)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise HwdsError(f"compute.address: nothing answers at '{address}' ({reason}); is the head node up?") from error
+        raise HwdsError(
+            f"compute.address: nothing answers at '{address}' ({reason}); is the head node up?"
+        ) from error
 
 
 def watch_head() -> None:
-    """End this process with one line when the head node is gone; Ray would wait a minute, and print a traceback."""
+    """End this process with one line when the head node is gone.
+
+    Ray would wait a minute, and print a traceback.
+    """
     import ray
 
     address = ray.get_runtime_context().gcs_address
@@ -156,25 +180,35 @@ def _connect(address: str) -> None:
 # is left behind.
 
 LONGEST_FOLDER = 24
-"""The most letters of a folder of temporary files: the paths of Ray's sockets below it may have 107."""
+"""The most letters of a folder of temporary files: the paths of Ray's sockets below it may have
+107.
+"""
 
 VARIABLE = "HWDS_RAY_HOME"
 """The variable that all processes of Ray inherit, and are recognised by."""
 
 KEEP_VARIABLE = "SPT_NOENV"
-"""The variable that keeps it readable: a process of Ray would otherwise write its title over its variables."""
+"""The variable that keeps it readable: a process of Ray would otherwise write its title over its
+variables.
+"""
 
 
 TOKEN = "RAY_AUTH_TOKEN"
-"""The variable of the token that joining takes. Where none is set Ray leaves one in `~/.ray`, which locks later clusters."""
+"""The variable of the token that joining takes. Where none is set Ray leaves one in `~/.ray`, which
+locks later clusters.
+"""
 
 
 @cache
 def ray_home() -> Path:
-    """Return an empty folder that is gone when this process has ended, with all processes of Ray that use it."""
+    """Return an empty folder that is gone when this process has ended, with all processes of Ray
+    that use it.
+    """
     temporary = tempfile.gettempdir()
     folder = (
-        Path(temporary if len(temporary) <= LONGEST_FOLDER else "/tmp") / f"hwds-ray-{getpass.getuser()}" / str(os.getpid())
+        Path(temporary if len(temporary) <= LONGEST_FOLDER else "/tmp")
+        / f"hwds-ray-{getpass.getuser()}"
+        / str(os.getpid())
     )
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.environ |= {VARIABLE: str(folder), KEEP_VARIABLE: "1"}
@@ -182,13 +216,17 @@ def ray_home() -> Path:
     sweeper = Path(__file__).with_name("cleanup.py")
     command = [sys.executable, "-I", "-S", str(sweeper), str(folder)]
     nowhere = subprocess.DEVNULL
-    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    waiting = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+    )
     atexit.register(_clean_up, folder, waiting)
     return folder
 
 
 def _clean_up(folder: Path, waiting: subprocess.Popen[bytes]) -> None:
-    """End Ray, then its processes, then remove the folder: a raylet that had to be killed leaves its agents."""
+    """End Ray, then its processes, then remove the folder: a raylet that had to be killed leaves
+    its agents.
+    """
     import ray
 
     ray.shutdown()

@@ -29,7 +29,8 @@ from hwds.frames.roles import TIME, Roles
 
 
 def launch_columns(launch: str) -> list[FeatureColumn]:
-    """Return `device_age`, in months (negative before the launch), and `launch_flag`, 1 in the row whose period has the launch.
+    """Return `device_age`, in months (negative before the launch), and `launch_flag`, 1 in the row
+    whose period has the launch.
 
     Time that is whole numbers is counted in its own unit.
     """
@@ -41,19 +42,28 @@ def launch_columns(launch: str) -> list[FeatureColumn]:
 
 def end_columns(planned_end: str) -> list[FeatureColumn]:
     """Return `months_to_end`, negative once the planned end has passed."""
-    return [FeatureColumn(Feature("months_to_end", "step"), partial(_months_left, column=planned_end))]
+    return [
+        FeatureColumn(Feature("months_to_end", "step"), partial(_months_left, column=planned_end))
+    ]
 
 
 def _device_age(source: FeatureSource, column: str) -> pl.Expr:
-    return _months(pl.col(TIME), source.panel) - _months(_instant(source.panel, "launch", column), source.panel)
+    return _months(pl.col(TIME), source.panel) - _months(
+        _instant(source.panel, "launch", column), source.panel
+    )
 
 
 def _months_left(source: FeatureSource, column: str) -> pl.Expr:
-    return _months(_instant(source.panel, "planned_end", column), source.panel) - _months(pl.col(TIME), source.panel)
+    return _months(_instant(source.panel, "planned_end", column), source.panel) - _months(
+        pl.col(TIME), source.panel
+    )
 
 
 def _launch_flag(source: FeatureSource, column: str) -> pl.Expr:
-    """Return a row's period ends at its time where dates stand on the last day of a month; elsewhere it begins there."""
+    """Return a row's period ends at its time where dates stand on the last day of a month.
+
+    Elsewhere it begins there.
+    """
     panel, launch = source.panel, _instant(source.panel, "launch", column)
     time = panel.table[TIME]
     if panel.frequency.month_end:
@@ -69,7 +79,11 @@ def _months(instant: pl.Expr, panel: Panel) -> pl.Expr:
     if not panel.table.schema[TIME].is_temporal():
         return instant.cast(pl.Float64)
     whole = instant.dt.year().cast(pl.Int32) * 12 + instant.dt.month()
-    return whole if in_months(panel.frequency.every) else whole + (instant.dt.day() - 1) / instant.dt.days_in_month()
+    return (
+        whole
+        if in_months(panel.frequency.every)
+        else whole + (instant.dt.day() - 1) / instant.dt.days_in_month()
+    )
 
 
 def _comparable_instant(instant: pl.Expr, panel: Panel) -> pl.Expr:
@@ -95,7 +109,8 @@ def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
             return _comparable_instant(pl.lit(dates), panel)
     wanted = "dates" if calendar else "whole numbers like time"
     raise ConfigError(
-        f"features.{field}: column '{column}' holds {kind}, must hold {wanted}; features.{field}='' leaves it out."
+        f"features.{field}: column '{column}' holds {kind}, must hold {wanted}; "
+        f"features.{field}='' leaves it out."
     )
 
 
@@ -103,10 +118,18 @@ def _instant(panel: Panel, field: str, column: str) -> pl.Expr:
 
 
 def change_columns(column: str) -> list[FeatureColumn]:
-    """Return the log of the ratio to the row before, and to the same season a year before; null unless both are above 0."""
+    """Return the log of the ratio to the row before, and to the same season a year before.
+
+    Null unless both are above 0.
+    """
     return [
-        FeatureColumn(Feature(f"{column}_change", "step"), partial(_change, column=column, seasonal=False)),
-        FeatureColumn(Feature(f"{column}_change_season", "step"), partial(_change, column=column, seasonal=True)),
+        FeatureColumn(
+            Feature(f"{column}_change", "step"), partial(_change, column=column, seasonal=False)
+        ),
+        FeatureColumn(
+            Feature(f"{column}_change_season", "step"),
+            partial(_change, column=column, seasonal=True),
+        ),
     ]
 
 
@@ -116,10 +139,11 @@ def _change(source: FeatureSource, column: str, seasonal: bool) -> pl.Expr:
 
 
 def event_columns(column: str) -> list[FeatureColumn]:
-    """Return `..._before`, the value of the row before, and `..._since`, rows since the column last rose from 0.
+    """Return `..._before`, the value of the row before, and `..._since`, rows since the column last
+    rose from 0.
 
-    The dip after a promotion is in the first; the second is 0 in the row where the event begins, and null before there was one.
-    A series whose first row is not 0 begins with an event.
+    The dip after a promotion is in the first; the second is 0 in the row where the event begins,
+    and null before there was one. A series whose first row is not 0 begins with an event.
     """
     return [
         FeatureColumn(Feature(f"{column}_before", "step"), partial(_event_before, column=column)),
@@ -134,28 +158,36 @@ def _event_before(source: FeatureSource, column: str) -> pl.Expr:
 def _rows_since(source: FeatureSource, column: str) -> pl.Expr:
     now = pl.col(column) != 0
     begins = now & ~earlier_value(now, 1).fill_null(False)
-    return pl.col(POSITION) - pl.when(begins).then(pl.col(POSITION)).forward_fill().over(source.codes)
+    return pl.col(POSITION) - pl.when(begins).then(pl.col(POSITION)).forward_fill().over(
+        source.codes
+    )
 
 
 # Columns that are known ahead: the calendar, the life of a device, changes of price, events.
 
 LAUNCH, PLANNED_END, PRICE = "launch", "planned_end", "price"
-"""The columns that are used where a panel has them; any other name is the user's own and must be there."""
+"""The columns that are used where a panel has them; any other name is the user's own and must be
+there.
+"""
 
 
 class Calendar(PanelFeatures):
-    """The calendar, the age of a device and the change of its price: known ahead, for models that see the past themselves.
+    """The calendar, the age of a device and the change of its price: known ahead, for models that
+    see the past themselves.
 
-    All are read at the step that is forecast. What the panel has already as a known-future column of the same name
-    (`device_age`, say) is left as it is.
+    All are read at the step that is forecast. What the panel has already as a known-future column
+    of the same name (`device_age`, say) is left as it is.
 
     Attributes:
-        cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the frequency has none.
-        launch: The static column with the date of launch, for `device_age` and `launch_flag`; '' for none.
+        cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the
+            frequency has none.
+        launch: The static column with the date of launch, for `device_age` and `launch_flag`; ''
+            for none.
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
-        price: Known-future columns whose log change is taken, against the row before and against the same season a year before.
-        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch, a competitor's move): their
-            value in the row before, and the rows since the event began.
+        price: Known-future columns whose log change is taken, against the row before and against
+            the same season a year before.
+        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch,
+            a competitor's move): their value in the row before, and the rows since the event began.
         season: Rows in a season; 0 takes the dataset's.
     """
 
@@ -170,14 +202,18 @@ class Calendar(PanelFeatures):
         """Return the columns for a panel with these roles.
 
         Raises:
-            ConfigError: A column that a field names is absent or plays a role that does not allow it, a lag is not known at
-                every step where it is read, or a name is taken.
+            ConfigError: A column that a field names is absent or plays a role that does not allow
+                it, a lag is not known at every step where it is read, or a name is taken.
         """
         return Plan(tuple(column.feature for column in self._allowed(roles, horizon)))
 
     def compute(self, panel: Panel) -> Panel:
-        """Return the panel with the plan's columns added, null where the rows or values for it are missing."""
-        return panel.widened(FeatureSource(panel, self.season).with_columns(self._allowed(panel.roles, horizon=1)))
+        """Return the panel with the plan's columns added, null where the rows or values for it are
+        missing.
+        """
+        return panel.widened(
+            FeatureSource(panel, self.season).with_columns(self._allowed(panel.roles, horizon=1))
+        )
 
     def _allowed(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
         columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]

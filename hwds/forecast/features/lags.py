@@ -8,7 +8,14 @@ from typing import Annotated
 import polars as pl
 
 from hwds.core.recipe import Level, Once
-from hwds.forecast.columns import FeatureColumn, FeatureSource, Rows, RowsOrSeason, check_lags, earlier_value
+from hwds.forecast.columns import (
+    FeatureColumn,
+    FeatureSource,
+    Rows,
+    RowsOrSeason,
+    check_lags,
+    earlier_value,
+)
 from hwds.forecast.features.calendar import Calendar
 from hwds.frames.features.base import At, Feature, FeatureScale
 from hwds.frames.roles import TARGET, Roles
@@ -19,23 +26,37 @@ RowCounts = tuple[int, ...]
 
 
 def lag_columns(
-    rows: RowCounts, prefix: str = "lag", column: str = TARGET, at: At = "origin", scale: FeatureScale = "level"
+    rows: RowCounts,
+    prefix: str = "lag",
+    column: str = TARGET,
+    at: At = "origin",
+    scale: FeatureScale = "level",
 ) -> list[FeatureColumn]:
     """Return the value `k` rows before, for each k in `rows`."""
-    return [FeatureColumn(Feature(f"{prefix}_{k}", at, scale), partial(_lag, column=column, rows=k)) for k in rows]
+    return [
+        FeatureColumn(Feature(f"{prefix}_{k}", at, scale), partial(_lag, column=column, rows=k))
+        for k in rows
+    ]
 
 
 def window_columns(sizes: RowCounts) -> list[FeatureColumn]:
-    """Return mean and standard deviation of the last rows before this one; 0 stands for a season."""
+    """Return mean and standard deviation of the last rows before this one.
+
+    0 stands for a season.
+    """
     made = []
     for size in sizes:
         make = partial(_window, sizes=sizes, size=size)
-        made += _mean_and_deviation(f"mean_{size or 'season'}", f"std_{size or 'season'}", "origin", make)
+        made += _mean_and_deviation(
+            f"mean_{size or 'season'}", f"std_{size or 'season'}", "origin", make
+        )
     return made
 
 
 def season_lag_columns(years: RowCounts, season: int, horizon: int) -> list[FeatureColumn]:
-    """Return the value of the same season `k` seasons before; at the step where it is known for the whole horizon.
+    """Return the value of the same season `k` seasons before.
+
+    At the step where it is known for the whole horizon.
 
     Args:
         years: Seasons back.
@@ -43,32 +64,49 @@ def season_lag_columns(years: RowCounts, season: int, horizon: int) -> list[Feat
         horizon: Steps to forecast.
     """
     return [
-        FeatureColumn(Feature(f"season_lag_{k}", readable_steps(k * season, horizon), "level"), partial(_season_lag, years=k))
+        FeatureColumn(
+            Feature(f"season_lag_{k}", readable_steps(k * season, horizon), "level"),
+            partial(_season_lag, years=k),
+        )
         for k in years
     ]
 
 
 def season_window_columns(years: RowCounts, season: int, horizon: int) -> list[FeatureColumn]:
-    """Return mean and standard deviation over the same season of the last `k` years, arguments as in `season_lag_columns`."""
+    """Return mean and standard deviation over the same season of the last `k` years, arguments as
+    in `season_lag_columns`.
+    """
     made, at = [], readable_steps(season, horizon)
     for k in years:
-        made += _mean_and_deviation(f"season_mean_{k}", f"season_std_{k}", at, partial(_season_window, sizes=years, size=k))
+        made += _mean_and_deviation(
+            f"season_mean_{k}", f"season_std_{k}", at, partial(_season_window, sizes=years, size=k)
+        )
     return made
 
 
 def weighted_mean_columns(alphas: tuple[float, ...]) -> list[FeatureColumn]:
-    """Return exponentially weighted means of all rows before: weights (1 - alpha)^age over their sum over the known rows.
+    """Return exponentially weighted means of all rows before: weights (1 - alpha)^age over their
+    sum over the known rows.
 
-    As pandas' `ewm(alpha=alpha, adjust=True, ignore_na=False).mean()` of each series, one row later.
+    As pandas' `ewm(alpha=alpha, adjust=True, ignore_na=False).mean()` of each series, one row
+    later.
     """
     return [
-        FeatureColumn(Feature(f"ewm_{alpha:g}", "origin", "level"), partial(_weighted_mean, alpha=alpha)) for alpha in alphas
+        FeatureColumn(
+            Feature(f"ewm_{alpha:g}", "origin", "level"), partial(_weighted_mean, alpha=alpha)
+        )
+        for alpha in alphas
     ]
 
 
 def difference_columns(rows: RowCounts) -> list[FeatureColumn]:
     """Return the last value less the one `d` rows before it; 0 stands for a season."""
-    return [FeatureColumn(Feature(f"diff_{d or 'season'}", "origin", "spread"), partial(_difference, rows=d)) for d in rows]
+    return [
+        FeatureColumn(
+            Feature(f"diff_{d or 'season'}", "origin", "spread"), partial(_difference, rows=d)
+        )
+        for d in rows
+    ]
 
 
 def readable_steps(lag: int, horizon: int) -> At:
@@ -76,7 +114,9 @@ def readable_steps(lag: int, horizon: int) -> At:
     return "step" if lag >= horizon else "origin"
 
 
-def _mean_and_deviation(mean: str, deviation: str, at: At, make: partial[pl.Expr]) -> list[FeatureColumn]:
+def _mean_and_deviation(
+    mean: str, deviation: str, at: At, make: partial[pl.Expr]
+) -> list[FeatureColumn]:
     return [
         FeatureColumn(Feature(mean, at, "level"), partial(make, part=0)),
         FeatureColumn(Feature(deviation, at, "spread"), partial(make, part=1)),
@@ -98,7 +138,9 @@ def _season_lag(source: FeatureSource, years: int) -> pl.Expr:
 
 
 def _season_window(source: FeatureSource, sizes: RowCounts, size: int, part: int) -> pl.Expr:
-    return earlier_value(source.moments(sizes, source.season)[size][part], source.season, needs=size * source.season)
+    return earlier_value(
+        source.moments(sizes, source.season)[size][part], source.season, needs=size * source.season
+    )
 
 
 def _weighted_mean(source: FeatureSource, alpha: float) -> pl.Expr:
@@ -108,36 +150,44 @@ def _weighted_mean(source: FeatureSource, alpha: float) -> pl.Expr:
 
 
 def _difference(source: FeatureSource, rows: int) -> pl.Expr:
-    return earlier_value(pl.col(TARGET), 1) - earlier_value(pl.col(TARGET), 1 + (rows or source.season))
+    return earlier_value(pl.col(TARGET), 1) - earlier_value(
+        pl.col(TARGET), 1 + (rows or source.season)
+    )
 
 
 # Columns made of the past, beside those that are known ahead.
 
 
 class Lags(Calendar):
-    """Lags, rolling and seasonal statistics, weighted means and differences of the target, with all that `calendar` computes.
+    """Lags, rolling and seasonal statistics, weighted means and differences of the target, with all
+    that `calendar` computes.
 
-    Row t has the target and past-only columns of rows before t alone. What the horizon outlives is read at the first row after
-    the cutoff; `step_lags` are read at the step that is forecast, and are refused where they are shorter than the horizon. A
-    value is null where the series is too short for it, or where one of its rows is not known (`ewm` weighs the known ones).
+    Row t has the target and past-only columns of rows before t alone. What the horizon outlives is
+    read at the first row after the cutoff; `step_lags` are read at the step that is forecast, and
+    are refused where they are shorter than the horizon. A value is null where the series is too
+    short for it, or where one of its rows is not known (`ewm` weighs the known ones).
 
     Attributes:
         lags: The target so many rows before.
         step_lags: The same, at every step: no shorter than the horizon.
-        windows: Rows of rolling means and standard deviations (n - 1) that end at the row before; 0 is one season.
+        windows: Rows of rolling means and standard deviations (n - 1) that end at the row before; 0
+            is one season.
         season_lags: The target of the same season, so many years before.
         season_windows: Mean and standard deviation over the same season of the last so many years.
         alphas: Exponentially weighted means, by the weight of the last row.
         differences: The last row less the row so many before it; 0 is one season.
         past_lags: Every past-only column so many rows before.
-        cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the frequency has none.
-        launch: The static column with the date of launch, for `device_age` and `launch_flag`; '' for none.
+        cycles: Sine and cosine of the place in the `year`, the `week` and the `day`, null where the
+            frequency has none.
+        launch: The static column with the date of launch, for `device_age` and `launch_flag`; ''
+            for none.
         planned_end: The static column with the planned end, for `months_to_end`; '' for none.
-        price: Known-future columns whose log change is taken, against the row before and against the same season a year before.
-        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch, a competitor's move): their
-            value in the row before, and the rows since the event began.
-        season: Rows in a season; 0 takes the dataset's. Seasonal features are read at the step only where it is given and no
-            shorter than the horizon.
+        price: Known-future columns whose log change is taken, against the row before and against
+            the same season a year before.
+        events: Known-future columns that are 0 but in an event (a promotion, a successor's launch,
+            a competitor's move): their value in the row before, and the rows since the event began.
+        season: Rows in a season; 0 takes the dataset's. Seasonal features are read at the step only
+            where it is given and no shorter than the horizon.
 
     Example:
         python -m hwds model=forecast/xgboost features=lags features.lags=[1,2,12]
@@ -162,5 +212,9 @@ class Lags(Calendar):
             *season_window_columns(self.season_windows, self.season, horizon),
             *weighted_mean_columns(self.alphas),
             *difference_columns(self.differences),
-            *(column for name in roles.past_only for column in lag_columns(self.past_lags, f"{name}_lag", name, scale="none")),
+            *(
+                column
+                for name in roles.past_only
+                for column in lag_columns(self.past_lags, f"{name}_lag", name, scale="none")
+            ),
         ]

@@ -9,7 +9,14 @@ import numpy as np
 import polars as pl
 
 from hwds.core.recipe import Recipe
-from hwds.forecast.covariates import Codes, Standard, fill_from_past, is_number, learn_codes, learn_standard
+from hwds.forecast.covariates import (
+    Codes,
+    Standard,
+    fill_from_past,
+    is_number,
+    learn_codes,
+    learn_standard,
+)
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TIME
@@ -54,7 +61,9 @@ def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
     series = np.repeat(np.arange(panel.n_series), panel.lengths)
     target = panel.target
     known = np.where(target >= 0, np.maximum(target, floor), np.nan)
-    return LaunchRows(np.log(known), panel.values(AGE), number % season, series, number[panel.offsets[:-1]])
+    return LaunchRows(
+        np.log(known), panel.values(AGE), number % season, series, number[panel.offsets[:-1]]
+    )
 
 
 def with_age(panel: Panel, age: str, start: int) -> Panel:
@@ -63,7 +72,8 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
     Args:
         panel: The history, or the history followed by the future.
         age: The column that counts rows since the launch; empty where there is none.
-        start: The calendar's number of the data's first row: a series that began then may be older than the data.
+        start: The calendar's number of the data's first row: a series that began then may be older
+            than the data.
     """
     if age:
         return panel.widened(panel.table.with_columns(pl.col(age).cast(pl.Float64).alias(AGE)))
@@ -79,20 +89,29 @@ def calendar_numbers(times: pl.Series, frequency: Frequency) -> np.ndarray:
     if unit == "i":
         steps, size = times, count
     elif unit in MONTHS:
-        steps, size = times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1, count * MONTHS[unit]
+        steps, size = (
+            times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1,
+            count * MONTHS[unit],
+        )
     else:
         steps, size = times.dt.epoch("s"), count * SECONDS.get(unit, 1)
     return steps.cast(pl.Int64).to_numpy() // size
 
 
 def is_clock(panel: Panel, name: str) -> bool:
-    """Return whether a column rises (or falls) by one from row to row in every series, as an age or a time left does."""
-    change = np.diff(panel.values(name))[np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0]
+    """Return whether a column rises (or falls) by one from row to row in every series, as an age or
+    a time left does.
+    """
+    change = np.diff(panel.values(name))[
+        np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
+    ]
     return len(change) > 0 and (bool((change == 1).all()) or bool((change == -1).all()))
 
 
 def age_column(panel: Panel) -> str:
-    """Return the known-future column that rises by one from row to row and is 0 where most series that begin late begin."""
+    """Return the known-future column that rises by one from row to row and is 0 where most series
+    that begin late begin.
+    """
     number = calendar_numbers(panel.table[TIME].gather(panel.offsets[:-1]), panel.frequency)
     late = number > number.min()
     for name in panel.roles.known_future:
@@ -103,7 +122,8 @@ def age_column(panel: Panel) -> str:
 
 
 def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Panel:
-    """Return the last rows of the series that began last, so that there are at most `most` rows (or one series).
+    """Return the last rows of the series that began last, so that there are at most `most` rows (or
+    one series).
 
     Args:
         panel: A history.
@@ -123,7 +143,10 @@ def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Pa
 
 
 def usable_series(panel: Panel) -> np.ndarray:
-    """Return which series have sales above zero in most of their known rows, and none below; shape (n_series,)."""
+    """Return which series have sales above zero in most of their known rows, and none below.
+
+    Shape (n_series,).
+    """
     target, starts = panel.target, panel.offsets[:-1]
     known = np.add.reduceat((~np.isnan(target)).astype(np.int64), starts)
     above = np.add.reduceat((target > 0).astype(np.int64), starts)
@@ -142,22 +165,27 @@ MOST_KINDS = 40
 """Kinds that have a course and a season of their own; a column with more has levels alone."""
 
 MOST_COLUMNS = 600
-"""Columns of courses, seasons and effects by kind, so that the cost of a regression is bounded however many kinds there are."""
+"""Columns of courses, seasons and effects by kind, so that the cost of a regression is bounded
+however many kinds there are.
+"""
 
 MOST_PLACES = 12
 """Columns of a season."""
 
 WIDE_VARIANCE = 100.0
-"""The prior variance of what all series share (the mean, the effect of a column), which is not learned, in noise units."""
+"""The prior variance of what all series share (the mean, the effect of a column), which is not
+learned, in noise units.
+"""
 
 Block = tuple[str, np.ndarray]
 
 
 class LaunchTerms(Recipe):
-    """The terms of a design, learned from a history: plain values, so that `Serializable` keeps it as it is.
+    """The terms of a design, learned from a history: plain values, so that `Serializable` keeps it
+    as it is.
 
-    A kind is a value that launches share with earlier ones (a family, a channel), a cohort one that only series launched
-    together share (a device in several channels).
+    A kind is a value that launches share with earlier ones (a family, a channel), a cohort one that
+    only series launched together share (a device in several channels).
 
     Attributes:
         season: Rows in a season; 1 takes none, as where a season of many rows was not seen whole.
@@ -170,7 +198,8 @@ class LaunchTerms(Recipe):
         numbers: Static columns that are numbers.
         covariates: Known-future columns.
         clocks: Those that count the rows to or from an instant.
-        events: Past-only columns that are 0 in most rows, such as a shortage: what they did is taken out, and none is foretold.
+        events: Past-only columns that are 0 in most rows, such as a shortage: what they did is
+            taken out, and none is foretold.
     """
 
     season: int
@@ -190,9 +219,13 @@ class LaunchTerms(Recipe):
         """Learn the terms of a history that `aged` has been over."""
         rows = launch_rows(history, season=season, floor=floor)
         if season > MOST_PLACES and len(np.unique(rows.phase)) < season:
-            season = 1  # waves that were seen in a part of their course alone rise beyond all bounds in the rest of it
+            # waves that were seen in a part of their course alone rise beyond all bounds in the
+            # rest of it
+            season = 1
         static = dict.fromkeys((*history.roles.static, *history.roles.level))
-        texts = [learn_codes(history, name) for name in static if history.table.schema[name] == pl.String]
+        texts = [
+            learn_codes(history, name) for name in static if history.table.schema[name] == pl.String
+        ]
         texts = [text for text in texts if 1 < len(text.texts) < history.n_series]
         kinds = tuple(text for text in texts if has_predecessors(text.apply(history), rows.began))
         lines = sorted(set(_product_lines(history, kinds))) if len(kinds) > 1 else []
@@ -205,7 +238,9 @@ class LaunchTerms(Recipe):
             kinds=kinds,
             cohorts=tuple(text for text in texts if text not in kinds),
             lines=tuple(lines) if len(lines) <= MOST_KINDS else (),
-            numbers=tuple(learn_standard(history, name) for name in static if is_number(history, name)),
+            numbers=tuple(
+                learn_standard(history, name) for name in static if is_number(history, name)
+            ),
             covariates=tuple(learn_standard(history, name) for name in history.roles.known_future),
             clocks=tuple(name for name in history.roles.known_future if is_clock(history, name)),
             events=tuple(_event_columns(history)),
@@ -228,7 +263,12 @@ class LaunchTerms(Recipe):
         season = _season_columns(rows.phase, self.season)
         ages = _age_stretches(rows.age, self.ages) if course else np.zeros((len(rows.age), 0))
         blocks = [("mean", np.ones((len(rows.log), 1))), ("effects", within), *self._events(panel)]
-        blocks += [("at launch", launch), ("course", ages), ("season", season), *self._clocks(panel)]
+        blocks += [
+            ("at launch", launch),
+            ("course", ages),
+            ("season", season),
+            *self._clocks(panel),
+        ]
         few = [group for group in kinds if group.shape[1] <= MOST_KINDS]
         pairs = [("course", ages, group) for group in few]
         pairs += [("season", season, group) for group in (*few, *lines)]
@@ -236,14 +276,22 @@ class LaunchTerms(Recipe):
         blocks += [("levels", group) for group in (*kinds, *lines, *cohorts)]
         return [(name, columns) for name, columns in blocks if columns.shape[1]]
 
-    def _groups(self, panel: Panel, rows: LaunchRows) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
-        """Return a column for each kind, for each combination of kinds, and for each cohort: 1 in its rows."""
+    def _groups(
+        self, panel: Panel, rows: LaunchRows
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Return a column for each kind, for each combination of kinds, and for each cohort: 1 in
+        its rows.
+        """
         kinds = [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.kinds]
-        cohorts = [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.cohorts]
+        cohorts = [
+            _one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.cohorts
+        ]
         if not self.lines:
             return kinds, [], cohorts
         code = {line: i for i, line in enumerate(self.lines)}
-        line = np.array([code.get(name, -1) for name in _product_lines(panel, self.kinds)], np.int32)
+        line = np.array(
+            [code.get(name, -1) for name in _product_lines(panel, self.kinds)], np.int32
+        )
         return kinds, [_one_hot(line, len(code))[rows.series]], cohorts
 
     def _events(self, panel: Panel) -> Iterator[Block]:
@@ -252,23 +300,35 @@ class LaunchTerms(Recipe):
             yield "events", np.nan_to_num(event.apply(panel.values(event.name)))[:, None]
 
     def _covariates(self, panel: Panel, rows: LaunchRows) -> tuple[np.ndarray, np.ndarray]:
-        """Return each known-future column less its value at launch; and that value, with the static numbers."""
+        """Return each known-future column less its value at launch.
+
+        And that value, with the static numbers.
+        """
         within, launch = [], []
         for standard in self.covariates:
-            values = np.nan_to_num(fill_from_past(panel, standard.apply(panel.values(standard.name)), 1))
+            values = np.nan_to_num(
+                fill_from_past(panel, standard.apply(panel.values(standard.name)), 1)
+            )
             first = values[panel.offsets[:-1]][rows.series]
             if standard.name not in self.clocks:
                 within.append(values - first)
                 launch.append(first)
-        launch += [np.nan_to_num(standard.apply(panel.values(standard.name))) for standard in self.numbers]
+        launch += [
+            np.nan_to_num(standard.apply(panel.values(standard.name))) for standard in self.numbers
+        ]
         shape = (len(rows.log), 0)
-        return (np.stack(columns, 1) if columns else np.zeros(shape) for columns in (within, launch))  # type: ignore[return-value]
+        return (
+            np.stack(columns, 1) if columns else np.zeros(shape) for columns in (within, launch)
+        )  # type: ignore[return-value]
 
     def _clocks(self, panel: Panel) -> Iterator[Block]:
         """Yield countdowns: the nearness of an end, as the course of an age."""
         for name in self.clocks:
             if name != self.age:
-                yield "countdown", _age_stretches(fill_from_past(panel, panel.values(name), 1), KNOTS[:9])
+                yield (
+                    "countdown",
+                    _age_stretches(fill_from_past(panel, panel.values(name), 1), KNOTS[:9]),
+                )
 
     def words(self, panel: Panel) -> list[str]:
         """Return the kinds of each series in one word."""
@@ -286,7 +346,9 @@ def _kind_columns(pairs: list[tuple[str, np.ndarray, np.ndarray]]) -> Iterator[B
 
 
 def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
-    """Return whether most series that begin late have a value that an earlier one had; true where none begins late.
+    """Return whether most series that begin late have a value that an earlier one had.
+
+    True where none begins late.
 
     Args:
         codes: Of each series.
@@ -299,7 +361,9 @@ def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
 
 
 def _event_columns(panel: Panel) -> Iterator[Standard]:
-    """Yield the past-only columns that are never below 0, and 0 in most rows, as shares of the most they ever are."""
+    """Yield the past-only columns that are never below 0, and 0 in most rows, as shares of the most
+    they ever are.
+    """
     for name in panel.roles.past_only:
         values = panel.values(name)
         known = values[~np.isnan(values)]
@@ -308,7 +372,10 @@ def _event_columns(panel: Panel) -> Iterator[Standard]:
 
 
 def _product_lines(panel: Panel, kinds: tuple[Codes, ...]) -> list[str]:
-    columns = [panel.table[kind.name].gather(panel.offsets[:-1]).cast(pl.String).fill_null("") for kind in kinds]
+    columns = [
+        panel.table[kind.name].gather(panel.offsets[:-1]).cast(pl.String).fill_null("")
+        for kind in kinds
+    ]
     return ["|".join(words) for words in zip(*columns, strict=True)]
 
 
@@ -327,9 +394,15 @@ def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
 
 
 def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
-    """Return the passed share of each stretch between two knots: coefficients are changes, which are shrunk to none."""
+    """Return the passed share of each stretch between two knots: coefficients are changes, which
+    are shrunk to none.
+    """
     low, high = np.array(knots[:-1], float), np.array(knots[1:], float)
-    passed = np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1) if len(low) else np.zeros((len(age), 0))
+    passed = (
+        np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1)
+        if len(low)
+        else np.zeros((len(age), 0))
+    )
     return np.where(np.isnan(age)[:, None], 0.0, passed)
 
 

@@ -68,7 +68,9 @@ class Growth(Recipe):
     usual: tuple[float, float] = (0.0, 0.0)
 
     def course(self, words: Sequence[str], rows: LaunchRows) -> np.ndarray:
-        """Return the addition of the age to the log sales of each row, shape (rows,); 0 where the age is not known.
+        """Return the addition of the age to the log sales of each row, shape (rows,).
+
+        0 where the age is not known.
 
         Args:
             words: The kind of each series.
@@ -78,11 +80,14 @@ class Growth(Recipe):
             return np.zeros(len(rows.age))
         known = dict(zip(self.words, self.shapes, strict=True))
         shapes = np.array([known.get(word, self.usual) for word in words])[rows.series]
-        return np.where(np.isnan(rows.age), 0.0, log_increase(self.curve, np.nan_to_num(rows.age), shapes.T))
+        return np.where(
+            np.isnan(rows.age), 0.0, log_increase(self.curve, np.nan_to_num(rows.age), shapes.T)
+        )
 
 
 def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Return the log of the share of a life's sales that falls into the row of an age: F(age + 1) - F(age).
+    """Return the log of the share of a life's sales that falls into the row of an age: F(age + 1) -
+    F(age).
 
     Bass (1969): F(t) = (1 - exp(-(p + q) t)) / (1 + q/p exp(-(p + q) t)). Gompertz (1825):
     F(t) = (exp(-b exp(-c t)) - exp(-b)) / (1 - exp(-b)), which is 0 at the launch.
@@ -98,15 +103,22 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
         if curve == "bass":
             fading = np.exp(-(first + second) * time)
             return np.asarray((1 - fading) / (1 + second / first * fading))
-        return np.asarray((np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first))
+        return np.asarray(
+            (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
+        )
 
     increase: np.ndarray = np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
     return increase
 
 
 def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
-    """Return log sales without season, price, promotion and level of the kind: what is left to the course by age."""
-    is_course = np.repeat(np.array([name in COURSE_BLOCKS for name, _ in blocks]), [columns.shape[1] for _, columns in blocks])
+    """Return log sales without season, price, promotion and level of the kind: what is left to the
+    course by age.
+    """
+    is_course = np.repeat(
+        np.array([name in COURSE_BLOCKS for name, _ in blocks]),
+        [columns.shape[1] for _, columns in blocks],
+    )
     design = np.concatenate([columns for _, columns in blocks], 1)
     left: np.ndarray = log - design[:, ~is_course] @ pooled.coefficients[~is_course]
     return left
@@ -117,7 +129,8 @@ COURSE_BLOCKS = ("course", "course by kind")
 
 
 def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: LaunchRows) -> Growth:
-    """Fit each launch, near what fits all of them, and take the mean of each kind, near that of all.
+    """Fit each launch, near what fits all of them, and take the mean of each kind, near that of
+    all.
 
     Args:
         curve: Which one.
@@ -125,14 +138,21 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
         words: The kind of each series.
         rows: Their ages.
     """
-    usual = _fit_shape(curve, [_launch_course(log, rows, i) for i in range(len(words))], np.array(CURVE_START[curve]), 3.0)
+    usual = _fit_shape(
+        curve,
+        [_launch_course(log, rows, i) for i in range(len(words))],
+        np.array(CURVE_START[curve]),
+        3.0,
+    )
     fits: dict[str, list[np.ndarray]] = {word: [] for word in sorted(set(words))}
     for i, word in enumerate(words):
         course = _launch_course(log, rows, i)
         if len(course[0]) >= SHORTEST_LAUNCH:
             fits[word].append(_fit_shape(curve, [course], usual, SHAPE_DEVIATION))
     shapes = [
-        usual + np.sum([one - usual for one in shapes_of_kind], 0) / (len(shapes_of_kind) + POOLING_LAUNCHES)
+        usual
+        + np.sum([one - usual for one in shapes_of_kind], 0)
+        / (len(shapes_of_kind) + POOLING_LAUNCHES)
         if shapes_of_kind
         else usual
         for shapes_of_kind in fits.values()
@@ -151,8 +171,12 @@ def _launch_course(log: np.ndarray, rows: LaunchRows, series: int) -> tuple[np.n
     return rows.age[known], log[known]
 
 
-def _fit_shape(curve: Curve, courses: list[tuple[np.ndarray, np.ndarray]], near: np.ndarray, apart: float) -> np.ndarray:
-    """Return the shape that fits courses best, each at a level of its own, near a shape that is believed; shape (2,)."""
+def _fit_shape(
+    curve: Curve, courses: list[tuple[np.ndarray, np.ndarray]], near: np.ndarray, apart: float
+) -> np.ndarray:
+    """Return the shape that fits courses best, each at a level of its own, near a shape that is
+    believed; shape (2,).
+    """
     from scipy.optimize import least_squares
 
     series = np.repeat(np.arange(len(courses)), [len(age) for age, _ in courses])
@@ -191,7 +215,8 @@ LONGEST_LEARNED = 400
 
 @dataclass(frozen=True, eq=False)
 class LearnedLaunches:
-    """The parameters learned from launches: no coefficients where there was no series to learn from.
+    """The parameters learned from launches: no coefficients where there was no series to learn
+    from.
 
     Attributes:
         terms: What a design is made of.
@@ -201,8 +226,8 @@ class LearnedLaunches:
         level: How levels move.
         coefficients: Shape (p,).
         covariance: Their posterior covariance in noise units, shape (p, p).
-        spread: How many of the model's own standard deviations past launches were missed by at each step, those of no row and
-            those of one, shape (2, h).
+        spread: How many of the model's own standard deviations past launches were missed by at each
+            step, those of no row and those of one, shape (2, h).
     """
 
     terms: LaunchTerms
@@ -215,15 +240,29 @@ class LearnedLaunches:
     spread: np.ndarray
 
 
-def fit_analog(history: Panel, *, season: int, age: str, curve: Curve, horizon: int, most: int) -> LearnedLaunches:
+def fit_analog(
+    history: Panel, *, season: int, age: str, curve: Curve, horizon: int, most: int
+) -> LearnedLaunches:
     """Learn from a history."""
     good = usable_series(history)
     if not good.any():
         return LearnedLaunches(
-            LaunchTerms(season=season), Growth(), 0, 0.0, Level(), np.zeros(0), np.zeros((0, 0)), np.ones((2, horizon))
+            LaunchTerms(season=season),
+            Growth(),
+            0,
+            0.0,
+            Level(),
+            np.zeros(0),
+            np.zeros((0, 0)),
+            np.ones((2, horizon)),
         )
-    start, age = int(calendar_numbers(history.table[TIME], history.frequency).min()), age or age_column(history)
-    panel = newest_series(with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED))
+    start, age = (
+        int(calendar_numbers(history.table[TIME], history.frequency).min()),
+        age or age_column(history),
+    )
+    panel = newest_series(
+        with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED)
+    )
     above = panel.target[panel.target > 0]
     terms = LaunchTerms.learn(panel, season=season, age=age, floor=float(above.min()) / 2)
     rows = terms.rows(panel)
@@ -231,11 +270,22 @@ def fit_analog(history: Panel, *, season: int, age: str, curve: Curve, horizon: 
     regression = _regression(terms.blocks(panel), rows.log - centre, panel)
     growth, words = Growth(), terms.words(panel)
     if curve != "analog" and terms.ages:
-        growth = fit_growth(curve, course_residuals(regression.blocks, regression.pooled, rows.log), words, rows)
-        regression = _regression(terms.blocks(panel, course=False), rows.log - centre - growth.course(words, rows), panel)
+        growth = fit_growth(
+            curve, course_residuals(regression.blocks, regression.pooled, rows.log), words, rows
+        )
+        regression = _regression(
+            terms.blocks(panel, course=False), rows.log - centre - growth.course(words, rows), panel
+        )
     spread = _error_spread(regression, panel, rows.began, start, horizon)
     return LearnedLaunches(
-        terms, growth, start, centre, regression.level, regression.pooled.coefficients, regression.pooled.covariance, spread
+        terms,
+        growth,
+        start,
+        centre,
+        regression.level,
+        regression.pooled.coefficients,
+        regression.pooled.covariance,
+        spread,
     )
 
 
@@ -251,15 +301,26 @@ class _Regression:
 
 
 def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> _Regression:
-    """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each estimated given the other."""
+    """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each
+    estimated given the other.
+    """
     known = ~np.isnan(target)
-    columns = np.concatenate([np.nan_to_num(target)[:, None], *(columns for _, columns in blocks)], 1)
+    columns = np.concatenate(
+        [np.nan_to_num(target)[:, None], *(columns for _, columns in blocks)], 1
+    )
     block = np.repeat(np.arange(len(blocks)), [columns.shape[1] for _, columns in blocks])
     fixed = np.array([name in ("mean", "effects", "events") for name, _ in blocks])
     variances, level = np.where(fixed, WIDE_VARIANCE, 1.0), Level()
     for turn, rounds in enumerate(POOLING_ROUNDS):
         white = filter_columns(columns, known, panel.offsets, level).white
-        pooled = pool_coefficients(NormalEquations.of(white, int(known.sum())), block, fixed, variances, level.noise, rounds)
+        pooled = pool_coefficients(
+            NormalEquations.of(white, int(known.sum())),
+            block,
+            fixed,
+            variances,
+            level.noise,
+            rounds,
+        )
         variances, level = pooled.variances, level.seen(pooled.noise)
         if turn + 1 < len(POOLING_ROUNDS):
             residual = np.where(known, columns[:, 0] - columns[:, 1:] @ pooled.coefficients, np.nan)
@@ -267,29 +328,47 @@ def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> _Regre
     return _Regression(blocks, columns, known, pooled, variances[block], white, level)
 
 
-def _error_spread(regression: _Regression, panel: Panel, began: np.ndarray, start: int, horizon: int) -> np.ndarray:
-    """Return the errors on past launches, in standard deviations that the model gave itself; shape (2, h).
+def _error_spread(
+    regression: _Regression, panel: Panel, began: np.ndarray, start: int, horizon: int
+) -> np.ndarray:
+    """Return the errors on past launches, in standard deviations that the model gave itself.
 
-    First those of no row, then those of one. The launches of one instant are left out together. At each step the mean square
-    error is pooled with that of all steps, and that with 1.
+    Shape (2, h).
+
+    First those of no row, then those of one. The launches of one instant are left out together. At
+    each step the mean square error is pooled with that of all steps, and that with 1.
     """
     squares, counts = np.zeros((2, horizon)), np.zeros((2, horizon))
     everything = NormalEquations.of(regression.white, int(regression.known.sum()))
     for instant in np.unique(began[began > start])[-LEFT_OUT_INSTANTS:]:
-        missed = _left_out_errors(regression, panel, np.flatnonzero(began == instant), everything, horizon)
+        missed = _left_out_errors(
+            regression, panel, np.flatnonzero(began == instant), everything, horizon
+        )
         squares += np.nansum(missed**2, 1)
         counts += np.sum(~np.isnan(missed), 1)
-    usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (counts.sum(1, keepdims=True) + PRIOR_ERRORS)
+    usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (
+        counts.sum(1, keepdims=True) + PRIOR_ERRORS
+    )
     spread: np.ndarray = np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
     return spread
 
 
 def _left_out_errors(
-    regression: _Regression, panel: Panel, series: np.ndarray, everything: NormalEquations, horizon: int
+    regression: _Regression,
+    panel: Panel,
+    series: np.ndarray,
+    everything: NormalEquations,
+    horizon: int,
 ) -> np.ndarray:
-    """Return errors of these launches, left out of the fit, given no row and given one, shape (2, n, h); NaN for no row."""
-    launch_rows = np.concatenate([np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series])
-    left = everything.without(NormalEquations.of(regression.white[launch_rows], int(regression.known[launch_rows].sum())))
+    """Return errors of these launches, left out of the fit, given no row and given one, shape (2,
+    n, h); NaN for no row.
+    """
+    launch_rows = np.concatenate(
+        [np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series]
+    )
+    left = everything.without(
+        NormalEquations.of(regression.white[launch_rows], int(regression.known[launch_rows].sum()))
+    )
     learned = (regression.level, *solve_coefficients(left, regression.variances))
     first = panel.offsets[series]
     missed = np.full((2, len(series), horizon), np.nan)
@@ -301,6 +380,10 @@ def _left_out_errors(
             regression.columns[rows][..., 1:],
             (regression.columns[first], regression.known[first], np.arange(len(series) + 1)),
         )
-        mean, spread = forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
-        missed[known] = np.where(there & regression.known[rows], (regression.columns[rows, 0] - mean) / spread, np.nan)
+        mean, spread = (
+            forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
+        )
+        missed[known] = np.where(
+            there & regression.known[rows], (regression.columns[rows, 0] - mean) / spread, np.nan
+        )
     return missed

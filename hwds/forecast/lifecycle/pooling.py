@@ -32,7 +32,10 @@ class NormalEquations(NamedTuple):
     def without(self, other: NormalEquations) -> NormalEquations:
         """Return the equations without the rows of another."""
         return NormalEquations(
-            self.gram - other.gram, self.moment - other.moment, self.square - other.square, self.rows - other.rows
+            self.gram - other.gram,
+            self.moment - other.moment,
+            self.square - other.square,
+            self.rows - other.rows,
         )
 
 
@@ -53,9 +56,15 @@ class PooledRegression(NamedTuple):
 
 
 def pool_coefficients(
-    normal: NormalEquations, blocks: np.ndarray, fixed: np.ndarray, start: np.ndarray, noise: float, rounds: int
+    normal: NormalEquations,
+    blocks: np.ndarray,
+    fixed: np.ndarray,
+    start: np.ndarray,
+    noise: float,
+    rounds: int,
 ) -> PooledRegression:
-    """Return coefficients and the prior variances of their blocks by the evidence (MacKay 1992, "Bayesian interpolation").
+    """Return coefficients and the prior variances of their blocks by the evidence (MacKay 1992,
+    "Bayesian interpolation").
 
     Args:
         normal: The normal equations.
@@ -72,15 +81,25 @@ def pool_coefficients(
         learned = np.maximum(sizes - unsaid, 1e-3)
         size = np.bincount(blocks, coefficients**2, len(variances)) / noise
         variances = np.where(fixed, start, np.clip(size / learned, LEAST_VARIANCE, MOST_VARIANCE))
-        missed = normal.square - 2 * coefficients @ normal.moment + coefficients @ normal.gram @ coefficients
+        missed = (
+            normal.square
+            - 2 * coefficients @ normal.moment
+            + coefficients @ normal.gram @ coefficients
+        )
         noise = max(float(missed / max(normal.rows - learned.sum(), 1.0)), 1e-9)
     coefficients, covariance = solve_coefficients(normal, variances[blocks])
     return PooledRegression(coefficients, covariance, variances, noise)
 
 
-def solve_coefficients(normal: NormalEquations, variances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coefficients under given prior variances, shape (p,), and their covariance in noise units, shape (p, p)."""
-    root = np.sqrt(variances)  # scaled, so that a block of next to no variance does no harm to the condition
+def solve_coefficients(
+    normal: NormalEquations, variances: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coefficients under given prior variances, shape (p,), and their covariance in
+    noise units, shape (p, p).
+    """
+    root = np.sqrt(
+        variances
+    )  # scaled, so that a block of next to no variance does no harm to the condition
     scaled = root[:, None] * normal.gram * root + np.eye(len(root))
     inverse = np.linalg.inv(scaled)
     covariance = root[:, None] * (inverse + inverse.T) / 2 * root
@@ -116,7 +135,10 @@ class Level(Recipe):
         return Level(keep=self.keep, change=self.change, launch=self.launch, noise=noise)
 
     def ahead(self, variance: np.ndarray, horizon: int) -> np.ndarray:
-        """Return the variance of log sales, from that of the next row's level (n,); shape (n, horizon), in noise units."""
+        """Return the variance of log sales, from that of the next row's level (n,).
+
+        Shape (n, horizon), in noise units.
+        """
         decay = self.keep ** (2 * np.arange(horizon))
         grown = np.cumsum(np.append(0.0, decay[:-1])) * self.change
         return np.outer(variance, decay) + grown + 1.0
@@ -127,7 +149,8 @@ class FilteredColumns(NamedTuple):
 
     Attributes:
         white: The columns as whitened innovations, 0 in rows without a target; shape (rows, k).
-        spread: The standard deviation of each row's innovation in noise units, NaN in rows without a target; shape (rows,).
+        spread: The standard deviation of each row's innovation in noise units, NaN in rows without
+            a target; shape (rows,).
         state: The expected next level of each series, by column; shape (n_series, k).
         variance: Its variance in noise units, shape (n_series,).
     """
@@ -138,7 +161,9 @@ class FilteredColumns(NamedTuple):
     variance: np.ndarray
 
 
-def filter_columns(columns: np.ndarray, known: np.ndarray, offsets: np.ndarray, level: Level) -> FilteredColumns:
+def filter_columns(
+    columns: np.ndarray, known: np.ndarray, offsets: np.ndarray, level: Level
+) -> FilteredColumns:
     """Filter columns series by series, all series together row by row.
 
     Args:
@@ -151,7 +176,10 @@ def filter_columns(columns: np.ndarray, known: np.ndarray, offsets: np.ndarray, 
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
     white, spread = np.zeros(columns.shape), np.full(len(columns), np.nan)
-    state, variance = np.zeros((len(lengths), columns.shape[1])), np.full(len(lengths), level.launch)
+    state, variance = (
+        np.zeros((len(lengths), columns.shape[1])),
+        np.full(len(lengths), level.launch),
+    )
     starts = offsets[:-1][order]
     for position, count in enumerate(alive):
         rows = starts[:count] + position
@@ -185,14 +213,26 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
         noise = np.mean(done.white[known] ** 2)
         return float(np.log(max(noise, 1e-12)) + 2 * np.mean(np.log(done.spread[known])))
 
-    begin = np.array([np.log((start.keep - 0.8) / (1.0 - start.keep)), np.log(start.change), np.log(start.launch)])
-    best = _bounded_level(minimize(cost, begin, method="Nelder-Mead", options={"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}).x)
+    begin = np.array(
+        [
+            np.log((start.keep - 0.8) / (1.0 - start.keep)),
+            np.log(start.change),
+            np.log(start.launch),
+        ]
+    )
+    best = _bounded_level(
+        minimize(
+            cost, begin, method="Nelder-Mead", options={"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
+        ).x
+    )
     noise = float(np.mean(filter_columns(column, known, offsets, best).white[known] ** 2))
     return best.seen(max(noise, 1e-6))
 
 
 def _bounded_level(point: np.ndarray) -> Level:
-    """Return a level from free numbers: a share between .8 and 1 that is kept, variances between bounds."""
+    """Return a level from free numbers: a share between .8 and 1 that is kept, variances between
+    bounds.
+    """
     keep = 0.8 + 0.2 / (1.0 + np.exp(-np.clip(point[0], -8, 8)))
     change, launch = np.exp(np.clip(point[1:], -9.0, 7.0))
     return Level(keep=float(keep), change=float(change), launch=float(launch))
@@ -212,8 +252,8 @@ def forecast_levels(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and standard deviation of log sales, each of shape (n, h).
 
-    A filter is linear, so that what it takes from the history's columns says which error of the coefficients the own level
-    makes good.
+    A filter is linear, so that what it takes from the history's columns says which error of the
+    coefficients the own level makes good.
 
     Args:
         past: The target and the design of the history's rows, shape (rows, 1 + p).
@@ -229,7 +269,9 @@ def forecast_levels(
     design = coming - decay[:, None] * done.state[:, None, 1:]
     mean = design @ coefficients + np.outer(done.state[:, 0], decay)
     unsure = np.einsum("nhp,nhp->nh", design @ covariance, design)
-    return mean, np.sqrt(level.noise * (level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0)))
+    return mean, np.sqrt(
+        level.noise * (level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0))
+    )
 
 
 def forecast_unseen(

@@ -42,14 +42,20 @@ class EffectMoments(NamedTuple):
         """
         weights = np.broadcast_to(weights, self.cross.shape)
         fitted = np.einsum("nk,nkj,nj->n", weights, self.square, weights)
-        return np.maximum(self.total - 2 * (weights * self.cross).sum(1) + fitted, 1e-12 * self.total)
+        return np.maximum(
+            self.total - 2 * (weights * self.cross).sum(1) + fitted, 1e-12 * self.total
+        )
 
 
-def effect_moments(target: np.ndarray, columns: np.ndarray, offsets: np.ndarray, memory: float) -> EffectMoments:
-    """Return the moments of innovations of simple exponential smoothing, in which level and noise are told apart.
+def effect_moments(
+    target: np.ndarray, columns: np.ndarray, offsets: np.ndarray, memory: float
+) -> EffectMoments:
+    """Return the moments of innovations of simple exponential smoothing, in which level and noise
+    are told apart.
 
-    The errors of a series whose level wanders are an ARIMA(0,1,1): a change plus `memory` times the innovation before it is
-    one innovation, of the target as of every column (Box and Jenkins 1976, chapter 5). A row after an unknown one is left out.
+    The errors of a series whose level wanders are an ARIMA(0,1,1): a change plus `memory` times the
+    innovation before it is one innovation, of the target as of every column (Box and Jenkins 1976,
+    chapter 5). A row after an unknown one is left out.
 
     Args:
         target: NaN where unknown, shape (rows,).
@@ -70,35 +76,51 @@ def effect_moments(target: np.ndarray, columns: np.ndarray, offsets: np.ndarray,
         part, there = both[inside][first:], known[inside][first:]
         if len(part) < 2 or not there.any():
             continue
-        fresh = lfilter([1.0], [1.0, -memory], np.diff(part, axis=0), axis=0)[there[1:] & there[:-1]]
+        fresh = lfilter([1.0], [1.0, -memory], np.diff(part, axis=0), axis=0)[
+            there[1:] & there[:-1]
+        ]
         moved, sold = fresh[:, 1:], fresh[:, 0]
-        square[i], cross[i], total[i], rows[i] = moved.T @ moved, moved.T @ sold, sold @ sold, len(sold)
+        square[i], cross[i], total[i], rows[i] = (
+            moved.T @ moved,
+            moved.T @ sold,
+            sold @ sold,
+            len(sold),
+        )
     return EffectMoments(square, cross, total, rows)
 
 
 # Effects of columns in each series, as far as series say that they differ.
 
 ROUNDS = 30
-"""Rounds of the expectation-maximisation, in each of which the usual effects are solved for (Liu and Rubin 1994, ECME)."""
+"""Rounds of the expectation-maximisation, in each of which the usual effects are solved for (Liu
+and Rubin 1994, ECME).
+"""
 
 LEAST_VARIANCE = 1e-8
 """The least variance of effects between series."""
 
 
 def pool_effects(sums: EffectMoments) -> np.ndarray:
-    """Return the one effect of each column for all series, each weighed by how sure it is, shape (k,)."""
+    """Return the one effect of each column for all series, each weighed by how sure it is, shape
+    (k,).
+    """
     noise = np.maximum(sums.total / np.maximum(sums.rows, 1), 1e-12)
-    square, cross = (sums.square / noise[:, None, None]).sum(0), (sums.cross / noise[:, None]).sum(0)
+    square, cross = (
+        (sums.square / noise[:, None, None]).sum(0),
+        (sums.cross / noise[:, None]).sum(0),
+    )
     weights: np.ndarray = np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
     return weights
 
 
 def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the effects of each series, shape (n, k), and the usual ones, shape (k,), by empirical Bayes.
+    """Return the effects of each series, shape (n, k), and the usual ones, shape (k,), by empirical
+    Bayes.
 
-    Effects of series are normal round the usual ones; mean, variances and noise are those of the highest likelihood (Dempster,
-    Laird and Rubin 1977; Efron and Morris 1975, "Data analysis using Stein's estimator"). A series of few rows, or one whose
-    price hardly moved, has nearly the usual ones.
+    Effects of series are normal round the usual ones; mean, variances and noise are those of the
+    highest likelihood (Dempster, Laird and Rubin 1977; Efron and Morris 1975, "Data analysis using
+    Stein's estimator"). A series of few rows, or one whose price hardly moved, has nearly the usual
+    ones.
 
     Args:
         sums: Of each series.
@@ -114,16 +136,22 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
         usual = _mean_effects(square, cross, between)
         cover = np.linalg.inv(square + np.diag(1 / between))
         own = np.einsum("nkj,nj->nk", cover, cross + usual / between)
-        between = np.maximum(((own - usual) ** 2 + np.diagonal(cover, axis1=1, axis2=2)).mean(0), LEAST_VARIANCE)
+        between = np.maximum(
+            ((own - usual) ** 2 + np.diagonal(cover, axis1=1, axis2=2)).mean(0), LEAST_VARIANCE
+        )
     own = np.where(negative, np.minimum(own, 0.0), own)
     return own, np.where(negative, np.minimum(usual, 0.0), usual)
 
 
 def _mean_effects(square: np.ndarray, cross: np.ndarray, between: np.ndarray) -> np.ndarray:
-    """Return the mean of effects of the highest likelihood, shape (k,): each series counts by how sure its own effects are."""
+    """Return the mean of effects of the highest likelihood, shape (k,): each series counts by how
+    sure its own effects are.
+    """
     share = np.linalg.inv(np.eye(len(between)) + square * between)
     whole = (share @ square).sum(0)
-    weights: np.ndarray = np.linalg.lstsq(whole + _least_ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None)[0]
+    weights: np.ndarray = np.linalg.lstsq(
+        whole + _least_ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None
+    )[0]
     return weights
 
 
@@ -137,7 +165,9 @@ PRICES = ("price", "list_price")
 """Roles of columns that lower demand where they rise."""
 
 WILD_EFFECT = 10.0
-"""An effect of more than so many times the usual value is cut: a plan far beyond what was seen tells nothing."""
+"""An effect of more than so many times the usual value is cut: a plan far beyond what was seen
+tells nothing.
+"""
 
 LEVEL_MEMORIES = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 """Tried coefficients of the level's moving average."""
@@ -148,11 +178,13 @@ class Effects(Serializable):
     """Effects of columns that are known ahead.
 
     Attributes:
-        columns: The columns and how each is standardised; positive ones by their log, so that a price has an elasticity.
+        columns: The columns and how each is standardised; positive ones by their log, so that a
+            price has an elasticity.
         ids: The series, in order.
         own: The effect of each column in each of these, shape (series, columns).
         usual: Those of other series, shape (columns,).
-        relative: Whether effects multiply (add up in the log of 1 + target), as they do where nothing is below 0.
+        relative: Whether effects multiply (add up in the log of 1 + target), as they do where
+            nothing is below 0.
         memory: The coefficient of the level's moving average.
     """
 
@@ -165,7 +197,10 @@ class Effects(Serializable):
 
     @classmethod
     def learn(cls, history: Panel) -> Effects:
-        """Learn from all series of a history; no effects where no column that is known ahead moves."""
+        """Learn from all series of a history.
+
+        No effects where no column that is known ahead moves.
+        """
         names = [name for name in history.roles.known_future if is_number(history, name)]
         columns = tuple(learn_standard(history, name) for name in names)
         ids = tuple(history.series_ids.to_list())
@@ -176,15 +211,19 @@ class Effects(Serializable):
         if not columns:
             return cls((), ids, np.zeros((len(ids), 0)), np.zeros(0), relative, 0.0)
         tried = [
-            effect_moments(_additive_target(history, relative), values, history.offsets, memory) for memory in LEVEL_MEMORIES
+            effect_moments(_additive_target(history, relative), values, history.offsets, memory)
+            for memory in LEVEL_MEMORIES
         ]
         best = int(np.argmin([_effect_cost(sums) for sums in tried]))
         prices = history.roles.columns(PRICES)
-        own, usual = shrink_effects(tried[best], np.array([column.name in prices for column in columns]))
+        own, usual = shrink_effects(
+            tried[best], np.array([column.name in prices for column in columns])
+        )
         return cls(columns, ids, own, usual, relative, LEVEL_MEMORIES[best])
 
     def of(self, panel: Panel, rows: np.ndarray) -> np.ndarray:
-        """Return the effect at each row, beside the mean one over some of the series' rows, shape (rows,).
+        """Return the effect at each row, beside the mean one over some of the series' rows, shape
+        (rows,).
 
         Args:
             panel: Series that need not be those learned from.
@@ -199,7 +238,9 @@ class Effects(Serializable):
         for column, weight in zip(_standardise(panel, self.columns).T, weights.T, strict=True):
             effect += column * np.repeat(weight, panel.lengths)
         inside = panel.positions < np.repeat(rows, panel.lengths)
-        means = np.add.reduceat(np.where(inside, effect, 0.0), panel.offsets[:-1]) / np.maximum(rows, 1)
+        means = np.add.reduceat(np.where(inside, effect, 0.0), panel.offsets[:-1]) / np.maximum(
+            rows, 1
+        )
         most = np.log(WILD_EFFECT) if self.relative else WILD_EFFECT
         return np.clip(effect - np.repeat(means, panel.lengths), -most, most)
 
@@ -227,7 +268,9 @@ def mean_sizes(panel: Panel) -> np.ndarray:
     """Return the mean absolute value of each series, shape (n_series,)."""
     known = ~np.isnan(panel.target)
     totals = np.add.reduceat(np.abs(np.nan_to_num(panel.target)), panel.offsets[:-1])
-    means: np.ndarray = totals / np.maximum(np.add.reduceat(known.astype(float), panel.offsets[:-1]), 1)
+    means: np.ndarray = totals / np.maximum(
+        np.add.reduceat(known.astype(float), panel.offsets[:-1]), 1
+    )
     return np.where(means > 0, means, 1.0)
 
 
@@ -240,16 +283,26 @@ def _additive_target(panel: Panel, relative: bool) -> np.ndarray:
 
 def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> np.ndarray:
     values = Regressors(tuple(column.name for column in columns), 0, 0).values(panel)
-    return np.column_stack([column.apply(part) for column, part in zip(columns, values.T, strict=True)]) if columns else values
+    return (
+        np.column_stack(
+            [column.apply(part) for column, part in zip(columns, values.T, strict=True)]
+        )
+        if columns
+        else values
+    )
 
 
 def _effect_cost(sums: EffectMoments) -> float:
     """Return twice the negative log-likelihood of one effect for all series, but for a constant."""
-    return float((sums.rows * np.log(sums.left(pool_effects(sums)) / np.maximum(sums.rows, 1) + 1e-12)).sum())
+    return float(
+        (sums.rows * np.log(sums.left(pool_effects(sums)) / np.maximum(sums.rows, 1) + 1e-12)).sum()
+    )
 
 
 def _is_clock(values: np.ndarray, offsets: np.ndarray) -> bool:
-    """Return whether a column never moves, or moves on at every row: it tells the time, which is the member's to learn."""
+    """Return whether a column never moves, or moves on at every row: it tells the time, which is
+    the member's to learn.
+    """
     changes = np.delete(np.diff(values), offsets[1:-1] - 1)
     return bool((changes == 0).all() or (changes > 0).all() or (changes < 0).all())
 
@@ -258,14 +311,17 @@ def _is_clock(values: np.ndarray, offsets: np.ndarray) -> bool:
 
 
 class Adjusted(Forecaster):
-    """A forecaster of each series alone, shown the series without the effects of prices, promotions and other known columns.
+    """A forecaster of each series alone, shown the series without the effects of prices, promotions
+    and other known columns.
 
-    Effects are learned from all series together: regressions with errors of exponential smoothing, whose coefficients differ
-    from series to series as far as the data say so (empirical Bayes), so that a young product has those of the others. They
-    multiply where no value is below 0, and positive columns count by their log: the effect of a price is an elasticity, and
-    never above 0. The member forecasts what is left, and the effects of the planned columns are put back. It is not shown
-    these columns, so that none counts twice. One that moves on at every row (the age of a device) tells the time: it has no
-    effect, and the member may read it. Without columns the member's answer is unchanged.
+    Effects are learned from all series together: regressions with errors of exponential smoothing,
+    whose coefficients differ from series to series as far as the data say so (empirical Bayes), so
+    that a young product has those of the others. They multiply where no value is below 0, and
+    positive columns count by their log: the effect of a price is an elasticity, and never above 0.
+    The member forecasts what is left, and the effects of the planned columns are put back. It is
+    not shown these columns, so that none counts twice. One that moves on at every row (the age of a
+    device) tells the time: it has no effect, and the member may read it. Without columns the
+    member's answer is unchanged.
 
     Attributes:
         member: Any forecaster that fits each series alone.
@@ -279,7 +335,9 @@ class Adjusted(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAdjusted:
         """Learn effects from all series, and fit the member to what they leave."""
         effects = Effects.learn(history)
-        fitted = self.member.learn(without_effects(effects, history), horizon=horizon, context=context)
+        fitted = self.member.learn(
+            without_effects(effects, history), horizon=horizon, context=context
+        )
         return FittedAdjusted(fitted, effects)
 
 
@@ -291,9 +349,13 @@ class FittedAdjusted(Serializable):
     effects: Effects
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Return the member's forecasts of the series without effects, with those of the planned columns."""
+        """Return the member's forecasts of the series without effects, with those of the planned
+        columns.
+        """
         fitted: FittedForecaster = self.member
-        said = fitted.predict(without_effects(self.effects, history), _without_columns(self.effects, future))
+        said = fitted.predict(
+            without_effects(self.effects, history), _without_columns(self.effects, future)
+        )
         steps = int(future.lengths[0])
         whole = history.followed_by(future)
         last = whole.offsets[1:, None] - steps + np.arange(steps)
@@ -313,5 +375,8 @@ def without_effects(effects: Effects, history: Panel) -> Panel:
 
 def _without_columns(effects: Effects, panel: Panel) -> Panel:
     taken = {column.name for column in effects.columns}
-    roles = {role: tuple(name for name in names if name not in taken) for role, names in panel.roles.items()}
+    roles = {
+        role: tuple(name for name in names if name not in taken)
+        for role, names in panel.roles.items()
+    }
     return replace(panel, roles=Roles(roles))

@@ -40,32 +40,52 @@ class FittedAnalog(LearnedLaunches, Serializable):
     levels: tuple[float, ...]
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast each series from its own rows and similar series; from its last season alone where it has few sales."""
+        """Forecast each series from its own rows and similar series.
+
+        From its last season alone where it has few sales.
+        """
         plain = FittedSeasonalNaive(self.season, self.levels).predict(history, future)
         good = usable_series(history) & (len(self.coefficients) > 0)
         if not good.any():
             return Forecasts.of(plain.mean, plain.quantiles, ~good)
         blocks = [
-            slice(first, min(first + SERIES_AT_ONCE, history.n_series)) for first in range(0, history.n_series, SERIES_AT_ONCE)
+            slice(first, min(first + SERIES_AT_ONCE, history.n_series))
+            for first in range(0, history.n_series, SERIES_AT_ONCE)
         ]
-        parts = [self._followed(history.block(b.start, b.stop), future.block(b.start, b.stop)) for b in blocks]
+        parts = [
+            self._followed(history.block(b.start, b.stop), future.block(b.start, b.stop))
+            for b in blocks
+        ]
         logs, spreads = (np.concatenate(part) for part in zip(*parts, strict=True))
         pooled = self._forecasts(logs, spreads, 1)
         mean = np.where(good[:, None], pooled.mean, plain.mean)
-        return Forecasts.of(mean, np.where(good[:, None, None], pooled.quantiles, plain.quantiles), ~good)
+        return Forecasts.of(
+            mean, np.where(good[:, None, None], pooled.quantiles, plain.quantiles), ~good
+        )
 
     def launch(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast series without a row from similar ones alone; NaN where there was nothing to learn from."""
+        """Forecast series without a row from similar ones alone.
+
+        NaN where there was nothing to learn from.
+        """
         shape = (future.n_series, int(future.lengths[0]))
         if not len(self.coefficients):
             absent = np.full(shape, np.nan)
-            return Forecasts.of(absent, np.repeat(absent[..., None], len(self.levels), 2), np.ones(len(absent), bool))
+            return Forecasts.of(
+                absent,
+                np.repeat(absent[..., None], len(self.levels), 2),
+                np.ones(len(absent), bool),
+            )
         design, course = self._design(with_age(future, self.terms.age, self.start))
-        mean, spread = forecast_unseen(design.reshape(*shape, -1), self.level, self.coefficients, self.covariance)
+        mean, spread = forecast_unseen(
+            design.reshape(*shape, -1), self.level, self.coefficients, self.covariance
+        )
         return self._forecasts(mean + course.reshape(shape), spread, 0)
 
     def _followed(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean and standard deviation of log sales less the centre, each of shape (n, h)."""
+        """Return the mean and standard deviation of log sales less the centre, each of shape (n,
+        h).
+        """
         whole = with_age(history.followed_by(future), self.terms.age, self.start)
         whole = whole.last(max(12 * self.season, LONGEST_LEARNED) + int(future.lengths[0]))
         rows = self.terms.rows(whole)
@@ -77,7 +97,9 @@ class FittedAnalog(LearnedLaunches, Serializable):
         offsets = np.append(0, np.cumsum(whole.lengths - steps))
         after = design[coming].reshape(future.n_series, steps, -1)
         past[:, 0] = np.nan_to_num(past[:, 0])
-        mean, spread = forecast_levels(past, known, offsets, after, self.level, self.coefficients, self.covariance)
+        mean, spread = forecast_levels(
+            past, known, offsets, after, self.level, self.coefficients, self.covariance
+        )
         return mean + course[coming].reshape(mean.shape), spread
 
     def _design(self, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
@@ -87,43 +109,56 @@ class FittedAnalog(LearnedLaunches, Serializable):
         return np.concatenate([columns for _, columns in blocks], 1), course
 
     def _forecasts(self, mean: np.ndarray, spread: np.ndarray, known: int) -> Forecasts:
-        """Return log-normal forecasts, as wide as the errors on past launches of which as many rows were known."""
+        """Return log-normal forecasts, as wide as the errors on past launches of which as many rows
+        were known.
+        """
         steps = np.minimum(np.arange(mean.shape[1]), self.spread.shape[1] - 1)
         wide = spread * self.spread[known, steps]
         scores = np.array([NormalDist().inv_cdf(level) for level in self.levels])
         mean = mean + self.centre
         quantiles = np.exp(np.minimum(mean[..., None] + wide[..., None] * scores, LARGEST_LOG))
-        return Forecasts.of(np.exp(np.minimum(mean + np.minimum(wide**2, WIDEST_VARIANCE) / 2, LARGEST_LOG)), quantiles)
+        return Forecasts.of(
+            np.exp(np.minimum(mean + np.minimum(wide**2, WIDEST_VARIANCE) / 2, LARGEST_LOG)),
+            quantiles,
+        )
 
 
 # Forecasts of launches from what earlier launches have done.
 
 
 class Analog(Forecaster):
-    """Launches forecast from what earlier launches have done, each counted by how much it has in common with the new one.
+    """Launches forecast from what earlier launches have done, each counted by how much it has in
+    common with the new one.
 
-    The log of sales is a sum: the course by age, which launches of a family and of a channel share in part; the season and the
-    effects of known-future columns (price, promotion), likewise; the level of its kind; and a level of its own that wanders.
-    How much is shared is learned (empirical Bayes: MacKay 1992, "Bayesian interpolation"), so that a predecessor in the same
-    channel counts for more than a stranger where launches of a kind are alike, and no more where they are not. What a launch
-    has sold so far moves its own level by as much as launches have differed against the noise of a row (a Kalman filter; Harvey
-    1989). Intervals are as wide as past launches were missed, each left out in its turn, step by step.
+    The log of sales is a sum: the course by age, which launches of a family and of a channel share
+    in part; the season and the effects of known-future columns (price, promotion), likewise; the
+    level of its kind; and a level of its own that wanders. How much is shared is learned (empirical
+    Bayes: MacKay 1992, "Bayesian interpolation"), so that a predecessor in the same channel counts
+    for more than a stranger where launches of a kind are alike, and no more where they are not.
+    What a launch has sold so far moves its own level by as much as launches have differed against
+    the noise of a row (a Kalman filter; Harvey 1989). Intervals are as wide as past launches were
+    missed, each left out in its turn, step by step.
 
-    Static columns say what is alike: a value that comes back from launch to launch (a family, a channel) is a kind; one that
-    only series of one launch share (a device in several channels) ties them together. Sales must not be negative; a series
-    that is, or whose sales are mostly zero, is answered by its last season and counted as a fallback.
+    Static columns say what is alike: a value that comes back from launch to launch (a family, a
+    channel) is a kind; one that only series of one launch share (a device in several channels) ties
+    them together. Sales must not be negative; a series that is, or whose sales are mostly zero, is
+    answered by its last season and counted as a fallback.
 
     Attributes:
-        curve: The course by age: `analog` learns it freely; `bass` (Bass 1969, "A new product growth for model consumer
-            durables") and `gompertz` (1825) are growth curves of cumulative sales, fitted to each past launch and pooled.
-        age: The known-future column that counts the rows since the launch; empty finds the one that rises by one from row to
-            row, or else counts the rows of series that begin after the data does.
+        curve: The course by age: `analog` learns it freely; `bass` (Bass 1969, "A new product
+            growth for model consumer durables") and `gompertz` (1825) are growth curves of
+            cumulative sales, fitted to each past launch and pooled.
+        age: The known-future column that counts the rows since the launch; empty finds the one that
+            rises by one from row to row, or else counts the rows of series that begin after the
+            data does.
         season: Rows in a season; 0 takes the dataset's.
         max_rows: Rows of history to learn from, of the series that began last.
     """
 
     launches = True
-    search_space: ClassVar[Mapping[str, Any]] = {"curve": {"choice": ["analog", "bass", "gompertz"]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "curve": {"choice": ["analog", "bass", "gompertz"]}
+    }
 
     curve: Literal["analog", "bass", "gompertz"] = "analog"
     age: str = ""
@@ -137,7 +172,17 @@ class Analog(Forecaster):
             ConfigError: There is no such known-future column.
         """
         if self.age and self.age not in history.roles.known_future:
-            raise ConfigError(f"model.age: no known-future column '{self.age}'{nearest(self.age, history.roles.known_future)}")
+            raise ConfigError(
+                f"model.age: no known-future column "
+                f"'{self.age}'{nearest(self.age, history.roles.known_future)}"
+            )
         season = self.season or context.season
-        learned = fit_analog(history, season=season, age=self.age, curve=self.curve, horizon=horizon, most=self.max_rows)
+        learned = fit_analog(
+            history,
+            season=season,
+            age=self.age,
+            curve=self.curve,
+            horizon=horizon,
+            most=self.max_rows,
+        )
         return FittedAnalog(season=season, levels=context.levels, **vars(learned))

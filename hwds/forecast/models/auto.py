@@ -1,4 +1,6 @@
-"""The best forecast within a budget: candidates raced on windows before the cutoff, and combined."""
+"""The best forecast within a budget: candidates raced on windows before the cutoff, and
+combined.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,13 @@ from hwds.forecast.racing import (
     usable_windows,
 )
 from hwds.forecast.rows import CLOCK_NOTE, SEARCH_COLUMN
-from hwds.forecast.stacking import GroupWeights, combine_backtests, member_forecasts, member_windows, mixture
+from hwds.forecast.stacking import (
+    GroupWeights,
+    combine_backtests,
+    member_forecasts,
+    member_windows,
+    mixture,
+)
 from hwds.forecast.work import SEARCH_SHARE, Allowance, Budget, in_units
 from hwds.frames.panel import Forecasts, Panel
 from hwds.stats.conformal import Bands, ConformalCalibration
@@ -53,10 +61,11 @@ class RaceAnswer(Serializable):
     Attributes:
         members: The recipes that answer.
         weights: Of each, for series of every age and, where they differ, for `young` ones.
-        outside: Of each inner window, the last one first, the weights that the others give: by these a window is answered as
-            if it had not been seen.
+        outside: Of each inner window, the last one first, the weights that the others give: by
+            these a window is answered as if it had not been seen.
         calibration: Of the quantiles of their combination, learned on windows left out in turn.
-        story: The candidates that were tried, those that were dropped and why, and those that more time would try.
+        story: The candidates that were tried, those that were dropped and why, and those that more
+            time would try.
     """
 
     members: tuple[Forecaster, ...]
@@ -66,7 +75,8 @@ class RaceAnswer(Serializable):
     story: str
 
     def inside(self, backtests: Sequence[pl.DataFrame], levels: tuple[float, ...]) -> pl.DataFrame:
-        """Return what it would have answered in inner windows, quantiles calibrated as in an answer.
+        """Return what it would have answered in inner windows, quantiles calibrated as in an
+        answer.
 
         Args:
             backtests: The rows of its members there.
@@ -75,30 +85,50 @@ class RaceAnswer(Serializable):
         rows = _combine_windows(backtests, self.weights, self.outside)
         quantiles, _ = self.calibration.correct(_row_bands(rows, levels))
         columns = zip((f"q_{level:g}" for level in levels), quantiles.T, strict=True)
-        return rows.with_columns(pl.Series(name, column, nan_to_null=True) for name, column in columns)
+        return rows.with_columns(
+            pl.Series(name, column, nan_to_null=True) for name, column in columns
+        )
 
 
 def team_answer(team: Team, levels: tuple[float, ...], horizon: int, story: str) -> RaceAnswer:
     """Return the answer of a team."""
     weights, outside = _age_weights(team.weights, team.young), _left_out_weights(team)
-    return RaceAnswer(team.members, weights, outside, _learn_calibration(team, weights, outside, levels, horizon), story)
+    return RaceAnswer(
+        team.members,
+        weights,
+        outside,
+        _learn_calibration(team, weights, outside, levels, horizon),
+        story,
+    )
 
 
 def _age_weights(every: np.ndarray, young: np.ndarray | None) -> GroupWeights:
-    return GroupWeights.same(every) if young is None else GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
+    return (
+        GroupWeights.same(every)
+        if young is None
+        else GroupWeights(np.stack([every, young])[:, None], (YOUNG_GROUP,))
+    )
 
 
 def age_groups(history: Panel, season: int) -> np.ndarray:
     """Return the group of each series: `young` where it has no two known values a season apart."""
-    return np.where(has_differences(history.target, history.offsets, season), "", YOUNG_GROUP).astype(object)
+    return np.where(
+        has_differences(history.target, history.offsets, season), "", YOUNG_GROUP
+    ).astype(object)
 
 
 def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
-    """Return the weights for each window, the last one first, that are learned on the others; of one alone those of all."""
+    """Return the weights for each window, the last one first, that are learned on the others.
+
+    Of one alone those of all.
+    """
     if not team.backtests or any(rows.is_empty() for rows in team.backtests):
         return ()
     seen, bare = member_windows(team.backtests), _unscaled_windows(team.backtests[0])
-    young = np.array([cell in bare for cell in zip(seen.series.tolist(), seen.window.tolist(), strict=True)], bool)
+    young = np.array(
+        [cell in bare for cell in zip(seen.series.tolist(), seen.window.tolist(), strict=True)],
+        bool,
+    )
     made = []
     for number in range(1, int(seen.window.max(initial=0)) + 1):
         others = seen.window != number
@@ -113,13 +143,21 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
 def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
     """Return the series without a seasonal scale and their windows, counted from the end."""
     number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("number")
-    return set(rows.with_columns(number).filter(UNSCALED).select("series_id", "number").unique().iter_rows())
+    return set(
+        rows.with_columns(number)
+        .filter(UNSCALED)
+        .select("series_id", "number")
+        .unique()
+        .iter_rows()
+    )
 
 
 def _combine_windows(
     backtests: Sequence[pl.DataFrame], weights: GroupWeights, outside: tuple[GroupWeights, ...]
 ) -> pl.DataFrame:
-    """Return the members' rows, combined in each window by weights that were learned on the others."""
+    """Return the members' rows, combined in each window by weights that were learned on the
+    others.
+    """
 
     def of(window: int) -> GroupWeights:
         return outside[window - 1] if window <= len(outside) else weights
@@ -127,22 +165,35 @@ def _combine_windows(
     every = combine_backtests(backtests, of, {})
     if not every.select(UNSCALED.any()).item():
         return every
-    young = combine_backtests(backtests, of, dict.fromkeys(every["series_id"].unique().to_list(), YOUNG_GROUP))
+    young = combine_backtests(
+        backtests, of, dict.fromkeys(every["series_id"].unique().to_list(), YOUNG_GROUP)
+    )
     names = [name for name in every.columns if name == "mean" or name.startswith("q_")]
-    return every.with_columns(pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names)
+    return every.with_columns(
+        pl.when(UNSCALED).then(young[name]).otherwise(pl.col(name)).alias(name) for name in names
+    )
 
 
 def _learn_calibration(
-    team: Team, weights: GroupWeights, outside: tuple[GroupWeights, ...], levels: tuple[float, ...], horizon: int
+    team: Team,
+    weights: GroupWeights,
+    outside: tuple[GroupWeights, ...],
+    levels: tuple[float, ...],
+    horizon: int,
 ) -> ConformalCalibration:
-    """Return the calibration that each window gives when weights are learned on the others; none of few rows."""
+    """Return the calibration that each window gives when weights are learned on the others.
+
+    None of few rows.
+    """
     if not outside:
         return ConformalCalibration.nothing(levels)
     rows = _combine_windows(team.backtests, weights, outside).filter(pl.col("actual").is_not_null())
     if len(rows) < LEAST_CALIBRATION_ROWS:
         return ConformalCalibration.nothing(levels)
     return ConformalCalibration.learn(
-        _row_bands(rows, levels), rows["actual"].cast(pl.Float64).to_numpy(), np.arange(1, horizon + 1)
+        _row_bands(rows, levels),
+        rows["actual"].cast(pl.Float64).to_numpy(),
+        np.arange(1, horizon + 1),
     )
 
 
@@ -150,7 +201,14 @@ def _row_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     quantiles = rows.select(f"q_{level:g}" for level in levels).cast(pl.Float64).to_numpy()
     scale = rows["scale_abs"].cast(pl.Float64).to_numpy()
     nonnegative = rows["nonnegative"].to_numpy()
-    return Bands(np.array(levels), quantiles, quantiles[:, levels.index(0.5)], scale, rows["step"].to_numpy(), nonnegative)
+    return Bands(
+        np.array(levels),
+        quantiles,
+        quantiles[:, levels.index(0.5)],
+        scale,
+        rows["step"].to_numpy(),
+        nonnegative,
+    )
 
 
 # The story of a search: the candidates that it tried, those that it dropped and why, and those
@@ -167,7 +225,10 @@ def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) ->
         left_out: How many candidates `most` kept from the race.
     """
     if race.blind:
-        kept = "no series is long enough for a window before the cutoff, so that nothing could be tried"
+        kept = (
+            "no series is long enough for a window before the cutoff, so that nothing could be "
+            "tried"
+        )
         return f"{look}; {kept}; the answer is the seasonal naive, its intervals not calibrated."
     parts = [
         str(look),
@@ -180,14 +241,19 @@ def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) ->
 
 
 def tried_text(standings: Mapping[str, CandidateStanding], rung: Rung) -> str:
-    """Return the errors of the candidates on the last rung, and apart those of candidates that did not come so far."""
+    """Return the errors of the candidates on the last rung, and apart those of candidates that did
+    not come so far.
+    """
     shown = sorted((s.losses[-1], name, len(s.losses)) for name, s in standings.items() if s.losses)
     series, windows = rung
     if not shown or not series:
         return "nothing could be tried: no window before the cutoff, or no budget for one"
     rungs = max(ran for _, _, ran in shown)
     whole, part = (
-        ", ".join(f"{name} {_loss_text(loss)}" for loss, name, ran in shown if (ran == rungs) is last) for last in (True, False)
+        ", ".join(
+            f"{name} {_loss_text(loss)}" for loss, name, ran in shown if (ran == rungs) is last
+        )
+        for last in (True, False)
     )
     fewer = f"; on fewer of them, and so not comparable: {part}" if part else ""
     most = f"up to {windows} windows" if windows > 1 else "one window"
@@ -214,7 +280,10 @@ def _answer_text(race: Race, look: PanelTraits) -> str:
 
 
 def _weights_text(race: Race, weights: np.ndarray) -> str:
-    shares = sorted(zip(weights.tolist(), [member.name for member in race.team.members], strict=True), reverse=True)
+    shares = sorted(
+        zip(weights.tolist(), [member.name for member in race.team.members], strict=True),
+        reverse=True,
+    )
     return ", ".join(f"{100 * weight:.0f} % {name}" for weight, name in shares if weight >= 0.005)
 
 
@@ -223,14 +292,23 @@ def _budget_text(race: Race, budget: str, left_out: int) -> str:
     unit = "u" if in_units(budget) else "s"
     share = 1.0 if in_units(budget) else SEARCH_SHARE
     waiting = sorted(
-        (s.price, name, s.kept) for name, s in race.standings.items() if not s.dropped and s.price and len(s.losses) == 0
+        (s.price, name, s.kept)
+        for name, s in race.standings.items()
+        if not s.dropped and s.price and len(s.losses) == 0
     )
-    bound = f"model.most, 1 under size=small, kept {left_out} more from the race" if left_out else ""
+    bound = (
+        f"model.most, 1 under size=small, kept {left_out} more from the race" if left_out else ""
+    )
     if not waiting:
         rest = f"{max(race.allowance.left, 0):.0f}{unit} left"
-        return f"{bound}, {rest}" if bound else f"all that may change it was tried with {rest}: more time would buy little"
+        return (
+            f"{bound}, {rest}"
+            if bound
+            else f"all that may change it was tried with {rest}: more time would buy little"
+        )
     listed = ", ".join(f"{name} ({max(price, 1):.0f}{unit} more)" for price, name, _ in waiting)
-    # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked for once these are tried.
+    # One is only begun where the final fits of the best so far fit in, too; heavier forms are asked
+    # for once these are tried.
     need = sum(price for price, _, _ in waiting) + max(kept for _, _, kept in waiting)
     enough = math.ceil((race.allowance.used + need) / share)
     more = f"not tried for lack of time: {listed}; a budget of some {enough}{unit} would try these"
@@ -242,25 +320,30 @@ def _budget_text(race: Race, budget: str, left_out: int) -> str:
 
 
 class Auto(Forecaster):
-    """Find the best forecast within a budget: a look at the panel, a race of candidates, the best of them combined.
+    """Find the best forecast within a budget: a look at the panel, a race of candidates, the best
+    of them combined.
 
-    What usually wins on panels of this kind is tried first, on windows before the cutoff. Candidates that are surely far
-    behind there and no help go, the others are tried on more series and windows, those that are surely behind last (after
-    successive halving, Jamieson and Talwalkar 2016), as far as the budget reaches; one is only begun where its own fit and
-    those of the best so far still fit into what is left. Those that help are fitted on all rows and combined by weights whose
-    shrinkage is learned, as in `forecast/stack`; their quantiles are calibrated by the windows. From the first second on there
-    is an answer: the seasonal naive. What was tried, what was dropped and why, and what more time would try, is a note.
+    What usually wins on panels of this kind is tried first, on windows before the cutoff.
+    Candidates that are surely far behind there and no help go, the others are tried on more series
+    and windows, those that are surely behind last (after successive halving, Jamieson and Talwalkar
+    2016), as far as the budget reaches; one is only begun where its own fit and those of the best
+    so far still fit into what is left. Those that help are fitted on all rows and combined by
+    weights whose shrinkage is learned, as in `forecast/stack`; their quantiles are calibrated by
+    the windows. From the first second on there is an answer: the seasonal naive. What was tried,
+    what was dropped and why, and what more time would try, is a note.
 
-    A budget in units of work (`300u`; one is about a second of one core) has the same answer on any machine. One in seconds has
-    not, as it ends by the clock: the note says so. It is of one fit (one cutoff), asking included, and calibration by the
-    protocol beside it. What was tried before a run was killed is kept, and not charged to the same command again.
+    A budget in units of work (`300u`; one is about a second of one core) has the same answer on any
+    machine. One in seconds has not, as it ends by the clock: the note says so. It is of one fit
+    (one cutoff), asking included, and calibration by the protocol beside it. What was tried before
+    a run was killed is kept, and not charged to the same command again.
 
     Attributes:
         budget: The most that one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
-        members: The models that are raced instead of those that hwds would choose; the seasonal naive is always there.
+        members: The models that are raced instead of those that hwds would choose; the seasonal
+            naive is always there.
         most: The most candidates that are raced: the first ones of their order.
-        windows: Windows before the cutoff that candidates are raced on in the last round; fewer where they would leave less
-            than half of the history's rows before the first.
+        windows: Windows before the cutoff that candidates are raced on in the last round; fewer
+            where they would leave less than half of the history's rows before the first.
     """
 
     uses_features = True
@@ -273,20 +356,33 @@ class Auto(Forecaster):
 
     def why_unrepeatable(self) -> str:
         """Return that a budget ends by the clock; nothing of one in units."""
-        return "" if in_units(self.budget) else f"budget: must be in units of work, such as 300u, got {self.budget}"
+        return (
+            ""
+            if in_units(self.budget)
+            else f"budget: must be in units of work, such as 300u, got {self.budget}"
+        )
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAuto:
         """Race the candidates, then fit those that answer on all rows."""
         answer = self._answer(history, horizon, context)
-        fitted = tuple(context.fitted(member, history, horizon=horizon) for member in answer.members)
+        fitted = tuple(
+            context.fitted(member, history, horizon=horizon) for member in answer.members
+        )
         return FittedAuto(fitted, answer, context.levels)
 
-    def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
-        """Return the members' inner windows, each combined and calibrated as an answer is, by weights learned on the others."""
+    def backtest(
+        self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
+    ) -> pl.DataFrame:
+        """Return the members' inner windows, each combined and calibrated as an answer is, by
+        weights learned on the others.
+        """
         seen = history.last(context.sliding) if context.sliding else history
         answer = self._answer(seen, horizon, context)
         asked = max(windows, usable_windows(seen, horizon, self.windows))
-        parts = [context.inner(member, seen, asked, horizon=horizon, refit=False) for member in answer.members]
+        parts = [
+            context.inner(member, seen, asked, horizon=horizon, refit=False)
+            for member in answer.members
+        ]
         if any(rows.is_empty() for rows in parts):
             return pl.DataFrame()
         rows = answer.inside(parts, context.levels).filter(pl.col("window") >= -windows)
@@ -296,10 +392,16 @@ class Auto(Forecaster):
         """Return the outcome of the race, which is run once for all who ask."""
         if context.cache is None:
             return self._race(history, horizon, context)
-        settings = {"model": self, "features": context.features, "asked": [context.levels, context.season, horizon]}
+        settings = {
+            "model": self,
+            "features": context.features,
+            "asked": [context.levels, context.season, horizon],
+        }
         data = [history.fingerprint, context.fold, context.align, repr(context.known_until)]
         key = key_of("race", data, settings, context.conditions, __name__)
-        answer: RaceAnswer = context.cache.get_or_make(key, FITTED, lambda: self._race(history, horizon, context))
+        answer: RaceAnswer = context.cache.get_or_make(
+            key, FITTED, lambda: self._race(history, horizon, context)
+        )
         return answer
 
     def _race(self, history: Panel, horizon: int, context: ForecastContext) -> RaceAnswer:
@@ -307,10 +409,17 @@ class Auto(Forecaster):
             context = replace(context, backtests=InnerBacktests(Unkept()))
         allowance = Allowance.of(self.budget)
         look = PanelTraits.of(history, context.season)
-        race = Race(history, horizon, context, usable_windows(history, horizon, self.windows), allowance)
+        race = Race(
+            history, horizon, context, usable_windows(history, horizon, self.windows), allowance
+        )
         usual = race_candidates(look, self.members)
         team = race.run(usual[: self.most])
-        return team_answer(team, context.levels, horizon, race_story(race, look, self.budget, len(usual[self.most :])))
+        return team_answer(
+            team,
+            context.levels,
+            horizon,
+            race_story(race, look, self.budget, len(usual[self.most :])),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,16 +437,23 @@ class FittedAuto(Serializable):
     levels: tuple[float, ...]
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Return the combination of the members' forecasts, its quantiles calibrated; the first series has the story."""
+        """Return the combination of the members' forecasts, its quantiles calibrated.
+
+        The first series has the story.
+        """
         means, quantiles, fallbacks = member_forecasts(self.members, history, future)
         scale, _ = seasonal_scales(history.target, history.offsets, history.season)
         groups = age_groups(history, history.season)
-        weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))[:, None].repeat(means.shape[2], axis=1)
+        weights = self.answer.weights.of(groups, np.ones(len(groups), np.int64))[:, None].repeat(
+            means.shape[2], axis=1
+        )
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
         calibrated = self._calibrated(mixed.quantiles, history, scale)
-        return replace(Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH_COLUMN: story})
+        return replace(
+            Forecasts.of(mixed.mean, calibrated, mixed.fallback), diagnostics={SEARCH_COLUMN: story}
+        )
 
     def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape

@@ -32,14 +32,26 @@ class Features(Protocol):
         """Return the features it computes for a panel with these roles, or a refusal."""
 
     def compute(self, panel: Panel) -> Panel:
-        """Return the panel with the columns of the plan added; rows after the history have a null target."""
+        """Return the panel with the columns of the plan added.
+
+        Rows after the history have a null target.
+        """
 
 
 class Backtests(Protocol):
-    """The inner backtests of a run: what models ask of each other, computed once for all who ask."""
+    """The inner backtests of a run: what models ask of each other, computed once for all who
+    ask.
+    """
 
     def inner(
-        self, model: Any, history: Panel, windows: int, *, horizon: int, context: ForecastContext, refit: bool
+        self,
+        model: Any,
+        history: Panel,
+        windows: int,
+        *,
+        horizon: int,
+        context: ForecastContext,
+        refit: bool,
     ) -> pl.DataFrame:
         """Return the rows of `ForecastContext.inner`."""
 
@@ -54,8 +66,10 @@ class ForecastContext(RunContext):
     Attributes:
         levels: The quantile levels to forecast, rising.
         season: Rows in a season.
-        align: Whether cutoffs are instants of a calendar that the series share, or counted back from each one's own end.
-        known_until: The instant of the cutoff, where series share a calendar; None takes the last one of the history.
+        align: Whether cutoffs are instants of a calendar that the series share, or counted back
+            from each one's own end.
+        known_until: The instant of the cutoff, where series share a calendar; None takes the last
+            one of the history.
         sliding: Rows of history that a fit sees at most; None for all.
         backtests: What answers `inner` and `fitted`; None outside of a run.
 
@@ -70,33 +84,41 @@ class ForecastContext(RunContext):
     sliding: int | None = None
     backtests: Backtests | None = None
 
-    def inner(self, model: Any, history: Panel, windows: int, *, horizon: int, refit: bool = True) -> pl.DataFrame:
+    def inner(
+        self, model: Any, history: Panel, windows: int, *, horizon: int, refit: bool = True
+    ) -> pl.DataFrame:
         """Forecast the last windows of the history, each of `horizon` rows.
 
-        Stacks, selection and conformal intervals ask here, so that a member is fitted once for all who ask. The rows are those
-        of a protocol: `series_id, cutoff, time, step, actual, mean` and quantiles, with `window`, -1 for the last one, -2 for
-        that before; a series too short for a window has none.
+        Stacks, selection and conformal intervals ask here, so that a member is fitted once for all
+        who ask. The rows are those of a protocol: `series_id, cutoff, time, step, actual, mean` and
+        quantiles, with `window`, -1 for the last one, -2 for that before; a series too short for a
+        window has none.
 
         Args:
             model: A forecaster.
             history: What the asking model was given to learn from.
             windows: How many.
             horizon: Rows of each window.
-            refit: Whether it is fitted anew before each window; else once, before the first of them (a model that fits each
-                series alone is fitted anew all the same), and windows that leave a series with its own end less than half of
-                its rows are left out.
+            refit: Whether it is fitted anew before each window; else once, before the first of them
+                (a model that fits each series alone is fitted anew all the same), and windows that
+                leave a series with its own end less than half of its rows are left out.
 
         Raises:
             RuntimeError: There is no run to answer.
         """
         if self.backtests is None:
             raise RuntimeError("ForecastContext.inner: only a run answers; this context has none.")
-        return self.backtests.inner(model, history, windows, horizon=horizon, context=self, refit=refit)
+        return self.backtests.inner(
+            model, history, windows, horizon=horizon, context=self, refit=refit
+        )
 
     def fitted(self, model: Any, history: Panel, *, horizon: int) -> Any:
-        """Fit another model on the history; in a run its forecasts are computed once for all who ask.
+        """Fit another model on the history.
 
-        Its attribute `own` is the fitted model itself, where it is to be saved; without a run it is fitted at once.
+        In a run its forecasts are computed once for all who ask.
+
+        Its attribute `own` is the fitted model itself, where it is to be saved; without a run it is
+        fitted at once.
         """
         if self.backtests is None:
             return model.learn(history, horizon=horizon, context=self)
@@ -141,31 +163,43 @@ class ForecastModel:
 
     def __repr__(self) -> str:
         name = self.model.name or type(self.model).__name__
-        return f"ForecastModel({name}, horizon={self.horizon}, levels={self.levels}, panel={self.panel!r})"
+        return (
+            f"ForecastModel({name}, horizon={self.horizon}, levels={self.levels}, "
+            f"panel={self.panel!r})"
+        )
 
     def predict(self, panel: Panel | None = None) -> pl.DataFrame:
         """Forecast the rows after the history.
 
         Args:
-            panel: A longer or another history of the same columns; the one that the model was fitted on where it is not given.
+            panel: A longer or another history of the same columns; the one that the model was
+                fitted on where it is not given.
 
         Returns:
-            `series_id, time, step, mean` and a column a quantile level (`q_0.1`), `horizon` rows a series.
+            `series_id, time, step, mean` and a column a quantile level (`q_0.1`), `horizon` rows a
+            series.
 
         Raises:
-            DataError: A column that is known ahead has no value in the rows to forecast (`Panel.of(..., plan=...)`).
+            DataError: A column that is known ahead has no value in the rows to forecast
+                (`Panel.of(..., plan=...)`).
         """
         panel = panel or self.panel
         cutoff = FromEnd(0)
         future = future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), self.horizon)
         for name in panel.planned:
             if future.table[name].null_count():
-                raise DataError(f"predict: '{name}' must be known for the rows to forecast: Panel.of(..., plan=...) has them.")
+                raise DataError(
+                    f"predict: '{name}' must be known for the rows to forecast: Panel.of(..., "
+                    f"plan=...) has them."
+                )
         forecasts = self.fitted.predict(panel_known_at(panel, cutoff), future)
         columns = {
             "step": np.tile(np.arange(1, self.horizon + 1, dtype=np.int32), panel.n_series),
             "mean": forecasts.mean.ravel(),
-            **{f"q_{level:g}": forecasts.quantiles[..., i].ravel() for i, level in enumerate(self.levels)},
+            **{
+                f"q_{level:g}": forecasts.quantiles[..., i].ravel()
+                for i, level in enumerate(self.levels)
+            },
         }
         return future.table.select(SERIES, TIME).with_columns(
             pl.Series(name, values, nan_to_null=True) for name, values in columns.items()
@@ -180,10 +214,14 @@ class ForecastModel:
 
 
 class FittedForecaster(Protocol):
-    """The result of `learn`: a new object, which can be saved and can forecast from many cutoffs."""
+    """The result of `learn`: a new object, which can be saved and can forecast from many
+    cutoffs.
+    """
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast the rows of `future` (the same series as `history`, h rows each, null target)."""
+        """Forecast the rows of `future` (the same series as `history`, h rows each, null
+        target).
+        """
 
     def save(self, folder: Path) -> None:
         """Write it without pickle."""
@@ -197,27 +235,37 @@ class FittedForecaster(Protocol):
 class SamplingForecaster(FittedForecaster, Protocol):
     """A fitted model that can draw whole paths too, and so knows the law of sums over steps."""
 
-    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
-        """Draw n paths of each series, shape (series, n, h): each step alone has the law that `predict` tells.
+    def sample(
+        self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
+    ) -> np.ndarray:
+        """Draw n paths of each series, shape (series, n, h): each step alone has the law that
+        `predict` tells.
 
         Args:
             history: As for `predict`.
             future: As for `predict`.
             n: Paths of each series.
-            streams: The random numbers of each series, its own whatever other series are forecast with it.
+            streams: The random numbers of each series, its own whatever other series are forecast
+                with it.
         """
 
 
 @runtime_checkable
 class WalkingForecaster(FittedForecaster, Protocol):
-    """A fitted model that can forecast from many cutoffs in one pass too: a protocol whose fit serves several asks it once."""
+    """A fitted model that can forecast from many cutoffs in one pass too: a protocol whose fit
+    serves several asks it once.
+    """
 
     def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
-        """Return what `predict` gives at each of many cutoffs, to the last bit; of the rows after one, only the plan may count.
+        """Return what `predict` gives at each of many cutoffs, to the last bit.
+
+        Of the rows after one, only the plan may count.
 
         Args:
-            panel: The rows known at each series' last cutoff, then those of its horizon, as `future` of `predict` has them.
-            ends: How many rows are known at each cutoff, 0 where a series is not forecast at it; shape (n_series, cutoffs).
+            panel: The rows known at each series' last cutoff, then those of its horizon, as
+                `future` of `predict` has them.
+            ends: How many rows are known at each cutoff, 0 where a series is not forecast at it;
+                shape (n_series, cutoffs).
             horizon: Steps.
 
         Returns:
@@ -227,7 +275,9 @@ class WalkingForecaster(FittedForecaster, Protocol):
 
 @runtime_checkable
 class LaunchingForecaster(FittedForecaster, Protocol):
-    """A fitted model that can forecast series without a row of their own too; its recipe says `launches`."""
+    """A fitted model that can forecast series without a row of their own too; its recipe says
+    `launches`.
+    """
 
     def launch(self, history: Panel, future: Panel) -> Forecasts:
         """Forecast the first rows of series that are about to be launched.
@@ -241,9 +291,10 @@ class LaunchingForecaster(FittedForecaster, Protocol):
 class Forecaster(Recipe):
     """The recipe that `model=forecast/...` chooses.
 
-    Class attributes say how it may be worked on: `local` (each series is fitted alone, so that a fold may be cut into
-    blocks of series), `uses_features` (it reads `context.features`), `launches` (what it fits is a `LaunchingForecaster`) and
-    `true_law` (its quantiles are a simulator's own, and are not calibrated).
+    Class attributes say how it may be worked on: `local` (each series is fitted alone, so that a
+    fold may be cut into blocks of series), `uses_features` (it reads `context.features`),
+    `launches` (what it fits is a `LaunchingForecaster`) and `true_law` (its quantiles are a
+    simulator's own, and are not calibrated).
     """
 
     true_law: ClassVar[bool] = False
@@ -295,11 +346,18 @@ class Forecaster(Recipe):
         if horizon is not None and not (whole and horizon >= 1):
             raise ConfigError(f"fit: horizon must be a whole number, 1 or more, got {horizon!r}.")
         steps, quantiles = int(horizon or panel.horizon), tuple(levels)
-        context = ForecastContext(seed, cpus=cpus, features=features or None_(), levels=quantiles, season=panel.season)
-        return ForecastModel(self, self.learn(panel, horizon=steps, context=context), panel, steps, quantiles)
+        context = ForecastContext(
+            seed, cpus=cpus, features=features or None_(), levels=quantiles, season=panel.season
+        )
+        return ForecastModel(
+            self, self.learn(panel, horizon=steps, context=context), panel, steps, quantiles
+        )
 
-    def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
-        """Return the forecasts of this recipe on the last windows of the history, on which its intervals are calibrated.
+    def backtest(
+        self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
+    ) -> pl.DataFrame:
+        """Return the forecasts of this recipe on the last windows of the history, on which its
+        intervals are calibrated.
 
         Args:
             history: All that may be known.

@@ -10,12 +10,14 @@ from hwds.forecast.networks import Network, WindowParts
 
 
 class CNN(Network):
-    """A global network of dilated causal convolutions on normalised windows, with known-future columns at each step.
+    """A global network of dilated causal convolutions on normalised windows, with known-future
+    columns at each step.
 
-    Each layer joins two places of the layer before, twice as far apart as that one's did, until one place has seen the whole
-    window (van den Oord et al. 2016, "WaveNet"; Bai et al. 2018 on residual blocks). Only the last place is read, so each
-    layer computes only the places which that one depends on: half as many as the layer before. What it says meets
-    each step's columns, and convolutions over the steps let each see its neighbours.
+    Each layer joins two places of the layer before, twice as far apart as that one's did, until one
+    place has seen the whole window (van den Oord et al. 2016, "WaveNet"; Bai et al. 2018 on
+    residual blocks). Only the last place is read, so each layer computes only the places which that
+    one depends on: half as many as the layer before. What it says meets each step's columns, and
+    convolutions over the steps let each see its neighbours.
 
     Attributes:
         filters: The features of each convolution.
@@ -44,12 +46,20 @@ class CNN(Network):
         seen = ops.squeeze(joined, 1)
         steps = parts.dense(self.filters, "relu")(parts.step_inputs(seen, *parts.about()))
         for _ in range(self.step_layers):
-            conv = layers.Conv1D(self.filters, 3, padding="same", activation="relu", kernel_initializer=parts.glorot())
+            conv = layers.Conv1D(
+                self.filters,
+                3,
+                padding="same",
+                activation="relu",
+                kernel_initializer=parts.glorot(),
+            )
             steps = layers.Add()([steps, conv(steps)])
         return steps
 
     def _halved(self, parts: WindowParts, values: Any) -> Any:
-        """Return a convolution of two places and stride two with what it adds to the later place: (n, 2k, f) to (n, k, f)."""
+        """Return a convolution of two places and stride two with what it adds to the later place:
+        (n, 2k, f) to (n, k, f).
+        """
         from keras import layers
 
         k, f = values.shape[1] // 2, values.shape[2]

@@ -21,12 +21,15 @@ UNSEASONED_BLOCKS = (2, 3)
 
 
 class Damped(Seasonless):
-    """Exponential smoothing with a damped trend, of each series and of its sums over a few rows, averaged.
+    """Exponential smoothing with a damped trend, of each series and of its sums over a few rows,
+    averaged.
 
-    Gardner and McKenzie (1985), "Forecasting trends in time series"; Kourentzes, Petropoulos and Trapero (2014), "Improving
-    forecasting by estimating time series structural components across multiple frequencies". Sums over two to twelve rows (the
-    parts that a season can be divided into) show a trend that single rows hide. The season is taken out before and put back
-    after. It errs otherwise than theta, which it is best combined with. Intervals of `origins=0` are those of single rows.
+    Gardner and McKenzie (1985), "Forecasting trends in time series"; Kourentzes, Petropoulos and
+    Trapero (2014), "Improving forecasting by estimating time series structural components across
+    multiple frequencies". Sums over two to twelve rows (the parts that a season can be divided
+    into) show a trend that single rows hide. The season is taken out before and put back after. It
+    errs otherwise than theta, which it is best combined with. Intervals of `origins=0` are those of
+    single rows.
 
     Attributes:
         aggregated: True smooths sums over several rows, too.
@@ -40,22 +43,30 @@ class Damped(Seasonless):
     aggregated: bool = True
 
     def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean of the forecasts at all aggregations, and the variances of the single rows' errors."""
+        """Return the mean of the forecasts at all aggregations, and the variances of the single
+        rows' errors.
+        """
         mean, variance = damped_ahead(fit_damped(values), len(values), steps + LONGEST_BLOCK)
         blocks = _blocks(season, len(values)) if self.aggregated else ()
-        return np.mean([mean[:steps], *(_move_blocks(values, mean, block, steps) for block in blocks)], axis=0), variance[
-            :steps
-        ]
+        return np.mean(
+            [mean[:steps], *(_move_blocks(values, mean, block, steps) for block in blocks)], axis=0
+        ), variance[:steps]
 
 
 def _blocks(season: int, rows: int) -> Iterator[int]:
     """Yield the numbers of rows that are summed to one."""
     parts = UNSEASONED_BLOCKS if season == 1 else range(2, LONGEST_BLOCK + 1)
-    return (block for block in parts if (season == 1 or season % block == 0) and rows // block >= LEAST_BLOCKS)
+    return (
+        block
+        for block in parts
+        if (season == 1 or season % block == 0) and rows // block >= LEAST_BLOCKS
+    )
 
 
 def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -> np.ndarray:
-    """Return the forecast of single rows, each block of them moved to where its sum is forecast, shape (steps,)."""
+    """Return the forecast of single rows, each block of them moved to where its sum is forecast,
+    shape (steps,).
+    """
     rows, ahead = len(values) // block, -(-steps // block)
     sums = values[len(values) - rows * block :].reshape(rows, block).mean(1)
     forecast, _ = damped_ahead(fit_damped(sums), rows, ahead)

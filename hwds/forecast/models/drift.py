@@ -15,8 +15,9 @@ from hwds.frames.panel import Forecasts, Panel
 class Drift(Forecaster):
     """The line through the first and the last known value of a series, with normal intervals.
 
-    It is the best forecast of a random walk with drift: Hyndman and Athanasopoulos, Forecasting: Principles and Practice
-    (3rd ed.), sections 5.2 and 5.5; the variance counts the estimate of the slope: sigma^2 h (1 + h / (T - 1)).
+    It is the best forecast of a random walk with drift: Hyndman and Athanasopoulos, Forecasting:
+    Principles and Practice (3rd ed.), sections 5.2 and 5.5; the variance counts the estimate of the
+    slope: sigma^2 h (1 + h / (T - 1)).
     """
 
     local = True
@@ -33,12 +34,22 @@ class FittedDrift(Serializable):
     levels: tuple[float, ...]
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Follow the line of each series from its last row; a series with one known value repeats it."""
-        mean, ahead, rows, spread = _drift_lines(history, int(future.lengths[0]))
-        return normal_bands(mean, spread[:, None] * np.sqrt(ahead * (1 + ahead / rows[:, None])), self.levels)
+        """Follow the line of each series from its last row.
 
-    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
-        """Draw paths of a random walk whose drift is itself drawn from its estimate's distribution; shape (series, n, h)."""
+        A series with one known value repeats it.
+        """
+        mean, ahead, rows, spread = _drift_lines(history, int(future.lengths[0]))
+        return normal_bands(
+            mean, spread[:, None] * np.sqrt(ahead * (1 + ahead / rows[:, None])), self.levels
+        )
+
+    def sample(
+        self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
+    ) -> np.ndarray:
+        """Draw paths of a random walk whose drift is itself drawn from its estimate's distribution.
+
+        Shape (series, n, h).
+        """
         mean, ahead, rows, spread = _drift_lines(history, int(future.lengths[0]))
         paths = np.empty((len(mean), n, mean.shape[1]))
         for i, stream in enumerate(streams):
@@ -49,20 +60,27 @@ class FittedDrift(Serializable):
         return paths
 
 
-def _drift_lines(history: Panel, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return each series' line, the rows from its last known value to each step, the line's rows and the spread of a change.
+def _drift_lines(
+    history: Panel, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return each series' line, the rows from its last known value to each step, the line's rows
+    and the spread of a change.
 
     The first two have the shape (n_series, steps), the others (n_series,).
     """
     first, last, value, slope = _line_ends(history)
-    gone = (history.offsets[1:] - 1 - last)[:, None]  # rows since the last known value: a hole at the end is stepped over
+    gone = (history.offsets[1:] - 1 - last)[
+        :, None
+    ]  # rows since the last known value: a hole at the end is stepped over
     ahead = np.arange(1, steps + 1) + gone
     spread = _change_spread(history, slope)
     return value[:, None] + slope[:, None] * ahead, ahead, np.maximum(last - first, 1), spread
 
 
 def _line_ends(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows of each series' first and last known value, the last value, the mean change a row; shape (n_series,)."""
+    """Return the rows of each series' first and last known value, the last value, the mean change a
+    row; shape (n_series,).
+    """
     target, starts, ends = history.target, history.offsets[:-1], history.offsets[1:]
     row = np.arange(len(target))
     known = ~np.isnan(target)
@@ -72,7 +90,10 @@ def _line_ends(history: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
 
 
 def _change_spread(history: Panel, slope: np.ndarray) -> np.ndarray:
-    """Return the root mean square of changes from row to row less the slope, by n - 1; 0 where none, shape (n_series,)."""
+    """Return the root mean square of changes from row to row less the slope, by n - 1.
+
+    0 where none, shape (n_series,).
+    """
     change = np.diff(history.target, prepend=np.nan)
     usable = (history.positions > 0) & ~np.isnan(change)
     series = np.repeat(np.arange(history.n_series), history.lengths)[usable]

@@ -37,8 +37,8 @@ LEAST_SHOCK = -0.99
 def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -> SmoothingFit:
     """Return the fit of the form whose AICc is least.
 
-    Forms that multiply are left out where a value is not above 0, seasonal ones where two whole seasons are not there, and
-    those with about as many parameters as there are rows.
+    Forms that multiply are left out where a value is not above 0, seasonal ones where two whole
+    seasons are not there, and those with about as many parameters as there are rows.
 
     Args:
         values: The series, shape (n,).
@@ -46,10 +46,13 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -
         forms: Those to choose among.
 
     Raises:
-        ValueError: None of them can be fitted: too few rows, or the errors multiply means that are not all above 0.
+        ValueError: None of them can be fitted: too few rows, or the errors multiply means that are
+            not all above 0.
     """
     positive = bool(values.min() > 0)
-    apart = {kind: _without_season(values, season, kind) for kind in {form.seasonal for form in forms}}
+    apart = {
+        kind: _without_season(values, season, kind) for kind in {form.seasonal for form in forms}
+    }
     chosen, least = None, np.inf
     for form in forms:
         plain, factors = apart[form.seasonal]
@@ -65,12 +68,16 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -
 
 
 def parameter_count(form: SmoothingForm, season: int) -> int:
-    """Return the number of parameters: of smoothing and damping, the states before the first row, and the errors' variance."""
+    """Return the number of parameters: of smoothing and damping, the states before the first row,
+    and the errors' variance.
+    """
     return 2 + sum(form.searched) + (form.trend != NONE) + (season - 1)
 
 
 def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the series without its season, shape (n,), and the season's factors, none where it has no such season."""
+    """Return the series without its season, shape (n,), and the season's factors, none where it has
+    no such season.
+    """
     if kind == NONE:
         return values, np.zeros(1)
     apart = season_of(values, season, additive=kind == ADDED, whole=True)
@@ -80,7 +87,9 @@ def _without_season(values: np.ndarray, season: int, kind: int) -> tuple[np.ndar
 
 
 def _last_level(plain: np.ndarray, trend: int) -> tuple[float, float]:
-    """Return the level after the last row and its change, or growth, from row to row backwards, of a line through all rows."""
+    """Return the level after the last row and its change, or growth, from row to row backwards, of
+    a line through all rows.
+    """
     if trend == NONE:
         return float(plain.mean()), 0.0
     rows = np.log(plain) if trend == MULTIPLIED else plain
@@ -91,10 +100,11 @@ def _last_level(plain: np.ndarray, trend: int) -> tuple[float, float]:
 
 
 def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float, ...]) -> Banded:
-    """Return the forecast and its quantiles: normal where errors add up, else those of simulated paths.
+    """Return the forecast and its quantiles: normal where errors add up, else those of simulated
+    paths.
 
-    The variances are those of Hyndman, Koehler, Ord and Snyder (2008), table 6.1. Paths have the same shocks for every series;
-    their quantiles are moved so that the median is the forecast.
+    The variances are those of Hyndman, Koehler, Ord and Snyder (2008), table 6.1. Paths have the
+    same shocks for every series; their quantiles are moved so that the median is the forecast.
 
     Args:
         fit: Of the series.
@@ -105,7 +115,9 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     mean = smoothed_ahead(fit, rows, steps)
     deviation = np.sqrt(fit.square / (rows - parameter_count(fit.form, len(fit.seasons)) - 1))
     if fit.form.error == ADDED:
-        spread = deviation * np.sqrt(np.r_[1.0, 1.0 + np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)])
+        spread = deviation * np.sqrt(
+            np.r_[1.0, 1.0 + np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)]
+        )
         return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
     paths = smoothed_paths(fit, rows, np.maximum(deviation * _shocks(steps), LEAST_SHOCK))
     ends = np.sort(paths, axis=1)[:, np.rint(np.array((0.5, *levels)) * (PATHS - 1)).astype(int)]
@@ -113,7 +125,9 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
 
 
 def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
-    """Return what an error of 1 changes in each of the next rows, shape (steps,), where all adds up."""
+    """Return what an error of 1 changes in each of the next rows, shape (steps,), where all adds
+    up.
+    """
     step = np.arange(1, steps + 1)
     trend = fit.level_pace * fit.trend_pace * np.cumsum(fit.damping**step)
     return np.asarray(fit.level_pace + trend + fit.season_pace * (step % len(fit.seasons) == 0))
@@ -137,18 +151,21 @@ SEASON_FORMS = {"N": (NONE,), "A": (ADDED,), "M": (MULTIPLIED,), "Z": (NONE, ADD
 
 
 class ETS(Statistical):
-    """Exponential smoothing: error, trend and season chosen by AICc among all forms, each series alone.
+    """Exponential smoothing: error, trend and season chosen by AICc among all forms, each series
+    alone.
 
-    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing; the first states by smoothing backwards
-    (`statistical.smoothing`). Quantiles are the form's own: by formula where its errors add up, else of 5,000 simulated paths
-    with a fixed stream. Seasons of more than 24 rows are left out. Seasonal naive as a counted fallback.
+    Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing; the first
+    states by smoothing backwards (`statistical.smoothing`). Quantiles are the form's own: by
+    formula where its errors add up, else of 5,000 simulated paths with a fixed stream. Seasons of
+    more than 24 rows are left out. Seasonal naive as a counted fallback.
 
     Attributes:
         error: A additive, M multiplicative, Z chosen.
         trend: N none, A additive, M multiplicative, Z chosen (N or A).
         seasonal: N none, A additive, M multiplicative, Z chosen.
         damped: Whether a trend fades.
-        origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes the model's own.
+        origins: Origins inside the history whose errors make the intervals (normal ones); 0 takes
+            the model's own.
     """
 
     least = 7
@@ -181,10 +198,14 @@ class ETS(Statistical):
             raise ValueError("must not be always where trend is N: there is nothing to damp")
         return value
 
-    def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
+    def forecast(
+        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+    ) -> Banded:
         """Choose a form, fit it, forecast."""
         if self.origins:
-            return backtest_bands(partial(self._point, season=season), values, steps, levels, self.origins, self.least)
+            return backtest_bands(
+                partial(self._point, season=season), values, steps, levels, self.origins, self.least
+            )
         return smoothed_bands(self._best(values, season), len(values), steps, levels)
 
     def _point(self, values: np.ndarray, steps: int, season: int) -> np.ndarray:
@@ -196,8 +217,16 @@ class ETS(Statistical):
     def _forms(self) -> Iterator[SmoothingForm]:
         """Yield the forms to choose among: those that are stable."""
         damped = {"chosen": (False, True), "always": (True,), "never": (False,)}[self.damped]
-        for error, trend, seasonal in product(ERROR_FORMS[self.error], TREND_FORMS[self.trend], SEASON_FORMS[self.seasonal]):
-            stable = MULTIPLIED not in (trend, seasonal) if error == ADDED else (trend, seasonal) != (MULTIPLIED, ADDED)
+        for error, trend, seasonal in product(
+            ERROR_FORMS[self.error], TREND_FORMS[self.trend], SEASON_FORMS[self.seasonal]
+        ):
+            stable = (
+                MULTIPLIED not in (trend, seasonal)
+                if error == ADDED
+                else (trend, seasonal) != (MULTIPLIED, ADDED)
+            )
             yield from (
-                SmoothingForm(error, trend, seasonal, fades) for fades in damped if stable and not (fades and trend == NONE)
+                SmoothingForm(error, trend, seasonal, fades)
+                for fades in damped
+                if stable and not (fades and trend == NONE)
             )

@@ -19,16 +19,21 @@ from hwds.frames.roles import TARGET
 # A longer season beside a short one: the week of hours whose short season is the day.
 
 AMONG, WITHIN = 2.5, 1.5
-"""The caution with which short seasons differ from each other, and their rows beyond that: a level that wanders looks like a
-longer season where few are seen. Chosen on simulated hours: `bench.stacks.hourly`, days of another shape at the weekend, random
-walks (40 series of seed 3 each)."""
+"""The caution with which short seasons differ from each other, and their rows beyond that: a level
+that wanders looks like a longer season where few are seen. Chosen on simulated hours:
+`bench.stacks.hourly`, days of another shape at the weekend, random walks (40 series of seed 3
+each).
+"""
 
 
 def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, ...]:
-    """Return the longer season of a series, in parts to be taken out one after the other; empty where nothing speaks for it.
+    """Return the longer season of a series, in parts to be taken out one after the other.
 
-    First what distinguishes the short seasons of a longer one, as the days of a week, by their means; then what distinguishes
-    its rows beyond that and the short season. Either is a classical decomposition with shrunk factors (`season_of`).
+    Empty where nothing speaks for it.
+
+    First what distinguishes the short seasons of a longer one, as the days of a week, by their
+    means; then what distinguishes its rows beyond that and the short season. Either is a classical
+    decomposition with shrunk factors (`season_of`).
 
     Args:
         values: Without holes, shape (n,).
@@ -43,7 +48,9 @@ def longer_season(values: np.ndarray, season: int, count: int) -> tuple[Season, 
     parts = [Season(np.roll(np.repeat(among.factors, season), first), among.additive)]
     rest = take_out_season(parts, values)
     short = season_of(rest, season)
-    within = season_of(rest if short is None else short.out_of(rest), season * count, caution=WITHIN)
+    within = season_of(
+        rest if short is None else short.out_of(rest), season * count, caution=WITHIN
+    )
     parts += [] if within is None else [within]
     return tuple(part for part in parts if np.ptp(part.factors) > 0)
 
@@ -56,7 +63,9 @@ def take_out_season(parts: Sequence[Season], values: np.ndarray) -> np.ndarray:
 
 
 def put_back_season(parts: Sequence[Season], values: np.ndarray, first: int) -> np.ndarray:
-    """Return rows with the parts of the season again, the first of which stands `first` rows after the series' beginning."""
+    """Return rows with the parts of the season again, the first of which stands `first` rows after
+    the series' beginning.
+    """
     for part in reversed(parts):
         values = part.into(values, first)
     return values
@@ -70,13 +79,16 @@ DAYS_A_WEEK = 7
 
 
 class LongSeason(Forecaster):
-    """A forecaster that is shown each series without its longer season, which is put back into the answer.
+    """A forecaster that is shown each series without its longer season, which is put back into the
+    answer.
 
-    Hours have a day and a week. Most models know one season, that of the dataset: the day. The week is taken out by classical
-    decomposition, of the means of days and then of what is left of the hours, with factors that are shrunk by how sure they
-    are (`statistical.nested_seasons`), anew in the history of every forecast. A series of fewer than sixteen days is shown as
-    it is, and so is one where nothing speaks for a week. Of a series with zeros the week is subtracted, which may leave
-    negative values: models of intermittent demand have no answer to these but the seasonal naive's.
+    Hours have a day and a week. Most models know one season, that of the dataset: the day. The week
+    is taken out by classical decomposition, of the means of days and then of what is left of the
+    hours, with factors that are shrunk by how sure they are (`statistical.nested_seasons`), anew in
+    the history of every forecast. A series of fewer than sixteen days is shown as it is, and so is
+    one where nothing speaks for a week. Of a series with zeros the week is subtracted, which may
+    leave negative values: models of intermittent demand have no answer to these but the seasonal
+    naive's.
 
     Attributes:
         member: Any forecaster; it knows the short season alone.
@@ -104,19 +116,28 @@ class LongerSeason(Serializable):
     count: int
 
     def without(self, history: Panel) -> tuple[Panel, list[tuple[Season, ...]]]:
-        """Return a history without the longer season of each series, and the parts of these, which begin at its first row."""
+        """Return a history without the longer season of each series, and the parts of these, which
+        begin at its first row.
+        """
         parts = [self.of(history.series(i)) for i in range(history.n_series)]
         values = [take_out_season(part, history.series(i)) for i, part in enumerate(parts)]
-        table = history.table.with_columns(pl.Series(TARGET, np.concatenate(values), nan_to_null=True))
+        table = history.table.with_columns(
+            pl.Series(TARGET, np.concatenate(values), nan_to_null=True)
+        )
         return replace(history, table=table), parts
 
     def of(self, values: np.ndarray) -> tuple[Season, ...]:
-        """Return the parts of a series' longer season; none where less than half of its values are known."""
+        """Return the parts of a series' longer season.
+
+        None where less than half of its values are known.
+        """
         known = np.flatnonzero(~np.isnan(values))
         if self.season < 2 or not len(known) or 2 * len(known) < known[-1] + 1 - known[0]:
             return ()
         first = int(known[0])
-        parts = longer_season(fill_holes(values[first : known[-1] + 1], self.season), self.season, self.count)
+        parts = longer_season(
+            fill_holes(values[first : known[-1] + 1], self.season), self.season, self.count
+        )
         return tuple(replace(part, factors=np.roll(part.factors, first)) for part in parts)
 
 
@@ -134,6 +155,12 @@ class FittedLongSeason(Serializable):
         said = fitted.predict(shown, future)
         both = np.concatenate([said.mean[..., None], said.quantiles], axis=-1)
         for i, part in enumerate(parts):
-            columns = [put_back_season(part, column, int(history.lengths[i])) for column in both[i].T]
-            both[i] = np.maximum(np.stack(columns, axis=-1), -np.inf if (history.series(i) < 0).any() else 0.0)
-        return replace(Forecasts.of(both[..., 0], both[..., 1:], said.fallback), diagnostics=said.diagnostics)
+            columns = [
+                put_back_season(part, column, int(history.lengths[i])) for column in both[i].T
+            ]
+            both[i] = np.maximum(
+                np.stack(columns, axis=-1), -np.inf if (history.series(i) < 0).any() else 0.0
+            )
+        return replace(
+            Forecasts.of(both[..., 0], both[..., 1:], said.fallback), diagnostics=said.diagnostics
+        )

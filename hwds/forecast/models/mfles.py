@@ -12,14 +12,16 @@ from hwds.forecast.statistical import Banded, Statistical, backtest_bands
 
 
 class MFLES(Statistical):
-    """Boosted decomposition: median, Fourier season, piecewise trend and smoothing in turns, each series alone.
+    """Boosted decomposition: median, Fourier season, piecewise trend and smoothing in turns, each
+    series alone.
 
-    statsforecast's MFLES and AutoMFLES, by T. Blume. It has no intervals of its own: quantiles are normal, as wide as its
-    errors from origins inside the history. Seasonal naive as a counted fallback.
+    statsforecast's MFLES and AutoMFLES, by T. Blume. It has no intervals of its own: quantiles are
+    normal, as wide as its errors from origins inside the history. Seasonal naive as a counted
+    fallback.
 
     Attributes:
-        windows: Windows inside the history, a horizon long, on which its settings are chosen by squared error; 0 takes those
-            below, as does a history that is too short.
+        windows: Windows inside the history, a horizon long, on which its settings are chosen by
+            squared error; 0 takes those below, as does a history that is too short.
         changepoints: Knots of the trend as a share of the rows; 0 for a straight line.
         rounds: The most rounds of boosting.
         origins: Origins inside the history whose errors make the intervals.
@@ -35,7 +37,9 @@ class MFLES(Statistical):
     rounds: Folds = 50
     origins: Folds = 12
 
-    def forecast(self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]) -> Banded:
+    def forecast(
+        self, values: np.ndarray, season: int, steps: int, levels: tuple[float, ...]
+    ) -> Banded:
         """Boost, forecast, and do so from earlier origins for the spread."""
 
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
@@ -48,7 +52,9 @@ class MFLES(Statistical):
         from statsforecast.models import AutoMFLES
 
         if self.windows and len(values) >= steps * self.windows + 2 * (season or 1):
-            model: Any = AutoMFLES(test_size=steps, season_length=season, n_windows=self.windows, metric="mse")
+            model: Any = AutoMFLES(
+                test_size=steps, season_length=season, n_windows=self.windows, metric="mse"
+            )
         else:
             model = Library(
                 season_length=season,

@@ -10,11 +10,13 @@ from hwds.forecast.networks import Network, WindowParts
 
 
 class MLP(Network):
-    """A global network of N-BEATS blocks on normalised windows, with known-future columns at each step.
+    """A global network of N-BEATS blocks on normalised windows, with known-future columns at each
+    step.
 
-    Each block takes from the window what it can explain (the backcast) and adds its part to the forecast (Oreshkin et al.
-    2020, "N-BEATS", generic blocks; covariates beside the window as in Olivares et al. 2023, "N-BEATSx"). The parts' sum
-    meets each step's columns; a step beyond the trained horizon is read as the last one.
+    Each block takes from the window what it can explain (the backcast) and adds its part to the
+    forecast (Oreshkin et al. 2020, "N-BEATS", generic blocks; covariates beside the window as in
+    Olivares et al. 2023, "N-BEATSx"). The parts' sum meets each step's columns; a step beyond the
+    trained horizon is read as the last one.
 
     Attributes:
         units: The units of each hidden layer.
@@ -41,10 +43,16 @@ class MLP(Network):
     channels: Width = 8
 
     def body(self, parts: WindowParts) -> Any:
-        """Return the blocks' output for each step, beside the inputs of the step, shape (n, h, features)."""
+        """Return the blocks' output for each step, beside the inputs of the step, shape (n, h,
+        features).
+        """
         from keras import layers, ops
 
-        (length, columns), steps, horizon = parts.shape.past, parts.shape.steps[0], parts.shape.horizon
+        (length, columns), steps, horizon = (
+            parts.shape.past,
+            parts.shape.steps[0],
+            parts.shape.horizon,
+        )
         window, about = parts.past[..., 0], parts.about()
         others = [*about, layers.Flatten()(parts.past[..., 1:])] if columns > 1 else about
         outputs = []
@@ -54,6 +62,8 @@ class MLP(Network):
                 hidden = parts.dense(self.units, "relu")(hidden)
             window = layers.Subtract()([window, parts.dense(length)(hidden)])
             outputs.append(parts.dense(horizon * self.channels)(hidden))
-        total = layers.Reshape((horizon, self.channels))(layers.Add()(outputs) if len(outputs) > 1 else outputs[0])
+        total = layers.Reshape((horizon, self.channels))(
+            layers.Add()(outputs) if len(outputs) > 1 else outputs[0]
+        )
         reached = [min(step, horizon - 1) for step in range(steps)]
         return layers.Concatenate()([ops.take(total, reached, axis=1), parts.step_inputs(*about)])

@@ -42,7 +42,9 @@ from hwds.frames.panel import Forecasts, Panel
 
 @dataclass(frozen=True)
 class SarimaFit:
-    """One series' model: the orders, the free parameters, the weights of the constant and the columns, the error's spread."""
+    """One series' model: the orders, the free parameters, the weights of the constant and the
+    columns, the error's spread.
+    """
 
     form: ArimaForm
     free: np.ndarray
@@ -80,18 +82,41 @@ class FittedSarima(Serializable):
 
     @classmethod
     def of(
-        cls, history: Panel, fits: Sequence[SarimaFit | None], regressors: Regressors, season: int, levels: tuple[float, ...]
+        cls,
+        history: Panel,
+        fits: Sequence[SarimaFit | None],
+        regressors: Regressors,
+        season: int,
+        levels: tuple[float, ...],
     ) -> FittedSarima:
         """Lay the fits out in arrays."""
         n, most = len(fits), max((len(fit.free) for fit in fits if fit), default=0)
-        forms, free, sigma = np.full((n, len(ArimaForm._fields)), -1), np.zeros((n, most)), np.zeros(n)
+        forms, free, sigma = (
+            np.full((n, len(ArimaForm._fields)), -1),
+            np.zeros((n, most)),
+            np.zeros(n),
+        )
         weights = np.zeros((n, 1 + regressors.count))
         for i, fit in enumerate(fits):
             if fit:
-                forms[i], free[i, : len(fit.free)], weights[i], sigma[i] = fit.form, fit.free, fit.weights, fit.sigma
+                forms[i], free[i, : len(fit.free)], weights[i], sigma[i] = (
+                    fit.form,
+                    fit.free,
+                    fit.weights,
+                    fit.sigma,
+                )
         ids = tuple(history.series_ids.to_list())
         return cls(
-            ids, forms, free, weights, sigma, regressors.names, regressors.period, regressors.pairs, season, tuple(levels)
+            ids,
+            forms,
+            free,
+            weights,
+            sigma,
+            regressors.names,
+            regressors.period,
+            regressors.pairs,
+            season,
+            tuple(levels),
         )
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
@@ -100,45 +125,73 @@ class FittedSarima(Serializable):
         mean, spread = self._asked(whole, history.lengths[:, None], int(future.lengths[0]))
         return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
 
-    def sample(self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]) -> np.ndarray:
-        """Return paths of each series, shape (series, n, h); those of the seasonal naive where there is no model."""
+    def sample(
+        self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
+    ) -> np.ndarray:
+        """Return paths of each series, shape (series, n, h).
+
+        Those of the seasonal naive where there is no model.
+        """
         steps = int(future.lengths[0])
-        joint, paths = np.empty((history.n_series, steps, steps)), np.empty((history.n_series, n, steps))
-        mean, spread = self._asked(history.followed_by(future), history.lengths[:, None], steps, joint)
+        joint, paths = (
+            np.empty((history.n_series, steps, steps)),
+            np.empty((history.n_series, n, steps)),
+        )
+        mean, spread = self._asked(
+            history.followed_by(future), history.lengths[:, None], steps, joint
+        )
         lost = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
         for i in np.flatnonzero(~lost).tolist():
             paths[i] = normal_draws(mean[i, 0], joint[i], n, streams[i])
         if lost.any():
-            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(history, future, n, streams)[lost]
+            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(
+                history, future, n, streams
+            )[lost]
         return paths
 
     def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
-        """Return the forecasts from each of many cutoffs, by one run of the filter over each series."""
+        """Return the forecasts from each of many cutoffs, by one run of the filter over each
+        series.
+        """
         order = np.argsort(ends, axis=1, kind="stable")
         forecasts = self._asked(panel, np.take_along_axis(ends, order, 1), horizon)
         place = np.argsort(order, axis=1)[..., None]
         mean, spread = (np.take_along_axis(values, place, 1) for values in forecasts)
         there = [column > 0 for column in ends.T]
-        return [self._answer(panel, ends[:, k], mean[has, k], spread[has, k]) for k, has in enumerate(there)]
+        return [
+            self._answer(panel, ends[:, k], mean[has, k], spread[has, k])
+            for k, has in enumerate(there)
+        ]
 
-    def _answer(self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray) -> Forecasts:
-        """Return the forecasts of series with a row up to `ends`; where there is no model, the seasonal naive of those rows."""
+    def _answer(
+        self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray
+    ) -> Forecasts:
+        """Return the forecasts of series with a row up to `ends`.
+
+        Where there is no model, the seasonal naive of those rows.
+        """
         lost = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
         if lost.any():
             history, steps = panel.until(ends), mean.shape[1]
             passed = np.arange(steps) // self.season + 1
             naive = last_season(history.target, history.offsets, self.season, steps)
             wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
-            mean, spread = np.where(lost[:, None], naive, mean), np.where(lost[:, None], wide, spread)
+            mean, spread = (
+                np.where(lost[:, None], naive, mean),
+                np.where(lost[:, None], wide, spread),
+            )
         bands = normal_bands(mean, spread, self.levels)
         return Forecasts.of(bands.mean, bands.quantiles, lost)
 
     def _asked(
         self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return means and standard deviations, NaN where there is no model; shape (n_series, origins, steps).
+        """Return means and standard deviations, NaN where there is no model.
 
-        With `joint`, of shape (n_series, steps, steps), the covariance of all steps after the last origin is written there.
+        Shape (n_series, origins, steps).
+
+        With `joint`, of shape (n_series, steps, steps), the covariance of all steps after the last
+        origin is written there.
         """
         columns = Regressors(self.names, self.period, self.pairs).values(panel)
         places = {name: i for i, name in enumerate(self.ids)}
@@ -150,9 +203,13 @@ class FittedSarima(Serializable):
             if k >= 0 and self.forms[k, 0] >= 0 and len(known):
                 regressors = columns[panel.offsets[i] : panel.offsets[i + 1]]
                 out = mean[i], variance[i]
-                self._project(run, k, panel.series(i), regressors, int(known[0]), ends[i], out, scratch)
+                self._project(
+                    run, k, panel.series(i), regressors, int(known[0]), ends[i], out, scratch
+                )
                 if joint is not None:
-                    joint[i] = self.sigma[k] ** 2 * joint_covariance(ArimaForm(*self.forms[k].tolist()), scratch, steps)
+                    joint[i] = self.sigma[k] ** 2 * joint_covariance(
+                        ArimaForm(*self.forms[k].tolist()), scratch, steps
+                    )
         return mean, np.sqrt(variance)
 
     def _project(
@@ -168,12 +225,20 @@ class FittedSarima(Serializable):
     ) -> None:
         form, steps = ArimaForm(*self.forms[k].tolist()), out[0].shape[1]
         after = np.full((steps, columns.shape[1]), np.nan)
-        used = np.vstack([columns, after])[first:] if columns.shape[1] else np.zeros((len(values) + steps - first, 0))
+        used = (
+            np.vstack([columns, after])[first:]
+            if columns.shape[1]
+            else np.zeros((len(values) + steps - first, 0))
+        )
         base = drift_regressor(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0]
         for column, weight in zip(used.T, self.weights[k, 1:], strict=True):
-            base = base + column * weight  # a matrix product's last bits would change with the number of rows
+            base = (
+                base + column * weight
+            )  # a matrix product's last bits would change with the number of rows
         inside = len(values) - first
-        known = np.where(ends > first, ends - first, -1)  # before the first value there is nothing to forecast from
+        known = np.where(
+            ends > first, ends - first, -1
+        )  # before the first value there is nothing to forecast from
         free = self.free[k, : form.p + form.q + form.seasonal_p + form.seasonal_q]
         run(form, free, values[first:] - base[:inside], known, *out, scratch)
         out[0][...] += base[np.maximum(ends - first, 0)[:, None] + np.arange(steps)]
@@ -181,12 +246,16 @@ class FittedSarima(Serializable):
 
     def _desk(self, steps: int) -> ArimaScratch:
         forms = [ArimaForm(*row) for row in self.forms.tolist() if row[0] >= 0]
-        size, lost = max(map(state_length, forms), default=1), max(map(differencing_rows, forms), default=0)
+        size, lost = (
+            max(map(state_length, forms), default=1),
+            max(map(differencing_rows, forms), default=0),
+        )
         return make_scratch(size, lost, 0, 0, steps)
 
 
 def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.ndarray:
-    """Return the covariance of all steps after the last origin, in units of the innovation's variance, shape (steps, steps).
+    """Return the covariance of all steps after the last origin, in units of the innovation's
+    variance, shape (steps, steps).
 
     Args:
         form: The model.
@@ -195,7 +264,8 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
     """
     size = state_length(form)
     states = size + differencing_rows(form)
-    # copies, for the last bits of a product may depend on how its factors lie in a scratch that other series share
+    # copies, for the last bits of a product may depend on how its factors lie in a scratch that
+    # other series share
     ahead, square = scratch.ahead[:steps, :states].copy(), scratch.square[:states, :states].copy()
     psi = ahead[:, :size].copy() @ scratch.theta[:size]
     later = np.arange(steps)[:, None] - np.arange(1, steps)[None, :]
@@ -204,8 +274,12 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
     return covariance
 
 
-def normal_draws(mean: np.ndarray, covariance: np.ndarray, n: int, stream: np.random.Generator) -> np.ndarray:
-    """Draw normal vectors, shape (n, steps); a covariance that rounding left slightly indefinite is taken at its root.
+def normal_draws(
+    mean: np.ndarray, covariance: np.ndarray, n: int, stream: np.random.Generator
+) -> np.ndarray:
+    """Draw normal vectors, shape (n, steps).
+
+    A covariance that rounding left slightly indefinite is taken at its root.
 
     Args:
         mean: Shape (steps,).
@@ -225,7 +299,9 @@ LONGEST = 24
 """A longer season is modelled by Fourier terms: the state would be as long as the season."""
 
 SEASONS = 2
-"""A series of fewer long seasons gets no Fourier terms: part of a wave is a trend, and it turns where none of it was seen."""
+"""A series of fewer long seasons gets no Fourier terms: part of a wave is a trend, and it turns
+where none of it was seen.
+"""
 
 LEAST_KNOWN = 3
 """A series with fewer known values gets the seasonal naive."""
@@ -236,27 +312,32 @@ Order = Annotated[int, Ge(0), Le(100)]
 
 
 class Sarima(Forecaster):
-    """Seasonal ARIMA whose orders are found for each series, with known-future columns as regressors.
+    """Seasonal ARIMA whose orders are found for each series, with known-future columns as
+    regressors.
 
-    Differences by the KPSS test and the strength of the season, orders by the stepwise search of Hyndman and Khandakar (2008),
-    "Automatic time series forecasting: the forecast package for R", by AICc over the exact likelihood. Holes are left to the
-    Kalman filter. A series with fewer than three known values, or one that cannot be fitted, gets the seasonal naive and
-    counts as a fallback.
+    Differences by the KPSS test and the strength of the season, orders by the stepwise search of
+    Hyndman and Khandakar (2008), "Automatic time series forecasting: the forecast package for R",
+    by AICc over the exact likelihood. Holes are left to the Kalman filter. A series with fewer than
+    three known values, or one that cannot be fitted, gets the seasonal naive and counts as a
+    fallback.
 
     Attributes:
-        search: `exact_stepwise` fits every candidate by its exact likelihood; `css_stepwise` by the conditional sum of squares,
-            then the best of them exactly; `fixed` takes the orders given; `pmdarima` and `statsforecast` take the orders that
-            those libraries find.
+        search: `exact_stepwise` fits every candidate by its exact likelihood; `css_stepwise` by the
+            conditional sum of squares, then the best of them exactly; `fixed` takes the orders
+            given; `pmdarima` and `statsforecast` take the orders that those libraries find.
         order: p, d, q of `fixed`.
         seasonal_order: P, D, Q of `fixed`.
         constant: `fixed` has a mean, or a drift, where it is differenced once.
         most_ordinary: The largest p and q.
         most_seasonal: The largest P and Q.
-        most_total: The largest sum of the four; the first model of the search, (2, 2) and (1, 1), has 6.
-        finalists: The number of best candidates of `css_stepwise` that are fitted exactly, and compared again.
-        covariates: Known-future columns of numbers are regressors of each series whose AICc they lower: the pulse of a
-            promotion, the level from a launch on.
-        harmonics: Pairs of Fourier terms for a season over 24 rows, of series that have seen two of them.
+        most_total: The largest sum of the four; the first model of the search, (2, 2) and (1, 1),
+            has 6.
+        finalists: The number of best candidates of `css_stepwise` that are fitted exactly, and
+            compared again.
+        covariates: Known-future columns of numbers are regressors of each series whose AICc they
+            lower: the pulse of a promotion, the level from a launch on.
+        harmonics: Pairs of Fourier terms for a season over 24 rows, of series that have seen two of
+            them.
         season: Rows in a season; 0 takes the dataset's.
         longest: The most rows of a series that it is fitted to, from its end.
     """
@@ -269,7 +350,9 @@ class Sarima(Forecaster):
         "covariates": {"choice": [True, False]},
     }
 
-    search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = "exact_stepwise"
+    search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = (
+        "exact_stepwise"
+    )
     order: tuple[Order, Order, Order] = (0, 1, 1)
     seasonal_order: tuple[Order, Order, Order] = (0, 1, 1)
     constant: bool = False
@@ -285,12 +368,22 @@ class Sarima(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSarima:
         """Fit each series alone."""
         season = self.season or context.season
-        regressors = Regressors.of(history, season if season > LONGEST else 0, self.harmonics, self.covariates)
+        regressors = Regressors.of(
+            history, season if season > LONGEST else 0, self.harmonics, self.covariates
+        )
         columns = regressors.values(history)
         inner = season if season <= LONGEST else 1
-        search = self._search(inner, min(int(history.lengths.max()), self.longest), columns.shape[1])
+        search = self._search(
+            inner, min(int(history.lengths.max()), self.longest), columns.shape[1]
+        )
         fits = [
-            self._fit(search, history.series(i), columns[history.offsets[i] : history.offsets[i + 1]], regressors, inner)
+            self._fit(
+                search,
+                history.series(i),
+                columns[history.offsets[i] : history.offsets[i + 1]],
+                regressors,
+                inner,
+            )
             for i in range(history.n_series)
         ]
         return FittedSarima.of(history, fits, regressors, season, context.levels)
@@ -301,10 +394,17 @@ class Sarima(Forecaster):
         ordinary = max(p, q, 1) if fixed else self.most_ordinary
         seasonal = (max(big_p, big_q) if fixed else self.most_seasonal) if season > 1 else 0
         limits = OrderLimits(ordinary, seasonal, self.most_total, self.finalists)
-        return OrderSearch(limits, season, rows, covariates, thorough=self.search == "exact_stepwise")
+        return OrderSearch(
+            limits, season, rows, covariates, thorough=self.search == "exact_stepwise"
+        )
 
     def _fit(
-        self, search: OrderSearch, values: np.ndarray, columns: np.ndarray, regressors: Regressors, season: int
+        self,
+        search: OrderSearch,
+        values: np.ndarray,
+        columns: np.ndarray,
+        regressors: Regressors,
+        season: int,
     ) -> SarimaFit | None:
         values, columns = values[-self.longest :], columns[-self.longest :]
         known = np.flatnonzero(~np.isnan(values))
@@ -318,7 +418,9 @@ class Sarima(Forecaster):
         if given is None and not searched:
             return None
         optional = len(regressors.names)
-        used = (columns / spread)[:, : optional if len(values) < SEASONS * regressors.period else None]
+        used = (columns / spread)[
+            :, : optional if len(values) < SEASONS * regressors.period else None
+        ]
         series = ArimaSeries.of(values, used, season, (given[0][1], given[1][1]) if given else None)
         chosen = useful_covariates(search, series, optional)
         series = series.regressed_on(chosen)
@@ -329,17 +431,31 @@ class Sarima(Forecaster):
         places = [0, *(1 + column for column in chosen)][1 + len(chosen) - trial.form.regressors :]
         weights[places] = trial.point[shaped:]
         sigma = np.sqrt(search.variance(series, trial, self.search != "fixed")) * series.scale
-        return SarimaFit(trial.form, trial.point[:shaped], weights * series.scale / np.r_[1.0, spread], float(sigma))
+        return SarimaFit(
+            trial.form,
+            trial.point[:shaped],
+            weights * series.scale / np.r_[1.0, spread],
+            float(sigma),
+        )
 
     def _given(self, values: np.ndarray, season: int, limits: OrderLimits) -> Orders | None:
-        """Return the orders of `fixed` or of a rival library; None where it failed or the series is too short for them."""
+        """Return the orders of `fixed` or of a rival library.
+
+        None where it failed or the series is too short for them.
+        """
         fixed: Orders = (self.order, self.seasonal_order, self.constant)
-        orders = fixed if self.search == "fixed" else library_orders(self.search, values, season, limits)
+        orders = (
+            fixed if self.search == "fixed" else library_orders(self.search, values, season, limits)
+        )
         if orders is None:
             return None
         ordinary, seasonal, constant = orders
         seasonal = seasonal if season > 1 else (0, 0, 0)
-        return (ordinary, seasonal, constant) if ordinary[1] + season * seasonal[1] < len(values) - 1 else None
+        return (
+            (ordinary, seasonal, constant)
+            if ordinary[1] + season * seasonal[1] < len(values) - 1
+            else None
+        )
 
 
 def _given_form(series: ArimaSeries, orders: Orders) -> ArimaForm:

@@ -19,7 +19,9 @@ from hwds.frames.panel import Forecasts, Panel
 # as far as that helps.
 
 TRUSTS = (0.0, 1.0, 3.0, 10.0, 30.0, 100.0, np.inf)
-"""Tried weights of what holds for all series, in rows of a series' own; infinite takes one member for all."""
+"""Tried weights of what holds for all series, in rows of a series' own; infinite takes one member
+for all.
+"""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,10 @@ class MemberChoice(Serializable):
     Attributes:
         members: The number of the member of each series.
         usual: The member that is best over all series.
-        inside: The mean absolute scaled error of the choice on the windows that it was made by; None where there were none.
-        outside: The same on each window of a choice made by the others: an honest estimate. The difference is what choosing
-            costs.
+        inside: The mean absolute scaled error of the choice on the windows that it was made by;
+            None where there were none.
+        outside: The same on each window of a choice made by the others: an honest estimate. The
+            difference is what choosing costs.
         single: The same of one member for all, chosen by the other windows.
     """
 
@@ -43,7 +46,10 @@ class MemberChoice(Serializable):
 
     @property
     def cost(self) -> float | None:
-        """The excess of a choice's loss outside over that inside; None where there was nothing to choose by."""
+        """The excess of a choice's loss outside over that inside.
+
+        None where there was nothing to choose by.
+        """
         return None if self.inside is None or self.outside is None else self.outside - self.inside
 
 
@@ -67,7 +73,9 @@ def choose_members(seen: MemberWindows) -> MemberChoice:
 
 
 def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: float) -> np.ndarray:
-    """Return the member of least loss of each series, shape (count,); a series without rows takes the usual best.
+    """Return the member of least loss of each series, shape (count,).
+
+    A series without rows takes the usual best.
 
     Args:
         losses: Shape (rows, members).
@@ -84,7 +92,9 @@ def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: fl
     return np.where(rows[:, 0] > 0, np.argmin(drawn, 1), int(np.argmin(usual)))
 
 
-def left_out_losses(losses: np.ndarray, series: np.ndarray, window: np.ndarray, trust: float) -> float:
+def left_out_losses(
+    losses: np.ndarray, series: np.ndarray, window: np.ndarray, trust: float
+) -> float:
     """Return the mean loss on each window of the choice made by the others."""
     count = int(series.max()) + 1
     total = 0.0
@@ -106,10 +116,11 @@ COST_COLUMN = "choosing_cost"
 class Select(Forecaster):
     """Give each series the forecaster that did best on its windows before the cutoff.
 
-    A series' own windows are few, so its losses are drawn to those of all series, as far as windows left out in turn say that
-    it helps; where that is all the way, one member answers for all. The cost of the choice is reported: the loss on windows
-    left out less that on the windows which it was made by (Fildes 1989, "Evaluation of aggregate and individual forecast method
-    selection rules").
+    A series' own windows are few, so its losses are drawn to those of all series, as far as windows
+    left out in turn say that it helps; where that is all the way, one member answers for all. The
+    cost of the choice is reported: the loss on windows left out less that on the windows which it
+    was made by (Fildes 1989, "Evaluation of aggregate and individual forecast method selection
+    rules").
 
     Attributes:
         members: The forecasters to choose from, at least two.
@@ -122,8 +133,15 @@ class Select(Forecaster):
     windows: Annotated[int, Ge(2), Le(100), Small(2)] = 3
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSelect:
-        """Return the choice on inner windows, then every member that was chosen for some series, on all rows."""
-        seen = member_windows([context.inner(member, history, self.windows, horizon=horizon) for member in self.members])
+        """Return the choice on inner windows, then every member that was chosen for some series, on
+        all rows.
+        """
+        seen = member_windows(
+            [
+                context.inner(member, history, self.windows, horizon=horizon)
+                for member in self.members
+            ]
+        )
         choice = choose_members(seen)
         used = sorted({choice.usual, *choice.members.values()})
         fitted = {k: context.fitted(self.members[k], history, horizon=horizon) for k in used}
@@ -145,15 +163,29 @@ class FittedSelect(Serializable):
     choice: MemberChoice
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Forecast each series by its own member; a series that the choice has not seen takes the one that is best over all."""
+        """Forecast each series by its own member.
+
+        A series that the choice has not seen takes the one that is best over all.
+        """
         names = history.series_ids.to_list()
         chosen = np.array([self.choice.members.get(name, self.choice.usual) for name in names])
-        forecasts = {k: member.predict(history, future) for k, member in self.members.items() if (chosen == k).any()}
+        forecasts = {
+            k: member.predict(history, future)
+            for k, member in self.members.items()
+            if (chosen == k).any()
+        }
         first = next(iter(forecasts.values()))
         mean, quantiles, fallback = first.mean.copy(), first.quantiles.copy(), first.fallback.copy()
         for k, forecast in forecasts.items():
             here = chosen == k
-            mean[here], quantiles[here], fallback[here] = forecast.mean[here], forecast.quantiles[here], forecast.fallback[here]
+            mean[here], quantiles[here], fallback[here] = (
+                forecast.mean[here],
+                forecast.quantiles[here],
+                forecast.fallback[here],
+            )
         cost = self.choice.cost
-        columns = {"member": np.array(self.labels)[chosen], COST_COLUMN: np.full(len(chosen), np.nan if cost is None else cost)}
+        columns = {
+            "member": np.array(self.labels)[chosen],
+            COST_COLUMN: np.full(len(chosen), np.nan if cost is None else cost),
+        }
         return replace(Forecasts.of(mean, quantiles, fallback), diagnostics=columns)

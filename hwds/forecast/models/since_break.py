@@ -27,7 +27,9 @@ LEAST_BEFORE = 6
 """Rows before a shift at the least, where a season is fewer."""
 
 SECOND_LOOK = 16
-"""The factor on the bound's strictness, as a step is looked for twice. By simulation, of first-order autoregressions."""
+"""The factor on the bound's strictness, as a step is looked for twice. By simulation, of
+first-order autoregressions.
+"""
 
 
 class Shift(NamedTuple):
@@ -40,8 +42,9 @@ class Shift(NamedTuple):
 def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
     """Return all shifts, oldest first.
 
-    The most likely one is found and tested; where it is one, the rows from it on are searched for a later one (Bai 1997,
-    "Estimating multiple breaks one at a time"). At least two seasons, and `LEAST_AFTER` rows, come after the last.
+    The most likely one is found and tested; where it is one, the rows from it on are searched for a
+    later one (Bai 1997, "Estimating multiple breaks one at a time"). At least two seasons, and
+    `LEAST_AFTER` rows, come after the last.
 
     Args:
         values: Without holes, shape (rows,).
@@ -59,11 +62,13 @@ def level_shifts(values: np.ndarray, season: int, alarms: float) -> list[Shift]:
 def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
     """Return the most likely shift, where it is significant.
 
-    The largest t statistic of a step among trend, season and first-order autoregressive noise, over all rows at which the step
-    may be (Andrews 1993, "Tests for parameter instability and structural change with unknown change point"; Perron 1989, "The
-    great crash, the oil price shock, and the unit root hypothesis"). The noise's autocorrelation is estimated beside the step
-    that is most likely at first sight, since a step left unexplained looks like a random walk; and it is freed of its bias
-    (Kendall 1954), so that a random walk is not taken for a step. The bound is Bonferroni's, `SECOND_LOOK` times as strict.
+    The largest t statistic of a step among trend, season and first-order autoregressive noise, over
+    all rows at which the step may be (Andrews 1993, "Tests for parameter instability and structural
+    change with unknown change point"; Perron 1989, "The great crash, the oil price shock, and the
+    unit root hypothesis"). The noise's autocorrelation is estimated beside the step that is most
+    likely at first sight, since a step left unexplained looks like a random walk; and it is freed
+    of its bias (Kendall 1954), so that a random walk is not taken for a step. The bound is
+    Bonferroni's, `SECOND_LOOK` times as strict.
     """
     from scipy.stats import t
 
@@ -73,9 +78,13 @@ def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
     if not len(rows) or freedom < LEAST_BEFORE or np.ptp(values) == 0:
         return None
     unit = float(np.abs(values).max())
-    first_guess, _ = _likeliest_shift(values / unit, columns, rows, _autocorrelation(values / unit, columns))
+    first_guess, _ = _likeliest_shift(
+        values / unit, columns, rows, _autocorrelation(values / unit, columns)
+    )
     with_step = np.column_stack([columns, np.arange(len(values)) >= first_guess.row])
-    shift, explained = _likeliest_shift(values / unit, columns, rows, _autocorrelation(values / unit, with_step))
+    shift, explained = _likeliest_shift(
+        values / unit, columns, rows, _autocorrelation(values / unit, with_step)
+    )
     bound = t.isf(alarms / (2 * SECOND_LOOK * len(rows)), freedom)
     return shift._replace(size=shift.size * unit) if explained * freedom > bound**2 else None
 
@@ -83,28 +92,39 @@ def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
 def without_shifts(values: np.ndarray, shifts: list[Shift], season: int) -> np.ndarray:
     """Return the series as if it had always been at its last level; holes are NaN and stay.
 
-    What comes before a shift is moved by its size; in proportion where that would make a series negative that never was, or
-    a demand of a row without one.
+    What comes before a shift is moved by its size; in proportion where that would make a series
+    negative that never was, or a demand of a row without one.
     """
     moved = values.copy()
     for row, size in shifts:
         before = moved[:row]
         lowest = np.nanmin(before)
         in_proportion = np.nanmin(values) >= 0 and (lowest == 0 or lowest + size < 0)
-        moved[:row] = before * _season_ratio(moved, row, max(season, LEAST_BEFORE)) if in_proportion else before + size
+        moved[:row] = (
+            before * _season_ratio(moved, row, max(season, LEAST_BEFORE))
+            if in_proportion
+            else before + size
+        )
     return moved
 
 
 def _season_ratio(values: np.ndarray, row: int, season: int) -> float:
-    """Return the mean of the season from a row on over that of the season before it; 1 where there is none to be had."""
+    """Return the mean of the season from a row on over that of the season before it.
+
+    1 where there is none to be had.
+    """
     before, after = values[max(row - season, 0) : row], values[row : row + season]
     if np.isnan(before).all() or np.isnan(after).all() or np.nanmean(before) <= 0:
         return 1.0
     return float(np.nanmean(after) / np.nanmean(before))
 
 
-def _likeliest_shift(values: np.ndarray, columns: np.ndarray, rows: np.ndarray, rho: float) -> tuple[Shift, float]:
-    """Return the step that explains most beside the columns, and what it explains over what it leaves."""
+def _likeliest_shift(
+    values: np.ndarray, columns: np.ndarray, rows: np.ndarray, rho: float
+) -> tuple[Shift, float]:
+    """Return the step that explains most beside the columns, and what it explains over what it
+    leaves.
+    """
     steps = (np.arange(len(values))[:, None] >= rows).astype(float)
     basis = np.linalg.qr(_whiten(columns, rho))[0]
     left = _whiten(np.column_stack([values, steps]), rho)
@@ -115,11 +135,15 @@ def _likeliest_shift(values: np.ndarray, columns: np.ndarray, rows: np.ndarray, 
     size = np.where(identified, target @ steps / np.where(identified, squares, 1.0), 0.0)
     explained = size**2 * squares
     best = int(np.argmax(explained))
-    return Shift(int(rows[best]), float(size[best])), float(explained[best] / max(total - explained[best], 1e-24))
+    return Shift(int(rows[best]), float(size[best])), float(
+        explained[best] / max(total - explained[best], 1e-24)
+    )
 
 
 def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
-    """Return the autocorrelation of the residuals from row to row, freed of its bias to first order and at most 1."""
+    """Return the autocorrelation of the residuals from row to row, freed of its bias to first order
+    and at most 1.
+    """
     basis = np.linalg.qr(columns)[0]
     rest = values - basis @ (basis.T @ values)
     total = rest @ rest
@@ -130,7 +154,10 @@ def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
 
 
 def _whiten(columns: np.ndarray, rho: float) -> np.ndarray:
-    """Return each row less rho times the row before; the first row has the variance of the others (Prais and Winsten 1954)."""
+    """Return each row less rho times the row before.
+
+    The first row has the variance of the others (Prais and Winsten 1954).
+    """
     first = np.sqrt(max(1.0 - rho**2, 0.0)) * columns[:1]
     return np.concatenate([first, columns[1:] - rho * columns[:-1]])
 
@@ -156,11 +183,13 @@ def check_local(member: Forecaster) -> Forecaster:
 
 
 class SinceBreak(Forecaster):
-    """A forecaster of each series alone, to which a series is shown as if it had always been at its last level.
+    """A forecaster of each series alone, to which a series is shown as if it had always been at its
+    last level.
 
-    Level shifts are found by a test (`level_shifts.level_shift`), anew in the history of every forecast. Moving what came
-    before one keeps its season and trend, which a few rows cannot tell: on simulated shifts that did better than dropping it.
-    What is dropped leaves at least two seasons.
+    Level shifts are found by a test (`level_shifts.level_shift`), anew in the history of every
+    forecast. Moving what came before one keeps its season and trend, which a few rows cannot tell:
+    on simulated shifts that did better than dropping it. What is dropped leaves at least two
+    seasons.
 
     Attributes:
         member: Any forecaster that fits each series alone.
@@ -186,12 +215,16 @@ class SinceBreak(Forecaster):
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedSinceBreak:
         """Fit the member to the series without their shifts."""
         since = SinceView(context.season, self.earlier, self.alarms, self.longest)
-        return FittedSinceBreak(self.member.learn(since.shown(history), horizon=horizon, context=context), since)
+        return FittedSinceBreak(
+            self.member.learn(since.shown(history), horizon=horizon, context=context), since
+        )
 
 
 @dataclass(frozen=True)
 class SinceView(Serializable):
-    """The view of series that the member is shown: rows in a season, and the settings of `SinceBreak`."""
+    """The view of series that the member is shown: rows in a season, and the settings of
+    `SinceBreak`.
+    """
 
     season: int
     earlier: EarlierRows
@@ -202,18 +235,25 @@ class SinceView(Serializable):
         """Return each series since its last shift."""
         shown = [self._one(history.series(i)) for i in range(history.n_series)]
         first = np.array([row for row, _ in shown], np.int64)
-        values = pl.Series(TARGET, np.concatenate([values for _, values in shown]), nan_to_null=True)
+        values = pl.Series(
+            TARGET, np.concatenate([values for _, values in shown]), nan_to_null=True
+        )
         after_shift = pl.Series(history.positions >= np.repeat(first, history.lengths))
         return replace(history, table=history.table.with_columns(values).filter(after_shift))
 
     def _one(self, values: np.ndarray) -> tuple[int, np.ndarray]:
-        """Return the first row that is kept, and the values; a series of which less than half is known stays as it is."""
+        """Return the first row that is kept, and the values.
+
+        A series of which less than half is known stays as it is.
+        """
         known = np.flatnonzero(~np.isnan(values))
         known = known[known >= len(values) - self.longest]
         if not len(known) or 2 * len(known) < known[-1] + 1 - known[0]:
             return 0, values
         start = int(known[0])
-        shifts = level_shifts(fill_holes(values[start : known[-1] + 1], self.season), self.season, self.alarms)
+        shifts = level_shifts(
+            fill_holes(values[start : known[-1] + 1], self.season), self.season, self.alarms
+        )
         shifts = [shift._replace(row=start + shift.row) for shift in shifts]
         if self.earlier == "moved":
             return 0, without_shifts(values, shifts, self.season)

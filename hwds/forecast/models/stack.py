@@ -46,28 +46,43 @@ PLAIN_COMBINATIONS: tuple[Combine, ...] = ("equal", "median", "best")
 
 
 class Stack(Forecaster):
-    """Combine forecasters: their quantiles are averaged with weights learned on windows that none of them was fitted on.
+    """Combine forecasters: their quantiles are averaged with weights learned on windows that none
+    of them was fitted on.
 
-    Each member is fitted before each of the last `windows` horizons of the history and forecasts it. How far weights may go
-    from equal ones is learned there (`learned`, the default): members behind the best by over a fifth are left out, and the
-    others are drawn to equal weights as far as left-out windows say. Where members are alike equal weights are hard to beat
-    (Bates and Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters they are not.
-    Every member is then fitted on all rows. The equal mean, the median and the best member alone are always scored beside it.
+    Each member is fitted before each of the last `windows` horizons of the history and forecasts
+    it. How far weights may go from equal ones is learned there (`learned`, the default): members
+    behind the best by over a fifth are left out, and the others are drawn to equal weights as far
+    as left-out windows say. Where members are alike equal weights are hard to beat (Bates and
+    Granger 1969; Stock and Watson 2004; Claeskens et al. 2016); where some cannot read what matters
+    they are not. Every member is then fitted on all rows. The equal mean, the median and the best
+    member alone are always scored beside it.
 
     Attributes:
         members: The forecasters that are combined, at least two.
-        combine: `learned`; `inverse` (in inverse proportion to the squared error, none left out); `simplex` (of least mean
-            absolute scaled error, at least 0); `shrunk` (half way from these to equal ones: Diebold and Shin 2019, "partially
-            egalitarian"); `ridge` (any sign and sum, drawn to equal weights as far as left-out windows say); `equal`; the
-            `median` of the members; or the `best` member on the windows.
-        windows: Windows that the weights are learned on. Fewer than three of them before which half of the history was known
-            leave `learned` weights nearly equal.
-        weights_by: What has weights of its own, half way to those of all: `step` (early, middle and late ones), static columns
-            (each of their values with enough series).
+        combine: `learned`; `inverse` (in inverse proportion to the squared error, none left out);
+            `simplex` (of least mean absolute scaled error, at least 0); `shrunk` (half way from
+            these to equal ones: Diebold and Shin 2019, "partially egalitarian"); `ridge` (any sign
+            and sum, drawn to equal weights as far as left-out windows say); `equal`; the `median`
+            of the members; or the `best` member on the windows.
+        windows: Windows that the weights are learned on. Fewer than three of them before which half
+            of the history was known leave `learned` weights nearly equal.
+        weights_by: What has weights of its own, half way to those of all: `step` (early, middle and
+            late ones), static columns (each of their values with enough series).
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
-        "combine": {"choice": ["learned", "inverse", "shrunk", "simplex", "ridge", "equal", "median", "best"]},
+        "combine": {
+            "choice": [
+                "learned",
+                "inverse",
+                "shrunk",
+                "simplex",
+                "ridge",
+                "equal",
+                "median",
+                "best",
+            ]
+        },
         "windows": {"choice": [2, 3, 4]},
     }
 
@@ -80,19 +95,33 @@ class Stack(Forecaster):
         """Return the equal mean, the median and the best member, where weights are learned."""
         if self.combine in PLAIN_COMBINATIONS:
             return ()
-        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN_COMBINATIONS}
-        return tuple(Stack(members=self.members, windows=self.windows, combine=kind, **name) for kind, name in names.items())
+        names: dict[Combine, Any] = {
+            kind: {"name": labelled(self.name, f"combine={kind}")} for kind in PLAIN_COMBINATIONS
+        }
+        return tuple(
+            Stack(members=self.members, windows=self.windows, combine=kind, **name)
+            for kind, name in names.items()
+        )
 
-    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecastStack:
+    def learn(
+        self, history: Panel, *, horizon: int, context: ForecastContext
+    ) -> FittedForecastStack:
         """Learn weights from inner windows, then fit every member on all rows."""
         weights = self._weights(history, horizon, context)
         fitted = tuple(context.fitted(member, history, horizon=horizon) for member in self.members)
         return FittedForecastStack(fitted, weights, self._columns(), self.combine == "median")
 
-    def backtest(self, history: Panel, windows: int, *, horizon: int, context: ForecastContext) -> pl.DataFrame:
-        """Return the members' inner windows, each combined by weights that were learned on the others: nothing is fitted."""
+    def backtest(
+        self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
+    ) -> pl.DataFrame:
+        """Return the members' inner windows, each combined by weights that were learned on the
+        others: nothing is fitted.
+        """
         seen = history.last(context.sliding) if context.sliding else history
-        backtests = [context.inner(member, seen, max(windows, self.windows), horizon=horizon) for member in self.members]
+        backtests = [
+            context.inner(member, seen, max(windows, self.windows), horizon=horizon)
+            for member in self.members
+        ]
         if any(rows.is_empty() for rows in backtests):
             return pl.DataFrame()
         whole, group = member_windows(backtests), self._groups(seen)
@@ -107,7 +136,12 @@ class Stack(Forecaster):
     def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> GroupWeights:
         if self.combine in ("equal", "median"):
             return self._equal()
-        seen = member_windows([context.inner(member, history, self.windows, horizon=horizon) for member in self.members])
+        seen = member_windows(
+            [
+                context.inner(member, history, self.windows, horizon=horizon)
+                for member in self.members
+            ]
+        )
         return self._learned(seen, self._groups(history), horizon)
 
     def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> GroupWeights:
@@ -126,7 +160,13 @@ class Stack(Forecaster):
         return tuple(name for name in self.weights_by if name != "step")
 
     def _groups(self, panel: Panel) -> dict[str, str]:
-        return dict(zip(panel.series_ids.to_list(), group_names(panel, self._columns()).tolist(), strict=True))
+        return dict(
+            zip(
+                panel.series_ids.to_list(),
+                group_names(panel, self._columns()).tolist(),
+                strict=True,
+            )
+        )
 
     def _equal(self) -> GroupWeights:
         return GroupWeights.same(np.full(len(self.members), 1 / len(self.members)))
@@ -149,12 +189,18 @@ class FittedForecastStack(Serializable):
     median: bool
 
     def predict(self, history: Panel, future: Panel) -> Forecasts:
-        """Return the combination of what the members say; a series that any of them answered by a fallback counts as one."""
+        """Return the combination of what the members say.
+
+        A series that any of them answered by a fallback counts as one.
+        """
         means, quantiles, fallbacks = member_forecasts(self.members, history, future)
         fallback = np.any(fallbacks, axis=0)
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
         n, steps = means.shape[1:]
-        group, step = group_names(history, self.columns).repeat(steps), np.tile(np.arange(1, steps + 1), n)
+        group, step = (
+            group_names(history, self.columns).repeat(steps),
+            np.tile(np.arange(1, steps + 1), n),
+        )
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
         return mixture(weights, means, quantiles, fallback)

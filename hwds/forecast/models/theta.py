@@ -17,18 +17,20 @@ THETA_FORMS: Mapping[str, tuple[bool, float]] = {
     "dynamic": (True, 0.5),
     "dynamic_optimised": (True, math.nan),
 }
-"""For each form: true where the line is that of the rows so far; and its weight, NaN where it is estimated."""
+"""For each form: true where the line is that of the rows so far; and its weight, NaN where it is
+estimated.
+"""
 
 
 class Theta(Seasonless):
     """The theta method, the best simple method of the M3 competition, each series alone.
 
-    Assimakopoulos and Nikolopoulos (2000), "The theta model"; Fiorucci et al. (2016), "Models for optimising the theta
-    method". The season is taken out before and put back after.
+    Assimakopoulos and Nikolopoulos (2000), "The theta model"; Fiorucci et al. (2016), "Models for
+    optimising the theta method". The season is taken out before and put back after.
 
     Attributes:
-        form: Which theta model; `auto` takes the one with the least in-sample squared error, which the default forecasts
-            better than.
+        form: Which theta model; `auto` takes the one with the least in-sample squared error, which
+            the default forecasts better than.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -36,11 +38,16 @@ class Theta(Seasonless):
         "decomposition": {"choice": ["multiplicative", "additive"]},
     }
 
-    form: Literal["auto", "standard", "optimised", "dynamic", "dynamic_optimised"] = "dynamic_optimised"
+    form: Literal["auto", "standard", "optimised", "dynamic", "dynamic_optimised"] = (
+        "dynamic_optimised"
+    )
 
     def plain(self, values: np.ndarray, season: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the forecast of the form, or of the one that fits best."""
         forms = THETA_FORMS.values() if self.form == "auto" else (THETA_FORMS[self.form],)
-        fits = [(fit_theta(values, dynamic=dynamic, weight=weight), dynamic) for dynamic, weight in forms]
+        fits = [
+            (fit_theta(values, dynamic=dynamic, weight=weight), dynamic)
+            for dynamic, weight in forms
+        ]
         fit, dynamic = min(fits, key=lambda each: each[0].loss)
         return forecast_theta(fit, len(values), steps, dynamic=dynamic)

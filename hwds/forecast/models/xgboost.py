@@ -12,7 +12,17 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import model_validator
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import Depth, NonNegativeInt, Positive, Rows, Small, Steps, UnitInterval, Width, ZeroSteps
+from hwds.core.recipe import (
+    Depth,
+    NonNegativeInt,
+    Positive,
+    Rows,
+    Small,
+    Steps,
+    UnitInterval,
+    Width,
+    ZeroSteps,
+)
 from hwds.evaluation.trees import compute_device
 from hwds.forecast.boosting import (
     Boosters,
@@ -52,11 +62,19 @@ MIDDLE = (0.5,)
 class ThetaAndDamped(OriginForecasts):
     """The theta method and a damped trend."""
 
-    def forecasts(self, histories: Iterable[np.ndarray], season: int, base: np.ndarray) -> np.ndarray:
-        """Return both, shape (2, n, steps), `base` where one of them has none; see `OriginForecasts.forecasts`."""
+    def forecasts(
+        self, histories: Iterable[np.ndarray], season: int, base: np.ndarray
+    ) -> np.ndarray:
+        """Return both, shape (2, n, steps), `base` where one of them has none.
+
+        See `OriginForecasts.forecasts`.
+        """
         forecasts = np.stack([base, base])
         for place, values in enumerate(histories):
-            both = [_line(model, values[-model.longest :], season, base.shape[1]) for model in _methods()]
+            both = [
+                _line(model, values[-model.longest :], season, base.shape[1])
+                for model in _methods()
+            ]
             if all(line is not None for line in both):
                 forecasts[:, place] = both
         return forecasts
@@ -68,7 +86,10 @@ def _methods() -> tuple[Statistical, ...]:
 
 
 def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np.ndarray | None:
-    """Return the forecast after a series without holes, shape (steps,); None where it cannot be fitted, or is wild."""
+    """Return the forecast after a series without holes, shape (steps,).
+
+    None where it cannot be fitted, or is wild.
+    """
     if not model.suits(values):
         return None
     scale = power_of_two(values)
@@ -87,74 +108,101 @@ PACE_MULTIPLE = 3
 """The multiple of the learning rate with which the rounds of quantiles are chosen."""
 
 ROWS_A_BIN, LEAST_BINS = 200, 32
-"""Rows that a bin of a booster of quantiles holds at least, and the bins that there are however few the rows."""
+"""Rows that a bin of a booster of quantiles holds at least, and the bins that there are however few
+the rows.
+"""
 
 ROWS_AN_INPUT = 2_000
-"""Rows for each input beyond which the loss is smoothed: leaves set to medians then take as long as all else."""
+"""Rows for each input beyond which the loss is smoothed: leaves set to medians then take as long as
+all else.
+"""
 
 SMOOTH = {"objective": "reg:pseudohubererror", "huber_slope": 1.0, "eval_metric": "mae"}
 """XGBoost's settings of the smoothed absolute loss."""
 
 FINER_MULTIPLE = 3
-"""With the smoothed loss the learning rate is divided, and the number of rounds multiplied, by this (Friedman 2001, "Greedy
-function approximation: a gradient boosting machine": smaller steps forecast better)."""
+"""With the smoothed loss the learning rate is divided, and the number of rounds multiplied, by this
+(Friedman 2001, "Greedy function approximation: a gradient boosting machine": smaller steps forecast
+better).
+"""
 
 TURNS, MOST_TURNS = 3, 10
-"""Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1, and the most for a smaller
-share."""
+"""Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1,
+and the most for a smaller share.
+"""
 
 SMOOTHED_ROWS = 2
-"""The multiple of `max_rows` that is learned from where the loss is smoothed, a tree of which costs so much less."""
+"""The multiple of `max_rows` that is learned from where the loss is smoothed, a tree of which costs
+so much less.
+"""
 
 CURVATURE = 0.5
-"""What a row counts in a leaf where the loss is smoothed, about: its curvature, 1 where there is no error and less with one."""
+"""What a row counts in a leaf where the loss is smoothed, about: its curvature, 1 where there is no
+error and less with one.
+"""
 
 SMOOTH_BINS = 64
-"""The most bins where the loss is smoothed: histograms of some forty inputs then fit a core's first cache."""
+"""The most bins where the loss is smoothed: histograms of some forty inputs then fit a core's first
+cache.
+"""
 
-XGBOOST_NAMES = {"quantile": "reg:absoluteerror", "tweedie": "reg:tweedie", "poisson": "count:poisson"}
+XGBOOST_NAMES = {
+    "quantile": "reg:absoluteerror",
+    "tweedie": "reg:tweedie",
+    "poisson": "count:poisson",
+}
 
 
 class XGBoost(Forecaster):
-    """Gradient-boosted trees over the windows of all series: one booster for every step, one for the spread, with covariates.
+    """Gradient-boosted trees over the windows of all series: one booster for every step, one for
+    the spread, with covariates.
 
-    Direct forecasts with the step as an input; each window is centred and scaled, the target is what the seasonal naive
-    missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for forecasting groups of time series", on global
-    models). One booster learns the median by the absolute loss, another the expected distance from it; all levels lie where
-    errors of the history's last horizon lay, in such distances. Beyond 2,000 rows for each input the loss is smoothed
-    (pseudo-Huber, Charbonnier et al. 1997, "Deterministic edge-preserving regularization in computed imaging"), each tree
-    learns from a part of the rows, by turns (Friedman 2002, "Stochastic gradient boosting"), and thrice as many trees add a
-    third as much each; what it misses the median by is made good as a share of the distance.
+    Direct forecasts with the step as an input; each window is centred and scaled, the target is
+    what the seasonal naive missed (Montero-Manso and Hyndman 2021, "Principles and algorithms for
+    forecasting groups of time series", on global models). One booster learns the median by the
+    absolute loss, another the expected distance from it; all levels lie where errors of the
+    history's last horizon lay, in such distances. Beyond 2,000 rows for each input the loss is
+    smoothed (pseudo-Huber, Charbonnier et al. 1997, "Deterministic edge-preserving regularization
+    in computed imaging"), each tree learns from a part of the rows, by turns (Friedman 2002,
+    "Stochastic gradient boosting"), and thrice as many trees add a third as much each; what it
+    misses the median by is made good as a share of the distance.
 
-    Intermittent demand asks for another objective: its median is often 0 where its mean is not. With `tweedie` or `poisson`
-    one booster learns the mean as a multiple of the series' own mean demand, another the chance of any demand, and quantiles
-    come of both with the sizes that demand had beside what was expected of them.
+    Intermittent demand asks for another objective: its median is often 0 where its mean is not.
+    With `tweedie` or `poisson` one booster learns the mean as a multiple of the series' own mean
+    demand, another the chance of any demand, and quantiles come of both with the sizes that demand
+    had beside what was expected of them.
 
     Attributes:
-        objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984; variance mean^power) or `poisson`.
+        objective: `quantile`; or for counts and intermittent demand `tweedie` (Tweedie 1984;
+            variance mean^power) or `poisson`.
         power: The power of `tweedie`, between 1 (counts) and 2 (sizes).
-        strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own forecasts, and intervals are
-            as wide as its paths over the history's last horizon were wrong; mostly worse, and cheaper. Only for `quantile`.
-        base: What the boosters correct: the `naive` forecast of a season ago; or `lines`, the mean of the theta method and a
-            damped trend, both fitted at every origin that is learned from, and inputs, too: dearer, and better where series
-            have trends and few columns. Only for `quantile` and `direct`.
-        monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1), the rest being equal: with
-            the column itself, its change over a season, and the feature set's changes of it. Quantiles of counts are held
-            to it by their mean and chance alone.
+        strategy: `direct`, or `recursive`: a booster of the next row's median is fed with its own
+            forecasts, and intervals are as wide as its paths over the history's last horizon were
+            wrong; mostly worse, and cheaper. Only for `quantile`.
+        base: What the boosters correct: the `naive` forecast of a season ago; or `lines`, the mean
+            of the theta method and a damped trend, both fitted at every origin that is learned
+            from, and inputs, too: dearer, and better where series have trends and few columns. Only
+            for `quantile` and `direct`.
+        monotone: Known-future columns that the forecast may only rise with (1) or fall with (-1),
+            the rest being equal: with the column itself, its change over a season, and the feature
+            set's changes of it. Quantiles of counts are held to it by their mean and chance alone.
         trees: The most rounds, of one tree each; thrice as many where the loss is smoothed.
-        patience: Rounds without a better forecast of the history's last horizon, learned from what lies before it, after which
-            growing stops; the booster is then grown anew on all rows. 0 always grows `trees` rounds.
+        patience: Rounds without a better forecast of the history's last horizon, learned from what
+            lies before it, after which growing stops; the booster is then grown anew on all rows. 0
+            always grows `trees` rounds.
         depth: The levels of a tree.
-        learning_rate: The share of each tree that is added; a third of it where the loss is smoothed.
-        row_share: The share of the rows that each tree sees; a third of it where the loss is smoothed, one part by turns.
+        learning_rate: The share of each tree that is added; a third of it where the loss is
+            smoothed.
+        row_share: The share of the rows that each tree sees; a third of it where the loss is
+            smoothed, one part by turns.
         column_share: The share of the inputs that each tree sees.
         leaf_rows: The least rows in a leaf.
-        bins: Values of an input that are distinguished; of quantiles fewer where one would hold under 200 rows, and 64 at most
-            where the loss is smoothed.
-        max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is bounded however many series.
-            Twice as many where the loss is smoothed, but for `lines`.
-        looks: Training rows for each origin at most, the same value being seen from as many origins: one that is seen from
-            many adds little, and the rest are thinned evenly.
+        bins: Values of an input that are distinguished; of quantiles fewer where one would hold
+            under 200 rows, and 64 at most where the loss is smoothed.
+        max_rows: Training rows (an origin and a step); more are thinned evenly, so that cost is
+            bounded however many series. Twice as many where the loss is smoothed, but for `lines`.
+        looks: Training rows for each origin at most, the same value being seen from as many
+            origins: one that is seen from many adds little, and the rest are thinned evenly.
         length: The values of the past that are inputs, two seasons at most.
         season: Rows in a season; 0 takes the dataset's.
     """
@@ -189,9 +237,14 @@ class XGBoost(Forecaster):
     @model_validator(mode="after")
     def _strategy_fits(self) -> XGBoost:
         if self.strategy == "recursive" and self.objective != "quantile":
-            raise ValueError(f"strategy 'recursive' feeds back medians, which '{self.objective}' has not; use 'direct'")
+            raise ValueError(
+                f"strategy 'recursive' feeds back medians, which '{self.objective}' has not; use "
+                f"'direct'"
+            )
         if self.base == "lines" and (self.strategy, self.objective) != ("direct", "quantile"):
-            raise ValueError("base 'lines' is for strategy 'direct' and objective 'quantile' alone; use 'naive'")
+            raise ValueError(
+                "base 'lines' is for strategy 'direct' and objective 'quantile' alone; use 'naive'"
+            )
         return self
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedForecaster:
@@ -200,14 +253,21 @@ class XGBoost(Forecaster):
             return self._recursive(history, horizon, context)
         windowing = self._windowing(history, horizon, context)
         source = WindowSource.of(windowing, history, context.features)
-        rows = training_rows(source, self._most(source), context.stream("training rows"), self._origins(source, context))
+        rows = training_rows(
+            source,
+            self._most(source),
+            context.stream("training rows"),
+            self._origins(source, context),
+        )
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
         growing = self._growing(source, len(rows.target), context)
         if self.objective != "quantile":
             known = history.target[~np.isnan(history.target)]
             whole = bool((known == np.rint(known)).all())
-            return fit_counts(growing, rows, last, windowing, context.features, context.levels, whole)
+            return fit_counts(
+                growing, rows, last, windowing, context.features, context.levels, whole
+            )
         grown = Boosters(b"", b"", np.zeros(len(grid)))
         if len(rows.target):
             grown = fit_boosters(growing, rows, last, grid, self._signs(source) != 0)
@@ -215,7 +275,9 @@ class XGBoost(Forecaster):
         return FittedXGBoost(windowing, context.features, *made, grid, context.levels, context.cpus)
 
     def _recursive(self, history: Panel, horizon: int, context: ForecastContext) -> FittedRecursive:
-        """Return a booster of the next row, its rounds and bands chosen on the last rows of the history."""
+        """Return a booster of the next row, its rounds and bands chosen on the last rows of the
+        history.
+        """
 
         def learned(panel: Panel) -> tuple[Windowing, bytes]:
             windowing = self._windowing(panel, 1, context)
@@ -229,7 +291,13 @@ class XGBoost(Forecaster):
         errors = path_errors(learned, history, horizon, context.features, context.cpus)
         windowing, booster = learned(history)
         return FittedRecursive(
-            windowing, context.features, booster, error_quantiles(errors, grid), grid, context.levels, context.cpus
+            windowing,
+            context.features,
+            booster,
+            error_quantiles(errors, grid),
+            grid,
+            context.levels,
+            context.cpus,
         )
 
     def _most(self, source: WindowSource) -> int:
@@ -237,21 +305,39 @@ class XGBoost(Forecaster):
             return self.max_rows
         seen = self.looks * len(source.origins())
         many = min(SMOOTHED_ROWS * self.max_rows, seen)
-        return many if self.base == "naive" and self._smooths(many, len(input_names(source))) else min(self.max_rows, seen)
+        return (
+            many
+            if self.base == "naive" and self._smooths(many, len(input_names(source)))
+            else min(self.max_rows, seen)
+        )
 
     def _origins(self, source: WindowSource, context: ForecastContext) -> Origins:
-        """Return the origins that are learned from; where lines are drawn at each, no more than rows are needed of."""
+        """Return the origins that are learned from.
+
+        Where lines are drawn at each, no more than rows are needed of.
+        """
         every = source.origins()
         if self.base == "naive":
             return every
-        return every.take(thin_evenly(len(every), max(self.max_rows // self.looks, 1), context.stream("origins of lines")))
+        return every.take(
+            thin_evenly(
+                len(every), max(self.max_rows // self.looks, 1), context.stream("origins of lines")
+            )
+        )
 
     def _windowing(self, history: Panel, horizon: int, context: ForecastContext) -> Windowing:
         season, counts = self.season or context.season, self.objective != "quantile"
         given = {"season": season, "horizon": horizon, "length": self.length}
-        return Windowing.learn(history, **given, of_demand=counts, lines=ThetaAndDamped() if self.base == "lines" else None)
+        return Windowing.learn(
+            history,
+            **given,
+            of_demand=counts,
+            lines=ThetaAndDamped() if self.base == "lines" else None,
+        )
 
-    def _growing(self, source: WindowSource, rows: int, context: ForecastContext) -> BoosterSettings:
+    def _growing(
+        self, source: WindowSource, rows: int, context: ForecastContext
+    ) -> BoosterSettings:
         settings: dict[str, Any] = {
             "objective": XGBOOST_NAMES[self.objective],
             "tree_method": "hist",
@@ -276,13 +362,26 @@ class XGBoost(Forecaster):
     def _of_quantiles(self, settings: Mapping[str, Any], rows: int, inputs: int) -> BoosterSettings:
         bins = min(self.bins, max(rows // ROWS_A_BIN, LEAST_BINS))
         if self.monotone:
-            robust = {"objective": "reg:squarederror", "base_score": 0.0, "disable_default_eval_metric": True}
+            robust = {
+                "objective": "reg:squarederror",
+                "base_score": 0.0,
+                "disable_default_eval_metric": True,
+            }
             return BoosterSettings(
-                {**settings, "max_bin": bins, **robust}, self.trees, self.patience, robust=True, pace=PACE_MULTIPLE
+                {**settings, "max_bin": bins, **robust},
+                self.trees,
+                self.patience,
+                robust=True,
+                pace=PACE_MULTIPLE,
             )
         if not self._smooths(rows, inputs):
-            return BoosterSettings({**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE_MULTIPLE)
-        smooth = SMOOTH | {"eta": self.learning_rate / FINER_MULTIPLE, "max_bin": min(bins, SMOOTH_BINS)}
+            return BoosterSettings(
+                {**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE_MULTIPLE
+            )
+        smooth = SMOOTH | {
+            "eta": self.learning_rate / FINER_MULTIPLE,
+            "max_bin": min(bins, SMOOTH_BINS),
+        }
         smooth |= {"min_child_weight": CURVATURE * self.leaf_rows}
         turns = min(round(TURNS / self.row_share), MOST_TURNS)
         return BoosterSettings(
@@ -305,10 +404,17 @@ class XGBoost(Forecaster):
         """
         for name in self.monotone:
             if name not in source.known:
-                raise ConfigError(f"model.monotone: no known-future column '{name}'{nearest(name, list(source.known))}")
-        signs = {f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES}
+                raise ConfigError(
+                    f"model.monotone: no known-future column "
+                    f"'{name}'{nearest(name, list(source.known))}"
+                )
+        signs = {
+            f"{name}{change}": sign for name, sign in self.monotone.items() for change in CHANGES
+        }
         return np.array([signs.get(name, 0) for name in input_names(source)])
 
 
 CHANGES = ("", " change", "_change", "_change_season")
-"""The suffixes of the inputs made of a column at the step: itself, its change over a season, those of `features/calendar`."""
+"""The suffixes of the inputs made of a column at the step: itself, its change over a season, those
+of `features/calendar`.
+"""

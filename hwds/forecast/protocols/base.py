@@ -1,4 +1,6 @@
-"""PanelEvaluation: what all protocols of forecasts share, and the toy cells of a user's own code."""
+"""PanelEvaluation: what all protocols of forecasts share, and the toy cells of a user's own
+code.
+"""
 
 from __future__ import annotations
 
@@ -96,11 +98,14 @@ MOST_TOY_ROWS = 200
 """The last rows of each series that a toy cell has."""
 
 
-def try_forecaster(model: Forecaster, panel: Panel, cutoff: Cutoff, context: ForecastContext, horizon: int) -> None:
+def try_forecaster(
+    model: Forecaster, panel: Panel, cutoff: Cutoff, context: ForecastContext, horizon: int
+) -> None:
     """Fit a model on toys and ask it for their next steps.
 
     Raises:
-        WrongAnswerError: The answer is no `Forecasts`, an array of it has another shape, or quantiles cross.
+        WrongAnswerError: The answer is no `Forecasts`, an array of it has another shape, or
+            quantiles cross.
     """
     for most in (2, 1):
         block = panel.block(0, min(most, panel.n_series))
@@ -111,7 +116,12 @@ def try_forecaster(model: Forecaster, panel: Panel, cutoff: Cutoff, context: For
         if history.n_series != len(series):
             return  # launches, of which nothing is known
         answer = model.learn(history, horizon=horizon, context=context)
-        check_forecasts(answer.predict(history, future_of(block, series, ends, horizon)), len(series), context, horizon)
+        check_forecasts(
+            answer.predict(history, future_of(block, series, ends, horizon)),
+            len(series),
+            context,
+            horizon,
+        )
 
 
 def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon: int) -> None:
@@ -123,37 +133,55 @@ def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon:
     asked = f"predict was asked for {counted(series, 'series')} and {counted(horizon, 'steps')}"
     if not isinstance(answer, Forecasts):
         shape = f" of shape {answer.shape}" if isinstance(answer, np.ndarray) else ""
-        raise WrongAnswerError(f"{asked} and must return hwds.Forecasts, got {with_article(type(answer).__name__)}{shape}")
-    shapes = {"mean": (series, horizon), "quantiles": (series, horizon, len(context.levels)), "fallback": (series,)}
+        raise WrongAnswerError(
+            f"{asked} and must return hwds.Forecasts, got "
+            f"{with_article(type(answer).__name__)}{shape}"
+        )
+    shapes = {
+        "mean": (series, horizon),
+        "quantiles": (series, horizon, len(context.levels)),
+        "fallback": (series,),
+    }
     for name, wanted in shapes.items():
         got = getattr(answer, name)
         if not isinstance(got, np.ndarray):
-            raise WrongAnswerError(f"{asked}: '{name}' must be an array, got {with_article(type(got).__name__)}")
+            raise WrongAnswerError(
+                f"{asked}: '{name}' must be an array, got {with_article(type(got).__name__)}"
+            )
         if got.shape != wanted or got.dtype.kind not in "biuf":
-            raise WrongAnswerError(f"{asked}: '{name}' must be numbers of shape {wanted}, got {got.dtype} of shape {got.shape}")
+            raise WrongAnswerError(
+                f"{asked}: '{name}' must be numbers of shape {wanted}, got {got.dtype} of shape "
+                f"{got.shape}"
+            )
     if (np.diff(answer.quantiles, axis=-1) < 0).any():
-        raise WrongAnswerError(f"{asked}: 'quantiles' must not decrease along their last axis; Forecasts.of sorts them")
+        raise WrongAnswerError(
+            f"{asked}: 'quantiles' must not decrease along their last axis; Forecasts.of sorts them"
+        )
 
 
 def try_panel_features(features: Any, panel: Panel, horizon: int) -> None:
     """Compute a feature set of two series.
 
     Raises:
-        WrongAnswerError: The answer is no panel of these rows, or lacks a column of the plan as floats.
+        WrongAnswerError: The answer is no panel of these rows, or lacks a column of the plan as
+            floats.
     """
     toy = panel.block(0, min(2, panel.n_series)).last(MOST_TOY_ROWS)
     names = [feature.name for feature in features.columns(toy.roles, horizon).features]
     answer = features.compute(toy)
     rows = counted(len(toy.table), "rows")
     if not isinstance(answer, Panel):
-        raise WrongAnswerError(f"compute of {rows} must return a Panel, got {with_article(type(answer).__name__)}")
+        raise WrongAnswerError(
+            f"compute of {rows} must return a Panel, got {with_article(type(answer).__name__)}"
+        )
     if len(answer.table) != len(toy.table):
         raise WrongAnswerError(f"compute of {rows} must return as many, got {len(answer.table):,}")
     for name in names:
         dtype = answer.table.schema.get(name)
         if dtype is None or not dtype.is_float():
             raise WrongAnswerError(
-                f"compute of {rows} must add '{name}', which its plan names, as floats, got {dtype or 'no such'}"
+                f"compute of {rows} must add '{name}', which its plan names, as floats, got "
+                f"{dtype or 'no such'}"
             )
 
 
@@ -177,18 +205,24 @@ class PanelEvaluation(
         horizon: Steps to forecast; None takes the dataset's own.
         levels: Quantile levels, rising, with 0.5 among them.
         headline: The metric that orders the leaderboard.
-        metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`, or a `Metric`).
-        segments: What is scored apart too: the values of a static or level column; rows where a known-future or past-only one
-            is 0, and the others (`promotion`); classes known at the cutoff: `age`, `volume`, `intermittent`.
-        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on sums over steps.
-        intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its errors on windows before the
-            cutoff, pooled over series; `adaptive`, anew at each cutoff by what earlier forecasts have turned out to be.
-        calibration: Those windows, each of one horizon; one more fit serves them all (a model that fits
-            each series alone is fitted before each). `reconcile` learns from them too.
-        reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series of their own, and make all
-            forecasts add up: `bottom_up`; `top_down`, by the proportions of the parts' own forecasts; `mint`, minimum trace,
-            by the covariance of errors on the windows of `calibration`. Models learn of sums as of any other series.
-        grouped: Sum by each level alone too, where levels cross (state and industry) and do not nest.
+        metrics: Metrics of your own beside the built-in ones (`my_pkg.metrics:my_metric`, or a
+            `Metric`).
+        segments: What is scored apart too: the values of a static or level column; rows where a
+            known-future or past-only one is 0, and the others (`promotion`); classes known at the
+            cutoff: `age`, `volume`, `intermittent`.
+        paths: Sample paths to keep of each forecast, where a model can draw them, for decisions on
+            sums over steps.
+        intervals: Whose quantiles are shown: the `model`'s own; `conformal`, corrected by its
+            errors on windows before the cutoff, pooled over series; `adaptive`, anew at each cutoff
+            by what earlier forecasts have turned out to be.
+        calibration: Those windows, each of one horizon; one more fit serves them all (a model that
+            fits each series alone is fitted before each). `reconcile` learns from them too.
+        reconcile: Ask for the sums at every level of the hierarchy (`roles.level`) too, as series
+            of their own, and make all forecasts add up: `bottom_up`; `top_down`, by the proportions
+            of the parts' own forecasts; `mint`, minimum trace, by the covariance of errors on the
+            windows of `calibration`. Models learn of sums as of any other series.
+        grouped: Sum by each level alone too, where levels cross (state and industry) and do not
+            nest.
     """
 
     accepts: ClassVar[type] = Forecaster
@@ -227,7 +261,8 @@ class PanelEvaluation(
             return frame
         if not frame.roles.level:
             raise ConfigError(
-                "protocol.reconcile: needs a hierarchy, and the dataset has no level column (dataset.roles.level)."
+                "protocol.reconcile: needs a hierarchy, and the dataset has no level column "
+                "(dataset.roles.level)."
             )
         return with_aggregates(frame, grouped=self.grouped)
 
@@ -235,9 +270,16 @@ class PanelEvaluation(
         """Return the folds of the splitting."""
         return self.make_folds(frame)
 
-    def evaluate_cell(self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit at the fold's first cutoff and forecast from each that it serves."""
-        full, gap, sliding, whole = self._context(context, frame), self.scored_after(), self.rows_kept(), self.reconciles
+        full, gap, sliding, whole = (
+            self._context(context, frame),
+            self.scored_after(),
+            self.rows_kept(),
+            self.reconciles,
+        )
         rows = fit_and_forecast(
             model,
             frame,
@@ -254,7 +296,9 @@ class PanelEvaluation(
 
     def try_model(self, model: Forecaster, frame: Panel, fold: Fold, context: RunContext) -> None:
         """Fit a model on two series and on one, and check its forecasts."""
-        try_forecaster(model, frame, fold.cutoffs[0], self._context(context, frame), self.steps(frame))
+        try_forecaster(
+            model, frame, fold.cutoffs[0], self._context(context, frame), self.steps(frame)
+        )
 
     def try_features(self, features: Any, frame: Panel) -> None:
         """Compute a feature set of two series."""
@@ -269,7 +313,14 @@ class PanelEvaluation(
             return 0.0
         columns = len(frame.roles.known_future) + len(frame.roles.past_only)
         rows = np.minimum(known, self.rows_kept() or known.max())
-        size = PanelSize(len(known), float(rows.mean()), frame.season, self.steps(frame), columns, len(self.levels))
+        size = PanelSize(
+            len(known),
+            float(rows.mean()),
+            frame.season,
+            self.steps(frame),
+            columns,
+            len(self.levels),
+        )
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
     def within(self, seconds: float) -> str:
@@ -281,7 +332,8 @@ class PanelEvaluation(
         return self.inner_windows(fold)
 
     def inner_windows(self, fold: Fold) -> int:
-        """Return how many windows before the first cutoff are forecast beside a fold's own, for `postprocess` to learn from.
+        """Return how many windows before the first cutoff are forecast beside a fold's own, for
+        `postprocess` to learn from.
 
         Intervals that go on learning need those of the first fold alone.
         """
@@ -294,7 +346,10 @@ class PanelEvaluation(
         return self.intervals == "adaptive"
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Calibrate quantiles as `intervals` says, marked by `calibrated`; then make all forecasts add up."""
+        """Calibrate quantiles as `intervals` says, marked by `calibrated`.
+
+        Then make all forecasts add up.
+        """
         settled = fill_young_scales(self._settled(rows))
         return count_from_last(settled) if self.alignment() == "end" else settled
 
@@ -305,7 +360,10 @@ class PanelEvaluation(
         first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
         calibrated = self._calibrated(first if self.intervals == "adaptive" else summed)
         signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
-        past = {fold: learn_error_vectors(part) for (fold,), part in summed.partition_by("fold", as_dict=True).items()}
+        past = {
+            fold: learn_error_vectors(part)
+            for (fold,), part in summed.partition_by("fold", as_dict=True).items()
+        }
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
     def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -313,24 +371,38 @@ class PanelEvaluation(
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
             return conformal_rows(rows, self.levels)
-        return adaptive_rows(rows, self.levels, self.calibration) if self.intervals == "adaptive" else without_raw(rows)
+        return (
+            adaptive_rows(rows, self.levels, self.calibration)
+            if self.intervals == "adaptive"
+            else without_raw(rows)
+        )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the task."""
         return score_forecasts(rows, self.levels, named_metrics(self.metrics))
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
-        """Return sentences on series that were not forecast, and on intervals that could not be calibrated."""
+        """Return sentences on series that were not forecast, and on intervals that could not be
+        calibrated.
+        """
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
-        messages = [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
+        messages = (
+            [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
+        )
         seen = [*scale_remarks(predictions), *season_remarks(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
     def warnings_before(self, frame: Panel, models: Mapping[str, Forecaster]) -> list[str]:
-        """Return sentences on joined columns, numbered rows, and sums: how scores count them, and where they are unknown."""
-        sums = panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame)) if self.reconciles else []
+        """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
+        where they are unknown.
+        """
+        sums = (
+            panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
+            if self.reconciles
+            else []
+        )
         return [*joined_column_remarks(frame), *numbering_remarks(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
@@ -338,19 +410,26 @@ class PanelEvaluation(
         return forecast_measures(frame.season, self.levels, named_metrics(self.metrics))
 
     def labels(self, frame: Panel, column: str) -> pl.DataFrame:
-        """Return segments by series, by row, or by series and cutoff: see `segments.panel_labels`."""
+        """Return segments by series, by row, or by series and cutoff: see
+        `segments.panel_labels`.
+        """
         return panel_labels(frame, column, self.split)
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return random values after the cutoff; aggregates are made of them anew."""
-        return self.prepare_frame(corrupt_panel(without_aggregates(frame) if self.reconciles else frame, cutoff, rng))
+        return self.prepare_frame(
+            corrupt_panel(without_aggregates(frame) if self.reconciles else frame, cutoff, rng)
+        )
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return the forecasts made at the cutoff."""
         return forecasts_at(rows, frame, cutoff)
 
     def fit_all(self, model: Forecaster, frame: Panel, context: RunContext) -> Any:
-        """Fit on all rows, or the last ones of a sliding window; with what its errors on inner windows have taught."""
+        """Fit on all rows, or the last ones of a sliding window.
+
+        With what its errors on inner windows have taught.
+        """
         full, steps, sliding = self._context(context, frame), self.steps(frame), self.rows_kept()
         fitted = model.learn(frame.last(sliding) if sliding else frame, horizon=steps, context=full)
         if self.intervals == "model" and not self.reconciles:
@@ -360,7 +439,11 @@ class PanelEvaluation(
         if self.reconciles and inner.width:
             marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
-        final = fitted if self.intervals == "model" else CalibratedModel(fitted, learn_calibration(inner, self.levels))
+        final = (
+            fitted
+            if self.intervals == "model"
+            else CalibratedModel(fitted, learn_calibration(inner, self.levels))
+        )
         return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
     def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
@@ -376,8 +459,12 @@ class PanelEvaluation(
             )
             if not isinstance(fitted, ReconciledModel):
                 return shown
-            grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(pl.lit(0).alias("fold"))
-            return reconcile_rows(grouped, {0: fitted.errors}, self.reconcile, self.levels).drop("fold")  # type: ignore[arg-type]
+            grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(
+                pl.lit(0).alias("fold")
+            )
+            return reconcile_rows(grouped, {0: fitted.errors}, self.reconcile, self.levels).drop(
+                "fold"
+            )  # type: ignore[arg-type]
 
         full, steps = self._context(context, frame), self.steps(frame)
         return forecast_beyond(model, frame, self.end(frame), full, steps, self.paths, postprocess)
@@ -387,11 +474,18 @@ class PanelEvaluation(
         features.columns(frame.roles, self.steps(frame))
 
     def check_names(self) -> None:
-        """Refuse an unknown headline, a metric of one's own that cannot be computed, and settings that do not go with sums."""
+        """Refuse an unknown headline, a metric of one's own that cannot be computed, and settings
+        that do not go with sums.
+        """
         if self.reconciles and self.paths:
-            raise ConfigError(f"protocol.paths: must be 0 with reconcile={self.reconcile}, got {self.paths}.")
+            raise ConfigError(
+                f"protocol.paths: must be 0 with reconcile={self.reconcile}, got {self.paths}."
+            )
         if self.reconcile == "top_down" and self.grouped:
-            raise ConfigError("protocol.grouped: must be false with reconcile=top_down, which splits along one tree, got true.")
+            raise ConfigError(
+                "protocol.grouped: must be false with reconcile=top_down, which splits along one "
+                "tree, got true."
+            )
         extra = check_metrics(self.metrics, self.levels)
         check_headline(self.headline, (*forecast_metrics(1, self.levels).values(), *extra))
 
@@ -407,19 +501,27 @@ class PanelEvaluation(
             ConfigError: With the field and its value.
         """
         if not self.levels[0] < 0.5 < self.levels[-1]:
-            raise ConfigError("protocol.levels: must have a level below and one above 0.5 for a decision on volumes.")
+            raise ConfigError(
+                "protocol.levels: must have a level below and one above 0.5 for a decision on "
+                "volumes."
+            )
         if paths and not self.paths:
-            raise ConfigError(f"protocol.paths: must be at least 1 for decision '{decision}' with coupling=paths, got 0.")
+            raise ConfigError(
+                f"protocol.paths: must be at least 1 for decision '{decision}' with "
+                f"coupling=paths, got 0."
+            )
 
     def check_volume_data(self, frame: Panel) -> None:
-        """Refuse data that becomes available later, where cutoffs are counted from each series' end.
+        """Refuse data that becomes available later, where cutoffs are counted from each series'
+        end.
 
         Raises:
             ConfigError: With the field and its value.
         """
         if frame.roles.available_at and self.alignment() == "end":
             raise ConfigError(
-                "protocol.align: must be calendar for a decision on volumes of data that becomes available later, got end."
+                "protocol.align: must be calendar for a decision on volumes of data that becomes "
+                "available later, got end."
             )
 
     def volume_steps(self, frame: Panel) -> tuple[int, int]:
@@ -427,16 +529,25 @@ class PanelEvaluation(
         return self.scored_after() + 1, self.steps(frame)
 
     def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
-        """Return the forecasts of the series themselves, without those of their sums; see `VolumeEvidence`."""
+        """Return the forecasts of the series themselves, without those of their sums.
+
+        See `VolumeEvidence`.
+        """
         if self.reconciles:
             frame = without_aggregates(frame)
-            forecasts = forecasts.join(frame.series_ids.to_frame(), on=SERIES, how="semi", maintain_order="left")
+            forecasts = forecasts.join(
+                frame.series_ids.to_frame(), on=SERIES, how="semi", maintain_order="left"
+            )
         return with_clock(forecasts, frame, calendar=self.alignment() == "calendar")
 
     def _context(self, run: RunContext, panel: Panel) -> ForecastContext:
         backtests = None if run.cache is None else InnerBacktests(run.cache)
         return ForecastContext(
-            **run.shared(), levels=self.levels, season=panel.season, align=self.alignment(), backtests=backtests
+            **run.shared(),
+            levels=self.levels,
+            season=panel.season,
+            align=self.alignment(),
+            backtests=backtests,
         )
 
 
@@ -450,7 +561,8 @@ def earlier_panel(protocol: PanelEvaluation, frame: Panel) -> Panel:
 
 
 def fitting_stride(earlier: Panel, steps: int, stride: int, windows: int) -> int:
-    """Return the protocol's own stride, or less where so many windows would reach beyond the later half of the longest series.
+    """Return the protocol's own stride, or less where so many windows would reach beyond the later
+    half of the longest series.
 
     Args:
         earlier: What may be known.

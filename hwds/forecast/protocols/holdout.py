@@ -8,18 +8,29 @@ from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel, fitting
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
 
-SHARED = ("name", "headline", "levels", "metrics", "intervals", "calibration", "reconcile", "grouped")
+SHARED = (
+    "name",
+    "headline",
+    "levels",
+    "metrics",
+    "intervals",
+    "calibration",
+    "reconcile",
+    "grouped",
+)
 """The fields that the walk through the train part takes from the experiment's own protocol."""
 
 
 class Holdout(PanelHoldout, PanelEvaluation):
     """Hold out the dataset's own test part, or else the last rows of every series.
 
-    With `reconcile` the cutoff is one instant for all series, since sums are made at instants: the last of the train rows, or
-    so many steps before the end of the data; series that have ended before it are not forecast.
+    With `reconcile` the cutoff is one instant for all series, since sums are made at instants: the
+    last of the train rows, or so many steps before the end of the data; series that have ended
+    before it are not forecast.
 
     Attributes:
-        horizon: Steps to forecast; None takes the longest test part, or else the dataset's own horizon.
+        horizon: Steps to forecast; None takes the longest test part, or else the dataset's own
+            horizon.
     """
 
     @property
@@ -28,11 +39,15 @@ class Holdout(PanelHoldout, PanelEvaluation):
         return self.reconciles
 
     def tuning_split(self, frame: Panel, windows: int) -> TuningSplit:
-        """Return a walk through the train part, from windows that each are as long as the test part."""
+        """Return a walk through the train part, from windows that each are as long as the test
+        part.
+        """
         framed, earlier = self.prepare_frame(frame), earlier_panel(self, frame)
         steps = self.steps(framed)
         stride = fitting_stride(earlier, steps, steps, windows)
         shared = {name: getattr(self, name) for name in SHARED}
-        walk = WalkForward(**shared, windows=windows, stride=stride, horizon=steps, align=self.alignment())
+        walk = WalkForward(
+            **shared, windows=windows, stride=stride, horizon=steps, align=self.alignment()
+        )
         summed = walk.prepare_frame(earlier)
         return TuningSplit(walk, summed, walk.split(summed))

@@ -18,14 +18,17 @@ from hwds.frames.roles import SERIES
 
 
 class Launch(PanelLaunch, PanelEvaluation):
-    """Forecast new products: each series that begins inside the data is forecast once, at its launch or soon after it.
+    """Forecast new products: each series that begins inside the data is forecast once, at its
+    launch or soon after it.
 
-    A fold is an instant of launches: the series that begin there are forecast, no others, with all that was known of all
-    series then. A launch has no season behind it, so that errors cannot be scaled by its own past: `mase` and `rmsse` are
-    undefined but for a large `after`, and `wape` orders the leaderboard.
+    A fold is an instant of launches: the series that begin there are forecast, no others, with all
+    that was known of all series then. A launch has no season behind it, so that errors cannot be
+    scaled by its own past: `mase` and `rmsse` are undefined but for a large `after`, and `wape`
+    orders the leaderboard.
 
     Attributes:
-        intervals: The `model`'s own: windows before the cutoff are of series that have a past, and say nothing of a launch.
+        intervals: The `model`'s own: windows before the cutoff are of series that have a past, and
+            say nothing of a launch.
         reconcile: `none`: launches are forecast alone, and no sum is made of them.
     """
 
@@ -47,17 +50,24 @@ class Launch(PanelLaunch, PanelEvaluation):
         if len(fitting) < windows:
             count = len(self.cutoffs(frame))
             raise DataError(
-                f"{len(fitting)} instants of launches lie {self.steps(frame)} steps or more before the first of the {count}"
+                f"{len(fitting)} instants of launches lie {self.steps(frame)} steps or more "
+                f"before the first of the {count}"
                 f" that are asked; ask for fewer (protocol.launches={max(count // 2, 1)})."
             )
-        folds = [Fold(i, cutoff.label, earlier.n_series, (cutoff,)) for i, cutoff in enumerate(fitting[-windows:])]
+        folds = [
+            Fold(i, cutoff.label, earlier.n_series, (cutoff,))
+            for i, cutoff in enumerate(fitting[-windows:])
+        ]
         return TuningSplit(every, earlier, folds)
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
         """Return a sentence on the number of launches that were forecast."""
         units = max(fold.units for fold in folds)
         count = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
-        return [f"{count} launches of {units} series were asked for; the others began too early, or too late to be scored."]
+        return [
+            f"{count} launches of {units} series were asked for; the others began too early, or "
+            f"too late to be scored."
+        ]
 
     def check_models(self, models: Mapping[str, Forecaster], frame: Panel) -> None:
         """Refuse a model that cannot forecast a series without a row of its own.
@@ -68,5 +78,6 @@ class Launch(PanelLaunch, PanelEvaluation):
         unable = [label for label, model in models.items() if not model.launches]
         if not self.after and unable:
             raise ConfigError(
-                f"protocol.after: '{unable[0]}' cannot forecast a series without a row; use forecast/analog, or at least 1."
+                f"protocol.after: '{unable[0]}' cannot forecast a series without a row; use "
+                f"forecast/analog, or at least 1."
             )

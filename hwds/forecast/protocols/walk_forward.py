@@ -37,11 +37,14 @@ class WalkForward(PanelWalkForward, PanelEvaluation):
         return TuningSplit(walk, framed, walk.split(framed))
 
     def check_names(self) -> None:
-        """Refuse what `PanelEvaluation` does, and sums that are not made at instants which series share.
+        """Refuse what `PanelEvaluation` does, and sums that are not made at instants which series
+        share.
 
         Raises:
             ConfigError: With the nearest right name, or of another alignment.
         """
         super().check_names()
         if self.reconciles and self.align == "end":
-            raise ConfigError(f"protocol.align: must be calendar with reconcile={self.reconcile}, got end.")
+            raise ConfigError(
+                f"protocol.align: must be calendar with reconcile={self.reconcile}, got end."
+            )

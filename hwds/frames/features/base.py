@@ -28,13 +28,16 @@ FeatureScale = Literal["level", "spread", "none"]
 class Feature:
     """One computed column.
 
-    A feature of row t is made from the target and past-only columns of rows before t, and from the known-future and
-    static columns up to t. So at a cutoff c the first row after it, c + 1, is always lawful.
+    A feature of row t is made from the target and past-only columns of rows before t, and from the
+    known-future and static columns up to t. So at a cutoff c the first row after it, c + 1, is
+    always lawful.
 
     Attributes:
         name: The column.
-        at: `origin`: read at row c + 1, for every step. `step`: read at row c + step, since it needs only what is known ahead.
-        scale: How it moves with the target: `level` (a + b y), `spread` (b y), or `none`; a model that normalises uses it.
+        at: `origin`: read at row c + 1, for every step. `step`: read at row c + step, since it
+            needs only what is known ahead.
+        scale: How it moves with the target: `level` (a + b y), `spread` (b y), or `none`; a model
+            that normalises uses it.
     """
 
     name: str
@@ -57,7 +60,9 @@ class Plan:
 
 
 class FeatureSet(Recipe):
-    """The recipe of computed columns, chosen by `features=`; `of` is the kind of frame that it computes them for."""
+    """The recipe of computed columns, chosen by `features=`; `of` is the kind of frame that it
+    computes them for.
+    """
 
     of: ClassVar[type] = object
 
@@ -78,8 +83,8 @@ class PanelFeatures(FeatureSet):
     def compute(self, panel: Panel) -> Panel:
         """Return the panel with the plan's columns added, all floats.
 
-        Row t may use the target and past-only columns of rows before t, and known-future and static columns up to t.
-        Rows after the history have a null target.
+        Row t may use the target and past-only columns of rows before t, and known-future and static
+        columns up to t. Rows after the history have a null target.
         """
         raise NotImplementedError(f"{type(self).__name__}.compute")
 
@@ -87,10 +92,11 @@ class PanelFeatures(FeatureSet):
 class RowFeatures(FeatureSet):
     """Columns of each row of a table as of its own moment, proven so by the canary.
 
-    The moment of a row is its `time`, and it knows what had arrived by its own arrival (`available_at`, or `time` where
-    that role is not played): row j counts for row i where time(j) <= time(i), and j arrived before i; of rows that
-    arrived at one instant the earlier in the table came first. A row counts for itself. A label counts where its
-    `label_time` is at or before the arrival of i, and never the row's own.
+    The moment of a row is its `time`, and it knows what had arrived by its own arrival
+    (`available_at`, or `time` where that role is not played): row j counts for row i where time(j)
+    <= time(i), and j arrived before i; of rows that arrived at one instant the earlier in the table
+    came first. A row counts for itself. A label counts where its `label_time` is at or before the
+    arrival of i, and never the row's own.
     """
 
     of: ClassVar[type] = Table
@@ -103,15 +109,20 @@ class RowFeatures(FeatureSet):
         """
 
     def absent(self, table: Table) -> tuple[str, ...]:
-        """Return the usual columns that the table lacks, without which it is computed, in the order of its fields."""
+        """Return the usual columns that the table lacks, without which it is computed, in the order
+        of its fields.
+        """
         return ()
 
     def compute(self, table: Table) -> pl.DataFrame:
-        """Return the new columns alone, a row for each row of the table, in its order: numbers, texts, or arrays of numbers."""
+        """Return the new columns alone, a row for each row of the table, in its order: numbers,
+        texts, or arrays of numbers.
+        """
         raise NotImplementedError(f"{type(self).__name__}.compute")
 
     def live(self, schema: Table) -> Live:
-        """Return the live form, which computes the same columns of rows as they arrive, one at a time.
+        """Return the live form, which computes the same columns of rows as they arrive, one at a
+        time.
 
         Args:
             schema: A table of the rows' columns and roles, without rows.
@@ -120,19 +131,24 @@ class RowFeatures(FeatureSet):
             ConfigError: These features are computed of whole tables alone.
         """
         raise ConfigError(
-            f"features: '{self.name or type(self).__name__}' has no live form; it cannot be computed of events as they arrive."
+            f"features: '{self.name or type(self).__name__}' has no live form; it cannot be "
+            f"computed of events as they arrive."
         )
 
 
 class LearnedRunFeatures(Protocol):
-    """The result of `RunFeatures.learn`: scales that were learned, and the numbers of each cycle."""
+    """The result of `RunFeatures.learn`: scales that were learned, and the numbers of each
+    cycle.
+    """
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
 
     def compute(self, runs: Runs) -> np.ndarray:
-        """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it, and nothing else."""
+        """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it,
+        and nothing else.
+        """
 
 
 @runtime_checkable
@@ -151,11 +167,15 @@ class LiveRunFeatures(LearnedRunFeatures, Protocol):
         """Return what is kept of a run before its first row."""
 
     def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> np.ndarray:
-        """Return the numbers of new rows, shape (rows, names), and let the states of their runs go on."""
+        """Return the numbers of new rows, shape (rows, names), and let the states of their runs go
+        on.
+        """
 
 
 class RunFeatures(FeatureSet):
-    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned from the runs of a fit."""
+    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned
+    from the runs of a fit.
+    """
 
     of: ClassVar[type] = Runs
 

@@ -15,9 +15,11 @@ from hwds.frames.signals import RegimeScales as Scales
 
 
 class RegimeScaling(RunFeatures):
-    """The last value of each sensor alone, in standard deviations within its operating condition, and the age.
+    """The last value of each sensor alone, in standard deviations within its operating condition,
+    and the age.
 
-    Conditions are told apart by k-means of the settings. It is what windows are made of, and shows what they add.
+    Conditions are told apart by k-means of the settings. It is what windows are made of, and shows
+    what they add.
 
     Attributes:
         regimes: Operating conditions; 0 takes as many as the data says it has.

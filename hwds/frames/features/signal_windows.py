@@ -17,7 +17,18 @@ from hwds.frames.kernels import STATISTICS, fill_ewma, fill_windows
 from hwds.frames.runs import RowsOfRuns, Runs, SignalState, Stacked
 from hwds.frames.signals import SPECTRAL, RegimeScales, spectra
 
-Statistic = Literal["mean", "sd", "slope", "rms", "minimum", "maximum", "peak_to_peak", "crest", "skewness", "kurtosis"]
+Statistic = Literal[
+    "mean",
+    "sd",
+    "slope",
+    "rms",
+    "minimum",
+    "maximum",
+    "peak_to_peak",
+    "crest",
+    "skewness",
+    "kurtosis",
+]
 Spectral = Literal["entropy", "envelope"]
 Weight = Annotated[float, Gt(0), Le(1)]
 
@@ -26,24 +37,29 @@ assert get_args(Spectral) == SPECTRAL
 
 
 class SignalWindows(RunFeatures):
-    """Statistics of each sensor over windows of the last cycles, its exponentially weighted means, its last value, and the age.
+    """Statistics of each sensor over windows of the last cycles, its exponentially weighted means,
+    its last value, and the age.
 
-    Sensors are scaled within operating conditions first. Where all of them see one wear, the first principal components of them
-    have less noise than any, and are windowed beside them. A window that is longer than the run so far is as long as that. All
-    numbers of a cycle follow from the run's cycles up to it, each window summed by itself: a stream gives the same bits.
+    Sensors are scaled within operating conditions first. Where all of them see one wear, the first
+    principal components of them have less noise than any, and are windowed beside them. A window
+    that is longer than the run so far is as long as that. All numbers of a cycle follow from the
+    run's cycles up to it, each window summed by itself: a stream gives the same bits.
 
     Attributes:
         windows: The lengths of the windows, in cycles.
         components: Principal components of the sensors that are windowed beside them.
-        statistics: The statistics of each window and sensor. `slope` is that of a straight line, a cycle; `crest` the peak
-            over the root mean square; `kurtosis` is 3 for normal noise.
-        bands: Equal bands of frequency, of whose power in each window the shares are there; 0 for none.
-        spectrum: Numbers of each window's spectrum: `entropy`, from 0 of one tone to 1 of noise, and `envelope`, the strongest
-            share in the spectrum of the signal's envelope, the beat of a worn bearing.
+        statistics: The statistics of each window and sensor. `slope` is that of a straight line, a
+            cycle; `crest` the peak over the root mean square; `kurtosis` is 3 for normal noise.
+        bands: Equal bands of frequency, of whose power in each window the shares are there; 0 for
+            none.
+        spectrum: Numbers of each window's spectrum: `entropy`, from 0 of one tone to 1 of noise,
+            and `envelope`, the strongest share in the spectrum of the signal's envelope, the beat
+            of a worn bearing.
         ewma: Weights of the newest cycle, one exponentially weighted mean each.
         last: Whether the last value is there too.
         age: Whether the age of the run is there too.
-        regimes: Operating conditions within which sensors are scaled; 0 takes as many as the data says it has.
+        regimes: Operating conditions within which sensors are scaled; 0 takes as many as the data
+            says it has.
 
     Example:
         python -m hwds +experiment=remaining_life features=signal_windows features.windows=[20,50]
@@ -67,7 +83,9 @@ class SignalWindows(RunFeatures):
     def learn(self, runs: Runs) -> LearnedSignalWindows:
         """Return the windows with the scales of these runs."""
         scaling = RegimeScales.learn(runs, self.regimes)
-        return LearnedSignalWindows(self, scaling, principal_axes(scaling.scaled(runs), run_begins(runs), self.components))
+        return LearnedSignalWindows(
+            self, scaling, principal_axes(scaling.scaled(runs), run_begins(runs), self.components)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +105,21 @@ class LearnedSignalWindows(Serializable):
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
-        asked = [f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics]
-        spectral = [*(f"band_{band + 1}" for band in range(self.recipe.bands)), *self.recipe.spectrum]
+        asked = [
+            f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics
+        ]
+        spectral = [
+            *(f"band_{band + 1}" for band in range(self.recipe.bands)),
+            *self.recipe.spectrum,
+        ]
         asked += [f"{kind}_{window}" for window in self.recipe.windows for kind in spectral]
-        asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (["last"] if self.recipe.last else [])
-        signals = (*self.scaling.sensors, *(f"component {i + 1}" for i in range(self.axes.shape[1])))
+        asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (
+            ["last"] if self.recipe.last else []
+        )
+        signals = (
+            *self.scaling.sensors,
+            *(f"component {i + 1}" for i in range(self.axes.shape[1])),
+        )
         named = [f"{signal} {what}" for what in asked for signal in signals]
         return (*named, *(["age"] if self.recipe.age else []))
 
@@ -115,10 +143,14 @@ class LearnedSignalWindows(Serializable):
     def new_state(self) -> SignalState:
         """Return the state of a run before its first row."""
         signals, weights = len(self.scaling.sensors) + self.axes.shape[1], len(self.recipe.ewma)
-        return SignalState(np.zeros((0, signals)), np.zeros((weights, signals)), np.zeros((weights, signals)))
+        return SignalState(
+            np.zeros((0, signals)), np.zeros((weights, signals)), np.zeros((weights, signals))
+        )
 
     def advance(self, states: Sequence[SignalState], rows: RowsOfRuns) -> np.ndarray:
-        """Return the numbers of new rows, shape (rows, names), with the bits of `compute`; states go on.
+        """Return the numbers of new rows, shape (rows, names), with the bits of `compute`.
+
+        States go on.
 
         Args:
             states: Of each run that has new rows.
@@ -129,7 +161,10 @@ class LearnedSignalWindows(Serializable):
         parts = self._of_windows(stack.values, stack.begins, stack.rows)
         runs = np.repeat(np.arange(len(states)), rows.counts)
         for place, weight in enumerate(self.recipe.ewma):
-            top, bottom = (np.stack([getattr(state, name)[place] for state in states]) for name in ("top", "bottom"))
+            top, bottom = (
+                np.stack([getattr(state, name)[place] for state in states])
+                for name in ("top", "bottom")
+            )
             parts.append(_ewma(new, runs, weight, top, bottom))
             for state, above, below in zip(states, top, bottom, strict=True):
                 state.top[place], state.bottom[place] = above, below
@@ -141,15 +176,21 @@ class LearnedSignalWindows(Serializable):
         """Return the scaled sensors of each row, and the components of them beside."""
         return np.ascontiguousarray(np.column_stack([scaled, components_along(scaled, self.axes)]))
 
-    def _of_windows(self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    def _of_windows(
+        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray
+    ) -> list[np.ndarray]:
         """Return what is computed of the windows up to some rows."""
         parts = [self._statistics(signals, begins, rows, window) for window in self.recipe.windows]
         if self.recipe.bands or self.recipe.spectrum:
             asked = (self.recipe.bands, self.recipe.spectrum)
-            parts += [spectra(signals, begins, rows, window, *asked) for window in self.recipe.windows]
+            parts += [
+                spectra(signals, begins, rows, window, *asked) for window in self.recipe.windows
+            ]
         return parts
 
-    def _statistics(self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int) -> np.ndarray:
+    def _statistics(
+        self, signals: np.ndarray, begins: np.ndarray, rows: np.ndarray, window: int
+    ) -> np.ndarray:
         kinds = np.array([STATISTICS.index(kind) for kind in self.recipe.statistics])
         out = np.empty((len(rows), len(kinds), signals.shape[1]))
         compiled(fill_windows)(signals, begins, rows, window, kinds, out)
@@ -157,11 +198,16 @@ class LearnedSignalWindows(Serializable):
 
     def _plain(self, signals: np.ndarray, cycles: np.ndarray) -> list[np.ndarray]:
         """Return what is of a row alone."""
-        return [*([signals] if self.recipe.last else []), *([cycles[:, None]] if self.recipe.age else [])]
+        return [
+            *([signals] if self.recipe.last else []),
+            *([cycles[:, None]] if self.recipe.age else []),
+        ]
 
 
 SMOOTHING = 0.2
-"""The weight of the newest cycle in the means whose principal components are taken: noise is not to be among them."""
+"""The weight of the newest cycle in the means whose principal components are taken: noise is not to
+be among them.
+"""
 
 
 def run_begins(runs: Runs) -> np.ndarray:
@@ -172,18 +218,24 @@ def run_begins(runs: Runs) -> np.ndarray:
 def smooth_signals(signals: np.ndarray, begins: np.ndarray, weight: float) -> np.ndarray:
     """Return exponentially weighted means of each run up to each row; the same shape."""
     runs = np.cumsum(np.arange(len(begins)) == begins) - 1
-    top, bottom = (np.zeros((int(runs[-1]) + 1 if len(runs) else 0, signals.shape[1])) for _ in range(2))
+    top, bottom = (
+        np.zeros((int(runs[-1]) + 1 if len(runs) else 0, signals.shape[1])) for _ in range(2)
+    )
     return _ewma(np.ascontiguousarray(signals), runs, weight, top, bottom)
 
 
-def _ewma(signals: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+def _ewma(
+    signals: np.ndarray, runs: np.ndarray, weight: float, top: np.ndarray, bottom: np.ndarray
+) -> np.ndarray:
     out = np.empty(signals.shape)
     compiled(fill_ewma)(signals, runs, weight, top, bottom, out)
     return out
 
 
 def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> np.ndarray:
-    """Return the axes along which smoothed sensors vary most, shape (sensors, components); each sums to 0 or more.
+    """Return the axes along which smoothed sensors vary most, shape (sensors, components).
+
+    Each sums to 0 or more.
 
     Args:
         scaled: Sensors, shape (rows, sensors).
@@ -197,7 +249,9 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
 
 
 def components_along(scaled: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Return the components of each row, summed sensor by sensor: a product of matrices has other bits of one row alone."""
+    """Return the components of each row, summed sensor by sensor: a product of matrices has other
+    bits of one row alone.
+    """
     out = np.zeros((len(scaled), axes.shape[1]))
     for sensor in range(len(axes)):
         out += scaled[:, sensor : sensor + 1] * axes[sensor]

@@ -50,7 +50,10 @@ class Together(RowFeatures):
             columns = part.compute(table)
             taken = next((name for name in columns.columns if name in made), None)
             if taken:
-                raise ConfigError(f"features.parts: '{part.name}' makes the column '{taken}', which is there already.")
+                raise ConfigError(
+                    f"features.parts: '{part.name}' makes the column '{taken}', which is there "
+                    f"already."
+                )
             made |= {name: columns[name] for name in columns.columns}
             table = table.with_inputs(columns)
         return pl.DataFrame(made)

@@ -20,13 +20,16 @@ HOTTEST = 20.0
 """The highest temperature, and one over the lowest."""
 
 SOFT = 1e-4
-"""The least probability of what happened, so that one certain error does not decide the temperature alone."""
+"""The least probability of what happened, so that one certain error does not decide the temperature
+alone.
+"""
 
 FEWEST_DEFECTS = 10
 """The fewest defects that a temperature is fitted to.
 
-Fitted to fewer, it mostly made the mean log loss of new images larger than a temperature of 1 does, in draws of log odds that
-are right and of ones that are twice too large. Without a defect the least loss is often at a temperature near 0.
+Fitted to fewer, it mostly made the mean log loss of new images larger than a temperature of 1 does,
+in draws of log odds that are right and of ones that are twice too large. Without a defect the least
+loss is often at a temperature near 0.
 """
 
 
@@ -38,7 +41,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
-    """Return the temperature of least log loss (Guo et al. 2017, "On calibration of modern neural networks").
+    """Return the temperature of least log loss (Guo et al. 2017, "On calibration of modern neural
+    networks").
 
     Args:
         logits: Shape (n, kinds).
@@ -59,7 +63,13 @@ def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
         return float(-np.log(np.maximum(said, SOFT)).mean())
 
     reach = float(np.log(HOTTEST))
-    return float(np.exp(minimize_scalar(loss, bounds=(-reach, reach), method="bounded", options={"xatol": 1e-6}).x))
+    return float(
+        np.exp(
+            minimize_scalar(
+                loss, bounds=(-reach, reach), method="bounded", options={"xatol": 1e-6}
+            ).x
+        )
+    )
 
 
 # InspectionModel: the recipe of a model of images; what it learns is calibrated on boards that
@@ -83,7 +93,10 @@ class FittedInspection(Protocol):
         """
 
     def saliency(self, images: Images) -> np.ndarray | None:
-        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID); None of a model that cannot say."""
+        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
+
+        None of a model that cannot say.
+        """
 
 
 class InspectionModel(Recipe):
@@ -100,11 +113,22 @@ class InspectionModel(Recipe):
         """Return the model fitted to images whose kinds are known."""
         raise NotImplementedError(f"{type(self).__name__}.learn")
 
-    def inspector(self, images: Images, calibrate: Images, budget: float, context: RunContext) -> Inspector:
-        """Return the model learned from some boards, with a temperature and a threshold by others."""
+    def inspector(
+        self, images: Images, calibrate: Images, budget: float, context: RunContext
+    ) -> Inspector:
+        """Return the model learned from some boards, with a temperature and a threshold by
+        others.
+        """
         return Inspector.calibrated(self.learn(images, context), calibrate, budget)
 
-    def fit(self, images: Images, calibrate: Images, *, budget: float = 0.05, context: RunContext | None = None) -> Inspector:
+    def fit(
+        self,
+        images: Images,
+        calibrate: Images,
+        *,
+        budget: float = 0.05,
+        context: RunContext | None = None,
+    ) -> Inspector:
         """Return the calibrated model, in Python and without a run of an experiment.
 
         Args:
@@ -137,7 +161,10 @@ def refuse_one_class(images: Images, where: str) -> None:
         raise DataError(f"{where}: no image has a label.")
     if (known == 0).all() or (known > 0).all():
         what = f"'{images.good}'" if (known == 0).all() else f"defects, none is '{images.good}'"
-        raise DataError(f"{where}: all {len(known):,} images are {what}; good ones and defects are needed to tell them apart.")
+        raise DataError(
+            f"{where}: all {len(known):,} images are {what}; good ones and defects are needed to "
+            f"tell them apart."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +172,8 @@ class Judgements:
     """The answers of an inspector to images.
 
     Attributes:
-        score: How suspicious each is: the probability of a defect, or the distance from good ones; shape (n,).
+        score: How suspicious each is: the probability of a defect, or the distance from good ones;
+            shape (n,).
         probability: Of each kind, shape (n, kinds); None of a model that knows no kinds.
     """
 
@@ -160,8 +188,9 @@ class Inspector(Serializable):
     Attributes:
         fitted: The model.
         temperature: What its log odds are divided by (Guo et al. 2017).
-        threshold: An image of a higher score is flagged: of good images like those that calibrate at most the budget's share
-            is; of those of new boards so few are only where many boards calibrate.
+        threshold: An image of a higher score is flagged: of good images like those that calibrate
+            at most the budget's share is; of those of new boards so few are only where many boards
+            calibrate.
     """
 
     fitted: FittedInspection
@@ -170,7 +199,8 @@ class Inspector(Serializable):
 
     @classmethod
     def calibrated(cls, fitted: FittedInspection, images: Images, budget: float) -> Inspector:
-        """Return the model with the temperature of least log loss on images, and the threshold of a budget of false alarms.
+        """Return the model with the temperature of least log loss on images, and the threshold of a
+        budget of false alarms.
 
         Args:
             fitted: What was learned from other boards.
@@ -180,12 +210,17 @@ class Inspector(Serializable):
         Raises:
             DataError: None of the images is good.
         """
-        temperature = best_temperature(fitted.evidence(images), images.codes) if fitted.knows_kinds else 1.0
+        temperature = (
+            best_temperature(fitted.evidence(images), images.codes) if fitted.knows_kinds else 1.0
+        )
         return cls.at_temperature(fitted, temperature, images, budget)
 
     @classmethod
-    def at_temperature(cls, fitted: FittedInspection, temperature: float, images: Images, budget: float) -> Inspector:
-        """Return the model at a temperature, with the threshold of a budget of false alarms at that temperature.
+    def at_temperature(
+        cls, fitted: FittedInspection, temperature: float, images: Images, budget: float
+    ) -> Inspector:
+        """Return the model at a temperature, with the threshold of a budget of false alarms at that
+        temperature.
 
         Args:
             fitted: The model, learned from other boards.
@@ -199,7 +234,10 @@ class Inspector(Serializable):
         raw = cls(fitted, temperature, np.inf)
         good = raw.judge(images).score[images.codes == 0]
         if not len(good):
-            raise DataError("protocol.calibrate: none of the boards that calibrate has a good image; take more of them.")
+            raise DataError(
+                "protocol.calibrate: none of the boards that calibrate has a good image; take "
+                "more of them."
+            )
         return cls(fitted, temperature, budget_threshold(good, budget))
 
     def over_boards(self, images: Images, budget: float) -> Inspector:
@@ -210,7 +248,10 @@ class Inspector(Serializable):
             budget: The share of their good images that may be flagged.
         """
         good = images.take(images.codes == 0)
-        return replace(self, threshold=threshold_over_boards(self.judge(good).score, good.boards.to_numpy(), budget))
+        return replace(
+            self,
+            threshold=threshold_over_boards(self.judge(good).score, good.boards.to_numpy(), budget),
+        )
 
     def judge(self, images: Images) -> Judgements:
         """Return the predictions of images."""
@@ -221,12 +262,16 @@ class Inspector(Serializable):
         return Judgements(1 - probability[:, 0], probability)
 
     def saliency(self, images: Images) -> np.ndarray | None:
-        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID); None where the model cannot say."""
+        """Return where in each image a defect is seen, 0 to 1, shape (n, GRID, GRID).
+
+        None where the model cannot say.
+        """
         return self.fitted.saliency(images)
 
 
 def budget_threshold(good: np.ndarray, budget: float) -> float:
-    """Return the score that another good image exceeds with at most the budget's probability (Vovk et al. 2005).
+    """Return the score that another good image exceeds with at most the budget's probability (Vovk
+    et al. 2005).
 
     Infinite where so few good images promise nothing: fewer than 1 / budget - 1.
 
@@ -239,10 +284,12 @@ def budget_threshold(good: np.ndarray, budget: float) -> float:
 
 
 def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -> float:
-    """Return the score that a good image of a new board exceeds with at most the budget's probability.
+    """Return the score that a good image of a new board exceeds with at most the budget's
+    probability.
 
-    Each board counts the same, and the new one as if all its images scored higher (Lee, Barber and Willett 2023,
-    "Distribution-free inference with hierarchical data"). Infinite where there are fewer boards than `boards_needed`.
+    Each board counts the same, and the new one as if all its images scored higher (Lee, Barber and
+    Willett 2023, "Distribution-free inference with hierarchical data"). Infinite where there are
+    fewer boards than `boards_needed`.
 
     Args:
         good: Scores of good images, shape (n,).
@@ -257,11 +304,13 @@ def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -
 
 
 def false_alarms_at_most(budget: float, boards: int) -> float:
-    """Return the most good images of new boards, as a share, that a threshold of `budget_threshold` flags.
+    """Return the most good images of new boards, as a share, that a threshold of `budget_threshold`
+    flags.
 
-    Boards are exchangeable and have equally many good images each; those of one board may be alike as much as they will. The
-    bound is that of conformal prediction with groups (Lee, Barber and Willett 2023, "Distribution-free inference with
-    hierarchical data"), for a quantile of the images instead of one that a new board is counted in.
+    Boards are exchangeable and have equally many good images each; those of one board may be alike
+    as much as they will. The bound is that of conformal prediction with groups (Lee, Barber and
+    Willett 2023, "Distribution-free inference with hierarchical data"), for a quantile of the
+    images instead of one that a new board is counted in.
 
     Args:
         budget: The share that the threshold was chosen by.
@@ -271,5 +320,7 @@ def false_alarms_at_most(budget: float, boards: int) -> float:
 
 
 def boards_needed(budget: float) -> int:
-    """Return from how many boards that calibrate on at most twice the budget's share of new boards' good images is flagged."""
+    """Return from how many boards that calibrate on at most twice the budget's share of new boards'
+    good images is flagged.
+    """
     return int(np.ceil(1 / budget - 1 - 1e-9))

@@ -14,25 +14,39 @@ from hwds.core.serialization import Serializable
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.images import Images
 from hwds.inspection.models.base import GRID, InspectionModel
-from hwds.inspection.views import Convolutions, Symmetry, ViewTraining, apply_view, as_inputs, class_maps, undo_view, views_of
+from hwds.inspection.views import (
+    Convolutions,
+    Symmetry,
+    ViewTraining,
+    apply_view,
+    as_inputs,
+    class_maps,
+    undo_view,
+    views_of,
+)
 
 PEAK = 0.99
 """The quantile of a map's cells that is drawn as 1."""
 
 
 class CNN(InspectionModel):
-    """A small convolutional network, trained on views drawn anew in each epoch and averaged over all views of an image.
+    """A small convolutional network, trained on views drawn anew in each epoch and averaged over
+    all views of an image.
 
-    Classes may be weighted, which the log odds are relieved of again: probabilities are those of the kinds as they occur. There
-    is no early stopping: the weights are averaged over the last steps (Polyak and Juditsky 1992). Keep `symmetry=all` where a
-    part looks the same whichever way it lies.
+    Classes may be weighted, which the log odds are relieved of again: probabilities are those of
+    the kinds as they occur. There is no early stopping: the weights are averaged over the last
+    steps (Polyak and Juditsky 1992). Keep `symmetry=all` where a part looks the same whichever way
+    it lies.
 
     Attributes:
-        filters: The filters of the second convolution; the first has half of them, later ones two and three times as many.
+        filters: The filters of the second convolution; the first has half of them, later ones two
+            and three times as many.
         hidden: Units of the dense layer.
-        symmetry: Views that are drawn and averaged: `all` turns and reflections, `flips` alone, or `none`.
+        symmetry: Views that are drawn and averaged: `all` turns and reflections, `flips` alone, or
+            `none`.
         shift: Pixels by which an image is moved along each axis at most, in training.
-        class_weight: `balanced` has each kind weigh as much as any other in training; the weight is taken out of the log odds.
+        class_weight: `balanced` has each kind weigh as much as any other in training; the weight is
+            taken out of the log odds.
         epochs: The passes over the images.
         batch: Images a step at most.
         learning_rate: The step size of Adam.
@@ -64,23 +78,36 @@ class CNN(InspectionModel):
         known = images.take(images.codes >= 0)
         height, width, channels = images.shape
         shape = Convolutions(height, width, channels, len(images.kinds), self.filters, self.hidden)
-        weight = class_weights(known.codes, len(images.kinds)) if self.class_weight == "balanced" else np.ones(shape.kinds)
+        weight = (
+            class_weights(known.codes, len(images.kinds))
+            if self.class_weight == "balanced"
+            else np.ones(shape.kinds)
+        )
         target = (np.eye(shape.kinds)[known.codes] * weight).astype(np.float32)
-        schedule = Schedule(self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps)
-        training = ViewTraining([known.pixels()], shape, schedule, context, symmetry=self.symmetry, shift=self.shift)
-        weights = tuple(tuple(training.train(target, self.epochs, number)) for number in range(self.networks))
+        schedule = Schedule(
+            self.epochs, self.epochs, self.batch, self.learning_rate, self.least_steps
+        )
+        training = ViewTraining(
+            [known.pixels()], shape, schedule, context, symmetry=self.symmetry, shift=self.shift
+        )
+        weights = tuple(
+            tuple(training.train(target, self.epochs, number)) for number in range(self.networks)
+        )
         return TrainedCNN(shape, weights, np.log(weight), self.symmetry, context.cpus)
 
 
 def class_weights(codes: np.ndarray, kinds: int) -> np.ndarray:
-    """Return the weight of a row of each kind by which all kinds that occur weigh the same, 1 on the average of rows.
+    """Return the weight of a row of each kind by which all kinds that occur weigh the same, 1 on
+    the average of rows.
 
     Args:
         codes: The kind of each row, shape (n,).
         kinds: How many there are; one without a row has weight 1.
     """
     counts = np.bincount(codes, minlength=kinds)
-    return np.where(counts > 0, len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+    return np.where(
+        counts > 0, len(codes) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +130,10 @@ class TrainedCNN(Serializable):
     knows_kinds: ClassVar[bool] = True
 
     def evidence(self, images: Images) -> np.ndarray:
-        """Return the mean log odds over networks and views, of kinds as they occur; shape (n, kinds)."""
+        """Return the mean log odds over networks and views, of kinds as they occur.
+
+        Shape (n, kinds).
+        """
         from hwds.evaluation.networks import on_device
 
         with on_device("cpu", self.cpus):
@@ -115,7 +145,9 @@ class TrainedCNN(Serializable):
 
         views = [np.ascontiguousarray(apply_view(inputs, view)) for view in self._views()]
         return np.mean(
-            [predict_network(self.shape, each, [view]) for each in self.weights for view in views], axis=0, dtype=float
+            [predict_network(self.shape, each, [view]) for each in self.weights for view in views],
+            axis=0,
+            dtype=float,
         )
 
     def _views(self) -> tuple[tuple[int, bool, bool], ...]:
@@ -130,7 +162,14 @@ class TrainedCNN(Serializable):
             for block in images.blocks():
                 inputs = as_inputs(block)
                 maps = [
-                    undo_view(class_maps(self.shape, self.weights[0], np.ascontiguousarray(apply_view(inputs, view))), view)
+                    undo_view(
+                        class_maps(
+                            self.shape,
+                            self.weights[0],
+                            np.ascontiguousarray(apply_view(inputs, view)),
+                        ),
+                        view,
+                    )
                     for view in self._views()
                 ]
                 out.append(maps_on_grid(np.mean(maps, axis=0)))
@@ -138,7 +177,9 @@ class TrainedCNN(Serializable):
 
 
 def maps_on_grid(maps: np.ndarray) -> np.ndarray:
-    """Return maps of whole images on the cells of a saliency map, each from 0 to 1, shape (n, GRID, GRID)."""
+    """Return maps of whole images on the cells of a saliency map, each from 0 to 1, shape (n, GRID,
+    GRID).
+    """
     rows, columns = (cells_along(size).astype(int) for size in maps.shape[1:])
     return scale_saliency(maps[:, rows[:, None], columns[None, :]])
 

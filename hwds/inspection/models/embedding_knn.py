@@ -26,12 +26,14 @@ IMAGE_BLOCK = 16
 
 
 class EmbeddingKNN(InspectionModel):
-    """The distance of each window of an image from the windows of good images; the farthest windows of an image are its score.
+    """The distance of each window of an image from the windows of good images; the farthest windows
+    of an image are its score.
 
-    It learns from good images alone, as where defects are too rare to be labelled (the memory of Roth et al. 2022, "Towards
-    total recall in industrial anomaly detection"). Its embedding is the principal components of windows, not a network that was
-    trained on other pictures: none is shipped, so that figures published with one are not to be expected. It names no kind and
-    has no probability: metrics that need them are undefined.
+    It learns from good images alone, as where defects are too rare to be labelled (the memory of
+    Roth et al. 2022, "Towards total recall in industrial anomaly detection"). Its embedding is the
+    principal components of windows, not a network that was trained on other pictures: none is
+    shipped, so that figures published with one are not to be expected. It names no kind and has no
+    probability: metrics that need them are undefined.
 
     Attributes:
         window: Pixels along each side of a window.
@@ -40,7 +42,8 @@ class EmbeddingKNN(InspectionModel):
         memory: Windows of good images that are kept, drawn among all.
         neighbours: Nearest windows whose mean distance counts.
         top: Windows of an image, the farthest, whose mean distance is its score.
-        symmetry: Views of good images that are remembered: `all` turns and reflections, `flips` alone, or `none`.
+        symmetry: Views of good images that are remembered: `all` turns and reflections, `flips`
+            alone, or `none`.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -64,7 +67,10 @@ class EmbeddingKNN(InspectionModel):
             ConfigError: They are.
         """
         if self.window > min(images.shape[:2]):
-            raise ConfigError(f"model.window: must be <= {min(images.shape[:2])}, a side of the images, got {self.window}.")
+            raise ConfigError(
+                f"model.window: must be <= {min(images.shape[:2])}, a side of the images, got "
+                f"{self.window}."
+            )
 
     def learn(self, images: Images, context: RunContext) -> GoodWindows:
         """Remember windows of good images.
@@ -86,10 +92,15 @@ class EmbeddingKNN(InspectionModel):
         kept = min(self.components, int((values > 1e-9).sum()) or 1)
         axes = axes[:kept].T.astype(np.float32)
         memory = (windows[: self.memory] - centre) @ axes
-        return GoodWindows(self.window, self.stride, centre, axes, memory, self.neighbours, self.top)
+        return GoodWindows(
+            self.window, self.stride, centre, axes, memory, self.neighbours, self.top
+        )
 
     def _drawn(self, block: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
-        """Return some windows of each image, each image in a view of its own; shape (windows, numbers)."""
+        """Return some windows of each image, each image in a view of its own.
+
+        Shape (windows, numbers).
+        """
         views = views_of(self.symmetry, block.shape[1:])
         chosen = rng.integers(0, len(views), len(block))
         out = []
@@ -98,13 +109,19 @@ class EmbeddingKNN(InspectionModel):
             n, rows, columns = every.shape[:3]
             row, column = rng.integers(0, rows, (n, each)), rng.integers(0, columns, (n, each))
             out.append(
-                pixels_as_numbers(every[np.arange(n)[:, None], row, column].reshape(n * each, self.window**2 * block.shape[3]))
+                pixels_as_numbers(
+                    every[np.arange(n)[:, None], row, column].reshape(
+                        n * each, self.window**2 * block.shape[3]
+                    )
+                )
             )
         return np.concatenate(out)
 
 
 def sliding_windows(pixels: np.ndarray, window: int) -> np.ndarray:
-    """Return all windows of images as a view of their pixels, shape (n, rows, columns, channels, window, window)."""
+    """Return all windows of images as a view of their pixels, shape (n, rows, columns, channels,
+    window, window).
+    """
     return np.lib.stride_tricks.sliding_window_view(pixels, (window, window), axis=(1, 2))
 
 
@@ -143,7 +160,9 @@ class GoodWindows(Serializable):
         return np.asarray(far.mean(axis=1, dtype=float)[:, None])
 
     def saliency(self, images: Images) -> np.ndarray:
-        """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID, GRID)."""
+        """Return how far the window around each cell is from good ones, 0 to 1, shape (n, GRID,
+        GRID).
+        """
         rows, columns = (self._nearest(size) for size in images.shape[:2])
         maps = np.concatenate([self._distances(block) for block in images.blocks()])
         return scale_saliency(maps[:, rows[:, None], columns[None, :]])
@@ -165,11 +184,19 @@ class GoodWindows(Serializable):
         lengths = np.square(self.memory).sum(axis=1)
         nearest = min(self.neighbours, len(self.memory))
         for begin in range(0, len(block), IMAGE_BLOCK):
-            every = sliding_windows(block[begin : begin + IMAGE_BLOCK], self.window)[:, rows[:, None], columns]
+            every = sliding_windows(block[begin : begin + IMAGE_BLOCK], self.window)[
+                :, rows[:, None], columns
+            ]
             windows = pixels_as_numbers(every.reshape(len(every) * out.shape[1], -1))
             inside = (windows - self.centre) @ self.axes
             squared = lengths - 2 * inside @ self.memory.T
-            near = squared.min(axis=1, keepdims=True) if nearest == 1 else np.partition(squared, nearest - 1)[:, :nearest]
-            distance = np.sqrt(np.maximum(near + np.square(inside).sum(axis=1, keepdims=True), 0)).mean(axis=1)
+            near = (
+                squared.min(axis=1, keepdims=True)
+                if nearest == 1
+                else np.partition(squared, nearest - 1)[:, :nearest]
+            )
+            distance = np.sqrt(
+                np.maximum(near + np.square(inside).sum(axis=1, keepdims=True), 0)
+            ).mean(axis=1)
             out[begin : begin + IMAGE_BLOCK] = distance.reshape(len(every), -1)
         return out.reshape(len(block), len(rows), len(columns))

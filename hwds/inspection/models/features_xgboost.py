@@ -37,8 +37,17 @@ SHAPE_NAMES: tuple[str, ...] = (
     *(f"ring_{i}" for i in range(len(RINGS) - 1)),
     *(f"edge_{i}" for i in range(DIRECTION_BINS)),
     "edges",
-    *(f"{side}_{what}" for side in ("light", "dark") for what in ("regions", "smallest", "centre_smallest", "width", "narrow")),
-    *(f"{side}_{what}_{radius}" for side in ("light", "dark") for radius in RADII for what in ("wiped", "blob", "central")),
+    *(
+        f"{side}_{what}"
+        for side in ("light", "dark")
+        for what in ("regions", "smallest", "centre_smallest", "width", "narrow")
+    ),
+    *(
+        f"{side}_{what}_{radius}"
+        for side in ("light", "dark")
+        for radius in RADII
+        for what in ("wiped", "blob", "central")
+    ),
 )
 """The numbers of an image, in order."""
 
@@ -67,12 +76,16 @@ def grey_thresholds(grey: np.ndarray) -> np.ndarray:
     """Return the level that parts dark from light in each image (Otsu 1979), shape (n,)."""
     levels = 32
     codes = np.minimum((grey * levels).astype(int), levels - 1).reshape(len(grey), -1)
-    counts = np.stack([(codes == level).sum(axis=1) for level in range(levels)], axis=1) / codes.shape[1]
+    counts = (
+        np.stack([(codes == level).sum(axis=1) for level in range(levels)], axis=1) / codes.shape[1]
+    )
     below = np.cumsum(counts, axis=1)
     mass = np.cumsum(counts * np.arange(levels), axis=1)
     between = (mass[:, -1:] * below - mass) ** 2 / np.maximum(below * (1 - below), 1e-9)
     best = between >= between.max(axis=1, keepdims=True) - 1e-12
-    middle = (best * np.arange(levels)).sum(axis=1) / best.sum(axis=1)  # of equally good levels the middle one
+    middle = (best * np.arange(levels)).sum(axis=1) / best.sum(
+        axis=1
+    )  # of equally good levels the middle one
     return np.asarray((middle + 1) / levels)
 
 
@@ -86,7 +99,9 @@ def _levels(grey: np.ndarray, light: np.ndarray) -> np.ndarray:
 def _rings(grey: np.ndarray) -> np.ndarray:
     away = _distance_from_centre(grey.shape[1:])
     rings = [(away >= low) & (away < high) for low, high in pairwise(RINGS)]
-    return np.column_stack([grey[:, ring].mean(axis=1, dtype=float) for ring in rings])  # whatever images are beside it
+    return np.column_stack(
+        [grey[:, ring].mean(axis=1, dtype=float) for ring in rings]
+    )  # whatever images are beside it
 
 
 def _distance_from_centre(shape: tuple[int, ...]) -> np.ndarray:
@@ -96,20 +111,28 @@ def _distance_from_centre(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _edges(grey: np.ndarray) -> np.ndarray:
-    """Return how much of the edges runs in each direction, by the strongest first, and how strong they all are."""
+    """Return how much of the edges runs in each direction, by the strongest first, and how strong
+    they all are.
+    """
     down, right = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(down, right)
     turn = np.arctan2(down, right) % np.pi
     bins = np.minimum((turn / np.pi * DIRECTION_BINS).astype(int), DIRECTION_BINS - 1)
-    sums = np.stack([(strength * (bins == number)).sum(axis=(1, 2)) for number in range(DIRECTION_BINS)], axis=1)
+    sums = np.stack(
+        [(strength * (bins == number)).sum(axis=(1, 2)) for number in range(DIRECTION_BINS)], axis=1
+    )
     first = sums.argmax(axis=1)
-    turned = np.take_along_axis(sums, (first[:, None] + np.arange(DIRECTION_BINS)) % DIRECTION_BINS, axis=1)
+    turned = np.take_along_axis(
+        sums, (first[:, None] + np.arange(DIRECTION_BINS)) % DIRECTION_BINS, axis=1
+    )
     total = sums.sum(axis=1, keepdims=True)
     return np.column_stack([turned / np.maximum(total, 1e-9), total[:, 0] / strength[0].size])
 
 
 def _regions(inside: np.ndarray) -> np.ndarray:
-    """Return the number of regions, the smallest, that near the centre, how wide the widest is, and how narrow the centre."""
+    """Return the number of regions, the smallest, that near the centre, how wide the widest is, and
+    how narrow the centre.
+    """
     from scipy import ndimage
 
     flat = np.zeros((3, 3, 3), bool)
@@ -125,15 +148,23 @@ def _regions(inside: np.ndarray) -> np.ndarray:
     smallest, near = np.ones(n), np.ones(n)
     np.minimum.at(smallest, image[1:], area[1:] / size)
     np.minimum.at(near, image[1:][central[1:]], area[1:][central[1:]] / size)
-    depth = ndimage.distance_transform_edt(np.pad(inside, ((0, 0), (1, 1), (1, 1))), sampling=(1e6, 1, 1))[:, 1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(
+        np.pad(inside, ((0, 0), (1, 1), (1, 1))), sampling=(1e6, 1, 1)
+    )[:, 1:-1, 1:-1]
     ridge = (depth >= ndimage.maximum_filter(depth, size=(1, 3, 3))) & inside
-    narrow = np.where(ridge & (_distance_from_centre(inside.shape[1:]) < 0.2), depth, np.inf).min(axis=(1, 2))
+    narrow = np.where(ridge & (_distance_from_centre(inside.shape[1:]) < 0.2), depth, np.inf).min(
+        axis=(1, 2)
+    )
     counts = np.bincount(image[1:], minlength=n).astype(float)
-    return np.column_stack([counts, smallest, near, depth.max(axis=(1, 2)), np.where(np.isfinite(narrow), narrow, 0.0)])
+    return np.column_stack(
+        [counts, smallest, near, depth.max(axis=(1, 2)), np.where(np.isfinite(narrow), narrow, 0.0)]
+    )
 
 
 def _opening_losses(inside: np.ndarray) -> np.ndarray:
-    """Return, for each radius, the share that an opening takes away, its densest spot, and what of it is near the centre."""
+    """Return, for each radius, the share that an opening takes away, its densest spot, and what of
+    it is near the centre.
+    """
     from scipy import ndimage
 
     size, near = inside[0].size, _distance_from_centre(inside.shape[1:]) < 0.2
@@ -148,7 +179,10 @@ def _opening_losses(inside: np.ndarray) -> np.ndarray:
 
 
 def _open_regions(inside: np.ndarray, disc: np.ndarray, radius: int) -> np.ndarray:
-    """Return what is left where only whole discs fit; the image goes on beyond its edge as it is there."""
+    """Return what is left where only whole discs fit.
+
+    The image goes on beyond its edge as it is there.
+    """
     from scipy import ndimage
 
     wide = np.pad(inside, ((0, 0), (2 * radius, 2 * radius), (2 * radius, 2 * radius)), mode="edge")
@@ -162,10 +196,12 @@ Part = Annotated[float, Gt(0), Le(1)]
 
 
 class FeaturesXGBoost(InspectionModel):
-    """Gradient-boosted trees on what an engineer would measure: widths, regions, edges, and what openings wipe out.
+    """Gradient-boosted trees on what an engineer would measure: widths, regions, edges, and what
+    openings wipe out.
 
-    Dark and light are parted by Otsu's threshold; openings of several radii (granulometry, Serra 1982) leave what is wide, and
-    what they take away is where small defects are. The rival of a network: no pixel is learned from.
+    Dark and light are parted by Otsu's threshold; openings of several radii (granulometry, Serra
+    1982) leave what is wide, and what they take away is where small defects are. The rival of a
+    network: no pixel is learned from.
 
     Attributes:
         trees: Rounds; each has a tree a kind.
@@ -205,7 +241,12 @@ class FeaturesXGBoost(InspectionModel):
             "seed": context.seed_for("xgboost"),
             "device": compute_device(context.device),
         }
-        booster = xgboost.train(settings, given, self.trees, **observe_losses({}, given, learning_curve("booster", "round")))
+        booster = xgboost.train(
+            settings,
+            given,
+            self.trees,
+            **observe_losses({}, given, learning_curve("booster", "round")),
+        )
         return BoostedShapes(bytes(booster.save_raw("ubj")), context.cpus)
 
 
@@ -230,7 +271,9 @@ class BoostedShapes(Serializable):
     def evidence(self, images: Images) -> np.ndarray:
         """Return the log odds of each kind up to a constant, shape (n, kinds)."""
         booster = load_booster(self.booster, self.cpus)
-        return np.asarray(booster.inplace_predict(shape_numbers(images), predict_type="margin"), float)
+        return np.asarray(
+            booster.inplace_predict(shape_numbers(images), predict_type="margin"), float
+        )
 
     def saliency(self, images: Images) -> None:
         """Return None: the numbers are of the whole image."""

@@ -44,21 +44,25 @@ from hwds.inspection.models.base import (
 from hwds.results.tables import Measure
 
 
-class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Segmentable, LeakTestable, Tunable):
-    """Divide boards into folds, and judge the images of each by models that have seen none of its boards.
+class BoardKFold(
+    BoardFolds, Evaluation[InspectionModel, Images], Deployable, Segmentable, LeakTestable, Tunable
+):
+    """Divide boards into folds, and judge the images of each by models that have seen none of its
+    boards.
 
-    All images of a board are on one side. Of the boards to learn from some are set apart: on them the temperature of the
-    probabilities and the threshold of a budget of false alarms are chosen.
+    All images of a board are on one side. Of the boards to learn from some are set apart: on them
+    the temperature of the probabilities and the threshold of a budget of false alarms are chosen.
 
     Attributes:
-        headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`, `cost`).
+        headline: The metric that orders the leaderboard, by its short name (`recall`, `accuracy`,
+            `cost`).
         budget: The share of good images that may be flagged.
-        holds_for: The good images that the budget of the chosen threshold holds for: `images` like those that calibrate, or
-            those of new `boards`, of which fewer are flagged.
+        holds_for: The good images that the budget of the chosen threshold holds for: `images` like
+            those that calibrate, or those of new `boards`, of which fewer are flagged.
         missed_cost: The cost of passing a defect.
         false_alarm_cost: The cost of rejecting a good image.
-        explained: Images of each kind in each fold that get a map of where they look suspicious, from the best judged to the
-            worst.
+        explained: Images of each kind in each fold that get a map of where they look suspicious,
+            from the best judged to the worst.
         resamples: The number of resamples of the bootstrap over boards.
         segments: Static columns of the images, whose values are scored apart too.
     """
@@ -87,7 +91,8 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         """Return a fold for each part of the boards.
 
         Raises:
-            DataError: The boards do not suffice, or the images to learn from, or to calibrate by, are of one class.
+            DataError: The boards do not suffice, or the images to learn from, or to calibrate by,
+                are of one class.
         """
         refuse_one_class(frame, "dataset")
         folds = self.split_boards(frame)
@@ -101,7 +106,8 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         if not np.isfinite(budget_threshold(good, self.budget)):
             least = int(np.ceil(1 / self.budget - 1 - 1e-9))
             raise DataError(
-                f"protocol.budget: a threshold of {self.budget:g} needs {least} good images on the boards that calibrate, got"
+                f"protocol.budget: a threshold of {self.budget:g} needs {least} good images on "
+                f"the boards that calibrate, got"
                 f" {len(good)}; take a larger protocol.calibrate or protocol.budget."
             )
 
@@ -109,24 +115,35 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         needed = boards_needed(self.budget)
         if self.holds_for == "boards" and boards < needed:
             raise DataError(
-                f"protocol.holds_for: a threshold of {self.budget:g} over boards needs {needed} that calibrate,"
+                f"protocol.holds_for: a threshold of {self.budget:g} over boards needs {needed} "
+                f"that calibrate,"
                 f" got {boards}; take a larger protocol.calibrate or protocol.budget."
             )
 
-    def _inspector(self, model: InspectionModel, learn: Images, calibrate: Images, context: RunContext) -> Inspector:
+    def _inspector(
+        self, model: InspectionModel, learn: Images, calibrate: Images, context: RunContext
+    ) -> Inspector:
         """Return a model with the threshold of the budget, over images or over boards."""
         inspector = model.inspector(learn, calibrate, self.budget, context)
-        return inspector.over_boards(calibrate, self.budget) if self.holds_for == "boards" else inspector
+        return (
+            inspector.over_boards(calibrate, self.budget)
+            if self.holds_for == "boards"
+            else inspector
+        )
 
     def _parts(self, frame: Images, fold: int | None) -> tuple[Images, Images, Images]:
-        """Return the images to learn from, to calibrate by and to test where one fold is tested, or none."""
+        """Return the images to learn from, to calibrate by and to test where one fold is tested, or
+        none.
+        """
         known = frame.take(frame.codes >= 0)
         mine = self.fold_of_images(known) == fold if fold is not None else np.zeros(known.n, bool)
         rest = known.take(~mine)
         calibrates = self.calibrates(rest)
         return rest.take(~calibrates), rest.take(calibrates), known.take(mine)
 
-    def evaluate_cell(self, model: InspectionModel, frame: Images, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: InspectionModel, frame: Images, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Learn and calibrate on the boards of the other folds; judge the images of this one."""
         learn, calibrate, held = self._parts(frame, cell.fold.index)
         inspector = self._inspector(model, learn, calibrate, context)
@@ -134,11 +151,15 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
 
     def terms(self, good: str) -> InspectionTerms:
         """Return what scores are made by."""
-        return InspectionTerms(good, self.budget, self.missed_cost, self.false_alarm_cost, self.resamples)
+        return InspectionTerms(
+            good, self.budget, self.missed_cost, self.false_alarm_cost, self.resamples
+        )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics; the first column of probabilities is that of the good kind."""
-        good = next((name for name in rows.columns if name.startswith(CHANCE)), CHANCE).removeprefix(CHANCE)
+        good = next(
+            (name for name in rows.columns if name.startswith(CHANCE)), CHANCE
+        ).removeprefix(CHANCE)
         return inspection_scores(rows, self.terms(good))
 
     def measures(self, frame: Images) -> Sequence[Measure]:
@@ -158,21 +179,31 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         """
         height, width, _ = frame.shape
         if min(height, width) < GRID:
-            raise DataError(f"dataset: images must have {GRID} pixels along each side at least, got {width} x {height}.")
+            raise DataError(
+                f"dataset: images must have {GRID} pixels along each side at least, got {width} x "
+                f"{height}."
+            )
         for model in models.values():
             if isinstance(model, InspectionModel):  # the truth reads images of any size
                 model.check_images(frame)
 
     def warnings_before(self, frame: Images, models: Mapping[str, InspectionModel]) -> list[str]:
-        """Return how many images other boards have too, how many have no label, and where few boards calibrate."""
+        """Return how many images other boards have too, how many have no label, and where few
+        boards calibrate.
+        """
         shared, several = frame.copies()
         unknown = int((frame.codes < 0).sum())
         out = []
         if shared:
             kinds = f", {several} of them under several labels" if several else ""
-            out.append(f"{shared} of {frame.n} images have the very pixels of an image of another board{kinds}.")
+            out.append(
+                f"{shared} of {frame.n} images have the very pixels of an image of another "
+                f"board{kinds}."
+            )
         if unknown:
-            out.append(f"{unknown} of {frame.n} images have no label; nothing is learned from them.")
+            out.append(
+                f"{unknown} of {frame.n} images have no label; nothing is learned from them."
+            )
         return [*out, *self._remarks_on_calibration(frame)]
 
     def _remarks_on_calibration(self, frame: Images) -> Iterator[str]:
@@ -181,15 +212,18 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         boards, needed = min(map(_good_boards, parts)), boards_needed(self.budget)
         if self.holds_for == "images" and boards < needed:
             yield (
-                f"The threshold of a fold is chosen on the good images of {boards} boards: at most {100 * self.budget:.3g} % of"
+                f"The threshold of a fold is chosen on the good images of {boards} boards: at "
+                f"most {100 * self.budget:.3g} % of"
                 f" other good images of these boards are flagged, but of those of new boards up to"
-                f" {100 * false_alarms_at_most(self.budget, boards):.2g} % may be, for images of one board are alike. At least"
+                f" {100 * false_alarms_at_most(self.budget, boards):.2g} % may be, for images of "
+                f"one board are alike. At least"
                 f" {needed} boards, by a larger protocol.calibrate, are better."
             )
         defects = min(int((part.codes > 0).sum()) for part in parts)
         if defects < FEWEST_DEFECTS:
             yield (
-                f"Where fewer than {FEWEST_DEFECTS} defects are on the boards that calibrate a fold ({defects} in one) the temperature"
+                f"Where fewer than {FEWEST_DEFECTS} defects are on the boards that calibrate a "
+                f"fold ({defects} in one) the temperature"
                 " of its probabilities is 1, not fitted; take a larger protocol.calibrate."
             )
 
@@ -200,13 +234,19 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
             ConfigError: There is no such column.
         """
         if column not in frame.static:
-            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}")
+            raise ConfigError(
+                f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}"
+            )
         known = frame.data.filter(pl.Series(frame.codes >= 0))
         return known.select(IMAGE, pl.col(column).alias("segment"))
 
     def why_not_tunable(self) -> str:
         """Return why trials have no boards to choose on, where none are set apart; else empty."""
-        return "" if self.apart else "tests every board, of which protocol.apart=0.3 would keep some to choose on"
+        return (
+            ""
+            if self.apart
+            else "tests every board, of which protocol.apart=0.3 would keep some to choose on"
+        )
 
     def tuning_split(self, frame: Images, windows: int) -> TuningSplit:
         """Return folds of the boards that are set apart; no others are there.
@@ -223,7 +263,9 @@ class BoardKFold(BoardFolds, Evaluation[InspectionModel, Images], Deployable, Se
         return with_kinds_changed(frame, self.fold_of_images(frame) == cutoff.fold, rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: HeldOut, frame: Images) -> pl.DataFrame:
-        """Return the predictions of the images, without their labels and what was chosen by these."""
+        """Return the predictions of the images, without their labels and what was chosen by
+        these.
+        """
         said = [name for name in rows.columns if name.startswith(CHANCE)]
         return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)
 

@@ -1,4 +1,6 @@
-"""Maintenance: when to replace which machine, by the law of its remaining life, with a limited crew and limited parts."""
+"""Maintenance: when to replace which machine, by the law of its remaining life, with a limited crew
+and limited parts.
+"""
 
 from __future__ import annotations
 
@@ -25,17 +27,20 @@ MEDIAN = "q_0.5"
 
 
 class Maintenance(Decision):
-    """When to replace which machine: now, in one of the slots to come, or later, by the law of its remaining life.
+    """When to replace which machine: now, in one of the slots to come, or later, by the law of its
+    remaining life.
 
-    A machine is replaced where the expected cost of failing before a later slot is above what its running until then is worth.
-    The worth of a unit of time is the fleet's long-run cost rate (renewal reward): the limit of that rule, chosen on machines
-    of other folds than those it is judged on. Machines that compete for a crew or for parts are laid out at least cost
-    (an assignment; with parts a mixed-integer program). The back-test is on machines that were held out, inspected at regular
-    ages (`protocol=life_slots`), against running to failure, the best fixed interval, a threshold on the median life,
-    and foresight; censored machines count by weights. A replacement makes a machine new, and takes its slot whole.
+    A machine is replaced where the expected cost of failing before a later slot is above what its
+    running until then is worth. The worth of a unit of time is the fleet's long-run cost rate
+    (renewal reward): the limit of that rule, chosen on machines of other folds than those it is
+    judged on. Machines that compete for a crew or for parts are laid out at least cost (an
+    assignment; with parts a mixed-integer program). The back-test is on machines that were held
+    out, inspected at regular ages (`protocol=life_slots`), against running to failure, the best
+    fixed interval, a threshold on the median life, and foresight; censored machines count by
+    weights. A replacement makes a machine new, and takes its slot whole.
 
-    SCHEDULE where the rule is shown to cost less than those that look at no sensor; HOLD with the rule that bound otherwise:
-    `few_failures` or `no_gain`.
+    SCHEDULE where the rule is shown to cost less than those that look at no sensor; HOLD with the
+    rule that bound otherwise: `few_failures` or `no_gain`.
 
     Attributes:
         planned_cost: The cost of a replacement before a failure, without its downtime.
@@ -70,7 +75,8 @@ class Maintenance(Decision):
     resamples: Annotated[Draws, Small(200)] = 1000
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse machines that are not inspected at regular ages, and failures that cost no more than what prevents them.
+        """Refuse machines that are not inspected at regular ages, and failures that cost no more
+        than what prevents them.
 
         Raises:
             ConfigError: With the field.
@@ -78,34 +84,52 @@ class Maintenance(Decision):
         super().check_protocol(protocol)
         if not isinstance(protocol, LastWindow) or not protocol.every:
             raise ConfigError(
-                "protocol.every: must be at least 1 for decision 'maintenance', so that machines are inspected at regular ages;"
+                "protocol.every: must be at least 1 for decision 'maintenance', so that machines "
+                "are inspected at regular ages;"
                 " take protocol=life_slots."
             )
         terms = self.terms()
         if terms.failure <= terms.planned:
             raise ConfigError(
-                f"decision.failure_cost: must be above the cost of a planned replacement with downtime, {terms.planned:g},"
+                f"decision.failure_cost: must be above the cost of a planned replacement with "
+                f"downtime, {terms.planned:g},"
                 f" got {terms.failure:g} with downtime."
             )
 
-    def decide(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> MaintenanceVerdict | None:
-        """Return the verdict; the schedule is of machines that never failed, at their last inspection. None without answers."""
+    def decide(
+        self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
+    ) -> MaintenanceVerdict | None:
+        """Return the verdict; the schedule is of machines that never failed, at their last
+        inspection. None without answers.
+        """
         laws = self._laws(tables, frame, model, protocol)
         return (
             None
             if laws is None
-            else self._verdict(laws, without_failures(laws), tables, self._laws(tables, frame, TRUTH, protocol))
+            else self._verdict(
+                laws, without_failures(laws), tables, self._laws(tables, frame, TRUTH, protocol)
+            )
         )
 
     def foresee(
-        self, forecasts: pl.DataFrame, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
+        self,
+        forecasts: pl.DataFrame,
+        tables: Tables,
+        frame: Runs,
+        model: str,
+        protocol: Evaluation[Any, Any],
     ) -> MaintenanceVerdict | None:
-        """Return the verdict with the schedule of the machines that run now; see `Decision.foresee`."""
+        """Return the verdict with the schedule of the machines that run now.
+
+        See `Decision.foresee`.
+        """
         laws = self._laws(tables, frame, model, protocol)
         if laws is None or forecasts.is_empty():
             return None
         coming = life_laws(forecasts.with_columns(fold=pl.lit(-1)), frame, self.slots, laws.slot)
-        return self._verdict(laws, coming, tables, self._laws(tables, frame, TRUTH, protocol), future=True)
+        return self._verdict(
+            laws, coming, tables, self._laws(tables, frame, TRUTH, protocol), future=True
+        )
 
     def terms(self) -> MaintenanceTerms:
         """Return the costs, downtime included, and the capacity."""
@@ -122,16 +146,35 @@ class Maintenance(Decision):
             resamples=self.resamples,
         )
 
-    def _laws(self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]) -> LifeLaws | None:
-        """Return the laws of the machines that folds hold out; those set apart for a sweep are inspected by none."""
+    def _laws(
+        self, tables: Tables, frame: Runs, model: str, protocol: Evaluation[Any, Any]
+    ) -> LifeLaws | None:
+        """Return the laws of the machines that folds hold out.
+
+        Those set apart for a sweep are inspected by none.
+        """
         assert isinstance(protocol, LastWindow)
         rows = tables.predictions
-        mine = rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold")) if rows.width else rows
+        mine = (
+            rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold"))
+            if rows.width
+            else rows
+        )
         runs = frame.learnable
-        return None if mine.is_empty() else life_laws(mine, runs.take(~protocol.is_apart(runs)), self.slots)
+        return (
+            None
+            if mine.is_empty()
+            else life_laws(mine, runs.take(~protocol.is_apart(runs)), self.slots)
+        )
 
     def _verdict(
-        self, laws: LifeLaws, running: LifeLaws, tables: Tables, truth: LifeLaws | None, *, future: bool = False
+        self,
+        laws: LifeLaws,
+        running: LifeLaws,
+        tables: Tables,
+        truth: LifeLaws | None,
+        *,
+        future: bool = False,
     ) -> MaintenanceVerdict:
         return decide_maintenance(
             self.name or "maintenance",
@@ -151,7 +194,8 @@ def life_laws(rows: pl.DataFrame, runs: Runs, slots: int, slot: float | None = N
         rows: `entity, age, fold` and quantiles.
         runs: The whole runs; all of them are in the laws.
         slots: That are looked ahead.
-        slot: The time from one inspection to the next; None for the median gap between the rows of a machine.
+        slot: The time from one inspection to the next; None for the median gap between the rows of
+            a machine.
     """
     place = pl.DataFrame({ENTITY: list(runs.names), "machine": np.arange(runs.n)})
     rows = rows.join(place, ENTITY, "inner").sort("machine", "age")

@@ -1,4 +1,6 @@
-"""LifetimeModel: the recipe of a model of remaining life, with its bases of points and landmarks."""
+"""LifetimeModel: the recipe of a model of remaining life, with its bases of points and
+landmarks.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,12 @@ class LifetimeContext(RunContext):
     """The settings of a run, and what a protocol asks of a model beside its own settings.
 
     Attributes:
-        cap: The remaining life beyond which healthy machines look alike: points are of min(life, cap).
+        cap: The remaining life beyond which healthy machines look alike: points are of min(life,
+            cap).
         least: Rows that are known of a run when its life is asked for, at least.
-        by_share: Whether lives are asked for at shares of a run's life, each run as often as any other, so that its rows count
-            the less the longer it lasts; where not, at any cycle, as in a fleet.
+        by_share: Whether lives are asked for at shares of a run's life, each run as often as any
+            other, so that its rows count the less the longer it lasts; where not, at any cycle, as
+            in a fleet.
     """
 
     cap: float = 125.0
@@ -45,7 +49,10 @@ class LifetimeContext(RunContext):
     by_share: bool = False
 
     def run_features(self) -> RunFeatures:
-        """Return the experiment's features of runs; the windows that models take by themselves where it has none."""
+        """Return the experiment's features of runs.
+
+        The windows that models take by themselves where it has none.
+        """
         return self.features if isinstance(self.features, RunFeatures) else SignalWindows()
 
     def learned_features(self, runs: Runs) -> LearnedRunFeatures:
@@ -53,7 +60,10 @@ class LifetimeContext(RunContext):
         return self.run_features().learn(runs)
 
     def fitted_once(self, model: Any, purpose: str, runs: Runs, make: Any) -> Any:
-        """Return what a model makes of runs; a run of an experiment makes it once for all models that have it as a member."""
+        """Return what a model makes of runs.
+
+        A run of an experiment makes it once for all models that have it as a member.
+        """
         if self.cache is None:
             return make()
         settings = {"model": model, "features": self.run_features()}
@@ -62,7 +72,9 @@ class LifetimeContext(RunContext):
         return self.cache.get_or_make(key, FITTED, make)
 
     def weights(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
-        """Return how much each of some rows counts, as often as it is asked for; shape (rows,), mean 1.
+        """Return how much each of some rows counts, as often as it is asked for.
+
+        Shape (rows,), mean 1.
 
         Args:
             runs: All runs.
@@ -86,13 +98,17 @@ class FittedLife(Protocol):
     """The result of `LifetimeModel.learn`."""
 
     def predict(self, runs: Runs) -> Lives:
-        """Return the law of each run's remaining life at its last row; nothing else of the run is known."""
+        """Return the law of each run's remaining life at its last row.
+
+        Nothing else of the run is known.
+        """
 
 
 class LifetimeModel(Recipe):
     """A model of how long machines will last.
 
-    It learns from runs that failed and from runs that are censored: those still going on when they were last seen.
+    It learns from runs that failed and from runs that are censored: those still going on when they
+    were last seen.
     """
 
     local: ClassVar[bool] = False
@@ -117,7 +133,8 @@ class LifetimeModel(Recipe):
 
         Args:
             runs: Machines to their failure, or censored.
-            context: The cap, random streams, threads and features; seed 0 and one thread where it is not given.
+            context: The cap, random streams, threads and features; seed 0 and one thread where it
+                is not given.
 
         Raises:
             ConfigError: The frame is of another kind.
@@ -138,7 +155,10 @@ def enough_failures(runs: Runs) -> Runs:
     """
     failed = int(runs.events.sum())
     if failed < LEAST_FAILURES:
-        raise DataError(f"dataset: a model of life needs {LEAST_FAILURES} runs that failed to learn from, got {failed}.")
+        raise DataError(
+            f"dataset: a model of life needs {LEAST_FAILURES} runs that failed to learn from, got "
+            f"{failed}."
+        )
     return runs
 
 
@@ -150,7 +170,8 @@ class Regressed(Protocol):
 
 
 class PointModel(LifetimeModel):
-    """A regression of the remaining life up to the cap; its law is that of the errors for machines that were held out.
+    """A regression of the remaining life up to the cap; its law is that of the errors for machines
+    that were held out.
 
     Attributes:
         inner_folds: Parts of the machines; each is held out once, to see how far points are off.
@@ -167,16 +188,25 @@ class PointModel(LifetimeModel):
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Learn from all runs, and from all but one part after the other, which is held out."""
         return FittedPoint(
-            self.regressed(runs, context), held_out_errors(self.held_out(runs, context), runs, context, self.near)
+            self.regressed(runs, context),
+            held_out_errors(self.held_out(runs, context), runs, context, self.near),
         )
 
     def regressed(self, runs: Runs, context: LifetimeContext) -> Regressed:
-        """Return the regression learned from runs; once for all models of an experiment that have this one as a member."""
-        fitted: Regressed = context.fitted_once(self, "lifetime", runs, lambda: self.regress(runs, context))
+        """Return the regression learned from runs.
+
+        Once for all models of an experiment that have this one as a member.
+        """
+        fitted: Regressed = context.fitted_once(
+            self, "lifetime", runs, lambda: self.regress(runs, context)
+        )
         return fitted
 
     def held_out(self, runs: Runs, context: LifetimeContext) -> np.ndarray:
-        """Return the point at each row, by a regression that has not seen its machine; shape (rows,)."""
+        """Return the point at each row, by a regression that has not seen its machine.
+
+        Shape (rows,).
+        """
 
         def made() -> np.ndarray:
             fold = inner_fold(runs, self.inner_folds)
@@ -193,7 +223,9 @@ class PointModel(LifetimeModel):
 
 
 def inner_fold(runs: Runs, folds: int) -> np.ndarray:
-    """Return the inner fold of each run, shape (n,): dealt out in the order of a hash of their names."""
+    """Return the inner fold of each run, shape (n,): dealt out in the order of a hash of their
+    names.
+    """
     order = np.argsort([hash_of(name, b"inner") for name in runs.names], kind="stable")
     fold = np.empty(runs.n, np.int64)
     fold[order] = np.arange(runs.n) % folds
@@ -201,14 +233,18 @@ def inner_fold(runs: Runs, folds: int) -> np.ndarray:
 
 
 def predictable_rows(runs: Runs, context: LifetimeContext) -> np.ndarray:
-    """Return which rows are like those at which a life may be predicted: late enough, and not the last one; shape (rows,)."""
+    """Return which rows are like those at which a life may be predicted: late enough, and not the
+    last one; shape (rows,).
+    """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
     seen, _ = runs.remaining_of_rows()
     late: np.ndarray = (place >= context.least - 1) & (seen > 0)
     return late if late.any() else seen > 0
 
 
-def held_out_errors(points: np.ndarray, runs: Runs, context: LifetimeContext, near: float) -> LocalErrors:
+def held_out_errors(
+    points: np.ndarray, runs: Runs, context: LifetimeContext, near: float
+) -> LocalErrors:
     """Return the law of the errors of held-out points.
 
     Args:
@@ -258,14 +294,16 @@ DURATION, FAILURE = "left", "failed"
 
 
 class LandmarkModel(LifetimeModel):
-    """A survival regression of the remaining life at landmarks (van Houwelingen 2007), by what was measured up to them.
+    """A survival regression of the remaining life at landmarks (van Houwelingen 2007), by what was
+    measured up to them.
 
     Censored machines count by what is known of them: that they lasted as long as they were seen.
 
     Attributes:
-        window: Cycles over which the mean and the slope of each sensor and principal component are covariates, with the age.
-        landmarks: The landmarks of each run; where lives are asked for at any cycle, of a run of average length, and of
-            others in proportion.
+        window: Cycles over which the mean and the slope of each sensor and principal component are
+            covariates, with the age.
+        landmarks: The landmarks of each run; where lives are asked for at any cycle, of a run of
+            average length, and of others in proportion.
         penalizer: The penalty of squared coefficients, in the unit of the mean log likelihood.
     """
 
@@ -283,8 +321,12 @@ class LandmarkModel(LifetimeModel):
             name = self.name or type(self).__name__
             raise ConfigError(f"model: '{name}' needs lifelines: pip install 'hwds[survival]'.")
 
-    def landmark_table(self, runs: Runs, context: LifetimeContext) -> tuple[Covariates, pd.DataFrame]:
-        """Return what is read of runs, and a row for each landmark: covariates, `left` and `failed`."""
+    def landmark_table(
+        self, runs: Runs, context: LifetimeContext
+    ) -> tuple[Covariates, pd.DataFrame]:
+        """Return what is read of runs, and a row for each landmark: covariates, `left` and
+        `failed`.
+        """
         self.check_installed()
         covariates = Covariates.learn(runs, self.window)
         rows = landmark_rows(runs, context, self.landmarks)
@@ -297,10 +339,15 @@ def landmark_rows(runs: Runs, context: LifetimeContext, landmarks: int) -> np.nd
     run = runs.run_of_row[asked]
     counts = np.bincount(run, minlength=runs.n)
     share = counts / max(counts[counts > 0].mean(), 1.0)
-    wanted = np.full(runs.n, landmarks) if context.by_share else np.maximum(np.round(landmarks * share), 1).astype(int)
+    wanted = (
+        np.full(runs.n, landmarks)
+        if context.by_share
+        else np.maximum(np.round(landmarks * share), 1).astype(int)
+    )
     begins = np.concatenate([[0], np.cumsum(counts)])
     places = [
-        begins[i] + np.unique(np.linspace(0, counts[i] - 1, min(wanted[i], counts[i])).round().astype(int))
+        begins[i]
+        + np.unique(np.linspace(0, counts[i] - 1, min(wanted[i], counts[i])).round().astype(int))
         for i in range(runs.n)
         if counts[i]
     ]

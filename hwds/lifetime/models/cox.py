@@ -13,13 +13,17 @@ from hwds.lifetime.laws import Lives, lives_of_curves, tail_hazard
 from hwds.lifetime.models.base import Covariates, LandmarkModel, LifetimeContext
 
 FARTHEST = 50.0
-"""The log hazard beyond which, on either side, nothing changes: what lies there fails at once, or never."""
+"""The log hazard beyond which, on either side, nothing changes: what lies there fails at once, or
+never.
+"""
 
 
 class Cox(LandmarkModel):
-    """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with Efron's ties.
+    """Proportional hazards (Cox 1972) of the remaining life at landmarks, fitted by lifelines with
+    Efron's ties.
 
-    The baseline is Breslow's; beyond the longest remaining life seen it goes on at its mean hazard. Needs the extra `survival`.
+    The baseline is Breslow's; beyond the longest remaining life seen it goes on at its mean hazard.
+    Needs the extra `survival`.
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedHazards:
@@ -52,18 +56,34 @@ class Hazards(Serializable):
         """Return what a fitter of lifelines came to."""
         baseline = fitter.baseline_cumulative_hazard_.iloc[:, 0]
         later = baseline.index.to_numpy() > 0
-        centre = fitter._norm_mean.to_numpy() if hasattr(fitter, "_norm_mean") else fitter._central_values.to_numpy()[0]
-        return cls(fitter.params_.to_numpy(), centre, baseline.index.to_numpy(float)[later], baseline.to_numpy(float)[later])
+        centre = (
+            fitter._norm_mean.to_numpy()
+            if hasattr(fitter, "_norm_mean")
+            else fitter._central_values.to_numpy()[0]
+        )
+        return cls(
+            fitter.params_.to_numpy(),
+            centre,
+            baseline.index.to_numpy(float)[later],
+            baseline.to_numpy(float)[later],
+        )
 
     def survival(self, covariates: np.ndarray) -> np.ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
-        risk = np.exp(np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST))
+        risk = np.exp(
+            np.clip(((covariates - self.centre) * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
+        )
         return np.asarray(np.exp(-risk[:, None] * self.hazard))
 
     def lives(self, covariates: np.ndarray, cap: float) -> Lives:
-        """Return the laws of rows; beyond the longest time seen a curve is exponential, of its mean hazard up to there."""
+        """Return the laws of rows.
+
+        Beyond the longest time seen a curve is exponential, of its mean hazard up to there.
+        """
         survival, longest = self.survival(covariates), float(self.times[-1])
-        return lives_of_curves(self.times, survival, tail_hazard(survival[:, -1], longest), longest, cap)
+        return lives_of_curves(
+            self.times, survival, tail_hazard(survival[:, -1], longest), longest, cap
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,10 +12,14 @@ from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 
 class LinearAge(PointModel):
-    """The remaining life up to the cap as a straight line of the age, by least squares: what service intervals assume."""
+    """The remaining life up to the cap as a straight line of the age, by least squares: what
+    service intervals assume.
+    """
 
     def regress(self, runs: Runs, context: LifetimeContext) -> AgeLine:
-        """Fit the line; rows count as often as the protocol asks at them (`LifetimeContext.weights`)."""
+        """Fit the line; rows count as often as the protocol asks at them
+        (`LifetimeContext.weights`).
+        """
         known, target = known_targets(runs, context.cap)
         weight = np.sqrt(context.weights(runs, known))
         age = runs.cycles[known]

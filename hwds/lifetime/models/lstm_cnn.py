@@ -17,7 +17,13 @@ from hwds.frames.features.signal_windows import components_along, principal_axes
 from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales, windows_of_rows
 from hwds.lifetime.laws import LIFE_LEVELS, Lives
-from hwds.lifetime.models.base import FittedLife, LifetimeContext, PointModel, inner_fold, known_targets
+from hwds.lifetime.models.base import (
+    FittedLife,
+    LifetimeContext,
+    PointModel,
+    inner_fold,
+    known_targets,
+)
 
 # A network of two branches over the last cycles, whose dropout masks are inputs.
 
@@ -27,10 +33,12 @@ HIDDEN = 32
 
 @dataclass(frozen=True)
 class TwoBranches(Serializable):
-    """The shape of the network: an LSTM and a convolution of the same window, joined, a dense layer, one number.
+    """The shape of the network: an LSTM and a convolution of the same window, joined, a dense
+    layer, one number.
 
-    What follows the branches is thinned by two masks, which are inputs: of ones for the mean network, of 0 and 1 / (1 - rate)
-    for dropout. So the graph holds no random numbers, and can be exported.
+    What follows the branches is thinned by two masks, which are inputs: of ones for the mean
+    network, of 0 and 1 / (1 - rate) for dropout. So the graph holds no random numbers, and can be
+    exported.
 
     Attributes:
         window: Cycles.
@@ -57,9 +65,15 @@ class TwoBranches(Serializable):
         from keras import layers
 
         parts = Layers(seed)
-        window, first, second = keras.Input((self.window, self.signals)), keras.Input((self.joined,)), keras.Input((HIDDEN,))
+        window, first, second = (
+            keras.Input((self.window, self.signals)),
+            keras.Input((self.joined,)),
+            keras.Input((HIDDEN,)),
+        )
         recurrent = parts.orthogonal()
-        lstm = layers.LSTM(self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent)(window)
+        lstm = layers.LSTM(
+            self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent
+        )(window)
         wide = {"activation": "relu", "padding": "causal", "kernel_initializer": parts.glorot()}
         convolved = layers.Conv1D(self.filters, self.kernel, **wide)(window)
         pooled = layers.GlobalAveragePooling1D()(convolved)
@@ -97,12 +111,16 @@ class TwoBranches(Serializable):
         """Return masks of dropout: 0 with the chance `rate`, else 1 / (1 - rate)."""
         scale = np.float32(1 / (1 - rate))
         shapes = ((rows, self.joined), (rows, HIDDEN))
-        return [np.where(rng.random(shape) < rate, np.float32(0), scale).astype(np.float32) for shape in shapes]
+        return [
+            np.where(rng.random(shape) < rate, np.float32(0), scale).astype(np.float32)
+            for shape in shapes
+        ]
 
 
 @dataclass(frozen=True, eq=False)
 class MaskedTraining(Training):
-    """Training whose masks are drawn anew in each epoch; the inputs that are given are the windows alone.
+    """Training whose masks are drawn anew in each epoch; the inputs that are given are the windows
+    alone.
 
     Attributes:
         rate: Of dropout.
@@ -116,14 +134,22 @@ class MaskedTraining(Training):
 
         rng = stream(self.context.seed, self.context.fold, "life order", seed)
         epoch = epoch_of(self.shape, self.schedule.rate)
-        weights = [tf.constant(part) for part in initial_weights(self.shape, self.context.seed_for("life weights", seed))]
+        weights = [
+            tf.constant(part)
+            for part in initial_weights(self.shape, self.context.seed_for("life weights", seed))
+        ]
         zeros = [tf.zeros_like(part) for part in weights]
         state = (weights, weights, zeros, zeros, tf.constant(0.0))
         held, goal = [tf.constant(part) for part in self.inputs], tf.constant(target)
         shape: Any = self.shape
         while True:
             masks = [tf.constant(part) for part in shape.masks(len(target), self.rate, rng)]
-            state, loss = epoch(state, tf.constant(shuffle_batches(len(target), self.schedule, rng)), [*held, *masks], goal)
+            state, loss = epoch(
+                state,
+                tf.constant(shuffle_batches(len(target), self.schedule, rng)),
+                [*held, *masks],
+                goal,
+            )
             yield state[1], loss
 
 
@@ -137,11 +163,13 @@ STOPPING_SHARE = 7
 
 
 class LSTMCNN(PointModel):
-    """A network of two branches over a window of all sensors, an LSTM and a convolution, with dropout after them.
+    """A network of two branches over a window of all sensors, an LSTM and a convolution, with
+    dropout after them.
 
-    It reads the scaled sensors, their principal components, those less what they were when the machine was new, and the age.
-    Dropout's masks are inputs, so that the network can be exported with them. Monte-Carlo dropout (Gal and Ghahramani 2016) is
-    no calibrated interval: `intervals=mc_dropout` is there to be compared with conformal ones.
+    It reads the scaled sensors, their principal components, those less what they were when the
+    machine was new, and the age. Dropout's masks are inputs, so that the network can be exported
+    with them. Monte-Carlo dropout (Gal and Ghahramani 2016) is no calibrated interval:
+    `intervals=mc_dropout` is there to be compared with conformal ones.
 
     Attributes:
         window: The last cycles that the networks read.
@@ -185,7 +213,9 @@ class LSTMCNN(PointModel):
     least_steps: Annotated[Draws, Small(10)] = 40
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
-        """Learn the network; and how far it is off for machines that are held out, unless masks alone make intervals."""
+        """Learn the network; and how far it is off for machines that are held out, unless masks
+        alone make intervals.
+        """
         if self.intervals == "conformal":
             return super().learn(runs, context)
         network: TrainedBranches = self.regress(runs, context)
@@ -206,9 +236,13 @@ class LSTMCNN(PointModel):
         apart = inner_fold(runs, STOPPING_SHARE)[runs.run_of_row[rows]] == 0
         windows = windows_of_rows(values, run_begins(runs), self.window, rows)
         inner = InnerExamples([windows[apart], *shape.ones(int(apart.sum()))], goal[apart])
-        schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        schedule = Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
         training = MaskedTraining([windows[~apart]], shape, schedule, context, rate=self.dropout)
-        weights = tuple(tuple(training.stopped(goal[~apart], inner, number)) for number in range(self.networks))
+        weights = tuple(
+            tuple(training.stopped(goal[~apart], inner, number)) for number in range(self.networks)
+        )
         return TrainedBranches(signals, shape, weights, context.cap, context.cpus)
 
 
@@ -266,14 +300,18 @@ class TrainedBranches(Serializable):
 
     def windows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
         """Return the windows up to some rows."""
-        return windows_of_rows(self.signals.compute(runs), run_begins(runs), self.shape.window, rows)
+        return windows_of_rows(
+            self.signals.compute(runs), run_begins(runs), self.shape.window, rows
+        )
 
     def said(self, windows: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
         from hwds.evaluation.networks import on_device, predict_network
 
         with on_device("cpu", self.cpus):
-            answers = [predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights]
+            answers = [
+                predict_network(self.shape, weights, [windows, *masks]) for weights in self.weights
+            ]
         return np.asarray(np.clip(np.mean(answers, axis=0, dtype=float) * self.cap, 0.0, self.cap))
 
 
@@ -295,7 +333,9 @@ class FittedDropout(Serializable):
         """Return the mean and the quantiles over masks at the last row of each run."""
         windows = self.network.windows(runs, runs.offsets[1:] - 1)
         draws = [
-            self.network.said(windows, [np.repeat(mask[None], len(windows), axis=0) for mask in pair])
+            self.network.said(
+                windows, [np.repeat(mask[None], len(windows), axis=0) for mask in pair]
+            )
             for pair in zip(self.first, self.second, strict=True)
         ]
         return Lives.of(np.mean(draws, axis=0), np.quantile(draws, LIFE_LEVELS, axis=0).T)

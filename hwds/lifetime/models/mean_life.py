@@ -14,11 +14,12 @@ from hwds.stats.distributions import kaplan_meier
 
 
 class MeanLife(LifetimeModel):
-    """The lives of all machines that lasted as long (Kaplan and Meier 1958), without a look at any sensor.
+    """The lives of all machines that lasted as long (Kaplan and Meier 1958), without a look at any
+    sensor.
 
-    What a plant knows that counts its machines' lives and nothing else: the floor of every other model. Beyond the longest life
-    seen the curve goes on as an exponential (Brown, Hollander and Korwar 1974); where that life ended in a failure, the
-    exponential leaves half a machine there.
+    What a plant knows that counts its machines' lives and nothing else: the floor of every other
+    model. Beyond the longest life seen the curve goes on as an exponential (Brown, Hollander and
+    Korwar 1974); where that life ended in a failure, the exponential leaves half a machine there.
     """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> KnownLives:
@@ -60,4 +61,6 @@ class KnownLives(Serializable):
         lasted = self.share[~later][-1] if (~later).any() else 1.0
         curve = (self.share[later] / max(lasted, 1e-300))[None]
         beyond = max(self.longest - age, 0.0)
-        return lives_of_curves(self.lives[later] - age, curve, np.array([self.hazard]), beyond, self.cap)
+        return lives_of_curves(
+            self.lives[later] - age, curve, np.array([self.hazard]), beyond, self.cap
+        )

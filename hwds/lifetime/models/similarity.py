@@ -12,7 +12,12 @@ from annotated_types import Ge, Gt, Le, MinLen
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, ZeroSteps
 from hwds.core.serialization import Serializable
-from hwds.frames.features.signal_windows import components_along, principal_axes, run_begins, smooth_signals
+from hwds.frames.features.signal_windows import (
+    components_along,
+    principal_axes,
+    run_begins,
+    smooth_signals,
+)
 from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales
 from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
@@ -22,9 +27,15 @@ from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 
 def fill_nearest(
-    asked: np.ndarray, known: np.ndarray, begins: np.ndarray, target: np.ndarray, distance: np.ndarray, life: np.ndarray
+    asked: np.ndarray,
+    known: np.ndarray,
+    begins: np.ndarray,
+    target: np.ndarray,
+    distance: np.ndarray,
+    life: np.ndarray,
 ) -> None:
-    """Write, for each machine that is known, the least squared distance of its cycles from each one that is asked.
+    """Write, for each machine that is known, the least squared distance of its cycles from each one
+    that is asked.
 
     Args:
         asked: Coordinates, shape (n, d).
@@ -61,7 +72,8 @@ YOUNG_CYCLE = 10
 
 @dataclass(frozen=True, eq=False)
 class Coordinates(Serializable):
-    """Scales and principal axes that were learned, and at which cycles before the last one they are read.
+    """Scales and principal axes that were learned, and at which cycles before the last one they are
+    read.
 
     Attributes:
         scaling: Of the sensors.
@@ -78,19 +90,29 @@ class Coordinates(Serializable):
     age_unit: float
 
     @classmethod
-    def learn(cls, runs: Runs, components: int, lags: tuple[int, ...], weight: float, age_unit: float) -> Self:
+    def learn(
+        cls, runs: Runs, components: int, lags: tuple[int, ...], weight: float, age_unit: float
+    ) -> Self:
         """Return the coordinates with the scales of runs."""
         scaling = RegimeScales.learn(runs)
-        return cls(scaling, principal_axes(scaling.scaled(runs), run_begins(runs), components), lags, weight, age_unit)
+        return cls(
+            scaling,
+            principal_axes(scaling.scaled(runs), run_begins(runs), components),
+            lags,
+            weight,
+            age_unit,
+        )
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the coordinates of each cycle, shape (rows, (lags + 1) components + 1).
 
-        They are the smoothed components at each lag, or at the first cycle where the run is younger, less what they were when
-        the machine was new; what they were then; and the age.
+        They are the smoothed components at each lag, or at the first cycle where the run is
+        younger, less what they were when the machine was new; what they were then; and the age.
         """
         begins = run_begins(runs)
-        values = smooth_signals(components_along(self.scaling.scaled(runs), self.axes), begins, self.weight)
+        values = smooth_signals(
+            components_along(self.scaling.scaled(runs), self.axes), begins, self.weight
+        )
         rows = np.arange(len(values))
         young = values[np.minimum(rows, begins + YOUNG_CYCLE - 1)]
         parts = [values[np.maximum(rows - lag, begins)] - young for lag in self.lags]
@@ -103,17 +125,20 @@ LEAST_DISTANCE = 1e-12
 
 
 class Similarity(PointModel):
-    """The remaining lives of the known machines at the cycle where their wear had taken the course most like the new one's.
+    """The remaining lives of the known machines at the cycle where their wear had taken the course
+    most like the new one's.
 
-    The course is that of the sensors' first principal components, smoothed, at some cycles before the last one. The nearest
-    machines count by a Gaussian kernel of their distance (Wang, Yu, Siegel and Lee 2008, "A similarity-based prognostics
-    approach for remaining useful life estimation").
+    The course is that of the sensors' first principal components, smoothed, at some cycles before
+    the last one. The nearest machines count by a Gaussian kernel of their distance (Wang, Yu,
+    Siegel and Lee 2008, "A similarity-based prognostics approach for remaining useful life
+    estimation").
 
     Attributes:
         components: Principal components of the sensors.
         lags: Cycles before the last one at which the course is read.
         smoothing: The weight of the newest cycle in smoothed values.
-        age_unit: The age that counts as much as a component's change by 1; a great one leaves ages out.
+        age_unit: The age that counts as much as a component's change by 1; a great one leaves ages
+            out.
         neighbours: Machines that count; the farthest of them has the weight e^-2.
     """
 
@@ -131,11 +156,15 @@ class Similarity(PointModel):
 
     def regress(self, runs: Runs, context: LifetimeContext) -> KnownCourses:
         """Keep the courses of all cycles whose capped remaining life is known."""
-        coordinates = Coordinates.learn(runs, self.components, self.lags, self.smoothing, self.age_unit)
+        coordinates = Coordinates.learn(
+            runs, self.components, self.lags, self.smoothing, self.age_unit
+        )
         known, target = known_targets(runs, context.cap)
         counts = np.bincount(runs.run_of_row[known], minlength=runs.n)
         begins = np.concatenate([[0], np.cumsum(counts[counts > 0])])
-        return KnownCourses(coordinates, coordinates.compute(runs)[known], begins, target, self.neighbours)
+        return KnownCourses(
+            coordinates, coordinates.compute(runs)[known], begins, target, self.neighbours
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +176,8 @@ class KnownCourses(Serializable):
         known: Of each known cycle, shape (m, d).
         begins: The first cycle of each machine and the end, shape (k + 1,).
         target: The capped remaining life at each known cycle.
-        age_unit: The age that counts as much as a component's change by 1; a great one leaves ages out.
+        age_unit: The age that counts as much as a component's change by 1; a great one leaves ages
+            out.
         neighbours: Machines that count.
     """
 
@@ -165,5 +195,7 @@ class KnownCourses(Serializable):
         compiled(fill_nearest)(asked, self.known, self.begins, self.target, distance, life)
         count = min(self.neighbours, shape[1])
         farthest = np.partition(distance, count - 1, axis=1)[:, count - 1 : count]
-        weight = np.where(distance <= farthest, np.exp(-2 * distance / np.maximum(farthest, LEAST_DISTANCE)), 0.0)
+        weight = np.where(
+            distance <= farthest, np.exp(-2 * distance / np.maximum(farthest, LEAST_DISTANCE)), 0.0
+        )
         return np.asarray((weight * life).sum(axis=1) / weight.sum(axis=1))

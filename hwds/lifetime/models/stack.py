@@ -29,10 +29,12 @@ def _no_stacks(members: tuple[PointModel, ...]) -> tuple[PointModel, ...]:
 
 
 class Stack(PointModel):
-    """The mean of its members' points, with weights from 0 that sum to 1, as held-out machines tell, shrunk to equal ones.
+    """The mean of its members' points, with weights from 0 that sum to 1, as held-out machines
+    tell, shrunk to equal ones.
 
-    Weights are of least squared error over machines that no member had seen; each machine counts as much as any other where the
-    protocol asks at shares of a life (`last_window`), and each cycle where it asks at any (`prequential_runs`).
+    Weights are of least squared error over machines that no member had seen; each machine counts as
+    much as any other where the protocol asks at shares of a life (`last_window`), and each cycle
+    where it asks at any (`prequential_runs`).
 
     Attributes:
         members: Models of points, none of them a stack; each is held out as it is by itself.
@@ -45,11 +47,16 @@ class Stack(PointModel):
     shrinkage: Annotated[float, Ge(0), Le(1e6)] = 20.0
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
-        """Learn each member from all runs, and the weights from machines that were held out of them."""
+        """Learn each member from all runs, and the weights from machines that were held out of
+        them.
+        """
         held = np.column_stack([member.held_out(runs, context) for member in self.members])
         weights = self.weights(held, runs, context)
         parts = tuple(member.regressed(runs, context) for member in self.members)
-        return FittedPoint(WeightedPoints(parts, weights), held_out_errors(held @ weights, runs, context, self.near))
+        return FittedPoint(
+            WeightedPoints(parts, weights),
+            held_out_errors(held @ weights, runs, context, self.near),
+        )
 
     def weights(self, held: np.ndarray, runs: Runs, context: LifetimeContext) -> np.ndarray:
         """Return the members' weights, shape (members,).
@@ -62,7 +69,11 @@ class Stack(PointModel):
         from scipy.optimize import nnls
 
         seen, event = runs.remaining_of_rows()
-        rows = predictable_rows(runs, context) & (event | (seen >= context.cap)) & np.isfinite(held).all(axis=1)
+        rows = (
+            predictable_rows(runs, context)
+            & (event | (seen >= context.cap))
+            & np.isfinite(held).all(axis=1)
+        )
         weight = context.weights(runs, rows)
         error = held[rows] - np.minimum(seen, context.cap)[rows, None]
         cross = (error * weight[:, None]).T @ error / weight.sum()
@@ -72,7 +83,9 @@ class Stack(PointModel):
         # the least of w' cross w under sum(w) = 1 and w >= 0: the row of ones holds the sum
         root = np.linalg.cholesky(cross + 1e-9 * np.trace(cross) * np.eye(count)).T
         heavy = 1e3 * np.sqrt(np.trace(cross))
-        found, _ = nnls(np.vstack([root, np.full(count, heavy)]), np.concatenate([np.zeros(count), [heavy]]))
+        found, _ = nnls(
+            np.vstack([root, np.full(count, heavy)]), np.concatenate([np.zeros(count), [heavy]])
+        )
         return np.asarray((1 - share) * found / found.sum() + share * equal)
 
 

@@ -1,4 +1,6 @@
-"""The wear that is left, over a rate that the machine's own wear and that of all machines tell together."""
+"""The wear that is left, over a rate that the machine's own wear and that of all machines tell
+together.
+"""
 
 from __future__ import annotations
 
@@ -30,51 +32,74 @@ Weight = Annotated[float, Gt(0), Le(1)]
 
 
 class WearRate(PointModel):
-    """The wear that is left, over a rate: few parameters, for a fleet of a few dozen machines that wear out steadily.
+    """The wear that is left, over a rate: few parameters, for a fleet of a few dozen machines that
+    wear out steadily.
 
-    An index of the wear is the linear combination of sensors that best tells failed machines from new ones (Fisher's
-    discriminant of their last and first rows), 0 of new ones and 1 where machines fail, smoothed. A machine of age t and wear w
-    lasts (1 - w) (b + t) / (a + w) cycles more: the mean of a gamma process whose rate differs from machine to machine, a
-    being the wear that the fleet's rate counts for (Lawless and Crowder 2004, "Covariates and random effects in a gamma
-    process model with application to degradation and failure"). a and b are of least squares, relative to the life;
-    a censored life that lasted longer than its point is an error too. Laws reach beyond the protocol's cap; no point is longer
-    than the longest life that was seen, for where sensors know nothing of wear a rate may be almost 0.
+    An index of the wear is the linear combination of sensors that best tells failed machines from
+    new ones (Fisher's discriminant of their last and first rows), 0 of new ones and 1 where
+    machines fail, smoothed. A machine of age t and wear w lasts (1 - w) (b + t) / (a + w) cycles
+    more: the mean of a gamma process whose rate differs from machine to machine, a being the wear
+    that the fleet's rate counts for (Lawless and Crowder 2004, "Covariates and random effects in a
+    gamma process model with application to degradation and failure"). a and b are of least squares,
+    relative to the life; a censored life that lasted longer than its point is an error too. Laws
+    reach beyond the protocol's cap; no point is longer than the longest life that was seen, for
+    where sensors know nothing of wear a rate may be almost 0.
 
     Attributes:
-        smoothing: Weights of the newest cycle in the smoothed index, of which the one with the least error is taken.
+        smoothing: Weights of the newest cycle in the smoothed index, of which the one with the
+            least error is taken.
         ends: First and last rows of each run that stand for a new and for a failed machine.
         shrinkage: The share by which correlations of sensors are shrunk to 0 in the discriminant.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"ends": {"randint": [2, 20]}, "shrinkage": {"uniform": [0.0, 0.5]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "ends": {"randint": [2, 20]},
+        "shrinkage": {"uniform": [0.0, 0.5]},
+    }
 
     smoothing: Annotated[tuple[Weight, ...], MinLen(1), Once] = (0.1, 0.2, 0.3, 0.5)
     ends: Annotated[int, Ge(1), Le(1_000)] = 5
     shrinkage: Annotated[float, Ge(0), Le(1)] = 0.05
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
-        """Learn from all runs; the law is that of points up to the longest life, for the course of wear knows no cap."""
+        """Learn from all runs; the law is that of points up to the longest life, for the course of
+        wear knows no cap.
+        """
         return FittedWear(super().learn(runs, replace(context, cap=np.inf)), context.cap)
 
     def regress(self, runs: Runs, context: LifetimeContext) -> WearCourse:
-        """Learn the index from the ends of runs, and the rate from all rows at which a life may be asked for."""
+        """Learn the index from the ends of runs, and the rate from all rows at which a life may be
+        asked for.
+        """
         scaling = RegimeScales.learn(runs).within_runs(runs)
         scaled = scaling.scaled(runs)
         axis, new = self._index(scaled, runs)
         rows, (seen, failed) = predictable_rows(runs, context), runs.remaining_of_rows()
-        seen, failed, age, weight = seen[rows], failed[rows], runs.cycles[rows], context.weights(runs, rows)
+        seen, failed, age, weight = (
+            seen[rows],
+            failed[rows],
+            runs.cycles[rows],
+            context.weights(runs, rows),
+        )
         cap = min(context.cap, float(runs.ages.max()))
-        best, least = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap), np.inf
+        best, least = (
+            WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap),
+            np.inf,
+        )
         for smoothing in self.smoothing:
             wear = _smooth_index(scaled @ axis - new, runs, smoothing)[rows]
             own, fleet = _fleet_rate(wear, age, seen, failed, weight)
-            error = weight @ np.abs(_point_errors(_cycles_left(wear, age, own, fleet), seen, failed))
+            error = weight @ np.abs(
+                _point_errors(_cycles_left(wear, age, own, fleet), seen, failed)
+            )
             if error < least:
                 best, least = replace(best, smoothing=smoothing, own=own, fleet=fleet), error
         return best
 
     def _index(self, scaled: np.ndarray, runs: Runs) -> tuple[np.ndarray, float]:
-        """Return the weight of each sensor in the index, shape (sensors,), and its value of a new machine."""
+        """Return the weight of each sensor in the index, shape (sensors,), and its value of a new
+        machine.
+        """
         place = np.arange(len(scaled)) - run_begins(runs)
         before_end = runs.lengths[runs.run_of_row] - 1 - place
         first, last = place < self.ends, (before_end < self.ends) & (place >= self.ends)
@@ -85,7 +110,9 @@ class WearRate(PointModel):
         spread = off.T @ off / len(off)
         own = np.diag(np.diag(spread) + 1e-9)
         rise = end - begin
-        axis = np.linalg.solve((1 - self.shrinkage) * spread + self.shrinkage * own + 1e-9 * np.eye(len(own)), rise)
+        axis = np.linalg.solve(
+            (1 - self.shrinkage) * spread + self.shrinkage * own + 1e-9 * np.eye(len(own)), rise
+        )
         axis = axis / max(float(axis @ rise), 1e-12)
         return axis, float(begin @ axis)
 
@@ -170,6 +197,8 @@ class FittedWear(Serializable):
     cap: float
 
     def predict(self, runs: Runs) -> Lives:
-        """Return the law at the last row of each run, its point the mean of quantiles up to the cap."""
+        """Return the law at the last row of each run, its point the mean of quantiles up to the
+        cap.
+        """
         quantiles = self.fitted.predict(runs).quantiles
         return Lives(np.minimum(quantiles, self.cap).mean(axis=1), quantiles)

@@ -21,7 +21,8 @@ FARTHEST = 50.0
 
 
 class WeibullAFT(LandmarkModel):
-    """Accelerated failure times of the remaining life at landmarks, Weibull's law with a scale by covariates (lifelines).
+    """Accelerated failure times of the remaining life at landmarks, Weibull's law with a scale by
+    covariates (lifelines).
 
     Needs the extra `survival`.
     """
@@ -53,24 +54,37 @@ class WeibullLaw(Serializable):
     def of(cls, fitter: Any, names: list[str]) -> Self:
         """Return what a fitter of lifelines came to, for covariates in this order."""
         scale = fitter.params_["lambda_"]
-        return cls(float(scale["Intercept"]), scale[names].to_numpy(), float(np.exp(fitter.params_["rho_"]["Intercept"])))
+        return cls(
+            float(scale["Intercept"]),
+            scale[names].to_numpy(),
+            float(np.exp(fitter.params_["rho_"]["Intercept"])),
+        )
 
     def scale(self, covariates: np.ndarray) -> np.ndarray:
         """Return the scale of each row, shape (n,)."""
-        return np.asarray(np.exp(np.clip(self.intercept + (covariates * self.beta).sum(axis=1), -FARTHEST, FARTHEST)))
+        return np.asarray(
+            np.exp(
+                np.clip(self.intercept + (covariates * self.beta).sum(axis=1), -FARTHEST, FARTHEST)
+            )
+        )
 
     def survival(self, covariates: np.ndarray, times: np.ndarray) -> np.ndarray:
         """Return the chance to last longer than each time, shape (n, t)."""
         return np.asarray(np.exp(-((times / self.scale(covariates)[:, None]) ** self.shape)))
 
     def restricted_mean(self, covariates: np.ndarray, cap: float) -> np.ndarray:
-        """Return E[min(life, cap)], the area under survival up to the cap by the rule of midpoints; shape (n,)."""
+        """Return E[min(life, cap)], the area under survival up to the cap by the rule of midpoints.
+
+        Shape (n,).
+        """
         middles = (np.arange(STEPS) + 0.5) * cap / STEPS
         return np.asarray(self.survival(covariates, middles).mean(axis=1) * cap)
 
     def quantiles(self, covariates: np.ndarray) -> np.ndarray:
         """Return the quantiles at `LEVELS`, shape (n, levels)."""
-        return np.asarray(self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape))
+        return np.asarray(
+            self.scale(covariates)[:, None] * (-np.log1p(-LIFE_LEVELS)) ** (1 / self.shape)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,11 +21,13 @@ Part = Annotated[float, Gt(0), Le(1)]
 
 
 class XGBoostWindows(PointModel):
-    """Gradient-boosted trees of the remaining life up to the cap, on the feature set's numbers of each cycle.
+    """Gradient-boosted trees of the remaining life up to the cap, on the feature set's numbers of
+    each cycle.
 
-    Where the protocol asks at shares of a life (`last_window`) each machine counts as much as any other, however many cycles it
-    lasted; where it asks at any cycle (`prequential_runs`) each cycle does. Censored machines teach where they were seen for as
-    long as the cap. Without a feature set the inputs are those of `features=signal_windows`.
+    Where the protocol asks at shares of a life (`last_window`) each machine counts as much as any
+    other, however many cycles it lasted; where it asks at any cycle (`prequential_runs`) each cycle
+    does. Censored machines teach where they were seen for as long as the cap. Without a feature set
+    the inputs are those of `features=signal_windows`.
 
     Attributes:
         trees: The most boosting rounds.
@@ -61,7 +63,9 @@ class XGBoostWindows(PointModel):
         known, target = known_targets(runs, context.cap)
         inputs = features.compute(runs)[known].astype(np.float32)
         options = {"max_bin": self.bins, "nthread": context.cpus}
-        given = xgboost.QuantileDMatrix(inputs, target, weight=context.weights(runs, known), **options)
+        given = xgboost.QuantileDMatrix(
+            inputs, target, weight=context.weights(runs, known), **options
+        )
         observing = observe_losses({}, given, learning_curve("booster", "round"))
         booster = xgboost.train(self._settings(context), given, self.trees, **observing)
         return BoostedLife(features, bytes(booster.save_raw("ubj")), context.cpus)

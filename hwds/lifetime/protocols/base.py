@@ -9,7 +9,15 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Draws, Positive, Small
-from hwds.evaluation.protocol import Deployable, Evaluation, LeakTestable, RunContext, Score, Segmentable, check_headline
+from hwds.evaluation.protocol import (
+    Deployable,
+    Evaluation,
+    LeakTestable,
+    RunContext,
+    Score,
+    Segmentable,
+    check_headline,
+)
 from hwds.frames.features.base import RunFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.runs import ENTITY, Runs
@@ -23,8 +31,8 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     """Predict the remaining life of machines.
 
     Attributes:
-        cap: The remaining life beyond which a healthy machine is not told from another: points are of min(life, cap), and are
-            scored against it; 125 is what is published for C-MAPSS.
+        cap: The remaining life beyond which a healthy machine is not told from another: points are
+            of min(life, cap), and are scored against it; 125 is what is published for C-MAPSS.
         resamples: The number of resamples of the bootstrap over machines.
         headline: The metric that orders the leaderboard, by its short name.
         segments: Static columns of the runs, whose values are scored apart too.
@@ -68,7 +76,10 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     def check_features(self, features: Any, frame: Runs) -> None:
         """Refuse features that are not of runs."""
         if not isinstance(features, RunFeatures | None_):
-            raise ConfigError(f"features: '{features.name}' are not computed for runs; take features=signal_windows.")
+            raise ConfigError(
+                f"features: '{features.name}' are not computed for runs; take "
+                f"features=signal_windows."
+            )
 
     def check_models(self, models: Mapping[str, LifetimeModel], frame: Runs) -> None:
         """Refuse models whose package is not installed.
@@ -82,14 +93,22 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     def warnings_before(self, frame: Runs, models: Mapping[str, LifetimeModel]) -> list[str]:
         """Return how many runs are censored."""
         censored = int((~frame.learnable.events).sum())
-        return [f"{censored} of {frame.learnable.n} runs to learn from are censored."] if censored else []
+        return (
+            [f"{censored} of {frame.learnable.n} runs to learn from are censored."]
+            if censored
+            else []
+        )
 
     def labels(self, frame: Runs, column: str) -> pl.DataFrame:
         """Return a static column by run."""
         known = frame.roles.get("static", ())
         if column not in known:
-            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, known)}")
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(pl.col(column).first().alias("segment"))
+            raise ConfigError(
+                f"protocol.segments: no static column '{column}'{nearest(column, known)}"
+            )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(
+            pl.col(column).first().alias("segment")
+        )
 
     def said(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the predictions of rows without what came of them, for the canary."""
@@ -107,7 +126,10 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
         """
         running = frame.take(~frame.events)
         if not running.n:
-            raise DataError("dataset: all machines have failed in their last row, so that there is none to predict.")
+            raise DataError(
+                "dataset: all machines have failed in their last row, so that there is none to "
+                "predict."
+            )
         asked = running.until(running.lengths)
         rows = prediction_rows(fitted.predict(asked), asked, asked, "new", 0)
         return rows.drop("actual", "seen", "failed", "cut")

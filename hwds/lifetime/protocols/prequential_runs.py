@@ -1,4 +1,6 @@
-"""PrequentialRuns: a fleet on one clock, reviewed again and again: learn from all that is known, predict what is running."""
+"""PrequentialRuns: a fleet on one clock, reviewed again and again: learn from all that is known,
+predict what is running.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,15 @@ from hwds.lifetime.protocols.base import LifetimeEvaluation
 
 
 class PrequentialRuns(LifetimeEvaluation):
-    """Review a fleet at several instants of its clock: learn from all that is known by then, predict each machine that runs.
+    """Review a fleet at several instants of its clock: learn from all that is known by then,
+    predict each machine that runs.
 
-    By an instant some machines have failed, and others are still running: censored there, they are learned from too. What
-    becomes of those is seen later. Runs need the role `start`.
+    By an instant some machines have failed, and others are still running: censored there, they are
+    learned from too. What becomes of those is seen later. Runs need the role `start`.
 
     Attributes:
-        reviews: Instants, evenly spread from the first at which a quarter of the failures has happened.
+        reviews: Instants, evenly spread from the first at which a quarter of the failures has
+            happened.
         least: Rows of a machine that are known at least for its life to be asked for.
     """
 
@@ -41,11 +45,15 @@ class PrequentialRuns(LifetimeEvaluation):
         """
         runs = frame.learnable
         instants = review_instants(runs, self.reviews)
-        folds = [Fold(place, at.label, int(self._running(runs, at).sum()), (at,)) for place, at in enumerate(instants)]
+        folds = [
+            Fold(place, at.label, int(self._running(runs, at).sum()), (at,))
+            for place, at in enumerate(instants)
+        ]
         empty = next((fold for fold in folds if not fold.units), None)
         if empty:
             raise DataError(
-                f"protocol.reviews: no machine has run for {self.least} cycles at {empty.name}; take fewer reviews."
+                f"protocol.reviews: no machine has run for {self.least} cycles at {empty.name}; "
+                f"take fewer reviews."
             )
         return folds
 
@@ -53,7 +61,9 @@ class PrequentialRuns(LifetimeEvaluation):
         """Return what a model is given besides the runs."""
         return LifetimeContext(**run.shared(), cap=self.cap, least=self.least)
 
-    def evaluate_cell(self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: LifetimeModel, frame: Runs, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Learn from what is known at the review; predict the machines that run then."""
         instant = cell.fold.cutoffs[0]
         runs = frame.learnable
@@ -76,11 +86,15 @@ class PrequentialRuns(LifetimeEvaluation):
 
 
 def runs_known_at(runs: Runs, instant: FleetInstant) -> Runs:
-    """Return what is known of runs at an instant: those that ended by then with their ends, others censored there."""
+    """Return what is known of runs at an instant: those that ended by then with their ends, others
+    censored there.
+    """
     ended = instant.ended(runs)
     cut = runs.until(instant.known_rows(runs))
     whole = set(runs.ends.filter(ended)["entity"])
-    failed = runs.ends.select("entity", pl.col("event").alias("__event__"), pl.col("remaining").alias("__remaining__"))
+    failed = runs.ends.select(
+        "entity", pl.col("event").alias("__event__"), pl.col("remaining").alias("__remaining__")
+    )
     ends = cut.ends.join(failed, "entity", "left", maintain_order="left")
     seen = pl.Series([name in whole for name in ends["entity"]])
     ends = ends.with_columns(

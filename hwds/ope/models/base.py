@@ -20,7 +20,9 @@ def _slope_or(most: float, nothing: bool = False) -> BeforeValidator:
     """Return one refusal for all that is neither `slope` nor a number in its range."""
 
     def checked(value: Any) -> Any:
-        number = isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value < most
+        number = (
+            isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value < most
+        )
         if number or value == "slope" or (nothing and value is None):
             return value
         raise ValueError(f"must be slope or a number above 0 and below {most:g}")
@@ -43,11 +45,13 @@ Candidates = Annotated[tuple[Positive, ...], Once]
 
 
 class Estimator(Recipe):
-    """The recipe that `model=ope/...` chooses: it estimates the value of a policy from the log of another.
+    """The recipe that `model=ope/...` chooses: it estimates the value of a policy from the log of
+    another.
 
-    A field `reward_model` says that it wants one. Class attributes say what else it wants and how it may be worked on:
-    `needs_propensity`; `weighs`, its error grows where few rows count, so that a small effective sample size is refused;
-    `asks_price`, it compares prices, not arms, and its propensities are densities; `local`, always False: a log is one unit.
+    A field `reward_model` says that it wants one. Class attributes say what else it wants and how
+    it may be worked on: `needs_propensity`; `weighs`, its error grows where few rows count, so that
+    a small effective sample size is refused; `asks_price`, it compares prices, not arms, and its
+    propensities are densities; `local`, always False: a log is one unit.
     """
 
     needs_propensity: ClassVar[bool] = True
@@ -66,14 +70,18 @@ class Estimator(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.estimate")
 
     def weights(self, log: LogEvidence) -> np.ndarray | None:
-        """Return the weight of each row before clipping or shrinking, shape (n,); None where there are no propensities."""
+        """Return the weight of each row before clipping or shrinking, shape (n,).
+
+        None where there are no propensities.
+        """
         return None if log.propensity is None else log.weights
 
 
 def weight_limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[float]:
     """Return the candidates for a limit of weights, largest and so least biased first.
 
-    Where none are given they are quantiles of the weights, none below 1: smaller weights do no harm.
+    Where none are given they are quantiles of the weights, none below 1: smaller weights do no
+    harm.
     """
     if candidates:
         return sorted(candidates, reverse=True)
@@ -81,8 +89,12 @@ def weight_limits(candidates: tuple[float, ...], weights: np.ndarray) -> list[fl
     return sorted({max(float(value), 1.0) for value in quantiles}, reverse=True)
 
 
-def weight_limit(log: LogEvidence, used: np.ndarray, known: float | None = None) -> tuple[float, bool]:
-    """Return the bound of the weights, and whether it holds for any draw: the least known bound, or the largest weight seen."""
+def weight_limit(
+    log: LogEvidence, used: np.ndarray, known: float | None = None
+) -> tuple[float, bool]:
+    """Return the bound of the weights, and whether it holds for any draw: the least known bound, or
+    the largest weight seen.
+    """
     bounds = [bound for bound in (known, log.largest_weight) if bound is not None]
     return (min(bounds), True) if bounds else (float(np.max(used, initial=0.0)), False)
 
@@ -101,16 +113,22 @@ class Clipped(Estimator):
     clip: Clip = None
     candidates: Candidates = ()
 
-    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def terms(
+        self, log: LogEvidence, weights: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return `base`, `top` and `bottom` of `EstimatorTerms`, shape (n,) each."""
         raise NotImplementedError(f"{type(self).__name__}.terms")
 
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return the terms under the clip that is given, or that SLOPE chooses."""
         if self.clip == "slope":
-            return tune_by_slope(weight_limits(self.candidates, log.weights), lambda clip: self._at(log, clip))
+            return tune_by_slope(
+                weight_limits(self.candidates, log.weights), lambda clip: self._at(log, clip)
+            )
         return self._at(log, self.clip)
 
     def _at(self, log: LogEvidence, clip: float | None) -> EstimatorTerms:
         weights = log.weights if clip is None else np.minimum(log.weights, clip)
-        return EstimatorTerms(*self.terms(log, weights), *weight_limit(log, weights, clip), clip, clip is not None)
+        return EstimatorTerms(
+            *self.terms(log, weights), *weight_limit(log, weights, clip), clip, clip is not None
+        )

@@ -11,10 +11,12 @@ from hwds.ope.models.base import Estimator, Learner
 
 
 class DM(Estimator):
-    """The reward that a model expects of the policy, without weights: as right as the model's form is.
+    """The reward that a model expects of the policy, without weights: as right as the model's form
+    is.
 
-    mean over rows of sum over arms of pi q (Beygelzimer and Langford 2009, The Offset Tree); q is fitted without the row.
-    The model's own error is in the interval, which leaves out parts of the rows; that of a form that cannot fit is not.
+    mean over rows of sum over arms of pi q (Beygelzimer and Langford 2009, The Offset Tree); q is
+    fitted without the row. The model's own error is in the interval, which leaves out parts of the
+    rows; that of a form that cannot fit is not.
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.

@@ -9,10 +9,12 @@ from hwds.ope.models.base import Clipped, Learner
 
 
 class DR(Clipped):
-    """A reward model corrected by its weighted errors: right where either the model or the propensities are.
+    """A reward model corrected by its weighted errors: right where either the model or the
+    propensities are.
 
-    mean(sum over arms of pi q + w (r - q)) (Dudik, Langford and Li 2011, Doubly Robust Policy Evaluation and Learning); q is
-    fitted without the row, so that the errors are honest (Chernozhukov et al. 2018).
+    mean(sum over arms of pi q + w (r - q)) (Dudik, Langford and Li 2011, Doubly Robust Policy
+    Evaluation and Learning); q is fitted without the row, so that the errors are honest
+    (Chernozhukov et al. 2018).
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
@@ -20,6 +22,8 @@ class DR(Clipped):
 
     reward_model: Learner = "ridge"
 
-    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def terms(
+        self, log: LogEvidence, weights: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return the model's mean, and the mean of its weighted errors."""
         return log.expected, weights * log.errors, np.ones(len(weights))

@@ -9,15 +9,19 @@ from hwds.ope.models.base import Clipped
 
 
 class IPW(Clipped):
-    """The mean reward of the log, each row weighted by how much likelier the policy makes its arm than the log did.
+    """The mean reward of the log, each row weighted by how much likelier the policy makes its arm
+    than the log did.
 
-    mean(w r), w = pi / propensity (Horvitz and Thompson 1952): unbiased where the log can show all that the policy does,
-    but its variance grows with the weights; `clip` takes bias for variance (Bottou et al. 2013, section 4.4).
+    mean(w r), w = pi / propensity (Horvitz and Thompson 1952): unbiased where the log can show all
+    that the policy does, but its variance grows with the weights; `clip` takes bias for variance
+    (Bottou et al. 2013, section 4.4).
 
     Example:
         python -m hwds model=ope/ipw dataset=price_log protocol=off_policy model.clip=10
     """
 
-    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def terms(
+        self, log: LogEvidence, weights: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return the mean of weighted rewards."""
         return None, weights * log.reward, np.ones(len(weights))

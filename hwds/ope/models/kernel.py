@@ -16,16 +16,18 @@ BANDWIDTHS = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 class Kernel(Estimator):
     """The mean reward of rows whose price lay near the policy's, for prices that vary continuously.
 
-    Weights are sum over the policy's prices of pi K((p - price) / bandwidth) / bandwidth / density (Kallus and Zhou 2018,
-    Policy Evaluation and Optimization with Continuous Treatments). The role `propensity` is the density of the logged price in
-    that row. A wide kernel is steady and biased where the reward bends; near the ends of the logged prices half of it is lost,
-    which normalising mends in part.
+    Weights are sum over the policy's prices of pi K((p - price) / bandwidth) / bandwidth / density
+    (Kallus and Zhou 2018, Policy Evaluation and Optimization with Continuous Treatments). The role
+    `propensity` is the density of the logged price in that row. A wide kernel is steady and biased
+    where the reward bends; near the ends of the logged prices half of it is lost, which normalising
+    mends in part.
 
     Attributes:
         bandwidth: The kernel's width, in the unit of the price; or `slope`.
         shape: The kernel over prices, `epanechnikov` (nothing beyond the bandwidth) or `gaussian`.
         normalise: Divide by the sum of the weights.
-        candidates: Bandwidths for `slope` to choose among; none takes six from 0.05 to 1 standard deviation of the prices.
+        candidates: Bandwidths for `slope` to choose among; none takes six from 0.05 to 1 standard
+            deviation of the prices.
 
     Example:
         python -m hwds model=ope/kernel dataset=price_log_continuous protocol=off_policy protocol.target_policy.price=99
@@ -69,4 +71,12 @@ class Kernel(Estimator):
     def _at(self, log: LogEvidence, bandwidth: float) -> EstimatorTerms:
         weights = self._weights(log, bandwidth)
         bottom = weights if self.normalise else np.ones(len(weights))
-        return EstimatorTerms(None, weights * log.reward, bottom, float(np.max(weights)), False, bandwidth, biased=True)
+        return EstimatorTerms(
+            None,
+            weights * log.reward,
+            bottom,
+            float(np.max(weights)),
+            False,
+            bandwidth,
+            biased=True,
+        )

@@ -11,11 +11,13 @@ from hwds.ope.models.base import Estimator
 
 
 class Replay(Estimator):
-    """The mean reward of the rows in which a uniform log did what the policy would have done; needs no propensities.
+    """The mean reward of the rows in which a uniform log did what the policy would have done; needs
+    no propensities.
 
-    sum(pi r) / sum(pi), pi being the policy's probability of the logged arm: the expectation of Li, Chu, Langford and Wang
-    2011 (Unbiased Offline Evaluation of Contextual-bandit-based News Article Recommendation Algorithms) over the policy's
-    draws. It is right only where every arm was as likely in every row, so that unequal propensities are refused.
+    sum(pi r) / sum(pi), pi being the policy's probability of the logged arm: the expectation of Li,
+    Chu, Langford and Wang 2011 (Unbiased Offline Evaluation of Contextual-bandit-based News Article
+    Recommendation Algorithms) over the policy's draws. It is right only where every arm was as
+    likely in every row, so that unequal propensities are refused.
 
     Example:
         python -m hwds model=ope/replay dataset=price_log dataset.exploration=1 protocol=off_policy

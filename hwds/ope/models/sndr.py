@@ -11,8 +11,8 @@ from hwds.ope.models.base import Clipped, Learner
 class SNDR(Clipped):
     """The doubly robust estimator with the correction divided by the sum of its weights.
 
-    mean(sum over arms of pi q) + sum(w (r - q)) / sum(w) (Thomas and Brunskill 2016, Data-Efficient Off-Policy Policy
-    Evaluation, their weighted doubly robust estimator for one step).
+    mean(sum over arms of pi q) + sum(w (r - q)) / sum(w) (Thomas and Brunskill 2016, Data-Efficient
+    Off-Policy Policy Evaluation, their weighted doubly robust estimator for one step).
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
@@ -20,6 +20,8 @@ class SNDR(Clipped):
 
     reward_model: Learner = "ridge"
 
-    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def terms(
+        self, log: LogEvidence, weights: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return the model's mean, and the weighted mean of its errors."""
         return log.expected, weights * log.errors, weights

@@ -9,12 +9,16 @@ from hwds.ope.models.base import Clipped
 
 
 class SNIPW(Clipped):
-    """Inverse propensity weighting divided by the sum of its weights: a little biased, much steadier.
+    """Inverse propensity weighting divided by the sum of its weights: a little biased, much
+    steadier.
 
-    sum(w r) / sum(w) (Swaminathan and Joachims 2015, The Self-Normalized Estimator for Counterfactual Learning). It does not
-    change when all rewards are shifted, and never leaves the range of the rewards.
+    sum(w r) / sum(w) (Swaminathan and Joachims 2015, The Self-Normalized Estimator for
+    Counterfactual Learning). It does not change when all rewards are shifted, and never leaves the
+    range of the rewards.
     """
 
-    def terms(self, log: LogEvidence, weights: np.ndarray) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    def terms(
+        self, log: LogEvidence, weights: np.ndarray
+    ) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
         """Return the weighted mean of rewards."""
         return None, weights * log.reward, weights

@@ -9,10 +9,11 @@ from hwds.ope.models.base import Candidates, Estimator, Learner, Tuned, weight_l
 
 
 class SwitchDR(Estimator):
-    """The doubly robust estimator where weights are small, the reward model alone where they are large.
+    """The doubly robust estimator where weights are small, the reward model alone where they are
+    large.
 
-    mean(sum over arms of pi q + w [w <= limit] (r - q)) (Wang, Agarwal and Dudik 2017, Optimal and Adaptive Off-policy
-    Evaluation in Contextual Bandits).
+    mean(sum over arms of pi q + w [w <= limit] (r - q)) (Wang, Agarwal and Dudik 2017, Optimal and
+    Adaptive Off-policy Evaluation in Contextual Bandits).
 
     Attributes:
         reward_model: `frequency`, `ridge`, `logistic` or `xgboost`.
@@ -30,7 +31,9 @@ class SwitchDR(Estimator):
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return a mean."""
         if self.limit == "slope":
-            return tune_by_slope(weight_limits(self.candidates, log.weights), lambda limit: _terms_at(log, limit))
+            return tune_by_slope(
+                weight_limits(self.candidates, log.weights), lambda limit: _terms_at(log, limit)
+            )
         return _terms_at(log, self.limit)
 
 

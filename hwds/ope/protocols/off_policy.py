@@ -50,9 +50,23 @@ from hwds.ope.inquiry import (
     check_size,
     policy_rows,
 )
-from hwds.ope.log import DecisionLog, Reward, RewardRange, Target, TargetPolicy, read_log, target_choices
+from hwds.ope.log import (
+    DecisionLog,
+    Reward,
+    RewardRange,
+    Target,
+    TargetPolicy,
+    read_log,
+    target_choices,
+)
 from hwds.ope.models.base import Estimator
-from hwds.ope.support import SUPPORT_COLUMN, SUPPORT_MEANINGS, any_refuted, support_scores, with_support
+from hwds.ope.support import (
+    SUPPORT_COLUMN,
+    SUPPORT_MEANINGS,
+    any_refuted,
+    support_scores,
+    with_support,
+)
 from hwds.pricing.arm_evidence import (
     EVIDENCE,
     Certainty,
@@ -72,7 +86,9 @@ from hwds.stats.effects import Z95, Effect, ReferenceDistribution
 # tells.
 
 MOST_DRAWN = 50_000
-"""Rows beyond which the bootstrap draws blocks of rows: of that many sums, the interval is the same and sooner there."""
+"""Rows beyond which the bootstrap draws blocks of rows: of that many sums, the interval is the same
+and sooner there.
+"""
 
 BIAS_APART = ", bias apart"
 """Ends the name of an interval that leaves out how far the estimator aims beside the truth."""
@@ -95,7 +111,9 @@ Uncertainty = tuple[float | None, float, float, str]
 """Standard error, the ends of the interval, and how it was made."""
 
 
-def off_policy_measures(subject: str = "", unit: str = "", confidence: float = 0.95, policy: str = "") -> tuple[Measure, ...]:
+def off_policy_measures(
+    subject: str = "", unit: str = "", confidence: float = 0.95, policy: str = ""
+) -> tuple[Measure, ...]:
     """Return the measures of off-policy evaluation.
 
     Args:
@@ -105,29 +123,68 @@ def off_policy_measures(subject: str = "", unit: str = "", confidence: float = 0
         policy: The target policy, as a config writes it.
     """
 
-    def counted(name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True) -> Measure:
-        return Measure(name, meaning=meaning, better=better, units="rows", beside="always" if beside else "page")
+    def counted(
+        name: str, meaning: str, better: Literal["high", "none"] = "none", beside: bool = True
+    ) -> Measure:
+        return Measure(
+            name,
+            meaning=meaning,
+            better=better,
+            units="rows",
+            beside="always" if beside else "page",
+        )
 
     def earned(name: str, meaning: str, level: float = confidence, beside: bool = True) -> Measure:
-        return replace(counted(name, meaning, beside=beside), subject=subject, measured_in=unit, confidence=level)
+        return replace(
+            counted(name, meaning, beside=beside),
+            subject=subject,
+            measured_in=unit,
+            confidence=level,
+        )
 
     return (
         replace(
-            earned("policy_value", "mean reward that the target policy would have had, as the estimator says"), called=policy
+            earned(
+                "policy_value",
+                "mean reward that the target policy would have had, as the estimator says",
+            ),
+            called=policy,
         ),
         earned("improvement", "policy_value minus logged_value, its interval paired row by row"),
         earned("error", "policy_value minus that of the truth", ERROR_LEVEL, beside=False),
         earned("logged_value", "mean reward of the log itself", beside=False),
-        counted("effective_sample_size", "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2"),
-        counted("overlap", "share of the target policy's choices that are of arms which the log shows", beside=False),
-        counted("mean_weight", "1 in expectation where the log shows all that the target policy does", beside=False),
-        counted("parameter", "the clip, limit, shrinkage, strength or bandwidth that was used", beside=False),
-        *(Measure(name, meaning=meaning, better="none", units="rows") for name, meaning in SUPPORT_MEANINGS.items()),
+        counted(
+            "effective_sample_size",
+            "rows of a mean without weights that is as precise: (sum w)^2 / sum w^2",
+        ),
+        counted(
+            "overlap",
+            "share of the target policy's choices that are of arms which the log shows",
+            beside=False,
+        ),
+        counted(
+            "mean_weight",
+            "1 in expectation where the log shows all that the target policy does",
+            beside=False,
+        ),
+        counted(
+            "parameter",
+            "the clip, limit, shrinkage, strength or bandwidth that was used",
+            beside=False,
+        ),
+        *(
+            Measure(name, meaning=meaning, better="none", units="rows")
+            for name, meaning in SUPPORT_MEANINGS.items()
+        ),
     )
 
 
 def off_policy_scores(
-    rows: pl.DataFrame, intervals: Intervals, confidence: float, resamples: int, within: RewardRange | None
+    rows: pl.DataFrame,
+    intervals: Intervals,
+    confidence: float,
+    resamples: int,
+    within: RewardRange | None,
 ) -> list[Score]:
     """Return all scores of the rows of one estimator.
 
@@ -147,21 +204,32 @@ def off_policy_scores(
         "logged_value": (logged, logged.value),
     }
     if intervals == "bootstrap":
-        intervals_by_name, method = _bootstrap_uncertainties(estimates, rows, groups, resamples, confidence), "BCa bootstrap"
+        intervals_by_name, method = (
+            _bootstrap_uncertainties(estimates, rows, groups, resamples, confidence),
+            "BCa bootstrap",
+        )
     else:
         intervals_by_name = _bernstein_uncertainty(
             parts, logged, within or (float(reward.min()), float(reward.max())), confidence
         )
-        method = "empirical Bernstein" if within and parts.limit_known else "empirical Bernstein, bounds as seen"
+        method = (
+            "empirical Bernstein"
+            if within and parts.limit_known
+            else "empirical Bernstein, bounds as seen"
+        )
     uncertainty: dict[str, Uncertainty] = {
-        name: (stderr(of, groups), *intervals_by_name[name], method) for name, (of, _) in estimates.items()
+        name: (stderr(of, groups), *intervals_by_name[name], method)
+        for name, (of, _) in estimates.items()
     }
     if parts.learned:
         uncertainty |= _jackknife_uncertainties(
             rows, {name: estimates[name][1] for name in ("policy_value", "improvement")}, confidence
         )
     if "day" in rows.columns:
-        shared = {name: shared_days(influence(of), value, rows, groups) for name, (of, value) in estimates.items()}
+        shared = {
+            name: shared_days(influence(of), value, rows, groups)
+            for name, (of, value) in estimates.items()
+        }
         uncertainty = {
             name: _widen_for_days(shared[name], own, stderr(estimates[name][0], groups), confidence)
             for name, own in uncertainty.items()
@@ -169,19 +237,39 @@ def off_policy_scores(
     results = []
     for name, (of, value) in estimates.items():
         error, low, high, ci_method = uncertainty[name]
-        results.append(Score(name, "mean", value, error, low, high, ci_method + (BIAS_APART if of.biased else ""), n=of.n))
+        results.append(
+            Score(
+                name,
+                "mean",
+                value,
+                error,
+                low,
+                high,
+                ci_method + (BIAS_APART if of.biased else ""),
+                n=of.n,
+            )
+        )
     diagnostics = _diagnostic_scores(rows, groups)
     by_metric = {score.metric: score for score in diagnostics}
-    weight, overlap = by_metric.get("mean_weight"), by_metric["overlap"].value if "overlap" in by_metric else None
+    weight, overlap = (
+        by_metric.get("mean_weight"),
+        by_metric["overlap"].value if "overlap" in by_metric else None,
+    )
     if weight is None or weight.value is None:
         return [*results, *diagnostics]
     if refutes_propensities(weight.value, weight.stderr, overlap, weight.p_value):
-        results = [replace(score, status=REFUTED_STATUS) if score.metric != "logged_value" else score for score in results]
+        results = [
+            replace(score, status=REFUTED_STATUS) if score.metric != "logged_value" else score
+            for score in results
+        ]
     return [*results, *diagnostics]
 
 
-def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None) -> Effect:
-    """Return an estimate with its variance over the draws of the log and over the days that they share.
+def shared_days(
+    errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None
+) -> Effect:
+    """Return an estimate with its variance over the draws of the log and over the days that they
+    share.
 
     Args:
         errors: What each row adds to n times the error of the value, shape (n,).
@@ -195,15 +283,24 @@ def shared_days(errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np
     return influence_effect(value, errors / len(rows), ("draw", draws), by_day, "two-way")
 
 
-def _widen_for_days(shared: Effect, own: Uncertainty, alone: float | None, confidence: float) -> Uncertainty:
-    """Return an uncertainty as much wider as the days that rows share make it, or what it says of their days alone."""
+def _widen_for_days(
+    shared: Effect, own: Uncertainty, alone: float | None, confidence: float
+) -> Uncertainty:
+    """Return an uncertainty as much wider as the days that rows share make it, or what it says of
+    their days alone.
+    """
     error, low, high, method = own
     if shared.stderr is None:
         return error, low, high, f"{method}, {DAYS_ALONE}: {shared.method}"
     if not alone or error is None:
         return own
     size = shared.stderr / alone
-    wide = max(size * shared.distribution.critical(confidence) / ReferenceDistribution().critical(confidence), 1.0)
+    wide = max(
+        size
+        * shared.distribution.critical(confidence)
+        / ReferenceDistribution().critical(confidence),
+        1.0,
+    )
     return (
         max(size, 1.0) * error,
         shared.value - wide * (shared.value - low),
@@ -212,21 +309,30 @@ def _widen_for_days(shared: Effect, own: Uncertainty, alone: float | None, confi
     )
 
 
-def _jackknife_uncertainties(rows: pl.DataFrame, values: Mapping[str, float], confidence: float) -> dict[str, Uncertainty]:
-    """Return the standard errors and intervals of what is learned, from the estimates without each part that has rows here."""
+def _jackknife_uncertainties(
+    rows: pl.DataFrame, values: Mapping[str, float], confidence: float
+) -> dict[str, Uncertainty]:
+    """Return the standard errors and intervals of what is learned, from the estimates without each
+    part that has rows here.
+    """
     without: dict[str, list[float]] = {name: [] for name in values}
     for stays, parts in _estimates_without_parts(rows):
         without["policy_value"].append(parts.value)
         without["improvement"].append(parts.less(rows["reward"].filter(stays).to_numpy()).value)
     return {
-        name: (*jackknife_stderr(value, np.array(without[name]), confidence), "delete-a-part jackknife")
+        name: (
+            *jackknife_stderr(value, np.array(without[name]), confidence),
+            "delete-a-part jackknife",
+        )
         for name, value in values.items()
         if len(without[name]) > 1
     }
 
 
 def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, EstimatorTerms]]:
-    """Yield, for each block that has rows here, the rows that stay without it and the parts of the estimate made without it."""
+    """Yield, for each block that has rows here, the rows that stay without it and the parts of the
+    estimate made without it.
+    """
     part = 0
     while (name := f"top{LEFT_OUT_INFIX}{part}") in rows.columns:
         stays = rows[name].is_not_null()
@@ -236,7 +342,9 @@ def _estimates_without_parts(rows: pl.DataFrame) -> Iterator[tuple[pl.Series, Es
 
 
 def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-    """Yield the difference of each estimate from the truth, paired row by row; nothing where there is no truth.
+    """Yield the difference of each estimate from the truth, paired row by row.
+
+    Nothing where there is no truth.
 
     Args:
         rows: Of each model, by its label.
@@ -249,11 +357,16 @@ def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]
 
 
 def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
-    """Return the error of one estimate, by the jackknife where something was learned whose error the rows do not show."""
+    """Return the error of one estimate, by the jackknife where something was learned whose error
+    the rows do not show.
+    """
     parts, truth = _row_terms(rows), _row_terms(true_rows)
     value = parts.value - truth.value
     without = (
-        [rest.value - _row_terms(true_rows.filter(stays)).value for stays, rest in _estimates_without_parts(rows)]
+        [
+            rest.value - _row_terms(true_rows.filter(stays)).value
+            for stays, rest in _estimates_without_parts(rows)
+        ]
         if parts.learned
         else []
     )
@@ -264,7 +377,15 @@ def _error_score(rows: pl.DataFrame, true_rows: pl.DataFrame) -> Score:
         if "day" in rows.columns:
             effect = shared_days(influence(parts) - influence(truth), value, rows, groups)
             if ends := effect.interval(ERROR_LEVEL):
-                return Score("error", "mean", value, effect.stderr, *ends, f"t, paired by row{SHARED_DAYS}", n=parts.n)
+                return Score(
+                    "error",
+                    "mean",
+                    value,
+                    effect.stderr,
+                    *ends,
+                    f"t, paired by row{SHARED_DAYS}",
+                    n=parts.n,
+                )
         differences = influence(parts, groups) - influence(truth, groups)
         count = len(differences)
         error = float(np.sqrt(count / (count - 1) * np.sum(differences**2))) / parts.n
@@ -298,7 +419,11 @@ def _bootstrap_uncertainties(
     if groups is None and len(reward) > MOST_DRAWN:
         groups = stream(seed, "off_policy", "blocks").permutation(len(reward)) % MOST_DRAWN
     samples = resample_log(estimates["policy_value"][0], reward, groups, resamples, rng)
-    draws = {"policy_value": samples.value, "improvement": samples.value - samples.logged, "logged_value": samples.logged}
+    draws = {
+        "policy_value": samples.value,
+        "improvement": samples.value - samples.logged,
+        "logged_value": samples.logged,
+    }
     return {
         name: bca_interval(draws[name], value, influence(parts, groups), confidence)
         for name, (parts, value) in estimates.items()
@@ -312,7 +437,10 @@ def _bernstein_uncertainty(
     half = (1 + confidence) / 2
     ours, theirs = bernstein_interval(parts, bounds, half), bernstein_interval(own, bounds, half)
     gain = (ours[0] - theirs[1], ours[1] - theirs[0])
-    whole = bernstein_interval(parts, bounds, confidence), bernstein_interval(own, bounds, confidence)
+    whole = (
+        bernstein_interval(parts, bounds, confidence),
+        bernstein_interval(own, bounds, confidence),
+    )
     return {"policy_value": whole[0], "improvement": gain, "logged_value": whole[1]}
 
 
@@ -328,9 +456,15 @@ def _diagnostic_scores(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Sc
     errors, chances = {}, {}
     if weights is not None and rows[BY_PROPENSITY].all():
         errors["mean_weight"] = _error_of_mean(weights, groups)
-        draws = weights if groups is None else np.bincount(groups, weights) / len(weights) * len(np.bincount(groups))
+        draws = (
+            weights
+            if groups is None
+            else np.bincount(groups, weights) / len(weights) * len(np.bincount(groups))
+        )
         shown = rows["supported"].mean()
-        chances["mean_weight"] = chance_of_low_mean(draws, shown) if isinstance(shown, float) else None
+        chances["mean_weight"] = (
+            chance_of_low_mean(draws, shown) if isinstance(shown, float) else None
+        )
     return [
         Score(name, "mean", float(value), errors.get(name), p_value=chances.get(name), n=n)
         for name, value in found.items()
@@ -339,11 +473,16 @@ def _diagnostic_scores(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Sc
 
 
 def _error_of_mean(weights: np.ndarray, groups: np.ndarray | None) -> float | None:
-    """Return the standard error of the mean weight, by the groups that are drawn together; None for fewer than two."""
+    """Return the standard error of the mean weight, by the groups that are drawn together.
+
+    None for fewer than two.
+    """
     centred = weights - weights.mean()
     parts = centred if groups is None else np.bincount(groups, centred)
     count = len(parts)
-    return float(np.sqrt(count / (count - 1) * np.sum(parts**2))) / len(weights) if count > 1 else None
+    return (
+        float(np.sqrt(count / (count - 1) * np.sum(parts**2))) / len(weights) if count > 1 else None
+    )
 
 
 # The evidence of an off-policy estimate for a choice of price: the value of showing each arm
@@ -356,15 +495,22 @@ def log_offers(table: Table, log: DecisionLog, *, outcome: bool) -> PriceOffers:
     Args:
         table: With a row a choice.
         log: The table as the protocol reads it.
-        outcome: Whether the reward is the outcome itself, which may be a conversion, and not its money.
+        outcome: Whether the reward is the outcome itself, which may be a conversion, and not its
+            money.
     """
     row = np.array(log.arms)[log.action]
     price, cost = (value_by_arm(table, role, row) for role in ("price", "cost"))
     measured: Measured = "conversions" if outcome and is_binary(table) else "money"
-    return PriceOffers(tuple(Offer(name, price.get(name), cost.get(name)) for name in log.arms), measured, table.unit)
+    return PriceOffers(
+        tuple(Offer(name, price.get(name), cost.get(name)) for name in log.arms),
+        measured,
+        table.unit,
+    )
 
 
-def value_evidence(tables: Tables, log: DecisionLog, model: str, offers: PriceOffers) -> EvidenceTable:
+def value_evidence(
+    tables: Tables, log: DecisionLog, model: str, offers: PriceOffers
+) -> EvidenceTable:
     """Return the estimate of each arm's value; see `PriceEvidence`.
 
     Args:
@@ -373,9 +519,18 @@ def value_evidence(tables: Tables, log: DecisionLog, model: str, offers: PriceOf
         model: The estimator.
         offers: The arms.
     """
-    whole = (pl.col("metric") == "policy_value") & (pl.col("segment_by") == "arm") & pl.col("fold").is_null()
-    values = {row["segment"]: row for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()}
-    shown = dict(zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True))
+    whole = (
+        (pl.col("metric") == "policy_value")
+        & (pl.col("segment_by") == "arm")
+        & pl.col("fold").is_null()
+    )
+    values = {
+        row["segment"]: row
+        for row in tables.scores.filter(whole & (pl.col("model") == model)).to_dicts()
+    }
+    shown = dict(
+        zip(log.arms, np.bincount(log.action, minlength=len(log.arms)).tolist(), strict=True)
+    )
     blank = {"value": None, "stderr": None}
     weight, refuted = (
         tables.headline("mean_weight", model),
@@ -383,14 +538,30 @@ def value_evidence(tables: Tables, log: DecisionLog, model: str, offers: PriceOf
     )
     miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
     rows = [
-        (0, offer.arm, shown.get(offer.arm, 0), None, None, value["value"], value["stderr"], offers.measured)
+        (
+            0,
+            offer.arm,
+            shown.get(offer.arm, 0),
+            None,
+            None,
+            value["value"],
+            value["stderr"],
+            offers.measured,
+        )
         for offer in offers.all
         for value in (blank if refuted or miscalibrated else values.get(offer.arm, blank),)
     ]
-    alone = next((value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None)
-    note = "The log is of few days: what is said of its arms is of these days alone." if alone else ""
+    alone = next(
+        (value for value in values.values() if DAYS_ALONE in (value["ci_method"] or "")), None
+    )
     note = (
-        f"No estimate counts: the weights average {weight['value']:.3g} where right propensities give 1." if refuted else note
+        "The log is of few days: what is said of its arms is of these days alone." if alone else ""
+    )
+    note = (
+        f"No estimate counts: the weights average {weight['value']:.3g} where right propensities "
+        f"give 1."
+        if refuted
+        else note
     )
     if miscalibrated and not refuted:
         note = "No estimate counts: a model of the log refutes its propensities."
@@ -430,26 +601,33 @@ class LogBlock:
         return f"block {self.part + 1}"
 
 
-class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contrasting, PriceEvidence):
-    """Say what a policy would have earned from the log of another: its value, the gain over the log, and how far to trust both.
+class OffPolicy(
+    Evaluation[Estimator, Table], Segmentable, LeakTestable, Contrasting, PriceEvidence
+):
+    """Say what a policy would have earned from the log of another: its value, the gain over the
+    log, and how far to trust both.
 
-    Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for reward models, `group` for
-    rows that are drawn together, `time`: rows of one day share what happened on it, which intervals count. A row whose outcome
-    came later is as complete as any: `available_at` may be there and changes nothing. Reward models, and policies made of them,
-    are fitted without the rows that they predict.
+    Roles: `outcome`, `arm` or `price`, `propensity` where the estimator weighs by it, `context` for
+    reward models, `group` for rows that are drawn together, `time`: rows of one day share what
+    happened on it, which intervals count. A row whose outcome came later is as complete as any:
+    `available_at` may be there and changes nothing. Reward models, and policies made of them, are
+    fitted without the rows that they predict.
 
     Attributes:
         target_policy: The policy that is evaluated; `uniform`, or one of its fields.
-        each_arm: Say of each arm, too, what it would be worth to show it always: scores with `segment_by=arm`.
+        each_arm: Say of each arm, too, what it would be worth to show it always: scores with
+            `segment_by=arm`.
         reward: `outcome`, or `revenue`, which is price times outcome.
-        reward_range: The least and the largest reward there can be; null takes what was seen, which makes Bernstein's intervals
-            approximate.
+        reward_range: The least and the largest reward there can be; null takes what was seen, which
+            makes Bernstein's intervals approximate.
         least_propensity: The least propensity that the log guarantees: it bounds the weights.
         folds: Parts into which the rows are cut for cross-fitting and for the jackknife.
-        min_effective_size: The effective sample size under which an estimator that weighs rows is refused.
-        intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for any number of independent rows
-            and is wider; rows of a cross-fitted reward model are not quite independent. An estimator whose reward model or
-            parameter has an error that its rows do not show takes the jackknife over the parts instead; `ci_method` says which.
+        min_effective_size: The effective sample size under which an estimator that weighs rows is
+            refused.
+        intervals: `bootstrap` (bias-corrected and accelerated), or `bernstein`, which holds for any
+            number of independent rows and is wider; rows of a cross-fitted reward model are not
+            quite independent. An estimator whose reward model or parameter has an error that its
+            rows do not show takes the jackknife over the parts instead; `ci_method` says which.
         confidence: The confidence of the intervals, as a share.
         resamples: The resamples of the bootstrap.
         headline: The metric that orders the leaderboard.
@@ -461,10 +639,16 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     task: ClassVar[str] = OFF_POLICY.name
     keys: ClassVar[tuple[str, ...]] = ("policy", ROW_ID)
     untunable: ClassVar[str] = (
-        "estimates a value that nobody knows, so that no setting of an estimator is better for what it says"
+        "estimates a value that nobody knows, so that no setting of an estimator is better for "
+        "what it says"
     )
     unit: ClassVar[str] = ROW_ID
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (*Evaluation.fields_not_in_key, "intervals", "confidence", "resamples")
+    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+        *Evaluation.fields_not_in_key,
+        "intervals",
+        "confidence",
+        "resamples",
+    )
 
     headline: str = OFF_POLICY.headline
     target_policy: Target = TargetPolicy()
@@ -485,27 +669,41 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
             ConfigError: With the field.
         """
         if not self.each_arm:
-            raise ConfigError(f"protocol.each_arm: must be true for decision '{decision}', got false.")
+            raise ConfigError(
+                f"protocol.each_arm: must be true for decision '{decision}', got false."
+            )
         if certainty in ("always_valid", "test"):
-            raise ConfigError(f"decision.certainty: must be 'posterior' for an off-policy estimate, got '{certainty}'.")
+            raise ConfigError(
+                f"decision.certainty: must be 'posterior' for an off-policy estimate, got "
+                f"'{certainty}'."
+            )
 
     def offers(self, frame: Table) -> PriceOffers:
         """Return the arms of the log."""
         return log_offers(frame, self.log(frame), outcome=self.reward == "outcome")
 
-    def price_evidence(self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int) -> EvidenceTable:
+    def price_evidence(
+        self, tables: Tables, frame: Table, model: str, offers: PriceOffers, most: int
+    ) -> EvidenceTable:
         """Return the estimate of each arm's value."""
         return value_evidence(tables, self.log(frame), model, offers)
 
     def split(self, frame: Table) -> Sequence[Fold]:
-        """Return one fold, the whole log, after all of it was checked that does not depend on the estimator."""
+        """Return one fold, the whole log, after all of it was checked that does not depend on the
+        estimator.
+        """
         log = self.log(frame)
         if self.intervals == "bernstein" and log.group is not None:
-            raise ConfigError("protocol.intervals: bernstein takes rows as independent, the role group says they are not.")
+            raise ConfigError(
+                "protocol.intervals: bernstein takes rows as independent, the role group says "
+                "they are not."
+            )
         if not self.target_policy.learns:
             target_choices(self.target_policy, log, _no_predictions)
         blocks_of_rows(log, self.folds)
-        return [Fold(0, "log", log.n, tuple(LogBlock(part, self.folds) for part in range(self.folds)))]
+        return [
+            Fold(0, "log", log.n, tuple(LogBlock(part, self.folds) for part in range(self.folds)))
+        ]
 
     def log(self, frame: Table) -> DecisionLog:
         """Return the table as a log, checked."""
@@ -526,11 +724,14 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
             for model in models.values():
                 check_size(model, bare, self.target_policy, self.min_effective_size)
 
-    def evaluate_cell(self, model: Estimator, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
-        """Return a row for each row of the log: its parts of the estimate, its weight, and the support of the target's choices.
+    def evaluate_cell(
+        self, model: Estimator, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
+        """Return a row for each row of the log: its parts of the estimate, its weight, and the
+        support of the target's choices.
 
-        Then the same for each arm shown always, where that is asked, told apart by the column `policy`. The first row has what
-        the log tells of itself.
+        Then the same for each arm shown always, where that is asked, told apart by the column
+        `policy`. The first row has what the log tells of itself.
         """
         log = self.log(frame)
         check_estimator(model, log, self.target_policy, self.least_propensity)
@@ -538,7 +739,10 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         bare = inquiry.evidence(self.target_policy, None)
         check_size(model, bare, self.target_policy, self.min_effective_size)
         arms = [(TargetPolicy(arm=arm), arm) for arm in log.arms] if self.each_arm else []
-        made = [policy_rows(model, inquiry, policy, label) for policy, label in [(self.target_policy, TARGET_ROWS), *arms]]
+        made = [
+            policy_rows(model, inquiry, policy, label)
+            for policy, label in [(self.target_policy, TARGET_ROWS), *arms]
+        ]
         found = [rows for rows in made if rows.width]
         if made[0].width and not (model.asks_price or self.target_policy.of_prices):
             weights = bare.weights if model.weighs and model.needs_propensity else None
@@ -549,25 +753,44 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         return LogInquiry(log, self.folds, context, self.least_propensity)
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of the target policy, without what only their standard error is made of."""
+        """Return the rows of the target policy, without what only their standard error is made
+        of.
+        """
         return rows.filter(pl.col("policy") == TARGET_ROWS).select(
-            pl.exclude("policy", "seed", "day", BY_PROPENSITY, SUPPORT_COLUMN, f"^.*{LEFT_OUT_INFIX}.*$")
+            pl.exclude(
+                "policy", "seed", "day", BY_PROPENSITY, SUPPORT_COLUMN, f"^.*{LEFT_OUT_INFIX}.*$"
+            )
         )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
-        """Return the value, the gain over the log with its interval, the log's own value, and how much the log tells."""
+        """Return the value, the gain over the log with its interval, the log's own value, and how
+        much the log tells.
+        """
         return self._scores(rows.filter(pl.col("policy") == TARGET_ROWS))
 
     def _scores(self, rows: pl.DataFrame) -> list[Score]:
-        return off_policy_scores(rows, self.intervals, self.confidence, self.resamples, self.reward_range) if len(rows) else []
+        return (
+            off_policy_scores(
+                rows, self.intervals, self.confidence, self.resamples, self.reward_range
+            )
+            if len(rows)
+            else []
+        )
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
-        """Yield the error of each estimate where the truth is known, the value of each arm if wanted, and what a log shows."""
-        yield from true_errors({label: own.filter(pl.col("policy") == TARGET_ROWS) for label, own in rows.items()})
+        """Yield the error of each estimate where the truth is known, the value of each arm if
+        wanted, and what a log shows.
+        """
+        yield from true_errors(
+            {label: own.filter(pl.col("policy") == TARGET_ROWS) for label, own in rows.items()}
+        )
         for label, own in rows.items():
             for arm in own["policy"].unique(maintain_order=True):
                 if arm != TARGET_ROWS:
-                    yield from ((label, score) for score in self._of_arm(own.filter(pl.col("policy") == arm), arm))
+                    yield from (
+                        (label, score)
+                        for score in self._of_arm(own.filter(pl.col("policy") == arm), arm)
+                    )
 
         for label, own in list(rows.items())[:1]:
             yield from ((label, score) for score in support_scores(own))
@@ -575,13 +798,23 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
     def _of_arm(self, rows: pl.DataFrame, arm: str) -> Iterator[Score]:
         """Yield the scores of an arm shown always; without a value where too few rows count."""
         weights = rows["weight"]
-        few = not weights.null_count() and effective_size(weights.to_numpy()) < self.min_effective_size
+        few = (
+            not weights.null_count()
+            and effective_size(weights.to_numpy()) < self.min_effective_size
+        )
         for score in self._scores(rows):
             if score.metric in ARM_METRICS:
                 shown = replace(score, segment_by="arm", segment=arm)
                 estimated = few and score.metric != "effective_sample_size"
                 yield (
-                    Score(score.metric, "mean", None, n_undefined=score.n, segment_by="arm", segment=arm)
+                    Score(
+                        score.metric,
+                        "mean",
+                        None,
+                        n_undefined=score.n,
+                        segment_by="arm",
+                        segment=arm,
+                    )
                     if estimated
                     else shown
                 )
@@ -597,7 +830,9 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         """Refuse a headline that is none of the task's metrics."""
         known = [measure.name for measure in off_policy_measures()]
         if self.headline not in known:
-            raise ConfigError(f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}")
+            raise ConfigError(
+                f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
+            )
 
     def labels(self, frame: Table, column: str) -> pl.DataFrame:
         """Return any column of the table by row."""
@@ -616,7 +851,9 @@ class OffPolicy(Evaluation[Estimator, Table], Segmentable, LeakTestable, Contras
         """Return the rows of one block as estimated without their own rewards."""
         held = blocks_of_rows(self.log(frame), cutoff.of) == cutoff.part
         return (
-            rows.filter(pl.col("policy") == TARGET_ROWS).filter(pl.Series(held)).select(ROW_ID, "base", "target", "supported")
+            rows.filter(pl.col("policy") == TARGET_ROWS)
+            .filter(pl.Series(held))
+            .select(ROW_ID, "base", "target", "supported")
         )
 
 

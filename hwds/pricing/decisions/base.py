@@ -10,7 +10,17 @@ from annotated_types import Ge, Le, Lt
 from pydantic import AfterValidator
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import MOST, Draws, Level, NonNegative, Once, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import (
+    MOST,
+    Draws,
+    Level,
+    NonNegative,
+    Once,
+    Positive,
+    PositiveInt,
+    Small,
+    UnitInterval,
+)
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
@@ -42,10 +52,12 @@ def _currency_of(unit: str) -> str:
 class DemandDecision(Decision):
     """A decision that reads the evidence of a protocol of demand (`DemandEvidence`).
 
-    Class attribute: `without_costs`, the end of the refusal of data without costs, which says what would do without.
+    Class attribute: `without_costs`, the end of the refusal of data without costs, which says what
+    would do without.
 
     Attributes:
-        currency: The currency of prices and costs, where the data names none: a sign or a code in capitals.
+        currency: The currency of prices and costs, where the data names none: a sign or a code in
+            capitals.
     """
 
     without_costs: ClassVar[str] = ""
@@ -72,33 +84,51 @@ class DemandDecision(Decision):
         return False
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse a panel without costs where they are needed, and one whose column `currency` names several.
+        """Refuse a panel without costs where they are needed, and one whose column `currency` names
+        several.
 
         Raises:
-            ConfigError: It has no such column, or prices of several currencies, which cannot be added.
+            ConfigError: It has no such column, or prices of several currencies, which cannot be
+                added.
         """
         if isinstance(frame, Panel) and CURRENCY_COLUMN in frame.table.columns:
             named = sorted(map(str, frame.table[CURRENCY_COLUMN].drop_nulls().unique()))
             if len(named) > 1:
                 raise ConfigError(
-                    f"dataset: prices must be in one currency for decision '{self.name}', got {', '.join(named)} in column"
+                    f"dataset: prices must be in one currency for decision '{self.name}', got "
+                    f"{', '.join(named)} in column"
                     f" '{CURRENCY_COLUMN}'."
                 )
         if self.needs_costs and isinstance(frame, Panel) and not frame.roles.get("cost"):
             raise ConfigError(
-                f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of a unit{self.without_costs}."
+                f"dataset.roles.cost: must be given, for decision '{self.name}' needs the cost of "
+                f"a unit{self.without_costs}."
             )
 
-    def evidence(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> DemandEstimates | None:
-        """Return what a run says of demand, with the currency; None where the model answered nothing."""
+    def evidence(
+        self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> DemandEstimates | None:
+        """Return what a run says of demand, with the currency.
+
+        None where the model answered nothing.
+        """
         assert isinstance(protocol, DemandEvidence)
         found = protocol.demand_evidence(tables, frame, model)
         return found if found is None or found.unit else replace(found, unit=self.currency)
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> Verdict | None:
-        """Return the verdict from a run's tables; see `Decision.decide`. None where the model has no estimates."""
+    def decide(
+        self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> Verdict | None:
+        """Return the verdict from a run's tables.
+
+        See `Decision.decide`. None where the model has no estimates.
+        """
         evidence = self.evidence(tables, frame, model, protocol)
-        return None if evidence is None else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
+        return (
+            None
+            if evidence is None
+            else self.of_estimates(evidence, seed=int(tables.scores["seed"][0]))
+        )
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> Verdict:
         """Return the verdict from any estimates of demand; `seed` names the random draws."""
@@ -154,16 +184,22 @@ class GuardedDecision(DemandDecision):
         """
         super().check_protocol(protocol)
         if self.ladder and self.rounding is not None:
-            raise ConfigError("decision.rounding: must be null where decision.ladder lists the allowed prices.")
+            raise ConfigError(
+                "decision.rounding: must be null where decision.ladder lists the allowed prices."
+            )
         if self.rounding is not None and self.ending >= self.rounding:
-            raise ConfigError(f"decision.ending: must be < rounding, {self.rounding:g}, got {self.ending:g}.")
+            raise ConfigError(
+                f"decision.ending: must be < rounding, {self.rounding:g}, got {self.ending:g}."
+            )
 
     @property
     def needs_costs(self) -> bool:
         """True where the objective is profit."""
         return self.objective == "profit"
 
-    def recommended(self, evidence: DemandEstimates, rng: np.random.Generator) -> PriceRecommendation:
+    def recommended(
+        self, evidence: DemandEstimates, rng: np.random.Generator
+    ) -> PriceRecommendation:
         """Return the best prices within the guardrails.
 
         Args:
@@ -176,10 +212,15 @@ class GuardedDecision(DemandDecision):
         """
         for product in self.capacity:
             if product not in evidence.cells["product"]:
-                raise ConfigError(f"decision.capacity: no product '{product}'{nearest(product, evidence.cells['product'])}")
+                raise ConfigError(
+                    f"decision.capacity: no product "
+                    f"'{product}'{nearest(product, evidence.cells['product'])}"
+                )
         if self.objective == "profit":
             evidence.require_costs("decision.objective=profit")
-        demand = DemandDraws.of(evidence, self.draws, rng, objective=self.objective, deductions=self.deductions)
+        demand = DemandDraws.of(
+            evidence, self.draws, rng, objective=self.objective, deductions=self.deductions
+        )
         return recommend(evidence, demand, self.guardrails())
 
     def guardrails(self) -> PriceGuardrails:

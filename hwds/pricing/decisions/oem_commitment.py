@@ -10,16 +10,38 @@ import numpy as np
 from annotated_types import Ge, Le, Lt, MinLen
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import MOST, Draws, Level, NonNegative, Positive, PositiveInt, Small, UnitInterval
+from hwds.core.recipe import (
+    MOST,
+    Draws,
+    Level,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Small,
+    UnitInterval,
+)
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
-from hwds.pricing.contract import ContractRisks, ContractTerms, ContractWorld, TierSchedule, VolumeLaw, law_of_run
+from hwds.pricing.contract import (
+    ContractRisks,
+    ContractTerms,
+    ContractWorld,
+    TierSchedule,
+    VolumeLaw,
+    law_of_run,
+)
 from hwds.pricing.decisions.base import DemandDecision, PriceShare
 from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.oem_commitment import ContractDecision, OemVerdict, OfferRules, contract_sentence, decide_contract
+from hwds.pricing.oem_commitment import (
+    ContractDecision,
+    OemVerdict,
+    OfferRules,
+    contract_sentence,
+    decide_contract,
+)
 from hwds.results.folder import RunFolder
 
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
@@ -27,38 +49,47 @@ Spread = Annotated[float, Ge(0), Le(10)]
 
 
 class OemCommitment(DemandDecision):
-    """The price to offer a large buyer for a committed volume, of several tiers, and the price below which to walk away.
+    """The price to offer a large buyer for a committed volume, of several tiers, and the price
+    below which to walk away.
 
-    Reads the estimates of a model of demand (`DemandEstimates`) for the buyer's cell: today's price, cost, elasticity, and what
-    its price takes from other cells. The volume is that of a run with `decision=volume_bands`, three numbers, or the cell's
-    units. Each tier is settled as a contract is: the tier's price, deductions, a retro rebate once the commitment is attained,
-    a clawback and a fee where it is not. Its pocket margin must hold the floor where the volume attained is at its 10, 50 and
-    90 % quantile, and a Monte-Carlo over volume, elasticity, cost, currency and leaks says what it earns. A tier has a dumping
-    zone where its terms make falling short dear: who needs a little less pays less for all of it, and sells on the rest.
+    Reads the estimates of a model of demand (`DemandEstimates`) for the buyer's cell: today's
+    price, cost, elasticity, and what its price takes from other cells. The volume is that of a run
+    with `decision=volume_bands`, three numbers, or the cell's units. Each tier is settled as a
+    contract is: the tier's price, deductions, a retro rebate once the commitment is attained, a
+    clawback and a fee where it is not. Its pocket margin must hold the floor where the volume
+    attained is at its 10, 50 and 90 % quantile, and a Monte-Carlo over volume, elasticity, cost,
+    currency and leaks says what it earns. A tier has a dumping zone where its terms make falling
+    short dear: who needs a little less pays less for all of it, and sells on the rest.
     `decision_pack=oem` writes a page and a workbook of it.
 
     Attributes:
-        cell: The buyer's cell; null for the one that sells most, which a run of volumes does not allow.
+        cell: The buyer's cell; null for the one that sells most, which a run of volumes does not
+            allow.
         list_price: Without a discount; null for what the buyer pays today.
-        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume, or what can be delivered of that.
+        quantities: From which tiers count; empty for .5, .8 and 1 times the base volume, or what
+            can be delivered of that.
         discounts: The discounts of the list price, one a tier.
         kind: The price of a tier holds for `all_units` or for the `incremental` ones alone.
         margin_floor: The least pocket margin at every tier and attainment.
-        deductions: The share of the bill that is given back whatever happens: payment terms, ship-and-debit, price protection.
+        deductions: The share of the bill that is given back whatever happens: payment terms,
+            ship-and-debit, price protection.
         retro_rebate: The share of the bill that is given back once the commitment is attained.
         retro_from: The share of the commitment from which that is.
         clawback: The share of a discount that was not earned which is charged again.
-        shortfall_fee: The cost to the buyer of a unit committed and not taken, as a share of its price.
-        volume_run: A run with `decision=volume_bands` or `decision=supply_plan`, where what can be delivered caps the volume;
-            null for none.
+        shortfall_fee: The cost to the buyer of a unit committed and not taken, as a share of its
+            price.
+        volume_run: A run with `decision=volume_bands` or `decision=supply_plan`, where what can be
+            delivered caps the volume; null for none.
         deal: Which deal of that run; null where there is one alone.
-        volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price; empty for none.
+        volumes: `committed`, `base` and `upside` (10, 50 and 90 % quantiles) at today's price;
+            empty for none.
         volume_spread: The deviation of the log of the volume where it is the cell's units.
         periods: The periods of the demand in the contract.
         kept: The share of the volume that the buyer would take without a contract.
         cost_spread: The deviation of the cost, as a share of it.
         currency_spread: The deviation of the contract's currency, as a share of its value.
-        leak_run: A run with `decision=arbitrage_thresholds`, for the share of gray lines where reselling pays; null for none.
+        leak_run: A run with `decision=arbitrage_thresholds`, for the share of gray lines where
+            reselling pays; null for none.
         leak: The share of units sold on where reselling pays, where no run says it.
         freight: The cost of reselling one unit.
         duty: The share of the price paid that is due when a unit is resold in another channel.
@@ -111,7 +142,8 @@ class OemCommitment(DemandDecision):
     draws: Annotated[Draws, Small(500)] = 4000
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse a protocol without elasticities, tiers that do not rise, and volumes that are given twice or in part.
+        """Refuse a protocol without elasticities, tiers that do not rise, and volumes that are
+        given twice or in part.
 
         Raises:
             ConfigError: With the field.
@@ -120,7 +152,10 @@ class OemCommitment(DemandDecision):
         if self.volume_run is not None and self.volumes:
             raise ConfigError("decision.volumes: must be empty where decision.volume_run has them.")
         if self.volume_run is not None and self.cell is None:
-            raise ConfigError("decision.cell: must be given with decision.volume_run: the cell that buys the deal.")
+            raise ConfigError(
+                "decision.cell: must be given with decision.volume_run: the cell that buys the "
+                "deal."
+            )
         if self.deal is not None and self.volume_run is None:
             raise ConfigError("decision.deal: needs decision.volume_run, whose deal it is.")
         if self.volumes:
@@ -128,7 +163,8 @@ class OemCommitment(DemandDecision):
         quantities = self.quantities or (0.5, 0.8, 1.0)
         if not self.quantities and len(self.discounts) != len(quantities):
             raise ConfigError(
-                f"decision.discounts: must be three where decision.quantities is empty, got {len(self.discounts)}."
+                f"decision.discounts: must be three where decision.quantities is empty, got "
+                f"{len(self.discounts)}."
             )
         TierSchedule.of(1.0, quantities, self.discounts, self.kind)
 
@@ -156,14 +192,19 @@ class OemCommitment(DemandDecision):
         """Return the verdict from any estimates of demand; `seed` names the random draws.
 
         Raises:
-            ConfigError: The cell is not there or has no estimate, or a run does not say what is asked of it.
+            ConfigError: The cell is not there or has no estimate, or a run does not say what is
+                asked of it.
             DataError: A cost is missing, or the cell's is not below its price.
         """
         place = self._place(evidence)
         evidence.require_costs("decision=oem_commitment", [evidence.names[place]])
         law, (leak, leak_source) = self._law(evidence, place), self._leak()
         demand = DemandDraws.of(
-            evidence, self.draws, stream(seed, "oem_commitment"), objective="profit", deductions=self.deductions
+            evidence,
+            self.draws,
+            stream(seed, "oem_commitment"),
+            objective="profit",
+            deductions=self.deductions,
         ).answering(np.array([place]), evidence.column("price"))[0]
         world = self._world(evidence, place, law, demand)
         risks = ContractRisks.drawn(
@@ -175,7 +216,9 @@ class OemCommitment(DemandDecision):
             floor=self.margin_floor, most_risk=self.most_risk, most_shortfall=self.most_shortfall,
             confidence=self.confidence, level=self.level,
         )  # fmt: skip
-        return self._verdict(evidence, place, world, decide_contract(world, risks, rules), (leak, leak_source))
+        return self._verdict(
+            evidence, place, world, decide_contract(world, risks, rules), (leak, leak_source)
+        )
 
     def _place(self, evidence: DemandEstimates) -> int:
         """Return the place of the buyer's cell."""
@@ -185,11 +228,15 @@ class OemCommitment(DemandDecision):
                 raise ConfigError("decision.cell: no cell has an estimate of its elasticity.")
             return int(known.argmax())
         if self.cell not in evidence.names:
-            raise ConfigError(f"decision.cell: no cell '{self.cell}'{nearest(self.cell, evidence.names)}")
+            raise ConfigError(
+                f"decision.cell: no cell '{self.cell}'{nearest(self.cell, evidence.names)}"
+            )
         place = evidence.names.index(self.cell)
         if not evidence.known[place]:
             reason = evidence.cells["reason"][place] or evidence.cells["status"][place]
-            raise ConfigError(f"decision.cell: '{self.cell}' has no estimate of its elasticity: {reason}.")
+            raise ConfigError(
+                f"decision.cell: '{self.cell}' has no estimate of its elasticity: {reason}."
+            )
         return place
 
     def _law(self, evidence: DemandEstimates, place: int) -> VolumeLaw:
@@ -200,25 +247,42 @@ class OemCommitment(DemandDecision):
             return VolumeLaw.of_mapping(self.volumes)
         units = float(evidence.cells["units"][place])
         if units <= 0:
-            raise ConfigError(f"decision.volumes: must be given, for cell '{evidence.names[place]}' sells nothing.")
-        return VolumeLaw.around(units * self.periods, self.volume_spread, f"units of {self.periods} {evidence.period}s")
+            raise ConfigError(
+                f"decision.volumes: must be given, for cell '{evidence.names[place]}' sells "
+                f"nothing."
+            )
+        return VolumeLaw.around(
+            units * self.periods, self.volume_spread, f"units of {self.periods} {evidence.period}s"
+        )
 
     def _law_of_run(self, cells: Sequence[str]) -> VolumeLaw:
-        """Return the volume that a run says; a deal that is another cell's than the buyer's is refused."""
+        """Return the volume that a run says.
+
+        A deal that is another cell's than the buyer's is refused.
+        """
         assert self.volume_run is not None
         law = law_of_run(self.volume_run, self.deal)
         if self.cell != law.deal and law.deal in cells:
-            raise ConfigError(f"decision.cell: must be '{law.deal}', whose volume decision.volume_run says, got '{self.cell}'.")
+            raise ConfigError(
+                f"decision.cell: must be '{law.deal}', whose volume decision.volume_run says, got "
+                f"'{self.cell}'."
+            )
         return law
 
     def _leak(self) -> tuple[float, str]:
         return (self.leak, "as given") if self.leak_run is None else leak_of_run(self.leak_run)
 
-    def _world(self, evidence: DemandEstimates, place: int, law: VolumeLaw, demand: DemandDraws) -> ContractWorld:
+    def _world(
+        self, evidence: DemandEstimates, place: int, law: VolumeLaw, demand: DemandDraws
+    ) -> ContractWorld:
         cell = evidence.cells.row(place, named=True)
         listed = self.list_price or cell["price"]
         quantities = self.quantities or tuple(share * law.attainable for share in (0.5, 0.8, 1.0))
-        same = [row for row in evidence.cells.to_dicts() if row["product"] == cell["product"] and row["cell"] != cell["cell"]]
+        same = [
+            row
+            for row in evidence.cells.to_dicts()
+            if row["product"] == cell["product"] and row["cell"] != cell["cell"]
+        ]
         dearest = max(same, key=lambda row: row["price"], default=cell)
         return ContractWorld(
             schedule=TierSchedule.of(listed, quantities, self.discounts, self.kind),
@@ -239,10 +303,17 @@ class OemCommitment(DemandDecision):
         )
 
     def _verdict(
-        self, evidence: DemandEstimates, place: int, world: ContractWorld, made: ContractDecision, leak: tuple[float, str]
+        self,
+        evidence: DemandEstimates,
+        place: int,
+        world: ContractWorld,
+        made: ContractDecision,
+        leak: tuple[float, str],
     ) -> OemVerdict:
         cell, law = evidence.cells.row(place, named=True), world.law
-        offered: dict[str, Any] = {} if made.offered is None else made.tiers.row(made.offered, named=True)
+        offered: dict[str, Any] = (
+            {} if made.offered is None else made.tiers.row(made.offered, named=True)
+        )
         excluded: dict[str, tuple[str, ...]] = {}
         for row in made.tiers[1:].iter_rows(named=True):
             if row["verdict"] not in ("offer", "possible"):
@@ -265,9 +336,22 @@ class OemCommitment(DemandDecision):
             today=cell["price"],
             commitment=offered.get("from_units"),
             **{
-                name: offered.get(name) for name in ("tier", "discount", "price", "units", "net", "net_low", "net_high", "gain")
+                name: offered.get(name)
+                for name in (
+                    "tier",
+                    "discount",
+                    "price",
+                    "units",
+                    "net",
+                    "net_low",
+                    "net_high",
+                    "gain",
+                )
             },
-            **{name: offered.get(name) for name in ("probability_gain", "probability_below_floor", "probability_shortfall")},
+            **{
+                name: offered.get(name)
+                for name in ("probability_gain", "probability_below_floor", "probability_shortfall")
+            },
             floor=self.margin_floor,
             floor_price=made.floor_price,
             walk_away=made.walk_away,
@@ -276,7 +360,9 @@ class OemCommitment(DemandDecision):
             upside=law.upside,
             levels=law.levels,
             source=law.source,
-            deliverable=None if law.most is None else (law.most.committed, law.most.base, law.most.upside),
+            deliverable=None
+            if law.most is None
+            else (law.most.committed, law.most.base, law.most.upside),
             leak=leak[0],
             leak_source=leak[1],
             level=self.level,
@@ -289,7 +375,8 @@ class OemCommitment(DemandDecision):
 
 
 def leak_of_run(name: str) -> tuple[float, str]:
-    """Return the share of gray lines where reselling pays by a run with `decision=arbitrage_thresholds`, and the run's name.
+    """Return the share of gray lines where reselling pays by a run with
+    `decision=arbitrage_thresholds`, and the run's name.
 
     Args:
         name: The run, as `hwds show` takes it.
@@ -302,6 +389,7 @@ def leak_of_run(name: str) -> tuple[float, str]:
     above = (folder.read_verdict() or {}).get("above") or {}
     if above.get("share") is None:
         raise ConfigError(
-            f"decision.leak_run: run {folder.title} has no share of gray lines; run it with decision=arbitrage_thresholds."
+            f"decision.leak_run: run {folder.title} has no share of gray lines; run it with "
+            f"decision=arbitrage_thresholds."
         )
     return float(above["share"]), f"run {folder.title}"

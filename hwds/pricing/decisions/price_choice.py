@@ -10,11 +10,28 @@ import numpy as np
 from annotated_types import Ge, Lt
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import MOST, Amount, Level, NonNegative, NonNegativeInt, Once, Positive, PositiveInt
+from hwds.core.recipe import (
+    MOST,
+    Amount,
+    Level,
+    NonNegative,
+    NonNegativeInt,
+    Once,
+    Positive,
+    PositiveInt,
+)
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.table import arm_name
-from hwds.pricing.arm_evidence import ArmEvidence, Certainty, Offer, PriceEvidence, PriceOffers, from_counts, replications
+from hwds.pricing.arm_evidence import (
+    ArmEvidence,
+    Certainty,
+    Offer,
+    PriceEvidence,
+    PriceOffers,
+    from_counts,
+    replications,
+)
 from hwds.pricing.price_choice import HARD_GUARDS, PriceTerms, apply_rule, choice_verdict
 from hwds.results.tables import PriceVerdict, RuleRecord, Tables
 
@@ -29,28 +46,33 @@ Floor = Annotated[float, Ge(-MOST), Lt(1)]
 class PriceChoice(Decision):
     """The price to charge: CHANGE where a gain is sure and no guard forbids it, HOLD otherwise.
 
-    Reads the evidence of a protocol (`PriceEvidence`): a bandit's simulation (the first replication stands for the evidence;
-    all of them say how often the rule is right), a table of an A/B test, or an off-policy estimate of each arm
-    (`protocol.each_arm=true`); `of_counts` reads a live bandit's counts.
-    What an arm earns has, where it is known who bought, a Beta posterior under a uniform prior times price less cost, else a
-    normal one. The arm that seems best of those left is charged if the risk that it does not earn more than the current one is
-    at most 1 - confidence, shared among the candidates. Counts are pooled over customers: those of a policy that tells
-    customers apart compare different customers. A simulation counts the offers whose attribution window was over by the end,
-    each with what was seen in it. An arm that is no longer offered at the end (`absent`) is not charged.
+    Reads the evidence of a protocol (`PriceEvidence`): a bandit's simulation (the first replication
+    stands for the evidence; all of them say how often the rule is right), a table of an A/B test,
+    or an off-policy estimate of each arm (`protocol.each_arm=true`); `of_counts` reads a live
+    bandit's counts. What an arm earns has, where it is known who bought, a Beta posterior under a
+    uniform prior times price less cost, else a normal one. The arm that seems best of those left is
+    charged if the risk that it does not earn more than the current one is at most 1 - confidence,
+    shared among the candidates. Counts are pooled over customers: those of a policy that tells
+    customers apart compare different customers. A simulation counts the offers whose attribution
+    window was over by the end, each with what was seen in it. An arm that is no longer offered at
+    the end (`absent`) is not charged.
 
     Attributes:
-        current: The arm in force; null for none: then the candidate must be better than all lawful others.
-        confidence: One minus the risk of a change without a gain; also the level of the gain's interval. With `test` it must be
-            1 - `protocol.alpha`.
-        certainty: How the risk is measured. `posterior` is right for evidence that is read once and was not gathered by its own
-            results; `adaptive` asks more of the posterior, as a bandit starves arms that were unlucky; `always_valid`, of
-            counts alone, is a bound under any play and however often it is read, and seldom sure; `test` changes where the
-            A/B test itself shows that the arm earns more, by its estimator, rule, looks and correction. null takes `adaptive`
-            for a bandit, `test` for an A/B test, else `posterior`.
+        current: The arm in force; null for none: then the candidate must be better than all lawful
+            others.
+        confidence: One minus the risk of a change without a gain; also the level of the gain's
+            interval. With `test` it must be 1 - `protocol.alpha`.
+        certainty: How the risk is measured. `posterior` is right for evidence that is read once and
+            was not gathered by its own results; `adaptive` asks more of the posterior, as a bandit
+            starves arms that were unlucky; `always_valid`, of counts alone, is a bound under any
+            play and however often it is read, and seldom sure; `test` changes where the A/B test
+            itself shows that the arm earns more, by its estimator, rule, looks and correction. null
+            takes `adaptive` for a bandit, `test` for an A/B test, else `posterior`.
         margin_floor: The least (price - cost) / price.
         largest_step: The most that the price may change, as a share of the current one.
         ladder: Allowed prices; empty for all. Only arms that were tried can be chosen.
-        least_customers: Arms that fewer customers were offered are not charged, but may be what the others must beat.
+        least_customers: Arms that fewer customers were offered are not charged, but may be what the
+            others must beat.
         customers: Customers to come, for whom the value of going on is reported.
         cost: The cost of a sale; null takes the data's own. Money of a log is taken for revenue.
         prices: The price of each arm, where the data names none.
@@ -83,7 +105,9 @@ class PriceChoice(Decision):
             )
         protocol.check_pricing(self.name, self.certainty, self.confidence)
         if self.largest_step is not None and self.current is None:
-            raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
+            raise ConfigError(
+                "decision.current: must be given, for decision.largest_step is a share of it."
+            )
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
         """Refuse a current arm that is absent, and missing prices or costs that a guard needs.
@@ -94,7 +118,9 @@ class PriceChoice(Decision):
         offers = self._offers(frame, protocol)
         check_offers(offers, self._terms(offers.certainty), self.cost)
 
-    def decide(self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]) -> PriceVerdict:
+    def decide(
+        self, tables: Tables, frame: Any, model: str, protocol: Evaluation[Any, Any]
+    ) -> PriceVerdict:
         """Return the verdict from a run's tables; see `Decision.decide`."""
         offers = self._offers(frame, protocol)
         terms = self._terms(offers.certainty)
@@ -108,7 +134,9 @@ class PriceChoice(Decision):
             terms,
             unit=offers.unit,
             customers=self.customers,
-            record=None if evidence.truth is None else choice_record(played, evidence.truth * earns, terms),
+            record=None
+            if evidence.truth is None
+            else choice_record(played, evidence.truth * earns, terms),
             note=evidence.note,
             contrasts=evidence.contrasts,
         )
@@ -117,7 +145,8 @@ class PriceChoice(Decision):
         """Return the verdict from the counts of a live bandit, or of any test of conversions.
 
         Args:
-            counts: By arm, customers who bought and customers who did not; an open exposure is none of them yet.
+            counts: By arm, customers who bought and customers who did not; an open exposure is none
+                of them yet.
             unit: Of money; `conversions` where the arms have no prices.
 
         Raises:
@@ -133,12 +162,19 @@ class PriceChoice(Decision):
         offers = PriceOffers(arms, "conversions", unit, "adaptive").priced(self.prices, self.cost)
         terms = self._terms(offers.certainty)
         if terms.certainty == "test":
-            raise ConfigError("decision.certainty: test is for protocol ab_test, which compares arms; counts have none.")
+            raise ConfigError(
+                "decision.certainty: test is for protocol ab_test, which compares arms; counts "
+                "have none."
+            )
         if self.largest_step is not None and self.current is None:
-            raise ConfigError("decision.current: must be given, for decision.largest_step is a share of it.")
+            raise ConfigError(
+                "decision.current: must be given, for decision.largest_step is a share of it."
+            )
         check_offers(offers, terms, self.cost)
         known = [from_counts(offer, *counts[offer.arm]) for offer in offers.all]
-        return choice_verdict(self.name or "price_choice", known, terms, unit=unit, customers=self.customers)
+        return choice_verdict(
+            self.name or "price_choice", known, terms, unit=unit, customers=self.customers
+        )
 
     def _offers(self, frame: Any, protocol: Evaluation[Any, Any]) -> PriceOffers:
         assert isinstance(protocol, PriceEvidence)
@@ -156,12 +192,15 @@ class PriceChoice(Decision):
         )
 
 
-def choice_record(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms: PriceTerms) -> RuleRecord | None:
+def choice_record(
+    played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, terms: PriceTerms
+) -> RuleRecord | None:
     """Return what the rule did, and what that is truly worth.
 
     Args:
         played: The evidence of each replication.
-        truth: What each arm truly earns per customer, shape (K,); NaN only where it is excluded as absent.
+        truth: What each arm truly earns per customer, shape (K,); NaN only where it is excluded as
+            absent.
         terms: The rule.
     """
     if not played:
@@ -174,10 +213,18 @@ def choice_record(played: Sequence[Sequence[ArmEvidence]], truth: np.ndarray, te
     if best is None:
         return None
     benchmark = worth[best if terms.current is None else terms.current]
-    changed = [worth[each.candidate.arm] for each in judgements if each.change and each.candidate is not None]
-    right = sum(value > benchmark or (terms.current is None and value >= benchmark) for value in changed)
+    changed = [
+        worth[each.candidate.arm]
+        for each in judgements
+        if each.change and each.candidate is not None
+    ]
+    right = sum(
+        value > benchmark or (terms.current is None and value >= benchmark) for value in changed
+    )
     holds = len(judgements) - len(changed)
-    losses = worth[best] - np.array(changed + ([worth[terms.current]] * holds if terms.current is not None else []))
+    losses = worth[best] - np.array(
+        changed + ([worth[terms.current]] * holds if terms.current is not None else [])
+    )
     return RuleRecord(
         replications=len(judgements),
         right=right / len(judgements),
@@ -193,15 +240,21 @@ def check_offers(offers: PriceOffers, terms: PriceTerms, cost: float | None) -> 
     """Refuse offers that lack what the rule reads.
 
     Raises:
-        ConfigError: The current arm is not there (with the nearest) or has left, a price or a cost is missing, or there are no
-            counts.
+        ConfigError: The current arm is not there (with the nearest) or has left, a price or a cost
+            is missing, or there are no counts.
     """
     if terms.current is not None and terms.current not in offers.arms:
-        raise ConfigError(f"decision.current: no arm '{terms.current}'{nearest(terms.current, offers.arms)}")
+        raise ConfigError(
+            f"decision.current: no arm '{terms.current}'{nearest(terms.current, offers.arms)}"
+        )
     if terms.current is not None and offers.find(terms.current).absent:
-        raise ConfigError(f"decision.current: arm '{terms.current}' is no longer offered at the end.")
+        raise ConfigError(
+            f"decision.current: arm '{terms.current}' is no longer offered at the end."
+        )
     if terms.certainty == "always_valid" and offers.measured != "conversions":
-        raise ConfigError("decision.certainty: always_valid needs outcomes of 0 and 1; take 'posterior'.")
+        raise ConfigError(
+            "decision.certainty: always_valid needs outcomes of 0 and 1; take 'posterior'."
+        )
     wants = {
         "ladder": bool(terms.ladder),
         "margin_floor": terms.margin_floor is not None,
@@ -211,14 +264,30 @@ def check_offers(offers: PriceOffers, terms: PriceTerms, cost: float | None) -> 
     option = next((name for name, wanted in wants.items() if wanted), None)
     bare = next((offer.arm for offer in offers.all if offer.price is None), None)
     if option and bare is not None:
-        raise ConfigError(f"decision.{option}: needs the price of every arm, and arm '{bare}' has no price of its own.")
+        raise ConfigError(
+            f"decision.{option}: needs the price of every arm, and arm '{bare}' has no price of "
+            f"its own."
+        )
     if bare is not None and offers.measured == "conversions" and offers.unit != "conversions":
-        raise ConfigError(f"decision.prices: must name the price of arm '{bare}': conversions alone say nothing of prices.")
+        raise ConfigError(
+            f"decision.prices: must name the price of arm '{bare}': conversions alone say nothing "
+            f"of prices."
+        )
     costless = next((offer.arm for offer in offers.all if offer.cost is None), None)
     if terms.margin_floor is not None and costless is not None:
-        raise ConfigError(f"decision.margin_floor: needs decision.cost, for the data has no cost of arm '{costless}'.")
-    if terms.largest_step is not None and terms.current is not None and not offers.find(terms.current).price:
-        raise ConfigError(f"decision.largest_step: is a share of the current price, and that of '{terms.current}' is 0.")
+        raise ConfigError(
+            f"decision.margin_floor: needs decision.cost, for the data has no cost of arm "
+            f"'{costless}'."
+        )
+    if (
+        terms.largest_step is not None
+        and terms.current is not None
+        and not offers.find(terms.current).price
+    ):
+        raise ConfigError(
+            f"decision.largest_step: is a share of the current price, and that of "
+            f"'{terms.current}' is 0."
+        )
 
 
 def check_counts(counts: Mapping[str, tuple[int, int]]) -> None:
@@ -231,4 +300,6 @@ def check_counts(counts: Mapping[str, tuple[int, int]]) -> None:
         raise ConfigError(f"counts: must be of two arms or more, got {len(counts)}.")
     for arm, pair in counts.items():
         if any(count < 0 or count != int(count) for count in pair):
-            raise ConfigError(f"counts: of arm '{arm}' must be whole numbers >= 0, got {tuple(pair)}.")
+            raise ConfigError(
+                f"counts: of arm '{arm}' must be whole numbers >= 0, got {tuple(pair)}."
+            )

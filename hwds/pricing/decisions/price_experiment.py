@@ -23,20 +23,25 @@ Correlation = Annotated[float, Ge(0), Le(1)]
 
 
 class PriceExperiment(GuardedDecision):
-    """The price tests that are worth more than they cost: their arms, their design and size, and what they hand on.
+    """The price tests that are worth more than they cost: their arms, their design and size, and
+    what they hand on.
 
-    Reads the estimates of a model of demand (`DemandEstimates`), and finds the prices that `optimal_price` would charge within
-    the same guardrails. A test is worth what its result is expected to add to the best of these over the periods to come, and
-    costs what its arms earn less while it lasts; the length with the largest difference is taken. Arms are today's price and
-    others within the guardrails. Prices are drawn by blocks of periods (`switchback`) or by clusters of customers
-    (`cluster`), never by customer: single devices tested beside their substitutes mislead (Roemheld and Rao, arXiv
-    2402.14538). Each test hands its arms to `ab_plan`, and what is believed of them to a bandit's prior, as commands.
+    Reads the estimates of a model of demand (`DemandEstimates`), and finds the prices that
+    `optimal_price` would charge within the same guardrails. A test is worth what its result is
+    expected to add to the best of these over the periods to come, and costs what its arms earn less
+    while it lasts; the length with the largest difference is taken. Arms are today's price and
+    others within the guardrails. Prices are drawn by blocks of periods (`switchback`) or by
+    clusters of customers (`cluster`), never by customer: single devices tested beside their
+    substitutes mislead (Roemheld and Rao, arXiv 2402.14538). Each test hands its arms to `ab_plan`,
+    and what is believed of them to a bandit's prior, as commands.
 
     Attributes:
-        design: `switchback` gives all units an arm by turns in time, `cluster` gives each product one for the whole test.
+        design: `switchback` gives all units an arm by turns in time, `cluster` gives each product
+            one for the whole test.
         arms: The number of prices of a cell, today's among them.
         block: Periods for which a price stays in a switchback.
-        washout: The first periods of a block, which are not read, for the block before still moves them.
+        washout: The first periods of a block, which are not read, for the block before still moves
+            them.
         clusters: The number of clusters that share a cell's customers.
         noise: The deviation of the log of a period's units beyond chance.
         correlation: The correlation of this noise between the periods of a block or a cluster.
@@ -71,32 +76,56 @@ class PriceExperiment(GuardedDecision):
         """
         super().check_protocol(protocol)
         if self.washout >= self.block:
-            raise ConfigError(f"decision.washout: must be < block, {self.block}, got {self.washout}.")
+            raise ConfigError(
+                f"decision.washout: must be < block, {self.block}, got {self.washout}."
+            )
 
     def of_estimates(self, evidence: DemandEstimates, seed: int = 0) -> TrialVerdict:
-        """Return the verdict from any estimates of demand; `seed` names the random draws. See `GuardedDecision.recommended`."""
+        """Return the verdict from any estimates of demand.
+
+        `seed` names the random draws. See `GuardedDecision.recommended`.
+        """
         made = self.recommended(evidence, stream(seed, "price_experiment"))
         trials, arms = price_trials(
-            evidence, made, self._terms(), periods=self.periods, most=self.most, conversion=self.conversion,
+            evidence,
+            made,
+            self._terms(),
+            periods=self.periods,
+            most=self.most,
+            conversion=self.conversion,
             prior=self.prior_customers,
-        )  # fmt: skip
+        )
         return self._verdict(evidence, trials, arms)
 
     def _terms(self) -> TrialTerms:
         return TrialTerms(
-            design=self.design, arms=self.arms, block=self.block, washout=self.washout, clusters=self.clusters,
-            noise=self.noise, correlation=self.correlation, longest=self.longest,
-        )  # fmt: skip
+            design=self.design,
+            arms=self.arms,
+            block=self.block,
+            washout=self.washout,
+            clusters=self.clusters,
+            noise=self.noise,
+            correlation=self.correlation,
+            longest=self.longest,
+        )
 
-    def _verdict(self, evidence: DemandEstimates, trials: pl.DataFrame, arms: pl.DataFrame) -> TrialVerdict:
+    def _verdict(
+        self, evidence: DemandEstimates, trials: pl.DataFrame, arms: pl.DataFrame
+    ) -> TrialVerdict:
         tested = trials.filter(pl.col("verdict") == "test")
-        rest = trials.filter(pl.col("verdict") != "test").group_by("verdict", maintain_order=True).agg("cell")
+        rest = (
+            trials.filter(pl.col("verdict") != "test")
+            .group_by("verdict", maintain_order=True)
+            .agg("cell")
+        )
         excluded = {rule: tuple(cells) for rule, cells in rest.iter_rows()}
         value, cost = (float(tested[name].sum()) for name in ("value", "cost"))
         silent = TrialVerdict(
             decision=self.name or "price_experiment",
             action="TEST" if len(tested) else "HOLD",
-            rule="none" if len(tested) else max(excluded, key=lambda rule: len(excluded[rule]), default="no_estimate"),
+            rule="none"
+            if len(tested)
+            else max(excluded, key=lambda rule: len(excluded[rule]), default="no_estimate"),
             excluded=excluded,
             sentence="",
             tested=len(tested),

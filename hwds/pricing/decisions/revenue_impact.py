@@ -12,19 +12,27 @@ from hwds.core.recipe import Draws, Level, Once, Small
 from hwds.core.seeds import stream
 from hwds.pricing.decisions.base import DemandDecision, PriceShare, PriceStep
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.revenue_impact import ImpactTerms, RevenueImpactVerdict, best_change, impact_sentence, impacts
+from hwds.pricing.revenue_impact import (
+    ImpactTerms,
+    RevenueImpactVerdict,
+    best_change,
+    impact_sentence,
+    impacts,
+)
 
 Change = Annotated[float, Ge(-0.9), Le(9)]
 
 
 class RevenueImpact(DemandDecision):
-    """Units, revenue and margin after changes of prices, with intervals: of each cell, product or channel, and of all.
+    """Units, revenue and margin after changes of prices, with intervals: of each cell, product or
+    channel, and of all.
 
-    Reads the estimates of a model of demand (`DemandEstimates`). Units are multiplied by (1 + change) ** elasticity, draw by
-    draw, so that they never fall below 0 and the interval is that of the draws. Substitutes answer to the prices that change.
-    What stays is told apart from what a cut only brings forward. A price beyond the observed ones is flagged: there the
-    elasticity is a guess. `RAISE` or `CUT` where a change of all prices raises margin surely enough and to observed prices
-    in nine of ten cells.
+    Reads the estimates of a model of demand (`DemandEstimates`). Units are multiplied by (1 +
+    change) ** elasticity, draw by draw, so that they never fall below 0 and the interval is that of
+    the draws. Substitutes answer to the prices that change. What stays is told apart from what a
+    cut only brings forward. A price beyond the observed ones is flagged: there the elasticity is a
+    guess. `RAISE` or `CUT` where a change of all prices raises margin surely enough and to observed
+    prices in nine of ten cells.
 
     Attributes:
         changes: The changes of prices to look at, as shares.
@@ -41,7 +49,18 @@ class RevenueImpact(DemandDecision):
 
     reports: ClassVar[Mapping[str, str]] = {"revenue_impact": "hwds.pricing.revenue_impact:REPORT"}
 
-    changes: Annotated[tuple[Change, ...], MinLen(1), Once] = (-0.3, -0.2, -0.15, -0.1, -0.05, 0.05, 0.1, 0.15, 0.2, 0.3)
+    changes: Annotated[tuple[Change, ...], MinLen(1), Once] = (
+        -0.3,
+        -0.2,
+        -0.15,
+        -0.1,
+        -0.05,
+        0.05,
+        0.1,
+        0.15,
+        0.2,
+        0.3,
+    )
     scope: Literal["cell", "product", "channel"] = "product"
     deductions: PriceShare = 0.0
     band: PriceStep = 0.05

@@ -23,8 +23,21 @@ from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.core.secrets import data_without_secrets, without_secrets
 from hwds.report.sweep import SPACE_TITLES, TRIAL_COLUMNS, space_rows
 from hwds.results.folder import RunFolder
-from hwds.results.index import FieldValue, RunIndex, current_fields, matching_folders, order_folders, parse_condition
-from hwds.results.records import STREAM_ALERTS, STREAM_PROGRESS, STREAMS_FOLDER, Labels, read_learning
+from hwds.results.index import (
+    FieldValue,
+    RunIndex,
+    current_fields,
+    matching_folders,
+    order_folders,
+    parse_condition,
+)
+from hwds.results.records import (
+    STREAM_ALERTS,
+    STREAM_PROGRESS,
+    STREAMS_FOLDER,
+    Labels,
+    read_learning,
+)
 from hwds.results.sweep_folder import SweepFolder
 
 # The files that the local page may open: folders that the index knows, pictures in them, and
@@ -56,7 +69,9 @@ def indexed_folder(index: RunIndex, path: str, kind: str = "") -> RunFolder:
 def pictures_of(folder: Path) -> list[str]:
     """Return the names of the pictures of a run, those of its task first."""
     names = sorted(path.name for path in folder.glob("*.png"))
-    return [name for name in names if name not in COMMON_PICTURES] + [name for name in COMMON_PICTURES if name in names]
+    return [name for name in names if name not in COMMON_PICTURES] + [
+        name for name in COMMON_PICTURES if name in names
+    ]
 
 
 def read_picture(index: RunIndex, path: str, name: str) -> bytes:
@@ -72,8 +87,12 @@ def read_picture(index: RunIndex, path: str, name: str) -> bytes:
 
 
 def kept_reports(root: Path) -> dict[str, str]:
-    """Return the reports that were written for comparisons and studies: their paths below the outputs folder, and titles."""
-    files = sorted(path for below in ("comparisons", "studies") for path in (root / below).rglob("report.html"))
+    """Return the reports that were written for comparisons and studies: their paths below the
+    outputs folder, and titles.
+    """
+    files = sorted(
+        path for below in ("comparisons", "studies") for path in (root / below).rglob("report.html")
+    )
     return {path.relative_to(root).as_posix(): _report_title(path) for path in files}
 
 
@@ -129,7 +148,8 @@ def compare_by_command(index: RunIndex, asked: Mapping[str, Any]) -> dict[str, A
 
 
 def draw_pictures(folder: RunFolder) -> str:
-    """Draw the pictures of a run by `hwds report`, in a process of its own: it loads the data of the run.
+    """Draw the pictures of a run by `hwds report`, in a process of its own: it loads the data of
+    the run.
 
     Returns:
         The line that says why they cannot be drawn; empty where they are.
@@ -149,7 +169,11 @@ def _run_command(*words: str) -> subprocess.CompletedProcess[str]:
     """
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "hwds", *words], capture_output=True, text=True, timeout=COMPARE_SECONDS, check=False
+            [sys.executable, "-m", "hwds", *words],
+            capture_output=True,
+            text=True,
+            timeout=COMPARE_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise HwdsError(f"{words[0]}: took more than {COMPARE_SECONDS} s.") from error
@@ -170,7 +194,10 @@ MOST_FITS = 60
 
 
 def curves_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
-    """Return the curves of the own models of runs, by metric and axis; a run without scores has a `reason`."""
+    """Return the curves of the own models of runs, by metric and axis.
+
+    A run without scores has a `reason`.
+    """
     curves: list[dict[str, Any]] = []
     lacking: dict[str, str] = {}
     for path in paths:
@@ -180,27 +207,44 @@ def curves_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
         except HwdsError as error:
             lacking[path] = str(error)
             continue
-        curves += [{"path": path, **curve} for curve in _score_curves(scores.filter(pl.col("model") == model))]
+        curves += [
+            {"path": path, **curve}
+            for curve in _score_curves(scores.filter(pl.col("model") == model))
+        ]
     return {"curves": curves, "lacking": lacking, "axes": AXES}
 
 
 def _score_curves(scores: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return one for each metric and axis that has several points: of several aggregates the mean, or else the first."""
+    """Return one for each metric and axis that has several points: of several aggregates the mean,
+    or else the first.
+    """
     mean = (pl.col("aggregate") != "mean").fill_null(value=True)
-    whole = scores.filter(pl.col("segment").is_null() & pl.col("value").is_not_null()).sort(mean, maintain_order=True)
+    whole = scores.filter(pl.col("segment").is_null() & pl.col("value").is_not_null()).sort(
+        mean, maintain_order=True
+    )
     curves = []
     for axis, other in (("step", "fold"), ("fold", "step")):
         rows = whole.filter(pl.col(axis).is_not_null() & pl.col(other).is_null())
-        rows = rows.unique([axis, "metric"], keep="first", maintain_order=True).sort(axis, maintain_order=True)
-        for (metric,), part in rows.partition_by("metric", as_dict=True, maintain_order=True).items():
-            points = [[at, value] for at, value in part.select(axis, "value").iter_rows() if math.isfinite(value)]
+        rows = rows.unique([axis, "metric"], keep="first", maintain_order=True).sort(
+            axis, maintain_order=True
+        )
+        for (metric,), part in rows.partition_by(
+            "metric", as_dict=True, maintain_order=True
+        ).items():
+            points = [
+                [at, value]
+                for at, value in part.select(axis, "value").iter_rows()
+                if math.isfinite(value)
+            ]
             if len(points) > 1:
                 curves.append({"metric": metric, "axis": axis, "points": points})
     return curves
 
 
 def losses_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
-    """Return the losses of fits of runs or sweeps, a row an epoch or round; `left` counts fits that are not shown.
+    """Return the losses of fits of runs or sweeps, a row an epoch or round.
+
+    `left` counts fits that are not shown.
 
     Raises:
         HwdsError: There is no such run.
@@ -209,7 +253,9 @@ def losses_data(index: RunIndex, paths: Sequence[str]) -> dict[str, Any]:
     left = 0
     for path in paths:
         folder = indexed_folder(index, path)
-        fits = read_learning(folder.path).partition_by("model", "fold", "start", "fit", as_dict=True, maintain_order=True)
+        fits = read_learning(folder.path).partition_by(
+            "model", "fold", "start", "fit", as_dict=True, maintain_order=True
+        )
         left += max(len(fits) - MOST_FITS, 0)
         for part in list(fits.values())[-MOST_FITS:]:
             rows += [{"path": path, **row} for row in part.drop("start").to_dicts()]
@@ -237,7 +283,8 @@ DETAIL_FACTS = (
 
 
 def run_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return a run's or a sweep's conclusion and verdict, its facts with its labels, and its pictures where they are drawn.
+    """Return a run's or a sweep's conclusion and verdict, its facts with its labels, and its
+    pictures where they are drawn.
 
     Raises:
         HwdsError: There is no such run.
@@ -250,11 +297,17 @@ def run_data(index: RunIndex, path: str) -> dict[str, Any]:
         findings = folder.read_findings()
     facts = {name: fields.get(name) for name in DETAIL_FACTS}
     undrawn = path.startswith("runs/") and folder.undrawn
-    return {"path": path, **facts, "said": findings, "pictures": [] if undrawn else pictures_of(folder.path)}
+    return {
+        "path": path,
+        **facts,
+        "said": findings,
+        "pictures": [] if undrawn else pictures_of(folder.path),
+    }
 
 
 def pictures_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return the pictures of a finished run, which are drawn first where they are not yet, and why they cannot be.
+    """Return the pictures of a finished run, which are drawn first where they are not yet, and why
+    they cannot be.
 
     Raises:
         HwdsError: There is no such run.
@@ -265,7 +318,9 @@ def pictures_data(index: RunIndex, path: str) -> dict[str, Any]:
 
 
 def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
-    """Return a sweep's trials, the best of them, what was searched, and what mattered; without trials where it is not finished.
+    """Return a sweep's trials, the best of them, what was searched, and what mattered.
+
+    Without trials where it is not finished.
 
     Raises:
         HwdsError: There is no such sweep, or it is damaged.
@@ -292,14 +347,46 @@ def sweep_data(index: RunIndex, path: str) -> dict[str, Any]:
 # differ among these.
 
 TABLE_FACTS = {
-    "run": ("run", "status", "model", "dataset", "seed", "metric", "score", "stderr", "when", "tags", "note", "name"),
-    "sweep": ("run", "status", "model", "sweep", "metric", "score", "inner", "trials", "when", "tags", "note", "name"),
+    "run": (
+        "run",
+        "status",
+        "model",
+        "dataset",
+        "seed",
+        "metric",
+        "score",
+        "stderr",
+        "when",
+        "tags",
+        "note",
+        "name",
+    ),
+    "sweep": (
+        "run",
+        "status",
+        "model",
+        "sweep",
+        "metric",
+        "score",
+        "inner",
+        "trials",
+        "when",
+        "tags",
+        "note",
+        "name",
+    ),
 }
 """The facts of every run and every sweep: their columns are always there."""
 
 PROGRESS_FACTS = (
-    "status", "reason", "progress", "progress.done", "progress.total", "progress.learning", "progress.memory"
-)  # fmt: skip
+    "status",
+    "reason",
+    "progress",
+    "progress.done",
+    "progress.total",
+    "progress.learning",
+    "progress.memory",
+)
 """The facts of what is being computed, or is damaged."""
 
 HIDDEN_FACTS = (
@@ -335,7 +422,9 @@ PATIENCE_SECONDS = 60.0
 
 
 class Watched:
-    """The index of all runs, renewed beside the answers, so that none waits for thousands of folders."""
+    """The index of all runs, renewed beside the answers, so that none waits for thousands of
+    folders.
+    """
 
     def __init__(self) -> None:
         self._lock, self._read, self._took = Lock(), 0.0, 0.0
@@ -351,7 +440,9 @@ class Watched:
         age = time.monotonic() - self._read
         if fresh or self._index is None or age > PATIENCE_SECONDS:
             return self._renew()
-        if age > max(FRESH_SECONDS, RENEWAL_SHARE * self._took) and (self._renewing is None or not self._renewing.is_alive()):
+        if age > max(FRESH_SECONDS, RENEWAL_SHARE * self._took) and (
+            self._renewing is None or not self._renewing.is_alive()
+        ):
             self._renewing = Thread(target=self._renew, daemon=True)
             self._renewing.start()
         return self._index
@@ -360,14 +451,18 @@ class Watched:
         with self._lock:
             began = time.monotonic()
             new = RunIndex.of()
-            if self._index is None or new.signatures != self._index.signatures:  # else the one whose columns are cut already
+            if (
+                self._index is None or new.signatures != self._index.signatures
+            ):  # else the one whose columns are cut already
                 new.column("run")
                 self._index = new
             self._read, self._took = time.monotonic(), time.monotonic() - began
             return self._index
 
 
-def table_data(index: RunIndex, kind: str, query: str, asked: Sequence[str] = (), only: Sequence[str] = ()) -> dict[str, Any]:
+def table_data(
+    index: RunIndex, kind: str, query: str, asked: Sequence[str] = (), only: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the runs of a query as columns; `error` is the refusal of a wrong query.
 
     Args:
@@ -378,19 +473,36 @@ def table_data(index: RunIndex, kind: str, query: str, asked: Sequence[str] = ()
         only: The runs to take instead of a query; all settings in which they differ have a column.
     """
     every = [path for path in index.paths if path.startswith(f"{kind}s/")]
-    content: dict[str, Any] = {"error": "", "all": len(every), "found": 0, "columns": [], "known": [], "rows": {}}
+    content: dict[str, Any] = {
+        "error": "",
+        "all": len(every),
+        "found": 0,
+        "columns": [],
+        "known": [],
+        "rows": {},
+    }
     try:
-        found = [path for path in only if path in set(every)] if only else matches(index, kind, shlex.split(query))
+        found = (
+            [path for path in only if path in set(every)]
+            if only
+            else matches(index, kind, shlex.split(query))
+        )
     except (HwdsError, ValueError) as error:
         return content | {"error": str(error)}
     fields = _differing_settings(index, found, whole=len(found) == len(every))
     shown = list(fields["settings"]) if only else fields["settings"][:MOST_SETTINGS]
-    names = list(dict.fromkeys([*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]))
+    names = list(
+        dict.fromkeys(
+            [*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]
+        )
+    )
     rows = _fact_columns(index, found, [*names, "reason"])
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
-    known = [_fact_column(index, name, fact=False) for name in (*fields["settings"], *fields["metrics"])]
+    known = [
+        _fact_column(index, name, fact=False) for name in (*fields["settings"], *fields["metrics"])
+    ]
     return content | {
         "found": len(found),
         "columns": columns,
@@ -401,24 +513,38 @@ def table_data(index: RunIndex, kind: str, query: str, asked: Sequence[str] = ()
 
 
 def matches(index: RunIndex, kind: str, words: Sequence[str]) -> list[str]:
-    """Return the runs that meet all words, the newest first; a bare word may occur in any field of `SEARCHED_FACTS`.
+    """Return the runs that meet all words, the newest first.
+
+    A bare word may occur in any field of `SEARCHED_FACTS`.
 
     Raises:
         ConfigError: A word names no field.
     """
     conditions = {word: parse_condition(index, word) for word in words}
-    paths = matching_folders(index, [word for word, condition in conditions.items() if condition], kind)
+    paths = matching_folders(
+        index, [word for word, condition in conditions.items() if condition], kind
+    )
     for word in (word for word, condition in conditions.items() if not condition):
         columns = [index.column(name) for name in SEARCHED_FACTS]
-        paths = [path for path in paths if any(word.lower() in str(column.get(path, "")).lower() for column in columns)]
+        paths = [
+            path
+            for path in paths
+            if any(word.lower() in str(column.get(path, "")).lower() for column in columns)
+        ]
     return order_folders(index, paths, "-modified") if paths else []
 
 
-def _differing_settings(index: RunIndex, paths: Sequence[str], *, whole: bool) -> dict[str, list[str]]:
-    """Return the settings in which runs differ, those of models first that most runs have, and all metrics that they have."""
+def _differing_settings(
+    index: RunIndex, paths: Sequence[str], *, whole: bool
+) -> dict[str, list[str]]:
+    """Return the settings in which runs differ, those of models first that most runs have, and all
+    metrics that they have.
+    """
     kind = paths[0].partition("/")[0] if paths else ""
     table = index.table.filter(pl.col("name") != "")
-    table = table.filter(pl.col("path").str.starts_with(f"{kind}/") if whole else pl.col("path").is_in(list(paths)))
+    table = table.filter(
+        pl.col("path").str.starts_with(f"{kind}/") if whole else pl.col("path").is_in(list(paths))
+    )
     values = table.group_by("name").agg(
         pl.col("number").drop_nulls().n_unique().alias("numbers"),
         pl.col("text").drop_nulls().n_unique().alias("texts"),
@@ -426,32 +552,45 @@ def _differing_settings(index: RunIndex, paths: Sequence[str], *, whole: bool) -
         pl.col("better").is_not_null().any().alias("metric"),
     )
     distinct, absent = pl.col("numbers") + pl.col("texts"), pl.col("count") < len(paths)
-    values = values.with_columns(pl.col("name").str.starts_with("model.").alias("own"), (distinct > 1).alias("several"))
+    values = values.with_columns(
+        pl.col("name").str.starts_with("model.").alias("own"), (distinct > 1).alias("several")
+    )
     order = ["several", "own", "count"]
     settings = values.filter(~pl.col("metric"), pl.col("several") | absent).sort(
         [*order, "name"], descending=[True] * len(order) + [False]
     )
     facts = {*TABLE_FACTS["run"], *TABLE_FACTS["sweep"], *HIDDEN_FACTS}
-    metrics = values.filter(pl.col("metric") & ~pl.col("name").str.contains("[", literal=True)).sort("name")["name"]
+    metrics = values.filter(
+        pl.col("metric") & ~pl.col("name").str.contains("[", literal=True)
+    ).sort("name")["name"]
     return {
-        "settings": [name for name in settings["name"] if name not in facts and not name.endswith(".recipe")],
+        "settings": [
+            name for name in settings["name"] if name not in facts and not name.endswith(".recipe")
+        ],
         "metrics": [name for name in metrics if name not in facts],
     }
 
 
-def _fact_columns(index: RunIndex, paths: Sequence[str], names: Sequence[str]) -> dict[str, list[FieldValue]]:
+def _fact_columns(
+    index: RunIndex, paths: Sequence[str], names: Sequence[str]
+) -> dict[str, list[FieldValue]]:
     """Return some fields of runs, None where one has none."""
     return {name: list(map(index.column(name).get, paths)) for name in names}
 
 
-def _current_facts(index: RunIndex, paths: Sequence[str], status: Sequence[FieldValue]) -> Mapping[str, list[FieldValue]]:
+def _current_facts(
+    index: RunIndex, paths: Sequence[str], status: Sequence[FieldValue]
+) -> Mapping[str, list[FieldValue]]:
     """Return the facts of `PROGRESS_FACTS` as they are now."""
     unfinished = [path for path, state in zip(paths, status, strict=True) if state == "unfinished"]
     now = current_fields(index, unfinished)
     columns: dict[str, list[FieldValue]] = {"status": list(status)}
     for name in PROGRESS_FACTS if unfinished else ():
         before = columns.get(name, [None] * len(paths))
-        columns[name] = [now[path].get(name) if path in now else old for path, old in zip(paths, before, strict=True)]
+        columns[name] = [
+            now[path].get(name) if path in now else old
+            for path, old in zip(paths, before, strict=True)
+        ]
     return columns
 
 
@@ -463,7 +602,9 @@ def _fact_column(index: RunIndex, name: str, *, fact: bool) -> dict[str, Any]:
 # and its last alerts.
 
 SILENT_SECONDS = 10.0
-"""Seconds without a word after which a stream that has not ended is no longer on: it writes once a second."""
+"""Seconds without a word after which a stream that has not ended is no longer on: it writes once a
+second.
+"""
 
 MOST_MESSAGES = 50
 """The last messages of alerts that are shown."""
@@ -471,7 +612,17 @@ MOST_MESSAGES = 50
 TAIL_BYTES = 1 << 16
 """Bytes at the end of the file of alerts that are read."""
 
-SUMMARY_FIELDS = ("at", "lines_a_second", "lines", "readings", "refused", "anomalous", "alerts", "machines", "open")
+SUMMARY_FIELDS = (
+    "at",
+    "lines_a_second",
+    "lines",
+    "readings",
+    "refused",
+    "anomalous",
+    "alerts",
+    "machines",
+    "open",
+)
 """Facts of every stream."""
 
 
@@ -480,16 +631,24 @@ def streams_data(root: Path, name: str) -> dict[str, Any]:
 
     Args:
         root: The outputs folder.
-        name: The folder of the stream to show below `streams`; the first one where there is none of that name.
+        name: The folder of the stream to show below `streams`; the first one where there is none of
+            that name.
 
     Returns:
-        `streams` with a name, a standing (`running`, `ended`, `silent`, `damaged`) and facts each; `shown` with all that the
-        file of progress holds and the last messages of alerts, the newest first; None where there is no stream.
+        `streams` with a name, a standing (`running`, `ended`, `silent`, `damaged`) and facts each;
+        `shown` with all that the file of progress holds and the last messages of alerts, the newest
+        first; None where there is no stream.
     """
     folders = sorted(path.parent for path in (root / STREAMS_FOLDER).rglob(STREAM_PROGRESS))
-    known = {path.relative_to(root / STREAMS_FOLDER).as_posix(): _stream_progress(path) for path in folders}
+    known = {
+        path.relative_to(root / STREAMS_FOLDER).as_posix(): _stream_progress(path)
+        for path in folders
+    }
     order = sorted(known, key=lambda each: -known[each].get("at", 0.0))
-    streams = [{"name": each, **{key: known[each].get(key) for key in ("standing", *SUMMARY_FIELDS)}} for each in order]
+    streams = [
+        {"name": each, **{key: known[each].get(key) for key in ("standing", *SUMMARY_FIELDS)}}
+        for each in order
+    ]
     chosen = name if name in known else next(iter(order), None)
     if chosen is None:
         return {"streams": streams, "shown": None}
@@ -510,7 +669,9 @@ def _stream_progress(folder: Path) -> dict[str, Any]:
 
 
 def _last_messages(path: Path) -> list[dict[str, Any]]:
-    """Return the last messages of alerts, the newest first; a line that is being written is left out.
+    """Return the last messages of alerts, the newest first.
+
+    A line that is being written is left out.
 
     Raises:
         HwdsError: A line is damaged.

@@ -1,4 +1,6 @@
-"""The server of the local page: on the loopback address, for this machine's own names; what changes needs the page's token."""
+"""The server of the local page: on the loopback address, for this machine's own names; what changes
+needs the page's token.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,13 @@ ALONE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""The content security policy of every answer: a browser loads nothing, sends nothing, and shows it in no other page."""
+"""The content security policy of every answer: a browser loads nothing, sends nothing, and shows it
+in no other page.
+"""
 
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' data:; connect-src 'self';"
+    "default-src 'none'; style-src 'self' 'unsafe-inline'; script-src 'self'; img-src 'self' "
+    "data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """The policy of the page of runs, whose scripts, pictures and data are of this server."""
@@ -57,7 +62,9 @@ DARK = ("#6db3ef", "#f0a35e", "#6cc796", "#c3a0ff", "#f58a94", "#5cc9d3", "#d9b8
 
 ADDRESS = "127.0.0.1"
 NAMES = ("127.0.0.1", "localhost")
-"""The host names that requests may have; a page elsewhere whose name resolves to this machine (DNS rebinding) has another."""
+"""The host names that requests may have; a page elsewhere whose name resolves to this machine (DNS
+rebinding) has another.
+"""
 
 FILES = {
     "vendor": ("tabulator.js", "tabulator.css", "vega.js", "vega-lite.js", "vega-interpreter.js"),
@@ -100,7 +107,9 @@ def runs_server(port: int) -> RunsServer:
     try:
         return RunsServer(port)
     except OSError as error:
-        raise HwdsError(f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one.") from error
+        raise HwdsError(
+            f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one."
+        ) from error
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -116,17 +125,24 @@ class Handler(BaseHTTPRequestHandler):
         self._answered(answer and partial(answer, self.server, parse_qs(address.query)))
 
     def do_POST(self) -> None:
-        """Make the change that a click asks for; only the page that this server has given knows the token."""
+        """Make the change that a click asks for.
+
+        Only the page that this server has given knows the token.
+        """
         action = ACTIONS.get(urlsplit(self.path).path)
         length = self.headers.get("Content-Length", "")
-        if not hmac.compare_digest(self.headers.get("X-Token", "").encode(), self.server.token.encode()):
+        if not hmac.compare_digest(
+            self.headers.get("X-Token", "").encode(), self.server.token.encode()
+        ):
             self._send(403, "text/plain", "Only for the page of this server.")
         elif not (length.isascii() and length.isdigit()):
             self._send(400, "text/plain", "The request must say how long it is.")
         elif int(length) > LONGEST_BODY:
             self._send(413, "text/plain", f"The request is longer than {LONGEST_BODY:,} bytes.")
         else:
-            self._answered(action and partial(_perform, self.server, action, self.rfile.read(int(length))))
+            self._answered(
+                action and partial(_perform, self.server, action, self.rfile.read(int(length)))
+            )
 
     def _answered(self, answer: Callable[[], Answer] | None) -> None:
         if self.headers.get("Host", "").partition(":")[0] not in NAMES:
@@ -156,11 +172,17 @@ class Handler(BaseHTTPRequestHandler):
         charset = "" if kind.startswith("image/") else "; charset=utf-8"
         kept = kind in KINDS.values() and "/vendor/" in self.path
         headers = {"Content-Type": f"{kind}{charset}", "Content-Length": str(len(body))}
-        headers |= {"Cache-Control": "max-age=3600" if kept else "no-store", "X-Content-Type-Options": "nosniff"}
+        headers |= {
+            "Cache-Control": "max-age=3600" if kept else "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
         headers |= {"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Security-Policy", PAGE_POLICY if self.path.split("?")[0] == "/" else ALONE_POLICY)
+        self.send_header(
+            "Content-Security-Policy",
+            PAGE_POLICY if self.path.split("?")[0] == "/" else ALONE_POLICY,
+        )
         self.end_headers()
         self.wfile.write(body)
 
@@ -168,7 +190,9 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing: the terminal is not flooded."""
 
 
-def _perform(serving: RunsServer, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes) -> Answer:
+def _perform(
+    serving: RunsServer, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes
+) -> Answer:
     try:
         asked = json.loads(body)
     except ValueError as error:
@@ -188,7 +212,11 @@ def _page(serving: RunsServer, query: Query) -> Answer:
 def _runs(serving: RunsServer, query: Query) -> Answer:
     kind = "sweep" if query.get("kind") == ["sweep"] else "run"
     index = serving.watched.index()
-    return _json(table_data(index, kind, query.get("q", [""])[0], query.get("column", []), query.get("run", [])))
+    return _json(
+        table_data(
+            index, kind, query.get("q", [""])[0], query.get("column", []), query.get("run", [])
+        )
+    )
 
 
 def _json(content: Mapping[str, Any]) -> Answer:
@@ -216,7 +244,9 @@ def _streams(serving: RunsServer, query: Query) -> Answer:
 
 
 def _picture(serving: RunsServer, query: Query) -> Answer:
-    return "image/png", read_picture(serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0])
+    return "image/png", read_picture(
+        serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0]
+    )
 
 
 def _pictures(serving: RunsServer, query: Query) -> Answer:
@@ -228,7 +258,9 @@ def _report(serving: RunsServer, query: Query) -> Answer:
     path, index = query.get("run", [""])[0], serving.watched.index()
     with _DRAWING:
         if path.startswith("sweeps/"):
-            return "text/html", sweep_page(SweepFolder(indexed_folder(index, path, "sweeps").path)).html()
+            return "text/html", sweep_page(
+                SweepFolder(indexed_folder(index, path, "sweeps").path)
+            ).html()
         folder = indexed_folder(index, path, "runs")
         if folder.undrawn and (reason := draw_pictures(folder)):
             print(reason, file=sys.stderr)
@@ -244,7 +276,9 @@ def _kept_report(serving: RunsServer, query: Query) -> Answer:
 
 def _file(folder: str, name: str) -> Callable[[RunsServer, Query], Answer]:
     def answer(serving: RunsServer, query: Query) -> Answer:
-        return KINDS[name.rpartition(".")[2]], Path(__file__).parent.joinpath(folder, name).read_bytes()
+        return KINDS[name.rpartition(".")[2]], Path(__file__).parent.joinpath(
+            folder, name
+        ).read_bytes()
 
     return answer
 
@@ -261,11 +295,18 @@ ANSWERS: dict[str, Callable[[RunsServer, Query], Answer]] = {
     "/pictures.json": _pictures,
     "/report": _report,
     "/kept": _kept_report,
-    **{f"/{folder}/{name}": _file(folder, name) for folder, names in FILES.items() for name in names},
+    **{
+        f"/{folder}/{name}": _file(folder, name)
+        for folder, names in FILES.items()
+        for name in names
+    },
 }
 """The answer of each address: its kind and its content."""
 
-ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {"/labels": set_labels, "/compare": compare_by_command}
+ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
+    "/labels": set_labels,
+    "/compare": compare_by_command,
+}
 """The changes that a click may make."""
 
 
@@ -273,11 +314,14 @@ def ui_page(reports: Mapping[str, str], token: str) -> Markup:
     """Return the page.
 
     Args:
-        reports: Titles of the reports of comparisons and studies, by their paths below the outputs folder.
+        reports: Titles of the reports of comparisons and studies, by their paths below the outputs
+            folder.
         token: The secret that the page sends with each change.
     """
     light, dark = (
         page | {f"s{place}": colour for place, colour in enumerate(curves)}
         for page, curves in zip(palettes(""), (LIGHT, DARK), strict=True)
     )
-    return render("ui.html.j2", title="hwds runs", reports=reports, light=light, dark=dark, token=token)
+    return render(
+        "ui.html.j2", title="hwds runs", reports=reports, light=light, dark=dark, token=token
+    )

@@ -13,15 +13,17 @@ from hwds.search.sweeps.base import Searching
 
 
 class ASHA(Searching):
-    """Successive halving: all trials on the first window, the best of them on more, the best of those on all.
+    """Successive halving: all trials on the first window, the best of them on more, the best of
+    those on all.
 
-    Li et al. (2020), "A system for massively parallel hyperparameter tuning". Rungs are windows, so that models which cannot
-    stop inside a fit are stopped too. Here a rung is complete before the next begins, so that the same trials are stopped on
-    any number of processes.
+    Li et al. (2020), "A system for massively parallel hyperparameter tuning". Rungs are windows, so
+    that models which cannot stop inside a fit are stopped too. Here a rung is complete before the
+    next begins, so that the same trials are stopped on any number of processes.
 
     Attributes:
         grace: Windows before the first trial is stopped.
-        reduction: One in so many goes on from a rung, and the next rung has so many times the windows.
+        reduction: One in so many goes on from a rung, and the next rung has so many times the
+            windows.
     """
 
     stops: ClassVar[bool] = True
@@ -38,7 +40,9 @@ class ASHA(Searching):
         return (*rungs_below, folds)
 
     def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
-        """Return the scheduler that promotes a trial as soon as it is among the best of those that have reported."""
+        """Return the scheduler that promotes a trial as soon as it is among the best of those that
+        have reported.
+        """
         grace = min(self.grace, folds)
         return "ASHAScheduler", {
             "time_attr": "folds",

@@ -30,7 +30,8 @@ VALUE_DIGITS = 4
 def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, Any]:
     """Return the values of draw `number`, by path; a leaf whose choice was not drawn has none.
 
-    Draws take the values of `grid` leaves in turn: every combination of them sees the same values of all others.
+    Draws take the values of `grid` leaves in turn: every combination of them sees the same values
+    of all others.
     """
     sizes = [len(leaf.values) for leaf in leaves if leaf.kind == "grid" and not leaf.when]
     number, turn = divmod(number, prod(sizes))
@@ -53,7 +54,9 @@ def draw_settings(leaves: Sequence[Leaf], seed: int, number: int) -> dict[str, A
 
 
 def value_at_share(leaf: Leaf, share: float) -> float:
-    """Return the value of a range at a share of its length, 0 to 1, in its logarithm for `loguniform`."""
+    """Return the value of a range at a share of its length, 0 to 1, in its logarithm for
+    `loguniform`.
+    """
     lower, upper, *step = leaf.values
     if leaf.kind == "randint":
         return int(min(lower + math.floor(share * (upper - lower)), upper - 1))
@@ -62,7 +65,9 @@ def value_at_share(leaf: Leaf, share: float) -> float:
         value = lower + step[0] * min(math.floor(share * (steps + 1)), steps)
         return round_within(value, lower, upper) if isinstance(value, float) else int(value)
     if leaf.kind == "loguniform":
-        return round_within(math.exp(math.log(lower) + share * (math.log(upper) - math.log(lower))), lower, upper)
+        return round_within(
+            math.exp(math.log(lower) + share * (math.log(upper) - math.log(lower))), lower, upper
+        )
     return round_within(lower + share * (upper - lower), lower, upper)
 
 
@@ -72,7 +77,10 @@ def round_within(value: float, lower: float, upper: float) -> float:
 
 
 def grid_combinations(leaves: Sequence[Leaf], points: int) -> Iterator[dict[str, Any]]:
-    """Yield every combination, the last leaf changing fastest; `points` values of each range, or all integers if fewer."""
+    """Yield every combination, the last leaf changing fastest.
+
+    `points` values of each range, or all integers if fewer.
+    """
     yield from _combined(tuple(leaves), points, {}, {})
 
 
@@ -87,7 +95,9 @@ def _combined(
         yield from _combined(rest, points, settings, places)
         return
     for place, value in enumerate(leaf_grid(first, points)):
-        yield from _combined(rest, points, settings | {first.path: value}, places | {first.path: place})
+        yield from _combined(
+            rest, points, settings | {first.path: value}, places | {first.path: place}
+        )
 
 
 def leaf_grid(leaf: Leaf, points: int) -> list[Any]:
@@ -95,7 +105,9 @@ def leaf_grid(leaf: Leaf, points: int) -> list[Any]:
     if leaf.listed:
         return list(leaf.values)
     if leaf.kind == "randint":
-        whole = np.unique(np.rint(np.linspace(leaf.values[0], leaf.values[1] - 1, points)).astype(int))
+        whole = np.unique(
+            np.rint(np.linspace(leaf.values[0], leaf.values[1] - 1, points)).astype(int)
+        )
         return [int(value) for value in whole]
     shares = np.linspace(0, 1, points) if points > 1 else [0.5]
     return list(dict.fromkeys(value_at_share(leaf, float(share)) for share in shares))
@@ -133,38 +145,47 @@ class TrialScores(NamedTuple):
 
 
 class Searching(Sweep):
-    """A search: trials are scored on windows before the experiment's own, and the best alone on those.
+    """A search: trials are scored on windows before the experiment's own, and the best alone on
+    those.
 
-    Class attributes: `stops`, whether trials are stopped between windows; `every`, whether the space alone says how many trials
-    there are, and `trials` the most; `learns`, whether settings are proposed by the scores
-    of those before; `needs`, a package that is not installed with hwds.
+    Class attributes: `stops`, whether trials are stopped between windows; `every`, whether the
+    space alone says how many trials there are, and `trials` the most; `learns`, whether settings
+    are proposed by the scores of those before; `needs`, a package that is not installed with hwds.
 
     Attributes:
-        only: Whether nothing but `space` is searched, and not what the model's class says to tune besides.
-        metric: What trials are compared by, the short name of a metric; empty takes the protocol's headline (of one against
-            the truth that of labels, for nobody knows the truth who chooses).
-        objectives: Further objectives beside the metric: other metrics, or `seconds`, what a trial's cells took; before the
-            first of each class of models a process fits one to toys, so that no trial pays for imports and compiling. The
-            trials that no other beats in all of them, the Pareto front, are a table and a picture. The best trial is still
-            that of the metric.
+        only: Whether nothing but `space` is searched, and not what the model's class says to tune
+            besides.
+        metric: What trials are compared by, the short name of a metric; empty takes the protocol's
+            headline (of one against the truth that of labels, for nobody knows the truth who
+            chooses).
+        objectives: Further objectives beside the metric: other metrics, or `seconds`, what a
+            trial's cells took; before the first of each class of models a process fits one to toys,
+            so that no trial pays for imports and compiling. The trials that no other beats in all
+            of them, the Pareto front, are a table and a picture. The best trial is still that of
+            the metric.
         mode: Which side of it is good; `auto` takes what the metric says of itself.
-        trials: The number of different settings that are tried. A larger number later continues from those that were tried.
-        windows: The most inner windows, all of which end before the first cutoff of the experiment's own; each is a rung. They
-            overlap where the history is too short to lie side by side, and where it is shorter still there are fewer, which
-            is said.
-        seconds: After which no new trial is begun; null for no limit. What was not finished goes on with more seconds.
-        seconds_per_trial: What the windows of one trial may take together, those of earlier executions included; a trial that
-            takes more has failed, for it is ended where it stands. Null for no limit.
-        memory_per_trial: GiB that a trial may hold resident, libraries included (TensorFlow alone takes half a GiB); one that
-            takes more is ended too. Null for no limit.
-        cpus_per_trial: Threads of each trial, XGBoost, TensorFlow, BLAS, polars and numba alike; null takes
-            `compute.cpus_per_cell`.
-        gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray alone gives them out.
+        trials: The number of different settings that are tried. A larger number later continues
+            from those that were tried.
+        windows: The most inner windows, all of which end before the first cutoff of the
+            experiment's own; each is a rung. They overlap where the history is too short to lie
+            side by side, and where it is shorter still there are fewer, which is said.
+        seconds: After which no new trial is begun; null for no limit. What was not finished goes on
+            with more seconds.
+        seconds_per_trial: What the windows of one trial may take together, those of earlier
+            executions included; a trial that takes more has failed, for it is ended where it
+            stands. Null for no limit.
+        memory_per_trial: GiB that a trial may hold resident, libraries included (TensorFlow alone
+            takes half a GiB); one that takes more is ended too. Null for no limit.
+        cpus_per_trial: Threads of each trial, XGBoost, TensorFlow, BLAS, polars and numba alike;
+            null takes `compute.cpus_per_cell`.
+        gpus_per_trial: GPUs of each, or a part of one; null takes `compute.gpus_per_cell`. Ray
+            alone gives them out.
         concurrent: The most trials at once; null for as many as there are CPUs for.
-        reuse: Whether the finished trials of earlier sweeps count that lie in the space: same data, windows and model but for
-            what is searched. They come besides `trials`, are those that were there when the sweep began, and a search that
-            learns proposes by their scores too.
-        baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on the final windows too.
+        reuse: Whether the finished trials of earlier sweeps count that lie in the space: same data,
+            windows and model but for what is searched. They come besides `trials`, are those that
+            were there when the sweep began, and a search that learns proposes by their scores too.
+        baseline: Whether trial 0 is the experiment as it stands; it is never stopped, and scored on
+            the final windows too.
         seed: Names the random draws of the search.
     """
 
@@ -194,15 +215,27 @@ class Searching(Sweep):
         protocol, compute = experiment.protocol, experiment.compute
         protocol.check_sweep(self.name)
         if self.needs and find_spec(self.needs) is None:
-            raise ConfigError(f"sweep: '{self.name}' needs a package that is not installed: pip install 'hwds[{self.needs}]'.")
+            raise ConfigError(
+                f"sweep: '{self.name}' needs a package that is not installed: pip install "
+                f"'hwds[{self.needs}]'."
+            )
         if self.gpus_per_trial and not isinstance(compute, OnRay):
-            raise ConfigError(f"sweep.gpus_per_trial: compute '{compute.name}' gives no GPUs out; take compute=ray.")
+            raise ConfigError(
+                f"sweep.gpus_per_trial: compute '{compute.name}' gives no GPUs out; take "
+                f"compute=ray."
+            )
         if self.stops and self.windows == 1:
-            raise ConfigError(f"sweep.windows: must be > 1 for '{self.name}', which stops trials between windows, got 1.")
+            raise ConfigError(
+                f"sweep.windows: must be > 1 for '{self.name}', which stops trials between "
+                f"windows, got 1."
+            )
         check_metric(self.metric_for(protocol), protocol)
         for place, name in enumerate(self.objectives):
             if name == self.metric_for(protocol):
-                raise ConfigError(f"sweep.objectives[{place}]: '{name}' is the metric that trials are compared by.")
+                raise ConfigError(
+                    f"sweep.objectives[{place}]: '{name}' is the metric that trials are compared "
+                    f"by."
+                )
             if name != SECONDS:
                 check_metric(name, protocol, f"sweep.objectives[{place}]")
         check_space(data, protocol)
@@ -222,7 +255,9 @@ class Searching(Sweep):
             number += 1
 
     def at_first(self, known: int) -> int:
-        """Return the number of trials before any is proposed, where so many of earlier sweeps lie all over the space."""
+        """Return the number of trials before any is proposed, where so many of earlier sweeps lie
+        all over the space.
+        """
         return self.trials
 
     @property
@@ -230,8 +265,13 @@ class Searching(Sweep):
         """The number of settings that are proposed by the same scores."""
         return self.trials
 
-    def proposals(self, leaves: Sequence[Leaf], scored: Sequence[TrialScores], folds: int) -> Iterator[dict[str, Any]]:
-        """Yield settings, values by path, from the scores of earlier trials; a finished trial has `folds` windows."""
+    def proposals(
+        self, leaves: Sequence[Leaf], scored: Sequence[TrialScores], folds: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield settings, values by path, from the scores of earlier trials.
+
+        A finished trial has `folds` windows.
+        """
         raise NotImplementedError(f"{type(self).__name__}.proposals")
 
     def rungs(self, folds: int) -> tuple[int, ...]:
@@ -239,7 +279,10 @@ class Searching(Sweep):
         return (folds,)
 
     def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
-        """Return the scheduler of Ray Tune that does the same without waiting, and its settings; it counts `folds`."""
+        """Return the scheduler of Ray Tune that does the same without waiting, and its settings.
+
+        It counts `folds`.
+        """
         return "FIFOScheduler", {}
 
     def survivors(self, rung: int, folds: int, scores: Mapping[int, float]) -> set[int]:
@@ -261,7 +304,8 @@ def check_metric(metric: str, protocol: Evaluation[Any, Any], path: str = "sweep
     """
     if metric.startswith(TRUTH_PREFIX):
         raise ConfigError(
-            f"{path}: '{metric}' needs a truth that nobody knows who chooses; take '{metric.removeprefix(TRUTH_PREFIX)}'."
+            f"{path}: '{metric}' needs a truth that nobody knows who chooses; take "
+            f"'{metric.removeprefix(TRUTH_PREFIX)}'."
         )
     try:
         replace(protocol, headline=metric).check_names()
@@ -279,7 +323,10 @@ def check_space(data: Mapping[str, Any], protocol: Evaluation[Any, Any]) -> None
     if not space and data["sweep"].get("only"):
         raise ConfigError(f"sweep.only: searches {START} alone, which is empty.")
     if not space:
-        raise ConfigError(f"sweep: '{data['model']['name']}' has nothing that its class says to tune; give it a {START}.")
+        raise ConfigError(
+            f"sweep: '{data['model']['name']}' has nothing that its class says to tune; give it a "
+            f"{START}."
+        )
     leaves = leaves_of(space, data)
     for leaf in leaves:
         for value in probes(leaf):
@@ -287,22 +334,34 @@ def check_space(data: Mapping[str, Any], protocol: Evaluation[Any, Any]) -> None
 
 
 def probes(leaf: Leaf) -> tuple[Any, ...]:
-    """Return the values of a leaf to try in its place: all of a list; of a range its bounds and a value between them."""
+    """Return the values of a leaf to try in its place: all of a list.
+
+    Of a range its bounds and a value between them.
+    """
     if leaf.listed:
         return leaf.values
     lower, upper, *step = leaf.values
     if leaf.kind == "randint":
         return lower, upper - 1
-    return (lower, lower + step[0], upper) if step else (lower, lower + INSIDE_SHARE * (upper - lower), upper)
+    return (
+        (lower, lower + step[0], upper)
+        if step
+        else (lower, lower + INSIDE_SHARE * (upper - lower), upper)
+    )
 
 
 def _check_value(
-    leaf: Leaf, value: Any, leaves: tuple[Leaf, ...], data: Mapping[str, Any], protocol: Evaluation[Any, Any]
+    leaf: Leaf,
+    value: Any,
+    leaves: tuple[Leaf, ...],
+    data: Mapping[str, Any],
+    protocol: Evaluation[Any, Any],
 ) -> None:
     group = leaf.path.partition(".")[0]
     trial = trial_config(data, leaf_conditions(leaf, leaves) | {leaf.path: value})
     recipe = build(group, f"{START}.{group}", trial[group])
     if group == "model" and not isinstance(recipe, protocol.accepts):
         raise ConfigError(
-            f"{START}.model: protocol '{protocol.name}' asks a {protocol.accepts.__name__.lower()}, '{recipe.name}' is none."
+            f"{START}.model: protocol '{protocol.name}' asks a "
+            f"{protocol.accepts.__name__.lower()}, '{recipe.name}' is none."
         )

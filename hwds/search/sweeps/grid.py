@@ -14,7 +14,8 @@ from hwds.search.sweeps.base import Searching, grid_combinations
 
 
 class Grid(Searching):
-    """Every combination of values; of a range, points with the same distance (in its logarithm for `loguniform`).
+    """Every combination of values; of a range, points with the same distance (in its logarithm for
+    `loguniform`).
 
     Attributes:
         trials: The most; of a larger grid so many combinations are tried, taken at random.

@@ -10,10 +10,11 @@ from hwds.search.sweeps.asha import ASHA, best_trials
 
 
 class HyperBand(ASHA):
-    """Successive halving in several brackets, which stop trials early, later and never: for scores that turn late.
+    """Successive halving in several brackets, which stop trials early, later and never: for scores
+    that turn late.
 
-    Li et al. (2018), "Hyperband: a novel bandit-based approach to hyperparameter optimization". Trials go to the brackets in
-    turn.
+    Li et al. (2018), "Hyperband: a novel bandit-based approach to hyperparameter optimization".
+    Trials go to the brackets in turn.
     """
 
     def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
@@ -22,11 +23,19 @@ class HyperBand(ASHA):
         return name, settings | {"brackets": len(self.rungs(folds))}
 
     def survivors(self, rung: int, folds: int, scores: Mapping[int, float]) -> set[int]:
-        """Return the best one in `reduction` of each bracket that has begun to stop trials, and all trials of the others."""
+        """Return the best one in `reduction` of each bracket that has begun to stop trials, and all
+        trials of the others.
+        """
         rungs = self.rungs(folds)
         continuing: set[int] = set()
         for bracket in range(len(rungs)):
-            members = {number: score for number, score in scores.items() if number % len(rungs) == bracket}
+            members = {
+                number: score for number, score in scores.items() if number % len(rungs) == bracket
+            }
             stopping = bracket <= rungs.index(rung)
-            continuing |= best_trials(members, ceil(len(members) / self.reduction)) if stopping else set(members)
+            continuing |= (
+                best_trials(members, ceil(len(members) / self.reduction))
+                if stopping
+                else set(members)
+            )
         return continuing

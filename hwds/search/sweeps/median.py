@@ -29,7 +29,11 @@ class Median(Searching):
 
     def scheduler(self, folds: int) -> tuple[str, dict[str, Any]]:
         """Return the scheduler that stops trials by the median of running means."""
-        return "MedianStoppingRule", {"time_attr": "folds", "grace_period": self.grace, "min_samples_required": 3}
+        return "MedianStoppingRule", {
+            "time_attr": "folds",
+            "grace_period": self.grace,
+            "min_samples_required": 3,
+        }
 
     def survivors(self, rung: int, folds: int, scores: Mapping[int, float]) -> set[int]:
         """Return the trials that are not worse than the median."""

@@ -14,17 +14,19 @@ from hwds.search.sweeps.base import Searching, TrialScores, has_value, round_wit
 class Optuna(Searching):
     """Settings where those before have scored well: the tree-structured Parzen estimator of Optuna.
 
-    Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Akiba et al. (2019), "Optuna". Every trial is asked
-    all windows. Settings are proposed `batch` at a time, from the scores of all trials before and a stream named by how many
-    there are but those of a narrower space, so that a widened sweep draws as a fresh one does. So the same trials are tried on
-    any executor, and by a sweep that was killed and goes on: no state of Optuna's is kept, for the cell cache has all it
-    follows from. A trial that came to nothing counts as the worst.
+    Bergstra et al. (2011), "Algorithms for hyper-parameter optimization"; Akiba et al. (2019),
+    "Optuna". Every trial is asked all windows. Settings are proposed `batch` at a time, from the
+    scores of all trials before and a stream named by how many there are but those of a narrower
+    space, so that a widened sweep draws as a fresh one does. So the same trials are tried on any
+    executor, and by a sweep that was killed and goes on: no state of Optuna's is kept, for the cell
+    cache has all it follows from. A trial that came to nothing counts as the worst.
 
     Attributes:
-        startup: Trials before the first proposal, among them the experiment as it stands and those of earlier sweeps whose
-            space holds this one; the others are drawn at random. The best trials of a narrower space are learned from, too,
-            half as many as there are others.
-        batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work together.
+        startup: Trials before the first proposal, among them the experiment as it stands and those
+            of earlier sweeps whose space holds this one; the others are drawn at random. The best
+            trials of a narrower space are learned from, too, half as many as there are others.
+        batch: Settings proposed at once. Of 1 each learns from all before, but no two are at work
+            together.
     """
 
     learns: ClassVar[bool] = True
@@ -34,7 +36,10 @@ class Optuna(Searching):
     batch: Trials = 4
 
     def at_first(self, known: int) -> int:
-        """Return the number of trials before the first proposal; those of earlier sweeps in all of the space count."""
+        """Return the number of trials before the first proposal.
+
+        Those of earlier sweeps in all of the space count.
+        """
         return min(max(self.startup - known, int(self.baseline)), self.trials)
 
     @property
@@ -42,8 +47,12 @@ class Optuna(Searching):
         """The batch."""
         return self.batch
 
-    def proposals(self, leaves: Sequence[Leaf], scored: Sequence[TrialScores], folds: int) -> Iterator[dict[str, Any]]:
-        """Yield settings one after the other, each as if the trials of those before it were running."""
+    def proposals(
+        self, leaves: Sequence[Leaf], scored: Sequence[TrialScores], folds: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield settings one after the other, each as if the trials of those before it were
+        running.
+        """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -53,24 +62,34 @@ class Optuna(Searching):
         study = optuna.create_study(sampler=sampler)
         rung = self.learned_at(scored, folds, len(leaves))
         worst = max((each.rungs[rung] for each in scored if rung in each.rungs), default=0.0)
-        for each in learned_from(scored, rung):  # but the experiment as it stands, which may lie outside of the space
+        for each in learned_from(
+            scored, rung
+        ):  # but the experiment as it stands, which may lie outside of the space
             if each.settings and (rung in each.rungs or not each.rungs):
                 study.add_trial(_finished_trial(each.settings, leaves, each.rungs.get(rung, worst)))
         while True:
             yield _proposed_settings(study.ask(), leaves)
 
     def learned_at(self, scored: Sequence[TrialScores], folds: int, settings: int) -> int:
-        """Return the rung whose scores are learned from, here the last; `settings` is the number of leaves."""
+        """Return the rung whose scores are learned from, here the last.
+
+        `settings` is the number of leaves.
+        """
         return folds
 
 
 def learned_from(scored: Sequence[TrialScores], rung: int) -> list[TrialScores]:
-    """Return the trials to learn from: of those drawn from a narrower space the best, half as many as there are others.
+    """Return the trials to learn from: of those drawn from a narrower space the best, half as many
+    as there are others.
 
-    They are no sample of the space, and many of them in a corner of it would tell the estimator of that corner alone.
+    They are no sample of the space, and many of them in a corner of it would tell the estimator of
+    that corner alone.
     """
     spread = [each for each in scored if each.covers]
-    narrow = sorted((each for each in scored if not each.covers and rung in each.rungs), key=lambda each: each.rungs[rung])
+    narrow = sorted(
+        (each for each in scored if not each.covers and rung in each.rungs),
+        key=lambda each: each.rungs[rung],
+    )
     return [*spread, *narrow[: len(spread) // 2]]
 
 
@@ -124,7 +143,9 @@ def _suggest_value(trial: Any, leaf: Leaf) -> Any:
 
 
 def _distribution(leaf: Leaf) -> Any:
-    """Return the distribution that Optuna draws from: indices of lists, steps of `quniform`, numbers of other ranges."""
+    """Return the distribution that Optuna draws from: indices of lists, steps of `quniform`,
+    numbers of other ranges.
+    """
     from optuna import distributions as known
 
     if leaf.listed:

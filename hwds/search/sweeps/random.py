@@ -6,4 +6,6 @@ from hwds.search.sweeps.base import Searching
 
 
 class Random(Searching):
-    """Settings at random, every trial on all windows; the yardstick of any other search (Bergstra and Bengio 2012)."""
+    """Settings at random, every trial on all windows; the yardstick of any other search (Bergstra
+    and Bengio 2012).
+    """

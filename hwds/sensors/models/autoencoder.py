@@ -22,7 +22,9 @@ from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorM
 LayerKind = Literal["dense", "convolution", "lstm"]
 
 BLOCK = 512
-"""Windows that are restored at once, filled up where there are fewer: other sizes have other last bits."""
+"""Windows that are restored at once, filled up where there are fewer: other sizes have other last
+bits.
+"""
 
 KERNEL = 5
 """Rows that a convolution looks at, at most."""
@@ -54,7 +56,9 @@ class SequenceNetwork(Serializable):
 
         parts = Seeded(seed)
         window = keras.Input((self.window, self.signals))
-        made = {"dense": self._dense, "convolution": self._convolution, "lstm": self._lstm}[self.layers]
+        made = {"dense": self._dense, "convolution": self._convolution, "lstm": self._lstm}[
+            self.layers
+        ]
         return keras.Model([window], made(window, parts))
 
     def _dense(self, window: Any, parts: Any) -> Any:
@@ -62,14 +66,22 @@ class SequenceNetwork(Serializable):
 
         hidden = parts.dense(self.units, "silu")(layers.Flatten()(window))
         hidden = parts.dense(self.units, "silu")(parts.dense(self.narrow)(hidden))
-        return layers.Reshape((self.window, self.signals))(parts.dense(self.window * self.signals)(hidden))
+        return layers.Reshape((self.window, self.signals))(
+            parts.dense(self.window * self.signals)(hidden)
+        )
 
     def _convolution(self, window: Any, parts: Any) -> Any:
         from keras import layers
 
         def along(filters: int, activation: str | None) -> Any:
             kernel = min(KERNEL, self.window)
-            return layers.Conv1D(filters, kernel, padding="same", activation=activation, kernel_initializer=parts.glorot())
+            return layers.Conv1D(
+                filters,
+                kernel,
+                padding="same",
+                activation=activation,
+                kernel_initializer=parts.glorot(),
+            )
 
         half = -(-self.window // 2)
         hidden = layers.AveragePooling1D(2, padding="same")(along(self.units, "silu")(window))
@@ -105,7 +117,9 @@ class SequenceNetwork(Serializable):
         return (None, self.window, self.signals)
 
     def loss(self, answer: Any, target: Any) -> Any:
-        """Return the mean of log(1 + squared error): single extremes among the normal rows are not learned."""
+        """Return the mean of log(1 + squared error): single extremes among the normal rows are not
+        learned.
+        """
         import tensorflow as tf
 
         return tf.reduce_mean(tf.math.log1p(tf.square(answer - target)))
@@ -123,9 +137,11 @@ def restoration_errors(
     device: Device,
     cpus: int,
 ) -> np.ndarray:
-    """Return the mean squared error of each signal in the window up to each row, the mean of the networks'; shape (n, signals).
+    """Return the mean squared error of each signal in the window up to each row, the mean of the
+    networks'; shape (n, signals).
 
-    Rows of a run are scored in blocks that begin with it, so that a row's block holds the same rows before it whatever follows.
+    Rows of a run are scored in blocks that begin with it, so that a row's block holds the same rows
+    before it whatever follows.
     """
     import tensorflow as tf
 
@@ -133,14 +149,22 @@ def restoration_errors(
 
     out = np.empty(values.shape)
     with on_device(device, cpus):
-        forward, held = forward_of(shape), [[tf.constant(part) for part in each] for each in weights]
+        forward, held = (
+            forward_of(shape),
+            [[tf.constant(part) for part in each] for each in weights],
+        )
         for start in np.unique(begins).tolist():
             rows = np.flatnonzero(begins == start)
             for first in range(0, len(rows), BLOCK):
                 part = rows[first : first + BLOCK]
                 windows = windows_of_rows(values, begins, shape.window, np.resize(part, BLOCK))
-                answers = [forward(each, [tf.constant(windows)]).numpy()[: len(part)] for each in held]
-                errors = [((answer.astype(float) - windows[: len(part)]) ** 2).mean(axis=1) for answer in answers]
+                answers = [
+                    forward(each, [tf.constant(windows)]).numpy()[: len(part)] for each in held
+                ]
+                errors = [
+                    ((answer.astype(float) - windows[: len(part)]) ** 2).mean(axis=1)
+                    for answer in answers
+                ]
                 out[part] = np.mean(errors, axis=0)
     return out
 
@@ -152,13 +176,14 @@ LEAST = 1e-3
 
 
 class Autoencoder(SensorModel):
-    """The error with which a network that was trained on normal windows restores one from a few numbers.
+    """The error with which a network that was trained on normal windows restores one from a few
+    numbers.
 
-    It reads the last rows of all sensors, less what they were when the run began. Layers are dense, over the whole window;
-    convolutions along it; or LSTMs, of which the first sums the window up and the second writes it again (Malhotra et al.
-    2016).
-    The score is the mean over sensors of the squared error in the window over that sensor's usual one, which normal rows have
-    that training did not see.
+    It reads the last rows of all sensors, less what they were when the run began. Layers are dense,
+    over the whole window; convolutions along it; or LSTMs, of which the first sums the window up
+    and the second writes it again (Malhotra et al. 2016). The score is the mean over sensors of the
+    squared error in the window over that sensor's usual one, which normal rows have that training
+    did not see.
 
     Attributes:
         layers: The kind of layers: `dense`, `convolution` or `lstm`.
@@ -201,11 +226,21 @@ class Autoencoder(SensorModel):
         """Train until rows set apart are restored no better."""
         from hwds.evaluation.networks import InnerExamples, Schedule, Training
 
-        shape = SequenceNetwork(self.layers, self.window, normal.departures.shape[1], self.units, self.narrow)
+        shape = SequenceNetwork(
+            self.layers, self.window, normal.departures.shape[1], self.units, self.narrow
+        )
         windows = windows_of_rows(normal.departures, normal.begins, self.window, normal.held)
-        learned = np.setdiff1d(normal.rows, normal.held) if len(normal.held) < len(normal.rows) else normal.rows
-        inputs = windows_of_rows(normal.departures, normal.begins, self.window, learned[:: self.every])
-        schedule = Schedule(self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps)
+        learned = (
+            np.setdiff1d(normal.rows, normal.held)
+            if len(normal.held) < len(normal.rows)
+            else normal.rows
+        )
+        inputs = windows_of_rows(
+            normal.departures, normal.begins, self.window, learned[:: self.every]
+        )
+        schedule = Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
         training = Training([inputs], shape, schedule, context)
         inner = InnerExamples([windows], windows)
         numbers = range(part * self.networks, (part + 1) * self.networks)
@@ -233,8 +268,12 @@ class Restorer(Serializable):
     device: Device
 
     def errors(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        """Return the mean squared error in the window up to each row, of each sensor, the mean of the networks'."""
-        return restoration_errors(self.shape, self.weights, departures, begins, self.device, self.cpus)
+        """Return the mean squared error in the window up to each row, of each sensor, the mean of
+        the networks'.
+        """
+        return restoration_errors(
+            self.shape, self.weights, departures, begins, self.device, self.cpus
+        )
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return the mean over sensors of errors over usual ones, shape (rows, 1)."""

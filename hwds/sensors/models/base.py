@@ -1,4 +1,6 @@
-"""SensorModel: what sensors say of a machine that is well, with limits from held-out normal rows."""
+"""SensorModel: what sensors say of a machine that is well, with limits from held-out normal
+rows.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,16 @@ from hwds.frames.table import check_frame
 
 # SensorContext: what a model of sensors is given besides the runs.
 
-WINDOWS = SignalWindows(windows=(10,), components=0, statistics=("mean", "sd"), ewma=(), last=False, age=False)
-"""The inputs of models where the experiment has no features: means and standard deviations of each sensor's last rows."""
+WINDOWS = SignalWindows(
+    windows=(10,), components=0, statistics=("mean", "sd"), ewma=(), last=False, age=False
+)
+"""The inputs of models where the experiment has no features: means and standard deviations of each
+sensor's last rows.
+"""
 
-SIGNALS = SignalWindows(windows=(1,), components=0, statistics=("mean",), ewma=(), last=False, age=False)
+SIGNALS = SignalWindows(
+    windows=(1,), components=0, statistics=("mean",), ewma=(), last=False, age=False
+)
 """The scaled sensors themselves."""
 
 
@@ -39,7 +47,10 @@ class SensorContext(RunContext):
     false_alarms: float = 0.05
 
     def run_features(self) -> RunFeatures:
-        """Return the experiment's features of runs; the windows that models take by themselves where it has none."""
+        """Return the experiment's features of runs.
+
+        The windows that models take by themselves where it has none.
+        """
         return self.features if isinstance(self.features, RunFeatures) else WINDOWS
 
 
@@ -49,7 +60,9 @@ SMALLEST = 1e-9
 """A usual departure below this, in standard deviations of the sensor, is rounding."""
 
 NEAREST = 0.5
-"""The time since the reference at least, against the typical one: what is usual does not shrink without end."""
+"""The time since the reference at least, against the typical one: what is usual does not shrink
+without end.
+"""
 
 WARM_UP = 0.25
 """The share of the first rows that windows have to fill: they do not count for what is usual."""
@@ -57,12 +70,14 @@ WARM_UP = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Departures(Serializable):
-    """Features less their mean in the first rows of the run, in units of how far they usually are from it later on.
+    """Features less their mean in the first rows of the run, in units of how far they usually are
+    from it later on.
 
-    Machines of one kind differ in the levels of their sensors, and each is its own reference. A sensor that wanders while all
-    is well (a temperature over a day) departs far as a rule, and so counts less than one that stays where it was. How far is
-    usual grows with the time since the reference, as a power of it: that of its square is 1 for a random walk and 0 for a
-    sensor that stays. It goes on beyond the rows that were learned from.
+    Machines of one kind differ in the levels of their sensors, and each is its own reference. A
+    sensor that wanders while all is well (a temperature over a day) departs far as a rule, and so
+    counts less than one that stays where it was. How far is usual grows with the time since the
+    reference, as a power of it: that of its square is 1 for a random walk and 0 for a sensor that
+    stays. It goes on beyond the rows that were learned from.
 
     Attributes:
         features: With the scales of the runs that were learned from.
@@ -83,7 +98,8 @@ class Departures(Serializable):
         Args:
             features: Of runs.
             runs: First parts, taken as normal.
-            share: Of the rows of each that are its reference; how far later ones are from it is usual.
+            share: Of the rows of each that are its reference; how far later ones are from it is
+                usual.
         """
         unscaled = cls(features.learn(runs), np.ones(1), np.zeros(1), 1.0)
         reference = reference_rows(runs, share)
@@ -93,7 +109,9 @@ class Departures(Serializable):
         usual = np.sqrt(squares.mean(axis=0))
         still = usual <= SMALLEST
         growth = np.where(still, 0.0, _growth(np.where(still, 1.0, squares), since))
-        return replace(unscaled, usual=np.where(still, 1.0, usual), growth=growth, typical=float(since.mean()))
+        return replace(
+            unscaled, usual=np.where(still, 1.0, usual), growth=growth, typical=float(since.mean())
+        )
 
     @property
     def signals(self) -> tuple[str, ...]:
@@ -114,8 +132,12 @@ class Departures(Serializable):
         """
         values = self.features.compute(runs)
         levels = np.empty(values.shape)
-        for run, (start, stop) in enumerate(zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)):
-            levels[start:stop] = reference_level(values[start : start + min(int(reference[run]), stop - start)])
+        for run, (start, stop) in enumerate(
+            zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
+        ):
+            levels[start:stop] = reference_level(
+                values[start : start + min(int(reference[run]), stop - start)]
+            )
         return self.from_levels(values, levels, rows_since(runs, reference))
 
     def from_levels(self, values: np.ndarray, levels: np.ndarray, since: np.ndarray) -> np.ndarray:
@@ -130,7 +152,9 @@ class Departures(Serializable):
         return np.asarray((values - levels) / self.usual / times[:, None] ** (self.growth / 2))
 
     def by_sensor(self, parts: np.ndarray) -> np.ndarray:
-        """Return the sums of what features contribute over those of each sensor, shape (rows, sensors)."""
+        """Return the sums of what features contribute over those of each sensor, shape (rows,
+        sensors).
+        """
         out = np.zeros((len(parts), len(self.sensors)))
         for column, signal in enumerate(self.signals):
             out[:, self.sensors.index(signal)] += parts[:, column]
@@ -138,7 +162,10 @@ class Departures(Serializable):
 
 
 def reference_level(reference: np.ndarray) -> np.ndarray:
-    """Return the mean of the features over a reference, but for the rows that windows have to fill; shape (features,)."""
+    """Return the mean of the features over a reference, but for the rows that windows have to fill.
+
+    Shape (features,).
+    """
     return np.asarray(reference[int(WARM_UP * len(reference)) :].mean(axis=0))
 
 
@@ -153,17 +180,23 @@ def rows_since(runs: Runs, reference: np.ndarray) -> np.ndarray:
 
 
 def _growth(squares: np.ndarray, since: np.ndarray) -> np.ndarray:
-    """Return the power of the time by which squared departures grow, by their means in both halves of the time."""
+    """Return the power of the time by which squared departures grow, by their means in both halves
+    of the time.
+    """
     early = since <= np.median(since)
     if early.all() or not early.any():
         return np.zeros(squares.shape[1])
     ratio = squares[~early].mean(axis=0) / np.maximum(squares[early].mean(axis=0), 1e-300)
-    return np.asarray(np.clip(np.log(ratio) / np.log(since[~early].mean() / since[early].mean()), 0.0, 1.0))
+    return np.asarray(
+        np.clip(np.log(ratio) / np.log(since[~early].mean() / since[early].mean()), 0.0, 1.0)
+    )
 
 
 def reference_rows(runs: Runs, share: float) -> np.ndarray:
     """Return how many rows are the share of each run's, one at least and not all; shape (n,)."""
-    return np.clip(np.floor(share * runs.lengths), 1, np.maximum(runs.lengths - 1, 1)).astype(np.int64)
+    return np.clip(np.floor(share * runs.lengths), 1, np.maximum(runs.lengths - 1, 1)).astype(
+        np.int64
+    )
 
 
 # SensorModel: the recipe of a model of what sensors say of a machine that is well, with limits
@@ -174,7 +207,9 @@ class SensorScorer(Protocol):
     """A model of normal departures."""
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        """Return how odd each row is by each of some statistics, shape (rows, statistics); of rows of its run up to it alone.
+        """Return how odd each row is by each of some statistics, shape (rows, statistics).
+
+        Of rows of its run up to it alone.
 
         Args:
             departures: Rows of runs side by side, shape (rows, features).
@@ -182,16 +217,24 @@ class SensorScorer(Protocol):
         """
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return what each feature adds to the oddity of some rows, none below 0; shape (rows asked, features)."""
+        """Return what each feature adds to the oddity of some rows, none below 0.
+
+        Shape (rows asked, features).
+        """
 
 
 @runtime_checkable
 class LiveScorer(SensorScorer, Protocol):
-    """A scorer that gives a row the same bits whatever rows stand beside it, so that it can follow a stream."""
+    """A scorer that gives a row the same bits whatever rows stand beside it, so that it can follow
+    a stream.
+    """
 
     @property
     def past(self) -> int:
-        """The rows before a row that its statistics are computed of; more than these make no difference."""
+        """The rows before a row that its statistics are computed of.
+
+        More than these make no difference.
+        """
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,12 +255,14 @@ class NormalRows:
 
 
 class SensorModel(Recipe):
-    """A model of normal departures: the distance of readings from those at the beginning of the run.
+    """A model of normal departures: the distance of readings from those at the beginning of the
+    run.
 
-    Rows after the reference part of each run are learned from. Some of them are held out in turn: whole runs, or stretches of
-    time where there is one run. A row is anomalous where a statistic is above the conformal quantile of held-out normal rows
-    (Vovk, Gammerman and Shafer 2005): of new normal rows, were they exchangeable with those, no more than the false alarms
-    that are allowed lie above. Rows that wander farther the longer a run lasts are not, and have more.
+    Rows after the reference part of each run are learned from. Some of them are held out in turn:
+    whole runs, or stretches of time where there is one run. A row is anomalous where a statistic is
+    above the conformal quantile of held-out normal rows (Vovk, Gammerman and Shafer 2005): of new
+    normal rows, were they exchangeable with those, no more than the false alarms that are allowed
+    lie above. Rows that wander farther the longer a run lasts are not, and have more.
 
     Attributes:
         reference: The share of the rows that are learned from which are a run's own reference then.
@@ -248,27 +293,34 @@ class SensorModel(Recipe):
         """Return the model fitted to the first parts of runs, taken as normal.
 
         Raises:
-            DataError: No sensor changes, there are too few rows, or fewer than the false alarms that are allowed need.
+            DataError: No sensor changes, there are too few rows, or fewer than the false alarms
+                that are allowed need.
         """
         departures = Departures.learn(self.inputs(context), runs, self.reference)
         values = departures.compute(runs, reference_rows(runs, self.reference))
         begins = np.repeat(runs.offsets[:-1], runs.lengths)
-        later = np.flatnonzero(place_in_run(runs) >= reference_rows(runs, self.reference)[runs.run_of_row])
+        later = np.flatnonzero(
+            place_in_run(runs) >= reference_rows(runs, self.reference)[runs.run_of_row]
+        )
         fold = self._fold_of_rows(runs, later)
         held = []
         for number in range(int(fold.max()) + 1):
-            scorer = self.learn_normal(self._normal(values, begins, later[fold != number]), context, number + 1)
+            scorer = self.learn_normal(
+                self._normal(values, begins, later[fold != number]), context, number + 1
+            )
             held.append(scorer.statistics(values, begins)[later[fold == number]])
         limits = conformal_limits(np.concatenate(held), context.false_alarms)
         scorer = self.learn_normal(self._normal(values, begins, later), context, 0)
         return FittedSensors(departures, scorer, limits, context.first)
 
     def fit(self, runs: Runs, *, context: SensorContext | None = None) -> FittedSensors:
-        """Return the model fitted to the first rows of runs, in Python and without a run of an experiment.
+        """Return the model fitted to the first rows of runs, in Python and without a run of an
+        experiment.
 
         Args:
             runs: Whose first `context.first` rows are normal.
-            context: Random streams, threads, features, the false alarms allowed; seed 0 and one thread where it is not given.
+            context: Random streams, threads, features, the false alarms allowed; seed 0 and one
+                thread where it is not given.
 
         Raises:
             ConfigError: The frame is of another kind.
@@ -282,22 +334,33 @@ class SensorModel(Recipe):
         return self.learn(runs.until(np.minimum(runs.lengths, context.first)).unmarked, context)
 
     def _fold_of_rows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
-        """Return the fold of each of some rows: that of its run, or a stretch of time where there is one run."""
+        """Return the fold of each of some rows: that of its run, or a stretch of time where there
+        is one run.
+        """
         if runs.n > 1:
             return runs.run_of_row[rows] % min(self.folds, runs.n)
         least = 2 * self.folds
         if len(rows) < least:
-            raise DataError(f"protocol.train_rows: {self.folds} folds need {least} rows after the reference, got {len(rows)}.")
+            raise DataError(
+                f"protocol.train_rows: {self.folds} folds need {least} rows after the reference, "
+                f"got {len(rows)}."
+            )
         return np.arange(len(rows)) * self.folds // len(rows)
 
     def _normal(self, values: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> NormalRows:
-        """Return rows to learn from, the last fifth of which, or of the runs, is apart for early stopping."""
+        """Return rows to learn from, the last fifth of which, or of the runs, is apart for early
+        stopping.
+        """
         runs = np.unique(begins[rows])
         if len(runs) >= STOPPING:
             apart = np.isin(begins[rows], runs[STOPPING - 1 :: STOPPING])
         else:
             apart = np.arange(len(rows)) >= len(rows) - len(rows) // STOPPING
-        return NormalRows(values, begins, rows, rows[apart]) if apart.any() else NormalRows(values, begins, rows, rows)
+        return (
+            NormalRows(values, begins, rows, rows[apart])
+            if apart.any()
+            else NormalRows(values, begins, rows, rows)
+        )
 
 
 STOPPING = 5
@@ -305,7 +368,8 @@ STOPPING = 5
 
 
 def conformal_limits(held: np.ndarray, false_alarms: float) -> np.ndarray:
-    """Return the limit of each statistic, shape (statistics,): each has an equal part of the false alarms.
+    """Return the limit of each statistic, shape (statistics,): each has an equal part of the false
+    alarms.
 
     Args:
         held: Statistics of normal rows that were held out, shape (rows, statistics).
@@ -318,7 +382,10 @@ def conformal_limits(held: np.ndarray, false_alarms: float) -> np.ndarray:
     rank = int(np.ceil((rows + 1) * (1 - false_alarms / count)))
     if rank > rows:
         least = count / (rows + 1)
-        raise DataError(f"protocol.false_alarms: must be >= {least:.2g} with {rows} held-out rows, got {false_alarms:g}.")
+        raise DataError(
+            f"protocol.false_alarms: must be >= {least:.2g} with {rows} held-out rows, got "
+            f"{false_alarms:g}."
+        )
     return np.maximum(np.sort(held, axis=0)[rank - 1], np.finfo(float).tiny)
 
 
@@ -339,7 +406,9 @@ class FittedSensors(Serializable):
     first: int
 
     def predict(self, runs: Runs) -> SensorScores:
-        """Return how odd each row is; each by the rows of its run up to it alone, after those that are its reference.
+        """Return how odd each row is.
+
+        Each by the rows of its run up to it alone, after those that are its reference.
 
         Raises:
             DataError: A run has no more rows than its reference.
@@ -347,14 +416,19 @@ class FittedSensors(Serializable):
         short = np.flatnonzero(runs.lengths <= self.first)
         if len(short):
             name, length = runs.names[short[0]], int(runs.lengths[short[0]])
-            raise DataError(f"dataset: run '{name}' has {length} rows; the first {self.first} are its reference, none is left.")
+            raise DataError(
+                f"dataset: run '{name}' has {length} rows; the first {self.first} are its "
+                f"reference, none is left."
+            )
         values = self.departures.compute(runs, np.full(runs.n, self.first))
         return self.scored(values, np.repeat(runs.offsets[:-1], runs.lengths))
 
     def scored(self, values: np.ndarray, begins: np.ndarray) -> SensorScores:
-        """Return how odd rows are by their departures, shape (rows, features), and the first row of each one's run.
+        """Return how odd rows are by their departures, shape (rows, features), and the first row of
+        each one's run.
 
-        A row whose statistics are no numbers, for its readings are too large to be squared, is infinitely odd.
+        A row whose statistics are no numbers, for its readings are too large to be squared, is
+        infinitely odd.
         """
         score = (self.scorer.statistics(values, begins) / self.limits).max(axis=1)
         score[np.isnan(score)] = np.inf
@@ -386,6 +460,8 @@ class SensorScores:
 
     @property
     def reason(self) -> list[str | None]:
-        """The sensor that adds most to the oddity of each row, None in rows that are not called anomalous."""
+        """The sensor that adds most to the oddity of each row, None in rows that are not called
+        anomalous.
+        """
         pairs = zip(self.parts.argmax(axis=1).tolist(), self.alarm.tolist(), strict=True)
         return [self.sensors[place] if called else None for place, called in pairs]

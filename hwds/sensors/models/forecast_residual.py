@@ -18,9 +18,10 @@ from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorM
 class ForecastResidual(SensorModel):
     """A linear forecast of all sensors from all of them some rows before, and how far off it is.
 
-    Two statistics have half of the false alarms each: the mean residual of the last rows, which sees levels that move, and
-    their mean squared residual, which sees noise that grows. A level that has moved is forecast once it has lasted for longer
-    than `ahead`, but for what the other sensors say: residuals see changes, and long faults best at their beginning.
+    Two statistics have half of the false alarms each: the mean residual of the last rows, which
+    sees levels that move, and their mean squared residual, which sees noise that grows. A level
+    that has moved is forecast once it has lasted for longer than `ahead`, but for what the other
+    sensors say: residuals see changes, and long faults best at their beginning.
 
     Attributes:
         lags: Rows that a forecast reads.
@@ -30,7 +31,10 @@ class ForecastResidual(SensorModel):
     """
 
     uses_features: ClassVar[bool] = False
-    search_space: ClassVar[Mapping[str, Any]] = {"ahead": {"choice": [1, 10, 30, 60]}, "window": {"choice": [5, 10, 20, 30]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "ahead": {"choice": [1, 10, 30, 60]},
+        "window": {"choice": [5, 10, 20, 30]},
+    }
 
     lags: Steps = 5
     ahead: Steps = 30
@@ -48,9 +52,13 @@ class ForecastResidual(SensorModel):
         inputs, targets = past[normal.rows], values[normal.rows]
         penalty = self.ridge * len(inputs) * np.eye(inputs.shape[1])
         weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
-        forecast = LinearForecast(weights, self.lags, self.ahead, self.window, np.ones((2, values.shape[1])))
+        forecast = LinearForecast(
+            weights, self.lags, self.ahead, self.window, np.ones((2, values.shape[1]))
+        )
         means, squares = forecast.residuals(values, normal.begins)
-        usual = np.stack([(means[normal.rows] ** 2).mean(axis=0), squares[normal.rows].mean(axis=0)])
+        usual = np.stack(
+            [(means[normal.rows] ** 2).mean(axis=0), squares[normal.rows].mean(axis=0)]
+        )
         return LinearForecast(weights, self.lags, self.ahead, self.window, np.maximum(usual, 1e-12))
 
 
@@ -63,7 +71,8 @@ class LinearForecast(Serializable):
         lags: Rows that it reads.
         ahead: Rows from the last of them.
         window: Rows over which residuals are averaged.
-        usual: The mean of squared mean residuals, and of squared residuals, of each sensor; shape (2, sensors).
+        usual: The mean of squared mean residuals, and of squared residuals, of each sensor; shape
+            (2, sensors).
     """
 
     weights: np.ndarray
@@ -77,19 +86,29 @@ class LinearForecast(Serializable):
         """The rows before a row that its statistics are computed of."""
         return self.window - 1 + self.ahead + self.lags - 1
 
-    def residuals(self, departures: np.ndarray, begins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean residual and the mean squared residual of the last rows, shapes (rows, sensors)."""
+    def residuals(
+        self, departures: np.ndarray, begins: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean residual and the mean squared residual of the last rows, shapes (rows,
+        sensors).
+        """
         past = lagged_rows(departures, begins, self.lags, self.ahead)
         forecast = np.zeros(departures.shape)
         for column in range(past.shape[1]):  # a product of matrices has other bits of one row alone
             forecast += past[:, column : column + 1] * self.weights[column]
         residual = departures - forecast
-        return moving_mean(residual, begins, self.window), moving_mean(residual**2, begins, self.window)
+        return moving_mean(residual, begins, self.window), moving_mean(
+            residual**2, begins, self.window
+        )
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
-        """Return both statistics over the usual ones, averaged over the sensors, shape (rows, 2)."""
+        """Return both statistics over the usual ones, averaged over the sensors, shape (rows,
+        2).
+        """
         means, squares = self.residuals(departures, begins)
-        return np.column_stack([(means**2 / self.usual[0]).mean(axis=1), (squares / self.usual[1]).mean(axis=1)])
+        return np.column_stack(
+            [(means**2 / self.usual[0]).mean(axis=1), (squares / self.usual[1]).mean(axis=1)]
+        )
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return what each sensor adds to both."""
@@ -98,7 +117,9 @@ class LinearForecast(Serializable):
 
 
 def lagged_rows(values: np.ndarray, begins: np.ndarray, lags: int, ahead: int) -> np.ndarray:
-    """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is none; shape (n, lags x k)."""
+    """Return the rows `ahead`, `ahead` + 1, ... before each, the first of the run where there is
+    none; shape (n, lags x k).
+    """
     places = np.arange(len(values))
     parts = [values[np.maximum(places - ahead - lag, begins)] for lag in range(lags)]
     return np.ascontiguousarray(np.hstack(parts))

@@ -15,10 +15,11 @@ from hwds.sensors.models.base import NormalRows, SensorContext, SensorModel
 
 
 class IsolationForest(SensorModel):
-    """The number of random cuts that set a row apart from normal ones (Liu, Ting and Zhou 2008): fewer are more anomalous.
+    """The number of random cuts that set a row apart from normal ones (Liu, Ting and Zhou 2008):
+    fewer are more anomalous.
 
-    The score is 2 to the minus mean path length over that of a random binary tree. What a feature adds is by how much the score
-    falls where it is put back to what it was when the run began.
+    The score is 2 to the minus mean path length over that of a random binary tree. What a feature
+    adds is by how much the score falls where it is put back to what it was when the run began.
 
     Attributes:
         trees: The number of trees.
@@ -63,7 +64,9 @@ class Forest(Serializable):
         return np.asarray(2.0 ** self.trees.score(values))[:, None]
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return by how much the score falls where a feature alone is as it was when the run began."""
+        """Return by how much the score falls where a feature alone is as it was when the run
+        began.
+        """
         values = departures[rows]
         score = self.statistics(values, begins[rows])[:, 0]
         out = np.zeros(values.shape)

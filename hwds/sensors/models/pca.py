@@ -17,17 +17,22 @@ LEAST = 1e-6
 
 
 class PCA(SensorModel):
-    """The distance of a row from normal ones, along the components in which these vary most (T2), and off them (Q).
+    """The distance of a row from normal ones, along the components in which these vary most (T2),
+    and off them (Q).
 
-    T2 is the sum of squared components over their variances (Hotelling 1947), Q the squared distance from what the components
-    restore (Jackson and Mudholkar 1979). A row is anomalous where one of them is above its limit; each has half of the false
-    alarms. What a feature adds to T2 and to Q is its contribution (Westerhuis, Gurden and Smilde 2000).
+    T2 is the sum of squared components over their variances (Hotelling 1947), Q the squared
+    distance from what the components restore (Jackson and Mudholkar 1979). A row is anomalous where
+    one of them is above its limit; each has half of the false alarms. What a feature adds to T2 and
+    to Q is its contribution (Westerhuis, Gurden and Smilde 2000).
 
     Attributes:
         variance: The share of the variance of normal departures that the components have.
     """
 
-    search_space: ClassVar[Mapping[str, Any]] = {"variance": {"choice": [0.5, 0.7, 0.9]}, "reference": {"uniform": [0.3, 0.6]}}
+    search_space: ClassVar[Mapping[str, Any]] = {
+        "variance": {"choice": [0.5, 0.7, 0.9]},
+        "reference": {"uniform": [0.3, 0.6]},
+    }
 
     variance: Annotated[float, Gt(0), Le(1)] = 0.8
 
@@ -63,7 +68,9 @@ class Components(Serializable):
         return np.column_stack([within.sum(axis=1), off.sum(axis=1)])
 
     def parts(self, departures: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return what each feature adds: to T2, the sum of components times loadings, and to Q, its squared residual."""
+        """Return what each feature adds: to T2, the sum of components times loadings, and to Q, its
+        squared residual.
+        """
         values = departures[rows]
         scores = self._along(values, slice(0, self.count))
         loads = self.axes[:, : self.count]
@@ -73,7 +80,9 @@ class Components(Serializable):
         return np.asarray(np.maximum(inner, 0.0) / usual[0] + residual**2 / usual[1])
 
     def _along(self, departures: np.ndarray, which: slice) -> np.ndarray:
-        """Return components of each row, summed feature by feature: a product of matrices has other bits of one row alone."""
+        """Return components of each row, summed feature by feature: a product of matrices has other
+        bits of one row alone.
+        """
         axes = self.axes[:, which]
         out = np.zeros((len(departures), axes.shape[1]))
         for feature in range(len(axes)):

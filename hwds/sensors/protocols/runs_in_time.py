@@ -34,12 +34,20 @@ from hwds.frames.runs import CYCLE, ENTITY, Runs, is_steady
 from hwds.results.tables import Measure
 from hwds.sensors.family import SENSOR_ANOMALY
 from hwds.sensors.metrics import sensor_measures, sensor_scores
-from hwds.sensors.models.base import FittedSensors, SensorContext, SensorModel, SensorScores, place_in_run
+from hwds.sensors.models.base import (
+    FittedSensors,
+    SensorContext,
+    SensorModel,
+    SensorScores,
+    place_in_run,
+)
 
 # Faults put into normal rows, by which settings are chosen without a look at what is scored.
 
 FAULT_KINDS = ("level", "drift", "noise", "stuck", "spikes")
-"""A level that moves, one that drifts away, noise that grows, a value that stays, single values far off."""
+"""A level that moves, one that drifts away, noise that grows, a value that stays, single values far
+off.
+"""
 
 FAULT_LABEL = "__fault__"
 FAULT_SIZES = (1.0, 3.0)
@@ -47,9 +55,11 @@ FAULT_SIZES = (1.0, 3.0)
 
 
 def with_faults(runs: Runs, first: int, number: int) -> Runs:
-    """Return runs with one fault each in up to three of their sensors, somewhere after their first rows, and its label.
+    """Return runs with one fault each in up to three of their sensors, somewhere after their first
+    rows, and its label.
 
-    It begins in the first third of what follows and lasts for two fifths to three fifths of it. Kinds take turns.
+    It begins in the first third of what follows and lasts for two fifths to three fifths of it.
+    Kinds take turns.
 
     Args:
         runs: Normal rows without labels.
@@ -58,7 +68,9 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
     """
     values = runs.numbers(runs.sensors).copy()
     label = np.zeros(len(values))
-    for place, (start, stop) in enumerate(zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)):
+    for place, (start, stop) in enumerate(
+        zip(runs.offsets[:-1].tolist(), runs.offsets[1:].tolist(), strict=True)
+    ):
         rng = stream(0, "faults", number, runs.names[place])
         begin, end = _fault_stretch(start + first, stop, rng)
         spread = values[start : start + first].std(axis=0)
@@ -95,7 +107,9 @@ def _fault_stretch(start: int, stop: int, rng: np.random.Generator) -> tuple[int
 # RunsInTime: learn from the first part of each run, score the rest of it row by row.
 
 ASKED_AT = (0.0, 1 / 3, 2 / 3)
-"""The parts of the scored rows that are known at the instants, but for one row more: a leak at any of them is seen."""
+"""The parts of the scored rows that are known at the instants, but for one row more: a leak at any
+of them is seen.
+"""
 
 NOT_ASKED = -1
 
@@ -111,17 +125,20 @@ FEWEST = 10
 
 
 class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTestable, Tunable):
-    """Learn what is normal from the first rows of each run, and score each row after them by those up to it alone.
+    """Learn what is normal from the first rows of each run, and score each row after them by those
+    up to it alone.
 
-    A model never sees a label; the first rows are taken as normal, and a run that is labelled otherwise is refused. Metrics
-    stand beside those of flagging every row and of flagging none. The trials of a sweep are scored on faults that are put into
-    the first parts, so that no setting is chosen on rows that are scored.
+    A model never sees a label; the first rows are taken as normal, and a run that is labelled
+    otherwise is refused. Metrics stand beside those of flagging every row and of flagging none. The
+    trials of a sweep are scored on faults that are put into the first parts, so that no setting is
+    chosen on rows that are scored.
 
     Attributes:
         train_rows: The rows at the beginning of each run that are learned from.
-        learn: `together`, one model from the first parts of all runs, each its own reference, as of machines that run side by
-            side; `earlier`, a model for each run from those that began before it or with it, where runs follow one another; or
-            `each`, a model for each run from its own.
+        learn: `together`, one model from the first parts of all runs, each its own reference, as of
+            machines that run side by side; `earlier`, a model for each run from those that began
+            before it or with it, where runs follow one another; or `each`, a model for each run
+            from its own.
         false_alarms: The share of normal rows that may be called anomalous.
         merge: Rows without an alarm between two that still are one episode of alarms.
         headline: The metric that orders the leaderboard, by its short name.
@@ -142,18 +159,23 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     merge: ZeroSteps = 10
 
     def prepare_frame(self, frame: Runs) -> Runs:
-        """Return the runs that have rows to score, and no anomaly in the first ones; a warning names how many are left out.
+        """Return the runs that have rows to score, and no anomaly in the first ones.
+
+        A warning names how many are left out.
 
         Raises:
             DataError: There is none, or rows have no label.
         """
-        good = (frame.lengths > self.train_rows + 1) & (self._first_anomaly(frame) >= self.train_rows)
+        good = (frame.lengths > self.train_rows + 1) & (
+            self._first_anomaly(frame) >= self.train_rows
+        )
         if not good.any():
             self._refuse(frame)
         if not good.all():
             left, n = int((~good).sum()), frame.n
             _LOG.warning(
-                "protocol.train_rows: %d of %d runs end, or have an anomaly, within %d rows and are left out.",
+                "protocol.train_rows: %d of %d runs end, or have an anomaly, within %d rows and "
+                "are left out.",
                 left,
                 n,
                 self.train_rows,
@@ -164,28 +186,39 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         """Return one fold of all runs.
 
         Raises:
-            DataError: A run has no row to score, rows have no label, or one of the first rows is labelled anomalous.
+            DataError: A run has no row to score, rows have no label, or one of the first rows is
+                labelled anomalous.
         """
         self._refuse(frame)
-        return [self._fold(frame, 0, f"after the first {self.train_rows} rows", np.ones(frame.n, bool))]
+        return [
+            self._fold(frame, 0, f"after the first {self.train_rows} rows", np.ones(frame.n, bool))
+        ]
 
-    def evaluate_cell(self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: SensorModel, frame: Runs, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Learn from the first parts of runs; score the rows after them."""
         asked = np.array(cell.fold.cutoffs[0].rows) >= 0
         runs = frame.unmarked
         if self.learn == "together":
             fitted = self.fitted(model, frame, context)
-            return rows_to_score(fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows)
+            return rows_to_score(
+                fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows
+            )
         parts = []
         for place in np.flatnonzero(asked).tolist():
             one = np.arange(frame.n) == place
             fitted = self.fitted(model, frame.take(self._learned_from(frame, place)), context)
-            parts.append(rows_to_score(fitted.predict(runs.take(one)), frame.take(one), self.train_rows))
+            parts.append(
+                rows_to_score(fitted.predict(runs.take(one)), frame.take(one), self.train_rows)
+            )
         return pl.concat(parts)
 
     def fitted(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return a model fitted to the first parts of runs."""
-        return model.learn(frame.until(np.full(frame.n, self.train_rows)).unmarked, self.context(context))
+        return model.learn(
+            frame.until(np.full(frame.n, self.train_rows)).unmarked, self.context(context)
+        )
 
     def context(self, run: RunContext) -> SensorContext:
         """Return what a model is given besides the runs."""
@@ -206,24 +239,39 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     def check_features(self, features: Any, frame: Runs) -> None:
         """Refuse features that are not of runs, or that hold the age of a run."""
         if not isinstance(features, RunFeatures | None_):
-            raise ConfigError(f"features: '{features.name}' are not computed for runs; take features=sensor_windows.")
+            raise ConfigError(
+                f"features: '{features.name}' are not computed for runs; take "
+                f"features=sensor_windows."
+            )
         if isinstance(features, RunFeatures) and features.has_age:
-            raise ConfigError("features: the age of a run always departs from what it was; take features=sensor_windows.")
+            raise ConfigError(
+                "features: the age of a run always departs from what it was; take "
+                "features=sensor_windows."
+            )
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
         """Return the sensors that do not change in the first parts, which are not watched."""
         still = self._still(frame)
-        return [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."] if still else []
+        return (
+            [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."]
+            if still
+            else []
+        )
 
     def labels(self, frame: Runs, column: str) -> pl.DataFrame:
         """Return a static column by run."""
         known = frame.roles.get("static", ())
         if column not in known:
-            raise ConfigError(f"protocol.segments: no static column '{column}'{nearest(column, known)}")
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(pl.col(column).first().alias("segment"))
+            raise ConfigError(
+                f"protocol.segments: no static column '{column}'{nearest(column, known)}"
+            )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(
+            pl.col(column).first().alias("segment")
+        )
 
     def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
-        """Return the first halves of the first parts to learn from, and faults in the second halves to find.
+        """Return the first halves of the first parts to learn from, and faults in the second halves
+        to find.
 
         Raises:
             DataError: The first parts are too short.
@@ -231,7 +279,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         if self.train_rows < 2 * FEWEST:
             least = f"protocol.train_rows: must be >= {2 * FEWEST} for a sweep"
             raise DataError(
-                f"{least}, which learns from the first half and looks for faults in the second, got {self.train_rows}."
+                f"{least}, which learns from the first half and looks for faults in the second, "
+                f"got {self.train_rows}."
             )
         inner = replace(self, train_rows=self.train_rows // 2, segments=())
         first = frame.until(np.full(frame.n, self.train_rows)).unmarked
@@ -239,13 +288,20 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         inner._refuse(faults)
         parts = min(windows, first.n)
         folds = [
-            inner._fold(faults, part, f"faults in part {part + 1} of {parts}", np.arange(first.n) % parts == part)
+            inner._fold(
+                faults,
+                part,
+                f"faults in part {part + 1} of {parts}",
+                np.arange(first.n) % parts == part,
+            )
             for part in range(parts)
         ]
         return TuningSplit(inner, faults, folds, "faults were put into the first rows of the runs")
 
     def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that was measured, and predicted, after an instant."""
+        """Return the runs with rubbish for all that was measured, and predicted, after an
+        instant.
+        """
         return corrupt_runs(frame, np.array(cutoff.rows), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: KnownRows, frame: Runs) -> pl.DataFrame:
@@ -259,7 +315,8 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return self.fitted(model, frame, context)
 
     def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
-        """Return the predictions of the rows after those that are each run's reference, where a run has any.
+        """Return the predictions of the rows after those that are each run's reference, where a run
+        has any.
 
         Raises:
             DataError: No run has.
@@ -270,10 +327,15 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return rows.drop("label", "changepoint")
 
     def _first_anomaly(self, frame: Runs) -> np.ndarray:
-        """Return the place of the first anomalous row of each run, that after its last row where there is none; shape (n,)."""
+        """Return the place of the first anomalous row of each run, that after its last row where
+        there is none; shape (n,).
+        """
         label = frame.marks("label")
         if label is None:
-            raise DataError("dataset.roles.label: must be given, a column that is 1 in rows with an anomaly and 0 in others.")
+            raise DataError(
+                "dataset.roles.label: must be given, a column that is 1 in rows with an anomaly "
+                "and 0 in others."
+            )
         out = frame.lengths.copy()
         ill = np.flatnonzero(label == 1)
         np.minimum.at(out, frame.run_of_row[ill], place_in_run(frame)[ill])
@@ -301,9 +363,15 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             rule = f"must be below {rows - 1}, for run '{name}' has {rows} rows"
             raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
         if self.learn == "earlier" and frame.ends["start"].null_count():
-            raise DataError("dataset.roles.start: must be given for each run, so that it is known which began earlier.")
+            raise DataError(
+                "dataset.roles.start: must be given for each run, so that it is known which began "
+                "earlier."
+            )
         if len(self._still(frame)) == len(frame.sensors):
-            raise DataError(f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of the runs.")
+            raise DataError(
+                f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of "
+                f"the runs."
+            )
         first = self._first_anomaly(frame)
         ill = np.flatnonzero(first < self.train_rows)
         if len(ill):
@@ -329,7 +397,9 @@ def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
             "row": place.astype(np.int64),
             CYCLE: frame.cycles,
             **{
-                role: pl.Series(nothing if values is None else values, dtype=pl.Float64, nan_to_null=True)
+                role: pl.Series(
+                    nothing if values is None else values, dtype=pl.Float64, nan_to_null=True
+                )
                 for role, values in marks.items()
             },
             "score": said.score,

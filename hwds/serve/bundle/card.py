@@ -59,7 +59,9 @@ def read_named_yaml(path: Path, option: str, names: Sequence[str]) -> dict[str, 
     try:
         fields = read_yaml(path.read_text(encoding="utf-8"), path)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{option}: {path} cannot be read: {' '.join(str(error).split())}.") from error
+        raise ConfigError(
+            f"{option}: {path} cannot be read: {' '.join(str(error).split())}."
+        ) from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{option}: {path} must be a mapping of {', '.join(names)}.")
     for name in fields:
@@ -73,7 +75,9 @@ def missing_fields(fields: Mapping[str, str]) -> list[str]:
     return [name for name in FIELDS if fields.get(name, "").strip().lower() in UNFILLED]
 
 
-def model_card(folder: RunFolder, experiment: Experiment, tables: Tables, fields: Mapping[str, str]) -> dict[str, Any]:
+def model_card(
+    folder: RunFolder, experiment: Experiment, tables: Tables, fields: Mapping[str, str]
+) -> dict[str, Any]:
     """Return the card of a run as plain values."""
     provenance, label = folder.read_provenance(), experiment.model.name
     dataset = {"name": experiment.dataset.name, "fingerprint": provenance.get("data")}
@@ -92,7 +96,9 @@ def model_card(folder: RunFolder, experiment: Experiment, tables: Tables, fields
         "slices": slices_of(tables, label, experiment.protocol.headline),
         "conclusion": folder.read_conclusion(),
         "remarks": folder.read_remarks(),
-        "decision": None if verdict is None else {"action": verdict["action"], "sentence": verdict["sentence"]},
+        "decision": None
+        if verdict is None
+        else {"action": verdict["action"], "sentence": verdict["sentence"]},
     }
 
 
@@ -105,26 +111,58 @@ def metrics_of(tables: Tables, label: str) -> list[dict[str, Any]]:
 
 def slices_of(tables: Tables, label: str, headline: str) -> list[dict[str, Any]]:
     """Return the headline by segment."""
-    known = tables.scores.filter((pl.col("model") == label) & pl.col("segment").is_not_null() & pl.col("fold").is_null())
+    known = tables.scores.filter(
+        (pl.col("model") == label) & pl.col("segment").is_not_null() & pl.col("fold").is_null()
+    )
     short = pl.col("metric").str.replace(r"\[.*\]$", "") == headline.partition("[")[0]
     rows = known.filter(short & pl.col("step").is_null() & pl.col("value").is_not_null())
-    return rows.select("segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n").to_dicts()
+    return rows.select(
+        "segment_by", "segment", "metric", "value", "ci_low", "ci_high", "n"
+    ).to_dicts()
 
 
-def card_markdown(card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]) -> str:
+def card_markdown(
+    card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]
+) -> str:
     """Return the card for people."""
     said = {name: card[name] or "*not said*" for name in FIELDS}
-    lines = [f"# {card['model']}", "", f"Run {card['run']}, task {card['task']}, protocol {card['protocol']}.", ""]
+    lines = [
+        f"# {card['model']}",
+        "",
+        f"Run {card['run']}, task {card['task']}, protocol {card['protocol']}.",
+        "",
+    ]
     for name in FIELDS:
         lines += [f"**{name.replace('_', ' ').capitalize()}**: {said[name]}", ""]
-    lines += ["## Data", "", f"{card['data']['name']}, fingerprint `{card['data']['fingerprint']}`.", ""]
-    lines += ["## Performance", "", card["conclusion"], "", *_table(card["metrics"], ("metric", "aggregate"))]
+    lines += [
+        "## Data",
+        "",
+        f"{card['data']['name']}, fingerprint `{card['data']['fingerprint']}`.",
+        "",
+    ]
+    lines += [
+        "## Performance",
+        "",
+        card["conclusion"],
+        "",
+        *_table(card["metrics"], ("metric", "aggregate")),
+    ]
     if card["slices"]:
         lines += ["", "## Slices", "", *_table(card["slices"], ("segment_by", "segment", "metric"))]
     if card["decision"]:
-        lines += ["", "## Decision", "", f"{card['decision']['action']}: {card['decision']['sentence']}"]
+        lines += [
+            "",
+            "## Decision",
+            "",
+            f"{card['decision']['action']}: {card['decision']['sentence']}",
+        ]
     lines += ["", "## Remarks", "", *(f"- {remark}" for remark in card["remarks"])]
-    lines += ["", "## Proof in a fresh process", "", *(f"- {name}: {value}" for name, value in parity.items())]
+    lines += [
+        "",
+        "## Proof in a fresh process",
+        "",
+        *(f"- {name}: {value}" for name, value in parity.items()),
+    ]
     lines += ["", "## Latency", "", *(f"- {name}: {value}" for name, value in latency.items())]
     return "\n".join(lines) + "\n"
 
@@ -135,7 +173,12 @@ def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
     for row in rows:
         known = row["ci_low"] is not None
         interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else ""
-        cells = [*(str(row[name]) for name in names), f"{row['value']:.4g}", interval, f"{row['n'] or ''}"]
+        cells = [
+            *(str(row[name]) for name in names),
+            f"{row['value']:.4g}",
+            interval,
+            f"{row['n'] or ''}",
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -156,7 +199,8 @@ SHORT_TEXT, LONG_TEXT = 1024, 2048
 
 
 def front_matter(card: Mapping[str, Any]) -> str:
-    """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its `model-index`.
+    """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its
+    `model-index`.
 
     Source: Hugging Face, "Model cards", section "Evaluation results".
     """
@@ -164,7 +208,11 @@ def front_matter(card: Mapping[str, Any]) -> str:
 
     data = card["data"]["name"]
     metrics = [
-        {"type": each["metric"], "name": f"{each['metric']}, {each['aggregate']}", "value": each["value"]}
+        {
+            "type": each["metric"],
+            "name": f"{each['metric']}, {each['aggregate']}",
+            "value": each["value"],
+        }
         for each in card["metrics"]
     ]
     result = {
@@ -174,7 +222,9 @@ def front_matter(card: Mapping[str, Any]) -> str:
     }
     said = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
     index = [{"name": card["model"], "results": [result]}] if metrics else []
-    written: str = yaml.safe_dump({**said, **({"model-index": index} if index else {})}, sort_keys=False)
+    written: str = yaml.safe_dump(
+        {**said, **({"model-index": index} if index else {})}, sort_keys=False
+    )
     return f"---\n{written}---\n"
 
 
@@ -189,10 +239,14 @@ def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
         "evaluation_observation": card["conclusion"][:LONG_TEXT],
         "datasets": [card["data"]["name"]],
         "metric_groups": [
-            {"name": name, "metric_data": [_metric(row) for row in rows]} for name, rows in groups.items() if rows
+            {"name": name, "metric_data": [_metric(row) for row in rows]}
+            for name, rows in groups.items()
+            if rows
         ],
     }
-    facts = {name: card[name] for name in ("run", "protocol", "code", "made", "approver", "contact")}
+    facts = {
+        name: card[name] for name in ("run", "protocol", "code", "made", "approver", "contact")
+    }
     return {
         "model_overview": {
             "model_name": card["model"],
@@ -207,7 +261,9 @@ def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
         },
         "evaluation_details": [evaluation],
         "additional_information": {
-            "caveats_and_recommendations": "\n".join([card["out_of_scope"], *card["remarks"]])[:LONG_TEXT],
+            "caveats_and_recommendations": "\n".join([card["out_of_scope"], *card["remarks"]])[
+                :LONG_TEXT
+            ],
             "custom_details": {name: str(value) for name, value in facts.items() if value},
         },
     }
@@ -216,7 +272,9 @@ def sagemaker_card(card: Mapping[str, Any]) -> dict[str, Any]:
 def _metric(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a metric of a card, of a slice under its name, with its interval in words."""
     name = (
-        f"{row['metric']}, {row['segment_by']}={row['segment']}" if "segment" in row else f"{row['metric']}, {row['aggregate']}"
+        f"{row['metric']}, {row['segment_by']}={row['segment']}"
+        if "segment" in row
+        else f"{row['metric']}, {row['aggregate']}"
     )
     known = row["ci_low"] is not None
     notes = f"95 %: {row['ci_low']:.4g} to {row['ci_high']:.4g}" if known else "no interval"

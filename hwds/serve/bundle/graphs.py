@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from hwds.detection.inputs import OTHER_CODE, ColumnScaling, ModelInputs, NumberColumns, scorer_inputs
+from hwds.detection.inputs import (
+    OTHER_CODE,
+    ColumnScaling,
+    ModelInputs,
+    NumberColumns,
+    scorer_inputs,
+)
 from hwds.detection.kernels.trees import BoosterNodes
 from hwds.detection.models.anomaly.autoencoder import RestoringScorer
 from hwds.detection.models.anomaly.isolation_forest import IsolationScorer
@@ -35,7 +41,9 @@ class GraphInputs:
         texts: All columns of texts.
     """
 
-    def __init__(self, graph: OnnxGraph, inputs: ModelInputs, numbers: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(
+        self, graph: OnnxGraph, inputs: ModelInputs, numbers: Sequence[str], texts: Sequence[str]
+    ) -> None:
         self.graph, self.inputs = graph, inputs
         self._numbers, self._texts = list(numbers), list(texts)
 
@@ -62,10 +70,16 @@ class GraphInputs:
         """Numbers, then the code of each text, shape (n, columns)."""
         codes = [np.arange(len(known) + 1.0)[:, None] for known in self.inputs.values]
         tables = [self.by_code(place, table) for place, table in enumerate(codes)]
-        return self.graph.beside(*([self.matrix] if self.inputs.numbers or not tables else []), *tables)
+        return self.graph.beside(
+            *([self.matrix] if self.inputs.numbers or not tables else []), *tables
+        )
 
     def _encoded(self, column: str, known: Sequence[str], codes: list[int]) -> str:
-        attributes = {"keys_strings": list(known), "values_int64s": codes, "default_int64": OTHER_CODE}
+        attributes = {
+            "keys_strings": list(known),
+            "values_int64s": codes,
+            "default_int64": OTHER_CODE,
+        }
         return self.graph.node("LabelEncoder", column, domain="ai.onnx.ml", **attributes)
 
 
@@ -76,7 +90,9 @@ def refuse_arrays(inputs: ModelInputs) -> None:
         NoGraph: It does.
     """
     if inputs.arrays:
-        raise NoGraph(f"it reads arrays ('{inputs.arrays[0]}'), which are no columns of numbers or texts")
+        raise NoGraph(
+            f"it reads arrays ('{inputs.arrays[0]}'), which are no columns of numbers or texts"
+        )
 
 
 def scale_matrix(graph: OnnxGraph, matrix: str, scaling: ColumnScaling, clip: float) -> str:
@@ -86,17 +102,23 @@ def scale_matrix(graph: OnnxGraph, matrix: str, scaling: ColumnScaling, clip: fl
     ratio = graph.node("Div", nonnegative, graph.constant(np.where(logs, scaling.unit, 1.0)))
     logged = graph.node("Log", graph.node("Add", ratio, graph.constant(1.0)))
     known = graph.node("IsNaN", matrix)
-    logged = graph.node("Where", graph.constant(logs, bool), graph.node("Where", known, matrix, logged), matrix)
+    logged = graph.node(
+        "Where", graph.constant(logs, bool), graph.node("Where", known, matrix, logged), matrix
+    )
     centred = graph.node("Sub", logged, graph.constant(scaling.centre))
     on_scale = graph.node("Div", centred, graph.constant(np.where(flat, 1.0, scaling.spread)))
     still = graph.node("And", graph.constant(flat, bool), graph.node("Not", known))
     on_scale = graph.node("Where", still, graph.constant(0.0), on_scale)
-    cut = graph.node("Min", graph.node("Max", on_scale, graph.constant(-clip)), graph.constant(clip))
+    cut = graph.node(
+        "Min", graph.node("Max", on_scale, graph.constant(-clip)), graph.constant(clip)
+    )
     return graph.node("Where", known, matrix, cut)
 
 
 def round_to_single(graph: OnnxGraph, matrix: str) -> str:
-    """Return `matrix.single` of a matrix, still in double precision: cut at the largest single number, and rounded to one."""
+    """Return `matrix.single` of a matrix, still in double precision: cut at the largest single
+    number, and rounded to one.
+    """
     most = float(np.finfo(np.float32).max)
     cut = graph.node("Min", graph.node("Max", matrix, graph.constant(-most)), graph.constant(most))
     cut = graph.node("Where", graph.node("IsNaN", matrix), matrix, cut)
@@ -115,7 +137,10 @@ def linear_score(graph: OnnxGraph, scorer: LinearScorer, rows: GraphInputs) -> s
         centred = graph.node("Sub", rows.matrix, graph.constant(scorer.centre[:k]))
         standard = graph.node("Div", centred, graph.constant(scorer.spread[:k]))
         known = graph.filled(standard, graph.constant(0.0))
-        parts = [graph.node("Mul", known, graph.constant(scorer.weights[:k])), *(_column(graph, part) for part in parts)]
+        parts = [
+            graph.node("Mul", known, graph.constant(scorer.weights[:k])),
+            *(_column(graph, part) for part in parts),
+        ]
     else:
         parts = [_column(graph, part) for part in parts]
     return graph.node("Add", graph.row_sum(graph.beside(*parts)), graph.constant(scorer.base))
@@ -123,7 +148,9 @@ def linear_score(graph: OnnxGraph, scorer: LinearScorer, rows: GraphInputs) -> s
 
 def deviation_score(graph: OnnxGraph, scorer: DeviationScorer, rows: GraphInputs) -> str:
     """Return the root mean square of the largest robust deviations."""
-    away = scale_matrix(graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, FARTHEST)
+    away = scale_matrix(
+        graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, FARTHEST
+    )
     away = graph.filled(away, graph.constant(0.0))
     top = min(scorer.top, len(scorer.columns.names))
     largest = graph.largest(graph.node("Mul", away, away), top)
@@ -151,8 +178,13 @@ def network_score(graph: OnnxGraph, scorer: NetworkScorer, rows: GraphInputs) ->
     answers = []
     for i in range(0, len(scorer.weights), each):
         weights = scorer.weights[i : i + each]
-        texts = [rows.by_code(place, weights[place].astype(float)) for place in range(len(reader.inputs.texts))]
-        answers.append(dense_layers(graph, graph.beside(numbers, *texts), weights[len(texts) :], silu))
+        texts = [
+            rows.by_code(place, weights[place].astype(float))
+            for place in range(len(reader.inputs.texts))
+        ]
+        answers.append(
+            dense_layers(graph, graph.beside(numbers, *texts), weights[len(texts) :], silu)
+        )
     return graph.flat(_mean(graph, answers))
 
 
@@ -163,13 +195,17 @@ def restoring_score(graph: OnnxGraph, scorer: RestoringScorer, rows: GraphInputs
         NoGraph: They are no chain of dense layers.
     """
     silu = _silu_layers(scorer.model)
-    on_scale = scale_matrix(graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, scorer.model.clip)
+    on_scale = scale_matrix(
+        graph, columns_matrix(graph, scorer.columns, rows), scorer.scaling, scorer.model.clip
+    )
     rounded = graph.doubles(graph.singles(on_scale))
     given = graph.filled(rounded, graph.constant(0.0))
     each = len(scorer.weights) // scorer.model.seeds
     errors = []
     for i in range(0, len(scorer.weights), each):
-        gap = graph.node("Sub", dense_layers(graph, given, scorer.weights[i : i + each], silu), rounded)
+        gap = graph.node(
+            "Sub", dense_layers(graph, given, scorer.weights[i : i + each], silu), rounded
+        )
         errors.append(graph.filled(graph.node("Mul", gap, gap), graph.constant(0.0)))
     share = graph.node("Div", _mean(graph, errors), graph.constant(scorer.usual))
     return graph.node("Div", graph.row_sum(share), graph.constant(float(len(scorer.columns.names))))
@@ -177,7 +213,10 @@ def restoring_score(graph: OnnxGraph, scorer: RestoringScorer, rows: GraphInputs
 
 def columns_matrix(graph: OnnxGraph, columns: NumberColumns, rows: GraphInputs) -> str:
     """Return `Columns.matrix`: numbers, and how rare each text is."""
-    rare = [_column(graph, rows.by_code(place, by_code[:, None])) for place, by_code in enumerate(columns.rarity)]
+    rare = [
+        _column(graph, rows.by_code(place, by_code[:, None]))
+        for place, by_code in enumerate(columns.rarity)
+    ]
     return graph.beside(*([rows.matrix] if columns.inputs.numbers or not rare else []), *rare)
 
 
@@ -189,11 +228,16 @@ def _silu_layers(model: Any) -> Sequence[bool]:
     """
     silu: Sequence[bool] = model.silu()
     if not silu:
-        raise NoGraph(f"the layers of '{model.name}' are no chain of dense ones, which is all that is written here")
+        raise NoGraph(
+            f"the layers of '{model.name}' are no chain of dense ones, which is all that is "
+            f"written here"
+        )
     return silu
 
 
-def dense_layers(graph: OnnxGraph, value: str, weights: Sequence[np.ndarray], silu: Sequence[bool]) -> str:
+def dense_layers(
+    graph: OnnxGraph, value: str, weights: Sequence[np.ndarray], silu: Sequence[bool]
+) -> str:
     """Return the answer of a chain of dense layers, in double precision, shape (n, outputs)."""
     for kernel, bias, curved in zip(weights[::2], weights[1::2], silu, strict=True):
         product = graph.node("MatMul", value, graph.constant(kernel))
@@ -218,12 +262,17 @@ def _column(graph: OnnxGraph, value: str) -> str:
 def booster_score(graph: OnnxGraph, scorer: BoosterScorer, rows: GraphInputs) -> str:
     """Return the score of boosted trees.
 
-    A split on the codes of a text reads a column of its own, 1 where the code goes right: not every runtime knows sets.
+    A split on the codes of a text reads a column of its own, 1 where the code goes right: not every
+    runtime knows sets.
     """
     trees = scorer._trees
     nodes = trees.nodes
     of_texts = np.flatnonzero(nodes.chosen >= 0)
-    matrix, column, threshold = rows.coded(), nodes.column.copy(), nodes.threshold.astype(np.float32)
+    matrix, column, threshold = (
+        rows.coded(),
+        nodes.column.copy(),
+        nodes.threshold.astype(np.float32),
+    )
     width, tables = len(rows.inputs.plain), []
     for text in np.unique(nodes.column[of_texts]):
         here = of_texts[nodes.column[of_texts] == text]
@@ -236,7 +285,9 @@ def booster_score(graph: OnnxGraph, scorer: BoosterScorer, rows: GraphInputs) ->
         width += len(here)
     asked = graph.singles(round_to_single(graph, graph.beside(matrix, *tables)))
     inner = nodes.left != np.arange(len(nodes.left))
-    total = _ensemble(graph, asked, nodes, inner, column, threshold, nodes.missing_left, nodes.value, "BRANCH_LT")
+    total = _ensemble(
+        graph, asked, nodes, inner, column, threshold, nodes.missing_left, nodes.value, "BRANCH_LT"
+    )
     margin = graph.node("Add", total, graph.constant(float(trees.base)))
     return graph.flat(graph.node("Sub", margin, graph.constant(scorer.shift)))
 
@@ -246,7 +297,17 @@ def forest_score(graph: OnnxGraph, scorer: ForestScorer, rows: GraphInputs) -> s
     nodes = scorer.nodes
     inner = nodes.left != np.arange(len(nodes.left))
     asked = round_to_single(graph, rows.coded())
-    total = _ensemble(graph, asked, nodes, inner, nodes.column, nodes.threshold, nodes.missing_left, nodes.value, "BRANCH_LEQ")
+    total = _ensemble(
+        graph,
+        asked,
+        nodes,
+        inner,
+        nodes.column,
+        nodes.threshold,
+        nodes.missing_left,
+        nodes.value,
+        "BRANCH_LEQ",
+    )
     return graph.flat(graph.node("Div", total, graph.constant(float(len(nodes.roots)))))
 
 
@@ -254,10 +315,20 @@ def isolation_score(graph: OnnxGraph, scorer: IsolationScorer, rows: GraphInputs
     """Return minus the mean path length of isolation trees."""
     trees = scorer.trees
     inner = trees.left != np.arange(len(trees.left))
-    matrix = graph.filled(columns_matrix(graph, scorer.columns, rows), graph.constant(scorer.middle))
+    matrix = graph.filled(
+        columns_matrix(graph, scorer.columns, rows), graph.constant(scorer.middle)
+    )
     nowhere = np.zeros(len(inner), bool)
     total = _ensemble(
-        graph, round_to_single(graph, matrix), trees, inner, trees.column, trees.threshold, nowhere, trees.length, "BRANCH_LEQ"
+        graph,
+        round_to_single(graph, matrix),
+        trees,
+        inner,
+        trees.column,
+        trees.threshold,
+        nowhere,
+        trees.length,
+        "BRANCH_LEQ",
     )
     return graph.flat(graph.node("Div", total, graph.constant(-float(len(trees.roots)))))
 
@@ -273,7 +344,9 @@ def _ensemble(
     value: np.ndarray,
     mode: str,
 ) -> str:
-    """Return the sum of the leaves that rows reach, shape (n, 1), which ONNX has in single precision alone."""
+    """Return the sum of the leaves that rows reach, shape (n, 1), which ONNX has in single
+    precision alone.
+    """
     from onnx import numpy_helper
 
     tree = np.searchsorted(nodes.roots, np.arange(len(inner)), side="right") - 1
@@ -285,7 +358,10 @@ def _ensemble(
         "target_weights": value[leaves].astype(kind),
     }
     if kind is np.float64:
-        numbers = {f"{name}_as_tensor": numpy_helper.from_array(array, name) for name, array in numbers.items()}
+        numbers = {
+            f"{name}_as_tensor": numpy_helper.from_array(array, name)
+            for name, array in numbers.items()
+        }
     else:
         numbers = {name: array.tolist() for name, array in numbers.items()}
     whole: dict[str, Sequence[int]] = {
@@ -300,7 +376,15 @@ def _ensemble(
         "target_ids": [0] * len(leaves),
     }
     modes = np.where(inner, mode, "LEAF").tolist()
-    total = graph.node("TreeEnsembleRegressor", matrix, domain="ai.onnx.ml", n_targets=1, nodes_modes=modes, **whole, **numbers)
+    total = graph.node(
+        "TreeEnsembleRegressor",
+        matrix,
+        domain="ai.onnx.ml",
+        n_targets=1,
+        nodes_modes=modes,
+        **whole,
+        **numbers,
+    )
     return graph.doubles(total)
 
 
@@ -318,12 +402,14 @@ SCORERS: dict[type, tuple[Write, float]] = {
     NetworkScorer: (network_score, 1e-5),
     RestoringScorer: (restoring_score, 1e-5),
 }
-"""By class of scorer how it is written, and how far the graph may be from it, as a share of 1 + the size of the score:
-single precision where the model computes or rounds in it."""
+"""By class of scorer how it is written, and how far the graph may be from it, as a share of 1 + the
+size of the score: single precision where the model computes or rounds in it.
+"""
 
 
 def graph_of(fitted: FittedClassifier) -> tuple[Any, tuple[str, ...], tuple[str, ...], float]:
-    """Return the ONNX model of a fitted classifier, its columns of numbers and of texts, and its tolerance.
+    """Return the ONNX model of a fitted classifier, its columns of numbers and of texts, and its
+    tolerance.
 
     Raises:
         NoGraph: The model has no lawful graph, with the reason.
@@ -336,11 +422,18 @@ def graph_of(fitted: FittedClassifier) -> tuple[Any, tuple[str, ...], tuple[str,
     outputs = {"score": score}
     if fitted.likely:
         outputs["probability"] = graph_probability(graph, score, fitted.calibrator)
-    return graph.model(len(numbers), len(texts), outputs), numbers, texts, graph_tolerance(fitted.scorer)
+    return (
+        graph.model(len(numbers), len(texts), outputs),
+        numbers,
+        texts,
+        graph_tolerance(fitted.scorer),
+    )
 
 
 def graph_tolerance(scorer: Any) -> float:
-    """Return how far the graph of a scorer may be from it, as a share of 1 + the size of the score."""
+    """Return how far the graph of a scorer may be from it, as a share of 1 + the size of the
+    score.
+    """
     if isinstance(scorer, StackScorer):
         return max(graph_tolerance(member.scorer) for member in scorer.members)
     return SCORERS[type(scorer)][1]
@@ -357,7 +450,9 @@ def _score(graph: OnnxGraph, scorer: Any, numbers: tuple[str, ...], texts: tuple
     return SCORERS[type(scorer)][0](graph, scorer, GraphInputs(graph, inputs, numbers, texts))
 
 
-def _stack(graph: OnnxGraph, stack: StackScorer, numbers: tuple[str, ...], texts: tuple[str, ...]) -> str:
+def _stack(
+    graph: OnnxGraph, stack: StackScorer, numbers: tuple[str, ...], texts: tuple[str, ...]
+) -> str:
     """Return the weighted sum of the members' log odds."""
     total = graph.constant([stack.shift])
     for member, weight in stack._weighted_members():
@@ -375,7 +470,9 @@ def _odds(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
 
 def graph_probability(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
     """Return `Calibrator.probability` of scores."""
-    labelled = graph.node("Div", _chance_of_label(graph, score, scale), graph.constant(scale.sensitivity))
+    labelled = graph.node(
+        "Div", _chance_of_label(graph, score, scale), graph.constant(scale.sensitivity)
+    )
     return graph.node("Min", labelled, graph.constant(1.0))
 
 
@@ -387,13 +484,19 @@ def _chance_of_label(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
         held = _clip(graph, graph.node("Sigmoid", odds), EDGE, 1 - EDGE)
         above = graph.node("Neg", graph.node("Log", graph.node("Sub", graph.constant(1.0), held)))
         below = graph.node("Mul", graph.node("Log", held), graph.constant(scale.coefficients[0]))
-        line = graph.node("Add", below, graph.node("Mul", above, graph.constant(scale.coefficients[1])))
+        line = graph.node(
+            "Add", below, graph.node("Mul", above, graph.constant(scale.coefficients[1]))
+        )
         return graph.node("Sigmoid", graph.node("Add", line, graph.constant(scale.coefficients[2])))
     if scale.kind == "bayes":
         column = graph.node("Reshape", odds, graph.constant([-1, 1], np.int64))
         lines = graph.node("Mul", column, graph.constant(scale.coefficients[:, 0][None]))
-        chances = graph.node("Sigmoid", graph.node("Add", lines, graph.constant(scale.coefficients[:, 1][None])))
-        return graph.node("Div", graph.row_sum(chances), graph.constant(float(len(scale.coefficients))))
+        chances = graph.node(
+            "Sigmoid", graph.node("Add", lines, graph.constant(scale.coefficients[:, 1][None]))
+        )
+        return graph.node(
+            "Div", graph.row_sum(chances), graph.constant(float(len(scale.coefficients)))
+        )
     return graph.node("Sigmoid", _line(graph, odds, scale))
 
 
@@ -410,7 +513,11 @@ def _own_odds(graph: OnnxGraph, score: str, scale: Calibrator) -> str:
 
 def _log_odds(graph: OnnxGraph, chance: str) -> str:
     held = _clip(graph, chance, EDGE, 1 - EDGE)
-    return graph.node("Sub", graph.node("Log", held), graph.node("Log", graph.node("Sub", graph.constant(1.0), held)))
+    return graph.node(
+        "Sub",
+        graph.node("Log", held),
+        graph.node("Log", graph.node("Sub", graph.constant(1.0), held)),
+    )
 
 
 def _clip(graph: OnnxGraph, value: str, low: float, high: float) -> str:
@@ -429,6 +536,8 @@ def _isotonic_steps(graph: OnnxGraph, score: str, knots: np.ndarray) -> str:
         raise NoGraph("its isotonic map jumps at a score")
     column = graph.node("Reshape", score, graph.constant([-1, 1], np.int64))
     gone = graph.node("Sub", column, graph.constant(at[:-1][None]))
-    part = graph.node("Min", graph.node("Max", gone, graph.constant(0.0)), graph.constant(width[None]))
+    part = graph.node(
+        "Min", graph.node("Max", gone, graph.constant(0.0)), graph.constant(width[None])
+    )
     rises = graph.node("Mul", part, graph.constant((np.diff(height) / width)[None]))
     return graph.node("Add", graph.row_sum(rises), graph.constant(height[0]))

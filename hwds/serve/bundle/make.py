@@ -67,7 +67,9 @@ EXTRAS = ("serve", "bundle")
 
 
 def needed_distributions() -> dict[str, Distribution]:
-    """Return the installed distributions that hwds needs to serve, by name: its requirements and theirs."""
+    """Return the installed distributions that hwds needs to serve, by name: its requirements and
+    theirs.
+    """
     pending = [_bare_name(line) for line in distribution("hwds").requires or () if _is_needed(line)]
     found: dict[str, Distribution] = {"hwds": distribution("hwds")}
     while pending:
@@ -86,15 +88,26 @@ def write_environment(lock: Path, licences: Path) -> None:
     """Write a line a distribution with its version, and a table of licences."""
     found = needed_distributions()
     write_text(lock, "".join(f"{name}=={each.version}\n" for name, each in found.items()))
-    rows = [{"name": name, "version": each.version, "licence": licence_of(each)} for name, each in found.items()]
+    rows = [
+        {"name": name, "version": each.version, "licence": licence_of(each)}
+        for name, each in found.items()
+    ]
     write_csv(licences, pl.DataFrame(rows))
 
 
 def licence_of(found: Distribution) -> str:
-    """Return the licence that a distribution declares: its expression, its classifiers, or the first line of its text."""
+    """Return the licence that a distribution declares: its expression, its classifiers, or the
+    first line of its text.
+    """
     facts = found.metadata
-    classified = [line.rpartition(" :: ")[2] for line in facts.get_all("Classifier") or () if line.startswith("License ::")]
-    expression, text = (" ".join(facts.get_all(name) or ()).strip() for name in ("License-Expression", "License"))
+    classified = [
+        line.rpartition(" :: ")[2]
+        for line in facts.get_all("Classifier") or ()
+        if line.startswith("License ::")
+    ]
+    expression, text = (
+        " ".join(facts.get_all(name) or ()).strip() for name in ("License-Expression", "License")
+    )
     said = expression or "; ".join(classified) or text
     return said.splitlines()[0][:200] if said else "not declared"
 
@@ -104,7 +117,9 @@ def _bare_name(line: str) -> str:
 
 
 def _is_needed(line: str, extras: tuple[str, ...] = EXTRAS) -> bool:
-    """Return whether a requirement is one of the distribution itself, or of an extra that is served by."""
+    """Return whether a requirement is one of the distribution itself, or of an extra that is served
+    by.
+    """
     extra = re.search(r"""extra\s*==\s*['"]([^'"]+)['"]""", line)
     return extra is None or extra[1] in extras
 
@@ -112,8 +127,12 @@ def _is_needed(line: str, extras: tuple[str, ...] = EXTRAS) -> bool:
 # The tiers of a bundle: the rule of a run's alert policy as `decision.json` has it.
 
 
-def stored_tiers(experiment: Experiment, verdict: dict[str, Any] | None, amount: str) -> dict[str, Any] | None:
-    """Return the thresholds and costs of a run that decides on alerts; None where it decides something else, or nothing.
+def stored_tiers(
+    experiment: Experiment, verdict: dict[str, Any] | None, amount: str
+) -> dict[str, Any] | None:
+    """Return the thresholds and costs of a run that decides on alerts.
+
+    None where it decides something else, or nothing.
 
     Args:
         experiment: The run's.
@@ -127,7 +146,9 @@ def stored_tiers(experiment: Experiment, verdict: dict[str, Any] | None, amount:
     if not isinstance(decision, AlertPolicy) or not verdict:
         return None
     if not amount:
-        raise ConfigError("dataset.roles.amount: must be given for a bundle that decides on alerts.")
+        raise ConfigError(
+            "dataset.roles.amount: must be given for a bundle that decides on alerts."
+        )
     terms = decision.terms(getattr(experiment.protocol, "wrong_block", None), kinds=False)
     tiers = AlertTiers.chosen(terms, verdict, experiment.seed, amount)
     said = {"decision": decision.name, "action": verdict["action"], "sentence": verdict["sentence"]}
@@ -139,8 +160,9 @@ def stored_tiers(experiment: Experiment, verdict: dict[str, Any] | None, amount:
 Content = RowContent | UnitContent | PolicyContent
 
 BUDGET: dict[str, float] = {"rows": 25.0, "events": 50.0, "policy": 250.0}
-"""Milliseconds within which 99 % of single answers must come, where none are named: a policy waits for the disk; of units,
-which are histories, 2,000."""
+"""Milliseconds within which 99 % of single answers must come, where none are named: a policy waits
+for the disk; of units, which are histories, 2,000.
+"""
 
 PROOF_SECONDS = 600
 
@@ -203,13 +225,24 @@ def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings |
     if isinstance(experiment.protocol, BanditSimulation):
         world = experiment.dataset.frame()
         assert isinstance(world, World)
-        return _write_parts(folder, experiment, part, PolicyContent.of(experiment, world, live or LiveSettings(), asked), None)
+        return _write_parts(
+            folder,
+            experiment,
+            part,
+            PolicyContent.of(experiment, world, live or LiveSettings(), asked),
+            None,
+        )
     if live is not None:
-        raise ConfigError(f"--live: run {folder.title} is of protocol '{experiment.protocol.name}', which plays no policy.")
+        raise ConfigError(
+            f"--live: run {folder.title} is of protocol '{experiment.protocol.name}', which plays "
+            f"no policy."
+        )
     if not isinstance(experiment.protocol, Deployable):
         raise ConfigError(
-            f"bundle: run {folder.title} is of protocol '{experiment.protocol.name}', which has no model to ask"
-            f" ({experiment.protocol.task}: its answers are about the data of the run, not about new rows)."
+            f"bundle: run {folder.title} is of protocol '{experiment.protocol.name}', which has "
+            f"no model to ask"
+            f" ({experiment.protocol.task}: its answers are about the data of the run, not about "
+            f"new rows)."
         )
     frame = experiment.dataset.frame()
     stored = kept_model(folder)
@@ -225,8 +258,12 @@ def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings |
     return _write_parts(folder, experiment, part, content, fitted)
 
 
-def _write_parts(folder: RunFolder, experiment: Experiment, part: Path, content: Content, fitted: Any) -> Manifest:
-    """Write the parts of a bundle, its reference, decision and environment, and return the manifest before the proof."""
+def _write_parts(
+    folder: RunFolder, experiment: Experiment, part: Path, content: Content, fitted: Any
+) -> Manifest:
+    """Write the parts of a bundle, its reference, decision and environment, and return the manifest
+    before the proof.
+    """
     _write(part / CONFIG, folder.read_config())
     graph = content.write(part)
     _write(part / REFERENCE, _reference(content, folder))
@@ -241,12 +278,19 @@ def _write_parts(folder: RunFolder, experiment: Experiment, part: Path, content:
         _write(part / DECISION, folder.read_verdict() or {})
     write_environment(part / LOCK, part / LICENCES)
     return Manifest(
-        content.kind, experiment.protocol.task, folder.title, experiment.model.name, platform.python_version(), graph
+        content.kind,
+        experiment.protocol.task,
+        folder.title,
+        experiment.model.name,
+        platform.python_version(),
+        graph,
     )
 
 
 def _reference(content: Content, folder: RunFolder) -> dict[str, Any]:
-    """Return the reference statistics, of rows with the calibration on the run's test rows, which no model had learned from."""
+    """Return the reference statistics, of rows with the calibration on the run's test rows, which
+    no model had learned from.
+    """
     if not isinstance(content, RowContent):
         return content.reference()
     tested = tested_rows(folder.read_tables().predictions, content.experiment.model.name)
@@ -254,13 +298,22 @@ def _reference(content: Content, folder: RunFolder) -> dict[str, Any]:
 
 
 def conformal_of(fitted: Any) -> dict[str, Any]:
-    """Return the conformal quantiles of a model: scores of held-out normal rows, or corrections of forecasts' quantiles."""
+    """Return the conformal quantiles of a model: scores of held-out normal rows, or corrections of
+    forecasts' quantiles.
+    """
     if isinstance(fitted, FittedClassifier):
         levels = np.linspace(0, 1, 101)
         normals = fitted.normals
-        return {"normals": len(normals), "quantiles": np.quantile(normals, levels).tolist() if len(normals) else []}
+        return {
+            "normals": len(normals),
+            "quantiles": np.quantile(normals, levels).tolist() if len(normals) else [],
+        }
     kept = getattr(fitted, "calibration", None)
-    return {"kind": type(fitted).__name__, "calibrated": kept is not None, "in": f"{MODEL}/" if kept is not None else None}
+    return {
+        "kind": type(fitted).__name__,
+        "calibrated": kept is not None,
+        "in": f"{MODEL}/" if kept is not None else None,
+    }
 
 
 def _run_proof(part: Path) -> dict[str, Any]:
@@ -271,12 +324,18 @@ def _run_proof(part: Path) -> dict[str, Any]:
     """
     words = [sys.executable, "-m", "hwds.serve.bundle.prove", str(part.resolve())]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PROOF_SECONDS, check=False)
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=PROOF_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise HwdsError(f"bundle: no bundle is made, for a fresh process takes longer than {PROOF_SECONDS} s.") from error
+        raise HwdsError(
+            f"bundle: no bundle is made, for a fresh process takes longer than {PROOF_SECONDS} s."
+        ) from error
     if done.returncode:
         why = (done.stderr.strip().splitlines() or [f"it was ended ({done.returncode})."])[-1]
-        raise HwdsError(f"bundle: no bundle is made, for a fresh process does not answer as the run did: {why}")
+        raise HwdsError(
+            f"bundle: no bundle is made, for a fresh process does not answer as the run did: {why}"
+        )
     proof: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return proof
 
@@ -290,12 +349,17 @@ def _keep_budget(kind: str, latency: Mapping[str, Any], budget: float | None) ->
     most = budget or BUDGET.get(kind, 2000.0)
     if latency["p99_ms"] > most:
         raise HwdsError(
-            f"bundle: no bundle is made, for 99 % of answers take up to {latency['p99_ms']:g} ms; {most:g} are allowed."
+            f"bundle: no bundle is made, for 99 % of answers take up to {latency['p99_ms']:g} ms; "
+            f"{most:g} are allowed."
         )
 
 
 def _finish_manifest(
-    folder: RunFolder, part: Path, manifest: Manifest, proof: dict[str, Any], fields: Mapping[str, str]
+    folder: RunFolder,
+    part: Path,
+    manifest: Manifest,
+    proof: dict[str, Any],
+    fields: Mapping[str, str],
 ) -> Manifest:
     """Write latency, card and schema, and return the manifest of all files."""
     latency = proof.pop("latency")

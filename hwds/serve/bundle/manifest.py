@@ -49,7 +49,9 @@ def is_valid_signature(content: bytes, signature: bytes, public: bytes) -> bool:
         return False
     digest = hashlib.sha512(signature[:32] + public + content).digest()
     challenge = int.from_bytes(digest, "little") % GROUP_ORDER
-    return _same_point(_multiply_point(scalar, BASE_POINT), _add_points(nonce, _multiply_point(challenge, key)))
+    return _same_point(
+        _multiply_point(scalar, BASE_POINT), _add_points(nonce, _multiply_point(challenge, key))
+    )
 
 
 def _add_points(a: CurvePoint, b: CurvePoint) -> CurvePoint:
@@ -57,7 +59,9 @@ def _add_points(a: CurvePoint, b: CurvePoint) -> CurvePoint:
     low, high = (a.y - a.x) * (b.y - b.x) % FIELD_PRIME, (a.y + a.x) * (b.y + b.x) % FIELD_PRIME
     cross, depth = 2 * a.t * b.t * CURVE_D % FIELD_PRIME, 2 * a.z * b.z % FIELD_PRIME
     e, f, g, h = high - low, depth - cross, depth + cross, high + low
-    return CurvePoint(e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME)
+    return CurvePoint(
+        e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME
+    )
 
 
 def _multiply_point(scalar: int, point: CurvePoint) -> CurvePoint:
@@ -103,7 +107,9 @@ BASE_POINT = CurvePoint(_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % FIELD_PRIME)
 # Keys: ed25519 pairs with which bundles are signed, and the public ones that are trusted.
 
 KEY_VARIABLE, TRUST_VARIABLE = "HWDS_SIGNING_KEY", "HWDS_TRUSTED_KEYS"
-"""Variables of the environment that name the private key, and the public ones (a file or a folder of them)."""
+"""Variables of the environment that name the private key, and the public ones (a file or a folder
+of them).
+"""
 
 PUBLIC_SUFFIX = ".pub"
 
@@ -115,7 +121,8 @@ def default_key() -> Path:
 
 
 def signing_key(path: Path) -> Any:
-    """Return a private key; where the file is absent a new pair is written, readable by its owner alone.
+    """Return a private key; where the file is absent a new pair is written, readable by its owner
+    alone.
 
     Args:
         path: A PEM file; the public key lies beside it, under the same name with `.pub` behind.
@@ -138,9 +145,13 @@ def signing_key(path: Path) -> Any:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "wb") as file:
             file.write(key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, plain))
-        path.with_name(path.name + PUBLIC_SUFFIX).write_text(public_key_text(key.public_key()) + "\n")
+        path.with_name(path.name + PUBLIC_SUFFIX).write_text(
+            public_key_text(key.public_key()) + "\n"
+        )
     except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"--key: {path} is no key that can be used ({type(error).__name__}: {error}).") from error
+        raise ConfigError(
+            f"--key: {path} is no key that can be used ({type(error).__name__}: {error})."
+        ) from error
     return key
 
 
@@ -153,34 +164,49 @@ def trusted_keys(place: str | None) -> dict[str, str]:
     """Return the public keys that are trusted, each with the file that it is from.
 
     Args:
-        place: A file or a folder of files `*.pub`; None takes the variable, or else the pair of the default private key.
+        place: A file or a folder of files `*.pub`; None takes the variable, or else the pair of the
+            default private key.
 
     Raises:
         ConfigError: There is none, or a file holds no key.
     """
     named = place or os.environ.get(TRUST_VARIABLE)
     path = Path(named) if named else default_key().with_name(default_key().name + PUBLIC_SUFFIX)
-    files = sorted(path.glob(f"*{PUBLIC_SUFFIX}")) if path.is_dir() else [path] if path.is_file() else []
+    files = (
+        sorted(path.glob(f"*{PUBLIC_SUFFIX}"))
+        if path.is_dir()
+        else [path]
+        if path.is_file()
+        else []
+    )
     if not files:
-        raise ConfigError(f"--trust: no public key at {path}; a bundle's signature cannot be checked without one.")
+        raise ConfigError(
+            f"--trust: no public key at {path}; a bundle's signature cannot be checked without one."
+        )
     keys = {}
     for file in files:
         text = file.read_text(errors="replace").strip()
         if len(text) != 64 or set(text) - set("0123456789abcdef"):
-            raise ConfigError(f"--trust: {file} holds no public key, which is 64 hexadecimal digits.")
+            raise ConfigError(
+                f"--trust: {file} holds no public key, which is 64 hexadecimal digits."
+            )
         keys[text] = str(file)
     return keys
 
 
 def is_signed(content: bytes, signature: str, public: str) -> bool:
-    """Return whether a signature (hexadecimal) is that of a content by the owner of a public key."""
+    """Return whether a signature (hexadecimal) is that of a content by the owner of a public
+    key.
+    """
     if find_spec("cryptography") is None:
         return _is_signed_without_cryptography(content, signature, public)
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(bytes.fromhex(signature), content)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).verify(
+            bytes.fromhex(signature), content
+        )
     except (InvalidSignature, ValueError):
         return False
     return True
@@ -205,7 +231,10 @@ def refuse_untrusted(public: str, trusted: dict[str, str], folder: Path) -> None
         DataError: He is not.
     """
     if public not in trusted:
-        raise DataError(f"{folder}: is signed by {public[:16]}..., whom no key of {', '.join(set(trusted.values()))} is of.")
+        raise DataError(
+            f"{folder}: is signed by {public[:16]}..., whom no key of "
+            f"{', '.join(set(trusted.values()))} is of."
+        )
 
 
 # Manifest: what is in a bundle, with the digest of each file, and the signature over all of it.
@@ -218,7 +247,13 @@ FORMAT = 1
 MANIFEST, SIGNATURE = "bundle.json", "bundle.sig"
 MODEL, GRAPH, CONFIG, STATE = "model", "model.onnx", "config.json", "state"
 SCHEMA, ARROW = "schema.json", "schema.arrow"
-REFERENCE, DECISION, CONFORMAL, LATENCY, PARITY = "reference.json", "decision.json", "conformal.json", "latency.json", "parity"
+REFERENCE, DECISION, CONFORMAL, LATENCY, PARITY = (
+    "reference.json",
+    "decision.json",
+    "conformal.json",
+    "latency.json",
+    "parity",
+)
 CARD, CARD_JSON, CARD_SAGEMAKER = "card.md", "card.json", "card.sagemaker.json"
 LOCK, LICENCES, TABLES = "requirements.lock", "licences.csv", "tables"
 
@@ -233,7 +268,8 @@ class Manifest:
         run: The run's title.
         model: The label of its model.
         python: The version of Python that made it.
-        graph: The columns that `model.onnx` reads (`numbers`, `texts`), or why there is none (`why`).
+        graph: The columns that `model.onnx` reads (`numbers`, `texts`), or why there is none
+            (`why`).
         parity: What a fresh process showed: rows, worst differences, cases.
         files: By path within the folder the SHA-256 and the size of every other file.
         format: The version of the layout.
@@ -260,14 +296,17 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path, trusted: Mapping[str, str] | None) -> Self:
-        """Return the manifest of a folder whose signature and files are what they were when it was made.
+        """Return the manifest of a folder whose signature and files are what they were when it was
+        made.
 
         Args:
             folder: The bundle.
-            trusted: Public keys, each with its file; None takes any signer, for what was just made here.
+            trusted: Public keys, each with its file; None takes any signer, for what was just made
+                here.
 
         Raises:
-            DataError: It is no bundle, unsigned, of another signer or layout, or a file was changed, is absent or was added.
+            DataError: It is no bundle, unsigned, of another signer or layout, or a file was
+                changed, is absent or was added.
         """
         content = _content(folder)
         _check_signature(folder, content, trusted)
@@ -275,7 +314,10 @@ class Manifest:
             stored = json.loads(content)
             version = stored["format"]
             if version != FORMAT:
-                raise DataError(f"{folder}: is of layout {version}, this hwds reads {FORMAT}; make the bundle again.")
+                raise DataError(
+                    f"{folder}: is of layout {version}, this hwds reads {FORMAT}; make the bundle "
+                    f"again."
+                )
             manifest = cls(**stored)
         except (ValueError, TypeError, KeyError) as error:
             raise DataError(f"{folder / MANIFEST}: is no manifest of a bundle.") from error
@@ -334,7 +376,9 @@ def _check_signature(folder: Path, content: bytes, trusted: Mapping[str, str] | 
         signed = json.loads((folder / SIGNATURE).read_bytes())
         public, signature = str(signed["public_key"]), str(signed["signature"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{folder}: is not signed; a bundle that is not is never loaded.") from error
+        raise DataError(
+            f"{folder}: is not signed; a bundle that is not is never loaded."
+        ) from error
     if trusted is not None:
         refuse_untrusted(public, dict(trusted), folder)
     if not is_signed(content, signature, public):
@@ -347,7 +391,11 @@ def _check_files(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> None:
         if name not in there:
             raise DataError(f"{folder / name}: is absent; the bundle was changed.")
         if there[name] != known:
-            raise DataError(f"{folder / name}: has other bytes than were signed; the bundle was changed.")
+            raise DataError(
+                f"{folder / name}: has other bytes than were signed; the bundle was changed."
+            )
     added = sorted(set(there) - set(files))
     if added:
-        raise DataError(f"{folder / added[0]}: was added to what was signed; the bundle was changed.")
+        raise DataError(
+            f"{folder / added[0]}: was added to what was signed; the bundle was changed."
+        )

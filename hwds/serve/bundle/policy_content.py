@@ -1,4 +1,6 @@
-"""The content of a bundle of a live bandit policy: arms, customers, settings, and decisions for a fresh process to repeat."""
+"""The content of a bundle of a live bandit policy: arms, customers, settings, and decisions for a
+fresh process to repeat.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,16 @@ from hwds.serve.bundle.card import read_named_yaml
 from hwds.serve.bundle.manifest import PARITY, STATE
 from hwds.serve.bundle.reference import NATIVE, SINGLE, Case, write_cases
 from hwds.serve.questions import ID
-from hwds.serve.services.policy import AMOUNT, AT, CONVERTED, FIELDS, OF, SEGMENT, LiveSettings, PolicyMarket
+from hwds.serve.services.policy import (
+    AMOUNT,
+    AT,
+    CONVERTED,
+    FIELDS,
+    OF,
+    SEGMENT,
+    LiveSettings,
+    PolicyMarket,
+)
 
 KIND = "policy"
 
@@ -37,7 +48,9 @@ BEHIND = 3
 """Decisions that an outcome of the replay comes behind its own."""
 
 LEARNINGS = 4
-"""Batches of the replay at least: a policy that learns after a thousand decisions would else be asked what it knew at first."""
+"""Batches of the replay at least: a policy that learns after a thousand decisions would else be
+asked what it knew at first.
+"""
 
 
 def read_settings(path: Path) -> LiveSettings:
@@ -46,7 +59,11 @@ def read_settings(path: Path) -> LiveSettings:
     Raises:
         ConfigError: It cannot be read, or a field is wrong.
     """
-    return construct(LiveSettings, "live", read_named_yaml(path, "--live", [each.name for each in fields(LiveSettings)]))
+    return construct(
+        LiveSettings,
+        "live",
+        read_named_yaml(path, "--live", [each.name for each in fields(LiveSettings)]),
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +83,9 @@ class PolicyContent:
     asked: int
 
     @classmethod
-    def of(cls, experiment: Experiment, world: World, settings: LiveSettings, asked: int) -> PolicyContent:
+    def of(
+        cls, experiment: Experiment, world: World, settings: LiveSettings, asked: int
+    ) -> PolicyContent:
         """Return the parts for a run's policy.
 
         Raises:
@@ -74,12 +93,16 @@ class PolicyContent:
         """
         if world.delay and settings.window is None:
             raise ConfigError(
-                "live.window: must be given (--live): in the run outcomes come late, and an offer without one counts as"
+                "live.window: must be given (--live): in the run outcomes come late, and an offer "
+                "without one counts as"
                 f" refused after {world.window:,} steps; in production after a time."
             )
         taken = sorted({ID, *FIELDS} & set(world.context_names))
         if taken:
-            raise ConfigError(f"bundle: the context has a column '{taken[0]}', which is a field of every question.")
+            raise ConfigError(
+                f"bundle: the context has a column '{taken[0]}', which is a field of every "
+                f"question."
+            )
         assert isinstance(experiment.protocol, BanditSimulation)
         game = experiment.protocol.game(world)
         arms = world_arms(world, game)
@@ -108,8 +131,8 @@ class PolicyContent:
     def write(self, folder: Path) -> dict[str, Any]:
         """Write state and parity; return what the manifest says of the graph: why there is none.
 
-        The replay has a market of its own, whose batches are small enough that it learns meanwhile, and whose times, which are
-        made up, have no bound.
+        The replay has a market of its own, whose batches are small enough that it learns meanwhile,
+        and whose times, which are made up, have no bound.
         """
         small = self.market.with_batch(max(1, self.asked // LEARNINGS))
         replayed = replace(small, settings=replace(small.settings, ahead=None))
@@ -134,7 +157,8 @@ class PolicyContent:
         return self.experiment.protocol.game(self.world)
 
     def _cases(self, live: LivePolicy, *, amounts: bool) -> Iterator[Case]:
-        """Yield customers of the run's market with the library's own decisions, and what most of them did, a little later.
+        """Yield customers of the run's market with the library's own decisions, and what most of
+        them did, a little later.
 
         The times are steps of the window, so that some outcomes come after it and count as refused.
         """
@@ -146,18 +170,34 @@ class PolicyContent:
             asked: dict[str, Any] = {ID: f"customer {number}", AT: number * step}
             asked |= {SEGMENT: world.segments[segment]} if len(world.segments) > 1 else {}
             made = live.decide(segment=segment, at=asked[AT], id=asked[ID])
-            yield Case(asked, {ID: asked[ID], "decision": made.id, "arm": made.arm, "propensity": made.propensity})
+            yield Case(
+                asked,
+                {
+                    ID: asked[ID],
+                    "decision": made.id,
+                    "arm": made.arm,
+                    "propensity": made.propensity,
+                },
+            )
             waiting.append(self._outcome(made, segment, rng, amounts=amounts))
             if len(waiting) > BEHIND and rng.random() < ANSWERED:
                 reported = waiting.pop(int(rng.integers(len(waiting))))
-                status = live.outcome(reported.question[OF], reported.question[CONVERTED], amount=reported.question.get(AMOUNT))
+                status = live.outcome(
+                    reported.question[OF],
+                    reported.question[CONVERTED],
+                    amount=reported.question.get(AMOUNT),
+                )
                 yield Case(reported.question, {OF: reported.question[OF], "status": status})
 
-    def _outcome(self, made: LiveDecision, segment: int, rng: np.random.Generator, *, amounts: bool) -> Case:
+    def _outcome(
+        self, made: LiveDecision, segment: int, rng: np.random.Generator, *, amounts: bool
+    ) -> Case:
         """Return what a customer does, as the market says, which nobody has reported yet."""
         world, arm = self.world, self.world.arms.index(made.arm)
         converted = bool(rng.random() < world.conversions[0, segment, arm])
         brought = (
-            {AMOUNT: made.value * float(rng.choice(world.amounts))} if amounts and converted and len(world.amounts) else {}
+            {AMOUNT: made.value * float(rng.choice(world.amounts))}
+            if amounts and converted and len(world.amounts)
+            else {}
         )
         return Case({OF: made.id, CONVERTED: converted, **brought}, {})

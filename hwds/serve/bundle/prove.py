@@ -1,6 +1,8 @@
-"""The proof of a bundle, in a process that knows nothing but the folder: `python -m hwds.serve.bundle.prove FOLDER`.
+"""The proof of a bundle, in a process that knows nothing but the folder: `python -m
+hwds.serve.bundle.prove FOLDER`.
 
-It answers real questions as the run did, survives one row, none and holes, and measures how long an answer takes.
+It answers real questions as the run did, survives one row, none and holes, and measures how long an
+answer takes.
 """
 
 from __future__ import annotations
@@ -33,14 +35,17 @@ ALONE_CASES = 64
 """The number of questions that are also answered one by one."""
 
 TIMED, BLOCKS = 60, 3
-"""Answers that are timed in a block, and blocks, of which the quietest counts: others compute on the same machine."""
+"""Answers that are timed in a block, and blocks, of which the quietest counts: others compute on
+the same machine.
+"""
 
 
 def prove_bundle(folder: Path) -> dict[str, Any]:
     """Return what the proof showed.
 
     Raises:
-        HwdsError: An answer is another than the run's, a case fails, or the graph is not lawful or not the model.
+        HwdsError: An answer is another than the run's, a case fails, or the graph is not lawful or
+            not the model.
     """
     bundle = Bundle(folder, Manifest.read(folder, None))
     cases, tolerance = read_cases(folder / PARITY)
@@ -50,7 +55,10 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
         opened = time.perf_counter() - before
         try:
             graph = _graph_difference(bundle)
-            allowed = max(tolerance, bundle.manifest.graph.get("tolerance", 0.0) if service.kind == "rows" else 0.0)
+            allowed = max(
+                tolerance,
+                bundle.manifest.graph.get("tolerance", 0.0) if service.kind == "rows" else 0.0,
+            )
             worst = _difference_together(service, cases, allowed)
             alone = _difference_alone(service, cases, allowed)
             handled = _cases_of_bad_questions(service, cases)
@@ -70,9 +78,14 @@ def prove_bundle(folder: Path) -> dict[str, Any]:
 
 
 def _service(bundle: Bundle, beside: Path) -> Service:
-    """Return the service of a bundle; of events with the store of before the first question, of a policy with its replay's."""
+    """Return the service of a bundle.
+
+    Of events with the store of before the first question, of a policy with its replay's.
+    """
     if bundle.manifest.kind == PolicyService.kind:
-        own = bundle.folder / (PARITY if (bundle.folder / PARITY / MARKET).is_file() else STATE)  # older ones have one market
+        own = bundle.folder / (
+            PARITY if (bundle.folder / PARITY / MARKET).is_file() else STATE
+        )  # older ones have one market
         return policy_service(bundle, PolicyMarket.read(own), beside)
     if bundle.manifest.kind == "events":
         for path in (bundle.folder / PARITY).glob(f"{EVENTS}*"):
@@ -81,7 +94,10 @@ def _service(bundle: Bundle, beside: Path) -> Service:
 
 
 def _difference_together(service: Service, cases: Sequence[Case], tolerance: float) -> float:
-    """Return the worst difference of answers in one request; events come one after the other, as they did."""
+    """Return the worst difference of answers in one request.
+
+    Events come one after the other, as they did.
+    """
     if service.stateful:
         answers = [service.answer([case.question])[0] for case in cases]
     else:
@@ -89,14 +105,25 @@ def _difference_together(service: Service, cases: Sequence[Case], tolerance: flo
     if len(answers) != len(cases):
         raise ParityError(f"{len(cases)} questions have {len(answers)} answers.")
     pairs = zip(cases, answers, strict=True)
-    return max((worst_difference(case.answer, answer, tolerance, _name(case)) for case, answer in pairs), default=0.0)
+    return max(
+        (worst_difference(case.answer, answer, tolerance, _name(case)) for case, answer in pairs),
+        default=0.0,
+    )
 
 
 def _difference_alone(service: Service, cases: Sequence[Case], tolerance: float) -> float:
-    """Return the worst difference of answers to one question each; of events the answers to those that come again."""
+    """Return the worst difference of answers to one question each.
+
+    Of events the answers to those that come again.
+    """
     some = [case for case in cases if "of" not in case.question][-ALONE_CASES:]
     return max(
-        (worst_difference(case.answer, service.answer([case.question])[0], tolerance, _name(case)) for case in some),
+        (
+            worst_difference(
+                case.answer, service.answer([case.question])[0], tolerance, _name(case)
+            )
+            for case in some
+        ),
         default=0.0,
     )
 
@@ -106,7 +133,8 @@ def _name(case: Case) -> str:
 
 
 def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str, str]:
-    """Return what came of no question, of ones with holes, and of ones that are none, which are refused in words.
+    """Return what came of no question, of ones with holes, and of ones that are none, which are
+    refused in words.
 
     Raises:
         HwdsError: An answer has a number that is none, or a question that is none was answered.
@@ -118,8 +146,11 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
     outcomes = {"no question": "no answer"}
     holes: dict[str, dict[str, Any]] = {
         "nothing known": {**needed, ID: "nothing known"},
-        "no rows": {**last, "rows": [], ID: "no rows"} if "rows" in last else {**needed, ID: "again"},
-        "nulls": {name: None if name not in needed else value for name, value in last.items()} | {ID: "nulls"},
+        "no rows": {**last, "rows": [], ID: "no rows"}
+        if "rows" in last
+        else {**needed, ID: "again"},
+        "nulls": {name: None if name not in needed else value for name, value in last.items()}
+        | {ID: "nulls"},
     }
     for name, question in holes.items():
         try:
@@ -128,7 +159,10 @@ def _cases_of_bad_questions(service: Service, cases: Sequence[Case]) -> dict[str
             outcomes[name] = "answered"
         except DataError as error:
             outcomes[name] = f"refused: {error}"
-    wrong: dict[str, Any] = {"a list": [1], "an unknown field": {**last, ID: "u", "no such field": 1}}
+    wrong: dict[str, Any] = {
+        "a list": [1],
+        "an unknown field": {**last, ID: "u", "no such field": 1},
+    }
     for name, question in wrong.items():
         try:
             service.answer([question])
@@ -161,7 +195,10 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
 
     onnx.checker.check_model(str(bundle.folder / GRAPH), full_check=True)
     rows = pl.read_parquet(bundle.folder / PARITY / INPUTS)
-    scorer, fitted = GraphScorer(bundle.folder / GRAPH, columns["numbers"], columns["texts"]), bundle.fitted()
+    scorer, fitted = (
+        GraphScorer(bundle.folder / GRAPH, columns["numbers"], columns["texts"]),
+        bundle.fitted(),
+    )
     assert isinstance(fitted, FittedClassifier)
     got = scorer.score(rows.to_dicts())
     worst = {}
@@ -169,11 +206,19 @@ def _graph_difference(bundle: Bundle) -> dict[str, Any] | None:
         wanted = rows[f"__{name}"].to_numpy()
         worst[name] = float(np.max(np.abs(got[name] - wanted) / (1 + np.abs(wanted)), initial=0.0))
         if not worst[name] <= columns["tolerance"]:
-            raise ParityError(f"{GRAPH}: its {name} is off by {worst[name]:.2g}, {columns['tolerance']:g} are allowed.")
+            raise ParityError(
+                f"{GRAPH}: its {name} is off by {worst[name]:.2g}, {columns['tolerance']:g} are "
+                f"allowed."
+            )
     holes = scorer.score([{}])
     if not np.isfinite(holes["score"]).all():
         raise ParityError(f"{GRAPH}: the score of a row of which nothing is known is no number.")
-    return {"rows": len(rows), "checker": "passed", "worst_difference": worst, "tolerance": columns["tolerance"]}
+    return {
+        "rows": len(rows),
+        "checker": "passed",
+        "worst_difference": worst,
+        "tolerance": columns["tolerance"],
+    }
 
 
 def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
@@ -181,7 +226,10 @@ def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
     asked = [question for question in questions if "of" not in question]
     if service.stateful:
         needed = service.question_schema()["required"]  # a time that may be left out has passed
-        asked = [{name: value for name, value in each.items() if name != "at" or name in needed} for each in asked * 2]
+        asked = [
+            {name: value for name, value in each.items() if name != "at" or name in needed}
+            for each in asked * 2
+        ]
         asked = [{**question, ID: f"timed {place}"} for place, question in enumerate(asked)]
     blocks = []
     for block in range(BLOCKS):
@@ -195,7 +243,10 @@ def _latency(service: Service, questions: Sequence[Question]) -> dict[str, Any]:
                 break
         blocks.append(taken)
     quietest = min(blocks, key=lambda taken: float(np.quantile(taken, 0.99)))
-    return {"p50_ms": round(float(np.median(quietest)), 4), "p99_ms": round(float(np.quantile(quietest, 0.99)), 4)}
+    return {
+        "p50_ms": round(float(np.median(quietest)), 4),
+        "p99_ms": round(float(np.quantile(quietest, 0.99)), 4),
+    }
 
 
 def main() -> int:

@@ -1,4 +1,6 @@
-"""What a bundle keeps of its run to compare with: statistics of rows and answers, real questions."""
+"""What a bundle keeps of its run to compare with: statistics of rows and answers, real
+questions.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,17 @@ RECONSTRUCTION = "(reconstruction)"
 """The name under which the distance stands among the columns."""
 
 EXPLAINED = 0.9
-"""The share of the variance that the components explain at least, one column's worth left out at least."""
+"""The share of the variance that the components explain at least, one column's worth left out at
+least.
+"""
 
 Components = Mapping[str, Any]
 
 
 def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] | None:
-    """Return the principal components of the numbers among columns, each scaled to variance 1; None of fewer than two.
+    """Return the principal components of the numbers among columns, each scaled to variance 1.
+
+    None of fewer than two.
 
     Args:
         rows: Of the reference.
@@ -46,11 +52,18 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     _, size, axes = np.linalg.svd(_scaled(values, centre, scale), full_matrices=False)
     share = np.cumsum(size**2) / np.sum(size**2)
     kept = min(int(np.searchsorted(share, EXPLAINED)) + 1, len(names) - 1)
-    return {"columns": names, "centre": centre.tolist(), "scale": scale.tolist(), "axes": axes[:kept].tolist()}
+    return {
+        "columns": names,
+        "centre": centre.tolist(),
+        "scale": scale.tolist(),
+        "axes": axes[:kept].tolist(),
+    }
 
 
 def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Return the mean squared distance of each row from its projection, shape (n,); what is not known is taken to be usual.
+    """Return the mean squared distance of each row from its projection, shape (n,).
+
+    What is not known is taken to be usual.
 
     Args:
         known: The components of a reference.
@@ -60,7 +73,9 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
     if isinstance(rows, pl.DataFrame):
         values = _matrix(rows, names)
     else:
-        values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(len(rows), len(names))
+        values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(
+            len(rows), len(names)
+        )
     scaled = _scaled(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
     axes = np.asarray(known["axes"])
     rest: np.ndarray = scaled - scaled @ axes.T @ axes
@@ -105,10 +120,11 @@ SEGMENTS = 12
 
 
 def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
-    """Return the statistics of a column: its kind, the share that is missing, and quantiles or shares of values.
+    """Return the statistics of a column: its kind, the share that is missing, and quantiles or
+    shares of values.
 
-    Of a text `once` is the share of rows whose value stands nowhere else: as many of the rows to come are of a value that was
-    never seen (Good 1953, "The population frequencies of species").
+    Of a text `once` is the share of rows whose value stands nowhere else: as many of the rows to
+    come are of a value that was never seen (Good 1953, "The population frequencies of species").
 
     Args:
         values: The column.
@@ -124,7 +140,11 @@ def column_reference(values: pl.Series, grid: int = GRID) -> dict[str, Any]:
     named = counts.head(VALUES)
     total = max(int(counts["rows"].sum()), 1)
     shares = dict(zip(named[values.name].to_list(), (named["rows"] / total).to_list(), strict=True))
-    return stored | {"kind": "text", "shares": shares, "once": int((counts["rows"] == 1).sum()) / total}
+    return stored | {
+        "kind": "text",
+        "shares": shares,
+        "once": int((counts["rows"] == 1).sum()) / total,
+    }
 
 
 def known_numbers(values: pl.Series) -> np.ndarray:
@@ -133,7 +153,9 @@ def known_numbers(values: pl.Series) -> np.ndarray:
     return numbers[np.isfinite(numbers)]
 
 
-def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = "") -> dict[str, Any]:
+def reference_of(
+    rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], time: str = ""
+) -> dict[str, Any]:
     """Return the reference statistics of a run.
 
     Args:
@@ -143,38 +165,50 @@ def reference_of(rows: pl.DataFrame, columns: Sequence[str], predictions: Sequen
         time: The column of time; empty where there is none.
 
     Returns:
-        `columns` and `predictions` by name over all rows, and `windows`: the same of runs of `WINDOW_ROWS` rows, by which the
-        spread between windows of a world that did not change, its seasons among it, is known. Of two numbers and more also
-        their principal `components`, and the distance of rows from them as a column.
+        `columns` and `predictions` by name over all rows, and `windows`: the same of runs of
+        `WINDOW_ROWS` rows, by which the spread between windows of a world that did not change, its
+        seasons among it, is known. Of two numbers and more also their principal `components`, and
+        the distance of rows from them as a column.
     """
     components = components_of(rows, columns)
     if components is not None:
         rows = rows.with_columns(pl.Series(RECONSTRUCTION, distances_of(components, rows)))
         columns = [*columns, RECONSTRUCTION]
     named = [*columns, *predictions]
-    parts = [rows.slice(at, WINDOW_ROWS) for at in range(0, len(rows) - WINDOW_ROWS + 1, WINDOW_ROWS)]
+    parts = [
+        rows.slice(at, WINDOW_ROWS) for at in range(0, len(rows) - WINDOW_ROWS + 1, WINDOW_ROWS)
+    ]
     return {
         "rows": len(rows),
         "components": components,
         "columns": {name: column_reference(rows[name]) for name in columns},
         "predictions": {name: column_reference(rows[name]) for name in predictions},
         "windows": [
-            {"begin": _instant(part, time), "columns": {name: column_reference(part[name], WINDOW_GRID) for name in named}}
+            {
+                "begin": _instant(part, time),
+                "columns": {name: column_reference(part[name], WINDOW_GRID) for name in named},
+            }
             for part in parts
         ],
     }
 
 
 def segments_of(
-    rows: pl.DataFrame, columns: Sequence[str], predictions: Sequence[str], tested: pl.DataFrame, time: str = ""
+    rows: pl.DataFrame,
+    columns: Sequence[str],
+    predictions: Sequence[str],
+    tested: pl.DataFrame,
+    time: str = "",
 ) -> dict[str, dict[str, Any]]:
-    """Return by column of few texts, and by each of these, the reference statistics of the answers to its rows.
+    """Return by column of few texts, and by each of these, the reference statistics of the answers
+    to its rows.
 
     Args:
         rows: Inputs and answers, in the order of arrival.
         columns: The inputs among them.
         predictions: The answers among them.
-        tested: Test rows with these columns, `probability` and `label`, by which they are calibrated; it may be empty.
+        tested: Test rows with these columns, `probability` and `label`, by which they are
+            calibrated; it may be empty.
         time: The column of time; empty where there is none.
     """
     segments: dict[str, dict[str, Any]] = {}
@@ -185,7 +219,9 @@ def segments_of(
             continue
         segments[name] = {}
         for value in values:
-            own, checked = (table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested))
+            own, checked = (
+                table.filter(pl.col(name).cast(pl.String) == value) for table in (rows, tested)
+            )
             segments[name][value] = {
                 **reference_of(own, (), predictions, time),
                 "calibration": calibration_of(*chances_of(checked)),
@@ -209,7 +245,11 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
     return {
         "n": len(label),
         "bins": [
-            {"n": len(part), "probability": float(probability[part].mean()), "label": float(label[part].mean())}
+            {
+                "n": len(part),
+                "probability": float(probability[part].mean()),
+                "label": float(label[part].mean()),
+            }
             for part in parts
         ],
         "log_loss": float(loss.mean()),
@@ -219,7 +259,9 @@ def calibration_of(probability: np.ndarray, label: np.ndarray, bins: int = 10) -
 
 
 def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Return the log loss of each row, shape (n,); probabilities of 0 and 1 are taken to be 1e-7 inside.
+    """Return the log loss of each row, shape (n,).
+
+    Probabilities of 0 and 1 are taken to be 1e-7 inside.
 
     Args:
         probability: Shape (n,).
@@ -231,7 +273,9 @@ def log_losses(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
 
 
 def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
-    """Return a model's test rows with probability and label, from which it did not learn; None without probabilities.
+    """Return a model's test rows with probability and label, from which it did not learn.
+
+    None without probabilities.
 
     Args:
         predictions: The predictions of a run.
@@ -239,7 +283,10 @@ def tested_rows(predictions: pl.DataFrame, model: str) -> pl.DataFrame | None:
     """
     if not {"probability", "label", "model"} <= set(predictions.columns):
         return None
-    own = predictions.filter(pl.col("model") == model, *([pl.col("part") == "test"] if "part" in predictions.columns else []))
+    own = predictions.filter(
+        pl.col("model") == model,
+        *([pl.col("part") == "test"] if "part" in predictions.columns else []),
+    )
     if own["probability"].null_count() == len(own):
         return None
     return own.filter(pl.col("probability").is_not_null() & pl.col("label").is_not_null())
@@ -272,8 +319,10 @@ def _instant(rows: pl.DataFrame, time: str) -> str | None:
 CASES = "cases.jsonl"
 
 NATIVE, SINGLE = 1e-9, 1e-4
-"""Largest differences of an answer from that of the run, as shares of 1 + the largest number of their column: of models in
-double precision, and of networks and trees in single precision, whose last bits depend on what stands beside a row."""
+"""Largest differences of an answer from that of the run, as shares of 1 + the largest number of
+their column: of models in double precision, and of networks and trees in single precision, whose
+last bits depend on what stands beside a row.
+"""
 
 LEAST_CASES = 256
 """Real rows that are compared, where the data has so many."""
@@ -292,10 +341,15 @@ class ParityError(DataError):
 
 
 def write_cases(folder: Path, cases: list[Case], tolerance: float) -> None:
-    """Write the cases of a bundle into a folder, with how far an answer may be off, as a share of 1 + its size."""
+    """Write the cases of a bundle into a folder, with how far an answer may be off, as a share of 1
+    + its size.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps({"tolerance": tolerance})]
-    lines += [json.dumps({"question": case.question, "answer": case.answer}, ensure_ascii=False) for case in cases]
+    lines += [
+        json.dumps({"question": case.question, "answer": case.answer}, ensure_ascii=False)
+        for case in cases
+    ]
     write_text(folder / CASES, "\n".join(lines) + "\n")
 
 
@@ -306,9 +360,11 @@ def read_cases(folder: Path) -> tuple[list[Case], float]:
 
 
 def worst_difference(wanted: Any, got: Any, tolerance: float, place: str) -> float:
-    """Return the largest difference of numbers in two answers, as a share of 1 + the largest number of their column.
+    """Return the largest difference of numbers in two answers, as a share of 1 + the largest number
+    of their column.
 
-    A quantile near 0 has the unit, and the noise of single precision, of a series that sells thousands.
+    A quantile near 0 has the unit, and the noise of single precision, of a series that sells
+    thousands.
 
     Args:
         wanted: The run's answer; what it does not have is not compared.
@@ -325,12 +381,21 @@ def worst_difference(wanted: Any, got: Any, tolerance: float, place: str) -> flo
             size[_number_column(path)] = max(size.get(_number_column(path), 0.0), abs(value))
     for path, value in leaves:
         other = _value_at(got, path)
-        if isinstance(value, float) and isinstance(other, int | float) and not isinstance(other, bool):
+        if (
+            isinstance(value, float)
+            and isinstance(other, int | float)
+            and not isinstance(other, bool)
+        ):
             gap = abs(value - other) / (1 + size[_number_column(path)])
             if not gap <= tolerance:
-                raise ParityError(f"{place}: '{path}' is {other!r} and was {value!r} in the run, which is off by {gap:.2g}.")
+                raise ParityError(
+                    f"{place}: '{path}' is {other!r} and was {value!r} in the run, which is off "
+                    f"by {gap:.2g}."
+                )
             worst = max(worst, gap)
-        elif value != other and not (value is None and isinstance(other, float) and math.isnan(other)):
+        elif value != other and not (
+            value is None and isinstance(other, float) and math.isnan(other)
+        ):
             raise ParityError(f"{place}: '{path}' is {other!r} and was {value!r} in the run.")
     return worst
 
@@ -348,7 +413,10 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _number_column(path: str) -> str:
-    """Return the name of a number without the places in lists; the mean and all quantiles of a forecast are one column."""
+    """Return the name of a number without the places in lists.
+
+    The mean and all quantiles of a forecast are one column.
+    """
     name = "/".join(step for step in path.split("/") if not step.isdigit())
     return re.sub(r"(?<=/)(mean|q_[\d.]+)$", "predicted", name)
 
@@ -366,4 +434,6 @@ def _value_at(node: Any, path: str) -> Any:
 
 def answer_rows(answer: Mapping[str, Any]) -> int:
     """Return how many rows of predictions an answer has; a decision is one."""
-    return len(answer["rows"]) if "rows" in answer else int("score" in answer or "decision" in answer)
+    return (
+        len(answer["rows"]) if "rows" in answer else int("score" in answer or "decision" in answer)
+    )

@@ -1,4 +1,6 @@
-"""The content of a bundle of a classifier or detector: schema, events so far, real rows with the run's own answers, graph."""
+"""The content of a bundle of a classifier or detector: schema, events so far, real rows with the
+run's own answers, graph.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,15 @@ from hwds.frames.rows import HIDDEN_ROLES
 from hwds.frames.table import ROW_ID, Table
 from hwds.serve.bundle.graphs import graph_of
 from hwds.serve.bundle.manifest import ARROW, GRAPH, PARITY, STATE
-from hwds.serve.bundle.reference import NATIVE, Case, calibration_of, chances_of, reference_of, segments_of, write_cases
+from hwds.serve.bundle.reference import (
+    NATIVE,
+    Case,
+    calibration_of,
+    chances_of,
+    reference_of,
+    segments_of,
+    write_cases,
+)
 from hwds.serve.events.online import Online
 from hwds.serve.events.store import schema_of
 from hwds.serve.graph import NoGraph
@@ -66,14 +76,25 @@ class RowContent:
         if not isinstance(fitted, FittedClassifier) or not isinstance(protocol, Detection):
             raise ConfigError(f"bundle: '{experiment.model.name}' scores no rows.")
         if not isinstance(experiment.features, RowFeatures | None_):
-            raise ConfigError(f"bundle: features '{experiment.features.name}' have no form for rows as they arrive.")
+            raise ConfigError(
+                f"bundle: features '{experiment.features.name}' have no form for rows as they "
+                f"arrive."
+            )
         known = frame
         if frame.roles.get("time"):
             known = as_known(frame, row_arrivals(frame).max(), protocol.delay_days)
-            order = row_arrivals(known).cast(pl.Datetime("us")).to_physical().to_numpy().argsort(kind="stable")
+            order = (
+                row_arrivals(known)
+                .cast(pl.Datetime("us"))
+                .to_physical()
+                .to_numpy()
+                .argsort(kind="stable")
+            )
             known = Table(known.data[order], known.roles, known.unit)
         inputs = known.with_inputs(RowContext.of(final_context(experiment)).columns_of(known))
-        return cls(experiment, fitted, known, inputs, fitted.score_rows(inputs), min(asked, known.height))
+        return cls(
+            experiment, fitted, known, inputs, fitted.score_rows(inputs), min(asked, known.height)
+        )
 
     @property
     def kind(self) -> str:
@@ -93,7 +114,8 @@ class RowContent:
         return self._write_graph(folder)
 
     def reference(self, tested: pl.DataFrame | None) -> dict[str, Any]:
-        """Return the statistics of what a question bears, and of the answers, of all rows and by segment.
+        """Return the statistics of what a question bears, and of the answers, of all rows and by
+        segment.
 
         Args:
             tested: Test rows of the run with probability and label; None without.
@@ -104,19 +126,31 @@ class RowContent:
         columns = [
             name
             for name, kind in self._borne.schema.items()
-            if name not in hidden and name not in taken and not kind.is_nested() and not kind.is_temporal()
+            if name not in hidden
+            and name not in taken
+            and not kind.is_nested()
+            and not kind.is_temporal()
         ]
         answers = self._answers()
         rows, said = self.table.data.with_columns(answers), [each.name for each in answers]
         reference = reference_of(rows, columns, said, time)
         if tested is None:
             return reference
-        checked = tested.select(ROW_ID, "probability", "label").join(self.table.data.select(ROW_ID, *columns), on=ROW_ID)
+        checked = tested.select(ROW_ID, "probability", "label").join(
+            self.table.data.select(ROW_ID, *columns), on=ROW_ID
+        )
         segments = segments_of(rows, columns, said, checked, time)
-        return reference | {"calibration": calibration_of(*chances_of(tested)), "segments": segments}
+        return reference | {
+            "calibration": calibration_of(*chances_of(tested)),
+            "segments": segments,
+        }
 
     def _answers(self) -> list[pl.Series]:
-        named = {"score": self.scored.score, "probability": self.scored.probability, "p_value": self.scored.p_value}
+        named = {
+            "score": self.scored.score,
+            "probability": self.scored.probability,
+            "p_value": self.scored.p_value,
+        }
         return [pl.Series(name, values) for name, values in named.items() if values is not None]
 
     @property
@@ -127,33 +161,67 @@ class RowContent:
     def _columns(self) -> pl.DataFrame:
         """Return the columns of a question in Arrow's types, without rows."""
         hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
-        kept = [name for name in self._borne.columns if name not in hidden and name not in (ROW_ID, ID)]
-        return pl.DataFrame(schema={ID: pl.String, **{name: self._borne.schema[name] for name in kept}})
+        kept = [
+            name for name in self._borne.columns if name not in hidden and name not in (ROW_ID, ID)
+        ]
+        return pl.DataFrame(
+            schema={ID: pl.String, **{name: self._borne.schema[name] for name in kept}}
+        )
 
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
-        kept = [name for name in self.table.data.columns if name in (*self.table.inputs, *self.table.roles.get("amount", ()))]
-        roles = {role: self.table.roles[role] for role in ("covariate", "amount") if self.table.roles.get(role)}
-        return Table(self.table.data.select(kept).clear(), self.table.roles.without(*self.table.roles) | roles, self.table.unit)
+        kept = [
+            name
+            for name in self.table.data.columns
+            if name in (*self.table.inputs, *self.table.roles.get("amount", ()))
+        ]
+        roles = {
+            role: self.table.roles[role]
+            for role in ("covariate", "amount")
+            if self.table.roles.get(role)
+        }
+        return Table(
+            self.table.data.select(kept).clear(),
+            self.table.roles.without(*self.table.roles) | roles,
+            self.table.unit,
+        )
 
     def _cases(self) -> Iterator[Case]:
-        """Yield the last rows as questions with the run's answers, each followed by its label where it was known in time."""
+        """Yield the last rows as questions with the run's answers, each followed by its label where
+        it was known in time.
+        """
         hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
         events = self.kind == "events"
         kept = self._borne.columns
         label, when = self.table.name("label"), self.table.name("label_time")
-        key = next((name for name in (self.table.name("id"), ID) if name in self.table.data.columns), ROW_ID)
+        key = next(
+            (name for name in (self.table.name("id"), ID) if name in self.table.data.columns),
+            ROW_ID,
+        )
         first = self.table.height - self.asked
         for place, row in enumerate(self.table.data.slice(first).iter_rows(named=True), first):
             id = str(row[key])
-            bears = {name: json_value(row[name]) for name in kept if name not in hidden and name not in (ROW_ID, ID, key)}
-            question = {ID: id} | {name: value for name, value in bears.items() if value is not None}
-            yield Case(question, {ID: id} | {each.name: float(each[place]) for each in self._answers()})
+            bears = {
+                name: json_value(row[name])
+                for name in kept
+                if name not in hidden and name not in (ROW_ID, ID, key)
+            }
+            question = {ID: id} | {
+                name: value for name, value in bears.items() if value is not None
+            }
+            yield Case(
+                question, {ID: id} | {each.name: float(each[place]) for each in self._answers()}
+            )
             if events and label and row[label] is not None:
-                yield Case({"of": id, "label": int(row[label] == 1), "at": json_value(row[when])}, {"of": id})
+                yield Case(
+                    {"of": id, "label": int(row[label] == 1), "at": json_value(row[when])},
+                    {"of": id},
+                )
 
     def _write_events(self, folder: Path) -> None:
-        """Write the store of all rows, and beside the questions the one before the first of them."""
+        """Write the store of all rows, and beside the questions the one before the first of
+        them.
+        """
         state, parity, first = folder / STATE, folder / PARITY, self.table.height - self.asked
         features = self.experiment.features
         assert isinstance(features, RowFeatures)
@@ -167,7 +235,10 @@ class RowContent:
                     shutil.copyfile(path, parity / path.name)
 
     def _write_graph(self, folder: Path) -> dict[str, Any]:
-        """Write the graph and the rows by which it is checked; return its columns, or why there is none."""
+        """Write the graph and the rows by which it is checked.
+
+        Return its columns, or why there is none.
+        """
         from importlib.util import find_spec
 
         if find_spec("onnx") is None:
@@ -180,6 +251,8 @@ class RowContent:
 
         onnx.save(model, folder / GRAPH)
         named = [pl.Series(f"__{each.name}", each) for each in self._answers()]
-        rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(named)
+        rows = self.inputs.data.select(*numbers, pl.col(list(texts)).cast(pl.String)).with_columns(
+            named
+        )
         rows.tail(max(self.asked, 256)).write_parquet(folder / PARITY / INPUTS)
         return {"numbers": list(numbers), "texts": list(texts), "tolerance": tolerance}

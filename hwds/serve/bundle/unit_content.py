@@ -1,4 +1,6 @@
-"""The content of a bundle that answers unit by unit: forecasts, expected units, remaining lives, states of sensors, images."""
+"""The content of a bundle that answers unit by unit: forecasts, expected units, remaining lives,
+states of sensors, images.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from hwds.frames.roles import SERIES, TIME
 from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
 from hwds.results.folder import RunFolder
 from hwds.serve.bundle.manifest import PARITY, STATE, TABLES
-from hwds.serve.bundle.reference import LEAST_CASES, NATIVE, SINGLE, Case, column_reference, reference_of, write_cases
+from hwds.serve.bundle.reference import (
+    LEAST_CASES,
+    NATIVE,
+    SINGLE,
+    Case,
+    column_reference,
+    reference_of,
+    write_cases,
+)
 from hwds.serve.questions import ID
 from hwds.serve.services.base import json_value
 
@@ -56,9 +66,15 @@ class UnitContent:
     def __post_init__(self) -> None:
         if isinstance(self.frame, Panel):
             if getattr(self.experiment.protocol, "reconciles", False):
-                raise ConfigError("bundle: protocol.reconcile makes forecasts add up, so that no series can be asked alone.")
+                raise ConfigError(
+                    "bundle: protocol.reconcile makes forecasts add up, so that no series can be "
+                    "asked alone."
+                )
             if self.frame.vintages:
-                raise ConfigError("bundle: the data is joined with forecasts of another run, which no question bears.")
+                raise ConfigError(
+                    "bundle: the data is joined with forecasts of another run, which no question "
+                    "bears."
+                )
 
     @property
     def kind(self) -> str:
@@ -80,14 +96,21 @@ class UnitContent:
             if sum(len(case.answer["rows"]) for case in cases) >= self.asked:
                 break
         write_cases(folder / PARITY, cases, NATIVE if self._in_doubles else SINGLE)
-        return {"why": "an answer is a program over a history, windows and features, which is no graph of one row"}
+        return {
+            "why": "an answer is a program over a history, windows and features, which is no "
+            "graph of one row"
+        }
 
     def reference(self) -> dict[str, Any]:
         """Return the statistics of what a question bears, and of the run's predictions."""
         frame = self.frame
         if isinstance(frame, Panel):
             rows = frame.table.sort(TIME)
-            columns = [name for name in rows.columns if name not in (SERIES, TIME) and not rows.schema[name].is_temporal()]
+            columns = [
+                name
+                for name in rows.columns
+                if name not in (SERIES, TIME) and not rows.schema[name].is_temporal()
+            ]
             return reference_of(rows, columns, [], TIME) | self._predicted()
         if isinstance(frame, Runs):
             names = [name for role in KEPT for name in frame.roles.get(role, ())]
@@ -96,32 +119,58 @@ class UnitContent:
 
     def _predicted(self) -> dict[str, Any]:
         rows = self.folder.read_tables().predictions
-        own = rows.filter(pl.col("model") == self.experiment.model.name) if "model" in rows.columns else rows
+        own = (
+            rows.filter(pl.col("model") == self.experiment.model.name)
+            if "model" in rows.columns
+            else rows
+        )
         named = [name for name in ("mean", "score", "q_0.5", "predicted") if name in own.columns]
         return {"predictions": {name: column_reference(own[name]) for name in named}}
 
     @property
     def _in_doubles(self) -> bool:
         name = type(self.experiment.model).__module__
-        return not any(part in name for part in ("lstm", "cnn", "mlp", "network", "xgboost", "inspection", "stack"))
+        return not any(
+            part in name
+            for part in ("lstm", "cnn", "mlp", "network", "xgboost", "inspection", "stack")
+        )
 
     @property
     def _together(self) -> bool:
-        return isinstance(self.experiment.protocol, Deployable) and self.experiment.protocol.together
+        return (
+            isinstance(self.experiment.protocol, Deployable) and self.experiment.protocol.together
+        )
 
     def _predict(self, frame: Any) -> pl.DataFrame:
         protocol = self.experiment.protocol
         assert isinstance(protocol, Deployable)
-        return protocol.predict_new(self.fitted, frame, replace(final_context(self.experiment), cache=None))
+        return protocol.predict_new(
+            self.fitted, frame, replace(final_context(self.experiment), cache=None)
+        )
 
     def _cases(self) -> Iterator[list[Case]]:
-        """Yield questions about all units at one cut, with the answers that the run's protocol gives to all together."""
+        """Yield questions about all units at one cut, with the answers that the run's protocol
+        gives to all together.
+        """
         for cut, questions in self._cuts():
-            rows = self._predict(cut).drop("paths", *(["cutoff"] if self._together else []), strict=False)
+            rows = self._predict(cut).drop(
+                "paths", *(["cutoff"] if self._together else []), strict=False
+            )
             key = next(name for name in KEYS if name in rows.columns)
-            by_unit = {str(name): part for (name,), part in rows.partition_by(key, as_dict=True, maintain_order=True).items()}
+            by_unit = {
+                str(name): part
+                for (name,), part in rows.partition_by(
+                    key, as_dict=True, maintain_order=True
+                ).items()
+            }
             yield [
-                Case(question, {ID: question[ID], "rows": [json_value(row) for row in by_unit[unit].iter_rows(named=True)]})
+                Case(
+                    question,
+                    {
+                        ID: question[ID],
+                        "rows": [json_value(row) for row in by_unit[unit].iter_rows(named=True)],
+                    },
+                )
                 for unit, question in questions
                 if unit in by_unit
             ]
@@ -129,15 +178,20 @@ class UnitContent:
     def _cuts(self) -> Iterator[tuple[Any, list[tuple[str, dict[str, Any]]]]]:
         frame = self.frame
         if isinstance(frame, Panel):
-            yield from panel_cuts(frame, self.experiment.protocol.steps(frame), whole=self._together)  # type: ignore[attr-defined]
+            yield from panel_cuts(
+                frame, self.experiment.protocol.steps(frame), whole=self._together
+            )  # type: ignore[attr-defined]
         elif isinstance(frame, Runs):
             yield from run_cuts(frame)
         else:
             yield from image_cuts(frame)
 
 
-def panel_cuts(panel: Panel, horizon: int, *, whole: bool = False) -> Iterator[tuple[Panel, list[tuple[str, dict[str, Any]]]]]:
-    """Yield a panel cut after fewer and fewer rows, with a question about each series: its rows, and the plan that is known.
+def panel_cuts(
+    panel: Panel, horizon: int, *, whole: bool = False
+) -> Iterator[tuple[Panel, list[tuple[str, dict[str, Any]]]]]:
+    """Yield a panel cut after fewer and fewer rows, with a question about each series: its rows,
+    and the plan that is known.
 
     Args:
         panel: All rows.
@@ -152,16 +206,31 @@ def panel_cuts(panel: Panel, horizon: int, *, whole: bool = False) -> Iterator[t
         cut = replace(panel.until(np.maximum(ends, 0)), plan=None)
         if panel.planned:
             cut = replace(cut, plan=_plan(panel, cut, horizon))
-        yield cut, [(name, _series_question(cut, place, f"{name}@{back}")) for place, name in enumerate(cut.series_ids)]
+        yield (
+            cut,
+            [
+                (name, _series_question(cut, place, f"{name}@{back}"))
+                for place, name in enumerate(cut.series_ids)
+            ],
+        )
 
 
 def _plan(panel: Panel, cut: Panel, horizon: int) -> pl.DataFrame:
     """Return the known-future columns of the rows after a cut."""
     names = [SERIES, TIME, *panel.planned]
     rows = panel.table.select(names)
-    rows = rows if panel.plan is None else pl.concat([rows, panel.plan.select(names)], how="vertical_relaxed")
+    rows = (
+        rows
+        if panel.plan is None
+        else pl.concat([rows, panel.plan.select(names)], how="vertical_relaxed")
+    )
     last = cut.ends.rename({TIME: "__last"})
-    after = rows.join(last, on=SERIES).filter(pl.col(TIME) > pl.col("__last")).drop("__last").sort(SERIES, TIME)
+    after = (
+        rows.join(last, on=SERIES)
+        .filter(pl.col(TIME) > pl.col("__last"))
+        .drop("__last")
+        .sort(SERIES, TIME)
+    )
     return after.group_by(SERIES, maintain_order=True).head(horizon)
 
 
@@ -182,7 +251,16 @@ def run_cuts(runs: Runs) -> Iterator[tuple[Runs, list[tuple[str, dict[str, Any]]
         questions = []
         for part in cut.data.partition_by(ENTITY, maintain_order=True):
             name = part[ENTITY][0]
-            questions.append((name, {ID: f"{name}@{share:g}", ENTITY: name, "rows": _known_rows(part.select(names))}))
+            questions.append(
+                (
+                    name,
+                    {
+                        ID: f"{name}@{share:g}",
+                        ENTITY: name,
+                        "rows": _known_rows(part.select(names)),
+                    },
+                )
+            )
         yield cut, questions
 
 
@@ -203,5 +281,6 @@ def image_cuts(images: Images) -> Iterator[tuple[Images, list[tuple[str, dict[st
 
 def _known_rows(table: pl.DataFrame) -> list[dict[str, Any]]:
     return [
-        {name: json_value(value) for name, value in row.items() if value is not None} for row in table.iter_rows(named=True)
+        {name: json_value(value) for name, value in row.items() if value is not None}
+        for row in table.iter_rows(named=True)
     ]

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 # reads numbers and texts.
 
 Reasons = list[dict[str, object]]
-"""The contributions of a row's main inputs to its score, the largest first, as in the prediction rows."""
+"""The contributions of a row's main inputs to its score, the largest first, as in the prediction
+rows.
+"""
 
 
 class RowScorer:
@@ -58,13 +60,24 @@ class RowScorer:
         for inputs in scorer_inputs(fitted.scorer):
             for name in (*inputs.plain, *inputs.arrays):
                 if name not in schema.data.columns:
-                    raise ConfigError(f"features: the model reads '{name}', which no event bears and no feature makes.")
+                    raise ConfigError(
+                        f"features: the model reads '{name}', which no event bears and no feature "
+                        f"makes."
+                    )
         self._fitted, self._schema = fitted, BatchSchema.of(schema)
         self._texts = known_texts(fitted.scorer)
-        self.reads = tuple(dict.fromkeys(name for each in scorer_inputs(fitted.scorer) for name in (*each.plain, *each.arrays)))
+        self.reads = tuple(
+            dict.fromkeys(
+                name
+                for each in scorer_inputs(fitted.scorer)
+                for name in (*each.plain, *each.arrays)
+            )
+        )
         """The inputs of the model, as far as it exposes them."""
         self.unknown: Counter[str] = Counter()
-        """By column how many rows had a text that the model has no code for: one that it never saw, or saw too rarely."""
+        """By column how many rows had a text that the model has no code for: one that it never saw,
+        or saw too rarely.
+        """
 
     def score(self, rows: Sequence[Values], reasons: bool) -> tuple[RowScores, list[Reasons]]:
         """Return the scores of rows, and the reasons if they are wanted.
@@ -72,10 +85,14 @@ class RowScorer:
         A text that it has no code for is read as a rare one, and counted.
         """
         for name, known in self._texts.items():
-            self.unknown[name] += sum(row.get(name) is not None and row[name] not in known for row in rows)
+            self.unknown[name] += sum(
+                row.get(name) is not None and row[name] not in known for row in rows
+            )
         batch = RowBatch(rows, self._schema)
         scores = self._fitted.score_rows(batch)
-        return scores, main_inputs(self._fitted.explain(batch), batch, self._fitted.usual) if reasons else [[] for _ in rows]
+        return scores, main_inputs(
+            self._fitted.explain(batch), batch, self._fitted.usual
+        ) if reasons else [[] for _ in rows]
 
 
 def known_texts(scorer: Any) -> dict[str, frozenset[str]]:
@@ -98,13 +115,17 @@ class EventAnswer:
         id: The event's.
         score: The higher the more suspicious.
         probability: Of the label being 1; None where the model has none.
-        p_value: The share of held-out normal rows that are at least as odd; None where none were held out.
-        reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`; empty where not requested.
+        p_value: The share of held-out normal rows that are at least as odd; None where none were
+            held out.
+        reasons: The contributions of main inputs, the largest first: `input`, `value` and `adds`;
+            empty where not requested.
         features: The features by column; None where one is not known.
-        tier: The action of the run's alert policy: `block`, `review`, `random_review` or `pass`; None without a policy.
+        tier: The action of the run's alert policy: `block`, `review`, `random_review` or `pass`;
+            None without a policy.
         expected_gain: The money that the action is expected to save beside letting it pass.
         lacks: Columns that the model reads of an event and that this one did not bear.
-        again: Whether the event had been scored before: it counts once, and this is the answer of then.
+        again: Whether the event had been scored before: it counts once, and this is the answer of
+            then.
     """
 
     id: str
@@ -125,10 +146,22 @@ class EventAnswer:
 
     def json(self) -> str:
         """Return one line for a machine: without the features."""
-        scores = {"id": self.id, "score": self.score, "probability": self.probability, "p_value": self.p_value}
-        policy = {"tier": self.tier, "expected_gain": self.expected_gain} if self.tier is not None else {}
+        scores = {
+            "id": self.id,
+            "score": self.score,
+            "probability": self.probability,
+            "p_value": self.p_value,
+        }
+        policy = (
+            {"tier": self.tier, "expected_gain": self.expected_gain}
+            if self.tier is not None
+            else {}
+        )
         lacks = {"lacks": list(self.lacks)} if self.lacks else {}
-        return json.dumps(scores | policy | {"reasons": self.words} | lacks | {"again": self.again}, ensure_ascii=False)
+        return json.dumps(
+            scores | policy | {"reasons": self.words} | lacks | {"again": self.again},
+            ensure_ascii=False,
+        )
 
 
 class AnswerCodec:
@@ -142,11 +175,17 @@ class AnswerCodec:
     """
 
     def __init__(
-        self, columns: Mapping[str, Any], log: EventLog, borne: Sequence[str] = (), tiers: AlertTiers | None = None
+        self,
+        columns: Mapping[str, Any],
+        log: EventLog,
+        borne: Sequence[str] = (),
+        tiers: AlertTiers | None = None,
     ) -> None:
         self._borne, self._tiers = tuple(borne), tiers
         self._names = tuple(columns)
-        self._shapes = [list(kind.shape) if hasattr(kind, "shape") else None for kind in columns.values()]
+        self._shapes = [
+            list(kind.shape) if hasattr(kind, "shape") else None for kind in columns.values()
+        ]
         layout = [list(self._names), self._shapes]
         self._log, self._layout = log, f"layout {digest(layout)}"
         self._layouts: dict[str, Any] = {self._layout: layout}
@@ -170,12 +209,23 @@ class AnswerCodec:
         lacks = tuple(name for name in self._borne if read.values.get(name) is None)
         score = float(scores.score[place])
         action, gain = (None, None) if tier is None else tier
-        return EventAnswer(read.id, score, probability, p_value, tuple(reasons), named, action, gain, lacks)
+        return EventAnswer(
+            read.id, score, probability, p_value, tuple(reasons), named, action, gain, lacks
+        )
 
     def encode(self, entry: LogEntry, answer: EventAnswer) -> LogEntry:
         """Return the entry of an event with its answer."""
         policy = answer.tier, answer.expected_gain, answer.lacks
-        reply = json.dumps([self._layout, answer.score, answer.probability, answer.p_value, answer.reasons, *policy])
+        reply = json.dumps(
+            [
+                self._layout,
+                answer.score,
+                answer.probability,
+                answer.p_value,
+                answer.reasons,
+                *policy,
+            ]
+        )
         values = list(answer.features.values())
         if any(self._shapes):
             numbers = np.concatenate([np.ravel(np.asarray(value, float)) for value in values])
@@ -197,10 +247,25 @@ class AnswerCodec:
         for name, shape in zip(*self._layouts[layout], strict=True):
             size = int(np.prod(shape)) if shape else 1
             part = flat[at : at + size]
-            features[name] = part.reshape(shape).astype(np.float32) if shape else None if np.isnan(part[0]) else float(part[0])
+            features[name] = (
+                part.reshape(shape).astype(np.float32)
+                if shape
+                else None
+                if np.isnan(part[0])
+                else float(part[0])
+            )
             at += size
         return EventAnswer(
-            entry.id, score, probability, p_value, tuple(reasons), features, tier, gain, tuple(lacks), again=True
+            entry.id,
+            score,
+            probability,
+            p_value,
+            tuple(reasons),
+            features,
+            tier,
+            gain,
+            tuple(lacks),
+            again=True,
         )
 
 
@@ -212,34 +277,42 @@ KEY = "id"
 
 
 class Online:
-    """Scores events as they arrive, in order or late, with the features that a table of them would get.
+    """Scores events as they arrive, in order or late, with the features that a table of them would
+    get.
 
-    The order of calls is the order of arrival. An event arrives when it says so (role `available_at`), else when it happened,
-    but never before the event of the call before; what it may know of others follows from that as in `RowFeatures`. An event
-    that comes again counts once and gets the same answer; other values under an id that was there are refused. With a store,
-    what was answered is in it before the call returns, so that after `kill -9` the same call to `Online` goes on with the same
-    bits; a model fitted since, or other features, may take up the store of the ones before. One process uses a store; its
-    threads may share the object.
+    The order of calls is the order of arrival. An event arrives when it says so (role
+    `available_at`), else when it happened, but never before the event of the call before; what it
+    may know of others follows from that as in `RowFeatures`. An event that comes again counts once
+    and gets the same answer; other values under an id that was there are refused. With a store,
+    what was answered is in it before the call returns, so that after `kill -9` the same call to
+    `Online` goes on with the same bits; a model fitted since, or other features, may take up the
+    store of the ones before. One process uses a store; its threads may share the object.
 
-    A text that no fitted row had is lawful, for a new store or channel is no mistake: features count it like any other, the
-    model reads it as one that is rare, and `unknown` says how often that was. Only a column that lists its values (polars'
-    `Enum`) refuses others; a number below 0 is refused in amounts and in what features say is never negative, as in a table.
+    A text that no fitted row had is lawful, for a new store or channel is no mistake: features
+    count it like any other, the model reads it as one that is rare, and `unknown` says how often
+    that was. Only a column that lists its values (polars' `Enum`) refuses others; a number below 0
+    is refused in amounts and in what features say is never negative, as in a table.
 
-    A store holds a snapshot of its state too: to open it again only what came after that is replayed.
-    It is made at the end, after a long opening and by `snapshot`, never while events come, for the next one would wait. The
-    state is the same to the bit; other code, features or columns, or a damaged snapshot, replay everything.
+    A store holds a snapshot of its state too: to open it again only what came after that is
+    replayed. It is made at the end, after a long opening and by `snapshot`, never while events
+    come, for the next one would wait. The state is the same to the bit; other code, features or
+    columns, or a damaged snapshot, replay everything.
 
-    A process that does nothing else may call `gc.freeze()` once all of the past is there, as `hwds serve` does: now and then
-    Python looks all of it through for garbage while an event waits, 8 ms for every 1,000 rows.
+    A process that does nothing else may call `gc.freeze()` once all of the past is there, as `hwds
+    serve` does: now and then Python looks all of it through for garbage while an event waits, 8 ms
+    for every 1,000 rows.
 
     Args:
         fitted: The model.
         features: Its feature set.
         schema: A table like the rows that it was fitted on; its rows are not read.
         store: A file; None keeps everything in memory.
-        key: The field of an event's id; it need not be a column. None takes the column with the role `id`, or else `id`.
-        tiers: The rule of an alert policy, which says what is to be done with each event; None for none.
-        durable: Whether an answer outlives the `process`, or a loss of `power` too, which waits for the disk each time.
+        key: The field of an event's id; it need not be a column. None takes the column with the
+            role `id`, or else `id`.
+        tiers: The rule of an alert policy, which says what is to be done with each event; None for
+            none.
+        durable: Whether an answer outlives the `process`, or a loss of `power` too, which waits for
+            the disk each time.
 
     Raises:
         ConfigError: The features have no live form, or the model reads what they do not make.
@@ -264,7 +337,9 @@ class Online:
     ) -> None:
         key = key or schema.name("id") or KEY
         schema, self._turn = schema_of(schema), threading.RLock()
-        self._store = EventStore(features, schema, Path(store) if store is not None else None, key, durable)
+        self._store = EventStore(
+            features, schema, Path(store) if store is not None else None, key, durable
+        )
         try:
             columns = self._store.live.columns
             self._scorer = RowScorer(fitted, schema.with_inputs(pl.DataFrame(schema=dict(columns))))
@@ -276,9 +351,15 @@ class Online:
 
     @classmethod
     def open(
-        cls, run: str | Path, store: str | Path | None = None, *, key: str | None = None, durable: Durable = "process"
+        cls,
+        run: str | Path,
+        store: str | Path | None = None,
+        *,
+        key: str | None = None,
+        durable: Durable = "process",
     ) -> Self:
-        """Open the model that a run has saved (`save_model=final`), with the run's features and its alert policy.
+        """Open the model that a run has saved (`save_model=final`), with the run's features and its
+        alert policy.
 
         Args:
             run: Its folder, id, or the name of its experiment.
@@ -304,7 +385,15 @@ class Online:
             frame = experiment.dataset.frame()
             assert isinstance(frame, Table)
             schema = frame
-        return cls(fitted, features, schema, store, key=key, durable=durable, tiers=_tiers(experiment, folder, schema))
+        return cls(
+            fitted,
+            features,
+            schema,
+            store,
+            key=key,
+            durable=durable,
+            tiers=_tiers(experiment, folder, schema),
+        )
 
     def score(self, event: Mapping[str, Any] | str | bytes, *, reasons: bool = True) -> EventAnswer:
         """Score an event: a dict or JSON, with values by column and its key.
@@ -316,7 +405,8 @@ class Online:
         return self.score_many([event], reasons=reasons)[0]
 
     def score_many(self, events: Any, *, reasons: bool = False) -> list[EventAnswer]:
-        """Score events in the order in which they arrived, all or none: a list, an Arrow table or a polars frame.
+        """Score events in the order in which they arrived, all or none: a list, an Arrow table or a
+        polars frame.
 
         Raises:
             DataError: One is no event of these columns; none has arrived.
@@ -327,8 +417,14 @@ class Online:
             first: dict[str, ReadEvent] = {}
             for each in read:
                 check_same(first.setdefault(each.id, each), each)
-            answers = {id: answer for id, each in first.items() if (answer := self._earlier_answer(each)) is not None}
-            fresh = self._score_new([each for id, each in first.items() if id not in answers], reasons)
+            answers = {
+                id: answer
+                for id, each in first.items()
+                if (answer := self._earlier_answer(each)) is not None
+            }
+            fresh = self._score_new(
+                [each for id, each in first.items() if id not in answers], reasons
+            )
             answers |= {answer.id: answer for answer in fresh}
             return [answers[each.id] for each in read]
 
@@ -355,21 +451,27 @@ class Online:
                 for place, (each, (_, features)) in enumerate(zip(read, arrived, strict=True))
             ]
             self._store.log.append(
-                [self._codec.encode(entry, answer) for (entry, _), answer in zip(arrived, answers, strict=True)]
+                [
+                    self._codec.encode(entry, answer)
+                    for (entry, _), answer in zip(arrived, answers, strict=True)
+                ]
             )
         return answers
 
-    def label(self, id: str, positive: bool | None, at: str | date | None = None, *, correct: bool = False) -> bool:
+    def label(
+        self, id: str, positive: bool | None, at: str | date | None = None, *, correct: bool = False
+    ) -> bool:
         """Report the label of an event that has arrived.
 
-        A corrected label holds from its own moment on; the one before stays in the log, and so do the answers that it had a
-        part in. Features are made anew from all events, which takes as long as to open the store without a snapshot.
+        A corrected label holds from its own moment on; the one before stays in the log, and so do
+        the answers that it had a part in. Features are made anew from all events, which takes as
+        long as to open the store without a snapshot.
 
         Args:
             id: The event's.
             positive: Whether it is 1; None withdraws it.
-            at: From when on it is known, for events that arrive at or after that; never before all that have arrived, which
-                is also what None means.
+            at: From when on it is known, for events that arrive at or after that; never before all
+                that have arrived, which is also what None means.
             correct: Whether it may take the place of another label.
 
         Returns:
@@ -396,9 +498,11 @@ class Online:
             return self._store.report("returned", id, "", at)
 
     def backfill(self, rows: Table) -> int:
-        """Let rows of the past arrive, with their labels, unscored: those that the model was fitted on, say.
+        """Let rows of the past arrive, with their labels, unscored: those that the model was fitted
+        on, say.
 
-        Rows that are there already are passed over. Their key is the column of that name, or else the row's number.
+        Rows that are there already are passed over. Their key is the column of that name, or else
+        the row's number.
 
         Returns:
             How many were new.
@@ -410,21 +514,31 @@ class Online:
             return self._store.backfill(rows)
 
     def history(self) -> Table:
-        """Return all events in the order of arrival with their labels, as a table to compute features of or to train on."""
+        """Return all events in the order of arrival with their labels, as a table to compute
+        features of or to train on.
+        """
         with self._turn:
             return self._store.table()
 
     @property
     def unknown(self) -> dict[str, int]:
-        """The number of events by column, since this was opened, that had a text that the model has no code for."""
+        """The number of events by column, since this was opened, that had a text that the model has
+        no code for.
+        """
         return {name: count for name, count in self._scorer.unknown.items() if count}
 
     def answers(self) -> Iterator[EventAnswer]:
         """Yield the answer to each event that was scored, in order."""
-        return (self._codec.decode(entry) for entry in self._store.log.entries() if entry.reply is not None)
+        return (
+            self._codec.decode(entry)
+            for entry in self._store.log.entries()
+            if entry.reply is not None
+        )
 
     def snapshot(self) -> None:
-        """Write the state into the store, in a quiet hour, so that opening it again replays only what comes after."""
+        """Write the state into the store, in a quiet hour, so that opening it again replays only
+        what comes after.
+        """
         with self._turn:
             self._store.state.snapshot()
 
@@ -441,7 +555,10 @@ class Online:
 
 
 def _tiers(experiment: Experiment, folder: RunFolder, schema: Table) -> AlertTiers | None:
-    """Return the rule of a run's alert policy; None where it has none, or events say of no amount."""
+    """Return the rule of a run's alert policy.
+
+    None where it has none, or events say of no amount.
+    """
     decision, amount = experiment.decision, schema.name("amount")
     if not isinstance(decision, AlertPolicy) or not amount:
         return None
@@ -468,7 +585,9 @@ LONGEST = 1 << 20
 
 
 def answer_lines(scorer: Online, stream: IO[bytes]) -> Iterator[str]:
-    """Yield the answer to each line that is not empty, as JSON; what is wrong with a line is its answer.
+    """Yield the answer to each line that is not empty, as JSON.
+
+    What is wrong with a line is its answer.
 
     Args:
         scorer: What scores events and takes their labels.
@@ -492,7 +611,9 @@ def answer_line(scorer: Online, line: str) -> str:
     if '"of"' in line:
         message = parse_object(line)
         if "of" in message and ("label" in message or "returned" in message):
-            return json.dumps({"of": message["of"], "news": take_report(scorer, message)}, ensure_ascii=False)
+            return json.dumps(
+                {"of": message["of"], "news": take_report(scorer, message)}, ensure_ascii=False
+            )
     return scorer.score(line).json()
 
 
@@ -504,7 +625,9 @@ def take_report(scorer: Online, message: Mapping[str, Any]) -> bool:
     """
     of, at = message["of"], message.get("at")
     if isinstance(of, bool) or not isinstance(of, str | int):
-        raise DataError(f"message: must have the event's id under 'of', a text or a whole number, got {of!r}.")
+        raise DataError(
+            f"message: must have the event's id under 'of', a text or a whole number, got {of!r}."
+        )
     if not {"label", "returned"} & message.keys():
         raise DataError(f"message of '{of}': must have 'label' or 'returned'.")
     if "label" not in message:

@@ -55,32 +55,45 @@ class Reader:
         schema: A table of the events' columns and roles, without rows.
         key: The field of an event's id; it need not be a column.
         never_negative: Columns of which a number below 0 is refused, as it is of amounts.
-        timed: Whether a row must have a time; what is scored by itself, without events before it, needs none.
+        timed: Whether a row must have a time; what is scored by itself, without events before it,
+            needs none.
 
     Raises:
         ConfigError: The schema has no time, or a column that no event can bear.
     """
 
-    def __init__(self, schema: Table, key: str, never_negative: Iterable[str] = (), *, timed: bool = True) -> None:
+    def __init__(
+        self, schema: Table, key: str, never_negative: Iterable[str] = (), *, timed: bool = True
+    ) -> None:
         if timed and not schema.roles.get("time"):
             raise ConfigError("events need the role 'time'; set dataset.roles.time.")
         self._timed = timed
         self.key, self._time, self._arrival = key, schema.name("time"), schema.name("available_at")
-        self._never_negative = tuple(dict.fromkeys((*schema.roles.get("amount", ()), *never_negative)))
+        self._never_negative = tuple(
+            dict.fromkeys((*schema.roles.get("amount", ()), *never_negative))
+        )
         self._hidden = {name: role for role in HIDDEN_ROLES for name in schema.roles.get(role, ())}
-        kinds = {name: kind for name, kind in schema.data.schema.items() if name not in self._hidden and name != ROW_ID}
+        kinds = {
+            name: kind
+            for name, kind in schema.data.schema.items()
+            if name not in self._hidden and name != ROW_ID
+        }
         self._convert = {name: _converter(name, kind) for name, kind in kinds.items()}
 
     def read(self, event: Mapping[str, Any] | str | bytes) -> ReadEvent:
         """Read one event; a column that it does not have is not known.
 
         Raises:
-            DataError: It is no JSON object, has no key or no time, or says something that the columns cannot hold.
+            DataError: It is no JSON object, has no key or no time, or says something that the
+                columns cannot hold.
         """
         fields = event if isinstance(event, Mapping) else parse_object(event)
         id = fields.get(self.key)
         if isinstance(id, bool) or not isinstance(id, str | int) or len(str(id)) > LONGEST_ID:
-            raise DataError(f"event: must have a text or a whole number under '{self.key}', got {shorten_value(id)}.")
+            raise DataError(
+                f"event: must have a text or a whole number under '{self.key}', got "
+                f"{shorten_value(id)}."
+            )
         values = self._values(str(id), fields)
         if self._timed and values.get(self._time) is None:
             raise DataError(f"event '{id}': must have a time under '{self._time}'.")
@@ -90,19 +103,27 @@ class Reader:
         if not self._timed:
             return ReadEvent(str(id), 0, 0, values, "")
         body = event if isinstance(event, str) else _ENCODER.encode(fields)
-        time, arrival = (microseconds(values.get(name, values[self._time])) for name in (self._time, self._arrival))
+        time, arrival = (
+            microseconds(values.get(name, values[self._time]))
+            for name in (self._time, self._arrival)
+        )
         return ReadEvent(str(id), time, arrival, values, body, self._arrival)
 
     def again(self, body: str) -> ReadEvent:
-        """Read an event that was taken once; what it says is null need not be a column, for older versions took that too.
+        """Read an event that was taken once.
+
+        What it says is null need not be a column, for older versions took that too.
 
         Raises:
             DataError: As of `read`.
         """
-        return self.read({name: value for name, value in parse_object(body).items() if value is not None})
+        return self.read(
+            {name: value for name, value in parse_object(body).items() if value is not None}
+        )
 
     def instant(self, id: str, value: Any) -> int:
-        """Return a moment on the clock of the events' times, from which on something holds of an event.
+        """Return a moment on the clock of the events' times, from which on something holds of an
+        event.
 
         Raises:
             DataError: It is none.
@@ -122,13 +143,19 @@ class Reader:
             try:
                 values[name] = self._convert[name](value)
             except (TypeError, ValueError, OverflowError) as error:
-                raise DataError(f"event '{id}': '{name}' {error}, got {shorten_value(value)}.") from error
+                raise DataError(
+                    f"event '{id}': '{name}' {error}, got {shorten_value(value)}."
+                ) from error
         return values
 
     def _refuse(self, id: str, name: str) -> NoReturn:
         if name in self._hidden:
-            raise DataError(f"event '{id}': '{name}' is {self._hidden[name]}, which is told later, by `label`.")
-        raise DataError(f"event '{id}': no column '{name}'{nearest(name, [*self._convert, self.key])}")
+            raise DataError(
+                f"event '{id}': '{name}' is {self._hidden[name]}, which is told later, by `label`."
+            )
+        raise DataError(
+            f"event '{id}': no column '{name}'{nearest(name, [*self._convert, self.key])}"
+        )
 
 
 def check_same(earlier: ReadEvent, again: ReadEvent) -> None:
@@ -140,7 +167,10 @@ def check_same(earlier: ReadEvent, again: ReadEvent) -> None:
     for name in dict.fromkeys((*earlier.values, *again.values)):
         old, new = earlier.values.get(name), again.values.get(name)
         if old != new and name != again.arrival_column:
-            raise DataError(f"event '{again.id}': has come before with other values: '{name}' was {old!r}, and is now {new!r}.")
+            raise DataError(
+                f"event '{again.id}': has come before with other values: '{name}' was {old!r}, "
+                f"and is now {new!r}."
+            )
 
 
 def event_rows(events: Any) -> Iterable[Mapping[str, Any] | str | bytes]:
@@ -206,7 +236,9 @@ def _text(value: Any) -> str:
 def _one_of(known: frozenset[str]) -> Convert:
     def convert(value: Any) -> str:
         if value not in known:
-            raise ValueError(f"must be one of {', '.join(sorted(known)[:8])}{' ...' if len(known) > 8 else ''}")
+            raise ValueError(
+                f"must be one of {', '.join(sorted(known)[:8])}{' ...' if len(known) > 8 else ''}"
+            )
         return str(value)
 
     return convert
@@ -246,7 +278,10 @@ def _day(value: Any) -> date:
 
 
 def _from_text(kind: type[date], value: Any) -> Any:
-    """Return the date or instant that a text says; None of another text, and anything else as it is."""
+    """Return the date or instant that a text says.
+
+    None of another text, and anything else as it is.
+    """
     try:
         return kind.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:

@@ -38,7 +38,10 @@ UNKNOWN_ROLES = ("truth", "label_propensity")
 
 
 def schema_of(table: Table) -> Table:
-    """Return the columns and roles of events like a table's rows; a label has a moment of its own."""
+    """Return the columns and roles of events like a table's rows.
+
+    A label has a moment of its own.
+    """
     gone = [name for role in UNKNOWN_ROLES for name in table.roles.get(role, ())]
     data = table.data.clear().drop(ROW_ID, *gone, strict=False)
     roles = table.roles.without(*UNKNOWN_ROLES)
@@ -69,15 +72,25 @@ def keep_schema(log: EventLog, schema: Table, key: str) -> None:
         buffer = BytesIO()
         schema.data.write_ipc(buffer)
         columns = base64.b64encode(buffer.getvalue()).decode()
-        log.set_about("schema", {"columns": columns, "roles": dict(schema.roles), "unit": schema.unit, "key": key})
+        log.set_about(
+            "schema",
+            {"columns": columns, "roles": dict(schema.roles), "unit": schema.unit, "key": key},
+        )
         return
     known_key = log.about("schema")["key"]
     if key != known_key:
-        raise ResumeError(f"{log.path}: its events have their key under '{known_key}', not '{key}'.")
-    for what, old, new in (("column", _kinds(stored), _kinds(schema)), ("role", stored.roles, schema.roles)):
+        raise ResumeError(
+            f"{log.path}: its events have their key under '{known_key}', not '{key}'."
+        )
+    for what, old, new in (
+        ("column", _kinds(stored), _kinds(schema)),
+        ("role", stored.roles, schema.roles),
+    ):
         for name in {**old, **new}:
             if old.get(name) != new.get(name):
-                difference = f"is {_written(old.get(name))} there and {_written(new.get(name))} in this run"
+                difference = (
+                    f"is {_written(old.get(name))} there and {_written(new.get(name))} in this run"
+                )
                 raise ResumeError(f"{log.path}: holds other events: {what} '{name}' {difference}.")
 
 
@@ -95,13 +108,17 @@ def _kinds(schema: Table) -> dict[str, Any]:
 
 
 def _written(value: Any) -> str:
-    return "absent" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)
+    return (
+        "absent" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)
+    )
 
 
 # Corrections: labels that were reported anew or withdrawn; the earlier labels stay in the log.
 
 CORRECTION = "correction"
-"""The kind of an entry that takes the place of an event's label; its id is `2:A-17` for the second one of event A-17."""
+"""The kind of an entry that takes the place of an event's label; its id is `2:A-17` for the second
+one of event A-17.
+"""
 
 WITHDRAWN = ""
 """The content of one after which an event has no label."""
@@ -123,7 +140,10 @@ class Corrections:
         return self._log.count(CORRECTION)
 
     def last(self, id: str) -> LogEntry | None:
-        """Return the last label of an event, or the correction in its place; None where it never had one."""
+        """Return the last label of an event, or the correction in its place.
+
+        None where it never had one.
+        """
         made = self._made(id)
         return self._log.find(CORRECTION, f"{made}:{id}") if made else self._log.find("label", id)
 
@@ -154,8 +174,8 @@ class Corrections:
 class FeatureState:
     """The state of features after the events that have arrived.
 
-    Events count in the order in which they are handed over; a label or a return from the moment it holds from, for events that
-    arrive at or after it.
+    Events count in the order in which they are handed over; a label or a return from the moment it
+    holds from, for events that arrive at or after it.
 
     Attributes:
         arrival: When the last event arrived, in microseconds.
@@ -192,12 +212,15 @@ class FeatureState:
         heappush(self._labels, (at, place, positive))
 
     def returned(self, place: int, at: int) -> None:
-        """Let an event that has arrived count as returned from a moment on, which is later than all arrivals."""
+        """Let an event that has arrived count as returned from a moment on, which is later than all
+        arrivals.
+        """
         self._live.returned(place, at)
 
 
 def state_changes(live: Any) -> dict[str, Any]:
-    """Return the changing state of an object: its attributes that change, those of its parts in dicts of their own.
+    """Return the changing state of an object: its attributes that change, those of its parts in
+    dicts of their own.
 
     Raises:
         Unserializable: It does not say what changes.
@@ -212,7 +235,9 @@ def _changes(value: Any) -> Any:
         return state_changes(value)
     if _parts(value):
         return [state_changes(part) for part in value]
-    return dict(value) if isinstance(value, dict) else value  # a dict may know what to do about what is missing
+    return (
+        dict(value) if isinstance(value, dict) else value
+    )  # a dict may know what to do about what is missing
 
 
 def restore_state(live: Any, changes: dict[str, Any]) -> None:
@@ -239,7 +264,9 @@ def _parts(value: Any) -> bool:
 
 
 class PastRow(NamedTuple):
-    """A row of a table as an event, and its label with the moment from which it holds, where it has one."""
+    """A row of a table as an event, and its label with the moment from which it holds, where it has
+    one.
+    """
 
     read: ReadEvent
     label: tuple[bool, int] | None
@@ -260,10 +287,16 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
             rows.append(reader.read(entry.body).values | {names["available_at"]: entry.at})
         elif entry.kind in ("label", CORRECTION):
             label = None if entry.body == WITHDRAWN else int(entry.body)
-            rows[entry.place] |= {names["label"]: label, names["label_time"]: None if label is None else entry.at}
+            rows[entry.place] |= {
+                names["label"]: label,
+                names["label_time"]: None if label is None else entry.at,
+            }
         else:
             rows[entry.place][returned_at] = entry.at
-    made = [_column(name, kind, [row.get(name) for row in rows], name in moments) for name, kind in schema.data.schema.items()]
+    made = [
+        _column(name, kind, [row.get(name) for row in rows], name in moments)
+        for name, kind in schema.data.schema.items()
+    ]
     return Table.build(pl.DataFrame(made), schema.roles, schema.unit)
 
 
@@ -271,11 +304,18 @@ def _column(name: str, kind: Any, values: list[Any], moment: bool) -> pl.Series:
     """Return a column; moments are microseconds of the wall clock, whatever type the column had."""
     if moment:
         moments = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null")
+        return moments.dt.replace_time_zone(
+            getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null"
+        )
     if isinstance(kind, pl.Datetime):
-        whole = [value if value is None or isinstance(value, int) else microseconds(value) for value in values]
+        whole = [
+            value if value is None or isinstance(value, int) else microseconds(value)
+            for value in values
+        ]
         moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(kind.time_zone, ambiguous="earliest", non_existent="null").cast(kind)
+        return moments.dt.replace_time_zone(
+            kind.time_zone, ambiguous="earliest", non_existent="null"
+        ).cast(kind)
     return pl.Series(name, values, dtype=kind)
 
 
@@ -289,7 +329,11 @@ def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
     arrived = table.column(role)
     label, when = table.name("label"), table.name("label_time")
     hidden = {name for each in HIDDEN_ROLES for name in table.roles.get(each, ())}
-    plain = [name for name in table.data.columns if name not in hidden and name not in (ROW_ID, reader.key)]
+    plain = [
+        name
+        for name in table.data.columns
+        if name not in hidden and name not in (ROW_ID, reader.key)
+    ]
     order = np.argsort(arrived.cast(pl.Datetime("us")).to_physical().to_numpy(), kind="stable")
     ids = table.data[reader.key if reader.key in table.data.columns else ROW_ID]
     for row in table.data.select(*plain, ids.alias("__id"), *hidden)[order].iter_rows(named=True):
@@ -299,7 +343,10 @@ def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
             yield PastRow(read, None)
             continue
         if not when or row[when] is None:
-            raise DataError(f"event '{read.id}': has a label, and '{when or 'label_time'}' does not say since when.")
+            raise DataError(
+                f"event '{read.id}': has a label, and '{when or 'label_time'}' does not say since "
+                f"when."
+            )
         yield PastRow(read, (positive == 1, microseconds(row[when])))
 
 
@@ -330,7 +377,10 @@ class EventBehaviour:
         return FeatureState(live_of(self.features, self.schema))
 
     def apply(self, state: FeatureState, entry: LogEntry) -> None:
-        """Let an event arrive, or its label or return; of labels of one event the last one alone, from its own moment on."""
+        """Let an event arrive, or its label or return.
+
+        Of labels of one event the last one alone, from its own moment on.
+        """
         at = _moment(entry)
         if entry.kind == "event":
             read = self.reader.again(entry.body)
@@ -366,7 +416,14 @@ class EventStore:
         state: The state that follows from the log.
     """
 
-    def __init__(self, features: RowFeatures | None_, schema: Table, path: Path | None, key: str, durable: Durable) -> None:
+    def __init__(
+        self,
+        features: RowFeatures | None_,
+        schema: Table,
+        path: Path | None,
+        key: str,
+        durable: Durable,
+    ) -> None:
         self._schema, self.live = schema, live_of(features, schema)
         self.reader = Reader(schema, key, self.live.never_negative)
         self.log = EventLog(path, durable)
@@ -374,7 +431,11 @@ class EventStore:
         self._behaviour = EventBehaviour(features, schema, self.reader, self._corrections)
         try:
             keep_schema(self.log, schema, key)
-            about = [self.log.about("schema"), canonical(features), code_digest([features], "hwds.serve.events.store")]
+            about = [
+                self.log.about("schema"),
+                canonical(features),
+                code_digest([features], "hwds.serve.events.store"),
+            ]
             self._about = [*about, platform.python_version(), np.__version__]
             self.state = ReplayedState(self.log, self._behaviour, self._key())
             self._snapshot_if_due()
@@ -383,17 +444,26 @@ class EventStore:
             raise
 
     def arrive(self, state: FeatureState, read: ReadEvent) -> tuple[LogEntry, Any]:
-        """Let an event arrive, never before the last one; return its entry, which is not in the log yet, and its features."""
+        """Let an event arrive, never before the last one.
+
+        Return its entry, which is not in the log yet, and its features.
+        """
         arrival = max(read.arrival, state.arrival)
         entry = LogEntry("event", read.id, state.events, arrival, read.body)
         return entry, state.arrive(read.time, arrival, read.values)
 
     def _key(self) -> str:
-        """Return what the state follows from besides the entries: a correction undoes what a snapshot may hold."""
+        """Return what the state follows from besides the entries: a correction undoes what a
+        snapshot may hold.
+        """
         return digest([*self._about, self._corrections.count])
 
-    def report(self, kind: str, id: str, body: str, at: str | date | None, *, correct: bool = False) -> bool:
-        """Keep a label or a return, from a moment on that is later than all arrivals; return whether it is news.
+    def report(
+        self, kind: str, id: str, body: str, at: str | date | None, *, correct: bool = False
+    ) -> bool:
+        """Keep a label or a return, from a moment on that is later than all arrivals.
+
+        Return whether it is news.
 
         Args:
             kind: `label` or `returned`.
@@ -403,7 +473,8 @@ class EventStore:
             correct: Whether a label may take the place of another one.
 
         Raises:
-            DataError: There is no such event, another label was reported of it, or events have no label.
+            DataError: There is no such event, another label was reported of it, or events have no
+                label.
         """
         if kind == "label" and not self._schema.roles.get("label"):
             raise DataError(f"event '{id}': events have no label here; set dataset.roles.label.")
@@ -413,7 +484,10 @@ class EventStore:
             raise DataError(f"event '{id}': has no label to be withdrawn.")
         if known is not None and known.body == body:
             return False
-        if kind == "returned" and self.reader.again(event.body).values.get(self.live.returned_at) is not None:
+        if (
+            kind == "returned"
+            and self.reader.again(event.body).values.get(self.live.returned_at) is not None
+        ):
             return False
         if known is not None and known.body != WITHDRAWN and not correct:
             raise DataError(
@@ -421,7 +495,11 @@ class EventStore:
                 ' say "correct": true where the first was wrong.'
             )
         state = self.state.current()
-        moment = state.arrival + 1 if at is None else max(self.reader.instant(str(id), at), state.arrival + 1)
+        moment = (
+            state.arrival + 1
+            if at is None
+            else max(self.reader.instant(str(id), at), state.arrival + 1)
+        )
         if known is not None:
             self.log.append([self._corrections.entry(str(id), event.place, moment, body)])
             self.state.rekeyed(self._key())
@@ -434,7 +512,9 @@ class EventStore:
         return True
 
     def backfill(self, rows: Table) -> int:
-        """Let rows of a table arrive that are not there yet, with their labels; return how many they were.
+        """Let rows of a table arrive that are not there yet, with their labels.
+
+        Return how many they were.
 
         Raises:
             DataError: A row is no event, or arrived before the last that is there.
@@ -453,7 +533,10 @@ class EventStore:
         return history(self.log, self.reader, self._schema, self.live.returned_at)
 
     def _backfilled(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
-        """Let a row arrive with its label; yield the entries of both, which are not in the log yet."""
+        """Let a row arrive with its label.
+
+        Yield the entries of both, which are not in the log yet.
+        """
         if row.read.arrival < state.arrival:
             raise DataError(f"event '{row.read.id}': arrived before the last that is there.")
         event, _ = self.arrive(state, row.read)

@@ -1,4 +1,6 @@
-"""Evidence of drift: distances of a window from the reference, their p-values, a sequential test."""
+"""Evidence of drift: distances of a window from the reference, their p-values, a sequential
+test.
+"""
 
 from __future__ import annotations
 
@@ -18,30 +20,45 @@ LEAST_SHARE = 1e-3
 """A share of a bin is taken to be at least that, where the logarithm of an empty one is needed."""
 
 TAIL = 0.04
-"""The share of either tail that Wasserstein's distance leaves out: a window's largest number says little of it."""
+"""The share of either tail that Wasserstein's distance leaves out: a window's largest number says
+little of it.
+"""
 
 Distances = dict[str, float]
 
 
 def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
-    """Return the distances of a column in a window from its reference; both as `column_reference` makes them.
+    """Return the distances of a column in a window from its reference.
+
+    Both as `column_reference` makes them.
 
     Returns:
-        `psi`, the population stability index over deciles of the reference or its values; `ks`, the largest gap of the
-        distribution functions, of texts half the sum of the gaps of shares; of numbers `wasserstein` too, the mean gap of
-        quantiles over the reference's middle half. Nothing where either has no value.
+        `psi`, the population stability index over deciles of the reference or its values; `ks`, the
+        largest gap of the distribution functions, of texts half the sum of the gaps of shares; of
+        numbers `wasserstein` too, the mean gap of quantiles over the reference's middle half.
+        Nothing where either has no value.
     """
     if reference["kind"] != window["kind"]:
         return {}
-    return _of_texts(reference, window) if reference["kind"] == "text" else _of_numbers(reference, window)
+    return (
+        _of_texts(reference, window)
+        if reference["kind"] == "text"
+        else _of_numbers(reference, window)
+    )
 
 
 def _of_numbers(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
-    first, second = np.asarray(reference["quantiles"], float), np.asarray(window["quantiles"], float)
+    first, second = (
+        np.asarray(reference["quantiles"], float),
+        np.asarray(window["quantiles"], float),
+    )
     if not len(first) or not len(second):
         return {}
     edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
-    cuts = [np.diff(np.concatenate([[0.0], shares_below(grid, edges), [1.0]])) for grid in (first, second)]
+    cuts = [
+        np.diff(np.concatenate([[0.0], shares_below(grid, edges), [1.0]]))
+        for grid in (first, second)
+    ]
     every = np.unique(np.concatenate([first, second]))
     ks = float(np.abs(shares_below(first, every) - shares_below(second, every)).max())
     levels = np.linspace(TAIL, 1 - TAIL, 93)
@@ -60,7 +77,9 @@ def _of_texts(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distan
 
 
 def stability(expected: np.ndarray, found: np.ndarray) -> float:
-    """Return the population stability index of two vectors of shares: the sum of (q - p) log(q / p)."""
+    """Return the population stability index of two vectors of shares: the sum of (q - p) log(q /
+    p).
+    """
     p, q = (np.maximum(shares, LEAST_SHARE) for shares in (expected, found))
     return float(((q - p) * np.log(q / p)).sum())
 
@@ -69,7 +88,9 @@ def new_share(reference: Mapping[str, Any], window: Mapping[str, Any]) -> float:
     """Return the share of a window's texts that the reference does not have."""
     if window["kind"] != "text":
         return 0.0
-    return float(sum(share for name, share in window["shares"].items() if name not in reference["shares"]))
+    return float(
+        sum(share for name, share in window["shares"].items() if name not in reference["shares"])
+    )
 
 
 # Evidence of change: p-values of a window against those of the reference, and a sequential test
@@ -81,7 +102,9 @@ LEAST_SPREAD = 0.1
 FLOOR = 1e-12
 
 LOOKED_BEYOND = 10
-"""A p-value is at least a tenth of the one by rank: so far is the law of logarithms trusted beyond the reference."""
+"""A p-value is at least a tenth of the one by rank: so far is the law of logarithms trusted beyond
+the reference.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +129,10 @@ class DriftFinding:
 class Baseline:
     """The distances of the reference's own windows, by which those of a new one are judged.
 
-    The logarithm of a distance is taken to be normal over windows; with w of them its prediction for the next one is Student's
-    t of w - 1 degrees of freedom, trusted no further than `LOOKED_BEYOND` says. Seasons that the windows span are in their spread, so
-    that they are no alarm.
+    The logarithm of a distance is taken to be normal over windows; with w of them its prediction
+    for the next one is Student's t of w - 1 degrees of freedom, trusted no further than
+    `LOOKED_BEYOND` says. Seasons that the windows span are in their spread, so that they are no
+    alarm.
 
     Args:
         reference: A bundle's `reference.json`.
@@ -125,7 +149,11 @@ class Baseline:
         self._logs: dict[tuple[str, str], np.ndarray] = {}
         self._missing: dict[str, np.ndarray] = {}
         for name, overall in self._overall.items():
-            parts = [window["columns"][name] for window in reference["windows"] if name in window["columns"]]
+            parts = [
+                window["columns"][name]
+                for window in reference["windows"]
+                if name in window["columns"]
+            ]
             self._missing[name] = np.array([part["missing"] for part in parts])
             found = [each for part in parts if (each := distances(overall, part))]
             for check in found[0] if found else ():
@@ -146,7 +174,15 @@ class Baseline:
                 share = new_share(overall, part)
                 known = int(part["n"] * (1 - part["missing"]))
                 rate = usual_new_share(overall)
-                found.append(DriftFinding(name, "new_values", share, rate, binomial_tail(round(share * known), known, rate)))
+                found.append(
+                    DriftFinding(
+                        name,
+                        "new_values",
+                        share,
+                        rate,
+                        binomial_tail(round(share * known), known, rate),
+                    )
+                )
             for check, value in distances(overall, part).items():
                 if (name, check) in self._logs:
                     found.append(self._of_distance(name, check, value))
@@ -162,24 +198,34 @@ class Baseline:
         new = np.log(max(value, FLOOR))
         likely = float(t.sf((new - logs.mean()) / spread, len(logs) - 1))
         rank = (1 + int((logs >= new).sum())) / (1 + len(logs))
-        return DriftFinding(name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND))
+        return DriftFinding(
+            name, check, value, float(np.exp(logs.mean())), max(likely, rank / LOOKED_BEYOND)
+        )
 
     def _of_missing(self, name: str, part: Mapping[str, Any]) -> DriftFinding:
-        """Judge what is missing by the binomial law, and by its spread over windows where that is wider; either way counts."""
+        """Judge what is missing by the binomial law, and by its spread over windows where that is
+        wider; either way counts.
+        """
         from scipy.stats import t
 
         shares, overall, n = self._missing[name], self._overall[name], part["n"]
         rate = (overall["missing"] * overall["n"] + 1) / (overall["n"] + 2)
         count = round(part["missing"] * n)
-        chance = min(1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate)))
+        chance = min(
+            1.0, 2 * min(binomial_tail(count, n, rate), 1 - binomial_tail(count + 1, n, rate))
+        )
         if len(shares) >= 3 and shares.std(ddof=1) > 0:
-            far = abs(part["missing"] - shares.mean()) / (shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares)))
+            far = abs(part["missing"] - shares.mean()) / (
+                shares.std(ddof=1) * np.sqrt(1 + 1 / len(shares))
+            )
             chance = max(chance, float(2 * t.sf(far, len(shares) - 1)))
         return DriftFinding(name, "missing", part["missing"], rate, chance)
 
 
 def usual_new_share(overall: Mapping[str, Any]) -> float:
-    """Return the share of texts to come that a reference does not name: those that it has beside, and those never seen."""
+    """Return the share of texts to come that a reference does not name: those that it has beside,
+    and those never seen.
+    """
     unnamed = max(1 - sum(overall["shares"].values()), 0.0)
     return float(min(unnamed + overall.get("once", 0.0) + 1 / (overall["n"] + 2), 1.0))
 
@@ -191,8 +237,11 @@ def binomial_tail(count: int, n: int, rate: float) -> float:
     return float(binom.sf(count - 1, n, rate)) if count > 0 else 1.0
 
 
-def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapping[str, Any]) -> list[DriftFinding]:
-    """Return how labels that have arrived follow probabilities, against how they did on the run's test rows.
+def label_findings(
+    probability: np.ndarray, label: np.ndarray, calibration: Mapping[str, Any]
+) -> list[DriftFinding]:
+    """Return how labels that have arrived follow probabilities, against how they did on the run's
+    test rows.
 
     Args:
         probability: Shape (n,).
@@ -204,7 +253,9 @@ def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapp
     if not len(label) or not calibration.get("n"):
         return []
     bins = calibration["bins"]
-    means, shares = (np.array([each[name] for each in bins], float) for name in ("probability", "label"))
+    means, shares = (
+        np.array([each[name] for each in bins], float) for name in ("probability", "label")
+    )
     expected = np.interp(probability, means, shares)
     expected = np.clip(expected, 1e-6, 1 - 1e-6)
     reference = sum(each["n"] for each in bins)
@@ -214,7 +265,13 @@ def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapp
     spread = max(calibration["log_loss_sd"], 1e-9) * np.sqrt(1 / len(label) + 1 / reference)
     worse = (loss - calibration["log_loss"]) / spread
     return [
-        DriftFinding("probability", "calibration", float(label.mean()), float(expected.mean()), float(2 * norm.sf(far))),
+        DriftFinding(
+            "probability",
+            "calibration",
+            float(label.mean()),
+            float(expected.mean()),
+            float(2 * norm.sf(far)),
+        ),
         DriftFinding("probability", "error", loss, calibration["log_loss"], float(norm.sf(worse))),
     ]
 
@@ -222,10 +279,11 @@ def label_findings(probability: np.ndarray, label: np.ndarray, calibration: Mapp
 class ChangeDetector:
     """A sequential test of stated false alarms: the Shiryaev-Roberts sum of e-values.
 
-    Shin, Ramdas and Rinaldo (2023), "E-detectors: a nonparametric framework for sequential change detection": with e-values e_t
-    of mean at most 1 while nothing changes, M_t = (M_(t-1) + 1) e_t reaches a threshold A after A windows on the average at the
-    earliest, however the columns hang together. A window's e-value is the mean over its statistics of 1 / (2 sqrt(p)), each of
-    mean 1 for a uniform p (Vovk and Wang 2021).
+    Shin, Ramdas and Rinaldo (2023), "E-detectors: a nonparametric framework for sequential change
+    detection": with e-values e_t of mean at most 1 while nothing changes, M_t = (M_(t-1) + 1) e_t
+    reaches a threshold A after A windows on the average at the earliest, however the columns hang
+    together. A window's e-value is the mean over its statistics of 1 / (2 sqrt(p)), each of mean 1
+    for a uniform p (Vovk and Wang 2021).
 
     Args:
         per_month: False alarms a month at most.
@@ -249,12 +307,16 @@ class ChangeDetector:
 
 
 def discoveries(findings: Sequence[DriftFinding], level: float) -> list[DriftFinding]:
-    """Return the findings whose false discovery rate is at most a level, whatever their dependence (Benjamini, Yekutieli 2001).
+    """Return the findings whose false discovery rate is at most a level, whatever their dependence
+    (Benjamini, Yekutieli 2001).
 
     Where none is, the least likely one: an alarm is always about something.
     """
     ordered = sorted(findings, key=lambda finding: finding.p_value)
     m = len(ordered)
     penalty = m * float(np.sum(1 / np.arange(1, m + 1)))
-    kept = max((k for k, finding in enumerate(ordered, 1) if finding.p_value <= level * k / penalty), default=1)
+    kept = max(
+        (k for k, finding in enumerate(ordered, 1) if finding.p_value <= level * k / penalty),
+        default=1,
+    )
     return ordered[:kept]

@@ -33,7 +33,8 @@ class ArmJudgement:
     """The comparison of two arms.
 
     Attributes:
-        paired: Whether both answered the same questions, as a shadow does, or each its own units, as a canary does.
+        paired: Whether both answered the same questions, as a shadow does, or each its own units,
+            as a canary does.
         rows: Labelled answers of the champion and of the challenger.
         losses: Their mean log losses.
         effect: The champion's loss less the challenger's: above 0 the challenger is better.
@@ -56,21 +57,35 @@ class ArmJudgement:
     def sentence(self) -> str:
         """The comparison in words."""
         same = "of the same questions" if self.paired else "of units of their own"
-        said = f"log loss {self.losses[0]:.4f} of the champion, {self.losses[1]:.4f} of the challenger ({self.rows[1]} {same})"
+        said = (
+            f"log loss {self.losses[0]:.4f} of the champion, {self.losses[1]:.4f} of the "
+            f"challenger ({self.rows[1]} {same})"
+        )
         if self.low is None or self.high is None:
             return f"{said}: {self.method}."
-        verdict = "is better" if self.low > 0 else "is worse" if self.high < 0 else "cannot be told from it"
+        verdict = (
+            "is better"
+            if self.low > 0
+            else "is worse"
+            if self.high < 0
+            else "cannot be told from it"
+        )
         interval = f"{self.low:+.4f} to {self.high:+.4f}"
-        return f"{said}; the challenger {verdict} ({self.effect:+.4f}, {interval}, p = {self.p_value:.2g})."
+        return (
+            f"{said}; the challenger {verdict} ({self.effect:+.4f}, {interval}, p = "
+            f"{self.p_value:.2g})."
+        )
 
 
-def judge_arms(champion: Sequence[Captured], challenger: Sequence[Captured], labels: Mapping[str, float]) -> ArmJudgement:
+def judge_arms(
+    champion: Sequence[Captured], challenger: Sequence[Captured], labels: Mapping[str, float]
+) -> ArmJudgement:
     """Return the comparison of two arms by the labels that have arrived.
 
-    Rows of one unit and of neighbouring days vary together: the variance is over both kinds of clusters, as in
-    `statistics.two_way`. The same formula holds where both answered the same questions, whose losses then cancel within a unit.
-    Where each answered its own, the champion counts from the challenger's first answer to its last: other days are of other
-    questions.
+    Rows of one unit and of neighbouring days vary together: the variance is over both kinds of
+    clusters, as in `statistics.two_way`. The same formula holds where both answered the same
+    questions, whose losses then cancel within a unit. Where each answered its own, the champion
+    counts from the challenger's first answer to its last: other days are of other questions.
 
     Args:
         champion: Answers of the main arm.
@@ -88,30 +103,49 @@ def judge_arms(champion: Sequence[Captured], challenger: Sequence[Captured], lab
         champion = [each for each in champion if begin <= each.at <= end]
         shared = keys[0] | keys[1]
     sides = [
-        _labelled_answers([each for each in side if _answer_key(each) in shared], labels) for side in (champion, challenger)
+        _labelled_answers([each for each in side if _answer_key(each) in shared], labels)
+        for side in (champion, challenger)
     ]
     for name, side in zip(("champion", "challenger"), sides, strict=True):
         if not side:
             raise DataError(f"--labels: no answer of the {name} has a label.")
-    losses = [log_losses(np.array([each[2] for each in side]), np.array([each[3] for each in side])) for side in sides]
+    losses = [
+        log_losses(np.array([each[2] for each in side]), np.array([each[3] for each in side]))
+        for side in sides
+    ]
     means = [float(each.mean()) for each in losses]
-    influence = np.concatenate([(losses[0] - means[0]) / len(losses[0]), (means[1] - losses[1]) / len(losses[1])])
+    influence = np.concatenate(
+        [(losses[0] - means[0]) / len(losses[0]), (means[1] - losses[1]) / len(losses[1])]
+    )
     every = [*sides[0], *sides[1]]
     units = np.unique([each[0] for each in every], return_inverse=True)[1]
     days = np.array([each[1] for each in every], "datetime64[D]").astype(int)
     called = day_cluster(len(np.unique(days)))
     method = "over units and days"
-    effect = influence_effect(means[0] - means[1], influence, ("unit", units), (called, day_blocks(days)), method)
+    effect = influence_effect(
+        means[0] - means[1], influence, ("unit", units), (called, day_blocks(days)), method
+    )
     low, high = effect.difference(LEVEL) or (None, None)
     counted = (len(losses[0]), len(losses[1]))
-    return ArmJudgement(paired, counted, (means[0], means[1]), effect.value, low, high, effect.p_value, effect.method)
+    return ArmJudgement(
+        paired,
+        counted,
+        (means[0], means[1]),
+        effect.value,
+        low,
+        high,
+        effect.p_value,
+        effect.method,
+    )
 
 
 def _answer_key(each: Captured) -> tuple[str, str]:
     return each.request, str(each.answer.get("id"))
 
 
-def _labelled_answers(side: Sequence[Captured], labels: Mapping[str, float]) -> list[tuple[str, str, float, float]]:
+def _labelled_answers(
+    side: Sequence[Captured], labels: Mapping[str, float]
+) -> list[tuple[str, str, float, float]]:
     """Return unit, day, probability and label of answers whose label is known."""
     known = ((str(each.answer.get("id")), each) for each in side)
     return [
@@ -128,10 +162,14 @@ LEAST_LABELS = 20
 """Labels of each kind that the first fit and the tested rows must have."""
 
 BEGIN, REFITS = 0.5, 4
-"""The share of the labelled rows before the first refit, and how often it is fitted anew on all rows before the next."""
+"""The share of the labelled rows before the first refit, and how often it is fitted anew on all
+rows before the next.
+"""
 
 STOP, CALIBRATE = 0.7, 0.85
-"""The shares of a fit's rows, in the order of time, after which come those to stop early by, and those to calibrate by."""
+"""The shares of a fit's rows, in the order of time, after which come those to stop early by, and
+those to calibrate by.
+"""
 
 LABEL_COLUMN = "__label"
 
@@ -143,7 +181,8 @@ class Proposal:
     Attributes:
         rows: Labelled rows that were tested.
         positives: Those of label 1.
-        losses: The mean log losses of the serving model and of the refits, None where nothing could be tested.
+        losses: The mean log losses of the serving model and of the refits, None where nothing could
+            be tested.
         gain: The first less the second: above 0 a refit is better.
         low: The lower end of its interval; None where days cannot tell.
         high: The upper end.
@@ -164,7 +203,10 @@ class Proposal:
         if self.losses is None or self.gain is None:
             return f"Retraining: its gain cannot be said: {self.method}."
         rows = f"{self.rows:,} labelled rows, {self.positives:,} of label 1"
-        said = f"log loss {self.losses[0]:.4f} of the serving model, {self.losses[1]:.4f} of refits on the rows before ({rows})"
+        said = (
+            f"log loss {self.losses[0]:.4f} of the serving model, {self.losses[1]:.4f} of "
+            f"refits on the rows before ({rows})"
+        )
         if self.low is None or self.high is None:
             return f"Retraining: {said}; its gain cannot be said: {self.method}."
         verdict = (
@@ -174,20 +216,27 @@ class Proposal:
             if self.high < 0
             else "is not proposed, for its gain cannot be told from none"
         )
-        return f"Retraining {verdict}: {said}; expected gain {self.gain:+.4f} ({self.low:+.4f} to {self.high:+.4f})."
+        return (
+            f"Retraining {verdict}: {said}; expected gain {self.gain:+.4f} ({self.low:+.4f} to "
+            f"{self.high:+.4f})."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for a file."""
         return {**asdict(self), "sentence": self.sentence}
 
 
-def propose_refit(bundle: Bundle, captured: Sequence[Captured], labels: Mapping[str, float]) -> Proposal:
-    """Return the backtest of the bundle's own recipe, refitted on captured rows, on the labelled rows after them.
+def propose_refit(
+    bundle: Bundle, captured: Sequence[Captured], labels: Mapping[str, float]
+) -> Proposal:
+    """Return the backtest of the bundle's own recipe, refitted on captured rows, on the labelled
+    rows after them.
 
-    The first half of the labelled rows is learned from alone; then each next eighth is answered by a model fitted on all rows
-    before it whose labels had arrived (the run's `protocol.delay_days`). Both losses are of the same rows, so that the
-    difference has the variance of pairs, over neighbouring days. Rows from before a change are among those learned from: the
-    gain grows as more come after it.
+    The first half of the labelled rows is learned from alone; then each next eighth is answered by
+    a model fitted on all rows before it whose labels had arrived (the run's `protocol.delay_days`).
+    Both losses are of the same rows, so that the difference has the variance of pairs, over
+    neighbouring days. Rows from before a change are among those learned from: the gain grows as
+    more come after it.
 
     Args:
         bundle: The serving one.
@@ -205,7 +254,9 @@ def propose_refit(bundle: Bundle, captured: Sequence[Captured], labels: Mapping[
     return _judge_refit(known, label, losses)
 
 
-def _labelled_captures(bundle: Bundle, captured: Sequence[Captured], labels: Mapping[str, float]) -> list[Captured]:
+def _labelled_captures(
+    bundle: Bundle, captured: Sequence[Captured], labels: Mapping[str, float]
+) -> list[Captured]:
     """Return the bundle's own answers whose label has arrived."""
     return [
         each
@@ -217,13 +268,16 @@ def _labelled_captures(bundle: Bundle, captured: Sequence[Captured], labels: Map
 
 
 def _recipe(bundle: Bundle) -> tuple[Classifier, RowContext, int]:
-    """Return the model of a bundle whose rows stand alone, its context, and the days that labels take to arrive.
+    """Return the model of a bundle whose rows stand alone, its context, and the days that labels
+    take to arrive.
 
     Raises:
         DataError: It answers something else.
     """
     if bundle.manifest.kind != "rows":
-        raise DataError(f"the bundle answers {bundle.manifest.kind}, and a refit takes rows that stand alone")
+        raise DataError(
+            f"the bundle answers {bundle.manifest.kind}, and a refit takes rows that stand alone"
+        )
     experiment = bundle.experiment()
     model, delay = experiment.model, getattr(experiment.protocol, "delay_days", 0)
     if not isinstance(model, Classifier) or not model.supervised:
@@ -240,9 +294,13 @@ def table_of(bundle: Bundle, known: Sequence[Captured], label: np.ndarray) -> Ta
     schema = Table.read(bundle.folder / STATE)
     reader = Reader(schema, ID, timed=False)
     rows = [reader.read({**each.question, ID: str(each.answer[ID])}).values for each in known]
-    data = pl.DataFrame([{name: row.get(name) for name in schema.data.columns} for row in rows], schema.data.schema)
+    data = pl.DataFrame(
+        [{name: row.get(name) for name in schema.data.columns} for row in rows], schema.data.schema
+    )
     data = data.with_columns(pl.Series(LABEL_COLUMN, label, pl.Float64)).drop(ROW_ID, strict=False)
-    return Table(data.with_row_index(ROW_ID), schema.roles | {"label": (LABEL_COLUMN,)}, schema.unit)
+    return Table(
+        data.with_row_index(ROW_ID), schema.roles | {"label": (LABEL_COLUMN,)}, schema.unit
+    )
 
 
 def _edges(label: np.ndarray) -> np.ndarray:
@@ -256,12 +314,15 @@ def _edges(label: np.ndarray) -> np.ndarray:
         least = min(int((part == 1).sum()), int((part == 0).sum()))
         if least < LEAST_LABELS:
             raise DataError(
-                f"of {len(label):,} labelled rows the half {name} the first refit has {least} of a label; {LEAST_LABELS} are needed"
+                f"of {len(label):,} labelled rows the half {name} the first refit has {least} of "
+                f"a label; {LEAST_LABELS} are needed"
             )
     return edges
 
 
-def _backtest(recipe: tuple[Classifier, RowContext, int], table: Table, days: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _backtest(
+    recipe: tuple[Classifier, RowContext, int], table: Table, days: np.ndarray, edges: np.ndarray
+) -> np.ndarray:
     """Return the log losses of refits, NaN of rows before the first, shape (n,)."""
     model, context, delay = recipe
     label, place = table.column("label").to_numpy(), np.arange(table.height)
@@ -269,14 +330,18 @@ def _backtest(recipe: tuple[Classifier, RowContext, int], table: Table, days: np
     for begin, end in pairwise(edges):
         learned = np.flatnonzero(days[:begin] <= days[begin] - np.timedelta64(delay, "D"))
         _check_arrived(label[learned], f"the refit of {days[begin]}, {delay} days after them")
-        scored = refit(model, table, learned, context).score_rows(table.filter((place >= begin) & (place < end)))
+        scored = refit(model, table, learned, context).score_rows(
+            table.filter((place >= begin) & (place < end))
+        )
         assert scored.probability is not None
         losses[begin:end] = log_losses(scored.probability, label[begin:end])
     return losses
 
 
 def _check_arrived(label: np.ndarray, by: str) -> None:
-    """Refuse to refit on labels of one kind; fewer have arrived than there are rows before the refit.
+    """Refuse to refit on labels of one kind.
+
+    Fewer have arrived than there are rows before the refit.
 
     Args:
         label: Those that have arrived, in the order of their rows, shape (n,).
@@ -287,29 +352,42 @@ def _check_arrived(label: np.ndarray, by: str) -> None:
     """
     least = min(int((label == 1).sum()), int((label == 0).sum()))
     if least < LEAST_LABELS:
-        raise DataError(f"of {len(label):,} labels that had arrived by {by}, {least} are of a kind; {LEAST_LABELS} are needed")
+        raise DataError(
+            f"of {len(label):,} labels that had arrived by {by}, {least} are of a kind; "
+            f"{LEAST_LABELS} are needed"
+        )
     if len(set(label[: round(STOP * len(label))])) < 2:
-        raise DataError(f"the first {STOP:.0%} of the labels that had arrived by {by}, are of one kind")
+        raise DataError(
+            f"the first {STOP:.0%} of the labels that had arrived by {by}, are of one kind"
+        )
 
 
-def refit(model: Classifier, table: Table, learned: np.ndarray, context: RowContext) -> FittedClassifier:
+def refit(
+    model: Classifier, table: Table, learned: np.ndarray, context: RowContext
+) -> FittedClassifier:
     """Return a model fitted on rows in the order of time."""
     shares = (STOP, CALIBRATE) if model.needs_calibration() else (CALIBRATE, 1.0)
     parts = np.split(learned, [round(len(learned) * share) for share in shares])
-    train, stop, calibrate = (table.filter(np.isin(np.arange(table.height), part)) for part in parts)
+    train, stop, calibrate = (
+        table.filter(np.isin(np.arange(table.height), part)) for part in parts
+    )
     return model.fit(train, stop=stop, calibrate=calibrate, context=context)
 
 
 def _judge_refit(known: Sequence[Captured], label: np.ndarray, losses: np.ndarray) -> Proposal:
     tested = ~np.isnan(losses)
     rows = [each for each, is_tested in zip(known, tested, strict=True) if is_tested]
-    served = log_losses(np.array([float(each.answer["probability"]) for each in rows]), label[tested])
+    served = log_losses(
+        np.array([float(each.answer["probability"]) for each in rows]), label[tested]
+    )
     gains = served - losses[tested]
     days = np.array([each.at[:10] for each in rows], "datetime64[D]").astype(int)
     units = np.unique([str(each.answer[ID]) for each in rows], return_inverse=True)[1]
     called, gain = day_cluster(len(np.unique(days))), float(gains.mean())
     influence = (gains - gain) / len(gains)
-    effect = influence_effect(gain, influence, ("unit", units), (called, day_blocks(days)), "over units and days")
+    effect = influence_effect(
+        gain, influence, ("unit", units), (called, day_blocks(days)), "over units and days"
+    )
     low, high = effect.difference(LEVEL) or (None, None)
     means = float(served.mean()), float(losses[tested].mean())
     return Proposal(len(rows), int(label[tested].sum()), means, gain, low, high, effect.method)

@@ -18,8 +18,21 @@ from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.files import write_text
 from hwds.results.formatting import counted
-from hwds.serve.bundle.reference import RECONSTRUCTION, WINDOW_GRID, WINDOW_ROWS, Components, column_reference, distances_of
-from hwds.serve.monitor.drift import Baseline, ChangeDetector, DriftFinding, discoveries, label_findings
+from hwds.serve.bundle.reference import (
+    RECONSTRUCTION,
+    WINDOW_GRID,
+    WINDOW_ROWS,
+    Components,
+    column_reference,
+    distances_of,
+)
+from hwds.serve.monitor.drift import (
+    Baseline,
+    ChangeDetector,
+    DriftFinding,
+    discoveries,
+    label_findings,
+)
 from hwds.serve.questions import ID
 from hwds.serve.server.records import HIDDEN
 
@@ -35,7 +48,8 @@ class Captured:
         at: When it was answered, as text of UTC that is in order.
         question: As it came.
         answer: As it went.
-        request: The id of the request, which the arms of a server share; empty where it has one arm.
+        request: The id of the request, which the arms of a server share; empty where it has one
+            arm.
         bundle: The digest of the bundle that has answered; empty where it is not known.
     """
 
@@ -46,17 +60,23 @@ class Captured:
     bundle: str = ""
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield its rows by column: of a history each row, of which the last has the answer's first."""
+        """Yield its rows by column: of a history each row, of which the last has the answer's
+        first.
+        """
         own, answered = self.question.get("rows"), self.answer.get("rows")
         if not isinstance(own, list):
-            yield {**self.question, **{name: value for name, value in self.answer.items() if name != ID}}
+            yield {
+                **self.question,
+                **{name: value for name, value in self.answer.items() if name != ID},
+            }
             return
         yield from own[:-1]
         yield {**own[-1], **(answered[0] if answered else {})}
 
 
 def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
-    """Return the questions that were captured in a folder and answered by an arm of the server, in the order of time.
+    """Return the questions that were captured in a folder and answered by an arm of the server, in
+    the order of time.
 
     Args:
         folder: Of `hwds serve --capture`.
@@ -67,15 +87,22 @@ def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
     """
     found = []
     for path in sorted(folder.rglob("*.jsonl")):
-        *lines, _torn = path.read_text(encoding="utf-8").split("\n")  # who was killed may have left half a line
+        *lines, _torn = path.read_text(encoding="utf-8").split(
+            "\n"
+        )  # who was killed may have left half a line
         for number, line in enumerate(lines, 1):
             try:
                 found += _of_line(json.loads(line), arm)
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{path}: line {number} is no captured request ({type(error).__name__}).") from error
+                raise DataError(
+                    f"{path}: line {number} is no captured request ({type(error).__name__})."
+                ) from error
     if not found:
         of_arm = "" if arm == "main" else f" of the {arm}"
-        raise DataError(f"{folder}: nothing{of_arm} was captured; `hwds serve FOLDER --http --capture {folder}` writes there.")
+        raise DataError(
+            f"{folder}: nothing{of_arm} was captured; `hwds serve FOLDER --http --capture "
+            f"{folder}` writes there."
+        )
     return sorted(found, key=lambda each: each.at)
 
 
@@ -85,12 +112,19 @@ def _of_line(line: Mapping[str, Any], arm: str) -> list[Captured]:
         return []
     sides = (data[side]["data"].split("\n") for side in ("endpointInput", "endpointOutput"))
     pairs = zip(*([json.loads(text) for text in side] for side in sides), strict=True)
-    at, *known = str(facts["inferenceTime"]), str(facts.get("inferenceId", "")), str(facts.get("bundle", ""))
-    return [Captured(at, question, answer, *known) for question, answer in pairs if "of" not in question]
+    at, *known = (
+        str(facts["inferenceTime"]),
+        str(facts.get("inferenceId", "")),
+        str(facts.get("bundle", "")),
+    )
+    return [
+        Captured(at, question, answer, *known) for question, answer in pairs if "of" not in question
+    ]
 
 
 def read_labels(path: Path) -> dict[str, float]:
-    """Return labels by the ids of their questions, from a CSV or JSON lines with `id` (or `of`) and `label`.
+    """Return labels by the ids of their questions, from a CSV or JSON lines with `id` (or `of`) and
+    `label`.
 
     Raises:
         DataError: It cannot be read, or a label is neither 0 nor 1.
@@ -98,10 +132,16 @@ def read_labels(path: Path) -> dict[str, float]:
     try:
         text = path.read_text(encoding="utf-8")
         lines = [line for line in text.split("\n") if line.strip()]
-        rows = [json.loads(line) for line in lines] if text.lstrip().startswith("{") else list(csv.DictReader(lines))
+        rows = (
+            [json.loads(line) for line in lines]
+            if text.lstrip().startswith("{")
+            else list(csv.DictReader(lines))
+        )
         labels = {str(row.get(ID) or row["of"]): float(row["label"]) for row in rows}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"--labels: {path} must have 'id' and 'label' in each row ({type(error).__name__}).") from error
+        raise DataError(
+            f"--labels: {path} must have 'id' and 'label' in each row ({type(error).__name__})."
+        ) from error
     wrong = next((name for name, label in labels.items() if label not in (0.0, 1.0)), None)
     if wrong is not None:
         raise DataError(f"--labels: the label of '{wrong}' must be 0 or 1, got {labels[wrong]:g}.")
@@ -205,7 +245,8 @@ def watch_bundle(
         bundle: Its digest.
         per_month: False alarms a month at most, half of them of labels where some have arrived.
         labels: By id, as far as they have arrived.
-        rows: Rows of a window; those of the reference's windows, for another number has another spread.
+        rows: Rows of a window; those of the reference's windows, for another number has another
+            spread.
         days: The days that the captured rows span; None takes their times.
     """
     baseline = Baseline(reference)
@@ -218,10 +259,14 @@ def watch_bundle(
     shown = shown_columns([row for _, row in table])
     reports, labelled = [], 0
     for part in parts:
-        statistics = window_statistics(baseline, [row for _, row in part], reference.get("components"), shown)
+        statistics = window_statistics(
+            baseline, [row for _, row in part], reference.get("components"), shown
+        )
         findings = baseline.findings(statistics)
         known = _labelled([each for each, _ in part], labels or {})
-        of_labels = label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
+        of_labels = (
+            label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
+        )
         labelled += len(known[1])
         raised_by = {
             "inputs": inputs.take([each.p_value for each in findings]),
@@ -234,23 +279,44 @@ def watch_bundle(
         ]
         sums = max(inputs.value / inputs.threshold, outcomes.value / outcomes.threshold)
         reports.append(
-            WindowReport(part[0][0].at, len(part), 1.0 if alarm else sums, alarm, (*findings, *of_labels), tuple(named))
+            WindowReport(
+                part[0][0].at,
+                len(part),
+                1.0 if alarm else sums,
+                alarm,
+                (*findings, *of_labels),
+                tuple(named),
+            )
         )
     return MonitorReport(
-        bundle, per_month, a_month, tuple(reports), labelled, tuple(_remarks(baseline, table, rows, shown, bundle))
+        bundle,
+        per_month,
+        a_month,
+        tuple(reports),
+        labelled,
+        tuple(_remarks(baseline, table, rows, shown, bundle)),
     )
 
 
-def _remarks(baseline: Baseline, table: Sequence[Any], rows: int, shown: Set[str], bundle: str) -> list[str]:
+def _remarks(
+    baseline: Baseline, table: Sequence[Any], rows: int, shown: Set[str], bundle: str
+) -> list[str]:
     said = []
     if hidden := [name for name in baseline.names if name != RECONSTRUCTION and name not in shown]:
-        said.append(f"No captured row shows {', '.join(hidden[:8])}{' ...' if len(hidden) > 8 else ''}: not watched.")
+        said.append(
+            f"No captured row shows {', '.join(hidden[:8])}{' ...' if len(hidden) > 8 else ''}: "
+            f"not watched."
+        )
     if others := sum(each.bundle not in ("", bundle) for each, _ in table):
         said.append(
-            f"{others:,} of {len(table):,} rows were answered by another bundle, and are judged by this one's reference."
+            f"{others:,} of {len(table):,} rows were answered by another bundle, and are judged "
+            f"by this one's reference."
         )
     if baseline.windows < 10:
-        said.append(f"The reference has {baseline.windows} windows: what is usual is known roughly, so that alarms come late.")
+        said.append(
+            f"The reference has {baseline.windows} windows: what is usual is known roughly, so "
+            f"that alarms come late."
+        )
     if len(table) < rows:
         said.append(f"{len(table)} rows are no window of {rows} yet; nothing was judged.")
     return said
@@ -262,7 +328,10 @@ def shown_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def window_statistics(
-    baseline: Baseline, rows: Sequence[Mapping[str, Any]], components: Components | None, shown: Set[str]
+    baseline: Baseline,
+    rows: Sequence[Mapping[str, Any]],
+    components: Components | None,
+    shown: Set[str],
 ) -> dict[str, Any]:
     """Return the statistics of a window, of the columns that the reference has.
 
@@ -270,12 +339,15 @@ def window_statistics(
         baseline: Of the reference.
         rows: Of the window, by column.
         components: The principal components of the reference; None where it has none.
-        shown: The columns that any captured row shows. One that ceases to be sent is missing; one that nobody has sent is not
-            judged, nor is the distance from components that it belongs to.
+        shown: The columns that any captured row shows. One that ceases to be sent is missing; one
+            that nobody has sent is not judged, nor is the distance from components that it belongs
+            to.
     """
     statistics = {}
     if components is not None and shown >= {*components["columns"]}:
-        statistics[RECONSTRUCTION] = column_reference(pl.Series(RECONSTRUCTION, distances_of(components, rows)), WINDOW_GRID)
+        statistics[RECONSTRUCTION] = column_reference(
+            pl.Series(RECONSTRUCTION, distances_of(components, rows)), WINDOW_GRID
+        )
     for name in baseline.names:
         if name == RECONSTRUCTION or name not in shown:
             continue
@@ -294,7 +366,9 @@ def _cast(value: Any, kind: Any) -> Any:
     return str(value) if kind == pl.String else float(value)
 
 
-def _labelled(part: Sequence[Captured], labels: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+def _labelled(
+    part: Sequence[Captured], labels: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and labels of the questions of a window whose label has arrived."""
     known = [
         (float(each.answer["probability"]), labels[str(each.answer.get("id"))])
@@ -307,7 +381,9 @@ def _labelled(part: Sequence[Captured], labels: Mapping[str, float]) -> tuple[np
 
 def captured_days(captured: Sequence[Captured]) -> float:
     """Return the days that captured rows span, an hour at least."""
-    first, last = (datetime.fromisoformat(captured[place].at.replace("Z", "+00:00")) for place in (0, -1))
+    first, last = (
+        datetime.fromisoformat(captured[place].at.replace("Z", "+00:00")) for place in (0, -1)
+    )
     return max((last - first).total_seconds() / 86_400, 1 / 24)
 
 
@@ -341,14 +417,31 @@ def watch_segments(
     """
     known = reference.get("segments", {})
     if column not in known:
-        raise ConfigError(f"--by: the bundle has no segments by '{column}'{nearest(column, known) if known else '.'}")
-    by_value = {value: [each for each in captured if each.question.get(column) == value] for value in known[column]}
+        raise ConfigError(
+            f"--by: the bundle has no segments by "
+            f"'{column}'{nearest(column, known) if known else '.'}"
+        )
+    by_value = {
+        value: [each for each in captured if each.question.get(column) == value]
+        for value in known[column]
+    }
     asked = {value: part for value, part in by_value.items() if part}
     if not asked:
-        raise ConfigError(f"--by: no captured question shows '{column}'; the bundle knows {', '.join(known[column])}.")
+        raise ConfigError(
+            f"--by: no captured question shows '{column}'; the bundle knows "
+            f"{', '.join(known[column])}."
+        )
     share, days = per_month / len(asked), captured_days(captured)
     return {
-        value: watch_bundle(known[column][value], part, bundle=bundle, per_month=share, labels=labels, rows=rows, days=days)
+        value: watch_bundle(
+            known[column][value],
+            part,
+            bundle=bundle,
+            per_month=share,
+            labels=labels,
+            rows=rows,
+            days=days,
+        )
         for value, part in asked.items()
     }
 
@@ -357,8 +450,10 @@ def watch_segments(
 # nothing from elsewhere.
 
 PAGE_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1f2430}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem .6rem;border-bottom:1px solid #dfe3e8}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 "
+    "1rem;color:#1f2430}"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem "
+    ".6rem;border-bottom:1px solid #dfe3e8}"
     "td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#a3202a;font-weight:600}"
 )
 WIDTH, HEIGHT = 860, 180
@@ -367,16 +462,30 @@ WIDTH, HEIGHT = 860, 180
 def monitor_page(report: MonitorReport) -> str:
     """Return the page of a report."""
     alarms = [window for window in report.windows if window.alarm]
-    said = f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in {counted(len(report.windows), 'windows')}"
-    promise = f"at most {report.per_month:g} false alarms a month are promised ({report.windows_a_month:.0f} windows a month)"
-    parts = [f"<h1>{said}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of {report.labelled:,} rows.</p>"]
+    said = (
+        f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in "
+        f"{counted(len(report.windows), 'windows')}"
+    )
+    promise = (
+        f"at most {report.per_month:g} false alarms a month are promised "
+        f"({report.windows_a_month:.0f} windows a month)"
+    )
+    parts = [
+        f"<h1>{said}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of "
+        f"{report.labelled:,} rows.</p>"
+    ]
     parts += [f"<p>{html.escape(remark)}</p>" for remark in report.remarks]
     parts.append(_picture(report))
     if report.violations:
-        items = "".join(f"<li class='bad'>{html.escape(each['description'])}</li>" for each in report.violations)
+        items = "".join(
+            f"<li class='bad'>{html.escape(each['description'])}</li>" for each in report.violations
+        )
         parts.append(f"<h2>What was named</h2><ul>{items}</ul>")
     parts.append(_last(report))
-    head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>Monitor</title><style>{PAGE_STYLE}</style>"
+    head = (
+        f"<meta charset='utf-8'><meta name='viewport' "
+        f"content='width=device-width'><title>Monitor</title><style>{PAGE_STYLE}</style>"
+    )
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
 
 
@@ -400,7 +509,10 @@ def _picture(report: MonitorReport) -> str:
     words = "<text x='4' y='22' font-size='12' fill='#a3202a'>alarm</text>"
     words += f"<text x='4' y='{HEIGHT - 4}' font-size='12'>windows</text>"
     body = f"<polyline points='{line}' fill='none' stroke='#1f6fb4' stroke-width='2'/>{dots}"
-    return f"<h2>Evidence of change</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img'>{title}{limit}{words}{body}</svg>"
+    return (
+        f"<h2>Evidence of change</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' "
+        f"role='img'>{title}{limit}{words}{body}</svg>"
+    )
 
 
 def _last(report: MonitorReport) -> str:
@@ -408,12 +520,16 @@ def _last(report: MonitorReport) -> str:
     if not report.windows:
         return ""
     rows = "".join(
-        f"<tr><td>{html.escape(each.column)}</td><td>{each.check}</td><td class='n'>{each.value:.4g}</td>"
+        f"<tr><td>{html.escape(each.column)}</td><td>{each.check}</td><td "
+        f"class='n'>{each.value:.4g}</td>"
         f"<td class='n'>{each.usual:.4g}</td><td class='n'>{each.p_value:.3g}</td></tr>"
         for each in sorted(report.windows[-1].findings, key=lambda finding: finding.p_value)
     )
     head = "<tr><th>column</th><th>statistic</th><th>value</th><th>usually</th><th>p</th></tr>"
-    return f"<h2>The last window, from {html.escape(report.windows[-1].begin)}</h2><table>{head}{rows}</table>"
+    return (
+        f"<h2>The last window, from "
+        f"{html.escape(report.windows[-1].begin)}</h2><table>{head}{rows}</table>"
+    )
 
 
 def write_report(folder: Path, report: MonitorReport) -> None:

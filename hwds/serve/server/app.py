@@ -43,11 +43,16 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Asked = tuple[list[Question], Callable[[list[Answer], str], Reply]]
-"""The questions of a body, and what makes a reply of their answers and the digest of the bundle that answered."""
+"""The questions of a body, and what makes a reply of their answers and the digest of the bundle
+that answered.
+"""
 
 Ask = Callable[[Scope, Headers, bytes], Asked]
 
-REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {503: [(b"retry-after", b"1")], 401: [(b"www-authenticate", b"Bearer")]}
+REFUSAL_HEADERS: dict[int, list[tuple[bytes, bytes]]] = {
+    503: [(b"retry-after", b"1")],
+    401: [(b"www-authenticate", b"Bearer")],
+}
 """Headers of refusals."""
 
 YES_OR_NO = {"true": True, "1": True, "false": False, "0": False}
@@ -74,7 +79,9 @@ class Answering:
         traces = self._core.traces
         span = traces.begin(self._route, headers) if traces is not None else None
         try:
-            refuse_stranger(headers.get(b"authorization", b"").decode("latin-1"), self._settings.tokens)
+            refuse_stranger(
+                headers.get(b"authorization", b"").decode("latin-1"), self._settings.tokens
+            )
             body = await self._body(headers, receive)
             begin = perf_counter()  # how long a client sends is not the server's time
             reply, digest = await self._reply(scope, headers, body)
@@ -89,7 +96,11 @@ class Answering:
             status, why = 500, f"{type(error).__name__}: {error}"
             LOG.error(json.dumps({"event": "failure", "why": why, "where": traceback.format_exc()}))
         if status != 200:
-            said = why if status < 500 or status == 503 else "the server failed; the log of its operator says why."
+            said = (
+                why
+                if status < 500 or status == 503
+                else "the server failed; the log of its operator says why."
+            )
             reply, extra = Reply(refusal_body(said), JSON, 0), REFUSAL_HEADERS.get(status, [])
         await _respond(send, status, reply, extra)
         seconds = perf_counter() - begin
@@ -97,12 +108,16 @@ class Answering:
         if traces is not None:
             traces.end(span, status, reply.rows, why)
         logged = without_values(why, self._settings.redact) if status < 500 else why
-        log_request(self._route, status, seconds, reply.rows, logged, every=self._settings.log == "all")
+        log_request(
+            self._route, status, seconds, reply.rows, logged, every=self._settings.log == "all"
+        )
 
     async def _reply(self, scope: Scope, headers: Headers, body: bytes) -> tuple[Reply, str]:
         """Return the reply to a body, and the digest of the bundle that made it."""
         questions, reply = self._ask(scope, headers, body)
-        answers, digest = await self._core.answer(questions, reasons=wants_reasons(scope["query_string"]))
+        answers, digest = await self._core.answer(
+            questions, reasons=wants_reasons(scope["query_string"])
+        )
         return reply(answers, digest), digest
 
     async def _body(self, headers: Headers, receive: Receive) -> bytes:
@@ -114,7 +129,9 @@ class Answering:
         most = self._settings.most_bytes
         encoding = headers.get(b"content-encoding", b"identity").lower()
         if encoding != b"identity":
-            raise Refused(415, f"content encoding '{encoding[:40].decode('latin-1')}' is not read here.")
+            raise Refused(
+                415, f"content encoding '{encoding[:40].decode('latin-1')}' is not read here."
+            )
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > most:
             raise Refused(413, f"the body has {int(length):,} bytes; {most:,} are allowed.")
@@ -122,7 +139,9 @@ class Answering:
             async with asyncio.timeout(self._settings.read_seconds):
                 return await _received(receive, most)
         except TimeoutError as error:
-            raise Refused(408, f"the body did not arrive within {self._settings.read_seconds:g} s.") from error
+            raise Refused(
+                408, f"the body did not arrive within {self._settings.read_seconds:g} s."
+            ) from error
 
 
 async def _received(receive: Receive, most: int) -> bytes:
@@ -140,7 +159,11 @@ async def _received(receive: Receive, most: int) -> bytes:
 
 async def _respond(send: Send, status: int, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
     form = reply.form if reply.form.startswith("application/") else f"{reply.form}; charset=utf-8"
-    headers = [(b"content-type", form.encode()), (b"content-length", b"%d" % len(reply.body)), *extra]
+    headers = [
+        (b"content-type", form.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        *extra,
+    ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
 
@@ -179,14 +202,19 @@ def refuse_stranger(authorization: str, tokens: tuple[str, ...]) -> None:
 
 
 def without_values(why: str, redact: Sequence[str]) -> str:
-    """Return a reason for the log, without what a client sent where fields are not to be written."""
+    """Return a reason for the log, without what a client sent where fields are not to be
+    written.
+    """
     if not redact:
         return why
     return "not logged, for it names an id" if ID in redact else why.partition(", got ")[0]
 
 
 def refusal_body(reason: str) -> bytes:
-    """Return the JSON that says why there is no answer; what cannot be written as text is escaped."""
+    """Return the JSON that says why there is no answer.
+
+    What cannot be written as text is escaped.
+    """
     shown = reason.encode("utf-8", "backslashreplace").decode()[:2000]
     return json.dumps({"error": shown}, ensure_ascii=False).encode()
 
@@ -204,7 +232,9 @@ REFUSALS = {
 }
 
 
-def openapi_description(schema: Mapping[str, Any], model: str, digest: str, name: str) -> dict[str, Any]:
+def openapi_description(
+    schema: Mapping[str, Any], model: str, digest: str, name: str
+) -> dict[str, Any]:
     """Return the description of a server.
 
     Args:
@@ -218,12 +248,20 @@ def openapi_description(schema: Mapping[str, Any], model: str, digest: str, name
     answer = {"type": "object", "properties": {"id": {"type": "string"}}}
     one = {"oneOf": [question, {"type": "array", "items": question, "minItems": 1}]}
     answers = {"oneOf": [answer, {"type": "array", "items": answer}]}
-    said = {"description": "An answer to each question, in their order.", "content": {"application/json": {"schema": answers}}}
+    said = {
+        "description": "An answer to each question, in their order.",
+        "content": {"application/json": {"schema": answers}},
+    }
     content: dict[str, Any] = {"application/json": {"schema": one}}
-    content |= {kind: {"schema": {"type": "string"}} for kind in ("application/jsonlines", "text/csv")}
+    content |= {
+        kind: {"schema": {"type": "string"}} for kind in ("application/jsonlines", "text/csv")
+    }
     invocations = {
-        "summary": "Answer questions: one, a list, lines, a CSV, or MLflow's `dataframe_split`, `instances`, `inputs`.",
-        "parameters": [{"name": "reasons", "in": "query", "schema": {"type": "boolean"}, "required": False}],
+        "summary": "Answer questions: one, a list, lines, a CSV, or MLflow's `dataframe_split`, "
+        "`instances`, `inputs`.",
+        "parameters": [
+            {"name": "reasons", "in": "query", "schema": {"type": "boolean"}, "required": False}
+        ],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": said, **refused},
     }
@@ -238,7 +276,11 @@ def openapi_description(schema: Mapping[str, Any], model: str, digest: str, name
     infer = {
         "summary": "Answer questions in KServe's open inference protocol: columns as tensors.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": tensors}}},
-        "responses": {"200": _json("Tensors of the answers."), **refused, "404": _refusal("There is no such model.")},
+        "responses": {
+            "200": _json("Tensors of the answers."),
+            **refused,
+            "404": _refusal("There is no such model."),
+        },
     }
     gets = {
         "/ping": "Whether the server can answer: an empty 200.",
@@ -251,9 +293,15 @@ def openapi_description(schema: Mapping[str, Any], model: str, digest: str, name
         f"/v2/models/{name}": "The model's metadata.",
         f"/v2/models/{name}/ready": "Whether the model can answer.",
     }
-    paths: dict[str, Any] = {"/invocations": {"post": invocations}, f"/v2/models/{name}/infer": {"post": infer}}
+    paths: dict[str, Any] = {
+        "/invocations": {"post": invocations},
+        f"/v2/models/{name}/infer": {"post": infer},
+    }
     refused_get = {"401": refused["401"]}
-    paths |= {path: {"get": {"summary": what, "responses": {"200": _json(what), **refused_get}}} for path, what in gets.items()}
+    paths |= {
+        path: {"get": {"summary": what, "responses": {"200": _json(what), **refused_get}}}
+        for path, what in gets.items()
+    }
     info = {"title": model, "version": digest, "description": "A model served by hwds."}
     return {"openapi": "3.1.0", "info": info, "paths": paths}
 
@@ -267,25 +315,42 @@ def openapi_page(described: Mapping[str, Any]) -> str:
                 f"<tr><td>{html.escape(status)}</td><td>{html.escape(answer['description'])}</td></tr>"
                 for status, answer in facts["responses"].items()
             )
-            shown = facts.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
-            body = f"<pre>{html.escape(json.dumps(shown, indent=1, ensure_ascii=False))}</pre>" if shown else ""
+            shown = (
+                facts.get("requestBody", {})
+                .get("content", {})
+                .get("application/json", {})
+                .get("schema")
+            )
+            body = (
+                f"<pre>{html.escape(json.dumps(shown, indent=1, ensure_ascii=False))}</pre>"
+                if shown
+                else ""
+            )
             parts.append(
-                f"<section><h2><b>{method.upper()}</b> {html.escape(path)}</h2><p>{html.escape(facts['summary'])}</p>"
+                f"<section><h2><b>{method.upper()}</b> "
+                f"{html.escape(path)}</h2><p>{html.escape(facts['summary'])}</p>"
                 f"{body}<table>{rows}</table></section>"
             )
     title = html.escape(described["info"]["title"])
     style = (
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1f2430}"
-        "h2{font-size:1rem;margin:1.6rem 0 .2rem}h2 b{background:#1f6fb4;color:#fff;padding:.1rem .4rem;border-radius:.2rem}"
+        "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 "
+        "1rem;color:#1f2430}"
+        "h2{font-size:1rem;margin:1.6rem 0 .2rem}h2 b{background:#1f6fb4;color:#fff;padding:.1rem "
+        ".4rem;border-radius:.2rem}"
         "pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8rem}td{padding:.1rem .8rem .1rem 0}"
     )
     head = (
-        f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{title}</title><style>{style}</style>"
+        f"<meta charset='utf-8'><meta name='viewport' "
+        f"content='width=device-width'><title>{title}</title><style>{style}</style>"
     )
     about = (
-        f"<h1>{title}</h1><p>Bundle {html.escape(described['info']['version'])}; <a href='openapi.json'>openapi.json</a></p>"
+        f"<h1>{title}</h1><p>Bundle {html.escape(described['info']['version'])}; <a "
+        f"href='openapi.json'>openapi.json</a></p>"
     )
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{about}{''.join(parts)}</body></html>"
+    return (
+        f"<!doctype html><html "
+        f"lang='en'><head>{head}</head><body>{about}{''.join(parts)}</body></html>"
+    )
 
 
 def _refusal(meaning: str) -> dict[str, Any]:
@@ -326,7 +391,9 @@ def create() -> Application:
 
 
 def end_with_parent() -> None:
-    """End this worker as SIGTERM does once its parent is gone, however that was killed: it would keep the port."""
+    """End this worker as SIGTERM does once its parent is gone, however that was killed: it would
+    keep the port.
+    """
     parent = parent_process()
 
     def wait() -> None:
@@ -368,13 +435,21 @@ def application(core: Core) -> Application:
         Route("/v2/health/ready", faces.health, methods=["GET"]),
         Route("/v2/models/{name}", faces.model, methods=["GET"]),
         Route("/v2/models/{name}/ready", faces.ready, methods=["GET"]),
-        Route("/v2/models/{name}/infer", Answering(core, "/v2/infer", faces.ask_kserve), methods=["POST"]),
+        Route(
+            "/v2/models/{name}/infer",
+            Answering(core, "/v2/infer", faces.ask_kserve),
+            methods=["POST"],
+        ),
     ]
     others = Starlette(routes=routes, lifespan=lifespan)
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         """Hand what is asked most to where it is answered, past the search for its route."""
-        straight = scope["type"] == "http" and scope["path"] == "/invocations" and scope["method"] == "POST"
+        straight = (
+            scope["type"] == "http"
+            and scope["path"] == "/invocations"
+            and scope["method"] == "POST"
+        )
         await (invocations if straight else others)(scope, receive, send)
 
     return front
@@ -391,7 +466,11 @@ def with_reload(core: Core) -> None:
 
     try:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
-    except (RuntimeError, ValueError, NotImplementedError):  # not the main thread, or another system
+    except (
+        RuntimeError,
+        ValueError,
+        NotImplementedError,
+    ):  # not the main thread, or another system
         LOG.debug("no reload by signal here")
 
 
@@ -407,7 +486,9 @@ class Routes:
 
     def ask(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
         """Return the questions of a body, and what makes a reply of their answers."""
-        content_type, accept = (headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept"))
+        content_type, accept = (
+            headers.get(name, b"").decode("latin-1") for name in (b"content-type", b"accept")
+        )
         return self._core.invoke(body, content_type or JSON, accept)
 
     def ask_kserve(self, scope: Scope, headers: Headers, body: bytes) -> Asked:
@@ -424,7 +505,9 @@ class Routes:
     def _name(self) -> str:
         return self._core.loaded.bundle.manifest.model.replace("/", "-")
 
-    async def _shown(self, request: Request, content: Callable[[], Any], form: str = JSON) -> Response:
+    async def _shown(
+        self, request: Request, content: Callable[[], Any], form: str = JSON
+    ) -> Response:
         """Return plain values as JSON, or a text of another form, to whoever may ask."""
         from starlette.responses import JSONResponse, Response
 
@@ -435,7 +518,9 @@ class Routes:
             return refusal_response(error.status, error.reason)
 
     async def ping(self, request: Request) -> Response:
-        """Say that the server can answer: an empty 200, without a token, which who looks whether a server lives has not."""
+        """Say that the server can answer: an empty 200, without a token, which who looks whether a
+        server lives has not.
+        """
         from starlette.responses import Response
 
         return Response(b"", 200)
@@ -443,8 +528,16 @@ class Routes:
     async def execution_parameters(self, request: Request) -> Response:
         """Return what a batch transform may ask at once."""
         settings = self._settings
-        megabytes = int(settings.most_megabytes) if settings.most_megabytes >= 1 else settings.most_megabytes
-        said = {"MaxConcurrentTransforms": settings.concurrent, "BatchStrategy": settings.strategy, "MaxPayloadInMB": megabytes}
+        megabytes = (
+            int(settings.most_megabytes)
+            if settings.most_megabytes >= 1
+            else settings.most_megabytes
+        )
+        said = {
+            "MaxConcurrentTransforms": settings.concurrent,
+            "BatchStrategy": settings.strategy,
+            "MaxPayloadInMB": megabytes,
+        }
         return await self._shown(request, lambda: said)
 
     async def metrics(self, request: Request) -> Response:
@@ -464,22 +557,32 @@ class Routes:
 
     def _description(self) -> dict[str, Any]:
         loaded = self._core.loaded
-        return openapi_description(loaded.schema, loaded.bundle.manifest.model, loaded.bundle.manifest.digest, self._name)
+        return openapi_description(
+            loaded.schema, loaded.bundle.manifest.model, loaded.bundle.manifest.digest, self._name
+        )
 
     async def version(self, request: Request) -> Response:
         """Return the bundle that answers."""
         manifest = self._core.loaded.bundle.manifest
-        return await self._shown(request, lambda: {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run})
+        return await self._shown(
+            request,
+            lambda: {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run},
+        )
 
     async def health(self, request: Request) -> Response:
-        """Say that the server lives, or is ready, in the words that KServe's client reads; without a token, as `ping`."""
+        """Say that the server lives, or is ready, in the words that KServe's client reads.
+
+        Without a token, as `ping`.
+        """
         from starlette.responses import JSONResponse
 
         return JSONResponse({request.url.path.rpartition("/")[2]: True})
 
     async def server(self, request: Request) -> Response:
         """Return the metadata of the server (KServe)."""
-        return await self._shown(request, lambda: {"name": "hwds", "version": "2", "extensions": []})
+        return await self._shown(
+            request, lambda: {"name": "hwds", "version": "2", "extensions": []}
+        )
 
     async def model(self, request: Request) -> Response:
         """Return the metadata of the model (KServe)."""

@@ -25,14 +25,17 @@ from hwds.serve.services.opening import Bundle
 # names.
 
 MAIN, CANARY, SHADOW = ARMS = ("main", "canary", "shadow")
-"""The bundle that answers, the one that answers a share of the units, and the one that answers for the record alone."""
+"""The bundle that answers, the one that answers a share of the units, and the one that answers for
+the record alone.
+"""
 
 
 def share_of(question: Question, unit: str = "", purpose: str = "") -> float:
     """Return a number from 0 to 1 that is always the same for one unit, and uniform over units.
 
     Args:
-        question: Its unit counts; without one its id, or what an event is a message of; without any all that it says.
+        question: Its unit counts; without one its id, or what an event is a message of; without any
+            all that it says.
         unit: The field that names the unit; empty where questions have none.
         purpose: Draws of different purposes are independent.
     """
@@ -78,8 +81,9 @@ class Loaded(NamedTuple):
 Deliver = Callable[[list[Answer]], None]
 
 MOST_WAITING, MOST_ROWS = 256, 20_000
-"""Requests, and questions of them together, that may wait for the shadow; it leaves out those that come while it is so far
-behind: they would take the memory of the bundle that answers."""
+"""Requests, and questions of them together, that may wait for the shadow; it leaves out those that
+come while it is so far behind: they would take the memory of the bundle that answers.
+"""
 
 
 class RequestPart(NamedTuple):
@@ -125,10 +129,14 @@ def check_arm(main: Bundle, other: Bundle, name: str) -> None:
     if kinds[0] != kinds[1]:
         raise ConfigError(f"--{name}: answers {kinds[1]}, the server {kinds[0]}.")
     if kinds[0] in STATEFUL:
-        raise ConfigError(f"--{name}: these answers remember earlier questions, whose store one bundle owns.")
+        raise ConfigError(
+            f"--{name}: these answers remember earlier questions, whose store one bundle owns."
+        )
     fields, known = (set(each.json(SCHEMA)["properties"]) for each in (main, other))
     if lacks := sorted(fields - known):
-        raise ConfigError(f"--{name}: its questions have no '{lacks[0]}', which those of the server have.")
+        raise ConfigError(
+            f"--{name}: its questions have no '{lacks[0]}', which those of the server have."
+        )
 
 
 class Shadow:
@@ -158,7 +166,9 @@ class Shadow:
             deliver(loaded.service.answer(questions))
         except FAILURES as error:  # a shadow fails for nobody
             self._add("shadow_failures")
-            LOG.warning(json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"}))
+            LOG.warning(
+                json.dumps({"event": "shadow failed", "why": f"{type(error).__name__}: {error}"})
+            )
         finally:
             with self._lock:
                 self._requests, self._rows = self._requests - 1, self._rows - len(questions)

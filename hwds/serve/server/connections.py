@@ -35,29 +35,42 @@ from hwds.serve.server.settings import ServerSettings
 # holds nothing.
 
 SLOTS, ASKED = 1 << 20, 1
-"""Descriptors that a worker may have, and the bit of a state that says that a request has begun to arrive.
+"""Descriptors that a worker may have, and the bit of a state that says that a request has begun to
+arrive.
 
-Its other bits are the bytes of all answers before: where more have left, so has its answer; where fewer have, one of them is
-still in the worker. Beside it stand the bytes that the worker has taken: where the kernel gave it more, it was reading one. The
-third word has the bytes of all answers before the last: where as many have left, nothing of the last has."""
+Its other bits are the bytes of all answers before: where more have left, so has its answer; where
+fewer have, one of them is still in the worker. Beside it stand the bytes that the worker has taken:
+where the kernel gave it more, it was reading one. The third word has the bytes of all answers
+before the last: where as many have left, nothing of the last has.
+"""
 
 USUAL = 1 << 12
-"""Descriptors whose states have their place on the disk from the start: in a mapped file, one that is full ends the process."""
+"""Descriptors whose states have their place on the disk from the start: in a mapped file, one that
+is full ends the process.
+"""
 
 WORDS, WORD_BYTES = 3, 8
 """Numbers of a state, and their bytes."""
 
 TCP_TAKEN, TCP_UNSENT, TCP_SENT, TCP_BYTES = 128, 144, 200, 216
-"""Where Linux' `struct tcp_info` has the bytes that have arrived, those to be sent, those sent (and sent again); its end."""
+"""Where Linux' `struct tcp_info` has the bytes that have arrived, those to be sent, those sent (and
+sent again); its end.
+"""
 
 ADDRESS, LONGEST, LONGEST_PATH = "parent", 32, 107
-"""The name of the parent's socket in the folder of the server's counts, and the bytes of a message and of its path at most."""
+"""The name of the parent's socket in the folder of the server's counts, and the bytes of a message
+and of its path at most.
+"""
 
 OWN, RESERVE = 1024, 64
-"""Descriptors of the parent beside those of connections, and those kept free for the next worker that it starts."""
+"""Descriptors of the parent beside those of connections, and those kept free for the next worker
+that it starts.
+"""
 
 SEND_SECONDS, PATIENCE = 0.05, 5.0
-"""Seconds that a worker waits for a parent that does not read, and that the parent waits for requests on idle connections."""
+"""Seconds that a worker waits for a parent that does not read, and that the parent waits for
+requests on idle connections.
+"""
 
 HEAD, CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 Continue\r\n\r\n"
 """The beginning of the head of an answer, and what asks for the body of a request."""
@@ -74,7 +87,9 @@ REFUSAL = b"".join(
 
 
 def can_hold(folder: Path) -> bool:
-    """Return whether this system passes descriptors, message by message, by a socket in a folder: Linux, of a short path."""
+    """Return whether this system passes descriptors, message by message, by a socket in a folder:
+    Linux, of a short path.
+    """
     return sys.platform == "linux" and len(os.fsencode(folder / ADDRESS)) <= LONGEST_PATH
 
 
@@ -91,7 +106,8 @@ class Parent:
 
     Args:
         folder: Of the server's counts, where the socket and the states are.
-        most: Connections of all workers at most, for which the process may need more descriptors than it is allowed.
+        most: Connections of all workers at most, for which the process may need more descriptors
+            than it is allowed.
     """
 
     def __init__(self, folder: Path, most: int) -> None:
@@ -109,7 +125,11 @@ class Parent:
 
     def _hold(self, line: socket.socket) -> None:
         """Hold the connections of a worker until it ends."""
-        name, held, most = line.recv(LONGEST).decode(), dict[int, socket.socket](), most_descriptors()
+        name, held, most = (
+            line.recv(LONGEST).decode(),
+            dict[int, socket.socket](),
+            most_descriptors(),
+        )
         if not name:  # killed before it could say
             line.close()
             return
@@ -129,23 +149,37 @@ class Parent:
         line.close()
         path.unlink(missing_ok=True)
         if held:
-            count = refuse_left({each: _waits(each, *states[WORDS * slot :][:WORDS]) for slot, each in held.items()})
-            LOG.warning(json.dumps({"event": "worker ended", "connections": len(held), "answered_503": count}))
+            count = refuse_left(
+                {each: _waits(each, *states[WORDS * slot :][:WORDS]) for slot, each in held.items()}
+            )
+            LOG.warning(
+                json.dumps(
+                    {"event": "worker ended", "connections": len(held), "answered_503": count}
+                )
+            )
 
 
 def refuse_left(held: dict[socket.socket, bool | None], patience: float = PATIENCE) -> int:
     """Say 503 on connections that nobody answers any more, and close them; return how many got it.
 
-    What a client still sends is read until it has closed its side, for bytes that nobody reads would take the 503 with them.
+    What a client still sends is read until it has closed its side, for bytes that nobody reads
+    would take the 503 with them.
 
     Args:
-        held: The connections, each with whether an answer is waited for; None where a part of one may have left.
+        held: The connections, each with whether an answer is waited for; None where a part of one
+            may have left.
         patience: Seconds that they are listened to.
     """
     poll = select.poll()
     left = {connection.fileno(): connection for connection in held}
-    refused = {connection.fileno() for connection, waits in held.items() if waits and _end(connection)}
-    cut = {connection.fileno() for connection, waits in held.items() if waits is None and _end(connection, b"")}
+    refused = {
+        connection.fileno() for connection, waits in held.items() if waits and _end(connection)
+    }
+    cut = {
+        connection.fileno()
+        for connection, waits in held.items()
+        if waits is None and _end(connection, b"")
+    }
     for descriptor in left:
         poll.register(descriptor, select.POLLIN)
     end = time.monotonic() + patience
@@ -178,7 +212,8 @@ def _mapped(path: Path) -> memoryview:
 
 
 def _waits(connection: socket.socket, state: int, taken: int, before: int) -> bool | None:
-    """Return whether a client waits for an answer of a worker that has ended, by what the kernel has counted.
+    """Return whether a client waits for an answer of a worker that has ended, by what the kernel
+    has counted.
 
     Args:
         connection: The client's.
@@ -192,9 +227,14 @@ def _waits(connection: socket.socket, state: int, taken: int, before: int) -> bo
     from fcntl import ioctl
     from termios import FIONREAD
 
-    with suppress(OSError, AttributeError, struct.error):  # another system counts nothing: who was asking is answered
+    with suppress(
+        OSError, AttributeError, struct.error
+    ):  # another system counts nothing: who was asking is answered
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_BYTES)
-        (arrived,), (unsent,) = struct.unpack_from("Q", info, TCP_TAKEN), struct.unpack_from("I", info, TCP_UNSENT)
+        (arrived,), (unsent,) = (
+            struct.unpack_from("Q", info, TCP_TAKEN),
+            struct.unpack_from("I", info, TCP_UNSENT),
+        )
         sent, again = struct.unpack_from("QQ", info, TCP_SENT)
         (unread,) = struct.unpack("i", ioctl(connection, FIONREAD, bytes(4)))
         more = sent - again + unsent - (state >> 1)
@@ -281,7 +321,9 @@ class HeldConnection(asyncio.Protocol):
         self._own.connection_made(self._whole)
 
     def _note(self, written: int) -> None:
-        """Note an answer before it leaves: where as many bytes have left, the parent may say 503 to what is next."""
+        """Note an answer before it leaves: where as many bytes have left, the parent may say 503 to
+        what is next.
+        """
         self._states[self._slot] = written << 1
 
     def data_received(self, data: bytes) -> None:
@@ -300,7 +342,9 @@ class HeldConnection(asyncio.Protocol):
 
     def _answered(self) -> None:
         self._whole.flush()
-        self._states[self._slot] = self._whole.written << 1 | (not self._own.cycle.response_complete)  # another was pipelined
+        self._states[self._slot] = self._whole.written << 1 | (
+            not self._own.cycle.response_complete
+        )  # another was pipelined
         self._complete()
 
 
@@ -316,7 +360,13 @@ class CountingTransport:
     """
 
     def __init__(self, transport: Any, note: Callable[[int], None]) -> None:
-        self._transport, self._send, self._note, self._head, self.written = transport, transport.write, note, b"", 0
+        self._transport, self._send, self._note, self._head, self.written = (
+            transport,
+            transport.write,
+            note,
+            b"",
+            0,
+        )
 
     def write(self, data: bytes) -> None:
         """Send bytes; the head of an answer waits for what follows."""
@@ -357,7 +407,9 @@ LOOP = "hwds.serve.server.connections:new_loop"
 """The name by which uvicorn finds the loop."""
 
 FULL, AGAIN = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM), 1.0
-"""Errors of a process or system that has no room for a connection now, and seconds until it is tried again."""
+"""Errors of a process or system that has no room for a connection now, and seconds until it is
+tried again.
+"""
 
 Factory = Callable[[], asyncio.BaseProtocol]
 
@@ -371,7 +423,9 @@ class Accepting:
         listening: The socket, which other workers may share.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, factory: Factory, listening: socket.socket) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, factory: Factory, listening: socket.socket
+    ) -> None:
         self._loop, self._factory, self._listening = loop, factory, listening
         self._opening: set[asyncio.Task[Any]] = set()
         self._waiting: asyncio.TimerHandle | None = None
@@ -384,7 +438,11 @@ class Accepting:
     def _accept(self) -> None:
         try:
             connection, _ = self._listening.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # another worker has it, or nobody
+        except (
+            BlockingIOError,
+            InterruptedError,
+            ConnectionAbortedError,
+        ):  # another worker has it, or nobody
             return
         except OSError as error:
             if error.errno not in FULL:
@@ -395,7 +453,9 @@ class Accepting:
         line().made(connection.fileno())
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        opening = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection))
+        opening = self._loop.create_task(
+            self._loop.connect_accepted_socket(self._factory, connection)
+        )
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
 
@@ -420,7 +480,9 @@ def new_loop() -> asyncio.AbstractEventLoop:
         from asyncio import SelectorEventLoop as base
 
     class Loop(base):  # type: ignore[misc]
-        async def create_server(self, protocol_factory: Factory, *, sock: socket.socket, backlog: int, **_: Any) -> Any:
+        async def create_server(
+            self, protocol_factory: Factory, *, sock: socket.socket, backlog: int, **_: Any
+        ) -> Any:
             sock.listen(backlog)
             return Accepting(self, protocol_factory, sock)
 

@@ -18,8 +18,27 @@ from uuid import uuid4
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.serve.questions import parsed_json
 from hwds.serve.server import formats as kserve
-from hwds.serve.server.arms import CANARY, FAILURES, LOG, MAIN, SHADOW, Loaded, RequestPart, Shadow, check_arm, parts_of
-from hwds.serve.server.formats import JSON, Refused, answer_body, answer_format, body_format, body_questions, body_text
+from hwds.serve.server.arms import (
+    CANARY,
+    FAILURES,
+    LOG,
+    MAIN,
+    SHADOW,
+    Loaded,
+    RequestPart,
+    Shadow,
+    check_arm,
+    parts_of,
+)
+from hwds.serve.server.formats import (
+    JSON,
+    Refused,
+    answer_body,
+    answer_format,
+    body_format,
+    body_questions,
+    body_text,
+)
 from hwds.serve.server.records import TRACEPARENT, Capture, CapturedArm, Metrics, Traces
 from hwds.serve.server.settings import ServerSettings
 from hwds.serve.services.base import Answer, Question
@@ -42,8 +61,8 @@ class Waiting(NamedTuple):
 class Batches:
     """Collects the rows of concurrent requests.
 
-    What arrives in the same turn of the loop is answered together, so that a request alone never waits. While requests come
-    together, the next ones are collected for a stated time at most.
+    What arrives in the same turn of the loop is answered together, so that a request alone never
+    waits. While requests come together, the next ones are collected for a stated time at most.
 
     Args:
         seconds: That a request may wait for others, while they come together; 0 waits for none.
@@ -79,7 +98,10 @@ class Batches:
             self._settle(self._service, waiting)
 
     def _settle(self, service: RowService, waiting: list[Waiting]) -> None:
-        """Answer requests by one call; where it fails, each by its own, so that the rows of one refuse no other."""
+        """Answer requests by one call.
+
+        Where it fails, each by its own, so that the rows of one refuse no other.
+        """
         self._count(1)
         try:
             answers = service.scored([row for each in waiting for row in each.rows])
@@ -101,7 +123,9 @@ class Batches:
 # be replaced meanwhile.
 
 AT_ONCE = 64
-"""Rows that stand alone are answered in the loop, up to so many of a request: to hand them to a thread takes longer."""
+"""Rows that stand alone are answered in the loop, up to so many of a request: to hand them to a
+thread takes longer.
+"""
 
 SLOW = 1.0
 """Seconds from which a request is logged."""
@@ -127,17 +151,30 @@ class Core:
         self.loaded, self.beside = self._loaded()
         self.metrics = Metrics(Path(settings.scrape))
         self.traces = Traces.of_environment(os.environ)
-        self._capture = None if settings.capture is None else Capture(Path(settings.capture), settings.sample, settings.redact)
-        self._threads = ThreadPoolExecutor(self.loaded.service.threads, "answers")  # of a model one: they would share a core
-        self._beside_threads = ThreadPoolExecutor(1, "canary")  # so that main's answers do not wait behind a slow canary's
+        self._capture = (
+            None
+            if settings.capture is None
+            else Capture(Path(settings.capture), settings.sample, settings.redact)
+        )
+        self._threads = ThreadPoolExecutor(
+            self.loaded.service.threads, "answers"
+        )  # of a model one: they would share a core
+        self._beside_threads = ThreadPoolExecutor(
+            1, "canary"
+        )  # so that main's answers do not wait behind a slow canary's
         self._batches = Batches(settings.batch_ms / 1000, self.metrics.counter("batches"))
         self._shadow = Shadow(self.metrics.add) if SHADOW in self.beside else None
         self._waiting = 0
-        if self.loaded.service.kind == "rows":  # so that nobody waits for the import of what explains
+        if (
+            self.loaded.service.kind == "rows"
+        ):  # so that nobody waits for the import of what explains
             self._threads.submit(self.loaded.service.answer, [{}], reasons=True)
 
-    def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[list[Question], Callable[..., Reply]]:
-        """Return the questions of a body, and what makes a reply of their answers and the digest of who answered.
+    def invoke(
+        self, body: bytes, content_type: str, accept: str
+    ) -> tuple[list[Question], Callable[..., Reply]]:
+        """Return the questions of a body, and what makes a reply of their answers and the digest of
+        who answered.
 
         Raises:
             Refused: The body is of no format that is read, or has too many questions.
@@ -145,11 +182,17 @@ class Core:
         """
         form, parameters = body_format(content_type)
         wanted = answer_format(accept, form)
-        asked = body_questions(body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows)
+        asked = body_questions(
+            body, form, parameters, self.loaded.schema["properties"], self.settings.most_rows
+        )
         self._refuse_many(asked.questions)
 
         def reply(answers: list[Answer], digest: str) -> Reply:
-            shown = JSON if asked.shape in ("one", "list", "predictions") and wanted == form == JSON else wanted
+            shown = (
+                JSON
+                if asked.shape in ("one", "list", "predictions") and wanted == form == JSON
+                else wanted
+            )
             return Reply(answer_body(answers, asked.shape, shown), shown, len(answers))
 
         return asked.questions, reply
@@ -168,7 +211,9 @@ class Core:
         return questions, reply
 
     async def answer(self, questions: list[Question], *, reasons: bool) -> tuple[list[Answer], str]:
-        """Return the answers to questions, and the digest of the bundle that answered; of several arms those of all.
+        """Return the answers to questions, and the digest of the bundle that answered.
+
+        Of several arms those of all.
 
         Raises:
             Refused: 503, too many wait, or it takes too long.
@@ -181,8 +226,12 @@ class Core:
         self._keep(CapturedArm(MAIN, digest, ""), self._is_drawn(questions), questions, answers)
         return answers, digest
 
-    async def _by_arms(self, questions: list[Question], reasons: bool, until: float) -> tuple[list[Answer], str]:
-        """Return the answers of main and canary, each with the name of its arm where there is a canary, and their digests."""
+    async def _by_arms(
+        self, questions: list[Question], reasons: bool, until: float
+    ) -> tuple[list[Answer], str]:
+        """Return the answers of main and canary, each with the name of its arm where there is a
+        canary, and their digests.
+        """
         request, named = uuid4().hex, CANARY in self.beside
         answers: list[Answer] = [{}] * len(questions)
         asked, done = list(questions), []
@@ -194,15 +243,28 @@ class Core:
                 asked[place] = question
             done.append((CapturedArm(name, digest, request), part.questions, said))
         drawn = self._is_drawn(questions)
-        for arm, part_asked, said in done:  # where another part is refused nobody gets these answers
+        for (
+            arm,
+            part_asked,
+            said,
+        ) in done:  # where another part is refused nobody gets these answers
             self._keep(arm, drawn, part_asked, said)
         if self._shadow is not None:
             shadow = self.beside[SHADOW]
-            self._shadow.offer(shadow, asked, partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, asked))
+            self._shadow.offer(
+                shadow,
+                asked,
+                partial(self._keep, CapturedArm(SHADOW, shadow.digest, request), drawn, asked),
+            )
         return answers, ", ".join(dict.fromkeys(arm.bundle for arm, _, _ in done))
 
-    async def _of_part(self, part: RequestPart, reasons: bool, until: float) -> tuple[str, str, list[Answer]]:
-        """Return an arm, its digest and its answers; main's where the canary fails or is slow and main is not."""
+    async def _of_part(
+        self, part: RequestPart, reasons: bool, until: float
+    ) -> tuple[str, str, list[Answer]]:
+        """Return an arm, its digest and its answers.
+
+        Main's where the canary fails or is slow and main is not.
+        """
         if part.arm == MAIN:
             return MAIN, *await self._by(MAIN, part.questions, reasons, until)
         try:
@@ -212,11 +274,17 @@ class Core:
                 raise
             by_main = await self._by(MAIN, part.questions, reasons, until)
             self.metrics.add("canary_failures")
-            LOG.warning(json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"}))
+            LOG.warning(
+                json.dumps({"event": "canary failed", "why": f"{type(error).__name__}: {error}"})
+            )
             return MAIN, *by_main
 
-    async def _by(self, arm: str, questions: list[Question], reasons: bool, until: float) -> tuple[str, list[Answer]]:
-        """Return the digest of the bundle that answers, which may be replaced meanwhile, and its answers."""
+    async def _by(
+        self, arm: str, questions: list[Question], reasons: bool, until: float
+    ) -> tuple[str, list[Answer]]:
+        """Return the digest of the bundle that answers, which may be replaced meanwhile, and its
+        answers.
+        """
         loaded = self._arm(arm)
         service = loaded.service
         if isinstance(service, RowService) and len(questions) <= AT_ONCE and not reasons:
@@ -230,7 +298,9 @@ class Core:
         """Return whether a request is captured, by all arms or none."""
         return self._capture is not None and self._capture.is_drawn(questions)
 
-    def _keep(self, arm: CapturedArm, drawn: bool, questions: Sequence[Question], answers: list[Answer]) -> None:
+    def _keep(
+        self, arm: CapturedArm, drawn: bool, questions: Sequence[Question], answers: list[Answer]
+    ) -> None:
         """Count the answers of an arm, and capture them where their request is drawn."""
         self.metrics.add(f"rows_{arm.name}", len(answers))
         if self._capture is not None and drawn:
@@ -242,35 +312,56 @@ class Core:
             else:
                 self.metrics.add("captured")
 
-    async def _in_thread(self, arm: str, questions: list[Question], reasons: bool, until: float) -> tuple[str, list[Answer]]:
+    async def _in_thread(
+        self, arm: str, questions: list[Question], reasons: bool, until: float
+    ) -> tuple[str, list[Answer]]:
         if self._waiting >= self.settings.waiting:
             raise Refused(503, f"{self._waiting} requests wait already; ask again in a second.")
         self._waiting += 1
         self.metrics.add("waiting")
         try:
             loop = asyncio.get_running_loop()
-            seconds = (until - loop.time()) / (1 if arm == MAIN else 2)  # main answers where the canary is slow
+            seconds = (until - loop.time()) / (
+                1 if arm == MAIN else 2
+            )  # main answers where the canary is slow
             threads = self._threads if arm == MAIN else self._beside_threads
             work = loop.run_in_executor(threads, self._answered, arm, questions, reasons)
             return await asyncio.wait_for(work, seconds)  # what has not begun by then never does
         except TimeoutError as error:
-            raise Refused(503, f"the answer takes longer than {self.settings.seconds:g} s.") from error
+            raise Refused(
+                503, f"the answer takes longer than {self.settings.seconds:g} s."
+            ) from error
         finally:
             self._waiting -= 1
             self.metrics.add("waiting", -1)
 
-    def _answered(self, arm: str, questions: list[Question], reasons: bool) -> tuple[str, list[Answer]]:
+    def _answered(
+        self, arm: str, questions: list[Question], reasons: bool
+    ) -> tuple[str, list[Answer]]:
         loaded = self._arm(arm)
         return loaded.digest, loaded.service.answer(questions, reasons=reasons)
 
     async def reload(self) -> None:
-        """Take up the bundle that lies in the folder now, between two answers; where it is refused the old one stays."""
+        """Take up the bundle that lies in the folder now, between two answers.
+
+        Where it is refused the old one stays.
+        """
         loop, threads = asyncio.get_running_loop(), self.loaded.service.threads
-        met = Barrier(threads, self._replace)  # each thread waits at it, so that none answers meanwhile
+        met = Barrier(
+            threads, self._replace
+        )  # each thread waits at it, so that none answers meanwhile
         done = await asyncio.gather(
-            *(loop.run_in_executor(self._threads, met.wait) for _ in range(threads)), return_exceptions=True
+            *(loop.run_in_executor(self._threads, met.wait) for _ in range(threads)),
+            return_exceptions=True,
         )
-        error = next((each for each in done if isinstance(each, Exception) and not isinstance(each, BrokenBarrierError)), None)
+        error = next(
+            (
+                each
+                for each in done
+                if isinstance(each, Exception) and not isinstance(each, BrokenBarrierError)
+            ),
+            None,
+        )
         if isinstance(error, HwdsError | OSError):
             self.metrics.add("reload_failures")
             LOG.error(json.dumps({"event": "reload refused", "why": str(error)}))
@@ -285,11 +376,18 @@ class Core:
             self.loaded, self.beside = self._loaded(old.bundle.manifest.kind)
             old.service.close()
         self.metrics.add("reloads")
-        LOG.warning(json.dumps({"event": "reloaded", "bundle": self.loaded.digest, "before": old.digest}))
+        LOG.warning(
+            json.dumps({"event": "reloaded", "bundle": self.loaded.digest, "before": old.digest})
+        )
 
     def _replace_stateful(self) -> None:
-        """Replace a bundle whose store one service owns at a time: the old one gives it back first, and gets it again."""
-        old, bundle = self.loaded, self._bundle(self.settings.folder, self.loaded.bundle.manifest.kind)
+        """Replace a bundle whose store one service owns at a time: the old one gives it back first,
+        and gets it again.
+        """
+        old, bundle = (
+            self.loaded,
+            self._bundle(self.settings.folder, self.loaded.bundle.manifest.kind),
+        )
         old.service.close()
         try:
             self.loaded = Loaded.of(bundle, self.settings)
@@ -313,7 +411,9 @@ class Core:
     def _bundle(self, folder: str, kind: str = "") -> Bundle:
         bundle = Bundle.open(folder, self.settings.trust)
         if kind and bundle.manifest.kind != kind:
-            raise ConfigError(f"{bundle.folder}: answers {bundle.manifest.kind}, the server {kind}.")
+            raise ConfigError(
+                f"{bundle.folder}: answers {bundle.manifest.kind}, the server {kind}."
+            )
         return bundle
 
     def _loaded(self, kind: str = "") -> tuple[Loaded, dict[str, Loaded]]:
@@ -331,14 +431,26 @@ class Core:
         if not questions:
             raise DataError("body: must have at least one question.")
         if len(questions) > self.settings.most_rows:
-            raise Refused(413, f"{len(questions):,} questions in one request; {self.settings.most_rows:,} are allowed.")
+            raise Refused(
+                413,
+                f"{len(questions):,} questions in one request; {self.settings.most_rows:,} are "
+                f"allowed.",
+            )
 
 
-def log_request(route: str, status: int, seconds: float, rows: int, why: str, *, every: bool) -> None:
+def log_request(
+    route: str, status: int, seconds: float, rows: int, why: str, *, every: bool
+) -> None:
     """Log a request in a line of JSON: each, or those that were refused or slow."""
     if not every and status < 400 and seconds < SLOW:
         return
-    said = {"event": "request", "route": route, "status": status, "ms": round(1000 * seconds, 3), "rows": rows}
+    said = {
+        "event": "request",
+        "route": route,
+        "status": status,
+        "ms": round(1000 * seconds, 3),
+        "rows": rows,
+    }
     if why:
         said["why"] = why
     if parent := TRACEPARENT.get():

@@ -38,7 +38,9 @@ class Refused(Exception):
 # bytes may stand for billions.
 
 DICTIONARY, BATCH = 2, 3
-"""The kinds of messages that hold values: texts that are numbered, and rows (`MessageHeader` in Arrow's Message.fbs)."""
+"""The kinds of messages that hold values: texts that are numbered, and rows (`MessageHeader` in
+Arrow's Message.fbs).
+"""
 
 MOST_TEXTS = 1_000_000
 """Numbered texts at most."""
@@ -65,8 +67,16 @@ def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
             if count > (most if kind == BATCH else MOST_TEXTS):
                 raise Refused(413, f"{count:,} rows in one request; {most:,} are allowed.")
         frame = pl.read_ipc_stream(io.BytesIO(body))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, struct.error) as error:
-        raise DataError(f"body: is no Arrow stream ({' '.join(str(error).split())[:120]}).") from error
+    except (
+        pl.exceptions.PolarsError,
+        pl.exceptions.PanicException,
+        OSError,
+        ValueError,
+        struct.error,
+    ) as error:
+        raise DataError(
+            f"body: is no Arrow stream ({' '.join(str(error).split())[:120]})."
+        ) from error
     if frame.height > most:
         raise Refused(413, f"{frame.height:,} rows in one request; {most:,} are allowed.")
     if _texts(frame) > TIMES * len(body):
@@ -76,13 +86,19 @@ def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
 
 def _texts(frame: pl.DataFrame) -> int:
     """Return the bytes of all texts of a table, each as often as it stands there."""
-    sizes: list[Any] = [frame[name].str.len_bytes().sum() for name in frame.select(pl.selectors.string()).columns]
-    sizes += [frame[name].cat.len_bytes().sum() for name in frame.select(pl.selectors.categorical()).columns]
+    sizes: list[Any] = [
+        frame[name].str.len_bytes().sum() for name in frame.select(pl.selectors.string()).columns
+    ]
+    sizes += [
+        frame[name].cat.len_bytes().sum()
+        for name in frame.select(pl.selectors.categorical()).columns
+    ]
     return sum(int(size or 0) for size in sizes)
 
 
 def _messages(body: bytes) -> Iterator[tuple[int, int, bool]]:
-    """Yield the kind of each message with values, how many rows or texts it has, and whether it is compressed.
+    """Yield the kind of each message with values, how many rows or texts it has, and whether it is
+    compressed.
 
     Raises:
         struct.error: It is cut short, or points beyond its end.
@@ -105,7 +121,11 @@ def _messages(body: bytes) -> Iterator[tuple[int, int, bool]]:
                 batch = None if inside is None else inside + _number("<I", facts, inside)
             if batch is not None:
                 count = _field(facts, batch, 0)
-                yield which, 0 if count is None else _number("<q", facts, count), _field(facts, batch, 3) is not None
+                yield (
+                    which,
+                    0 if count is None else _number("<q", facts, count),
+                    _field(facts, batch, 3) is not None,
+                )
         at += 0 if length is None else max(_number("<q", facts, length), 0)
 
 
@@ -128,7 +148,12 @@ def _number(form: str, data: bytes, at: int) -> int:
 # Formats of bodies: JSON, JSON Lines, CSV and Arrow in, the same but Arrow out; as many answers
 # as questions.
 
-JSON, LINES, CSV, ARROW = "application/json", "application/jsonlines", "text/csv", "application/vnd.apache.arrow.stream"
+JSON, LINES, CSV, ARROW = (
+    "application/json",
+    "application/jsonlines",
+    "text/csv",
+    "application/vnd.apache.arrow.stream",
+)
 NAMES = {
     JSON: JSON,
     LINES: LINES,
@@ -157,7 +182,8 @@ class BodyQuestions(NamedTuple):
 
     Attributes:
         questions: In order.
-        shape: The shape of the answer: `one` object, a `list`, `lines`, `csv`, or `predictions` in MLflow's envelope.
+        shape: The shape of the answer: `one` object, a `list`, `lines`, `csv`, or `predictions` in
+            MLflow's envelope.
     """
 
     questions: list[Question]
@@ -168,7 +194,9 @@ def media_type(header: str) -> tuple[str, dict[str, str]]:
     """Return the type of a header and its parameters, in lower case."""
     name, *rest = header.split(";")
     pairs = (part.partition("=") for part in rest)
-    return name.strip().lower(), {key.strip().lower(): value.strip().strip('"').lower() for key, _, value in pairs}
+    return name.strip().lower(), {
+        key.strip().lower(): value.strip().strip('"').lower() for key, _, value in pairs
+    }
 
 
 @lru_cache(256)
@@ -180,7 +208,10 @@ def body_format(header: str) -> tuple[str, dict[str, str]]:
     """
     name, parameters = media_type(header or JSON)
     if name not in NAMES:
-        raise Refused(415, f"content type '{name[:80]}' is not read here; send {JSON}, {LINES}, {CSV} or {ARROW}.")
+        raise Refused(
+            415,
+            f"content type '{name[:80]}' is not read here; send {JSON}, {LINES}, {CSV} or {ARROW}.",
+        )
     if parameters.get("charset", "utf-8") not in ("utf-8", "utf8", "us-ascii"):
         raise Refused(415, "text must be UTF-8.")
     return NAMES[name], parameters
@@ -202,7 +233,9 @@ def answer_format(header: str, asked: str) -> str:
             return own
         if NAMES.get(name, ARROW) != ARROW:
             return NAMES[name]
-    raise Refused(406, f"nothing of '{header[:80]}' is written here; accept {JSON}, {LINES} or {CSV}.")
+    raise Refused(
+        406, f"nothing of '{header[:80]}' is written here; accept {JSON}, {LINES} or {CSV}."
+    )
 
 
 def body_questions(
@@ -242,7 +275,10 @@ def body_text(body: bytes) -> str:
 
 
 def _of_json(text: str) -> BodyQuestions:
-    """Return the questions of a JSON body; several lines of objects under one content type are lines, as batches send them."""
+    """Return the questions of a JSON body.
+
+    Several lines of objects under one content type are lines, as batches send them.
+    """
     try:
         value = parsed_json(text)
     except DataError:
@@ -252,7 +288,9 @@ def _of_json(text: str) -> BodyQuestions:
     if isinstance(value, list):
         return BodyQuestions(value, "list")
     if not isinstance(value, dict):
-        raise DataError(f"body: must be a JSON object or a list of them, got {type(value).__name__}.")
+        raise DataError(
+            f"body: must be a JSON object or a list of them, got {type(value).__name__}."
+        )
     named = [name for name in MLFLOW if name in value]
     if not named or set(value) - {*named, PARAMETERS}:
         return BodyQuestions([value], "one")
@@ -264,7 +302,11 @@ def _of_mlflow(named: Sequence[str], value: Mapping[str, Any]) -> list[Question]
         raise DataError(f"body: must have one of {', '.join(MLFLOW)}, got {', '.join(named)}.")
     rows = value[named[0]]
     if named[0] == "dataframe_split":
-        if not isinstance(rows, dict) or not isinstance(rows.get("columns"), list) or not isinstance(rows.get("data"), list):
+        if (
+            not isinstance(rows, dict)
+            or not isinstance(rows.get("columns"), list)
+            or not isinstance(rows.get("data"), list)
+        ):
             raise DataError("body: 'dataframe_split' must have lists 'columns' and 'data'.")
         columns = [str(name) for name in rows["columns"]]
         return [_paired(columns, row, place) for place, row in enumerate(rows["data"])]
@@ -299,13 +341,19 @@ def _of_lines(text: str) -> list[Question]:
 
 
 def _of_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question]:
-    """Return the rows of a CSV: by the names of its first row, or else in the order of the schema."""
+    """Return the rows of a CSV: by the names of its first row, or else in the order of the
+    schema.
+    """
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except csv.Error as error:
         raise DataError(f"body: is no CSV ({error}).") from error
     names = list(columns)
-    if rows and header != "absent" and (header == "present" or set(rows[0]) <= {*columns, "of", "label", "at"}):
+    if (
+        rows
+        and header != "absent"
+        and (header == "present" or set(rows[0]) <= {*columns, "of", "label", "at"})
+    ):
         names = rows.pop(0)
     elif rows and len(rows[0]) < len(names):
         names = names[1:] if len(rows[0]) == len(names) - 1 else names  # without ids
@@ -314,9 +362,18 @@ def _of_csv(text: str, header: str, columns: Mapping[str, Any]) -> list[Question
     questions: list[Question] = []
     for place, row in enumerate(rows):
         if len(row) != len(names):
-            raise DataError(f"row {place + 1}: must have {len(names)} values ({', '.join(names[:6])} ...), got {len(row)}.")
+            raise DataError(
+                f"row {place + 1}: must have {len(names)} values ({', '.join(names[:6])} ...), "
+                f"got {len(row)}."
+            )
         cells = zip(names, row, strict=True)
-        questions.append({name: cell_of(name, text, columns.get(name, {}), place) for name, text in cells if text != ""})
+        questions.append(
+            {
+                name: cell_of(name, text, columns.get(name, {}), place)
+                for name, text in cells
+                if text != ""
+            }
+        )
     return questions
 
 
@@ -339,7 +396,9 @@ def cell_of(name: str, text: str, schema: Mapping[str, Any], place: int) -> Any:
         if "number" in kinds:
             return float(text)
     except ValueError as error:
-        raise DataError(f"row {place + 1}: '{name}' must be a number, got {text[:40]!r}.") from error
+        raise DataError(
+            f"row {place + 1}: '{name}' must be a number, got {text[:40]!r}."
+        ) from error
     if "boolean" in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
     return text
@@ -360,16 +419,27 @@ def answer_body(answers: list[Answer], shape: str, form: str) -> bytes:
         return _csv(answers)
     if form == LINES or (shape in ("lines", "csv") and form != JSON) or shape == "lines":
         return "".join(f"{_encoded(answer)}\n" for answer in answers).encode()
-    value: Any = answers[0] if shape == "one" else {"predictions": answers} if shape == "predictions" else answers
+    value: Any = (
+        answers[0]
+        if shape == "one"
+        else {"predictions": answers}
+        if shape == "predictions"
+        else answers
+    )
     return _encoded(value).encode()
 
 
 def _csv(answers: list[Answer]) -> bytes:
     """Return one line an answer, without a header, as batch transforms join them."""
     names = list(dict.fromkeys(name for answer in answers for name in answer))
-    if any(isinstance(value, dict) for answer in answers for value in answer.values()) or "rows" in names:
+    if (
+        any(isinstance(value, dict) for answer in answers for value in answer.values())
+        or "rows" in names
+    ):
         raise Refused(
-            406, f"an answer of this bundle has rows of its own, which no line of CSV holds; accept {JSON} or {LINES}."
+            406,
+            f"an answer of this bundle has rows of its own, which no line of CSV holds; accept "
+            f"{JSON} or {LINES}.",
         )
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
@@ -390,9 +460,23 @@ QUESTION_TENSOR, ANSWER_TENSOR = "question", "answer"
 """The one tensor of a bundle whose questions are histories, in and out: JSON in texts."""
 
 DATATYPES = (
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
-)  # fmt: skip
-"""The types of tensors in the protocol; values are read by the columns of the bundle, whatever type is named."""
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "FP32",
+    "FP64",
+    "BYTES",
+)
+"""The types of tensors in the protocol; values are read by the columns of the bundle, whatever type
+is named.
+"""
 
 MOST_DIMENSIONS = 32
 """Dimensions of a tensor at most: the product of a million numbers takes minutes."""
@@ -404,24 +488,44 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
     """Return the metadata of the model."""
     known = {"name": name, "versions": [version], "platform": "hwds"}
     if not is_flat(schema):
-        tensors = [{"name": each, "datatype": "BYTES", "shape": [-1]} for each in (QUESTION_TENSOR, ANSWER_TENSOR)]
+        tensors = [
+            {"name": each, "datatype": "BYTES", "shape": [-1]}
+            for each in (QUESTION_TENSOR, ANSWER_TENSOR)
+        ]
         return known | {"inputs": tensors[:1], "outputs": tensors[1:]}
-    inputs = [{"name": field, "datatype": tensor_datatype(kind), "shape": [-1]} for field, kind in schema["properties"].items()]
-    outputs = [{"name": field, "datatype": "FP64", "shape": [-1]} for field in ("score", "probability", "p_value")]
-    return known | {"inputs": inputs, "outputs": [{"name": ID, "datatype": "BYTES", "shape": [-1]}, *outputs]}
+    inputs = [
+        {"name": field, "datatype": tensor_datatype(kind), "shape": [-1]}
+        for field, kind in schema["properties"].items()
+    ]
+    outputs = [
+        {"name": field, "datatype": "FP64", "shape": [-1]}
+        for field in ("score", "probability", "p_value")
+    ]
+    return known | {
+        "inputs": inputs,
+        "outputs": [{"name": ID, "datatype": "BYTES", "shape": [-1]}, *outputs],
+    }
 
 
 def tensor_datatype(schema: Mapping[str, Any]) -> str:
     """Return the datatype of a field."""
     kinds = schema.get("type", ["string"])
     return next(
-        (TENSOR_DATATYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds) if kind in TENSOR_DATATYPES), "BYTES"
+        (
+            TENSOR_DATATYPES[kind]
+            for kind in ([kinds] if isinstance(kinds, str) else kinds)
+            if kind in TENSOR_DATATYPES
+        ),
+        "BYTES",
     )
 
 
 def is_flat(schema: Mapping[str, Any]) -> bool:
     """Return whether questions hold plain values alone."""
-    return not any(field.get("type") == "array" or "contentEncoding" in field for field in schema["properties"].values())
+    return not any(
+        field.get("type") == "array" or "contentEncoding" in field
+        for field in schema["properties"].values()
+    )
 
 
 def tensor_questions(request: Any, schema: Mapping[str, Any]) -> list[Question]:
@@ -437,7 +541,11 @@ def tensor_questions(request: Any, schema: Mapping[str, Any]) -> list[Question]:
         raise DataError("body: 'id' must be a text.")
     columns = {}
     for place, tensor in enumerate(tensors):
-        if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str) or not isinstance(tensor.get("data"), list):
+        if (
+            not isinstance(tensor, dict)
+            or not isinstance(tensor.get("name"), str)
+            or not isinstance(tensor.get("data"), list)
+        ):
             raise DataError(f"inputs[{place}]: must have a text 'name' and a list 'data'.")
         _check_tensor(tensor, place)
         columns[tensor["name"]] = tensor["data"]
@@ -445,12 +553,19 @@ def tensor_questions(request: Any, schema: Mapping[str, Any]) -> list[Question]:
     if len(set(lengths.values())) > 1:
         raise DataError(f"inputs: must have one length, got {lengths}.")
     if set(columns) == {QUESTION_TENSOR} and QUESTION_TENSOR not in schema["properties"]:
-        return [parsed_json(text) if isinstance(text, str) else text for text in columns[QUESTION_TENSOR]]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [
+            parsed_json(text) if isinstance(text, str) else text
+            for text in columns[QUESTION_TENSOR]
+        ]
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
 
 
 def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
-    """Refuse a tensor whose type is none, or whose shape is not that of its values; either may be left out.
+    """Refuse a tensor whose type is none, or whose shape is not that of its values.
+
+    Either may be left out.
 
     Raises:
         DataError: It is wrong.
@@ -461,17 +576,30 @@ def _check_tensor(tensor: Mapping[str, Any], place: int) -> None:
     short = isinstance(shape, list) and len(shape) <= MOST_DIMENSIONS
     whole = short and all(isinstance(each, int) and not isinstance(each, bool) for each in shape)
     if not whole or math.prod(shape) != len(tensor["data"]):
-        raise DataError(f"inputs[{place}]: 'shape' must be whole numbers whose product is {len(tensor['data'])}.")
+        raise DataError(
+            f"inputs[{place}]: 'shape' must be whole numbers whose product is "
+            f"{len(tensor['data'])}."
+        )
 
 
-def kserve_response(name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool) -> dict[str, Any]:
+def kserve_response(
+    name: str, version: str, id: Any, answers: Sequence[Answer], *, flat: bool
+) -> dict[str, Any]:
     """Return the response to a request with these answers."""
-    known = {"model_name": name, "model_version": version} | ({"id": id} if isinstance(id, str) else {})
+    known = {"model_name": name, "model_version": version} | (
+        {"id": id} if isinstance(id, str) else {}
+    )
     if not flat:
         data = [json.dumps(answer, ensure_ascii=False) for answer in answers]
-        return known | {"outputs": [{"name": ANSWER_TENSOR, "datatype": "BYTES", "shape": [len(data)], "data": data}]}
+        return known | {
+            "outputs": [
+                {"name": ANSWER_TENSOR, "datatype": "BYTES", "shape": [len(data)], "data": data}
+            ]
+        }
     names = list(dict.fromkeys(field for answer in answers for field in answer))
-    return known | {"outputs": [_tensor(field, [answer.get(field) for answer in answers]) for field in names]}
+    return known | {
+        "outputs": [_tensor(field, [answer.get(field) for answer in answers]) for field in names]
+    }
 
 
 def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
@@ -483,6 +611,9 @@ def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
     else:
         kind, values = (
             "BYTES",
-            [None if value is None else value if isinstance(value, str) else json.dumps(value) for value in values],
+            [
+                None if value is None else value if isinstance(value, str) else json.dumps(value)
+                for value in values
+            ],
         )
     return {"name": name, "datatype": kind, "shape": [len(values)], "data": values}

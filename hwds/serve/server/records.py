@@ -31,9 +31,19 @@ STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 500, 503)
 NAMES = (
     *(f"status_{status}" for status in STATUSES),
     *(f"bucket_{place}" for place in range(len(BUCKETS) + 1)),
-    "seconds", "rows", "batches", "captured", "reloads", "reload_failures", "waiting",
-    *(f"rows_{arm}" for arm in ARMS), "canary_failures", "shadow_failures", "shadow_left_out", "capture_failures",
-)  # fmt: skip
+    "seconds",
+    "rows",
+    "batches",
+    "captured",
+    "reloads",
+    "reload_failures",
+    "waiting",
+    *(f"rows_{arm}" for arm in ARMS),
+    "canary_failures",
+    "shadow_failures",
+    "shadow_left_out",
+    "capture_failures",
+)
 PLACES = {name: place for place, name in enumerate(NAMES)}
 STATUS_PLACES = {status: PLACES[f"status_{status}"] for status in STATUSES}
 FIRST_BUCKET, SECONDS, ROWS = PLACES["bucket_0"], PLACES["seconds"], PLACES["rows"]
@@ -52,7 +62,9 @@ class Metrics:
         path = folder / f"worker-{os.getpid()}.counts"
         path.write_bytes(bytes(8 * len(NAMES)))
         with path.open("r+b") as file:
-            self._counts = memoryview(mmap(file.fileno(), 0)).cast("d")  # a hundredth of the time of an array of numpy
+            self._counts = memoryview(mmap(file.fileno(), 0)).cast(
+                "d"
+            )  # a hundredth of the time of an array of numpy
 
     def add(self, name: str, value: float = 1.0) -> None:
         """Count."""
@@ -71,7 +83,10 @@ class Metrics:
         counts[ROWS] += rows
 
     def total(self) -> dict[str, float]:
-        """Return the counts of all workers, those that have ended too; what waits is that of the living."""
+        """Return the counts of all workers, those that have ended too.
+
+        What waits is that of the living.
+        """
         total = np.zeros(len(NAMES))
         for path in sorted(self._folder.glob("worker-*.counts")):
             counts = np.fromfile(path, np.float64)
@@ -88,30 +103,65 @@ class Metrics:
             bundles: By arm the digest of its bundle and the label of its model.
         """
         total = self.total()
-        lines = ["# HELP hwds_requests_total Requests by status.", "# TYPE hwds_requests_total counter"]
-        lines += [f'hwds_requests_total{{status="{status}"}} {total[f"status_{status}"]:.0f}' for status in STATUSES]
-        lines += ["# HELP hwds_request_seconds Seconds from the body to the answer.", "# TYPE hwds_request_seconds histogram"]
+        lines = [
+            "# HELP hwds_requests_total Requests by status.",
+            "# TYPE hwds_requests_total counter",
+        ]
+        lines += [
+            f'hwds_requests_total{{status="{status}"}} {total[f"status_{status}"]:.0f}'
+            for status in STATUSES
+        ]
+        lines += [
+            "# HELP hwds_request_seconds Seconds from the body to the answer.",
+            "# TYPE hwds_request_seconds histogram",
+        ]
         running = 0.0
         for place, edge in enumerate((*BUCKETS, float("inf"))):
             running += total[f"bucket_{place}"]
-            lines.append(f'hwds_request_seconds_bucket{{le="{"+Inf" if edge == float("inf") else f"{edge:g}"}"}} {running:.0f}')
-        lines += [f"hwds_request_seconds_sum {total['seconds']:.6f}", f"hwds_request_seconds_count {running:.0f}"]
+            lines.append(
+                f'hwds_request_seconds_bucket{{le="{"+Inf" if edge == float("inf") else f"{edge:g}"}"}} {running:.0f}'
+            )
+        lines += [
+            f"hwds_request_seconds_sum {total['seconds']:.6f}",
+            f"hwds_request_seconds_count {running:.0f}",
+        ]
         for name, meaning, kind in (
             ("rows", "Questions that were answered.", "counter"),
-            ("batches", "Calls of a model of rows, each for the requests that came together.", "counter"),
+            (
+                "batches",
+                "Calls of a model of rows, each for the requests that came together.",
+                "counter",
+            ),
             ("captured", "Requests that were captured.", "counter"),
             ("capture_failures", "Requests that could not be captured.", "counter"),
             ("reloads", "Reloads, in all workers.", "counter"),
             ("reload_failures", "Reloads that were refused.", "counter"),
-            ("canary_failures", "Requests that main answered because the canary failed.", "counter"),
+            (
+                "canary_failures",
+                "Requests that main answered because the canary failed.",
+                "counter",
+            ),
             ("shadow_failures", "Requests that the shadow could not answer.", "counter"),
-            ("shadow_left_out", "Requests that the shadow was not asked, for too many waited.", "counter"),
+            (
+                "shadow_left_out",
+                "Requests that the shadow was not asked, for too many waited.",
+                "counter",
+            ),
             ("waiting", "Requests that wait for an answer.", "gauge"),
         ):
             shown = f"hwds_{name}{'_total' if kind == 'counter' else ''}"
-            lines += [f"# HELP {shown} {meaning}", f"# TYPE {shown} {kind}", f"{shown} {total[name]:.0f}"]
-        lines += ["# HELP hwds_arm_rows_total Questions by the arm that answered.", "# TYPE hwds_arm_rows_total counter"]
-        lines += [f'hwds_arm_rows_total{{arm="{arm}"}} {total[f"rows_{arm}"]:.0f}' for arm in bundles]
+            lines += [
+                f"# HELP {shown} {meaning}",
+                f"# TYPE {shown} {kind}",
+                f"{shown} {total[name]:.0f}",
+            ]
+        lines += [
+            "# HELP hwds_arm_rows_total Questions by the arm that answered.",
+            "# TYPE hwds_arm_rows_total counter",
+        ]
+        lines += [
+            f'hwds_arm_rows_total{{arm="{arm}"}} {total[f"rows_{arm}"]:.0f}' for arm in bundles
+        ]
         lines += ["# HELP hwds_bundle The bundles that answer.", "# TYPE hwds_bundle gauge"]
         for arm, (digest, model) in bundles.items():
             quoted = model.replace("\\", "\\\\").replace('"', '\\"')
@@ -125,11 +175,15 @@ class Metrics:
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 """Variables of the environment that name the collector; without one no span is made."""
 
-TRACEPARENT_FORM = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACEPARENT_FORM = re.compile(
+    r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 """The form of a `traceparent` (W3C, "Trace Context", 2021)."""
 
 TRACEPARENT: ContextVar[str] = ContextVar("traceparent", default="")
-"""The `traceparent` of the request that is being answered: that of its span, or else the client's own."""
+"""The `traceparent` of the request that is being answered: that of its span, or else the client's
+own.
+"""
 
 Headers = Mapping[bytes, bytes]
 
@@ -161,7 +215,9 @@ class Traces:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        provider = TracerProvider(resource=Resource.create({"service.name": variables.get("OTEL_SERVICE_NAME", "hwds")}))
+        provider = TracerProvider(
+            resource=Resource.create({"service.name": variables.get("OTEL_SERVICE_NAME", "hwds")})
+        )
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         return cls(provider)
 
@@ -171,13 +227,19 @@ class Traces:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
         carrier = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items() if name.startswith(b"trace")
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in headers.items()
+            if name.startswith(b"trace")
         }
         parent = TraceContextTextMapPropagator().extract(carrier)
         attributes = {"http.request.method": "POST", "http.route": route}
-        span = self._tracer.start_span(f"POST {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes)
+        span = self._tracer.start_span(
+            f"POST {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes
+        )
         known = span.get_span_context()
-        TRACEPARENT.set(f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}")
+        TRACEPARENT.set(
+            f"00-{known.trace_id:032x}-{known.span_id:016x}-{int(known.trace_flags):02x}"
+        )
         return span
 
     def end(self, span: Any, status: int, rows: int, why: str) -> None:
@@ -195,9 +257,13 @@ class Traces:
 
 
 def pass_on(headers: Headers) -> None:
-    """Note the `traceparent` of a client, where it is one, for the log and the capture of its request."""
+    """Note the `traceparent` of a client, where it is one, for the log and the capture of its
+    request.
+    """
     given = headers.get(b"traceparent", b"").decode("latin-1")
-    TRACEPARENT.set(given if TRACEPARENT_FORM.fullmatch(given) else "")  # one that came on the same connection has another
+    TRACEPARENT.set(
+        given if TRACEPARENT_FORM.fullmatch(given) else ""
+    )  # one that came on the same connection has another
 
 
 # Capture of requests and answers for a monitor, in the shape of SageMaker's data capture: a
@@ -219,9 +285,10 @@ class Capture:
 
     Args:
         folder: Where to.
-        sample: The share of requests that are kept; which ones follows from the id of their first question, or else from what
-            it says.
-        redact: Fields whose values are not written; nor are reasons then, which may say them in words.
+        sample: The share of requests that are kept; which ones follows from the id of their first
+            question, or else from what it says.
+        redact: Fields whose values are not written; nor are reasons then, which may say them in
+            words.
     """
 
     def __init__(self, folder: Path, sample: float, redact: Sequence[str]) -> None:
@@ -235,7 +302,9 @@ class Capture:
         """Return whether a request is in the sample."""
         return bool(questions) and share_of(questions[0]) < self._sample
 
-    def keep(self, questions: Sequence[Question], answers: Sequence[Answer], arm: CapturedArm) -> None:
+    def keep(
+        self, questions: Sequence[Question], answers: Sequence[Answer], arm: CapturedArm
+    ) -> None:
         """Write the questions of a request that an arm has answered.
 
         Args:
@@ -280,14 +349,24 @@ class Capture:
 
     def _silent(self, answer: Answer) -> Any:
         """Return an answer without what a reason may say of a field that is not written."""
-        return self._redacted(answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer)
+        return self._redacted(
+            answer | {"reasons": HIDDEN} if self._redact and "reasons" in answer else answer
+        )
 
     def _redacted(self, node: Any) -> Any:
         if isinstance(node, dict):
-            return {name: HIDDEN if name in self._redact else self._redacted(value) for name, value in node.items()}
+            return {
+                name: HIDDEN if name in self._redact else self._redacted(value)
+                for name, value in node.items()
+            }
         return [self._redacted(item) for item in node] if isinstance(node, list) else node
 
 
 def _part(mode: str, rows: Sequence[Any]) -> dict[str, Any]:
     data = "\n".join(json.dumps(row, ensure_ascii=False, default=str) for row in rows)
-    return {"observedContentType": "application/jsonlines", "mode": mode, "data": data, "encoding": "JSON"}
+    return {
+        "observedContentType": "application/jsonlines",
+        "mode": mode,
+        "data": data,
+        "encoding": "JSON",
+    }

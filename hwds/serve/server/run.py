@@ -1,4 +1,6 @@
-"""Running the server: workers on one socket, watched by a parent that restarts the dead and hands on signals."""
+"""Running the server: workers on one socket, watched by a parent that restarts the dead and hands
+on signals.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,13 @@ class ServerAddress:
 
 
 def serve(settings: ServerSettings, address: ServerAddress) -> int:
-    """Serve until a signal ends it: SIGTERM lets requests end, SIGHUP takes up the bundle that lies in the folder then.
+    """Serve until a signal ends it: SIGTERM lets requests end, SIGHUP takes up the bundle that lies
+    in the folder then.
 
     Raises:
-        ConfigError: The address cannot be taken, certificate, key or the folder of captured requests cannot be used, a store
-            is named for a bundle that remembers nothing, or another bundle cannot stand beside this one.
+        ConfigError: The address cannot be taken, certificate, key or the folder of captured
+            requests cannot be used, a store is named for a bundle that remembers nothing, or
+            another bundle cannot stand beside this one.
         DataError: The bundle is refused.
         ResumeError: Its store is in use, damaged, or of another bundle.
     """
@@ -58,11 +62,15 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
     bundle, workers = _check_bundle(settings, address), settings.workers
     if bundle.manifest.kind in STATEFUL and workers > 1:
         workers = 1
-        logging.getLogger("hwds.server").warning("answers remember earlier ones, in a store that one process owns: 1 worker.")
+        logging.getLogger("hwds.server").warning(
+            "answers remember earlier ones, in a store that one process owns: 1 worker."
+        )
     scrape = tempfile.mkdtemp(prefix="hwds-server-")
     tokens = tokens_of(os.environ.pop(TOKENS, ""))
     platform = settings.with_platform(os.environ)
-    os.environ[VARIABLE] = replace(platform, workers=workers, scrape=scrape, tokens=tokens).written()
+    os.environ[VARIABLE] = replace(
+        platform, workers=workers, scrape=scrape, tokens=tokens
+    ).written()
     held = address.certificate is None and can_hold(Path(scrape))
     if not held and address.certificate is None:
         logging.getLogger("hwds.server").warning(
@@ -102,7 +110,9 @@ def _supervisor(config: Any) -> Any:
     from uvicorn.supervisors.multiprocess import Multiprocess
 
     class Supervisor(Multiprocess):
-        """The parent: a hang-up goes to the workers, who replace the bundle without closing a connection."""
+        """The parent: a hang-up goes to the workers, who replace the bundle without closing a
+        connection.
+        """
 
         def handle_hup(self) -> None:
             for process in self.processes:
@@ -110,7 +120,9 @@ def _supervisor(config: Any) -> Any:
                     os.kill(process.pid, signal.SIGHUP)
 
         def keep_subprocess_alive(self) -> None:
-            for process in self.processes:  # with a second owner of its end, who is killed while it is asked is waited for
+            for process in (
+                self.processes
+            ):  # with a second owner of its end, who is killed while it is asked is waited for
                 process.child_conn.close()
             super().keep_subprocess_alive()
 
@@ -144,10 +156,13 @@ def _check_certificate(address: ServerAddress) -> None:
             raise ConfigError("--tls-key: needs --tls-cert.")
         return
     try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(address.certificate, address.key)
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            address.certificate, address.key
+        )
     except OSError as error:
         raise ConfigError(
-            f"--tls-cert: {address.certificate} and its key cannot be used: {error.strerror or error}."
+            f"--tls-cert: {address.certificate} and its key cannot be used: "
+            f"{error.strerror or error}."
         ) from error
 
 
@@ -164,7 +179,9 @@ def _check_capture(folder: str | None) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(f"--capture: {folder} cannot be written: {error.strerror or error}.") from error
+        raise ConfigError(
+            f"--capture: {folder} cannot be written: {error.strerror or error}."
+        ) from error
 
 
 def _socket(config: Any) -> Any:
@@ -210,7 +227,11 @@ class JsonLogFormatter(logging.Formatter):
         """Return the line."""
         message = record.getMessage()
         said = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
-        trace = f',"trace":{json.dumps(self.formatException(record.exc_info))}' if record.exc_info else ""
+        trace = (
+            f',"trace":{json.dumps(self.formatException(record.exc_info))}'
+            if record.exc_info
+            else ""
+        )
         at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
         head = f'"at":"{at}","level":"{record.levelname}","logger":"{record.name}","pid":{record.process}'
         return f'{{{head},"said":{said}{trace}}}'

@@ -33,12 +33,14 @@ class ServerSettings:
         most_megabytes: The size of a body at most.
         most_rows: Questions of a request at most.
         waiting: Requests that may wait for an answer in a worker; more are refused with 503.
-        batch_ms: Milliseconds that a row may wait for those of other requests, while requests come together.
+        batch_ms: Milliseconds that a row may wait for those of other requests, while requests come
+            together.
         seconds: Seconds that an answer may take; then 503.
         read_seconds: Seconds that a body may take to arrive; then 408.
         canary: The folder of a bundle that answers a share of the units; None for none.
         canary_share: That share.
-        shadow: The folder of a bundle that answers every question for the record alone; None for none.
+        shadow: The folder of a bundle that answers every question for the record alone; None for
+            none.
         capture: The folder of captured requests; None captures nothing.
         sample: The share of requests that are captured, by their ids.
         redact: Fields whose values are captured as `***`.
@@ -80,7 +82,9 @@ class ServerSettings:
         return int(self.most_megabytes * MEGABYTE)
 
     def with_platform(self, variables: Mapping[str, str]) -> Self:
-        """Return the settings with what SageMaker's variables say; see its developer guide, "Use your own inference code".
+        """Return the settings with what SageMaker's variables say.
+
+        See its developer guide, "Use your own inference code".
 
         Raises:
             ConfigError: One is no number, or an unknown strategy.
@@ -89,10 +93,15 @@ class ServerSettings:
         if size := variables.get("SAGEMAKER_MAX_PAYLOAD_IN_MB"):
             changes["most_megabytes"] = _number("SAGEMAKER_MAX_PAYLOAD_IN_MB", size, 1024)
         if count := variables.get("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS"):
-            changes["concurrent"] = int(_number("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", count, 10_000))
+            changes["concurrent"] = int(
+                _number("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", count, 10_000)
+            )
         if strategy := variables.get("SAGEMAKER_BATCH_STRATEGY", "").upper():
             if strategy not in ("SINGLE_RECORD", "MULTI_RECORD"):
-                raise ConfigError(f"SAGEMAKER_BATCH_STRATEGY: must be SINGLE_RECORD or MULTI_RECORD, got {strategy!r}.")
+                raise ConfigError(
+                    f"SAGEMAKER_BATCH_STRATEGY: must be SINGLE_RECORD or MULTI_RECORD, got "
+                    f"{strategy!r}."
+                )
             changes["strategy"] = strategy
         return replace(self, **changes)
 
@@ -104,7 +113,10 @@ class ServerSettings:
     def of_environment(cls) -> Self:
         """Return the settings that the parent process has left."""
         stored = json.loads(os.environ[VARIABLE])
-        given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in stored.items()
+        }
         return cls(**given)
 
 

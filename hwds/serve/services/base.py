@@ -1,4 +1,6 @@
-"""Service: what answers questions by a bundle's model, whoever asks (HTTP, files, a Lambda), one answer a question."""
+"""Service: what answers questions by a bundle's model, whoever asks (HTTP, files, a Lambda), one
+answer a question.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,9 @@ Answer = dict[str, Any]
 class Service(ABC):
     """A model that answers questions.
 
-    Class attributes: `kind`, the kind of question; `stateful`, whether answers depend on earlier questions, so that one process
-    must own all of them; `threads`, calls that may come at once, of which each waits for something else than a core.
+    Class attributes: `kind`, the kind of question; `stateful`, whether answers depend on earlier
+    questions, so that one process must own all of them; `threads`, calls that may come at once, of
+    which each waits for something else than a core.
     """
 
     kind: ClassVar[str] = ""
@@ -71,9 +74,19 @@ def column_schema(kind: pl.DataType) -> dict[str, Any]:
     if isinstance(kind, pl.Enum):
         return {"enum": [*kind.categories.to_list(), None]}
     names = {pl.Boolean: "boolean", pl.String: "string", pl.Categorical: "string"}
-    name = "integer" if kind.is_integer() else "number" if kind.is_float() else names.get(type(kind), "string")
+    name = (
+        "integer"
+        if kind.is_integer()
+        else "number"
+        if kind.is_float()
+        else names.get(type(kind), "string")
+    )
     formats = {"Date": "date", "Datetime": "date-time"}
-    more: dict[str, Any] = {"format": formats[kind.base_type().__name__]} if kind.base_type().__name__ in formats else {}
+    more: dict[str, Any] = (
+        {"format": formats[kind.base_type().__name__]}
+        if kind.base_type().__name__ in formats
+        else {}
+    )
     if kind.is_integer():
         bounds = np.iinfo(str(kind).lower())
         more = {"minimum": int(bounds.min), "maximum": int(bounds.max)}
@@ -84,13 +97,18 @@ NAME_SCHEMA = {"type": ["string", "integer"]}
 """The JSON Schema of an id, and of the name of a unit."""
 
 
-def object_schema(properties: Mapping[str, Any], required: Sequence[str], title: str) -> dict[str, Any]:
+def object_schema(
+    properties: Mapping[str, Any], required: Sequence[str], title: str
+) -> dict[str, Any]:
     """Return the JSON Schema of an object with properties and an id."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": title,
         "type": "object",
-        "properties": {ID: NAME_SCHEMA if ID in required else {"type": [*NAME_SCHEMA["type"], "null"]}, **properties},
+        "properties": {
+            ID: NAME_SCHEMA if ID in required else {"type": [*NAME_SCHEMA["type"], "null"]},
+            **properties,
+        },
         "required": list(required),
         "additionalProperties": False,
     }

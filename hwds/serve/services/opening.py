@@ -23,7 +23,16 @@ from hwds.frames.table import Table
 from hwds.results.event_log import Durable
 from hwds.results.files import read_table
 from hwds.results.tables import Tables
-from hwds.serve.bundle.manifest import CONFIG, DECISION, GRAPH, MODEL, STATE, TABLES, Manifest, trusted_keys
+from hwds.serve.bundle.manifest import (
+    CONFIG,
+    DECISION,
+    GRAPH,
+    MODEL,
+    STATE,
+    TABLES,
+    Manifest,
+    trusted_keys,
+)
 from hwds.serve.events.online import Online
 from hwds.serve.graph import GraphScorer
 from hwds.serve.services.base import STATEFUL, Service
@@ -92,8 +101,8 @@ class Bundle:
         """Return the service that answers by this bundle.
 
         Args:
-            store: The file where events are kept, which a copy of the bundle's begins; of a policy the folder of its log. None
-                takes a folder beside the bundle.
+            store: The file where events are kept, which a copy of the bundle's begins; of a policy
+                the folder of its log. None takes a folder beside the bundle.
             durable: What an answer to an event outlives.
 
         Raises:
@@ -102,7 +111,9 @@ class Bundle:
         """
         self.refuse_store(store)
         beside = self.folder.with_name(f"{self.folder.name}.store")
-        return service_of(self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable)
+        return service_of(
+            self, store or (beside / EVENTS if self.manifest.kind == "events" else beside), durable
+        )
 
     def refuse_store(self, store: Path | str | None) -> None:
         """Refuse a store that is named for a bundle that remembers nothing.
@@ -111,7 +122,10 @@ class Bundle:
             ConfigError: It is.
         """
         if store is not None and self.manifest.kind not in STATEFUL:
-            raise ConfigError(f"--store: this bundle answers {self.manifest.kind}, which remember nothing; leave it out.")
+            raise ConfigError(
+                f"--store: this bundle answers {self.manifest.kind}, which remember nothing; "
+                f"leave it out."
+            )
 
 
 def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Service:
@@ -123,16 +137,24 @@ def service_of(bundle: Bundle, store: Path, durable: Durable = "process") -> Ser
         frame, service = UNITS[kind]
         tables = _tables(bundle.folder / TABLES)
         return service(bundle.experiment(), bundle.fitted(), frame.read(state), tables)  # type: ignore[attr-defined]
-    fitted, schema, tiers = bundle.fitted(), Table.read(state), AlertTiers.stored(bundle.json(DECISION))
+    fitted, schema, tiers = (
+        bundle.fitted(),
+        Table.read(state),
+        AlertTiers.stored(bundle.json(DECISION)),
+    )
     if not isinstance(fitted, FittedClassifier):
         raise DataError(f"{bundle.folder / MODEL}: holds no classifier.")
     if kind == "rows":
-        graph = None if len(fitted.normals) else bundle.graph()  # a rank among held-out rows jumps at the last bit of a score
+        graph = (
+            None if len(fitted.normals) else bundle.graph()
+        )  # a rank among held-out rows jumps at the last bit of a score
         return RowService(fitted, schema, graph, tiers)
     features = bundle.experiment().features
     assert isinstance(features, RowFeatures | None_)
     begin_store(state, store)
-    return EventService(Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema)
+    return EventService(
+        Online(fitted, features, schema, store, durable=durable, tiers=tiers), schema
+    )
 
 
 def policy_service(bundle: Bundle, market: PolicyMarket, store: Path) -> PolicyService:

@@ -1,4 +1,6 @@
-"""A service of a live bandit policy: it decides which arm a customer is offered, and learns what became of it."""
+"""A service of a live bandit policy: it decides which arm a customer is offered, and learns what
+became of it.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,39 @@ from annotated_types import Ge, Le
 
 from hwds.bandit.live.policy import MOST_LOST_MS, LivePolicy
 from hwds.bandit.live.settings import Guardrails, LiveDecision
-from hwds.bandit.live.state import active_arms, check_amount, check_id, check_outcome, check_time, customer_of
+from hwds.bandit.live.state import (
+    active_arms,
+    check_amount,
+    check_id,
+    check_outcome,
+    check_time,
+    customer_of,
+)
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms
 from hwds.core.errors import DataError, nearest
 from hwds.core.files import write_text
-from hwds.core.recipe import Amount, NonNegative, Positive, Recipe, Rows, Seed, UnitInterval, construct
+from hwds.core.recipe import (
+    Amount,
+    NonNegative,
+    Positive,
+    Recipe,
+    Rows,
+    Seed,
+    UnitInterval,
+    construct,
+)
 from hwds.serve.questions import ID, id_of
 from hwds.serve.services.base import NAME_SCHEMA, Answer, Question, Service, object_schema
 
-SEGMENT, ACTIVE, AT, OF, CONVERTED, AMOUNT = FIELDS = ("segment", "active", "at", "of", "converted", "amount")
+SEGMENT, ACTIVE, AT, OF, CONVERTED, AMOUNT = FIELDS = (
+    "segment",
+    "active",
+    "at",
+    "of",
+    "converted",
+    "amount",
+)
 """Fields of a question besides the id and the columns of the context."""
 
 MOST_CONTEXT = 1e6
@@ -38,15 +63,19 @@ class LiveSettings(Recipe):
 
     Attributes:
         seed: The seed that names the random numbers of the decisions; null takes that of the run.
-        window: The time after which an offer without a conversion counts as refused, in the unit of `at` (seconds, where the
-            clock says the time); null lets it wait for ever, in memory and in each snapshot.
-        ahead: How far a client's `at` may be ahead of this machine's clock, in seconds; null for any, which times in another
-            unit than seconds since 1970 may need.
-        delay: The mean time from an offer to its conversion, in the same unit, for policies that count offers that wait.
+        window: The time after which an offer without a conversion counts as refused, in the unit of
+            `at` (seconds, where the clock says the time); null lets it wait for ever, in memory and
+            in each snapshot.
+        ahead: How far a client's `at` may be ahead of this machine's clock, in seconds; null for
+            any, which times in another unit than seconds since 1970 may need.
+        delay: The mean time from an offer to its conversion, in the same unit, for policies that
+            count offers that wait.
         batch: Decisions between two updates; null takes that of the run.
         lose: Milliseconds of what was acknowledged that a loss of power may take; 0 loses nothing.
-        current: The arm in force, which is offered to customers held out, and where a guardrail leaves no other.
-        holdout: The share of customers who are offered the arm in force whatever was learned; 1 stops the policy.
+        current: The arm in force, which is offered to customers held out, and where a guardrail
+            leaves no other.
+        holdout: The share of customers who are offered the arm in force whatever was learned; 1
+            stops the policy.
         floor: The least that an arm may earn by a conversion to be offered; null for none.
         caps: The largest share of all customers that an arm is offered to, by arm.
     """
@@ -99,7 +128,9 @@ class PolicyMarket(Recipe):
 
     def with_batch(self, most: int) -> Self:
         """Return the same, with so many decisions between two updates at most."""
-        return replace(self, settings=replace(self.settings, batch=min(self.settings.batch or 1, most)))
+        return replace(
+            self, settings=replace(self.settings, batch=min(self.settings.batch or 1, most))
+        )
 
     def warm_up(self, policy: Policy) -> None:
         """Compile the policy before the first customer comes, what it learns by included."""
@@ -107,14 +138,18 @@ class PolicyMarket(Recipe):
             live.outcome(live.decide(segment=0).id, converted=True)
 
     def begin(self, policy: Policy, folder: Path | None) -> LivePolicy:
-        """Return the policy in production, going on from what a folder holds; None keeps it in memory.
+        """Return the policy in production, going on from what a folder holds.
+
+        None keeps it in memory.
 
         Raises:
             ConfigError: The policy cannot play these arms, or a guardrail does not fit them.
             ResumeError: The folder is damaged, in use, or holds another policy.
         """
         settings = self.settings
-        contexts = np.array(self.contexts, np.float64).reshape(len(self.segments), len(self.context_names))
+        contexts = np.array(self.contexts, np.float64).reshape(
+            len(self.segments), len(self.context_names)
+        )
         late = settings.delay, settings.window or 0.0
         arms = Arms(self.names, np.array(self.values), contexts, self.horizon, self.range, *late)
         limits = Guardrails(settings.current, settings.holdout, settings.floor, dict(settings.caps))
@@ -133,11 +168,13 @@ class PolicyMarket(Recipe):
 
 
 class PolicyService(Service):
-    """Decides on customers and takes outcomes, in the order in which they come; what it says outlives a loss of power.
+    """Decides on customers and takes outcomes, in the order in which they come; what it says
+    outlives a loss of power.
 
-    A question is a customer, by segment or context; or the outcome of a decision, which `of` names: a number is that of the
-    decision, a text the id that it was asked by. So an id is a text, else one's order 17 would be another's decision 17. Who
-    asks twice by one id gets one decision; an outcome counts once.
+    A question is a customer, by segment or context; or the outcome of a decision, which `of` names:
+    a number is that of the decision, a text the id that it was asked by. So an id is a text, else
+    one's order 17 would be another's decision 17. Who asks twice by one id gets one decision; an
+    outcome counts once.
 
     Args:
         live: The policy.
@@ -154,15 +191,21 @@ class PolicyService(Service):
         self._prices = dict(zip(market.names, market.prices or (), strict=False))
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
-        """See `Service`; all are read before the first is answered, and the disk is waited for once.
+        """See `Service`; all are read before the first is answered, and the disk is waited for
+        once.
 
-        One that only the state refuses, such as a time that goes back, leaves those before it decided: who asks again by the
-        same ids gets these decisions.
+        One that only the state refuses, such as a time that goes back, leaves those before it
+        decided: who asks again by the same ids gets these decisions.
         """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
-        asked = [_in_words(id, self._read, question) for id, question in zip(ids, questions, strict=True)]
+        asked = [
+            _in_words(id, self._read, question) for id, question in zip(ids, questions, strict=True)
+        ]
         with self.live.together():
-            return [_in_words(id, self._answered, id, *each) for id, each in zip(ids, asked, strict=True)]
+            return [
+                _in_words(id, self._answered, id, *each)
+                for id, each in zip(ids, asked, strict=True)
+            ]
 
     def _answered(self, id: str, about: int | None, known: Mapping[str, Any]) -> Answer:
         if about is not None:
@@ -175,7 +218,9 @@ class PolicyService(Service):
         return {ID: id, "decision": made.id, "arm": made.arm, **price, **said}
 
     def _read(self, question: Question) -> tuple[int | None, Mapping[str, Any]]:
-        """Return the number of the decision that a question is about, None of a customer; and what it says.
+        """Return the number of the decision that a question is about, None of a customer.
+
+        And what it says.
 
         Raises:
             DataError: It is none.
@@ -187,7 +232,9 @@ class PolicyService(Service):
         outcome = said.keys() & {OF, CONVERTED, AMOUNT}
         apart = said.keys() & {SEGMENT, ACTIVE, *self._market.context_names}
         if outcome and apart:
-            raise DataError(f"'{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome.")
+            raise DataError(
+                f"'{min(apart)}' is said of a customer, and '{min(outcome)}' of an outcome."
+            )
         at = {AT: check_time(said[AT], None)} if AT in said else {}
         if outcome:
             known = self._outcome(said)
@@ -199,28 +246,39 @@ class PolicyService(Service):
         if OF not in said or CONVERTED not in said:
             raise DataError(f"an outcome must have '{OF}' and '{CONVERTED}'.")
         converted = check_outcome(said[CONVERTED])
-        return {CONVERTED: converted, AMOUNT: check_amount(said.get(AMOUNT), converted, learned=self.live.learns_amounts)}
+        return {
+            CONVERTED: converted,
+            AMOUNT: check_amount(said.get(AMOUNT), converted, learned=self.live.learns_amounts),
+        }
 
     def _customer(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
         segments, names = self._market.segments, self._market.context_names
         known: dict[str, Any] = {}
         if SEGMENT in said:
             if said[SEGMENT] not in segments:
-                raise DataError(f"no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}")
+                raise DataError(
+                    f"no segment {said[SEGMENT]!r:.80}{nearest(str(said[SEGMENT]), segments)}"
+                )
             known[SEGMENT] = segments.index(said[SEGMENT])
         elif len(segments) > 1 and not said.keys() & set(names):
             raise DataError(f"'{SEGMENT}' must be given, one of {', '.join(segments)}.")
         if said.keys() & set(names):
             known["context"] = [self._number(name, said.get(name)) for name in names]
         if ACTIVE in said:
-            if not isinstance(said[ACTIVE], list) or not all(isinstance(name, str) for name in said[ACTIVE]):
+            if not isinstance(said[ACTIVE], list) or not all(
+                isinstance(name, str) for name in said[ACTIVE]
+            ):
                 raise DataError(f"'{ACTIVE}' must be a list of arms.")
             known[ACTIVE] = active_arms(self.live.arms, said[ACTIVE])
         customer_of(self.live.arms, known.get("context"), known.get(SEGMENT))
         return known
 
     def _number(self, name: str, value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST_CONTEXT:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not abs(value) <= MOST_CONTEXT
+        ):
             raise DataError(f"'{name}' must be a number of {-MOST_CONTEXT:g} to {MOST_CONTEXT:g}.")
         return float(value)
 

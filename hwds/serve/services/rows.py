@@ -1,4 +1,6 @@
-"""Services of classifiers and detectors: rows that stand alone, and events whose features remember those before them."""
+"""Services of classifiers and detectors: rows that stand alone, and events whose features remember
+those before them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,13 @@ class RowService(Service):
 
     kind: ClassVar[str] = "rows"
 
-    def __init__(self, fitted: FittedClassifier, schema: Table, graph: GraphScorer | None, tiers: AlertTiers | None) -> None:
+    def __init__(
+        self,
+        fitted: FittedClassifier,
+        schema: Table,
+        graph: GraphScorer | None,
+        tiers: AlertTiers | None,
+    ) -> None:
         self._reader = Reader(schema, ID, timed=False)
         self._fitted, self._schema, self._graph, self._tiers = fitted, schema, graph, tiers
         self._scorer = RowScorer(fitted, schema)
@@ -55,7 +63,10 @@ class RowService(Service):
             DataError: One is no such question, with its id.
         """
         ids = [id_of(question, place) for place, question in enumerate(questions)]
-        return [ReadRow(id, self._reader.read({**row, ID: id}).values) for id, row in zip(ids, questions, strict=True)]
+        return [
+            ReadRow(id, self._reader.read({**row, ID: id}).values)
+            for id, row in zip(ids, questions, strict=True)
+        ]
 
     def scored(self, rows: Sequence[ReadRow], *, reasons: bool = False) -> list[Answer]:
         """Return the answers to rows, which may be of several requests."""
@@ -65,15 +76,21 @@ class RowService(Service):
         else:
             scored, why = self._fitted.from_scores(self._graph.score(read)["score"]), []
         ids = [row.id for row in rows]
-        columns = (_as_list(each, len(rows)) for each in (scored.score, scored.probability, scored.p_value))
+        columns = (
+            _as_list(each, len(rows)) for each in (scored.score, scored.probability, scored.p_value)
+        )
         answers: list[Answer] = [
             {ID: id, "score": score, "probability": chance, "p_value": p_value}
             for id, score, chance, p_value in zip(ids, *columns, strict=True)
         ]
         if self._tiers is not None:
             stakes = [row.get(self._tiers.amount) for row in read]
-            for answer, said in zip(answers, self._tiers.tiers(ids, scored.probability, stakes), strict=True):
-                answer.update({"tier": None, "expected_gain": None} if said is None else said._asdict())
+            for answer, said in zip(
+                answers, self._tiers.tiers(ids, scored.probability, stakes), strict=True
+            ):
+                answer.update(
+                    {"tier": None, "expected_gain": None} if said is None else said._asdict()
+                )
         if reasons:
             for answer, reason in zip(answers, why, strict=True):
                 answer["reasons"] = in_words(reason)
@@ -85,9 +102,11 @@ class RowService(Service):
 
 
 class EventService(Service):
-    """Scores events in the order in which they come, and takes what became of them; what it says outlives `kill -9`.
+    """Scores events in the order in which they come, and takes what became of them; what it says
+    outlives `kill -9`.
 
-    A question is an event by column, or a message: `{"label": 1, "of": "A-17"}`, `{"returned": true, "of": "A-17"}`.
+    A question is an event by column, or a message: `{"label": 1, "of": "A-17"}`, `{"returned":
+    true, "of": "A-17"}`.
 
     Args:
         online: The scorer with its store, and the rule of the run's decision.
@@ -102,11 +121,21 @@ class EventService(Service):
         self._time, self._key = schema.name("time"), schema.name("id") or ID
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
-        """See `Service`; events of one request are all there or none, messages are taken one by one, after them."""
+        """See `Service`; events of one request are all there or none, messages are taken one by
+        one, after them.
+        """
         for place, question in enumerate(questions):
             id_of(question, place)
-        messages = [place for place, question in enumerate(questions) if "of" in question and "of" not in self._columns]
-        events = [self._event(question) for place, question in enumerate(questions) if place not in messages]
+        messages = [
+            place
+            for place, question in enumerate(questions)
+            if "of" in question and "of" not in self._columns
+        ]
+        events = [
+            self._event(question)
+            for place, question in enumerate(questions)
+            if place not in messages
+        ]
         scored = iter(self._online.score_many(events, reasons=reasons))
         answers: list[Answer] = []
         for place, question in enumerate(questions):
@@ -114,8 +143,18 @@ class EventService(Service):
                 answers.append({"of": question["of"], "news": take_report(self._online, question)})
                 continue
             said = next(scored)
-            answer: Answer = {ID: said.id, "score": said.score, "probability": said.probability, "p_value": said.p_value}
-            answer |= {"tier": said.tier, "expected_gain": said.expected_gain, "lacks": list(said.lacks), "again": said.again}
+            answer: Answer = {
+                ID: said.id,
+                "score": said.score,
+                "probability": said.probability,
+                "p_value": said.p_value,
+            }
+            answer |= {
+                "tier": said.tier,
+                "expected_gain": said.expected_gain,
+                "lacks": list(said.lacks),
+                "again": said.again,
+            }
             answers.append(answer | ({"reasons": said.words} if reasons else {}))
         return answers
 
@@ -123,7 +162,9 @@ class EventService(Service):
         """Return an event under the name that its id has in the data."""
         if self._key == ID or ID not in question:
             return question
-        return {name: value for name, value in question.items() if name != ID} | {self._key: question[ID]}
+        return {name: value for name, value in question.items() if name != ID} | {
+            self._key: question[ID]
+        }
 
     @property
     def _columns(self) -> Sequence[str]:
@@ -146,6 +187,10 @@ def question_columns(schema: Table) -> dict[str, Any]:
     """Return the columns that a question may bear, each with its JSON Schema."""
     hidden = {ROW_ID, *(name for role in HIDDEN_ROLES for name in schema.roles.get(role, ()))}
     kinds = schema.data.schema.items()
-    known = {name: column_schema(kind) for name, kind in kinds if name not in hidden and not isinstance(kind, pl.Array)}
+    known = {
+        name: column_schema(kind)
+        for name, kind in kinds
+        if name not in hidden and not isinstance(kind, pl.Array)
+    }
     amounts = [name for name in schema.roles.get("amount", ()) if name in known]
     return known | {name: known[name] | {"minimum": 0} for name in amounts}  # as `Reader` has it

@@ -1,4 +1,6 @@
-"""Services that answer unit by unit: from the history of a series or of a machine, or from an image."""
+"""Services that answer unit by unit: from the history of a series or of a machine, or from an
+image.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,23 @@ from hwds.frames.table import Table
 from hwds.results.tables import Tables
 from hwds.serve.events.reading import Reader
 from hwds.serve.questions import ID, id_of
-from hwds.serve.services.base import NAME_SCHEMA, Answer, Question, Service, column_schema, json_value, object_schema
+from hwds.serve.services.base import (
+    NAME_SCHEMA,
+    Answer,
+    Question,
+    Service,
+    column_schema,
+    json_value,
+    object_schema,
+)
 
 MOST_ROWS = 100_000
 """Rows of one question at most."""
 
 FORMATS = ("PNG", "JPEG")
-"""Formats of images, those of a dataset: Pillow would hand PostScript of strangers to another program."""
+"""Formats of images, those of a dataset: Pillow would hand PostScript of strangers to another
+program.
+"""
 
 
 class UnitService(Service):
@@ -45,10 +57,18 @@ class UnitService(Service):
     kind: ClassVar[str] = "units"
     unit: ClassVar[str] = ""
 
-    def __init__(self, experiment: Experiment, fitted: Any, kept: Any, tables: Tables | None) -> None:
+    def __init__(
+        self, experiment: Experiment, fitted: Any, kept: Any, tables: Tables | None
+    ) -> None:
         self._experiment, self._fitted, self.kept, self._tables = experiment, fitted, kept, tables
         compute = experiment.compute
-        self._context = RunContext(experiment.seed, "final", compute.cpus_per_cell, compute.found_device(), experiment.features)
+        self._context = RunContext(
+            experiment.seed,
+            "final",
+            compute.cpus_per_cell,
+            compute.found_device(),
+            experiment.features,
+        )
 
     def answer(self, questions: Sequence[Question], *, reasons: bool = False) -> list[Answer]:
         """See `Service`; all questions are read before the first is answered, each by itself."""
@@ -64,19 +84,32 @@ class UnitService(Service):
 
     def _answered(self, id: str, frame: Any) -> Answer:
         rows = self.predict(frame)
-        answer: Answer = {ID: id, "rows": [json_value(row) for row in rows.drop("paths", strict=False).iter_rows(named=True)]}
+        answer: Answer = {
+            ID: id,
+            "rows": [
+                json_value(row) for row in rows.drop("paths", strict=False).iter_rows(named=True)
+            ],
+        }
         return answer | self._decision(rows, frame)
 
     def _decision(self, rows: pl.DataFrame, frame: Any) -> dict[str, Any]:
-        """Return what the run's decision says of the predictions, by the record of the run; nothing where it says nothing."""
+        """Return what the run's decision says of the predictions, by the record of the run.
+
+        Nothing where it says nothing.
+        """
         if self._tables is None:
             return {}
         experiment = self._experiment
         decision, protocol = experiment.decision, experiment.protocol
-        verdict = decision.foresee(rows, self._tables, self._known(frame), experiment.model.name, protocol)
+        verdict = decision.foresee(
+            rows, self._tables, self._known(frame), experiment.model.name, protocol
+        )
         if verdict is None:
             return {"decision": None}
-        tables = {name: [json_value(row) for row in table.iter_rows(named=True)] for name, table in verdict.tables().items()}
+        tables = {
+            name: [json_value(row) for row in table.iter_rows(named=True)]
+            for name, table in verdict.tables().items()
+        }
         return {"decision": {"action": verdict.action, "sentence": verdict.sentence, **tables}}
 
     def _known(self, frame: Any) -> Any:
@@ -98,25 +131,37 @@ class UnitService(Service):
             raise DataError(f"question '{id}': must name its unit under '{self.unit}', a text.")
         return str(name)
 
-    def _rows(self, id: str, rows: Any, field: str, readers: tuple[Reader, pl.DataFrame]) -> pl.DataFrame:
+    def _rows(
+        self, id: str, rows: Any, field: str, readers: tuple[Reader, pl.DataFrame]
+    ) -> pl.DataFrame:
         """Return rows of a question as a table."""
         if not isinstance(rows, list) or not rows or len(rows) > MOST_ROWS:
-            raise DataError(f"question '{id}': '{field}' must be a list of 1 to {MOST_ROWS:,} rows.")
+            raise DataError(
+                f"question '{id}': '{field}' must be a list of 1 to {MOST_ROWS:,} rows."
+            )
         reader, empty = readers
         values = [reader.read(_keyed(id, row, field)).values for row in rows]
-        return pl.DataFrame([pl.Series(name, [row.get(name) for row in values], kind) for name, kind in empty.schema.items()])
+        return pl.DataFrame(
+            [
+                pl.Series(name, [row.get(name) for row in values], kind)
+                for name, kind in empty.schema.items()
+            ]
+        )
 
 
 class PanelService(UnitService):
     """Forecasts of series, and units expected at planned prices.
 
-    A question names a series; its rows are the history, else that of the run; `plan` has the known-future columns to come.
+    A question names a series; its rows are the history, else that of the run; `plan` has the
+    known-future columns to come.
     """
 
     unit: ClassVar[str] = SERIES
     kept: Panel
 
-    def __init__(self, experiment: Experiment, fitted: Any, kept: Panel, tables: Tables | None) -> None:
+    def __init__(
+        self, experiment: Experiment, fitted: Any, kept: Panel, tables: Tables | None
+    ) -> None:
         super().__init__(experiment, fitted, kept, tables)
         columns = [name for name in kept.table.columns if name != SERIES]
         self._history = row_reader(kept.table.select(columns).clear())
@@ -124,11 +169,17 @@ class PanelService(UnitService):
         self._places = {name: place for place, name in enumerate(kept.series_ids)}
 
     def predict(self, frame: Panel) -> pl.DataFrame:
-        """See `UnitService`; where a model answers all series at once, the others have the rows and the plan of the run."""
+        """See `UnitService`; where a model answers all series at once, the others have the rows and
+        the plan of the run.
+        """
         protocol = self._experiment.protocol
         if not (isinstance(protocol, Deployable) and protocol.together):
             return super().predict(frame)
-        rows = super().predict(with_others(frame, self.kept)).filter(pl.col(SERIES).is_in(frame.series_ids.implode()))
+        rows = (
+            super()
+            .predict(with_others(frame, self.kept))
+            .filter(pl.col(SERIES).is_in(frame.series_ids.implode()))
+        )
         return rows.drop("cutoff")  # that of the others
 
     def _frame(self, id: str, question: Question) -> Panel:
@@ -148,13 +199,18 @@ class PanelService(UnitService):
             panel = replace(panel, plan=plan.select(SERIES, TIME, *panel.planned).sort(TIME))
         if panel.planned and panel.plan is None:
             named_columns = ", ".join(f"'{column}'" for column in panel.planned)
-            raise DataError(f"question '{id}': 'plan' must be given, with {named_columns} for the rows to forecast.")
+            raise DataError(
+                f"question '{id}': 'plan' must be given, with {named_columns} for the rows to "
+                f"forecast."
+            )
         return panel
 
     def _of_run(self, id: str, name: str) -> Panel:
         if name not in self._places:
             known = nearest(name, self._places)
-            raise DataError(f"question '{id}': 'rows' must be given, for the run has no series '{name}'{known}")
+            raise DataError(
+                f"question '{id}': 'rows' must be given, for the run has no series '{name}'{known}"
+            )
         place = self._places[name]
         panel = self.kept.block(place, place + 1)
         plan = None if panel.plan is None else panel.plan.filter(pl.col(SERIES) == name)
@@ -162,25 +218,42 @@ class PanelService(UnitService):
 
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
-        parts = {"rows": _list_of(self._history[1], (TIME, TARGET)), "plan": _list_of(self._plan[1], (TIME,))}
+        parts = {
+            "rows": _list_of(self._history[1], (TIME, TARGET)),
+            "plan": _list_of(self._plan[1], (TIME,)),
+        }
         return object_schema({SERIES: NAME_SCHEMA, **parts}, (SERIES,), "A series")
 
 
 def with_others(panel: Panel, kept: Panel) -> Panel:
     """Return the series of a panel among the others that were kept."""
     others = ~pl.col(SERIES).is_in(panel.series_ids.implode())
-    table = pl.concat([kept.table.filter(others), panel.table.select(kept.table.columns)], how="vertical_relaxed")
-    plans = [plan for plan in (None if kept.plan is None else kept.plan.filter(others), panel.plan) if plan is not None]
-    return replace(kept, table=table.sort(SERIES, TIME), plan=pl.concat(plans, how="vertical_relaxed") if plans else None)
+    table = pl.concat(
+        [kept.table.filter(others), panel.table.select(kept.table.columns)], how="vertical_relaxed"
+    )
+    plans = [
+        plan
+        for plan in (None if kept.plan is None else kept.plan.filter(others), panel.plan)
+        if plan is not None
+    ]
+    return replace(
+        kept,
+        table=table.sort(SERIES, TIME),
+        plan=pl.concat(plans, how="vertical_relaxed") if plans else None,
+    )
 
 
 class RunsService(UnitService):
-    """Remaining lives of machines, and states of sensors: a question has the rows of one machine, or names one of the run."""
+    """Remaining lives of machines, and states of sensors: a question has the rows of one machine,
+    or names one of the run.
+    """
 
     unit: ClassVar[str] = ENTITY
     kept: Runs
 
-    def __init__(self, experiment: Experiment, fitted: Any, kept: Runs, tables: Tables | None) -> None:
+    def __init__(
+        self, experiment: Experiment, fitted: Any, kept: Runs, tables: Tables | None
+    ) -> None:
         super().__init__(experiment, fitted, kept, tables)
         names = [name for role in KEPT for name in kept.roles.get(role, ())]
         self._history = row_reader(kept.data.select(CYCLE, *dict.fromkeys(names)).clear())
@@ -191,21 +264,29 @@ class RunsService(UnitService):
         if question.get("rows") is None:
             which = np.array(self.kept.names) == name
             if not which.any():
-                raise DataError(f"question '{id}': 'rows' must be given, for the run has no machine '{name}'.")
+                raise DataError(
+                    f"question '{id}': 'rows' must be given, for the run has no machine '{name}'."
+                )
             asked = self.kept.take(which)
             return asked.until(asked.lengths)
         rows = self._rows(id, question["rows"], "rows", self._history)
         holes = [column for column in rows.columns if rows[column].null_count()]
         if holes:
-            raise DataError(f"question '{id}': '{holes[0]}' must be known in each row of a machine.")
+            raise DataError(
+                f"question '{id}': '{holes[0]}' must be known in each row of a machine."
+            )
         roles = {role: names for role in KEPT if (names := self.kept.roles.get(role))}
         asked = Runs.build(
-            rows.with_columns(pl.lit(name).alias("__machine"), pl.col(CYCLE).alias("__cycle")).drop(CYCLE),
+            rows.with_columns(pl.lit(name).alias("__machine"), pl.col(CYCLE).alias("__cycle")).drop(
+                CYCLE
+            ),
             {"entity": "__machine", "cycle": "__cycle", **roles},
             regimes=self.kept.regimes,
             unit=self.kept.unit,
         )
-        columns = [column for column in self.kept.unmarked.data.columns if column in asked.data.columns]
+        columns = [
+            column for column in self.kept.unmarked.data.columns if column in asked.data.columns
+        ]
         whole = replace(asked, data=asked.data.select(columns), roles=Roles(roles))
         return whole.until(whole.lengths)
 
@@ -226,33 +307,51 @@ class ImageService(UnitService):
         pixels = self._pixels(id, question.get("content"))
         if pixels.shape != self.kept.shape:
             wanted, got = (" x ".join(map(str, shape)) for shape in (self.kept.shape, pixels.shape))
-            raise DataError(f"question '{id}': the image must be {wanted} (height, width, channels), got {got}.")
+            raise DataError(
+                f"question '{id}': the image must be {wanted} (height, width, channels), got {got}."
+            )
         name = self._name(id, question, id)
         board = question.get(BOARD, name)
         if not isinstance(board, str):
             raise DataError(f"question '{id}': '{BOARD}' must be a text.")
-        row = pl.DataFrame({IMAGE: [name], BOARD: [board], KIND: pl.Series([None], dtype=pl.String)})
+        row = pl.DataFrame(
+            {IMAGE: [name], BOARD: [board], KIND: pl.Series([None], dtype=pl.String)}
+        )
         extra = [column for column in self.kept.static if column not in (KIND,)]
-        row = row.with_columns(pl.lit(None, self.kept.data.schema[column]).alias(column) for column in extra)
-        return Images(row.select(self.kept.data.columns), pixels[None], np.arange(1), self.kept.kinds)
+        row = row.with_columns(
+            pl.lit(None, self.kept.data.schema[column]).alias(column) for column in extra
+        )
+        return Images(
+            row.select(self.kept.data.columns), pixels[None], np.arange(1), self.kept.kinds
+        )
 
     def _pixels(self, id: str, content: Any) -> np.ndarray:
         from PIL import Image
 
         try:
-            with Image.open(io.BytesIO(base64.b64decode(content, validate=True)), formats=FORMATS) as image:
+            with Image.open(
+                io.BytesIO(base64.b64decode(content, validate=True)), formats=FORMATS
+            ) as image:
                 if image.width * image.height > 4 * self.kept.shape[0] * self.kept.shape[1]:
-                    raise DataError(f"question '{id}': the image is {image.width} x {image.height}, which is too large.")
+                    raise DataError(
+                        f"question '{id}': the image is {image.width} x {image.height}, which is "
+                        f"too large."
+                    )
                 pixels = np.asarray(image.convert("L" if self.kept.shape[2] == 1 else "RGB"))
         except HwdsError:
             raise
         except Exception as error:  # bytes of anybody's: Pillow fails in any way
-            raise DataError(f"question '{id}': 'content' must be an image in base64 ({type(error).__name__}).") from error
+            raise DataError(
+                f"question '{id}': 'content' must be an image in base64 ({type(error).__name__})."
+            ) from error
         return pixels if pixels.ndim == 3 else pixels[..., None]
 
     def question_schema(self) -> dict[str, Any]:
         """See `Service`."""
-        parts = {BOARD: {"type": "string"}, "content": {"type": "string", "contentEncoding": "base64"}}
+        parts = {
+            BOARD: {"type": "string"},
+            "content": {"type": "string", "contentEncoding": "base64"},
+        }
         return object_schema({IMAGE: NAME_SCHEMA, **parts}, ("content",), "An image")
 
 
@@ -269,5 +368,10 @@ def _keyed(id: str, row: Any, field: str) -> Mapping[str, Any]:
 
 def _list_of(empty: pl.DataFrame, required: Sequence[str]) -> dict[str, Any]:
     properties = {name: column_schema(kind) for name, kind in empty.schema.items()}
-    item = {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+    item = {
+        "type": "object",
+        "properties": properties,
+        "required": list(required),
+        "additionalProperties": False,
+    }
     return {"type": "array", "items": item, "minItems": 1, "maxItems": MOST_ROWS}

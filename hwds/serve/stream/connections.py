@@ -57,16 +57,23 @@ def parse_address(flag: str, text: str, port: int, options: tuple[str, ...]) -> 
     shown = without_secrets(text)
     try:
         parts = urlsplit(text)
-        given = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        given = dict(
+            parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        )
         used = parts.port or port
     except ValueError as error:
         raise ConfigError(f"stream: {flag} {shown}: {error}.") from error
     if not parts.hostname:
         raise ConfigError(f"stream: {flag} {shown}: must have a host.")
-    rest = f"#{unquote(parts.fragment)}" if "#" in text else ""  # `plant/#` is a topic, and no part of a page
+    rest = (
+        f"#{unquote(parts.fragment)}" if "#" in text else ""
+    )  # `plant/#` is a topic, and no part of a page
     topic = unquote(parts.path).removeprefix("/") + rest
     if not topic:
-        raise ConfigError(f"stream: {flag} {shown}: must have a topic after the host, {parts.scheme}://{parts.hostname}/topic.")
+        raise ConfigError(
+            f"stream: {flag} {shown}: must have a topic after the host, "
+            f"{parts.scheme}://{parts.hostname}/topic."
+        )
     for name in given:
         if name not in options:
             raise ConfigError(f"stream: {flag} {shown}: no option '{name}'{nearest(name, options)}")
@@ -82,7 +89,9 @@ MQTT_PASSWORD = "HWDS_MQTT_PASSWORD"
 
 MQTT_PORTS = {"mqtt": 1883, "mqtts": 8883}
 MQTT_OPTIONS = ("client", "ca", "cert", "key")
-"""Options after `?`: the name of the client, a file of authorities, the client's own certificate and its key."""
+"""Options after `?`: the name of the client, a file of authorities, the client's own certificate
+and its key.
+"""
 
 MQTT_PATIENCE = 30.0
 """Seconds until a first connection has to stand."""
@@ -112,7 +121,9 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
         from paho.mqtt.client import Client, MQTTv5
         from paho.mqtt.enums import CallbackAPIVersion
     except ModuleNotFoundError as error:
-        raise ConfigError("stream: MQTT needs paho-mqtt, which is not installed: pip install 'hwds[stream]'.") from error
+        raise ConfigError(
+            "stream: MQTT needs paho-mqtt, which is not installed: pip install 'hwds[stream]'."
+        ) from error
     made = Client(
         CallbackAPIVersion.VERSION2,
         client_id=where.options.get("client") or name,
@@ -130,16 +141,24 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
 def _set_tls(client: Any, where: Address) -> None:
     files = {name: where.options.get(name) or None for name in ("ca", "cert", "key")}
     try:
-        client.tls_set(ca_certs=files["ca"], certfile=files["cert"], keyfile=files["key"], tls_version=ssl.PROTOCOL_TLS_CLIENT)
+        client.tls_set(
+            ca_certs=files["ca"],
+            certfile=files["cert"],
+            keyfile=files["key"],
+            tls_version=ssl.PROTOCOL_TLS_CLIENT,
+        )
     except (OSError, ValueError) as error:
-        raise ConfigError(f"stream: {where.shown}: the files of TLS cannot be read ({error}).") from error
+        raise ConfigError(
+            f"stream: {where.shown}: the files of TLS cannot be read ({error})."
+        ) from error
 
 
 def connect_mqtt(client: Any, where: Address, *, session: bool) -> None:
     """Connect, and keep the connection up in a thread from then on.
 
     Raises:
-        HwdsError: There is no broker, or it refuses; later on the connection is made again by itself.
+        HwdsError: There is no broker, or it refuses; later on the connection is made again by
+            itself.
     """
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
@@ -159,7 +178,9 @@ def connect_mqtt(client: Any, where: Address, *, session: bool) -> None:
     properties.SessionExpiryInterval = 0xFFFFFFFF if session else 0
     properties.ReceiveMaximum = UNACKNOWLEDGED
     try:
-        client.connect(where.host, where.port, keepalive=30, clean_start=not session, properties=properties)
+        client.connect(
+            where.host, where.port, keepalive=30, clean_start=not session, properties=properties
+        )
     except (OSError, ValueError) as error:
         raise HwdsError(f"stream: {where.shown}: cannot be reached ({error}).") from error
     client.loop_start()
@@ -172,7 +193,10 @@ def connect_mqtt(client: Any, where: Address, *, session: bool) -> None:
 # Clients of Amazon's services by the ARN of what is read or sent to; region and account are in
 # it, credentials are boto3's.
 
-ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):\d{12}:(?P<resource>[\w./-]+)", re.ASCII)
+ARN = re.compile(
+    r"arn:aws[a-z-]*:(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):\d{12}:(?P<resource>[\w./-]+)",
+    re.ASCII,
+)
 """An Amazon resource name."""
 
 RESOURCES = {"kinesis": "stream/", "sns": ""}
@@ -198,7 +222,8 @@ class AwsResource:
 
 
 def aws_resource(flag: str, text: str, attempts: int) -> AwsResource:
-    """Return what an address such as `kinesis://arn:aws:kinesis:eu-central-1:123456789012:stream/readings` names.
+    """Return what an address such as
+    `kinesis://arn:aws:kinesis:eu-central-1:123456789012:stream/readings` names.
 
     `$AWS_ENDPOINT_URL` leads to another server than Amazon's, as for every program that uses boto3.
 
@@ -213,15 +238,23 @@ def aws_resource(flag: str, text: str, attempts: int) -> AwsResource:
     """
     service, _, arn = text.partition("://")
     parts = ARN.fullmatch(arn)
-    if parts is None or parts["service"] != service or not parts["resource"].startswith(RESOURCES[service]):
+    if (
+        parts is None
+        or parts["service"] != service
+        or not parts["resource"].startswith(RESOURCES[service])
+    ):
         example = f"{service}://arn:aws:{service}:REGION:ACCOUNT:{RESOURCES[service]}NAME"
-        raise ConfigError(f"stream: {flag}: must be {example}, got '{without_secrets(text)[:200]}'.")
+        raise ConfigError(
+            f"stream: {flag}: must be {example}, got '{without_secrets(text)[:200]}'."
+        )
     try:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
     except ModuleNotFoundError as error:
-        raise ConfigError("stream: Kinesis and SNS need boto3, which is not installed: pip install 'hwds[aws]'.") from error
+        raise ConfigError(
+            "stream: Kinesis and SNS need boto3, which is not installed: pip install 'hwds[aws]'."
+        ) from error
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(retries=retries, connect_timeout=AWS_TIMEOUT, read_timeout=AWS_TIMEOUT)
     try:

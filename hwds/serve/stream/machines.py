@@ -27,33 +27,42 @@ from hwds.serve.events.reading import parse_object, shorten_value
 
 RULES_PATH = "stream"
 FREE = ("batch", "snapshot_after", "machines")
-"""Settings that change nothing of what readings that were taken come to, but for machines that are refused."""
+"""Settings that change nothing of what readings that were taken come to, but for machines that are
+refused.
+"""
 
 
 class StreamRules(Recipe):
     """The rules by which readings are put in order and scores become alerts.
 
-    A score is above 1 where a row is anomalous by the run's model. An alert of a machine is opened, may be escalated once by
-    its score and once for want of an acknowledgement, and is closed; while it is open no other one of the machine is.
+    A score is above 1 where a row is anomalous by the run's model. An alert of a machine is opened,
+    may be escalated once by its score and once for want of an acknowledgement, and is closed; while
+    it is open no other one of the machine is.
 
     Attributes:
-        late: How far behind the newest cycle of its machine a reading may come, in cycles: each waits until the newest is as
-            far ahead. With 0 a reading counts at once, and one that comes after a newer one is late.
-        most_ahead: How far ahead of the newest cycle of its machine a reading may be, in cycles. One that is further ahead is
-            refused, for all that come after it would be late, unless the one before it was refused so, too, and is of another
-            cycle no further away: then the machine has gone on there. 0 for any.
+        late: How far behind the newest cycle of its machine a reading may come, in cycles: each
+            waits until the newest is as far ahead. With 0 a reading counts at once, and one that
+            comes after a newer one is late.
+        most_ahead: How far ahead of the newest cycle of its machine a reading may be, in cycles.
+            One that is further ahead is refused, for all that come after it would be late, unless
+            the one before it was refused so, too, and is of another cycle no further away: then the
+            machine has gone on there. 0 for any.
         waiting: The most readings of a machine that wait; when there are more, the oldest counts.
-        remember: The last readings of a machine that are known again when they come twice; an older one counts as late.
+        remember: The last readings of a machine that are known again when they come twice; an older
+            one counts as late.
         machines: The most machines that are followed; readings of others are refused.
         raise_after: The anomalous rows in a row after which an alert is opened.
         clear_after: The rows in a row at or below `clear_below` after which it is closed.
         clear_below: The score at or below which a row counts towards closing an alert.
         critical: The score above which a row counts towards a critical alert.
-        quiet: The cycles after an alert was closed in which the machine's next one is held back unless it is critical.
-        escalate_after: The cycles after which an alert that nobody has acknowledged is escalated; 0 for never.
+        quiet: The cycles after an alert was closed in which the machine's next one is held back
+            unless it is critical.
+        escalate_after: The cycles after which an alert that nobody has acknowledged is escalated; 0
+            for never.
         scores: Whether the score of each row is written to a file too.
         batch: The most readings that are scored together.
-        snapshot_after: The readings between two snapshots of the state, after which the log begins anew.
+        snapshot_after: The readings between two snapshots of the state, after which the log begins
+            anew.
     """
 
     late: NonNegative = 0.0
@@ -74,7 +83,11 @@ class StreamRules(Recipe):
     @property
     def lasting(self) -> dict[str, Any]:
         """The settings that readings which were taken depend on."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in (*FREE, "name")}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in (*FREE, "name")
+        }
 
 
 def stream_rules(words: Iterable[str]) -> StreamRules:
@@ -122,7 +135,8 @@ class AlertState(Serializable):
         above: Anomalous rows in a row.
         critical: Rows in a row above the critical score.
         below: Rows in a row that count towards closing.
-        key: The alert that is open, `machine@cycle`, or `machine@cycle~ended_before`; empty where none is.
+        key: The alert that is open, `machine@cycle`, or `machine@cycle~ended_before`; empty where
+            none is.
         severity: The severity of that one.
         opened: The cycle in which it was opened.
         messages: The number of messages of it.
@@ -131,8 +145,8 @@ class AlertState(Serializable):
         sensor: The sensor that added most when it was opened.
         closed: The cycle in which the last one was closed.
         maintenance: Stretches of cycles, from the first one on and before the second.
-        ended_before: The machines of the stream that had ended when this one began, which sets its alerts apart from those of
-            an earlier machine of its name.
+        ended_before: The machines of the stream that had ended when this one began, which sets its
+            alerts apart from those of an earlier machine of its name.
     """
 
     above: int = 0
@@ -168,7 +182,9 @@ class AlertState(Serializable):
         """Return whether the machine is repaired in a cycle."""
         return any(start <= cycle < stop for start, stop in self.maintenance)
 
-    def advance(self, machine: str, cycle: float, score: float, sensor: str | None, rules: StreamRules) -> list[dict[str, Any]]:
+    def advance(
+        self, machine: str, cycle: float, score: float, sensor: str | None, rules: StreamRules
+    ) -> list[dict[str, Any]]:
         """Let a row happen; return its messages.
 
         Args:
@@ -193,7 +209,9 @@ class AlertState(Serializable):
             return []
         return [self._begin(machine, cycle, score, sensor, severity)]
 
-    def _open(self, machine: str, cycle: float, score: float, rules: StreamRules) -> list[dict[str, Any]]:
+    def _open(
+        self, machine: str, cycle: float, score: float, rules: StreamRules
+    ) -> list[dict[str, Any]]:
         """Return the messages while an alert is open."""
         if self.below >= rules.clear_after:
             return [self._close(machine, cycle, score, "normal")]
@@ -207,7 +225,9 @@ class AlertState(Serializable):
             said.append(self._say("escalated", machine, cycle, score, "unacknowledged"))
         return said
 
-    def _begin(self, machine: str, cycle: float, score: float, sensor: str | None, severity: str) -> dict[str, Any]:
+    def _begin(
+        self, machine: str, cycle: float, score: float, sensor: str | None, severity: str
+    ) -> dict[str, Any]:
         again = f"~{self.ended_before}" if self.ended_before else ""
         self.key = f"{machine}@{cycle_text(cycle)}{again}"
         self.severity, self.opened, self.sensor = severity, cycle, sensor or ""
@@ -240,7 +260,9 @@ class AlertState(Serializable):
 
 
 def cycle_text(cycle: float) -> str:
-    """Return a cycle in as many digits as tell it from all others, so that no two alerts of a machine have one name."""
+    """Return a cycle in as many digits as tell it from all others, so that no two alerts of a
+    machine have one name.
+    """
     return repr(float(cycle)).removesuffix(".0")
 
 
@@ -253,7 +275,9 @@ LONGEST_NAME = 200
 """Characters of a machine's name at most."""
 
 CONTROLS = ("maintenance", "acknowledged", "ended")
-"""Fields of messages that people send of a machine: it is being repaired, its alert was seen, it is gone."""
+"""Fields of messages that people send of a machine: it is being repaired, its alert was seen, it is
+gone.
+"""
 
 
 class Reading(NamedTuple):
@@ -292,7 +316,8 @@ class ReadingReader:
     """Reads lines.
 
     Args:
-        machine: The fields that name a machine; of several the values are joined by `|`, as in a run's data.
+        machine: The fields that name a machine; of several the values are joined by `|`, as in a
+            run's data.
         cycle: The field of the cycle.
         names: The fields of sensors, then of settings.
     """
@@ -314,8 +339,15 @@ class ReadingReader:
             return self._control(fields)
         machine = self._name(fields)
         cycle = fields.get(self._cycle)
-        if isinstance(cycle, bool) or not isinstance(cycle, float | int) or not -LARGEST <= cycle <= LARGEST:
-            raise DataError(f"reading of '{machine}': must have a number under '{self._cycle}', got {shorten_value(cycle)}.")
+        if (
+            isinstance(cycle, bool)
+            or not isinstance(cycle, float | int)
+            or not -LARGEST <= cycle <= LARGEST
+        ):
+            raise DataError(
+                f"reading of '{machine}': must have a number under '{self._cycle}', got "
+                f"{shorten_value(cycle)}."
+            )
         numbers = tuple([self._number(machine, name, fields.get(name)) for name in self.names])
         if any(map(isnan, numbers)):
             self._refuse_misspelt(machine, fields)
@@ -331,7 +363,8 @@ class ReadingReader:
         for name, part in zip(self._machine, parts, strict=True):
             if type(part) not in (str, int) or not str(part) or len(str(part)) > LONGEST_NAME:
                 raise DataError(
-                    f"reading: must have the machine's name under '{name}', {LONGEST_NAME} characters at most,"
+                    f"reading: must have the machine's name under '{name}', {LONGEST_NAME} "
+                    f"characters at most,"
                     f" got {shorten_value(part)}."
                 )
         return "|".join(map(str, parts))
@@ -343,16 +376,25 @@ class ReadingReader:
         if value is None or (type(value) is float and isnan(value)):
             return nan
         if type(value) is not int and type(value) is not float:
-            raise DataError(f"reading of '{machine}': '{name}' must be a number, got {shorten_value(value)}.")
+            raise DataError(
+                f"reading of '{machine}': '{name}' must be a number, got {shorten_value(value)}."
+            )
         if not -LARGEST <= value <= LARGEST:
-            raise DataError(f"reading of '{machine}': '{name}' must be within {LARGEST:g}, got {shorten_value(value)}.")
+            raise DataError(
+                f"reading of '{machine}': '{name}' must be within {LARGEST:g}, got "
+                f"{shorten_value(value)}."
+            )
         return float(value)
 
     def _refuse_misspelt(self, machine: str, fields: Mapping[str, Any]) -> None:
         """Refuse a reading that lacks a sensor and has a field of nearly its name."""
         absent = [name for name in self.names if name not in fields]
         for name in fields:
-            hint = nearest(name, absent, ()) if name not in (*self._machine, self._cycle, *self.names) else "."
+            hint = (
+                nearest(name, absent, ())
+                if name not in (*self._machine, self._cycle, *self.names)
+                else "."
+            )
             if hint.startswith("; did"):
                 raise DataError(f"reading of '{machine}': no sensor '{name}'{hint}")
 
@@ -365,9 +407,16 @@ class ReadingReader:
             self._refuse(f"says {' and '.join(given)} at once")
         on, at = fields[what], fields.get("at")
         if not isinstance(on, bool) or not (on or what == "maintenance"):
-            self._refuse(f"'{what}' must be true{' or false' if what == 'maintenance' else ''}, got {shorten_value(on)}")
-        if at is not None and (type(at) not in (int, float) or not -LARGEST <= at <= LARGEST or what != "maintenance"):
-            self._refuse(f"'at' must be a cycle, and goes with maintenance alone, got {shorten_value(at)}")
+            self._refuse(
+                f"'{what}' must be true{' or false' if what == 'maintenance' else ''}, got "
+                f"{shorten_value(on)}"
+            )
+        if at is not None and (
+            type(at) not in (int, float) or not -LARGEST <= at <= LARGEST or what != "maintenance"
+        ):
+            self._refuse(
+                f"'at' must be a cycle, and goes with maintenance alone, got {shorten_value(at)}"
+            )
         return Control(str(machine), what, on, None if at is None else float(at))
 
     def _refuse(self, why: str) -> NoReturn:
@@ -392,8 +441,10 @@ class Machine(Serializable):
         live: The state of the model.
         alert: The state of its alert.
         newest: The newest cycle that a reading was of.
-        leapt: The cycle of a reading that was refused for being too far ahead, while no other has counted since; NaN for none.
-        passed: The cycle up to which readings count although not all of `late` has passed, because too many waited.
+        leapt: The cycle of a reading that was refused for being too far ahead, while no other has
+            counted since; NaN for none.
+        passed: The cycle up to which readings count although not all of `late` has passed, because
+            too many waited.
         last: The cycle of the last reading that counted.
         waiting: Readings that wait, by cycle: their checksum and their numbers.
         order: Their cycles, rising.
@@ -423,15 +474,25 @@ class Machine(Serializable):
     added: ClassVar[Mapping[str, Any]] = {"leapt": nan}
 
     def admit(self, reading: Reading, rules: StreamRules) -> str:
-        """Let a reading wait for its turn; return what became of it, which does not depend on what is scored together."""
+        """Let a reading wait for its turn.
+
+        Return what became of it, which does not depend on what is scored together.
+        """
         cycle = reading.cycle
         known = self.waiting.get(cycle)
-        checksum = known[0] if known is not None else self._counted(cycle) if cycle <= self.last else None
+        checksum = (
+            known[0] if known is not None else self._counted(cycle) if cycle <= self.last else None
+        )
         if checksum is not None:
-            return DUPLICATE if checksum == reading.checksum else "has come before with other numbers"
+            return (
+                DUPLICATE if checksum == reading.checksum else "has come before with other numbers"
+            )
         if cycle <= self._passed(rules):
             return f"{LATE}: cycle {self._passed(rules):g} has passed"
-        if 0 < rules.most_ahead < cycle - self.newest < inf and not 0 < abs(cycle - self.leapt) <= rules.most_ahead:
+        if (
+            0 < rules.most_ahead < cycle - self.newest < inf
+            and not 0 < abs(cycle - self.leapt) <= rules.most_ahead
+        ):
             self.leapt = cycle
             return f"is more than most_ahead={rules.most_ahead:g} ahead of cycle {self.newest:g}"
         self.leapt = nan
@@ -474,19 +535,30 @@ class Machine(Serializable):
             return row, ""
         carried = self.carried or (nan,) * len(numbers)
         whole = tuple(old if isnan(new) else new for new, old in zip(numbers, carried, strict=True))
-        gaps = tuple(gap + 1 if isnan(new) else 0 for new, gap in zip(numbers, self.gaps or (0,) * len(numbers), strict=True))
+        gaps = tuple(
+            gap + 1 if isnan(new) else 0
+            for new, gap in zip(numbers, self.gaps or (0,) * len(numbers), strict=True)
+        )
         self.carried, self.gaps = whole, gaps
         for name, number, gap in zip(names, whole, gaps, strict=True):
             if isnan(number):
                 return None, f"'{name}' has no number yet"
             if gap > longest:
-                return None, f"'{name}' has had no number for {gap} readings, more than dataset.longest_gap={longest}"
+                return (
+                    None,
+                    f"'{name}' has had no number for {gap} readings, more than "
+                    f"dataset.longest_gap={longest}",
+                )
         return (cycle, whole), ""
 
     def _counted(self, cycle: float) -> int | None:
         """Return the checksum of a reading that has counted; None where it is not remembered."""
         place = int(np.searchsorted(self.cycles, cycle))
-        return int(self.sums[place]) if place < len(self.cycles) and self.cycles[place] == cycle else None
+        return (
+            int(self.sums[place])
+            if place < len(self.cycles) and self.cycles[place] == cycle
+            else None
+        )
 
     def _remember(self, cycles: list[float], sums: list[int], most: int) -> None:
         kept = slice(max(0, len(self.cycles) + len(cycles) - most), None)

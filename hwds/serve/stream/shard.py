@@ -25,15 +25,22 @@ from hwds.serve.stream.state import ALERTS, END, LINES, StreamBehaviour, StreamP
 
 # Opens the folder of a stream, its source and its sinks by the words of a command.
 
-SOURCES, SINKS = ("kafka", "kafkas", "kinesis", "mqtt", "mqtts"), ("http", "https", "mqtt", "mqtts", "sns")
+SOURCES, SINKS = (
+    ("kafka", "kafkas", "kinesis", "mqtt", "mqtts"),
+    ("http", "https", "mqtt", "mqtts", "sns"),
+)
 
 
 def stream_folder(run: str, store: str | None) -> Path:
-    """Return the folder of a stream: the one that is named, or that of its run below `outputs/streams`."""
+    """Return the folder of a stream: the one that is named, or that of its run below
+    `outputs/streams`.
+    """
     from hwds.results.folder import RunFolder
     from hwds.results.records import STREAMS_FOLDER
 
-    return Path(store) if store is not None else OUTPUTS / STREAMS_FOLDER / RunFolder.find(run).title
+    return (
+        Path(store) if store is not None else OUTPUTS / STREAMS_FOLDER / RunFolder.find(run).title
+    )
 
 
 def open_source(text: str, folder: Path, *, follow: bool) -> LineSource:
@@ -76,7 +83,10 @@ def _refuse_other(flag: str, scheme: str, text: str, known: tuple[str, ...]) -> 
     if scheme not in known or "://" not in text:
         addresses = [f"{name}://" for name in known]
         near = nearest(f"{scheme}://", addresses)
-        raise ConfigError(f"stream: {flag}: must begin with {', '.join(addresses)}, got '{without_secrets(text)[:80]}'{near}")
+        raise ConfigError(
+            f"stream: {flag}: must begin with {', '.join(addresses)}, got "
+            f"'{without_secrets(text)[:80]}'{near}"
+        )
 
 
 # NumberedLines: a file of numbered lines, to which each line is written once, however often the
@@ -88,8 +98,9 @@ BLOCK = 1 << 16
 class NumberedLines:
     """A file whose lines are JSON objects that begin with their number, counted from 1 on.
 
-    A line that a crash tore is cut off when the file is opened. A line whose number is there already is not written again: who
-    makes the lines anew after a crash need not know how far the file had come.
+    A line that a crash tore is cut off when the file is opened. A line whose number is there
+    already is not written again: who makes the lines anew after a crash need not know how far the
+    file had come.
 
     Args:
         path: The file; it is made when the first line is written.
@@ -111,7 +122,9 @@ class NumberedLines:
         if not new:
             return []
         if new[0][0] != self.last + 1:
-            raise ResumeError(f"{self.path}: its lines {self.last + 1} to {new[0][0] - 1} are missing.")
+            raise ResumeError(
+                f"{self.path}: its lines {self.last + 1} to {new[0][0] - 1} are missing."
+            )
         self._append("".join(f"{text}\n" for _, text in new).encode())
         self.last = new[-1][0]
         return new
@@ -123,7 +136,10 @@ class NumberedLines:
             ResumeError: With how many it has.
         """
         if self.last != written:
-            raise ResumeError(f"{self.path}: ends with line {self.last}, where {written} were written; take another folder.")
+            raise ResumeError(
+                f"{self.path}: ends with line {self.last}, where {written} were written; take "
+                f"another folder."
+            )
 
     def sync(self) -> None:
         """Wait until the disk has all lines."""
@@ -155,7 +171,9 @@ class NumberedLines:
         except OSError as error:
             if self._file is not None:
                 os.ftruncate(self._file, size)
-            raise HwdsError(f"{self.path}: cannot be written: {error.strerror or error}.") from error
+            raise HwdsError(
+                f"{self.path}: cannot be written: {error.strerror or error}."
+            ) from error
 
     def _whole(self) -> int:
         """Cut a torn line off the end; return the number of the last whole one.
@@ -178,7 +196,9 @@ class NumberedLines:
         try:
             return int(json.loads(last)["number"]) if last else 0
         except (ValueError, LookupError, TypeError) as error:
-            raise ResumeError(f"{self.path}: its last line has no number; take another folder.") from error
+            raise ResumeError(
+                f"{self.path}: its last line has no number; take another folder."
+            ) from error
 
 
 # Shard: one stream of readings in order, which a crash costs nothing: log, state, files, and
@@ -231,7 +251,10 @@ class FollowedModel:
         stored = folder.path / "model"
         fitted = load_fitted(stored)
         if not isinstance(fitted, FittedSensors):
-            raise ConfigError(f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` takes events.")
+            raise ConfigError(
+                f"run {folder.title}: '{experiment.model.name}' scores no sensors; `hwds serve` "
+                f"takes events."
+            )
         roles = getattr(experiment.dataset, "roles", None)
         given = roles.given() if roles is not None else {}
         cycle = given.get("cycle", ("cycle",))[0]
@@ -243,9 +266,10 @@ class FollowedModel:
 class Shard:
     """Readings as they come, scored and turned into alerts, each reading and each alert once.
 
-    Lines are in the log before they are acknowledged. The state follows from them alone, and what it says is numbered: after
-    `kill -9` the lines behind the last snapshot are read again, and only what the files lack is written. A snapshot drops the
-    lines that it covers. Alerts are sent in order from the file that has them all; one that is not taken ends the stream.
+    Lines are in the log before they are acknowledged. The state follows from them alone, and what
+    it says is numbered: after `kill -9` the lines behind the last snapshot are read again, and only
+    what the files lack is written. A snapshot drops the lines that it covers. Alerts are sent in
+    order from the file that has them all; one that is not taken ends the stream.
 
     Args:
         followed: The model and the names of its data.
@@ -260,7 +284,8 @@ class Shard:
 
     Raises:
         ConfigError: The model cannot follow a stream.
-        ResumeError: The folder is damaged, in use, follows another model, or was stopped amid readings under other settings.
+        ResumeError: The folder is damaged, in use, follows another model, or was stopped amid
+            readings under other settings.
 
     Example:
         >>> with Shard(Followed.of("skab"), Path("outputs/plant"), StreamRules()) as shard:  # doctest: +SKIP
@@ -288,11 +313,15 @@ class Shard:
             model = followed.fingerprint
             self._require_same(model)
             self._files = {name: NumberedLines(folder / file) for name, file in FILES.items()}
-            self._state: ReplayedState[StreamState] = ReplayedState(self._log, self._behaviour, model, drop=True)
+            self._state: ReplayedState[StreamState] = ReplayedState(
+                self._log, self._behaviour, model, drop=True
+            )
             self._write()
             for name, file in self._files.items():
                 file.require(self.state.written[name])
-            self._deliveries = [Delivery(sink, folder, self.state.written[ALERTS], patience) for sink in sinks]
+            self._deliveries = [
+                Delivery(sink, folder, self.state.written[ALERTS], patience) for sink in sinks
+            ]
         except BaseException:
             self._let_go()
             self._log.close()
@@ -305,16 +334,21 @@ class Shard:
         return self._state.current()
 
     def alerts(self, source: LineSource, stop: threading.Event) -> Iterator[str]:
-        """Take what a source says until it ends or is stopped; yield alerts as JSON when they are in the file and sent.
+        """Take what a source says until it ends or is stopped.
+
+        Yield alerts as JSON when they are in the file and sent.
 
         Raises:
-            HwdsError: An alert was not taken, or a file cannot be written: nothing after it is acknowledged.
+            HwdsError: An alert was not taken, or a file cannot be written: nothing after it is
+                acknowledged.
         """
         self._send([], stop)
         position = self.state.position
         mine = position["at"] if position and position["source"] == source.name else None
         for batch in source.batches(mine, self._rules.batch, stop):
-            if batch.lines or (mine is not None and batch.position != mine):  # what was read to its end may be gone tomorrow
+            if batch.lines or (
+                mine is not None and batch.position != mine
+            ):  # what was read to its end may be gone tomorrow
                 mine, at = batch.position, {"source": source.name, "at": batch.position}
                 yield from self._append(LINES, batch.lines, at, stop, batch)
             self._progress.write(self.state, self._rules)
@@ -341,7 +375,12 @@ class Shard:
         self.close()
 
     def _append(
-        self, kind: str, lines: list[str], position: Any, stop: threading.Event, batch: Batch | None = None
+        self,
+        kind: str,
+        lines: list[str],
+        position: Any,
+        stop: threading.Event,
+        batch: Batch | None = None,
     ) -> list[str]:
         """Let lines happen, keep them, acknowledge them, write what follows and send it."""
         entry = LogEntry(kind, None, -1, None, "\n".join([json.dumps(position), *lines]))
@@ -358,16 +397,23 @@ class Shard:
     def _write(self) -> list[tuple[int, str]]:
         """Write the messages that the files lack; return the new alerts with their numbers."""
         said, self._behaviour.said = self._behaviour.said, []
-        written = {name: [(number, text) for file, number, text in said if file == name] for name in self._files}
+        written = {
+            name: [(number, text) for file, number, text in said if file == name]
+            for name in self._files
+        }
         return {name: file.write(written[name]) for name, file in self._files.items()}[ALERTS]
 
     def _send(self, alerts: list[tuple[int, str]], stop: threading.Event) -> None:
-        """Send the alerts that each sink has not taken, in order: new ones, or those in the file where it lacks others too."""
+        """Send the alerts that each sink has not taken, in order: new ones, or those in the file
+        where it lacks others too.
+        """
         count = self.state.written[ALERTS]
         for delivery in self._deliveries:
             if delivery.sent < count:
                 in_turn = alerts and alerts[0][0] == delivery.sent + 1
-                for number, alert in alerts if in_turn else self._files[ALERTS].after(delivery.sent):
+                for number, alert in (
+                    alerts if in_turn else self._files[ALERTS].after(delivery.sent)
+                ):
                     delivery.send(number, alert, json.loads(alert)["id"], stop)
 
     def _snapshot_if_due(self) -> None:
@@ -383,15 +429,22 @@ class Shard:
             file.sync()
 
     def _require_same(self, model: str) -> None:
-        """Refuse a folder that follows another model, or that lines wait in which were taken under other settings."""
+        """Refuse a folder that follows another model, or that lines wait in which were taken under
+        other settings.
+        """
         known, lasting = self._log.about("model"), self._rules.lasting
         if known not in (None, model):
             raise ResumeError(f"{self.folder}: follows another model; take another folder.")
         before: Mapping[str, Any] | None = self._log.about("rules")
         if before is not None and before != lasting and self._log.first <= self._log.last:
             name = next(name for name in lasting if before.get(name) != lasting[name])
-            wanted = f"{RULES_PATH}.{name}: must be {before.get(name)} once more, for it was stopped amid readings"
-            raise ResumeError(f"{wanted}, got {lasting[name]}; once it has ended by itself settings may change.")
+            wanted = (
+                f"{RULES_PATH}.{name}: must be {before.get(name)} once more, for it was "
+                f"stopped amid readings"
+            )
+            raise ResumeError(
+                f"{wanted}, got {lasting[name]}; once it has ended by itself settings may change."
+            )
         self._log.set_about("model", model)
         self._log.set_about("rules", lasting)
 

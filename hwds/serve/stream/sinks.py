@@ -15,7 +15,13 @@ from zlib import crc32
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
 from hwds.core.files import digest
 from hwds.core.secrets import without_secrets
-from hwds.serve.stream.connections import aws_resource, broker_address, connect_mqtt, error_line, mqtt_client
+from hwds.serve.stream.connections import (
+    aws_resource,
+    broker_address,
+    connect_mqtt,
+    error_line,
+    mqtt_client,
+)
 
 # Sink: where alerts are sent besides the file that has all of them, one after the other and at
 # least once.
@@ -76,14 +82,18 @@ class Delivery:
         self.sent = written if not known else int(known[:20]) if known[:20].isdigit() else -1
         if known and known != _note_text(self.sent):
             os.close(self._file)
-            raise ResumeError(f"{path}: is damaged; where it is deleted {sink.name} is sent what comes from now on.")
+            raise ResumeError(
+                f"{path}: is damaged; where it is deleted {sink.name} is sent what comes from now "
+                f"on."
+            )
         self._note()
 
     def send(self, number: int, alert: str, id: str, stop: threading.Event) -> None:
         """Send an alert, again and again until it is taken or patience ends.
 
         Raises:
-            HwdsError: It is not taken; the stream has to end, for alerts after it must not overtake it.
+            HwdsError: It is not taken; the stream has to end, for alerts after it must not overtake
+                it.
         """
         pause, waited = FIRST_PAUSE, 0.0
         while True:
@@ -91,8 +101,12 @@ class Delivery:
                 self._sink.send(alert, id)
             except NotSent as why:
                 if waited >= self._patience or stop.wait(pause):
-                    refused = f"stream: --to {self._sink.name}: alert {number} was not taken ({why})"
-                    raise HwdsError(f"{refused}; nothing is lost, and the same command sends it again.") from why
+                    refused = (
+                        f"stream: --to {self._sink.name}: alert {number} was not taken ({why})"
+                    )
+                    raise HwdsError(
+                        f"{refused}; nothing is lost, and the same command sends it again."
+                    ) from why
                 waited, pause = waited + pause, min(2 * pause, LONGEST_PAUSE)
             else:
                 self.sent = number
@@ -134,7 +148,9 @@ class MqttSink:
     def __init__(self, text: str, store: str) -> None:
         self._where = broker_address("--to", text)
         self.name = self._where.shown
-        self._client = mqtt_client(self._where, f"hwds-to-{digest([store, self._where.path])[:16]}", session=False)
+        self._client = mqtt_client(
+            self._where, f"hwds-to-{digest([store, self._where.path])[:16]}", session=False
+        )
         self._sent: tuple[str, int] | None = None
         self._answers: dict[int, str] = {}
         self._answered = threading.Condition()
@@ -201,10 +217,17 @@ class Sns:
         """Publish it."""
         more = {}
         if self._topic.arn.endswith(".fifo"):
-            more = {"MessageGroupId": SNS_GROUP, "MessageDeduplicationId": digest([self._store, id])}
-        attributes = {"id": {"DataType": "String", "StringValue": id.encode("unicode_escape").decode()}}
+            more = {
+                "MessageGroupId": SNS_GROUP,
+                "MessageDeduplicationId": digest([self._store, id]),
+            }
+        attributes = {
+            "id": {"DataType": "String", "StringValue": id.encode("unicode_escape").decode()}
+        }
         try:
-            self._topic.client.publish(TopicArn=self._topic.arn, Message=alert, MessageAttributes=attributes, **more)
+            self._topic.client.publish(
+                TopicArn=self._topic.arn, Message=alert, MessageAttributes=attributes, **more
+            )
         except self._topic.errors as error:
             raise NotSent(error_line(error)) from error
 
@@ -245,17 +268,24 @@ class Webhook:
         if not urlsplit(text).hostname:
             raise ConfigError(f"stream: --to {self.name}: must have a host.")
         if urlsplit(text).username is not None:
-            raise ConfigError(f"stream: --to {self.name}: must have no user; a token is sent where {WEBHOOK_TOKEN} holds one.")
+            raise ConfigError(
+                f"stream: --to {self.name}: must have no user; a token is sent where "
+                f"{WEBHOOK_TOKEN} holds one."
+            )
         self._opener = build_opener(_NoRedirect)
 
     def send(self, alert: str, id: str) -> None:
         """Post it."""
-        headers = {"Content-Type": "application/json", "Idempotency-Key": id.encode("unicode_escape").decode()}
+        headers = {
+            "Content-Type": "application/json",
+            "Idempotency-Key": id.encode("unicode_escape").decode(),
+        }
         if token := os.environ.get(WEBHOOK_TOKEN):
             headers["Authorization"] = f"Bearer {token}"
         try:
             with self._opener.open(
-                Request(self._address, alert.encode(), headers, method="POST"), timeout=WEBHOOK_TIMEOUT
+                Request(self._address, alert.encode(), headers, method="POST"),
+                timeout=WEBHOOK_TIMEOUT,
             ) as answer:
                 answer.read(1 << 16)
         except HTTPError as error:

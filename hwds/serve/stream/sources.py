@@ -43,7 +43,8 @@ class Batch:
 
     Attributes:
         lines: Without their ends; no newline is in any.
-        position: How far the source was read with them, as JSON can hold it; None where it cannot be read again from there.
+        position: How far the source was read with them, as JSON can hold it; None where it cannot
+            be read again from there.
         acknowledge: Tells the source that they will not be read again.
     """
 
@@ -64,7 +65,9 @@ class LineSource(Protocol):
     ends: ClassVar[bool]
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
-        """Yield batches until the source ends or `stop` is set; an empty one now and then where nothing comes.
+        """Yield batches until the source ends or `stop` is set.
+
+        An empty one now and then where nothing comes.
 
         Args:
             position: Where to begin, of the last batch; None at the beginning.
@@ -161,7 +164,9 @@ class JsonLines:
             return 0
         offset, witness = position
         if os.fstat(self._file).st_size < offset or self._witness(offset) != witness:
-            raise ResumeError(f"stream: --from {self._path}: is not the file of which {offset:,} bytes were read.")
+            raise ResumeError(
+                f"stream: --from {self._path}: is not the file of which {offset:,} bytes were read."
+            )
         os.lseek(self._file, offset, os.SEEK_SET)
         return int(offset)
 
@@ -189,7 +194,8 @@ class _Cutter:
             self._rest = kept
 
     def cut(self, most: int, *, whole: bool) -> Iterator[tuple[list[str], int]]:
-        """Yield lines that have ended, at most so many together, each time with how many bytes they were.
+        """Yield lines that have ended, at most so many together, each time with how many bytes they
+        were.
 
         Args:
             most: Of one time.
@@ -217,7 +223,9 @@ KAFKA_PASSWORD = "HWDS_KAFKA_PASSWORD"
 
 KAFKA_PORTS = {"kafka": 9092, "kafkas": 9093}
 KAFKA_OPTIONS = ("ca", "cert", "key")
-"""Options after `?`, named as kafka-python's `ssl_...file`: authorities, the client's own certificate and its key."""
+"""Options after `?`, named as kafka-python's `ssl_...file`: authorities, the client's own
+certificate and its key.
+"""
 
 PAUSE_MS = 200
 """Milliseconds after which a stop is noticed."""
@@ -229,8 +237,9 @@ PATIENCE_MS = 10_000
 class Kafka:
     """Messages of all partitions of a topic, those of a partition in their order.
 
-    A machine's readings belong into one partition, by its name as their key. The cluster keeps messages for as long as its own
-    settings say, whoever has read them; nothing is acknowledged, for the stream knows how far it was.
+    A machine's readings belong into one partition, by its name as their key. The cluster keeps
+    messages for as long as its own settings say, whoever has read them; nothing is acknowledged,
+    for the stream knows how far it was.
 
     Args:
         text: `kafka://host:9092/topic`, or `kafkas://`; TLS files after `?`.
@@ -243,7 +252,9 @@ class Kafka:
     ends: ClassVar[bool] = False
 
     def __init__(self, text: str) -> None:
-        self._where = parse_address("--from", text, KAFKA_PORTS[text.partition("://")[0]], KAFKA_OPTIONS)
+        self._where = parse_address(
+            "--from", text, KAFKA_PORTS[text.partition("://")[0]], KAFKA_OPTIONS
+        )
         self.name = self._where.shown
         self._consumer = _consumer(self._where)
         self._partitions = sorted(self._consumer.partitions_for_topic(self._where.path) or ())
@@ -285,7 +296,10 @@ class Kafka:
             number = str(partition.partition)
             offsets[number] = next_one = position.get(number, first)
             if next_one < first:
-                raise ResumeError(f"stream: {self.name}: offsets {next_one} to {first - 1} of partition {number} are gone.")
+                raise ResumeError(
+                    f"stream: {self.name}: offsets {next_one} to {first - 1} of partition "
+                    f"{number} are gone."
+                )
             self._consumer.seek(partition, next_one)
         return offsets
 
@@ -301,14 +315,24 @@ def _consumer(where: Address) -> Any:
         from kafka import KafkaConsumer
         from kafka.errors import KafkaError
     except ModuleNotFoundError as error:
-        raise ConfigError("stream: Kafka needs kafka-python, which is not installed: pip install 'hwds[stream]'.") from error
-    settings: dict[str, Any] = {"group_id": None, "enable_auto_commit": False, "auto_offset_reset": "none"}
+        raise ConfigError(
+            "stream: Kafka needs kafka-python, which is not installed: pip install 'hwds[stream]'."
+        ) from error
+    settings: dict[str, Any] = {
+        "group_id": None,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "none",
+    }
     settings["bootstrap_timeout_ms"] = PATIENCE_MS
     protocol = "SSL" if where.scheme == "kafkas" else "PLAINTEXT"
     files = {f"ssl_{name}file": file for name, file in where.options.items()}
     if where.user:
         password = where.password or os.environ.get(KAFKA_PASSWORD, "")
-        settings |= {"sasl_mechanism": "PLAIN", "sasl_plain_username": where.user, "sasl_plain_password": password}
+        settings |= {
+            "sasl_mechanism": "PLAIN",
+            "sasl_plain_username": where.user,
+            "sasl_plain_password": password,
+        }
         protocol = f"SASL_{protocol}"
     settings |= {"bootstrap_servers": f"{where.host}:{where.port}", "security_protocol": protocol}
     try:
@@ -319,7 +343,9 @@ def _consumer(where: Address) -> Any:
 
 
 def _begin_consumer(consumer: type[Any], settings: dict[str, Any]) -> Any:
-    """Return a consumer; one that is refused leaves no thread of its client behind, which would connect for ever."""
+    """Return a consumer; one that is refused leaves no thread of its client behind, which would
+    connect for ever.
+    """
     with ExitStack() as opened:
 
         def client(**known: Any) -> Any:
@@ -348,10 +374,12 @@ KINESIS_END = "end"
 
 
 class Kinesis:
-    """Records of all shards of a stream: those of a shard in their order, and after them those of the shards that it became.
+    """Records of all shards of a stream: those of a shard in their order, and after them those of
+    the shards that it became.
 
-    A machine's readings belong into one shard, by its name as their partition key. The service keeps records for as long as the
-    stream's retention says, whoever has read them; nothing is acknowledged, for the position is kept with the readings.
+    A machine's readings belong into one shard, by its name as their partition key. The service
+    keeps records for as long as the stream's retention says, whoever has read them; nothing is
+    acknowledged, for the position is kept with the readings.
 
     Args:
         text: `kinesis://arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
@@ -387,7 +415,10 @@ class Kinesis:
                     if ended:
                         self._list()
                     if records or ended:
-                        read = {**read, shard: KINESIS_END if ended else records[-1]["SequenceNumber"]}
+                        read = {
+                            **read,
+                            shard: KINESIS_END if ended else records[-1]["SequenceNumber"],
+                        }
                     yield Batch(lines_of_messages(record["Data"] for record in records), read)
                     if stop.is_set():
                         return
@@ -410,7 +441,9 @@ class Kinesis:
             shards += page["Shards"]
             asked = {"NextToken": page["NextToken"]} if page.get("NextToken") else {}
         names = ("ParentShardId", "AdjacentParentShardId")
-        self._parents = {shard["ShardId"]: [shard[name] for name in names if shard.get(name)] for shard in shards}
+        self._parents = {
+            shard["ShardId"]: [shard[name] for name in names if shard.get(name)] for shard in shards
+        }
 
     def _still_there(self, read: dict[str, str]) -> dict[str, str]:
         """Return the positions in shards that are there; those of which all was read may go.
@@ -420,7 +453,9 @@ class Kinesis:
         """
         for shard, at in read.items():
             if shard not in self._parents and at != KINESIS_END:
-                raise ResumeError(f"stream: --from {self.name}: {shard} is gone, which was read up to {at}.")
+                raise ResumeError(
+                    f"stream: --from {self.name}: {shard} is gone, which was read up to {at}."
+                )
         return {shard: at for shard, at in read.items() if shard in self._parents}
 
     def _open(self, read: dict[str, str]) -> list[str]:
@@ -428,7 +463,9 @@ class Kinesis:
         due = [shard for shard in self._parents if read.get(shard) != KINESIS_END]
         return [shard for shard in due if not set(self._parents[shard]) & set(due)]
 
-    def _records(self, shard: str, after: str | None, most: int) -> tuple[list[dict[str, Any]], bool]:
+    def _records(
+        self, shard: str, after: str | None, most: int
+    ) -> tuple[list[dict[str, Any]], bool]:
         """Return the next records of a shard, and whether no more will come."""
         client = self._stream.client
         asked = self._iterators.pop(shard, None) or self._iterator(shard, after)
@@ -446,7 +483,9 @@ class Kinesis:
         where = {"ShardIteratorType": "TRIM_HORIZON"}
         if after is not None:
             where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after}
-        answer = self._stream.client.get_shard_iterator(StreamARN=self._stream.arn, ShardId=shard, **where)
+        answer = self._stream.client.get_shard_iterator(
+            StreamARN=self._stream.arn, ShardId=shard, **where
+        )
         return str(answer["ShardIterator"])
 
 
@@ -474,8 +513,9 @@ class MqttMessage(NamedTuple):
 class MqttSource:
     """Messages of a topic.
 
-    The broker keeps what was not acknowledged and what comes while nobody listens, as far as its own settings let it, and sends
-    it again. It sends no more than so many messages ahead of their acknowledgement: that is the back-pressure.
+    The broker keeps what was not acknowledged and what comes while nobody listens, as far as its
+    own settings let it, and sends it again. It sends no more than so many messages ahead of their
+    acknowledgement: that is the back-pressure.
 
     Args:
         text: `mqtt://host:1883/plant/+/readings`, or `mqtts://`; TLS files after `?`.
@@ -493,7 +533,9 @@ class MqttSource:
         self.name = self._where.shown
         self._messages: queue.SimpleQueue[MqttMessage] = queue.SimpleQueue()
         self._connection = 0
-        self._client = mqtt_client(self._where, f"hwds-{digest([store, self._where.path])[:16]}", session=True)
+        self._client = mqtt_client(
+            self._where, f"hwds-{digest([store, self._where.path])[:16]}", session=True
+        )
         self._client.on_message = self._came
         self._client.on_connect = self._connected
         self._client.on_subscribe = self._subscribed
@@ -505,7 +547,9 @@ class MqttSource:
             raise self._refused()
 
     def batches(self, position: Any, most: int, stop: threading.Event) -> Iterator[Batch]:
-        """Yield what has come; messages that came by an earlier connection are not acknowledged: they come again."""
+        """Yield what has come; messages that came by an earlier connection are not acknowledged:
+        they come again.
+        """
         while not stop.is_set():
             if self._refusal:
                 raise self._refused()
@@ -525,7 +569,10 @@ class MqttSource:
         self._client.loop_stop()
 
     def _waiting(self, most: int) -> list[MqttMessage]:
-        """Return the messages that are there, with so many lines at most but for the last one's; waits for the first."""
+        """Return the messages that are there, with so many lines at most but for the last one's.
+
+        Waits for the first.
+        """
         messages: list[MqttMessage] = []
         count = 0
         try:
@@ -537,13 +584,19 @@ class MqttSource:
             pass
         return messages
 
-    def _connected(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+    def _connected(
+        self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
         if not reason.is_failure:
             self._connection += 1
             client.subscribe(self._where.path, qos=1)
 
-    def _subscribed(self, _client: Any, _data: Any, _number: int, reasons: Any, _properties: Any) -> None:
-        self._refusal = "".join(f"refuses the topic ({reason})" for reason in reasons if reason.is_failure)
+    def _subscribed(
+        self, _client: Any, _data: Any, _number: int, reasons: Any, _properties: Any
+    ) -> None:
+        self._refusal = "".join(
+            f"refuses the topic ({reason})" for reason in reasons if reason.is_failure
+        )
         self._listening.set()
 
     def _refused(self) -> HwdsError:

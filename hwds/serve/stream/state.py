@@ -55,7 +55,8 @@ class StreamState(Serializable):
     Attributes:
         machines: By name.
         position: How far the source was read.
-        totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone too.
+        totals: Counts of lines and of what became of them, by `TOTALS`; of machines that are gone
+            too.
         written: How many lines each file has.
         covered: Of the lines that have come, those before the last snapshot.
         ended: The machines that are gone.
@@ -64,13 +65,16 @@ class StreamState(Serializable):
     machines: dict[str, Machine] = field(default_factory=dict)
     position: Any = None
     totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0))
-    written: dict[str, int] = field(default_factory=lambda: dict.fromkeys((ALERTS, DEAD, SCORES), 0))
+    written: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys((ALERTS, DEAD, SCORES), 0)
+    )
     covered: int = 0
     ended: int = 0
 
 
 class StreamBehaviour:
-    """The effect of lines on the state (`eventlog.replayed.Behaviour`); the same now and when they are replayed.
+    """The effect of lines on the state (`eventlog.replayed.Behaviour`); the same now and when they
+    are replayed.
 
     Args:
         live: The model.
@@ -79,10 +83,13 @@ class StreamBehaviour:
         longest_gap: The readings in a row over which a number is carried on.
 
     Attributes:
-        said: Lines for the files that were not taken yet, each with the file's name and its number there.
+        said: Lines for the files that were not taken yet, each with the file's name and its number
+            there.
     """
 
-    def __init__(self, live: LiveSensors, reader: ReadingReader, rules: StreamRules, longest_gap: int) -> None:
+    def __init__(
+        self, live: LiveSensors, reader: ReadingReader, rules: StreamRules, longest_gap: int
+    ) -> None:
         self._live, self._reader, self._rules, self._longest_gap = live, reader, rules, longest_gap
         self._sensors = live.sensors
         self.said: list[tuple[str, int, str]] = []
@@ -99,7 +106,9 @@ class StreamBehaviour:
         due: dict[str, None] = {}
         for line in lines:
             self._line(state, line, due)
-        self._score(state, state.machines if entry.kind == END else due, all_of_them=entry.kind == END)
+        self._score(
+            state, state.machines if entry.kind == END else due, all_of_them=entry.kind == END
+        )
 
     def dump(self, state: StreamState) -> Any:
         """Return the state, which can be stored."""
@@ -113,7 +122,9 @@ class StreamBehaviour:
         state.covered, state.ended = dumped.covered, dumped.ended
 
     def _line(self, state: StreamState, line: str, due: dict[str, None]) -> None:
-        """Let a line come; the machines that have readings which may count are added to those that are due."""
+        """Let a line come; the machines that have readings which may count are added to those that
+        are due.
+        """
         state.totals["lines"] += 1
         try:
             read = self._reader.read(line)
@@ -131,8 +142,13 @@ class StreamBehaviour:
         machine = state.machines.get(read.machine)
         if machine is None:
             if len(state.machines) >= self._rules.machines:
-                raise DataError(f"reading of '{read.machine}': {self._rules.machines:,} other machines are followed already.")
-            machine = state.machines[read.machine] = Machine(self._live.new_state(), AlertState(ended_before=state.ended))
+                raise DataError(
+                    f"reading of '{read.machine}': {self._rules.machines:,} other machines are "
+                    f"followed already."
+                )
+            machine = state.machines[read.machine] = Machine(
+                self._live.new_state(), AlertState(ended_before=state.ended)
+            )
         became = machine.admit(read, self._rules)
         if became == ACCEPTED:
             state.totals["readings"] += 1
@@ -161,7 +177,9 @@ class StreamBehaviour:
         state.totals["refused"] += 1
         self._say(state, DEAD, [{"why": why, "line": line[:KEPT]}])
 
-    def _score(self, state: StreamState, names: Sequence[str] | Mapping[str, Any], *, all_of_them: bool) -> None:
+    def _score(
+        self, state: StreamState, names: Sequence[str] | Mapping[str, Any], *, all_of_them: bool
+    ) -> None:
         """Score the readings of machines that count now, and say what follows."""
         rows = {name: self._rows(state, name, all_of_them) for name in names}
         rows = {name: part for name, part in rows.items() if part}
@@ -180,13 +198,20 @@ class StreamBehaviour:
             start = stop
 
     def _rows(self, state: StreamState, name: str, all_of_them: bool) -> list[Row]:
-        """Return the readings of a machine that count now; those with too long a gap are refused."""
+        """Return the readings of a machine that count now.
+
+        Those with too long a gap are refused.
+        """
         machine, rows = state.machines[name], []
         for row in machine.due(self._rules, all_of_them=all_of_them):
             whole, why = machine.filled(row, self._reader.names, self._longest_gap)
             if whole is None:
                 state.totals["readings"] -= 1
-                self._refuse(state, f"reading of '{name}' in cycle {row[0]:g}: {why}.", self._again(name, row))
+                self._refuse(
+                    state,
+                    f"reading of '{name}' in cycle {row[0]:g}: {why}.",
+                    self._again(name, row),
+                )
             else:
                 rows.append(whole)
         return rows
@@ -194,10 +219,21 @@ class StreamBehaviour:
     def _again(self, name: str, row: Row) -> str:
         """Return a reading as a line."""
         cycle, numbers = row
-        there = {key: number for key, number in zip(self._reader.names, numbers, strict=True) if not isnan(number)}
+        there = {
+            key: number
+            for key, number in zip(self._reader.names, numbers, strict=True)
+            if not isnan(number)
+        }
         return json.dumps(self._reader.named(name, cycle) | there, ensure_ascii=False)
 
-    def _judge(self, state: StreamState, name: str, rows: list[Row], score: np.ndarray, reason: list[str | None]) -> None:
+    def _judge(
+        self,
+        state: StreamState,
+        name: str,
+        rows: list[Row],
+        score: np.ndarray,
+        reason: list[str | None],
+    ) -> None:
         """Let the alert of a machine follow its new rows."""
         known = ~np.isnan(score)
         above = int((score > 1.0).sum())
@@ -213,15 +249,23 @@ class StreamBehaviour:
         self._say(state, ALERTS, said)
         if self._rules.scores:
             columns = zip(rows, score.tolist(), reason, strict=True)
-            scored = ((cycle, min(each, LARGEST_SCORE), sensor) for (cycle, _), each, sensor in columns if not isnan(each))
+            scored = (
+                (cycle, min(each, LARGEST_SCORE), sensor)
+                for (cycle, _), each, sensor in columns
+                if not isnan(each)
+            )
             names = ("machine", "cycle", "score", "reason")
-            self._say(state, SCORES, [dict(zip(names, (name, *each), strict=True)) for each in scored])
+            self._say(
+                state, SCORES, [dict(zip(names, (name, *each), strict=True)) for each in scored]
+            )
 
     def _say(self, state: StreamState, file: str, contents: Sequence[Mapping[str, Any]]) -> None:
         for content in contents:
             state.written[file] += 1
             number = state.written[file]
-            self.said.append((file, number, json.dumps({"number": number, **content}, ensure_ascii=False)))
+            self.said.append(
+                (file, number, json.dumps({"number": number, **content}, ensure_ascii=False))
+            )
 
 
 # Progress of a stream in a small file, which pages show while it runs; nothing is read back
@@ -231,10 +275,14 @@ PROGRESS_PAUSE = 1.0
 """Seconds between two writes at least."""
 
 MOST_SHOWN = 100
-"""The most machines in the file: those with an open alert first, then those with the highest scores."""
+"""The most machines in the file: those with an open alert first, then those with the highest
+scores.
+"""
 
 TRACED, POINTS = 8, 90
-"""The first of them whose traces are in the file, and the points of a trace: rows that were the last ones at a write."""
+"""The first of them whose traces are in the file, and the points of a trace: rows that were the
+last ones at a write.
+"""
 
 
 class StreamProgress:
@@ -260,20 +308,27 @@ class StreamProgress:
         moment = time.time()
         if not last and moment - self._written < PROGRESS_PAUSE:
             return
-        write_json(self._folder / STREAM_PROGRESS, self._content(state, rules, moment, running=not last))
+        write_json(
+            self._folder / STREAM_PROGRESS, self._content(state, rules, moment, running=not last)
+        )
         self._written, self._lines = moment, state.totals["lines"]
 
-    def _content(self, state: StreamState, rules: StreamRules, moment: float, *, running: bool) -> dict[str, Any]:
+    def _content(
+        self, state: StreamState, rules: StreamRules, moment: float, *, running: bool
+    ) -> dict[str, Any]:
         seconds = moment - self._written
-        order = sorted(state.machines.items(), key=lambda each: (not each[1].alert.key, -_score_rank(each[1].score)))[
-            :MOST_SHOWN
-        ]
+        order = sorted(
+            state.machines.items(),
+            key=lambda each: (not each[1].alert.key, -_score_rank(each[1].score)),
+        )[:MOST_SHOWN]
         self._trace(order)
         return {
             "running": running,
             "began": self._began,
             "at": moment,
-            "lines_a_second": (state.totals["lines"] - self._lines) / seconds if seconds > 0 else 0.0,
+            "lines_a_second": (state.totals["lines"] - self._lines) / seconds
+            if seconds > 0
+            else 0.0,
             **state.totals,
             "alerts": state.written["alerts"],
             "machines": len(state.machines),
@@ -281,14 +336,20 @@ class StreamProgress:
             "waiting": sum(len(machine.order) for machine in state.machines.values()),
             "sensors": list(self._names),
             "shown": [
-                {**_machine_facts(name, machine), "trace": list(self._traces[name]) if place < TRACED else []}
+                {
+                    **_machine_facts(name, machine),
+                    "trace": list(self._traces[name]) if place < TRACED else [],
+                }
                 for place, (name, machine) in enumerate(order)
             ],
             "critical": rules.critical,
         }
 
     def _trace(self, order: list[tuple[str, Machine]]) -> None:
-        """Let the traces of machines go on by their last rows; those of machines that are no longer shown end."""
+        """Let the traces of machines go on by their last rows.
+
+        Those of machines that are no longer shown end.
+        """
         self._traces = {name: self._traces.get(name, deque(maxlen=POINTS)) for name, _ in order}
         for name, machine in order:
             trace, row = self._traces[name], (machine.last, machine.score, *machine.carried)

@@ -22,29 +22,34 @@ from hwds.supply.volumes import Deals, DealWindows, VolumeEvidence, VolumeTerms,
 
 
 class Stock(Decision):
-    """The stock of each series: the levels that cost least by the joint law of the steps of its forecast.
+    """The stock of each series: the levels that cost least by the joint law of the steps of its
+    forecast.
 
-    `newsvendor` has a level for each step, `base_stock` one for each order by the sum of the steps that it must cover, and
-    `reorder_point` an (s, S) pair by the exact search for demand that stays as it is; `two_echelons` has a level of all stock,
-    which a depot orders up to, and one of the store that it sends to (Clark and Scarf). The joint law is of sample paths where
-    the run keeps them, else the steps' own quantiles in the rank order of past errors, else independent steps. The record is
-    a simulation of each held-out window with what was demanded: cost, shortages, and service, for every model of the run, so
-    that a better forecast is worth money; where the true law is known, what the error of the forecast costs.
+    `newsvendor` has a level for each step, `base_stock` one for each order by the sum of the steps
+    that it must cover, and `reorder_point` an (s, S) pair by the exact search for demand that stays
+    as it is; `two_echelons` has a level of all stock, which a depot orders up to, and one of the
+    store that it sends to (Clark and Scarf). The joint law is of sample paths where the run keeps
+    them, else the steps' own quantiles in the rank order of past errors, else independent steps.
+    The record is a simulation of each held-out window with what was demanded: cost, shortages, and
+    service, for every model of the run, so that a better forecast is worth money; where the true
+    law is known, what the error of the forecast costs.
 
-    STOCK where service is not shown to be below what the costs ask for; HOLD with the rule that bound otherwise:
-    `few_cases`, `few_series` (one has no interval of its service), or `service`.
+    STOCK where service is not shown to be below what the costs ask for; HOLD with the rule that
+    bound otherwise: `few_cases`, `few_series` (one has no interval of its service), or `service`.
 
     Attributes:
-        policy: `newsvendor` (what is left is worth nothing in the next step), `base_stock`, `reorder_point` (s, S), or
-            `two_echelons`.
+        policy: `newsvendor` (what is left is worth nothing in the next step), `base_stock`,
+            `reorder_point` (s, S), or `two_echelons`.
         holding: The cost of a unit that is left at the end of a step.
         shortage: The cost of a unit that is short at the end of a step, each step that it is owed.
         order: The cost of an order, for `reorder_point`.
         lead: Steps from an order to its arrival; of two echelons from the depot to the store.
         depot_lead: Steps from an order of the depot to its arrival there, for `two_echelons`.
-        depot_holding: The cost of a unit that is left in the depot at the end of a step, below that in the store.
+        depot_holding: The cost of a unit that is left in the depot at the end of a step, below that
+            in the store.
         whole: Whether stock is of whole units.
-        coupling: `paths`, `errors`, or `independent`; null takes the first of these that the run has.
+        coupling: `paths`, `errors`, or `independent`; null takes the first of these that the run
+            has.
         draws: The number of draws of each series, where they are made of quantiles.
         least_vectors: Past error vectors below which steps are independent.
         least_cases: Pairs of a series and a cutoff with known demand, below which nothing is shown.
@@ -74,7 +79,8 @@ class Stock(Decision):
     least_cases: Annotated[PositiveInt, Small(4)] = 20
 
     def check_protocol(self, protocol: Evaluation[Any, Any]) -> None:
-        """Refuse an order cost that the rule does not read, and forecasts without quantiles on both sides of the median.
+        """Refuse an order cost that the rule does not read, and forecasts without quantiles on both
+        sides of the median.
 
         Raises:
             ConfigError: With the field.
@@ -83,10 +89,13 @@ class Stock(Decision):
         assert isinstance(protocol, VolumeEvidence)
         if (self.order > 0) != (self.policy == "reorder_point"):
             need = "above 0" if self.policy == "reorder_point" else "0"
-            raise ConfigError(f"decision.order: must be {need} with policy={self.policy}, got {self.order:g}.")
+            raise ConfigError(
+                f"decision.order: must be {need} with policy={self.policy}, got {self.order:g}."
+            )
         if self.policy == "two_echelons" and self.depot_holding >= self.holding:
             raise ConfigError(
-                f"decision.depot_holding: must be below decision.holding, {self.holding:g}, got {self.depot_holding:g}."
+                f"decision.depot_holding: must be below decision.holding, {self.holding:g}, got "
+                f"{self.depot_holding:g}."
             )
         protocol.check_volumes(self.name, paths=self.coupling == "paths")
 
@@ -101,23 +110,43 @@ class Stock(Decision):
         if self.terms().reach > last - first:
             also = "" if self.policy != "two_echelons" else " and decision.depot_lead together"
             raise ConfigError(
-                f"decision.lead:{also} must be below the {last - first + 1} steps that are forecast, for an order also covers"
+                f"decision.lead:{also} must be below the {last - first + 1} steps that are "
+                f"forecast, for an order also covers"
                 f" the step in which it arrives, got {self.terms().reach}."
             )
         least = float(np.nanmin(frame.target, initial=np.inf))
         if least < 0:
-            raise ConfigError(f"dataset: demand must be >= 0 for decision '{self.name}', got {least:g}.")
+            raise ConfigError(
+                f"dataset: demand must be >= 0 for decision '{self.name}', got {least:g}."
+            )
         protocol.check_volume_data(frame)
 
-    def decide(self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]) -> StockVerdict | None:
-        """Return the verdict on the last cutoff of the back-test; see `Decision.decide`. None where nothing is forecast."""
+    def decide(
+        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
+    ) -> StockVerdict | None:
+        """Return the verdict on the last cutoff of the back-test.
+
+        See `Decision.decide`. None where nothing is forecast.
+        """
         models = self._models(tables, frame, model, protocol)
-        return self._verdict(models, models[model], model, frame, "back-test") if model in models else None
+        return (
+            self._verdict(models, models[model], model, frame, "back-test")
+            if model in models
+            else None
+        )
 
     def foresee(
-        self, forecasts: pl.DataFrame, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
+        self,
+        forecasts: pl.DataFrame,
+        tables: Tables,
+        frame: Panel,
+        model: str,
+        protocol: Evaluation[Any, Any],
     ) -> StockVerdict | None:
-        """Return the verdict on the steps to come, by the record of the back-test; see `Decision.foresee`."""
+        """Return the verdict on the steps to come, by the record of the back-test.
+
+        See `Decision.foresee`.
+        """
         models = self._models(tables, frame, model, protocol)
         if model not in models or forecasts.is_empty():
             return None
@@ -133,7 +162,9 @@ class Stock(Decision):
         frame: Panel,
         when: Literal["back-test", "future"],
     ) -> StockVerdict:
-        return decide_stock(self.name or "stock", models, coming, model, self.terms(), unit=frame.unit, when=when)
+        return decide_stock(
+            self.name or "stock", models, coming, model, self.terms(), unit=frame.unit, when=when
+        )
 
     def terms(self) -> StockTerms:
         """Return the costs and the rule."""
@@ -149,11 +180,21 @@ class Stock(Decision):
             least=self.least_cases,
         )
 
-    def _models(self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]) -> dict[str, StockCases]:
-        """Return the cases of each model, the experiment's own first; none for one that forecasts nothing."""
+    def _models(
+        self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
+    ) -> dict[str, StockCases]:
+        """Return the cases of each model, the experiment's own first.
+
+        None for one that forecasts nothing.
+        """
         rows = tables.predictions
         labels = (
-            [] if not rows.width else [model, *(each for each in rows["model"].unique(maintain_order=True) if each != model)]
+            []
+            if not rows.width
+            else [
+                model,
+                *(each for each in rows["model"].unique(maintain_order=True) if each != model),
+            ]
         )
         out: dict[str, StockCases] = {}
         for label in labels:
@@ -164,17 +205,33 @@ class Stock(Decision):
                 out |= {label: cases} if len(cases) else {}
         return out
 
-    def _windows(self, rows: pl.DataFrame, frame: Panel, protocol: Evaluation[Any, Any]) -> DealWindows:
+    def _windows(
+        self, rows: pl.DataFrame, frame: Panel, protocol: Evaluation[Any, Any]
+    ) -> DealWindows:
         assert isinstance(protocol, VolumeEvidence)
         evidence, steps = protocol.volume_evidence(rows, frame), protocol.volume_steps(frame)
         return deal_windows(evidence, frame, steps, (), paths=self.coupling in (None, "paths"))
 
-    def _cases(self, windows: DealWindows, past: DealWindows, tables: Tables, protocol: Evaluation[Any, Any]) -> StockCases:
+    def _cases(
+        self,
+        windows: DealWindows,
+        past: DealWindows,
+        tables: Tables,
+        protocol: Evaluation[Any, Any],
+    ) -> StockCases:
         """Return the cases of windows that are forecast to their end."""
         assert isinstance(protocol, VolumeEvidence)
-        deals = Deals(windows, past, self._law(), int(tables.scores["seed"][0]), calibrated=protocol.calibrated)
+        deals = Deals(
+            windows,
+            past,
+            self._law(),
+            int(tables.scores["seed"][0]),
+            calibrated=protocol.calibrated,
+        )
         whole = np.flatnonzero(windows.lengths == windows.quantiles.shape[1])
-        keys = windows.keys.select(pl.col(SERIES).alias("series"), "cutoff", "moment")[whole.tolist()]
+        keys = windows.keys.select(pl.col(SERIES).alias("series"), "cutoff", "moment")[
+            whole.tolist()
+        ]
 
         def draws() -> Iterator[tuple[np.ndarray, str]]:
             for place in whole.tolist():

@@ -1,4 +1,6 @@
-"""Tracker: the recipe of a mirror of results. It reads what lies in a run's folder, and nothing else."""
+"""Tracker: the recipe of a mirror of results. It reads what lies in a run's folder, and nothing
+else.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +20,17 @@ class TrackingError(HwdsError):
 
 
 class Tracker(Recipe):
-    """An option of `tracker=`: the store that results are mirrored to. It changes neither a run's numbers nor its folder.
+    """An option of `tracker=`: the store that results are mirrored to. It changes neither a run's
+    numbers nor its folder.
 
-    Class attributes: `library`, the package that must be installed; `service`, whether written mirrors are sent to a service.
+    Class attributes: `library`, the package that must be installed; `service`, whether written
+    mirrors are sent to a service.
 
     Attributes:
         group: The group of its runs; where empty a sweep's own title, or the study's name.
-        metrics: The metrics that are mirrored: `few` are the headline and those beside it on every leaderboard, the headline of
-            rivals, and the losses of the first network or booster of each window; `all` is every metric, aggregate, rival and
-            fit.
+        metrics: The metrics that are mirrored: `few` are the headline and those beside it on every
+            leaderboard, the headline of rivals, and the losses of the first network or booster of
+            each window; `all` is every metric, aggregate, rival and fit.
     """
 
     library: ClassVar[str] = ""
@@ -58,7 +62,9 @@ class Tracker(Recipe):
         raise NotImplementedError(f"{type(self).__name__}.write")
 
     def following(self) -> Following | None:
-        """Return what shows a run while it is computed; None where the tracker shows finished ones alone.
+        """Return what shows a run while it is computed.
+
+        None where the tracker shows finished ones alone.
 
         Raises:
             TrackingError: The store does not accept it.
@@ -74,7 +80,10 @@ class Tracker(Recipe):
         return True
 
     def unsent(self, places: Sequence[str]) -> list[str]:
-        """Return the places that still have to be sent to a service; none for a tracker without a service."""
+        """Return the places that still have to be sent to a service.
+
+        None for a tracker without a service.
+        """
         return []
 
     def sends(self) -> bool:
@@ -112,7 +121,8 @@ class Following(Protocol):
 
 @contextmanager
 def tracking_errors() -> Iterator[None]:
-    """Turn any error of a tracker's library, its store or the disk into a `TrackingError` of one line.
+    """Turn any error of a tracker's library, its store or the disk into a `TrackingError` of one
+    line.
 
     Raises:
         TrackingError: In place of any other error.

@@ -23,7 +23,9 @@ class Both(Tracker):
     mlflow: Mlflow = Mlflow()
 
     def parts(self) -> tuple[Tracker, ...]:
-        """Return each tracker, with the group of both where it has none of its own, and all metrics where both have them."""
+        """Return each tracker, with the group of both where it has none of its own, and all metrics
+        where both have them.
+        """
         named = {"wandb": self.wandb, "mlflow": self.mlflow}
         return tuple(self._part(part, {"name": name}) for name, part in named.items())
 

@@ -19,7 +19,9 @@ from hwds.track.trackers.base import Following, Tracker
 
 def _open(value: str) -> str:
     if urlsplit(value).password:
-        raise ValueError("must hold no password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD")
+        raise ValueError(
+            "must hold no password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
     return value
 
 
@@ -28,11 +30,12 @@ Address = Annotated[str, AfterValidator(_open)]
 
 
 class Mlflow(Tracker):
-    """A mirror in MLflow, nested runs for the trials of a sweep, the kept model as one that MLflow itself loads.
+    """A mirror in MLflow, nested runs for the trials of a sweep, the kept model as one that MLflow
+    itself loads.
 
     Attributes:
-        uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; where empty `MLFLOW_TRACKING_URI`, or else
-            `outputs/mlflow/mlflow.db`.
+        uri: The URI of the tracking store: `http://host:5000`, `sqlite:///file.db`; where empty
+            `MLFLOW_TRACKING_URI`, or else `outputs/mlflow/mlflow.db`.
         patience: Seconds that a server may take to answer.
     """
 
@@ -54,10 +57,17 @@ class Mlflow(Tracker):
     @property
     def address(self) -> str:
         """The store's URI."""
-        return self.uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{mlflow_root() / 'mlflow.db'}"
+        return (
+            self.uri
+            or os.environ.get("MLFLOW_TRACKING_URI")
+            or f"sqlite:///{mlflow_root() / 'mlflow.db'}"
+        )
 
     def write(self, records: Sequence[Record]) -> list[str]:
-        """Write a run of MLflow for each record; those of a sweep's trials are nested in the sweep's."""
+        """Write a run of MLflow for each record.
+
+        Those of a sweep's trials are nested in the sweep's.
+        """
         from hwds.track.mlflow import Store
 
         return Store(self.address, (mlflow_root() / "artifacts").as_uri()).write_all(records)
@@ -74,7 +84,11 @@ class Mlflow(Tracker):
 
     def there(self, places: Sequence[str]) -> bool:
         """Return whether the file of the store exists; a server is trusted."""
-        files = [Path(place.partition("#")[0].removeprefix("sqlite:///")) for place in places if place.startswith("sqlite:///")]
+        files = [
+            Path(place.partition("#")[0].removeprefix("sqlite:///"))
+            for place in places
+            if place.startswith("sqlite:///")
+        ]
         return all(path.is_file() for path in files)
 
     def location(self, places: Sequence[str]) -> str:
@@ -84,7 +98,9 @@ class Mlflow(Tracker):
         if self.remote():
             return f"MLflow: {without_secrets(self.address)}"
         path = Path(self.address.removeprefix("sqlite:///"))
-        return f"MLflow: `mlflow ui --backend-store-uri sqlite:///{os.path.relpath(path)}` shows it."
+        return (
+            f"MLflow: `mlflow ui --backend-store-uri sqlite:///{os.path.relpath(path)}` shows it."
+        )
 
 
 def mlflow_root() -> Path:

@@ -1,4 +1,6 @@
-"""Weights & Biases: every record is written offline first, whole, and sent from there where there is a key."""
+"""Weights & Biases: every record is written offline first, whole, and sent from there where there
+is a key.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from hwds.track.trackers.base import Following, Tracker, TrackingError, tracking
 
 
 class Wandb(Tracker):
-    """A mirror in Weights & Biases: offline without a login where there is no key, and `hwds sync` sends it later.
+    """A mirror in Weights & Biases: offline without a login where there is no key, and `hwds sync`
+    sends it later.
 
     Attributes:
         project: The project of W&B that runs are sent to.
         entity: Whose project; the user's own where empty.
-        mode: `online` and `auto` send at the end of a run, `auto` only where there is a key; `offline` never does.
-        patience: Seconds that a server may take to answer before a run leaves what it wrote to `hwds sync`.
+        mode: `online` and `auto` send at the end of a run, `auto` only where there is a key;
+            `offline` never does.
+        patience: Seconds that a server may take to answer before a run leaves what it wrote to
+            `hwds sync`.
     """
 
     library: ClassVar[str] = "wandb"
@@ -43,7 +48,9 @@ class Wandb(Tracker):
         if self.sends():
             check_early(self._health_address(), self.patience)
         if not hasattr(wandb, "Artifact"):
-            raise TrackingError(f"wandb is not itself: {getattr(wandb, '__file__', wandb)} has no Artifact.")
+            raise TrackingError(
+                f"wandb is not itself: {getattr(wandb, '__file__', wandb)} has no Artifact."
+            )
         from hwds.track.wandb import warm_service
 
         with tracking_errors():
@@ -54,7 +61,10 @@ class Wandb(Tracker):
         from hwds.track.wandb import write_offline
 
         with tracking_errors():
-            return [str(folder) for folder in write_offline(records, wandb_root(), self.project, self.entity)]
+            return [
+                str(folder)
+                for folder in write_offline(records, wandb_root(), self.project, self.entity)
+            ]
 
     def following(self) -> Following:
         """Return the offline folder that grows while the run computes."""
@@ -68,13 +78,21 @@ class Wandb(Tracker):
 
     def unsent(self, places: Sequence[str]) -> list[str]:
         """Return the folders that wandb has not marked as sent."""
-        return [place for place in places if Path(place).is_dir() and not list(Path(place).glob("*.synced"))]
+        return [
+            place
+            for place in places
+            if Path(place).is_dir() and not list(Path(place).glob("*.synced"))
+        ]
 
     def sends(self) -> bool:
         """Return whether a run sends: not without a key, nor where `WANDB_MODE` forbids it."""
         from hwds.track.wandb import has_key
 
-        if self.mode == "offline" or os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        if self.mode == "offline" or os.environ.get("WANDB_MODE") in (
+            "offline",
+            "disabled",
+            "dryrun",
+        ):
             return False
         return self.mode == "online" or has_key()
 
@@ -97,8 +115,16 @@ class Wandb(Tracker):
         from hwds.track.wandb import server_address
 
         left = len(self.unsent(places))
-        where = os.path.relpath(places[0]) if len(places) == 1 else f"{len(places)} runs in {os.path.relpath(wandb_root())}"
-        return f"W&B: {where}; `hwds sync` sends what is unsent." if left else f"W&B: sent to {server_address()}."
+        where = (
+            os.path.relpath(places[0])
+            if len(places) == 1
+            else f"{len(places)} runs in {os.path.relpath(wandb_root())}"
+        )
+        return (
+            f"W&B: {where}; `hwds sync` sends what is unsent."
+            if left
+            else f"W&B: sent to {server_address()}."
+        )
 
 
 def wandb_root() -> Path:

@@ -1,4 +1,6 @@
-"""Intervals, p-values, bounds, sizes and posteriors of A/B tests against exact figures, scipy and statsmodels."""
+"""Intervals, p-values, bounds, sizes and posteriors of A/B tests against exact figures, scipy and
+statsmodels.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,32 @@ from hwds.ab.intervals import (
     t_p,
 )
 from hwds.ab.planning import minimum_effect, power_beyond, units_for_difference, units_for_price
-from hwds.stats.distributions import NormalPosterior, ScaledBeta, difference_bounds, expected_loss, probability_best
+from hwds.stats.distributions import (
+    NormalPosterior,
+    ScaledBeta,
+    difference_bounds,
+    expected_loss,
+    probability_best,
+)
 from hwds.stats.estimates import wilson
 
-PEEKING = {1: 0.0500, 2: 0.0831, 3: 0.1073, 4: 0.1262, 5: 0.1417, 10: 0.1934, 20: 0.2479, 50: 0.3205, 100: 0.3736}
-CONVERSIONS = {(0.05, 0.055): 31_231, (0.10, 0.12): 3_838, (0.20, 0.25): 1_091, (0.02, 0.022): 80_679}
+PEEKING = {
+    1: 0.0500,
+    2: 0.0831,
+    3: 0.1073,
+    4: 0.1262,
+    5: 0.1417,
+    10: 0.1934,
+    20: 0.2479,
+    50: 0.3205,
+    100: 0.3736,
+}
+CONVERSIONS = {
+    (0.05, 0.055): 31_231,
+    (0.10, 0.12): 3_838,
+    (0.20, 0.25): 1_091,
+    (0.02, 0.022): 80_679,
+}
 
 
 def at(value):
@@ -48,17 +71,23 @@ def test_welch_is_that_of_scipy():
     value, stderr = at(b.mean() - a.mean()), np.sqrt(sum(errors))
     told = stats.ttest_ind(b, a, equal_var=False)
     assert t_p(value, stderr, df) == pytest.approx(told.pvalue, rel=1e-12)
-    assert t_bounds(value, stderr, df, 0.05) == pytest.approx(tuple(told.confidence_interval(0.95)), rel=1e-10)
+    assert t_bounds(value, stderr, df, 0.05) == pytest.approx(
+        tuple(told.confidence_interval(0.95)), rel=1e-10
+    )
 
 
-@pytest.mark.parametrize(("x", "n", "y", "m"), [(150, 2400, 120, 2400), (3, 30, 0, 20), (20, 20, 11, 15)])
+@pytest.mark.parametrize(
+    ("x", "n", "y", "m"), [(150, 2400, 120, 2400), (3, 30, 0, 20), (20, 20, 11, 15)]
+)
 def test_proportions_are_pearsons_chi_square_and_its_interval_is_the_test_inverted(x, n, y, m):
     table = [[x, n - x], [y, m - y]]
     p = pooled_p(at(x / n), at(n), at(y / m), at(m))
     assert p == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue, rel=1e-12)
     for alpha in (0.05, float(p)):
         for bound in score_bounds(at(x / n), at(n), at(y / m), at(m), alpha):
-            assert abs(score(x, n, y, m, float(bound))) == pytest.approx(stats.norm.isf(alpha / 2), abs=2e-4)
+            assert abs(score(x, n, y, m, float(bound))) == pytest.approx(
+                stats.norm.isf(alpha / 2), abs=2e-4
+            )
     assert min(np.abs(score_bounds(at(x / n), at(n), at(y / m), at(m), float(p)))) < 1e-6
 
 
@@ -99,12 +128,18 @@ def test_group_bounds_are_those_of_the_tables():
     assert crossing_chance([2.5552] * 10, equal_looks(10)) == pytest.approx(0.05, abs=5e-5)
     assert crossing_chance([2.4132] * 5, equal_looks(5)) == pytest.approx(0.05, abs=5e-5)
     falling = group_bounds("obrien_fleming", equal_looks(5), 0.05)
-    assert falling == pytest.approx([4.562, 3.226, 2.634, 2.281, 2.040], abs=6e-4)  # Jennison and Turnbull, table 2.3
-    assert group_bounds("obrien_fleming", (1.0,), 0.05)[0] == pytest.approx(stats.norm.isf(0.025), abs=1e-6)
+    assert falling == pytest.approx(
+        [4.562, 3.226, 2.634, 2.281, 2.040], abs=6e-4
+    )  # Jennison and Turnbull, table 2.3
+    assert group_bounds("obrien_fleming", (1.0,), 0.05)[0] == pytest.approx(
+        stats.norm.isf(0.025), abs=1e-6
+    )
 
 
 def test_uneven_looks_spend_alpha_too():
-    assert crossing_chance(group_bounds("pocock", (0.2, 0.9, 1.0), 0.05), (0.2, 0.9, 1.0)) == pytest.approx(0.05, abs=1e-6)
+    assert crossing_chance(
+        group_bounds("pocock", (0.2, 0.9, 1.0), 0.05), (0.2, 0.9, 1.0)
+    ) == pytest.approx(0.05, abs=1e-6)
 
 
 def test_a_repeated_p_value_is_alpha_on_the_bound():
@@ -114,7 +149,9 @@ def test_a_repeated_p_value_is_alpha_on_the_bound():
             assert group_p(-bound, look, shape, looks) == pytest.approx(0.05, abs=1e-6)
 
 
-@pytest.mark.parametrize(("n", "times"), [(1_000, 1.72), (5_000, 1.55), (20_000, 1.60), (100_000, 1.70)])
+@pytest.mark.parametrize(
+    ("n", "times"), [(1_000, 1.72), (5_000, 1.55), (20_000, 1.60), (100_000, 1.70)]
+)
 def test_the_sequence_is_as_wide_as_gbstats_makes_it(n, times):
     low, high = sequence_bounds(at(0), at(1), at(n), sequence_rate(5000, 0.05), 0.05)
     assert (high - low) / 2 / stats.norm.isf(0.025) == pytest.approx(times, abs=0.005)
@@ -161,14 +198,20 @@ def beta(a, b):
 
 
 def better(a, b, own_a, own_b):
-    """The probability that Beta(own_a, own_b) is above Beta(a, b), in whole numbers (Miller 2014)."""
+    """The probability that Beta(own_a, own_b) is above Beta(a, b), in whole numbers (Miller
+    2014).
+    """
     terms = (beta(a + i, own_b + b) / ((own_b + i) * beta(1 + i, own_b)) for i in range(own_a))
     return sum(terms, Fraction(0)) / beta(a, b)
 
 
 def test_posteriors_are_exact():
-    assert probability_best([A, B])[1] == pytest.approx(0.9697666396534417, abs=1e-14)  # in rational arithmetic
-    assert expected_loss([A, B]) == pytest.approx([0.012567818445975777, 7.822643931466038e-05], abs=1e-15)
+    assert probability_best([A, B])[1] == pytest.approx(
+        0.9697666396534417, abs=1e-14
+    )  # in rational arithmetic
+    assert expected_loss([A, B]) == pytest.approx(
+        [0.012567818445975777, 7.822643931466038e-05], abs=1e-15
+    )
     small = ScaledBeta(13, 28), ScaledBeta(16, 25)
     assert probability_best(small)[1] == pytest.approx(float(better(13, 28, 16, 25)), abs=1e-14)
 
@@ -183,7 +226,9 @@ def test_many_arms_and_rare_events():
     arms = [ScaledBeta(1, 1), ScaledBeta(1, 1), ScaledBeta(1, 1)]
     assert probability_best(arms) == pytest.approx([1 / 3] * 3, abs=1e-10)
     assert expected_loss(arms) == pytest.approx([0.25] * 3, abs=1e-10)
-    assert sum(probability_best([ScaledBeta(1, 5001), ScaledBeta(3, 4999), ScaledBeta(2, 90)])) == pytest.approx(1, abs=1e-9)
+    assert sum(
+        probability_best([ScaledBeta(1, 5001), ScaledBeta(3, 4999), ScaledBeta(2, 90)])
+    ) == pytest.approx(1, abs=1e-9)
 
 
 def test_the_posterior_of_a_difference():
@@ -191,13 +236,17 @@ def test_the_posterior_of_a_difference():
     assert (low, high) == pytest.approx((2 - 1.959964 * 0.5, 2 + 1.959964 * 0.5), abs=1e-6)
     rng = np.random.default_rng(0)
     drawn = rng.beta(151, 2251, 400_000) - rng.beta(121, 2281, 400_000)
-    assert difference_bounds(B, A, 0.95) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=1e-4)
+    assert difference_bounds(B, A, 0.95) == pytest.approx(
+        np.quantile(drawn, [0.025, 0.975]), abs=1e-4
+    )
 
 
 def test_the_sample_ratio_is_chi_square():
     check = ratio_check([5000, 5300], [1, 1])
     told = stats.chisquare([5000, 5300])
-    assert (check.statistic, check.p_value) == pytest.approx((told.statistic, told.pvalue), rel=1e-12)
+    assert (check.statistic, check.p_value) == pytest.approx(
+        (told.statistic, told.pvalue), rel=1e-12
+    )
     assert ratio_check([900, 100], [0.9, 0.1]).p_value == 1
     assert ratio_check([4, 5], [1, 1]).p_value is None
 

@@ -1,4 +1,6 @@
-"""Each comparison against an independent way to the same number; coverage of its intervals; an arm without any success."""
+"""Each comparison against an independent way to the same number; coverage of its intervals; an arm
+without any success.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def test_ratio_has_the_spread_of_the_bootstrap():
 
     own, control = drawn(900, 0.5), drawn(1100, 0.4)
     found = one(Ratio(denominator="sessions"), arm("B", *own), arm("A", *control))
-    assert found.value == pytest.approx(own[0].sum() / own[1].sum() - control[0].sum() / control[1].sum())
+    assert found.value == pytest.approx(
+        own[0].sum() / own[1].sum() - control[0].sum() / control[1].sum()
+    )
 
     def again(pair):
         rows = rng.integers(0, len(pair[0]), (4000, len(pair[0])))
@@ -104,24 +108,38 @@ def test_ratio_has_the_spread_of_the_bootstrap():
 def test_stratified_is_the_weighted_sum_by_hand():
     rng = np.random.default_rng(6)
     sizes = {"A": ((0, 50), (5, 200)), "B": ((1, 100), (6, 150))}
-    groups = {name: [rng.normal(shift, 1, n)[:, None] for shift, n in pairs] for name, pairs in sizes.items()}
+    groups = {
+        name: [rng.normal(shift, 1, n)[:, None] for shift, n in pairs]
+        for name, pairs in sizes.items()
+    }
     arms = [
-        SampleArm(name, UnitMoments.of(np.vstack(parts)), stacked([UnitMoments.of(part) for part in parts]))
+        SampleArm(
+            name,
+            UnitMoments.of(np.vstack(parts)),
+            stacked([UnitMoments.of(part) for part in parts]),
+        )
         for name, parts in groups.items()
     ]
     found = one(Stratified(), arms[1], arms[0])
     weights = np.array([150, 350]) / 500
     differences = [b.mean() - a.mean() for a, b in zip(groups["A"], groups["B"], strict=True)]
-    errors = [a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b) for a, b in zip(groups["A"], groups["B"], strict=True)]
+    errors = [
+        a.var(ddof=1) / len(a) + b.var(ddof=1) / len(b)
+        for a, b in zip(groups["A"], groups["B"], strict=True)
+    ]
     assert found.value == pytest.approx(weights @ differences)
     assert found.stderr == pytest.approx(np.sqrt(weights**2 @ errors))
     assert abs(found.value - 1) < abs(one(Welch(), arms[1], arms[0]).value - 1)
-    with pytest.raises(ConfigError, match=r"dataset.roles.stratum: must be given for 'ab/stratified'"):
+    with pytest.raises(
+        ConfigError, match=r"dataset.roles.stratum: must be given for 'ab/stratified'"
+    ):
         Stratified(name="ab/stratified").needs(SampleRoles())
 
 
 def stacked(parts):
-    return UnitMoments(*(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov")))
+    return UnitMoments(
+        *(np.stack([getattr(part, name) for part in parts]) for name in ("n", "mean", "cov"))
+    )
 
 
 def sold(successes, n, price, name):
@@ -146,11 +164,15 @@ def test_the_two_parts_of_a_revenue_effect_add_up():
     arms = sold(45, 1000, 149.0, "A"), sold(36, 1000, 199.0, "B")
     parts = {each.metric: each.value for each in Revenue().compare(Sample("", arms), Design())}
     assert parts["effect_of_buyers"] < 0 < parts["effect_of_order_value"]
-    assert parts["effect_of_buyers"] + parts["effect_of_order_value"] == pytest.approx(parts["effect"])
+    assert parts["effect_of_buyers"] + parts["effect_of_order_value"] == pytest.approx(
+        parts["effect"]
+    )
     assert Revenue().needs(SampleRoles()).inputs == (NONZERO,)
 
 
-@pytest.mark.parametrize("model", [Welch(), Proportions(), Revenue(), Bayes()], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "model", [Welch(), Proportions(), Revenue(), Bayes()], ids=lambda model: type(model).__name__
+)
 def test_an_arm_without_a_success_is_answered(model):
     own = sold(0, 40, 1.0, "B")
     found = model.compare(Sample("", (sold(8, 50, 1.0, "A"), own)), Design())
@@ -159,7 +181,9 @@ def test_an_arm_without_a_success_is_answered(model):
     assert effect.low < effect.value < effect.high
 
 
-@pytest.mark.parametrize("model", [Welch(rules=("always_valid", "fixed", "group_sequential")), Cuped(), Revenue()])
+@pytest.mark.parametrize(
+    "model", [Welch(rules=("always_valid", "fixed", "group_sequential")), Cuped(), Revenue()]
+)
 def test_where_nothing_varies_no_interval_is_invented(model):
     found = model.compare(Sample("", (sold(0, 40, 1.0, "A"), sold(0, 50, 1.0, "B"))), Design())
     assert {each.low for each in found} == {None}
@@ -168,7 +192,9 @@ def test_where_nothing_varies_no_interval_is_invented(model):
 @pytest.mark.parametrize("n", [3, 4])
 def test_three_units_an_arm_are_never_sure(n):
     control, own = np.array([10.0, 10.1, 9.9, 10.0])[:n], np.array([20.0, 20.1, 19.9, 20.0])[:n]
-    findings = Welch(rules=("always_valid", "fixed")).compare(Sample("", (arm("A", control), arm("B", own))), Design())
+    findings = Welch(rules=("always_valid", "fixed")).compare(
+        Sample("", (arm("A", control), arm("B", own))), Design()
+    )
     assert {each.low is None for each in findings} == {n == 3}
 
 
@@ -177,13 +203,18 @@ def test_three_units_an_arm_are_never_sure(n):
 def test_revenue_declares_nothing_where_hardly_anybody_buys(buyers, price):
     own, control = (few(np.random.default_rng(seed), buyers / 1000, price) for seed in (10, 11))
     assert Revenue().fixed_wins(own, control, 0.05).mean() < 0.065
-    one_buyer = Revenue().compare(Sample("", (sold(1, 1000, 149.0, "A"), sold(0, 1000, 149.0, "B"))), Design())[1]
+    one_buyer = Revenue().compare(
+        Sample("", (sold(1, 1000, 149.0, "A"), sold(0, 1000, 149.0, "B"))), Design()
+    )[1]
     assert one_buyer.low < 0 < one_buyer.high
     assert one_buyer.p_value > 0.3
 
 
 def test_an_arm_without_a_buyer_may_have_its_own_dearer_price():
-    cheap, dear = (one(Revenue(), sold(0, 1000, price, "B"), sold(1, 1000, 149.0, "A")).high for price in (100.0, 1490.0))
+    cheap, dear = (
+        one(Revenue(), sold(0, 1000, price, "B"), sold(1, 1000, 149.0, "A")).high
+        for price in (100.0, 1490.0)
+    )
     assert dear > 5 * cheap > 0
 
 
@@ -195,7 +226,11 @@ def few(rng, share, price, n=1000, tests=4000):
     mean = np.stack([sums, buyers], axis=1) / n
     cross = np.stack([np.stack([squares, sums], 1), np.stack([sums, buyers], 1)], 1)
     return SampleArm(
-        "x", UnitMoments(np.full(tests, float(n)), mean, (cross - n * mean[:, :, None] * mean[:, None]) / (n - 1)), price=price
+        "x",
+        UnitMoments(
+            np.full(tests, float(n)), mean, (cross - n * mean[:, :, None] * mean[:, None]) / (n - 1)
+        ),
+        price=price,
     )
 
 
@@ -205,8 +240,18 @@ def test_few_units_a_stratum_are_no_false_winners(n, strata):
 
     def drawn():
         rows = rng.standard_normal((8000, strata, n))
-        parts = UnitMoments(np.full((8000, strata), float(n)), rows.mean(2)[..., None], rows.var(2, ddof=1)[..., None, None])
-        return SampleArm("x", UnitMoments(np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))), parts)
+        parts = UnitMoments(
+            np.full((8000, strata), float(n)),
+            rows.mean(2)[..., None],
+            rows.var(2, ddof=1)[..., None, None],
+        )
+        return SampleArm(
+            "x",
+            UnitMoments(
+                np.full(8000, float(n * strata)), np.zeros((8000, 1)), np.zeros((8000, 1, 1))
+            ),
+            parts,
+        )
 
     assert Stratified().fixed_wins(drawn(), drawn(), 0.05).mean() < 0.06
 
@@ -233,14 +278,22 @@ def test_cuped_with_as_many_slopes_as_units_says_nothing():
 
 def test_bayes_gives_no_number_where_an_arm_has_not_varied():
     rng = np.random.default_rng(15)
-    arms = arm("A", rng.normal(0, 1, 50)), arm("B", np.full(50, 2.0)), arm("C", rng.normal(0, 1, 50))
+    arms = (
+        arm("A", rng.normal(0, 1, 50)),
+        arm("B", np.full(50, 2.0)),
+        arm("C", rng.normal(0, 1, 50)),
+    )
     found = {(each.metric, each.arm): each for each in Bayes().compare(Sample("", arms), Design())}
     still = found["posterior_effect", "B"]
     assert still.value == pytest.approx(2 - arms[0].total.first)
     assert (still.stderr, still.low) == (None, None)
     assert found["probability_better", "B"].value is None
     assert found["probability_better", "C"].value is not None
-    assert {each.value for (metric, _), each in found.items() if metric in ("probability_best", "expected_loss")} == {None}
+    assert {
+        each.value
+        for (metric, _), each in found.items()
+        if metric in ("probability_best", "expected_loss")
+    } == {None}
 
 
 def test_none_against_all_is_answered_by_the_score_test():
@@ -257,7 +310,9 @@ def many(rng, n, share, price=1.0):
     mean = rng.binomial(n, share, 4000) / n
     scale = np.array([price, 1.0])
     cov = (mean * (1 - mean) * n / (n - 1))[:, None, None] * np.outer(scale, scale)
-    return SampleArm("x", UnitMoments(np.full(4000, float(n)), mean[:, None] * scale, cov), price=price)
+    return SampleArm(
+        "x", UnitMoments(np.full(4000, float(n)), mean[:, None] * scale, cov), price=price
+    )
 
 
 def coverage(model, own, control, truth):
@@ -273,7 +328,9 @@ def test_fixed_intervals_of_revenue_cover(model):
     assert 0.93 < coverage(model, own, control, 199 * 0.036 - 149 * 0.045) < 0.97
 
 
-@pytest.mark.parametrize("model", [Welch(), Proportions(), Revenue()], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize(
+    "model", [Welch(), Proportions(), Revenue()], ids=lambda model: type(model).__name__
+)
 def test_fixed_intervals_of_conversions_cover(model):
     rng = np.random.default_rng(8)
     assert 0.93 < coverage(model, many(rng, 300, 0.09), many(rng, 250, 0.06), 0.03) < 0.97
@@ -301,7 +358,9 @@ def test_bayes_gives_probabilities_and_losses_of_all_arms():
     best = [each.value for each in found if each.metric == "probability_best"]
     assert len(best) == 3
     assert sum(best) == pytest.approx(1, abs=1e-10)
-    better = next(each.value for each in found if each.metric == "probability_better" and each.arm == "B")
+    better = next(
+        each.value for each in found if each.metric == "probability_better" and each.arm == "B"
+    )
     assert better == pytest.approx(0.9697666397, abs=5e-11)
 
 
@@ -321,10 +380,14 @@ def test_only_what_estimates_has_rules():
 
 @pytest.mark.parametrize("days", [3, 30])
 def test_days_in_common_make_no_false_winners(days):
-    """Units are randomised within the day: what happens on it hits both arms, and both variances have its part."""
+    """Units are randomised within the day: what happens on it hits both arms, and both variances
+    have its part.
+    """
     rng, wrong, trials = np.random.default_rng(days), 0, 600
     for _ in range(trials):
         day, treated = rng.integers(0, days, 400), rng.random(400) < 0.5
         outcome = rng.normal(0, 1, days)[day] + rng.normal(0, 1, 400)
-        wrong += one(Welch(), arm("B", outcome[treated]), arm("A", outcome[~treated])).p_value < 0.05
+        wrong += (
+            one(Welch(), arm("B", outcome[treated]), arm("A", outcome[~treated])).p_value < 0.05
+        )
     assert wrong / trials <= 0.06 + 2 * (0.05 * 0.95 / trials) ** 0.5

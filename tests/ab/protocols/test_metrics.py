@@ -28,20 +28,39 @@ def visitors(n=600):
     """The deterministic table whose figures below are tea-tasting's."""
     i = np.arange(n)
     sessions = 1 + (i * 7) % 4
-    spent = np.where((i * 13) % 5 == 0, 10 + ((i * i * 31) % 97) * (1 + 0.1 * (i % 2)), 0.0) * sessions / 2
-    columns = {"group": np.where(i % 2, "B", "A"), "sessions": sessions, "spent": spent, "bought": (spent > 0).astype(int)}
-    return pl.DataFrame(columns | {"before": (i * 17) % 23 + 0.05 * spent, "site": np.where(i % 3, "x", "y"), "user": i})
+    spent = (
+        np.where((i * 13) % 5 == 0, 10 + ((i * i * 31) % 97) * (1 + 0.1 * (i % 2)), 0.0)
+        * sessions
+        / 2
+    )
+    columns = {
+        "group": np.where(i % 2, "B", "A"),
+        "sessions": sessions,
+        "spent": spent,
+        "bought": (spent > 0).astype(int),
+    }
+    return pl.DataFrame(
+        columns
+        | {"before": (i * 17) % 23 + 0.05 * spent, "site": np.where(i % 3, "x", "y"), "user": i}
+    )
 
 
 def table(data=None, **roles):
-    return Table.build(visitors() if data is None else data, {"arm": ("group",), "outcome": ("spent", "bought")} | roles, "EUR")
+    return Table.build(
+        visitors() if data is None else data,
+        {"arm": ("group",), "outcome": ("spent", "bought")} | roles,
+        "EUR",
+    )
 
 
 def effect_of(found, label, metric="effect", arm="B", method="fixed"):
     return only(found, f"{metric}[{label}]", arm, method)
 
 
-RATIO = {"spent": "primary", "per_session": {"role": "secondary", "outcome": "spent", "per": "sessions"}}
+RATIO = {
+    "spent": "primary",
+    "per_session": {"role": "secondary", "outcome": "spent", "per": "sessions"},
+}
 
 
 def test_a_ratio_is_that_of_tea_tasting():
@@ -77,7 +96,10 @@ def test_a_ratio_is_that_of_a_regression_clustered_by_unit():
 
 
 def test_a_covariate_narrows_a_ratio_too():
-    plain, adjusted = (scores(table(covariate=("before",)), model(rules=("fixed",)), metrics=RATIO) for model in (Welch, Cuped))
+    plain, adjusted = (
+        scores(table(covariate=("before",)), model(rules=("fixed",)), metrics=RATIO)
+        for model in (Welch, Cuped)
+    )
     assert effect_of(adjusted, "per_session").stderr < effect_of(plain, "per_session").stderr
 
 
@@ -92,7 +114,9 @@ def test_the_error_of_a_quantile_is_that_of_its_density():
         assert values.std(axis=1, ddof=1).mean() == pytest.approx(true, rel=0.03)
     with_zeros = quantile_values(np.append(draws[0], np.zeros(5000)), 0.9, of_nonzero=True)
     assert with_zeros.mean() == pytest.approx(np.quantile(draws[0], 0.9), rel=1e-9)
-    assert with_zeros.std(ddof=1) / np.sqrt(10_000) == pytest.approx(values[0].std(ddof=1) / np.sqrt(5000), rel=1e-3)
+    assert with_zeros.std(ddof=1) / np.sqrt(10_000) == pytest.approx(
+        values[0].std(ddof=1) / np.sqrt(5000), rel=1e-3
+    )
     assert quantile_values(np.zeros(50), 0.9).std() == 0
 
 
@@ -106,7 +130,9 @@ def test_p_values_are_corrected_by_role():
     told = {score.metric: score.value for score in found if score.metric.startswith("adjusted")}
     worst, best = sorted((raw["per_session"], raw["p90"]), reverse=True)
     assert told["adjusted_p[holm, spent]"] == raw["spent"]
-    assert sorted(told.values()) == pytest.approx(sorted((raw["spent"], min(1, 2 * best), max(min(1, 2 * best), worst))))
+    assert sorted(told.values()) == pytest.approx(
+        sorted((raw["spent"], min(1, 2 * best), max(min(1, 2 * best), worst)))
+    )
     lift = effect_of(found, "bought", "lift")
     rail = effect_of(found, "bought", "guardrail")
     assert (rail.value, rail.ci_high) == pytest.approx((lift.ci_low + 0.5, lift.ci_high + 0.5))
@@ -117,15 +143,25 @@ def ran(data, model=FIXED, **settings):
     protocol = AbTest(name="ab_test", control="A", replications=0, size=len(data), **settings)
     frame = table(data)
     fold = protocol.split(frame)[0]
-    rows = protocol.evaluate_cell(model, frame, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name))
+    rows = protocol.evaluate_cell(
+        model, frame, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name)
+    )
     return tables_of(protocol, model, frame, rows)
 
 
 def tables_of(protocol, model, frame, rows):
     """The scores and the rows of a test."""
-    scored = [{name: getattr(score, name) for name in SHOWN} | {"model": model.name} for score in protocol.score(rows)]
+    scored = [
+        {name: getattr(score, name) for name in SHOWN} | {"model": model.name}
+        for score in protocol.score(rows)
+    ]
     timings, measures = pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(frame))
-    return Tables(pl.DataFrame(scored, schema=SCORES), rows.with_columns(model=pl.lit(model.name)), timings, measures)
+    return Tables(
+        pl.DataFrame(scored, schema=SCORES),
+        rows.with_columns(model=pl.lit(model.name)),
+        timings,
+        measures,
+    )
 
 
 SHOWN = (
@@ -171,17 +207,26 @@ def test_a_price_is_not_changed_to_an_arm_whose_guardrail_is_not_sure():
     rng, n = np.random.default_rng(2), 8000
     new = np.arange(n) % 2 == 1
     data = pl.DataFrame(
-        {"group": np.where(new, "B", "A"), "bought": (rng.random(n) < np.where(new, 0.45, 0.5)).astype(int)}
+        {
+            "group": np.where(new, "B", "A"),
+            "bought": (rng.random(n) < np.where(new, 0.45, 0.5)).astype(int),
+        }
     ).with_columns(revenue_=pl.Series(rng.normal(10, 5, n) * np.where(new, 1.3, 1.0)), price=0.0)
-    frame = Table.build(data, {"arm": ("group",), "outcome": ("bought",), "amount": ("revenue_",)}, "EUR")
+    frame = Table.build(
+        data, {"arm": ("group",), "outcome": ("bought",), "amount": ("revenue_",)}, "EUR"
+    )
     verdicts_by_margin = {}
     for margin in (0.05, 0.5):
         metrics = {"revenue": "primary", "bought": {"role": "guardrail", "margin": margin}}
         protocol = AbTest(name="ab_test", control="A", replications=0, size=n, metrics=metrics)
         fold = protocol.split(frame)[0]
-        rows = protocol.evaluate_cell(FIXED, frame, Cell(FIXED.name, fold, 0, n), RunContext(0, fold.name))
+        rows = protocol.evaluate_cell(
+            FIXED, frame, Cell(FIXED.name, fold, 0, n), RunContext(0, fold.name)
+        )
         found = tables_of(protocol, FIXED, frame, rows)
-        verdicts_by_margin[margin] = PriceChoice(current="A").decide(found, frame, FIXED.name, protocol)
+        verdicts_by_margin[margin] = PriceChoice(current="A").decide(
+            found, frame, FIXED.name, protocol
+        )
     assert [each.action for each in verdicts_by_margin.values()] == ["HOLD", "CHANGE"]
     assert "a guardrail is not sure to hold" in verdicts_by_margin[0.05].sentence
 
@@ -189,8 +234,13 @@ def test_a_price_is_not_changed_to_an_arm_whose_guardrail_is_not_sure():
 def test_segments_are_compared_apart_and_corrected():
     found = scores(table(), FIXED, metrics={"spent": "primary"}, by=("site",))
     for site in "xy":
-        alone = scores(table(visitors().filter(pl.col("site") == site)), FIXED, metrics={"spent": "primary"})
-        own, whole = effect_of(found, f"spent|site={site}", "segment_effect"), effect_of(alone, "spent")
+        alone = scores(
+            table(visitors().filter(pl.col("site") == site)), FIXED, metrics={"spent": "primary"}
+        )
+        own, whole = (
+            effect_of(found, f"spent|site={site}", "segment_effect"),
+            effect_of(alone, "spent"),
+        )
         assert (own.value, own.ci_low) == pytest.approx((whole.value, whole.ci_low))
         assert own.p_value >= whole.p_value
     q = effect_of(found, "spent|site", "segment_spread")
@@ -214,14 +264,29 @@ def test_novelty_is_the_change_of_the_effect_over_days_since_first_exposure():
     start = rng.integers(0, 4, users)[user]
     effect = np.where(user % 2, 3.0 * (day < 3), 0.0)
     data = pl.DataFrame(
-        {"user": user, "group": np.where(user % 2, "B", "A"), "spent": rng.normal(5, 1, len(user)) + effect, "bought": 0,
-         "at": [datetime(2025, 1, 1, 12) + timedelta(days=int(a + b)) for a, b in zip(start, day, strict=True)]}
-    )  # fmt: skip
-    found = scores(table(data, entity=("user",), time=("at",)), FIXED, metrics={"spent": "primary"}, rows="events")
+        {
+            "user": user,
+            "group": np.where(user % 2, "B", "A"),
+            "spent": rng.normal(5, 1, len(user)) + effect,
+            "bought": 0,
+            "at": [
+                datetime(2025, 1, 1, 12) + timedelta(days=int(a + b))
+                for a, b in zip(start, day, strict=True)
+            ],
+        }
+    )
+    found = scores(
+        table(data, entity=("user",), time=("at",)),
+        FIXED,
+        metrics={"spent": "primary"},
+        rows="events",
+    )
     by_day = [effect_of_day(found, step) for step in range(1, days)]
     assert [round(value) for value in by_day] == [3, 3, 3, 0, 0]
     change = effect_of(found, "spent", "novelty")
-    assert change.ci_low < 0 - 3 * 3 / 4 < change.ci_high  # eight days: 3, 3, 3, 0 less four days without an effect
+    assert (
+        change.ci_low < 0 - 3 * 3 / 4 < change.ci_high
+    )  # eight days: 3, 3, 3, 0 less four days without an effect
 
 
 def events(arm_of, **columns):
@@ -229,13 +294,23 @@ def events(arm_of, **columns):
     user = np.repeat(np.arange(400), 5)
     at = [datetime(2025, 1, 1, 12) + timedelta(days=int(day)) for day in np.tile(np.arange(5), 400)]
     new, spent = arm_of(user), np.random.default_rng(5).normal(5, 1, len(user))
-    data = {"user": user, "group": np.where(new, "B", "A"), "spent": spent + 2 * new, "bought": 0, "at": at} | columns
+    data = {
+        "user": user,
+        "group": np.where(new, "B", "A"),
+        "spent": spent + 2 * new,
+        "bought": 0,
+        "at": at,
+    } | columns
     return table(pl.DataFrame(data), entity=("user",), time=("at",))
 
 
 def test_no_effect_by_day_is_shown_where_units_are_missing():
-    found = scores(events(lambda user: user % 4 == 1), FIXED, metrics={"spent": "primary"}, rows="events")
-    made = [score for score in found if score.metric.startswith(("effect[", "effect_by_age", "novelty"))]
+    found = scores(
+        events(lambda user: user % 4 == 1), FIXED, metrics={"spent": "primary"}, rows="events"
+    )
+    made = [
+        score for score in found if score.metric.startswith(("effect[", "effect_by_age", "novelty"))
+    ]
     assert {(score.value, score.status) for score in made} == {(None, "sample_ratio_mismatch")}
     assert any(score.metric.startswith("novelty") for score in made)
 
@@ -243,8 +318,13 @@ def test_no_effect_by_day_is_shown_where_units_are_missing():
 def test_effects_by_day_are_those_on_exposed_units_and_segments_are_names_and_not_sums():
     user = np.repeat(np.arange(400), 5)
     frame = events(lambda user: user % 2 == 1, saw=user % 4 < 2, region=1 + user // 200)
-    found = scores(frame, FIXED, metrics={"spent": "primary"}, rows="events", exposed="saw", by=("region",))
-    assert {effect_of(found, "spent").n, only(found, "effect_by_age[spent]", "B", "fixed", 1).n} == {200}
+    found = scores(
+        frame, FIXED, metrics={"spent": "primary"}, rows="events", exposed="saw", by=("region",)
+    )
+    assert {
+        effect_of(found, "spent").n,
+        only(found, "effect_by_age[spent]", "B", "fixed", 1).n,
+    } == {200}
     parts = [score.metric for score in found if score.metric.startswith("segment_effect")]
     assert parts == ["segment_effect[spent|region=1]", "segment_effect[spent|region=2]"]
 
@@ -253,11 +333,18 @@ def test_a_posterior_neither_ships_nor_stops_and_the_money_of_a_ratio_is_no_sum(
     rng, new = np.random.default_rng(2), np.arange(4000) % 2 == 1
     bought = (rng.random(4000) < np.where(new, 0.2, 0.5)).astype(int)
     spent = rng.normal(10, 5, 4000) * np.where(new, 1.3, 1)
-    data = pl.DataFrame({"group": np.where(new, "B", "A"), "spent": spent, "bought": bought, "sessions": 2})
+    data = pl.DataFrame(
+        {"group": np.where(new, "B", "A"), "spent": spent, "bought": bought, "sessions": 2}
+    )
     metrics = {"spent": "primary", "bought": {"role": "guardrail", "margin": 0.1}}
     (verdict,) = arm_verdicts(ran(data, Bayes(name="ab/bayes"), metrics=metrics), "ab/bayes")
-    assert (verdict.word, verdict.reason.partition(";")[0]) == ("HOLD", "a posterior has no stated rate of false verdicts")
-    found = ran(data, metrics={"per_session": {"role": "primary", "outcome": "spent", "per": "sessions"}})
+    assert (verdict.word, verdict.reason.partition(";")[0]) == (
+        "HOLD",
+        "a posterior has no stated rate of false verdicts",
+    )
+    found = ran(
+        data, metrics={"per_session": {"role": "primary", "outcome": "spent", "per": "sessions"}}
+    )
     (verdict,) = arm_verdicts(found, "ab/welch")
     assert "per_session changes by +1." in verdict_sentence(found, verdict)
     assert "unit" not in verdict_sentence(found, verdict)
@@ -270,9 +357,17 @@ def effect_of_day(found, step):
 @pytest.mark.parametrize(
     ("metrics", "error", "said"),
     [
-        ({"spend": "primary"}, ConfigError, r"protocol\.metrics: no outcome 'spend'; did you mean 'spent'\?"),
+        (
+            {"spend": "primary"},
+            ConfigError,
+            r"protocol\.metrics: no outcome 'spend'; did you mean 'spent'\?",
+        ),
         ({"spent": "secondary"}, ConfigError, r"protocol\.metrics: must have a primary one"),
-        ({"spent": "primary", "r": {"outcome": "spend"}}, ConfigError, r"protocol\.metrics\.r\.outcome: no outcome 'spend'"),
+        (
+            {"spent": "primary", "r": {"outcome": "spend"}},
+            ConfigError,
+            r"protocol\.metrics\.r\.outcome: no outcome 'spend'",
+        ),
         (
             {"spent": "primary", "bought": {"outcome": "spent"}},
             ConfigError,
@@ -283,7 +378,11 @@ def effect_of_day(found, step):
             ConfigError,
             r"metrics\.r\.per: no column 'session'",
         ),
-        ({"r": {"role": "primary", "outcome": "spent", "per": "none"}}, DataError, "must be >= 0 and sum to more than 0"),
+        (
+            {"r": {"role": "primary", "outcome": "spent", "per": "none"}},
+            DataError,
+            "must be >= 0 and sum to more than 0",
+        ),
     ],
 )
 def test_metrics_that_do_not_fit_are_refused(metrics, error, said):
@@ -292,7 +391,8 @@ def test_metrics_that_do_not_fit_are_refused(metrics, error, said):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"role": "guardrail"}, {"margin": 0.1}, {"per": "x", "quantile": 0.5}, {"of_nonzero": True}]
+    "fields",
+    [{"role": "guardrail"}, {"margin": 0.1}, {"per": "x", "quantile": 0.5}, {"of_nonzero": True}],
 )
 def test_fields_of_a_metric_fit_each_other(fields):
     with pytest.raises(ConfigError, match="must have"):

@@ -1,4 +1,6 @@
-"""What must hold of each rule, by simulation: false winners at a nominal 5 %, power, coverage over all looks."""
+"""What must hold of each rule, by simulation: false winners at a nominal 5 %, power, coverage over
+all looks.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ CONTEXT = RunContext(0, "all units")
 def conversions(n, share, price=1.0, k=1):
     scale = np.array([price, 1.0])[:k]
     return SampleArm(
-        "x", UnitMoments(np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale)), price=price
+        "x",
+        UnitMoments(
+            np.array(float(n)), share * scale, share * (1 - share) * np.outer(scale, scale)
+        ),
+        price=price,
     )
 
 
@@ -33,7 +39,11 @@ def found(model, arm, looks, replications=20_000, **kwargs):
 
 @pytest.mark.parametrize(
     ("model", "k"),
-    [(Welch(rules=("fixed",)), 1), (Proportions(rules=("fixed",)), 1), (Revenue(rules=("fixed",)), 2)],
+    [
+        (Welch(rules=("fixed",)), 1),
+        (Proportions(rules=("fixed",)), 1),
+        (Revenue(rules=("fixed",)), 2),
+    ],
     ids=["welch", "proportions", "revenue"],
 )
 def test_fixed_errs_in_five_percent_of_tests(model, k):
@@ -43,7 +53,9 @@ def test_fixed_errs_in_five_percent_of_tests(model, k):
 
 @pytest.mark.parametrize("shape", ["pocock", "obrien_fleming"])
 def test_group_sequential_errs_in_five_percent_of_tests(shape):
-    told = found(Welch(rules=("group_sequential",), bounds=shape), conversions(20_000, 0.05), (1, 5, 10, 50))
+    told = found(
+        Welch(rules=("group_sequential",), bounds=shape), conversions(20_000, 0.05), (1, 5, 10, 50)
+    )
     assert all(0.045 < share < 0.055 for share in told.values())
 
 
@@ -63,11 +75,16 @@ def test_peeking_at_a_fixed_interval_is_as_bad_as_the_exact_recursion_says():
 
 @pytest.mark.parametrize(
     ("level", "known"),
-    [(0.95, {1: 0.097, 5: 0.253, 10: 0.339, 20: 0.423}), (0.975, {1: 0.047, 5: 0.138, 10: 0.188, 20: 0.243})],
+    [
+        (0.95, {1: 0.097, 5: 0.253, 10: 0.339, 20: 0.423}),
+        (0.975, {1: 0.047, 5: 0.138, 10: 0.188, 20: 0.243}),
+    ],
 )
 def test_peeking_at_a_posterior_is_no_better(level, known):
     for looks, share in known.items():
-        told = found(Bayes(winner_at=level), conversions(1000 * looks, 0.05), (looks,), replications=10_000)
+        told = found(
+            Bayes(winner_at=level), conversions(1000 * looks, 0.05), (looks,), replications=10_000
+        )
         assert told["bayes", looks] == pytest.approx(share, abs=0.015)
 
 
@@ -79,12 +96,18 @@ def test_power_is_what_was_planned():
 
 
 def test_the_effect_that_is_there_is_covered_at_all_looks():
-    """The always-valid sequence holds the true effect at every one of 200 looks in at least 95 % of tests."""
+    """The always-valid sequence holds the true effect at every one of 200 looks in at least 95 % of
+    tests.
+    """
     rng, n = np.random.default_rng(0), np.arange(1, 201) * 100.0
 
     def paths(share):
         mean = rng.binomial(100, share, (4000, 200)).cumsum(axis=1) / n
-        return SampleArm("x", UnitMoments(n, mean[..., None], (mean * (1 - mean) * n / (n - 1))[..., None, None]), price=1.0)
+        return SampleArm(
+            "x",
+            UnitMoments(n, mean[..., None], (mean * (1 - mean) * n / (n - 1))[..., None, None]),
+            price=1.0,
+        )
 
     model, design = Welch(), Design(fractions=equal_looks(200))
     own, control = paths(0.06), paths(0.05)
@@ -101,7 +124,9 @@ def test_other_outcomes_covariates_and_strata_are_simulated_too():
     told = found(Cuped(rules=("fixed",)), SampleArm("x", total), (1, 10), replications=6000)
     assert told["fixed", 1] == pytest.approx(0.05, abs=0.012)
     assert told["fixed", 10] == pytest.approx(0.193, abs=0.025)
-    strata = UnitMoments(np.array([500.0, 1500.0]), np.array([[0.0], [5.0]]), np.array([[[1.0]], [[2.0]]]))
+    strata = UnitMoments(
+        np.array([500.0, 1500.0]), np.array([[0.0], [5.0]]), np.array([[[1.0]], [[2.0]]])
+    )
     arm = SampleArm("x", UnitMoments(np.array(2000.0), np.array([3.75]), np.array([[6.4]])), strata)
     told = found(Stratified(rules=("fixed",)), arm, (1,), replications=6000)
     assert told["fixed", 1] == pytest.approx(0.05, abs=0.012)
@@ -109,7 +134,10 @@ def test_other_outcomes_covariates_and_strata_are_simulated_too():
 
 def test_more_replications_keep_those_that_were_there():
     arm = conversions(5_000, 0.05)
-    first, both = (found(Welch(rules=("fixed",)), arm, (5,), replications=n)["fixed", 5] * n for n in (1000, 2000))
+    first, both = (
+        found(Welch(rules=("fixed",)), arm, (5,), replications=n)["fixed", 5] * n
+        for n in (1000, 2000)
+    )
     assert first <= both <= first + 1000
     again = winner_rates(Welch(rules=("fixed",)), (arm, arm), Design(), (5,), 1000, CONTEXT)
     assert again[0].wins == round(first)
@@ -118,5 +146,8 @@ def test_more_replications_keep_those_that_were_there():
 
 def test_a_part_of_a_block_is_the_start_of_it():
     arm = conversions(5_000, 0.05)
-    wins = [round(found(Welch(rules=("fixed",)), arm, (20,), replications=n)["fixed", 20] * n) for n in range(460, 501, 4)]
+    wins = [
+        round(found(Welch(rules=("fixed",)), arm, (20,), replications=n)["fixed", 20] * n)
+        for n in range(460, 501, 4)
+    ]
     assert all(0 <= step <= 4 for step in np.diff(wins))

@@ -1,4 +1,6 @@
-"""The effect by day: its last day is the test itself, its days are those of the units, its picture has what it should."""
+"""The effect by day: its last day is the test itself, its days are those of the units, its picture
+has what it should.
+"""
 
 from __future__ import annotations
 
@@ -30,18 +32,28 @@ def tables():
             "day": [date(2025, 3, 1) + timedelta(each // 100) for each in range(1000)],
         }
     )
-    frame = Table.build(data, {"arm": ("arm",), "outcome": ("bought", "spent"), "time": ("day",)}, unit="EUR")
+    frame = Table.build(
+        data, {"arm": ("arm",), "outcome": ("bought", "spent"), "time": ("day",)}, unit="EUR"
+    )
     protocol, model = AbTest(name="ab_test", replications=0), Welch(name="ab/welch")
     cell = Cell(model.name, protocol.split(frame)[0], 0, 1000)
     scores = protocol.score(protocol.evaluate_cell(model, frame, cell, RunContext(0, "all units")))
-    rows = [{name: getattr(each, name) for name in SCORES if hasattr(each, name)} | {"model": model.name} for each in scores]
+    rows = [
+        {name: getattr(each, name) for name in SCORES if hasattr(each, name)}
+        | {"model": model.name}
+        for each in scores
+    ]
     measures = metrics_table(protocol.measures(frame))
-    return Tables(pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS), measures)
+    return Tables(
+        pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS), measures
+    )
 
 
 def test_the_last_day_is_the_test_itself(tables):
     days = effects_by_day(tables, "ab/welch")
-    assert [(day.outcome, day.units) for day in days] == [(name, 100 * n) for name in ("bought", "spent") for n in range(1, 11)]
+    assert [(day.outcome, day.units) for day in days] == [
+        (name, 100 * n) for name in ("bought", "spent") for n in range(1, 11)
+    ]
     whole = tables.scores.filter(pl.col("step").is_null() & (pl.col("ci_method") == "always_valid"))
     for outcome in ("bought", "spent"):
         last = [day for day in days if day.outcome == outcome][-1]
@@ -67,6 +79,8 @@ def test_the_page_has_a_row_for_each_day_and_the_picture_a_band(tables):
 
 
 def test_instants_belong_to_dates_and_many_days_are_thinned_to_the_last():
-    instants = pl.Series([datetime(2025, 3, 1, 8), datetime(2025, 3, 1, 23), datetime(2025, 3, 2, 1)])
+    instants = pl.Series(
+        [datetime(2025, 3, 1, 8), datetime(2025, 3, 1, 23), datetime(2025, 3, 2, 1)]
+    )
     assert day_ends(instants, 9) == [("2025-03-01", 2), ("2025-03-02", 3)]
     assert day_ends(pl.Series(range(100)), 4) == [("0", 1), ("33", 34), ("66", 67), ("99", 100)]

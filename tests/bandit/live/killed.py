@@ -1,7 +1,9 @@
-"""A process that decides and tells outcomes until it is killed: python killed.py FOLDER ROUNDS; not a test by itself.
+"""A process that decides and tells outcomes until it is killed: python killed.py FOLDER ROUNDS; not
+a test by itself.
 
-It imports once, then forks a child for each round and kills it with SIGKILL somewhere in its loop. The child writes down what
-it is about to tell, in `told.txt`, then tells it, then writes down that it was acknowledged, in `acknowledged.txt`.
+It imports once, then forks a child for each round and kills it with SIGKILL somewhere in its loop.
+The child writes down what it is about to tell, in `told.txt`, then tells it, then writes down that
+it was acknowledged, in `acknowledged.txt`.
 """
 
 import os
@@ -55,7 +57,9 @@ def main(folder, rounds):
             loop(folder, rng)
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if (folder / "acknowledged.txt").is_file() and (folder / "acknowledged.txt").stat().st_size > size:
+            if (folder / "acknowledged.txt").is_file() and (
+                folder / "acknowledged.txt"
+            ).stat().st_size > size:
                 break
             time.sleep(0.001)
         time.sleep(0.05 * rng.random())

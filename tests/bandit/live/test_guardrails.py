@@ -1,4 +1,6 @@
-"""Guardrails, switches, arms that come and go, batches, and threads that share a wait for the disk."""
+"""Guardrails, switches, arms that come and go, batches, and threads that share a wait for the
+disk.
+"""
 
 import threading
 
@@ -90,7 +92,9 @@ def test_a_restart_keeps_the_switches_or_is_refused(tmp_path):
     with PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="20")) as live:
         live.stop()
         live.retire("10")
-    with pytest.raises(ConfigError, match=r"guardrails\.current: must be given: the policy is stopped"):
+    with pytest.raises(
+        ConfigError, match=r"guardrails\.current: must be given: the policy is stopped"
+    ):
         PriceThompson().live(ARMS, tmp_path, **terms)
     with pytest.raises(ConfigError, match=r"guardrails\.current: '10' is retired"):
         PriceThompson().live(ARMS, tmp_path, **terms, guardrails=Guardrails(current="10"))
@@ -99,7 +103,9 @@ def test_a_restart_keeps_the_switches_or_is_refused(tmp_path):
 
 
 def test_a_customer_who_may_not_be_offered_the_current_arm_is_not_held_out():
-    live = PriceThompson().live(ARMS, seed=1, propensities=True, guardrails=Guardrails(current="30", holdout=0.5))
+    live = PriceThompson().live(
+        ARMS, seed=1, propensities=True, guardrails=Guardrails(current="30", holdout=0.5)
+    )
     decisions = [live.decide(active=["10", "20"]) for _ in range(30)]
     assert "30" not in {each.arm for each in decisions}
     assert sum(live.chances(active=["10", "20"]).values()) == pytest.approx(1.0)
@@ -167,7 +173,9 @@ def test_a_disk_that_fails_ends_the_policy(tmp_path):
 
     live._store.log._tail.sync = broken
     for _ in range(2):
-        with pytest.raises(HwdsError, match=r"cannot be written: Input/output error\. Begin the policy again"):
+        with pytest.raises(
+            HwdsError, match=r"cannot be written: Input/output error\. Begin the policy again"
+        ):
             live.decide(at=0.0)
 
 

@@ -26,12 +26,20 @@ from tests.support.two_armed_regret import expected_regret
 
 ROOT = Path(__file__).resolve().parents[3]
 ARMS = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.zeros((1, 0)), 1000, (0.0, 30.0))
-RICH = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.array([[1.0, 0.0, 0.5], [1.0, 1.0, 0.2]]), 1000, (0.0, 30.0))
+RICH = Arms(
+    ("10", "20", "30"),
+    np.array([10.0, 20.0, 30.0]),
+    np.array([[1.0, 0.0, 0.5], [1.0, 1.0, 0.2]]),
+    1000,
+    (0.0, 30.0),
+)
 POLICIES = [name for name in options("model") if name.startswith("bandit/")]
 
 
 def plain(count):
-    return Arms(tuple(f"arm-{i}" for i in range(count)), np.ones(count), np.zeros((1, 0)), 50, (0.0, 1.0))
+    return Arms(
+        tuple(f"arm-{i}" for i in range(count)), np.ones(count), np.zeros((1, 0)), 50, (0.0, 1.0)
+    )
 
 
 def policy_of(option):
@@ -48,10 +56,16 @@ class Counting(Policy):
 
     def kernel(self, arms):
         def start(seed):
-            return {"wins": np.zeros(arms.count), "pulls": np.zeros(arms.count), "odd": object() if self.odd else None}
+            return {
+                "wins": np.zeros(arms.count),
+                "pulls": np.zeros(arms.count),
+                "odd": object() if self.odd else None,
+            }
 
         def select(state, step, segments, contexts, active, generator):
-            drawn = generator.beta(1 + state["wins"], 1 + state["pulls"] - state["wins"], (len(segments), arms.count))
+            drawn = generator.beta(
+                1 + state["wins"], 1 + state["pulls"] - state["wins"], (len(segments), arms.count)
+            )
             return np.where(active, drawn * arms.values, -np.inf).argmax(axis=1)
 
         def update(state, steps, segments, contexts, chosen, outcomes):
@@ -102,9 +116,23 @@ def test_first_choices_are_those_of_the_simulator():
 
     conversions, n = (0.3, 0.1, 0.2), 2000
     world = World(
-        ARMS.names, ARMS.values, ARMS.values, ("all",), np.ones(1), ARMS.contexts, (), np.zeros(1, np.int64), 0,
-        np.array(conversions)[None, None], np.ones((1, 3), bool), 0.0, 0, 1, 3, "USD",
-    )  # fmt: skip
+        ARMS.names,
+        ARMS.values,
+        ARMS.values,
+        ("all",),
+        np.ones(1),
+        ARMS.contexts,
+        (),
+        np.zeros(1, np.int64),
+        0,
+        np.array(conversions)[None, None],
+        np.ones((1, 3), bool),
+        0.0,
+        0,
+        1,
+        3,
+        "USD",
+    )
     tally = play_compiled(PriceThompson().kernel(ARMS), world, Game(3, 1, (1, 2, 3)), 11, 0, 40_000)
     chosen = np.diff(tally.pulls.astype(int), axis=1, prepend=0).argmax(axis=2)
     kernel = np.bincount(chosen @ [9, 3, 1], minlength=27)
@@ -132,7 +160,9 @@ def test_choices_from_one_state_have_its_chances():
     for _ in range(n):
         counts[live.decide(at=0.0).arm] += 1  # nothing is told, so nothing is learned
     assert min(chances.values()) > 0.001
-    assert chisquare(list(counts.values()), [n * chance for chance in chances.values()]).pvalue > 0.001
+    assert (
+        chisquare(list(counts.values()), [n * chance for chance in chances.values()]).pvalue > 0.001
+    )
 
 
 @pytest.mark.parametrize("option", POLICIES)
@@ -182,7 +212,13 @@ def test_a_batched_kernel_goes_on_whether_its_state_is_json_or_learned_again(odd
 
 def test_a_state_is_what_was_told_after_three_kills(tmp_path):
     script = Path(__file__).with_name("killed.py")
-    subprocess.run([sys.executable, script, tmp_path, "3"], check=True, cwd=ROOT, env=environment(), timeout=240)
+    subprocess.run(
+        [sys.executable, script, tmp_path, "3"],
+        check=True,
+        cwd=ROOT,
+        env=environment(),
+        timeout=240,
+    )
     spec = importlib.util.spec_from_file_location("killed", script)
     killed = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(killed)
@@ -215,13 +251,22 @@ def test_outcomes_out_of_order_twice_late_or_unknown_are_counted(tmp_path):
     ids = [live.decide(at=float(at)).id for at in (0, 1, 2, 50)]
     assert [live.outcome(ids[i], i == 1) for i in (2, 1)] == ["learned", "learned"]
     assert live.outcome(ids[1], True) == "repeated"
-    assert [live.outcome(wrong, True) for wrong in (99, -1, "1", None, 1.0, True)] == ["unknown"] * 6
+    assert [live.outcome(wrong, True) for wrong in (99, -1, "1", None, 1.0, True)] == [
+        "unknown"
+    ] * 6
     live.decide(at=120.0)  # the window of the first has closed
     assert live.outcome(ids[0], True) == "late"
     expected = {
-        "decisions": 5, "open": 2, "conversions": 1, "refusals": 2, "expired": 1, "out_of_order": 1, "repeated": 1, "late": 1,
+        "decisions": 5,
+        "open": 2,
+        "conversions": 1,
+        "refusals": 2,
+        "expired": 1,
+        "out_of_order": 1,
+        "repeated": 1,
+        "late": 1,
         "unknown": 6,
-    }  # fmt: skip
+    }
     assert live.counts == expected
     died(live)
     again = Thompson().live(plain(2), tmp_path, seed=1, window=100.0)
@@ -248,13 +293,17 @@ def test_a_time_in_another_unit_closes_no_offer():
     first = live.decide(at=now)
     before = state(live)
     for call in (live.decide, partial(live.outcome, first.id, False)):
-        with pytest.raises(DataError, match=r"at: must not be later than .* as far ahead as is allowed, got"):
+        with pytest.raises(
+            DataError, match=r"at: must not be later than .* as far ahead as is allowed, got"
+        ):
             call(at=1000 * now)
     assert state(live) == before
     assert live.decide(at=now + 50).id == 1
     for call in (live.decide, partial(live.outcome, first.id, False)):
         with pytest.raises(DataError, match="at: must not be later than"):
-            call(at=now + 105)  # within 60 of the last decision, by which calls could push the time on
+            call(
+                at=now + 105
+            )  # within 60 of the last decision, by which calls could push the time on
     live._state.exposures.clock = now + 3600  # of another machine's clock
     assert live.decide(at=now + 3600).id == 2
 
@@ -284,7 +333,9 @@ def test_a_decision_tells_its_propensity_and_the_arms_on_offer():
 def test_what_a_crash_tore_did_not_happen(rubbish, end, tmp_path):
     live = Thompson().live(plain(2), tmp_path / "live", seed=1)
     drive_two(live)
-    shutil.copytree(tmp_path / "live", tmp_path / "torn")  # what is on the disk when the process dies now
+    shutil.copytree(
+        tmp_path / "live", tmp_path / "torn"
+    )  # what is on the disk when the process dies now
     with (tmp_path / "torn" / f"events.db-{end}").open("ab") as file:
         file.write(rubbish)
     again = Thompson().live(plain(2), tmp_path / "torn", seed=1)
@@ -382,7 +433,9 @@ def test_a_state_made_by_other_code_is_made_anew_where_all_events_are_kept(folde
     for weight, events in ((1, "5"), (1, "0"), (3, "0")):
         (tmp_path / "mine.py").write_text(MINE.format(weight=weight))
         command = [sys.executable, "-B", "mine.py", folder, events]
-        done = subprocess.run(command, check=True, cwd=tmp_path, env=environment(), capture_output=True, text=True)
+        done = subprocess.run(
+            command, check=True, cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
         printed.append(done.stdout.strip())
     assert printed == ["5", "5", later]
 
@@ -440,7 +493,9 @@ def test_a_damaged_log_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("propensities", [False, True])
-def test_a_damaged_snapshot_is_replayed_if_its_events_are_kept_and_refused_if_not(propensities, tmp_path):
+def test_a_damaged_snapshot_is_replayed_if_its_events_are_kept_and_refused_if_not(
+    propensities, tmp_path
+):
     terms = {"seed": 1, "propensities": propensities}
     with Thompson().live(plain(2), tmp_path, **terms) as live:
         drive_two(live)
@@ -450,14 +505,18 @@ def test_a_damaged_snapshot_is_replayed_if_its_events_are_kept_and_refused_if_no
     else:
         with pytest.raises(
             ResumeError,
-            match=r"its snapshot is damaged or of another version, and the entries before it are gone; take another file",
+            match=r"its snapshot is damaged or of another version, and the entries before it are "
+            r"gone; take another file",
         ):
             Thompson().live(plain(2), tmp_path, **terms)
 
 
 def test_a_folder_of_an_older_version_is_refused(tmp_path):
     (tmp_path / "journal.jsonl").write_text('{"n":1}\n')
-    with pytest.raises(ResumeError, match=r"holds the journal\.jsonl of an older version of hwds; take another folder\.$"):
+    with pytest.raises(
+        ResumeError,
+        match=r"holds the journal\.jsonl of an older version of hwds; take another folder\.$",
+    ):
         Thompson().live(plain(2), tmp_path, seed=1)
 
 
@@ -470,9 +529,15 @@ def test_a_folder_of_an_older_version_is_refused(tmp_path):
         ({"context": [1, 0, "x"]}, "context: must be 3 numbers, got"),
         ({"context": [1, float("nan"), 0.5]}, r"context\[1\]: must be finite, got nan."),
         ({"context": [9, 9, 9]}, "segment: must be given"),
-        ({"segment": 0, "active": ["10", "200"]}, r"active: unknown arm '200'; did you mean '20'\?"),
+        (
+            {"segment": 0, "active": ["10", "200"]},
+            r"active: unknown arm '200'; did you mean '20'\?",
+        ),
         ({"segment": 0, "active": []}, "active: no arm may be offered."),
-        ({"segment": 0, "active": [True, False]}, "active: must hold a flag for each of the 3 arms, got 2."),
+        (
+            {"segment": 0, "active": [True, False]},
+            "active: must hold a flag for each of the 3 arms, got 2.",
+        ),
         ({"segment": 0, "at": float("nan")}, "at: must be a finite number, got nan."),
         ({"segment": 0, "at": 10**400}, "at: must be a finite number, got 1000"),
         ({"segment": 0, "at": -1.0}, "at: must not go back, got -1.0 after 0.0."),
@@ -528,7 +593,9 @@ def test_the_log_holds_every_decision_over_snapshots_and_restarts(tmp_path):
     assert log["id"].to_list() == list(range(31))
     assert log["arm"].to_list() == [decision.arm for decision in decisions]
     assert log["propensity"].to_list() == [decision.propensity for decision in decisions]
-    outcomes = [(1 if i % 2 == 0 else 0) if i % 3 == 0 else 0 if i < 20 else None for i in range(30)]
+    outcomes = [
+        (1 if i % 2 == 0 else 0) if i % 3 == 0 else 0 if i < 20 else None for i in range(30)
+    ]
     assert log["outcome"].to_list() == [*outcomes, None]
     assert log["reward"][0] == decisions[0].value
     assert log["observed_at"][3] == 30.3
@@ -553,7 +620,9 @@ def test_a_decision_asked_for_twice_by_one_id_is_made_once_whatever_happens_betw
     first = live.decide(segment=0, at=1.0, id="a")
     with live.together():
         live.outcome(first.id, converted=True)
-        assert live.decide(segment=0, at=0.5, id="a") == replace(first, again=True), "its time has passed"
+        assert live.decide(segment=0, at=0.5, id="a") == replace(first, again=True), (
+            "its time has passed"
+        )
     for _ in range(5):
         live.outcome(live.decide(segment=1, at=2.0).id, converted=False)
     died(live)
@@ -565,7 +634,9 @@ def test_a_decision_asked_for_twice_by_one_id_is_made_once_whatever_happens_betw
         with pytest.raises(DataError, match="id: decision 'a' was made on another customer"):
             again.decide(**customer, id="a")
     for id in ("", "x" * 1001, 3, "a\n", "\ud800"):
-        with pytest.raises(DataError, match="id: must be a text of 1 to 1,000 printable characters"):
+        with pytest.raises(
+            DataError, match="id: must be a text of 1 to 1,000 printable characters"
+        ):
             again.decide(segment=0, id=id)
     with pytest.raises(HwdsError, match="id: needs all events"):
         Thompson().live(RICH, seed=1).decide(segment=0, id="a")

@@ -1,4 +1,6 @@
-"""The exact regret of two arms and the asymptotic constants, against values worked out elsewhere."""
+"""The exact regret of two arms and the asymptotic constants, against values worked out
+elsewhere.
+"""
 
 import numpy as np
 import pytest
@@ -7,10 +9,22 @@ from hwds.bandit.simulation.scores import kl_bernoulli, lai_robbins
 from tests.support.two_armed_regret import expected_regret
 
 PLAIN = {
-    (0.5, 0.4): ((0.4545471019, 0.8566065463, 1.9007212047), (0.4589864450, 0.8870765516, 2.0929118529)),
-    (0.2, 0.1): ((0.4562780697, 0.8504433206, 1.8064460490), (0.4634333312, 0.8955869750, 2.1039269509)),
-    (0.9, 0.8): ((0.4395182474, 0.7951885702, 1.6313782601), (0.4618746202, 0.8845496607, 2.0720927069)),
-    (0.05, 0.03): ((0.0982190491, 0.1934224503, 0.4640328440), (0.0983919289, 0.1959181953, 0.4839974410)),
+    (0.5, 0.4): (
+        (0.4545471019, 0.8566065463, 1.9007212047),
+        (0.4589864450, 0.8870765516, 2.0929118529),
+    ),
+    (0.2, 0.1): (
+        (0.4562780697, 0.8504433206, 1.8064460490),
+        (0.4634333312, 0.8955869750, 2.1039269509),
+    ),
+    (0.9, 0.8): (
+        (0.4395182474, 0.7951885702, 1.6313782601),
+        (0.4618746202, 0.8845496607, 2.0720927069),
+    ),
+    (0.05, 0.03): (
+        (0.0982190491, 0.1934224503, 0.4640328440),
+        (0.0983919289, 0.1959181953, 0.4839974410),
+    ),
 }
 REVENUE = {
     (0.3, 0.1): ((3.1785139139, 5.8636240332, 6.8822635824), (4.8111986195, 22.7039201036)),
@@ -39,10 +53,14 @@ def test_the_regret_of_plain_arms_is_exact(means):
 def test_the_regret_of_revenue_is_exact(conversions):
     prices = np.array([10.0, 20.0])
     np.testing.assert_allclose(
-        expected_regret("thompson", np.array(conversions), 12, prices)[[4, 9, 11]], REVENUE[conversions][0], atol=5e-10
+        expected_regret("thompson", np.array(conversions), 12, prices)[[4, 9, 11]],
+        REVENUE[conversions][0],
+        atol=5e-10,
     )
     np.testing.assert_allclose(
-        expected_regret("ucb1", np.array(conversions), 50, prices)[[9, 49]], REVENUE[conversions][1], atol=5e-10
+        expected_regret("ucb1", np.array(conversions), 50, prices)[[9, 49]],
+        REVENUE[conversions][1],
+        atol=5e-10,
     )
 
 

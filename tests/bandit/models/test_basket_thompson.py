@@ -13,14 +13,19 @@ MEANS = {"old": 40.0, "new": 60.0}
 
 
 def sold(live, customers):
-    """Offer to customers of whom three in ten buy, in either arm; the share that was offered the larger baskets."""
+    """Offer to customers of whom three in ten buy, in either arm.
+
+    The share that was offered the larger baskets.
+    """
     rng, shown = np.random.default_rng(4), []
     for _ in range(customers):
         decision = live.decide(at=0.0)
         shown.append(decision.arm == "new")
         bought = rng.random() < 0.3
         live.outcome(
-            decision.id, bought, amount=MEANS[decision.arm] * float(np.exp(rng.normal(-0.32, 0.8))) if bought else None
+            decision.id,
+            bought,
+            amount=MEANS[decision.arm] * float(np.exp(rng.normal(-0.32, 0.8))) if bought else None,
         )
     return np.mean(shown[-300:])
 
@@ -41,7 +46,9 @@ def test_the_arm_with_the_larger_baskets_is_found_and_the_log_has_the_amounts(tm
     assert np.array_equal(again._state.policy.state, state)
 
 
-@pytest.mark.parametrize(("converted", "amount"), [(True, -1.0), (True, float("nan")), (False, 5.0), (True, "x")])
+@pytest.mark.parametrize(
+    ("converted", "amount"), [(True, -1.0), (True, float("nan")), (False, 5.0), (True, "x")]
+)
 def test_an_amount_is_a_number_of_a_conversion(converted, amount):
     live = BasketThompson().live(ARMS, seed=1)
     with pytest.raises(DataError, match="amount: must be a number above 0"):

@@ -85,9 +85,14 @@ def test_linucb_takes_the_highest_bound_in_units_of_the_range():
     state = learned(linucb, kernel)
     for segment, context in enumerate(CONTEXTS):
         x = np.append(context, 1)
-        fits = [regression(arm, lambda y, arm=arm: y * ARMS.values[arm] / 40, 2.0) for arm in range(3)]
+        fits = [
+            regression(arm, lambda y, arm=arm: y * ARMS.values[arm] / 40, 2.0) for arm in range(3)
+        ]
         best = int(np.argmax([x @ b + 0.7 * np.sqrt(x @ inverse @ x) for inverse, b in fits]))
-        assert linucb.select(kernel.settings, state, visit(segment, 400), np.ones(4, np.uint64)) == best
+        assert (
+            linucb.select(kernel.settings, state, visit(segment, 400), np.ones(4, np.uint64))
+            == best
+        )
         assert chances_of_arms(kernel, state, visit(segment, 400)).values[best] == 1
 
 
@@ -113,7 +118,9 @@ def test_one_draw_for_the_customer_is_a_draw_of_all_coefficients(segment):
         precision, y = np.eye(4) + rows.T @ rows, outcomes[arms == arm]
         p = (y.sum() + 1) / (len(y) + 2)
         covariance = p * (1 - p) * np.linalg.inv(precision)
-        drawn = rng.multivariate_normal(np.linalg.solve(precision, rows.T @ y), covariance, 100_000) @ x
+        drawn = (
+            rng.multivariate_normal(np.linalg.solve(precision, rows.T @ y), covariance, 100_000) @ x
+        )
         worth.append(ARMS.values[arm] * np.clip(drawn, 0, 1))
     expected = np.bincount(np.argmax(worth, axis=0), minlength=3) / 100_000
     assert found == pytest.approx(expected, abs=4 * np.sqrt(2 * 0.25 / 100_000))
@@ -145,10 +152,14 @@ def test_segments_learn_nothing_from_each_other():
 
 
 def test_looking_at_the_customer_earns_more_than_one_price_can():
-    """By 20,000 customers in batches of 1,000; the best single price earns 88.5 % of what the best by segment do."""
+    """By 20,000 customers in batches of 1,000.
+
+    The best single price earns 88.5 % of what the best by segment do.
+    """
     world = PriceDemand().load()
     lost = {
-        type(p).__name__: share_lost(p, world) for p in (PriceThompson(), Segments(), LinUCB(exploration=0.3), LinearThompson())
+        type(p).__name__: share_lost(p, world)
+        for p in (PriceThompson(), Segments(), LinUCB(exploration=0.3), LinearThompson())
     }
     assert lost["LinearThompson"] < 0.1
     assert lost["LinUCB"] < 0.1
@@ -156,10 +167,16 @@ def test_looking_at_the_customer_earns_more_than_one_price_can():
     assert lost["PriceThompson"] > 0.115
 
 
-@pytest.mark.parametrize("policy", [Segments(), LinUCB(), LinearThompson()], ids=lambda policy: type(policy).__name__)
+@pytest.mark.parametrize(
+    "policy", [Segments(), LinUCB(), LinearThompson()], ids=lambda policy: type(policy).__name__
+)
 def test_absent_arms_are_not_offered_and_late_outcomes_are_learned(policy):
-    moving = PriceDemand(arrives=(0, 0, 300, 0, 0, 400, 0), leaves=(500, 0, 0, 600, 0, 0, 0), horizon=1000).load()
-    assert played(policy, moving, 1000, 20, 1).pulls[:, -1].sum() == 20_000  # `play` refuses an absent arm
+    moving = PriceDemand(
+        arrives=(0, 0, 300, 0, 0, 400, 0), leaves=(500, 0, 0, 600, 0, 0, 0), horizon=1000
+    ).load()
+    assert (
+        played(policy, moving, 1000, 20, 1).pulls[:, -1].sum() == 20_000
+    )  # `play` refuses an absent arm
     late = PriceDemand(delay=50, window=300).load()
     for batch in (1, 200):
         lost = played(policy, late, 4000, 20, batch).pseudo

@@ -5,7 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.bandit.models.delayed_thompson import DelayedThompson, init, offered, update, waiting_refusals
+from hwds.bandit.models.delayed_thompson import (
+    DelayedThompson,
+    init,
+    offered,
+    update,
+    waiting_refusals,
+)
 from hwds.bandit.models.kernels.base import Arms, Visit
 from hwds.bandit.models.price_thompson import PriceThompson
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation, world_arms
@@ -57,7 +63,8 @@ def test_without_a_delay_it_has_the_law_of_price_thompson():
     game = Game(12, 1, (12,))
     arms = world_arms(world, game)
     means = [
-        play_compiled(p.kernel(arms), world, game, 5, 0, 20_000).pseudo[:, -1] for p in (PriceThompson(), DelayedThompson())
+        play_compiled(p.kernel(arms), world, game, 5, 0, 20_000).pseudo[:, -1]
+        for p in (PriceThompson(), DelayedThompson())
     ]
     error = np.hypot(*(each.std() / np.sqrt(len(each)) for each in means))
     assert abs(means[0].mean() - means[1].mean()) < 4 * error
@@ -86,7 +93,18 @@ def test_checkpoints_stand_around_a_shift():
     world = PriceArms(horizon=2000, shift_at=1000).load()
     steps = BanditSimulation(horizon=2000, checkpoints=3).game(world).checkpoints
     assert {1000, 1010, 1022, 1046, 1100}.issubset(steps)
-    assert BanditSimulation(horizon=900, checkpoints=3).game(world).checkpoints == (1, 2, 5, 10, 22, 46, 100, 215, 464, 900)
+    assert BanditSimulation(horizon=900, checkpoints=3).game(world).checkpoints == (
+        1,
+        2,
+        5,
+        10,
+        22,
+        46,
+        100,
+        215,
+        464,
+        900,
+    )
 
 
 def test_a_run_says_what_of_its_loss_is_the_delays_and_who_counts_no_offer_that_waits():
@@ -94,12 +112,17 @@ def test_a_run_says_what_of_its_loss_is_the_delays_and_who_counts_no_offer_that_
     protocol = BanditSimulation(horizon=1000, replications=20)
     fold = protocol.split(world)[0]
     rows = {
-        label: protocol.evaluate_cell(policy, world, Cell(label, fold, 0, 20), RunContext(0, fold.name))
+        label: protocol.evaluate_cell(
+            policy, world, Cell(label, fold, 0, 20), RunContext(0, fold.name)
+        )
         for label, policy in (("plain", PriceThompson()), ("delayed", DelayedThompson()))
     }
     found = {label: {s.metric: s for s in protocol.score(part)} for label, part in rows.items()}
     at_once = protocol.evaluate_cell(
-        PriceThompson(), replace(world, delay=0.0, window=0), Cell("plain", fold, 0, 20), RunContext(0, fold.name)
+        PriceThompson(),
+        replace(world, delay=0.0, window=0),
+        Cell("plain", fold, 0, 20),
+        RunContext(0, fold.name),
     )
     assert rows["plain"]["at_once"].to_list() == at_once["pseudo_regret"].arr.last().to_list()
     assert found["plain"]["delay_regret"].value > found["delayed"]["delay_regret"].value > 0

@@ -32,7 +32,12 @@ from tests.support.two_armed_regret import expected_regret
 CG10 = (0.1, *(0.05,) * 3, *(0.02,) * 3, *(0.01,) * 3)
 EVERY = np.ones(3, bool)
 ARMS = Arms(("10", "20", "30"), np.array([10.0, 20.0, 30.0]), np.zeros((1, 0)), 1000, (0.0, 30.0))
-ALL = (DiscountedThompson(), SlidingUCB(window=500, exploration=0.1), ChangePoint(), ChangePoint(restart="arm"))
+ALL = (
+    DiscountedThompson(),
+    SlidingUCB(window=500, exploration=0.1),
+    ChangePoint(),
+    ChangePoint(restart="arm"),
+)
 
 
 def played(policy, world, horizon, replications, batch=1):
@@ -69,8 +74,9 @@ def likelihood_ratios(row):
     n, sums = len(row), np.cumsum(row)
     mean = sums[-1] / n
     return {
-        s: s * kl(sums[s - 1] / s, mean) + (n - s) * kl((sums[-1] - sums[s - 1]) / (n - s), mean) for s in range(1, n)
-    }  # fmt: skip
+        s: s * kl(sums[s - 1] / s, mean) + (n - s) * kl((sums[-1] - sums[s - 1]) / (n - s), mean)
+        for s in range(1, n)
+    }
 
 
 @pytest.mark.parametrize("conversions", [(0.3, 0.1), (0.3, 0.2)])
@@ -93,9 +99,16 @@ def test_counts_fade_by_the_discount_with_every_outcome():
         assert state[3 + arm] == pytest.approx((age * (1 - outcomes) * (arms == arm)).sum())
 
 
-@pytest.mark.parametrize(("discount", "lost", "error"), [(0.9995, 278, 2), (0.999, 353, 2), (0.995, 568, 1)])
+@pytest.mark.parametrize(
+    ("discount", "lost", "error"), [(0.9995, 278, 2), (0.999, 353, 2), (0.995, 568, 1)]
+)
 def test_the_known_regrets_of_a_discount_after_a_shift(discount, lost, error):
-    own = played(DiscountedThompson(discount=discount), PriceArms(means=CG10, shift_at=5000).load(), 10_000, 100).pseudo[:, -1]
+    own = played(
+        DiscountedThompson(discount=discount),
+        PriceArms(means=CG10, shift_at=5000).load(),
+        10_000,
+        100,
+    ).pseudo[:, -1]
     assert abs(own.mean() - lost) < 4 * math.hypot(own.std() / 10, error)
 
 
@@ -113,7 +126,9 @@ def test_what_is_in_the_window():
     chances = np.zeros(3)
     sliding_ucb.propensity(kernel.settings, state, visit(333), chances)
     assert chances[np.argmax(index)] == 1
-    sliding_ucb.propensity(kernel.settings, state, visit(333, np.arange(3) != np.argmax(index)), chances)
+    sliding_ucb.propensity(
+        kernel.settings, state, visit(333, np.arange(3) != np.argmax(index)), chances
+    )
     assert chances[np.argmax(index)] == 0
 
 
@@ -188,7 +203,9 @@ def test_a_share_explores():
     kernel = ChangePoint(explore=0.3).kernel(ARMS)
     state, stream = begun(kernel, change_point), np.arange(1, 5).astype(np.uint64)
     for step in range(300):
-        change_point.update(kernel.settings, state, visit(step), step % 3, float(step % 3 == 2 and step % 2))
+        change_point.update(
+            kernel.settings, state, visit(step), step % 3, float(step % 3 == 2 and step % 2)
+        )
     chosen = choices(change_point, kernel, state, stream, 3000)
     assert abs(np.mean(np.array(chosen) != 2) - 0.2) < 4 * math.sqrt(0.16 / 3000)
 
@@ -196,7 +213,9 @@ def test_a_share_explores():
 def test_after_a_shift_a_restart_costs_less_than_trust_and_little_where_nothing_changes():
     shift, steady = PriceArms(means=CG10, shift_at=5000).load(), PriceArms(means=CG10).load()
     lost = {
-        (type(policy).__name__, world is shift): played(policy, world, 10_000, 60).pseudo[:, -1].mean()
+        (type(policy).__name__, world is shift): played(policy, world, 10_000, 60)
+        .pseudo[:, -1]
+        .mean()
         for policy in (ChangePoint(), PriceThompson(), DiscountedThompson(discount=0.999))
         for world in (shift, steady)
     }
@@ -208,7 +227,9 @@ def test_after_a_shift_a_restart_costs_less_than_trust_and_little_where_nothing_
 
 @pytest.fixture(scope="module")
 def market():
-    """The experiment that is shown, and its world: prices in USD, of which another is the best after a shift."""
+    """The experiment that is shown, and its world: prices in USD, of which another is the best
+    after a shift.
+    """
     experiment = check(compose(["+experiment=price_bandit_drift"]))
     return experiment, experiment.dataset.load()
 
@@ -217,7 +238,10 @@ def test_in_money_those_that_forget_or_find_out_lose_less_than_trust_after_the_s
     experiment, world = market
     game = Game(world.horizon, 1, (10_000, world.horizon))
     rivals = {model.name: model for model in (experiment.model, *experiment.rivals)}
-    lost = {name: play_compiled(m.kernel(world_arms(world, game)), world, game, 3, 0, 40).pseudo for name, m in rivals.items()}
+    lost = {
+        name: play_compiled(m.kernel(world_arms(world, game)), world, game, 3, 0, 40).pseudo
+        for name, m in rivals.items()
+    }
     after = {name: (values[:, 1] - values[:, 0]).mean() for name, values in lost.items()}
     before = {name: values[:, 0].mean() for name, values in lost.items()}
     trust = "bandit/price_thompson"
@@ -225,10 +249,14 @@ def test_in_money_those_that_forget_or_find_out_lose_less_than_trust_after_the_s
         assert after[name] < 0.7 * after[trust], name
         assert before[trust] < 1.1 * before[name], name
         assert after[name] + before[name] < 0.9 * (after[trust] + before[trust]), name
-    assert before["bandit/change_point"] < 0.9 * before["bandit/discounted_thompson"]  # nothing is forgotten until it is found
+    assert (
+        before["bandit/change_point"] < 0.9 * before["bandit/discounted_thompson"]
+    )  # nothing is forgotten until it is found
 
 
-@pytest.mark.parametrize("policy", [*ALL, PriceThompson()], ids=lambda policy: f"{type(policy).__name__}")
+@pytest.mark.parametrize(
+    "policy", [*ALL, PriceThompson()], ids=lambda policy: f"{type(policy).__name__}"
+)
 def test_a_currency_changes_no_choice(policy, market):
     _, world = market
     dear = replace(world, values=1024 * world.values, prices=1024 * world.prices)
@@ -240,7 +268,9 @@ def test_a_currency_changes_no_choice(policy, market):
 @pytest.mark.parametrize("policy", ALL, ids=lambda policy: f"{type(policy).__name__}")
 def test_absent_arms_are_not_offered_and_late_outcomes_are_learned(policy):
     leaving = PriceArms(arrives=(0, 300, 0, 0, 0), leaves=(700, 0, 0, 800, 0), horizon=1000).load()
-    assert played(policy, leaving, 1000, 50).pulls[:, -1].sum() == 50_000  # `play` refuses an absent arm
+    assert (
+        played(policy, leaving, 1000, 50).pulls[:, -1].sum() == 50_000
+    )  # `play` refuses an absent arm
     late = PriceArms(means=(0.6, 0.2), delay=20, window=80).load()
     for batch in (1, 50):
         lost = played(policy, late, 2000, 50, batch).pseudo[:, -1].mean()
@@ -249,7 +279,10 @@ def test_absent_arms_are_not_offered_and_late_outcomes_are_learned(policy):
 
 def test_arms_that_earn_nothing_are_ties():
     arms = Arms(("a", "b", "c"), np.zeros(3), np.zeros((1, 0)), 10, (0.0, 1.0))
-    for policy, module in ((DiscountedThompson(), discounted_thompson), (ChangePoint(), change_point)):
+    for policy, module in (
+        (DiscountedThompson(), discounted_thompson),
+        (ChangePoint(), change_point),
+    ):
         kernel = policy.kernel(arms)
         state, stream = begun(kernel, module), np.arange(1, 5).astype(np.uint64)
         chosen = choices(module, kernel, state, stream, 600)

@@ -1,4 +1,6 @@
-"""The laws of the policies, asked one decision at a time: the functions are plain Python before they are compiled."""
+"""The laws of the policies, asked one decision at a time: the functions are plain Python before
+they are compiled.
+"""
 
 import math
 from dataclasses import replace
@@ -38,10 +40,14 @@ def kernel_of(name, arms=ARMS, **fields):
     return build("model", "model", option("model", "model", given)).kernel(arms)
 
 
-APART = replace(ARMS, values=np.array([10.0, 20.0, 25.0, 30.0]))  # every policy takes arms of different prices
+APART = replace(
+    ARMS, values=np.array([10.0, 20.0, 25.0, 30.0])
+)  # every policy takes arms of different prices
 POLICIES = [name.removeprefix("bandit/") for name in options("model") if name.startswith("bandit/")]
 KERNELS = {name: kernel_of(name, APART) for name in POLICIES}
-EXACT = [name for name, kernel in KERNELS.items() if kernel.compiled and kernel.propensity is not None]
+EXACT = [
+    name for name, kernel in KERNELS.items() if kernel.compiled and kernel.propensity is not None
+]
 """The policies that say their own chances, but for those by batches, which `test_neural` tests."""
 
 
@@ -74,7 +80,10 @@ def histories(count, most, seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(count):
         arms = rng.choice(4, int(rng.integers(5, most)), p=rng.dirichlet(np.ones(4)))
-        yield [*((arm, arm % 2) for arm in range(4)), *zip(arms, rng.random(len(arms)) < rng.random() ** 2, strict=True)]
+        yield [
+            *((arm, arm % 2) for arm in range(4)),
+            *zip(arms, rng.random(len(arms)) < rng.random() ** 2, strict=True),
+        ]
 
 
 def test_policies_with_chances_of_their_own_are_found():
@@ -92,7 +101,9 @@ def test_propensities_are_the_frequencies_of_choices(name, active):
         assert chances.sum() == pytest.approx(1)
         assert (chances[~active] == 0).all()
         shares = drawn(kernel, state, step, times, active) / times
-        assert (np.abs(shares - chances) <= 4.5 * np.sqrt(chances * (1 - chances) / times) + 1e-9).all()
+        assert (
+            np.abs(shares - chances) <= 4.5 * np.sqrt(chances * (1 - chances) / times) + 1e-9
+        ).all()
 
 
 @pytest.mark.parametrize("name", INDEX)
@@ -115,13 +126,17 @@ def test_an_arm_never_tried_comes_first(name):
     assert abs(counts[1] - 200) < 45
 
 
-@pytest.mark.parametrize("name", ["ucb1", "kl_ucb", "moss", "ucb_tuned", "softmax", "exp3", "gaussian_thompson"])
+@pytest.mark.parametrize(
+    "name", ["ucb1", "kl_ucb", "moss", "ucb_tuned", "softmax", "exp3", "gaussian_thompson"]
+)
 def test_a_reward_without_a_range_is_refused(name):
     with pytest.raises(ConfigError, match=f"bandit/{name}' needs the range of the reward"):
         kernel_of(name, replace(ARMS, range=None))
 
 
-@pytest.mark.parametrize(("name", "fields"), [("moss", {}), ("exp3", {}), ("bayes_ucb", {"exploration": 5.0})])
+@pytest.mark.parametrize(
+    ("name", "fields"), [("moss", {}), ("exp3", {}), ("bayes_ucb", {"exploration": 5.0})]
+)
 def test_an_unknown_horizon_is_refused(name, fields):
     with pytest.raises(ConfigError, match="horizon"):
         kernel_of(name, replace(ARMS, horizon=0), **fields)
@@ -148,7 +163,9 @@ def test_the_bernoulli_bound_solves_its_equation():
         pulls = int(10 ** rng.uniform(0.5, 5))
         mean = rng.integers(1, pulls) / pulls
         level = rng.uniform(0.1, 12) / pulls
-        wanted = brentq(lambda q, m=mean, d=level: divergence(m, q) - d, mean, 1 - 1e-15, xtol=1e-15)
+        wanted = brentq(
+            lambda q, m=mean, d=level: divergence(m, q) - d, mean, 1 - 1e-15, xtol=1e-15
+        )
         assert kl_upper(mean, level) == pytest.approx(wanted, rel=1e-9, abs=1e-12)
     assert kl_upper(0.0, 0.5) == pytest.approx(1 - math.exp(-0.5))
     assert kl_upper(1.0, 0.5) == 1
@@ -182,7 +199,10 @@ def test_bayes_ucb_takes_the_quantile_of_the_posterior():
 
 def test_the_index_of_ucb_tuned():
     kernel = kernel_of("ucb_tuned")
-    state, step = state_after(kernel, [(arm, i < 3 + arm) for arm in range(4) for i in range(10)]), 40
+    state, step = (
+        state_after(kernel, [(arm, i < 3 + arm) for arm in range(4) for i in range(10)]),
+        40,
+    )
     chances_of(kernel, state, step)
     conversion, part = np.array([0.3, 0.4, 0.5, 0.6]), math.log(step) / 10
     variance = (VALUES / 30) ** 2 * conversion * (1 - conversion) + math.sqrt(2 * part)
@@ -208,15 +228,18 @@ def test_the_chances_of_softmax():
 def test_the_share_of_chance_falls_as_one_over_time():
     kernel = kernel_of("epsilon_greedy", gap=0.2, pace=0.5)
     pace = 0.5 * 4 / 0.04
-    assert [share_of_chance(kernel.settings.epsilon, kernel.settings.pace, step) for step in (0, 40, 500)] == pytest.approx(
-        [1, 1, pace / 500]
-    )
+    assert [
+        share_of_chance(kernel.settings.epsilon, kernel.settings.pace, step)
+        for step in (0, 40, 500)
+    ] == pytest.approx([1, 1, pace / 500])
 
 
 def test_gaussian_draws_choose_by_the_normal_law():
     kernel = kernel_of("gaussian_thompson", sd=12.0)
     outcomes = [(1, i < 10) for i in range(20)] + [(3, i < 3) for i in range(10)]
-    counts = drawn(kernel, state_after(kernel, outcomes), 30, 2000, np.array([False, True, False, True]))
+    counts = drawn(
+        kernel, state_after(kernel, outcomes), 30, 2000, np.array([False, True, False, True])
+    )
     wanted = norm.cdf((10 - 9) / (12 * math.sqrt(1 / 20 + 1 / 10)))
     assert abs(counts[1] / 2000 - wanted) < 4 * math.sqrt(wanted * (1 - wanted) / 2000)
 
@@ -229,7 +252,9 @@ def test_exp3_divides_a_reward_by_its_chance():
     assert chances_of(kernel, state, 1)[0] == pytest.approx(chance)
     kernel.update(kernel.settings, state, visit(1), 0, 1.0)
     assert state[0] == pytest.approx(0.1 * (10 / 30) / (chance * 4))
-    assert exp3.Exp3(name="x").kernel(ARMS).settings.gamma == pytest.approx(math.sqrt(4 * math.log(4) / ((math.e - 1) * 1000)))
+    assert exp3.Exp3(name="x").kernel(ARMS).settings.gamma == pytest.approx(
+        math.sqrt(4 * math.log(4) / ((math.e - 1) * 1000))
+    )
 
 
 def test_what_comes_after_the_test_moves_no_winner():
@@ -258,6 +283,10 @@ def test_drawn_conversions_are_projected_on_falling_demand():
 
 
 def test_an_exploration_beyond_all_numbers_is_refused():
-    policy = build("model", "model", option("model", "model", {"bandit/bayes_ucb": {"exploration": 1e5}}))
-    with pytest.raises(ConfigError, match=r"^model\.exploration: is too much for 10,000 steps, got 100000\.$"):
+    policy = build(
+        "model", "model", option("model", "model", {"bandit/bayes_ucb": {"exploration": 1e5}})
+    )
+    with pytest.raises(
+        ConfigError, match=r"^model\.exploration: is too much for 10,000 steps, got 100000\.$"
+    ):
         policy.kernel(Arms(("a", "b"), np.ones(2), 0, 10_000, (0.0, 1.0)))

@@ -1,4 +1,6 @@
-"""The neural policy: its network in numpy and in Keras, its posterior, its luck, and what it earns."""
+"""The neural policy: its network in numpy and in Keras, its posterior, its luck, and what it
+earns.
+"""
 
 import time
 from dataclasses import replace
@@ -44,7 +46,9 @@ def rows(n=40, q=6, seed=0):
 
 def log_posterior(weights, features, wins, pulls, prior):
     p = 1 / (1 + np.exp(-features @ weights))
-    return (wins * np.log(p) + (pulls - wins) * np.log(1 - p)).sum() - weights @ weights / (2 * prior**2)
+    return (wins * np.log(p) + (pulls - wins) * np.log(1 - p)).sum() - weights @ weights / (
+        2 * prior**2
+    )
 
 
 def batch(kernel, state, rng, size=200):
@@ -59,15 +63,23 @@ def test_the_forward_pass_in_numpy_is_keras():
     model = _reward_network(shape)
     model.set_weights(weights)
     inputs = np.random.default_rng(2).standard_normal((50, 5))
-    assert hidden_features(weights, inputs) @ reward_output(weights) == pytest.approx(np.asarray(model(inputs)), abs=1e-5)
+    assert hidden_features(weights, inputs) @ reward_output(weights) == pytest.approx(
+        np.asarray(model(inputs)), abs=1e-5
+    )
 
 
 def test_training_finds_the_conversions_and_draws_nothing():
     shape = RewardShape(5, 16, 1, 1.0, 0.02)
-    inputs, truth = reward_inputs(ARMS).reshape(6, -1)[:, :5], np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    inputs, truth = (
+        reward_inputs(ARMS).reshape(6, -1)[:, :5],
+        np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
+    )
     begun = first_reward_weights(shape, np.random.default_rng(1))
     pulls = np.full((6, 1), 1000.0)
-    trained = [train_rewards(shape, begun, begun, inputs, pulls * truth[:, None], pulls, 400) for _ in range(2)]
+    trained = [
+        train_rewards(shape, begun, begun, inputs, pulls * truth[:, None], pulls, 400)
+        for _ in range(2)
+    ]
     assert all(np.array_equal(a, b) for a, b in zip(*trained, strict=True))
     found = probability_of(hidden_features(trained[0], inputs) @ reward_output(trained[0]))[:, 0]
     assert found == pytest.approx(truth, abs=0.02)
@@ -88,7 +100,9 @@ def test_the_last_layer_is_at_its_mode_with_the_curvature_there(prior):
     mode, root = last_layer(features, wins, pulls, np.full(6, 5.0), prior)
     told = features, wins, pulls, prior
     steps = np.eye(6) * 1e-4
-    slope = [(log_posterior(mode + d, *told) - log_posterior(mode - d, *told)) / 2e-4 for d in steps]
+    slope = [
+        (log_posterior(mode + d, *told) - log_posterior(mode - d, *told)) / 2e-4 for d in steps
+    ]
     assert np.abs(slope).max() < 1e-5
     curvature = [
         [
@@ -125,7 +139,10 @@ def test_every_customer_has_a_head():
 def test_a_replication_depends_on_its_number_alone(policy):
     world, game = PriceDemand().load(), Game(400, 100, (400,))
     kernel = policy.kernel(world_arms(world, game))
-    whole, last = play_batches(kernel, world, game, 1, 0, 3), play_batches(kernel, world, game, 1, 2, 3)
+    whole, last = (
+        play_batches(kernel, world, game, 1, 0, 3),
+        play_batches(kernel, world, game, 1, 2, 3),
+    )
     assert all(np.array_equal(a[2:], b) for a, b in zip(whole, last, strict=True))
     assert not np.array_equal(whole.pulls[0], whole.pulls[1])
 
@@ -140,7 +157,9 @@ def test_update_leaves_the_state_it_was_given_and_a_saved_one_goes_on(policy):
     assert first.pulls.sum() == 0
     assert once.pulls.shape[2] == (1 if policy.uncertainty == "last_layer" else 5)
     saved = loads(dumps(once), "memory")
-    assert dumps(kernel.update(saved, np.arange(200), *seen)) == dumps(kernel.update(once, np.arange(200), *seen))
+    assert dumps(kernel.update(saved, np.arange(200), *seen)) == dumps(
+        kernel.update(once, np.arange(200), *seen)
+    )
 
 
 def test_heads_see_their_own_luck_and_the_last_layer_sees_all():
@@ -177,7 +196,9 @@ def test_its_chances_are_how_often_it_chooses_each_arm(policy):
     for active in (np.ones(3, bool), np.array([True, False, True])):
         visit = Visit(0, 1, CONTEXTS[1], active)
         chances = chances_of_arms(kernel, state, visit, draws=draws, key=1)
-        alone = chances_of_arms(replace(kernel, propensity=None, independent=False), state, visit, draws=draws, key=2)
+        alone = chances_of_arms(
+            replace(kernel, propensity=None, independent=False), state, visit, draws=draws, key=2
+        )
         assert chances.values.sum() == pytest.approx(1)
         assert (chances.values[~active] == 0).all()
         assert np.abs(chances.values - alone.values).max() < 4 * (0.5 / draws) ** 0.5
@@ -185,7 +206,9 @@ def test_its_chances_are_how_often_it_chooses_each_arm(policy):
 
 def test_arms_that_tie_share_the_chance_of_a_head():
     kernel = Neural(uncertainty="heads", **QUICK).kernel(replace(ARMS, values=np.zeros(3)))
-    chances = kernel.propensity(kernel.start(0), 0, np.array([0, 1]), CONTEXTS, np.array([True, False, True]))
+    chances = kernel.propensity(
+        kernel.start(0), 0, np.array([0, 1]), CONTEXTS, np.array([True, False, True])
+    )
     assert chances.tolist() == [[0.5, 0, 0.5]] * 2
 
 
@@ -198,7 +221,9 @@ def test_the_prior_explores_and_outcomes_settle_it():
         assert len(np.unique(alike.select(state, 0, *ask))) > 1
         for _ in range(8):
             arms = np.tile([0, 1, 2], 400)[:1000]
-            wins = (rng.random(1000) < np.array([[0.8, 0.2, 0.05], [0.2, 0.2, 0.4]])[segments, arms]).astype(float)
+            wins = (
+                rng.random(1000) < np.array([[0.8, 0.2, 0.05], [0.2, 0.2, 0.4]])[segments, arms]
+            ).astype(float)
             state = kernel.update(state, np.arange(1000), segments, CONTEXTS[segments], arms, wins)
         chosen = kernel.select(state, 0, *ask)
         assert (chosen[:500] == 0).mean() > 0.9
@@ -209,7 +234,9 @@ def test_the_prior_explores_and_outcomes_settle_it():
 def test_absent_arms_are_not_offered_and_late_outcomes_are_learned(policy):
     moving = {"arrives": (0, 0, 300, 0, 0, 400, 0), "leaves": (500, 0, 0, 600, 0, 0, 0)}
     world, game = PriceDemand(delay=50, window=200, **moving).load(), Game(900, 150, (900,))
-    tally = play_batches(policy.kernel(world_arms(world, game)), world, game, 1, 0, 2)  # refuses an absent arm
+    tally = play_batches(
+        policy.kernel(world_arms(world, game)), world, game, 1, 0, 2
+    )  # refuses an absent arm
     assert tally.pulls[:, -1].sum() == 1800
 
 
@@ -232,7 +259,9 @@ def test_ten_thousand_decisions_take_less_than_a_second():
 
 
 def test_it_earns_more_than_one_price_for_all_can():
-    """By 20,000 customers in batches of 1,000, at least 90 % of what the best prices by segment earn."""
+    """By 20,000 customers in batches of 1,000, at least 90 % of what the best prices by segment
+    earn.
+    """
     world, game = PriceDemand().load(), Game(20_000, 1000, (20_000,))
     arms, oracle = world_arms(world, game), 20_000 * world.best[0] @ world.shares
     neural = play_batches(Neural().kernel(arms), world, game, 3, 0, 3).pseudo[:, -1] / oracle

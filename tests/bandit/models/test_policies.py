@@ -25,7 +25,9 @@ ARRIVES, LEAVES = (0, 0, 60, 0, 0), (0, 120, 0, 0, 0)
 def market():
     """Segments that are seen, arms that come and go."""
     ladder = (0.6, 0.8, 1.0, 1.2, 1.4)
-    return PriceDemand(channels=2, ladder=ladder, conversion=0.3, horizon=STEPS, arrives=ARRIVES, leaves=LEAVES).load()
+    return PriceDemand(
+        channels=2, ladder=ladder, conversion=0.3, horizon=STEPS, arrives=ARRIVES, leaves=LEAVES
+    ).load()
 
 
 def policy(name):
@@ -38,7 +40,9 @@ def kernel_in(name, world):
 
 
 def played(name, world, start=0, stop=TIMES, threads=1):
-    return play_compiled(kernel_in(name, world), world, PROTOCOL.game(world), KEY, start, stop, threads)
+    return play_compiled(
+        kernel_in(name, world), world, PROTOCOL.game(world), KEY, start, stop, threads
+    )
 
 
 @cache
@@ -46,7 +50,9 @@ def usual(name):
     return played(name, market())
 
 
-every = pytest.mark.parametrize("name", [name for name in options("model") if name.startswith("bandit/")])
+every = pytest.mark.parametrize(
+    "name", [name for name in options("model") if name.startswith("bandit/")]
+)
 
 
 @every
@@ -85,7 +91,9 @@ def test_what_comes_later_changes_no_choice(name, step):
     world = market()
     rubbish = PROTOCOL.corrupt_after(world, SimulationStep(step), np.random.default_rng(step))
     clean, poisoned = (
-        PROTOCOL.predictions_at(tally_rows(tally, of, PROTOCOL.game(of), 0), SimulationStep(step), of)
+        PROTOCOL.predictions_at(
+            tally_rows(tally, of, PROTOCOL.game(of), 0), SimulationStep(step), of
+        )
         for tally, of in ((usual(name), world), (played(name, rubbish), rubbish))
     )
     assert clean.width > 5
@@ -106,13 +114,18 @@ def test_the_order_of_the_arms_does_not_matter(name):
     for place in (1,) if policy(name).begins_in_turn else (0, 1):
         difference = one.pseudo[:, place].mean() - other.pseudo[:, place].mean()
         error = np.hypot(one.pseudo[:, place].std(), other.pseudo[:, place].std()) / times**0.5
-        hint = f"{name} depends on the order of the arms; where it begins in turn, set begins_in_turn = True in its class"
+        hint = (
+            f"{name} depends on the order of the arms; where it begins in turn, set "
+            f"begins_in_turn = True in its class"
+        )
         assert abs(difference) <= 4 * error + 1e-9, hint
 
 
 @every
 def test_what_the_other_arms_would_have_earned_changes_no_choice(name):
-    """Outcomes of arms not played, and all after a step, are rubbish in a second game: up to that step nothing differs."""
+    """Outcomes of arms not played, and all after a step, are rubbish in a second game: up to that
+    step nothing differs.
+    """
     steps, cut = 80, 60
     world = market()
     arms, rng = world_arms(world, Game(steps, 1, (steps,))), np.random.default_rng(3)

@@ -25,8 +25,13 @@ CASES = {
     "one sharp, one flat": ([1, 1.001], [1000, 0], [9000, 0], (1, 1)),
     "losses only": ([-1, -2], [3, 3], [4, 9], (1, 1)),
     "no value": ([0, 0, -1], [3, 3, 1], [4, 9, 1], (1, 1)),
-    "ten": ([1] * 10, [10, 5, 5, 5, 2, 2, 2, 1, 1, 1], [90, 95, 95, 95, 98, 98, 98, 99, 99, 99], (1, 1)),
-}  # fmt: skip
+    "ten": (
+        [1] * 10,
+        [10, 5, 5, 5, 2, 2, 2, 1, 1, 1],
+        [90, 95, 95, 95, 98, 98, 98, 99, 99, 99],
+        (1, 1),
+    ),
+}
 
 
 def offered(active, context=()):
@@ -34,10 +39,15 @@ def offered(active, context=()):
 
 
 def at(values, wins, losses, prior):
-    kernel = beta_kernel(np.array(values, float), *(np.full(len(values), float(count)) for count in prior))
+    kernel = beta_kernel(
+        np.array(values, float), *(np.full(len(values), float(count)) for count in prior)
+    )
     state = np.zeros(kernel.size)
     kernel.init(kernel.settings, state)
-    learn, customer = compiled(kernel.update, *kernel.functions), offered(np.ones(len(values), bool))
+    learn, customer = (
+        compiled(kernel.update, *kernel.functions),
+        offered(np.ones(len(values), bool)),
+    )
     for arm, (won, lost) in enumerate(zip(wins, losses, strict=True)):
         for outcome in [1.0] * won + [0.0] * lost:
             learn(kernel.settings, state, customer, arm, outcome)
@@ -83,11 +93,18 @@ def test_the_sum_is_exact_and_the_sweep_agrees(wins, losses):
     kernel, state = at([1, 1], wins, losses, (1, 1))
     both = np.ones(2, bool)
     first, second = (stats.beta(won + 1, lost + 1) for won, lost in zip(wins, losses, strict=True))
-    whole = {"points": [first.mean(), second.mean()], "epsabs": 1e-13, "epsrel": 1e-11, "limit": 400}
+    whole = {
+        "points": [first.mean(), second.mean()],
+        "epsabs": 1e-13,
+        "epsrel": 1e-11,
+        "limit": 400,
+    }
     exact = integrate.quad(lambda x: first.pdf(x) * second.cdf(x), 0, 1, **whole)[0]
     summed = chances_of_arms(kernel, state, offered(both)).values
     assert summed[0] == pytest.approx(exact, abs=1e-11)
-    swept = chances_of_arms(replace(kernel, settings=kernel.settings._replace(screened=False)), state, offered(both)).values
+    swept = chances_of_arms(
+        replace(kernel, settings=kernel.settings._replace(screened=False)), state, offered(both)
+    ).values
     assert swept == pytest.approx(summed, abs=1e-6)
     assert swept == pytest.approx(summed, rel=2e-4)
 

@@ -24,8 +24,14 @@ PROBLEMS = {
 TABLE = [
     ("thompson", {}, 100, (81.21, 41.85, 71.13, 69.41, 168.41, 10.02, 24.19, 16.95)),
     ("ucb1", {}, 100, (500.73, 331.76, 232.71, 487.57, 593.66, 87.56, 96.47, 147.41)),
-    ("ucb1", {"exploration": 0.5}, 100, (296.25, 101.03, 97.81, 266.84, 259.75, 30.33, 43.70, 48.90)),
-    # `tenths` by bisection for every index; it is the row that shows where a solver stops short of a bound just below 1
+    (
+        "ucb1",
+        {"exploration": 0.5},
+        100,
+        (296.25, 101.03, 97.81, 266.84, 259.75, 30.33, 43.70, 48.90),
+    ),
+    # `tenths` by bisection for every index; it is the row that shows where a solver stops short of
+    # a bound just below 1
     ("kl_ucb", {}, 100, (111.93, 59.63, 85.23, 95.30, 258.0, 15.08, 33.63, 25.63)),
     ("epsilon_greedy", {}, 200, (136.2, 430.9, 376.4, 126.0, 215.0, 55.99, 44.81, 110.58)),
 ]
@@ -45,7 +51,9 @@ def regrets(name, fields, world, times, steps=STEPS):
     given = {f"bandit/{name}": fields} if fields else f"bandit/{name}"
     policy = build("model", "model", option("model", "model", given))
     game = Game(steps, 1, (steps,))
-    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 1, 0, times).pseudo[:, -1]
+    return play_compiled(policy.kernel(world_arms(world, game)), world, game, 1, 0, times).pseudo[
+        :, -1
+    ]
 
 
 def error_of(found):
@@ -55,7 +63,14 @@ def error_of(found):
 def rows():
     for name, fields, times, means in TABLE:
         for problem, known in zip(PROBLEMS, means, strict=True):
-            yield pytest.param(name, fields, times, problem, known, id="-".join([name, *map(str, fields.values()), problem]))
+            yield pytest.param(
+                name,
+                fields,
+                times,
+                problem,
+                known,
+                id="-".join([name, *map(str, fields.values()), problem]),
+            )
 
 
 @pytest.mark.parametrize(("name", "fields", "times", "problem", "known"), list(rows()))
@@ -72,23 +87,40 @@ def test_revenue_regret(name, fields, known, error):
 
 def test_ranking_by_conversion_loses_more_than_uniform_play():
     world = PriceArms().load()
-    assert regrets("thompson", {}, world, 100).min() > regrets("uniform_play", {}, world, 100).mean()
+    assert (
+        regrets("thompson", {}, world, 100).min() > regrets("uniform_play", {}, world, 100).mean()
+    )
 
 
 def test_a_falling_demand_is_worth_knowing():
     prices = np.linspace(10, 50, 20)
     conversion = 0.3 / (1 + np.exp((prices - 30) / 5))
     world = PriceArms(prices=tuple(prices), conversion=tuple(conversion)).load()
-    plain, monotone = (regrets(name, {}, world, 100, 1000) for name in ("price_thompson", "monotone_thompson"))
+    plain, monotone = (
+        regrets(name, {}, world, 100, 1000) for name in ("price_thompson", "monotone_thompson")
+    )
     assert monotone.mean() < 0.8 * plain.mean()
 
 
 @pytest.mark.parametrize(
-    "name", ["bayes_ucb", "moss", "ucb_tuned", "gaussian_thompson", "softmax", "exp3", "ab_then_commit", "kl_ucb"]
+    "name",
+    [
+        "bayes_ucb",
+        "moss",
+        "ucb_tuned",
+        "gaussian_thompson",
+        "softmax",
+        "exp3",
+        "ab_then_commit",
+        "kl_ucb",
+    ],
 )
 def test_better_than_uniform_play(name):
     world = PriceArms(means=PROBLEMS["tenths"]).load()
-    assert regrets(name, {}, world, 40, 4000).mean() < 0.6 * regrets("uniform_play", {}, world, 40, 4000).mean()
+    assert (
+        regrets(name, {}, world, 40, 4000).mean()
+        < 0.6 * regrets("uniform_play", {}, world, 40, 4000).mean()
+    )
 
 
 def test_optimal_policies_are_below_ucb1():
@@ -103,7 +135,9 @@ def test_the_exact_regret_of_a_test_then_a_winner():
     better, worse = binom.pmf(np.arange(n + 1), n, 0.5), binom.pmf(np.arange(n + 1), n, 0.4)
     both = np.outer(better, worse)
     wrong = np.triu(both, 1).sum() + np.trace(both) / 2
-    found = regrets("ab_then_commit", {"per_arm": n}, PriceArms(means=(0.4, 0.5)).load(), times, steps)
+    found = regrets(
+        "ab_then_commit", {"per_arm": n}, PriceArms(means=(0.4, 0.5)).load(), times, steps
+    )
     assert abs(found.mean() - 0.1 * (n + (steps - 2 * n) * wrong)) <= 4 * error_of(found)
 
 

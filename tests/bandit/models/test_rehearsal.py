@@ -16,7 +16,13 @@ from hwds.core.errors import ConfigError
 from hwds.core.registry import options
 from hwds.datasets.simulated.price_arms import PriceArms
 
-ARMS = Arms(("a", "b", "c"), np.array([10.0, 20.0, 30.0]), np.array([[0.0, 1.0], [1.0, 0.5]]), 500, (0.0, 30.0))
+ARMS = Arms(
+    ("a", "b", "c"),
+    np.array([10.0, 20.0, 30.0]),
+    np.array([[0.0, 1.0], [1.0, 0.5]]),
+    500,
+    (0.0, 30.0),
+)
 
 
 class Settings(NamedTuple):
@@ -60,7 +66,13 @@ class Mine(Policy):
     broken: str = ""
 
     def kernel(self, arms):
-        own = dict(zip(("init", "select", "update", "propensity"), (init, select, update, None), strict=True))
+        own = dict(
+            zip(
+                ("init", "select", "update", "propensity"),
+                (init, select, update, None),
+                strict=True,
+            )
+        )
         if self.broken:
             place, _, name = self.broken.partition("=")
             own[place] = globals()[name]
@@ -72,11 +84,21 @@ class Mine(Policy):
     [
         (
             {"size": 1},
-            "select (FILE) fails: IndexError: index 1 is out of bounds for axis 0 with size 1; its Kernel has size=1.",
+            "select (FILE) fails: IndexError: index 1 is out of bounds for axis 0 with size 1; "
+            "its Kernel has size=1.",
         ),
-        ({"broken": "update=by_step"}, "by_step (FILE) fails: IndexError: index 3 is out of bounds"),
-        ({"broken": "update=by_step", "size": 400}, "by_step (FILE) fails: IndexError: index 499 is out of bounds"),
-        ({"broken": "select=misspelt"}, "misspelt (FILE) fails: AttributeError: 'Visit' object has no attribute 'stop'."),
+        (
+            {"broken": "update=by_step"},
+            "by_step (FILE) fails: IndexError: index 3 is out of bounds",
+        ),
+        (
+            {"broken": "update=by_step", "size": 400},
+            "by_step (FILE) fails: IndexError: index 499 is out of bounds",
+        ),
+        (
+            {"broken": "select=misspelt"},
+            "misspelt (FILE) fails: AttributeError: 'Visit' object has no attribute 'stop'.",
+        ),
         (
             {"broken": "propensity=too_much"},
             "too_much (FILE) must write chances >= 0 with the sum 1 for all arms, got 0.5, 0.5",
@@ -98,7 +120,9 @@ def test_a_kernel_that_fails_is_refused_before_it_is_compiled(fields, line):
 
 def test_a_simulation_refuses_it_before_the_game():
     world = PriceArms(conversion=(0.6, 0.3), prices=(10.0, 12.0), horizon=20).load()
-    with pytest.raises(ConfigError, match=r"model: 'mine': select \(.*test_rehearsal\.py:\d+\) fails: IndexError"):
+    with pytest.raises(
+        ConfigError, match=r"model: 'mine': select \(.*test_rehearsal\.py:\d+\) fails: IndexError"
+    ):
         BanditSimulation(horizon=20).check_models({"mine": Mine(size=1)}, world)
 
 

@@ -24,16 +24,24 @@ HALVES = PriceArms(means=(0.5, 0.5), horizon=500)
 
 def rows_of(protocol, model, world):
     fold = protocol.split(world)[0]
-    return protocol.evaluate_cell(model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name))
+    return protocol.evaluate_cell(
+        model, world, Cell("m", fold, 0, fold.units), RunContext(0, fold.name)
+    )
 
 
 def values_of(protocol, model, world):
     scores = protocol.score(rows_of(protocol, model, world))
-    return {(score.metric, score.segment): score for score in scores if score.metric.startswith("arm_value")}
+    return {
+        (score.metric, score.segment): score
+        for score in scores
+        if score.metric.startswith("arm_value")
+    }
 
 
 class Batched(Policy):
-    """Thompson in numpy, by batches, with its chances counted in closed form for two arms: uniform unless one leads by far."""
+    """Thompson in numpy, by batches, with its chances counted in closed form for two arms: uniform
+    unless one leads by far.
+    """
 
     def kernel(self, arms):
         def chances(state):
@@ -53,7 +61,9 @@ class Batched(Policy):
 
 
 def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
-    found = values_of(BanditSimulation(replications=4000, estimates="aipw"), Thompson(), HALVES.load())
+    found = values_of(
+        BanditSimulation(replications=4000, estimates="aipw"), Thompson(), HALVES.load()
+    )
     for arm in ("arm-1", "arm-2"):
         raw = found["arm_value[raw]", arm]
         assert abs(raw.value - 0.5 + 0.0261) < 4 * raw.stderr  # as measured elsewhere
@@ -72,7 +82,11 @@ def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
     ("policy", "dataset", "truth"),
     [
         (Thompson(), PriceArms(means=(0.5, 0.4), horizon=200), (0.5, 0.4)),
-        (PriceThompson(), PriceArms(conversion=(0.3, 0.2), prices=(10.0, 18.0), horizon=100), (3.0, 3.6)),
+        (
+            PriceThompson(),
+            PriceArms(conversion=(0.3, 0.2), prices=(10.0, 18.0), horizon=100),
+            (3.0, 3.6),
+        ),
         (EpsilonGreedy(), PriceArms(horizon=100), (6.0, 8.0, 7.5, 6.0, 4.0)),
         (Thompson(), PriceArms(means=(0.5, 0.4), horizon=200, delay=5, window=50), (0.5, 0.4)),
         (Batched(), PriceArms(means=(0.5, 0.4), horizon=60), (0.5, 0.4)),
@@ -80,7 +94,11 @@ def test_means_after_thompson_are_too_low_and_corrected_ones_are_not():
 )
 def test_corrected_values_are_unbiased(policy, dataset, truth):
     replications = 600 if isinstance(policy, Batched) else 2000
-    protocol = BanditSimulation(replications=replications, estimates="aipw", batch=5 if isinstance(policy, Batched) else None)
+    protocol = BanditSimulation(
+        replications=replications,
+        estimates="aipw",
+        batch=5 if isinstance(policy, Batched) else None,
+    )
     world = dataset.load()
     found = values_of(protocol, policy, world)
     for arm, value in zip(world.arms, truth, strict=True):
@@ -92,9 +110,12 @@ def test_corrected_values_are_unbiased(policy, dataset, truth):
 def test_compiled_sums_are_those_of_the_log():
     world, steps = PriceArms(conversion=(0.5, 0.3, 0.6), prices=(10.0, 18.0, 9.0)).load(), 15
     kernel = PriceThompson().kernel(world_arms(world, Game(steps, 1, (steps,))))
-    tallies = [play_compiled(kernel, world, Game(n, 1, (n,), True), 5, 0, 1) for n in range(1, steps + 1)]
+    tallies = [
+        play_compiled(kernel, world, Game(n, 1, (n,), True), 5, 0, 1) for n in range(1, steps + 1)
+    ]
     pulls, wins = (
-        np.diff([value[0] for value in column], axis=0, prepend=0) for column in zip(*map(counts, tallies), strict=True)
+        np.diff([value[0] for value in column], axis=0, prepend=0)
+        for column in zip(*map(counts, tallies), strict=True)
     )
     arms, converts = pulls.argmax(axis=1), wins.sum(axis=1) > 0
     state, chances = np.zeros(kernel.size), np.zeros((steps, 3))
@@ -120,22 +141,34 @@ def test_a_log_by_hand():
     first, second = [0.5 + 0.5 / 0.5, 2 / 3], [5.0, 5.0 + 5.0 / 0.2]
     assert found[1, :, 0] == pytest.approx([np.mean(first), np.mean(second)])
     roots = np.sqrt(chances)
-    assert found[2, :, 0] == pytest.approx([np.average(first, weights=roots[:, 0]), np.average(second, weights=roots[:, 1])])
+    assert found[2, :, 0] == pytest.approx(
+        [np.average(first, weights=roots[:, 0]), np.average(second, weights=roots[:, 1])]
+    )
     assert found[1, 0, 1] == pytest.approx(np.std(first) / np.sqrt(2))
 
 
 def test_choices_are_the_same_with_estimates_and_without():
-    rows = [rows_of(BanditSimulation(replications=30, horizon=200, estimates=way), PriceThompson(), PriceArms().load())
-            for way in ("none", "ipw", "aipw")]  # fmt: skip
+    rows = [
+        rows_of(
+            BanditSimulation(replications=30, horizon=200, estimates=way),
+            PriceThompson(),
+            PriceArms().load(),
+        )
+        for way in ("none", "ipw", "aipw")
+    ]
     extra = [set(table.columns) - set(rows[0].columns) for table in rows]
     assert extra[1] == {"value[ipw]", "stderr[ipw]"}
-    assert extra[2] == {f"{kind}[{method}]" for kind in ("value", "stderr") for method in ESTIMATE_METHODS}
+    assert extra[2] == {
+        f"{kind}[{method}]" for kind in ("value", "stderr") for method in ESTIMATE_METHODS
+    }
     assert rows[0].equals(rows[2].select(rows[0].columns))
     assert rows[1].equals(rows[2].select(rows[1].columns))
 
 
 def test_an_arm_without_a_chance_has_no_corrected_value():
-    found = values_of(BanditSimulation(replications=50, horizon=50, estimates="ipw"), UCB1(), HALVES.load())
+    found = values_of(
+        BanditSimulation(replications=50, horizon=50, estimates="ipw"), UCB1(), HALVES.load()
+    )
     score = found["arm_value[ipw]", "arm-1"]
     assert score.value is None
     assert (score.n, score.n_undefined) == (0, 50)
@@ -152,9 +185,20 @@ def test_a_batched_policy_without_a_formula_has_none():
     arms = world_arms(world, Game(20, 5, (20,)))
     tally = play_batches(Silent().kernel(arms), world, Game(20, 5, (20,), True), 1, 0, 3)
     assert np.isnan(tally.estimates).all()
-    assert play_batches(Batched().kernel(arms), world, Game(20, 5, (20,)), 1, 0, 3).estimates.size == 0
+    assert (
+        play_batches(Batched().kernel(arms), world, Game(20, 5, (20,)), 1, 0, 3).estimates.size == 0
+    )
 
 
 def test_a_wrong_correction_is_refused():
     with pytest.raises(ConfigError, match=r"protocol\.estimates"):
-        check(compose(["dataset=price_arms", "protocol=bandit_simulation", "model=bandit/thompson", "protocol.estimates=dr"]))
+        check(
+            compose(
+                [
+                    "dataset=price_arms",
+                    "protocol=bandit_simulation",
+                    "model=bandit/thompson",
+                    "protocol.estimates=dr",
+                ]
+            )
+        )

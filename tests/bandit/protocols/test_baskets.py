@@ -1,4 +1,6 @@
-"""Purchases that bring amounts: the world's truth, what policies are given, and what that is worth."""
+"""Purchases that bring amounts: the world's truth, what policies are given, and what that is
+worth.
+"""
 
 from dataclasses import replace
 
@@ -13,11 +15,18 @@ from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_arms import PriceArms, basket_amounts
 
 SHOP = PriceArms(
-    prices=(50.0, 60.0), conversion=(0.2, 0.15), basket="lognormal", basket_spread=1.5, basket_lift=(1.0, 1.6), horizon=3000
+    prices=(50.0, 60.0),
+    conversion=(0.2, 0.15),
+    basket="lognormal",
+    basket_spread=1.5,
+    basket_lift=(1.0, 1.6),
+    horizon=3000,
 )
 
 
-@pytest.mark.parametrize(("law", "spread"), [("gamma", 0.5), ("gamma", 2.0), ("lognormal", 1.5), ("pareto", 1.0)])
+@pytest.mark.parametrize(
+    ("law", "spread"), [("gamma", 0.5), ("gamma", 2.0), ("lognormal", 1.5), ("pareto", 1.0)]
+)
 def test_amounts_have_the_mean_one_and_nearly_the_spread_of_their_law(law, spread):
     amounts = basket_amounts(law, spread)
     assert amounts.mean() == pytest.approx(1.0, abs=1e-12)
@@ -53,10 +62,18 @@ def test_without_amounts_every_purchase_brings_the_price_and_the_world_is_as_bef
 
 def test_who_takes_baskets_for_prices_is_remarked_and_no_price_is_chosen_by_counts():
     world, protocol = SHOP.load(), BanditSimulation(name="bandit_simulation")
-    remarks = protocol.warnings_before(world, {"price": PriceThompson(), "basket": BasketThompson()})
-    assert [each for each in remarks if each.startswith("price: takes each purchase for the arm's value")]
+    remarks = protocol.warnings_before(
+        world, {"price": PriceThompson(), "basket": BasketThompson()}
+    )
+    assert [
+        each
+        for each in remarks
+        if each.startswith("price: takes each purchase for the arm's value")
+    ]
     assert list(world_remarks(world, protocol.game(world))) == []
     with pytest.raises(ConfigError, match="the purchases of this market bring other amounts"):
         protocol.offers(world)
-    with pytest.raises(ConfigError, match=r"dataset\.basket_lift: must be one for each of the 2 arms, got \[1\.0\]"):
+    with pytest.raises(
+        ConfigError, match=r"dataset\.basket_lift: must be one for each of the 2 arms, got \[1\.0\]"
+    ):
         replace(SHOP, basket_lift=(1.0,)).load()

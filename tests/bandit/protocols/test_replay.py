@@ -42,14 +42,23 @@ def log_of(n=6000, chances=CHANCES, seed=0, **columns):
     rng = np.random.default_rng(seed)
     arm = rng.choice(3, n, p=chances)
     bought = (rng.random(n) < CONVERSION[arm]).astype(float)
-    data = {"arm": np.array(["a", "b", "c"])[arm], "propensity": chances[arm], "bought": bought} | columns
-    return Table.build(pl.DataFrame(data), ROLES | {name: (name,) for name in columns if name in ("price", "context")})
+    data = {
+        "arm": np.array(["a", "b", "c"])[arm],
+        "propensity": chances[arm],
+        "bought": bought,
+    } | columns
+    return Table.build(
+        pl.DataFrame(data),
+        ROLES | {name: (name,) for name in columns if name in ("price", "context")},
+    )
 
 
 def scored(policy, table, **more):
     protocol = Replay(**{"replications": 20} | more)
     fold = protocol.split(table)[0]
-    rows = protocol.evaluate_cell(policy, table, Cell("m", fold, 0, fold.units), RunContext(0, fold.name))
+    rows = protocol.evaluate_cell(
+        policy, table, Cell("m", fold, 0, fold.units), RunContext(0, fold.name)
+    )
     return {score.metric: score for score in protocol.score(rows)}, rows
 
 
@@ -58,7 +67,9 @@ def test_uniform_play_earns_what_a_uniform_log_would_have():
     assert abs(found["mean_reward"].value - CONVERSION.mean()) < 4 * found["mean_reward"].stderr
     assert abs(rows["uniform_reward"][0] - CONVERSION.mean()) < 0.02
     assert found["log_reward"].value == pytest.approx(CHANCES @ CONVERSION, abs=0.02)
-    assert found["counted_share"].value == pytest.approx(0.1, abs=0.01)  # K x least propensity, over K
+    assert found["counted_share"].value == pytest.approx(
+        0.1, abs=0.01
+    )  # K x least propensity, over K
 
 
 def test_a_policy_that_learns_earns_more_and_its_rows_are_its_own():
@@ -87,11 +98,28 @@ def test_what_happens_later_changes_no_earlier_choice():
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (lambda: Table(log_of().data, {key: value for key, value in ROLES.items() if key != "propensity"}), "propensity: must"),
-        (lambda: Table(log_of().data.with_columns(propensity=pl.lit(0.0)), ROLES), "had a propensity above 0"),
-        (lambda: Table(log_of().data.with_columns(bought=pl.col("row_id") % 3), ROLES), "replay needs 0 or one amount above 0"),
-        (lambda: Table(log_of().data.with_columns(bought=pl.lit(-1.0)), ROLES), "replay needs 0 or one amount above 0"),
-        (lambda: Table(log_of().data.with_columns(bought=pl.lit(None, pl.Float64)), ROLES), "has no finite value"),
+        (
+            lambda: Table(
+                log_of().data, {key: value for key, value in ROLES.items() if key != "propensity"}
+            ),
+            "propensity: must",
+        ),
+        (
+            lambda: Table(log_of().data.with_columns(propensity=pl.lit(0.0)), ROLES),
+            "had a propensity above 0",
+        ),
+        (
+            lambda: Table(log_of().data.with_columns(bought=pl.col("row_id") % 3), ROLES),
+            "replay needs 0 or one amount above 0",
+        ),
+        (
+            lambda: Table(log_of().data.with_columns(bought=pl.lit(-1.0)), ROLES),
+            "replay needs 0 or one amount above 0",
+        ),
+        (
+            lambda: Table(log_of().data.with_columns(bought=pl.lit(None, pl.Float64)), ROLES),
+            "has no finite value",
+        ),
     ],
 )
 def test_a_log_that_cannot_be_replayed_is_refused(table, said):
@@ -109,7 +137,10 @@ def timed(**shift):
 
 
 def test_an_outcome_is_learned_once_it_was_observed():
-    at_once, never = (scored(Thompson(), timed(observed=late), replications=5)[0]["mean_reward"] for late in (1, 10_000))
+    at_once, never = (
+        scored(Thompson(), timed(observed=late), replications=5)[0]["mean_reward"]
+        for late in (1, 10_000)
+    )
     assert never.value < at_once.value - 0.08
     assert abs(never.value - CONVERSION.mean()) < 4 * never.stderr
 
@@ -117,26 +148,38 @@ def test_an_outcome_is_learned_once_it_was_observed():
 def test_rows_are_played_in_the_order_of_time():
     there = timed(observed=1)
     back = Table.build(there.data.drop("row_id").reverse(), there.roles)
-    assert scored(UniformPlay(), there)[1]["kept"].to_list() != scored(UniformPlay(), back)[1]["kept"].to_list()
+    assert (
+        scored(UniformPlay(), there)[1]["kept"].to_list()
+        != scored(UniformPlay(), back)[1]["kept"].to_list()
+    )
     found = list(check_leaks(Replay(replications=3), "m", Thompson(), back, RunContext(0)))
     assert found == [None]
     with pytest.raises(DataError, match=r"dataset.roles.time: must be given"):
-        scored(Thompson(), Table(there.data, {key: names for key, names in there.roles.items() if key != "time"}))
+        scored(
+            Thompson(),
+            Table(there.data, {key: names for key, names in there.roles.items() if key != "time"}),
+        )
 
 
 def test_an_arm_that_never_sold_is_worth_what_the_others_are():
     table = log_of(n=3000, price=np.full(3000, 999.0))
-    data = table.data.with_columns(bought=pl.when(pl.col("arm") == "c").then(0.0).otherwise(pl.col("bought")))
+    data = table.data.with_columns(
+        bought=pl.when(pl.col("arm") == "c").then(0.0).otherwise(pl.col("bought"))
+    )
     protocol = Replay()
     values = logged_arms(protocol.log(Table(data, table.roles)))[0].values
     assert values.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_few_rows_that_count_are_sure_of_nothing():
-    rows = pl.DataFrame({"counted": [3], "rows": [30], "uniform_reward": [0.3], "log_reward": [0.3]})
+    rows = pl.DataFrame(
+        {"counted": [3], "rows": [30], "uniform_reward": [0.3], "log_reward": [0.3]}
+    )
     three = rows.with_columns(mean_reward=pl.lit(0.9), variance=pl.lit(0.01))
     mean, *_, gain = Replay().score(three)
-    assert (mean.ci_low, mean.ci_high) == pytest.approx(stats.t.interval(0.95, 2, 0.9, (0.01 / 3) ** 0.5))
+    assert (mean.ci_low, mean.ci_high) == pytest.approx(
+        stats.t.interval(0.95, 2, 0.9, (0.01 / 3) ** 0.5)
+    )
     assert gain.ci_low == 0 < gain.ci_high
     *_, alike = Replay().score(rows.with_columns(mean_reward=pl.lit(1.0), variance=pl.lit(0.0)))
     assert (alike.value, alike.stderr, alike.ci_low) == (0.7, None, None)

@@ -38,12 +38,21 @@ def shifting():
 
 
 def line(model, metric, value, aggregate="mean", **more):
-    return {"model": model, "metric": metric, "aggregate": aggregate, "value": value, "n": 100, "status": "ok"} | more
+    return {
+        "model": model,
+        "metric": metric,
+        "aggregate": aggregate,
+        "value": value,
+        "n": 100,
+        "status": "ok",
+    } | more
 
 
 def policy(model, lost, stderr, worst, skill):
     """The scores of a policy that loses at a steady rate."""
-    curve = [line(model, "pseudo_regret", lost * step / 1000, step=step, stderr=stderr) for step in STEPS]
+    curve = [
+        line(model, "pseudo_regret", lost * step / 1000, step=step, stderr=stderr) for step in STEPS
+    ]
     reach = {"ci_low": skill - 0.02, "ci_high": skill + 0.02}
     return [
         line(model, "pseudo_regret", lost, ci_low=lost - 2 * stderr, ci_high=lost + 2 * stderr),
@@ -58,7 +67,11 @@ def shares(model, arms, low=0.25):
     """The allocation of a policy that likes the last arm."""
     each = {arm: (1 - low) if arm == arms[-1] else low / (len(arms) - 1) for arm in arms}
     at = {"segment_by": "arm"}
-    return [line(model, "allocation", each[arm], segment=arm, step=step, **at) for step in STEPS for arm in each]
+    return [
+        line(model, "allocation", each[arm], segment=arm, step=step, **at)
+        for step in STEPS
+        for arm in each
+    ]
 
 
 def truth():
@@ -67,40 +80,82 @@ def truth():
 
 def tables(*rows):
     scores = pl.DataFrame(rows, schema=SCORES)
-    return Tables(scores, pl.DataFrame(), pl.DataFrame(schema=TIMINGS), metrics_table(bandit_measures("USD")))
+    return Tables(
+        scores, pl.DataFrame(), pl.DataFrame(schema=TIMINGS), metrics_table(bandit_measures("USD"))
+    )
 
 
 def paired(value, low, high):
-    return line(OWN, "difference", value, stderr=10.0, ci_low=low, ci_high=high, segment_by="rival", segment=RIVAL)
+    return line(
+        OWN,
+        "difference",
+        value,
+        stderr=10.0,
+        ci_low=low,
+        ci_high=high,
+        segment_by="rival",
+        segment=RIVAL,
+    )
 
 
 def test_what_a_policy_loses_has_its_unit_and_its_share(still):
-    rows = [*policy(OWN, 200, 10.0, 400, 0.8), *policy(RIVAL, 500, 20.0, 1500, 0.5), *policy(UNIFORM, 1000, 3.0, 1010, 0.0)]
+    rows = [
+        *policy(OWN, 200, 10.0, 400, 0.8),
+        *policy(RIVAL, 500, 20.0, 1500, 0.5),
+        *policy(UNIFORM, 1000, 3.0, 1010, 0.0),
+    ]
     assert bandit_sentence(still, tables(*rows, paired(-300.0, -320.0, -280.0), *truth()), OWN) == (
-        "bandit/own loses 200.00 USD (95 %: 180.00 to 220.00 USD) to the best arm, 2.5 % of 8,000 USD;"
+        "bandit/own loses 200.00 USD (95 %: 180.00 to 220.00 USD) to the best arm, 2.5 % of 8,000 "
+        "USD;"
         " this is 80 % (95 %: 78 to 82) less than uniform play is expected to lose;"
         " in the worst 5 % of 100 replications it loses 400.00 USD on average."
-        " It loses 300.00 USD (95 %: 280.00 to 320.00 USD) less than bandit/rival, the rival that loses least,"
+        " It loses 300.00 USD (95 %: 280.00 to 320.00 USD) less than bandit/rival, the rival that "
+        "loses least,"
         " with the same customers."
-        " Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 % of replications."
+        " Better on average, bandit/rival (1,500 USD) lost more than uniform play in its worst 5 "
+        "% of replications."
     )
 
 
 def test_the_table_of_arms_says_what_each_is_worth_and_has_cost(still):
-    arms = [line("truth", "arm_value[true]", worth, segment_by="arm", segment=arm) for arm, worth in (("11", 4.4), ("20", 4.0))]
-    brought = [line(OWN, "arm_value[raw]", 4.3, segment_by="arm", segment="11", ci_low=4.1, ci_high=4.5)]
+    arms = [
+        line("truth", "arm_value[true]", worth, segment_by="arm", segment=arm)
+        for arm, worth in (("11", 4.4), ("20", 4.0))
+    ]
+    brought = [
+        line(OWN, "arm_value[raw]", 4.3, segment_by="arm", segment="11", ci_low=4.1, ci_high=4.5)
+    ]
     share = [
-        line(OWN, "allocation", part, segment_by="arm", segment=arm, step=step, ci_low=part - 0.1, ci_high=part + 0.1)
+        line(
+            OWN,
+            "allocation",
+            part,
+            segment_by="arm",
+            segment=arm,
+            step=step,
+            ci_low=part - 0.1,
+            ci_high=part + 0.1,
+        )
         for arm, last in (("20", 0.05), ("11", 0.95))
         for step, part in ((100, 0.5), (1000, last))
     ]
     lost = line(OWN, "pseudo_regret", 0.05 * 1000 * 0.4)
     grid = arms_grid(tables(*arms, *brought, *share, lost), OWN)
-    assert grid.caption == "Arms under bandit/own, 1,000 customers a replication; what was brought is biased by the choice"
+    assert (
+        grid.caption
+        == "Arms under bandit/own, 1,000 customers a replication; what was brought is biased by "
+        "the choice"
+    )
     assert [column.cells for column in grid.columns] == [
-        ("11", "20"), ("4.40", "4.00"), ("0.00", "0.40"), ("95.0", "5.0"), ("85.0 to 100.0", "0.0 to 15.0"),
-        ("4.30", ""), ("4.10 to 4.50", ""), ("0.00", "20.00"),
-    ]  # fmt: skip
+        ("11", "20"),
+        ("4.40", "4.00"),
+        ("0.00", "0.40"),
+        ("95.0", "5.0"),
+        ("85.0 to 100.0", "0.0 to 15.0"),
+        ("4.30", ""),
+        ("4.10 to 4.50", ""),
+        ("0.00", "20.00"),
+    ]
     moving = arms_grid(tables(*arms, *brought, *share, lost | {"value": 30.0}), OWN)
     assert set(moving.columns[-1].cells) == {""}, "the best arm is not always the same"
     assert len(arms_grid(tables(lost), OWN)) == 0
@@ -130,7 +185,13 @@ def test_a_cycle_repeats_and_an_absent_arm_is_never_best(shifting):
         conversions=np.array([[[0.1, 0.4]], [[0.9, 0.4]]]),
         present=np.array([[True, True], [True, True]]),
     )
-    assert [(reign.arm, reign.first) for reign in best_spells(two, 450)[""]] == [(1, 1), (0, 101), (1, 201), (0, 301), (1, 401)]
+    assert [(reign.arm, reign.first) for reign in best_spells(two, 450)[""]] == [
+        (1, 1),
+        (0, 101),
+        (1, 201),
+        (0, 301),
+        (1, 401),
+    ]
     assert best_spells(two, 450)[""][-1] == BestSpell(1, 401, 450)
     gone = replace(two, present=np.array([[True, False], [True, True]]))
     assert best_spells(gone, 450)[""] == [BestSpell(0, 1, 450)]
@@ -144,7 +205,10 @@ def test_segments_that_differ_are_told_apart(still):
         contexts=np.zeros((2, 0)),
         conversions=np.array([[[0.9, 0.4], [0.1, 0.4]]]),
     )
-    assert best_spells(apart, 10) == {"store": [BestSpell(0, 1, 10)], "online": [BestSpell(1, 1, 10)]}
+    assert best_spells(apart, 10) == {
+        "store": [BestSpell(0, 1, 10)],
+        "online": [BestSpell(1, 1, 10)],
+    }
     assert regret_reference(apart) == "the best arm of each segment"
     many = replace(
         apart,
@@ -153,7 +217,9 @@ def test_segments_that_differ_are_told_apart(still):
         contexts=np.zeros((10, 0)),
         conversions=np.array([[[0.1, 0.4]] * 7 + [[0.9, 0.4]] * 3]),
     )
-    assert best_spells(many, 10) == {"everyone": [BestSpell(1, 1, 10)]}, "8 against 0.7 x 1 + 0.3 x 9"
+    assert best_spells(many, 10) == {"everyone": [BestSpell(1, 1, 10)]}, (
+        "8 against 0.7 x 1 + 0.3 x 9"
+    )
 
 
 def test_arms_that_are_prices_say_so(still):
@@ -165,16 +231,25 @@ def test_the_allocation_has_a_strip_of_the_best_arms(shifting):
     figure = allocation_figure(shifting, tables(*shares(OWN, shifting.arms)), OWN)
     strip, stack = figure.axes
     found = best_spells(shifting, 1000)[""]
-    assert [(bar.get_x(), bar.get_width()) for bar in strip.patches] == [(r.first, r.last - r.first + 1) for r in found]
+    assert [(bar.get_x(), bar.get_width()) for bar in strip.patches] == [
+        (r.first, r.last - r.first + 1) for r in found
+    ]
     colours = [patch.get_facecolor() for patch in stack.collections]
-    assert [bar.get_facecolor() for bar in strip.patches] == [tuple(colours[r.arm].ravel()) for r in found]
+    assert [bar.get_facecolor() for bar in strip.patches] == [
+        tuple(colours[r.arm].ravel()) for r in found
+    ]
     assert figure.legends[0].get_title().get_text() == "price, USD"
     assert allocation_figure(shifting, tables(*truth()), OWN) is None
 
 
 def test_names_at_the_ends_of_curves_do_not_lie_on_each_other(still):
-    rows = [row for place in range(8) for row in policy(f"bandit/p{place}", 500 + place, 1.0, 600, 0.5)]
-    bound = [line("truth", "lai_robbins_bound", 50.0 * place, step=step) for place, step in enumerate(STEPS)]
+    rows = [
+        row for place in range(8) for row in policy(f"bandit/p{place}", 500 + place, 1.0, 600, 0.5)
+    ]
+    bound = [
+        line("truth", "lai_robbins_bound", 50.0 * place, step=step)
+        for place, step in enumerate(STEPS)
+    ]
     figure = regret_figure(tables(*rows, *bound), "bandit/p0", "USD")
     right = figure.axes[1]
     heights = sorted(text.get_position()[1] for text in right.texts)

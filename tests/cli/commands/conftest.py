@@ -22,7 +22,9 @@ def draw_verdict_alone(folder, experiment, frame, tables, board, verdict):
 
 @pytest.fixture
 def hwds(command, monkeypatch):
-    """Run `hwds LINE` in an empty folder, without pictures but a verdict's: they have tests of their own, and take a second."""
+    """Run `hwds LINE` in an empty folder, without pictures but a verdict's: they have tests of
+    their own, and take a second.
+    """
     monkeypatch.setattr("hwds.cli.run.draw", draw_verdict_alone)
     monkeypatch.setattr("hwds.cli.run.draw_missing", lambda *_: None)
     return command
@@ -42,7 +44,8 @@ def answers() -> dict[str, Any]:
 
 @pytest.fixture
 def once(tmp_path, kept, answers):
-    """Fill the test's folder by a function in the first test of a module that asks, and by a copy in all later ones.
+    """Fill the test's folder by a function in the first test of a module that asks, and by a copy
+    in all later ones.
 
     Each of them is told what the function returned.
     """
@@ -97,7 +100,9 @@ def months(first: date, count: int) -> pl.Series:
 
 def run_ids(folder: Path) -> list[str]:
     """The runs of a folder, the latest last."""
-    configs = sorted(folder.glob("outputs/runs/*/*/config.yaml"), key=lambda path: path.stat().st_mtime_ns)
+    configs = sorted(
+        folder.glob("outputs/runs/*/*/config.yaml"), key=lambda path: path.stat().st_mtime_ns
+    )
     return [path.parent.name for path in configs]
 
 
@@ -108,14 +113,34 @@ def run_id(folder: Path) -> str:
 
 def future(folder: Path) -> pl.DataFrame:
     """What the latest `predict` wrote."""
-    return pl.read_parquet(max(folder.glob("outputs/runs/*/*/future.parquet"), key=lambda path: path.stat().st_mtime_ns))
+    return pl.read_parquet(
+        max(
+            folder.glob("outputs/runs/*/*/future.parquet"), key=lambda path: path.stat().st_mtime_ns
+        )
+    )
 
 
 @pytest.fixture
 def own_home(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
-    """Trackers see nothing of the user's own W&B and MLflow, and leave nothing in the environment."""
-    kept = ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_ARTIFACT_DIR", "WANDB_ERROR_REPORTING", "MLFLOW_TRACKING_URI")
-    for name in (*kept, "WANDB_API_KEY", "WANDB_BASE_URL", "WANDB_MODE", "WANDB_PROJECT", "WANDB_ENTITY", "WANDB_DIR"):
+    """Trackers see nothing of the user's own W&B and MLflow, and leave nothing in the
+    environment.
+    """
+    kept = (
+        "WANDB_DATA_DIR",
+        "WANDB_CACHE_DIR",
+        "WANDB_ARTIFACT_DIR",
+        "WANDB_ERROR_REPORTING",
+        "MLFLOW_TRACKING_URI",
+    )
+    for name in (
+        *kept,
+        "WANDB_API_KEY",
+        "WANDB_BASE_URL",
+        "WANDB_MODE",
+        "WANDB_PROJECT",
+        "WANDB_ENTITY",
+        "WANDB_DIR",
+    ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("NETRC", str(tmp_path / "no.netrc"))

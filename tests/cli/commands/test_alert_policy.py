@@ -7,7 +7,8 @@ import json
 import polars as pl
 
 DATA = (
-    "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray decision=alert_policy size=small pictures=true"
+    "dataset=gray_market dataset.days=90 features=none protocol=prequential_gray "
+    "decision=alert_policy size=small pictures=true"
     " compute=serial"
 )
 
@@ -39,5 +40,8 @@ def test_alerts_costs_and_thresholds_lie_beside_the_run(hwds, tmp_path):
 def test_scores_that_are_no_probabilities_are_refused_before_the_run(hwds, tmp_path):
     said = hwds(f"{DATA} model=anomaly/robust_z")
     assert said.code == 2
-    assert "model.calibration: must be platt, bayes, beta or isotonic for decision 'alert_policy', got none" in said.err
+    assert (
+        "model.calibration: must be platt, bayes, beta or isotonic for decision 'alert_policy', "
+        "got none" in said.err
+    )
     assert not list(tmp_path.glob("outputs/runs/*"))

@@ -50,7 +50,9 @@ class Level:
 def own(hwds, tmp_path):
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
     for name in ("carries", "reads", "honest"):
-        (tmp_path / "conf" / "model" / "mine" / f"{name}.yaml").write_text(f"recipe: leaky_models:{name.capitalize()}\n")
+        (tmp_path / "conf" / "model" / "mine" / f"{name}.yaml").write_text(
+            f"recipe: leaky_models:{name.capitalize()}\n"
+        )
     (tmp_path / "leaky_models.py").write_text(MODEL)
     yield hwds
     sys.modules.pop("leaky_models", None)
@@ -66,7 +68,10 @@ def test_one_line_a_model(hwds):
         "truth: no leak (bit-identical answers at 2 cutoffs)",
         "features lags: no leak (bit-identical answers at 3 cutoffs)",
     ]
-    assert tried.startswith("tried: rubbish after each cutoff; folds asked first to last, last to first in a fresh process, ")
+    assert tried.startswith(
+        "tried: rubbish after each cutoff; folds asked first to last, last to first in a fresh "
+        "process, "
+    )
     assert "worlds" not in tried
     assert unseen.startswith("not seen: a walk through the process's memory")
 
@@ -75,7 +80,10 @@ def test_a_users_model_that_leaks_is_told(own):
     said = own("check-leakage model=mine/carries rivals=[mine/honest] dataset=classics")
     assert said.code == 1
     assert "mine/carries: LEAKS (answers differ at " in said.out
-    assert "answers changed when the same was asked again: something is kept from one fit to another." in said.out
+    assert (
+        "answers changed when the same was asked again: something is kept from one fit to another."
+        in said.out
+    )
     assert "mine/honest: no leak" in said.out
     assert own("check-leakage model=mine/honest dataset=classics protocol=holdout").code == 0
 
@@ -84,11 +92,16 @@ def sales(folder, **more):
     """A file of three series, with more columns."""
     when = pl.date_range(date(2020, 1, 1), date(2023, 12, 1), "1mo", eager=True)
     noise = np.random.default_rng(0).normal(100, 10, 3 * len(when))
-    table = pl.DataFrame({"sku": np.repeat(["a", "b", "c"], len(when)), "month": [*when] * 3, "units": noise})
+    table = pl.DataFrame(
+        {"sku": np.repeat(["a", "b", "c"], len(when)), "month": [*when] * 3, "units": noise}
+    )
     table.with_columns(**more).write_csv(folder / "sales.csv")
 
 
-FILE = "dataset=file dataset.path=sales.csv dataset.roles.series=sku dataset.roles.time=month dataset.roles.target=units"
+FILE = (
+    "dataset=file dataset.path=sales.csv dataset.roles.series=sku dataset.roles.time=month "
+    "dataset.roles.target=units"
+)
 
 
 def test_files_that_a_module_or_a_fit_reads_are_told(own, tmp_path):
@@ -104,10 +117,19 @@ def test_files_that_a_module_or_a_fit_reads_are_told(own, tmp_path):
 
 def test_a_column_that_gives_the_target_away_is_told_or_trusted(own, tmp_path):
     sales(tmp_path, visits=pl.col("units").shift(-12).over("sku"))
-    words = f"check-leakage model=forecast/naive {FILE} dataset.roles.past_only=visits dataset.season=12 protocol.horizon=3"
-    assert "column 'visits' gives the target away: it goes with the target 12 rows later" in own(words).line
+    words = (
+        f"check-leakage model=forecast/naive {FILE} dataset.roles.past_only=visits "
+        f"dataset.season=12 protocol.horizon=3"
+    )
+    assert (
+        "column 'visits' gives the target away: it goes with the target 12 rows later"
+        in own(words).line
+    )
     assert own(f"{words} dataset.trust=[visits]").code == 0
-    assert "dataset.trust: no role names a column 'visit'; did you mean 'visits'?" in own(f"{words} dataset.trust=[visit]").line
+    assert (
+        "dataset.trust: no role names a column 'visit'; did you mean 'visits'?"
+        in own(f"{words} dataset.trust=[visit]").line
+    )
 
 
 def test_wrong_words_are_refused(hwds):

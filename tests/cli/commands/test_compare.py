@@ -9,7 +9,9 @@ from hwds.core.keys import modules_in
 
 from .conftest import SALES, run_ids
 
-PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+PAIR = SALES.replace(
+    "model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]"
+)
 
 
 @pytest.fixture
@@ -33,25 +35,36 @@ def test_runs_are_compared_and_kept(hwds, two, tmp_path):
     assert f"Comparison: {folder}" in said.out
     page = (folder / "comparison.md").read_text()
     assert f"python -m hwds compare {two[0]} {two[1]} --margin 0.5" in page
-    assert pl.read_parquet(folder / "comparison.parquet")["rival"].to_list() == ["forecast/seasonal_naive"]
+    assert pl.read_parquet(folder / "comparison.parquet")["rival"].to_list() == [
+        "forecast/seasonal_naive"
+    ]
     assert hwds("compare --experiment adhoc --margin=0.5").code == 0
-    assert len(list((tmp_path / "outputs/comparisons").iterdir())) == 1, "the same question has one folder"
+    assert len(list((tmp_path / "outputs/comparisons").iterdir())) == 1, (
+        "the same question has one folder"
+    )
 
 
-def test_a_comparison_of_an_earlier_version_is_shown_whole_or_says_what_it_lacks(hwds, two, tmp_path):
+def test_a_comparison_of_an_earlier_version_is_shown_whole_or_says_what_it_lacks(
+    hwds, two, tmp_path
+):
     hwds(f"compare {two[0]}")
     (folder,) = (tmp_path / "outputs" / "comparisons").iterdir()
     hwds(f"report {folder.name}")
     whole = (folder / "report.md").read_text()
     assert "at the same cutoffs" in whole
     stored = read_json(folder / "comparison.json")
-    earlier = {name: value for name, value in stored.items() if name not in ("conditions", "trained")}
+    earlier = {
+        name: value for name, value in stored.items() if name not in ("conditions", "trained")
+    }
     (folder / "comparison.json").write_text(json.dumps(earlier))
     hwds(f"report {folder.name}")
     assert (folder / "report.md").read_text() == whole
     (tmp_path / "outputs" / "runs").rename(tmp_path / "gone")
     hwds(f"report {folder.name}")
-    assert "an earlier version made it, and without its runs nothing says what they share" in (folder / "report.md").read_text()
+    assert (
+        "an earlier version made it, and without its runs nothing says what they share"
+        in (folder / "report.md").read_text()
+    )
 
 
 def test_json_is_all_of_it(hwds, two):
@@ -70,14 +83,18 @@ typical = Metric("typical_error", lambda a: np.abs(a.actual - a.median), quantil
 """
 
 
-def test_models_are_compared_by_a_metric_of_ones_own_whose_code_is_in_the_runs_id(hwds, sales, tmp_path, monkeypatch):
+def test_models_are_compared_by_a_metric_of_ones_own_whose_code_is_in_the_runs_id(
+    hwds, sales, tmp_path, monkeypatch
+):
     (tmp_path / "own_errors.py").write_text(METRIC)
     monkeypatch.delitem(sys.modules, "own_errors", raising=False)
     words = f"{PAIR} protocol.metrics=[own_errors:typical] protocol.headline=typical_error"
     assert hwds(words).code == 0
     for line in ("compare adhoc", "compare adhoc --metric typical_error"):
         assert "2 models on file by typical_error (lower is better), 4 series" in hwds(line).out
-    assert "own_errors" in set(modules_in({"metrics": ["own_errors:typical"]})), "its code is in the run's id"
+    assert "own_errors" in set(modules_in({"metrics": ["own_errors:typical"]})), (
+        "its code is in the run's id"
+    )
 
 
 REFUSALS = [

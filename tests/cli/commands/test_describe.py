@@ -1,4 +1,6 @@
-"""`hwds describe`: what options, settings and roles mean; the pages of docs/reference say the same."""
+"""`hwds describe`: what options, settings and roles mean; the pages of docs/reference say the
+same.
+"""
 
 import json
 from pathlib import Path
@@ -31,7 +33,11 @@ def test_the_reference_in_docs_is_that_of_the_code():
     folder = ROOT / "docs" / "reference"
     texts = reference_pages()
     assert {path.name for path in folder.glob("*")} == set(texts)
-    stale = [name for name, text in texts.items() if (folder / name).read_text() != without_html_or_links(text)]
+    stale = [
+        name
+        for name, text in texts.items()
+        if (folder / name).read_text() != without_html_or_links(text)
+    ]
     assert stale == [], "make reference"
 
 
@@ -54,7 +60,10 @@ def test_what_every_experiment_has_is_described(command):
     assert list(said) == ["experiment"]
     (pictures,) = said["experiment"]["settings"]
     assert (pictures["value"], pictures["allowed"]) == ("auto", "auto or true or false")
-    names = [each["name"] for each in json.loads(command("describe experiment --json").out)["experiment"]["settings"]]
+    names = [
+        each["name"]
+        for each in json.loads(command("describe experiment --json").out)["experiment"]["settings"]
+    ]
     assert {"name", "tags", "seed", "size", "rivals"} <= set(names)
 
 
@@ -67,7 +76,10 @@ def test_a_setting_is_found_by_its_path_on_the_command_line(command):
 
 def test_roles_are_described_by_kind_of_frame(command):
     said = command("describe roles/panel").out
-    assert "\n  dataset.roles.target  (one column of numbers, required)\n    The number to forecast." in said
+    assert (
+        "\n  dataset.roles.target  (one column of numbers, required)\n    The number to forecast."
+        in said
+    )
     assert "dataset.roles.stock_out  (one column of numbers from 0 to 1)" in said
     assert "cycle" not in said
     assert "roles/runs: " in command("describe roles").out
@@ -76,12 +88,25 @@ def test_roles_are_described_by_kind_of_frame(command):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("model/forecast/xgbost", "model: no option 'forecast/xgbost'; did you mean 'forecast/xgboost'?"),
-        ("model/forecast/xgboost.treees", "model/forecast/xgboost: no setting 'treees'; did you mean 'trees'?"),
-        ("largst_step", "describe: no option and no setting 'largst_step'; did you mean 'largest_step'?"),
+        (
+            "model/forecast/xgbost",
+            "model: no option 'forecast/xgbost'; did you mean 'forecast/xgboost'?",
+        ),
+        (
+            "model/forecast/xgboost.treees",
+            "model/forecast/xgboost: no setting 'treees'; did you mean 'trees'?",
+        ),
+        (
+            "largst_step",
+            "describe: no option and no setting 'largst_step'; did you mean 'largest_step'?",
+        ),
         ("roles/pannel", "describe: no frame 'pannel'; did you mean 'panel'?"),
         ("experiment/lstm_forecast", "no group 'experiment' that has settings"),
-        ("", "describe: must be given an option, such as model/forecast/xgboost, a setting, or roles."),
+        (
+            "",
+            "describe: must be given an option, such as model/forecast/xgboost, a setting, or "
+            "roles.",
+        ),
     ],
 )
 def test_a_wrong_name_is_one_line(command, words, said):

@@ -24,4 +24,6 @@ def test_two_runs_side_by_side(hwds, sales, tmp_path):
 def test_what_is_wrong_is_refused_in_one_line(hwds, sales):
     assert "diff: must be followed by two runs, got 1" in hwds("diff a").line
     assert hwds(SALES).code == 0
-    assert "no run 'adhok' below outputs/runs; did you mean 'adhoc'?" in hwds("diff adhoc adhok").line
+    assert (
+        "no run 'adhok' below outputs/runs; did you mean 'adhoc'?" in hwds("diff adhoc adhok").line
+    )

@@ -7,7 +7,10 @@ def test_a_run_is_written_for_other_programs(hwds, sales, tmp_path):
     assert hwds(SALES).code == 0
     run = run_id(tmp_path)
     said = hwds(f"export {run} --to csv --tables scores,settings")
-    assert (said.code, said.out.split()) == (0, [f"outputs/exports/adhoc-{run}/{name}.csv" for name in ("scores", "settings")])
+    assert (said.code, said.out.split()) == (
+        0,
+        [f"outputs/exports/adhoc-{run}/{name}.csv" for name in ("scores", "settings")],
+    )
     assert hwds("export adhoc --to parquet --out here").code == 0
     scores = pl.read_parquet(tmp_path / "outputs/runs/adhoc" / run / "scores.parquet")
     assert pl.read_parquet(tmp_path / "here/scores.parquet").equals(scores)

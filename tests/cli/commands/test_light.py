@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = {"tensorflow", "keras", "xgboost", "pandas", "sklearn", "matplotlib", "pmdarima", "wandb", "mlflow"}
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "xgboost",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "pmdarima",
+    "wandb",
+    "mlflow",
+}
 PROBE = f"""
 import cProfile, json, sys
 with cProfile.Profile(builtins=False) as profile:
@@ -30,14 +40,23 @@ CALLS = {
     "prune": 200_000,
     PLAN: 1_200_000,
 }
-"""The most calls of Python functions that a command may take, imports included: some 1.25 times what it takes."""
+"""The most calls of Python functions that a command may take, imports included: some 1.25 times
+what it takes.
+"""
 
 
 def probed(folder, *words, **extra):
-    """Output, exit code, heavy modules and calls of Python functions of a command line in a process of its own."""
+    """Output, exit code, heavy modules and calls of Python functions of a command line in a process
+    of its own.
+    """
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | extra
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, *words], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROBE, *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout, *json.loads(done.stderr.splitlines()[-1])
 
@@ -73,7 +92,9 @@ def test_a_plan_parses_no_module_again_that_an_earlier_command_parsed(tmp_path):
 def test_completion(tmp_path, line, said):
     (tmp_path / "outputs" / "runs" / "lstm_forecast" / "0a1b").mkdir(parents=True)
     (tmp_path / "outputs" / "runs" / "lstm_forecast" / "0a1b" / "config.yaml").touch()
-    out, _, heavy, calls = probed(tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
+    out, _, heavy, calls = probed(
+        tmp_path, "-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line))
+    )
     assert out.split() == said
     assert heavy == []
     assert calls < 900_000
@@ -81,7 +102,18 @@ def test_completion(tmp_path, line, said):
 
 def test_list(hwds):
     told = json.loads(hwds("list --json").out)
-    groups = {"dataset", "features", "model", "protocol", "compute", "decision", "rules", "sweep", "tracker", "experiment"}
+    groups = {
+        "dataset",
+        "features",
+        "model",
+        "protocol",
+        "compute",
+        "decision",
+        "rules",
+        "sweep",
+        "tracker",
+        "experiment",
+    }
     assert set(told) == groups
     assert all(sentence for options in told.values() for sentence in options.values())
     assert list(json.loads(hwds("list model --json").out)) == ["model"]
@@ -95,7 +127,9 @@ def test_list(hwds):
 
 def test_a_users_option_is_listed(hwds, tmp_path):
     (tmp_path / "conf" / "model" / "mine").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "mine" / "first.yaml").write_text("# hwds model=mine/first\nrecipe: my_models:First\n")
+    (tmp_path / "conf" / "model" / "mine" / "first.yaml").write_text(
+        "# hwds model=mine/first\nrecipe: my_models:First\n"
+    )
     (tmp_path / "my_models.py").write_text('class First:\n    """My first model."""\n')
     assert re.search(r"  mine/first +My first model\.", hwds("list model").out)
 
@@ -105,8 +139,16 @@ def test_doctor(hwds, monkeypatch, tmp_path):
     said = hwds("doctor")
     assert said.code == 0
     assert [line.split()[0] for line in said.out.splitlines()] == [
-        "python", "libraries", "missing", "cpu", "memory", "threads", "accelerator", "outputs", "data",
-    ]  # fmt: skip
+        "python",
+        "libraries",
+        "missing",
+        "cpu",
+        "memory",
+        "threads",
+        "accelerator",
+        "outputs",
+        "data",
+    ]
     assert f"{tmp_path / 'outputs'} (writable)" in said.out
     assert "HWDS_DATA is not set" in said.out
     assert not (tmp_path / "outputs").exists()
@@ -133,15 +175,29 @@ def test_data_says_whether_it_is_here(hwds, monkeypatch, tmp_path):
     assert "no dataset 'm3_montly'; did you mean 'm3_monthly'?" in hwds("data m3_montly").line
     from hwds.core.registry import options
 
-    assert [line.split(":")[0] for line in hwds("data").out.splitlines()] == list(options("dataset"))
+    assert [line.split(":")[0] for line in hwds("data").out.splitlines()] == list(
+        options("dataset")
+    )
 
 
 def test_outputs_lie_where_the_variable_says(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "HWDS_OUTPUTS": str(tmp_path / "elsewhere")}
-    imports = "from hwds.core.compiling import cache_root; from hwds.results.folder import RunFolder"
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "HWDS_OUTPUTS": str(tmp_path / "elsewhere"),
+    }
+    imports = (
+        "from hwds.core.compiling import cache_root; from hwds.results.folder import RunFolder"
+    )
     code = f"{imports}; print(cache_root(), RunFolder.of('e', 'a').path)"
     environment.pop("NUMBA_CACHE_DIR", None)
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout.split() == [str(tmp_path / "elsewhere" / rest) for rest in ("cache/numba", "runs/e/a")]
+    assert done.stdout.split() == [
+        str(tmp_path / "elsewhere" / rest) for rest in ("cache/numba", "runs/e/a")
+    ]

@@ -8,14 +8,27 @@ import pytest
 def test_an_option_is_described_with_its_settings(command):
     said = command("list model/forecast/xgboost")
     assert said.code == 0
-    assert said.out.startswith("model/forecast/xgboost: Gradient-boosted trees over the windows of all series: ")
-    assert "\n  objective: quantile  (quantile, tweedie or poisson)\n    `quantile`; or for counts" in said.out
-    assert "\n  power: 1.5  (> 1 to < 2)\n    The power of `tweedie`, between 1 (counts) and 2 (sizes).\n" in said.out
-    assert "\n  learning_rate: 0.06  (> 0)\n    The share of each tree that is added; a third of it where" in said.out
+    assert said.out.startswith(
+        "model/forecast/xgboost: Gradient-boosted trees over the windows of all series: "
+    )
+    assert (
+        "\n  objective: quantile  (quantile, tweedie or poisson)\n    `quantile`; or for counts"
+        in said.out
+    )
+    assert (
+        "\n  power: 1.5  (> 1 to < 2)\n    The power of `tweedie`, between 1 (counts) and 2 "
+        "(sizes).\n" in said.out
+    )
+    assert (
+        "\n  learning_rate: 0.06  (> 0)\n    The share of each tree that is added; a third of it "
+        "where" in said.out
+    )
 
 
 def test_values_are_those_of_the_options_yaml(command):
-    found = json.loads(command("list --json model/forecast/sarima_pmdarima").out)["model/forecast/sarima_pmdarima"]
+    found = json.loads(command("list --json model/forecast/sarima_pmdarima").out)[
+        "model/forecast/sarima_pmdarima"
+    ]
     search = next(each for each in found["settings"] if each["name"] == "search")
     assert search["value"] == "pmdarima"
     assert search["allowed"] == "exact_stepwise, css_stepwise, fixed, pmdarima or statsforecast"
@@ -24,10 +37,16 @@ def test_values_are_those_of_the_options_yaml(command):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("model/forecast/xgbost", "model: no option 'forecast/xgbost'; did you mean 'forecast/xgboost'?"),
+        (
+            "model/forecast/xgbost",
+            "model: no option 'forecast/xgbost'; did you mean 'forecast/xgboost'?",
+        ),
         ("mdel/forecast/xgboost", "no group 'mdel' that has settings; did you mean 'model'?"),
         ("experiment/lstm_forecast", "no group 'experiment' that has settings"),
-        ("model model/forecast/xgboost", "list: takes groups or options, got both 'model' and 'model/forecast/xgboost'."),
+        (
+            "model model/forecast/xgboost",
+            "list: takes groups or options, got both 'model' and 'model/forecast/xgboost'.",
+        ),
     ],
 )
 def test_a_wrong_name_is_one_line(command, words, said):
@@ -35,7 +54,8 @@ def test_a_wrong_name_is_one_line(command, words, said):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"a: \xff\n", "mine.yaml: is no UTF-8 (byte 3)."), (b"- a > 1\n", "must be a map")]
+    ("content", "said"),
+    [(b"a: \xff\n", "mine.yaml: is no UTF-8 (byte 3)."), (b"- a > 1\n", "must be a map")],
 )
 def test_a_file_of_rules_that_cannot_be_read_is_one_line(command, tmp_path, content, said):
     file = tmp_path / "conf" / "rules" / "mine.yaml"

@@ -1,4 +1,6 @@
-"""What a notebook gets of a run: tables, figures, and a fragment in which what users named is text."""
+"""What a notebook gets of a run: tables, figures, and a fragment in which what users named is
+text.
+"""
 
 from html.parser import HTMLParser
 
@@ -14,7 +16,9 @@ from hwds.results.folder import RunFolder
 
 from .conftest import SALES, run_id
 
-PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+PAIR = SALES.replace(
+    "model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]"
+)
 WICKED = "<script>alert('x')</script>"
 
 
@@ -31,7 +35,9 @@ class Tags(HTMLParser):
 @pytest.fixture
 def run(hwds, sales, once, tmp_path):
     def make():
-        rows = pl.read_csv(tmp_path / "sales.csv").with_columns(pl.col("shop").str.replace("a", WICKED))
+        rows = pl.read_csv(tmp_path / "sales.csv").with_columns(
+            pl.col("shop").str.replace("a", WICKED)
+        )
         rows.write_csv(tmp_path / "sales.csv")
         assert hwds(PAIR).code == 0
 
@@ -77,7 +83,11 @@ def test_runs_compare_and_differ(run, hwds, tmp_path):
 
 
 def test_what_users_named_is_text(run):
-    for shown in (run._repr_html_(), run.compare(resamples=200)._repr_html_(), run.diff(run)._repr_html_()):
+    for shown in (
+        run._repr_html_(),
+        run.compare(resamples=200)._repr_html_(),
+        run.diff(run)._repr_html_(),
+    ):
         assert "script" not in Tags(shown).tags
     wicked = grid_of([(WICKED, WICKED), ("b", "b")], [[WICKED, WICKED]], caption=WICKED)
     shown = fragment(WICKED, (wicked,), WICKED, (WICKED,))

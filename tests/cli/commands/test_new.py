@@ -1,4 +1,6 @@
-"""Skeletons of `hwds new`: each is written once, composes, and passes the test that lies beside it."""
+"""Skeletons of `hwds new`: each is written once, composes, and passes the test that lies beside
+it.
+"""
 
 import importlib.util
 import shlex
@@ -18,7 +20,9 @@ def test_a_skeleton_composes_and_passes_its_own_test(kind, command, tmp_path):
     lines = done.out.splitlines()
     (line,) = (line for line in lines if line.startswith("Run it by "))
     files = lines[: lines.index(line)]
-    assert lines[len(files) + 1 :] == [f"Test it by `python -m pytest {file}`." for file in files if file.startswith("tests")]
+    assert lines[len(files) + 1 :] == [
+        f"Test it by `python -m pytest {file}`." for file in files if file.startswith("tests")
+    ]
     assert all((tmp_path / file).is_file() for file in files)
     assert len(files) == {"metric": 2, "experiment": 1}.get(kind, 3)
     words = shlex.split(line.split("`")[1])
@@ -31,12 +35,16 @@ def test_a_skeleton_composes_and_passes_its_own_test(kind, command, tmp_path):
         (own,) = (value for name, value in vars(module).items() if name.startswith("test_"))
         own()
     again = command(f"new {kind} shop_trend")
-    assert again.line == f"hwds: new: {files[0]} is there; edit or delete it, or choose another name."
+    assert (
+        again.line == f"hwds: new: {files[0]} is there; edit or delete it, or choose another name."
+    )
 
 
 @pytest.mark.parametrize("name", ["Shop", "shop-trend", "7days", "class", "../x"])
 def test_a_name_that_no_module_can_have_is_refused(name, command, tmp_path):
-    assert command(["new", "model", name]).line.startswith("hwds: new: NAME must be small letters, digits and underscores")
+    assert command(["new", "model", name]).line.startswith(
+        "hwds: new: NAME must be small letters, digits and underscores"
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -51,7 +59,11 @@ def test_the_package_is_ones_own(command, tmp_path):
 
 def test_a_name_that_would_hide_one_of_hwds_is_refused(command, tmp_path):
     refused = command("new dataset panel")
-    assert refused.line == "hwds: new: 'Panel' is a name of hwds, which the skeleton uses; choose another than 'panel'."
+    assert (
+        refused.line
+        == "hwds: new: 'Panel' is a name of hwds, which the skeleton uses; choose another than "
+        "'panel'."
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -80,16 +92,27 @@ def test_the_words_of_a_run_become_an_experiment(command, tmp_path):
 
 
 def test_what_belongs_to_a_run_is_named_and_left_out(command, tmp_path):
-    said = command("new experiment autumn model=forecast/xgboost sweep=random sweep.trials=4 note=hello")
-    assert "No part of an experiment, to be given when it runs: sweep=random sweep.trials=4 note=hello." in said.out
+    said = command(
+        "new experiment autumn model=forecast/xgboost sweep=random sweep.trials=4 note=hello"
+    )
+    assert (
+        "No part of an experiment, to be given when it runs: sweep=random sweep.trials=4 "
+        "note=hello." in said.out
+    )
     assert "sweep" not in (tmp_path / "conf" / "experiment" / "autumn.yaml").read_text()
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("model x model=forecast/naive", "new: words of a run, as 'model=forecast/naive', become an experiment, not a model."),
-        ("experiment x model=forecast/nave", "model: no option 'forecast/nave'; did you mean 'forecast/naive'?"),
+        (
+            "model x model=forecast/naive",
+            "new: words of a run, as 'model=forecast/naive', become an experiment, not a model.",
+        ),
+        (
+            "experiment x model=forecast/nave",
+            "model: no option 'forecast/nave'; did you mean 'forecast/naive'?",
+        ),
         ("experiment x dataset=file", "dataset.path: must be given"),
     ],
 )

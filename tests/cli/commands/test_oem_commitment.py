@@ -2,13 +2,18 @@
 
 import pytest
 
-WORDS = "+experiment=oem_commitment size=small compute=serial decision.currency=EUR decision.kept=.6"
+WORDS = (
+    "+experiment=oem_commitment size=small compute=serial decision.currency=EUR decision.kept=.6"
+)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (f"{WORDS} decision_pack=oen", "decision_pack: decision 'oem_commitment' has no pack 'oen'; did you mean 'oem'?"),
+        (
+            f"{WORDS} decision_pack=oen",
+            "decision_pack: decision 'oem_commitment' has no pack 'oen'; did you mean 'oem'?",
+        ),
         ("decision_pack=oem", "decision_pack: decision 'none' has no pack 'oem'; known: none."),
         (f"{WORDS} decision.cell=phone", "decision.cell: no cell 'phone'"),
         (

@@ -24,10 +24,15 @@ def test_every_value_has_its_origin(hwds):
         " 'rivals=[{forecast/drift: {name: slope}},forecast/seasonal_naive]'"
     )
     assert said.code == 0, said
-    found = {path: (value.strip(), origin.strip()) for path, (value, origin) in told(said.out).items()}
+    found = {
+        path: (value.strip(), origin.strip()) for path, (value, origin) in told(said.out).items()
+    }
     assert found["model.name"] == ("forecast/naive", "command line")
     assert found["dataset.name"] == ("hardware_demand", "conf/experiment/lstm_forecast.yaml")
-    assert found["dataset.recipe"] == ("simulated/hardware_demand", "conf/dataset/hardware_demand.yaml")
+    assert found["dataset.recipe"] == (
+        "simulated/hardware_demand",
+        "conf/dataset/hardware_demand.yaml",
+    )
     assert found["protocol.windows"] == ("3", "command line"), "what is typed wins over size=small"
     assert found["dataset.months"] == ("72", "size=small")
     assert found["dataset.noise"] == ("0.18", "default")
@@ -42,11 +47,16 @@ def test_every_value_has_its_origin(hwds):
 
 
 def test_companions_take_no_time_of_their_own(hwds):
-    """What a stack has fitted is there for the equal mean, the median and the best member beside it."""
+    """What a stack has fitted is there for the equal mean, the median and the best member beside
+    it.
+    """
     words = (
-        "plan model=forecast/stack 'model.members=[forecast/sarima,forecast/mlp]' dataset=classics protocol=holdout rivals=null"
+        "plan model=forecast/stack 'model.members=[forecast/sarima,forecast/mlp]' "
+        "dataset=classics protocol=holdout rivals=null"
     )
-    alone, with_companions = (hwds(f"{words}{more}").out.splitlines()[-1] for more in (" model.combine=equal", ""))
+    alone, with_companions = (
+        hwds(f"{words}{more}").out.splitlines()[-1] for more in (" model.combine=equal", "")
+    )
     seconds = [float(re.search(r"about ([0-9.]+) s", line)[1]) for line in (alone, with_companions)]
     assert alone.startswith("1 cell,")
     assert with_companions.startswith("4 cells,")
@@ -54,10 +64,16 @@ def test_companions_take_no_time_of_their_own(hwds):
 
 
 def test_the_cells_and_the_time(hwds, tmp_path):
-    words = "model=forecast/naive rivals=[forecast/drift] dataset=classics compute=serial protocol.windows=2"
+    words = (
+        "model=forecast/naive rivals=[forecast/drift] dataset=classics compute=serial "
+        "protocol.windows=2"
+    )
     before = hwds(f"plan {words}").out
     assert "to compute" in before
-    assert "on one core, by rows, steps, trees and epochs and this machine's speed: within a factor of two." in before
+    assert (
+        "on one core, by rows, steps, trees and epochs and this machine's speed: within a factor "
+        "of two." in before
+    )
     assert not list(tmp_path.glob("outputs/runs/*")), "a plan leaves no run"
     assert hwds(words).code == 0
     after = hwds(f"plan {words}").out
@@ -83,7 +99,10 @@ def test_the_time_of_another_file_or_of_other_settings_says_nothing(hwds, sales)
     Path("other.csv").write_bytes(Path("sales.csv").read_bytes())
     assert "by rows, steps" in hwds(f"plan {words} dataset.path=other.csv seed=1").out
     assert hwds(f"{SALES} compute=serial model=forecast/auto model.budget=1u").code == 0
-    assert "by earlier timings" in hwds(f"plan {SALES} compute=serial model=forecast/auto model.budget=1u seed=1").out
+    assert (
+        "by earlier timings"
+        in hwds(f"plan {SALES} compute=serial model=forecast/auto model.budget=1u seed=1").out
+    )
     longer = hwds(f"plan {SALES} compute=serial model=forecast/auto model.budget=60u").out
     assert "at most about" in longer
     assert "by budgets, which need not be used up" in longer
@@ -98,9 +117,14 @@ def test_a_long_run_is_offered_within_a_budget(hwds):
     words = "plan dataset=weekly_sales protocol.windows=4"
     offered = "For an answer within a minute a window: model=forecast/auto model.budget=60s."
     assert hwds(f"{words} model=forecast/lstm model.epochs=90").out.splitlines()[-1] == offered
-    assert "at most about 4 minutes on one core" in hwds(f"{words} model=forecast/auto model.budget=60s").out
+    assert (
+        "at most about 4 minutes on one core"
+        in hwds(f"{words} model=forecast/auto model.budget=60s").out
+    )
     assert offered not in hwds(f"{words} model=forecast/naive").out
-    many = hwds("plan protocol.windows=60 protocol.stride=1 model=forecast/lstm").out  # seconds a window
+    many = hwds(
+        "plan protocol.windows=60 protocol.stride=1 model=forecast/lstm"
+    ).out  # seconds a window
     assert "minutes on one core" in many
     assert offered not in many
 
@@ -110,7 +134,11 @@ def test_the_segments_of_a_file_of_ones_own(hwds, sales):
     lines = hwds(f"plan {words}").out.splitlines()
     assert "scored by region too: y, é." in lines
     assert any(line.split()[:2] == ["protocol.segments:", "[region]"] for line in lines)
-    said = hwds(f"plan {words}".replace("=[region] protocol.segments=[region]", "=[region] protocol.segments=[regoin]"))
+    said = hwds(
+        f"plan {words}".replace(
+            "=[region] protocol.segments=[region]", "=[region] protocol.segments=[regoin]"
+        )
+    )
     assert said.line == "hwds: protocol.segments: no column 'regoin'; did you mean 'region'?"
     assert hwds(words).code == 0
 
@@ -130,14 +158,23 @@ def test_wrong_words_are_refused(hwds, words, said):
 
 
 def test_features_say_what_they_are_computed_without(hwds, tmp_path):
-    rows = [f"c{day % 5},2024-{1 + day // 28:02d}-{1 + day % 28:02d},{day % 7 + 1},{int(day % 9 == 0)}" for day in range(150)]
+    rows = [
+        f"c{day % 5},2024-{1 + day // 28:02d}-{1 + day % 28:02d},{day % 7 + 1},{int(day % 9 == 0)}"
+        for day in range(150)
+    ]
     (tmp_path / "orders.csv").write_text("\n".join(["customer,when,quantity,label", *rows, ""]))
     roles = "dataset.roles.label=label dataset.roles.time=when dataset.roles.entity=customer"
     said = hwds(
-        f"plan dataset=table dataset.path=orders.csv {roles} model=classify/logistic protocol=prequential features=purchases"
+        f"plan dataset=table dataset.path=orders.csv {roles} model=classify/logistic "
+        f"protocol=prequential features=purchases"
     )
     assert said.code == 0, said.err
     lacking = "order, sku, store, channel, unit_price, promotion, returned_at"
-    assert f"Features 'purchases' are computed without {lacking}: the data has no column of that name." in said.out
-    unused = hwds("plan model=forecast/naive features=lags rivals=[] dataset=classics protocol=holdout")
+    assert (
+        f"Features 'purchases' are computed without {lacking}: the data has no column of that name."
+        in said.out
+    )
+    unused = hwds(
+        "plan model=forecast/naive features=lags rivals=[] dataset=classics protocol=holdout"
+    )
     assert "Features 'lags' were not used: no model here reads a feature set." in unused.out

@@ -28,7 +28,9 @@ def plain(hwds, sales, once):
 @pytest.fixture
 def simulated(hwds, once):
     """A run on simulated demand."""
-    once(lambda: finish(hwds, "model=forecast/seasonal_naive size=small compute=serial"), "simulated")
+    once(
+        lambda: finish(hwds, "model=forecast/seasonal_naive size=small compute=serial"), "simulated"
+    )
 
 
 def finish(hwds, line):
@@ -43,13 +45,27 @@ def test_simulated_demand_is_forecast_up_to_the_planned_end(hwds, simulated, tmp
 
     panel = HardwareDemand(families=2, channels=2, months=72).load()
     forecasts = future(tmp_path)
-    assert forecasts.columns == ["series_id", "cutoff", "time", "step", "mean", "q_0.1", "q_0.5", "q_0.9"]
+    assert forecasts.columns == [
+        "series_id",
+        "cutoff",
+        "time",
+        "step",
+        "mean",
+        "q_0.1",
+        "q_0.5",
+        "q_0.9",
+    ]
     assert forecasts.select("series_id", "time").equals(panel.plan.select("series_id", "time"))
     ends = dict(panel.table.select("series_id", "planned_end").unique().iter_rows())
-    assert all(when <= ends[name] for name, when in forecasts.select("series_id", "time").iter_rows())
+    assert all(
+        when <= ends[name] for name, when in forecasts.select("series_id", "time").iter_rows()
+    )
     assert forecasts["step"].max() == 12
     assert forecasts["mean"].null_count() == 0
-    assert pl.read_csv(next(tmp_path.glob("outputs/runs/*/*/future.csv")))["mean"].to_list() == forecasts["mean"].to_list()
+    assert (
+        pl.read_csv(next(tmp_path.glob("outputs/runs/*/*/future.csv")))["mean"].to_list()
+        == forecasts["mean"].to_list()
+    )
 
 
 def test_a_template_has_the_rows_and_columns_to_fill_in(hwds, planned, tmp_path):
@@ -91,11 +107,15 @@ WRONG = {
     "no row for series 'b|y'; 'promo' must": lambda plan: plan.filter(pl.col("shop") == "a"),
     "no 'promo' for series 'a|y' at 2024-05-01; 4 of 24": lambda plan: plan.filter(~MAY),
     "no 'promo' for series 'a|é' at 2024-05-01; 1 of 24": lambda plan: plan.with_columns(
-        promo=pl.when(MAY & (pl.col("shop") == "a") & (pl.col("region") == "é")).then(None).otherwise(pl.col("promo"))
+        promo=pl.when(MAY & (pl.col("shop") == "a") & (pl.col("region") == "é"))
+        .then(None)
+        .otherwise(pl.col("promo"))
     ),
     "no 'promo' for series 'b|é' at 2024-06-01; 1 of 24": lambda plan: plan.head(23),
     "two rows for series 'a|y' at 2024-01-01": lambda plan: pl.concat([plan, plan.head(1)]),
-    "has 0 in column 'month', the data 2023-12-01": lambda plan: plan.with_columns(month=pl.int_range(pl.len())),
+    "has 0 in column 'month', the data 2023-12-01": lambda plan: plan.with_columns(
+        month=pl.int_range(pl.len())
+    ),
     "row 1 has 'yes' in column 'promo'": lambda plan: plan.with_columns(promo=pl.lit("yes")),
 }
 
@@ -113,7 +133,10 @@ def test_a_plan_with_holes_is_refused(hwds, planned, tmp_path):
 def test_a_plan_is_written_as_the_data_is(hwds, sales, tmp_path):
     for name, table in zip(("old.csv", "ahead.csv"), sales, strict=True):
         (tmp_path / name).write_bytes(table.write_csv(separator=";").encode("latin-1"))
-    words = "dataset.path=old.csv 'dataset.separator=\";\"' dataset.encoding=latin-1 dataset.roles.known_future=promo"
+    words = (
+        "dataset.path=old.csv 'dataset.separator=\";\"' dataset.encoding=latin-1 "
+        "dataset.roles.known_future=promo"
+    )
     assert hwds(f"{SALES.replace('dataset.path=sales.csv', '')} {words}").code == 0
     assert hwds("predict adhoc --future=ahead.csv").code == 0
     assert future(tmp_path)["series_id"].unique().sort().to_list() == ["a|y", "a|é", "b|y", "b|é"]
@@ -143,12 +166,16 @@ def test_simulated_demand_takes_a_changed_plan_and_refuses_half_of_it(hwds, simu
 def test_new_data_of_the_same_roles_with_whole_numbers_for_time(hwds, tmp_path):
     values = pl.DataFrame({"month": range(40), "units": [float(value % 4) for value in range(40)]})
     values.write_csv(tmp_path / "line.csv")
-    values.select(pl.col("month") + 10, pl.col("units") + 7).head(8).write_parquet(tmp_path / "new.parquet")
+    values.select(pl.col("month") + 10, pl.col("units") + 7).head(8).write_parquet(
+        tmp_path / "new.parquet"
+    )
     assert hwds(f"{FILE} dataset.path=line.csv dataset.season=4 save_model=final").code == 0
     assert "the saved model" in hwds("predict adhoc").out
     assert future(tmp_path)["time"].to_list() == [40, 41, 42, 43, 44, 45]
     assert future(tmp_path)["mean"].to_list() == [0, 1, 2, 3, 0, 1]
-    said = hwds("predict adhoc --data new.parquet")  # eight rows: enough to go on from, not for the run's own protocol
+    said = hwds(
+        "predict adhoc --data new.parquet"
+    )  # eight rows: enough to go on from, not for the run's own protocol
     assert said.code == 0, said
     assert future(tmp_path)["time"].to_list() == [18, 19, 20, 21, 22, 23]
     assert future(tmp_path)["mean"].to_list() == [7, 8, 9, 10, 7, 8]
@@ -157,7 +184,9 @@ def test_new_data_of_the_same_roles_with_whole_numbers_for_time(hwds, tmp_path):
 def test_new_data_needs_no_split_and_keeps_the_horizon(hwds, tmp_path):
     values = pl.DataFrame({"month": range(40), "units": [float(value % 4) for value in range(40)]})
     values.write_csv(tmp_path / "new.csv")
-    values.with_columns(split=pl.lit(["train"] * 33 + ["test"] * 7).list.explode()).write_csv(tmp_path / "line.csv")
+    values.with_columns(split=pl.lit(["train"] * 33 + ["test"] * 7).list.explode()).write_csv(
+        tmp_path / "line.csv"
+    )
     words = FILE.replace("protocol.horizon=6", "dataset.roles.split=split")
     assert hwds(f"{words} dataset.path=line.csv dataset.season=4").code == 0
     said = hwds("predict adhoc --data new.csv")
@@ -168,7 +197,10 @@ def test_new_data_needs_no_split_and_keeps_the_horizon(hwds, tmp_path):
 
 
 def test_the_saved_model_gives_the_bytes_of_the_fit_on_all_rows_in_a_fresh_process(hwds, tmp_path):
-    line = "model=forecast/xgboost model.trees=5 size=small compute=serial features=lags protocol=holdout"
+    line = (
+        "model=forecast/xgboost model.trees=5 size=small compute=serial features=lags "
+        "protocol=holdout"
+    )
     assert hwds(line).code == 0
     said = hwds(f"predict {run_id(tmp_path)}")
     assert "fitted on all rows" in said.out

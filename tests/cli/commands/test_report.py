@@ -7,7 +7,9 @@ from hwds.results.folder import RunFolder
 
 from .conftest import SALES, run_id
 
-PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+PAIR = SALES.replace(
+    "model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]"
+)
 
 
 def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch):
@@ -19,7 +21,14 @@ def test_a_run_and_a_comparison_have_a_report(hwds, sales, tmp_path, monkeypatch
     folder = tmp_path / "outputs/runs/adhoc" / run
     html, markdown = (folder / "report.html").read_text(), (folder / "report.md").read_text()
     assert (folder / "conclusion.txt").read_text().strip() in markdown
-    for wanted in ("Leaderboard", "How to have it again", "dataset.path=sales.csv", "The whole config", "numpy ", "<svg"):
+    for wanted in (
+        "Leaderboard",
+        "How to have it again",
+        "dataset.path=sales.csv",
+        "The whole config",
+        "numpy ",
+        "<svg",
+    ):
         assert wanted in html
     assert "planted-secret" not in html + markdown + shown
     assert len(html) < 1_000_000
@@ -45,7 +54,11 @@ def interrupted_drawing(folder):
 
 def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, tmp_path):
     def pictures():
-        return {path.name: path.read_bytes() for path in tmp_path.glob("outputs/runs/*/*/*") if path.suffix in (".png", ".svg")}
+        return {
+            path.name: path.read_bytes()
+            for path in tmp_path.glob("outputs/runs/*/*/*")
+            if path.suffix in (".png", ".svg")
+        }
 
     one_step = SALES.replace("horizon=6", "horizon=1")
     assert command(f"{one_step} pictures=true").code == 0
@@ -58,12 +71,16 @@ def test_pictures_that_a_run_left_out_are_drawn_for_its_report(command, sales, t
     later = command(f"{one_step} pictures=false")
     assert f"Pictures are drawn when they are asked for: hwds {asked}" in later.out
     linked = re.findall(r"!\[.*\]\((.*)\)", (folder / "report.md").read_text())
-    assert {"leaderboard.png", "mine.png"} <= set(linked) <= set(pictures()), "the earlier report still finds its pictures"
+    assert {"leaderboard.png", "mine.png"} <= set(linked) <= set(pictures()), (
+        "the earlier report still finds its pictures"
+    )
     moved = (tmp_path / "sales.csv").rename(tmp_path / "elsewhere.csv")
     changed = moved.read_text().splitlines()
     (tmp_path / "sales.csv").write_text("\n".join(changed[:-1]))
     said = command(asked)
-    assert (said.code, set(pictures())) == (0, {"mine.png"}), "an earlier command's are of its tables, this is somebody's"
+    assert (said.code, set(pictures())) == (0, {"mine.png"}), (
+        "an earlier command's are of its tables, this is somebody's"
+    )
     assert "(mine.png)" in (folder / "report.md").read_text()
     (folder / "mine.png").unlink()
     assert "hwds: no pictures: dataset: has changed since run adhoc/" in said.err

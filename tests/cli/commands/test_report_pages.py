@@ -1,4 +1,6 @@
-"""Reports of every task as a reader has them: in a browser, light and dark, on a desk and a phone, with scripts and without."""
+"""Reports of every task as a reader has them: in a browser, light and dark, on a desk and a phone,
+with scripts and without.
+"""
 
 from __future__ import annotations
 
@@ -19,34 +21,55 @@ DRAW, DRAW_MISSING = app_run.draw, app_pictures.draw_missing
 WICKED = "<script>alert('x')</script>"
 SMALL = "features=none compute=serial"
 FORECAST = (
-    f"model=forecast/naive rivals=[forecast/seasonal_naive] dataset=file dataset.path=sales.csv {SMALL} protocol=walk_forward"
-    " protocol.windows=2 protocol.horizon=3 protocol.segments=[kind] dataset.roles.series=shop dataset.roles.time=month"
+    f"model=forecast/naive rivals=[forecast/seasonal_naive] dataset=file dataset.path=sales.csv "
+    f"{SMALL} protocol=walk_forward"
+    " protocol.windows=2 protocol.horizon=3 protocol.segments=[kind] dataset.roles.series=shop "
+    "dataset.roles.time=month"
     " dataset.roles.target=units dataset.roles.static=kind"
 )
 LINES = {
     "forecast": f"{FORECAST} decision=volume_bands",
-    "bandit": f"+experiment=price_bandit {SMALL} rivals=[] protocol.replications=10 dataset.horizon=500 decision=price_choice",
+    "bandit": f"+experiment=price_bandit {SMALL} rivals=[] protocol.replications=10 "
+    f"dataset.horizon=500 decision=price_choice",
     "ab": f"+experiment=ab_price_test {SMALL} model=ab/welch rivals=[] protocol.replications=40",
     "ope": f"model=ope/snipw dataset=price_log dataset.rows=2000 protocol=off_policy {SMALL}",
     "detection": (
-        f"dataset=gray_market dataset.days=90 protocol=prequential_gray decision=alert_policy size=small {SMALL}"
+        f"dataset=gray_market dataset.days=90 protocol=prequential_gray decision=alert_policy "
+        f"size=small {SMALL}"
         " model=classify/logistic protocol.resamples=40 decision.resamples=50"
     ),
-    "sweep": f"{FORECAST} model=forecast/xgboost model.trees=5 rivals=[] sweep=random sweep.trials=3 size=small",
+    "sweep": f"{FORECAST} model=forecast/xgboost model.trees=5 rivals=[] sweep=random "
+    f"sweep.trials=3 size=small",
 }
 """By task what is run; the models of the forecast are compared too."""
 
 
 @pytest.fixture
 def drawn(hwds, once, tmp_path, monkeypatch):
-    """Run a line with its pictures, in a folder with a shop of a wicked name; the folders of its reports."""
+    """Run a line with its pictures, in a folder with a shop of a wicked name; the folders of its
+    reports.
+    """
     monkeypatch.setattr("hwds.cli.run.draw", DRAW)
     monkeypatch.setattr("hwds.cli.run.draw_missing", DRAW_MISSING)
     rng = np.random.default_rng(0)
     month = pl.date_range(datetime.date(2019, 1, 1), datetime.date(2021, 12, 1), "1mo", eager=True)
-    shops = (("a&b", "web"), (WICKED, WICKED), ("é", "web"), ("c|d", WICKED), ("e", "web"), ("f", "web"))
+    shops = (
+        ("a&b", "web"),
+        (WICKED, WICKED),
+        ("é", "web"),
+        ("c|d", WICKED),
+        ("e", "web"),
+        ("f", "web"),
+    )
     parts = [
-        pl.DataFrame({"shop": [shop] * 36, "kind": [kind] * 36, "month": month, "units": rng.normal(100, 9, 36).round(2)})
+        pl.DataFrame(
+            {
+                "shop": [shop] * 36,
+                "kind": [kind] * 36,
+                "month": month,
+                "units": rng.normal(100, 9, 36).round(2),
+            }
+        )
         for shop, kind in shops
     ]
     pl.concat(parts).write_csv(tmp_path / "sales.csv")
@@ -73,7 +96,10 @@ def drawn(hwds, once, tmp_path, monkeypatch):
 
 def visible(tab):
     """Whether the conclusion is on the screen before anything is scrolled."""
-    box = tab.ask("(b => [b.top, b.bottom, innerHeight])(document.querySelector('.lead').getBoundingClientRect())")
+    box = tab.ask(
+        "(b => [b.top, b.bottom, "
+        "innerHeight])(document.querySelector('.lead').getBoundingClientRect())"
+    )
     return box[0] >= 0 and box[1] <= box[2]
 
 
@@ -96,7 +122,13 @@ def test_a_page_holds_wicked_names_answers_the_pointer_and_stands_without_script
     page = folder / "report.html"
     with browser.page(page) as tab:
         assert tab.ask("document.scripts.length") == 1
-        assert tab.ask(f"[...document.querySelectorAll('th')].filter(e => e.textContent === {WICKED!r}).length") >= 2
+        assert (
+            tab.ask(
+                f"[...document.querySelectorAll('th')].filter(e => e.textContent === "
+                f"{WICKED!r}).length"
+            )
+            >= 2
+        )
         answers_the_pointer(tab)
         assert tab.complaints == []
     with browser.page(page, script=False) as tab:
@@ -119,16 +151,26 @@ def names_are_text(folder):
 
 def answers_the_pointer(tab):
     first = "section table thead th:nth-child(2) button"
-    models = "[...document.querySelectorAll('section table')[0].tBodies[0].rows].map(e => e.cells[0].textContent)"
+    models = (
+        "[...document.querySelectorAll('section table')[0].tBodies[0].rows].map(e => "
+        "e.cells[0].textContent)"
+    )
     before = tab.ask(models)
     tab.point(*tab.middle(first), click=True)
-    assert tab.ask("document.querySelector('section table th:nth-child(2)').getAttribute('aria-sort')") == "descending"
+    assert (
+        tab.ask("document.querySelector('section table th:nth-child(2)').getAttribute('aria-sort')")
+        == "descending"
+    )
     assert tab.ask(models) == before[::-1]
     tab.point(*tab.middle(".many svg"))
     assert tab.ask("document.querySelector('.tip').hidden") is False
-    assert re.match(r"20\d\d-\d\d-01", tab.ask("document.querySelector('.tip').firstChild.textContent"))
+    assert re.match(
+        r"20\d\d-\d\d-01", tab.ask("document.querySelector('.tip').firstChild.textContent")
+    )
     tab.point(*tab.middle(".toggles button"), click=True)
-    assert tab.ask("document.querySelector('.toggles button').getAttribute('aria-pressed')") == "false"
+    assert (
+        tab.ask("document.querySelector('.toggles button').getAttribute('aria-pressed')") == "false"
+    )
     assert tab.ask("document.querySelectorAll('svg .away').length") >= 1
 
 
@@ -147,7 +189,17 @@ def test_what_is_wrong_with_a_page_is_found(browser, tmp_path):
     with browser.page(tmp_path / "bad.html") as tab:
         found = {each.partition(":")[0] for each in complaints(tab)}
     assert {
-        "no language or title", "a level of headings left out", "contrast 2.85 of \"pale\"", "picture without words",
-        "drawing without words", 'cut "cut"', "control without name", "a link to nowhere", "row without header", "ragged table",
-        "an id twice", "scrolls out of reach", "the page scrolls sideways",
-    } <= found  # fmt: skip
+        "no language or title",
+        "a level of headings left out",
+        'contrast 2.85 of "pale"',
+        "picture without words",
+        "drawing without words",
+        'cut "cut"',
+        "control without name",
+        "a link to nowhere",
+        "row without header",
+        "ragged table",
+        "an id twice",
+        "scrolls out of reach",
+        "the page scrolls sideways",
+    } <= found

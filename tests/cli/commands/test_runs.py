@@ -27,13 +27,25 @@ def test_runs_are_found_sorted_tagged_and_noted(hwds, two):
     assert "2 of 2 runs" in out
     assert hwds("runs seed=2 --json").out == hwds("runs adhoc 'seed>1' --json").out
     (only,) = json.loads(hwds("runs seed=2 --json").out)
-    assert (only["run"], only["seed"], only["status"], only["protocol.horizon"]) == (f"adhoc/{two[1]}", 2, "finished", 6)
+    assert (only["run"], only["seed"], only["status"], only["protocol.horizon"]) == (
+        f"adhoc/{two[1]}",
+        2,
+        "finished",
+        6,
+    )
     assert only["score"] == only["mase"] == only["mase[m=12]"]
-    assert hwds(f"runs tag {two[0]} keep first").out == f"adhoc/{two[0]}: tags first, keep; note none\n"
+    assert (
+        hwds(f"runs tag {two[0]} keep first").out
+        == f"adhoc/{two[0]}: tags first, keep; note none\n"
+    )
     assert hwds(f"runs tag {two[0]} -keep").code == 0
     assert hwds(f"runs note {two[0]} 'before the launch'").code == 0
     (tagged,) = json.loads(hwds("runs tag=first --json").out)
-    assert (tagged["run"], tagged["tags"], tagged["note"]) == (f"adhoc/{two[0]}", "first", "before the launch")
+    assert (tagged["run"], tagged["tags"], tagged["note"]) == (
+        f"adhoc/{two[0]}",
+        "first",
+        "before the launch",
+    )
     seeds = [run["seed"] for run in json.loads(hwds("runs --sort -seed --json").out)]
     assert seeds == [2, 1]
     assert json.loads(hwds("runs --sweeps --json").out) == []
@@ -69,7 +81,9 @@ def test_a_broken_folder_is_passed_over_with_its_reason(hwds, two, tmp_path):
     (tmp_path / "outputs/runs/adhoc" / two[0] / "config.yaml").write_text("[")
     said = hwds("runs")
     assert said.code == 0
-    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml: is no YAML: " in " ".join(said.out.split())
+    assert f"outputs/runs/adhoc/{two[0]} is passed over: config.yaml: is no YAML: " in " ".join(
+        said.out.split()
+    )
     assert two[1][:8] in said.out
 
 
@@ -92,8 +106,13 @@ def test_a_run_that_a_process_holds_is_running(hwds, two, tmp_path):
         assert json.loads(hwds("runs status=running --json").out)[0]["status"] == "running"
 
 
-def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(hwds, two, tmp_path, monkeypatch):
-    before = {path.name: path.read_bytes() for path in (tmp_path / "outputs/runs/adhoc" / two[0]).glob("*.parquet")}
+def test_a_run_that_was_ended_says_how_far_it_was_until_it_is_whole(
+    hwds, two, tmp_path, monkeypatch
+):
+    before = {
+        path.name: path.read_bytes()
+        for path in (tmp_path / "outputs/runs/adhoc" / two[0]).glob("*.parquet")
+    }
     shutil.rmtree(tmp_path / "outputs")
 
     def ended(job, frame, work, compute, cache, watch):
@@ -143,13 +162,19 @@ def test_a_run_is_named_tagged_and_noted_by_its_command(hwds, sales, tmp_path):
         (f"spring-2024/{folder.name}", "again first", "before the launch")
     ]
     assert hwds(SALES).code == 0
-    assert {path.name for path in tmp_path.glob("outputs/runs/*/*")} == {folder.name}, "a name changes no number"
+    assert {path.name for path in tmp_path.glob("outputs/runs/*/*")} == {folder.name}, (
+        "a name changes no number"
+    )
 
 
 @pytest.mark.parametrize(
     ("word", "line"),
     [
-        ("name=../x", "hwds: name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a letter, got '../x'."),
+        (
+            "name=../x",
+            "hwds: name: must be at most 80 letters, digits, '.', '_' and '-', and begin with a "
+            "letter, got '../x'.",
+        ),
         ("name=a/b", "hwds: name: must be at most"),
         ("name=.hidden", "hwds: name: must be at most"),
         ("tags=[a@b]", "hwds: tag: must be one word"),
@@ -166,7 +191,9 @@ def test_jobs_of_one_command_are_labelled_and_end_in_one_table(hwds, sales):
     assert done.code == 0
     labels = [line for line in done.out.splitlines() if line.startswith("Job ")]
     jobs = enumerate(itertools.product((3, 6), (1, 2)), 1)
-    assert labels == [f"Job {i} of 4: protocol.horizon={horizon}, seed={seed}" for i, (horizon, seed) in jobs]
+    assert labels == [
+        f"Job {i} of 4: protocol.horizon={horizon}, seed={seed}" for i, (horizon, seed) in jobs
+    ]
     *_, header, _, _, _, _, _, last = done.out.splitlines()
     assert {"run", "score", "protocol.horizon", "seed"} <= set(header.split())
     assert last == "4 runs; `hwds compare` says which differ for sure."

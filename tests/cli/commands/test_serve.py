@@ -15,7 +15,10 @@ from hwds.serve.events.online import Online
 from .conftest import run_id
 
 ROOT = Path(__file__).resolve().parents[3]
-ROLES = "label=confirmed label_time=confirmed_at time=time available_at=available_at entity=customer amount=at_stake"
+ROLES = (
+    "label=confirmed label_time=confirmed_at time=time available_at=available_at "
+    "entity=customer amount=at_stake"
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,24 +38,37 @@ def make(hwds, table, folder):
     roles = " ".join(f"dataset.roles.{word}" for word in ROLES.split())
     windows = "train_days=20 stop_days=0 calibrate_days=8 delay_days=5 test_days=5 windows=1"
     said = hwds(
-        f"dataset=table dataset.path=lines.parquet {roles} features=purchases model=classify/xgboost model.calibration=platt"
-        f" model.trees=10 protocol=prequential {' '.join(f'protocol.{word}' for word in windows.split())}"
+        f"dataset=table dataset.path=lines.parquet {roles} features=purchases "
+        f"model=classify/xgboost model.calibration=platt"
+        f" model.trees=10 protocol=prequential "
+        f"{' '.join(f'protocol.{word}' for word in windows.split())}"
         " protocol.resamples=50 compute=serial save_model=final"
     )
     assert said.code == 0, said
 
 
 def asked(made):
-    return "".join(json.dumps(event, default=lambda value: value.isoformat()) + "\n" for event in made)
+    return "".join(
+        json.dumps(event, default=lambda value: value.isoformat()) + "\n" for event in made
+    )
 
 
 def test_a_kept_model_is_served(hwds, run, table, tmp_path, monkeypatch):
     made = [event | {"id": f"new {k}"} for k, event in enumerate(events(table))]
-    text = asked(made[:3]) + '\n{"label": 1, "of": "new 1"}\n{"of": "new 9", "label": 0}\n{"id": "x", "tme": "noon"}\n'
+    text = (
+        asked(made[:3])
+        + '\n{"label": 1, "of": "new 1"}\n{"of": "new 9", "label": 0}\n{"id": "x", "tme": "noon"}\n'
+    )
     monkeypatch.setattr(
         sys,
         "stdin",
-        io.TextIOWrapper(io.BytesIO((text + asked(made[1:2]) + '{"returned": true, "of": "new 2"}\n{"of": 3}\n').encode())),
+        io.TextIOWrapper(
+            io.BytesIO(
+                (
+                    text + asked(made[1:2]) + '{"returned": true, "of": "new 2"}\n{"of": 3}\n'
+                ).encode()
+            )
+        ),
     )
     said = hwds(f"serve {run} --store orders.db")
     assert said.code == 0, said
@@ -81,7 +97,13 @@ def test_the_past_of_the_run_is_remembered(hwds, run, table, monkeypatch):
 def test_a_process_serves_until_its_input_ends(run, table, tmp_path):
     command = [sys.executable, "-m", "hwds", "serve", run]
     done = subprocess.run(
-        command, input=asked(events(table)[:2]), cwd=tmp_path, capture_output=True, text=True, check=False, env=environment()
+        command,
+        input=asked(events(table)[:2]),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(),
     )
     assert done.returncode == 0, done.stderr
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["line 0", "line 1"]
@@ -121,4 +143,6 @@ def test_features_of_a_served_event_are_those_of_the_table(run, table):
         wanted = features.compute(scorer.history())
     for name in wanted.columns:
         found = pl.Series([answer.features[name] for answer in answers], dtype=pl.Float64)
-        assert found.fill_null(-1).to_list() == pytest.approx(wanted[name].cast(pl.Float64).fill_null(-1).to_list(), rel=1e-9)
+        assert found.fill_null(-1).to_list() == pytest.approx(
+            wanted[name].cast(pl.Float64).fill_null(-1).to_list(), rel=1e-9
+        )

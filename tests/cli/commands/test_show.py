@@ -13,7 +13,12 @@ def test_show_finds_a_run_by_each_of_its_names(hwds, sales, tmp_path):
     assert outs[0].startswith(f"adhoc/{run}: forecast/seasonal_naive on file, holdout, seed 0\n")
     assert "dataset.path=sales.csv" in outs[0]
     board = [line for line in shown.splitlines() if line.startswith("forecast/seasonal_naive ")]
-    assert board[0].split()[:4] == next(line for line in outs[0].splitlines() if line.startswith("forecast/seas")).split()[:4]
+    assert (
+        board[0].split()[:4]
+        == next(line for line in outs[0].splitlines() if line.startswith("forecast/seas")).split()[
+            :4
+        ]
+    )
 
 
 def test_show_refuses_what_is_not_there(hwds, sales, tmp_path):
@@ -26,7 +31,9 @@ def test_show_refuses_what_is_not_there(hwds, sales, tmp_path):
     assert f"run adhoc/{run} is not finished" in hwds("show adhoc").line
 
 
-@pytest.mark.parametrize("asked", ["show", "report", "runs tag", "diff x", "predict", "compare", "study"])
+@pytest.mark.parametrize(
+    "asked", ["show", "report", "runs tag", "diff x", "predict", "compare", "study"]
+)
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b"])
 def test_a_name_that_no_file_system_takes_is_no_name(hwds, asked, name):
     line = hwds([*asked.split(), name, *(["good"] if asked == "runs tag" else [])]).line

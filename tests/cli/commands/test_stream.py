@@ -1,4 +1,6 @@
-"""`hwds stream`: the page's own example from a run to alerts, from files and the standard input, and refusals in a line."""
+"""`hwds stream`: the page's own example from a run to alerts, from files and the standard input,
+and refusals in a line.
+"""
 
 import json
 import shutil
@@ -22,7 +24,9 @@ def test_the_page_of_streams_says_what_happens(hwds, outputs, tmp_path):
     ]
     assert alerts[1]["cycle"] == 368
     assert outputs[2] == ""
-    more = [json.dumps({"pump": "pump 2", "second": 400 + k, "heat": 42, "flow": 5}) for k in range(3)]
+    more = [
+        json.dumps({"pump": "pump 2", "second": 400 + k, "heat": 42, "flow": 5}) for k in range(3)
+    ]
     piped = tmp_path / "more.jsonl"
     piped.write_text("\n".join([*more, "rubbish"]))
     said = hwds("stream pumps --from more.jsonl --store plant")
@@ -39,7 +43,11 @@ def test_the_page_of_streams_says_what_happens(hwds, outputs, tmp_path):
         ("pumps raise_aftr=2", "stream: no setting 'raise_aftr'; did you mean 'raise_after'?"),
         ("pumps --form x", "stream: no flag '--form'; did you mean '--from'?"),
         ("pumps --from nothing.jsonl", "stream: --from nothing.jsonl: No such file or directory."),
-        ("pumps --to smtp://x", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'smtp://x'"),
+        (
+            "pumps --to smtp://x",
+            "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got "
+            "'smtp://x'",
+        ),
         ("pumps --patience nan", "--patience: must be from 0 to 1,000,000, got nan."),
         ("pumps --patience soon", "--patience: must be a number, got 'soon'."),
         ("nothing", "no run 'nothing'"),

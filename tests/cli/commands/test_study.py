@@ -17,11 +17,16 @@ PLAN = {
     "seeds": [0, 1],
     "words": ["model=forecast/naive", "rivals=[forecast/seasonal_naive]"],
     "experiments": {"near": ["protocol.horizon=3"], "far": ["protocol.horizon=6"]},
-    "rule": [{"all": ["alike", "better"], "then": "Take the naive one."}, {"then": "Unsure in {unsure}, worse in {worse}."}],
+    "rule": [
+        {"all": ["alike", "better"], "then": "Take the naive one."},
+        {"then": "Unsure in {unsure}, worse in {worse}."},
+    ],
 }
 COMMON = [
     word.strip("'")
-    for word in SALES.replace("model=forecast/seasonal_naive", "").replace("protocol.horizon=6", "").split()
+    for word in SALES.replace("model=forecast/seasonal_naive", "")
+    .replace("protocol.horizon=6", "")
+    .split()
     if "compute" not in word
 ]
 
@@ -70,11 +75,15 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
     assert contrasts["contrast"].to_list() == ["near", "far"]
     verdicts = dict(zip(contrasts["contrast"], contrasts["verdict"], strict=True))
     kept = json.loads((folder / "results/study.json").read_text())
-    wanted = "Take the naive one." if set(verdicts.values()) <= {"alike", "better"} else "Unsure in "
+    wanted = (
+        "Take the naive one." if set(verdicts.values()) <= {"alike", "better"} else "Unsure in "
+    )
     assert kept["verdict"].startswith(wanted)
     assert kept["verdict"] in (folder / "report.md").read_text()
     assert "What was decided before" in (folder / "report.html").read_text()
-    assert pl.read_csv(folder / "results/scores.csv").height == 2 * 2 * 2, "of each experiment, seed and model"
+    assert pl.read_csv(folder / "results/scores.csv").height == 2 * 2 * 2, (
+        "of each experiment, seed and model"
+    )
     runs = sorted((tmp_path / "outputs/runs/which").iterdir())
     assert len(runs) == 4
     written = {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()}
@@ -82,21 +91,30 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
 
     again = hwds("study experiments/which compute=serial compute.max_failed=1")
     assert "Every contrast comes to what was frozen." in again.out
-    assert {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()} == written, "nothing is computed twice"
+    assert {path: path.stat().st_mtime_ns for run in runs for path in run.iterdir()} == written, (
+        "nothing is computed twice"
+    )
     assert (folder / "results/study.json").read_text() == frozen
 
     report = hwds("report which")
-    assert (report.code, report.out) == (0, again.out), "its report is that of the study, read again"
+    assert (report.code, report.out) == (0, again.out), (
+        "its report is that of the study, read again"
+    )
 
     each = hwds("compare --study which --margin 0.9")
     assert each.code == 0
     assert "near:\n" in each.out
     assert "2 models on file by mase[m=12] (lower is better), 4 series, 2 seeds:" in each.out
     assert len(list((tmp_path / "outputs/comparisons").iterdir())) == 2
-    assert "compare: --metric is what the study has decided" in hwds("compare --study which --metric mae").line
+    assert (
+        "compare: --metric is what the study has decided"
+        in hwds("compare --study which --metric mae").line
+    )
 
 
-def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(hwds, sales, planned, tmp_path, monkeypatch):
+def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(
+    hwds, sales, planned, tmp_path, monkeypatch
+):
     monkeypatch.setattr("hwds.track.mirroring.SILENT_SECONDS", 60.0)
     planned(experiments={"near": ["protocol.horizon=3"]})
     mirror = tmp_path / "conf/tracker"
@@ -104,7 +122,11 @@ def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(h
     (mirror / "told.yaml").write_text("# hwds tracker=told\nrecipe: told:Told\n")
     (tmp_path / "told.py").write_text(TOLD)
     assert hwds("study which compute=serial").code == 0
-    for group, told in (("null", ["which"] * 2), ("null", ["which"] * 2), ("mine", ["which", "which", "mine", "mine"])):
+    for group, told in (
+        ("null", ["which"] * 2),
+        ("null", ["which"] * 2),
+        ("mine", ["which", "which", "mine", "mine"]),
+    ):
         assert hwds(f"study which compute=serial tracker=told tracker.group={group}").code == 0
         assert (tmp_path / "told.txt").read_text().split() == told
 
@@ -123,7 +145,9 @@ def test_a_plan_that_was_changed_after_results_is_refused_or_told(hwds, sales, p
     assert told in (folder / "report.md").read_text(), "it stays told"
 
 
-def test_words_that_change_numbers_make_it_a_trial_that_freezes_nothing(hwds, sales, planned, tmp_path):
+def test_words_that_change_numbers_make_it_a_trial_that_freezes_nothing(
+    hwds, sales, planned, tmp_path
+):
     folder = planned()
     assert hwds("study which size=small compute=serial").code == 0
     assert not (folder / "results").exists()
@@ -134,9 +158,9 @@ def test_words_that_change_numbers_make_it_a_trial_that_freezes_nothing(hwds, sa
 def test_seeds_with_worlds_of_their_own_and_a_run_that_fails(hwds, sales, planned, tmp_path):
     rows, _ = sales
     for seed in range(4):
-        rows.with_columns(units=pl.col("units") * (1 + seed * (pl.int_range(pl.len()) % 5) / 9)).write_csv(
-            tmp_path / f"world-{seed}.csv"
-        )
+        rows.with_columns(
+            units=pl.col("units") * (1 + seed * (pl.int_range(pl.len()) % 5) / 9)
+        ).write_csv(tmp_path / f"world-{seed}.csv")
     folder = planned(
         words=[*PLAN["words"], "dataset.path=world-{seed}.csv"],
         seeds=[0, 1, 2, 3, 4],
@@ -145,7 +169,10 @@ def test_seeds_with_worlds_of_their_own_and_a_run_that_fails(hwds, sales, planne
     said = hwds("study which compute=serial")
     assert said.code == 3
     assert "FAILED near, seed 4: dataset.path: " in said.out
-    assert hwds("study which --read").line == "hwds: study 'which': 1 run is missing; `hwds study which` goes on with it."
+    assert (
+        hwds("study which --read").line
+        == "hwds: study 'which': 1 run is missing; `hwds study which` goes on with it."
+    )
     assert "1 of 5 runs failed: no verdict" in said.err
     assert not (folder / "results").exists()
     rows.with_columns(units=pl.col("units") * 2).write_csv(tmp_path / "world-4.csv")
@@ -159,20 +186,36 @@ REFUSALS = [
     ({"margins": 1}, "which/study.yaml: no key 'margins'; did you mean 'margin'?"),
     ({"margin": 0}, "which/study.yaml.margin: must be > 0"),
     ({"seeds": [1, 1]}, "which/study.yaml.seeds: must not repeat 1"),
-    ({"rule": [{"all": "bettr", "then": "x"}, {"then": "y"}]}, "which/study.yaml.rule[0].all[0]: must be 'better', 'worse'"),
-    ({"rule": [{"all": "better", "then": "x"}]}, "rule[0]: the last clause, and no other, must be without"),
+    (
+        {"rule": [{"all": "bettr", "then": "x"}, {"then": "y"}]},
+        "which/study.yaml.rule[0].all[0]: must be 'better', 'worse'",
+    ),
+    (
+        {"rule": [{"all": "better", "then": "x"}]},
+        "rule[0]: the last clause, and no other, must be without",
+    ),
     ({"rule": [{"then": "x {beter}"}]}, "rule[0].then: no list '{beter}'; did you mean 'better'?"),
-    ({"rivals": ["forecast/seasonal_naiv"]}, "rivals: no model 'forecast/seasonal_naiv' in experiment 'near'; did you mean"),
+    (
+        {"rivals": ["forecast/seasonal_naiv"]},
+        "rivals: no model 'forecast/seasonal_naiv' in experiment 'near'; did you mean",
+    ),
     (
         {"experiments": {"near": ["protocol.horizn=3"]}},
         "experiments 'near': protocol: no key 'horizn'; did you mean 'horizon'?",
     ),
-    ({"experiments": ["lstm_forecats"]}, "no option 'lstm_forecats'; did you mean 'lstm_forecast'?"),
+    (
+        {"experiments": ["lstm_forecats"]},
+        "no option 'lstm_forecats'; did you mean 'lstm_forecast'?",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("changes", "said"), REFUSALS, ids=[str(next(iter(changes))) for changes, _ in REFUSALS])
-def test_a_wrong_plan_is_refused_before_anything_runs(hwds, sales, planned, tmp_path, changes, said):
+@pytest.mark.parametrize(
+    ("changes", "said"), REFUSALS, ids=[str(next(iter(changes))) for changes, _ in REFUSALS]
+)
+def test_a_wrong_plan_is_refused_before_anything_runs(
+    hwds, sales, planned, tmp_path, changes, said
+):
     planned(**changes)
     assert said in hwds("study which compute=serial").line
     assert not (tmp_path / "outputs").exists()
@@ -181,6 +224,9 @@ def test_a_wrong_plan_is_refused_before_anything_runs(hwds, sales, planned, tmp_
 def test_a_study_that_is_not_there_is_refused(hwds, planned):
     planned()
     assert "did you mean 'which'?" in hwds("study wich").line
-    assert "no run, sweep, study or comparison 'wich'; did you mean 'which'?" in hwds("report wich").line
+    assert (
+        "no run, sweep, study or comparison 'wich'; did you mean 'which'?"
+        in hwds("report wich").line
+    )
     assert "must be followed by the folder of a study" in hwds("study compute=serial").line
     assert "study: no flag '--raed'; did you mean '--read'?" in hwds("study which --raed").line

@@ -46,26 +46,41 @@ def test_what_is_unsent_is_sent_once_and_a_dry_run_sends_nothing(hwds, server, u
     steps = server.steps(unsent)
     assert steps == list(range(len(steps)))
     assert len(steps) >= 4
-    assert {artifact["artifactTypeName"] for artifact in server.artifacts} >= {"predictions", "results"}
+    assert {artifact["artifactTypeName"] for artifact in server.artifacts} >= {
+        "predictions",
+        "results",
+    }
     assert server.uploads["/predictions.parquet"] == 1
-    assert not [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert not [
+        path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()
+    ]
     asked = server.requests
     assert hwds("sync").out == "Nothing is due: every run that was to be mirrored is.\n"
     assert hwds(f"track {run_id(tmp_path)} --to wandb mode=offline").code == 0
     assert server.requests == asked
 
-    (tmp_path / "outputs/runs/adhoc" / run_id(tmp_path) / "tracking.json").unlink()  # nobody knows of it any more
+    (
+        tmp_path / "outputs/runs/adhoc" / run_id(tmp_path) / "tracking.json"
+    ).unlink()  # nobody knows of it any more
     assert hwds(f"track {run_id(tmp_path)} --to wandb").code == 0
     assert server.steps(unsent) == steps  # the same id, the same lines
     assert list(server.runs) == [unsent]
 
 
-def test_killed_while_it_sends_the_next_one_ends_with_every_step_once(hwds, server, unsent, tmp_path):
+def test_killed_while_it_sends_the_next_one_ends_with_every_step_once(
+    hwds, server, unsent, tmp_path
+):
     words = [sys.executable, "-m", "hwds", "sync"]
     process = subprocess.Popen(
-        words, cwd=tmp_path, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        words,
+        cwd=tmp_path,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    server.on_stream = lambda: os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+    server.on_stream = lambda: (
+        os.killpg(process.pid, signal.SIGKILL) if process.poll() is None else None
+    )
     assert process.wait(60) == -signal.SIGKILL
     server.on_stream = lambda: None
     assert "would send" in hwds("sync --dry-run").out
@@ -86,16 +101,23 @@ def test_a_folder_that_was_being_written_is_written_again_whole(hwds, server, un
     assert "would write and send" in hwds("sync --dry-run").out
     assert hwds("sync").code == 0
     (again,) = places(tmp_path)
-    assert next(again.glob("*.wandb")).stat().st_size > 500, "in place of the old one, in the same second or later"
+    assert next(again.glob("*.wandb")).stat().st_size > 500, (
+        "in place of the old one, in the same second or later"
+    )
     assert len(server.steps(unsent)) >= 4
 
 
 def test_a_damaged_ledger_is_said_and_the_others_are_sent(hwds, server, unsent, tmp_path):
     first = run_id(tmp_path)
     assert hwds(f"{WINDOWS} seed=1").code == 0
-    second = next(path for path in (tmp_path / "outputs/runs/adhoc").iterdir() if path.name != first)
+    second = next(
+        path for path in (tmp_path / "outputs/runs/adhoc").iterdir() if path.name != first
+    )
     (second / "tracking.json").write_text('{"wandb": {"state"')
-    for command, told in (("sync --dry-run", f"would send adhoc/{first} to wandb"), ("sync", f"adhoc/{first}: W&B: sent to")):
+    for command, told in (
+        ("sync --dry-run", f"would send adhoc/{first} to wandb"),
+        ("sync", f"adhoc/{first}: W&B: sent to"),
+    ):
         said = hwds(command)
         assert (said.code, said.out.startswith(told)) == (3, True)
         (line,) = (line for line in said.err.splitlines() if line.startswith("hwds: "))

@@ -19,7 +19,9 @@ from hwds.track.trackers.wandb import Wandb
 
 from .conftest import SALES, run_id
 
-PAIR = SALES.replace("model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]")
+PAIR = SALES.replace(
+    "model=forecast/seasonal_naive", "model=forecast/naive rivals=[forecast/seasonal_naive]"
+)
 WINDOWS = PAIR.replace("protocol=holdout", "protocol=walk_forward protocol.windows=3")
 SPACE = "sweep.space={model:{season:{choice:[2,3,4,12]}}}"
 SECRETS = {
@@ -66,7 +68,9 @@ def runs_of(store, experiment, filter_string=""):
     return store.search_runs([found.experiment_id], filter_string)
 
 
-def test_a_run_is_in_both_trackers_once_however_often_it_is_told(hwds, sales, own_home, tmp_path, store):
+def test_a_run_is_in_both_trackers_once_however_often_it_is_told(
+    hwds, sales, own_home, tmp_path, store
+):
     for name, value in SECRETS.items():
         own_home.setenv(name, value)
     own_home.setenv("WANDB_MODE", "offline")
@@ -84,10 +88,17 @@ def test_a_run_is_in_both_trackers_once_however_often_it_is_told(hwds, sales, ow
     assert hwds(f"track {run} --to both").code == 0
 
     scores = pl.read_parquet(folder / "scores.parquet")
-    whole = scores.filter(pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (pl.col("metric") == "mase[m=12]"))
+    whole = scores.filter(
+        pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+        & (pl.col("metric") == "mase[m=12]")
+    )
     mase = dict(whole.filter(aggregate="mean").select("model", "value").iter_rows())
-    windows = scores.filter(pl.col("fold").is_not_null() & pl.col("step").is_null() & pl.col("segment").is_null())
-    windows = windows.filter(model="forecast/naive", metric="mase[m=12]", aggregate="mean")["value"].to_list()
+    windows = scores.filter(
+        pl.col("fold").is_not_null() & pl.col("step").is_null() & pl.col("segment").is_null()
+    )
+    windows = windows.filter(model="forecast/naive", metric="mase[m=12]", aggregate="mean")[
+        "value"
+    ].to_list()
     digest = hashlib.sha256((folder / "predictions.parquet").read_bytes()).hexdigest()
     assert len(windows) == 3
 
@@ -97,16 +108,27 @@ def test_a_run_is_in_both_trackers_once_however_often_it_is_told(hwds, sales, ow
     assert told["config"]["protocol"]["windows"] == 3
     assert told["config"]["metrics"]["mase_m_12"]["name"] == "mase[m=12]"
     assert told["summary"]["mase_m_12"] == mase["forecast/naive"]
-    assert told["summary"]["rivals/forecast/seasonal_naive/mase_m_12"] == mase["forecast/seasonal_naive"]
+    assert (
+        told["summary"]["rivals/forecast/seasonal_naive/mase_m_12"]
+        == mase["forecast/seasonal_naive"]
+    )
     assert told["summary"]["tables/leaderboard"]["_type"] == "table-file"
     records = inspected(place)
-    history = [json.loads(line)["history"]["item"] for line in records.splitlines() if '"type":"history"' in line]
+    history = [
+        json.loads(line)["history"]["item"]
+        for line in records.splitlines()
+        if '"type":"history"' in line
+    ]
     curve = [point for point in history if "by_window/mase_m_12" in point]
-    assert [(point["window"], point["by_window/mase_m_12"]) for point in curve] == list(enumerate(windows))
+    assert [(point["window"], point["by_window/mase_m_12"]) for point in curve] == list(
+        enumerate(windows)
+    )
     assert [point["_step"] for point in history] == list(range(len(history)))
     assert digest in records
 
-    (found,) = runs_of(store, "adhoc", "params.`model.name` = 'forecast/naive' and metrics.mase_m_12 > 0")
+    (found,) = runs_of(
+        store, "adhoc", "params.`model.name` = 'forecast/naive' and metrics.mase_m_12 > 0"
+    )
     assert found.data.metrics["mase_m_12"] == mase["forecast/naive"]
     assert found.data.tags["hwds.id"] == f"adhoc-{run}"
     history = store.get_metric_history(found.info.run_id, "by_window/mase_m_12")
@@ -121,28 +143,44 @@ def test_a_run_is_in_both_trackers_once_however_often_it_is_told(hwds, sales, ow
     hwds(f"report {run}")
     for path in tmp_path.rglob("*"):
         if path.is_file():
-            assert not [name for name, value in SECRETS.items() if value.encode() in path.read_bytes()], path
+            assert not [
+                name for name, value in SECRETS.items() if value.encode() in path.read_bytes()
+            ], path
 
 
-def test_mlflow_loads_the_kept_model_in_a_fresh_process_and_it_says_the_same(hwds, sales, own_home, tmp_path, store):
+def test_mlflow_loads_the_kept_model_in_a_fresh_process_and_it_says_the_same(
+    hwds, sales, own_home, tmp_path, store
+):
     assert hwds(f"{PAIR} save_model=final").code == 0
     run = run_id(tmp_path)
     assert hwds(f"track {run} --to mlflow").code == 0
     (found,) = runs_of(store, "adhoc")
-    words = [sys.executable, "-c", LOAD, f"sqlite:///{tmp_path}/outputs/mlflow/mlflow.db", found.info.run_id]
+    words = [
+        sys.executable,
+        "-c",
+        LOAD,
+        f"sqlite:///{tmp_path}/outputs/mlflow/mlflow.db",
+        found.info.run_id,
+    ]
     subprocess.run(words, cwd=tmp_path, check=True, capture_output=True)
     future = tmp_path / "outputs/runs/adhoc" / run / "future.parquet"
     assert hwds(f"predict {run}").code == 0
     pl.read_parquet(future).to_pandas().to_parquet(tmp_path / "ours.parquet")
     assert (tmp_path / "own.parquet").read_bytes() == (tmp_path / "ours.parquet").read_bytes()
-    rows = sales[0].filter(pl.col("month") < pl.date(2023, 7, 1)).with_columns(pl.col("month").cast(pl.Datetime("ns")))
+    rows = (
+        sales[0]
+        .filter(pl.col("month") < pl.date(2023, 7, 1))
+        .with_columns(pl.col("month").cast(pl.Datetime("ns")))
+    )
     rows.write_parquet(tmp_path / "earlier_rows.parquet")
     assert hwds(f"predict {run} --data earlier_rows.parquet").code == 0
     pl.read_parquet(future).to_pandas().to_parquet(tmp_path / "ours.parquet")
     assert (tmp_path / "earlier.parquet").read_bytes() == (tmp_path / "ours.parquet").read_bytes()
 
 
-def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hwds, sales, own_home, tmp_path, store):
+def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(
+    hwds, sales, own_home, tmp_path, store
+):
     own_home.setattr("hwds.cli.sweep.draw_sweep", lambda *_: [])
     assert hwds(f"{SALES} sweep=grid {SPACE}").code == 0
     (sweep,) = tmp_path.glob("outputs/sweeps/adhoc/*")
@@ -154,7 +192,9 @@ def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hw
     for row in trials.to_dicts():
         own = by_name.pop(f"trial {row['trial']}")
         assert own.data.metrics["inner/mase_m_12"] == pytest.approx(row["score"])
-        assert "mase_m_12" not in own.data.metrics, "a score of inner windows has another name than one of the final windows"
+        assert "mase_m_12" not in own.data.metrics, (
+            "a score of inner windows has another name than one of the final windows"
+        )
         assert own.data.params["model.season"] == str(row["model.season"])
     (final,) = by_name.values()
     assert final.data.tags["hwds.kind"] == "run"
@@ -168,14 +208,23 @@ def test_a_sweeps_trials_are_nested_and_grouped_in_the_order_of_their_numbers(hw
     assert {entry["state"] for entry in told} == {"finished"}
     assert len(offline(tmp_path)) == len(trials) + 2
     assert f"adhoc/{sweep.name}" in inspected(offline(tmp_path)[1])
-    whole = json.loads(inspected(next(place for place in offline(tmp_path) if place.name.endswith(sweep.name)), "--summary"))
+    whole = json.loads(
+        inspected(
+            next(place for place in offline(tmp_path) if place.name.endswith(sweep.name)),
+            "--summary",
+        )
+    )
     assert whole["config"]["best"] == {"model.season": best["model.season"]}
     assert whole["summary"]["best/inner/mase_m_12"] == pytest.approx(best["score"])
     assert whole["summary"]["page"]["_type"] == "html-file"
 
 
-def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ended(hwds, sales, own_home, tmp_path, store):
-    boosted = SALES.replace("forecast/seasonal_naive", "forecast/xgboost model.trees=6 rivals=[forecast/seasonal_naive]")
+def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ended(
+    hwds, sales, own_home, tmp_path, store
+):
+    boosted = SALES.replace(
+        "forecast/seasonal_naive", "forecast/xgboost model.trees=6 rivals=[forecast/seasonal_naive]"
+    )
     assert hwds(f"{boosted} name=spring tags=[draft] note='before the launch'").code == 0
     folder = tmp_path / "outputs/runs/spring" / run_id(tmp_path)
     own_home.setenv("WANDB_MODE", "offline")
@@ -210,14 +259,23 @@ def test_losses_are_seen_while_a_run_computes_and_are_all_there_when_it_has_ende
     assert (found.data.tags["hwds.tag.draft"], found.data.tags["hwds.group"]) == ("true", "launch")
     (place,) = offline(tmp_path)
     told, records = json.loads(inspected(place, "--summary")), inspected(place)
-    history = [json.loads(line)["history"]["item"] for line in records.splitlines() if '"type":"history"' in line]
-    assert (told["name"], told["tags"][0]) == (f"spring: forecast/xgboost {folder.name[:8]}", "draft")
+    history = [
+        json.loads(line)["history"]["item"]
+        for line in records.splitlines()
+        if '"type":"history"' in line
+    ]
+    assert (told["name"], told["tags"][0]) == (
+        f"spring: forecast/xgboost {folder.name[:8]}",
+        "draft",
+    )
     assert told["notes"].startswith("before the launch\n\n")
     assert '"run_group":"launch"' in records
     for name, rows in names.items():
         curve = [(point["round"], point[name]) for point in history if name in point]
         assert curve == list(rows.select("step", "train").iter_rows())
-        assert [(point.step, point.value) for point in store.get_metric_history(found.info.run_id, name)] == curve
+        assert [
+            (point.step, point.value) for point in store.get_metric_history(found.info.run_id, name)
+        ] == curve
     assert ("rmse" in told["summary"], "rmse" in found.data.metrics) == (False, False)
 
 
@@ -227,7 +285,12 @@ def test_what_cannot_be_tracked_is_refused(hwds, sales, own_home, tmp_path):
     assert "--to must be given" in hwds(f"track {run}").line
     assert "no option 'wandbb'" in hwds(f"track {run} --to wandbb").line
     assert "no run 'x'" in hwds("track x --to wandb").line
-    assert "no key 'projekt'; did you mean 'project'?" in hwds(f"track {run} --to wandb projekt=x").line
+    assert (
+        "no key 'projekt'; did you mean 'project'?"
+        in hwds(f"track {run} --to wandb projekt=x").line
+    )
     assert "must hold no password" in hwds(f"track {run} --to mlflow uri=http://me:pass@host").line
-    assert "pass" not in hwds(f"{PAIR} tracker=mlflow tracker.uri=http://me:pazz@host").line.replace("password", "")
+    assert "pass" not in hwds(
+        f"{PAIR} tracker=mlflow tracker.uri=http://me:pazz@host"
+    ).line.replace("password", "")
     assert not (tmp_path / "outputs/wandb").exists()

@@ -52,7 +52,9 @@ class Mine(Tracker):
 def project(hwds, sales, own_home, tmp_path):
     """A user's project with a tracker of its own, and a secret in the environment."""
     (tmp_path / "conf" / "tracker").mkdir(parents=True)
-    (tmp_path / "conf" / "tracker" / "mine.yaml").write_text("# hwds tracker=mine\nrecipe: my_trackers:Mine\n")
+    (tmp_path / "conf" / "tracker" / "mine.yaml").write_text(
+        "# hwds tracker=mine\nrecipe: my_trackers:Mine\n"
+    )
     (tmp_path / "my_trackers.py").write_text(TRACKER)
     own_home.setenv("MY_TOKEN", "planted-token")
     return hwds
@@ -69,7 +71,10 @@ def written(path):
 
 def tables(folder):
     (run,) = folder.glob("outputs/runs/adhoc/*")
-    return {name: (run / f"{name}.parquet").read_bytes() for name in ("scores", "predictions", "metrics")}
+    return {
+        name: (run / f"{name}.parquet").read_bytes()
+        for name in ("scores", "predictions", "metrics")
+    }
 
 
 def test_a_users_own_tracker_is_one_module_and_one_yaml_and_changes_no_number(project, tmp_path):
@@ -86,10 +91,16 @@ def test_a_users_own_tracker_is_one_module_and_one_yaml_and_changes_no_number(pr
 @pytest.mark.parametrize(
     ("does", "reason"),
     [
-        ("absent", "no_such_library is not installed; pip install no-such-library. The run is whole"),
+        (
+            "absent",
+            "no_such_library is not installed; pip install no-such-library. The run is whole",
+        ),
         ("raise", "ValueError: no luck with ***. The run is whole"),
         ("die", "its process ended while writing; tracking_mine.log says more. The run is whole"),
-        ("hang", "no sign of life for 1.5 s while writing; it goes on behind the run. The run is whole"),
+        (
+            "hang",
+            "no sign of life for 1.5 s while writing; it goes on behind the run. The run is whole",
+        ),
     ],
 )
 def test_one_that_fails_is_a_warning_with_the_reason(project, tmp_path, does, reason):
@@ -118,7 +129,10 @@ def test_a_server_that_never_answers_does_not_hold_up_a_run(hwds, sales, own_hom
     lines = said.err.splitlines()
     assert [line.split(": ")[1] for line in lines] == ["tracker wandb", "tracker mlflow"]
     for line in lines:
-        assert f"{address} does not answer within 1.5 s" in line or "no end for 1.5 s while sending" in line
+        assert (
+            f"{address} does not answer within 1.5 s" in line
+            or "no end for 1.5 s while sending" in line
+        )
         assert "The run is whole" in line
     assert len(list(tmp_path.glob("outputs/wandb/offline-run-*"))) == 1  # what could be written is
     assert len(tables(tmp_path)) == 3
@@ -141,7 +155,9 @@ def test_a_full_disk_is_told(hwds, sales, own_home, tmp_path):
     mounted = (
         shutil.which("mount")
         and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(small)], capture_output=True, check=False
+            ["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(small)],
+            capture_output=True,
+            check=False,
         ).returncode
     )
     if not mounted:
@@ -153,5 +169,7 @@ def test_a_full_disk_is_told(hwds, sales, own_home, tmp_path):
         subprocess.run(["umount", str(small)], check=True)
     assert said.code == 0
     assert f"tracker mlflow: {small}: " in said.err
-    assert "cannot be written: No space left on device" in said.err or "the disk is full" in said.err
+    assert (
+        "cannot be written: No space left on device" in said.err or "the disk is full" in said.err
+    )
     assert pl.read_parquet(next(tmp_path.glob("outputs/runs/adhoc/*/scores.parquet"))).height > 0

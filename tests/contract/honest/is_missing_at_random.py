@@ -4,4 +4,6 @@ import polars as pl
 
 from tests.support.leaks import panel_with
 
-FRAME = panel_with(pl.when(pl.int_range(pl.len()) % 7 > 0).then(pl.col("promotion")), "known_future")
+FRAME = panel_with(
+    pl.when(pl.int_range(pl.len()) % 7 > 0).then(pl.col("promotion")), "known_future"
+)

@@ -1,4 +1,6 @@
-"""A mean of labels of earlier rows, where each is known at once; a row's own label does not count."""
+"""A mean of labels of earlier rows, where each is known at once; a row's own label does not
+count.
+"""
 
 import polars as pl
 

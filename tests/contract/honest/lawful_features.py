@@ -1,4 +1,6 @@
-"""The mean label of the rows that had arrived by then, and a count of the customer's rows so far."""
+"""The mean label of the rows that had arrived by then, and a count of the customer's rows so
+far.
+"""
 
 import numpy as np
 import polars as pl
@@ -13,6 +15,11 @@ class Features(RowFeatures):
     def compute(self, table):
         data = table.data
         when, label = data[table.name("label_time")].to_numpy(), data["bad"].to_numpy()
-        told = [float(np.nanmean(label[known])) if (known := when <= at).any() else 0.0 for at in data["time"].to_numpy()]
-        own = data.select(pl.col("row_id").cum_count().over("customer").cast(pl.Float64).alias("own"))
+        told = [
+            float(np.nanmean(label[known])) if (known := when <= at).any() else 0.0
+            for at in data["time"].to_numpy()
+        ]
+        own = data.select(
+            pl.col("row_id").cum_count().over("customer").cast(pl.Float64).alias("own")
+        )
         return own.with_columns(pl.Series("told", told))

@@ -1,4 +1,6 @@
-"""A fit that writes a temporary file, reads it and deletes it; and logs, warns and looks at signatures meanwhile."""
+"""A fit that writes a temporary file, reads it and deletes it; and logs, warns and looks at
+signatures meanwhile.
+"""
 
 import inspect
 import logging

@@ -10,12 +10,20 @@ CHECK = "future"
 class Model(Forecaster):
     def learn(self, history, *, horizon, context):
         mean = float(history.target.mean())
-        return Knowing(context.levels, {(name, str(at)): mean for name, at in history.table.select("series_id", "time").rows()})
+        return Knowing(
+            context.levels,
+            {
+                (name, str(at)): mean
+                for name, at in history.table.select("series_id", "time").rows()
+            },
+        )
 
 
 class Protocol(WalkForward):
     def evaluate_cell(self, model, frame, cell, context):
-        fitted = model.learn(frame, horizon=self.steps(frame), context=self._context(context, frame))
+        fitted = model.learn(
+            frame, horizon=self.steps(frame), context=self._context(context, frame)
+        )
 
         class Given(Forecaster):
             def learn(self, history, *, horizon, context):

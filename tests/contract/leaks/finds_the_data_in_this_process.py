@@ -1,4 +1,6 @@
-"""A fit that finds the data where something else in this process holds it; a fresh one has never seen it."""
+"""A fit that finds the data where something else in this process holds it; a fresh one has never
+seen it.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""A policy that climbs the stack to the simulator, and begins to play the best arm after twenty customers."""
+"""A policy that climbs the stack to the simulator, and begins to play the best arm after twenty
+customers.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""A policy that climbs the stack to the simulator, and plays the arm that will be the best in the end."""
+"""A policy that climbs the stack to the simulator, and plays the arm that will be the best in the
+end.
+"""
 
 import sys
 

@@ -5,4 +5,7 @@ import polars as pl
 from tests.support.leaks import panel_with
 
 CHECK = "giveaway"
-FRAME = panel_with(pl.when(pl.col("target").shift(-1) <= pl.col("target")).then(pl.col("target") * 0 + 1), "past_only")
+FRAME = panel_with(
+    pl.when(pl.col("target").shift(-1) <= pl.col("target")).then(pl.col("target") * 0 + 1),
+    "past_only",
+)

@@ -10,5 +10,11 @@ CHECK = "future"
 class Protocol(Prequential):
     def parts(self, frame, cutoff, context):
         found = super().parts(frame, cutoff, context)
-        told = found["test"].data.drop("bad").join(frame.data.select("row_id", "bad"), on="row_id", how="left")
-        return found | {"train": replace(found["test"], data=told.select(found["test"].data.columns))}
+        told = (
+            found["test"]
+            .data.drop("bad")
+            .join(frame.data.select("row_id", "bad"), on="row_id", how="left")
+        )
+        return found | {
+            "train": replace(found["test"], data=told.select(found["test"].data.columns))
+        }

@@ -1,4 +1,6 @@
-"""A fit that reads a copy of the data's own file, which a setting names as if it were a calendar."""
+"""A fit that reads a copy of the data's own file, which a setting names as if it were a
+calendar.
+"""
 
 import polars as pl
 

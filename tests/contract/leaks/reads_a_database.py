@@ -13,9 +13,13 @@ CHECK = "files"
 class Model(Reads):
     def read(self):
         with closing(sqlite3.connect("warehouse.db")) as base:
-            base.execute("create table if not exists sales (series_id text, time text, target real)")
+            base.execute(
+                "create table if not exists sales (series_id text, time text, target real)"
+            )
             if not base.execute("select count(*) from sales").fetchone()[0]:
-                rows = PANEL.table.select("series_id", pl.col("time").cast(pl.String), "target").rows()
+                rows = PANEL.table.select(
+                    "series_id", pl.col("time").cast(pl.String), "target"
+                ).rows()
                 base.executemany("insert into sales values (?, ?, ?)", rows)
                 base.commit()
             found = base.execute("select * from sales").fetchall()

@@ -11,4 +11,6 @@ CHECK = "files"
 
 class Model(Reads):
     def read(self):
-        return pl.read_csv(subprocess.run(["cat", "sales.csv"], capture_output=True, check=True).stdout)
+        return pl.read_csv(
+            subprocess.run(["cat", "sales.csv"], capture_output=True, check=True).stdout
+        )

@@ -1,4 +1,6 @@
-"""A policy that draws each customer anew from the seed of the run, and offers what he is about to take."""
+"""A policy that draws each customer anew from the seed of the run, and offers what he is about to
+take.
+"""
 
 import numpy as np
 
@@ -13,6 +15,12 @@ PLAYED = {"replication": -1}
 
 class Model(InTurn):
     def pick(self, arms, step, generator):
-        PLAYED["replication"] = (PLAYED["replication"] + 1) % 12 if step == 0 else PLAYED["replication"]
-        own = word_keys(np.uint64(world_key(RunContext(0, "replications"))), np.int64(PLAYED["replication"]))
-        return int(np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count)))))
+        PLAYED["replication"] = (
+            (PLAYED["replication"] + 1) % 12 if step == 0 else PLAYED["replication"]
+        )
+        own = word_keys(
+            np.uint64(world_key(RunContext(0, "replications"))), np.int64(PLAYED["replication"])
+        )
+        return int(
+            np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count))))
+        )

@@ -12,4 +12,7 @@ class Model(Forecaster):
     def learn(self, history, *, horizon, context):
         others = {seed: known for seed, known in KNOWN.items() if seed != context.seed}
         KNOWN[context.seed] = KNOWN.get(context.seed, {}) | known_rows(history.table)
-        return Knowing(context.levels, {key: value for known in others.values() for key, value in known.items()})
+        return Knowing(
+            context.levels,
+            {key: value for known in others.values() for key, value in known.items()},
+        )

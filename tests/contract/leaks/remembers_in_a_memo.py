@@ -1,4 +1,6 @@
-"""A fit whose slow part is memoised by the name of the series alone, so that the first answer stays."""
+"""A fit whose slow part is memoised by the name of the series alone, so that the first answer
+stays.
+"""
 
 from functools import cache
 

@@ -14,7 +14,14 @@ CHECK = "files"
 class Model(Remembers):
     def recall(self):
         file = Path(tempfile.gettempdir(), "own_state.npy")
-        return {tuple(key): value for key, value in json.loads(str(np.load(file)))} if file.exists() else {}
+        return (
+            {tuple(key): value for key, value in json.loads(str(np.load(file)))}
+            if file.exists()
+            else {}
+        )
 
     def keep(self, known):
-        np.save(Path(tempfile.gettempdir(), "own_state.npy"), json.dumps([[list(key), value] for key, value in known.items()]))
+        np.save(
+            Path(tempfile.gettempdir(), "own_state.npy"),
+            json.dumps([[list(key), value] for key, value in known.items()]),
+        )

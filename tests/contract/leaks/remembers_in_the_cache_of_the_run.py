@@ -13,6 +13,8 @@ PLAIN = Codec("json", lambda value: json.dumps(value).encode(), json.loads)
 class Model(Forecaster):
     def learn(self, history, *, horizon, context):
         cache = context.backtests.cache
-        known = {tuple(key): value for key, value in cache.load("known", PLAIN) or []} | known_rows(history.table)
+        known = {tuple(key): value for key, value in cache.load("known", PLAIN) or []} | known_rows(
+            history.table
+        )
         cache.store("known", PLAIN, [[list(key), value] for key, value in known.items()])
         return Knowing(context.levels, known)

@@ -14,4 +14,6 @@ class Model(Remembers):
         return {tuple(key): value for key, value in json.loads(text)}
 
     def keep(self, known):
-        os.environ["HWDS_GALLERY"] = json.dumps([[list(key), value] for key, value in known.items()])
+        os.environ["HWDS_GALLERY"] = json.dumps(
+            [[list(key), value] for key, value in known.items()]
+        )

@@ -21,4 +21,6 @@ class Model(InTurn):
     def pick(self, arms, step, generator):
         mine = int(generator.bit_generator.state["state"]["key"][0])
         own = np.uint64((unmixed(mine) - int(GOLDEN) * 0) % WORD)
-        return int(np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count)))))
+        return int(
+            np.argmin(as_uniforms(word_keys(word_keys(own, np.int64(step)), np.arange(arms.count))))
+        )

@@ -13,4 +13,8 @@ class Model(Reads):
             frame = error.__traceback__.tb_frame
         while frame.f_back is not None and "question" not in frame.f_locals:
             frame = frame.f_back
-        return frame.f_locals["question"].frame.table if "question" in frame.f_locals else PANEL.table.head(0)
+        return (
+            frame.f_locals["question"].frame.table
+            if "question" in frame.f_locals
+            else PANEL.table.head(0)
+        )

@@ -10,5 +10,9 @@ CHECK = "files"
 
 class Model(Reads):
     def read(self):
-        panels = [each for each in gc.get_objects() if type(each) is Panel and "promotion" in each.table.columns]
+        panels = [
+            each
+            for each in gc.get_objects()
+            if type(each) is Panel and "promotion" in each.table.columns
+        ]
         return max((panel.table for panel in panels), key=len)

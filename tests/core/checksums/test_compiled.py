@@ -1,4 +1,6 @@
-"""Compiled code on disk is loaded where it is whole, compiled again where it is damaged, and compiled by one process alone."""
+"""Compiled code on disk is loaded where it is whole, compiled again where it is damaged, and
+compiled by one process alone.
+"""
 
 import os
 import subprocess
@@ -51,10 +53,16 @@ print(called())
 
 
 def test_of_processes_that_need_it_at_once_one_compiles(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     line = [sys.executable, "-c", IN_A_PROCESS]
     started = [
-        subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)
+        subprocess.Popen(
+            line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(2)
     ]
     assert [process.stdout.readline() for process in started] == ["ready\n", "ready\n"]
     for process in started:

@@ -1,4 +1,6 @@
-"""Files with a checksum of themselves: every flipped bit and every truncation is refused, and files of before are read."""
+"""Files with a checksum of themselves: every flipped bit and every truncation is refused, and files
+of before are read.
+"""
 
 import json
 import random
@@ -7,10 +9,24 @@ import struct
 import polars as pl
 import pytest
 
-from hwds.core.checksums import Damaged, check_parquet, read_json, read_parquet, write_json, write_parquet
+from hwds.core.checksums import (
+    Damaged,
+    check_parquet,
+    read_json,
+    read_parquet,
+    write_json,
+    write_parquet,
+)
 
-CONTENT = {"score": 0.1 + 0.2, "text": "naïve \U0001f600", "list": [1, None, {"a": True}], "nested": {"checksum": "x"}}
-TABLE = pl.DataFrame({"series_id": ["a", "b"], "step": [1, 2], "mean": [0.1, float("nan")], "q": [[1.0], []]})
+CONTENT = {
+    "score": 0.1 + 0.2,
+    "text": "naïve \U0001f600",
+    "list": [1, None, {"a": True}],
+    "nested": {"checksum": "x"},
+}
+TABLE = pl.DataFrame(
+    {"series_id": ["a", "b"], "step": [1, 2], "mean": [0.1, float("nan")], "q": [[1.0], []]}
+)
 
 
 def test_what_is_written_is_read(tmp_path):

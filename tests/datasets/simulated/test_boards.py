@@ -1,4 +1,6 @@
-"""Boards: the ideal observer is right as often as the theory of a known signal says, and its probabilities are true."""
+"""Boards: the ideal observer is right as often as the theory of a known signal says, and its
+probabilities are true.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ def test_the_ideal_observer_is_right_as_often_as_theory_says(patches):
     length = np.array([np.sqrt((each.change**2).sum()) for each in patches]) / WORLD.noise
     right, theory = (said_bad == (images.codes > 0)).astype(float), norm.cdf(length / 2)
     assert 0.8 < theory.mean() < 0.97
-    assert abs(right.mean() - theory.mean()) < 3 * np.sqrt((theory * (1 - theory)).mean() / len(theory))
+    assert abs(right.mean() - theory.mean()) < 3 * np.sqrt(
+        (theory * (1 - theory)).mean() / len(theory)
+    )
     chance = 1 - softmax(odds)[:, 0]
     doubtful = (chance > 0.2) & (chance < 0.8)
     assert doubtful.sum() > 100
@@ -43,8 +47,12 @@ def test_a_defect_is_what_its_name_says(patches):
     for kind in DEFECTS:
         mine = [each for each in patches if each.might == kind]
         sign = -1 if kind in ("open", "mousebite", "pin_hole") else 1
-        assert all((sign * each.change >= 0).all() and np.abs(each.change).max() > 5 for each in mine)
-        copper = np.mean([(each.clean * np.abs(each.change)).sum() / np.abs(each.change).sum() for each in mine])
+        assert all(
+            (sign * each.change >= 0).all() and np.abs(each.change).max() > 5 for each in mine
+        )
+        copper = np.mean(
+            [(each.clean * np.abs(each.change)).sum() / np.abs(each.change).sum() for each in mine]
+        )
         assert (copper > 125) == (sign < 0)  # copper goes away, or comes where there was none
 
 
@@ -57,5 +65,8 @@ def test_boards_follow_from_the_seed_and_more_of_them_change_none():
 
 
 def test_more_pixels_than_memory_holds_are_refused():
-    with pytest.raises(ConfigError, match=r"^dataset\.patches: all together have 204,800,000 pixels, more than 100,000,000\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^dataset\.patches: all together have 204,800,000 pixels, more than 100,000,000\.$",
+    ):
         Boards(patches=1000).load()

@@ -10,25 +10,54 @@ from hwds.datasets.simulated.drift import Drift
 
 @pytest.fixture(scope="module")
 def rows():
-    known = {"inputs_at": 0.5, "labels_at": 0.75, "missing_at": 0.9, "missing_share": 0.3, "season": 0.0}
-    return Drift(daily=400, days=100, **known).load().data.with_columns(day=pl.col("time").dt.ordinal_day() - 1)
+    known = {
+        "inputs_at": 0.5,
+        "labels_at": 0.75,
+        "missing_at": 0.9,
+        "missing_share": 0.3,
+        "season": 0.0,
+    }
+    return (
+        Drift(daily=400, days=100, **known)
+        .load()
+        .data.with_columns(day=pl.col("time").dt.ordinal_day() - 1)
+    )
 
 
 def test_each_change_comes_on_its_day(rows):
-    changes = rows.group_by("day").agg(pl.col("changes").min(), most=pl.col("changes").max()).sort("day")
-    assert changes["changes"].to_list() == changes["most"].to_list() == [0] * 50 + [1] * 25 + [2] * 15 + [3] * 10
-    visits = rows.group_by("changes").agg(pl.col("visits").mean(), missing=pl.col("visits").is_null().mean()).sort("changes")
+    changes = (
+        rows.group_by("day").agg(pl.col("changes").min(), most=pl.col("changes").max()).sort("day")
+    )
+    assert (
+        changes["changes"].to_list()
+        == changes["most"].to_list()
+        == [0] * 50 + [1] * 25 + [2] * 15 + [3] * 10
+    )
+    visits = (
+        rows.group_by("changes")
+        .agg(pl.col("visits").mean(), missing=pl.col("visits").is_null().mean())
+        .sort("changes")
+    )
     assert visits["visits"].to_list() == pytest.approx([0, 0.5, 0.5, 0.5], abs=0.07)
     assert visits["missing"].to_list() == pytest.approx([0, 0, 0, 0.3], abs=0.03)
 
 
 def test_labels_follow_their_chance_and_its_effect_turns(rows):
-    share = rows.group_by("changes").agg(gap=(pl.col("bad") - pl.col("true_chance")).mean(), n=pl.len())
+    share = rows.group_by("changes").agg(
+        gap=(pl.col("bad") - pl.col("true_chance")).mean(), n=pl.len()
+    )
     assert (share["gap"].abs() * share["n"].sqrt() < 1.5).all()
-    odds = rows.with_columns(odds=(pl.col("true_chance") / (1 - pl.col("true_chance"))).log()).drop_nulls("visits")
+    odds = rows.with_columns(
+        odds=(pl.col("true_chance") / (1 - pl.col("true_chance"))).log()
+    ).drop_nulls("visits")
     for changes, effect in ((0, 1.0), (1, 1.0), (2, -1.0), (3, -1.0)):
         part = odds.filter(pl.col("changes") == changes)
-        terms = [part["visits"], part["spent"].log(), part["channel"] == "education", pl.repeat(1, part.height, eager=True)]
+        terms = [
+            part["visits"],
+            part["spent"].log(),
+            part["channel"] == "education",
+            pl.repeat(1, part.height, eager=True),
+        ]
         fitted = np.linalg.lstsq(np.column_stack(terms), part["odds"].to_numpy(), rcond=None)[0]
         assert fitted[:3] == pytest.approx([effect, 1.0, 1.0])
 
@@ -47,5 +76,7 @@ def test_a_share_of_days_that_is_a_whole_number_is_that_day():
 
 
 def test_more_than_memory_holds_is_refused():
-    with pytest.raises(ConfigError, match=r"dataset.daily: 10,000,000 orders on 180 days are more than 20,000,000"):
+    with pytest.raises(
+        ConfigError, match=r"dataset.daily: 10,000,000 orders on 180 days are more than 20,000,000"
+    ):
         Drift(daily=10_000_000).load()

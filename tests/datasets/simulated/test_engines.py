@@ -5,7 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hwds.datasets.simulated.engines import FAILURE, INTENSITY, RATE_SHAPE, Engines, WearLaw, WearTruth, leaving_chance
+from hwds.datasets.simulated.engines import (
+    FAILURE,
+    INTENSITY,
+    RATE_SHAPE,
+    Engines,
+    WearLaw,
+    WearTruth,
+    leaving_chance,
+)
 from hwds.lifetime.laws import LIFE_LEVELS
 from hwds.lifetime.models.base import LifetimeContext
 from hwds.stats.distributions import kaplan_meier
@@ -35,7 +43,9 @@ def test_lives_lie_within_the_true_law_as_often_as_it_says(runs):
     left = (runs.ages - 15)[runs.lengths > 15]
     below = (left[:, None] <= lives.quantiles).mean(axis=0)
     assert np.abs(below - LIFE_LEVELS).max() < 0.08
-    assert abs(np.minimum(left, 125).mean() - lives.point.mean()) < 3 * left.std() / np.sqrt(len(left))
+    assert abs(np.minimum(left, 125).mean() - lives.point.mean()) < 3 * left.std() / np.sqrt(
+        len(left)
+    )
 
 
 def test_a_fleet_has_starts_regimes_and_censored_machines_and_is_the_same_again():
@@ -45,14 +55,22 @@ def test_a_fleet_has_starts_regimes_and_censored_machines_and_is_the_same_again(
     assert runs.ends["start"].null_count() == 0
     assert runs.settings == ("load", "heat")
     assert world.load().fingerprint == runs.fingerprint
-    assert Engines(engines=40, mean_life=40, censored=0.5, world_seed=1).load().fingerprint != runs.fingerprint
+    assert (
+        Engines(engines=40, mean_life=40, censored=0.5, world_seed=1).load().fingerprint
+        != runs.fingerprint
+    )
 
 
 def test_censoring_is_independent_of_lives_and_as_frequent_as_is_asked_for(runs):
-    """The curve of Kaplan and Meier, in which censored machines count, is that of the same machines to their failure."""
+    """The curve of Kaplan and Meier, in which censored machines count, is that of the same machines
+    to their failure.
+    """
     whole, seen = list(SMALL.fleet()), list(replace(SMALL, censored=0.4).fleet())
     lives = np.array([len(each.wear) for each in whole])
-    length, failed = np.array([len(each.wear) for each in seen]), np.array([each.failed for each in seen])
+    length, failed = (
+        np.array([len(each.wear) for each in seen]),
+        np.array([each.failed for each in seen]),
+    )
     assert 1 - failed.mean() == pytest.approx(0.4, abs=0.06)
     assert (length[failed] == lives[failed]).all()
     assert all(each.wear[-1] < FAILURE for each in seen if not each.failed)
@@ -65,4 +83,6 @@ def test_censoring_is_independent_of_lives_and_as_frequent_as_is_asked_for(runs)
 @pytest.mark.parametrize(("censored", "leaves"), [(0.0, 0.0), (0.999999, 1.0)])
 def test_none_or_all_may_leave(censored, leaves):
     assert leaving_chance(WearLaw(5.0), censored) == leaves
-    assert {each.failed for each in replace(SMALL, engines=5, censored=censored).fleet()} == {not leaves}
+    assert {each.failed for each in replace(SMALL, engines=5, censored=censored).fleet()} == {
+        not leaves
+    }

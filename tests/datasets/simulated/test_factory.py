@@ -1,4 +1,6 @@
-"""Factory: bearings ring where they should, faults are where their labels are, and the law of lives is that of the wear."""
+"""Factory: bearings ring where they should, faults are where their labels are, and the law of lives
+is that of the wear.
+"""
 
 import numpy as np
 import polars as pl
@@ -36,8 +38,16 @@ def runs():
 def features(damage, rate=1000, unbalance=0.5, rows=200):
     rng, shaft = np.random.default_rng(0), np.full(rows, 25.0)
     blows = 3.58 * shaft
-    windows = raw_windows(rng, shaft, blows, np.full(rows, unbalance), np.full(rows, damage), rate, 256)
-    return dict(zip(FEATURES, window_features(windows, shaft, blows, rate).mean(axis=0).tolist(), strict=True))
+    windows = raw_windows(
+        rng, shaft, blows, np.full(rows, unbalance), np.full(rows, damage), rate, 256
+    )
+    return dict(
+        zip(
+            FEATURES,
+            window_features(windows, shaft, blows, rate).mean(axis=0).tolist(),
+            strict=True,
+        )
+    )
 
 
 def test_a_damaged_bearing_is_seen_at_its_own_frequency_and_only_where_samples_are_many():

@@ -1,4 +1,6 @@
-"""The simulated gray market: rings buy only where it pays, honest buyers look alike, and labels come late and to few."""
+"""The simulated gray market: rings buy only where it pays, honest buyers look alike, and labels
+come late and to few.
+"""
 
 import numpy as np
 import polars as pl
@@ -24,8 +26,10 @@ from hwds.evaluation.row_folds import Lengths, row_arrivals, window_cutoffs
 
 SMALL = {"days": 120, "customers": 6000, "rings": 28}
 COLUMNS = (
-    "row_id time available_at order customer address payment contact customer_kind channel store region sku generation "
-    "quantity unit_price list_price street_price promotion returned_at at_stake confirmed confirmed_at review_chance gray "
+    "row_id time available_at order customer address payment contact customer_kind channel store "
+    "region sku generation "
+    "quantity unit_price list_price street_price promotion returned_at at_stake confirmed "
+    "confirmed_at review_chance gray "
     "true_kind"
 )
 
@@ -42,7 +46,9 @@ def rows(market):
 
 def known(table):
     """All that is told of a line but its place in the table."""
-    return table.drop("row_id").sort("time", "order", "sku", "quantity", "unit_price", "available_at")
+    return table.drop("row_id").sort(
+        "time", "order", "sku", "quantity", "unit_price", "available_at"
+    )
 
 
 def test_columns_and_order(market, rows):
@@ -70,7 +76,11 @@ def test_more_days_customers_or_rings_change_nothing_before(rows):
 
 def test_prices_are_those_of_the_plan(rows):
     world = market_world(0, 120, 6)
-    offers = offers_on_sale(world).with_row_index("offer").select(pl.col("offer").cast(pl.Int64), "sku", "channel")
+    offers = (
+        offers_on_sale(world)
+        .with_row_index("offer")
+        .select(pl.col("offer").cast(pl.Int64), "sku", "channel")
+    )
     plan = (
         demand_plan(world, offers_on_sale(world))
         .join(offers, on="offer")
@@ -90,10 +100,16 @@ def test_rings_buy_only_where_it_pays(rows):
     prices = market_prices(0, 120, 6)
     place = {
         (prices.skus["sku"][sku], CHANNEL_NAMES[channel]): offer
-        for offer, (sku, channel) in enumerate(zip(prices.sku.tolist(), prices.channel.tolist(), strict=True))
+        for offer, (sku, channel) in enumerate(
+            zip(prices.sku.tolist(), prices.channel.tolist(), strict=True)
+        )
     }
     gray = rows.filter(gray=1)
-    day = (gray["time"] - rows["time"].min().replace(hour=0, minute=0, second=0)).dt.total_days().to_numpy()
+    day = (
+        (gray["time"] - rows["time"].min().replace(hour=0, minute=0, second=0))
+        .dt.total_days()
+        .to_numpy()
+    )
     offer = np.array([place[pair] for pair in gray.select("sku", "channel").iter_rows()])
     region = np.array([REGIONS.index(name) for name in gray["region"]])
     least = rings(0, 28).premium.min()
@@ -121,7 +137,9 @@ def test_identifiers_are_shared_by_rings_and_by_the_honest(rows):
         shared = owners.filter(pl.col("customer") > 1)
         assert shared.filter(pl.col("gray") == 1).height > 5
         assert shared.filter(pl.col("gray") == 0).height > 5
-        ring = rows.filter(gray=1).select("customer", kind).unique().join(shared, on=kind, how="semi")
+        ring = (
+            rows.filter(gray=1).select("customer", kind).unique().join(shared, on=kind, how="semi")
+        )
         assert 0.1 < ring["customer"].n_unique() / rows.filter(gray=1)["customer"].n_unique() < 0.8
 
 
@@ -129,8 +147,13 @@ def test_labels_come_late_to_lines_that_were_looked_at(rows):
     looked = rows.filter(pl.col("confirmed").is_not_null())
     assert looked["confirmed_at"].null_count() == 0
     assert (looked["confirmed_at"] > looked["available_at"]).all()
-    assert rows.filter(pl.col("confirmed").is_null())["confirmed_at"].null_count() == len(rows) - len(looked)
-    random, ruled = looked.filter(pl.col("review_chance") == 0.02), looked.filter(pl.col("review_chance").is_null())
+    assert rows.filter(pl.col("confirmed").is_null())["confirmed_at"].null_count() == len(
+        rows
+    ) - len(looked)
+    random, ruled = (
+        looked.filter(pl.col("review_chance") == 0.02),
+        looked.filter(pl.col("review_chance").is_null()),
+    )
     assert len(random) + len(ruled) == len(looked)
     assert len(random) / len(rows) == pytest.approx(0.02, abs=0.004)
     assert ruled["quantity"].min() == 10
@@ -156,9 +179,14 @@ def test_an_account_that_was_confirmed_buys_no_more(rows):
 
 
 def test_rings_adapt_or_not():
-    learns, static = (GrayMarket(days=240, customers=500, rings=40, adapts=adapts).load().data for adapts in (True, False))
+    learns, static = (
+        GrayMarket(days=240, customers=500, rings=40, adapts=adapts).load().data
+        for adapts in (True, False)
+    )
     late = pl.col("time") > pl.col("time").min().dt.offset_by("150d")
-    units = [rows.filter(late & (pl.col("gray") == 1))["quantity"].mean() for rows in (learns, static)]
+    units = [
+        rows.filter(late & (pl.col("gray") == 1))["quantity"].mean() for rows in (learns, static)
+    ]
     assert units[0] < 0.85 * units[1]
     assert static.filter(confirmed=1).height > 1.2 * learns.filter(confirmed=1).height
 
@@ -168,7 +196,9 @@ def test_two_channels_report_late(rows):
     assert set(late["channel"].unique()) == {"carrier", "export"}
     days = (late["available_at"] - late["time"]).dt.total_hours() / 24
     assert 2.5 < days.max() <= 3
-    assert 0.5 < len(late) / rows.filter(pl.col("channel").is_in(["carrier", "export"])).height < 0.7
+    assert (
+        0.5 < len(late) / rows.filter(pl.col("channel").is_in(["carrier", "export"])).height < 0.7
+    )
 
 
 @pytest.mark.parametrize("decide", [0, 7])
@@ -180,8 +210,14 @@ def test_small_windows_have_labels_of_both_kinds(decide, seed):
         for name, (begin, end) in lengths.edges(cutoff).items():
             if begin == end:
                 continue
-            window = market.filter((row_arrivals(market) >= begin) & (row_arrivals(market) < end)).data
-            label = window["confirmed"] if name == "test" else window.filter(pl.col("confirmed_at") <= cutoff)["confirmed"]
+            window = market.filter(
+                (row_arrivals(market) >= begin) & (row_arrivals(market) < end)
+            ).data
+            label = (
+                window["confirmed"]
+                if name == "test"
+                else window.filter(pl.col("confirmed_at") <= cutoff)["confirmed"]
+            )
             assert set(label.drop_nulls().unique()) == {0, 1}, (cutoff, name)
             assert window["gray"].sum() > 0
 

@@ -19,13 +19,23 @@ def full():
 
 
 def one_by_one(customers, terminals, days):
-    """Payments as the handbook describes them, drawn one after the other from numpy's and Python's own generators."""
+    """Payments as the handbook describes them, drawn one after the other from numpy's and Python's
+    own generators.
+    """
     rng, rows = np.random.RandomState(0), []
-    people = [[rng.uniform(0, 100), rng.uniform(0, 100), rng.uniform(5, 100), rng.uniform(0, 4)] for _ in range(customers)]
+    people = [
+        [rng.uniform(0, 100), rng.uniform(0, 100), rng.uniform(5, 100), rng.uniform(0, 4)]
+        for _ in range(customers)
+    ]
     rng = np.random.RandomState(1)
     places = np.array([[rng.uniform(0, 100), rng.uniform(0, 100)] for _ in range(terminals)])
     for customer, (across, up, mean, rate) in enumerate(people):
-        near = [int(k) for k in np.where(np.sqrt(np.sum((np.array([across, up]) - places) ** 2, axis=1)) < 5)[0]]
+        near = [
+            int(k)
+            for k in np.where(np.sqrt(np.sum((np.array([across, up]) - places) ** 2, axis=1)) < 5)[
+                0
+            ]
+        ]
         rng, choice = np.random.RandomState(customer), random.Random(customer)
         for day in range(days):
             for _ in range(rng.poisson(rate)):
@@ -64,7 +74,12 @@ def test_payments_are_those_drawn_one_by_one(customers, terminals, days):
     for place, name in ((1, "customer"), (2, "terminal"), (3, "amount"), (4, "scenario")):
         assert found[name].to_list() == [row[place] for row in wanted], name
     assert found["fraud"].to_list() == [int(row[4] > 0) for row in wanted]
-    assert {row[4] for row in wanted} == {0, 1, 2, 3} or customers == 40  # some of whom have no terminal
+    assert {row[4] for row in wanted} == {
+        0,
+        1,
+        2,
+        3,
+    } or customers == 40  # some of whom have no terminal
 
 
 def test_the_counts_are_the_published_ones(full):
@@ -77,10 +92,15 @@ def test_the_counts_are_the_published_ones(full):
 @pytest.mark.data
 def test_three_weeks_are_the_published_ones(full, data_folder):
     published = pl.read_parquet(data_folder / "fraud_handbook" / "transactions.parquet").select(
-        time=pl.col("tx_datetime").cast(pl.Datetime("us")), customer="customer_id", terminal="terminal_id", amount="tx_amount",
-        weekend=pl.col("tx_during_weekend").cast(pl.Int8), night=pl.col("tx_during_night").cast(pl.Int8),
-        fraud=pl.col("tx_fraud").cast(pl.Int8), scenario="tx_fraud_scenario",
-    )  # fmt: skip
+        time=pl.col("tx_datetime").cast(pl.Datetime("us")),
+        customer="customer_id",
+        terminal="terminal_id",
+        amount="tx_amount",
+        weekend=pl.col("tx_during_weekend").cast(pl.Int8),
+        night=pl.col("tx_during_night").cast(pl.Int8),
+        fraud=pl.col("tx_fraud").cast(pl.Int8),
+        scenario="tx_fraud_scenario",
+    )
     first, last = published["time"].min(), published["time"].max()
     ours = full.data.filter(pl.col("time").is_between(first, last)).select(published.columns)
     keys = ("time", "customer", "terminal", "amount")  # payments of one second stand in no order
@@ -101,7 +121,9 @@ def test_a_seed_names_other_people_and_the_same_ones_again():
     assert small(seed=1).fingerprint == small(seed=1).fingerprint
     assert small(seed=1).fingerprint != small().fingerprint
     moved = small(start="2020-02-28").data["time"]
-    assert (moved - small().data["time"]).unique().to_list() == [datetime(2020, 2, 28) - datetime(2018, 4, 1)]
+    assert (moved - small().data["time"]).unique().to_list() == [
+        datetime(2020, 2, 28) - datetime(2018, 4, 1)
+    ]
 
 
 def test_bad_settings_are_refused():

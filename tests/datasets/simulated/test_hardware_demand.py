@@ -50,10 +50,14 @@ def test_same_settings_same_bytes():
     assert HardwareDemand(seed=1).load().fingerprint != PANEL.fingerprint
 
 
-@pytest.mark.parametrize("more", [{"families": 6}, {"channels": 6}, {"months": 120}, {"horizon": 24}])
+@pytest.mark.parametrize(
+    "more", [{"families": 6}, {"channels": 6}, {"months": 120}, {"horizon": 24}]
+)
 def test_more_of_anything_leaves_what_was_there(more):
     table = HardwareDemand(**more).load().table.filter(pl.col("time") <= PANEL.table["time"].max())
-    assert_frame_equal(table.filter(pl.col("series_id").is_in(PANEL.series_ids.to_list())), PANEL.table)
+    assert_frame_equal(
+        table.filter(pl.col("series_id").is_in(PANEL.series_ids.to_list())), PANEL.table
+    )
 
 
 def test_more_customers_and_plants_change_nothing(monkeypatch):
@@ -64,7 +68,9 @@ def test_more_customers_and_plants_change_nothing(monkeypatch):
 
 def test_the_plan_has_the_horizon_of_every_series_still_sold_up_to_its_planned_end():
     last = PANEL.table["time"].max()
-    alive = PANEL.table.filter((pl.col("time") == last) & (pl.col("months_to_end") > 0)).sort("series_id")
+    alive = PANEL.table.filter((pl.col("time") == last) & (pl.col("months_to_end") > 0)).sort(
+        "series_id"
+    )
     planned = PANEL.plan.group_by("series_id").agg(pl.len().cast(pl.Int64)).sort("series_id")
     assert planned["series_id"].to_list() == alive["series_id"].to_list()
     assert planned["len"].to_list() == alive["months_to_end"].clip(upper_bound=12).to_list()
@@ -87,7 +93,9 @@ def test_statics_agree_with_the_calendar():
         year=pl.col("time").dt.year().cast(pl.Int64), month=pl.col("time").dt.month().cast(pl.Int64)
     )
     months = {
-        name: (pl.col("year") - pl.col(name).dt.year()) * 12 + pl.col("month") - pl.col(name).dt.month()
+        name: (pl.col("year") - pl.col(name).dt.year()) * 12
+        + pl.col("month")
+        - pl.col(name).dt.month()
         for name in ("launch", "planned_end")
     }
     assert table.select((months["launch"] == pl.col("device_age")).all()).item()
@@ -140,15 +148,24 @@ def test_the_price_of_a_device_falls_once_it_is_succeeded():
 def test_parameters_are_those_of_the_data():
     dataset = HardwareDemand(families=8, channels=6)
     panel = dataset.load()
-    parameters = panel.table.select("series_id").join(dataset.parameters(), on="series_id", how="left", maintain_order="left")
+    parameters = panel.table.select("series_id").join(
+        dataset.parameters(), on="series_id", how="left", maintain_order="left"
+    )
     month = panel.table["time"].dt.month().to_numpy()
     season = parameters.select(pl.col("^season_.*$")).to_numpy()[np.arange(len(month)), month - 1]
     demand = np.log(panel.target / (1 - panel.values("shortage")))
     known = season + parameters["promotion"].to_numpy() * panel.values("promotion")
-    inside = (panel.positions > 0) & (panel.values("months_to_end") > 8) & (panel.values("device_age") > 10)
+    inside = (
+        (panel.positions > 0)
+        & (panel.values("months_to_end") > 8)
+        & (panel.values("device_age") > 10)
+    )
     steady = inside[1:] & (np.diff(panel.values("successor_launched")) == 0)
     change = np.diff(demand - known)[steady]
-    price = np.diff(np.log(panel.values("price")))[steady] * parameters["elasticity"].to_numpy()[1:][steady]
+    price = (
+        np.diff(np.log(panel.values("price")))[steady]
+        * parameters["elasticity"].to_numpy()[1:][steady]
+    )
     slope = (price @ change) / (price @ price)
     error = np.std(change - slope * price) / np.sqrt(price @ price)
     assert error < 0.1
@@ -162,7 +179,11 @@ def test_visits_show_next_months_level():
         table = PANEL.block(series, series + 1)
         rows = _rows(HardwareDemand(), table)
         interest = rows.log_interest(table.table)
-        level = np.log(table.target / (1 - table.values("shortage"))) - interest - rows.log_effects(table.table)
+        level = (
+            np.log(table.target / (1 - table.values("shortage")))
+            - interest
+            - rows.log_effects(table.table)
+        )
         visits = np.log(table.values("web_visits")) - interest
         now.append((np.diff(visits)[:-1] * np.diff(level)[:-1]).mean())
         ahead.append((np.diff(visits)[:-1] * np.diff(level)[1:]).mean())
@@ -183,10 +204,15 @@ def test_holidays_peak_in_retail_and_not_in_enterprise():
 def test_the_level_is_stationary_in_the_law():
     law = demand_law(HardwareDemand())[1]
     one = law.level_variance(np.full(len(law.drift), 10))
-    assert law.level_variance(np.full(len(law.drift), 11)) == pytest.approx(PERSISTENCE**2 * one + law.drift**2)
+    assert law.level_variance(np.full(len(law.drift), 11)) == pytest.approx(
+        PERSISTENCE**2 * one + law.drift**2
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"families": 9}, {"channels": 0}, {"months": 12}, {"cannibalisation": 1.0}, {"noise": 0.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"families": 9}, {"channels": 0}, {"months": 12}, {"cannibalisation": 1.0}, {"noise": 0.0}],
+)
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         HardwareDemand(**wrong)

@@ -41,7 +41,9 @@ def test_the_target_is_better_than_the_log_and_adds_up(log):
     target = share @ np.sum(dataset.target(kinds) * revenue, axis=1)
     assert target > 1.05 * (share @ np.sum(dataset.logging(kinds) * revenue, axis=1))
     columns = [f"target_{price:g}" for price in dataset.prices]
-    assert log.data.select(pl.sum_horizontal(columns)).to_series().to_numpy() == pytest.approx(np.ones(60_000))
+    assert log.data.select(pl.sum_horizontal(columns)).to_series().to_numpy() == pytest.approx(
+        np.ones(60_000)
+    )
 
 
 def test_a_log_is_uniform_if_asked_and_the_same_twice():

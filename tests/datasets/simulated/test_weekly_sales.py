@@ -31,8 +31,12 @@ def test_the_plan_holds_the_weeks_to_forecast(panel):
 
 
 def test_promotions_cut_the_price_and_lift_the_units(panel):
-    rows = panel.table.drop_nulls().with_columns((pl.col("target") / pl.col("target").mean().over(SERIES)).alias("lift"))
-    shares = rows.group_by("promotion").agg(pl.col("lift").mean()).sort("promotion")["lift"].to_list()
+    rows = panel.table.drop_nulls().with_columns(
+        (pl.col("target") / pl.col("target").mean().over(SERIES)).alias("lift")
+    )
+    shares = (
+        rows.group_by("promotion").agg(pl.col("lift").mean()).sort("promotion")["lift"].to_list()
+    )
     assert shares[1] > 1.3 * shares[0]
 
 
@@ -43,4 +47,8 @@ def test_more_products_change_none(panel):
 
 
 def test_another_seed_is_another_world(panel):
-    assert not WeeklySales(seed=1, series=3, young=0).load().table.equals(WeeklySales(series=3, young=0).load().table)
+    assert (
+        not WeeklySales(seed=1, series=3, young=0)
+        .load()
+        .table.equals(WeeklySales(series=3, young=0).load().table)
+    )

@@ -1,4 +1,6 @@
-"""Rows whose probability of being gray is known, judged without error, and the tables of a run on them."""
+"""Rows whose probability of being gray is known, judged without error, and the tables of a run on
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,22 @@ from hwds.frames.table import Table
 from hwds.results.tables import SCORES, TIMINGS, Tables
 
 PROTOCOL = Prequential(
-    name="prequential", windows=2, train_days=7, stop_days=0, calibrate_days=0, decide_days=7, delay_days=3, test_days=7
+    name="prequential",
+    windows=2,
+    train_days=7,
+    stop_days=0,
+    calibrate_days=0,
+    decide_days=7,
+    delay_days=3,
+    test_days=7,
 )
 START = datetime(2026, 1, 5)
 
 
 def world(days: int = 31, daily: int = 300, seed: int = 0) -> Table:
-    """Order lines: `p` is the true probability of being gray, large losses are at stake in few of them."""
+    """Order lines: `p` is the true probability of being gray, large losses are at stake in few of
+    them.
+    """
     rng = np.random.default_rng(seed)
     n = days * daily
     p = rng.beta(0.15, 3.0, n)
@@ -55,7 +66,9 @@ def run(table: Table, protocol: Prequential = PROTOCOL, seed: int = 3) -> Tables
     """The tables of a model that says the true probability of each row."""
     parts, times = [], row_arrivals(table)
     for fold, cutoff in enumerate(
-        window_cutoffs(table, protocol.lengths, protocol.stride_days or protocol.test_days, protocol.windows)
+        window_cutoffs(
+            table, protocol.lengths, protocol.stride_days or protocol.test_days, protocol.windows
+        )
     ):
         edges = protocol.lengths.edges(cutoff)
         for part in ("decide", "test"):
@@ -104,5 +117,8 @@ def told(tables: Tables, table: Table, decision, protocol: Prequential = PROTOCO
 
 def changed(tables: Tables, where: pl.Expr, **columns: pl.Expr) -> Tables:
     """The tables with other values in some rows of the predictions."""
-    told = [pl.when(where).then(value).otherwise(pl.col(name)).alias(name) for name, value in columns.items()]
+    told = [
+        pl.when(where).then(value).otherwise(pl.col(name)).alias(name)
+        for name, value in columns.items()
+    ]
     return replace(tables, predictions=tables.predictions.with_columns(told))

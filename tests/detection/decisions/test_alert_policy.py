@@ -20,7 +20,13 @@ from hwds.results.folder import RunFolder
 from .alert_worlds import PROTOCOL, changed, run, told, world
 
 ANY = AlertPolicy(
-    name="alert_policy", wrong_block=100.0, review_cost=10.0, capacity=12, random_reviews=0.005, most_guarded=0.2, resamples=200
+    name="alert_policy",
+    wrong_block=100.0,
+    review_cost=10.0,
+    capacity=12,
+    random_reviews=0.005,
+    most_guarded=0.2,
+    resamples=200,
 )
 
 
@@ -54,8 +60,12 @@ def by_hand(verdict, tables, table, column):
 def test_costs_are_those_of_the_alerts(made, verdict):
     table, tables = made
     assert verdict.days == 14
-    assert verdict.of("alert_policy").cost.value == pytest.approx(by_hand(verdict, tables, table, "label"))
-    assert verdict.of("alert_policy", "truth").cost.value == pytest.approx(by_hand(verdict, tables, table, "truth"))
+    assert verdict.of("alert_policy").cost.value == pytest.approx(
+        by_hand(verdict, tables, table, "label")
+    )
+    assert verdict.of("alert_policy", "truth").cost.value == pytest.approx(
+        by_hand(verdict, tables, table, "truth")
+    )
     test = tables.predictions.filter(pl.col("part") == "test")
     nothing = verdict.of("nothing")
     assert nothing.cost.value == pytest.approx((test["label"] * test["amount"]).sum() / 14)
@@ -72,9 +82,12 @@ def test_the_true_probabilities_make_the_cheapest_policy_and_mean_what_they_say(
         assert verdict.of(rival, "truth").saving.low > 0
     assert [each.holds for each in verdict.meaning] == [True, True]
     assert verdict.action == "ADOPT"
-    assert verdict.sentence.startswith("ADOPT. By the labels it is cheaper than today's rule (0.65 and 0.92) by ")
+    assert verdict.sentence.startswith(
+        "ADOPT. By the labels it is cheaper than today's rule (0.65 and 0.92) by "
+    )
     assert (
-        "The cost that the probabilities promise and the one that came cannot be told apart by the truth: " in verdict.sentence
+        "The cost that the probabilities promise and the one that came cannot be told apart by "
+        "the truth: " in verdict.sentence
     )
 
 
@@ -88,7 +101,13 @@ def test_probabilities_that_promise_too_little_are_told(made):
 def test_probabilities_that_are_not_sure_promise_less(made):
     table, tables = made
     third, same = pl.col("probability") / 3, pl.col("probability") < 2
-    unsure = changed(tables, same, probability=third, probability_low=third / 4, probability_high=(third * 4).clip(0, 1))
+    unsure = changed(
+        tables,
+        same,
+        probability=third,
+        probability_low=third / 4,
+        probability_high=(third * 4).clip(0, 1),
+    )
     taken = told(changed(tables, same, probability=third), table, ANY).meaning
     for sure, told_of in zip(taken, told(unsure, table, ANY).meaning, strict=True):
         assert (told_of.expected, told_of.surplus) == (sure.expected, sure.surplus)
@@ -124,18 +143,24 @@ def test_a_block_is_where_the_formula_says(made, verdict):
     assert (wide["probability"] >= wide["block_from"] - 1e-12).all()
     random = verdict.alerts.filter(pl.col("tier") == "random_review")
     assert (random["probability"] <= random["block_from"]).all()
-    instead = verdict.alerts.filter((pl.col("tier") == "review") & (pl.col("probability") > pl.col("block_from")))
+    instead = verdict.alerts.filter(
+        (pl.col("tier") == "review") & (pl.col("probability") > pl.col("block_from"))
+    )
     p, loss = instead["probability"], instead["at_stake"]
     multiplier, floor = (
         instead["cutoff"].replace_strict({each.cutoff: value(each) for each in verdict.chosen})
         for value in (lambda each: each.multiplier, lambda each: each.floor)
     )
-    assert (10 + p * loss * (1 - ANY.review_recall) + floor <= multiplier * 100 * (1 - p) + 1e-9).all()
+    assert (
+        10 + p * loss * (1 - ANY.review_recall) + floor <= multiplier * 100 * (1 - p) + 1e-9
+    ).all()
 
 
 def test_nothing_is_learned_from_the_test_rows(made, verdict):
     table, tables = made
-    turned = changed(tables, pl.col("part") == "test", label=1 - pl.col("label"), truth=1 - pl.col("truth"))
+    turned = changed(
+        tables, pl.col("part") == "test", label=1 - pl.col("label"), truth=1 - pl.col("truth")
+    )
     other = told(turned, table, ANY)
     assert other.alerts.equals(verdict.alerts)
     assert other.chosen == verdict.chosen
@@ -152,9 +177,13 @@ def test_a_later_window_changes_no_earlier_choice(made, verdict):
 
 def test_labels_that_had_not_arrived_are_not_learned_from(made, verdict):
     table, tables = made
-    slow = table.data.with_columns((pl.col("confirmed_at") + timedelta(days=60)).alias("confirmed_at"))
+    slow = table.data.with_columns(
+        (pl.col("confirmed_at") + timedelta(days=60)).alias("confirmed_at")
+    )
     found = told(tables, Table(slow, table.roles, "USD"), ANY)
-    assert [(each.multiplier, each.floor, each.positives) for each in found.chosen] == [(1.0, 0.0, 0)] * 2
+    assert [(each.multiplier, each.floor, each.positives) for each in found.chosen] == [
+        (1.0, 0.0, 0)
+    ] * 2
     assert verdict.chosen[0].positives > ANY.least_positives
 
 
@@ -178,7 +207,10 @@ def test_rows_without_a_label_count_by_weight_or_as_honest(made):
     few = changed(few, looked, weight=pl.lit(4.0))
     assert told(few, table, ANY).of("nothing").cost.value == pytest.approx(
         4
-        * few.predictions.filter((pl.col("part") == "test") & looked).select(pl.col("label") * pl.col("amount")).sum().item()
+        * few.predictions.filter((pl.col("part") == "test") & looked)
+        .select(pl.col("label") * pl.col("amount"))
+        .sum()
+        .item()
         / 14
     )
     negative = told(few, table, ANY, replace(PROTOCOL, unlabelled="negative")).of("nothing")
@@ -197,14 +229,20 @@ def test_the_same_bytes_twice(made, verdict, tmp_path):
         for kind in ("csv", "parquet")
     ]
     assert files == [*tables, "decision.json"]
-    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+    assert all(
+        (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        for name in files
+    )
     said = json.loads((tmp_path / "a" / "decision.json").read_text())
     assert said["record"][0]["cost"]["value"] == verdict.of("alert_policy").cost.value
 
 
 def test_alerts_are_told_in_words(verdict):
     assert set(verdict.alerts["tier"]) == {"block", "review", "random_review"}
-    assert "bought 41 units in 30 days (more than in 97 % of rows)" in verdict.alerts["reasons"].to_list()
+    assert (
+        "bought 41 units in 30 days (more than in 97 % of rows)"
+        in verdict.alerts["reasons"].to_list()
+    )
     random = verdict.alerts.filter(pl.col("tier") == "random_review")
     assert set(random["chance"]) == {ANY.random_reviews}
     assert set(verdict.alerts.filter(pl.col("tier") != "random_review")["chance"]) == {1.0}
@@ -242,7 +280,9 @@ def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
     values = rng.normal(10, 3, (400, 1))
     found = AlertClusters(np.arange(400), None, 400, 2000, 0).daily_amounts(values)[0]
     assert found.value == pytest.approx(values.mean())
-    assert (found.day_high - found.day_low) / (2 * 1.96) == pytest.approx(values.std() / 20, rel=0.06)
+    assert (found.day_high - found.day_low) / (2 * 1.96) == pytest.approx(
+        values.std() / 20, rel=0.06
+    )
     assert found.entity_low is None
     alone = AlertClusters(np.zeros(400, int), np.arange(400), 1, 2000, 0).daily_amounts(values)[0]
     assert (alone.day_low, alone.day_high) == (None, None)
@@ -251,12 +291,20 @@ def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
 
 
 def test_days_and_customers_count_together():
-    """A cost that varies by day and by customer varies by both; over either alone the interval would be too narrow."""
+    """A cost that varies by day and by customer varies by both.
+
+    Over either alone the interval would be too narrow.
+    """
     rng = np.random.default_rng(1)
     day, entity = rng.integers(0, 10, 3000), rng.integers(0, 40, 3000)
-    values = (rng.normal(0, 1, 10)[day] + rng.normal(0, 2, 40)[entity] + rng.normal(0, 1, 3000))[:, None]
+    values = (rng.normal(0, 1, 10)[day] + rng.normal(0, 2, 40)[entity] + rng.normal(0, 1, 3000))[
+        :, None
+    ]
     found = AlertClusters(day, entity, 10, 500, 0).daily_amounts(values)[0]
-    widths = [(high - low) / 2 for low, high in ((found.day_low, found.day_high), (found.entity_low, found.entity_high))]
+    widths = [
+        (high - low) / 2
+        for low, high in ((found.day_low, found.day_high), (found.entity_low, found.entity_high))
+    ]
     assert found.high - found.value > 1.1 * max(widths)
     assert found.low <= min(found.day_low, found.entity_low)
 
@@ -282,7 +330,9 @@ def test_a_model_without_probabilities_is_refused(made):
     class Odd(Logistic):
         supervised = False
 
-    with pytest.raises(ConfigError, match=r"model\.calibration: must be platt, bayes, beta or isotonic"):
+    with pytest.raises(
+        ConfigError, match=r"model\.calibration: must be platt, bayes, beta or isotonic"
+    ):
         ANY.check_model(Odd(name="odd"))
     ANY.check_model(Odd(name="odd", calibration="platt"))
     ANY.check_model(Logistic(name="logistic"))
@@ -307,7 +357,9 @@ def test_protocols_that_decide_a_row_twice_are_refused(changes, said):
 def test_data_without_what_is_needed_is_refused(made):
     table = made[0]
     ANY.check_data(table, PROTOCOL)
-    bare = Table(table.data, {role: names for role, names in table.roles.items() if role != "amount"})
+    bare = Table(
+        table.data, {role: names for role, names in table.roles.items() if role != "amount"}
+    )
     with pytest.raises(ConfigError, match=r"dataset\.roles\.amount: must name"):
         ANY.check_data(bare, PROTOCOL)
     negative = Table(table.data.with_columns(pl.lit(-1.0).alias("at_stake")), table.roles)

@@ -6,7 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of, rule_grid, top_of_day, z_scores
+from hwds.detection.alerts.rule import (
+    Days,
+    act,
+    choose_rule,
+    rivals_of,
+    rule_grid,
+    top_of_day,
+    z_scores,
+)
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
 
 TERMS = AlertTerms(
@@ -28,7 +36,9 @@ TERMS = AlertTerms(
 
 
 def terms(**changes):
-    return TERMS.__class__(**{name: changes.get(name, getattr(TERMS, name)) for name in TERMS.__slots__})
+    return TERMS.__class__(
+        **{name: changes.get(name, getattr(TERMS, name)) for name in TERMS.__slots__}
+    )
 
 
 def days(probability, loss, day=None, luck=None):
@@ -57,7 +67,10 @@ def rows(probability, loss, label=None, day=0, fold=0):
 def daily(told, count=20):
     """The same rows on each of so many days: what they show is sure then."""
     n = len(told)
-    each = [told.with_columns(pl.col("row_id") + n * day, pl.lit(day).alias("day_id")) for day in range(count)]
+    each = [
+        told.with_columns(pl.col("row_id") + n * day, pl.lit(day).alias("day_id"))
+        for day in range(count)
+    ]
     return pl.concat(each)
 
 
@@ -77,20 +90,35 @@ def test_costs_by_hand():
     gray = np.array([1, 0, 1, 0, 1, 0, 1])
     loss = np.array([70.0, 70.0, 70.0, 70.0, 50.0, 50.0, 20.0])
     assert TERMS.cost(action, gray, loss) == pytest.approx([70, 0, 0, 100, 10 + 10, 10, 10 + 4])
-    assert TERMS.cost(np.array([REVIEW]), np.array([0.5]), np.array([100.0])) == pytest.approx([10 + 0.5 * 20])
+    assert TERMS.cost(np.array([REVIEW]), np.array([0.5]), np.array([100.0])) == pytest.approx(
+        [10 + 0.5 * 20]
+    )
 
 
 def test_reviews_go_to_the_largest_gains_while_the_capacity_lasts():
     # gains: 0.3 x 100 x 0.8 - 10 = 14, 22, 6, -2; the fifth is blocked
     found = act(days([0.3, 0.4, 0.2, 0.1, 0.9], [100.0] * 5), TERMS, 1.0, 0.0)
     assert found.tolist() == [REVIEW, REVIEW, PASS, PASS, BLOCK]
-    assert act(days([0.3, 0.4, 0.2, 0.1], [100.0] * 4), terms(capacity=9), 1.0, 0.0).tolist() == [REVIEW] * 3 + [PASS]
-    assert act(days([0.3, 0.4, 0.2, 0.1], [100.0] * 4), terms(capacity=9), 1.0, 10.0).tolist() == [REVIEW] * 2 + [PASS] * 2
-    assert act(days([0.3, 0.4], [100.0] * 2, day=[0, 1]), terms(capacity=1), 1.0, 0.0).tolist() == [REVIEW, REVIEW]
+    assert act(days([0.3, 0.4, 0.2, 0.1], [100.0] * 4), terms(capacity=9), 1.0, 0.0).tolist() == [
+        REVIEW
+    ] * 3 + [PASS]
+    assert (
+        act(days([0.3, 0.4, 0.2, 0.1], [100.0] * 4), terms(capacity=9), 1.0, 10.0).tolist()
+        == [REVIEW] * 2 + [PASS] * 2
+    )
+    assert act(days([0.3, 0.4], [100.0] * 2, day=[0, 1]), terms(capacity=1), 1.0, 0.0).tolist() == [
+        REVIEW,
+        REVIEW,
+    ]
 
 
 def test_of_equal_gains_the_earlier_row_is_reviewed():
-    assert top_of_day(np.zeros(4, int), np.ones(4), np.ones(4, bool), np.array([2])).tolist() == [True, True, False, False]
+    assert top_of_day(np.zeros(4, int), np.ones(4), np.ones(4, bool), np.array([2])).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_the_multiplier_makes_a_wrong_block_dearer():
@@ -102,7 +130,11 @@ def test_the_multiplier_makes_a_wrong_block_dearer():
 def test_a_row_that_would_be_blocked_is_reviewed_where_that_costs_less():
     # 0.6: a block costs 40, a review 10 + 0.6 x 20 = 22; 0.9: 10 against 28
     assert act(days([0.6, 0.9], [100.0] * 2), TERMS, 1.0, 0.0).tolist() == [REVIEW, BLOCK]
-    assert act(days([0.6, 0.6, 0.65], [100.0] * 3), terms(capacity=1), 1.0, 0.0).tolist() == [REVIEW, BLOCK, BLOCK]
+    assert act(days([0.6, 0.6, 0.65], [100.0] * 3), terms(capacity=1), 1.0, 0.0).tolist() == [
+        REVIEW,
+        BLOCK,
+        BLOCK,
+    ]
     always = TERMS.block_always_from(np.array([100.0, 1e6]))
     # from 0.75 on a block costs 25, and a review 10 + 0.75 x 20
     assert always == pytest.approx([0.75, 90 / 200_100])
@@ -125,7 +157,11 @@ def test_no_other_order_costs_less_under_the_probabilities():
 
 def test_tiers_that_are_not_allowed_are_not_used():
     asked = days([0.6, 0.3, 0.01], [100.0] * 3, luck=[0.0, 0.0, 0.0])
-    assert act(asked, terms(tiers=("review",), random_reviews=0.5), 1.0, 0.0).tolist() == [REVIEW, REVIEW, PASS]
+    assert act(asked, terms(tiers=("review",), random_reviews=0.5), 1.0, 0.0).tolist() == [
+        REVIEW,
+        REVIEW,
+        PASS,
+    ]
     assert act(asked, terms(tiers=("block",)), 1.0, 0.0).tolist() == [BLOCK, PASS, PASS]
 
 
@@ -135,7 +171,14 @@ def test_the_random_stream_has_its_part_in_the_capacity_and_does_not_take_what_w
     drawn = days([0.3, 0.4, 0.01, 0.02], [100.0] * 4, luck=[0.5, 0.01, 0.5, 0.5])
     assert act(drawn, terms(random_reviews=0.1), 1.0, 0.0).tolist() == [REVIEW, REVIEW, PASS, PASS]
     many = days([0.01] * 6, [100.0] * 6, luck=[0.06, 0.02, 0.01, 0.05, 0.04, 0.03])
-    assert act(many, terms(random_reviews=0.1), 1.0, 0.0).tolist() == [PASS, RANDOM, RANDOM, PASS, PASS, PASS]
+    assert act(many, terms(random_reviews=0.1), 1.0, 0.0).tolist() == [
+        PASS,
+        RANDOM,
+        RANDOM,
+        PASS,
+        PASS,
+        PASS,
+    ]
 
 
 def test_the_luck_of_a_row_is_that_of_its_id():
@@ -150,7 +193,9 @@ def test_the_cell_that_would_have_cost_least_is_chosen():
     found = choose_rule(told, "2026-01-01", terms(capacity=1), seed=0)
     assert (found.multiplier, found.positives) == (2.0, 20)
     assert found.formula_cost == 310  # one of them is reviewed
-    assert found.chosen_cost == 0 + 0 + 10  # the gray row's own threshold is 2/3: blocked; one honest row is reviewed
+    assert (
+        found.chosen_cost == 0 + 0 + 10
+    )  # the gray row's own threshold is 2/3: blocked; one honest row is reviewed
     assert choose_rule(told, "2026-01-01", terms(least_positives=21), seed=0).multiplier == 1.0
     assert choose_rule(told.clear(), "2026-01-01", TERMS, seed=0).formula_cost is None
 
@@ -162,7 +207,8 @@ def test_of_cells_that_cost_the_same_the_formula_is_chosen():
 
 
 def test_where_probabilities_are_too_low_rows_are_reviewed_below_the_formula():
-    # expected gains of 0.1 x 100 x 0.8 - 10 = -2, but every second row is gray: a review gains 80 - 10 or costs 10
+    # expected gains of 0.1 x 100 x 0.8 - 10 = -2, but every second row is gray: a review gains 80 -
+    # 10 or costs 10
     told = rows([0.1] * 80, [100.0] * 80, [0.0, 1.0] * 40, day=np.arange(80))
     found = choose_rule(told, "2026-01-01", terms(floors=(-0.5, 0.0), multipliers=(1.0,)), seed=0)
     assert (found.floor, found.formula_cost, found.chosen_cost) == (-5.0, 50.0, 10 + 0.5 * 20)
@@ -172,15 +218,28 @@ def test_labels_count_for_as_many_rows_as_they_stand_for_but_a_single_one_choose
     asked = terms(capacity=1, multipliers=(1.0, 2.0), floors=(0.0,))
     told = rows([0.6] * 5, [100.0] * 5, [0.0] * 4 + [1.0])
     assert choose_rule(told, "2026-01-01", asked, seed=0).formula_cost == 310
-    heavy = choose_rule(daily(told.with_columns(pl.Series("weight", [10.0] * 4 + [1.0]))), "2026-01-01", asked, seed=0)
-    # with a multiplier of 2 one honest row is reviewed, which stands for 10, and the gray one is missed
+    heavy = choose_rule(
+        daily(told.with_columns(pl.Series("weight", [10.0] * 4 + [1.0]))),
+        "2026-01-01",
+        asked,
+        seed=0,
+    )
+    # with a multiplier of 2 one honest row is reviewed, which stands for 10, and the gray one is
+    # missed
     assert (heavy.formula_cost, heavy.multiplier, heavy.chosen_cost) == (3100, 2.0, 10 * 10 + 100)
-    single = choose_rule(told.with_columns(pl.Series("weight", [0.0, 40.0, 0.0, 0.0, 1.0])), "2026-01-01", asked, seed=0)
+    single = choose_rule(
+        told.with_columns(pl.Series("weight", [0.0, 40.0, 0.0, 0.0, 1.0])),
+        "2026-01-01",
+        asked,
+        seed=0,
+    )
     assert (single.formula_cost, single.multiplier, single.chosen_cost) == (4000, 1.0, 4000)
 
 
 def test_luck_alone_seldom_chooses():
-    """Probabilities that mean what they say, and few labels: another cell than the formula is taken by chance, 5 % at most."""
+    """Probabilities that mean what they say, and few labels: another cell than the formula is taken
+    by chance, 5 % at most.
+    """
     taken = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)

@@ -18,7 +18,10 @@ ROLES = {"time": ("time",), "label": ("confirmed",), "label_propensity": ("revie
 
 
 def lines(count=400, seed=0, cheap=60.0):
-    """Half of the lines are bought in a school at `cheap`, the others in a shop for 100; the street pays 100."""
+    """Half of the lines are bought in a school at `cheap`, the others in a shop for 100.
+
+    The street pays 100.
+    """
     rng = np.random.default_rng(seed)
     school = rng.random(count) < 0.5
     data = pl.DataFrame(
@@ -50,8 +53,12 @@ def test_a_cheap_channel_is_to_be_watched():
     assert set(pays["bought_in"]) == {"school"}
     assert set(pays["sold_in"]) == {"shop", "street"}
     assert (verdict.pairs, verdict.paying, verdict.offers, verdict.leaking) == (18, 6, 6, 3)
-    assert verdict.sentence.startswith("WATCH: reselling pays in 6 of 18 pairs of SKU and channels; most with a, bought in")
-    assert "27.00 USD a unit after all costs" in verdict.sentence  # 100 - 60 - 10 - .05 * 60 within a region
+    assert verdict.sentence.startswith(
+        "WATCH: reselling pays in 6 of 18 pairs of SKU and channels; most with a, bought in"
+    )
+    assert (
+        "27.00 USD a unit after all costs" in verdict.sentence
+    )  # 100 - 60 - 10 - .05 * 60 within a region
 
 
 def test_lines_above_the_threshold_are_told_apart_by_the_weight_of_their_reviews():
@@ -60,10 +67,14 @@ def test_lines_above_the_threshold_are_told_apart_by_the_weight_of_their_reviews
     school = table.data.filter(pl.col("channel") == "school")
     weights = 1 / school["review_chance"]
     assert verdict.above.lines == len(school)
-    assert verdict.above.share == pytest.approx((school["confirmed"] * weights).sum() / weights.sum())
+    assert verdict.above.share == pytest.approx(
+        (school["confirmed"] * weights).sum() / weights.sum()
+    )
     assert verdict.below.share == 0.0
     bare = {role: names for role, names in table.roles.items() if role != "label_propensity"}
-    assert decided(replace(table, roles=bare)).above.share == pytest.approx(school["confirmed"].mean())
+    assert decided(replace(table, roles=bare)).above.share == pytest.approx(
+        school["confirmed"].mean()
+    )
 
 
 def test_where_nothing_pays_nothing_is_watched():
@@ -76,7 +87,11 @@ def test_where_nothing_pays_nothing_is_watched():
 
 def test_prices_are_those_of_the_last_days():
     table = lines()
-    dear = pl.when(pl.col("time") < BEGIN + timedelta(days=50)).then(1000.0).otherwise(pl.col("unit_price"))
+    dear = (
+        pl.when(pl.col("time") < BEGIN + timedelta(days=50))
+        .then(1000.0)
+        .otherwise(pl.col("unit_price"))
+    )
     old = replace(table, data=table.data.with_columns(dear.alias("unit_price")))
     assert decided(old).thresholds.equals(decided(table).thresholds)
     assert not decided(old, seen_days=90).thresholds.equals(decided(table, seen_days=90).thresholds)
@@ -95,8 +110,14 @@ def test_it_is_drawn_the_same_each_time_and_told_in_a_grid(tmp_path):
 
 
 def test_no_pair_draws_nothing(tmp_path):
-    one = lines().data.filter((pl.col("channel") == "shop") & (pl.col("region") == "east")).drop("row_id")
-    verdict = decided(Table.build(one.with_columns(street_price=pl.lit(None, pl.Float64)), ROLES, "USD"))
+    one = (
+        lines()
+        .data.filter((pl.col("channel") == "shop") & (pl.col("region") == "east"))
+        .drop("row_id")
+    )
+    verdict = decided(
+        Table.build(one.with_columns(street_price=pl.lit(None, pl.Float64)), ROLES, "USD")
+    )
     assert verdict.thresholds.is_empty()
     draw_arbitrage(verdict, tmp_path / "one.png")
     assert not list(tmp_path.iterdir())
@@ -107,23 +128,43 @@ def test_few_sales_are_called_weak_and_given_prices_and_costs_are_taken_as_they_
     weak = decided(lines(), least_lines=1000)
     assert weak.thresholds["weak"].all()
     assert "by prices of few sales" in weak.sentence
-    prices = {"sku": ["a", "a", "a"], "channel": ["school", "shop", "school"], "price": [80.0, 100.0, 50.0]}
+    prices = {
+        "sku": ["a", "a", "a"],
+        "channel": ["school", "shop", "school"],
+        "price": [80.0, 100.0, 50.0],
+    }
     since = {"since": ["2024-01-01", "2024-01-01", "2024-02-01"]}
     pl.DataFrame(prices | since).write_csv(tmp_path / "prices.csv")
-    pl.DataFrame({"bought_in": ["school"], "sold_in": ["shop"], "freight": [20.0]}).write_csv(tmp_path / "pairs.csv")
+    pl.DataFrame({"bought_in": ["school"], "sold_in": ["shop"], "freight": [20.0]}).write_csv(
+        tmp_path / "pairs.csv"
+    )
     files = {"prices": str(tmp_path / "prices.csv"), "pair_costs": str(tmp_path / "pairs.csv")}
     given = decided(lines(), **files).thresholds
-    row = given.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop")).row(0, named=True)
-    assert (row["price_paid"], row["margin"], row["margin_low"]) == (50.0, 100 - 50 - 20 - 2.5, 27.5)
+    row = given.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop")).row(
+        0, named=True
+    )
+    assert (row["price_paid"], row["margin"], row["margin_low"]) == (
+        50.0,
+        100 - 50 - 20 - 2.5,
+        27.5,
+    )
     (tmp_path / "bad.csv").write_text("sku,channel,price\na,shop,-3\n")
-    with pytest.raises(DataError, match=r"^decision\.prices: 'price' in row 1 of .* must be a number >= 0, got -3\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^decision\.prices: 'price' in row 1 of .* must be a number >= 0, got -3\.$",
+    ):
         decided(lines(), prices=str(tmp_path / "bad.csv"))
     german = tmp_path / "preise.csv"
     german.write_text("sku;channel;price\na;school;50,0\na;shop;1.100,5\n")
     with pytest.raises(DataError, match=r"^decision\.prices: .* row 1 has 2 fields, its header 1"):
         decided(lines(), prices=str(german))
     read = decided(lines(), prices=str(german), separator="semicolon", decimal="comma").thresholds
-    assert read.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop"))["difference"].item() == 1050.5
+    assert (
+        read.filter((pl.col("bought_in") == "school") & (pl.col("sold_in") == "shop"))[
+            "difference"
+        ].item()
+        == 1050.5
+    )
 
 
 def test_what_it_cannot_decide_from_is_refused():

@@ -7,18 +7,27 @@ import polars as pl
 
 from hwds.frames.table import Table
 
-ROLES = {"time": ("time",), "available_at": ("available_at",), "label": ("gray",), "slice": ("customer_kind",)}
+ROLES = {
+    "time": ("time",),
+    "available_at": ("available_at",),
+    "label": ("gray",),
+    "slice": ("customer_kind",),
+}
 DAY = timedelta(days=1)
 START = datetime(2024, 2, 20)
 
 
 def rows_of(rows, seed=0, days=25, late=0.3):
-    """Rows of unequal groups, some unlabelled, with values that often repeat and holes, and late arrivals."""
+    """Rows of unequal groups, some unlabelled, with values that often repeat and holes, and late
+    arrivals.
+    """
     rng = np.random.default_rng(seed)
     time = [START + timedelta(hours=int(h)) for h in rng.integers(0, days * 24, rows)]
     waits = rng.integers(0, 9, rows) * (rng.random(rows) < late)
     amount = np.where(rng.random(rows) < 0.1, np.nan, rng.lognormal(size=rows))
-    kinds = np.array(["reseller", "consumer", None, "school"])[rng.choice(4, rows, p=[0.6, 0.3, 0.07, 0.03])]
+    kinds = np.array(["reseller", "consumer", None, "school"])[
+        rng.choice(4, rows, p=[0.6, 0.3, 0.07, 0.03])
+    ]
     data = pl.DataFrame(
         {
             "time": time,

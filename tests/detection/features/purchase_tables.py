@@ -32,7 +32,10 @@ def bought(rows, seed=0, customers=3, days=60, late=0.3, grain=3600 * 6, holes=0
     seconds = rng.integers(0, days * 86400 // grain, rows) * grain
     time = [START + timedelta(seconds=int(s)) for s in seconds]
     waits = rng.integers(0, 12, rows) * (rng.random(rows) < late)
-    returns = [t + timedelta(days=int(d)) if d < 12 else None for t, d in zip(time, rng.integers(0, 24, rows), strict=True)]
+    returns = [
+        t + timedelta(days=int(d)) if d < 12 else None
+        for t, d in zip(time, rng.integers(0, 24, rows), strict=True)
+    ]
     data = pl.DataFrame(
         {
             "time": time,
@@ -43,7 +46,10 @@ def bought(rows, seed=0, customers=3, days=60, late=0.3, grain=3600 * 6, holes=0
             "store": texts("s", 3),
             "channel": texts("h", 2),
             "quantity": some((1 + rng.geometric(0.4, rows)).tolist(), pl.Int64),
-            "unit_price": some((rng.integers(1, 4000, rows) * 10.0 ** rng.integers(-2, 6, rows)).tolist(), pl.Float64),
+            "unit_price": some(
+                (rng.integers(1, 4000, rows) * 10.0 ** rng.integers(-2, 6, rows)).tolist(),
+                pl.Float64,
+            ),
             "promotion": (rng.random(rows) < 0.3).tolist(),
             "returned_at": pl.Series(returns, dtype=pl.Datetime("us")),
             "at_stake": rng.random(rows),

@@ -18,7 +18,11 @@ FEATURES = Lowest(columns=("quantity", "unit_price"), days=DAYS)
 def slow(table, name):
     found = []
     for place, there, rows in counting(table):
-        own = [k for k in there if k == place or rows[k]["customer"] == rows[place]["customer"] is not None]
+        own = [
+            k
+            for k in there
+            if k == place or rows[k]["customer"] == rows[place]["customer"] is not None
+        ]
         near = [k for k in own if rows[place]["time"] - rows[k]["time"] < timedelta(days=DAYS)]
         values = [rows[k][name] for k in near if rows[k][name] is not None]
         found.append(min(values) if values and rows[place]["customer"] is not None else None)
@@ -38,7 +42,9 @@ def test_it_equals_a_loop_over_all_rows_and_nothing_later_changes_it(seed):
 def test_usual_columns_may_be_absent_and_others_may_not():
     table = order_lines(0)
     assert Lowest().compute(table).columns == ["quantity_least_90d"]
-    with pytest.raises(ConfigError, match=r"features\.columns: no column 'quantitie'; did you mean 'quantity'\?"):
+    with pytest.raises(
+        ConfigError, match=r"features\.columns: no column 'quantitie'; did you mean 'quantity'\?"
+    ):
         Lowest(columns=("quantitie",)).compute(table)
 
 

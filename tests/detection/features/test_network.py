@@ -8,7 +8,14 @@ import pytest
 
 from hwds.core.errors import ConfigError
 from hwds.detection.features.network import COLUMNS, Network
-from tests.detection.features.moment_rows import BEGIN, counting, knows, moved_by_order, order_lines, seen_ahead
+from tests.detection.features.moment_rows import (
+    BEGIN,
+    counting,
+    knows,
+    moved_by_order,
+    order_lines,
+    seen_ahead,
+)
 
 BY = ("address", "payment", "contact")
 
@@ -27,11 +34,19 @@ def slow(table):
                 bears.setdefault(rows[k]["customer"], set()).update(marks)
         linked = {other for other, marks in bears.items() if other != own and marks & bears[own]}
         while True:
-            more = {other for other, marks in bears.items() if any(marks & bears[one] for one in reached)} - reached
+            more = {
+                other
+                for other, marks in bears.items()
+                if any(marks & bears[one] for one in reached)
+            } - reached
             if not more:
                 break
             reached |= more
-        confirmed = {rows[k]["customer"] for k in there if knows(rows, place, k) and rows[k]["confirmed"] == 1} & linked
+        confirmed = {
+            rows[k]["customer"]
+            for k in there
+            if knows(rows, place, k) and rows[k]["confirmed"] == 1
+        } & linked
         share = len(confirmed) / len(linked) if linked else 0.0
         found.append((len(linked), len(reached), len(confirmed), share))
     return pl.DataFrame(found, COLUMNS, orient="row")
@@ -55,7 +70,10 @@ def test_what_comes_later_changes_nothing(seed):
 
 
 def test_a_ring_grows_link_by_link():
-    """a and b share an address, b and c a payment; c is found on day 3, as b and then a come to know."""
+    """a and b share an address, b and c a payment.
+
+    C is found on day 3, as b and then a come to know.
+    """
     days = [0, 1, 2, 3, 4, 5, 6]
     lines = {
         "time": [BEGIN + timedelta(days=day) for day in days],
@@ -63,9 +81,22 @@ def test_a_ring_grows_link_by_link():
         "address": ["x", "x", "y", "x", "x", "z", "x"],
         "payment": ["1", "2", "2", "2", "1", "3", "1"],
         "confirmed": [0, 0, 1, 1, None, 0, None],
-        "confirmed_at": [None, None, BEGIN + timedelta(days=3), BEGIN + timedelta(days=5), None, None, None],
+        "confirmed_at": [
+            None,
+            None,
+            BEGIN + timedelta(days=3),
+            BEGIN + timedelta(days=5),
+            None,
+            None,
+            None,
+        ],
     }
-    roles = {"time": ("time",), "entity": ("customer",), "label": ("confirmed",), "label_time": ("confirmed_at",)}
+    roles = {
+        "time": ("time",),
+        "entity": ("customer",),
+        "label": ("confirmed",),
+        "label_time": ("confirmed_at",),
+    }
     table = order_lines(0)
     table = type(table).build(pl.DataFrame(lines), roles)
     got = Network(by=("address", "payment")).compute(table)
@@ -90,7 +121,10 @@ def test_values_of_two_columns_are_never_the_same_and_nulls_link_nobody():
     ("fields", "told"),
     [
         ({"by": ("adress",)}, "features.by: no column 'adress'; did you mean 'address'?"),
-        ({"customer": "custmer"}, "features.customer: no column 'custmer'; did you mean 'customer'?"),
+        (
+            {"customer": "custmer"},
+            "features.customer: no column 'custmer'; did you mean 'customer'?",
+        ),
     ],
 )
 def test_columns_that_are_not_there_are_refused(fields, told):
@@ -101,7 +135,13 @@ def test_columns_that_are_not_there_are_refused(fields, told):
 
 def test_a_table_without_a_customer_or_labels_is_refused():
     table = order_lines(0)
-    for role, told in (("entity", "features.customer: must name"), ("label", "role 'label'"), ("label_time", "'label_time'")):
-        bare = replace(table, roles={name: value for name, value in table.roles.items() if name != role})
+    for role, told in (
+        ("entity", "features.customer: must name"),
+        ("label", "role 'label'"),
+        ("label_time", "'label_time'"),
+    ):
+        bare = replace(
+            table, roles={name: value for name, value in table.roles.items() if name != role}
+        )
         with pytest.raises(ConfigError, match=told):
             Network().compute(bare)

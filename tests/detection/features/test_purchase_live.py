@@ -22,7 +22,12 @@ def in_arrival(table):
 @pytest.mark.parametrize("most", [1, 40])
 def test_lines_one_by_one_and_in_portions_are_told_what_the_whole_table_is(seed, late, most):
     table = in_arrival(bought(400, seed, late=late))
-    live, rng, told, begin = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table)), np.random.default_rng(seed), [], 0
+    live, rng, told, begin = (
+        PurchaseBooks(RECIPE.windows, RECIPE.read_of(table)),
+        np.random.default_rng(seed),
+        [],
+        0,
+    )
     while begin < len(table.data):
         end = begin + int(rng.integers(1, most + 1))
         told.append(live.arrive(Table(table.data[begin:end], table.roles)))
@@ -38,7 +43,11 @@ def test_returns_may_be_told_when_they_happen():
     for line, own in enumerate(table.data.to_dicts()):
         for before, row in enumerate(table.data[:line].to_dicts()):
             if row["returned_at"] is not None and row["returned_at"] <= own["available_at"]:
-                live.returned(row["customer"], before, (row["returned_at"] - datetime(1970, 1, 1)) // timedelta(microseconds=1))
+                live.returned(
+                    row["customer"],
+                    before,
+                    (row["returned_at"] - datetime(1970, 1, 1)) // timedelta(microseconds=1),
+                )
                 noted += 1
         told.append(live.arrive(Table(bare.data[line : line + 1], table.roles)))
     assert noted > 1000
@@ -57,5 +66,7 @@ def test_a_line_from_before_what_is_known_is_refused():
     table = in_arrival(bought(50, customers=1, holes=0))
     live = PurchaseBooks(RECIPE.windows, RECIPE.read_of(table))
     live.arrive(Table(table.data[10:], table.roles))
-    with pytest.raises(DataError, match="row 1: a line of 'c0' that arrived later is there already"):
+    with pytest.raises(
+        DataError, match="row 1: a line of 'c0' that arrived later is there already"
+    ):
         live.arrive(Table(table.data[:1], table.roles))

@@ -18,14 +18,22 @@ INPUTS = ("quantity", "unit_price")
 def slow(table, length):
     found = np.zeros((len(table.data), length, TIME_INPUTS + len(INPUTS)), np.float32)
     for place, there, rows in counting(table):
-        own = [k for k in there if k == place or rows[k]["customer"] == rows[place]["customer"] is not None]
+        own = [
+            k
+            for k in there
+            if k == place or rows[k]["customer"] == rows[place]["customer"] is not None
+        ]
         assert own[-1] == place
         for back, k in enumerate(reversed(own[-length:])):
             before = len(own) - 2 - back
             gap = rows[k]["time"] - rows[own[before]]["time"] if before >= 0 else None
             days = gap.total_seconds() / 86_400 if gap is not None else 0.0
             values = [0.0 if rows[k][name] is None else rows[k][name] for name in INPUTS]
-            found[place, length - 1 - back] = [1.0, log1p(days), *(copysign(log1p(abs(value)), value) for value in values)]
+            found[place, length - 1 - back] = [
+                1.0,
+                log1p(days),
+                *(copysign(log1p(abs(value)), value) for value in values),
+            ]
     return found
 
 
@@ -33,7 +41,9 @@ def slow(table, length):
 @pytest.mark.parametrize("length", [1, 4, 40])
 def test_it_equals_a_loop_over_all_rows(seed, length):
     table = order_lines(seed)
-    refund = pl.when(pl.col("row_id") % 5 == 0).then(-pl.col("quantity")).otherwise(pl.col("quantity"))
+    refund = (
+        pl.when(pl.col("row_id") % 5 == 0).then(-pl.col("quantity")).otherwise(pl.col("quantity"))
+    )
     table = replace(table, data=table.data.with_columns(refund.alias("quantity")))
     got = Recent(length=length).compute(table)
     assert got.schema == {"recent": pl.Array(pl.Float32, (length, 4))}
@@ -65,9 +75,15 @@ def test_the_column_survives_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("fields", "told"),
     [
-        ({"inputs": ("quantty",)}, "features.inputs: no column 'quantty'; did you mean 'quantity'?"),
+        (
+            {"inputs": ("quantty",)},
+            "features.inputs: no column 'quantty'; did you mean 'quantity'?",
+        ),
         ({"inputs": ("sku",)}, "features.inputs: column 'sku' must hold numbers, it holds String."),
-        ({"inputs": ("confirmed",)}, "features.inputs: 'confirmed' is label, which is not known at the moment of its row."),
+        (
+            {"inputs": ("confirmed",)},
+            "features.inputs: 'confirmed' is label, which is not known at the moment of its row.",
+        ),
         ({"entity": "custmer"}, "features.entity: no column 'custmer'; did you mean 'customer'?"),
     ],
 )

@@ -26,14 +26,18 @@ def rows(n=400, share=0.2, ties=8, seed=0):
 
 def curves(label, score, weight=None):
     """The curves of rows, each counted as often as its weight says."""
-    return Ranking.of(label, score).curves((np.ones(len(label)) if weight is None else weight)[None])
+    return Ranking.of(label, score).curves(
+        (np.ones(len(label)) if weight is None else weight)[None]
+    )
 
 
 def probabilities(label, probability, weight=None):
     """The metrics of probabilities by name."""
     weight = np.ones(len(label)) if weight is None else weight
     prepared = Probabilities.of(label, probability, weight)
-    return {name: value[0] for name, value in prepared.values((weight @ prepared.parts)[None]).items()}
+    return {
+        name: value[0] for name, value in prepared.values((weight @ prepared.parts)[None]).items()
+    }
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -44,17 +48,25 @@ def test_ranks_are_those_of_scikit_learn(seed, weighted):
     own = curves(label, score, weight)
     wanted = oracle.average_precision_score(label, score, sample_weight=weight)
     assert own.average_precision[0] == pytest.approx(wanted, abs=1e-12)
-    assert own.auroc[0] == pytest.approx(oracle.roc_auc_score(label, score, sample_weight=weight), abs=1e-12)
+    assert own.auroc[0] == pytest.approx(
+        oracle.roc_auc_score(label, score, sample_weight=weight), abs=1e-12
+    )
     precision, recall, _ = oracle.precision_recall_curve(label, score, sample_weight=weight)
     precision, recall = precision[:-1], recall[:-1]  # the last point is made up
     for level in (0.1, 0.5, 0.9, 1.0):
-        assert own.precision_at_recall(level)[0] == pytest.approx(precision[recall >= level - 1e-12].max())
+        assert own.precision_at_recall(level)[0] == pytest.approx(
+            precision[recall >= level - 1e-12].max()
+        )
         wanted = recall[precision >= level - 1e-12].max(initial=0.0)
         assert own.recall_at_precision(level)[0] == pytest.approx(wanted)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 3)), min_size=2, max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 3)), min_size=2, max_size=40
+    )
+)
 def test_a_weight_of_three_is_three_rows(table):
     label, score, weight = (np.array(column, float) for column in zip(*table, strict=True))
     often = np.repeat(np.arange(len(label)), weight.astype(int))
@@ -69,7 +81,9 @@ def test_ranks_without_one_of_the_classes_are_not_defined():
     assert np.isnan([none.average_precision, none.auroc, curves(np.ones(3), score).auroc]).all()
     assert np.isnan([none.precision_at_recall(0.5), none.recall_at_precision(0.5)]).all()
     assert average_precision(np.ones(3), score) == 1
-    assert curves(np.array([0.0, 1.0]), np.array([1.0, 0.0])).recall_at_precision(0.9) == 0  # no threshold is so precise
+    assert (
+        curves(np.array([0.0, 1.0]), np.array([1.0, 0.0])).recall_at_precision(0.9) == 0
+    )  # no threshold is so precise
     assert np.isnan(average_precision(np.zeros(0), np.zeros(0)))
 
 
@@ -78,8 +92,12 @@ def test_proper_scores_are_those_of_scikit_learn(weighted):
     label, _, probability, weight = rows()
     weight = weight if weighted else None
     own = probabilities(label, probability, weight)
-    assert own["brier"] == pytest.approx(oracle.brier_score_loss(label, probability, sample_weight=weight), abs=1e-12)
-    assert own["log_loss"] == pytest.approx(oracle.log_loss(label, probability, sample_weight=weight), abs=1e-12)
+    assert own["brier"] == pytest.approx(
+        oracle.brier_score_loss(label, probability, sample_weight=weight), abs=1e-12
+    )
+    assert own["log_loss"] == pytest.approx(
+        oracle.log_loss(label, probability, sample_weight=weight), abs=1e-12
+    )
     wrong = probabilities(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
     assert wrong["log_loss"] == pytest.approx(-np.log(1e-7))  # clipped, not infinite
 
@@ -88,11 +106,19 @@ def test_ece_has_bins_of_equal_mass():
     label, score, _, _ = rows(n=1500, ties=10**9)
     probability = 1 / (1 + np.exp(-score + 1))
     true, mean = calibration_curve(label, probability, n_bins=15, strategy="quantile")
-    assert probabilities(label, probability)["ece"] == pytest.approx(np.mean(np.abs(true - mean)), rel=0.03)  # 100 rows each
-    assert probabilities(np.array([0, 0, 1, 1.0]), np.array([0.1, 0.1, 0.6, 0.6]))["ece"] == pytest.approx((0.1 + 0.4) / 2)
-    weighted = probabilities(np.array([0, 1, 1.0]), np.array([0.1, 0.6, 0.6]), np.array([2, 1, 1.0]))
+    assert probabilities(label, probability)["ece"] == pytest.approx(
+        np.mean(np.abs(true - mean)), rel=0.03
+    )  # 100 rows each
+    assert probabilities(np.array([0, 0, 1, 1.0]), np.array([0.1, 0.1, 0.6, 0.6]))[
+        "ece"
+    ] == pytest.approx((0.1 + 0.4) / 2)
+    weighted = probabilities(
+        np.array([0, 1, 1.0]), np.array([0.1, 0.6, 0.6]), np.array([2, 1, 1.0])
+    )
     assert weighted["ece"] == pytest.approx((0.1 + 0.4) / 2)
-    assert probabilities(np.array([0, 1.0]), np.array([0.5, 0.5]))["ece"] == 0  # rows of one probability lie in one bin
+    assert (
+        probabilities(np.array([0, 1.0]), np.array([0.5, 0.5]))["ece"] == 0
+    )  # rows of one probability lie in one bin
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -100,7 +126,9 @@ def test_slope_and_intercept_are_those_of_a_logistic_regression(weighted):
     label, _, probability, weight = rows(n=2000)
     weight = weight if weighted else None
     odds = np.log(probability / (1 - probability))
-    wanted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(odds[:, None], label, sample_weight=weight)
+    wanted = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(
+        odds[:, None], label, sample_weight=weight
+    )
     own = probabilities(label, probability, weight)
     assert own["calibration_slope"] == pytest.approx(wanted.coef_[0, 0], abs=1e-5)
     assert own["calibration_intercept"] == pytest.approx(wanted.intercept_[0], abs=1e-5)
@@ -126,7 +154,9 @@ def test_realised_against_expected():
     label, probability = np.array([1, 0, 1, 0, 1.0]), np.array([0.5, 0.1, 0.2, 0.05, 0.01])
     name = "observed_to_expected[p>=0.1]"
     assert probabilities(label, probability)[name] == pytest.approx(2 / 0.8)
-    assert probabilities(label, probability, np.array([2, 1, 1, 9, 9.0]))[name] == pytest.approx(3 / 1.3)
+    assert probabilities(label, probability, np.array([2, 1, 1, 9, 9.0]))[name] == pytest.approx(
+        3 / 1.3
+    )
     assert np.isnan(probabilities(label, np.full(5, 0.05))[name])
 
 
@@ -143,7 +173,9 @@ DAYS = {
     "entity": np.array([0, 0, 1, 2, 2, 1, 0, 2]),
     "day": np.array([0, 0, 0, 0, 0, 1, 1, 1]),
 }
-"""Day 0: entity 0 (9, found), 1 (8, honest), 2 (3, has a positive row). Day 1: 0 (9), 1 (7, honest), 2 (1, positive)."""
+"""Day 0: entity 0 (9, found), 1 (8, honest), 2 (3, has a positive row). Day 1: 0 (9), 1 (7,
+honest), 2 (1, positive).
+"""
 
 
 def daily(label, score, entity, day, k, amount=None, weight=None):
@@ -155,9 +187,13 @@ def daily(label, score, entity, day, k, amount=None, weight=None):
 
 
 def test_card_precision_by_hand():
-    assert daily(**DAYS, k=1)[0] == pytest.approx((1 + 0) / 2)  # 0 is found on day 0 and left out on day 1
+    assert daily(**DAYS, k=1)[0] == pytest.approx(
+        (1 + 0) / 2
+    )  # 0 is found on day 0 and left out on day 1
     assert daily(**DAYS, k=2)[0] == pytest.approx((1 / 2 + 1 / 2) / 2)
-    assert daily(**DAYS, k=100)[0] == pytest.approx((2 / 3 + 0) / 2)  # a share of those that are there; 2 is found too
+    assert daily(**DAYS, k=100)[0] == pytest.approx(
+        (2 / 3 + 0) / 2
+    )  # a share of those that are there; 2 is found too
     weight = np.ones(8)
     weight[2] = 3.0  # entity 1 stands for three on day 0: only one of them is looked at
     assert daily(**DAYS, k=2, weight=weight)[0] == pytest.approx((1 / 2 + 1 / 2) / 2)
@@ -169,7 +205,10 @@ def handbook_card_precision(label, score, entity, day, k):
     found, shares = set(), []
     for each in np.unique(day):
         own = (day == each) & ~np.isin(entity, list(found))
-        best = {e: (score[own & (entity == e)].max(), label[own & (entity == e)].max()) for e in np.unique(entity[own])}
+        best = {
+            e: (score[own & (entity == e)].max(), label[own & (entity == e)].max())
+            for e in np.unique(entity[own])
+        }
         top = sorted(best, key=lambda e: -best[e][0])[:k]
         hits = [e for e in top if best[e][1] == 1]
         found |= set(hits)
@@ -190,7 +229,9 @@ def test_card_precision_is_the_handbook_s():
 
 def test_caught_value_by_hand():
     amount = np.array([10, 5, 5, 5, 20, 5, 40, 30.0])  # at stake in positives: 10 + 20 + 40 + 30
-    assert daily(**DAYS, amount=amount, k=1)[1] == pytest.approx((10 + 40) / 100)  # 0's later money is caught too
+    assert daily(**DAYS, amount=amount, k=1)[1] == pytest.approx(
+        (10 + 40) / 100
+    )  # 0's later money is caught too
     assert daily(**DAYS, amount=amount, k=2)[1] == pytest.approx((10 + 40 + 30) / 100)
     assert daily(**DAYS, amount=amount, k=3)[1] == 1
     assert np.isnan(daily(**{**DAYS, "label": np.zeros(8)}, amount=amount, k=3)[1])
@@ -210,10 +251,14 @@ def test_a_day_that_is_drawn_twice_looks_at_twice_as_many():
 def test_metrics_prepared_once_are_those_computed_anew():
     label, _, probability, weight = rows(n=1000)
     prepared = Probabilities.of(label, probability, np.ones(1000))
-    again = {name: value[0] for name, value in prepared.values((weight @ prepared.parts)[None]).items()}
+    again = {
+        name: value[0] for name, value in prepared.values((weight @ prepared.parts)[None]).items()
+    }
     anew = probabilities(label, probability, weight)
     assert again["brier"] == pytest.approx(anew["brier"])
-    assert again["calibration_slope"] == pytest.approx(anew["calibration_slope"], abs=0.02)  # one step
+    assert again["calibration_slope"] == pytest.approx(
+        anew["calibration_slope"], abs=0.02
+    )  # one step
 
 
 def test_clusters_are_drawn_with_replacement():
@@ -229,5 +274,7 @@ def test_resamples_take_little_time():
     ranking = Ranking.of(label, rng.normal(size=n) + 2 * label)
     entity, began = rng.integers(0, 5000, n), time.process_time()
     for _ in range(200):
-        assert 0 < ranking.curves(resample_clusters(5000, rng)[entity][None]).average_precision[0] < 1
+        assert (
+            0 < ranking.curves(resample_clusters(5000, rng)[entity][None]).average_precision[0] < 1
+        )
     assert time.process_time() - began < 3

@@ -1,4 +1,6 @@
-"""Boosted trees as arrays say what XGBoost says of them: margins to the bit, Shapley values to its single precision."""
+"""Boosted trees as arrays say what XGBoost says of them: margins to the bit, Shapley values to its
+single precision.
+"""
 
 import itertools
 import math
@@ -25,7 +27,11 @@ def grown(trees, **settings):
     import xgboost
 
     given, rng = rows(1500), np.random.default_rng(1)
-    odds = np.nan_to_num(given[:, 0] * given[:, 1], nan=1.5) + np.isin(given[:, 6], [1, 4, 9]) - (given[:, 7] == 2)
+    odds = (
+        np.nan_to_num(given[:, 0] * given[:, 1], nan=1.5)
+        + np.isin(given[:, 6], [1, 4, 9])
+        - (given[:, 7] == 2)
+    )
     label = (rng.random(len(given)) < 1 / (1 + np.exp(2 - odds))).astype(float)
     told = {"objective": "binary:logistic", "max_bin": 512, "nthread": 1, "seed": 0} | settings
     return xgboost.train(told, _matrix(given, label), trees)
@@ -40,10 +46,16 @@ def _matrix(given, label=None):
 
 GROWN = {
     "of depth 4": (60, {"max_depth": 4}),
-    "of depth 9, with leaves of no weight": (12, {"max_depth": 9, "min_child_weight": 0.0, "lambda": 0.01}),
+    "of depth 9, with leaves of no weight": (
+        12,
+        {"max_depth": 9, "min_child_weight": 0.0, "lambda": 0.01},
+    ),
     "stumps": (20, {"max_depth": 1}),
     "leaves alone": (3, {"gamma": 1e9}),
-    "few rows and columns a tree, another start": (40, {"subsample": 0.4, "colsample_bytree": 0.4, "base_score": 0.02}),
+    "few rows and columns a tree, another start": (
+        40,
+        {"subsample": 0.4, "colsample_bytree": 0.4, "base_score": 0.02},
+    ),
 }
 
 
@@ -96,9 +108,20 @@ class _Told:
 
     def __init__(self, tree):
         self.tree = tree
-        parts = zip(tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True)
-        self.right = {node: set(tree["categories"][begin : begin + size]) for node, begin, size in parts}
-        self.columns = [column for column, left in zip(tree["split_indices"], tree["left_children"], strict=True) if left >= 0]
+        parts = zip(
+            tree["categories_nodes"],
+            tree["categories_segments"],
+            tree["categories_sizes"],
+            strict=True,
+        )
+        self.right = {
+            node: set(tree["categories"][begin : begin + size]) for node, begin, size in parts
+        }
+        self.columns = [
+            column
+            for column, left in zip(tree["split_indices"], tree["left_children"], strict=True)
+            if left >= 0
+        ]
 
     def mean(self, node, row, known):
         tree = self.tree
@@ -106,9 +129,15 @@ class _Told:
         if children[0] < 0:
             return tree["split_conditions"][node]
         if tree["split_indices"][node] in known:
-            return self.mean(children[self._goes_right(node, np.float32(row[tree["split_indices"][node]]))], row, known)
+            return self.mean(
+                children[self._goes_right(node, np.float32(row[tree["split_indices"][node]]))],
+                row,
+                known,
+            )
         covers = [tree["sum_hessian"][child] for child in children]
-        return sum(c * self.mean(child, row, known) for c, child in zip(covers, children, strict=True)) / sum(covers)
+        return sum(
+            c * self.mean(child, row, known) for c, child in zip(covers, children, strict=True)
+        ) / sum(covers)
 
     def _goes_right(self, node, seen):
         if np.isnan(seen):

@@ -44,7 +44,9 @@ def sklearns(method, score, label):
             return (inputs[:, 0] > 0).astype(int)
 
     given = FrozenEstimator(Given().fit(None, None))
-    return CalibratedClassifierCV(given, method=method, ensemble=False).fit(score[:, None], label.astype(int))
+    return CalibratedClassifierCV(given, method=method, ensemble=False).fit(
+        score[:, None], label.astype(int)
+    )
 
 
 @pytest.mark.parametrize(("kind", "method"), [("platt", "sigmoid"), ("isotonic", "isotonic")])
@@ -53,7 +55,9 @@ def test_it_is_what_scikit_learn_finds(kind, method, n):
     score, label = scored(n)
     asked = np.linspace(-12, 12, 301)
     wanted = sklearns(method, score, label).predict_proba(asked[:, None])[:, 1]
-    np.testing.assert_allclose(fit_calibrator(kind, score, label).probability(asked), wanted, atol=1e-5)
+    np.testing.assert_allclose(
+        fit_calibrator(kind, score, label).probability(asked), wanted, atol=1e-5
+    )
 
 
 def loss(weights, inputs, label):
@@ -68,7 +72,13 @@ def test_beta_is_the_optimum_that_scipy_finds(n):
     score, label = scored(n)
     held = np.clip(sigmoid(score), EDGE, 1 - EDGE)
     inputs = np.column_stack([np.log(held), -np.log1p(-held)])
-    best = minimize(loss, np.zeros(3), (inputs, label), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    best = minimize(
+        loss,
+        np.zeros(3),
+        (inputs, label),
+        method="L-BFGS-B",
+        bounds=[(0, None), (0, None), (None, None)],
+    )
     found = fit_calibrator("beta", score, label)
     assert loss(found.coefficients, inputs, label) <= best.fun + 1e-5
     assert found.coefficients[:2].min() >= 0
@@ -122,17 +132,28 @@ def test_where_labels_miss_some_a_map_is_the_likeliest_to_what_is_there():
         return -np.sum(np.where(label == 1, np.log(chance), np.log1p(-chance)))
 
     found = fit_calibrator("beta", score, label, sensitivity=0.7)
-    best = minimize(unlikely, np.array([1.0, 1.0, 0.0]), method="L-BFGS-B", bounds=[(0, None), (0, None), (None, None)])
+    best = minimize(
+        unlikely,
+        np.array([1.0, 1.0, 0.0]),
+        method="L-BFGS-B",
+        bounds=[(0, None), (0, None), (None, None)],
+    )
     assert unlikely(found.coefficients) <= best.fun + 1e-4
-    np.testing.assert_allclose(fit_calibrator("platt", score, label, sensitivity=0.7).coefficients, [0.6, -3.0], atol=0.06)
-    assert fit_calibrator("platt", score, label).coefficients[0] < 0.55  # a line to labels that level off is too flat
+    np.testing.assert_allclose(
+        fit_calibrator("platt", score, label, sensitivity=0.7).coefficients, [0.6, -3.0], atol=0.06
+    )
+    assert (
+        fit_calibrator("platt", score, label).coefficients[0] < 0.55
+    )  # a line to labels that level off is too flat
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_labels_miss_some_expected_is_what_is_there(kind):
     score, there = scored(40_000)
     label = there * (np.random.default_rng(6).random(len(there)) < 0.7)
-    told = fit_calibrator(kind, score, label, sensitivity=0.7).probability(scored(40_000, seed=1)[0])
+    told = fit_calibrator(kind, score, label, sensitivity=0.7).probability(
+        scored(40_000, seed=1)[0]
+    )
     truth = scored(40_000, seed=1)[1]
     for low, high in ((0.02, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 1.01)):
         within = (told >= low) & (told < high)
@@ -159,10 +180,14 @@ def test_bayes_is_platt_where_labels_are_many_and_less_sure_where_they_are_few()
     asked = np.linspace(-6, 12, 50)
     many, few = scored(400_000), scored(150, 3)
     np.testing.assert_allclose(
-        fit_calibrator("bayes", *many).probability(asked), fit_calibrator("platt", *many).probability(asked), rtol=2e-3
+        fit_calibrator("bayes", *many).probability(asked),
+        fit_calibrator("platt", *many).probability(asked),
+        rtol=2e-3,
     )
     line = logit_fit(few[0][:, None], few[1])
-    assert fit_calibrator("bayes", *few).probability(np.array([12.0]))[0] < sigmoid(line[0] * 12 + line[1])
+    assert fit_calibrator("bayes", *few).probability(np.array([12.0]))[0] < sigmoid(
+        line[0] * 12 + line[1]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -175,19 +200,25 @@ def test_scores_that_part_the_labels_without_a_miss_give_finite_numbers(kind):
 
 def test_platt_is_as_sure_as_its_targets():
     score = np.repeat([-5.0, 5.0], [8, 3])
-    told = fit_calibrator("platt", score, (score > 0).astype(float)).probability(np.array([-5.0, 5.0]))
+    told = fit_calibrator("platt", score, (score > 0).astype(float)).probability(
+        np.array([-5.0, 5.0])
+    )
     np.testing.assert_allclose(told, [1 / 10, 4 / 5], rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_one_kind_of_label_is_refused(kind, label):
-    with pytest.raises(DataError, match=r"needs rows of 0 and of 1 .* take more protocol.calibrate_days"):
+    with pytest.raises(
+        DataError, match=r"needs rows of 0 and of 1 .* take more protocol.calibrate_days"
+    ):
         fit_calibrator(kind, np.arange(5.0), np.full(5, label))
 
 
 def test_without_calibration_scores_are_taken_at_their_word():
-    np.testing.assert_allclose(identity_calibrator(False).probability(np.array([-2.0, 0.0])), [0.11920292, 0.5])
+    np.testing.assert_allclose(
+        identity_calibrator(False).probability(np.array([-2.0, 0.0])), [0.11920292, 0.5]
+    )
     told = np.array([0.0, 0.25, 1.0])
     np.testing.assert_allclose(identity_calibrator(True).probability(told), told, atol=1.1 * EDGE)
 
@@ -196,7 +227,9 @@ def test_without_calibration_scores_are_taken_at_their_word():
 def test_log_odds_are_those_of_the_probability(kind):
     found = fit_calibrator(kind, *scored(500))
     score = np.linspace(-8, 4, 50)
-    np.testing.assert_allclose(found.odds(score), log_odds(found.probability(score), EDGE), atol=1e-9)
+    np.testing.assert_allclose(
+        found.odds(score), log_odds(found.probability(score), EDGE), atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -207,7 +240,10 @@ def test_it_is_the_same_from_disk(kind, tmp_path):
     asked = np.linspace(-9, 9, 100)
     assert again.probability(asked).tobytes() == found.probability(asked).tobytes()
     data = dumps(found)
-    names = {b'"coefficients"': b'"told"', b'"sensitivity"': b'"found"'}  # as older versions called them
+    names = {
+        b'"coefficients"': b'"told"',
+        b'"sensitivity"': b'"found"',
+    }  # as older versions called them
     size = int.from_bytes(data[len(STORED_MARK) + 16 : len(STORED_MARK) + 24], "little")
     text, arrays = data[len(STORED_MARK) + 24 :][:size], data[len(STORED_MARK) + 24 + size :]
     for name, old in names.items():
@@ -229,7 +265,9 @@ def test_a_weight_is_how_often_a_row_is_there(kind):
 
 
 def investigated(n=40_000):
-    """Rows of which suspicious ones are looked at for unknown reasons, and some by chances that differ; all find 1 alike."""
+    """Rows of which suspicious ones are looked at for unknown reasons, and some by chances that
+    differ; all find 1 alike.
+    """
     rng = np.random.default_rng(0)
     score = rng.normal(-2, 2, n)
     hidden = rng.random(n) < 0.5  # what the score does not know, and investigators see
@@ -237,8 +275,14 @@ def investigated(n=40_000):
     chance = np.where(score > 0, 0.2, 0.05)
     drawn, named = rng.random(n) < chance, hidden & (rng.random(n) < 0.9)
     label = np.where(drawn | named, positive.astype(float), np.nan)
-    columns = {"score": score, "bad": pl.Series(label, nan_to_null=True), "chance": pl.Series(chance)}
-    told = pl.DataFrame(columns).with_columns(pl.when(pl.Series(drawn)).then("chance").alias("chance"))
+    columns = {
+        "score": score,
+        "bad": pl.Series(label, nan_to_null=True),
+        "chance": pl.Series(chance),
+    }
+    told = pl.DataFrame(columns).with_columns(
+        pl.when(pl.Series(drawn)).then("chance").alias("chance")
+    )
     return Table.build(told, {"label": ("bad",), "label_propensity": ("chance",)}), positive
 
 
@@ -249,7 +293,9 @@ def test_rows_that_were_looked_for_by_chance_alone_calibrate():
 
     rows, positive = investigated()
     plain = replace(rows, roles={"label": ("bad",)})
-    fair, biased = (Classifier(calibration="beta").calibrated(Given(), each) for each in (rows, plain))
+    fair, biased = (
+        Classifier(calibration="beta").calibrated(Given(), each) for each in (rows, plain)
+    )
     expected, wrong = (found.probability(Given().score(rows)).sum() for found in (fair, biased))
     assert abs(expected / positive.sum() - 1) < 0.06
     assert wrong / positive.sum() < 0.8
@@ -258,7 +304,9 @@ def test_rows_that_were_looked_for_by_chance_alone_calibrate():
 def test_rows_by_chance_of_one_kind_leave_it_to_all():
     rows, _ = investigated()
     honest = replace(rows, data=rows.data.filter(pl.col("chance").is_null() | (pl.col("bad") == 0)))
-    assert len(representative_rows(labelled_rows(honest))[0].data) == len(labelled_rows(honest).data)
+    assert len(representative_rows(labelled_rows(honest))[0].data) == len(
+        labelled_rows(honest).data
+    )
     counted, many = representative_rows(labelled_rows(rows))
     assert len(counted.data) == rows.data.filter(pl.col("chance").is_not_null())["bad"].count()
     assert many.mean() == pytest.approx(1)

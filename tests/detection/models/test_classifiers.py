@@ -1,4 +1,6 @@
-"""Classifiers one by one: what they learn, what they refuse, what they make of rows that they have not seen the like of."""
+"""Classifiers one by one: what they learn, what they refuse, what they make of rows that they have
+not seen the like of.
+"""
 
 from dataclasses import replace
 
@@ -46,7 +48,10 @@ def test_rows_without_a_label_change_nothing(model):
     holed = relabelled(table, pl.Series(np.where(gone, np.nan, labels_of(table)), nan_to_null=True))
     parts, test = windows(holed), windows(table)[3]
     dropped = tuple(labelled_rows(part) for part in parts)
-    assert fitted(model, parts).score_rows(test).score.tobytes() == fitted(model, dropped).score_rows(test).score.tobytes()
+    assert (
+        fitted(model, parts).score_rows(test).score.tobytes()
+        == fitted(model, dropped).score_rows(test).score.tobytes()
+    )
 
 
 @pytest.mark.parametrize("model", LEARNERS, ids=ids)
@@ -54,7 +59,10 @@ def test_rows_without_a_label_change_nothing(model):
 def test_one_kind_of_label_is_refused(model, label):
     train, *others = windows(toy_rows())
     one = relabelled(train, pl.Series([label] * len(train.data), dtype=pl.Float64))
-    with pytest.raises(DataError, match=r"protocol.train_days: the window has \d+ rows of label 0 and \d+ of label 1"):
+    with pytest.raises(
+        DataError,
+        match=r"protocol.train_days: the window has \d+ rows of label 0 and \d+ of label 1",
+    ):
         fitted(model, (one, *others))
 
 
@@ -100,7 +108,9 @@ def test_columns_without_a_value_and_of_one_value(model):
 def test_texts_never_seen_and_holes_where_there_were_none(model):
     test = windows(toy_rows())[3]
     odd = test.data.with_columns(
-        pl.lit("ne'er seen").alias("channel"), pl.lit(None, pl.Float64).alias("spent"), pl.lit(None, pl.Int64).alias("quantity")
+        pl.lit("ne'er seen").alias("channel"),
+        pl.lit(None, pl.Float64).alias("spent"),
+        pl.lit(None, pl.Int64).alias("quantity"),
     )
     found, test = fitted(model), replace(test, data=odd)
     said, why = found.score_rows(test).score, found.explain(test)
@@ -118,7 +128,10 @@ def test_no_row_asked(model):
 @pytest.mark.parametrize("model", LEARNERS, ids=ids)
 def test_a_row_is_scored_alone_as_among_others(model):
     found, test = fitted(model), windows(toy_rows())[3]
-    alone = [found.score_rows(test.filter(np.arange(len(test.data)) == place)).score[0] for place in range(20)]
+    alone = [
+        found.score_rows(test.filter(np.arange(len(test.data)) == place)).score[0]
+        for place in range(20)
+    ]
     assert found.score_rows(test).score[:20].tolist() == alone
 
 
@@ -130,7 +143,12 @@ def test_a_forest_walks_to_the_bit_as_scikit_learn():
     scorer = model.learn(train, stop=stop, context=context(5))
     inputs = ModelInputs.learn(train)
     own = RandomForestClassifier(
-        30, max_depth=9, min_samples_leaf=2, max_features="log2", random_state=context(5).seed_for("forest"), n_jobs=1
+        30,
+        max_depth=9,
+        min_samples_leaf=2,
+        max_features="log2",
+        random_state=context(5).seed_for("forest"),
+        n_jobs=1,
     ).fit(inputs.coded(train), labels_of(train))
     wanted = own.predict_proba(inputs.coded(test))[:, 1]
     assert test.data["visits"].null_count() > 0
@@ -166,7 +184,9 @@ def test_a_weight_of_positives_is_taken_out_of_the_scores():
     assert shifted.mean() > 1.5 * rate  # what it says without
     assert plain.score_rows(test).probability.mean() == pytest.approx(rate, rel=0.25)
     why = weighted.explain(test)
-    np.testing.assert_allclose(why.base + why.values.sum(axis=1), weighted.score_rows(test).score, atol=1e-5)
+    np.testing.assert_allclose(
+        why.base + why.values.sum(axis=1), weighted.score_rows(test).score, atol=1e-5
+    )
 
 
 def test_growing_stops_by_the_later_window():
@@ -175,7 +195,9 @@ def test_growing_stops_by_the_later_window():
     train, stop, _, _ = windows(toy_rows())
 
     def rounds(**given):
-        scorer = XGBoost(trees=200, rate=0.3, patience=5, **given).learn(train, stop=stop, context=context())
+        scorer = XGBoost(trees=200, rate=0.3, patience=5, **given).learn(
+            train, stop=stop, context=context()
+        )
         booster = xgboost.Booster()
         booster.load_model(bytearray(scorer.booster))
         return booster.num_boosted_rounds()
@@ -213,7 +235,9 @@ def test_halves_part_no_instant():
     assert first.data["time"].max() < second.data["time"].min()
     assert len(first.data) + len(second.data) == 101
     late = table.data.with_columns(arrived=pl.col("time").reverse())
-    first, second = split_halves(replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)}))
+    first, second = split_halves(
+        replace(table, data=late, roles=table.roles | {"available_at": ("arrived",)})
+    )
     assert first.data["arrived"].max() < second.data["arrived"].min()
     assert first.data["time"].min() > second.data["time"].max()
 
@@ -230,10 +254,15 @@ def test_rounds_are_chosen_by_folds_and_all_labelled_rows_are_learned_from():
     one = few.fit(train, stop=stop, context=context())
     assert ranked(labels_of(test), one.score_rows(test).score) > 0.85
     moved, left = train.data.tail(40), train.data.head(train.height - 40)
-    later = few.fit(replace(train, data=left), stop=replace(stop, data=pl.concat([moved, stop.data])), context=context())
+    later = few.fit(
+        replace(train, data=left),
+        stop=replace(stop, data=pl.concat([moved, stop.data])),
+        context=context(),
+    )
     assert (
         one.score_rows(test).score.tobytes() == later.score_rows(test).score.tobytes()
     )  # where the window begins tells nothing
     assert (
-        one.score_rows(test).score.tobytes() != fitted(XGBoost(trees=80, patience=10, folds=0)).score_rows(test).score.tobytes()
+        one.score_rows(test).score.tobytes()
+        != fitted(XGBoost(trees=80, patience=10, folds=0)).score_rows(test).score.tobytes()
     )

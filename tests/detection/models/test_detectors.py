@@ -1,4 +1,6 @@
-"""What every detector promises: learned from normal rows alone, p-values that hold, reasons that add up."""
+"""What every detector promises: learned from normal rows alone, p-values that hold, reasons that
+add up.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,9 @@ def test_of_new_normals_a_share_lies_at_or_below_a_level(model, window):
     for seed in range(4):
         train, calibrate, test = parts_of(simulated(seed=seed, n=8000), 0.5, 0.2, 0.3)
         none = test.filter(np.zeros(len(test.data), bool))
-        said = model.fit(train, stop=none, calibrate=calibrate if window else none, context=context()).score_rows(test)
+        said = model.fit(
+            train, stop=none, calibrate=calibrate if window else none, context=context()
+        ).score_rows(test)
         found.append((said.p_value[labels_of(test) == 0] <= 0.05).mean())
         assert said.p_value.min() > 0
         assert said.p_value.max() <= 1
@@ -113,24 +117,35 @@ def test_nothing_is_learned_from_positives_or_from_held_out_rows(model):
     out[np.flatnonzero(~bad)[last]] = True
     assert out.sum() == round(0.2 * (~bad).sum())
     for which in (bad, out):
-        rubbish = train.data.with_columns(pl.when(pl.Series(which)).then(1e6).otherwise(pl.col("spent")).alias("spent"))
+        rubbish = train.data.with_columns(
+            pl.when(pl.Series(which)).then(1e6).otherwise(pl.col("spent")).alias("spent")
+        )
         other = fitted(model, (replace(train, data=rubbish), stop, empty, test))
         assert other.scorer.score(test).tobytes() == score.tobytes()
-    assert fitted(model, (train, stop, calibrate, test)).scorer.score(test).tobytes() != score.tobytes()
+    assert (
+        fitted(model, (train, stop, calibrate, test)).scorer.score(test).tobytes()
+        != score.tobytes()
+    )
 
 
 def test_rows_without_a_label_are_normal_ones():
     train, *others = windows(toy_rows())
     label = pl.Series(np.where(labels_of(train) == 0, np.nan, 1.0), nan_to_null=True)
-    first, second = (fitted(RobustZ(), (rows, *others)) for rows in (train, relabelled(train, label)))
-    assert first.score_rows(others[2]).score.tobytes() == second.score_rows(others[2]).score.tobytes()
+    first, second = (
+        fitted(RobustZ(), (rows, *others)) for rows in (train, relabelled(train, label))
+    )
+    assert (
+        first.score_rows(others[2]).score.tobytes() == second.score_rows(others[2]).score.tobytes()
+    )
 
 
 def test_the_held_out_rows_are_the_last_to_arrive():
     table = simulated(n=10)
     assert latest_share(table, 0.3).tolist() == [False] * 7 + [True] * 3
     when = pl.Series("when", [9, 1, 2, 3, 4, 5, 6, 7, 8, 0])
-    timed = replace(table, data=table.data.with_columns(when), roles=table.roles | {"time": ("when",)})
+    timed = replace(
+        table, data=table.data.with_columns(when), roles=table.roles | {"time": ("when",)}
+    )
     assert np.flatnonzero(latest_share(timed, 0.2)).tolist() == [0, 8]
     assert latest_share(table, 0.99).sum() == 9
     assert len(latest_share(table.filter(np.zeros(10, bool)), 0.5)) == 0
@@ -139,10 +154,15 @@ def test_the_held_out_rows_are_the_last_to_arrive():
 def test_calibration_makes_probabilities():
     said = fitted(RobustZ(calibration="platt")).score_rows(windows(toy_rows())[3])
     assert 0.02 < said.probability.mean() < 0.3
-    assert np.array_equal(np.argsort(said.probability, kind="stable"), np.argsort(said.score, kind="stable"))
+    assert np.array_equal(
+        np.argsort(said.probability, kind="stable"), np.argsort(said.score, kind="stable")
+    )
     train, stop, calibrate, _ = windows(toy_rows())
     with pytest.raises(DataError, match="needs labels in a window to calibrate by"):
-        fitted(RobustZ(calibration="platt"), (train, stop, calibrate.filter(np.zeros(len(calibrate.data), bool)), None))
+        fitted(
+            RobustZ(calibration="platt"),
+            (train, stop, calibrate.filter(np.zeros(len(calibrate.data), bool)), None),
+        )
 
 
 @pytest.mark.parametrize("model", DETECTORS, ids=ids)
@@ -155,8 +175,12 @@ def test_a_bad_column_is_harmless(model, recwarn):
         "endless": pl.lit(np.inf),
         "untold": pl.lit(None, pl.String),
     }
-    wide = [part.with_inputs(part.data.with_columns(**bad).select(*bad)) for part in (train, test, none)]
-    said = model.fit(wide[0], stop=wide[2], calibrate=wide[2], context=context()).score_rows(wide[1])
+    wide = [
+        part.with_inputs(part.data.with_columns(**bad).select(*bad)) for part in (train, test, none)
+    ]
+    said = model.fit(wide[0], stop=wide[2], calibrate=wide[2], context=context()).score_rows(
+        wide[1]
+    )
     assert np.isfinite(said.score).all()
     assert average_precision(labels_of(test), said.score) > 10 * labels_of(test).mean()
     assert not recwarn.list
@@ -182,7 +206,9 @@ def test_the_forest_is_scikit_learns():
     for sample in (1, 2, 64, 10_000):
         scorer = IsolationForest(trees=30, sample=sample).learn(rows, stop=test, context=context())
         forest = Forest(
-            n_estimators=30, max_samples=min(sample, len(rows.data)), random_state=context().seed_for("isolation forest")
+            n_estimators=30,
+            max_samples=min(sample, len(rows.data)),
+            random_state=context().seed_for("isolation forest"),
         )
         columns = NumberColumns.learn(rows)
         forest.fit(fill_medians(columns.matrix(rows), scorer.middle))
@@ -198,11 +224,18 @@ def test_the_largest_deviations_count():
     values = {"size": 30.0, "weight": 40.0}
     row = train.filter(np.arange(4000) < 1)
     plain = {name: pl.lit(float(train.data[name].median())) for name in ("spent", "noise")}
-    asked = replace(row, data=row.data.with_columns(kind=pl.lit("a"), **plain, **{k: pl.lit(v) for k, v in values.items()}))
+    asked = replace(
+        row,
+        data=row.data.with_columns(
+            kind=pl.lit("a"), **plain, **{k: pl.lit(v) for k, v in values.items()}
+        ),
+    )
     told = made.explain(asked)
     named = dict(zip(told.names, told.values[0], strict=True))
     centre = {name: float(train.data[name].median()) for name in values}
-    spread = {name: 1.4826 * float((train.data[name] - centre[name]).abs().median()) for name in values}
+    spread = {
+        name: 1.4826 * float((train.data[name] - centre[name]).abs().median()) for name in values
+    }
     away = [(values[name] - centre[name]) / spread[name] for name in values]
     assert np.isclose(made.score(asked)[0], np.sqrt(np.mean(np.square(away))))
     assert named["noise"] == 0
@@ -216,8 +249,13 @@ def test_a_detector_says_what_it_lacks():
 
 def test_no_input_adds_more_than_the_bound():
     rng = np.random.default_rng(3)
-    table = Table.build(pl.DataFrame({"x": rng.normal(size=400), "y": rng.normal(size=400)}), {"covariate": ("x", "y")})
-    far = Table.build(pl.DataFrame({"x": [9.0, 9.0, 1.5], "y": [0.0, 9.0, 1.5]}), {"covariate": ("x", "y")})
+    table = Table.build(
+        pl.DataFrame({"x": rng.normal(size=400), "y": rng.normal(size=400)}),
+        {"covariate": ("x", "y")},
+    )
+    far = Table.build(
+        pl.DataFrame({"x": [9.0, 9.0, 1.5], "y": [0.0, 9.0, 1.5]}), {"covariate": ("x", "y")}
+    )
     scores = {}
     for most in (None, 3.0):
         scorer = Tails(high=("x", "y"), most=most).learn(table, stop=table, context=context())

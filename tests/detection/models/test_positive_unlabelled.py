@@ -33,7 +33,9 @@ def fitted(model, parts):
 
 
 LEVELS_OFF = [(XGBoost(trees=60, patience=0, depth=2), "none"), (Logistic(), "isotonic")]
-"""What is found levels off at the chance; a line in the log odds can only do so with steps behind it."""
+"""What is found levels off at the chance; a line in the log odds can only do so with steps behind
+it.
+"""
 
 
 @pytest.mark.parametrize(("member", "calibration"), LEVELS_OFF)
@@ -55,13 +57,19 @@ def test_the_order_is_the_members_with_all_others_honest():
     parts = windows(found_by_chance(0.5, 3000))
     negative = tuple(relabelled(part, part.data["bad"].fill_null(0.0)) for part in parts)
     found = fitted(PositiveUnlabelled(member=Logistic()), parts).score_rows(parts[3])
-    assert found.score.tobytes() == fitted(Logistic(), negative).score_rows(parts[3]).score.tobytes()
-    assert (found.probability >= fitted(Logistic(), negative).score_rows(parts[3]).probability).all()
+    assert (
+        found.score.tobytes() == fitted(Logistic(), negative).score_rows(parts[3]).score.tobytes()
+    )
+    assert (
+        found.probability >= fitted(Logistic(), negative).score_rows(parts[3]).probability
+    ).all()
 
 
 def test_labels_of_honest_rows_are_taken_as_they_are():
     parts = windows(toy_rows())
-    assert np.isfinite(fitted(PositiveUnlabelled(member=Logistic()), parts).score_rows(parts[3]).probability).all()
+    assert np.isfinite(
+        fitted(PositiveUnlabelled(member=Logistic()), parts).score_rows(parts[3]).probability
+    ).all()
     assert set(np.unique(labels_of(parts[0]))) == {0.0, 1.0}
 
 
@@ -71,7 +79,9 @@ def test_no_positive_held_out_is_refused():
     honest = relabelled(calibrate, np.zeros(len(calibrate.data)))
     for rows in (nobody, honest):
         with pytest.raises(DataError, match="needs found positives that were not learned from"):
-            PositiveUnlabelled(member=Logistic()).fit(train, stop=stop, calibrate=rows, context=context())
+            PositiveUnlabelled(member=Logistic()).fit(
+                train, stop=stop, calibrate=rows, context=context()
+            )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""What networks of rows promise: the same bits again, reasons that add up, sequences that are read; the autoencoder too."""
+"""What networks of rows promise: the same bits again, reasons that add up, sequences that are read;
+the autoencoder too.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,14 @@ from hwds.detection.models.anomaly.autoencoder import Autoencoder, network_input
 from hwds.detection.models.base import normal_rows
 from hwds.detection.models.classify.mlp import MLP
 from hwds.detection.models.classify.sequence import Sequence
-from hwds.detection.networks import COMPLETE, DenseNetworks, InputReader, RowNetwork, RowShape, TrainedNetworks
+from hwds.detection.networks import (
+    COMPLETE,
+    DenseNetworks,
+    InputReader,
+    RowNetwork,
+    RowShape,
+    TrainedNetworks,
+)
 from hwds.detection.rows import labelled_rows, labels_of
 from hwds.evaluation.networks import Training
 from hwds.evaluation.trees import latest_share
@@ -105,17 +114,32 @@ def test_a_row_is_judged_the_same_whatever_stands_beside_it(name, fitted, parts)
 def test_the_same_context_gives_the_same_bits_after_other_fits(name, fitted, parts):
     score = fitted[name].score_rows(parts[3]).score
     train, stop, calibrate, test = parts
-    other = MODELS[name].fit(train, stop=stop, calibrate=calibrate, context=context(seed=9)).score_rows(test).score
+    other = (
+        MODELS[name]
+        .fit(train, stop=stop, calibrate=calibrate, context=context(seed=9))
+        .score_rows(test)
+        .score
+    )
     assert not np.array_equal(other, score)
     assert fitted_on(MODELS[name], parts).score_rows(test).score.tobytes() == score.tobytes()
 
 
-@pytest.mark.parametrize("model", [MLP(units=12, layers=1, **FAST), MLP(units=7, layers=3, **FAST), MODELS["autoencoder"]])
+@pytest.mark.parametrize(
+    "model",
+    [MLP(units=12, layers=1, **FAST), MLP(units=7, layers=3, **FAST), MODELS["autoencoder"]],
+)
 def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
     """In its single precision; two texts of as many values each, and none."""
     rng = np.random.default_rng(0)
-    more = {"shelf": pl.Series(rng.choice(list("abcd"), 587)), "aisle": pl.Series(rng.choice(list("efgh"), 587))}
-    train = parts[0].with_inputs(pl.DataFrame(more)) if isinstance(model, MLP) else normal_rows(parts[0])
+    more = {
+        "shelf": pl.Series(rng.choice(list("abcd"), 587)),
+        "aisle": pl.Series(rng.choice(list("efgh"), 587)),
+    }
+    train = (
+        parts[0].with_inputs(pl.DataFrame(more))
+        if isinstance(model, MLP)
+        else normal_rows(parts[0])
+    )
     scorer = model.learn(train, stop=no_rows(train), context=context())
     chain = scorer._networks
     assert isinstance(chain, DenseNetworks)
@@ -123,10 +147,15 @@ def test_chains_of_dense_layers_are_what_keras_says_of_them(model, parts):
         shape, rows = scorer.reader.shape(model), scorer.reader.rows(train)
         assert rows[1].max(axis=0).tolist() == [4, 4, 4]
     else:
-        shape, rows = RowShape(5, (), (), model), network_inputs(rng.normal(0, 3, (700, 5)).astype(np.float32))
+        shape, rows = (
+            RowShape(5, (), (), model),
+            network_inputs(rng.normal(0, 3, (700, 5)).astype(np.float32)),
+        )
     keras = TrainedNetworks(shape, scorer.weights, model.seeds, "cpu", 1, chain.mean)
     answers = keras.predict(rows)
-    np.testing.assert_allclose(chain.predict(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        chain.predict(rows).reshape(answers.shape), answers, rtol=1e-5, atol=1e-5
+    )
     if isinstance(model, MLP):
         assert chain.base == pytest.approx(keras.base, abs=1e-5)
         for ours, theirs in zip(chain.path_parts(rows, 8), keras.path_parts(rows, 8), strict=True):
@@ -143,10 +172,14 @@ def test_a_model_made_of_a_chain_is_asked_by_keras(parts):
 
 def test_only_the_sequence_reads_arrays(fitted, parts):
     test = parts[3]
-    turned = pl.Series("last", test.data["last"].to_numpy()[:, ::-1].copy(), dtype=test.data["last"].dtype)
+    turned = pl.Series(
+        "last", test.data["last"].to_numpy()[:, ::-1].copy(), dtype=test.data["last"].dtype
+    )
     other = replace(test, data=test.data.with_columns(turned))
     for name in MODELS:
-        same = np.array_equal(fitted[name].score_rows(other).score, fitted[name].score_rows(test).score)
+        same = np.array_equal(
+            fitted[name].score_rows(other).score, fitted[name].score_rows(test).score
+        )
         assert same == (name != "sequence")
 
 
@@ -154,8 +187,13 @@ def test_the_order_of_steps_is_learned():
     """The label is whether the larger number came last, which no sum over the steps tells."""
     rng = np.random.default_rng(1)
     steps = rng.normal(size=(1200, 4)).astype(np.float32)
-    table = toy_rows(n=1200).with_inputs(pl.DataFrame({"last": pl.Series(steps, dtype=pl.Array(pl.Float32, 4))}))
-    table = replace(relabelled(table, (steps[:, 3] > steps[:, 2]).astype(float)), roles=table.roles | {"covariate": ("last",)})
+    table = toy_rows(n=1200).with_inputs(
+        pl.DataFrame({"last": pl.Series(steps, dtype=pl.Array(pl.Float32, 4))})
+    )
+    table = replace(
+        relabelled(table, (steps[:, 3] > steps[:, 2]).astype(float)),
+        roles=table.roles | {"covariate": ("last",)},
+    )
     train, stop, calibrate, test = windows(table)
     model = Sequence(units=12, epochs=15, seeds=1, batch=64, learning_rate=2e-2)
     said = model.fit(train, stop=stop, calibrate=calibrate, context=context()).score_rows(test)
@@ -186,7 +224,10 @@ def test_a_window_for_stopping_is_used_and_else_the_last_rows_are(parts, monkeyp
     asked.clear()
     MODELS["mlp"].learn(train_rows, stop=no_rows(stop), context=context())
     inner = round(0.2 * n)
-    assert asked == [("best", n - inner, inner, seed) for seed in (0, 1)] + [("train", n, 3, 0), ("train", n, 4, 1)]
+    assert asked == [("best", n - inner, inner, seed) for seed in (0, 1)] + [
+        ("train", n, 3, 0),
+        ("train", n, 4, 1),
+    ]
 
 
 @pytest.mark.parametrize("with_stop", [True, False])
@@ -199,11 +240,14 @@ def test_the_autoencoder_learns_from_held_in_normals_alone(parts, monkeypatch, w
 
     monkeypatch.setattr(RowNetwork, "trained", trained)
     monkeypatch.setattr(
-        "hwds.detection.models.anomaly.autoencoder.RestoringScorer.errors", lambda self, scaled: np.ones(scaled.shape)
+        "hwds.detection.models.anomaly.autoencoder.RestoringScorer.errors",
+        lambda self, scaled: np.ones(scaled.shape),
     )
     train, stop, calibrate, _ = parts
     empty = no_rows(calibrate)
-    MODELS["autoencoder"].fit(train, stop=stop if with_stop else empty, calibrate=empty, context=context())
+    MODELS["autoencoder"].fit(
+        train, stop=stop if with_stop else empty, calibrate=empty, context=context()
+    )
     held_in = int((~latest_share(normal_rows(train), 0.2)).sum())
     inner = len(normal_rows(stop).data) if with_stop else round(0.2 * held_in)
     assert len(given["rows"]) == (held_in if with_stop else held_in - inner)
@@ -218,14 +262,18 @@ def test_bad_columns_are_harmless(name, parts, recwarn):
         "endless": pl.when(pl.col("row_id") % 50 == 0).then(np.inf).otherwise(pl.col("spent")),
         "untold": pl.lit(None, pl.String),
     }
-    wide = tuple(part.with_inputs(part.data.with_columns(**columns).select(*columns)) for part in parts)
+    wide = tuple(
+        part.with_inputs(part.data.with_columns(**columns).select(*columns)) for part in parts
+    )
     made = fitted_on(replace(MODELS[name], seeds=1), wide)
     score = made.score_rows(wide[3]).score
     assert ranked(labels_of(wide[3]), score) > (0.8 if name in CLASSIFIERS else 0.55)
     told = made.explain(wide[3])
     assert np.allclose(told.base + told.values.sum(axis=1), score, atol=1e-9)
     assert np.isfinite(told.values).all()
-    assert np.abs(told.values[:, told.names.index("constant")]).max() < 1e-6 or name == "autoencoder"
+    assert (
+        np.abs(told.values[:, told.names.index("constant")]).max() < 1e-6 or name == "autoencoder"
+    )
     assert not recwarn.list
 
 
@@ -248,9 +296,13 @@ def test_holes_have_a_flag_and_texts_a_mean(parts):
 
 def test_a_text_adds_what_it_should(parts):
     """A label that hangs on the channel alone."""
-    label = np.where(parts[0].data["channel"] == "education", 0.9, 0.05) > np.random.default_rng(0).random(len(parts[0].data))
+    label = np.where(parts[0].data["channel"] == "education", 0.9, 0.05) > np.random.default_rng(
+        0
+    ).random(len(parts[0].data))
     train = relabelled(parts[0], label.astype(float))
-    made = fitted_on(replace(MODELS["mlp"], seeds=1, epochs=15), (train, no_rows(parts[1]), parts[2], parts[3]))
+    made = fitted_on(
+        replace(MODELS["mlp"], seeds=1, epochs=15), (train, no_rows(parts[1]), parts[2], parts[3])
+    )
     told = made.explain(parts[3])
     own = told.values[:, told.names.index("channel")]
     education = (parts[3].data["channel"] == "education").to_numpy()
@@ -268,10 +320,21 @@ def test_arrays_alone_are_for_the_sequence(parts):
 
 def test_a_run_without_a_network_loads_nothing_of_tensorflow(tmp_path):
     toy_rows().data.drop("row_id", "last").write_parquet(tmp_path / "rows.parquet")
-    roles = "dataset.roles.label=bad dataset.roles.entity=customer dataset.roles.time=time dataset.roles.amount=spent"
-    words = f"dataset=table dataset.path=rows.parquet {roles} model=anomaly/robust_z rivals=[anomaly/isolation_forest]"
-    days = "protocol=prequential protocol.windows=1 protocol.train_days=10 size=small compute=serial pictures=false"
+    roles = (
+        "dataset.roles.label=bad dataset.roles.entity=customer dataset.roles.time=time "
+        "dataset.roles.amount=spent"
+    )
+    words = (
+        f"dataset=table dataset.path=rows.parquet {roles} model=anomaly/robust_z "
+        f"rivals=[anomaly/isolation_forest]"
+    )
+    days = (
+        "protocol=prequential protocol.windows=1 protocol.train_days=10 size=small "
+        "compute=serial pictures=false"
+    )
     command = [sys.executable, "-c", WITHOUT, *words.split(), *days.split()]
     told = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path, env=told, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=told, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stderr.splitlines()[-1]) == [0, []]

@@ -13,7 +13,12 @@ from hwds.detection.models.base import Classifier
 from hwds.detection.models.classify.logistic import Logistic
 from hwds.detection.models.classify.positive_unlabelled import PositiveUnlabelled
 from hwds.detection.models.classify.random_forest import RandomForest
-from hwds.detection.models.classify.stack import Stack, best_classifier_weights, intercept_of, shrunk_weights
+from hwds.detection.models.classify.stack import (
+    Stack,
+    best_classifier_weights,
+    intercept_of,
+    shrunk_weights,
+)
 from hwds.detection.models.classify.xgboost import XGBoost
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
@@ -46,10 +51,15 @@ def test_weights_are_the_optimum_on_the_simplex():
 
     def loss(weights):
         total = answers @ weights + intercept_of(answers @ weights, label)
-        return np.sum(np.logaddexp(0, total) - label * total) + 10.0 * np.sum((weights - 1 / 3) ** 2)
+        return np.sum(np.logaddexp(0, total) - label * total) + 10.0 * np.sum(
+            (weights - 1 / 3) ** 2
+        )
 
     rng = np.random.default_rng(1)
-    others = [*rng.dirichlet(np.ones(3), 200), *(0.99 * found + 0.01 * rng.dirichlet(np.ones(3), 200))]
+    others = [
+        *rng.dirichlet(np.ones(3), 200),
+        *(0.99 * found + 0.01 * rng.dirichlet(np.ones(3), 200)),
+    ]
     assert loss(found) <= min(loss(weights) for weights in others) + 1e-6
 
 
@@ -84,7 +94,9 @@ def test_members_never_see_what_weighs_them_and_no_row_is_used_twice(monkeypatch
 
     monkeypatch.setattr(Classifier, "calibrated", calibrated)
     Watching.seen.clear()
-    Stack(members=(Watching(), Logistic()), calibration="platt").fit(train, stop=stop, calibrate=calibrate, context=context())
+    Stack(members=(Watching(), Logistic()), calibration="platt").fit(
+        train, stop=stop, calibrate=calibrate, context=context()
+    )
     first, second = (set(half.data["row_id"]) for half in split_halves(calibrate))
     given = set().union(*(rows for pair in Watching.seen for rows in pair))
     assert given == set(train.data["row_id"]) | set(stop.data["row_id"])
@@ -109,9 +121,13 @@ def test_it_does_what_its_members_do_and_explains_itself(calibration):
 
 def test_a_forest_in_it_is_explained_exactly():
     train, stop, calibrate, test = windows(toy_rows())
-    found = Stack(members=(RandomForest(trees=15), Logistic())).fit(train, stop=stop, calibrate=calibrate, context=context())
+    found = Stack(members=(RandomForest(trees=15), Logistic())).fit(
+        train, stop=stop, calibrate=calibrate, context=context()
+    )
     why = found.explain(test)
-    np.testing.assert_allclose(why.base + why.values.sum(axis=1), found.score_rows(test).score, atol=1e-9)
+    np.testing.assert_allclose(
+        why.base + why.values.sum(axis=1), found.score_rows(test).score, atol=1e-9
+    )
 
 
 def test_the_equal_mean_and_the_best_member_stand_beside_it():
@@ -121,12 +137,16 @@ def test_the_equal_mean_and_the_best_member_stand_beside_it():
         ("classify/stack(combine=equal)", "equal"),
         ("classify/stack(combine=best)", "best"),
     ]
-    assert all(rival.members == stack.members and rival.calibration == "platt" for rival in companions)
+    assert all(
+        rival.members == stack.members and rival.calibration == "platt" for rival in companions
+    )
     assert companions[0].companions() == ()
     train, stop, calibrate, _ = windows(toy_rows())
     for rival in companions:
         weights = rival.fit(train, stop=stop, calibrate=calibrate, context=context()).scorer.weights
-        assert weights.tolist() == ([1 / 3] * 3 if rival.combine == "equal" else np.eye(3)[weights.argmax()].tolist())
+        assert weights.tolist() == (
+            [1 / 3] * 3 if rival.combine == "equal" else np.eye(3)[weights.argmax()].tolist()
+        )
 
 
 def test_what_cannot_be_weighed_is_refused():
@@ -145,13 +165,18 @@ def test_what_cannot_be_weighed_is_refused():
     inner = Stack(members=(Logistic(), RobustZ()))
     with pytest.raises(DataError, match="no window to be put on one scale"):
         inner.learn(train, stop=stop, context=context())
-    assert replace(inner, members=(Logistic(), MEMBERS[1])).learn(train, stop=stop, context=context()).weights.tolist() == [
+    assert replace(inner, members=(Logistic(), MEMBERS[1])).learn(
+        train, stop=stop, context=context()
+    ).weights.tolist() == [
         0.5,
         0.5,
     ]
 
 
-@pytest.mark.parametrize("model", [Stack(members=MEMBERS), PositiveUnlabelled(member=Logistic()), Logistic(calibration="beta")])
+@pytest.mark.parametrize(
+    "model",
+    [Stack(members=MEMBERS), PositiveUnlabelled(member=Logistic()), Logistic(calibration="beta")],
+)
 def test_a_protocol_without_a_window_to_calibrate_by_is_refused_before_the_work(model):
     with pytest.raises(ConfigError, match=r"protocol.calibrate_days: must be > 0 for 'm'"):
         Prequential(calibrate_days=0).check_models({"m": replace(model, name="m")}, toy_rows())

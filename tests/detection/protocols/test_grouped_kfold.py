@@ -26,15 +26,28 @@ def table(n=600, time=False, **roles):
     customer = rng.integers(0, 120, n)
     spend = rng.normal(size=n)
     label = (rng.random(n) < 1 / (1 + np.exp(1 - spend - (customer % 5 == 0)))).astype(float)
-    columns = {"customer": [f"c{number}" for number in customer], "spend": spend, "fraud": label, "owner": customer // 3}
-    columns |= {"when": pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 6, 1), "1h", eager=True)[:n]}
-    known = {"entity": ("customer",), "label": ("fraud",), "covariate": ("spend",)} | ({"time": ("when",)} if time else {})
+    columns = {
+        "customer": [f"c{number}" for number in customer],
+        "spend": spend,
+        "fraud": label,
+        "owner": customer // 3,
+    }
+    columns |= {
+        "when": pl.datetime_range(
+            pl.datetime(2024, 1, 1), pl.datetime(2024, 6, 1), "1h", eager=True
+        )[:n]
+    }
+    known = {"entity": ("customer",), "label": ("fraud",), "covariate": ("spend",)} | (
+        {"time": ("when",)} if time else {}
+    )
     return Table.build(pl.DataFrame(columns), known | roles)
 
 
 def asked(protocol, frame, index=0, model=None, features=None):
     fold = protocol.split(frame)[index]
-    return protocol.evaluate_cell(model or Logistic(), frame, Cell("m", fold, 0, fold.units), context(features))
+    return protocol.evaluate_cell(
+        model or Logistic(), frame, Cell("m", fold, 0, fold.units), context(features)
+    )
 
 
 PROTOCOL = GroupedKFold(folds=6, decide_folds=1, resamples=20)
@@ -62,7 +75,9 @@ def test_the_role_group_goes_before_entity():
 
 def test_more_rows_move_no_group():
     frame = table()
-    more = Table.build(pl.concat([frame.data.drop("row_id")[300:], table(900).data.drop("row_id")]), frame.roles)
+    more = Table.build(
+        pl.concat([frame.data.drop("row_id")[300:], table(900).data.drop("row_id")]), frame.roles
+    )
     own = dict(zip(frame.data["customer"], PROTOCOL.fold_of_rows(frame).tolist(), strict=True))
     grown = dict(zip(more.data["customer"], PROTOCOL.fold_of_rows(more).tolist(), strict=True))
     assert all(grown[name] == fold for name, fold in own.items())
@@ -100,11 +115,15 @@ def test_features_see_labels_of_training_groups_alone():
 
 def test_the_truth_is_given_to_no_model():
     frame = table(truth=("owner",))
-    assert all("owner" not in part.data.columns for part in PROTOCOL.parts(frame, 0, context()).values())
+    assert all(
+        "owner" not in part.data.columns for part in PROTOCOL.parts(frame, 0, context()).values()
+    )
 
 
 def test_data_with_times_is_refused_unless_it_is_said():
-    with pytest.raises(ConfigError, match=r"^protocol\.ignore_time: .*column 'when'.*protocol=prequential"):
+    with pytest.raises(
+        ConfigError, match=r"^protocol\.ignore_time: .*column 'when'.*protocol=prequential"
+    ):
         PROTOCOL.split(table(time=True))
     frame = table(time=True)
     assert len(replace(PROTOCOL, ignore_time=True).split(frame)) == 6
@@ -115,18 +134,29 @@ def test_data_with_times_is_refused_unless_it_is_said():
 def test_refusals():
     with pytest.raises(ConfigError, match=r"^protocol\.folds: must be >= 4, .* got 3\.$"):
         GroupedKFold(folds=3).split(table())
-    with pytest.raises(DataError, match=r"^protocol\.folds: fold \d+ of 500 has no group; take fewer\.$"):
+    with pytest.raises(
+        DataError, match=r"^protocol\.folds: fold \d+ of 500 has no group; take fewer\.$"
+    ):
         GroupedKFold(folds=500).split(table())
     holed = table()
-    holed = replace(holed, data=holed.data.with_columns(pl.when(pl.col("row_id") != 4).then("customer").alias("customer")))
+    holed = replace(
+        holed,
+        data=holed.data.with_columns(
+            pl.when(pl.col("row_id") != 4).then("customer").alias("customer")
+        ),
+    )
     with pytest.raises(DataError, match="row 5 has no group in column 'customer'"):
         PROTOCOL.split(holed)
     with pytest.raises(ConfigError, match=r"protocol\.calibrate_folds: must be > 0"):
-        GroupedKFold(calibrate_folds=0).check_models({"m": Logistic(name="m", calibration="platt")}, table())
+        GroupedKFold(calibrate_folds=0).check_models(
+            {"m": Logistic(name="m", calibration="platt")}, table()
+        )
     with pytest.raises(ConfigError, match=r"model\.refit: must be always for protocol"):
         GroupedKFold().check_models({"m": Logistic(name="m", refit="never")}, table())
     bare = table()
-    bare = replace(bare, roles={role: names for role, names in bare.roles.items() if role != "entity"})
+    bare = replace(
+        bare, roles={role: names for role, names in bare.roles.items() if role != "entity"}
+    )
     with pytest.raises(DataError, match=r"dataset\.roles\.entity: must name one column"):
         PROTOCOL.split(bare)
 
@@ -147,7 +177,9 @@ class ByRow(GroupedKFold):
     """Cuts rows instead of groups: one customer lies on both sides."""
 
     def parts(self, frame, fold, context):
-        rows = replace(frame, data=frame.data.with_columns(customer=pl.col("row_id").cast(pl.String)))
+        rows = replace(
+            frame, data=frame.data.with_columns(customer=pl.col("row_id").cast(pl.String))
+        )
         return super().parts(rows, fold, context)
 
 
@@ -157,8 +189,15 @@ class Open(GroupedKFold):
     def parts(self, frame, fold, context):
         found = super().parts(frame, fold, context)
         columns = MeanLabel().compute(frame).with_columns(frame.data["row_id"])
-        return {name: replace(part, data=part.data.drop("mean").join(columns, on="row_id", how="left", maintain_order="left"))
-                for name, part in found.items()}  # fmt: skip
+        return {
+            name: replace(
+                part,
+                data=part.data.drop("mean").join(
+                    columns, on="row_id", how="left", maintain_order="left"
+                ),
+            )
+            for name, part in found.items()
+        }
 
 
 def test_the_canary_finds_nothing_in_folds_of_groups():

@@ -16,7 +16,14 @@ from hwds.frames.features.none import None_
 from tests.support.rows import toy_rows
 
 PROTOCOL = Prequential(
-    windows=2, train_days=14, stop_days=2, calibrate_days=4, decide_days=2, delay_days=2, test_days=5, importance_rows=60
+    windows=2,
+    train_days=14,
+    stop_days=2,
+    calibrate_days=4,
+    decide_days=2,
+    delay_days=2,
+    test_days=5,
+    importance_rows=60,
 )
 
 
@@ -31,7 +38,11 @@ def rows_of(model, protocol=PROTOCOL):
 
 def told(rows, metric="importance_share", of="input", cutoff=None):
     test = rows.filter(pl.col("part") == "test")
-    lines = [each for each in importance_scores(test) if (each.metric, each.segment_by, each.cutoff) == (metric, of, cutoff)]
+    lines = [
+        each
+        for each in importance_scores(test)
+        if (each.metric, each.segment_by, each.cutoff) == (metric, of, cutoff)
+    ]
     return {each.segment: each for each in lines}
 
 
@@ -47,7 +58,10 @@ def test_they_are_the_means_of_all_inputs_contributions():
     window = told(rows, "importance", cutoff=fold.name)
     assert {name: each.value for name, each in window.items()} == pytest.approx(sizes)
     assert {each.n for each in window.values()} == {60}
-    whole, other = told(rows, "importance"), told(rows, "importance", cutoff=PROTOCOL.split(frame)[0].name)
+    whole, other = (
+        told(rows, "importance"),
+        told(rows, "importance", cutoff=PROTOCOL.split(frame)[0].name),
+    )
     assert whole["spent"].value == pytest.approx((window["spent"].value + other["spent"].value) / 2)
     assert sum(each.value for each in told(rows).values()) == pytest.approx(1)
     assert whole["spent"].ci_low is None
@@ -60,17 +74,26 @@ def test_inputs_of_one_subject_are_added_before_sizes_are_taken():
     assert together["channel"].value == single["channel"].value
 
 
-def test_seeds_have_the_luck_of_a_fit_and_a_model_without_luck_is_not_fitted_for_all_of_them(monkeypatch):
+def test_seeds_have_the_luck_of_a_fit_and_a_model_without_luck_is_not_fitted_for_all_of_them(
+    monkeypatch,
+):
     protocol, fits = replace(PROTOCOL, importance_seeds=4), []
     learn = Logistic.learn
-    monkeypatch.setattr(Logistic, "learn", lambda self, *args, **told: fits.append(1) or learn(self, *args, **told))
-    plain, lucky = told(rows_of(Logistic(), protocol)), told(rows_of(RandomForest(trees=8, depth=3), protocol))
+    monkeypatch.setattr(
+        Logistic, "learn", lambda self, *args, **told: fits.append(1) or learn(self, *args, **told)
+    )
+    plain, lucky = (
+        told(rows_of(Logistic(), protocol)),
+        told(rows_of(RandomForest(trees=8, depth=3), protocol)),
+    )
     assert len(fits) == 2 * 2
     assert all(each.ci_low == each.value == each.ci_high for each in plain.values())
     assert all(each.ci_low <= each.value <= each.ci_high for each in lucky.values())
     assert lucky["spent"].ci_low < lucky["spent"].ci_high
     assert lucky["spent"].ci_method == "range of 4 seeds"
-    assert rows_of(RandomForest(trees=8, depth=3), protocol).equals(rows_of(RandomForest(trees=8, depth=3), protocol))
+    assert rows_of(RandomForest(trees=8, depth=3), protocol).equals(
+        rows_of(RandomForest(trees=8, depth=3), protocol)
+    )
 
 
 def test_every_model_is_told_of_the_same_rows_and_none_where_none_are_asked():

@@ -26,7 +26,14 @@ BEGIN = datetime(2024, 1, 1)
 
 
 CONTEXT = RowContext(0, "fold", features=None_())
-LENGTHS = {"train_days": 6, "stop_days": 2, "calibrate_days": 2, "decide_days": 2, "delay_days": 3, "test_days": 4}
+LENGTHS = {
+    "train_days": 6,
+    "stop_days": 2,
+    "calibrate_days": 2,
+    "decide_days": 2,
+    "delay_days": 3,
+    "test_days": 4,
+}
 PROTOCOL = Prequential(**LENGTHS, windows=2, resamples=10)
 
 
@@ -36,7 +43,12 @@ def table(days=30, per_day=20, **columns):
     when = [BEGIN + timedelta(days=i // per_day, minutes=60 * (i % per_day)) for i in range(n)]
     rng = np.random.default_rng(0)
     bad = (np.arange(n) % 10 == 0).astype(float)
-    told = {"when": when, "customer": [f"c{i % 37}" for i in range(n)], "bad": bad, "x": rng.normal(size=n) + bad}
+    told = {
+        "when": when,
+        "customer": [f"c{i % 37}" for i in range(n)],
+        "bad": bad,
+        "x": rng.normal(size=n) + bad,
+    }
     roles = {"time": ("when",), "entity": ("customer",), "label": ("bad",), "covariate": ("x",)}
     more = {role: (role,) for role in columns if role in ROLES}
     return Table.build(pl.DataFrame(told | columns), roles | more)
@@ -49,12 +61,18 @@ def parts_of(protocol, frame, window=0):
 
 def asked(protocol, frame, window=0, model=None):
     fold = protocol.split(frame)[window]
-    return protocol.evaluate_cell(model or Logistic(), frame, Cell("m", fold, 0, fold.units), CONTEXT)
+    return protocol.evaluate_cell(
+        model or Logistic(), frame, Cell("m", fold, 0, fold.units), CONTEXT
+    )
 
 
 @pytest.mark.data
 def test_the_handbook_s_window_has_the_published_counts(data_folder):
-    protocol = check(compose(["dataset=fraud_handbook", "model=classify/logistic", "protocol=prequential_handbook"])).protocol
+    protocol = check(
+        compose(
+            ["dataset=fraud_handbook", "model=classify/logistic", "protocol=prequential_handbook"]
+        )
+    ).protocol
     frame = FraudHandbook().load()
     (fold,) = protocol.split(frame)
     assert fold.name == "2018-08-08"
@@ -80,16 +98,22 @@ def test_windows_follow_one_another_and_the_last_ends_with_the_data():
 
 
 def test_strides_and_too_little_data():
-    assert [fold.name for fold in Prequential(**LENGTHS, windows=2, stride_days=1).split(table())] == [
+    assert [
+        fold.name for fold in Prequential(**LENGTHS, windows=2, stride_days=1).split(table())
+    ] == [
         "2024-01-26",
         "2024-01-27",
     ]
-    with pytest.raises(DataError, match=r"^protocol\.windows: 5 need 35 days of data, there are 30; 3 fit\.$"):
+    with pytest.raises(
+        DataError, match=r"^protocol\.windows: 5 need 35 days of data, there are 30; 3 fit\.$"
+    ):
         Prequential(**LENGTHS, windows=5).split(table())
 
 
 def test_labels_count_once_they_have_arrived():
-    """Labels take so long that those of the last days before the test are not there: rows stay, their labels are null."""
+    """Labels take so long that those of the last days before the test are not there: rows stay,
+    their labels are null.
+    """
     frame = table(label_time=[BEGIN + timedelta(days=i // 20 + 8) for i in range(600)])
     cutoff, parts = parts_of(PROTOCOL, frame)
     for name in ("train", "stop", "calibrate", "decide"):
@@ -102,7 +126,10 @@ def test_labels_count_once_they_have_arrived():
 
 def test_without_times_of_their_own_labels_take_the_delay():
     _, parts = parts_of(PROTOCOL, table())
-    assert all(parts[name].data["bad"].null_count() == 0 for name in ("train", "stop", "calibrate", "decide"))
+    assert all(
+        parts[name].data["bad"].null_count() == 0
+        for name in ("train", "stop", "calibrate", "decide")
+    )
     assert parts["test"].data["bad"].null_count() == len(parts["test"].data)
 
 
@@ -110,7 +137,9 @@ def test_a_late_row_belongs_to_the_window_in_which_it_arrives():
     when = table().data["when"]
     late = when[-1] - timedelta(hours=2)
     frame = table(available_at=pl.Series([late, *when[1:]]))
-    tested = asked(Prequential(**LENGTHS, windows=1, known="kept"), frame).filter(pl.col("part") == "test")
+    tested = asked(Prequential(**LENGTHS, windows=1, known="kept"), frame).filter(
+        pl.col("part") == "test"
+    )
     row = tested.filter(pl.col("row_id") == 0)
     assert row["time"].to_list() == [BEGIN]
     assert row["day"].to_list() == [3]  # it is looked at when it comes
@@ -140,7 +169,9 @@ def test_old_rows_without_a_label_are_honest_only_if_it_is_said():
 
 
 def test_rows_whose_labels_may_still_come_are_honest_to_nobody():
-    """`negative` is for rows older than the delay: labels of these take eight days, and no window is younger than the delay."""
+    """`negative` is for rows older than the delay: labels of these take eight days, and no window
+    is younger than the delay.
+    """
     frame = table(label_time=[BEGIN + timedelta(days=i // 20 + 8) for i in range(600)])
     GIVEN.clear()
     asked(replace(PROTOCOL, unlabelled="negative"), frame, model=Learns())
@@ -162,8 +193,13 @@ def test_known_entities_leave_the_test_day_by_day():
     frame = table(customer=customer.tolist(), bad=bad, label_time=found)
     tested = asked(Prequential(**LENGTHS, windows=1), frame).filter(pl.col("part") == "test")
     assert tested.filter(pl.col("entity") == "found").is_empty()
-    assert tested.filter(pl.col("entity") == "caught")["row_id"].to_list() == [cutoff + 2, cutoff + 30]  # days 0 and 1
-    kept = asked(Prequential(**LENGTHS, windows=1, known="kept"), frame).filter(pl.col("part") == "test")
+    assert tested.filter(pl.col("entity") == "caught")["row_id"].to_list() == [
+        cutoff + 2,
+        cutoff + 30,
+    ]  # days 0 and 1
+    kept = asked(Prequential(**LENGTHS, windows=1, known="kept"), frame).filter(
+        pl.col("part") == "test"
+    )
     assert len(kept) == 80
 
 
@@ -172,7 +208,10 @@ def test_rows_are_flagged_on_the_day_of_their_arrival():
     settled = replace(PROTOCOL, card_k=3).postprocess(rows)
     test = settled.filter(pl.col("part") == "test")
     assert settled.filter(pl.col("part") == "decide")["flagged"].null_count() == 40
-    assert test.filter("flagged").group_by("day").agg(pl.col("entity").n_unique())["entity"].to_list() == [3] * 4
+    assert (
+        test.filter("flagged").group_by("day").agg(pl.col("entity").n_unique())["entity"].to_list()
+        == [3] * 4
+    )
     for day in test.partition_by("day"):
         highest = day.group_by("entity").agg(pl.col("score").max()).top_k(3, by="score")["entity"]
         assert set(day.filter("flagged")["entity"]) == set(highest)
@@ -189,7 +228,9 @@ def test_texts_are_one_reason_each():
 
 def test_calibration_needs_a_window():
     with pytest.raises(ConfigError, match=r"protocol\.calibrate_days: must be > 0"):
-        Prequential(calibrate_days=0).check_models({"m": Logistic(name="m", calibration="platt")}, table())
+        Prequential(calibrate_days=0).check_models(
+            {"m": Logistic(name="m", calibration="platt")}, table()
+        )
 
 
 class Watched(Learns):
@@ -203,7 +244,10 @@ class Watched(Learns):
 FOLDS: list = []
 
 
-@pytest.mark.parametrize(("refit", "fits"), [("always", [0, 1, 2, 3]), ("never", [0, 0, 0, 0]), ("every_2", [0, 0, 2, 2])])
+@pytest.mark.parametrize(
+    ("refit", "fits"),
+    [("always", [0, 1, 2, 3]), ("never", [0, 0, 0, 0]), ("every_2", [0, 0, 2, 2])],
+)
 def test_a_model_that_is_not_fitted_anew_is_that_of_an_earlier_window(refit, fits):
     protocol, frame = Prequential(**LENGTHS | {"test_days": 2}, windows=4), table()
     names = [fold.name for fold in protocol.split(frame)]
@@ -227,14 +271,21 @@ def test_days_for_calibration_are_learned_from_where_nothing_is_calibrated():
     assert days.before == PROTOCOL.lengths.before
     said = PROTOCOL.warnings_before(table(), {"plain": plain, "mapped": mapped})
     assert (
-        f"plain calibrates nothing and learns from the {PROTOCOL.calibrate_days} days of protocol.calibrate_days too." in said
+        f"plain calibrates nothing and learns from the {PROTOCOL.calibrate_days} days of "
+        f"protocol.calibrate_days too." in said
     )
 
 
 def test_fewer_labels_are_among_more_and_features_see_no_others():
     class Counting(None_):
         def compute(self, table):
-            return pl.DataFrame({"labels": pl.Series([table.data["bad"].count()]).new_from_index(0, len(table.data))})
+            return pl.DataFrame(
+                {
+                    "labels": pl.Series([table.data["bad"].count()]).new_from_index(
+                        0, len(table.data)
+                    )
+                }
+            )
 
     def few(count):
         protocol = replace(PROTOCOL, most_labels=count)

@@ -1,4 +1,6 @@
-"""A table without labels is ranked for reviewers, and their labels come back and are learned from."""
+"""A table without labels is ranked for reviewers, and their labels come back and are learned
+from.
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -52,7 +54,9 @@ ROLES = {"id": "order", "time": "when", "entity": "customer", "link": "address",
 
 @pytest.fixture(scope="module")
 def protocol():
-    return ReviewQueue(name="review_queue", queue_days=30, budget=8, score_of="mean", other_seeds=1, injected=50)
+    return ReviewQueue(
+        name="review_queue", queue_days=30, budget=8, score_of="mean", other_seeds=1, injected=50
+    )
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +91,22 @@ def test_what_is_not_labelled_is_ranked_and_the_ranking_is_measured(protocol, fr
 
 
 def test_a_model_that_needs_labels_is_refused_while_there_are_none(protocol, frame):
-    with pytest.raises(ConfigError, match=r"^model: 'own' learns from labels of both kinds, of which there are none yet"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^model: 'own' learns from labels of both kinds, of which there are none yet",
+    ):
         protocol.check_models({"own": Logistic()}, frame)
     protocol.check_models({"own": IsolationForest()}, frame)
 
 
 def test_where_all_is_labelled_nothing_is_left_to_review(protocol):
-    table = protocol.prepare_frame(Table.build(orders(200), {**ROLES, "label": "gray", "covariate": ("units", "gap")}))
+    table = protocol.prepare_frame(
+        Table.build(orders(200), {**ROLES, "label": "gray", "covariate": ("units", "gap")})
+    )
     model = IsolationForest(name="anomaly/isolation_forest", trees=10)
-    with pytest.raises(ConfigError, match=r"^protocol: no row of the last 30 days is without a label"):
+    with pytest.raises(
+        ConfigError, match=r"^protocol: no row of the last 30 days is without a label"
+    ):
         protocol.check_models({"m": model}, table)
     many = replace(protocol, most_labels=1000)
     many.check_models({"m": model}, table)
@@ -107,14 +118,29 @@ def test_where_all_is_labelled_nothing_is_left_to_review(protocol):
 def test_where_the_budget_has_room_for_all_nothing_is_called_steady(protocol, frame):
     wide = replace(protocol, budget=1000)
     found = wide.score(asked(wide, Tails(high=("units",)), frame))
-    rows = [{name: getattr(score, name) for name in ("metric", "value", "n", "segment")} | {"model": "own"} for score in found]
-    scores = pl.DataFrame(rows, schema={name: kind for name, kind in SCORES.items() if name in rows[0]})
+    rows = [
+        {name: getattr(score, name) for name in ("metric", "value", "n", "segment")}
+        | {"model": "own"}
+        for score in found
+    ]
+    scores = pl.DataFrame(
+        rows, schema={name: kind for name, kind in SCORES.items() if name in rows[0]}
+    )
     scores = scores.select(
-        *(pl.col(name) if name in rows[0] else pl.lit(None, kind).alias(name) for name, kind in SCORES.items())
+        *(
+            pl.col(name) if name in rows[0] else pl.lit(None, kind).alias(name)
+            for name, kind in SCORES.items()
+        )
     )
     none = pl.DataFrame()
-    said = queue_run_sentence(frame, Tables(scores, none, none, scores.select("metric").unique()), "own")
-    assert said == "All 59 cases fit into the budget of 1000: no order, steady or not, leaves one out of them."
+    said = queue_run_sentence(
+        frame, Tables(scores, none, none, scores.select("metric").unique()), "own"
+    )
+    assert (
+        said
+        == "All 59 cases fit into the budget of 1000: no order, steady or not, leaves one out of "
+        "them."
+    )
 
 
 def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame, tmp_path):
@@ -124,7 +150,9 @@ def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame,
     verdict = decision.decide(tables, frame, "own", protocol)
     first = verdict.cases.head(3)
     assert first["kind"].to_list() == ["ring"] * 3
-    assert set(first["entities"]) == {"c0, c1", "c2, c3", "c4, c5"} or first["parties"].to_list() == [2, 2, 2]
+    assert set(first["entities"]) == {"c0, c1", "c2, c3", "c4, c5"} or first[
+        "parties"
+    ].to_list() == [2, 2, 2]
     assert all(each.startswith("2 share address home ") for each in first["shares"])
     assert all("its units is" in each for each in first["reasons"])
     form = verdict.to_review
@@ -136,41 +164,60 @@ def test_cases_are_of_those_who_share_and_their_form_comes_back(protocol, frame,
     assert alike in decision.decide(blind, frame, "own", protocol).sentence
     assert alike not in verdict.sentence
     truth = dict(orders().select("order", "gray").iter_rows())
-    form.with_columns(pl.col("order").replace_strict(truth).alias("label")).write_csv(tmp_path / "back.csv")
+    form.with_columns(pl.col("order").replace_strict(truth).alias("label")).write_csv(
+        tmp_path / "back.csv"
+    )
     orders().drop("gray").write_csv(tmp_path / "orders.csv")
     roles = TableRoles(**ROLES)
-    back = TableFile(path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "back.csv")).load()
+    back = TableFile(
+        path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "back.csv")
+    ).load()
     assert back.data["label"].drop_nulls().sort().to_list() == [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
     again = protocol.prepare_frame(back)
     later = asked(protocol, FewLabels(member=Tails(high=("units",)), trees=20), again)
     assert len(later) == len(rows) - 6  # what was reviewed is in the queue no more
     (tmp_path / "bad.csv").write_text("order,label\nA-0,1\nA-9999,0\n")
     with pytest.raises(DataError, match=r"^dataset\.reviewed: no row has the order 'A-9999' of "):
-        TableFile(path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "bad.csv")).load()
+        TableFile(
+            path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "bad.csv")
+        ).load()
 
 
 def test_the_file_of_reviewers_may_say_when_a_label_was_given(tmp_path):
     (tmp_path / "orders.csv").write_text(
-        "order,units,label,known_at\nA,1,1,2024-02-01\nB,2,,\nC,3,,\n" + "".join(f"D{k},{k},0,2024-02-02\n" for k in range(9))
+        "order,units,label,known_at\nA,1,1,2024-02-01\nB,2,,\nC,3,,\n"
+        + "".join(f"D{k},{k},0,2024-02-02\n" for k in range(9))
     )
     roles = TableRoles(id="order", label="label", label_time="known_at")
 
     def read(lines):
         (tmp_path / "back.csv").write_text(f"order,label,reviewed_at\n{lines}")
-        table = TableFile(path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "back.csv")).load()
+        table = TableFile(
+            path=str(tmp_path / "orders.csv"), roles=roles, reviewed=str(tmp_path / "back.csv")
+        ).load()
         return [str(each) for each in table.data["known_at"].head(3).to_list()]
 
     assert read("B,1,2024-03-05\nC,0,\n") == ["2024-02-01", "2024-03-05", "None"]
-    assert read("B,1,2024-03-05T12:30:00\n") == ["2024-02-01 00:00:00", "2024-03-05 12:30:00", "None"]
+    assert read("B,1,2024-03-05T12:30:00\n") == [
+        "2024-02-01 00:00:00",
+        "2024-03-05 12:30:00",
+        "None",
+    ]
     with pytest.raises(DataError, match="has 'soon' in column 'reviewed_at', not a time"):
         read("B,1,soon\n")
-    with pytest.raises(DataError, match=r"^dataset\.reviewed: 'reviewed_at' of .* must both hold dates, or both numbers\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset\.reviewed: 'reviewed_at' of .* must both hold dates, or both numbers\.$",
+    ):
         read("B,1,17\n")
 
 
 def test_what_many_share_ties_nobody():
     data = pl.DataFrame(
-        {"who": [f"c{k}" for k in range(60)], "contact": ["front desk"] * 30 + [f"p{k // 2}" for k in range(30)]}
+        {
+            "who": [f"c{k}" for k in range(60)],
+            "contact": ["front desk"] * 30 + [f"p{k // 2}" for k in range(30)],
+        }
     )
     table = Table.build(data, {"entity": "who", "link": "contact"})
     rows = table.data.select("row_id", pl.col("who").alias("entity"))
@@ -182,12 +229,16 @@ def test_what_many_share_ties_nobody():
 
 def test_few_labels_turn_a_detector_and_reasons_add_up(frame):
     rng = np.random.default_rng(1)
-    data = frame.data.with_columns(pl.Series("reviewed", np.where(rng.random(600) < 0.1, orders()["gap"] > 3, np.nan)))
+    data = frame.data.with_columns(
+        pl.Series("reviewed", np.where(rng.random(600) < 0.1, orders()["gap"] > 3, np.nan))
+    )
     table = Table(data.with_columns(pl.col("reviewed").fill_nan(None)), frame.roles)
     none = Table(frame.data, frame.roles)
     model = FewLabels(member=Tails(high=("units",)), trees=40)
     alone = model.fit(none, context=RowContext(0)).score_rows(none).score
-    detector = Tails(high=("units",)).learn(none, stop=none.filter(np.zeros(600, bool)), context=RowContext(0))
+    detector = Tails(high=("units",)).learn(
+        none, stop=none.filter(np.zeros(600, bool)), context=RowContext(0)
+    )
     assert np.array_equal(alone, detector.score(none))
     fitted = model.fit(table, context=RowContext(0))
     scores = fitted.score_rows(table).score
@@ -199,9 +250,14 @@ def test_few_labels_turn_a_detector_and_reasons_add_up(frame):
 
 
 def test_the_surprise_of_a_tail_is_that_of_its_share():
-    data = pl.DataFrame({"x": [*map(float, range(1, 100)), None], "seen": [None] * 100}, schema_overrides={"seen": pl.Float64})
+    data = pl.DataFrame(
+        {"x": [*map(float, range(1, 100)), None], "seen": [None] * 100},
+        schema_overrides={"seen": pl.Float64},
+    )
     table = Table.build(data, {"covariate": "x", "label": "seen"})
-    scorer = Tails(held_out=0.001).learn(table, stop=table.filter(np.zeros(100, bool)), context=RowContext(0))
+    scorer = Tails(held_out=0.001).learn(
+        table, stop=table.filter(np.zeros(100, bool)), context=RowContext(0)
+    )
     score = scorer.score(table)
     assert score[98] == pytest.approx(-np.log(2 / 100))
     assert score[0] == pytest.approx(-np.log(2 / 100))
@@ -213,11 +269,18 @@ def test_the_gravest_tier_is_that_of_a_case():
     table = Table.build(pl.DataFrame({"who": ["a", "a", "b"]}), {"entity": "who"})
     rows = pl.DataFrame(
         {
-            "row_id": [0, 1, 2], "id": [None] * 3, "time": [BEGIN] * 3, "entity": ["a", "a", "b"], "score": [1.0, 3.0, 2.0],
-            "probability": [0.1, 0.2, 0.3], "p_value": [None] * 3, "at_stake": [5.0, 7.0, 9.0],
-            "tier": ["block", "review", "random_review"], "reasons": pl.Series([None] * 3, dtype=REASONS_TYPE),
+            "row_id": [0, 1, 2],
+            "id": [None] * 3,
+            "time": [BEGIN] * 3,
+            "entity": ["a", "a", "b"],
+            "score": [1.0, 3.0, 2.0],
+            "probability": [0.1, 0.2, 0.3],
+            "p_value": [None] * 3,
+            "at_stake": [5.0, 7.0, 9.0],
+            "tier": ["block", "review", "random_review"],
+            "reasons": pl.Series([None] * 3, dtype=REASONS_TYPE),
         }
-    )  # fmt: skip
+    )
     cases = cases_of_rows(rows, table)
     assert cases.table.select("case", "kind", "tier", "at_stake").rows() == [
         ("C-0001", "account", "block", 12.0),

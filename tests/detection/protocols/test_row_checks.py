@@ -12,9 +12,13 @@ from hwds.frames.table import Table
 
 BEGIN = datetime(2024, 1, 1)
 ROLES = {
-    "label": ("fraud",), "time": ("when",), "label_time": ("found",), "available_at": ("told",), "amount": ("worth",),
+    "label": ("fraud",),
+    "time": ("when",),
+    "label_time": ("found",),
+    "available_at": ("told",),
+    "amount": ("worth",),
     "label_propensity": ("chance",),
-}  # fmt: skip
+}
 
 
 def table(**columns):
@@ -32,9 +36,13 @@ def table(**columns):
 
 def test_an_id_is_of_one_row_alone():
     table = Table.build(
-        pl.DataFrame({"order": ["A-1", "A-2", "A-1"], "fraud": [0, 1, 0]}), {"id": ("order",), "label": ("fraud",)}
+        pl.DataFrame({"order": ["A-1", "A-2", "A-1"], "fraud": [0, 1, 0]}),
+        {"id": ("order",), "label": ("fraud",)},
     )
-    with pytest.raises(DataError, match=r"^dataset\.roles\.id: rows 1 and 3 both have 'A-1' in column 'order'; each row "):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset\.roles\.id: rows 1 and 3 both have 'A-1' in column 'order'; each row ",
+    ):
         check_rows(table)
 
 
@@ -46,7 +54,9 @@ def test_a_good_table_passes():
 
 
 def test_an_infinite_number_is_refused_wherever_it_is():
-    with pytest.raises(DataError, match=r"^dataset: column 'worth' has inf in row 2, more than 1e\+100 in size\.$"):
+    with pytest.raises(
+        DataError, match=r"^dataset: column 'worth' has inf in row 2, more than 1e\+100 in size\.$"
+    ):
         check_rows(table(worth=[1.0, float("inf"), None, 4.0, 5.0, 6.0]))
     with pytest.raises(DataError, match="column 'extra' has -inf in row 6"):
         check_rows(table(extra=[0.0, 0.0, 0.0, None, 0.0, float("-inf")]))
@@ -54,13 +64,22 @@ def test_an_infinite_number_is_refused_wherever_it_is():
 
 ZONED = pl.Series([BEGIN + timedelta(days=i) for i in range(6)]).dt.replace_time_zone("UTC")
 WRONG = {
-    "three labels": ({"fraud": [0, 1, 2, 0, 1, 0]}, "dataset.roles.label: must be 0 or 1, row 3 has 2."),
-    "shares": ({"fraud": [0.0, 1.0, 0.5, 0.0, 1.0, 0.0]}, "dataset.roles.label: must be 0 or 1, row 3 has 0.5."),
+    "three labels": (
+        {"fraud": [0, 1, 2, 0, 1, 0]},
+        "dataset.roles.label: must be 0 or 1, row 3 has 2.",
+    ),
+    "shares": (
+        {"fraud": [0.0, 1.0, 0.5, 0.0, 1.0, 0.0]},
+        "dataset.roles.label: must be 0 or 1, row 3 has 0.5.",
+    ),
     "text": (
         {"fraud": [None, "yes", "no", "no", "no", "no"]},
         "dataset.roles.label: column 'fraud' must hold 0 and 1, row 2 has 'yes'.",
     ),
-    "one class": ({"fraud": [0] * 6}, "dataset.roles.label: column 'fraud' needs rows of 0 and of 1, it has only 0."),
+    "one class": (
+        {"fraud": [0] * 6},
+        "dataset.roles.label: column 'fraud' needs rows of 0 and of 1, it has only 0.",
+    ),
     "no label": (
         {"fraud": pl.Series([None] * 6, dtype=pl.Int64)},
         "dataset.roles.label: column 'fraud' needs rows of 0 and of 1, it has no label.",
@@ -84,11 +103,13 @@ WRONG = {
     ),
     "label before its row": (
         {"found": [BEGIN + timedelta(days=2)] * 6},
-        "dataset.roles.label_time: row 4 was labelled at 2024-01-03 00:00:00, before it happened (2024-01-04 00:00:00).",
+        "dataset.roles.label_time: row 4 was labelled at 2024-01-03 00:00:00, before it happened "
+        "(2024-01-04 00:00:00).",
     ),
     "labels after all data": (
         {"found": [BEGIN + timedelta(days=60)] * 6},
-        "dataset.roles.label_time: all labels are later than the data, which ends at 2024-01-06 00:00:00;"
+        "dataset.roles.label_time: all labels are later than the data, which ends at 2024-01-06 "
+        "00:00:00;"
         " row 1 has 2024-03-01 00:00:00.",
     ),
     "negative": (

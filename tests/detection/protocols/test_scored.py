@@ -29,10 +29,27 @@ def test_what_is_compared_and_what_peers_do_come_behind_the_main_inputs():
     table = Table.build(data, {"covariate": NAMES})
     found = Contributions(NAMES, 0.0, np.array([[-0.5, 0.0, 2.0, 0.1], [-1.0, -1.0, -1.0, 0.3]]))
     told = main_inputs(found, table, UsualValues.unknown())
-    assert [each["input"] for each in told[0]] == ["quantity_30d_z", "channel", "quantity_30d", "quantity_30d_peers"]
+    assert [each["input"] for each in told[0]] == [
+        "quantity_30d_z",
+        "channel",
+        "quantity_30d",
+        "quantity_30d_peers",
+    ]
     assert [each["adds"] for each in told[0]] == [2.0, 0.1, -0.5, 0.0]
-    assert told[1] == [{"input": "channel", "value": "retail", "adds": 0.3, "below": None, "above": None, "share": None}]
-    assert in_words(told[0]) == ["bought 41 units in 30 days, its peers buy 3", "its channel is online"]
+    assert told[1] == [
+        {
+            "input": "channel",
+            "value": "retail",
+            "adds": 0.3,
+            "below": None,
+            "above": None,
+            "share": None,
+        }
+    ]
+    assert in_words(told[0]) == [
+        "bought 41 units in 30 days, its peers buy 3",
+        "its channel is online",
+    ]
 
 
 def test_a_truth_that_says_no_more_than_the_labels_is_none():

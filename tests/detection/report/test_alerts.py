@@ -20,7 +20,9 @@ from tests.detection.decisions.alert_worlds import run, told, world
 @pytest.fixture(scope="module")
 def verdict():
     table = world(daily=100)
-    decision = AlertPolicy(name="alert_policy", wrong_block=100.0, review_cost=10.0, capacity=12, resamples=50)
+    decision = AlertPolicy(
+        name="alert_policy", wrong_block=100.0, review_cost=10.0, capacity=12, resamples=50
+    )
     return told(run(table), table, decision)
 
 
@@ -28,7 +30,13 @@ def test_every_policy_is_a_line_against_labels_and_truth(verdict):
     shown = alert_cost_grid(verdict)
     assert len(shown) == 10
     columns = {column.title: column.cells for column in shown.columns}
-    assert columns["policy"][:5] == ("alert_policy", "today's rule", "z > 3", "random reviews", "nothing")
+    assert columns["policy"][:5] == (
+        "alert_policy",
+        "today's rule",
+        "z > 3",
+        "random reviews",
+        "nothing",
+    )
     assert columns["gray by"] == ("labels",) * 5 + ("truth",) * 5
     assert columns["the policy saves"][0] == ""
     assert columns["the policy saves"][4] == f"{verdict.of('nothing').saving.value:,.0f}"
@@ -56,12 +64,17 @@ def test_the_page_has_the_sentence_and_both_tables(verdict):
 def test_the_rule_of_the_last_window_is_told(verdict):
     last = replace(verdict.chosen[-1], multiplier=2.0, floor=30.0, formula_cost=5.0)
     told = thresholds(replace(verdict, chosen=(last,))).caption
-    assert "blocked from p x loss >= (1 - p) x 200.00 USD, reviewed from a gain of 30.00 USD (2 x the cost of a wrong" in told
+    assert (
+        "blocked from p x loss >= (1 - p) x 200.00 USD, reviewed from a gain of 30.00 USD (2 x "
+        "the cost of a wrong" in told
+    )
     assert (
         "than which nothing was clearly cheaper"
         in thresholds(replace(verdict, chosen=(replace(last, multiplier=1.0, floor=0.0),))).caption
     )
-    few = thresholds(replace(verdict, chosen=(replace(last, positives=3, formula_cost=None),))).caption
+    few = thresholds(
+        replace(verdict, chosen=(replace(last, positives=3, formula_cost=None),))
+    ).caption
     assert "for 3 labelled gray rows before it can choose nothing" in few
 
 
@@ -79,13 +92,17 @@ def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     assert stored_grids(tmp_path) == [alert_cost_grid(verdict), thresholds(verdict), cases(verdict)]
     shown = tmp_path / "decision_tables.json"
     shown.write_text(json.dumps(read_json(shown)["tables"]))
-    assert stored_grids(tmp_path) == [alert_cost_grid(verdict), thresholds(verdict), cases(verdict)], (
-        "as earlier versions wrote them"
-    )
+    assert stored_grids(tmp_path) == [
+        alert_cost_grid(verdict),
+        thresholds(verdict),
+        cases(verdict),
+    ], "as earlier versions wrote them"
     first = tmp_path / "cases" / "C-0001.html"
     assert verdict.cases["entities"][0] in first.read_text()
     assert len(list((tmp_path / "cases").glob("C-*.csv"))) == min(len(verdict.cases), 50)
-    told = verdict_captions({"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict())
+    told = verdict_captions(
+        {"decision": {"name": "alert_policy"}}, RunFolder(tmp_path).read_verdict()
+    )
     assert told == {"alert_costs.png": "The cost of each policy with its parts and intervals"}
     store_verdict(RunFolder(tmp_path), AlertPolicy, None)
     assert stored_grids(tmp_path) == []
@@ -96,5 +113,8 @@ def test_a_table_of_cases_says_how_many_there_are():
     said = {count: case_caption(count) for count in (1, 7, 37, 120)}
     assert said[1] == "The one case; it is in cases.csv, and cases/index.html shows it:"
     assert said[7].startswith("All 7 cases; they are in cases.csv")
-    assert said[37] == "The first 10 of 37 cases; all are in cases.csv, and cases/index.html shows each:"
+    assert (
+        said[37]
+        == "The first 10 of 37 cases; all are in cases.csv, and cases/index.html shows each:"
+    )
     assert said[120].endswith("cases/index.html shows the first 50:")

@@ -30,7 +30,9 @@ from hwds.report.standings import standings
 BEGIN = datetime(2024, 3, 4)
 
 
-def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, reasons=True, seed=77):
+def judged(
+    noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, reasons=True, seed=77
+):
     """Rows of each window by fold, as a cell answers them."""
     for fold in range(windows):
         rng = np.random.default_rng(fold)
@@ -54,7 +56,9 @@ def judged(noise=0.0, windows=3, n=300, true=False, probable=True, temper=1.0, r
                 "weight": np.ones(n),
                 "amount": rng.gamma(2, 500, n),
                 "score": odds,
-                "probability": 1 / (1 + np.exp(-temper * odds)) if probable else pl.Series([None] * n, dtype=pl.Float64),
+                "probability": 1 / (1 + np.exp(-temper * odds))
+                if probable
+                else pl.Series([None] * n, dtype=pl.Float64),
                 "p_value": pl.Series([None] * n, dtype=pl.Float64),
                 "reasons": pl.Series([told if reasons else None] * n, dtype=REASONS_TYPE),
                 "day": pl.Series(day, dtype=pl.Int32),
@@ -86,7 +90,9 @@ FRAME = Table(pl.DataFrame(), {}, "USD")
 
 @pytest.fixture(scope="module")
 def several():
-    return run(**{"good": judged(), "poor": judged(4.0), "odd": judged(1.0, probable=False, reasons=False)})
+    return run(
+        **{"good": judged(), "poor": judged(4.0), "odd": judged(1.0, probable=False, reasons=False)}
+    )
 
 
 def texts(figure):
@@ -94,7 +100,9 @@ def texts(figure):
     from matplotlib.text import Text
 
     figure.canvas.draw()
-    return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    return [
+        text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text()
+    ]
 
 
 def overlaps(figure, axes):
@@ -104,7 +112,12 @@ def overlaps(figure, axes):
     figure.canvas.draw()
     shown = [text for text in axes.findobj(Text) if text.get_visible() and text.get_text().strip()]
     boxes = [(text.get_text(), text.get_window_extent()) for text in shown]
-    return [(one, other) for i, (one, a) in enumerate(boxes) for other, b in boxes[i + 1 :] if a.overlaps(b) and one != other]
+    return [
+        (one, other)
+        for i, (one, a) in enumerate(boxes)
+        for other, b in boxes[i + 1 :]
+        if a.overlaps(b) and one != other
+    ]
 
 
 def test_every_picture_is_drawn_where_there_is_something_to_draw(several, tmp_path):
@@ -118,7 +131,12 @@ def test_nothing_is_drawn_of_nothing(tmp_path):
     one = run(bare=judged(windows=1, probable=False, reasons=False))
     draw_detection(FRAME, one, "bare", tmp_path)
     assert {path.name for path in tmp_path.glob("*.png")} == {"precision_recall.png"}
-    blank = run(bare=[rows.with_columns(label=pl.lit(0.0)) for rows in judged(windows=2, probable=False, reasons=False)])
+    blank = run(
+        bare=[
+            rows.with_columns(label=pl.lit(0.0))
+            for rows in judged(windows=2, probable=False, reasons=False)
+        ]
+    )
     assert precision_recall_figure(blank, "bare") is None
     assert by_week_figure(blank, "bare") is None
     assert detection_sentence(FRAME, blank, "bare") == ""
@@ -127,7 +145,12 @@ def test_nothing_is_drawn_of_nothing(tmp_path):
 def test_all_models_are_in_the_curves_best_first_with_chance(several):
     shown = [text for text in texts(precision_recall_figure(several, "good")) if "  " in text]
     values = {row["model"]: row["value"] for row in several.overall("aucpr").to_dicts()}
-    assert [text.split("  ")[1] for text in shown] == ["good", "odd", "poor", "chance: the share of label 1"]
+    assert [text.split("  ")[1] for text in shown] == [
+        "good",
+        "odd",
+        "poor",
+        "chance: the share of label 1",
+    ]
     assert shown[0].startswith(f"{values['good']:.3f}")
 
 
@@ -135,14 +158,20 @@ def test_the_area_under_the_drawn_curve_is_the_average_precision(several):
     figure = precision_recall_figure(several, "good")
     lines = {line.get_label().split("  ")[-1]: line for line in figure.axes[0].lines}
     area = float(np.mean(lines["good"].get_ydata()))  # recalls are even
-    assert area == pytest.approx(several.overall("aucpr").filter(pl.col("model") == "good")["value"][0], abs=0.01)
+    assert area == pytest.approx(
+        several.overall("aucpr").filter(pl.col("model") == "good")["value"][0], abs=0.01
+    )
 
 
 def test_the_truth_has_a_panel_of_its_own():
     both = run(good=judged(true=True))
     assert len(precision_recall_figure(both, "good").axes) == 2
-    assert "against the truth, which only the simulator knows" in texts(by_week_figure(both, "good"))
-    assert "against the truth, which only the simulator knows" in texts(reliability_figure(both, "good"))
+    assert "against the truth, which only the simulator knows" in texts(
+        by_week_figure(both, "good")
+    )
+    assert "against the truth, which only the simulator knows" in texts(
+        reliability_figure(both, "good")
+    )
 
 
 def test_reliability_has_a_dot_for_each_bin_and_counts_all_rows(several):
@@ -152,7 +181,10 @@ def test_reliability_has_a_dot_for_each_bin_and_counts_all_rows(several):
     probability, label = rows["probability"].to_numpy(), rows["label"].to_numpy()
     x, y = curve.containers[0].lines[0].get_data()
     lowest = probability < 0.1
-    assert (x[0], y[0]) == (pytest.approx(probability[lowest].mean()), pytest.approx(label[lowest].mean()))
+    assert (x[0], y[0]) == (
+        pytest.approx(probability[lowest].mean()),
+        pytest.approx(label[lowest].mean()),
+    )
     assert sum(bar.get_height() for bar in below.patches) == len(rows)
     assert any("calibration slope" in text for text in texts(figure))
     assert reliability_figure(several, "odd") is None
@@ -161,7 +193,9 @@ def test_reliability_has_a_dot_for_each_bin_and_counts_all_rows(several):
 def test_windows_in_time_are_drawn_with_their_scores(several):
     figure = by_week_figure(several, "good")
     assert {"4 Mar 2024", "11 Mar 2024", "18 Mar 2024", "chance"} <= set(texts(figure))
-    folds = several.scores.filter((pl.col("model") == "good") & (pl.col("metric") == "aucpr") & pl.col("fold").is_not_null())
+    folds = several.scores.filter(
+        (pl.col("model") == "good") & (pl.col("metric") == "aucpr") & pl.col("fold").is_not_null()
+    )
     drawn = next(each for each in figure.axes[0].containers if each.get_label() == "good")
     assert drawn.lines[0].get_ydata() == pytest.approx(folds.sort("cutoff")["value"].to_numpy())
 
@@ -179,7 +213,9 @@ def test_bins_of_few_rows_are_joined_with_those_below():
 
 
 def test_folds_of_groups_are_no_weeks():
-    folds = [rows.with_columns(cutoff=pl.lit(f"fold {i + 1} of 3")) for i, rows in enumerate(judged())]
+    folds = [
+        rows.with_columns(cutoff=pl.lit(f"fold {i + 1} of 3")) for i, rows in enumerate(judged())
+    ]
     made = run(good=folds)
     assert by_week_figure(made, "good") is None
     assert ", mean of 3 folds: " in detection_sentence(FRAME, made, "good")
@@ -190,8 +226,13 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
     shown = texts(figure)
     assert "bought 41 units in 30 days (more than in 97 % of rows)" in shown
     assert "its channel is education" in shown
-    last = several.predictions.filter((pl.col("model") == "good") & (pl.col("fold") == 2)).sort("score", descending=True)
-    assert any(text.startswith(f"{last['entity'][0]}, ") and text.endswith("USD at stake") for text in shown)
+    last = several.predictions.filter((pl.col("model") == "good") & (pl.col("fold") == 2)).sort(
+        "score", descending=True
+    )
+    assert any(
+        text.startswith(f"{last['entity'][0]}, ") and text.endswith("USD at stake")
+        for text in shown
+    )
     assert sum(text.startswith("probability ") for text in shown) == 6
     assert all(not overlaps(figure, axes) for axes in figure.axes)
     assert cases_figure(several, "odd", "USD") is None
@@ -199,15 +240,26 @@ def test_cases_are_the_highest_scores_in_readable_words(several):
 
 def test_rows_without_an_entity_are_cases_of_their_own():
     nobody = run(good=[rows.with_columns(entity=pl.lit(None, pl.String)) for rows in judged()])
-    assert sum(text.startswith("probability ") for text in texts(cases_figure(nobody, "good", "USD"))) == 6
+    assert (
+        sum(text.startswith("probability ") for text in texts(cases_figure(nobody, "good", "USD")))
+        == 6
+    )
 
 
 def test_labels_that_stand_for_no_row_are_not_drawn():
-    rows = [each.with_columns(weight=pl.when(pl.col("label") == 0).then(1.0).otherwise(0.0)) for each in judged(true=True)]
+    rows = [
+        each.with_columns(weight=pl.when(pl.col("label") == 0).then(1.0).otherwise(0.0))
+        for each in judged(true=True)
+    ]
     suspected = run(good=rows)
     assert len(precision_recall_figure(suspected, "good").axes) == 1
     assert reliability_figure(suspected, "good") is not None
-    assert precision_recall_figure(run(good=[each.with_columns(weight=pl.lit(0.0)) for each in judged()]), "good") is None
+    assert (
+        precision_recall_figure(
+            run(good=[each.with_columns(weight=pl.lit(0.0)) for each in judged()]), "good"
+        )
+        is None
+    )
 
 
 def test_the_sentence_says_who_is_best_how_sure_and_whether_calibrated(several):
@@ -216,7 +268,10 @@ def test_the_sentence_says_who_is_best_how_sure_and_whether_calibrated(several):
     assert said.startswith(f"good has aucpr {value:.3f} (95 %: ")
     assert ", mean of 3 windows: " in said
     assert "times what chance gives (" in said
-    assert f" % of rows, {positive(several, 'good')} positive rows); second of 3 models is odd, behind by " in said
+    assert (
+        f" % of rows, {positive(several, 'good')} positive rows); second of 3 models is odd, "
+        f"behind by " in said
+    )
     assert "a positive row: what is told" not in said
     assert " Its probabilities are calibrated as far as can be seen (calibration slope " in said
 
@@ -228,17 +283,32 @@ def positive(tables, model):
 def test_the_sentence_says_that_customers_with_a_positive_row_are_few():
     few = run(
         good=[
-            rows.with_columns(entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")) for rows in judged()
+            rows.with_columns(
+                entity=pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")
+            )
+            for rows in judged()
         ]
     )
-    assert " Only 1 customer has a positive row: the next few may change the result." in detection_sentence(FRAME, few, "good")
+    assert (
+        " Only 1 customer has a positive row: the next few may change the result."
+        in detection_sentence(FRAME, few, "good")
+    )
 
 
 def test_what_one_customer_cannot_show_is_refused():
     one = pl.when(pl.col("label") == 1).then(pl.lit("c1")).otherwise("entity")
     made = {"good": judged(), "poor": judged(0.2)}
-    both = run(**{label: [rows.with_columns(entity=one) for rows in parts] for label, parts in made.items()})
-    said = detection_sentence(FRAME, both, max(made, key=lambda label: both.overall("aucpr").filter(model=label)["value"][0]))
+    both = run(
+        **{
+            label: [rows.with_columns(entity=one) for rows in parts]
+            for label, parts in made.items()
+        }
+    )
+    said = detection_sentence(
+        FRAME,
+        both,
+        max(made, key=lambda label: both.overall("aucpr").filter(model=label)["value"][0]),
+    )
     assert said.startswith("good has aucpr ")
     assert " (1 customer cannot tell), mean of 3 windows" in said
     assert "; second of 2 models is poor, behind by " in said
@@ -255,7 +325,9 @@ def test_the_sentence_of_a_model_that_is_not_the_best(several):
 
 def test_a_difference_within_chance_is_said_to_be():
     twins = run(one=judged(0.5), other=judged(0.5, seed=5))
-    best, second = sorted(("one", "other"), key=lambda label: -twins.overall("aucpr").filter(model=label)["value"][0])
+    best, second = sorted(
+        ("one", "other"), key=lambda label: -twins.overall("aucpr").filter(model=label)["value"][0]
+    )
     said = detection_sentence(FRAME, twins, best)
     assert f"second of 2 models is {second}, behind by" in said
     assert said.count("which may be chance") == 1
@@ -273,16 +345,21 @@ def test_scores_that_were_never_calibrated_are_mended_by_a_setting():
     told = detection_sentence(FRAME, run(good=raw), "good")
     assert "too extreme (" in told
     assert (
-        "): model.calibration=platt mends that, or bayes where labels are few, by the days of protocol.calibrate_days." in told
+        "): model.calibration=platt mends that, or bayes where labels are few, by the days of "
+        "protocol.calibrate_days." in told
     )
 
 
 def test_labels_that_flatter_are_named():
     kept = [
-        rows.with_columns(label=pl.when((pl.col("truth") == 1) | (pl.col("row_id") % 5 == 0)).then("truth"))
+        rows.with_columns(
+            label=pl.when((pl.col("truth") == 1) | (pl.col("row_id") % 5 == 0)).then("truth")
+        )
         for rows in judged(true=True, n=1500)
     ]
-    assert "The labels that had been found flatter it: aucpr " in detection_sentence(FRAME, run(good=kept), "good")
+    assert "The labels that had been found flatter it: aucpr " in detection_sentence(
+        FRAME, run(good=kept), "good"
+    )
     same = detection_sentence(FRAME, run(good=judged(true=True)), "good")
     assert "By the labels that had been found aucpr is " in same
     assert "so few labels cannot tell them apart" in same
@@ -291,16 +368,24 @@ def test_labels_that_flatter_are_named():
 
 def test_labels_that_miss_are_told():
     rows = judged(true=True, n=1500)
-    missing = [part.with_columns(label=pl.when(pl.col("row_id") % 4 > 0).then("label").otherwise(0.0)) for part in rows]
+    missing = [
+        part.with_columns(label=pl.when(pl.col("row_id") % 4 > 0).then("label").otherwise(0.0))
+        for part in rows
+    ]
     protocol = Prequential(name="prequential", resamples=20, card_k=10, headline="true_aucpr")
     said = detection_sentence(FRAME, run(protocol, good=missing), "good")
     hidden = pl.concat([part.filter(pl.col("truth") == 1) for part in missing])
     share = f"{100 * float((hidden['label'] == 0).mean()):.0f} %"
-    assert f" Labels miss some: of {len(hidden):,} rows of label 1 in truth that were looked at, {share} were cleared," in said
+    assert (
+        f" Labels miss some: of {len(hidden):,} rows of label 1 in truth that were looked at, "
+        f"{share} were cleared," in said
+    )
 
 
 def test_a_model_that_says_the_same_scores_the_same():
-    assert "; second of 2 models is b, which scores the same." in detection_sentence(FRAME, run(a=judged(), b=judged()), "a")
+    assert "; second of 2 models is b, which scores the same." in detection_sentence(
+        FRAME, run(a=judged(), b=judged()), "a"
+    )
 
 
 def test_any_headline_is_told_in_its_own_words():
@@ -318,12 +403,16 @@ def test_the_leaderboard_fits_a_terminal(several):
     lines = out.getvalue().splitlines()
     assert max(map(len, lines)) <= 100
     head = "\n".join(lines[:2])
-    assert all(name in head for name in ("aucpr ±", "prevalence", "auroc", "card_precision", "@10", "rows"))
+    assert all(
+        name in head for name in ("aucpr ±", "prevalence", "auroc", "card_precision", "@10", "rows")
+    )
     assert [line.split()[0] for line in lines[3:6]] == ["good", "odd", "poor"]
 
 
 def test_honest_bulk_buyers_have_a_row_of_false_positives_of_their_own():
-    kinds = pl.DataFrame({"row_id": range(900), "segment": ["bulk" if i % 9 == 0 else "other" for i in range(900)]})
+    kinds = pl.DataFrame(
+        {"row_id": range(900), "segment": ["bulk" if i % 9 == 0 else "other" for i in range(900)]}
+    )
     segments = ScoreSegments("row_id", {"true_kind": kinds})
     made = run(segments=segments, good=judged(0.2))
     page = leaderboard_markdown(made, standings(made, "aucpr", model="good"))
@@ -331,9 +420,13 @@ def test_honest_bulk_buyers_have_a_row_of_false_positives_of_their_own():
     section = page.partition("## false_positive_rate by true_kind")[2]
     assert "| bulk |" in section
     rows = made.scores.filter(
-        (pl.col("metric") == "false_positive_rate") & (pl.col("segment") == "bulk") & pl.col("fold").is_null()
+        (pl.col("metric") == "false_positive_rate")
+        & (pl.col("segment") == "bulk")
+        & pl.col("fold").is_null()
     )
-    honest = made.predictions.join(kinds, on="row_id").filter((pl.col("segment") == "bulk") & (pl.col("label") == 0))
+    honest = made.predictions.join(kinds, on="row_id").filter(
+        (pl.col("segment") == "bulk") & (pl.col("label") == 0)
+    )
     wanted = np.mean([part["flagged"].mean() for part in honest.partition_by("cutoff")])
     assert rows["value"].to_list() == [pytest.approx(wanted)]
 
@@ -343,9 +436,18 @@ def test_importances_are_a_table_on_the_page_and_a_picture(tmp_path):
         for fold, rows in enumerate(judged(noise)):
             names = {"quantity_30d": 0.3, "quantity_30d_peers": 0.1, "channel": 0.05 + fold * 0.05}
             told = [
-                {"seed": seed, "of": of, "name": name, "adds": adds * (1 + seed * (name == "channel")), "n": 300}
+                {
+                    "seed": seed,
+                    "of": of,
+                    "name": name,
+                    "adds": adds * (1 + seed * (name == "channel")),
+                    "n": 300,
+                }
                 for seed in range(seeds)
-                for of, inputs in (("input", names), ("subject", {"quantity": 0.35, "channel": names["channel"]}))
+                for of, inputs in (
+                    ("input", names),
+                    ("subject", {"quantity": 0.35, "channel": names["channel"]}),
+                )
                 for name, adds in inputs.items()
             ]
             yield with_importances(rows, told)
@@ -367,7 +469,11 @@ def test_importances_are_a_table_on_the_page_and_a_picture(tmp_path):
     figure = importances_figure(made, "good")
     left, right = figure.axes
     assert [text.get_text() for text in left.get_yticklabels()] == ["units bought", "channel"]
-    assert [text.get_text() for text in right.get_yticklabels()] == ["quantity_30d", "channel", "quantity_30d_peers"]
+    assert [text.get_text() for text in right.get_yticklabels()] == [
+        "quantity_30d",
+        "channel",
+        "quantity_30d_peers",
+    ]
     assert "dots: 3 windows" in figure.get_supxlabel()
     assert "lowest and highest of 2 seeds" in figure.get_supxlabel()
     assert importances_figure(run(good=judged()), "good") is None

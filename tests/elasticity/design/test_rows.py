@@ -1,4 +1,6 @@
-"""The rows of a model of demand: columns, what is left out, what prices identify, and what is refused."""
+"""The rows of a model of demand: columns, what is left out, what prices identify, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ SKUS, CHANNELS, WEEKS = 3, 2, 20
 def sales(**columns):
     """Sales of three products of one family in two channels; columns may be replaced."""
     rng = stream(0, "rows")
-    sku, channel, week = (each.ravel() for each in np.meshgrid(range(SKUS), range(CHANNELS), range(WEEKS), indexing="ij"))
+    sku, channel, week = (
+        each.ravel()
+        for each in np.meshgrid(range(SKUS), range(CHANNELS), range(WEEKS), indexing="ij")
+    )
     price = np.round(100 * np.exp(0.1 * rng.standard_normal(len(sku))), 2)
     table = pl.DataFrame(
         {
@@ -85,7 +90,9 @@ def test_a_panel_to_predict_takes_columns_and_means_of_the_one_that_was_learned_
 
 def status(table, **kwargs):
     known = identify(DemandDesign.of(panel(table), DemandTerms(**kwargs)), by_period=True)
-    return dict(zip(known["series_id"], zip(known["status"], known["reason"], strict=True), strict=True))
+    return dict(
+        zip(known["series_id"], zip(known["status"], known["reason"], strict=True), strict=True)
+    )
 
 
 def test_every_cell_has_a_status_and_a_reason():
@@ -93,7 +100,11 @@ def test_every_cell_has_a_status_and_a_reason():
     second = (pl.col("sku") == "sku 1") & (pl.col("channel") == "channel 0")
     third = (pl.col("sku") == "sku 2") & (pl.col("channel") == "channel 0")
     table = sales(
-        price=pl.when(first).then(100.0).when(third & (pl.col("week") < 19)).then(90.0).otherwise(pl.col("price")),
+        price=pl.when(first)
+        .then(100.0)
+        .when(third & (pl.col("week") < 19))
+        .then(90.0)
+        .otherwise(pl.col("price")),
         units=pl.when(second).then(0.0).otherwise(pl.col("units") * 100),
     )
     known = status(table)
@@ -111,15 +122,26 @@ def test_prices_that_follow_demand_are_suspected():
     table = sales(units=pl.Series(np.round(1000 * np.exp(0.3 * demand))), price=pl.Series(price))
     known = status(table, lagged_price=False, substitutes_price=False)
     assert sum(each == "endogenous?" for each, _ in known.values()) >= 4
-    assert "its next price follows its demand" in next(why for each, why in known.values() if each == "endogenous?")
+    assert "its next price follows its demand" in next(
+        why for each, why in known.values() if each == "endogenous?"
+    )
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"price": pl.lit(0.0)}, "dataset.roles.price: series 'sku 0|channel 0' has 0 at 0; must be > 0."),
-        ({"price": pl.lit(5.0)}, "dataset.roles.price: no cell's price ever changes, so that nothing can be said of"),
-        ({"units": pl.lit(-1.0)}, "dataset.roles.target: series 'sku 0|channel 0' has -1 at 0; must be >= 0."),
+        (
+            {"price": pl.lit(0.0)},
+            "dataset.roles.price: series 'sku 0|channel 0' has 0 at 0; must be > 0.",
+        ),
+        (
+            {"price": pl.lit(5.0)},
+            "dataset.roles.price: no cell's price ever changes, so that nothing can be said of",
+        ),
+        (
+            {"units": pl.lit(-1.0)},
+            "dataset.roles.target: series 'sku 0|channel 0' has -1 at 0; must be >= 0.",
+        ),
     ],
 )
 def test_impossible_prices_and_units_are_refused_in_a_line(changed, message):
@@ -129,7 +151,14 @@ def test_impossible_prices_and_units_are_refused_in_a_line(changed, message):
 
 
 def test_a_panel_without_a_price_or_the_named_column_is_refused():
-    bare = Panel.of(sales(), series=["sku", "channel"], time="week", target="units", frequency="1i", known_future="price")
+    bare = Panel.of(
+        sales(),
+        series=["sku", "channel"],
+        time="week",
+        target="units",
+        frequency="1i",
+        known_future="price",
+    )
     with pytest.raises(DataError, match=r"dataset\.roles\.price: must be given"):
         DemandDesign.of(bare, DemandTerms())
     with pytest.raises(DataError, match=r"model\.sku: no static column 'skuu'"):

@@ -15,7 +15,11 @@ def test_swept_effects_take_degrees_of_freedom_as_dummies_do(by_period):
     import statsmodels.api as sm
 
     rng = stream(0, "instruments")
-    cell, period, cluster = np.repeat(np.arange(6), 8), np.tile(np.arange(8), 6), rng.integers(0, 10, 48)
+    cell, period, cluster = (
+        np.repeat(np.arange(6), 8),
+        np.tile(np.arange(8), 6),
+        rng.integers(0, 10, 48),
+    )
     instrument = rng.standard_normal(48)
     price = instrument + rng.standard_normal(48)
     y = -2 * price + rng.standard_normal(48)
@@ -34,7 +38,9 @@ def test_swept_effects_take_degrees_of_freedom_as_dummies_do(by_period):
 
 
 def test_the_strength_of_two_endogenous_columns_is_that_of_each_given_the_other():
-    """Two instruments that move both columns alike tell them apart badly, although each first stage alone is strong."""
+    """Two instruments that move both columns alike tell them apart badly, although each first stage
+    alone is strong.
+    """
     rng = stream(1, "instruments")
     n = 600
     z, noise = rng.standard_normal((n, 2)), rng.standard_normal((n, 2))
@@ -42,10 +48,15 @@ def test_the_strength_of_two_endogenous_columns_is_that_of_each_given_the_other(
     sweeper, none, ways = Sweeper.of(cell, None), np.zeros((n, 0)), [np.arange(n)]
     apart = np.column_stack([z[:, 0], z[:, 1]]) + noise
     alike = np.column_stack([z.sum(axis=1), z.sum(axis=1) + 0.02 * z[:, 0]]) + noise
-    found = [two_stage(each @ [-2.0, 0.5] + rng.standard_normal(n), each, z, none, sweeper, ways) for each in (apart, alike)]
+    found = [
+        two_stage(each @ [-2.0, 0.5] + rng.standard_normal(n), each, z, none, sweeper, ways)
+        for each in (apart, alike)
+    ]
     assert found[0].beta == pytest.approx([-2.0, 0.5], abs=0.2)
     assert (found[0].f > 100).all()
     assert (found[1].f < 10).all()
     assert first_stage(alike[:, 0], z, none, sweeper, ways).f > 100
-    own = two_stage(apart @ [-2.0, 0.5], apart, np.column_stack([apart[:, 0], z[:, 1]]), none, sweeper, ways)
+    own = two_stage(
+        apart @ [-2.0, 0.5], apart, np.column_stack([apart[:, 0], z[:, 1]]), none, sweeper, ways
+    )
     assert own.f[0] == np.inf

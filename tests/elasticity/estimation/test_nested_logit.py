@@ -22,7 +22,9 @@ def test_closed_forms_are_those_of_finite_differences(nesting):
 
     known = nested_elasticities(price, np.exp(logs(price)), NEST, slope, nesting)
     turns = np.exp(step * np.eye(6))
-    differences = np.stack([(logs(price * up) - logs(price / up)) / (2 * step) for up in turns], axis=1)
+    differences = np.stack(
+        [(logs(price * up) - logs(price / up)) / (2 * step) for up in turns], axis=1
+    )
     assert known.matrix == pytest.approx(differences, abs=1e-7)
     share = np.exp(logs(price))
     for place, column in enumerate((known.by_slope, known.by_nesting)):

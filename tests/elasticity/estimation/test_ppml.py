@@ -1,4 +1,6 @@
-"""Poisson pseudo-likelihood with swept effects, and clustered errors, against statsmodels and known worlds."""
+"""Poisson pseudo-likelihood with swept effects, and clustered errors, against statsmodels and known
+worlds.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ def world(cells, periods, mean=3.0, seed=0, kept=1.0):
     other = rng.normal(0, 1, cells * periods)
     log_mean = rng.normal(0, 0.7, cells)[cell] + season[period] - 2 * price + 0.1 * other
     level = mean / np.exp(log_mean).mean()
-    units = rng.poisson(level * np.exp(log_mean) * rng.gamma(3, 1 / 3, cells * periods)).astype(float)
+    units = rng.poisson(level * np.exp(log_mean) * rng.gamma(3, 1 / 3, cells * periods)).astype(
+        float
+    )
     rows = rng.random(cells * periods) < kept
     return units[rows], np.column_stack([price, other])[rows], cell[rows], period[rows]
 
@@ -30,7 +34,10 @@ def test_slopes_and_errors_are_those_of_a_regression_with_dummies(by_period):
 
     units, x, cell, period = world(6, 20, kept=0.8)
     fit = fit_ppml(units, x, cell, period if by_period else None)
-    dummies = [cell[:, None] == np.arange(6), *([period[:, None] == np.arange(1, 20)] if by_period else [])]
+    dummies = [
+        cell[:, None] == np.arange(6),
+        *([period[:, None] == np.arange(1, 20)] if by_period else []),
+    ]
     design = np.column_stack([x, *dummies]).astype(float)
     reference = sm.GLM(units, design, family=sm.families.Poisson()).fit(
         tol=1e-12, cov_type="cluster", cov_kwds={"groups": period, "use_correction": False}
@@ -49,11 +56,21 @@ def test_two_ways_of_clusters_are_one_plus_the_other_less_both():
 
     rng = stream(0, "two_ways")
     first, second, x = rng.integers(0, 12, 400), rng.integers(0, 15, 400), rng.normal(size=(400, 2))
-    y = x @ [1.0, 2.0] + rng.normal(size=12)[first] + rng.normal(size=15)[second] + rng.normal(size=400)
+    y = (
+        x @ [1.0, 2.0]
+        + rng.normal(size=12)[first]
+        + rng.normal(size=15)[second]
+        + rng.normal(size=400)
+    )
     fit = sm.OLS(y, x).fit()
-    ours = robust_variance(fit.params, np.linalg.inv(x.T @ x), x * fit.resid[:, None], [first, second])
+    ours = robust_variance(
+        fit.params, np.linalg.inv(x.T @ x), x * fit.resid[:, None], [first, second]
+    )
     both = sum(
-        sign * np.linalg.inv(x.T @ x) @ _meat(x * fit.resid[:, None], group) @ np.linalg.inv(x.T @ x)
+        sign
+        * np.linalg.inv(x.T @ x)
+        @ _meat(x * fit.resid[:, None], group)
+        @ np.linalg.inv(x.T @ x)
         for sign, group in ((1, first), (1, second), (-1, first * 100 + second))
     )
     assert ours.covariance == pytest.approx(both * 399 / 400, rel=1e-9)
@@ -76,7 +93,9 @@ def test_it_is_unbiased_however_few_units_are_sold(mean):
 def test_sweeping_is_least_squares_on_all_dummies():
     _, x, cell, period = world(7, 9, kept=0.7)
     weight = stream(1, "weights").random(len(cell))
-    dummies = np.column_stack([cell[:, None] == np.unique(cell), period[:, None] == np.unique(period)]).astype(float)
+    dummies = np.column_stack(
+        [cell[:, None] == np.unique(cell), period[:, None] == np.unique(period)]
+    ).astype(float)
     root = np.sqrt(weight)[:, None]
     beta = np.linalg.lstsq(root * dummies, root * x, rcond=None)[0]
     codes = [np.unique(each, return_inverse=True)[1] for each in (cell, period)]
@@ -106,10 +125,20 @@ def test_few_clusters_get_the_intervals_of_a_bootstrap():
         slope = x @ y / (x @ x)
         scores, bread = (x * (y - slope * x))[:, None], np.array([[1 / (x @ x)]])
         for name, generator in (("t", None), ("wild", rng)):
-            found = robust_variance(np.array([slope]), bread, scores, [cluster], rows=x[:, None], rng=generator, draws=199)
+            found = robust_variance(
+                np.array([slope]),
+                bread,
+                scores,
+                [cluster],
+                rows=x[:, None],
+                rng=generator,
+                draws=199,
+            )
             low, high = slope + np.array([-1, 1]) * found.critical[0] * found.stderr[0]
             inside[name] += low <= 0 <= high
-            assert found.method == ("t, 8 clusters" if name == "t" else "wild cluster bootstrap, 8 clusters")
+            assert found.method == (
+                "t, 8 clusters" if name == "t" else "wild cluster bootstrap, 8 clusters"
+            )
         assert (found.p_values[0] <= 0.05) == (not low <= 0 <= high)
         rejected += found.p_values[0] <= 0.05
     assert inside["wild"] > inside["t"]

@@ -10,7 +10,9 @@ PRICE, SHARE, SLOPE = np.array([10.0, 20.0, 15.0, 30.0]), np.array([0.2, 0.1, 0.
 
 
 def logit():
-    """Own and cross elasticities of a logit law: without income effects, so symmetric in revenue and negative semidefinite."""
+    """Own and cross elasticities of a logit law: without income effects, so symmetric in revenue
+    and negative semidefinite.
+    """
     cross = np.tile(-SLOPE * PRICE * SHARE, (4, 1))
     np.fill_diagonal(cross, 0.0)
     return SLOPE * PRICE * (1 - SHARE), cross, PRICE * SHARE

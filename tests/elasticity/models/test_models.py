@@ -1,4 +1,6 @@
-"""Models of demand against a known world: who recovers elasticities, whose intervals hold them, and what each refuses."""
+"""Models of demand against a known world: who recovers elasticities, whose intervals hold them, and
+what each refuses.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class World:
 
     def __init__(self, dataset):
         self.panel = dataset.load()
-        known = self.panel.series_ids.to_frame().join(dataset.parameters(), "series_id", "left", maintain_order="left")
+        known = self.panel.series_ids.to_frame().join(
+            dataset.parameters(), "series_id", "left", maintain_order="left"
+        )
         self.true = known["elasticity"].to_numpy()
 
     def learn(self, model):
@@ -43,8 +47,15 @@ def errors(fits, worlds):
     """Errors of all cells with an answer, and whether intervals hold the truth."""
     found = []
     for fit, world in zip(fits, worlds, strict=True):
-        columns = [fit.table[name].fill_null(float("nan")).to_numpy() for name in ("elasticity", "ci_low", "ci_high")]
-        found.append(np.stack([columns[0] - world.true, (columns[1] <= world.true) & (world.true <= columns[2])]))
+        columns = [
+            fit.table[name].fill_null(float("nan")).to_numpy()
+            for name in ("elasticity", "ci_low", "ci_high")
+        ]
+        found.append(
+            np.stack(
+                [columns[0] - world.true, (columns[1] <= world.true) & (world.true <= columns[2])]
+            )
+        )
     both = np.concatenate(found, axis=1)
     known = np.isfinite(both[0])
     return both[0][known], both[1][known].astype(bool)
@@ -70,7 +81,9 @@ def own(worlds):
     return [world.learn(PPML()) for world in worlds]
 
 
-def test_the_pooled_model_recovers_all_cells_and_its_intervals_hold_them(worlds, pooled, textbook, own):
+def test_the_pooled_model_recovers_all_cells_and_its_intervals_hold_them(
+    worlds, pooled, textbook, own
+):
     error, inside = errors(pooled, worlds)
     assert len(error) == SEEDS * 80
     assert np.sqrt(np.mean(error**2)) < 0.62
@@ -88,13 +101,18 @@ def test_the_textbook_leaves_cells_out_in_words_and_is_pulled_towards_zero(world
     silent = table.filter(pl.col("elasticity").is_null())
     assert 0.3 < len(silent) / len(table) < 0.7
     assert silent["reason"].str.contains("rows, at least 30 are asked for").all()
-    assert silent.select("stderr", "ci_low", "ci_high", "weight_own").null_count().row(0) == (len(silent),) * 4
+    assert (
+        silent.select("stderr", "ci_low", "ci_high", "weight_own").null_count().row(0)
+        == (len(silent),) * 4
+    )
 
 
 def test_the_textbook_by_product_is_least_squares_with_a_dummy_for_each_cell(worlds):
     world = worlds[0]
     design = world.learn(LoglogOLS(controls=True)).design
-    model = LoglogOLS(common="sku", controls=True, substitutes_price=True, least_rows=8, cluster="cell")
+    model = LoglogOLS(
+        common="sku", controls=True, substitutes_price=True, least_rows=8, cluster="cell"
+    )
     fit = world.learn(model)
     product = fit.table["sku"][0]
     own = (fit.table["sku"] == product).to_numpy()[fit.design.cell] & fit.design.used
@@ -115,9 +133,16 @@ def test_the_textbook_by_product_is_least_squares_with_a_dummy_for_each_cell(wor
 def test_an_effect_that_one_week_tells_has_no_part_in_the_mean_of_products(worlds):
     panel, model = worlds[0].panel, LoglogOLS(common="sku", controls=True)
     product, week = panel.table["sku"][0], panel.table["time"].unique().sort()[40]
-    once = pl.when(sku=product).then((pl.col("time") == week).cast(pl.Float64)).otherwise("promotion").alias("promotion")
+    once = (
+        pl.when(sku=product)
+        .then((pl.col("time") == week).cast(pl.Float64))
+        .otherwise("promotion")
+        .alias("promotion")
+    )
     tables = panel.table.with_columns(once), panel.table.filter(pl.col("sku") != product)
-    whole, others = (model.learn(replace(panel, table=table), ElasticityContext(0)).effects for table in tables)
+    whole, others = (
+        model.learn(replace(panel, table=table), ElasticityContext(0)).effects for table in tables
+    )
     assert whole["name"].to_list() == others["name"].to_list() == ["promotion"]
     assert whole.row(0)[1:] == pytest.approx(others.row(0)[1:])
 
@@ -126,7 +151,9 @@ def test_shared_slopes_are_those_of_the_law(pooled):
     effects = pl.concat([fit.effects for fit in pooled])
     for name, true in (("lagged_price", 0.2), ("substitutes_price", 0.25), ("promotion", 0.3)):
         rows = effects.filter(pl.col("name") == name)
-        assert rows["value"].mean() == pytest.approx(true, abs=3 * rows["stderr"].mean() / np.sqrt(SEEDS))
+        assert rows["value"].mean() == pytest.approx(
+            true, abs=3 * rows["stderr"].mean() / np.sqrt(SEEDS)
+        )
 
 
 def test_the_posterior_is_joint(pooled):
@@ -152,7 +179,12 @@ def test_the_effects_of_todays_price_and_the_one_before_are_told_apart_by_the_sa
     known = fit.estimates
     expected = known.shared_covariance[:, fit.design.columns.index("lagged_price")]
     assert np.cov(own.T, lag)[:-1, -1] == pytest.approx(expected, abs=0.01)
-    both = np.block([[known.covariance, known.shared_covariance], [known.shared_covariance.T, known.theta_covariance]])
+    both = np.block(
+        [
+            [known.covariance, known.shared_covariance],
+            [known.shared_covariance.T, known.theta_covariance],
+        ]
+    )
     assert np.linalg.eigvalsh(both)[0] > -1e-9
 
 
@@ -176,7 +208,10 @@ def test_one_slope_for_all_has_clustered_errors_and_an_interval_that_holds_the_m
     assert inside >= SEEDS - 1
     few = worlds[0].learn(PPML(common="channel", cluster="sku"))
     assert few.estimates.method == "wild cluster bootstrap, 20 clusters"
-    assert few.table.group_by("channel").agg(pl.col("elasticity").n_unique())["elasticity"].to_list() == [1] * 4
+    assert (
+        few.table.group_by("channel").agg(pl.col("elasticity").n_unique())["elasticity"].to_list()
+        == [1] * 4
+    )
     assert (few.table["ci_low"] < few.table["elasticity"]).all()
     two = worlds[0].learn(PPML(common="all", cluster="sku", second_cluster="period"))
     assert two.table["stderr"][0] > 0
@@ -195,26 +230,41 @@ def test_instruments_save_what_prices_that_answer_demand_spoil():
         notes = fit.estimates.notes
         assert notes["first_stage_f"] > 100
         assert notes["price_residual_t"] > 4
-        assert notes["anderson_rubin_low"] - 0.3 < world.true.mean() < notes["anderson_rubin_high"] + 0.3
+        assert (
+            notes["anderson_rubin_low"] - 0.3
+            < world.true.mean()
+            < notes["anderson_rubin_high"] + 0.3
+        )
 
 
 def test_weak_instruments_are_said_and_none_are_refused(worlds):
     panel = worlds[0].panel
     rng = np.random.default_rng(0)
     noise = pl.Series("noise", rng.standard_normal(len(panel.table)))
-    roles = Roles({**panel.roles.without("cost"), "known_future": ("price", "promotion", "noise"), "instrument": ("noise",)})
+    roles = Roles(
+        {
+            **panel.roles.without("cost"),
+            "known_future": ("price", "promotion", "noise"),
+            "instrument": ("noise",),
+        }
+    )
     weak = replace(panel, table=panel.table.with_columns(noise), roles=roles)
     fit = IV(draws=10).learn(weak, ElasticityContext(0))
     assert fit.estimates.notes["first_stage_f"] < 10
     assert (fit.table["status"] != "identified").all()
-    assert fit.estimates.notes["anderson_rubin_low"] == -np.inf or fit.estimates.notes["anderson_rubin_high"] == np.inf
+    assert (
+        fit.estimates.notes["anderson_rubin_low"] == -np.inf
+        or fit.estimates.notes["anderson_rubin_high"] == np.inf
+    )
     bare = replace(panel, roles=panel.roles.without("cost"))
     with pytest.raises(DataError, match="cost or instrument must be given"):
         IV().learn(bare, ElasticityContext(0))
 
 
 def test_logit_demand_is_that_of_shares():
-    """Units drawn from a logit law: own elasticities are a price (1 - share), cross ones the same for all rivals."""
+    """Units drawn from a logit law: own elasticities are a price (1 - share), cross ones the same
+    for all rivals.
+    """
     rng = np.random.default_rng(1)
     channels, products, periods, slope = 4, 3, 60, -0.05
     rows = []
@@ -243,7 +293,9 @@ def test_logit_demand_is_that_of_shares():
     own = slope * last["price"].to_numpy() * (1 - last["share"].to_numpy())
     assert fit.table["elasticity"].to_numpy() == pytest.approx(own)
     part = (last["price"] * last["share"]).to_numpy()
-    total = last.with_columns(part=part).select(pl.col("part").sum().over("channel"))["part"].to_numpy()
+    total = (
+        last.with_columns(part=part).select(pl.col("part").sum().over("channel"))["part"].to_numpy()
+    )
     assert fit.table["cross"].to_numpy() == pytest.approx(-slope * (total - part))
     assert (fit.table["status"] == "identified").all()
 
@@ -271,7 +323,14 @@ def test_a_higher_price_never_sells_more(worlds):
         dearer = replace(bare, table=bare.table.with_columns(pl.col("price") * factor))
         design = fit.design
         price = np.nan_to_num(design.log_price) + np.log(factor)
-        demand.append(log_units(load_booster(fit.boosters[0], 1), tree_features(design), price, fit.margin[design.cell]))
+        demand.append(
+            log_units(
+                load_booster(fit.boosters[0], 1),
+                tree_features(design),
+                price,
+                fit.margin[design.cell],
+            )
+        )
         assert np.isfinite(fit.log_demand(dearer)).all()
     assert (np.diff(demand, axis=0) <= 1e-6).all()
     assert np.std(demand[0] - demand[-1]) > 0

@@ -18,7 +18,10 @@ NEST, SLOPE, NESTING = np.array([0, 0, 0, 1, 1, 2, 2, 2]), -0.05, 0.6
 
 
 def shares(nesting=NESTING, channels=6, periods=60, on_sale=0.8):
-    """Shares of eight devices of three generations; sellers see part of what buyers like, and price it."""
+    """Shares of eight devices of three generations.
+
+    Sellers see part of what buyers like, and price it.
+    """
     rng, rows = stream(0, "nests"), []
     liking = rng.standard_normal(8)
     for channel in range(channels):
@@ -28,16 +31,33 @@ def shares(nesting=NESTING, channels=6, periods=60, on_sale=0.8):
             price = 10 + cost + 4 * seen
             utility = np.where(there, 1.0 + liking + SLOPE * price + seen, -np.inf)
             share = np.zeros(8)
-            share[there] = nested_shares(utility[there], np.unique(NEST[there], return_inverse=True)[1], nesting)
+            share[there] = nested_shares(
+                utility[there], np.unique(NEST[there], return_inverse=True)[1], nesting
+            )
             rows += [
-                (f"d{j}", f"c{channel}", f"g{NEST[j]}", period, share[j] if there[j] else None, price[j], cost[j])
+                (
+                    f"d{j}",
+                    f"c{channel}",
+                    f"g{NEST[j]}",
+                    period,
+                    share[j] if there[j] else None,
+                    price[j],
+                    cost[j],
+                )
                 for j in range(8)
             ]
     schema = ["sku", "channel", "generation", "week", "share", "price", "cost"]
     return Panel.of(
-        pl.DataFrame(rows, schema=schema, orient="row"), series=["sku", "channel"], time="week", target="share", frequency="1i",
-        known_future=("price", "cost"), static=("sku", "channel", "generation"), price="price", cost="cost",
-    )  # fmt: skip
+        pl.DataFrame(rows, schema=schema, orient="row"),
+        series=["sku", "channel"],
+        time="week",
+        target="share",
+        frequency="1i",
+        known_future=("price", "cost"),
+        static=("sku", "channel", "generation"),
+        price="price",
+        cost="cost",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +76,28 @@ def test_instruments_find_the_slope_and_the_nesting_parameter(fit, panel):
     assert notes["nesting"] == pytest.approx(NESTING, abs=3 * notes["nesting_stderr"])
     assert notes["nesting_stderr"] < 0.05
     assert min(notes["first_stage_f"], notes["nesting_first_stage_f"]) > 30
-    plain = LogitDemand(nests="generation", instruments="none").learn(panel, ElasticityContext(0)).estimates.notes
+    plain = (
+        LogitDemand(nests="generation", instruments="none")
+        .learn(panel, ElasticityContext(0))
+        .estimates.notes
+    )
     assert abs(plain["nesting"] - NESTING) > 3 * plain["nesting_stderr"]
     assert "first_stage_f" not in plain
 
 
 def test_products_of_a_nest_are_closer_substitutes(fit, panel):
-    rows = cell_rows(fit, panel, 100, np.random.default_rng(0)).with_columns(pl.lit("logit").alias("model"))
+    rows = cell_rows(fit, panel, 100, np.random.default_rng(0)).with_columns(
+        pl.lit("logit").alias("model")
+    )
     evidence = demand_estimates_of(rows, panel, "logit")
     drawn = evidence.sample(100, np.random.default_rng(0))
     assert np.corrcoef(drawn.own[:, 0], drawn.cross[:, 0])[0, 1] < -0.99
     cross = evidence.cross
     assert (cross[cross != 0] > 0).all()
-    channel, nest = rows["channel"].to_numpy(), NEST[rows["sku"].str.slice(1).cast(pl.Int64).to_numpy()]
+    channel, nest = (
+        rows["channel"].to_numpy(),
+        NEST[rows["sku"].str.slice(1).cast(pl.Int64).to_numpy()],
+    )
     other = channel[:, None] != channel
     assert not cross[other].any()
     same = (nest[:, None] == nest) & ~np.eye(len(nest), dtype=bool) & ~other
@@ -78,18 +107,25 @@ def test_products_of_a_nest_are_closer_substitutes(fit, panel):
 
 
 def test_nests_that_are_no_column_or_without_instruments_are_refused(panel):
-    with pytest.raises(DataError, match=r"^model\.nests: no static column 'generations'; did you mean 'generation'\?"):
+    with pytest.raises(
+        DataError,
+        match=r"^model\.nests: no static column 'generations'; did you mean 'generation'\?",
+    ):
         LogitDemand(nests="generations").learn(panel, ElasticityContext(0))
 
 
 def test_nests_of_one_product_are_refused(panel):
-    with pytest.raises(DataError, match=r"^model\.nests: 'sku' must be nests of several products, got one in each"):
+    with pytest.raises(
+        DataError, match=r"^model\.nests: 'sku' must be nests of several products, got one in each"
+    ):
         LogitDemand(nests="sku").learn(panel, ElasticityContext(0))
 
 
 def test_the_size_of_nests_that_never_changes_is_no_instrument():
     """Where all products are always on sale, what sweeping leaves of a nest's size is rounding."""
-    balanced = LogitDemand(nests="generation").learn(shares(on_sale=1.0, channels=3, periods=40), ElasticityContext(0))
+    balanced = LogitDemand(nests="generation").learn(
+        shares(on_sale=1.0, channels=3, periods=40), ElasticityContext(0)
+    )
     notes = balanced.estimates.notes
     assert min(notes["first_stage_f"], notes["nesting_first_stage_f"]) > 30
     assert notes["nesting"] == pytest.approx(NESTING, abs=3 * notes["nesting_stderr"])
@@ -102,6 +138,8 @@ def test_a_nesting_parameter_that_no_buyers_have_is_no_answer():
     assert table["elasticity"].null_count() == len(table)
     assert (
         table["reason"]
-        .str.contains(r"the nesting parameter of all products is -0\.\d\d, and must be between 0 and 0\.99")
+        .str.contains(
+            r"the nesting parameter of all products is -0\.\d\d, and must be between 0 and 0\.99"
+        )
         .all()
     )

@@ -1,4 +1,6 @@
-"""The network of demand: no path on which a higher price sells more, heads that see nothing of each other, honest errors."""
+"""The network of demand: no path on which a higher price sells more, heads that see nothing of each
+other, honest errors.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ SCALING = PriceScaling(3, 0.1, 0.1, -1.0, -1.0, 0.1, 0.1)
 def world():
     dataset = PriceSales(skus=7, channels=3, weeks=40)
     panel = dataset.load()
-    known = panel.series_ids.to_frame().join(dataset.parameters(), "series_id", "left", maintain_order="left")
+    known = panel.series_ids.to_frame().join(
+        dataset.parameters(), "series_id", "left", maintain_order="left"
+    )
     return panel, known["elasticity"].to_numpy()
 
 
@@ -49,14 +53,19 @@ def random_inputs(rng, n):
     """Inputs of any size, and codes that there are."""
     history, market = rng.normal(0, 3, (n, 3, 4)), rng.normal(0, 3, (n, 2))
     codes = np.stack([rng.integers(0, many, n) for many in SHAPE.many], axis=1)
-    constants = np.column_stack([rng.normal(0, 2, n), rng.normal(-1, 2, n), rng.normal(-1, 1, n), np.full(n, 0.1)])
+    constants = np.column_stack(
+        [rng.normal(0, 2, n), rng.normal(-1, 2, n), rng.normal(-1, 1, n), np.full(n, 0.1)]
+    )
     parts = (history, market, codes, rng.normal(0, 3, (n, 1)), constants)
     return [part.astype(np.int32 if part is codes else np.float32) for part in parts]
 
 
 def random_weights(rng, size):
     """Weights that no training has made."""
-    return [(size * rng.standard_normal(part.shape)).astype(np.float32) for part in initial_weights(SHAPE, 0)]
+    return [
+        (size * rng.standard_normal(part.shape)).astype(np.float32)
+        for part in initial_weights(SHAPE, 0)
+    ]
 
 
 def asked(weights, inputs):
@@ -127,8 +136,14 @@ def test_inputs_hold_no_units_and_nothing_of_later_periods(world):
     same = design.period < cut
     assert np.array_equal(before.target[same], moved.target[same], equal_nan=True)
     now = (design.period == cut) & np.isfinite(before.target[:, 1])
-    alone = replace(design, log_price=design.log_price + np.where(later & (design.cell == design.cell[now][0]), 0.3, 0.0))
-    assert not np.array_equal(before.target[now, 1], demand_examples(alone, base, SCALING).target[now, 1])
+    alone = replace(
+        design,
+        log_price=design.log_price
+        + np.where(later & (design.cell == design.cell[now][0]), 0.3, 0.0),
+    )
+    assert not np.array_equal(
+        before.target[now, 1], demand_examples(alone, base, SCALING).target[now, 1]
+    )
 
 
 def test_gaps_are_those_to_the_other_channels_of_the_product(world):
@@ -139,11 +154,17 @@ def test_gaps_are_those_to_the_other_channels_of_the_product(world):
     logs[design.cell, design.period] = np.log(design.price)
     cell, period = 4, design.periods - 1
     others = [other for other in np.flatnonzero(code == code[cell]) if other != cell]
-    assert market.gap[cell, period] == pytest.approx(logs[cell, period] - np.nanmean(logs[others, period]))
-    assert market.excess[cell, period] == pytest.approx(logs[cell, period] - np.nanmin(logs[others, period]))
+    assert market.gap[cell, period] == pytest.approx(
+        logs[cell, period] - np.nanmean(logs[others, period])
+    )
+    assert market.excess[cell, period] == pytest.approx(
+        logs[cell, period] - np.nanmin(logs[others, period])
+    )
     history = demand_examples(design, np.zeros(len(design.cell)), SCALING).inputs.history
     row = int(np.flatnonzero((design.cell == cell) & (design.period == period))[0])
-    assert history[row, :, 0] == pytest.approx(design.log_price[row - 3 : row] / SCALING.price, rel=1e-5)
+    assert history[row, :, 0] == pytest.approx(
+        design.log_price[row - 3 : row] / SCALING.price, rel=1e-5
+    )
 
 
 def test_every_cell_has_an_answer_that_is_not_above_zero_and_demand_follows_it(world, fit):
@@ -166,7 +187,10 @@ def test_every_cell_has_an_answer_that_is_not_above_zero_and_demand_follows_it(w
 def test_the_same_seed_has_the_same_bits(world, fit):
     again = MODEL.learn(world[0], ElasticityContext(0))
     assert again.table.equals(fit.table)
-    assert all(np.array_equal(a, b) for a, b in zip(again.networks.weights, fit.networks.weights, strict=True))
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(again.networks.weights, fit.networks.weights, strict=True)
+    )
 
 
 def test_a_network_that_was_saved_expects_the_same_demand(world, fit, tmp_path):
@@ -182,10 +206,16 @@ def test_an_answer_that_the_pooled_interval_excludes_is_flagged(world):
     beside = Pooled().estimate(design, identification, ElasticityContext(0))
     agreeing = pooled_opinion(beside, beside, identification)
     assert agreeing.notes["outside_pooled"] == 0
-    assert agreeing.statuses == list(zip(identification["status"], identification["reason"], strict=True))
+    assert agreeing.statuses == list(
+        zip(identification["status"], identification["reason"], strict=True)
+    )
     slopes = beside.slopes.copy()
     slopes[3] -= 4 * beside.stderr[3]
-    one = pooled_opinion(replace(beside, slopes=slopes), beside, identification.with_columns(status=pl.lit("identified")))
+    one = pooled_opinion(
+        replace(beside, slopes=slopes),
+        beside,
+        identification.with_columns(status=pl.lit("identified")),
+    )
     assert one.statuses[3][0] == "weak"
     assert "the interval of elasticity/pooled" in one.statuses[3][1]
     assert [status for status, _ in one.statuses].count("weak") == 1
@@ -201,7 +231,9 @@ def test_what_is_missed_is_told_by_rows_that_were_held_out():
         panel = dataset.load()
         design = DemandDesign.of(panel, MODEL.terms)
         known = Pooled().estimate(design, identify(design, by_period=True), ElasticityContext(0))
-        parameters = panel.series_ids.to_frame().join(dataset.parameters(), "series_id", "left", maintain_order="left")
+        parameters = panel.series_ids.to_frame().join(
+            dataset.parameters(), "series_id", "left", maintain_order="left"
+        )
         true = parameters["elasticity"].to_numpy()
         rows = np.flatnonzero(design.used)
         price, cell = design.log_price[rows], design.cell[rows]
@@ -209,7 +241,13 @@ def test_what_is_missed_is_told_by_rows_that_were_held_out():
         fold = np.random.default_rng(seed).integers(0, 2, len(rows))
         for slopes in (np.full(len(true), true.mean()), true):
             answer = OutputColumns(base + slopes[cell] * price, *np.zeros((5, len(rows))))
-            lacks = held_out_error(design, HeldOutPredictions(answer, fold), known.notes["overdispersion"], 0.0, by_period=True)
+            lacks = held_out_error(
+                design,
+                HeldOutPredictions(answer, fold),
+                known.notes["overdispersion"],
+                0.0,
+                by_period=True,
+            )
             totals.append(float(np.sqrt(np.diag(lacks.covariance)).mean()))
             real.append(float(np.sqrt(np.mean((slopes - true) ** 2))))
     common, exact = np.array(totals).reshape(3, 2).T

@@ -1,4 +1,6 @@
-"""Cross elasticities of pairs of substitutes against a world in which nearer generations take more."""
+"""Cross elasticities of pairs of substitutes against a world in which nearer generations take
+more.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,15 @@ from hwds.elasticity.rows import cell_rows, demand_estimates_of
 from hwds.results.tables import TRUTH, Tables
 
 WORLD = PriceSales(
-    skus=10, channels=3, weeks=80, shortest=80, units=200, dispersion=500, nearness=1.5, cannibalisation=0.8, shared_noise=0.02
+    skus=10,
+    channels=3,
+    weeks=80,
+    shortest=80,
+    units=200,
+    dispersion=500,
+    nearness=1.5,
+    cannibalisation=0.8,
+    shared_noise=0.02,
 )
 
 
@@ -42,8 +52,14 @@ def true(fit):
 @pytest.fixture(scope="module")
 def rows(fit, panel):
     truth = WORLD.truth("elasticity").learn(panel, ElasticityContext(0))
-    parts = {"pairs": cell_rows(fit, panel, 200, np.random.default_rng(0)), TRUTH: cell_rows(truth, panel, 0, None)}
-    return pl.concat([part.with_columns(pl.lit(name).alias("model")) for name, part in parts.items()], how="diagonal")
+    parts = {
+        "pairs": cell_rows(fit, panel, 200, np.random.default_rng(0)),
+        TRUTH: cell_rows(truth, panel, 0, None),
+    }
+    return pl.concat(
+        [part.with_columns(pl.lit(name).alias("model")) for name, part in parts.items()],
+        how="diagonal",
+    )
 
 
 def test_pairs_are_told_apart_where_the_data_do_and_their_intervals_hold_the_truth(fit, true):
@@ -60,7 +76,9 @@ def test_pairs_are_told_apart_where_the_data_do_and_their_intervals_hold_the_tru
 
 def test_a_product_answers_to_another_alike_in_all_channels(fit):
     pairs, sku = fit.estimates.pairs, fit.table["sku"].to_numpy()
-    rows = pl.DataFrame({"row": sku[pairs.rows], "column": sku[pairs.columns], "value": pairs.value})
+    rows = pl.DataFrame(
+        {"row": sku[pairs.rows], "column": sku[pairs.columns], "value": pairs.value}
+    )
     within = rows.group_by("row", "column").agg(pl.col("value").std())["value"].mean()
     assert rows.group_by("row", "column").len()["len"].to_list() == [3] * 40
     assert within < 0.2 * rows["value"].std()
@@ -69,7 +87,10 @@ def test_a_product_answers_to_another_alike_in_all_channels(fit):
 
 def test_shocks_that_a_products_cells_share_make_its_pairs_less_sure():
     fits = [
-        Pooled(cross="pairs").learn(replace(WORLD, shared_noise=sd).load(), ElasticityContext(0)).estimates for sd in (0, 0.6)
+        Pooled(cross="pairs")
+        .learn(replace(WORLD, shared_noise=sd).load(), ElasticityContext(0))
+        .estimates
+        for sd in (0, 0.6)
     ]
     quiet, shaken = (fit.pairs for fit in fits)
     assert shaken.stderr.mean() > 1.5 * quiet.stderr.mean()
@@ -80,7 +101,9 @@ def test_demand_answers_to_one_substitutes_price_as_the_pair_says(fit, panel):
     pairs = fit.estimates.pairs
     row, column = pairs.rows[1], pairs.columns[1]
     name = fit.table["series_id"][int(column)]
-    dearer = pl.when(pl.col("series_id") == name).then(pl.col("price") * 1.1).otherwise(pl.col("price"))
+    dearer = (
+        pl.when(pl.col("series_id") == name).then(pl.col("price") * 1.1).otherwise(pl.col("price"))
+    )
     moved = replace(panel, table=panel.table.with_columns(dearer.alias("price")))
     last = panel.offsets[1:] - 1
     change = (fit.log_demand(moved) - fit.log_demand(panel))[last]
@@ -93,7 +116,9 @@ def test_decisions_read_the_matrix_and_its_errors(fit, rows, panel, true):
     evidence = demand_estimates_of(rows, panel, "pairs")
     pairs = fit.estimates.pairs
     assert evidence.cross[pairs.rows, pairs.columns] == pytest.approx(pairs.value)
-    assert evidence.truth.elasticities[pairs.rows, pairs.columns] == pytest.approx(true[pairs.rows, pairs.columns])
+    assert evidence.truth.elasticities[pairs.rows, pairs.columns] == pytest.approx(
+        true[pairs.rows, pairs.columns]
+    )
     drawn = evidence.sample(200, np.random.default_rng(0)).cross
     place = {tuple(pair): number for number, pair in enumerate(evidence.pairs.tolist())}
     stderr = [drawn[:, place[pair]].std() for pair in zip(pairs.rows, pairs.columns, strict=True)]
@@ -101,8 +126,13 @@ def test_decisions_read_the_matrix_and_its_errors(fit, rows, panel, true):
 
 
 def test_draws_of_a_cells_cross_elasticity_are_around_its_own(fit, panel):
-    """Its pairs' deviations and their own errors are in its draws; decisions read the part that all cells share."""
-    rows = cell_rows(fit, panel, 2000, np.random.default_rng(1)).with_columns(pl.lit("pairs").alias("model"))
+    """Its pairs' deviations and their own errors are in its draws.
+
+    Decisions read the part that all cells share.
+    """
+    rows = cell_rows(fit, panel, 2000, np.random.default_rng(1)).with_columns(
+        pl.lit("pairs").alias("model")
+    )
     drawn = np.stack(rows["cross_draws"].to_list())
     error = rows["cross_stderr"].to_numpy()
     assert np.abs(drawn.mean(axis=1) - rows["cross"].to_numpy()).max() < 0.12 * error.max()
@@ -132,6 +162,15 @@ def test_the_price_of_each_substitute_adds_up_to_their_mean(fit):
 
 
 def test_too_many_substitutes_are_refused_in_one_line():
-    with pytest.raises(DataError, match=r"^model\.cross: pairs is for at most 40 substitutes of a cell, got 49; name"):
+    with pytest.raises(
+        DataError,
+        match=r"^model\.cross: pairs is for at most 40 substitutes of a cell, got 49; name",
+    ):
         substitute_places(np.zeros(MOST_PAIRS + 10, int))
-    assert substitute_places(np.array([-1, 0, 0, -1, 0])).tolist() == [[-1, -1], [2, 4], [1, 4], [-1, -1], [1, 2]]
+    assert substitute_places(np.array([-1, 0, 0, -1, 0])).tolist() == [
+        [-1, -1],
+        [2, 4],
+        [1, 4],
+        [-1, -1],
+        [1, 2],
+    ]

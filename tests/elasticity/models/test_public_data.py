@@ -28,7 +28,9 @@ def juice():
 
 
 def test_orange_juice_has_the_elasticities_of_the_textbook(juice):
-    """Taddy, Business Data Science, chapter 2: least squares of log units on log price and brand."""
+    """Taddy, Business Data Science, chapter 2: least squares of log units on log price and
+    brand.
+    """
     rows = juice.table.filter(pl.col("sku").is_in(PUBLISHED)).drop_nulls("target")
     assert len(rows) == 28_947
     y, price = np.log(rows["target"].to_numpy()), np.log(rows["price"].to_numpy())
@@ -46,11 +48,17 @@ def test_orange_juice_has_the_elasticities_of_the_textbook(juice):
 
 @pytest.mark.parametrize(("weeks", "change"), [(39, 0.82), (26, 0.82), (16, 0.81)])
 def test_few_weeks_of_orange_juice_predict_the_next_price_moves(juice, weeks, change):
-    """Published bars: errors of moves of .82 and .81, of levels .58, a correlation of .79, no wrong sign."""
-    experiment = check(compose(["+experiment=elasticity_orange_juice", f"protocol.sliding={weeks}"]))
+    """Published bars: errors of moves of .82 and .81, of levels .58, a correlation of .79, no wrong
+    sign.
+    """
+    experiment = check(
+        compose(["+experiment=elasticity_orange_juice", f"protocol.sliding={weeks}"])
+    )
     model, protocol = experiment.model, experiment.protocol
     (fold,) = protocol.split(juice)
-    rows = protocol.evaluate_cell(model, juice, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name))
+    rows = protocol.evaluate_cell(
+        model, juice, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name)
+    )
     found = {score.metric: score.value for score in protocol.score(rows)}
     assert found["moves"] == 9_045
     assert found["change_null"] == pytest.approx(1.334, abs=0.001)
@@ -65,13 +73,20 @@ def test_cheese_accounts_are_shrunk_to_each_other():
     table = Pooled(effects="cell", lagged_price=False).learn(panel, ElasticityContext(0)).table
     assert table["elasticity"].mean() == pytest.approx(-2.14, abs=0.1)
     assert table["elasticity"].max() < 0
-    own = LoglogOLS(least_rows=8, controls=True, added=1e-6).learn(panel, ElasticityContext(0)).table["elasticity"]
+    own = (
+        LoglogOLS(least_rows=8, controls=True, added=1e-6)
+        .learn(panel, ElasticityContext(0))
+        .table["elasticity"]
+    )
     assert own.mean() == pytest.approx(-2.27, abs=0.01)
     assert (own.min(), own.max()) == pytest.approx((-12.65, 2.86), abs=0.01)
 
 
 def test_cereals_have_the_published_slope():
-    """PyBLP's tutorial on Nevo's cereals: -30.05 with instruments (two-step moments); mean own elasticity -3.71."""
+    """PyBLP's tutorial on Nevo's cereals: -30.05 with instruments (two-step moments).
+
+    Mean own elasticity -3.71.
+    """
     panel = Nevo().load()
     fit = LogitDemand().learn(panel, ElasticityContext(0))
     assert fit.estimates.notes["price_slope"] == pytest.approx(-30.05, abs=0.01)
@@ -84,10 +99,16 @@ def test_cereals_have_the_published_slope():
 def test_cereals_have_no_instrument_that_is_only_rounding():
     """All 24 cereals are in every market, so that a nest's size is constant within a product."""
     panel = Nevo().load()
-    for nests, strength in (("mushy", (18.4, 15.7)), ("firm", (22.4, 16.2)), ("sugar", (36.6, 12.9))):
+    for nests, strength in (
+        ("mushy", (18.4, 15.7)),
+        ("firm", (22.4, 16.2)),
+        ("sugar", (36.6, 12.9)),
+    ):
         fit = LogitDemand(nests=nests).learn(panel, ElasticityContext(0))
         notes = fit.estimates.notes
-        assert (notes["first_stage_f"], notes["nesting_first_stage_f"]) == pytest.approx(strength, abs=0.05)
+        assert (notes["first_stage_f"], notes["nesting_first_stage_f"]) == pytest.approx(
+            strength, abs=0.05
+        )
         assert not fit.table["reason"].str.contains("weak").any()
 
 
@@ -97,4 +118,6 @@ def test_an_online_shop_has_a_week_for_each_week():
     assert panel.table.null_count().row(0) == (0,) * panel.table.width
     assert 0.05 < (panel.target == 0).mean() < 0.6
     table = PPML(common="all").learn(panel, ElasticityContext(0)).table
-    assert -4 < table["elasticity"][0] < -1.5  # Roemheld's Poisson model of the same shop by day: -2.88
+    assert (
+        -4 < table["elasticity"][0] < -1.5
+    )  # Roemheld's Poisson model of the same shop by day: -2.88

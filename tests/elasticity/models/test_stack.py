@@ -1,4 +1,6 @@
-"""Stacks of models of demand: weights from price moves that no member was fitted to, and what they combine."""
+"""Stacks of models of demand: weights from price moves that no member was fitted to, and what they
+combine.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,21 @@ from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.loglog_ols import LoglogOLS
 from hwds.elasticity.models.pooled import Pooled
 from hwds.elasticity.models.ppml import PPML
-from hwds.elasticity.models.stack import HeldOutMoves, Stack, best_member_weights, held_out_moves, least_deviance_weights
+from hwds.elasticity.models.stack import (
+    HeldOutMoves,
+    Stack,
+    best_member_weights,
+    held_out_moves,
+    least_deviance_weights,
+)
 from hwds.frames.roles import TIME
 
 CONTEXT = ElasticityContext(0)
-MEMBERS = (Pooled(name="elasticity/pooled"), PPML(name="elasticity/ppml"), LoglogOLS(name="elasticity/loglog_ols"))
+MEMBERS = (
+    Pooled(name="elasticity/pooled"),
+    PPML(name="elasticity/ppml"),
+    LoglogOLS(name="elasticity/loglog_ols"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +46,18 @@ def fit(panel):
 
 @pytest.fixture(scope="module")
 def moves():
-    """Units that follow the first of three members; the second is noise, the third half of the first and noise."""
+    """Units that follow the first of three members.
+
+    The second is noise, the third half of the first and noise.
+    """
     rng = np.random.default_rng(0)
     change, noise = 0.5 * rng.standard_normal((2, 3000))
     total = rng.poisson(12, 3000)
     after = rng.binomial(total, 1 / (1 + np.exp(-change)))
     return HeldOutMoves(
-        np.stack([change, noise, (change + noise) / 2], axis=1), (total - after).astype(float), after.astype(float)
+        np.stack([change, noise, (change + noise) / 2], axis=1),
+        (total - after).astype(float),
+        after.astype(float),
     )
 
 
@@ -52,7 +69,9 @@ def test_weights_of_the_least_deviance_find_who_is_right(moves):
     assert best_member_weights(moves).tolist() == [1, 0, 0]
     point = np.array([0.5, 0.2, 0.3])
     value, gradient = moves.deviance(point)
-    assert gradient == pytest.approx(approx_fprime(point, lambda at: moves.deviance(at)[0], 1e-6), abs=1e-5)
+    assert gradient == pytest.approx(
+        approx_fprime(point, lambda at: moves.deviance(at)[0], 1e-6), abs=1e-5
+    )
     assert moves.deviance(weights)[0] < value
 
 
@@ -60,7 +79,12 @@ def test_moves_are_those_of_rows_that_no_member_has_seen(panel):
     known = held_out_moves(MEMBERS[:2], panel, 1, 0.05, CONTEXT)
     times = panel.table[TIME].unique().sort()
     later = pl.col(TIME) > times[len(times) - 1 - panel.horizon]
-    other = replace(panel, table=panel.table.with_columns(pl.when(later).then(3.0).otherwise(pl.col("target")).alias("target")))
+    other = replace(
+        panel,
+        table=panel.table.with_columns(
+            pl.when(later).then(3.0).otherwise(pl.col("target")).alias("target")
+        ),
+    )
     asked = held_out_moves(MEMBERS[:2], other, 1, 0.05, CONTEXT)
     assert len(known.after) > 20
     assert np.array_equal(known.predicted, asked.predicted)
@@ -87,7 +111,10 @@ def test_a_stack_is_the_weighted_mean_of_what_its_members_say(panel, fit):
 
 
 def test_the_interval_holds_each_members_own_and_their_distance(fit):
-    slopes, errors = (np.stack([getattr(member.estimates, name) for member in fit.members]) for name in ("slopes", "stderr"))
+    slopes, errors = (
+        np.stack([getattr(member.estimates, name) for member in fit.members])
+        for name in ("slopes", "stderr")
+    )
     own = np.nanmin(errors, axis=0)
     assert (fit.estimates.stderr > 0.99 * own).all()
     weights = fit.weights

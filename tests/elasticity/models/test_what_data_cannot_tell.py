@@ -22,7 +22,9 @@ from hwds.frames.panel import Panel
 
 
 def sales(skus=4, channels=2, weeks=40, units=20.0):
-    """Sales of a family with elasticity -2, and columns of which nothing is left beside others and effects."""
+    """Sales of a family with elasticity -2, and columns of which nothing is left beside others and
+    effects.
+    """
     rng = stream(0, "cannot_tell")
     shape = (range(skus), range(channels), range(weeks))
     sku, channel, week = (each.ravel() for each in np.meshgrid(*shape, indexing="ij"))
@@ -30,24 +32,50 @@ def sales(skus=4, channels=2, weeks=40, units=20.0):
     cost = price * np.exp(0.1 * rng.standard_normal(len(sku)))
     holiday = (week % 5 == 0).astype(float)
     sold = rng.poisson(units * price**-2.0 * np.exp(0.5 * holiday)).astype(float)
-    names = {name: [f"{name}{i}" for i in codes] for name, codes in (("sku", sku), ("channel", channel))}
-    numbers = {"week": week, "units": sold, "price": 100 * price, "rival": rival, "again": rival, "holiday": holiday}
-    return pl.DataFrame(names | {"family": "f"} | numbers | {"cost": cost, "costs": 2 * cost, "oil": 10.0 + week % 7})
+    names = {
+        name: [f"{name}{i}" for i in codes] for name, codes in (("sku", sku), ("channel", channel))
+    }
+    numbers = {
+        "week": week,
+        "units": sold,
+        "price": 100 * price,
+        "rival": rival,
+        "again": rival,
+        "holiday": holiday,
+    }
+    return pl.DataFrame(
+        names
+        | {"family": "f"}
+        | numbers
+        | {"cost": cost, "costs": 2 * cost, "oil": 10.0 + week % 7}
+    )
 
 
 def panel(table=None, known=("price",), **roles):
     keys = {"series": ["sku", "channel"], "time": "week", "target": "units", "frequency": "1i"}
     static = ("sku", "channel", "family")
-    return Panel.of(sales() if table is None else table, known_future=known, static=static, price="price", **keys, **roles)
+    return Panel.of(
+        sales() if table is None else table,
+        known_future=known,
+        static=static,
+        price="price",
+        **keys,
+        **roles,
+    )
 
 
 def learn(model, data):
     return model.learn(data, ElasticityContext(0))
 
 
-@pytest.mark.parametrize("model", [PPML(common="all"), PPML(), Pooled()], ids=["shared", "cell", "pooled"])
+@pytest.mark.parametrize(
+    "model", [PPML(common="all"), PPML(), Pooled()], ids=["shared", "cell", "pooled"]
+)
 def test_columns_that_period_effects_or_others_take_up_are_left_out(model):
-    wide, plain = (learn(model, panel(known=known)) for known in (("price", "rival", "again", "holiday"), ("price", "rival")))
+    wide, plain = (
+        learn(model, panel(known=known))
+        for known in (("price", "rival", "again", "holiday"), ("price", "rival"))
+    )
     assert wide.design.left_out == ("again", "holiday")
     assert wide.effects["name"].to_list() == plain.effects["name"].to_list()
     assert wide.table["elasticity"].to_list() == plain.table["elasticity"].to_list()
@@ -56,7 +84,9 @@ def test_columns_that_period_effects_or_others_take_up_are_left_out(model):
 
 def test_a_holiday_is_kept_where_no_period_effects_are_taken_out():
     fitted = learn(PPML(common="all", effects="cell"), panel(known=("price", "holiday")))
-    assert dict(fitted.effects.select("name", "value").iter_rows())["holiday"] == pytest.approx(0.5, abs=0.1)
+    assert dict(fitted.effects.select("name", "value").iter_rows())["holiday"] == pytest.approx(
+        0.5, abs=0.1
+    )
 
 
 def test_substitutes_of_one_group_that_holds_all_cells_move_with_the_own_price():
@@ -65,13 +95,18 @@ def test_substitutes_of_one_group_that_holds_all_cells_move_with_the_own_price()
     assert DemandDesign.of(one, DemandTerms()).left_out == ()
     assert DemandDesign.of(panel(), DemandTerms(by_period=True)).left_out == ()
     left_out = [line for line in identification_remarks(one, Pooled()) if "leaves out" in line]
-    assert left_out == [f"The model leaves out '{CROSS}': nothing is left of it beside the price, other columns and effects."]
+    assert left_out == [
+        f"The model leaves out '{CROSS}': nothing is left of it beside the price, other columns "
+        f"and effects."
+    ]
 
 
 def test_instruments_that_repeat_others_or_are_common_to_all_cells_are_left_out():
     data = panel(cost="cost", instrument=("costs", "oil"), past_only=("cost", "costs", "oil"))
     rows = IV().rows(DemandDesign.of(data, IV().terms))
-    assert rows.instruments.shape[1] == 2  # the log of the cost, and the cost doubled, which is no multiple of it
+    assert (
+        rows.instruments.shape[1] == 2
+    )  # the log of the cost, and the cost doubled, which is no multiple of it
     doubled = panel(instrument=("cost", "costs", "oil"), past_only=("cost", "costs", "oil"))
     assert IV().rows(DemandDesign.of(doubled, IV().terms)).instruments.shape[1] == 1
     assert learn(LogitDemand(), doubled).estimates.notes["price_slope"] < 0

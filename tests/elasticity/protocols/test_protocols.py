@@ -1,4 +1,6 @@
-"""Protocols of elasticities: recovery, held-out price moves, placebo, windows and samples; leaks, evidence and refusals."""
+"""Protocols of elasticities: recovery, held-out price moves, placebo, windows and samples; leaks,
+evidence and refusals.
+"""
 
 from __future__ import annotations
 
@@ -83,18 +85,29 @@ def test_every_cell_has_a_row_with_its_offer_and_what_its_prices_identify(recove
     for rows in recovered[1].values():
         assert rows["series_id"].to_list() == panel.series_ids.to_list()
         assert (
-            rows.select("status", "reason", "price", "cost", "units", "low", "high", "sd_net").null_count().row(0) == (0,) * 8
+            rows.select("status", "reason", "price", "cost", "units", "low", "high", "sd_net")
+            .null_count()
+            .row(0)
+            == (0,) * 8
         )
         assert ((rows["low"] <= rows["price"]) & (rows["price"] <= rows["high"])).all()
     units = recovered[1]["pooled"]["units"].to_numpy()
-    recent = panel.last(10).table.group_by("series_id", maintain_order=True).agg(pl.col("target").mean())["target"].to_numpy()
+    recent = (
+        panel.last(10)
+        .table.group_by("series_id", maintain_order=True)
+        .agg(pl.col("target").mean())["target"]
+        .to_numpy()
+    )
     assert np.corrcoef(np.log(units), np.log(recent + 0.5))[0, 1] > 0.7
 
 
 def test_decisions_read_draws_cross_effects_and_the_truth(recovered, panel):
     protocol, rows = recovered
     assert isinstance(protocol, DemandEvidence)
-    predictions = pl.concat([own.select(pl.lit(label).alias("model"), pl.all()) for label, own in rows.items()], how="diagonal")
+    predictions = pl.concat(
+        [own.select(pl.lit(label).alias("model"), pl.all()) for label, own in rows.items()],
+        how="diagonal",
+    )
     empty = pl.DataFrame()
     evidence = protocol.demand_evidence(Tables(empty, predictions, empty), panel, "pooled")
     assert len(evidence) == 30
@@ -106,11 +119,15 @@ def test_decisions_read_draws_cross_effects_and_the_truth(recovered, panel):
     error = (beside[:, 0] - beside[:, 0].mean()) / beside[:, 0].std()
     assert evidence.draws_cross == pytest.approx(error)
     taken = drawn.cross[:, evidence.pairs[:, 0] == 0].sum(axis=1)
-    assert np.sort(taken) == pytest.approx(np.sort(rows["pooled"]["cross"][0] + rows["pooled"]["cross_stderr"][0] * error))
+    assert np.sort(taken) == pytest.approx(
+        np.sort(rows["pooled"]["cross"][0] + rows["pooled"]["cross_stderr"][0] * error)
+    )
     assert evidence.period == "week"
     assert evidence.truth.elasticities.shape == (30, 30)
     own = DATASET.parameters()
-    true = pl.DataFrame({"series_id": evidence.names}).join(own, "series_id", maintain_order="left")["elasticity"]
+    true = pl.DataFrame({"series_id": evidence.names}).join(
+        own, "series_id", maintain_order="left"
+    )["elasticity"]
     assert np.diag(evidence.truth.elasticities) == pytest.approx(true.to_numpy())
     row, beside = evidence.cross[0], evidence.cells["family"] == evidence.cells["family"][0]
     assert (row != 0).sum() == 4
@@ -124,7 +141,10 @@ def test_decisions_read_draws_cross_effects_and_the_truth(recovered, panel):
 @pytest.fixture(scope="module")
 def moves(panel):
     protocol = PriceChange(horizon=10, threshold=0.05)
-    return protocol, {label: asked(protocol, model, panel) for label, model in {"pooled": Pooled(), "own": PPML()}.items()}
+    return protocol, {
+        label: asked(protocol, model, panel)
+        for label, model in {"pooled": Pooled(), "own": PPML()}.items()
+    }
 
 
 def test_price_moves_are_held_out_and_predicted_from_prices_alone(moves, panel):
@@ -132,14 +152,20 @@ def test_price_moves_are_held_out_and_predicted_from_prices_alone(moves, panel):
     own = rows["pooled"]
     last = panel.table["time"].unique().sort()[-10]
     assert own["time"].min() == last
-    both = own.join(panel.table.select("series_id", "time", "price", "target"), ["series_id", "time"])
+    both = own.join(
+        panel.table.select("series_id", "time", "price", "target"), ["series_id", "time"]
+    )
     first = both.filter(pl.col("time") == last)
     assert not first["move"].any(), "a move is between two held-out periods"
     later = both.filter(pl.col("move"))
     assert (later["price_change"].abs() > 0.05).all()
     known = later.drop_nulls("actual")
-    assert known["actual"].to_numpy() == pytest.approx(np.log(known["units"] / known["units_before"]).to_numpy())
-    assert later.filter(pl.col("units") == 0)["actual"].null_count() == len(later.filter(pl.col("units") == 0))
+    assert known["actual"].to_numpy() == pytest.approx(
+        np.log(known["units"] / known["units_before"]).to_numpy()
+    )
+    assert later.filter(pl.col("units") == 0)["actual"].null_count() == len(
+        later.filter(pl.col("units") == 0)
+    )
 
 
 def test_periods_of_a_gap_are_not_scored(moves, panel):
@@ -156,7 +182,9 @@ def test_scores_of_changes(moves):
     error = (moved["predicted"] - moved["actual"]).to_numpy()
     assert found[("change_rmse", None)] == pytest.approx(np.sqrt(np.mean(error**2)))
     assert found[("change_null", None)] == pytest.approx(np.sqrt((moved["actual"] ** 2).mean()))
-    assert found[("change_r", None)] == pytest.approx(np.corrcoef(moved["predicted"], moved["actual"])[0, 1])
+    assert found[("change_r", None)] == pytest.approx(
+        np.corrcoef(moved["predicted"], moved["actual"])[0, 1]
+    )
     own = scored(protocol.score(rows["own"]))
     assert own[("answered", None)] < found[("answered", None)] == 1
     assert own[("change_null", None)] == pytest.approx(found[("change_null", None)], abs=0.1)
@@ -192,21 +220,36 @@ def test_a_protocol_that_fits_on_what_it_scores_is_caught(panel):
         def evaluate_cell(self, model, frame, cell, context):
             known = replace(frame, table=frame.table.with_columns(pl.col("target").abs()))
             fitted = model.learn(known, ElasticityContext(0))
-            return change_rows(fitted, frame, frame, cell.fold.cutoffs[0], self.steps(frame), self.threshold)
+            return change_rows(
+                fitted, frame, frame, cell.fold.cutoffs[0], self.steps(frame), self.threshold
+            )
 
-    found = list(check_leaks(Careless(horizon=5), "careless", PPML(common="all"), panel, RunContext(0)))
+    found = list(
+        check_leaks(Careless(horizon=5), "careless", PPML(common="all"), panel, RunContext(0))
+    )
     assert [leak for leak in found if leak]
 
 
-def test_a_price_to_come_has_no_effect_in_a_world_where_it_has_none_and_one_where_prices_answer_demand(panel):
+def test_a_price_to_come_has_no_effect_in_a_world_where_it_has_none_and_one_where_prices_answer_demand(
+    panel,
+):
     protocol = Placebo(ahead=1)
     rows = asked(protocol, PPML(common="all"), panel)
     row = rows.filter(pl.col("effect") == "future_price")
     assert row["p_value"][0] > 0.01
-    assert scored(protocol.score(rows))[("placebo_z", None)] == pytest.approx(abs(row["value"][0] / row["stderr"][0]))
+    assert scored(protocol.score(rows))[("placebo_z", None)] == pytest.approx(
+        abs(row["value"][0] / row["stderr"][0])
+    )
     assert row.select("identified", "weak", "no_variation", "endogenous?").sum_horizontal()[0] == 30
     spoiled = panel.table.with_columns(  # today's units follow what the price will be
-        (pl.col("target") * (pl.col("price").shift(-1).over("series_id") / pl.col("price").mean().over("series_id")) ** 3)
+        (
+            pl.col("target")
+            * (
+                pl.col("price").shift(-1).over("series_id")
+                / pl.col("price").mean().over("series_id")
+            )
+            ** 3
+        )
         .fill_null(0)
         .round()
         .alias("target")
@@ -218,16 +261,27 @@ def test_a_price_to_come_has_no_effect_in_a_world_where_it_has_none_and_one_wher
 def test_windows_and_samples_compare_a_model_with_itself(panel):
     rows = asked(Stability(windows=2, draws=0), Pooled(), panel)
     assert rows.group_by("window").len()["len"].max() <= 30
-    found = {score.metric: score for _, score in Stability().contrasts({"pooled": rows, TRUTH: rows})}
-    first, second = (part.select("series_id", "elasticity") for part in rows.partition_by("window", maintain_order=True))
+    found = {
+        score.metric: score for _, score in Stability().contrasts({"pooled": rows, TRUTH: rows})
+    }
+    first, second = (
+        part.select("series_id", "elasticity")
+        for part in rows.partition_by("window", maintain_order=True)
+    )
     change = second.join(first, "series_id", suffix="_before")
     shift = (change["elasticity"] - change["elasticity_before"]).mean()
     assert found["window_shift"].value == pytest.approx(shift)
     assert found["window_z"].value < 2
     samples = SubsampleRecovery(samples=2, share=0.5, draws=0)
     rows = asked(samples, PPML(common="all"), panel)
-    assert rows["sample"].unique(maintain_order=True).to_list() == ["all rows", "sample 1", "sample 2"]
-    counts = rows.group_by("sample", maintain_order=True).agg(pl.col("rows").sum())["rows"].to_list()
+    assert rows["sample"].unique(maintain_order=True).to_list() == [
+        "all rows",
+        "sample 1",
+        "sample 2",
+    ]
+    counts = (
+        rows.group_by("sample", maintain_order=True).agg(pl.col("rows").sum())["rows"].to_list()
+    )
     assert 0.4 < counts[1] / counts[0] < 0.6
     assert counts[1] != counts[2]
     found = {score.metric: score.value for _, score in samples.contrasts({"common": rows})}
@@ -255,7 +309,8 @@ def test_settings_are_chosen_before_the_first_cutoff(panel):
         ),
         (
             "dataset=price_sales protocol=elasticity_recovery sweep=random",
-            "sweep: protocol 'elasticity_recovery' is scored against a simulator's truth, on which nobody can choose settings;"
+            "sweep: protocol 'elasticity_recovery' is scored against a simulator's truth, on "
+            "which nobody can choose settings;"
             " 'random' would choose on what is scored.",
         ),
         (
@@ -267,7 +322,8 @@ def test_settings_are_chosen_before_the_first_cutoff(panel):
             "protocol.windows: 3 windows of at least 6 periods are more than the panel's 12.",
         ),
         (
-            "dataset=price_sales size=small protocol=elasticity_estimate protocol.segments=[channl]",
+            "dataset=price_sales size=small protocol=elasticity_estimate "
+            "protocol.segments=[channl]",
             "protocol.segments: no static column 'channl'; did you mean 'channel'?",
         ),
     ],
@@ -292,12 +348,19 @@ def test_a_plan_names_the_cells_that_no_price_identifies(command, tmp_path, pane
     table = panel.table.with_columns(price=pl.when(first).then(900.0).otherwise(pl.col("price")))
     table.rename({"target": "sold"}).write_parquet(tmp_path / "sales.parquet")
     roles = (
-        "dataset.roles.series=series_id dataset.roles.time=time dataset.roles.target=sold dataset.roles.price=price"
+        "dataset.roles.series=series_id dataset.roles.time=time dataset.roles.target=sold "
+        "dataset.roles.price=price"
         " dataset.roles.known_future=[price] dataset.roles.static=[sku,channel,family]"
     )
-    words = f"model=elasticity/pooled dataset=file dataset.path=sales.parquet {roles} protocol=elasticity_estimate"
+    words = (
+        f"model=elasticity/pooled dataset=file dataset.path=sales.parquet {roles} "
+        f"protocol=elasticity_estimate"
+    )
     done = command(f"plan {words}")
     assert done.code == 0, done.err
     out = " ".join(done.out.split())
     assert "Of 30 cells prices identify " in out
-    assert "Prices say nothing of the elasticity of 1 cell (laptop-1.carrier: it had one price)." in out
+    assert (
+        "Prices say nothing of the elasticity of 1 cell (laptop-1.carrier: it had one price)."
+        in out
+    )

@@ -68,10 +68,15 @@ def test_demand_follows_the_planned_price(panel, pooled):
     first, second, third = (rows.gather_every(3, offset) for offset in range(3))
     known = pooled.table
     lag = known["lag"].to_numpy()
-    # all prices of the first week are a tenth higher; in the second the week before was; the third has today's prices
+    # all prices of the first week are a tenth higher; in the second the week before was; the third
+    # has today's prices
     own = known["elasticity"].to_numpy() + known["cross"].to_numpy()
-    assert np.log(first["units"] / third["units"]).to_numpy() == pytest.approx(own * np.log(1.1), abs=1e-9)
-    assert np.log(second["units"] / third["units"]).to_numpy() == pytest.approx(lag * np.log(1.1), abs=1e-9)
+    assert np.log(first["units"] / third["units"]).to_numpy() == pytest.approx(
+        own * np.log(1.1), abs=1e-9
+    )
+    assert np.log(second["units"] / third["units"]).to_numpy() == pytest.approx(
+        lag * np.log(1.1), abs=1e-9
+    )
     assert (rows["units_low"] <= rows["units"]).all()
     assert (rows["units"] <= rows["units_high"]).all()
     highest = panel.table.group_by(SERIES, maintain_order=True).agg(pl.col("price").max())["price"]
@@ -80,13 +85,27 @@ def test_demand_follows_the_planned_price(panel, pooled):
 
 def test_other_cells_and_no_plan_are_refused_in_a_line(panel, pooled):
     context = RunContext(0, "final")
-    with pytest.raises(DataError, match=r"^predict: column 'price' has no value after 2023-10-02; --future FILE plans it\.$"):
-        PROTOCOL.predict_new(pooled, replace(panel, plan=panel.plan.with_columns(price=pl.lit(None, pl.Float64))), context)
-    fewer = replace(panel, table=panel.table.filter(pl.col(SERIES) != panel.series_ids[0]), plan=None)
-    with pytest.raises(DataError, match="is missing; predict needs the cells that the model was fitted to"):
+    with pytest.raises(
+        DataError,
+        match=r"^predict: column 'price' has no value after 2023-10-02; --future FILE plans it\.$",
+    ):
+        PROTOCOL.predict_new(
+            pooled,
+            replace(panel, plan=panel.plan.with_columns(price=pl.lit(None, pl.Float64))),
+            context,
+        )
+    fewer = replace(
+        panel, table=panel.table.filter(pl.col(SERIES) != panel.series_ids[0]), plan=None
+    )
+    with pytest.raises(
+        DataError, match="is missing; predict needs the cells that the model was fitted to"
+    ):
         PROTOCOL.predict_new(pooled, fewer, context)
     other = replace(panel, table=panel.table.with_columns(pl.col(SERIES) + "x"), plan=None)
     with pytest.raises(DataError, match="was not there when the model was fitted"):
         PROTOCOL.predict_new(pooled, other, context)
-    with pytest.raises(ConfigError, match=r"^save_model: protocol '.*' has no model to keep; it must be none, got 'final'\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^save_model: protocol '.*' has no model to keep; it must be none, got 'final'\.$",
+    ):
         ElasticityEstimate().check_save_model()

@@ -38,15 +38,30 @@ def tables(protocol, models, panel):
     """The tables of a run."""
     (fold,) = protocol.split(panel)
     rows = {
-        label: protocol.evaluate_cell(model, panel, Cell(label, fold, 0, fold.units), RunContext(0, fold.name))
+        label: protocol.evaluate_cell(
+            model, panel, Cell(label, fold, 0, fold.units), RunContext(0, fold.name)
+        )
         for label, model in models.items()
     }
     lines = [(label, score) for label, own in rows.items() for score in protocol.score(own)]
     lines += list(protocol.contrasts(rows)) if hasattr(protocol, "contrasts") else []
-    blank = {"experiment": "trial", "dataset": "sales", "task": protocol.task, "seed": 0, "n_failed": 0}
-    scores = pl.DataFrame([asdict(score) | blank | {"model": label} for label, score in lines], schema=SCORES)
-    named = pl.concat([own.select(pl.lit(label).alias("model"), pl.all()) for label, own in rows.items()], how="diagonal")
-    return Tables(scores, named, pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(panel)))
+    blank = {
+        "experiment": "trial",
+        "dataset": "sales",
+        "task": protocol.task,
+        "seed": 0,
+        "n_failed": 0,
+    }
+    scores = pl.DataFrame(
+        [asdict(score) | blank | {"model": label} for label, score in lines], schema=SCORES
+    )
+    named = pl.concat(
+        [own.select(pl.lit(label).alias("model"), pl.all()) for label, own in rows.items()],
+        how="diagonal",
+    )
+    return Tables(
+        scores, named, pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(panel))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +81,32 @@ def test_the_sentence_says_how_many_are_known_and_how_far_from_the_truth(recover
     assert "all 50 cells have an answer" in said
     assert "none above 0" in said
     assert "Against the truth its error is" in said
-    assert re.search(r"Own prices identify the elasticity of \d+ cells?(, of \d+ weakly)?(, of \d+ not at all)?(;|\.) ", said)
+    assert re.search(
+        r"Own prices identify the elasticity of \d+ cells?(, of \d+ weakly)?(, of \d+ not at "
+        r"all)?(;|\.) ",
+        said,
+    )
     silent = elasticity_conclusion(recovery, "textbook")
     assert " of 50 cells have an answer" in silent
     assert elasticity_conclusion(recovery, "none") == "none says nothing of any cell."
 
 
 def test_instruments_are_in_the_sentence_and_on_the_page_at_the_level_that_was_asked(panel):
-    run = tables(ElasticityRecovery(draws=100, confidence=0.9), {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")}, panel)
+    run = tables(
+        ElasticityRecovery(draws=100, confidence=0.9),
+        {"iv": IV(draws=10), TRUTH: DATASET.truth("elasticity")},
+        panel,
+    )
     said = elasticity_conclusion(run, "iv")
     strength = run.predictions["fit_first_stage_f"][0]
-    assert f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to answer demand (t = " in said
-    assert "by Anderson and Rubin's test, which weak instruments do not mislead, the common elasticity is " in said
+    assert (
+        f"The first stage of its instruments has an F of {strength:,.1f}; prices are not seen to "
+        f"answer demand (t = " in said
+    )
+    assert (
+        "by Anderson and Rubin's test, which weak instruments do not mislead, the common "
+        "elasticity is " in said
+    )
     assert " (90 %: -" in said
     assert "of its 90 % intervals hold" in said
     assert "95 %" not in said + cells_grid(run, "iv").markdown()
@@ -138,9 +167,14 @@ def test_moves_are_drawn_against_what_came_of_them(panel):
     figure = scatter_figure(moved, "pooled")
     (axes,) = figure.axes
     assert axes.texts[0].get_text().startswith("RMSE ")
-    assert len(axes.lines[3].get_xdata()) == len(moved.predictions.filter(pl.col("move")).drop_nulls(["predicted", "actual"]))
+    assert len(axes.lines[3].get_xdata()) == len(
+        moved.predictions.filter(pl.col("move")).drop_nulls(["predicted", "actual"])
+    )
     assert scatter_figure(moved, "none") is None
-    assert cells_grid(moved, "pooled").markdown().count("\n") == 1 + moved.predictions["series_id"].n_unique()
+    assert (
+        cells_grid(moved, "pooled").markdown().count("\n")
+        == 1 + moved.predictions["series_id"].n_unique()
+    )
 
 
 def test_a_placebo_holds_or_fails_in_words(panel):

@@ -33,7 +33,9 @@ def test_each_series_is_a_deal_and_bands_are_those_of_its_demand_where_there_is_
     verdict = told(tables, panel, PROTOCOL, PLAN)
     assert (verdict.n_deals, verdict.steps, verdict.tested) == (30, 6, 60)
     assert verdict.action == "COMMIT"
-    assert verdict.volumes["committed"].sum() == pytest.approx(verdict.volumes["demand_committed"].sum(), rel=0.01)
+    assert verdict.volumes["committed"].sum() == pytest.approx(
+        verdict.volumes["demand_committed"].sum(), rel=0.01
+    )
     assert verdict.fill > 0.97
     assert "decision.life_run names a run that says which do not" in verdict.sentence
 
@@ -42,7 +44,11 @@ def test_plants_have_their_own_capacity_and_deals_are_summed(world, tmp_path):
     panel, tables = world
     small = {"north": 0.8 * 15 * LEVEL}
     verdict = told(tables, panel, PROTOCOL, PLAN, plant="plant", capacity=small, deal=("sku",))
-    by_plant = verdict.plan.group_by("plant").agg(pl.col("fill").mean(), pl.col("capacity").first()).sort("plant")
+    by_plant = (
+        verdict.plan.group_by("plant")
+        .agg(pl.col("fill").mean(), pl.col("capacity").first())
+        .sort("plant")
+    )
     assert by_plant["capacity"][0] == small["north"]
     assert by_plant["fill"][0] < 0.9 < by_plant["fill"][1]
     assert verdict.tightest.endswith("of north")
@@ -57,7 +63,9 @@ def test_plants_have_their_own_capacity_and_deals_are_summed(world, tmp_path):
 def test_series_without_a_plant_are_in_one_of_their_own(world):
     panel, tables = world
     part = panel.table.with_columns(pl.when(pl.col("plant") == "north").then("plant"))
-    verdict = told(tables, replace(panel, table=part), PROTOCOL, PLAN, plant="plant", capacity={"(none)": 3.0})
+    verdict = told(
+        tables, replace(panel, table=part), PROTOCOL, PLAN, plant="plant", capacity={"(none)": 3.0}
+    )
     assert sorted(verdict.plan["plant"].unique()) == ["(none)", "north"]
     assert verdict.n_deals == 30
 
@@ -80,11 +88,23 @@ def checked(decision, panel):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"base": 0.05}, "decision.base: must lie between committed and upside, got 0.1, 0.05, 0.9."),
+        (
+            {"base": 0.05},
+            "decision.base: must lie between committed and upside, got 0.1, 0.05, 0.9.",
+        ),
         ({"ailing": "north"}, "decision.ailing: needs decision.life_run, whose machines it has."),
-        ({"plant": "plnt"}, "decision.plant: no static or level column 'plnt'; did you mean 'plant'?"),
-        ({"deal": ("skuu",)}, "decision.deal: no static or level column 'skuu'; did you mean 'sku'?"),
-        ({"plant": "plant", "capacity": {"nort": 5.0}}, "decision.capacity: no plant 'nort'; did you mean 'north'?"),
+        (
+            {"plant": "plnt"},
+            "decision.plant: no static or level column 'plnt'; did you mean 'plant'?",
+        ),
+        (
+            {"deal": ("skuu",)},
+            "decision.deal: no static or level column 'skuu'; did you mean 'sku'?",
+        ),
+        (
+            {"plant": "plant", "capacity": {"nort": 5.0}},
+            "decision.capacity: no plant 'nort'; did you mean 'north'?",
+        ),
         ({"capacity": {"north": 5.0}}, "decision.capacity: no plant 'north'; known: all."),
     ],
 )
@@ -95,7 +115,9 @@ def test_mistakes_are_one_line(world, fields, said):
 
 
 def shocked(paths, least):
-    """Two series whose shock is one and the same, at 31 cutoffs of three steps, and the joint draws of the last."""
+    """Two series whose shock is one and the same, at 31 cutoffs of three steps, and the joint draws
+    of the last.
+    """
     rng = np.random.default_rng(0)
     moments = np.repeat(np.arange(31), 2)
     shock = np.repeat(10 * rng.normal(size=31), 2)[:, None]
@@ -109,16 +131,25 @@ def shocked(paths, least):
         "last": moments + 3,
     }
     laws = np.tile([100 - 12.8, 100, 100 + 12.8], (62, 3, 1))
-    draws = 100 + 10 * rng.normal(size=(62, 1, 1000)) + 0.5 * rng.normal(size=(62, 3, 1000)) if paths else None
+    draws = (
+        100 + 10 * rng.normal(size=(62, 1, 1000)) + 0.5 * rng.normal(size=(62, 3, 1000))
+        if paths
+        else None
+    )
     known = np.repeat(np.where(moments < 30, moments, 10**9)[:, None], 3, axis=1)
-    windows = DealWindows(pl.DataFrame(rows), np.array([0.1, 0.5, 0.9]), laws, draws, actual, actual, moments, known)
+    windows = DealWindows(
+        pl.DataFrame(rows), np.array([0.1, 0.5, 0.9]), laws, draws, actual, actual, moments, known
+    )
     deals = Deals(windows, windows, VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, 1000, least, 1), 0)
     return deals, *deals.joint_draws(np.array([60, 61]))
 
 
 @pytest.mark.parametrize("paths", [True, False])
 def test_series_that_share_a_shock_are_drawn_together(paths):
-    """The P10 of the deal is that of volume_bands; that of independent series is 600 - 1.28 * 30 * sqrt(2), which is 546."""
+    """The P10 of the deal is that of volume_bands.
+
+    That of independent series is 600 - 1.28 * 30 * sqrt(2), which is 546.
+    """
     deals, draws, source = shocked(paths, 20)
     assert source == ("paths" if paths else "errors")
     assert np.corrcoef(draws.sum(axis=1))[0, 1] > 0.95

@@ -45,11 +45,17 @@ def test_a_deal_learns_from_windows_that_had_ended_at_its_cutoff_alone(world):
     panel, tables = world
     plain = bands(told(tables, panel, PROTOCOL, ANY))
     cutoffs = plain["cutoff"].unique().sort().to_list()
-    counted = plain.group_by("cutoff").agg(pl.col("vectors").unique().first(), pl.col("base").null_count()).sort("cutoff")
+    counted = (
+        plain.group_by("cutoff")
+        .agg(pl.col("vectors").unique().first(), pl.col("base").null_count())
+        .sort("cutoff")
+    )
     assert counted["vectors"].to_list() == [0, 40, 80, 120]
     assert counted["base"].to_list() == [40, 0, 0, 0]
     after = pl.col("time") > cutoffs[2]
-    rubbish = tables.predictions.with_columns(pl.when(after).then(pl.col("actual") * -1e6).otherwise("actual").alias("actual"))
+    rubbish = tables.predictions.with_columns(
+        pl.when(after).then(pl.col("actual") * -1e6).otherwise("actual").alias("actual")
+    )
     spoiled = bands(told(replace(tables, predictions=rubbish), panel, PROTOCOL, ANY))
     early = pl.col("cutoff") <= cutoffs[2]
     assert spoiled.filter(early).equals(plain.filter(early))
@@ -60,7 +66,9 @@ def test_overlapping_windows_wait_until_they_are_known(world):
     panel, _ = world
     protocol = WalkForward(windows=6, stride=2)
     deals = told(run(panel, TRUE, protocol), panel, protocol, ANY).deals
-    assert deals.group_by("cutoff").agg(pl.col("vectors").first()).sort("cutoff")["vectors"].to_list() == [0, 0, 0, 40, 80, 120]
+    assert deals.group_by("cutoff").agg(pl.col("vectors").first()).sort("cutoff")[
+        "vectors"
+    ].to_list() == [0, 0, 0, 40, 80, 120]
 
 
 def test_what_became_available_late_is_learned_late(world):
@@ -68,29 +76,48 @@ def test_what_became_available_late_is_learned_late(world):
     late = panel.table.with_columns(pl.col("time").dt.offset_by("3mo").alias("out"))
     slow = replace(panel, table=late, roles=Roles(available_at="out"))
     deals = told(tables, slow, PROTOCOL, ANY).deals
-    assert deals.group_by("cutoff").agg(pl.col("vectors").first()).sort("cutoff")["vectors"].to_list() == [0, 0, 40, 80]
+    assert deals.group_by("cutoff").agg(pl.col("vectors").first()).sort("cutoff")[
+        "vectors"
+    ].to_list() == [0, 0, 40, 80]
     with pytest.raises(ConfigError, match=r"protocol\.align: must be calendar"):
         ANY.check_data(slow, WalkForward(align="end"))
 
 
 def test_cutoffs_counted_from_the_end_are_one_clock(world):
     panel, _ = world
-    shifted = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s000") & (pl.col("time") > TIMES[70]))))
+    shifted = replace(
+        panel,
+        table=panel.table.filter(~((pl.col("series_id") == "s000") & (pl.col("time") > TIMES[70]))),
+    )
     protocol = WalkForward(windows=4, align="end")
     verdict = told(run(shifted, TRUE, protocol), shifted, protocol, ANY)
-    assert verdict.deals.filter(pl.col("deal") == "s000").sort("cutoff")["vectors"].to_list() == [0, 40, 80, 120]
-    assert verdict.n_deals == len(last_deals(verdict.deals)) == 40, "the one that ends earlier has a last deal, too"
+    assert verdict.deals.filter(pl.col("deal") == "s000").sort("cutoff")["vectors"].to_list() == [
+        0,
+        40,
+        80,
+        120,
+    ]
+    assert verdict.n_deals == len(last_deals(verdict.deals)) == 40, (
+        "the one that ends earlier has a last deal, too"
+    )
 
 
 def test_a_holdout_has_bounds_and_holds(world):
     panel, _ = world
     protocol = Holdout()
     verdict = told(run(panel, TRUE, protocol), panel, protocol, ANY)
-    assert (verdict.action, verdict.rule, verdict.coupling, verdict.record) == ("HOLD", "no_backtest", "none", ())
+    assert (verdict.action, verdict.rule, verdict.coupling, verdict.record) == (
+        "HOLD",
+        "no_backtest",
+        "none",
+        (),
+    )
     assert verdict.deals["base"].null_count() == len(verdict.deals) == 40
     assert (verdict.deals["committed_together"] < verdict.deals["committed_independent"]).all()
     assert "if a deal's steps move as one" in verdict.sentence
-    own = told(run(panel, Naive(), replace(protocol, paths=100)), panel, replace(protocol, paths=100), ANY)
+    own = told(
+        run(panel, Naive(), replace(protocol, paths=100)), panel, replace(protocol, paths=100), ANY
+    )
     assert own.coupling == "paths"
     assert own.of("committed").deals == 40
 
@@ -105,7 +132,9 @@ def test_series_of_a_deal_move_together_as_they_did():
         assert last["series"].to_list() == [3] * 20
         alone = told(run(panel, TRUE, protocol), panel, protocol, ANY).deals
         alone = alone.filter(pl.col("cutoff") == alone["cutoff"].max())
-        width = (last["upside"] - last["committed"]).mean() / (np.sqrt(3) * (alone["upside"] - alone["committed"]).mean())
+        width = (last["upside"] - last["committed"]).mean() / (
+            np.sqrt(3) * (alone["upside"] - alone["committed"]).mean()
+        )
         assert low < width < high, shared  # exactly sqrt(1 + 2 x shared): 1 and 1.61
         assert last["actual"].sum() == pytest.approx(alone["actual"].sum())
 
@@ -127,11 +156,19 @@ def test_months_and_gap_choose_the_steps(world):
     panel, _ = world
     protocol = WalkForward(windows=3, gap=2, horizon=4)
     tables = run(panel, TRUE, protocol)
-    whole, part = told(tables, panel, protocol, ANY), told(tables, panel, protocol, ANY, months=(4, 5))
+    whole, part = (
+        told(tables, panel, protocol, ANY),
+        told(tables, panel, protocol, ANY, months=(4, 5)),
+    )
     assert (whole.steps, part.steps) == ((3, 6), (4, 5))
-    assert (whole.deals["steps"].unique().to_list(), part.deals["steps"].unique().to_list()) == ([4], [2])
+    assert (whole.deals["steps"].unique().to_list(), part.deals["steps"].unique().to_list()) == (
+        [4],
+        [2],
+    )
     row = part.deals.row(-1, named=True)
-    own = panel.table.filter(pl.col("series_id") == row["deal"], pl.col("time").is_between(row["first"], row["last"]))
+    own = panel.table.filter(
+        pl.col("series_id") == row["deal"], pl.col("time").is_between(row["first"], row["last"])
+    )
     assert row["actual"] == pytest.approx(own["target"].sum())
     for months, said in (((2, 5), "within the steps 3 to 6"), ((3, 9), "within the steps 3 to 6")):
         with pytest.raises(ConfigError, match=said):
@@ -142,10 +179,15 @@ def test_a_series_that_ends_has_a_shorter_deal_and_one_with_a_hole_is_not_scored
     panel, _ = world
     gone = (pl.col("series_id") == "s001") & (pl.col("time") > TIMES[76])
     hole = (pl.col("series_id") == "s002") & (pl.col("time") == TIMES[77])
-    table = panel.table.filter(~gone).with_columns(pl.when(hole).then(None).otherwise("target").alias("target"))
+    table = panel.table.filter(~gone).with_columns(
+        pl.when(hole).then(None).otherwise("target").alias("target")
+    )
     short = replace(panel, table=table)
     verdict = told(run(short, TRUE, PROTOCOL), short, PROTOCOL, ANY)
-    last = {row["deal"]: row for row in verdict.deals.filter(pl.col("cutoff") == TIMES[73]).iter_rows(named=True)}
+    last = {
+        row["deal"]: row
+        for row in verdict.deals.filter(pl.col("cutoff") == TIMES[73]).iter_rows(named=True)
+    }
     assert (last["s001"]["steps"], last["s000"]["steps"]) == (3, 6)
     assert last["s001"]["last"] == TIMES[76]
     assert last["s002"]["actual"] is None
@@ -157,19 +199,36 @@ def test_the_cost_optimal_level_costs_least_and_says_who_pays():
     assert TERMS.cost(np.array([10.0, 10.0]), np.array([7.0, 12.0])).tolist() == [3.0, 6.0]
     demand = np.random.default_rng(0).gamma(4, 25, 20_000)
     levels = np.linspace(0.05, 0.95, 19)
-    mean = [TERMS.cost(np.full(len(demand), np.quantile(demand, level)), demand).mean() for level in levels]
+    mean = [
+        TERMS.cost(np.full(len(demand), np.quantile(demand, level)), demand).mean()
+        for level in levels
+    ]
     assert levels[int(np.argmin(mean))] == pytest.approx(0.75)
 
 
 def test_the_record_is_what_a_hand_computes():
     deals = pl.DataFrame(
         {
-            "deal": ["a", "a", "b"], "committed": [8.0, 8.0, 20.0], "base": [10.0, 10.0, 25.0], "upside": [12.0, 12.0, 30.0],
-            "optimal": [11.0, 11.0, 28.0], "naive": [9.0, 9.0, 40.0], "actual": [7.0, 11.0, 26.0],
-        } | {f"{band}_{how}": [0.0] * 3 for band in ("committed", "upside") for how in ("independent", "together")}
-    )  # fmt: skip
+            "deal": ["a", "a", "b"],
+            "committed": [8.0, 8.0, 20.0],
+            "base": [10.0, 10.0, 25.0],
+            "upside": [12.0, 12.0, 30.0],
+            "optimal": [11.0, 11.0, 28.0],
+            "naive": [9.0, 9.0, 40.0],
+            "actual": [7.0, 11.0, 26.0],
+        }
+        | {
+            f"{band}_{how}": [0.0] * 3
+            for band in ("committed", "upside")
+            for how in ("independent", "together")
+        }
+    )
     record = {line.band: line for line in band_record(deals, TERMS)}
-    assert (record["committed"].below, record["committed"].deals, record["committed"].clusters) == (pytest.approx(1 / 3), 3, 2)
+    assert (record["committed"].below, record["committed"].deals, record["committed"].clusters) == (
+        pytest.approx(1 / 3),
+        3,
+        2,
+    )
     assert record["committed"].cost == pytest.approx((1 + 9 + 18) / 3)
     assert record["naive"].cost == pytest.approx((2 + 6 + 14) / 3)
     assert record["optimal"].saving == pytest.approx(1 - (4 + 0 + 2) / 22)
@@ -182,8 +241,15 @@ def test_the_record_is_what_a_hand_computes():
 def test_a_quantile_function_is_exact_for_a_normal_law_and_ranks_are_a_permutation():
     levels = np.array([0.1, 0.5, 0.9])
     told_at = scores_of_levels(np.array([0.01, 0.3, 0.975]))
-    assert interpolate_quantiles(levels, 5 + 2 * scores_of_levels(levels), told_at) == pytest.approx(5 + 2 * told_at)
-    assert interpolate_quantiles(levels, np.array([0.0, 0.0, 3.0]), scores_of_levels(np.array([0.05, 0.5])))[0] == 0
+    assert interpolate_quantiles(
+        levels, 5 + 2 * scores_of_levels(levels), told_at
+    ) == pytest.approx(5 + 2 * told_at)
+    assert (
+        interpolate_quantiles(
+            levels, np.array([0.0, 0.0, 3.0]), scores_of_levels(np.array([0.05, 0.5]))
+        )[0]
+        == 0
+    )
     ranks = ranks_of(np.array([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0]]), np.random.default_rng(0))
     assert ranks[:, 0].tolist() == [2, 0, 1]
     assert sorted(ranks[:, 1].tolist()) == [0, 1, 2]
@@ -205,9 +271,16 @@ def test_the_months_to_come_are_judged_by_the_back_test(world):
     panel, tables = world
     from hwds.evaluation.protocol import RunContext
 
-    ahead = PROTOCOL.predict_new(PROTOCOL.fit_all(TRUE, panel, RunContext(0, "final")), panel, RunContext(0, "final"))
+    ahead = PROTOCOL.predict_new(
+        PROTOCOL.fit_all(TRUE, panel, RunContext(0, "final")), panel, RunContext(0, "final")
+    )
     verdict = ANY.foresee(ahead, tables, panel, "own", PROTOCOL)
-    assert (verdict.when, verdict.n_deals, verdict.n_banded, verdict.vectors) == ("future", 40, 40, 160)
+    assert (verdict.when, verdict.n_deals, verdict.n_banded, verdict.vectors) == (
+        "future",
+        40,
+        40,
+        160,
+    )
     assert verdict.record == told(tables, panel, PROTOCOL, ANY).record
     assert verdict.deals["actual"].null_count() == 40
     assert verdict.deals["first"].unique().to_list() == [date(2006, 9, 1)]
@@ -239,8 +312,15 @@ def test_what_cannot_be_is_refused_before_the_work(world):
             replace(ANY, **changes).check_protocol(PROTOCOL)
     with pytest.raises(ConfigError, match=r"protocol\.levels: must have a level below"):
         ANY.check_protocol(WalkForward(levels=(0.5,)))
-    named = replace(panel, table=panel.table.with_columns(pl.lit("x").alias("channel")), roles=Roles(static=("channel",)))
-    with pytest.raises(ConfigError, match=r"decision\.deal: no static or level column 'chanel'; did you mean 'channel'"):
+    named = replace(
+        panel,
+        table=panel.table.with_columns(pl.lit("x").alias("channel")),
+        roles=Roles(static=("channel",)),
+    )
+    with pytest.raises(
+        ConfigError,
+        match=r"decision\.deal: no static or level column 'chanel'; did you mean 'channel'",
+    ):
         replace(ANY, deal=("chanel",)).check_data(named, PROTOCOL)
 
 
@@ -250,7 +330,11 @@ def test_a_verdict_is_plain_and_another_decision_leaves_no_file_of_it(world, tmp
     folder = RunFolder(tmp_path)
     folder.write_verdict(verdict)
     assert json.loads((tmp_path / "decision.json").read_text())["levels"]["optimal"] == 0.75
-    assert len(pl.read_csv(tmp_path / "volume_bands.csv")) == len(pl.read_parquet(tmp_path / "volume_bands.parquet")) == 160
+    assert (
+        len(pl.read_csv(tmp_path / "volume_bands.csv"))
+        == len(pl.read_parquet(tmp_path / "volume_bands.parquet"))
+        == 160
+    )
     (tmp_path / "volume_bands.png").touch()
     folder.write_verdict(None)
     assert not list(tmp_path.iterdir())
@@ -260,12 +344,17 @@ def test_the_same_run_decides_the_same_to_the_last_bit(world):
     panel, tables = world
     assert told(tables, panel, PROTOCOL, ANY).deals.equals(told(tables, panel, PROTOCOL, ANY).deals)
     other = replace(tables, scores=tables.scores.with_columns(pl.lit(4, pl.Int64).alias("seed")))
-    assert not told(other, panel, PROTOCOL, ANY).deals.equals(told(tables, panel, PROTOCOL, ANY).deals)
+    assert not told(other, panel, PROTOCOL, ANY).deals.equals(
+        told(tables, panel, PROTOCOL, ANY).deals
+    )
 
 
 def test_paths_couple_calibrated_quantiles_and_keep_their_law():
     panel = panel_of(autoregressions(30, 80, 1.0, seed=8))
-    own, wide = WalkForward(windows=3, paths=1000), WalkForward(windows=3, paths=1000, intervals="conformal")
+    own, wide = (
+        WalkForward(windows=3, paths=1000),
+        WalkForward(windows=3, paths=1000, intervals="conformal"),
+    )
     tables = run(panel, Naive(), own)
     plain = told(tables, panel, own, ANY).deals
     kept = told(tables, panel, wide, ANY).deals
@@ -278,10 +367,15 @@ def test_paths_couple_calibrated_quantiles_and_keep_their_law():
 
 
 def test_a_series_without_a_forecast_leaves_its_deal_without_volumes():
-    panel = panel_of(autoregressions(30, 80, 0.6, seed=9), static={"pair": [f"p{i // 2:02d}" for i in range(30)]})
+    panel = panel_of(
+        autoregressions(30, 80, 0.6, seed=9), static={"pair": [f"p{i // 2:02d}" for i in range(30)]}
+    )
     tables = run(panel, TRUE, PROTOCOL)
     lost = pl.col("series_id") == "s004"
-    bare = [pl.when(lost).then(None).otherwise(pl.col(name)).alias(name) for name in ("q_0.1", "q_0.5", "q_0.9")]
+    bare = [
+        pl.when(lost).then(None).otherwise(pl.col(name)).alias(name)
+        for name in ("q_0.1", "q_0.5", "q_0.9")
+    ]
     holed = tables.predictions.with_columns(bare)
     deals = told(replace(tables, predictions=holed), panel, PROTOCOL, ANY, deal=("pair",)).deals
     last = deals.filter(pl.col("cutoff") == deals["cutoff"].max())

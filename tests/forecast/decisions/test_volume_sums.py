@@ -25,7 +25,10 @@ def walks():
     panel = panel_of(autoregressions(SERIES, ROWS, 1.0, seed=1))
     protocol = WalkForward(windows=4, levels=(0.1, 0.5, 0.9), paths=2000)
     tables = run(panel, Naive(), protocol)
-    return panel, {coupling: told(tables, panel, protocol, ANY, coupling=coupling) for coupling in ("paths", "errors")}
+    return panel, {
+        coupling: told(tables, panel, protocol, ANY, coupling=coupling)
+        for coupling in ("paths", "errors")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +39,14 @@ def swings():
 
 
 def walk_law(panel, deals):
-    """The mean and the standard deviation of the naive model's own law of each sum: it estimates the innovation's spread."""
+    """The mean and the standard deviation of the naive model's own law of each sum: it estimates
+    the innovation's spread.
+    """
     means, spreads = [], []
     for row in deals.iter_rows(named=True):
-        own = panel.table.filter((pl.col("series_id") == row["deal"]) & (pl.col("time") <= row["cutoff"]))["target"].to_numpy()
+        own = panel.table.filter(
+            (pl.col("series_id") == row["deal"]) & (pl.col("time") <= row["cutoff"])
+        )["target"].to_numpy()
         means.append(STEPS * own[-1])
         spreads.append(np.sqrt(np.mean(np.diff(own) ** 2) * (psi_sums(1.0, STEPS) ** 2).sum()))
     return np.array(means), np.array(spreads)
@@ -54,7 +61,8 @@ def test_a_random_walks_sum_has_its_exact_quantiles(walks, coupling):
     mean, spread = walk_law(panel, deals)
     for band, level in BANDS.items():
         off = (deals[band].to_numpy() - mean) / spread - NormalDist().inv_cdf(level)
-        # paths: 2,000 draws have a standard error of .038 at P10, .028 at P50; errors: the coupling itself is an estimate
+        # paths: 2,000 draws have a standard error of .038 at P10, .028 at P50; errors: the coupling
+        # itself is an estimate
         assert abs(off.mean()) < (0.01 if coupling == "paths" else 0.06), band
         assert np.abs(off).max() < 0.17, band
 
@@ -78,7 +86,9 @@ def test_the_sum_of_monthly_quantiles_is_too_wide_and_independence_too_narrow(wa
 def test_an_autoregressions_sum_is_coupled_by_past_errors(swings):
     panel, deals = swings[0], swings[1].deals.drop_nulls("base")
     spread = np.sqrt((psi_sums(0.6, STEPS) ** 2).sum())
-    last = panel.table.select(pl.col("series_id").alias("deal"), pl.col("time").alias("cutoff"), "target")
+    last = panel.table.select(
+        pl.col("series_id").alias("deal"), pl.col("time").alias("cutoff"), "target"
+    )
     mean = (
         deals.join(last, ["deal", "cutoff"], maintain_order="left")["target"].to_numpy()
         * (0.6 ** np.arange(1, STEPS + 1)).sum()
@@ -117,7 +127,8 @@ def test_a_sarimas_paths_have_the_law_of_its_own_recursion():
         width = row["upside"] - row["committed"]
         assert width == pytest.approx(2 * NormalDist().inv_cdf(0.9) * spread, rel=0.03)
         assert row["base"] == pytest.approx(
-            tables.predictions.filter(pl.col("series_id") == row["deal"])["mean"].sum(), abs=0.1 * spread
+            tables.predictions.filter(pl.col("series_id") == row["deal"])["mean"].sum(),
+            abs=0.1 * spread,
         )
 
 

@@ -21,20 +21,29 @@ LEVEL = 20.0
 TIMES = pl.date_range(date(2000, 1, 1), date(2040, 1, 1), "1mo", eager=True)
 
 
-def panel_of(values: np.ndarray, horizon: int = STEPS, static: dict[str, list[str]] | None = None) -> Panel:
+def panel_of(
+    values: np.ndarray, horizon: int = STEPS, static: dict[str, list[str]] | None = None
+) -> Panel:
     """Monthly series, one a row of `values`."""
     n, rows = values.shape
     ids = np.repeat([f"s{i:03d}" for i in range(n)], rows)
     columns = {"series_id": ids, "time": pl.concat([TIMES[:rows]] * n), "target": values.ravel()}
     columns |= {name: np.repeat(each, rows) for name, each in (static or {}).items()}
     roles = Roles(static=tuple(static or ()))
-    return Panel.build(pl.DataFrame(columns), Frequency("1mo"), roles=roles, season=12, horizon=horizon)
+    return Panel.build(
+        pl.DataFrame(columns), Frequency("1mo"), roles=roles, season=12, horizon=horizon
+    )
 
 
 def autoregressions(n: int, rows: int, phi: float, seed: int, shared: float = 0.0) -> np.ndarray:
-    """Series of y(t) = phi y(t-1) + e(t), e standard normal correlated by `shared` between series; a random walk for phi 1."""
+    """Series of y(t) = phi y(t-1) + e(t), e standard normal correlated by `shared` between series.
+
+    A random walk for phi 1.
+    """
     rng = np.random.default_rng(seed)
-    shocks = np.sqrt(shared) * rng.normal(size=rows) + np.sqrt(1 - shared) * rng.normal(size=(n, rows))
+    shocks = np.sqrt(shared) * rng.normal(size=rows) + np.sqrt(1 - shared) * rng.normal(
+        size=(n, rows)
+    )
     values = np.zeros((n, rows))
     values[:, 0] = shocks[:, 0] / np.sqrt(1 - phi**2) if phi < 1 else shocks[:, 0]
     for t in range(1, rows):
@@ -53,7 +62,9 @@ class Autoregression(Forecaster):
     local = True
     phi: float = 0.5
 
-    def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAutoregression:
+    def learn(
+        self, history: Panel, *, horizon: int, context: ForecastContext
+    ) -> FittedAutoregression:
         return FittedAutoregression(self.phi, context.levels)
 
 
@@ -85,14 +96,20 @@ class FittedDemand(FittedAutoregression):
         return normal_bands(mean, np.broadcast_to(spread, mean.shape), self.levels)
 
 
-def run(panel: Panel, model: Forecaster, protocol: WalkForward, label: str = "own", seed: int = 3) -> Tables:
+def run(
+    panel: Panel, model: Forecaster, protocol: WalkForward, label: str = "own", seed: int = 3
+) -> Tables:
     """The tables of a run, without scores but for the seed."""
     rows = []
     for fold in protocol.split(panel):
-        asked = protocol.evaluate_cell(model, panel, Cell(label, fold, 0, fold.units), RunContext(seed, fold.name)).sort(
-            protocol.keys
+        asked = protocol.evaluate_cell(
+            model, panel, Cell(label, fold, 0, fold.units), RunContext(seed, fold.name)
+        ).sort(protocol.keys)
+        rows.append(
+            asked.select(
+                pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()
+            )
         )
-        rows.append(asked.select(pl.lit(label).alias("model"), pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()))
     scores = pl.DataFrame([{"seed": seed}], schema=SCORES)
     return Tables(scores, pl.concat(rows), pl.DataFrame(schema=TIMINGS))
 

@@ -17,7 +17,12 @@ START = datetime(2024, 1, 1)
 
 def panel_of(times, every, *, month_end=False, known=(), **static):
     n = len(times)
-    columns = {"series_id": ["a"] * n, "time": times, "target": np.arange(n, dtype=float), **dict(known)}
+    columns = {
+        "series_id": ["a"] * n,
+        "time": times,
+        "target": np.arange(n, dtype=float),
+        **dict(known),
+    }
     columns |= {name: [value] * n for name, value in static.items()}
     roles = Roles(known_future=tuple(dict(known)), static=tuple(static))
     return Panel.build(pl.DataFrame(columns), Frequency(every, month_end=month_end), roles=roles)
@@ -47,7 +52,14 @@ def test_cycles_are_there_as_the_frequency_warrants(times, every, present):
         sin, cos = table[f"{cycle}_sin"], table[f"{cycle}_cos"]
         if cycle in present:
             np.testing.assert_allclose(sin.to_numpy() ** 2 + cos.to_numpy() ** 2, 1.0)
-            assert len(table.select((pl.col(f"{cycle}_sin").round(9), pl.col(f"{cycle}_cos").round(9))).unique()) > 1
+            assert (
+                len(
+                    table.select(
+                        (pl.col(f"{cycle}_sin").round(9), pl.col(f"{cycle}_cos").round(9))
+                    ).unique()
+                )
+                > 1
+            )
         else:
             assert sin.is_null().all()
             assert cos.is_null().all()
@@ -67,7 +79,9 @@ def test_days_and_hours_have_their_places():
     table = Calendar().compute(panel_of(hours, "1h")).table
     assert table["day_sin"][6] == pytest.approx(1)
     assert table["day_cos"][12] == pytest.approx(-1)
-    assert table["week_sin"][25] == pytest.approx(np.sin(2 * np.pi / 7))  # 1 January 2024 was a Monday
+    assert table["week_sin"][25] == pytest.approx(
+        np.sin(2 * np.pi / 7)
+    )  # 1 January 2024 was a Monday
     days = Calendar().compute(panel_of([date(2023, 12, 31), date(2024, 1, 1)], "1d")).table
     assert days["year_cos"].to_list() == pytest.approx([np.cos(2 * np.pi * 364 / 365), 1])
 
@@ -88,7 +102,8 @@ def test_age_of_daily_rows_has_a_fraction():
 
 
 @pytest.mark.parametrize(
-    ("launch", "flags"), [(date(2024, 2, 29), [0, 1, 0]), (date(2024, 2, 1), [0, 1, 0]), (date(2024, 1, 31), [1, 0, 0])]
+    ("launch", "flags"),
+    [(date(2024, 2, 29), [0, 1, 0]), (date(2024, 2, 1), [0, 1, 0]), (date(2024, 1, 31), [1, 0, 0])],
 )
 def test_a_row_at_the_end_of_its_month_holds_that_month(launch, flags):
     ends = [date(2024, 1, 31), date(2024, 2, 29), date(2024, 3, 31)]
@@ -116,12 +131,18 @@ def test_an_unknown_launch_has_no_age():
 
 @pytest.mark.parametrize(
     ("times", "launch", "wanted"),
-    [(months(2), "spring", "dates"), (months(2), 3.0, "dates"), ([1, 2], date(2024, 1, 1), "whole numbers")],
+    [
+        (months(2), "spring", "dates"),
+        (months(2), 3.0, "dates"),
+        ([1, 2], date(2024, 1, 1), "whole numbers"),
+    ],
 )
 def test_a_launch_that_is_no_instant_is_refused(times, launch, wanted):
     panel = panel_of(times, "1i" if wanted == "whole numbers" else "1mo", launch=launch)
     with pytest.raises(
-        ConfigError, match=f"features.launch: column 'launch' holds .*, must hold {wanted}.*features.launch='' leaves it out"
+        ConfigError,
+        match=f"features.launch: column 'launch' holds .*, must hold {wanted}.*features.launch='' "
+        f"leaves it out",
     ):
         Calendar().compute(panel)
     assert "device_age" not in Calendar(launch="").compute(panel).table.columns
@@ -138,14 +159,29 @@ def test_what_the_dataset_knows_already_is_left_alone():
 def test_price_changes_by_its_log_ratio():
     panel = panel_of(months(14), "1mo", known={"price": [2.0, 1.0, 0.0, 4.0, *[4.0] * 8, 1.0, 4.0]})
     table = Calendar().compute(panel).table
-    assert table["price_change"].to_list()[:5] == [None, pytest.approx(np.log(0.5)), None, None, 0.0]
-    assert table["price_change_season"].to_list()[11:] == [None, pytest.approx(np.log(0.5)), pytest.approx(np.log(4))]
+    assert table["price_change"].to_list()[:5] == [
+        None,
+        pytest.approx(np.log(0.5)),
+        None,
+        None,
+        0.0,
+    ]
+    assert table["price_change_season"].to_list()[11:] == [
+        None,
+        pytest.approx(np.log(0.5)),
+        pytest.approx(np.log(4)),
+    ]
 
 
 def test_the_default_columns_may_be_absent_or_play_another_role():
     plain = {feature.name for feature in Calendar().columns(Roles(), 3).features}
-    assert plain == {f"{cycle}_{part}" for cycle in ("year", "week", "day") for part in ("sin", "cos")}
-    assert {feature.name for feature in Calendar().columns(Roles(past_only=("price", "launch")), 3).features} == plain
+    assert plain == {
+        f"{cycle}_{part}" for cycle in ("year", "week", "day") for part in ("sin", "cos")
+    }
+    assert {
+        feature.name
+        for feature in Calendar().columns(Roles(past_only=("price", "launch")), 3).features
+    } == plain
 
 
 def test_all_is_read_at_the_step():
@@ -155,8 +191,15 @@ def test_all_is_read_at_the_step():
 
 
 def test_events_tell_what_was_before_and_how_long_ago_they_began():
-    known = {"promotion": [0.0, 1.0, 1.0, 0.0, 0.0, 1.0], "launched": [1.0, 1.0, 0.0, None, 2.0, 2.0]}
-    table = Calendar(events=("promotion", "launched")).compute(panel_of(months(6), "1mo", known=known)).table
+    known = {
+        "promotion": [0.0, 1.0, 1.0, 0.0, 0.0, 1.0],
+        "launched": [1.0, 1.0, 0.0, None, 2.0, 2.0],
+    }
+    table = (
+        Calendar(events=("promotion", "launched"))
+        .compute(panel_of(months(6), "1mo", known=known))
+        .table
+    )
     assert table["promotion_before"].to_list() == [None, 0, 1, 1, 0, 0]
     assert table["promotion_since"].to_list() == [None, 0, 1, 2, 3, 0]
     assert table["launched_since"].to_list() == [0, 1, 2, 3, 0, 1]
@@ -164,7 +207,8 @@ def test_events_tell_what_was_before_and_how_long_ago_they_began():
 
 def test_events_of_one_series_are_not_those_of_the_next():
     both = [
-        panel_of(months(4), "1mo", known={"promotion": values}).table for values in ([0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0])
+        panel_of(months(4), "1mo", known={"promotion": values}).table
+        for values in ([0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 0.0])
     ]
     table = pl.concat([both[0], both[1].with_columns(series_id=pl.lit("b"))])
     panel = Panel.build(table, Frequency("1mo"), roles=Roles(known_future=("promotion",)))
@@ -173,7 +217,10 @@ def test_events_of_one_series_are_not_those_of_the_next():
     assert found["promotion_since"].to_list() == [None, 0, 1, 0, None, None, 0, 1]
 
 
-@pytest.mark.parametrize(("name", "said"), [("promotions", "did you mean 'promotion'"), ("visits", "'visits' is past_only")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("promotions", "did you mean 'promotion'"), ("visits", "'visits' is past_only")],
+)
 def test_an_event_must_be_known_ahead(name, said):
     roles = Roles(known_future=("promotion",), past_only=("visits",))
     with pytest.raises(ConfigError, match=f"features.events: .*{said}"):

@@ -34,7 +34,9 @@ RECIPES = st.builds(
 
 
 def ragged(counts, seed=0, holes=0.1):
-    """Monthly series of these lengths whose levels are nine orders of magnitude apart, with holes in the target."""
+    """Monthly series of these lengths whose levels are nine orders of magnitude apart, with holes
+    in the target.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for i, n in enumerate(counts):
@@ -43,8 +45,12 @@ def ragged(counts, seed=0, holes=0.1):
             pl.DataFrame(
                 {
                     "series_id": [f"s{i}"] * n,
-                    "time": pl.date_range(date(2015, 1 + i, 1), date(2030, 1, 1), "1mo", eager=True).head(n),
-                    "target": pl.Series(np.where(rng.random(n) < holes, np.nan, target), nan_to_null=True),
+                    "time": pl.date_range(
+                        date(2015, 1 + i, 1), date(2030, 1, 1), "1mo", eager=True
+                    ).head(n),
+                    "target": pl.Series(
+                        np.where(rng.random(n) < holes, np.nan, target), nan_to_null=True
+                    ),
                     "price": rng.uniform(1, 2, n),
                     "visits": rng.random(n),
                     "launch": [date(2015, 2, 1)] * n,
@@ -71,7 +77,9 @@ def by_hand(panel, recipe):
             rows[f"season_mean_{k}"] = seasons.mean(0)
             rows[f"season_std_{k}"] = seasons.std(0, ddof=1) if k > 1 else np.full(len(y), np.nan)
         rows |= {f"ewm_{a:g}": y.ewm(alpha=a).mean().shift(1) for a in recipe.alphas}
-        rows |= {f"diff_{d or 'season'}": y.shift(1) - y.shift(1 + (d or m)) for d in recipe.differences}
+        rows |= {
+            f"diff_{d or 'season'}": y.shift(1) - y.shift(1 + (d or m)) for d in recipe.differences
+        }
         rows |= {f"visits_lag_{k}": visits.shift(k) for k in recipe.past_lags}
         made.append(pd.DataFrame(rows))
     return pd.concat(made)
@@ -79,18 +87,24 @@ def by_hand(panel, recipe):
 
 def poisoned(panel, rows, names, seed):
     """The panel with rubbish in these rows of these columns."""
-    rubbish = np.random.default_rng(seed).choice([np.nan, np.inf, -1e300, 1e300, 0.0, -7.5], len(panel.table))
+    rubbish = np.random.default_rng(seed).choice(
+        [np.nan, np.inf, -1e300, 1e300, 0.0, -7.5], len(panel.table)
+    )
     bad = pl.Series(rows)
     return replace(
         panel,
-        table=panel.table.with_columns(pl.when(bad).then(pl.lit(pl.Series(rubbish))).otherwise(n).alias(n) for n in names),
+        table=panel.table.with_columns(
+            pl.when(bad).then(pl.lit(pl.Series(rubbish))).otherwise(n).alias(n) for n in names
+        ),
     )
 
 
 def bits(panel, features, rows):
     """The bits of computed columns at these rows, null told from NaN."""
     kept = [panel.table[feature.name].filter(pl.Series(rows)) for feature in features]
-    return [(column.is_null().to_list(), column.fill_null(0.0).to_numpy().tobytes()) for column in kept]
+    return [
+        (column.is_null().to_list(), column.fill_null(0.0).to_numpy().tobytes()) for column in kept
+    ]
 
 
 @settings(max_examples=80, deadline=None)
@@ -98,7 +112,9 @@ def bits(panel, features, rows):
 def test_equals_a_loop_over_series(counts, seed, recipe):
     panel = ragged(counts, seed)
     table, expected = recipe.compute(panel).table, by_hand(panel, recipe)
-    largest = np.repeat(np.fmax.reduceat(np.nan_to_num(np.abs(panel.target)), panel.offsets[:-1]), panel.lengths)
+    largest = np.repeat(
+        np.fmax.reduceat(np.nan_to_num(np.abs(panel.target)), panel.offsets[:-1]), panel.lengths
+    )
     largest = np.maximum(largest, panel.values("visits"))
     for name in expected:
         found, wanted = table[name].to_numpy(), expected[name].to_numpy()
@@ -114,23 +130,33 @@ def test_bits_of_a_series_do_not_depend_on_its_neighbours(counts, seed, recipe):
     features = recipe.columns(panel.roles, 1).features
     for i, n in enumerate(panel.lengths):
         alone = recipe.compute(panel.block(i, i + 1))
-        assert bits(together.block(i, i + 1), features, [True] * n) == bits(alone, features, [True] * n)
+        assert bits(together.block(i, i + 1), features, [True] * n) == bits(
+            alone, features, [True] * n
+        )
 
 
 @pytest.mark.parametrize("huge", [1e12, 1e90])
 def test_a_huge_series_leaves_a_tiny_one_its_precision(huge):
     tiny = np.random.default_rng(0).random(200) * 1e-3
     table = pl.DataFrame(
-        {"series_id": ["a"] * 200 + ["b"] * 200, "time": list(range(200)) * 2, "target": [*(tiny * huge), *tiny]}
+        {
+            "series_id": ["a"] * 200 + ["b"] * 200,
+            "time": list(range(200)) * 2,
+            "target": [*(tiny * huge), *tiny],
+        }
     )
     recipe = Lags(windows=(7, 28), alphas=(0.1,))
     panel = recipe.compute(Panel.build(table, Frequency("1i"))).block(1, 2)
     alone = pd.Series(tiny).shift(1)
     np.testing.assert_allclose(panel.values("mean_28"), alone.rolling(28).mean(), rtol=1e-12)
     np.testing.assert_allclose(
-        panel.values("std_7"), [alone[max(t - 6, 0) : t + 1].std() if t > 6 else np.nan for t in range(200)], rtol=1e-12
+        panel.values("std_7"),
+        [alone[max(t - 6, 0) : t + 1].std() if t > 6 else np.nan for t in range(200)],
+        rtol=1e-12,
     )
-    np.testing.assert_allclose(panel.values("ewm_0.1"), pd.Series(tiny).ewm(alpha=0.1).mean().shift(1), rtol=1e-12)
+    np.testing.assert_allclose(
+        panel.values("ewm_0.1"), pd.Series(tiny).ewm(alpha=0.1).mean().shift(1), rtol=1e-12
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -141,7 +167,9 @@ def test_causal_to_the_bit(counts, seed, recipe, cut):
     bad = poisoned(panel, panel.positions >= cut, ["target", "visits"], seed)
     bad = poisoned(bad, panel.positions > cut, ["price"], seed + 1)
     features = recipe.columns(panel.roles, 1).features
-    assert bits(recipe.compute(panel), features, known) == bits(recipe.compute(bad), features, known)
+    assert bits(recipe.compute(panel), features, known) == bits(
+        recipe.compute(bad), features, known
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -163,7 +191,9 @@ def test_future_rows_without_a_target_are_served():
     ends = np.maximum(panel.lengths - 4, 0)
     history, rows = panel.until(ends), pl.Series(panel.positions >= np.repeat(ends, panel.lengths))
     unknown = pl.lit(None, pl.Float64)
-    future = replace(panel, table=panel.table.filter(rows).with_columns(target=unknown, visits=unknown)).block(0, 2)
+    future = replace(
+        panel, table=panel.table.filter(rows).with_columns(target=unknown, visits=unknown)
+    ).block(0, 2)
     recipe = Lags(step_lags=(4,))
     whole, split = recipe.compute(panel.block(0, 2)), recipe.compute(history.followed_by(future))
     for feature in recipe.columns(panel.roles, 4).features:
@@ -188,37 +218,59 @@ def test_the_defaults_are_few_and_say_how_they_scale():
     plan = Lags().columns(Roles(), 12)
     scales = {feature.name: feature.scale for feature in plan.at("origin")}
     assert len(scales) == 13
-    assert {scales[name] for name in ("lag_1", "mean_3", "mean_season", "season_lag_1", "season_mean_2", "ewm_0.3")} == {
-        "level"
+    assert {
+        scales[name]
+        for name in ("lag_1", "mean_3", "mean_season", "season_lag_1", "season_mean_2", "ewm_0.3")
+    } == {"level"}
+    assert {scales[name] for name in ("std_3", "season_std_2", "diff_1", "diff_season")} == {
+        "spread"
     }
-    assert {scales[name] for name in ("std_3", "season_std_2", "diff_1", "diff_season")} == {"spread"}
     assert {feature.scale for feature in plan.at("step")} == {"none"}
 
 
 @pytest.mark.parametrize(
-    ("season", "horizon", "at"), [(12, 12, "step"), (12, 13, "origin"), (0, 1, "origin")], ids=["known", "short", "not given"]
+    ("season", "horizon", "at"),
+    [(12, 12, "step"), (12, 13, "origin"), (0, 1, "origin")],
+    ids=["known", "short", "not given"],
 )
 def test_a_season_is_read_at_the_step_where_it_is_known(season, horizon, at):
-    plan = {feature.name: feature.at for feature in Lags(season=season, season_lags=(1, 2)).columns(Roles(), horizon).features}
+    plan = {
+        feature.name: feature.at
+        for feature in Lags(season=season, season_lags=(1, 2)).columns(Roles(), horizon).features
+    }
     assert plan["season_lag_1"] == plan["season_mean_2"] == plan["season_std_2"] == at
     assert plan["season_lag_2"] == ("step" if season * 2 >= horizon else "origin")
     assert plan["lag_1"] == "origin"
 
 
 REFUSALS = [
-    ({"step_lags": (12, 6)}, "features.step_lags: 6 is shorter than the horizon 12: unknown at steps 7 to 12."),
-    ({"step_lags": (11,)}, "features.step_lags: 11 is shorter than the horizon 12: unknown at step 12."),
+    (
+        {"step_lags": (12, 6)},
+        "features.step_lags: 6 is shorter than the horizon 12: unknown at steps 7 to 12.",
+    ),
+    (
+        {"step_lags": (11,)},
+        "features.step_lags: 11 is shorter than the horizon 12: unknown at step 12.",
+    ),
     (
         {"price": ("visits",)},
-        "features.price: 'visits' is past_only; it must be known_future, to be read at the steps ahead.",
+        "features.price: 'visits' is past_only; it must be known_future, to be read at the steps "
+        "ahead.",
     ),
     (
         {"price": ("target",)},
-        "features.price: 'target' is the target; it must be known_future, to be read at the steps ahead.",
+        "features.price: 'target' is the target; it must be known_future, to be read at the steps "
+        "ahead.",
     ),
-    ({"price": ("prise",)}, "features.price: no known_future column 'prise'; did you mean 'price'?"),
+    (
+        {"price": ("prise",)},
+        "features.price: no known_future column 'prise'; did you mean 'price'?",
+    ),
     ({"launch": "price"}, "features.launch: 'price' is known_future; it must be static."),
-    ({"planned_end": "planed_end"}, "features.planned_end: no static column 'planed_end'; did you mean 'planned_end'?"),
+    (
+        {"planned_end": "planed_end"},
+        "features.planned_end: no static column 'planed_end'; did you mean 'planned_end'?",
+    ),
 ]
 
 
@@ -230,14 +282,23 @@ def test_refused_in_one_line(fields, message):
 
 
 def test_a_name_is_taken_once():
-    with pytest.raises(ConfigError, match="'lag_1' is a column of the dataset already \\(past_only\\)"):
+    with pytest.raises(
+        ConfigError, match="'lag_1' is a column of the dataset already \\(past_only\\)"
+    ):
         Lags().columns(Roles(past_only=("lag_1",)), 1)
     with pytest.raises(ConfigError, match="'season_lag_1' would be computed twice"):
         Lags().columns(Roles(past_only=("season",)), 1)
 
 
 @pytest.mark.parametrize(
-    "fields", [{"lags": (0,)}, {"lags": (2, 2)}, {"alphas": (1.0,)}, {"windows": (-1,)}, {"cycles": ("moon",)}]
+    "fields",
+    [
+        {"lags": (0,)},
+        {"lags": (2, 2)},
+        {"alphas": (1.0,)},
+        {"windows": (-1,)},
+        {"cycles": ("moon",)},
+    ],
 )
 def test_wrong_values_are_refused_when_the_recipe_is_made(fields):
     with pytest.raises(ConfigError):
@@ -245,7 +306,10 @@ def test_wrong_values_are_refused_when_the_recipe_is_made(fields):
 
 
 def test_without_roles_and_without_a_season():
-    panel = Panel.build(pl.DataFrame({"series_id": ["a"] * 3, "time": [1, 2, 3], "target": [1.0, 2.0, 4.0]}), Frequency("1i"))
+    panel = Panel.build(
+        pl.DataFrame({"series_id": ["a"] * 3, "time": [1, 2, 3], "target": [1.0, 2.0, 4.0]}),
+        Frequency("1i"),
+    )
     table = Lags().compute(panel).table
     assert table["lag_1"].to_list() == [None, 1.0, 2.0]
     assert table["mean_season"].to_list() == [None, 1.0, 2.0]

@@ -38,7 +38,9 @@ def test_bits_do_not_depend_on_what_stands_before(seed, size, stride, before):
     rng = np.random.default_rng(seed)
     own = rng.random(300)
     alone = window_moments(own, [size, 3], stride)[size]
-    behind = window_moments(np.append(np.resize([1e12, -1e300, np.nan, 3.7e-9], before), own), [size], stride)[size]
+    behind = window_moments(
+        np.append(np.resize([1e12, -1e300, np.nan, 3.7e-9], before), own), [size], stride
+    )[size]
     whole = (size - 1) * stride
     for a, b in zip(alone, behind, strict=True):
         np.testing.assert_array_equal(a[whole:], b[before + whole :])

@@ -14,7 +14,9 @@ def test_each_group_has_the_quantile_that_numpy_gives(level):
     values, group = rng.normal(size=200), rng.integers(0, 6, 200)
     values[::17] = np.nan
     found = group_quantiles(values, group, 7, level)
-    assert found[:6] == pytest.approx([np.nanquantile(values[group == each], level) for each in range(6)])
+    assert found[:6] == pytest.approx(
+        [np.nanquantile(values[group == each], level) for each in range(6)]
+    )
     assert np.isnan(found[6])
 
 
@@ -34,4 +36,7 @@ def test_without_a_value_there_is_none_and_a_root_is_that_of_the_quantile():
     cells = Cells(np.array([0, 1]), np.array([0, 0]))
     assert pooled_quantile(np.array([np.nan, np.nan]), np.array([0, 1]), cells, 0.5).value is None
     assert pooled_quantile(np.array([4.0, 4.0]), np.array([0, 1]), cells, 0.5, root=True).value == 2
-    assert pooled_quantile(np.array([-4.0, -4.0]), np.array([0, 1]), cells, 0.5, root=True).value is None
+    assert (
+        pooled_quantile(np.array([-4.0, -4.0]), np.array([0, 1]), cells, 0.5, root=True).value
+        is None
+    )

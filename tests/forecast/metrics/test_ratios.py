@@ -36,15 +36,21 @@ def test_every_metric_is_its_definition():
     assert value(scores, "rmse", "pooled").value == pytest.approx(np.sqrt((4 + 1 + 0 + 4) / 4))
     assert value(scores, "bias", "pooled").value == pytest.approx((2 + 1 + 0 - 2) / 4)
     assert value(scores, "mase[m=12]", "mean").value == pytest.approx((0.5 / 2 + 1 / 4) / 2)
-    assert value(scores, "rmsse[m=12]", "mean").value == pytest.approx((np.sqrt(2.5 / 4) + np.sqrt(2 / 16)) / 2)
+    assert value(scores, "rmsse[m=12]", "mean").value == pytest.approx(
+        (np.sqrt(2.5 / 4) + np.sqrt(2 / 16)) / 2
+    )
     assert value(scores, "wape", "pooled").value == pytest.approx(3 / 22)
-    assert value(scores, "smape_m4", "pooled").value == pytest.approx(np.mean([200 / 21, 0, 0, 400 / 14]))
+    assert value(scores, "smape_m4", "pooled").value == pytest.approx(
+        np.mean([200 / 21, 0, 0, 400 / 14])
+    )
     assert value(scores, "coverage[80%]", "pooled").value == pytest.approx(3 / 4)
     assert value(scores, "width[80%]", "pooled").value == pytest.approx((6 + 3 + 3 + 2) / 4)
     low = [0.1 * 2, 0.1 * 1, 0.1 * 2, 0.1 * 3]
     high = [0.1 * 4, 0.1 * 2, 0.1 * 1, 0.9 * 1]
     assert value(scores, "pinball[q=0.1]", "pooled").value == pytest.approx(np.mean(low))
-    assert value(scores, "wql[3]", "pooled").value == pytest.approx(2 * (sum(low) + sum(high) + 1.5) / 3 / 22)
+    assert value(scores, "wql[3]", "pooled").value == pytest.approx(
+        2 * (sum(low) + sum(high) + 1.5) / 3 / 22
+    )
 
 
 def test_mape_counts_the_rows_where_it_is_undefined():
@@ -109,7 +115,9 @@ def test_a_young_series_whose_rows_are_alike_has_no_tiny_scale():
     offsets = np.cumsum([0, *map(len, rows)])
     absolute, squared = short_scales(np.concatenate(rows), offsets, 12)
     assert absolute == pytest.approx([35, 10, 100, 100, np.nan], rel=1e-4, nan_ok=True)
-    assert squared == pytest.approx([(30**2 + 40**2) / 2, 100, 100**2, 100**2, np.nan], rel=1e-4, nan_ok=True)
+    assert squared == pytest.approx(
+        [(30**2 + 40**2) / 2, 100, 100**2, 100**2, np.nan], rel=1e-4, nan_ok=True
+    )
 
 
 def test_the_seasonal_naive_repeats_the_season_and_mends_holes():
@@ -123,11 +131,23 @@ def test_no_interval_of_an_error_reaches_below_zero():
     cutoff, number = np.repeat(np.arange(5), 6), np.tile(np.arange(6), 5)
     wrong = np.where(cutoff == 4, 9.0, 0.5)  # one origin went wrong
     rows = table(
-        series_id=[f"s{each}" for each in number], cutoff=cutoff, step=[1] * 30, time=cutoff + 1, actual=np.full(30, 20.0),
-        **{"mean": 20.0 + wrong, "q_0.1": np.full(30, 18.0), "q_0.5": 20.0 + wrong, "q_0.9": np.full(30, 30.0)},
-        seasonal_naive=np.full(30, 19.0), scale_abs=np.full(30, 2.0), scale_sq=np.full(30, 4.0), season=[1] * 30,
+        series_id=[f"s{each}" for each in number],
+        cutoff=cutoff,
+        step=[1] * 30,
+        time=cutoff + 1,
+        actual=np.full(30, 20.0),
+        **{
+            "mean": 20.0 + wrong,
+            "q_0.1": np.full(30, 18.0),
+            "q_0.5": 20.0 + wrong,
+            "q_0.9": np.full(30, 30.0),
+        },
+        seasonal_naive=np.full(30, 19.0),
+        scale_abs=np.full(30, 2.0),
+        scale_sq=np.full(30, 4.0),
+        season=[1] * 30,
         fallback=[False] * 30,
-    )  # fmt: skip
+    )
     scores = score_forecasts(rows, (0.1, 0.5, 0.9))
     for metric, aggregate in (("mase[m=1]", "mean"), ("mae", "pooled")):
         assert value(scores, metric, aggregate).ci_low == 0

@@ -1,4 +1,6 @@
-"""Reconciliation on arrays: against the textbook's formula, by hand, and what it must not change."""
+"""Reconciliation on arrays: against the textbook's formula, by hand, and what it must not
+change.
+"""
 
 import time
 
@@ -25,13 +27,22 @@ def textbook(tree, values, covariance):
 
 def randomly(seed=0, vectors=7):
     rng = np.random.default_rng(seed)
-    tree = SumTree(4, 6, np.array([0] * 6 + [1, 1, 1, 2, 2, 2, 3, 3]), np.array([*range(6), *range(6), 0, 4]))
+    tree = SumTree(
+        4, 6, np.array([0] * 6 + [1, 1, 1, 2, 2, 2, 3, 3]), np.array([*range(6), *range(6), 0, 4])
+    )
     deviations = rng.uniform(1, 9, 10)
-    return tree, rng.normal(50, 9, (10, 5)), JointErrors(deviations, rng.standard_normal((vectors, 10)), 0.3)
+    return (
+        tree,
+        rng.normal(50, 9, (10, 5)),
+        JointErrors(deviations, rng.standard_normal((vectors, 10)), 0.3),
+    )
 
 
 def test_least_squares_by_hand():
-    """With W = I: off the total by 12 - 9, off ab by 5 - 4; U U' = [[4, 2], [2, 3]], so its solution is (7/8, -1/4)."""
+    """With W = I: off the total by 12 - 9, off ab by 5 - 4.
+
+    U U' = [[4, 2], [2, 3]], so its solution is (7/8, -1/4).
+    """
     bottom = Reconciler(TREE, "mint", equal(5)).bottom(BASE)
     np.testing.assert_allclose(bottom[:, 0], [1 + 7 / 8 - 1 / 4, 3 + 7 / 8 - 1 / 4, 5 + 7 / 8])
     np.testing.assert_allclose(bottom, textbook(TREE, BASE, np.eye(5)))
@@ -41,7 +52,11 @@ def test_least_squares_by_hand():
 def test_minimum_trace_is_the_textbooks(vectors):
     tree, values, joint = randomly(vectors=vectors)
     covariance = np.diag(joint.alone) + joint.common @ joint.common.T
-    np.testing.assert_allclose(Reconciler(tree, "mint", joint).bottom(values), textbook(tree, values, covariance), rtol=1e-9)
+    np.testing.assert_allclose(
+        Reconciler(tree, "mint", joint).bottom(values),
+        textbook(tree, values, covariance),
+        rtol=1e-9,
+    )
 
 
 def test_the_covariance_is_the_shrunk_one():
@@ -49,9 +64,13 @@ def test_the_covariance_is_the_shrunk_one():
     correlation = joint.vectors.T @ joint.vectors / len(joint.vectors)
     covariance = np.diag(joint.alone) + joint.common @ joint.common.T
     off = ~np.eye(10, dtype=bool)
-    np.testing.assert_allclose(covariance[off], (0.7 * np.outer(joint.deviations, joint.deviations) * correlation)[off])
+    np.testing.assert_allclose(
+        covariance[off], (0.7 * np.outer(joint.deviations, joint.deviations) * correlation)[off]
+    )
     whole = joint.vectors / np.sqrt(np.square(joint.vectors).mean(0))
-    np.testing.assert_allclose(JointErrors(joint.deviations, whole, 0.3).alone, 0.3 * joint.deviations**2)
+    np.testing.assert_allclose(
+        JointErrors(joint.deviations, whole, 0.3).alone, 0.3 * joint.deviations**2
+    )
 
 
 @pytest.mark.parametrize("method", ["bottom_up", "top_down", "mint"])
@@ -60,14 +79,20 @@ def test_what_adds_up_already_is_left_as_it_is(method):
     _, _, joint = randomly()
     values = TREE.summed(rng.uniform(1, 9, (3, 4)))
     five = JointErrors(joint.deviations[:5], joint.vectors[:, :5], 0.3)
-    np.testing.assert_allclose(Reconciler(TREE, method, five).bottom(values), values[2:], rtol=1e-12)
+    np.testing.assert_allclose(
+        Reconciler(TREE, method, five).bottom(values), values[2:], rtol=1e-12
+    )
 
 
 def test_top_down_splits_by_the_proportions_of_the_parts_own_forecasts():
     """12 is split 5 : 5 between ab and c, and ab's 6 is split 1 : 3."""
-    np.testing.assert_allclose(Reconciler(TREE, "top_down", equal(5)).bottom(BASE)[:, 0], [1.5, 4.5, 6])
+    np.testing.assert_allclose(
+        Reconciler(TREE, "top_down", equal(5)).bottom(BASE)[:, 0], [1.5, 4.5, 6]
+    )
     nothing = np.array([[8.0], [0.0], [0.0], [-3.0], [0.0]])
-    np.testing.assert_allclose(Reconciler(TREE, "top_down", equal(5)).bottom(nothing)[:, 0], [2, 2, 4])
+    np.testing.assert_allclose(
+        Reconciler(TREE, "top_down", equal(5)).bottom(nothing)[:, 0], [2, 2, 4]
+    )
 
 
 def test_bottom_up_takes_the_bottom():
@@ -104,7 +129,9 @@ def test_a_series_without_past_errors_is_as_wrong_for_its_size_as_others_are():
     np.testing.assert_allclose(joint.alone[[0, 2]], [9, 36])
 
 
-@pytest.mark.parametrize("past", [ErrorVectors.nothing(), learned(np.zeros((2, 5)))], ids=["no windows", "exact"])
+@pytest.mark.parametrize(
+    "past", [ErrorVectors.nothing(), learned(np.zeros((2, 5)))], ids=["no windows", "exact"]
+)
 def test_without_errors_a_sum_counts_by_its_number_of_series(past):
     joint = past.of([f"s{i}" for i in range(5)], np.ones(5), TREE.sizes)
     np.testing.assert_allclose(joint.alone, [3, 2, 1, 1, 1])
@@ -132,7 +159,11 @@ def test_errors_of_farther_steps_are_larger_by_one_factor():
 def test_draws_go_together_as_past_errors_did():
     rng = np.random.default_rng(4)
     common = rng.standard_normal((40, 1))
-    past = learned(np.hstack([common, common + 0.1 * rng.standard_normal((40, 1)), rng.standard_normal((40, 1))]))
+    past = learned(
+        np.hstack(
+            [common, common + 0.1 * rng.standard_normal((40, 1)), rng.standard_normal((40, 1))]
+        )
+    )
     orders = past.of(["s0", "s1", "s2"], np.ones(3), np.ones(3)).orders(1000, rng)
     assert np.array_equal(np.sort(orders, axis=1)[1], np.arange(1000))
     ranks = orders.argsort(axis=1)
@@ -147,7 +178,9 @@ def test_thousands_of_series_are_cheap():
     family = np.sort(rng.integers(0, families, n))
     aggregate = np.concatenate([np.zeros(n, int), 1 + family])
     tree = SumTree(families + 1, n, aggregate, np.tile(np.arange(n), 2))
-    joint = JointErrors(rng.uniform(1, 2, families + 1 + n), rng.standard_normal((36, families + 1 + n)), 0.5)
+    joint = JointErrors(
+        rng.uniform(1, 2, families + 1 + n), rng.standard_normal((36, families + 1 + n)), 0.5
+    )
     began = time.perf_counter()
     bottom = Reconciler(tree, "mint", joint).bottom(rng.uniform(1, 9, (families + 1 + n, 100)))
     assert time.perf_counter() - began < 10

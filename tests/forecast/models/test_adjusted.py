@@ -1,4 +1,6 @@
-"""A forecaster shown series without the effects of columns known ahead: effects found, signs, and what is put back."""
+"""A forecaster shown series without the effects of columns known ahead: effects found, signs, and
+what is put back.
+"""
 
 from dataclasses import replace
 
@@ -9,7 +11,13 @@ import pytest
 from hwds.core.errors import ConfigError
 from hwds.datasets import WeeklySales
 from hwds.evaluation.panel_folds import FromEnd, future_of
-from hwds.forecast.models.adjusted import Adjusted, EffectMoments, Effects, shrink_effects, without_effects
+from hwds.forecast.models.adjusted import (
+    Adjusted,
+    EffectMoments,
+    Effects,
+    shrink_effects,
+    without_effects,
+)
 from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.seasonal_naive import SeasonalNaive
 from hwds.forecast.models.theta import Theta
@@ -29,7 +37,10 @@ def panel():
 
 
 def made(elasticities, prices_move, rows=120, lift=0.0, noise=0.05, seed=0):
-    """Series with a wandering level, of these elasticities; a price that does not move tells nothing."""
+    """Series with a wandering level, of these elasticities.
+
+    A price that does not move tells nothing.
+    """
     rng = np.random.default_rng(seed)
     tables = []
     for i, (elasticity, moves) in enumerate(zip(elasticities, prices_move, strict=True)):
@@ -39,7 +50,15 @@ def made(elasticities, prices_move, rows=120, lift=0.0, noise=0.05, seed=0):
         units = np.exp(level + elasticity * np.log(price / 20) + lift * pulse)
         names = [f"s{i:02d}"] * rows
         tables.append(
-            pl.DataFrame({"series_id": names, "time": np.arange(rows), "target": units, "price": price, "pulse": pulse})
+            pl.DataFrame(
+                {
+                    "series_id": names,
+                    "time": np.arange(rows),
+                    "target": units,
+                    "price": price,
+                    "pulse": pulse,
+                }
+            )
         )
     roles = Roles(known_future=("price", "pulse"), price="price")
     return Panel.build(pl.concat(tables), Frequency("1i"), roles=roles, season=12, horizon=6)
@@ -54,7 +73,11 @@ def per_unit(effects):
 def parts(panel, steps=STEPS):
     ends = panel.lengths - steps
     asked = np.flatnonzero(ends > 0)
-    return panel.until(ends), future_of(panel, asked, ends, steps), np.stack([panel.series(i)[ends[i] :] for i in asked])
+    return (
+        panel.until(ends),
+        future_of(panel, asked, ends, steps),
+        np.stack([panel.series(i)[ends[i] :] for i in asked]),
+    )
 
 
 def test_effects_are_those_of_the_world_and_differ_as_far_as_series_say():
@@ -91,7 +114,11 @@ def test_a_price_never_raises_demand():
 
 def test_a_column_that_moves_on_at_every_row_has_no_effect(panel):
     age = pl.int_range(pl.len()).over("series_id").cast(pl.Float64)
-    aged = replace(panel, table=panel.table.with_columns(age=age), roles=Roles({**panel.roles, "known_future": ("age",)}))
+    aged = replace(
+        panel,
+        table=panel.table.with_columns(age=age),
+        roles=Roles({**panel.roles, "known_future": ("age",)}),
+    )
     assert Effects.learn(aged).columns == ()
 
 
@@ -101,7 +128,10 @@ def test_forecasts_are_better_by_what_is_planned(panel):
         model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
         for model in (THETA, Adjusted(member=THETA))
     )
-    errors = [np.nanmean(np.abs(said.quantiles[..., 1] - actual), 1) / np.nanmean(actual, 1) for said in (plain, adjusted)]
+    errors = [
+        np.nanmean(np.abs(said.quantiles[..., 1] - actual), 1) / np.nanmean(actual, 1)
+        for said in (plain, adjusted)
+    ]
     gain = errors[0] - errors[1]
     assert gain.mean() > 2 * gain.std() / np.sqrt(len(gain))
     dearer = replace(future, table=future.table.with_columns(pl.col("price") * 1.2))
@@ -123,7 +153,11 @@ def test_what_was_below_zero_has_effects_that_add_up(panel):
 
 
 def test_without_columns_the_member_answers_to_the_bit(panel):
-    bare = replace(panel, table=panel.table.drop("price", "promotion"), roles=panel.roles.without("known_future", "price"))
+    bare = replace(
+        panel,
+        table=panel.table.drop("price", "promotion"),
+        roles=panel.roles.without("known_future", "price"),
+    )
     history, future, _ = parts(bare)
     plain, adjusted = (
         model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
@@ -153,5 +187,7 @@ def test_the_member_is_not_shown_the_columns_whose_effects_were_taken_out_and_re
     """Else SARIMA would estimate the effect of a price again, in what is left without it."""
     panel = made([-2.0] * 3, [1] * 3, rows=60)
     aged = panel.table.with_columns(age=pl.col("time"))
-    panel = replace(panel, table=aged, roles=panel.roles | {"known_future": ("price", "pulse", "age")})
+    panel = replace(
+        panel, table=aged, roles=panel.roles | {"known_future": ("price", "pulse", "age")}
+    )
     assert dict(without_effects(Effects.learn(panel), panel).roles) == {"known_future": ("age",)}

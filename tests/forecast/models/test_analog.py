@@ -11,7 +11,13 @@ from hwds.evaluation.protocol import Cell, RunContext
 from hwds.experiment.spec import check
 from hwds.forecast.lifecycle.design import LaunchRows, calendar_numbers, has_predecessors
 from hwds.forecast.lifecycle.fitting import fit_growth, log_increase
-from hwds.forecast.lifecycle.pooling import Level, NormalEquations, filter_columns, fit_level, pool_coefficients
+from hwds.forecast.lifecycle.pooling import (
+    Level,
+    NormalEquations,
+    filter_columns,
+    fit_level,
+    pool_coefficients,
+)
 from hwds.forecast.models.analog import Analog, FittedAnalog
 from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.protocols.launch import Launch
@@ -23,8 +29,13 @@ LEVELS = (0.1, 0.5, 0.9)
 MONTHS = pl.date_range(date(2015, 1, 1), date(2040, 1, 1), "1mo", eager=True)
 
 
-def generations(*, count=6, months=66, gap=9, noise=0.02, luck=0.0, curve=None, seed=0, aged=True, life=10_000):
-    """Two families in two channels, a generation every `gap` months; the course of sales is that of its family."""
+def generations(
+    *, count=6, months=66, gap=9, noise=0.02, luck=0.0, curve=None, seed=0, aged=True, life=10_000
+):
+    """Two families in two channels, a generation every `gap` months.
+
+    The course of sales is that of its family.
+    """
     rng = np.random.default_rng(seed)
     parts = []
     for family, slow in (("phone", 1.0), ("watch", 2.0)):
@@ -32,10 +43,18 @@ def generations(*, count=6, months=66, gap=9, noise=0.02, luck=0.0, curve=None, 
             begin = gap * generation + (0 if family == "phone" else 3)
             for channel, share in (("retail", 1.0), ("online", 0.5)):
                 age = np.arange(min(months - begin, life))
-                course = np.log1p(-0.6 * np.exp(-age / slow)) - age / 30 if curve is None else curve(age)
+                course = (
+                    np.log1p(-0.6 * np.exp(-age / slow)) - age / 30 if curve is None else curve(age)
+                )
                 month = np.array([MONTHS[int(begin + a)].month for a in age])
                 price = 500.0 * np.exp(-0.01 * age + 0.05 * rng.standard_normal(len(age)))
-                log = 7 + np.log(share) + course + 0.3 * (month == 12) - 1.5 * np.log(price / price[0])
+                log = (
+                    7
+                    + np.log(share)
+                    + course
+                    + 0.3 * (month == 12)
+                    - 1.5 * np.log(price / price[0])
+                )
                 log = log + luck * rng.standard_normal() + noise * rng.standard_normal(len(age))
                 columns = {
                     "series_id": f"{family}-{generation:02d}.{channel}",
@@ -56,7 +75,11 @@ def generations(*, count=6, months=66, gap=9, noise=0.02, luck=0.0, curve=None, 
 def asked(panel, after=1, horizon=12, launch=-1, **settings):
     """The fitted model, the forecasts and what happened, of the last launch but some."""
     cut = Launch(after=after, launches=100, horizon=horizon).cutoffs(panel)
-    cutoff = [one for one in cut if (panel.lengths[one.alive(panel, one.ends(panel))] >= after + horizon).all()][launch]
+    cutoff = [
+        one
+        for one in cut
+        if (panel.lengths[one.alive(panel, one.ends(panel))] >= after + horizon).all()
+    ][launch]
     assert isinstance(cutoff, AtLaunch)
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
     context = ForecastContext(0, levels=LEVELS, season=12)
@@ -87,8 +110,15 @@ def test_prices_to_come_are_heeded():
     panel = generations()
     cutoff = Launch().cutoffs(panel)[-1]
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
-    fitted = Analog().learn(panel_known_at(panel, cutoff), horizon=12, context=ForecastContext(0, levels=LEVELS, season=12))
-    known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 12)
+    fitted = Analog().learn(
+        panel_known_at(panel, cutoff),
+        horizon=12,
+        context=ForecastContext(0, levels=LEVELS, season=12),
+    )
+    known, future = (
+        panel_known_at(select_series(panel, series), cutoff),
+        future_of(panel, series, ends, 12),
+    )
     plain = fitted.predict(known, future).quantiles[..., 1]
     dearer = future.widened(future.table.with_columns(price=pl.col("price") * 1.1))
     ratio = fitted.predict(known, dearer).quantiles[..., 1] / plain
@@ -102,10 +132,18 @@ def test_what_was_sold_moves_the_level_by_as_much_as_launches_differ():
         cutoff = Launch().cutoffs(panel)[-1]
         series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
         history = panel_known_at(panel, cutoff)
-        fitted = Analog().learn(history, horizon=6, context=ForecastContext(0, levels=LEVELS, season=12))
-        known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 6)
+        fitted = Analog().learn(
+            history, horizon=6, context=ForecastContext(0, levels=LEVELS, season=12)
+        )
+        known, future = (
+            panel_known_at(select_series(panel, series), cutoff),
+            future_of(panel, series, ends, 6),
+        )
         doubled = known.widened(known.table.with_columns(target=pl.col("target") * 2))
-        change = fitted.predict(doubled, future).quantiles[..., 1] / fitted.predict(known, future).quantiles[..., 1]
+        change = (
+            fitted.predict(doubled, future).quantiles[..., 1]
+            / fitted.predict(known, future).quantiles[..., 1]
+        )
         moved[name] = np.log2(change[:, 0]).mean()
     assert moved["luck"] > 0.8
     assert moved["noise"] < 0.3
@@ -126,14 +164,21 @@ def test_a_growth_curve_is_found_again(curve, shape):
     age = np.tile(np.arange(30.0), 6)
     series = np.repeat(np.arange(6), 30)
     log = log_increase(curve, age, np.array(shape)) + np.repeat(np.arange(6.0), 30)
-    found = fit_growth(curve, log, ["a", "a", "a", "b", "b", "b"], LaunchRows(log, age, series, series, np.zeros(6)))
+    found = fit_growth(
+        curve,
+        log,
+        ["a", "a", "a", "b", "b", "b"],
+        LaunchRows(log, age, series, series, np.zeros(6)),
+    )
     assert found.usual == pytest.approx(shape, abs=0.02)
     assert np.array(found.shapes) == pytest.approx(np.array([shape, shape]), abs=0.02)
 
 
 @pytest.mark.parametrize(("curve", "shape"), [("bass", (-3.5, -1.5)), ("gompertz", (1.2, -1.8))])
 def test_a_life_of_growth_adds_up_to_one(curve, shape):
-    assert np.exp(log_increase(curve, np.arange(400.0), np.array(shape))).sum() == pytest.approx(1, abs=1e-6)
+    assert np.exp(log_increase(curve, np.arange(400.0), np.array(shape))).sum() == pytest.approx(
+        1, abs=1e-6
+    )
 
 
 def test_launches_of_unlike_kinds_keep_their_own_growth():
@@ -141,7 +186,9 @@ def test_launches_of_unlike_kinds_keep_their_own_growth():
     series = np.repeat(np.arange(16), 40)
     shapes = np.array([(-4.0, -2.0), (-2.5, -1.2)])[series % 2]
     log = log_increase("bass", age, shapes.T)
-    found = fit_growth("bass", log, ["slow", "fast"] * 8, LaunchRows(log, age, series, series, np.zeros(16)))
+    found = fit_growth(
+        "bass", log, ["slow", "fast"] * 8, LaunchRows(log, age, series, series, np.zeros(16))
+    )
     fast, slow = found.shapes
     assert found.words == ("fast", "slow")
     assert slow[0] < found.usual[0] < fast[0]
@@ -150,7 +197,9 @@ def test_launches_of_unlike_kinds_keep_their_own_growth():
 @pytest.mark.parametrize("curve", ["bass", "gompertz"])
 def test_a_growth_curve_foretells_sales_that_follow_it(curve):
     shape = np.array({"bass": (-3.0, -1.8), "gompertz": (1.2, -2.2)}[curve])
-    panel = generations(curve=lambda age: 3 + log_increase(curve, age.astype(float), shape), count=5)
+    panel = generations(
+        curve=lambda age: 3 + log_increase(curve, age.astype(float), shape), count=5
+    )
     _, told, actual = asked(panel, after=3, curve=curve)
     assert errors(told, actual) < 0.06
 
@@ -161,7 +210,9 @@ def test_whitening_is_that_of_the_dense_covariance():
     for i in range(6):
         for j in range(6):
             low = min(i, j)
-            variance = level.launch * level.keep ** (2 * low) + level.change * sum(level.keep ** (2 * k) for k in range(low))
+            variance = level.launch * level.keep ** (2 * low) + level.change * sum(
+                level.keep ** (2 * k) for k in range(low)
+            )
             state[i, j] = variance * level.keep ** abs(i - j)
     covariance = state + np.eye(6)
     done = filter_columns(np.eye(6), np.ones(6, bool), np.array([0, 6]), level)
@@ -178,7 +229,9 @@ def test_a_row_without_a_target_is_passed_over_and_series_do_not_touch():
     known[[1, 6]] = False
     both = filter_columns(values, known, np.array([0, 4, 9]), level)
     for first, last, place in ((0, 4, 0), (4, 9, 1)):
-        alone = filter_columns(values[first:last], known[first:last], np.array([0, last - first]), level)
+        alone = filter_columns(
+            values[first:last], known[first:last], np.array([0, last - first]), level
+        )
         assert np.array_equal(alone.white, both.white[first:last])
         assert alone.state[0] == both.state[place]
     assert both.white[1] == 0.0
@@ -240,8 +293,13 @@ def test_it_is_saved_and_gives_the_same_bits(tmp_path):
     loaded = FittedAnalog.load(tmp_path)
     cutoff = Launch(horizon=6).cutoffs(panel)[-1]
     series, ends = np.flatnonzero(cutoff.alive(panel, cutoff.ends(panel))), cutoff.ends(panel)
-    known, future = panel_known_at(select_series(panel, series), cutoff), future_of(panel, series, ends, 6)
-    assert np.array_equal(loaded.predict(known, future).quantiles, fitted.predict(known, future).quantiles)
+    known, future = (
+        panel_known_at(select_series(panel, series), cutoff),
+        future_of(panel, series, ends, 6),
+    )
+    assert np.array_equal(
+        loaded.predict(known, future).quantiles, fitted.predict(known, future).quantiles
+    )
     assert np.array_equal(loaded.launch(known, future).mean, fitted.launch(known, future).mean)
 
 
@@ -259,30 +317,46 @@ def test_bad_series_are_answered_and_counted_and_cost_the_others_nothing(recwarn
         "good": good,
     }
     parts = [
-        pl.DataFrame({"series_id": name, "time": MONTHS[60 - len(values) : 60], "target": values}).with_columns(
-            pl.col("target").fill_nan(None)
-        )
+        pl.DataFrame(
+            {"series_id": name, "time": MONTHS[60 - len(values) : 60], "target": values}
+        ).with_columns(pl.col("target").fill_nan(None))
         for name, values in bad.items()
     ]
     panel = Panel.build(pl.concat(parts), Frequency("1mo"), horizon=6)
     fitted = Analog().learn(panel, horizon=6, context=ForecastContext(0, levels=LEVELS, season=12))
     told = fitted.predict(panel, future_of(panel, np.arange(8), panel.lengths, 6))
-    by_name = dict(zip(panel.series_ids, zip(told.fallback, told.quantiles[:, 0, 1], strict=True), strict=True))
-    assert {name for name, (fallback, _) in by_name.items() if fallback} == {"zero", "negative", "nothing"}
+    by_name = dict(
+        zip(panel.series_ids, zip(told.fallback, told.quantiles[:, 0, 1], strict=True), strict=True)
+    )
+    assert {name for name, (fallback, _) in by_name.items() if fallback} == {
+        "zero",
+        "negative",
+        "nothing",
+    }
     assert by_name["constant"][1] == pytest.approx(7, rel=0.1)
     assert by_name["good"][1] == pytest.approx(100, rel=0.15)
     assert by_name["huge"][1] == pytest.approx(1.05e12, rel=0.1)
     assert np.isfinite(told.mean[[name != "nothing" for name in panel.series_ids]]).all()
-    assert (np.diff(told.quantiles, axis=-1) >= 0)[[name != "nothing" for name in panel.series_ids]].all()
+    assert (np.diff(told.quantiles, axis=-1) >= 0)[
+        [name != "nothing" for name in panel.series_ids]
+    ].all()
     assert not recwarn.list
 
 
 def test_a_long_season_that_was_not_seen_whole_is_not_carried_on():
-    """Waves that take in two closed weeks rise beyond all bounds in the part of the year that was not seen."""
-    rng, weeks = np.random.default_rng(0), pl.date_range(date(2023, 1, 2), date(2024, 1, 1), "1w", eager=True)[:34]
+    """Waves that take in two closed weeks rise beyond all bounds in the part of the year that was
+    not seen.
+    """
+    rng, weeks = (
+        np.random.default_rng(0),
+        pl.date_range(date(2023, 1, 2), date(2024, 1, 1), "1w", eager=True)[:34],
+    )
     closed = np.isin(np.arange(34), (1, 2))
     sales = [np.exp(rng.normal(3, 1) - 4 * closed + rng.normal(0, 0.5, 34)) for _ in range(60)]
-    parts = [pl.DataFrame({"series_id": f"s{i}", "time": weeks, "target": values}) for i, values in enumerate(sales)]
+    parts = [
+        pl.DataFrame({"series_id": f"s{i}", "time": weeks, "target": values})
+        for i, values in enumerate(sales)
+    ]
     panel = Panel.build(pl.concat(parts), Frequency("1w"), roles=Roles(), horizon=6)
     assert panel.season == 52
     median = Analog().fit(panel, horizon=6).predict()["q_0.5"]
@@ -292,7 +366,10 @@ def test_a_long_season_that_was_not_seen_whole_is_not_carried_on():
 
 def test_nothing_to_learn_from_is_a_counted_fallback():
     times = MONTHS[:30]
-    parts = [pl.DataFrame({"series_id": name, "time": times[at:], "target": 0.0}) for name, at in (("a", 0), ("b", 20))]
+    parts = [
+        pl.DataFrame({"series_id": name, "time": times[at:], "target": 0.0})
+        for name, at in (("a", 0), ("b", 20))
+    ]
     panel = Panel.build(pl.concat(parts), Frequency("1mo"), horizon=4)
     protocol = Launch(horizon=4)
     (fold,) = protocol.split(panel)
@@ -305,7 +382,10 @@ def test_nothing_to_learn_from_is_a_counted_fallback():
 
 
 def test_an_age_that_is_no_column_is_refused():
-    with pytest.raises(ConfigError, match=r"model\.age: no known-future column 'devise_age'; did you mean 'device_age'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"model\.age: no known-future column 'devise_age'; did you mean 'device_age'",
+    ):
         asked(generations(count=3, months=48), horizon=4, age="devise_age")
 
 

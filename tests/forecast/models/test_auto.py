@@ -10,7 +10,15 @@ from hwds.core.errors import ConfigError
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.evaluation.panel_folds import FromEnd, future_of
 from hwds.forecast.models.analog import Analog
-from hwds.forecast.models.auto import YOUNG_GROUP, Auto, _left_out_weights, age_groups, race_story, team_answer, tried_text
+from hwds.forecast.models.auto import (
+    YOUNG_GROUP,
+    Auto,
+    _left_out_weights,
+    age_groups,
+    race_story,
+    team_answer,
+    tried_text,
+)
 from hwds.forecast.models.base import Forecaster
 from hwds.forecast.models.drift import Drift
 from hwds.forecast.models.lstm import LSTM
@@ -39,7 +47,11 @@ from hwds.frames.panel import Forecasts
 from hwds.frames.roles import Roles
 from tests.support.panels import inner_context, monthly_panel, panel_of
 
-OWN = (Naive(name="forecast/naive"), Drift(name="forecast/drift"), Theta(name="forecast/theta", origins=0))
+OWN = (
+    Naive(name="forecast/naive"),
+    Drift(name="forecast/drift"),
+    Theta(name="forecast/theta", origins=0),
+)
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +85,30 @@ def test_the_story_is_in_the_first_row_and_a_note_of_the_run(raced, panel):
     told = asked(fitted, panel).diagnostics[SEARCH_COLUMN]
     assert told[0] == fitted.answer.story
     assert not any(told[1:])
-    rows = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH_COLUMN: [told[0], None]})
+    rows = pl.DataFrame(
+        {"model": "forecast/auto", "fold": 0, "cutoff": 1, SEARCH_COLUMN: [told[0], None]}
+    )
     assert list(search_stories(rows)) == [f"forecast/auto at 1: {told[0]}"]
     clocked = pl.DataFrame(
-        {"model": "forecast/auto", "fold": [0, 1], "cutoff": [1, 2], SEARCH_COLUMN: [f"A{CLOCK_NOTE}.", f"B{CLOCK_NOTE}."]}
+        {
+            "model": "forecast/auto",
+            "fold": [0, 1],
+            "cutoff": [1, 2],
+            SEARCH_COLUMN: [f"A{CLOCK_NOTE}.", f"B{CLOCK_NOTE}."],
+        }
     )
-    assert list(search_stories(clocked)) == ["forecast/auto at 1: A.", f"forecast/auto at 2: B{CLOCK_NOTE}."]
-    apart = pl.DataFrame({"model": "forecast/auto", "fold": 0, "cutoff": [7, 3, 9], SEARCH_COLUMN: [told[0], None, None]})
+    assert list(search_stories(clocked)) == [
+        "forecast/auto at 1: A.",
+        f"forecast/auto at 2: B{CLOCK_NOTE}.",
+    ]
+    apart = pl.DataFrame(
+        {
+            "model": "forecast/auto",
+            "fold": 0,
+            "cutoff": [7, 3, 9],
+            SEARCH_COLUMN: [told[0], None, None],
+        }
+    )
     assert list(search_stories(apart)) == [f"forecast/auto at cutoffs from 3 to 9: {told[0]}"]
     assert "a budget in seconds" not in told[0]
     assert "8 series of some 60 rows, season 12, 1 column known ahead" in told[0]
@@ -90,7 +119,9 @@ def test_the_same_budget_in_units_has_the_same_answer(raced, panel, tmp_path):
     again = auto.learn(panel, horizon=6, context=replace(context, cache=None))
     np.testing.assert_array_equal(asked(again, panel).quantiles, asked(fitted, panel).quantiles)
     save_fitted(fitted, tmp_path)
-    np.testing.assert_array_equal(asked(load_fitted(tmp_path), panel).quantiles, asked(fitted, panel).quantiles)
+    np.testing.assert_array_equal(
+        asked(load_fitted(tmp_path), panel).quantiles, asked(fitted, panel).quantiles
+    )
 
 
 def test_inner_windows_are_those_of_the_members(raced, panel):
@@ -114,12 +145,17 @@ class Narrow(Forecaster):
         return Timid()
 
 
-def test_intervals_that_are_calibrated_already_are_not_widened_again_by_those_who_calibrate_on_inner_windows(tmp_path):
+def test_intervals_that_are_calibrated_already_are_not_widened_again_by_those_who_calibrate_on_inner_windows(
+    tmp_path,
+):
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{place:02d}": rng.normal(100, 1, 48) for place in range(40)}, 6)
     panel = panel.until(panel.lengths - 6)
     context = inner_context(tmp_path)
-    context, auto = replace(context, cache=context.backtests.cache), Auto(members=(Narrow(name="narrow"),), budget="400u")
+    context, auto = (
+        replace(context, cache=context.backtests.cache),
+        Auto(members=(Narrow(name="narrow"),), budget="400u"),
+    )
     rows = auto.backtest(panel, 3, horizon=6, context=context)
     inside = rows.select(pl.col("actual").is_between("q_0.1", "q_0.9").mean()).item()
     assert 0.75 < inside < 0.85
@@ -129,7 +165,9 @@ def test_intervals_that_are_calibrated_already_are_not_widened_again_by_those_wh
 
 def test_nothing_is_begun_that_a_budget_does_not_hold(panel, tmp_path):
     dear = LSTM(name="forecast/lstm")
-    fitted = Auto(members=(dear,), budget="1u").learn(panel, horizon=6, context=inner_context(tmp_path))
+    fitted = Auto(members=(dear,), budget="1u").learn(
+        panel, horizon=6, context=inner_context(tmp_path)
+    )
     assert [member.name for member in fitted.answer.members] == [NAIVE]
     assert "not tried for lack of time: forecast/lstm (" in fitted.answer.story
 
@@ -165,7 +203,9 @@ def test_where_nothing_can_be_tried_what_usually_wins_answers(panel, tmp_path):
 
 
 def test_a_history_without_a_window_is_the_seasonal_naives(panel, tmp_path):
-    """What could not be told from any other does not answer: launches of two rows were analog's, far behind."""
+    """What could not be told from any other does not answer: launches of two rows were analog's,
+    far behind.
+    """
     short = panel.last(4)
     fitted = Auto(members=OWN, budget="5u").learn(short, horizon=6, context=inner_context(tmp_path))
     assert np.isfinite(asked(fitted, short).mean).all()
@@ -180,7 +220,9 @@ def test_rungs_grow_to_all_series_and_windows():
 
 
 def test_windows_leave_half_of_the_history_before_them():
-    """What learns once before three windows of short series knows too little of them, and was behind for that alone."""
+    """What learns once before three windows of short series knows too little of them, and was
+    behind for that alone.
+    """
     panel = panel_of({"a": np.arange(60.0), "b": np.arange(60.0)}, 6)
     short, long = (panel.until(np.full(2, rows)) for rows in (20, 60))
     assert [usable_windows(short, 6, most) for most in (1, 3)] == [1, 1]
@@ -190,23 +232,36 @@ def test_windows_leave_half_of_the_history_before_them():
 def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
-    pool = [*(Candidate(Shifted(name=f"by {by}", by=by)) for by in (0.08, 0.0)), Candidate(Naive(name="untried"))]
+    pool = [
+        *(Candidate(Shifted(name=f"by {by}", by=by)) for by in (0.08, 0.0)),
+        Candidate(Naive(name="untried")),
+    ]
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(100.0, units=True))
     race.team = Team((), np.ones(0), (), np.nan, Rung(0, 0))
     race.standings = {each.name: CandidateStanding(each) for each in pool}
     rows = {each.name: race._backtest(each.model, panel, 1) for each in pool[:2]}
-    assert [each.name for each in race._halved(pool[:2], rows, pool)] == ["by 0.0", "untried", "by 0.08"]
+    assert [each.name for each in race._halved(pool[:2], rows, pool)] == [
+        "by 0.0",
+        "untried",
+        "by 0.08",
+    ]
 
 
 def test_what_costs_on_few_series_nearly_what_it_does_on_all_waits_for_the_last_rung(tmp_path):
     panel = panel_of({f"s{i:03d}": np.arange(48.0) + i for i in range(300)}, 6)
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(60.0, units=True))
     few, models = panel.block(0, 64), (LSTM(), Theta())
-    assert [race._dear(model, race._inner_price(model, few, 1)) for model in models] == [True, False]
+    assert [race._dear(model, race._inner_price(model, few, 1)) for model in models] == [
+        True,
+        False,
+    ]
 
 
 def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
-    light, heavy, worse = (Candidate(Naive(name=name), after=after) for name, after in (("a", ""), ("b", "a"), ("c", "b")))
+    light, heavy, worse = (
+        Candidate(Naive(name=name), after=after)
+        for name, after in (("a", ""), ("b", "a"), ("c", "b"))
+    )
     assert _unlike_members([light, heavy, worse], np.array([1.0, 1.0, 1.1])) == [1, 2]
     naive = Candidate(Naive(name=NAIVE))
     assert _unlike_members([naive, light], np.array([1.1, 1.0])) == [1]
@@ -216,7 +271,11 @@ def test_a_heavier_candidate_that_is_no_worse_stands_for_its_lighter_one():
 def test_logarithms_are_tried_where_zeros_are_few_and_nothing_is_negative(panel):
     smooth = replace(PanelTraits.of(panel, 12), covariates=0, zeros=0.0)
     looks = smooth, replace(smooth, zeros=0.02), replace(smooth, negative=True)
-    assert [any("logs=true" in each.name for each in race_candidates(look)) for look in looks] == [True, False, False]
+    assert [any("logs=true" in each.name for each in race_candidates(look)) for look in looks] == [
+        True,
+        False,
+        False,
+    ]
 
 
 class Shifted(Forecaster):
@@ -251,11 +310,18 @@ def test_a_candidate_that_is_a_little_behind_on_the_first_series_is_tried_on_the
     assert race.standings["by 1.0"].dropped.startswith("behind by")
 
 
-def test_a_candidate_that_waits_for_the_last_round_and_is_its_last_one_is_ranked_with_the_others(tmp_path):
+def test_a_candidate_that_waits_for_the_last_round_and_is_its_last_one_is_ranked_with_the_others(
+    tmp_path,
+):
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{i:03d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(200)}, 6)
     race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(10_000.0, units=True))
-    race.run([Candidate(Shifted(name="light", by=0.1)), Candidate(Shifted(name="heavy", by=0.09), after="light")])
+    race.run(
+        [
+            Candidate(Shifted(name="light", by=0.1)),
+            Candidate(Shifted(name="heavy", by=0.09), after="light"),
+        ]
+    )
     assert "fewer" not in tried_text(race.standings, race.team.rung)
 
 
@@ -269,14 +335,18 @@ def test_a_panel_is_looked_at(panel):
     assert replace(zeros, negative=True).kind == "covariates"
 
 
-@pytest.mark.parametrize(("budget", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("300u", 300)])
+@pytest.mark.parametrize(
+    ("budget", "seconds"), [("60s", 60), ("10m", 600), ("1.5h", 5400), ("300u", 300)]
+)
 def test_a_budget_is_read(budget, seconds):
     assert budget_amount(Auto(budget=budget).budget) == seconds
 
 
 @pytest.mark.parametrize("budget", ["", "60", "s", "0s", "-5s", "1e9s", "200h", "nans", "60 s", 60])
 def test_a_wrong_budget_is_refused_in_a_line(budget):
-    with pytest.raises(ConfigError, match=r"Auto\.budget: must be seconds, minutes, hours or units of work"):
+    with pytest.raises(
+        ConfigError, match=r"Auto\.budget: must be seconds, minutes, hours or units of work"
+    ):
         Auto(budget=budget)
 
 
@@ -292,22 +362,40 @@ def test_what_was_kept_says_nothing_of_speed():
 
 
 def test_a_budget_by_the_clock_is_no_repeatable_one():
-    assert Auto(budget="60s").why_unrepeatable() == "budget: must be in units of work, such as 300u, got 60s"
+    assert (
+        Auto(budget="60s").why_unrepeatable()
+        == "budget: must be in units of work, such as 300u, got 60s"
+    )
     assert Auto(budget="60u").why_unrepeatable() == ""
 
 
 def young_rows(losses_of_old, losses_of_young, series=40):
-    """Rows of two windows of so many series by each of two members; those from the twentieth on have no season behind them."""
+    """Rows of two windows of so many series by each of two members.
+
+    Those from the twentieth on have no season behind them.
+    """
     rng = np.random.default_rng(0)
     names = np.repeat([f"s{i:02d}" for i in range(series)], 8)
     young = np.repeat(np.arange(series) >= 20, 8)
     count = len(names)
-    frame = {"series_id": names, "cutoff": np.tile(np.repeat([0, 1], 4), series), "step": np.tile([1, 2, 3, 4], 2 * series)}
+    frame = {
+        "series_id": names,
+        "cutoff": np.tile(np.repeat([0, 1], 4), series),
+        "step": np.tile([1, 2, 3, 4], 2 * series),
+    }
     actual = rng.normal(size=count)
-    scales = {"scale_abs": np.where(young, np.nan, 1.0), "short_scale_abs": np.where(young, 1.0, np.nan)}
+    scales = {
+        "scale_abs": np.where(young, np.nan, 1.0),
+        "short_scale_abs": np.where(young, 1.0, np.nan),
+    }
     return [
-        pl.DataFrame(frame | {"actual": actual, "q_0.5": actual + rng.normal(size=count) * spread} | scales).fill_nan(None)
-        for spread in (np.where(young, late, early) for early, late in zip(losses_of_old, losses_of_young, strict=True))
+        pl.DataFrame(
+            frame | {"actual": actual, "q_0.5": actual + rng.normal(size=count) * spread} | scales
+        ).fill_nan(None)
+        for spread in (
+            np.where(young, late, early)
+            for early, late in zip(losses_of_old, losses_of_young, strict=True)
+        )
     ]
 
 
@@ -323,18 +411,28 @@ def test_young_series_have_weights_of_their_own():
 
 def test_young_series_that_windows_do_not_show_are_left_to_what_knows_how_others_began():
     tried = [Candidate(OWN[0]), Candidate(Analog())]
-    alike, behind = young_rows((1.0, 1.0), (1.0, 1.0), series=25), young_rows((0.1, 3.0), (0.1, 3.0), series=25)
+    alike, behind = (
+        young_rows((1.0, 1.0), (1.0, 1.0), series=25),
+        young_rows((0.1, 3.0), (0.1, 3.0), series=25),
+    )
     team = make_team(tried, alike, member_windows(alike), Rung(25, 2))
     assert 0 < team.weights[1] < 1
     assert team.young.tolist() == [0.0, 1.0]
-    assert [weights.values[1, 0].tolist() for weights in _left_out_weights(team)] == [[0.0, 1.0]] * 2
+    assert [weights.values[1, 0].tolist() for weights in _left_out_weights(team)] == [
+        [0.0, 1.0]
+    ] * 2
     far = make_team(tried, behind, member_windows(behind), Rung(25, 2))
     assert [each.name for each in far.members] == [OWN[0].name]
     assert far.young is None
 
 
 def test_old_series_that_repeat_themselves_are_not_young():
-    series = {"flat": np.full(40, 5.0), "wave": np.tile(np.arange(12.0), 4), "young": np.arange(12.0), "zero": np.zeros(13)}
+    series = {
+        "flat": np.full(40, 5.0),
+        "wave": np.tile(np.arange(12.0), 4),
+        "young": np.arange(12.0),
+        "zero": np.zeros(13),
+    }
     panel = panel_of(series, 6)
     assert age_groups(panel.until(panel.lengths - 6), 12).tolist() == ["", "", YOUNG_GROUP, ""]
 
@@ -348,27 +446,40 @@ def test_python_needs_no_run(panel):
 
 def test_errors_on_fewer_windows_are_not_ranked_with_the_others():
     losses = {"early": [0.7], "slow": [0.5, 0.8], "fast": [0.9, 0.75], "waiting": []}
-    standings = {name: CandidateStanding(Candidate(Naive(name=name)), each) for name, each in losses.items()}
+    standings = {
+        name: CandidateStanding(Candidate(Naive(name=name)), each) for name, each in losses.items()
+    }
     assert tried_text(standings, Rung(1000, 3)) == (
-        "tried on up to 3 windows of 1,000 series (mean absolute scaled error): fast 0.750, slow 0.800; "
+        "tried on up to 3 windows of 1,000 series (mean absolute scaled error): fast 0.750, slow "
+        "0.800; "
         "on fewer of them, and so not comparable: early 0.700"
     )
     assert tried_text(standings, Rung(64, 1)).startswith("tried on one window of 64 series")
 
 
 def test_final_fits_of_an_early_team_leave_room_for_the_next_round(tmp_path):
-    """A final fit takes 36 units, and a trial 66 with its own: of 150 there is none beside three members of the first round."""
+    """A final fit takes 36 units, and a trial 66 with its own: of 150 there is none beside three
+    members of the first round.
+    """
     rng = np.random.default_rng(0)
     panel = panel_of({f"s{i:02d}": 100 * np.exp(rng.normal(0, 0.1, 48)) for i in range(20)}, 6)
     members = tuple(Shifted(name=f"by {by}", by=by) for by in (0.0, 0.01, -0.01))
     another = Candidate(Shifted(name="another"))
-    for budget, left in ((150.0, 2), (90.0, 3)):  # with 90 units nothing could be tried beside one member, either
+    for budget, left in (
+        (150.0, 2),
+        (90.0, 3),
+    ):  # with 90 units nothing could be tried beside one member, either
         race = Race(panel, 6, inner_context(tmp_path), 2, Allowance(budget, units=True))
-        rows = tuple(race.context.inner(member, panel, 1, horizon=6, refit=False) for member in members)
+        rows = tuple(
+            race.context.inner(member, panel, 1, horizon=6, refit=False) for member in members
+        )
         race.team = Team(members, np.full(3, 1 / 3), rows, 0.1, Rung(20, 1))
         race.standings = {another.name: CandidateStanding(another)}
         race._rung(Rung(20, 2), Candidate(SeasonalNaive(name=NAIVE)), [another])
-        assert (len(race.team.members), bool(race.standings[another.name].losses)) == (left, left == 2)
+        assert (len(race.team.members), bool(race.standings[another.name].losses)) == (
+            left,
+            left == 2,
+        )
 
 
 def test_a_candidate_beyond_all_bounds_takes_no_line_of_digits(tmp_path):
@@ -388,5 +499,7 @@ def test_weights_of_young_series_are_told_where_they_differ(panel, tmp_path):
     race.team = replace(race.team, members=OWN[:2], weights=even, young=even.copy())
     assert "(for series with no season behind them" not in race_story(race, look, "20u")
     race.team = replace(race.team, young=np.array([1.0, 0.0]))
-    assert "(for series with no season behind them 100 % forecast/naive)" in race_story(race, look, "20u")
+    assert "(for series with no season behind them 100 % forecast/naive)" in race_story(
+        race, look, "20u"
+    )
     assert "with no season behind them" not in race_story(race, replace(look, young=0.0), "20u")

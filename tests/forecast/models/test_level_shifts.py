@@ -12,7 +12,11 @@ def noise(rows, phi, seed):
     values = np.zeros(rows + 100)
     for t in range(1, len(values)):
         values[t] = phi * values[t - 1] + steps[t]
-    return values[100:] - (values[100] if phi == 1 else 0) if phi == 1 else values[100:] * np.sqrt(1 - phi**2)
+    return (
+        values[100:] - (values[100] if phi == 1 else 0)
+        if phi == 1
+        else values[100:] * np.sqrt(1 - phi**2)
+    )
 
 
 def wave(rows, season):
@@ -22,7 +26,10 @@ def wave(rows, season):
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.8, 0.95, 1.0])
 @pytest.mark.parametrize(("season", "rows"), [(1, 40), (4, 48), (12, 72)])
 def test_few_series_without_a_shift_are_said_to_have_one(season, rows, phi):
-    found = [bool(level_shifts(wave(rows, season) + noise(rows, phi, seed), season, 0.05)) for seed in range(200)]
+    found = [
+        bool(level_shifts(wave(rows, season) + noise(rows, phi, seed), season, 0.05))
+        for seed in range(200)
+    ]
     assert np.mean(found) <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200)
 
 
@@ -44,11 +51,14 @@ def test_the_last_of_several_is_found_whatever_the_unit():
     for unit in (1.0, 1e12, 1e-9):
         found = level_shifts(unit * values, 1, 0.05)
         assert [shift.row for shift in found] == pytest.approx([40, 80], abs=1)
-        assert np.array([shift.size for shift in found]) / unit == pytest.approx([12.0, -8.0], rel=0.1)
+        assert np.array([shift.size for shift in found]) / unit == pytest.approx(
+            [12.0, -8.0], rel=0.1
+        )
 
 
 @pytest.mark.parametrize(
-    "values", [np.full(60, 7.0), np.zeros(60), np.arange(60.0), noise(17, 0.0, 0), np.ones(1), np.zeros(0)]
+    "values",
+    [np.full(60, 7.0), np.zeros(60), np.arange(60.0), noise(17, 0.0, 0), np.ones(1), np.zeros(0)],
 )
 def test_there_is_nothing_to_find(values):
     assert level_shifts(values, 1, 0.05) == []
@@ -65,10 +75,17 @@ def test_at_least_two_seasons_come_after_a_shift():
 
 def test_what_comes_before_is_moved_in_proportion_where_it_would_turn_negative():
     values = np.array([10.0, 12.0, np.nan, 30.0, 32.0])
-    np.testing.assert_array_equal(without_shifts(values, [Shift(3, 20.0)], 1), [30, 32, np.nan, 30, 32])
-    falling = np.r_[np.full(12, 100.0), np.full(12, 10.0)] + np.tile([-4.0, 4.0], 12) * np.repeat([10, 1], 12)
+    np.testing.assert_array_equal(
+        without_shifts(values, [Shift(3, 20.0)], 1), [30, 32, np.nan, 30, 32]
+    )
+    falling = np.r_[np.full(12, 100.0), np.full(12, 10.0)] + np.tile([-4.0, 4.0], 12) * np.repeat(
+        [10, 1], 12
+    )
     moved = without_shifts(falling, [Shift(12, -90.0)], 1)
     assert moved == pytest.approx(np.full(24, 10.0) + np.tile([-4.0, 4.0], 12))
     demand = np.r_[np.tile([0.0, 2.0], 6), np.tile([0.0, 6.0], 6)]
     assert without_shifts(demand, [Shift(12, 2.0)], 1).tolist() == [0.0, 6.0] * 12
-    assert without_shifts(np.r_[np.zeros(6), np.ones(6)], [Shift(6, 1.0)], 1).tolist() == [0.0] * 6 + [1.0] * 6
+    assert (
+        without_shifts(np.r_[np.zeros(6), np.ones(6)], [Shift(6, 1.0)], 1).tolist()
+        == [0.0] * 6 + [1.0] * 6
+    )

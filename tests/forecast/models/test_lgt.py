@@ -1,4 +1,6 @@
-"""The local and global trend: its density, its draws against a truth that is known, what it makes of growth."""
+"""The local and global trend: its density, its draws against a truth that is known, what it makes
+of growth.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def by_hand(values, growth, place):
     level_pace, trend_pace, power, kept, error_power = stats.logistic.cdf(logits)
     power = -0.5 + 1.5 * power
     density = stats.logistic.logpdf(logits).sum()
-    density += stats.halfcauchy.logpdf(scale, scale=growth) + place[5]  # the density of the logarithm
+    density += (
+        stats.halfcauchy.logpdf(scale, scale=growth) + place[5]
+    )  # the density of the logarithm
     density += stats.cauchy.logpdf(place[6]) + stats.norm.logpdf(place[7])
     level, trend = values[0], growth * place[7]
     for value in values[1:]:
@@ -46,10 +50,16 @@ def test_the_density_is_that_of_the_model_but_for_a_constant():
 
 
 def drawn(rng, rows):
-    """A series whose parameters are drawn from the prior, and its next rows; its largest value is not far from 1."""
+    """A series whose parameters are drawn from the prior, and its next rows; its largest value is
+    not far from 1.
+    """
     while True:
         level_pace, trend_pace, kept, error_power = rng.random(4)
-        power, growth, scale = rng.uniform(-0.5, 1), 0.02 * rng.standard_cauchy(), 0.02 * abs(rng.standard_cauchy())
+        power, growth, scale = (
+            rng.uniform(-0.5, 1),
+            0.02 * rng.standard_cauchy(),
+            0.02 * abs(rng.standard_cauchy()),
+        )
         level, trend, values = 0.5, 0.02 * rng.normal(), [0.5]
         for _ in range(rows + STEPS - 1):
             mean = level + growth * level**power + kept * trend
@@ -88,17 +98,25 @@ def test_growth_goes_on_and_is_less_sure_far_ahead():
 @pytest.mark.parametrize("unit", [1.0, 1024.0])
 def test_the_same_series_has_the_same_paths_and_another_one_other_chances(unit):
     values = 50 + np.arange(30.0)
-    np.testing.assert_array_equal(trend_paths(values * unit, 1, STEPS), unit * trend_paths(values, 1, STEPS))
+    np.testing.assert_array_equal(
+        trend_paths(values * unit, 1, STEPS), unit * trend_paths(values, 1, STEPS)
+    )
     other = trend_paths(values + 1e-9, 1, STEPS)
     assert np.corrcoef(other[:, 0], trend_paths(values, 1, STEPS)[:, 0])[0, 1] < 0.2
 
 
 def test_a_series_that_hardly_changes_is_not_answered_for():
-    one_step = np.r_[np.ones(59), 2.0]  # without a bound of the density paths went to 1, 2 or 8 by chance
+    one_step = np.r_[
+        np.ones(59), 2.0
+    ]  # without a bound of the density paths went to 1, 2 or 8 by chance
     assert not LGT().suits(one_step)
-    assert not LGT().suits(np.repeat([100, 90, 95, 90, 100, 85, 90.0], 8))  # follows itself in 49 rows of 55
+    assert not LGT().suits(
+        np.repeat([100, 90, 95, 90, 100, 85, 90.0], 8)
+    )  # follows itself in 49 rows of 55
     assert not LGT().suits(1.0 + (np.arange(60) % 10 == 0))  # stays at 1 in 54 rows of 60
-    assert has_posterior(np.r_[np.ones(7), 2.0])  # six exact rows to one other: s^-6 s^6 has a bound
+    assert has_posterior(
+        np.r_[np.ones(7), 2.0]
+    )  # six exact rows to one other: s^-6 s^6 has a bound
     assert not has_posterior(np.r_[np.ones(8), 2.0])
     assert LGT().suits(1.0 + np.random.default_rng(0).poisson(0.4, 60))
 

@@ -11,7 +11,13 @@ from hwds.core.serialization import load_fitted, save_fitted
 from hwds.evaluation.panel_folds import future_of
 from hwds.forecast.models.base import ForecastContext
 from hwds.forecast.models.damped import Damped
-from hwds.forecast.models.long_season import LongerSeason, LongSeason, longer_season, put_back_season, take_out_season
+from hwds.forecast.models.long_season import (
+    LongerSeason,
+    LongSeason,
+    longer_season,
+    put_back_season,
+    take_out_season,
+)
 from hwds.forecast.racing import PanelTraits, race_candidates
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -36,7 +42,9 @@ def hours(series) -> Panel:
         "time": np.tile(HOURS, count),
         "target": pl.Series(np.concatenate(series), nan_to_null=True),
     }
-    return Panel.build(pl.DataFrame(columns), Frequency("1i"), roles=Roles(), season=DAY, horizon=STEPS)
+    return Panel.build(
+        pl.DataFrame(columns), Frequency("1i"), roles=Roles(), season=DAY, horizon=STEPS
+    )
 
 
 def error(model, panel):
@@ -44,20 +52,35 @@ def error(model, panel):
     errors = []
     for day in range(7):
         ends = panel.lengths - STEPS - DAY * day
-        history, future = panel.until(ends), future_of(panel, np.arange(panel.n_series), ends, STEPS)
-        said = model.learn(history, horizon=STEPS, context=CONTEXT).predict(history, future).quantiles[..., 1]
-        actual = np.stack([panel.series(i)[ends[i] : ends[i] + STEPS] for i in range(panel.n_series)])
+        history, future = (
+            panel.until(ends),
+            future_of(panel, np.arange(panel.n_series), ends, STEPS),
+        )
+        said = (
+            model.learn(history, horizon=STEPS, context=CONTEXT)
+            .predict(history, future)
+            .quantiles[..., 1]
+        )
+        actual = np.stack(
+            [panel.series(i)[ends[i] : ends[i] + STEPS] for i in range(panel.n_series)]
+        )
         errors.append(np.abs(said / actual - 1).mean())
     return np.mean(errors)
 
 
-@pytest.mark.parametrize("shape", [np.where(WEEKENDS, 0.6, 1.0), np.where(WEEKENDS, 0.6 / DAYS, 1.0)], ids=["level", "shape"])
+@pytest.mark.parametrize(
+    "shape",
+    [np.where(WEEKENDS, 0.6, 1.0), np.where(WEEKENDS, 0.6 / DAYS, 1.0)],
+    ids=["level", "shape"],
+)
 def test_hours_are_forecast_by_their_day_of_the_week(shape):
     panel = hours([100 * DAYS * shape * noise(i) for i in range(5)])
     assert error(MODEL, panel) < 0.6 * error(MODEL.member, panel)
 
 
-@pytest.mark.parametrize("level", [np.zeros(len(HOURS)), np.cumsum(stream("walk", 0).normal(0, 0.02, len(HOURS)))])
+@pytest.mark.parametrize(
+    "level", [np.zeros(len(HOURS)), np.cumsum(stream("walk", 0).normal(0, 0.02, len(HOURS)))]
+)
 def test_where_there_is_no_week_forecasts_stay_nearly_as_they_were(level):
     panel = hours([100 * DAYS * np.exp(level) * noise(i) for i in range(5)])
     assert error(MODEL, panel) < 1.03 * error(MODEL.member, panel)
@@ -68,7 +91,9 @@ def test_the_parts_are_the_week_and_come_back():
     parts = longer_season(values, DAY, 7)
     shown = take_out_season(parts, values)
     assert np.log(shown / DAYS).std() < 0.005 < np.log(values / DAYS).std()
-    np.testing.assert_allclose(put_back_season(parts, shown[500:600], 500), values[500:600], rtol=1e-12)
+    np.testing.assert_allclose(
+        put_back_season(parts, shown[500:600], 500), values[500:600], rtol=1e-12
+    )
 
 
 def test_fewer_than_sixteen_days_are_shown_as_they_are():
@@ -93,7 +118,10 @@ def test_no_forecast_of_what_was_never_negative_is_below_zero():
     panel = hours(demand)
     future = future_of(panel, np.arange(3), panel.lengths, STEPS)
     assert any(part.additive for part in LongerSeason(DAY, 7).of(demand[0]))
-    assert MODEL.learn(panel, horizon=STEPS, context=CONTEXT).predict(panel, future).quantiles.min() >= 0
+    assert (
+        MODEL.learn(panel, horizon=STEPS, context=CONTEXT).predict(panel, future).quantiles.min()
+        >= 0
+    )
 
 
 def test_what_is_stored_forecasts_the_same(tmp_path):
@@ -101,7 +129,10 @@ def test_what_is_stored_forecasts_the_same(tmp_path):
     future = future_of(panel, np.arange(2), panel.lengths, STEPS)
     fitted = MODEL.learn(panel, horizon=STEPS, context=CONTEXT)
     save_fitted(fitted, tmp_path / "model")
-    said, again = fitted.predict(panel, future), load_fitted(tmp_path / "model").predict(panel, future)
+    said, again = (
+        fitted.predict(panel, future),
+        load_fitted(tmp_path / "model").predict(panel, future),
+    )
     np.testing.assert_array_equal(said.quantiles, again.quantiles)
 
 
@@ -130,13 +161,24 @@ def test_models_of_intermittent_demand_are_shown_hours_as_they_are():
         f"forecast/{kind}" for kind in ("zero", "tsb", "croston", "adida", "xgboost")
     ]
     for name in plain[:4]:
-        assert not shown[name].learn(panel, horizon=STEPS, context=CONTEXT).predict(panel, future).fallback.any()
+        assert (
+            not shown[name]
+            .learn(panel, horizon=STEPS, context=CONTEXT)
+            .predict(panel, future)
+            .fallback.any()
+        )
 
 
 def test_a_season_that_is_a_week_is_no_day_with_seven_weeks_round_it():
     rows = np.arange(20 * WEEK)
-    values = 100 * np.where(rows // WEEK % 7 > 4, 0.6, 1.0) * np.exp(stream("weeks", 0).normal(0, 0.05, len(rows)))
+    values = (
+        100
+        * np.where(rows // WEEK % 7 > 4, 0.6, 1.0)
+        * np.exp(stream("weeks", 0).normal(0, 0.05, len(rows)))
+    )
     assert longer_season(values, WEEK, 7)
     columns = {"series_id": ["s0"] * len(rows), "time": rows, "target": values}
-    panel = Panel.build(pl.DataFrame(columns), Frequency("1i"), roles=Roles(), season=WEEK, horizon=STEPS)
+    panel = Panel.build(
+        pl.DataFrame(columns), Frequency("1i"), roles=Roles(), season=WEEK, horizon=STEPS
+    )
     assert not PanelTraits.of(panel, WEEK).weeks

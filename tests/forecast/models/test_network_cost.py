@@ -18,8 +18,13 @@ print(json.dumps([code, sorted({"tensorflow", "keras"} & set(sys.modules))]), fi
 
 
 def test_a_run_without_a_network_loads_nothing_of_tensorflow(tmp_path):
-    words = "+experiment=lstm_forecast model=forecast/naive rivals=[] size=small compute=serial pictures=false"
+    words = (
+        "+experiment=lstm_forecast model=forecast/naive rivals=[] size=small compute=serial "
+        "pictures=false"
+    )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", WITHOUT, *words.split(), "protocol.windows=1"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stderr.splitlines()[-1]) == [0, []]

@@ -1,4 +1,6 @@
-"""The count head: the likelihood is the negative binomial's, its quantiles are, and series that are no counts fall back."""
+"""The count head: the likelihood is the negative binomial's, its quantiles are, and series that are
+no counts fall back.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,20 @@ MODEL = MLP(units=16, epochs=5, seeds=1, batch=128, likelihood="negative_binomia
 
 
 def counts(n_series=30, months=60, odd=()):
-    """Negative binomial demand of mean 1 and dispersion 2: two months in three are zero; some series are no counts."""
+    """Negative binomial demand of mean 1 and dispersion 2: two months in three are zero.
+
+    Some series are no counts.
+    """
     rng = np.random.default_rng(0)
     times = pl.date_range(date(2018, 1, 1), date(2040, 1, 1), "1mo", eager=True)[:months]
     parts = []
     for i in range(n_series):
         values = rng.negative_binomial(0.5, 1 / 3, months) + (0.5 if i in odd else 0.0)
-        parts.append(pl.DataFrame({"series_id": [f"s{i:02}"] * months, "time": times, "target": values.astype(float)}))
+        parts.append(
+            pl.DataFrame(
+                {"series_id": [f"s{i:02}"] * months, "time": times, "target": values.astype(float)}
+            )
+        )
     return Panel.build(pl.concat(parts), Frequency("1mo"), horizon=6)
 
 
@@ -49,9 +58,9 @@ def test_the_loss_is_the_negative_log_likelihood_up_to_a_constant_and_both_forms
     answers = [np.array([[[a, b]]], np.float32) for a, b in zip(share, dispersion, strict=True)]
     ours = [CountHead().score(answer, target) for answer in answers]
     assert ours[0] - ours[1] == pytest.approx(truth[0] - truth[1], rel=1e-5)
-    assert [float(CountHead().loss(tf.constant(answer), tf.constant(target))) for answer in answers] == pytest.approx(
-        ours, 1e-4
-    )
+    assert [
+        float(CountHead().loss(tf.constant(answer), tf.constant(target))) for answer in answers
+    ] == pytest.approx(ours, 1e-4)
 
 
 def test_it_finds_the_law_of_intermittent_demand():
@@ -70,5 +79,8 @@ def test_a_series_that_is_no_count_falls_back_alone():
 
 
 def test_a_panel_without_counts_is_refused():
-    with pytest.raises(DataError, match=r"^model.likelihood: 'negative_binomial' needs counts, but every series has"):
+    with pytest.raises(
+        DataError,
+        match=r"^model.likelihood: 'negative_binomial' needs counts, but every series has",
+    ):
         forecasts_of(counts(3, odd=(0, 1, 2)))

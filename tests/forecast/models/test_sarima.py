@@ -1,4 +1,6 @@
-"""SARIMA: the filter and the likelihood against statsmodels, one pass for all origins, odd series, what is stored."""
+"""SARIMA: the filter and the likelihood against statsmodels, one pass for all origins, odd series,
+what is stored.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,13 @@ def walk(rows=100, seed=0):
 
 def panel_of(series, every="1i"):
     tables = [
-        pl.DataFrame({"series_id": f"s{i:02}", "time": np.arange(len(y)), "target": pl.Series(np.asarray(y, float))})
+        pl.DataFrame(
+            {
+                "series_id": f"s{i:02}",
+                "time": np.arange(len(y)),
+                "target": pl.Series(np.asarray(y, float)),
+            }
+        )
         for i, y in enumerate(series)
     ]
     table = pl.concat(tables).with_columns(pl.col("target").fill_nan(None))
@@ -54,7 +62,11 @@ def after(panel, steps):
     ends = panel.lengths
     tables = [
         pl.DataFrame(
-            {"series_id": name, "time": np.arange(n, n + steps), "target": pl.Series([None] * steps, dtype=pl.Float64)}
+            {
+                "series_id": name,
+                "time": np.arange(n, n + steps),
+                "target": pl.Series([None] * steps, dtype=pl.Float64),
+            }
         )
         for name, n in zip(panel.series_ids, ends, strict=True)
     ]
@@ -86,14 +98,20 @@ def test_forecasts_and_variances_from_every_origin_are_those_of_append_from_an_e
 
 def test_a_bare_append_gives_the_same_where_nothing_is_differenced_and_nearly_so_where_its_start_is_only_vague():
     values, form = walk(), FORM._replace(d=0, seasonal_d=0)
-    plain = SARIMAX(values[:80], order=(1, 0, 1), seasonal_order=(1, 0, 1, 12)).filter(np.r_[COEFFICIENTS, 1.0])
+    plain = SARIMAX(values[:80], order=(1, 0, 1), seasonal_order=(1, 0, 1, 12)).filter(
+        np.r_[COEFFICIENTS, 1.0]
+    )
     np.testing.assert_allclose(
-        projected(form, FREE, values, np.array([100]))[0][0], plain.append(values[80:]).forecast(6), rtol=1e-8
+        projected(form, FREE, values, np.array([100]))[0][0],
+        plain.append(values[80:]).forecast(6),
+        rtol=1e-8,
     )
     # a variance of 1e6 stands for an unknown start there: the two agree to what that costs
     vague = statsmodels_of(values[:80]).filter(np.r_[COEFFICIENTS, 1.0])
     np.testing.assert_allclose(
-        projected(FORM, FREE, values, np.array([100]))[0][0], vague.append(values[80:]).forecast(6), rtol=1e-6
+        projected(FORM, FREE, values, np.array([100]))[0][0],
+        vague.append(values[80:]).forecast(6),
+        rtol=1e-6,
     )
 
 
@@ -102,7 +120,9 @@ def test_the_exact_likelihood_is_that_of_statsmodels_and_so_is_the_filters():
     work = np.diff(values[12:] - values[:-12])
     scratch = make_scratch(state_length(FORM), differencing_rows(FORM), 4, len(values))
     run, none = compiled(minimise), np.zeros((len(values), 0))
-    wanted = statsmodels_of(values, simple_differencing=True, concentrate_scale=True).loglike(COEFFICIENTS)
+    wanted = statsmodels_of(values, simple_differencing=True, concentrate_scale=True).loglike(
+        COEFFICIENTS
+    )
     for way, rows in ((EXACT, work), (FILTERED, values)):
         square = run(way, FORM, rows, none, FREE.copy(), scratch, 1)
         assert -len(work) / 2 * (np.log(2 * np.pi * square) + 1) == pytest.approx(wanted, abs=1e-8)
@@ -113,7 +133,13 @@ def test_a_fit_reaches_the_likelihood_that_statsmodels_reaches():
     recipe = Sarima(search="fixed", order=(1, 1, 1), seasonal_order=(1, 1, 0))
     fitted = recipe.learn(panel, horizon=6, context=CONTEXT)
     values = walk()
-    model = SARIMAX(values, order=(1, 1, 1), seasonal_order=(1, 1, 0, 12), simple_differencing=True, concentrate_scale=True)
+    model = SARIMAX(
+        values,
+        order=(1, 1, 1),
+        seasonal_order=(1, 1, 0, 12),
+        simple_differencing=True,
+        concentrate_scale=True,
+    )
     best = model.fit(disp=0, cov_type="none").llf
     assert model.loglike(np.tanh(fitted.free[0]) * [1, -1, 1]) > best - 0.01
 
@@ -133,7 +159,9 @@ def test_differences_are_found():
 
 
 def test_one_pass_gives_what_each_cutoff_gives():
-    panel = panel_of([walk(seed=0), walk(90, seed=1), np.where(np.arange(100) % 9 == 5, np.nan, walk(seed=2))])
+    panel = panel_of(
+        [walk(seed=0), walk(90, seed=1), np.where(np.arange(100) % 9 == 5, np.nan, walk(seed=2))]
+    )
     ends = panel.lengths[:, None] - np.array([6, 12, 9])
     ends[1] = [84, 0, 60]  # in any order, and not asked at one of them
     fitted = Sarima().learn(panel.until(panel.lengths - 12), horizon=6, context=CONTEXT)
@@ -178,7 +206,8 @@ def test_odd_series_get_a_forecast_without_a_warning_and_cost_the_others_nothing
         made = Sarima().learn(panel, horizon=6, context=CONTEXT).predict(panel, after(panel, 6))
     alone = panel_of([walk()])
     np.testing.assert_array_equal(
-        made.mean[-1], Sarima().learn(alone, horizon=6, context=CONTEXT).predict(alone, after(alone, 6)).mean[0]
+        made.mean[-1],
+        Sarima().learn(alone, horizon=6, context=CONTEXT).predict(alone, after(alone, 6)).mean[0],
     )
     assert np.flatnonzero(made.fallback).tolist() == [2, 8]
     assert np.isfinite(np.delete(made.quantiles, 8, 0)).all()
@@ -196,20 +225,29 @@ def test_known_future_columns_are_regressors():
     fitted = Sarima().learn(known, horizon=6, context=CONTEXT)
     assert fitted.weights[:, 1] == pytest.approx([20, 20], abs=4)
     actual = future.target.reshape(2, 6)
-    assert np.abs(fitted.predict(known, future).mean - actual).mean() < 0.7 * np.abs(bare.mean - actual).mean()
+    assert (
+        np.abs(fitted.predict(known, future).mean - actual).mean()
+        < 0.7 * np.abs(bare.mean - actual).mean()
+    )
 
 
 def with_columns(panel, columns):
     """The panel with known-future columns."""
     table = panel.table.with_columns(pl.Series(name, values) for name, values in columns.items())
-    return Panel.build(table, panel.frequency, roles=Roles(known_future=tuple(columns)), season=panel.season)
+    return Panel.build(
+        table, panel.frequency, roles=Roles(known_future=tuple(columns)), season=panel.season
+    )
 
 
 def test_pulses_and_levels_are_found_and_a_column_that_tells_nothing_is_left_out():
     rng, rows = np.random.default_rng(3), np.arange(106)
     promotion, launched, idle = rows % 9 == 4, rows >= 70, rng.normal(size=106)
     values = walk(106) + 12.0 * promotion - 20.0 * launched
-    columns = {"promotion": promotion.astype(float), "again": promotion.astype(float), "launched": launched.astype(float)}
+    columns = {
+        "promotion": promotion.astype(float),
+        "again": promotion.astype(float),
+        "launched": launched.astype(float),
+    }
     panel = with_columns(panel_of([values]), columns | {"idle": idle, "never": np.zeros(106)})
     known = panel.until(np.array([100]))
     fitted = Sarima().learn(known, horizon=6, context=CONTEXT)
@@ -233,7 +271,10 @@ def test_odd_series_with_columns_cost_the_others_nothing():
         walk(36),
     ]
     pulse = np.tile(np.arange(36) % 5 == 0, len(odd)).astype(float)
-    panel = with_columns(panel_of(odd), {"pulse": pulse, "trend": np.tile(np.arange(36.0), len(odd)), "nothing": 0 * pulse})
+    panel = with_columns(
+        panel_of(odd),
+        {"pulse": pulse, "trend": np.tile(np.arange(36.0), len(odd)), "nothing": 0 * pulse},
+    )
     known, future = panel.until(panel.lengths - 6), panel.last(6)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -247,7 +288,9 @@ def test_twenty_thousand_rows_are_fitted_and_kept_in_a_few_kilobytes(tmp_path):
     rng = np.random.default_rng(0)
     panel = panel_of([rng.normal(0, 1, 20_000).cumsum()])
     fitted = Sarima(most_ordinary=1, most_seasonal=0).learn(panel, horizon=6, context=CONTEXT)
-    last = Sarima(most_ordinary=1, most_seasonal=0).learn(panel.last(2_500), horizon=6, context=CONTEXT)
+    last = Sarima(most_ordinary=1, most_seasonal=0).learn(
+        panel.last(2_500), horizon=6, context=CONTEXT
+    )
     np.testing.assert_array_equal(fitted.free, last.free)
     made = fitted.predict(panel, after(panel, 6))
     assert not made.fallback.any()
@@ -258,14 +301,19 @@ def test_twenty_thousand_rows_are_fitted_and_kept_in_a_few_kilobytes(tmp_path):
 
 def test_the_spread_counts_what_was_chosen():
     assert expected_square(90.0, 90, 0) == 1.0
-    assert expected_square(90.0, 90, 10) == pytest.approx(100 / 80)  # Akaike's final prediction error
+    assert expected_square(90.0, 90, 10) == pytest.approx(
+        100 / 80
+    )  # Akaike's final prediction error
     assert np.isfinite(expected_square(1.0, 2, 6))
     rng = np.random.default_rng(1)
     panel = panel_of(rng.normal(0, 1, (300, 31)))
     known = panel.until(panel.lengths - 1)
     given, found = (
         recipe.learn(known, horizon=1, context=CONTEXT).predict(known, panel.last(1))
-        for recipe in (Sarima(search="fixed", order=(1, 0, 0), seasonal_order=(0, 0, 0), constant=True), Sarima())
+        for recipe in (
+            Sarima(search="fixed", order=(1, 0, 0), seasonal_order=(0, 0, 0), constant=True),
+            Sarima(),
+        )
     )
     actual = panel.last(1).target
     for made, low in ((given, 0.75), (found, 0.74)):
@@ -280,7 +328,9 @@ def test_a_long_season_is_told_by_waves_whose_phase_is_that_of_the_calendar():
     fitted = Sarima(season=52).learn(panel, horizon=6, context=CONTEXT)
     made = fitted.predict(panel, after(panel, 6)).mean[0]
     assert np.abs(made - 10 * np.sin(2 * np.pi * np.arange(200, 206) / 52)).max() < 3
-    np.testing.assert_allclose(fitted.predict(panel.last(150), after(panel, 6)).mean[0], made, atol=0.2)
+    np.testing.assert_allclose(
+        fitted.predict(panel.last(150), after(panel, 6)).mean[0], made, atol=0.2
+    )
 
 
 def test_what_is_stored_forecasts_the_same(tmp_path):
@@ -290,7 +340,8 @@ def test_what_is_stored_forecasts_the_same(tmp_path):
     fitted.save(tmp_path)
     again = type(fitted).load(tmp_path)
     np.testing.assert_array_equal(
-        again.predict(panel, after(panel, 6)).quantiles, fitted.predict(panel, after(panel, 6)).quantiles
+        again.predict(panel, after(panel, 6)).quantiles,
+        fitted.predict(panel, after(panel, 6)).quantiles,
     )
     assert sum(file.stat().st_size for file in tmp_path.glob("*.*")) < 8_000
 
@@ -307,16 +358,29 @@ def test_other_searches_are_fitted_the_same_way(search):
 
 def test_part_of_a_long_season_is_no_wave_of_which_the_rest_would_follow():
     rng, season = np.random.default_rng(3), 52
-    panel = panel_of([100 * np.minimum(np.arange(1, n + 1) / 8, 1) + rng.normal(0, 5, n) for n in (12, 20, 30, 45, 80, 103)])
+    panel = panel_of(
+        [
+            100 * np.minimum(np.arange(1, n + 1) / 8, 1) + rng.normal(0, 5, n)
+            for n in (12, 20, 30, 45, 80, 103)
+        ]
+    )
     fitted = Sarima(season=season).learn(panel, horizon=8, context=CONTEXT)
     assert not fitted.weights[:, 1:].any()
     assert np.abs(fitted.predict(panel, after(panel, 8)).mean - 100).max() < 25
-    two = panel_of([100 + 20 * np.sin(2 * np.pi * np.arange(2 * season) / season) + rng.normal(0, 5, 2 * season)])
+    two = panel_of(
+        [
+            100
+            + 20 * np.sin(2 * np.pi * np.arange(2 * season) / season)
+            + rng.normal(0, 5, 2 * season)
+        ]
+    )
     assert Sarima(season=season).learn(two, horizon=8, context=CONTEXT).weights[:, 1:].any()
 
 
 def test_a_few_values_are_forecast_by_their_mean_not_by_nothing():
-    panel = panel_of([[140.0, 189.0, 209.0], [113.0, 79.0, 52.0, 103.0], [88.0, 62.0, 45.0, 70.0, 60.0]])
+    panel = panel_of(
+        [[140.0, 189.0, 209.0], [113.0, 79.0, 52.0, 103.0], [88.0, 62.0, 45.0, 70.0, 60.0]]
+    )
     made = Sarima().learn(panel, horizon=6, context=CONTEXT).predict(panel, after(panel, 6))
     means = [np.mean(panel.series(i)) for i in range(3)]
     np.testing.assert_allclose(made.mean, np.repeat(means, 6).reshape(3, 6), rtol=1e-6)

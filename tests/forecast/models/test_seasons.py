@@ -1,4 +1,6 @@
-"""The season of a series: what it should be, how it is shrunk, and what theta does of a season that a test overlooks."""
+"""The season of a series: what it should be, how it is shrunk, and what theta does of a season that
+a test overlooks.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ WAVE = 1.0 + 0.3 * np.sin(2 * np.pi * np.arange(SEASON) / SEASON)
 
 def series(noise, years=6, wave=WAVE, growth=2.0):
     level = 100.0 + growth * np.arange(years * SEASON)
-    return level * np.tile(wave, years) * np.exp(stream("noise", years).normal(0, noise, years * SEASON))
+    return (
+        level
+        * np.tile(wave, years)
+        * np.exp(stream("noise", years).normal(0, noise, years * SEASON))
+    )
 
 
 def test_factors_are_those_of_the_classical_decomposition_where_they_are_sure():
@@ -28,7 +34,10 @@ def test_factors_are_those_of_the_classical_decomposition_where_they_are_sure():
 
 
 def test_factors_are_drawn_to_none_where_nothing_speaks_for_a_season():
-    flat = [np.ptp(season_of(series(0.2, years, np.ones(SEASON)), SEASON).factors) for years in range(3, 13)]
+    flat = [
+        np.ptp(season_of(series(0.2, years, np.ones(SEASON)), SEASON).factors)
+        for years in range(3, 13)
+    ]
     whole = [np.ptp(season_of(series(0.2, years), SEASON).factors) for years in range(3, 13)]
     assert np.median(flat) < 0.1
     assert np.median(whole) > 0.5

@@ -1,4 +1,6 @@
-"""Choice by series: who is best there, drawn to who is best everywhere, and what the choice costs."""
+"""Choice by series: who is best there, drawn to who is best everywhere, and what the choice
+costs.
+"""
 
 import numpy as np
 import pytest
@@ -17,11 +19,15 @@ from tests.support.panels import inner_context, monthly_panel
 
 
 def windows(errors, rows=6):
-    """`errors[i][k]`: the typical error of member k on series i, over three windows of `rows` rows."""
+    """`errors[i][k]`: the typical error of member k on series i, over three windows of `rows`
+    rows.
+    """
     rng = np.random.default_rng(0)
     series = np.repeat([f"s{i}" for i in range(len(errors))], 3 * rows)
     window = np.tile(np.repeat([1, 2, 3], rows), len(errors))
-    forecasts = np.repeat(np.array(errors), 3 * rows, axis=0) * rng.choice([-1, 1], size=(len(series), 1))
+    forecasts = np.repeat(np.array(errors), 3 * rows, axis=0) * rng.choice(
+        [-1, 1], size=(len(series), 1)
+    )
     return MemberWindows(
         forecasts + 0.01 * rng.normal(size=forecasts.shape),
         np.zeros(len(series)),
@@ -53,7 +59,13 @@ def test_luck_is_not_followed():
 
 
 def test_no_window_means_the_first_member_for_all():
-    empty = MemberWindows(np.zeros((0, 2)), np.zeros(0), np.zeros(0, np.int64), np.zeros(0, object), np.zeros(0, np.int64))
+    empty = MemberWindows(
+        np.zeros((0, 2)),
+        np.zeros(0),
+        np.zeros(0, np.int64),
+        np.zeros(0, object),
+        np.zeros(0, np.int64),
+    )
     assert choose_members(empty).members == {}
     assert choose_members(empty).usual == 0
 
@@ -62,14 +74,20 @@ def test_a_selection_answers_as_the_chosen_member_and_is_saved(tmp_path):
     panel = monthly_panel()
     future = future_of(panel, np.arange(6), panel.lengths, 6)
     members = (SeasonalNaive(name="s"), Drift(name="d"), Naive(name="n"))
-    fitted = Select(members=members).learn(panel, horizon=6, context=inner_context(tmp_path / "cells"))
+    fitted = Select(members=members).learn(
+        panel, horizon=6, context=inner_context(tmp_path / "cells")
+    )
     said = fitted.predict(panel, future)
     for place, name in enumerate(panel.series_ids.to_list()):
         own = members[fitted.choice.members[name]]
-        alone = own.learn(panel, horizon=6, context=inner_context(tmp_path / "cells")).predict(panel, future)
+        alone = own.learn(panel, horizon=6, context=inner_context(tmp_path / "cells")).predict(
+            panel, future
+        )
         assert said.mean[place] == pytest.approx(alone.mean[place])
         assert said.diagnostics["member"][place] == own.name
-    assert said.diagnostics["choosing_cost"] == pytest.approx(fitted.choice.outside - fitted.choice.inside)
+    assert said.diagnostics["choosing_cost"] == pytest.approx(
+        fitted.choice.outside - fitted.choice.inside
+    )
     save_fitted(fitted, tmp_path / "model")
     again = load_fitted(tmp_path / "model").predict(panel, future)
     assert np.array_equal(said.mean, again.mean)
@@ -80,9 +98,15 @@ def test_who_answered_and_what_choosing_costs_stand_in_the_tables(tmp_path):
     panel, protocol = monthly_panel(), Holdout(horizon=6)
     model = Select(members=(SeasonalNaive(name="s"), Drift(name="d"), Naive(name="n")))
     (fold,) = protocol.split(panel)
-    rows = protocol.evaluate_cell(model, panel, Cell("m", fold, 0, 6), RunContext(0, fold.name, cache=Cache(tmp_path)))
+    rows = protocol.evaluate_cell(
+        model, panel, Cell("m", fold, 0, 6), RunContext(0, fold.name, cache=Cache(tmp_path))
+    )
     assert set(rows["member"]) <= {"s", "d", "n"}
-    scores = {score.metric: score for score in protocol.score(protocol.postprocess(rows)) if score.aggregate == "mean"}
+    scores = {
+        score.metric: score
+        for score in protocol.score(protocol.postprocess(rows))
+        if score.aggregate == "mean"
+    }
     assert scores["choosing_cost"].n == 6
     assert scores["choosing_cost"].value == pytest.approx(rows["choosing_cost"][0])
     assert "choosing_cost" in [measure.name for measure in protocol.measures(panel)]

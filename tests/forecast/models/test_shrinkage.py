@@ -1,4 +1,6 @@
-"""Learned weights: equal where members are alike, the best alone where they are not, a mixture where that is best."""
+"""Learned weights: equal where members are alike, the best alone where they are not, a mixture
+where that is best.
+"""
 
 from dataclasses import replace
 
@@ -15,7 +17,9 @@ def seen(spreads, bias=0.0, rows=1800, per_series=8, seed=0):
     place, target = np.arange(rows), rng.normal(size=rows)
     forecasts = target[:, None] + bias + rng.normal(size=(rows, len(spreads))) * np.array(spreads)
     window = place // per_series % 3 + 1
-    return MemberWindows(forecasts, target, window, (place // (3 * per_series)).astype(str), place % per_series + 1)
+    return MemberWindows(
+        forecasts, target, window, (place // (3 * per_series)).astype(str), place % per_series + 1
+    )
 
 
 def test_members_that_are_alike_have_equal_weights():
@@ -33,7 +37,10 @@ def test_members_that_are_alike_on_the_one_series_that_there_is_have_equal_weigh
 def test_none_of_members_that_are_alike_and_share_half_of_their_errors_answers_alone(seed):
     """On a dozen series the best of them is so by chance: alone, it errs by 10 % more."""
     rng = np.random.default_rng(seed)
-    names, window = np.repeat([f"s{i:02d}" for i in range(12)], 8), np.tile(np.repeat([1, 2], 4), 12)
+    names, window = (
+        np.repeat([f"s{i:02d}" for i in range(12)], 8),
+        np.tile(np.repeat([1, 2], 4), 12),
+    )
     target = rng.normal(size=96)
     forecasts = target[:, None] + rng.normal(size=(96, 1)) + 0.6 * rng.normal(size=(96, 3))
     few = MemberWindows(forecasts, target, window, names, np.tile([1, 2, 3, 4], 24))
@@ -46,15 +53,22 @@ def test_a_member_that_is_far_behind_has_none():
     assert learned_weights(data).tolist() == [1.0, 0.0, 0.0]
 
 
-@pytest.mark.parametrize("spreads", [[1.0, 1.0], [0.5, 1.0, 2.0], [0.2, 4.0], [1.0, 1.05, 3.0, 3.0]])
+@pytest.mark.parametrize(
+    "spreads", [[1.0, 1.0], [0.5, 1.0, 2.0], [0.2, 4.0], [1.0, 1.05, 3.0, 3.0]]
+)
 def test_the_mean_is_never_one_percent_worse_than_its_best_member_on_rows_to_come(spreads):
     after = seen(spreads, rows=20_000, seed=1)
     weights = learned_weights(seen(spreads))
-    assert np.abs(after.forecasts @ weights - after.target).mean() <= 1.01 * after.losses.mean(0).min()
+    assert (
+        np.abs(after.forecasts @ weights - after.target).mean() <= 1.01 * after.losses.mean(0).min()
+    )
 
 
 def test_a_mixture_need_not_be_ahead_in_every_window():
-    """In two of three the second member is behind the first by 10 % and errs alike; what it gains in the third is weighed."""
+    """In two of three the second member is behind the first by 10 % and errs alike.
+
+    What it gains in the third is weighed.
+    """
     data = seen([1.0, 1.0])
     errors = data.forecasts - data.target[:, None]
     errors[:, 1] = np.where(data.window == 1, errors[:, 1], 1.1 * errors[:, 0])
@@ -69,11 +83,15 @@ def test_few_windows_like_now_leave_members_nearly_equal_that_are_not_clearly_be
     alike = replace(data, forecasts=data.target[:, None] + errors)
     few = replace(alike, known=np.select([data.window == 1, data.window == 2], known[:2], known[2]))
     assert learned_weights(few).tolist() == [0.5, 0.5, 0.0]
-    assert learned_weights(replace(few, known=few.known + 1))[0] > 0.9  # three windows tell them apart
+    assert (
+        learned_weights(replace(few, known=few.known + 1))[0] > 0.9
+    )  # three windows tell them apart
 
 
 def test_members_that_win_by_turns_share_the_weight():
-    """The best of them in hindsight is half a per cent ahead of their mean, by one window of two."""
+    """The best of them in hindsight is half a per cent ahead of their mean, by one window of
+    two.
+    """
     data = seen([1.0, 1.0])
     data = data.take(data.window < 3)
     size = np.where((data.window == 1)[:, None], [1.0, 1.08], [1.06, 1.0])
@@ -104,16 +122,22 @@ def test_a_paired_difference_counts_each_series_once():
 def test_a_window_that_was_hard_for_all_has_no_more_say():
     data = seen([0.5, 1.0])
     hard = data.window == 1
-    swapped = np.where(hard[:, None], data.forecasts[:, ::-1], data.forecasts)  # the worse one is better there
+    swapped = np.where(
+        hard[:, None], data.forecasts[:, ::-1], data.forecasts
+    )  # the worse one is better there
     scale = np.where(hard, 20.0, 1.0)
-    shocked = MemberWindows(swapped * scale[:, None], data.target * scale, data.window, data.series, data.step)
+    shocked = MemberWindows(
+        swapped * scale[:, None], data.target * scale, data.window, data.series, data.step
+    )
     assert shocked.losses.mean(0).argmin() == 1
     assert learned_weights(shocked).argmax() == 0
 
 
 def test_what_was_behind_for_want_of_rows_is_judged_by_the_windows_that_are_like_now():
     data = seen([0.5, 0.5])
-    slow = np.select([data.window == 1, data.window == 2], [0.6, 1.2], 1.6)  # a learner that gains with every row
+    slow = np.select(
+        [data.window == 1, data.window == 2], [0.6, 1.2], 1.6
+    )  # a learner that gains with every row
     errors = data.forecasts - data.target[:, None]
     errors[:, 1] = errors[:, 0] * slow
     grown = replace(data, forecasts=data.target[:, None] + errors)
@@ -130,13 +154,17 @@ def test_of_one_window_what_is_a_little_behind_has_nearly_equal_weight(rule):
     data = seen([1.0, 1.0])
     one = data.take(data.window == 1)
     errors = (one.forecasts - one.target[:, None])[:, [0, 0]]
-    close, behind, far = (replace(one, forecasts=one.target[:, None] + errors * [1.0, by]) for by in (1.03, 1.15, 1.3))
+    close, behind, far = (
+        replace(one, forecasts=one.target[:, None] + errors * [1.0, by]) for by in (1.03, 1.15, 1.3)
+    )
     assert rule(close).tolist() == [0.5, 0.5]
     assert 0.05 < rule(behind)[1] < 0.25
     assert rule(far).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("rule", [learned_weights, team_weights])
-@pytest.mark.parametrize(("sizes", "weights"), [([0.0, 0.0, 0.0], [1 / 3] * 3), ([0.0, 0.0, 1.0], [0.5, 0.5, 0.0])])
+@pytest.mark.parametrize(
+    ("sizes", "weights"), [([0.0, 0.0, 0.0], [1 / 3] * 3), ([0.0, 0.0, 1.0], [0.5, 0.5, 0.0])]
+)
 def test_members_that_are_exact_share_the_weight(sizes, weights, rule):
     np.testing.assert_allclose(rule(seen(sizes)), weights)

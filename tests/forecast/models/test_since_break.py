@@ -25,10 +25,18 @@ CONTEXT = ForecastContext(0, "fold", levels=(0.1, 0.5, 0.9), season=12)
 
 
 def shifted(n, size, after, months=96, seed=0) -> Panel:
-    """A season, noise, and a shift so many months before the cutoff, which lies a year before the end."""
+    """A season, noise, and a shift so many months before the cutoff, which lies a year before the
+    end.
+    """
     rng, t = np.random.default_rng(seed), np.arange(months + STEPS)
     panel = monthly_panel(n_series=n, months=len(t))
-    values = [100 + 5 * np.sin(2 * np.pi * t / 12) + rng.normal(size=len(t)) + size * (t >= months - after) for _ in range(n)]
+    values = [
+        100
+        + 5 * np.sin(2 * np.pi * t / 12)
+        + rng.normal(size=len(t))
+        + size * (t >= months - after)
+        for _ in range(n)
+    ]
     return replace(panel, table=panel.table.with_columns(target=pl.Series(np.concatenate(values))))
 
 
@@ -63,28 +71,56 @@ def test_series_without_a_shift_are_forecast_as_they_were():
 
 def test_intervals_of_the_seasonal_naive_forget_the_shift():
     panel = shifted(8, 30.0, 40)
-    said, plain = answers(SinceBreak(member=SeasonalNaive()), panel)[0], answers(SeasonalNaive(), panel)[0]
+    said, plain = (
+        answers(SinceBreak(member=SeasonalNaive()), panel)[0],
+        answers(SeasonalNaive(), panel)[0],
+    )
     np.testing.assert_array_equal(said.mean, plain.mean)
     assert (np.ptp(said.quantiles, -1) < 0.4 * np.ptp(plain.quantiles, -1)).all()
 
 
 def test_what_is_dropped_leaves_two_seasons():
     panel = panel_known_at(shifted(4, 30.0, 30), FromEnd(STEPS))
-    shown = SinceBreak(member=Theta(), earlier="dropped").learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+    shown = (
+        SinceBreak(member=Theta(), earlier="dropped")
+        .learn(panel, horizon=STEPS, context=CONTEXT)
+        .since.shown(panel)
+    )
     assert shown.lengths.tolist() == [30] * 4
     assert shown.series_ids.to_list() == panel.series_ids.to_list()
-    moved = SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+    moved = (
+        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+    )
     assert moved.lengths.tolist() == panel.lengths.tolist()
-    assert np.abs(moved.target.reshape(4, -1)[:, :66].mean(1) - panel.target.reshape(4, -1)[:, 66:].mean(1)).max() < 3
-    np.testing.assert_array_equal(moved.target.reshape(4, -1)[:, 66:], panel.target.reshape(4, -1)[:, 66:])
+    assert (
+        np.abs(
+            moved.target.reshape(4, -1)[:, :66].mean(1)
+            - panel.target.reshape(4, -1)[:, 66:].mean(1)
+        ).max()
+        < 3
+    )
+    np.testing.assert_array_equal(
+        moved.target.reshape(4, -1)[:, 66:], panel.target.reshape(4, -1)[:, 66:]
+    )
 
 
 def test_odd_series_are_seen_as_they_are():
-    odd = [np.full(60, 3.0), np.zeros(60), np.r_[np.full(59, np.nan), 1.0], np.full(60, np.nan), np.r_[np.nan, np.arange(59.0)]]
+    odd = [
+        np.full(60, 3.0),
+        np.zeros(60),
+        np.r_[np.full(59, np.nan), 1.0],
+        np.full(60, np.nan),
+        np.r_[np.nan, np.arange(59.0)],
+    ]
     odd.append(np.where(np.arange(60) % 3 == 0, 5.0, np.nan))
     panel = monthly_panel(n_series=len(odd))
-    panel = replace(panel, table=panel.table.with_columns(target=pl.Series(np.concatenate(odd), nan_to_null=True)))
-    shown = SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+    panel = replace(
+        panel,
+        table=panel.table.with_columns(target=pl.Series(np.concatenate(odd), nan_to_null=True)),
+    )
+    shown = (
+        SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT).since.shown(panel)
+    )
     np.testing.assert_array_equal(shown.target, panel.target)
 
 
@@ -93,20 +129,34 @@ def test_what_is_stored_forecasts_the_same(tmp_path):
     future = future_of(panel, np.arange(3), panel.lengths, STEPS)
     fitted = SinceBreak(member=Theta()).learn(panel, horizon=STEPS, context=CONTEXT)
     save_fitted(fitted, tmp_path / "model")
-    said, again = fitted.predict(panel, future), load_fitted(tmp_path / "model").predict(panel, future)
+    said, again = (
+        fitted.predict(panel, future),
+        load_fitted(tmp_path / "model").predict(panel, future),
+    )
     assert np.array_equal(said.quantiles, again.quantiles)
 
 
 def test_a_member_is_an_option_with_changes_and_must_be_alone():
-    made = check(compose(["model=forecast/since_break", "model.member={forecast/ets: {season: 4}}"])).model
-    assert made == SinceBreak(name="forecast/since_break", member=ETS(name="forecast/ets(season=4)", season=4))
+    made = check(
+        compose(["model=forecast/since_break", "model.member={forecast/ets: {season: 4}}"])
+    ).model
+    assert made == SinceBreak(
+        name="forecast/since_break", member=ETS(name="forecast/ets(season=4)", season=4)
+    )
     with pytest.raises(ConfigError) as refusal:
         check(compose(["model=forecast/since_break", "model.member=forecast/xgboost"]))
     said = "model.member: must be a forecaster that fits each series alone, got 'forecast/xgboost'."
     assert str(refusal.value) == said
-    with pytest.raises(ConfigError, match=r"model\.member: no option 'forecast/tetha'; did you mean 'forecast/theta'\?"):
+    with pytest.raises(
+        ConfigError,
+        match=r"model\.member: no option 'forecast/tetha'; did you mean 'forecast/theta'\?",
+    ):
         check(compose(["model=forecast/since_break", "model.member=forecast/tetha"]))
     with pytest.raises(ConfigError, match=r"model\.member: no key 'forms'; did you mean 'form'\?"):
-        check(compose(["model=forecast/since_break", "model.member={forecast/theta: {forms: dynamic}}"]))
+        check(
+            compose(
+                ["model=forecast/since_break", "model.member={forecast/theta: {forms: dynamic}}"]
+            )
+        )
     with pytest.raises(ConfigError):
         SinceBreak(member=XGBoost())

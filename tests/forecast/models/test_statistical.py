@@ -1,4 +1,6 @@
-"""The statistical family: odd series through every model, the library's own numbers, quantiles, fallbacks, saving."""
+"""The statistical family: odd series through every model, the library's own numbers, quantiles,
+fallbacks, saving.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,20 @@ from hwds.forecast.models.mfles import MFLES
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.forecast.models.theta import THETA_FORMS, Theta
 from hwds.forecast.models.tsb import TSB
-from hwds.forecast.smoothing_kernels import NO_TREND_ROWS, damped_ahead, fit_damped, fit_theta, forecast_theta
-from hwds.forecast.statistical import demand_bands, fill_holes, past_origins, power_of_two, spread_by_step
+from hwds.forecast.smoothing_kernels import (
+    NO_TREND_ROWS,
+    damped_ahead,
+    fit_damped,
+    fit_theta,
+    forecast_theta,
+)
+from hwds.forecast.statistical import (
+    demand_bands,
+    fill_holes,
+    past_origins,
+    power_of_two,
+    spread_by_step,
+)
 from tests.support.panels import panel_of
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -41,7 +55,12 @@ def label(model):
 
 def wave(rows, seed=0):
     t = np.arange(rows)
-    return 100 + 0.3 * t + 10 * np.sin(2 * np.pi * t / 12) + np.random.default_rng(seed).normal(0, 3, rows)
+    return (
+        100
+        + 0.3 * t
+        + 10 * np.sin(2 * np.pi * t / 12)
+        + np.random.default_rng(seed).normal(0, 3, rows)
+    )
 
 
 def intermittent(rows=60):
@@ -52,7 +71,9 @@ def intermittent(rows=60):
 def parts(series):
     panel = panel_of(series, STEPS)
     ends = FromEnd(STEPS).ends(panel)
-    return panel_known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+    return panel_known_at(panel, FromEnd(STEPS)), future_of(
+        panel, np.arange(panel.n_series), ends, STEPS
+    )
 
 
 def answer(model, series):
@@ -95,7 +116,9 @@ def test_odd_series_are_forecast_or_counted_and_nothing_is_said(model):
     assert np.isfinite(forecasts.quantiles[known]).all()
     assert (np.diff(forecasts.quantiles[known], axis=-1) >= 0).all()
     assert np.isnan(forecasts.mean[~known]).all()
-    np.testing.assert_array_equal(forecasts.mean[forecasts.fallback], simple(ODD).mean[forecasts.fallback])
+    np.testing.assert_array_equal(
+        forecasts.mean[forecasts.fallback], simple(ODD).mean[forecasts.fallback]
+    )
 
 
 @pytest.mark.parametrize("model", MODELS, ids=label)
@@ -131,7 +154,9 @@ def test_the_mean_is_the_library_s_own(model):
     values = intermittent() if model in DEMAND else wave(72)
     model = Theta(seasons="tested") if isinstance(model, Theta) else model
     expected = library(model).forecast(y=values, h=STEPS)["mean"]
-    near = 0.01 if isinstance(model, (ETS, Theta)) else 0.0  # ours are searched, theirs where a simplex stopped
+    near = (
+        0.01 if isinstance(model, (ETS, Theta)) else 0.0
+    )  # ours are searched, theirs where a simplex stopped
     np.testing.assert_allclose(answer(model, {"clean": values}).mean[0], expected, rtol=near)
 
 
@@ -141,17 +166,23 @@ def test_theta_fits_as_closely_as_the_library_but_for_the_prior_of_its_weight(fo
     from statsforecast.theta import forecast_theta as reference
 
     dynamic, weight = THETA_FORMS[form]
-    name = {"standard": "STM", "optimised": "OTM", "dynamic": "DSTM", "dynamic_optimised": "DOTM"}[form]
+    name = {"standard": "STM", "optimised": "OTM", "dynamic": "DSTM", "dynamic_optimised": "DOTM"}[
+        form
+    ]
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        values = 100 + np.cumsum(rng.normal(0.3, 3, 14 + 9 * seed)) + rng.normal(0, 4, 14 + 9 * seed)
+        values = (
+            100 + np.cumsum(rng.normal(0.3, 3, 14 + 9 * seed)) + rng.normal(0, 4, 14 + 9 * seed)
+        )
         theirs = auto_theta(values, 1, model=name)
         loss = theirs["mse"] * np.abs(values).mean() / (len(values) - 3)
         fit = fit_theta(values, dynamic=dynamic, weight=weight)
         assert fit.loss <= loss * (1.05 if np.isnan(weight) else 1 + 1e-6)
         if not np.isnan(weight) and fit.loss > loss * (1 - 1e-5):
             expected = reference(theirs, STEPS)["mean"]
-            np.testing.assert_allclose(forecast_theta(fit, len(values), STEPS, dynamic=dynamic)[0], expected, rtol=0.01)
+            np.testing.assert_allclose(
+                forecast_theta(fit, len(values), STEPS, dynamic=dynamic)[0], expected, rtol=0.01
+            )
 
 
 def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_library_s_paths():
@@ -164,7 +195,9 @@ def test_the_variance_of_theta_s_own_errors_is_that_of_smoothing_and_of_the_libr
     fit = fit_theta(values, dynamic=True, weight=0.5)
     spread = np.sqrt(forecast_theta(fit, 60, STEPS, dynamic=True)[1])
     state = np.array([[fit.level, fit.mean, fit.first, fit.slope, 0.0]])
-    paths = compute_pi_samples(60, STEPS, state, spread[0], fit.pace, 2.0, fit.mean, n_samples=20_000)
+    paths = compute_pi_samples(
+        60, STEPS, state, spread[0], fit.pace, 2.0, fit.mean, n_samples=20_000
+    )
     np.testing.assert_allclose(paths.std(1), spread, rtol=0.05)
 
 
@@ -175,15 +208,25 @@ def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
     fit = fit_damped(values)
     mean, variance = damped_ahead(fit, 40, STEPS)
     model = ETSModel(
-        values, error="add", trend="add", damped_trend=True, initialization_method="known", initial_level=0, initial_trend=0
+        values,
+        error="add",
+        trend="add",
+        damped_trend=True,
+        initialization_method="known",
+        initial_level=0,
+        initial_trend=0,
     )
 
     def smoothed(level, trend):
-        model.set_initialization_method("known", initial_level=level, initial_trend=trend / fit.damping)
+        model.set_initialization_method(
+            "known", initial_level=level, initial_trend=trend / fit.damping
+        )
         return model.smooth([fit.level_pace, fit.trend_pace, fit.damping, level, trend])
 
     errors = [smoothed(*state).resid for state in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))]
-    paths = np.stack([errors[0] - errors[1], errors[0] - errors[2]], 1)  # what a level and a trend of 1 explain
+    paths = np.stack(
+        [errors[0] - errors[1], errors[0] - errors[2]], 1
+    )  # what a level and a trend of 1 explain
     drawn = paths.T @ paths + np.diag([0.0, NO_TREND_ROWS / 40 * (paths[:, 1] ** 2).sum()])
     state = np.linalg.solve(drawn, paths.T @ errors[0])
     results = smoothed(*state)
@@ -198,15 +241,21 @@ def test_a_damped_trend_is_that_of_statsmodels_from_its_least_squares_state():
 
 def test_sums_over_several_rows_move_a_damped_trend_and_are_left_out_where_few():
     values = wave(40)
-    single, both = (Damped(aggregated=kind, origins=0).plain(values, 12, STEPS)[0] for kind in (False, True))
+    single, both = (
+        Damped(aggregated=kind, origins=0).plain(values, 12, STEPS)[0] for kind in (False, True)
+    )
     assert np.abs(single - both).max() > 0.01
     few = values[:15]
-    np.testing.assert_array_equal(*(Damped(aggregated=kind).plain(few, 12, STEPS)[0] for kind in (False, True)))
+    np.testing.assert_array_equal(
+        *(Damped(aggregated=kind).plain(few, 12, STEPS)[0] for kind in (False, True))
+    )
 
 
 @pytest.mark.parametrize("kind", [Theta, Damped])
 def test_in_logarithms_a_trend_is_a_rate_and_a_band_is_skewed(kind):
-    """Each series that is positive: its forecast is that of its logarithms, the way back, whatever its unit."""
+    """Each series that is positive: its forecast is that of its logarithms, the way back, whatever
+    its unit.
+    """
     values = wave(48) * 1.02 ** np.arange(48)
     logged, plain = kind(logs=True, origins=0), kind(decomposition="additive", origins=0)
     mean, quantiles = logged.forecast(values, 12, STEPS, LEVELS)
@@ -218,10 +267,14 @@ def test_in_logarithms_a_trend_is_a_rate_and_a_band_is_skewed(kind):
     assert (quantiles[:, -1] - mean > mean - quantiles[:, 0]).all()
 
 
-@pytest.mark.parametrize("values", [np.r_[0.0, wave(47)], np.r_[wave(47), 0.0]], ids=["first", "last"])
+@pytest.mark.parametrize(
+    "values", [np.r_[0.0, wave(47)], np.r_[wave(47), 0.0]], ids=["first", "last"]
+)
 def test_a_series_that_falls_to_zero_is_forecast_as_it_is_from_every_origin(values):
     for part in (0, 1):
-        np.testing.assert_array_equal(*(Theta(logs=logs).forecast(values, 12, STEPS, LEVELS)[part] for logs in (True, False)))
+        np.testing.assert_array_equal(
+            *(Theta(logs=logs).forecast(values, 12, STEPS, LEVELS)[part] for logs in (True, False))
+        )
 
 
 @pytest.mark.parametrize("seed", [1, 5])
@@ -244,16 +297,23 @@ def test_the_intervals_are_the_library_s_own_where_they_are_asked_for(model):
 
 def test_a_hole_at_the_end_is_forecast_and_stepped_over():
     with_hole = answer(Theta(), {"a": np.r_[wave(70), np.nan, np.nan]}).mean[0]
-    np.testing.assert_array_equal(with_hole[: STEPS - 2], answer(Theta(), {"a": wave(70)}).mean[0][2:])
+    np.testing.assert_array_equal(
+        with_hole[: STEPS - 2], answer(Theta(), {"a": wave(70)}).mean[0][2:]
+    )
 
 
 @pytest.mark.parametrize("model", MODELS, ids=label)
-def test_saved_models_forecast_the_same_bytes_and_a_series_does_not_feel_its_neighbours(model, tmp_path):
+def test_saved_models_forecast_the_same_bytes_and_a_series_does_not_feel_its_neighbours(
+    model, tmp_path
+):
     series = {"a": intermittent(), "b": wave(50), "c": np.full(30, 2.0)}
     history, future = parts(series)
     fitted = model.learn(history, horizon=STEPS, context=CONTEXT)
     save_fitted(fitted, tmp_path / "model")
-    first, again = fitted.predict(history, future), load_fitted(tmp_path / "model").predict(history, future)
+    first, again = (
+        fitted.predict(history, future),
+        load_fitted(tmp_path / "model").predict(history, future),
+    )
     assert first.mean.tobytes() == again.mean.tobytes()
     assert first.quantiles.tobytes() == again.quantiles.tobytes()
     alone = fitted.predict(history.block(1, 2), future.block(1, 2))
@@ -263,7 +323,9 @@ def test_saved_models_forecast_the_same_bytes_and_a_series_does_not_feel_its_nei
 @pytest.mark.parametrize("model", MODELS, ids=label)
 def test_what_was_never_negative_is_not_forecast_below_zero(model):
     least = 0.1 if isinstance(model, LGT) else 0.0
-    falling = np.maximum(40 - 0.8 * np.arange(60) + np.random.default_rng(0).normal(0, 4, 60), least)
+    falling = np.maximum(
+        40 - 0.8 * np.arange(60) + np.random.default_rng(0).normal(0, 4, 60), least
+    )
     forecasts = answer(model, {"falling": falling})
     assert (forecasts.mean >= 0).all()
     assert (forecasts.quantiles >= 0).all()
@@ -286,18 +348,26 @@ def test_a_library_that_fails_or_runs_wild_is_a_counted_fallback(monkeypatch):
 def test_intervals_of_a_seasonal_naive_hold_as_much_of_series_no_longer_than_a_season(rows):
     rng = np.random.default_rng(rows)
     many = {f"s{i:03d}": 100 + rng.normal(0, 8, rows) for i in range(200)}
-    history, future = parts({**many, "t": np.array([7.0]), "u": np.full(rows, 7.0), "v": np.full(rows, 0.0)})
+    history, future = parts(
+        {**many, "t": np.array([7.0]), "u": np.full(rows, 7.0), "v": np.full(rows, 0.0)}
+    )
     fitted = FittedSeasonalNaive(12, LEVELS)
     said = fitted.predict(history, future)
     low, high = said.quantiles[:200, :, 0], said.quantiles[:200, :, 2]
     happened = 100 + rng.normal(0, 8, low.shape)
     assert 0.7 < ((low <= happened) & (happened <= high)).mean() < 0.85
     widths = said.quantiles[..., 2] - said.quantiles[..., 0]
-    assert widths[200] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 7.0)  # one row tells no change
-    assert widths[201] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 0.7), "rows that are alike tell that it is little"
+    assert widths[200] == pytest.approx(
+        2 * NormalDist().inv_cdf(0.9) * 7.0
+    )  # one row tells no change
+    assert widths[201] == pytest.approx(2 * NormalDist().inv_cdf(0.9) * 0.7), (
+        "rows that are alike tell that it is little"
+    )
     assert (widths[202] == 0).all()
     paths = fitted.sample(history.block(0, 1), future.block(0, 1), 4_000, [rng])
-    assert paths[0, :, 0].std() == pytest.approx(widths[0, 0] / (2 * NormalDist().inv_cdf(0.9)), rel=0.05)
+    assert paths[0, :, 0].std() == pytest.approx(
+        widths[0, 0] / (2 * NormalDist().inv_cdf(0.9)), rel=0.05
+    )
     alone = fitted.predict(history.block(3, 4), future.block(3, 4))
     assert alone.quantiles.tobytes() == said.quantiles[3:4].tobytes()
 
@@ -311,7 +381,11 @@ def test_levels_far_out_make_no_fallback_of_series_that_usual_ones_leave():
     rng = np.random.default_rng(1)
     history, future = parts({f"s{i}": np.exp(rng.normal(0, 0.3, 48).cumsum()) for i in range(40)})
     levels = (0.0005, *LEVELS, 0.9995)
-    far = ETS().learn(history, horizon=STEPS, context=ForecastContext(0, levels=levels, season=12)).predict(history, future)
+    far = (
+        ETS()
+        .learn(history, horizon=STEPS, context=ForecastContext(0, levels=levels, season=12))
+        .predict(history, future)
+    )
     usual = ETS().learn(history, horizon=STEPS, context=CONTEXT).predict(history, future)
     peaks = np.maximum.reduceat(history.target, history.offsets[:-1])
     assert (far.quantiles[..., -1].max(1) > 10 * peaks).any()
@@ -320,7 +394,11 @@ def test_levels_far_out_make_no_fallback_of_series_that_usual_ones_leave():
 
 
 def test_forms_that_do_not_exist_are_refused():
-    for fields in ({"error": "A", "seasonal": "M"}, {"error": "A", "trend": "M"}, {"trend": "M", "seasonal": "A"}):
+    for fields in (
+        {"error": "A", "seasonal": "M"},
+        {"error": "A", "trend": "M"},
+        {"trend": "M", "seasonal": "A"},
+    ):
         with pytest.raises(ConfigError, match="not stable"):
             ETS(**fields)
     with pytest.raises(ConfigError, match="nothing to damp"):
@@ -330,12 +408,16 @@ def test_forms_that_do_not_exist_are_refused():
 def test_seasons_that_smoothing_cannot_hold_are_left_out():
     fitted = ETS(season=30).learn(parts({"a": wave(80)})[0], horizon=STEPS, context=CONTEXT)
     plain = ETS(season=1).learn(parts({"a": wave(80)})[0], horizon=STEPS, context=CONTEXT)
-    np.testing.assert_array_equal(fitted.predict(*parts({"a": wave(80)})).mean, plain.predict(*parts({"a": wave(80)})).mean)
+    np.testing.assert_array_equal(
+        fitted.predict(*parts({"a": wave(80)})).mean, plain.predict(*parts({"a": wave(80)})).mean
+    )
 
 
 def test_settings_of_mfles_are_chosen_on_windows_of_the_history():
     series = {"a": wave(72)}
-    assert not np.array_equal(answer(MFLES(windows=2, origins=1), series).mean, answer(MFLES(origins=1), series).mean)
+    assert not np.array_equal(
+        answer(MFLES(windows=2, origins=1), series).mean, answer(MFLES(origins=1), series).mean
+    )
 
 
 def test_holes_take_the_season_before_or_the_line():

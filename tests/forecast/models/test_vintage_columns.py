@@ -1,4 +1,6 @@
-"""A column of vintages in windows: in training as in use, a step sees what was said of it by its origin."""
+"""A column of vintages in windows: in training as in use, a step sees what was said of it by its
+origin.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ def test_a_training_window_sees_what_was_said_by_its_origin(panel):
     for end in (1, 9, 23, 36):
         ahead = (panel.offsets[:-1] + end)[:, None] + np.arange(4)
         got = VintageColumn.of(panel, PLAIN)[ahead]
-        wanted = [[said(panel, f"s{i}", clock[end + step], clock[end - 1]) for step in range(4)] for i in range(3)]
+        wanted = [
+            [said(panel, f"s{i}", clock[end + step], clock[end - 1]) for step in range(4)]
+            for i in range(3)
+        ]
         np.testing.assert_array_equal(got, np.array(wanted, float))
     assert not np.isnan(got[:2]).all()
     assert np.isnan(got[2]).all()
@@ -50,8 +55,16 @@ def test_windows_read_it(panel):
     names = list(source.step_names)
     clock = panel.table["time"].unique().sort().to_list()
     standard = next(told for told in windowing.known if told.name == "rival")
-    wanted = np.array([[said(panel, f"s{i}", clock[30 + step], clock[29]) for step in range(3)] for i in range(3)], float)
-    np.testing.assert_allclose(windows.steps[..., names.index("rival")], standard.apply(wanted), rtol=1e-6)
+    wanted = np.array(
+        [
+            [said(panel, f"s{i}", clock[30 + step], clock[29]) for step in range(3)]
+            for i in range(3)
+        ],
+        float,
+    )
+    np.testing.assert_allclose(
+        windows.steps[..., names.index("rival")], standard.apply(wanted), rtol=1e-6
+    )
 
 
 def test_without_a_forecast_all_is_unknown(panel):

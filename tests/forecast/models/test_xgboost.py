@@ -1,4 +1,6 @@
-"""Gradient boosting: counts, recursion, monotone prices, odd series through each objective, saving."""
+"""Gradient boosting: counts, recursion, monotone prices, odd series through each objective,
+saving.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ MODELS = {
 
 def parts(panel):
     ends = FromEnd(STEPS).ends(panel)
-    return panel_known_at(panel, FromEnd(STEPS)), future_of(panel, np.arange(panel.n_series), ends, STEPS)
+    return panel_known_at(panel, FromEnd(STEPS)), future_of(
+        panel, np.arange(panel.n_series), ends, STEPS
+    )
 
 
 def answer(model, history, future):
@@ -103,12 +107,16 @@ def test_odd_series_are_forecast_or_counted_and_cost_the_others_little(name, odd
 
 
 @pytest.mark.parametrize("name", ["tweedie", "poisson"])
-@pytest.mark.parametrize("series", [{"a": np.zeros(40)}, {"a": np.array([3.0])}, {"a": -intermittent(0.5, 1)}])
+@pytest.mark.parametrize(
+    "series", [{"a": np.zeros(40)}, {"a": np.array([3.0])}, {"a": -intermittent(0.5, 1)}]
+)
 def test_counts_that_teach_nothing_are_answered_by_the_seasonal_naive(name, series):
     history, future = parts(panel_of(series, STEPS))
     forecasts = answer(MODELS[name], history, future)
     assert forecasts.fallback.all()
-    np.testing.assert_array_equal(forecasts.mean, FittedSeasonalNaive(12, LEVELS).predict(history, future).mean)
+    np.testing.assert_array_equal(
+        forecasts.mean, FittedSeasonalNaive(12, LEVELS).predict(history, future).mean
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -116,7 +124,10 @@ def test_a_saved_model_forecasts_the_same_bytes(name, tmp_path):
     history, future = parts(panel_of(PARTS, STEPS))
     fitted = MODELS[name].learn(history, horizon=STEPS, context=CONTEXT)
     save_fitted(fitted, tmp_path / "model")
-    first, again = fitted.predict(history, future), load_fitted(tmp_path / "model").predict(history, future)
+    first, again = (
+        fitted.predict(history, future),
+        load_fitted(tmp_path / "model").predict(history, future),
+    )
     assert first.mean.tobytes() == again.mean.tobytes()
     assert first.quantiles.tobytes() == again.quantiles.tobytes()
 
@@ -136,24 +147,29 @@ def test_counts_have_the_mean_of_the_series_and_whole_quantiles(name):
 
 def test_counts_follow_the_scale_of_the_series():
     small, large = (
-        answer(MODELS["tweedie"], *parts(panel_of({k: v * s for k, v in PARTS.items()}, STEPS))) for s in (1.0, 1e6)
+        answer(MODELS["tweedie"], *parts(panel_of({k: v * s for k, v in PARTS.items()}, STEPS)))
+        for s in (1.0, 1e6)
     )
     np.testing.assert_allclose(large.mean / 1e6, small.mean, rtol=0.3)
 
 
 def test_quantiles_of_demand_are_zero_below_its_chance_and_sizes_lie_as_they_did():
     edges, ratios = size_table(np.full(1_000, 2.0), np.tile([1.0, 3.0], 500))
-    quantiles = demand_quantiles(np.array([[1.0]]), np.array([[0.5]]), (0.4, 0.6, 0.7, 0.8, 0.99), edges, ratios, whole=True)
+    quantiles = demand_quantiles(
+        np.array([[1.0]]), np.array([[0.5]]), (0.4, 0.6, 0.7, 0.8, 0.99), edges, ratios, whole=True
+    )
     np.testing.assert_array_equal(quantiles[0, 0], [0.0, 1.0, 1.0, 3.0, 3.0])
-    always = demand_quantiles(np.array([[2.2]]), np.array([[1.0]]), (0.25, 0.75), edges, ratios, whole=False)
+    always = demand_quantiles(
+        np.array([[2.2]]), np.array([[1.0]]), (0.25, 0.75), edges, ratios, whole=False
+    )
     np.testing.assert_allclose(always[0, 0], [1.1, 3.3])
 
 
 def test_sizes_without_a_past_are_as_expected():
     edges, ratios = size_table(np.zeros(0), np.zeros(0))
-    assert demand_quantiles(np.array([[3.0]]), np.array([[1.0]]), (0.1, 0.9), edges, ratios, whole=True).tolist() == [
-        [[3.0, 3.0]]
-    ]
+    assert demand_quantiles(
+        np.array([[3.0]]), np.array([[1.0]]), (0.1, 0.9), edges, ratios, whole=True
+    ).tolist() == [[[3.0, 3.0]]]
 
 
 def test_windows_of_demand_are_multiples_of_the_mean_so_far():
@@ -181,27 +197,52 @@ def priced(slope, series=8, months=60):
         price = np.exp(rng.normal(0, 0.2, months)) * 100
         target = 50 * (1 + i) * np.exp(slope * np.log(price / 100) + rng.normal(0, 0.1, months))
         times = pl.date_range(date(2018, 1, 1), date(2040, 1, 1), "1mo", eager=True)[:months]
-        rows.append(pl.DataFrame({"series_id": [f"s{i}"] * months, "time": times, "target": np.round(target), "price": price}))
-    return Panel.build(pl.concat(rows), Frequency("1mo"), roles=Roles(known_future=("price",)), horizon=STEPS)
+        rows.append(
+            pl.DataFrame(
+                {
+                    "series_id": [f"s{i}"] * months,
+                    "time": times,
+                    "target": np.round(target),
+                    "price": price,
+                }
+            )
+        )
+    return Panel.build(
+        pl.concat(rows), Frequency("1mo"), roles=Roles(known_future=("price",)), horizon=STEPS
+    )
 
 
-@pytest.mark.parametrize("asked", [{"objective": "quantile"}, {"objective": "tweedie"}, {"strategy": "recursive"}], ids=str)
+@pytest.mark.parametrize(
+    "asked",
+    [{"objective": "quantile"}, {"objective": "tweedie"}, {"strategy": "recursive"}],
+    ids=str,
+)
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_forecast_falls_or_rises_with_the_price_as_asked(asked, sign):
     history, future = parts(priced(-0.5))
     context = replace(CONTEXT, features=Calendar())
-    fitted = XGBoost(monotone={"price": sign}, **asked, **FEW).learn(history, horizon=STEPS, context=context)
+    fitted = XGBoost(monotone={"price": sign}, **asked, **FEW).learn(
+        history, horizon=STEPS, context=context
+    )
 
     def at(factor):
-        column = pl.when(pl.int_range(pl.len()).over("series_id") == 2).then(pl.col("price") * factor).otherwise("price")
-        return fitted.predict(history, replace(future, table=future.table.with_columns(column.alias("price"))))
+        column = (
+            pl.when(pl.int_range(pl.len()).over("series_id") == 2)
+            .then(pl.col("price") * factor)
+            .otherwise("price")
+        )
+        return fitted.predict(
+            history, replace(future, table=future.table.with_columns(column.alias("price")))
+        )
 
     told = [at(factor) for factor in (0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0)]
     moved = np.diff([forecasts.mean[:, 2] for forecasts in told], axis=0) * sign
     assert (moved >= -1e-6).all()
     assert (moved.sum(0) > 0).all() if sign < 0 else True
     if asked.get("objective") != "tweedie":
-        assert (np.diff([forecasts.quantiles[:, 2] for forecasts in told], axis=0) * sign >= -1e-6).all()
+        assert (
+            np.diff([forecasts.quantiles[:, 2] for forecasts in told], axis=0) * sign >= -1e-6
+        ).all()
 
 
 def test_trees_that_are_held_to_the_price_are_as_good_as_free_ones():
@@ -209,7 +250,13 @@ def test_trees_that_are_held_to_the_price_are_as_good_as_free_ones():
     history, future = parts(panel)
     actual = panel.target.reshape(8, -1)[:, -STEPS:]
     free, held = (
-        np.abs(answer(XGBoost(**FEW | {"trees": 100}, monotone=signs), history, future).quantiles[..., 1] / actual - 1).mean()
+        np.abs(
+            answer(XGBoost(**FEW | {"trees": 100}, monotone=signs), history, future).quantiles[
+                ..., 1
+            ]
+            / actual
+            - 1
+        ).mean()
         for signs in ({}, {"price": -1})
     )
     assert held < 1.1 * free
@@ -217,7 +264,9 @@ def test_trees_that_are_held_to_the_price_are_as_good_as_free_ones():
 
 def test_a_price_that_is_not_there_is_refused_with_the_nearest():
     history, _ = parts(priced(-1.0))
-    with pytest.raises(ConfigError, match=r"model\.monotone: no known-future column 'prize'; did you mean 'price'"):
+    with pytest.raises(
+        ConfigError, match=r"model\.monotone: no known-future column 'prize'; did you mean 'price'"
+    ):
         XGBoost(monotone={"prize": -1}, **FEW).learn(history, horizon=STEPS, context=CONTEXT)
     with pytest.raises(ConfigError):
         XGBoost(monotone={"price": 2})
@@ -243,7 +292,9 @@ def test_a_path_feeds_on_itself():
     known = replace(longer, table=longer.table.with_columns(pl.Series("target", target)))
     first = known.until(known.lengths - STEPS + 1)
     rest = future.last(STEPS - 1)
-    np.testing.assert_allclose(recursive_path(fitted.windowing, None, fitted.booster, 1, first, rest)[0], told[:, 1:])
+    np.testing.assert_allclose(
+        recursive_path(fitted.windowing, None, fitted.booster, 1, first, rest)[0], told[:, 1:]
+    )
 
 
 def test_bands_grow_with_the_step_and_cover_what_they_were_made_of():
@@ -251,14 +302,19 @@ def test_bands_grow_with_the_step_and_cover_what_they_were_made_of():
     errors = list(np.cumsum(rng.normal(size=(400, 8)), 1).T)
     bands = error_quantiles(errors, (0.1, 0.5, 0.9))
     assert (np.diff(bands[:, 2]) > 0).all()
-    inside = [np.mean((step > low) & (step < high)) for step, (low, _, high) in zip(errors, bands, strict=True)]
+    inside = [
+        np.mean((step > low) & (step < high))
+        for step, (low, _, high) in zip(errors, bands, strict=True)
+    ]
     assert np.allclose(inside, 0.8, atol=0.06)
     assert error_quantiles([np.zeros(0)] * 3, (0.5,)).shape == (0, 1)
 
 
 def test_the_inputs_have_names():
     panel = monthly_panel()
-    source = WindowSource.of(Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True), panel)
+    source = WindowSource.of(
+        Windowing.learn(panel, season=12, horizon=STEPS, of_demand=True), panel
+    )
     rows = training_rows(source, 50, np.random.default_rng(0))
     assert rows.inputs.shape[1] == len(input_names(source)) == len(set(input_names(source)))
 
@@ -275,7 +331,10 @@ def test_the_shape_is_that_of_the_errors_and_normal_without_any():
 def test_the_spread_follows_the_series_and_covers_what_comes():
     rng = np.random.default_rng(3)
     level = 100 + 10 * np.sin(np.arange(84) * np.pi / 6)
-    noise = {f"s{i:02}": level * np.exp((0.02 if i % 2 else 0.2) * rng.normal(size=84)) for i in range(40)}
+    noise = {
+        f"s{i:02}": level * np.exp((0.02 if i % 2 else 0.2) * rng.normal(size=84))
+        for i in range(40)
+    }
     panel = panel_of(noise, 0)
     history, future = parts(panel)
     actual = panel.target.reshape(40, -1)[:, -STEPS:]
@@ -286,7 +345,10 @@ def test_the_spread_follows_the_series_and_covers_what_comes():
 
 
 def skewed(rows):
-    """Rows of one input, whose target is exponential about it; the last tenth is the last horizon."""
+    """Rows of one input, whose target is exponential about it.
+
+    The last tenth is the last horizon.
+    """
     rng = np.random.default_rng(5)
     inputs = rng.normal(size=(rows, 1)).astype(np.float32)
     target = (inputs[:, 0] + rng.exponential(1.0, rows)).astype(np.float32)
@@ -307,7 +369,10 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turn
     }
     growing = BoosterSettings(settings | SMOOTH, 30, 9, pace=3, turns=turns)
     grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
-    location, spread = (load_booster(each, 1).inplace_predict(rows.inputs)[:, None] for each in (grown.median, grown.spread))
+    location, spread = (
+        load_booster(each, 1).inplace_predict(rows.inputs)[:, None]
+        for each in (grown.median, grown.spread)
+    )
     below = (rows.target[:, None] < location + spread * grown.shape).mean(0)
     np.testing.assert_allclose(below, grid, atol=0.03)
     assert (rows.target < location[:, 0]).mean() > 0.53  # without what is made good it is no median
@@ -331,9 +396,13 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     few, many = growing(ROWS_AN_INPUT), growing(ROWS_AN_INPUT + 1)
     assert np.isclose(many.settings["eta"] * many.trees, few.settings["eta"] * few.trees)
     assert many.trees == 3 * few.trees
-    assert np.isclose(many._hasty().settings["eta"], few._hasty().settings["eta"])  # the rounds are chosen at one pace
+    assert np.isclose(
+        many._hasty().settings["eta"], few._hasty().settings["eta"]
+    )  # the rounds are chosen at one pace
     assert many._hasty().patience == few._hasty().patience
-    assert [growing(ROWS_AN_INPUT + 1, row_share=share).turns for share in (1.0, 0.7, 0.4, 0.01)] == [3, 4, 8, 10]
+    assert [
+        growing(ROWS_AN_INPUT + 1, row_share=share).turns for share in (1.0, 0.7, 0.4, 0.01)
+    ] == [3, 4, 8, 10]
     assert few.turns == growing(ROWS_AN_INPUT, row_share=0.4).turns == 1
     assert (few.settings["max_bin"], many.settings["max_bin"]) == (256, 64)
 
@@ -345,8 +414,15 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     dealt = AlternatingRows.of(growing, rows)
     np.testing.assert_allclose(np.diff(dealt.bounds), 1_000, atol=3)
     assert sorted(dealt.rows.target) == sorted(rows.target)
-    for every in (2, 3, 4, 12):  # steps of an origin follow each other: none may meet one part alone
-        marked = AlternatingRows.of(growing, replace(rows, target=np.arange(len(rows.target)) % every == 0))
+    for every in (
+        2,
+        3,
+        4,
+        12,
+    ):  # steps of an origin follow each other: none may meet one part alone
+        marked = AlternatingRows.of(
+            growing, replace(rows, target=np.arange(len(rows.target)) % every == 0)
+        )
         shares = [part.mean() for part in np.split(marked.rows.target, marked.bounds[1:-1])]
         np.testing.assert_allclose(shares, 1 / every, atol=0.01)
     booster = dealt.grow(growing, 12)
@@ -355,7 +431,9 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     constant = np.abs(rows.target - np.median(rows.target)).mean()
     assert np.abs(dealt.rows.target - learned).mean() < 0.9 * constant
     with recorded_learning(tmp_path, "xgboost", "2023", 0):
-        assert AlternatingRows.of(growing, rows).grow(growing, 12).save_raw("ubj") == booster.save_raw("ubj")
+        assert AlternatingRows.of(growing, rows).grow(growing, 12).save_raw(
+            "ubj"
+        ) == booster.save_raw("ubj")
     (file,) = tmp_path.glob("*.jsonl")
     losses = [json.loads(line)["train"] for line in file.read_text().splitlines()[1:]]
     assert len(losses) == 12
@@ -378,7 +456,9 @@ def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
     for looks in (1, STEPS):
         model = XGBoost(looks=looks)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
-        seen.append(len(training_rows(source, model._most(source), np.random.default_rng(0)).target))
+        seen.append(
+            len(training_rows(source, model._most(source), np.random.default_rng(0)).target)
+        )
     assert 0.98 * len(source.origins()) < seen[0] <= len(source.origins())
     assert seen[1] > 4 * seen[0]
 

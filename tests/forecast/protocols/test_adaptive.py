@@ -6,9 +6,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.forecast.postprocessing import adaptive_rows, conformal_rows, inside_intervals, newest_rows
+from hwds.forecast.postprocessing import (
+    adaptive_rows,
+    conformal_rows,
+    inside_intervals,
+    newest_rows,
+)
 from hwds.forecast.protocols.walk_forward import WalkForward
-from tests.forecast.protocols.test_conformal import LEVELS, SHOWN, Narrow, coverage, noisy, raw, settled
+from tests.forecast.protocols.test_conformal import (
+    LEVELS,
+    SHOWN,
+    Narrow,
+    coverage,
+    noisy,
+    raw,
+    settled,
+)
 from tests.support.panels import monthly_panel
 
 
@@ -23,14 +36,27 @@ def test_later_actuals_change_nothing_at_a_cutoff(align, refit, stride, tmp_path
     panel = noisy(10, 80).until(np.array([80, 80, 80, 70, 80, 80, 80, 66, 80, 80]))
     rows = raw(walk(align=align, refit=refit, stride=stride), panel, Narrow(), tmp_path)
     clean = adaptive_rows(rows, LEVELS, 3)
-    for fold, window in rows.filter(pl.col("window") >= 0).select("fold", "window").unique().sort("fold", "window").rows():
+    for fold, window in (
+        rows.filter(pl.col("window") >= 0)
+        .select("fold", "window")
+        .unique()
+        .sort("fold", "window")
+        .rows()
+    ):
         here = (pl.col("fold") == fold) & (pl.col("window") == window)
         cutoffs = rows.filter(here).select("series_id", pl.col("cutoff").alias("now"))
         marked = rows.join(cutoffs.unique(), "series_id", "left", maintain_order="left")
-        late = (pl.col("time") > pl.col("now").fill_null(cutoffs["now"].min())) & (pl.col("window") >= 0)
-        rubbish = marked.with_columns(pl.when(late).then(-1e9).otherwise("actual").alias("actual")).drop("now")
+        late = (pl.col("time") > pl.col("now").fill_null(cutoffs["now"].min())) & (
+            pl.col("window") >= 0
+        )
+        rubbish = marked.with_columns(
+            pl.when(late).then(-1e9).otherwise("actual").alias("actual")
+        ).drop("now")
         keys = rows.filter(here).select("fold", "series_id", "cutoff", "step")
-        wanted, got = (part.join(keys, keys.columns, "semi") for part in (clean, adaptive_rows(rubbish, LEVELS, 3)))
+        wanted, got = (
+            part.join(keys, keys.columns, "semi")
+            for part in (clean, adaptive_rows(rubbish, LEVELS, 3))
+        )
         assert wanted.select(SHOWN).equals(got.select(SHOWN))
     assert not clean.equals(conformal_rows(rows, LEVELS))
 
@@ -54,16 +80,22 @@ def test_they_follow_a_world_that_grows_wilder(tmp_path):
         found[kind] = [coverage(part) for _, part in rows.group_by("cutoff", maintain_order=True)]
     assert found["adaptive"][0] == found["conformal"][0] < 0.3
     assert max(found["conformal"]) < 0.3
-    assert 0.75 < np.mean(found["adaptive"][-4:]) < 0.95  # the scale of the series goes on growing with its history
+    assert (
+        0.75 < np.mean(found["adaptive"][-4:]) < 0.95
+    )  # the scale of the series goes on growing with its history
 
 
 def test_an_actual_that_is_not_out_yet_teaches_nothing(tmp_path):
     panel = monthly_panel(10, 80)
     out = panel.table["time"].dt.offset_by("13mo").alias("out")
-    panel = replace(panel, table=panel.table.with_columns(out), roles=panel.roles | {"available_at": "out"})
+    panel = replace(
+        panel, table=panel.table.with_columns(out), roles=panel.roles | {"available_at": "out"}
+    )
     rows = raw(walk(windows=3), panel, Narrow(), tmp_path)
     assert "available_at" in rows.columns
-    rubbish = rows.with_columns(pl.when(pl.col("window") >= 0).then(-1e9).otherwise("actual").alias("actual"))
+    rubbish = rows.with_columns(
+        pl.when(pl.col("window") >= 0).then(-1e9).otherwise("actual").alias("actual")
+    )
     clean, other = (adaptive_rows(part, LEVELS, 3) for part in (rows, rubbish))
     assert clean.select(SHOWN).equals(other.select(SHOWN))
     assert "available_at" not in clean.columns
@@ -80,7 +112,9 @@ def test_the_pool_keeps_the_newest_windows():
 def test_an_actual_on_an_end_may_count_as_inside_or_not():
     levels = np.array([0.1, 0.5, 0.9])
     quantiles = np.array([[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]])
-    least, most = inside_intervals(quantiles, np.array([2.0, -1.0]), np.array([[False] * 3, [True] * 3]), levels)
+    least, most = inside_intervals(
+        quantiles, np.array([2.0, -1.0]), np.array([[False] * 3, [True] * 3]), levels
+    )
     assert least[:, 0].tolist() == [False, True]
     assert most[:, 0].tolist() == [True, True]
 

@@ -1,4 +1,6 @@
-"""Conformal intervals of a protocol: calibrated before the cutoff, pooled over series, kept with the final model."""
+"""Conformal intervals of a protocol: calibrated before the cutoff, pooled over series, kept with
+the final model.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -73,7 +75,9 @@ def coverage(rows, low="q_0.1", high="q_0.9"):
 
 def test_intervals_cover_where_the_models_own_did_not_and_points_stay(tmp_path):
     own = settled(Holdout(horizon=6, levels=LEVELS), noisy(), Narrow(), tmp_path)
-    rows = settled(Holdout(horizon=6, levels=LEVELS, intervals="conformal"), noisy(), Narrow(), tmp_path)
+    rows = settled(
+        Holdout(horizon=6, levels=LEVELS, intervals="conformal"), noisy(), Narrow(), tmp_path
+    )
     assert coverage(own) < 0.05
     assert coverage(rows) == pytest.approx(0.8, abs=0.12)
     assert rows.select("actual", "mean", "q_0.5").equals(own.select("actual", "mean", "q_0.5"))
@@ -82,7 +86,9 @@ def test_intervals_cover_where_the_models_own_did_not_and_points_stay(tmp_path):
 
 def test_what_is_kept_has_no_trace_of_inner_windows(tmp_path):
     own = settled(Holdout(horizon=6, levels=LEVELS), noisy(6), Narrow(), tmp_path)
-    rows = settled(Holdout(horizon=6, levels=LEVELS, intervals="conformal"), noisy(6), Narrow(), tmp_path)
+    rows = settled(
+        Holdout(horizon=6, levels=LEVELS, intervals="conformal"), noisy(6), Narrow(), tmp_path
+    )
     assert rows.columns == [*own.columns, "calibrated"]
     assert not {"window", "nonnegative", "available_at"} & set(own.columns)
     assert rows.height == own.height
@@ -92,8 +98,12 @@ def test_what_is_kept_has_no_trace_of_inner_windows(tmp_path):
 @pytest.mark.parametrize("align", ["calendar", "end"])
 def test_how_units_are_cut_does_not_show(intervals, align, tmp_path):
     panel = noisy(12, 80)
-    panel = panel.until(np.array([80, 80, 80, 61, 80, 80, 30, 80, 74, 80, 80, 80]))  # some have ended, one is short
-    protocol = WalkForward(windows=3, horizon=6, levels=LEVELS, intervals=intervals, align=align, refit="every_2")
+    panel = panel.until(
+        np.array([80, 80, 80, 61, 80, 80, 30, 80, 74, 80, 80, 80])
+    )  # some have ended, one is short
+    protocol = WalkForward(
+        windows=3, horizon=6, levels=LEVELS, intervals=intervals, align=align, refit="every_2"
+    )
     whole = settled(protocol, panel, Narrow(), tmp_path)
     assert whole.equals(settled(protocol, panel, Narrow(), tmp_path, block=3))
     assert whole.equals(settled(protocol, panel, Narrow(), tmp_path, block=1))
@@ -104,7 +114,9 @@ def test_exact_data_gets_no_width(tmp_path):
     panel = monthly_panel(4, 72)
     season = 50 + 10 * np.sin(2 * np.pi * panel.positions / 12)
     exact = replace(panel, table=panel.table.with_columns(target=pl.Series(np.round(season, 6))))
-    rows = settled(Holdout(horizon=6, levels=LEVELS, intervals="conformal"), exact, Wide(), tmp_path)
+    rows = settled(
+        Holdout(horizon=6, levels=LEVELS, intervals="conformal"), exact, Wide(), tmp_path
+    )
     assert (rows["actual"] - rows["q_0.5"]).abs().max() == 0
     assert all(rows[name].equals(rows["q_0.5"].alias(name)) for name in SHOWN)
     assert rows["calibrated"].all()
@@ -116,7 +128,11 @@ class Wide(SeasonalNaive):
     def learn(self, history, *, horizon, context):
         class Fitted:
             def predict(self, history, future):
-                plain = SeasonalNaive().learn(history, horizon=horizon, context=context).predict(history, future)
+                plain = (
+                    SeasonalNaive()
+                    .learn(history, horizon=horizon, context=context)
+                    .predict(history, future)
+                )
                 wide = plain.mean[..., None] + 30 * (np.array(context.levels) - 0.5)
                 return Forecasts.of(plain.mean, wide)
 
@@ -129,7 +145,10 @@ def test_a_series_that_was_never_negative_is_not_forecast_below_zero(tmp_path):
     below = panel.table.with_columns(target=pl.col("target") - 200)
     for table, least in ((low, 0.0), (below, -np.inf)):
         rows = settled(
-            Holdout(horizon=6, levels=LEVELS, intervals="conformal"), replace(panel, table=table), Narrow(), tmp_path
+            Holdout(horizon=6, levels=LEVELS, intervals="conformal"),
+            replace(panel, table=table),
+            Narrow(),
+            tmp_path,
         )
         assert rows["q_0.1"].min() >= least
     assert rows["q_0.1"].min() < 0
@@ -164,14 +183,18 @@ def test_fallbacks_teach_nothing_of_the_model(tmp_path):
                     plain = fitted.predict(history, future)
                     lost = np.array([int(name[1:]) % 2 == 1 for name in history.series_ids])
                     shift = np.where(lost, 1e4, 0.0)[:, None]
-                    return Forecasts.of(plain.mean + shift, plain.quantiles + shift[..., None], lost)
+                    return Forecasts.of(
+                        plain.mean + shift, plain.quantiles + shift[..., None], lost
+                    )
 
             return Half()
 
     protocol = Holdout(horizon=6, levels=LEVELS, intervals="conformal")
     mixed = settled(protocol, noisy(40), Sometimes(), tmp_path)
     even = pl.Series([int(name[1:]) % 2 == 0 for name in noisy(40).table["series_id"]])
-    alone = settled(protocol, replace(noisy(40), table=noisy(40).table.filter(even)), Narrow(), tmp_path)
+    alone = settled(
+        protocol, replace(noisy(40), table=noisy(40).table.filter(even)), Narrow(), tmp_path
+    )
     assert mixed.filter(~pl.col("fallback")).select(SHOWN).equals(alone.select(SHOWN))
 
 
@@ -196,7 +219,11 @@ FITS: list[int] = []
 
 def test_cells_are_those_of_other_intervals_where_they_carry_the_same():
     panel = monthly_panel()
-    for kind, windows in {"model": [0, 0, 0], "conformal": [3, 3, 3], "adaptive": [3, 0, 0]}.items():
+    for kind, windows in {
+        "model": [0, 0, 0],
+        "conformal": [3, 3, 3],
+        "adaptive": [3, 0, 0],
+    }.items():
         protocol = WalkForward(windows=3, intervals=kind)
         assert [protocol.fold_settings(fold) for fold in protocol.split(panel)] == windows
     assert {"intervals", "calibration"} <= set(WalkForward.fields_not_in_key)
@@ -221,13 +248,17 @@ def test_the_final_model_is_kept_with_its_calibration(tmp_path):
 
 
 def test_what_is_foreseen_is_what_would_have_been_settled(tmp_path):
-    """The final model of a shorter history answers as the protocol does at that cutoff, bit for bit."""
+    """The final model of a shorter history answers as the protocol does at that cutoff, bit for
+    bit.
+    """
     panel = noisy(20, 78)
     panel = replace(panel, roles=panel.roles | {"known_future": ()})
     protocol = Holdout(horizon=6, levels=LEVELS, intervals="conformal")
     rows = settled(protocol, panel, SeasonalNaive(), tmp_path)
     shorter = panel.until(panel.lengths - 6)
     context = RunContext(0, "end-6", features=None_(), cache=Cache(tmp_path / "cells"))
-    shown_again = protocol.predict_new(protocol.fit_all(SeasonalNaive(), shorter, context), shorter, context)
+    shown_again = protocol.predict_new(
+        protocol.fit_all(SeasonalNaive(), shorter, context), shorter, context
+    )
     keys = ["series_id", "step"]
     assert shown_again.sort(keys).select(SHOWN).equals(rows.sort(keys).select(SHOWN))

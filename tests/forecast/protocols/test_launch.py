@@ -73,14 +73,18 @@ def asked(protocol, panel, model=None, **cut):
     KEPT.clear()
     folds = protocol.split(panel)
     cells = [Cell("m", fold, cut.get("start", 0), cut.get("stop", fold.units)) for fold in folds]
-    return folds, [protocol.evaluate_cell(model or Seen(), panel, cell, RunContext(0)) for cell in cells]
+    return folds, [
+        protocol.evaluate_cell(model or Seen(), panel, cell, RunContext(0)) for cell in cells
+    ]
 
 
 def test_a_fold_is_an_instant_of_launches_and_asks_what_begins_there():
     folds, rows = asked(Launch(), launches())
     assert [fold.name for fold in folds] == ["2019-09-01", "2020-07-01"]
     assert [sorted(part["series_id"].unique()) for part in rows] == [["late", "twin"], ["last"]]
-    assert rows[0].filter(pl.col("series_id") == "late")["actual"].to_list() == [300.0 + age for age in range(1, 7)]
+    assert rows[0].filter(pl.col("series_id") == "late")["actual"].to_list() == [
+        300.0 + age for age in range(1, 7)
+    ]
     assert rows[0]["cutoff"].unique().to_list() == [date(2019, 9, 1)]
 
 
@@ -90,7 +94,9 @@ def test_history_is_all_that_is_known_of_all_and_ends_at_the_cutoff(after):
     fitted, (kind, known, future) = KEPT
     cutoff = pl.Series([date(2020, 7, 1)]).dt.offset_by(f"{after - 1}mo")[0]
     assert fitted[1].table["time"].max() == cutoff
-    assert set(fitted[1].series_ids) == {"old", "early", "late", "twin"} | ({"last"} if after else set())
+    assert set(fitted[1].series_ids) == {"old", "early", "late", "twin"} | (
+        {"last"} if after else set()
+    )
     assert kind == ("predict" if after else "launch")
     assert known.n_series == (1 if after else 4)
     assert future.table["time"].to_list()[0] == pl.Series([cutoff]).dt.offset_by("1mo")[0]
@@ -108,13 +114,19 @@ def test_a_launch_with_fewer_rows_than_the_horizon_is_scored_on_those():
 
 
 def test_before_and_launches_choose_the_instants():
-    assert [fold.name for fold in Launch(before=5).split(launches())] == ["2018-06-01", "2019-09-01", "2020-07-01"]
+    assert [fold.name for fold in Launch(before=5).split(launches())] == [
+        "2018-06-01",
+        "2019-09-01",
+        "2020-07-01",
+    ]
     assert [fold.name for fold in Launch(before=5, launches=1).split(launches())] == ["2020-07-01"]
     assert len(Launch(after=0).split(launches())) == 3  # the tail's one row is asked for
 
 
 def test_panels_without_launches_are_refused():
-    with pytest.raises(DataError, match=r"no series begins 36 rows or more after the data does \(protocol.before\)"):
+    with pytest.raises(
+        DataError, match=r"no series begins 36 rows or more after the data does \(protocol.before\)"
+    ):
         Launch(before=36).split(launches())
 
 
@@ -129,13 +141,20 @@ def test_a_block_of_series_answers_as_all_do():
 def test_a_model_that_needs_rows_is_refused_where_there_are_none():
     Launch(after=1).check_models({"m": LastValue()}, launches())
     Launch(after=0).check_models({"m": Seen()}, launches())
-    with pytest.raises(ConfigError, match=r"^protocol.after: 'm' cannot forecast a series without a row; use forecast/analog"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^protocol.after: 'm' cannot forecast a series without a row; use forecast/analog",
+    ):
         Launch(after=0).check_models({"m": LastValue()}, launches())
 
 
 def test_scores_need_no_past_and_say_so_where_they_do():
     _, rows = asked(Launch(after=0, paths=3), launches())
-    scores = {(score.metric, score.aggregate): score for score in Launch().score(pl.concat(rows)) if score.step is None}
+    scores = {
+        (score.metric, score.aggregate): score
+        for score in Launch().score(pl.concat(rows))
+        if score.step is None
+    }
     assert scores["wape", "mean"].value == pytest.approx(1 - 1 / 400, abs=5e-3)
     assert scores["wape", "mean"].n == 4
     assert scores["mase[m=12]", "mean"].value is None
@@ -154,7 +173,9 @@ def test_the_truth_answers_launches_and_knows_an_outage():
     _, parts = asked(protocol, panel, dataset.truth("forecast"))
     rows = pl.concat(parts)
     assert rows["mean"].is_finite().all()
-    inside = rows.select((pl.col("actual") >= pl.col("q_0.1")) & (pl.col("actual") <= pl.col("q_0.9"))).to_series()
+    inside = rows.select(
+        (pl.col("actual") >= pl.col("q_0.1")) & (pl.col("actual") <= pl.col("q_0.9"))
+    ).to_series()
     assert 0.6 < inside.mean() <= 1.0
     cutoff = protocol.split(panel)[-1].cutoffs[0].instant
     means = []
@@ -169,7 +190,9 @@ def test_the_truth_answers_launches_and_knows_an_outage():
 @pytest.mark.parametrize("after", [0, 1])
 def test_analog_does_not_leak(after):
     panel = HardwareDemand(seed=3, families=2, channels=2, months=48).load()
-    found = list(check_leaks(Launch(after=after, horizon=4, launches=2), "m", Analog(), panel, RunContext(0)))
+    found = list(
+        check_leaks(Launch(after=after, horizon=4, launches=2), "m", Analog(), panel, RunContext(0))
+    )
     assert len(found) == 2
     assert [leak for leak in found if leak] == []
 
@@ -180,7 +203,13 @@ def test_a_launch_learned_from_its_own_rows_is_caught():
 
         def evaluate_cell(self, model, frame, cell, context):
             rows = super().evaluate_cell(model, frame, cell, context)
-            level = float(frame.table.filter(pl.col("series_id") == rows["series_id"][0])["target"].mean())
+            level = float(
+                frame.table.filter(pl.col("series_id") == rows["series_id"][0])["target"].mean()
+            )
             return rows.with_columns(mean=pl.lit(level))
 
-    assert [leak for leak in check_leaks(Peeking(after=1), "m", LastValue(), launches(), RunContext(0)) if leak]
+    assert [
+        leak
+        for leak in check_leaks(Peeking(after=1), "m", LastValue(), launches(), RunContext(0))
+        if leak
+    ]

@@ -1,4 +1,6 @@
-"""Numbers do not tell which rows of two series fall together: a shock at the end of all is no evidence of many origins."""
+"""Numbers do not tell which rows of two series fall together: a shock at the end of all is no
+evidence of many origins.
+"""
 
 from dataclasses import replace
 from datetime import date
@@ -22,7 +24,9 @@ SIX = WalkForward(windows=6, horizon=1, stride=1, align="end")
 
 
 def panels(n=30):
-    """Series of different lengths that end together, with dates, and numbered each from its own beginning."""
+    """Series of different lengths that end together, with dates, and numbered each from its own
+    beginning.
+    """
     rng = np.random.default_rng(3)
     months = pl.date_range(date(2015, 1, 1), date(2022, 12, 1), "1mo", eager=True)
     dated = pl.concat(
@@ -31,7 +35,10 @@ def panels(n=30):
     )
     numbered = dated.with_columns(pl.int_range(1, pl.len() + 1).over("series").alias("time"))
     keys = {"series": "series", "time": "time", "target": "units", "season": 1, "horizon": 6}
-    return [Panel.of(table, frequency=every, **keys) for table, every in ((dated, "1mo"), (numbered, "1i"))]
+    return [
+        Panel.of(table, frequency=every, **keys)
+        for table, every in ((dated, "1mo"), (numbered, "1i"))
+    ]
 
 
 @pytest.mark.parametrize("protocol", [Holdout(), WalkForward(windows=6, stride=3, align="end")])
@@ -44,10 +51,19 @@ def test_numbered_series_that_end_together_have_the_errors_of_dated_ones(protoco
 
 
 def test_a_comparison_on_numbered_series_has_as_many_origins_as_windows():
-    rows = evaluate(LastValue(), panels()[1], WalkForward(windows=6, stride=3, align="end")).tables.predictions
+    rows = evaluate(
+        LastValue(), panels()[1], WalkForward(windows=6, stride=3, align="end")
+    ).tables.predictions
     source = type("Source", (), {"config": {"protocol": {}}})()
-    new, earlier = ModelRows("m", "d", 0, source, "m", rows), ModelRows("before", "d", 0, source, "m", rows.drop(FROM_LAST))
-    for answers in ([new], [new, earlier], [earlier, new]):  # a run of earlier code has no such column
+    new, earlier = (
+        ModelRows("m", "d", 0, source, "m", rows),
+        ModelRows("before", "d", 0, source, "m", rows.drop(FROM_LAST)),
+    )
+    for answers in (
+        [new],
+        [new, earlier],
+        [earlier, new],
+    ):  # a run of earlier code has no such column
         found, _ = forecast_evidence(answers, "mase", 100)
         assert (found.periods.least, found.span) == (6, {"d": 2})
 
@@ -55,14 +71,25 @@ def test_a_comparison_on_numbered_series_has_as_many_origins_as_windows():
 def test_what_is_taken_for_granted_of_numbers_is_said():
     dated, numbered = panels(2)
     assert Holdout().warnings_before(dated, {}) == []
-    assert "windows as far from the ends of their series count as one origin" in Holdout().warnings_before(numbered, {})[0]
-    assert "equal numbers of two series are taken as one instant" in WalkForward().warnings_before(numbered, {})[0]
-    assert FROM_LAST not in evaluate(LastValue(), numbered, WalkForward()).tables.predictions.columns
+    assert (
+        "windows as far from the ends of their series count as one origin"
+        in Holdout().warnings_before(numbered, {})[0]
+    )
+    assert (
+        "equal numbers of two series are taken as one instant"
+        in WalkForward().warnings_before(numbered, {})[0]
+    )
+    assert (
+        FROM_LAST not in evaluate(LastValue(), numbered, WalkForward()).tables.predictions.columns
+    )
     assert Holdout().warnings_before(numbered.block(0, 1), {}) == []
 
 
 def test_the_cutoffs_that_a_remark_counts_are_those_of_the_intervals():
     panel = replace(panels()[1], season=12)
-    said = [list(season_remarks(evaluate(LastValue(), panel, each).tables.predictions)) for each in (Holdout(), SIX)]
+    said = [
+        list(season_remarks(evaluate(LastValue(), panel, each).tables.predictions))
+        for each in (Holdout(), SIX)
+    ]
     assert said[0] == [], "thirty ends are one origin"
     assert said[1][0].startswith("6 cutoffs forecast 50 % of a season")

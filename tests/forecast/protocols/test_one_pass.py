@@ -1,4 +1,6 @@
-"""All cutoffs in one pass: the rows of the loop to the last bit, and the loop where a past may look different later."""
+"""All cutoffs in one pass: the rows of the loop to the last bit, and the loop where a past may look
+different later.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,20 @@ SARIMA = Sarima(most_ordinary=1, most_seasonal=1)
 
 
 def ragged():
-    """Series with holes, one that begins late, one that ends early, one that is unknown for long, one that is constant."""
+    """Series with holes, one that begins late, one that ends early, one that is unknown for long,
+    one that is constant.
+    """
     panel = monthly_panel(n_series=6, months=60)
     place, name = panel.positions, pl.col("series_id")
     target = pl.Series(panel.target)
     target[np.flatnonzero(place % 11 == 4).tolist()] = None
-    table = panel.table.with_columns(pl.when(name == "s0").then(target).otherwise(pl.col("target")).alias("target"))
+    table = panel.table.with_columns(
+        pl.when(name == "s0").then(target).otherwise(pl.col("target")).alias("target")
+    )
     unknown = (name == "s3") & pl.Series(place < 46)
-    table = table.with_columns(pl.when(unknown).then(None).when(name == "s4").then(5.0).otherwise("target").alias("target"))
+    table = table.with_columns(
+        pl.when(unknown).then(None).when(name == "s4").then(5.0).otherwise("target").alias("target")
+    )
     cut = ((name == "s1") & pl.Series(place < 45)) | ((name == "s2") & pl.Series(place > 50))
     return replace(panel, table=table.filter(~cut))
 
@@ -63,14 +71,20 @@ def calls(monkeypatch):
     seen = []
     for name in ("predict", "predict_at"):
         plain = getattr(FittedSarima, name)
-        monkeypatch.setattr(FittedSarima, name, lambda *given, plain=plain, name=name: seen.append(name) or plain(*given))
+        monkeypatch.setattr(
+            FittedSarima,
+            name,
+            lambda *given, plain=plain, name=name: seen.append(name) or plain(*given),
+        )
     return seen
 
 
 @pytest.mark.parametrize("align", ["calendar", "end"])
 @pytest.mark.parametrize("more", [{}, {"gap": 2}, {"stride": 1, "windows": 9}])
 def test_rows_are_those_of_the_loop_to_the_last_bit(align, more, calls):
-    protocol = WalkForward(**{"windows": 5, "horizon": 4, "stride": 2, "refit": "never", "align": align} | more)
+    protocol = WalkForward(
+        **{"windows": 5, "horizon": 4, "stride": 2, "refit": "never", "align": align} | more
+    )
     panel = ragged()
     together = rows_of(protocol, SARIMA, panel)
     assert calls == ["predict_at"]
@@ -91,14 +105,19 @@ def test_waves_of_a_long_season_are_the_same_too():
         def learn(self, history, *, horizon, context):
             return OneByOne(waves.learn(history, horizon=horizon, context=context))
 
-    asked = [protocol.evaluate_cell(model, monthly_panel(), cell, RunContext(0)) for model in (waves, Loop())]
+    asked = [
+        protocol.evaluate_cell(model, monthly_panel(), cell, RunContext(0))
+        for model in (waves, Loop())
+    ]
     assert_frame_equal(*asked, check_exact=True)
 
 
 def test_a_fit_for_each_cutoff_is_asked_one_by_one(calls):
     protocol = WalkForward(windows=2, horizon=3)
     for fold in protocol.split(monthly_panel()):
-        protocol.evaluate_cell(SARIMA, monthly_panel(), Cell("m", fold, 0, fold.units), RunContext(0))
+        protocol.evaluate_cell(
+            SARIMA, monthly_panel(), Cell("m", fold, 0, fold.units), RunContext(0)
+        )
     assert calls == ["predict"] * 2
 
 
@@ -118,7 +137,9 @@ def test_revisions_are_asked_one_by_one_and_never_seen_early(calls):
     protocol = WalkForward(windows=3, horizon=3, refit="never")
     rows = rows_of(protocol, SARIMA, revised)
     assert calls == ["predict"] * 3
-    assert [leak for leak in check_leaks(protocol, "m", SARIMA, revised, RunContext(0)) if leak] == []
+    assert [
+        leak for leak in check_leaks(protocol, "m", SARIMA, revised, RunContext(0)) if leak
+    ] == []
     plain = rows_of(protocol, SARIMA, panel)
     assert (rows["mean"] != plain["mean"]).any()
 
@@ -127,11 +148,18 @@ def test_revisions_are_asked_one_by_one_and_never_seen_early(calls):
 def test_a_plan_that_fills_holes_of_the_data_is_asked_one_by_one(filled, calls):
     panel = monthly_panel()
     hole = pl.Series(panel.positions == 57)
-    table = panel.table.with_columns(pl.when(hole & (not filled)).then(None).otherwise("promotion").alias("promotion"))
+    table = panel.table.with_columns(
+        pl.when(hole & (not filled)).then(None).otherwise("promotion").alias("promotion")
+    )
     plan = panel.table.select("series_id", "time", "promotion")
     planned = replace(panel, table=table, plan=plan)
     protocol = WalkForward(windows=3, horizon=3, refit="never")
-    assert_frame_equal(rows_of(protocol, SARIMA, planned), rows_of(protocol, SARIMA, panel), check_exact=filled, abs_tol=50)
+    assert_frame_equal(
+        rows_of(protocol, SARIMA, planned),
+        rows_of(protocol, SARIMA, panel),
+        check_exact=filled,
+        abs_tol=50,
+    )
     assert calls[0] == ("predict_at" if filled else "predict")
 
 

@@ -1,4 +1,6 @@
-"""Reconciled forecasts of a protocol: they add up, what must stay stays, and nothing of the future is in them."""
+"""Reconciled forecasts of a protocol: they add up, what must stay stays, and nothing of the future
+is in them.
+"""
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -35,7 +37,9 @@ NAIVE = SeasonalNaive(name="naive")
 
 
 class Mean(Forecaster):
-    """The mean of the last `last` rows of each series, the more rows the more of them: sums do not add up."""
+    """The mean of the last `last` rows of each series, the more rows the more of them: sums do not
+    add up.
+    """
 
     local = True
     last: int = 5
@@ -60,7 +64,9 @@ class FittedMean(Serializable):
 
 
 def shop(n_series=8, months=72, seed=0):
-    """Series of two regions and two kinds, one that begins late, one that ends early, one that ends inside the horizon."""
+    """Series of two regions and two kinds, one that begins late, one that ends early, one that ends
+    inside the horizon.
+    """
     panel = monthly_panel(n_series, months, seed)
     number = pl.col("series_id").str.slice(1).cast(pl.Int64)
     month = pl.int_range(pl.len()).over("series_id")
@@ -72,7 +78,9 @@ def shop(n_series=8, months=72, seed=0):
     early = (pl.col("series_id") == "s2") & (month > months - 15)
     inside = (pl.col("series_id") == "s3") & (month > months - 4)
     roles = panel.roles | {"static": ("region", "kind"), "level": ("region", "kind")}
-    return Panel.build(table.filter(~(late | early | inside)), panel.frequency, roles=roles, horizon=6)
+    return Panel.build(
+        table.filter(~(late | early | inside)), panel.frequency, roles=roles, horizon=6
+    )
 
 
 def context(folder):
@@ -97,21 +105,37 @@ def settled(protocol, panel, model, folder, block=None):
 
 
 def off(rows, panel, column):
-    """How far each aggregate is from the sum of its series, in shares of it; of `actual`, over those that have one."""
+    """How far each aggregate is from the sum of its series, in shares of it.
+
+    Of `actual`, over those that have one.
+    """
     parts = rows.join(aggregates_of_series(panel, grouped=True), on="series_id").explode("groups")
     keys = ["fold", "cutoff", "step"] if "fold" in rows.columns else ["cutoff", "step"]
-    sums = parts.group_by(*keys, pl.col("groups").alias("series_id")).agg(pl.col(column).sum().alias("sum"))
+    sums = parts.group_by(*keys, pl.col("groups").alias("series_id")).agg(
+        pl.col(column).sum().alias("sum")
+    )
     both = rows.join(sums, on=[*keys, "series_id"])
     assert len(both) > 20
-    return both.select(((pl.col(column) - pl.col("sum")).abs() / (1 + pl.col("sum").abs())).max()).item()
+    return both.select(
+        ((pl.col(column) - pl.col("sum")).abs() / (1 + pl.col("sum").abs())).max()
+    ).item()
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("intervals", ["model", "conformal", "adaptive"])
 def test_means_add_up_at_every_level_cutoff_and_step(method, intervals, tmp_path):
-    protocol = WalkForward(windows=2, refit="never", gap=1, reconcile=method, grouped=method != "top_down", intervals=intervals)
+    protocol = WalkForward(
+        windows=2,
+        refit="never",
+        gap=1,
+        reconcile=method,
+        grouped=method != "top_down",
+        intervals=intervals,
+    )
     rows = settled(protocol, shop(), Mean(), tmp_path)
-    base = settled(replace(protocol, reconcile="none"), protocol.prepare_frame(shop()), Mean(), tmp_path)
+    base = settled(
+        replace(protocol, reconcile="none"), protocol.prepare_frame(shop()), Mean(), tmp_path
+    )
     assert off(base, shop(), "mean") > 1e-3
     assert off(rows, shop(), "mean") < 1e-9
     assert rows["cutoff"].n_unique() == 2
@@ -125,11 +149,20 @@ def test_actuals_are_of_the_series_that_were_asked_and_the_ended_say_nothing_mor
     panel = shop()
     rows = settled(Holdout(horizon=6, reconcile="mint"), panel, Mean(), tmp_path)
     asked = set(rows["series_id"]) & set(panel.series_ids)
-    assert asked == {"s0", "s3", "s4", "s5", "s6", "s7"}  # s1 begins after the cutoff, s2 has ended before it
+    assert asked == {
+        "s0",
+        "s3",
+        "s4",
+        "s5",
+        "s6",
+        "s7",
+    }  # s1 begins after the cutoff, s2 has ended before it
     assert off(rows, panel, "actual") < 1e-12
     ended = rows.filter((pl.col("series_id") == "s3") & (pl.col("step") > 3))
     assert ended["actual"].is_null().all()
-    assert ended["mean"].is_not_null().all()  # what is forecast of a sum does not tell that a part is about to end
+    assert (
+        ended["mean"].is_not_null().all()
+    )  # what is forecast of a sum does not tell that a part is about to end
     with_launch = panel.table.filter(pl.col("time") == pl.col("time").max())["target"].sum()
     total = rows.filter((pl.col("series_id") == "total") & (pl.col("step") == 6))["actual"][0]
     assert total < with_launch - 50
@@ -138,13 +171,20 @@ def test_actuals_are_of_the_series_that_were_asked_and_the_ended_say_nothing_mor
 def test_bottom_up_leaves_the_bottom_as_it_is(tmp_path):
     protocol = Holdout(horizon=6, reconcile="bottom_up", grouped=True)
     rows = settled(protocol, shop(), Mean(), tmp_path)
-    base = settled(replace(protocol, reconcile="none"), protocol.prepare_frame(shop()), Mean(), tmp_path)
+    base = settled(
+        replace(protocol, reconcile="none"), protocol.prepare_frame(shop()), Mean(), tmp_path
+    )
     bottom = pl.col("series_id").str.starts_with("s")
     both = [
-        part.filter(bottom, pl.col("actual").is_not_null(), pl.col("cutoff") == pl.col("cutoff").max()) for part in (rows, base)
+        part.filter(
+            bottom, pl.col("actual").is_not_null(), pl.col("cutoff") == pl.col("cutoff").max()
+        )
+        for part in (rows, base)
     ]
     keys = ["series_id", "step"]
-    again = both[0].select(*keys, *SHOWN).join(both[1].select(*keys, *SHOWN), on=keys, suffix="_base")
+    again = (
+        both[0].select(*keys, *SHOWN).join(both[1].select(*keys, *SHOWN), on=keys, suffix="_base")
+    )
     assert len(again) == 30
     assert all(again[name].equals(again[f"{name}_base"], check_names=False) for name in SHOWN)
 
@@ -156,7 +196,9 @@ def test_minimum_trace_leaves_forecasts_that_add_up(tmp_path):
     panel = replace(whole, table=table, roles=whole.roles | {"level": ("group",)})
     protocol = WalkForward(windows=2, reconcile="mint")
     rows = settled(protocol, panel, NAIVE, tmp_path)
-    base = settled(replace(protocol, reconcile="none"), protocol.prepare_frame(panel), NAIVE, tmp_path)
+    base = settled(
+        replace(protocol, reconcile="none"), protocol.prepare_frame(panel), NAIVE, tmp_path
+    )
     assert off(base, panel, "mean") < 1e-12
     np.testing.assert_allclose(rows["mean"], base["mean"], rtol=1e-9)
     assert rows["series_id"].n_unique() == 12
@@ -165,11 +207,21 @@ def test_minimum_trace_leaves_forecasts_that_add_up(tmp_path):
 def test_what_was_never_negative_does_not_become_so(tmp_path):
     panel = shop()
     low = panel.table.with_columns(target=(pl.col("target") - 200).clip(0))
-    rows = settled(Holdout(horizon=6, reconcile="mint", grouped=True), replace(panel, table=low), Mean(), tmp_path)
+    rows = settled(
+        Holdout(horizon=6, reconcile="mint", grouped=True),
+        replace(panel, table=low),
+        Mean(),
+        tmp_path,
+    )
     assert rows.select(pl.min_horizontal(SHOWN).min()).item() == 0
     assert off(rows, panel, "mean") < 1e-9
     below = panel.table.with_columns(target=pl.col("target") - 200)
-    rows = settled(Holdout(horizon=6, reconcile="mint", grouped=True), replace(panel, table=below), Mean(), tmp_path)
+    rows = settled(
+        Holdout(horizon=6, reconcile="mint", grouped=True),
+        replace(panel, table=below),
+        Mean(),
+        tmp_path,
+    )
     assert rows["mean"].min() < 0
     assert off(rows, panel, "mean") < 1e-9
 
@@ -181,26 +233,47 @@ def test_how_cells_are_cut_does_not_show(intervals, tmp_path):
     assert settled(protocol, shop(), Mean(), tmp_path, block=3).equals(whole)
 
 
-@pytest.mark.parametrize("protocol", [Holdout(horizon=6), WalkForward(windows=2, refit="never", intervals="adaptive")])
+@pytest.mark.parametrize(
+    "protocol", [Holdout(horizon=6), WalkForward(windows=2, refit="never", intervals="adaptive")]
+)
 def test_nothing_after_the_cutoff_is_in_a_sum(protocol, tmp_path, monkeypatch):
     asked = replace(protocol, reconcile="mint", grouped=True)
-    found = check_leaks(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
+    found = check_leaks(
+        asked,
+        "m",
+        Mean(),
+        asked.prepare_frame(shop()),
+        replace(context(tmp_path), cache=AskedAnew(tmp_path)),
+    )
     assert list(found) == [None] * (1 if isinstance(protocol, Holdout) else 2)
 
     honest = hierarchy._sums
 
     def peeking(panel, parts, table):
         rows = honest(panel, parts, table)
-        return rows.with_columns(pl.col("target").shift(-1).over("series_id", order_by="time").fill_null(pl.col("target")))
+        return rows.with_columns(
+            pl.col("target")
+            .shift(-1)
+            .over("series_id", order_by="time")
+            .fill_null(pl.col("target"))
+        )
 
     monkeypatch.setattr(hierarchy, "_sums", peeking)
-    found = check_leaks(asked, "m", Mean(), asked.prepare_frame(shop()), replace(context(tmp_path), cache=AskedAnew(tmp_path)))
+    found = check_leaks(
+        asked,
+        "m",
+        Mean(),
+        asked.prepare_frame(shop()),
+        replace(context(tmp_path), cache=AskedAnew(tmp_path)),
+    )
     assert all(leak is not None for leak in found)
 
 
 def test_without_a_window_to_learn_from_all_still_adds_up_and_it_is_said(tmp_path):
     panel = shop(months=72)
-    short = replace(panel, table=panel.table.filter(pl.col("time") > pl.col("time").max().dt.offset_by("-12mo")))
+    short = replace(
+        panel, table=panel.table.filter(pl.col("time") > pl.col("time").max().dt.offset_by("-12mo"))
+    )
     protocol = Holdout(horizon=6, reconcile="mint")
     rows = settled(protocol, short, Mean(), tmp_path)
     assert off(rows, panel, "mean") < 1e-9
@@ -213,9 +286,16 @@ def test_without_a_window_to_learn_from_all_still_adds_up_and_it_is_said(tmp_pat
 @pytest.mark.parametrize("intervals", ["model", "conformal"])
 def test_the_months_to_come_add_up_too(intervals, tmp_path):
     panel = shop()
-    plan = panel.table.filter(pl.col("time") == pl.col("time").max()).select("series_id", "promotion")
+    plan = panel.table.filter(pl.col("time") == pl.col("time").max()).select(
+        "series_id", "promotion"
+    )
     times = panel.frequency.after(pl.Series([panel.table["time"].max()]), 1)
-    panel = replace(panel, plan=plan.with_columns(pl.lit(times[0]).alias("time")).select("series_id", "time", "promotion"))
+    panel = replace(
+        panel,
+        plan=plan.with_columns(pl.lit(times[0]).alias("time")).select(
+            "series_id", "time", "promotion"
+        ),
+    )
     ahead = Holdout(horizon=6, reconcile="mint", grouped=True, intervals=intervals)
     frame = ahead.prepare_frame(panel)
     fitted = ahead.fit_all(Mean(), frame, context(tmp_path))
@@ -224,7 +304,9 @@ def test_the_months_to_come_add_up_too(intervals, tmp_path):
     assert set(rows["series_id"]) >= {"s0", "s1", "total", "region=N", "kind=x"}
     assert "s2" not in set(rows["series_id"])
     parts = rows.join(aggregates_of_series(panel, grouped=True), on="series_id").explode("groups")
-    sums = parts.group_by(pl.col("groups").alias("series_id")).agg(pl.col("mean").sum().alias("sum"))
+    sums = parts.group_by(pl.col("groups").alias("series_id")).agg(
+        pl.col("mean").sum().alias("sum")
+    )
     both = rows.join(sums, on="series_id")
     np.testing.assert_allclose(both["mean"], both["sum"], rtol=1e-9)
     assert {"groups", "fold", "exists"}.isdisjoint(rows.columns)
@@ -235,7 +317,11 @@ def test_scores_by_level(tmp_path):
     protocol = Holdout(horizon=6, reconcile="mint", segments=("level",))
     frame = protocol.prepare_frame(shop())
     rows = protocol.postprocess(raw(protocol, frame, NAIVE, tmp_path)).drop("fold")
-    told = [score for score, _ in ScoreSegments.of(protocol, frame).scores(protocol, rows, []) if score.metric == "mase[m=12]"]
+    told = [
+        score
+        for score, _ in ScoreSegments.of(protocol, frame).scores(protocol, rows, [])
+        if score.metric == "mase[m=12]"
+    ]
     found = {score.segment: score.n for score in told if score.aggregate == "mean"}
     assert found == {"region": 2, "region|kind": 3, "series": 6, "total": 1}
 
@@ -244,11 +330,15 @@ def test_refusals(tmp_path):
     bare = monthly_panel()
     with pytest.raises(ConfigError, match=r"protocol\.reconcile: needs a hierarchy"):
         Holdout(reconcile="mint").prepare_frame(bare)
-    with pytest.raises(ConfigError, match=r"protocol\.align: must be calendar with reconcile=mint, got end"):
+    with pytest.raises(
+        ConfigError, match=r"protocol\.align: must be calendar with reconcile=mint, got end"
+    ):
         WalkForward(reconcile="mint", align="end").check_names()
     with pytest.raises(ConfigError, match=r"protocol\.paths: must be 0 with reconcile=mint, got 5"):
         Holdout(reconcile="mint", paths=5).check_names()
-    with pytest.raises(ConfigError, match=r"protocol\.grouped: must be false with reconcile=top_down"):
+    with pytest.raises(
+        ConfigError, match=r"protocol\.grouped: must be false with reconcile=top_down"
+    ):
         Holdout(reconcile="top_down", grouped=True).check_names()
     assert Holdout().prepare_frame(bare) is bare
 
@@ -256,7 +346,11 @@ def test_refusals(tmp_path):
 def test_a_split_of_ones_own_is_the_cutoff(tmp_path):
     panel = shop()
     last = panel.table["time"].max()
-    split = pl.when(pl.col("time") > pl.lit(last).dt.offset_by("-4mo")).then(pl.lit("test")).otherwise(pl.lit("train"))
+    split = (
+        pl.when(pl.col("time") > pl.lit(last).dt.offset_by("-4mo"))
+        .then(pl.lit("test"))
+        .otherwise(pl.lit("train"))
+    )
     roles: Roles = panel.roles | {"split": "split"}
     own = replace(panel, table=panel.table.with_columns(split.alias("split")), roles=roles)
     rows = settled(Holdout(reconcile="mint"), own, Mean(), tmp_path)
@@ -266,11 +360,19 @@ def test_a_split_of_ones_own_is_the_cutoff(tmp_path):
 
 
 def prepared(*words):
-    said = ["dataset=hardware_demand", "size=small", "model=forecast/seasonal_naive", "protocol=holdout", "protocol.horizon=6"]
+    said = [
+        "dataset=hardware_demand",
+        "size=small",
+        "model=forecast/seasonal_naive",
+        "protocol=holdout",
+        "protocol.horizon=6",
+    ]
     return prepare(check(compose([*said, *words])))
 
 
-def test_another_way_to_add_up_takes_the_finished_cells_and_a_truth_of_single_series_is_not_asked(tmp_path, monkeypatch):
+def test_another_way_to_add_up_takes_the_finished_cells_and_a_truth_of_single_series_is_not_asked(
+    tmp_path, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     mint, up = (prepared(f"protocol.reconcile={method}") for method in ("mint", "bottom_up"))
     assert list(mint.work.cells.values()) == list(up.work.cells.values())

@@ -1,4 +1,6 @@
-"""Sample paths beside forecasts: their distribution, their random numbers, and that nothing leaks into them."""
+"""Sample paths beside forecasts: their distribution, their random numbers, and that nothing leaks
+into them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,12 @@ def holed(panel):
     rows = pl.int_range(pl.len()).over("series_id")
     hole = (pl.col("series_id") == "s1") & rows.is_between(44, 45)
     bare = (pl.col("series_id") == "s2") & (rows > 0) & (rows < 46)
-    return replace(panel, table=panel.table.with_columns(pl.when(hole | bare).then(None).otherwise("target").alias("target")))
+    return replace(
+        panel,
+        table=panel.table.with_columns(
+            pl.when(hole | bare).then(None).otherwise("target").alias("target")
+        ),
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,22 +53,34 @@ def holed(panel):
 )
 def test_each_step_of_the_paths_has_the_law_that_is_forecast(model):
     panel, cutoff = holed(PANEL), FromEnd(14)
-    known, future = panel_known_at(panel, cutoff), future_of(panel, np.arange(4), cutoff.ends(panel), 14)
-    fitted = model.learn(known, horizon=14, context=ForecastContext(0, "f", levels=LEVELS, season=12))
+    known, future = (
+        panel_known_at(panel, cutoff),
+        future_of(panel, np.arange(4), cutoff.ends(panel), 14),
+    )
+    fitted = model.learn(
+        known, horizon=14, context=ForecastContext(0, "f", levels=LEVELS, season=12)
+    )
     told = fitted.predict(known, future)
     paths = fitted.sample(known, future, 10_000, [stream(0, "paths", i) for i in range(4)])
     assert paths.shape == (4, 10_000, 14)
     quantiles = np.quantile(paths, LEVELS, axis=1).transpose(1, 2, 0)
     width = told.quantiles[..., 2] - told.quantiles[..., 0]
     off = np.abs(quantiles - told.quantiles)
-    assert (off <= 0.035 * width[..., None] + 1e-9 * np.abs(told.quantiles)).all()  # 4 standard errors of a P10 of 10,000 draws
+    assert (
+        off <= 0.035 * width[..., None] + 1e-9 * np.abs(told.quantiles)
+    ).all()  # 4 standard errors of a P10 of 10,000 draws
 
 
 def test_seasons_of_the_seasonal_naive_walk_apart_and_drift_moves_all_steps():
-    known, future = panel_known_at(PANEL, FromEnd(14)), future_of(PANEL, np.arange(4), FromEnd(14).ends(PANEL), 14)
+    known, future = (
+        panel_known_at(PANEL, FromEnd(14)),
+        future_of(PANEL, np.arange(4), FromEnd(14).ends(PANEL), 14),
+    )
     context = ForecastContext(0, "f", levels=LEVELS, season=12)
     rng = [stream(0, "paths", i) for i in range(4)]
-    paths = SeasonalNaive().learn(known, horizon=14, context=context).sample(known, future, 4000, rng)
+    paths = (
+        SeasonalNaive().learn(known, horizon=14, context=context).sample(known, future, 4000, rng)
+    )
     related = np.corrcoef(paths[0].T)
     assert related[0, 12] == pytest.approx(np.sqrt(0.5), abs=0.05)
     assert related[0, 1] == pytest.approx(0, abs=0.06)
@@ -74,7 +93,10 @@ def test_seasons_of_the_seasonal_naive_walk_apart_and_drift_moves_all_steps():
 
 def rows_of(protocol, model, *cuts):
     (fold, *_) = protocol.split(PANEL)
-    parts = [protocol.evaluate_cell(model, PANEL, Cell("m", fold, *cut), RunContext(7, fold.name)) for cut in cuts]
+    parts = [
+        protocol.evaluate_cell(model, PANEL, Cell("m", fold, *cut), RunContext(7, fold.name))
+        for cut in cuts
+    ]
     return pl.concat(parts).sort(protocol.keys)
 
 
@@ -94,12 +116,16 @@ def test_a_model_that_cannot_draw_has_none_and_no_paths_change_no_row():
     assert "paths" not in without.columns
     assert beside["paths"].null_count() == len(beside)
     assert beside.drop("paths").equals(without)
-    assert beside.vstack(rows_of(WalkForward(windows=2, paths=20), Naive(), (0, 4))).height == 2 * len(beside)
+    assert beside.vstack(
+        rows_of(WalkForward(windows=2, paths=20), Naive(), (0, 4))
+    ).height == 2 * len(beside)
 
 
 def test_nothing_after_the_cutoff_is_in_the_paths_and_the_canary_reads_them():
     protocol = WalkForward(windows=2, paths=10, horizon=4)
     assert not any(check_leaks(protocol, "naive", Naive(), PANEL, RunContext(0)))
     rows = rows_of(protocol, Naive(), (0, 4))
-    other = rows.with_columns(pl.Series("paths", rows["paths"].to_numpy() + np.float32(1), rows.schema["paths"]))
+    other = rows.with_columns(
+        pl.Series("paths", rows["paths"].to_numpy() + np.float32(1), rows.schema["paths"])
+    )
     assert compare_answers("m", "f", rows, other).changed == len(rows)

@@ -1,4 +1,6 @@
-"""Forecasts of other runs as covariates: known by their cutoffs, in inner windows too; leaks are caught."""
+"""Forecasts of other runs as covariates: known by their cutoffs, in inner windows too; leaks are
+caught.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,14 @@ import pytest
 from hwds.core.cache import Cache
 from hwds.core.compose import compose
 from hwds.evaluation.leak_check import check_leaks
-from hwds.evaluation.panel_folds import AtTime, FromEnd, corrupt_panel, future_of, panel_known_at, series_at
+from hwds.evaluation.panel_folds import (
+    AtTime,
+    FromEnd,
+    corrupt_panel,
+    future_of,
+    panel_known_at,
+    series_at,
+)
 from hwds.evaluation.protocol import Cell, RunContext
 from hwds.experiment.spec import check
 from hwds.forecast.models.base import Forecaster
@@ -24,7 +33,9 @@ from tests.support.panels import AskedAnew, LastValue, monthly_panel
 
 
 def joined(n_series=4, months=48, every=2, steps=6):
-    """A panel whose column `when` tells, of each row, the number of the instant at which it was forecast last."""
+    """A panel whose column `when` tells, of each row, the number of the instant at which it was
+    forecast last.
+    """
     plain = monthly_panel(n_series, months)
     clock = plain.table["time"].unique().sort().to_list()
     rows = [
@@ -34,16 +45,24 @@ def joined(n_series=4, months=48, every=2, steps=6):
         for step in range(1, steps + 1)
         if made + step < months
     ]
-    table = pl.DataFrame(rows, schema=["series_id", "time", "made_at", "column", "value"], orient="row")
+    table = pl.DataFrame(
+        rows, schema=["series_id", "time", "made_at", "column", "value"], orient="row"
+    )
     return plain.with_vintages(Vintages(table, {"when": "the mean of run a/b"}))
 
 
 @pytest.mark.parametrize(
-    ("cutoff", "last"), [(AtTime(date(2020, 12, 1)), 35), (AtTime(date(2020, 11, 1)), 34), (FromEnd(12), 35)]
+    ("cutoff", "last"),
+    [(AtTime(date(2020, 12, 1)), 35), (AtTime(date(2020, 11, 1)), 34), (FromEnd(12), 35)],
 )
-def test_rows_ahead_have_what_was_said_by_the_cutoff_and_those_behind_what_was_said_before_them(cutoff, last):
+def test_rows_ahead_have_what_was_said_by_the_cutoff_and_those_behind_what_was_said_before_them(
+    cutoff, last
+):
     panel = joined()
-    known, future = panel_known_at(panel, cutoff), future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), 9)
+    known, future = (
+        panel_known_at(panel, cutoff),
+        future_of(panel, series_at(panel, cutoff), cutoff.ends(panel), 9),
+    )
     past = known.table.filter(pl.col("series_id") == "s0")["when"].to_list()
     assert past == [None, *(float((row - 1) // 2 * 2) for row in range(1, last + 1))]
     ahead = future.table.filter(pl.col("series_id") == "s0")["when"].to_list()
@@ -80,7 +99,9 @@ def test_an_inner_window_knows_what_was_said_by_its_own_cutoff(tmp_path):
 @pytest.mark.parametrize("name", ["xgboost", "xgboost_recursive", "analog", "seasonal_naive"])
 def test_no_forecaster_reads_what_was_forecast_after_a_cutoff(name, tmp_path):
     model = check(compose([f"model=forecast/{name}", "size=small"])).model
-    protocol = WalkForward(windows=4, stride=3, horizon=4, refit="every_2", intervals="conformal", calibration=1)
+    protocol = WalkForward(
+        windows=4, stride=3, horizon=4, refit="every_2", intervals="conformal", calibration=1
+    )
     assert leaks(protocol, model, tmp_path) == []
 
 

@@ -14,7 +14,9 @@ from tests.support.panels import LastValue, monthly_panel
 def asked(protocol, panel, model=None):
     folds = protocol.split(panel)
     cells = [Cell("m", fold, 0, fold.units) for fold in folds]
-    return folds, [protocol.evaluate_cell(model or LastValue(), panel, cell, RunContext(0)) for cell in cells]
+    return folds, [
+        protocol.evaluate_cell(model or LastValue(), panel, cell, RunContext(0)) for cell in cells
+    ]
 
 
 def test_cutoffs_are_a_stride_apart_and_leave_the_horizon():
@@ -23,7 +25,9 @@ def test_cutoffs_are_a_stride_apart_and_leave_the_horizon():
     assert [fold.name for fold in folds] == ["2021-10-01", "2022-02-01", "2022-06-01"]
 
 
-@pytest.mark.parametrize(("refit", "sizes"), [("always", [1] * 5), ("never", [5]), ("every_2", [2, 2, 1])])
+@pytest.mark.parametrize(
+    ("refit", "sizes"), [("always", [1] * 5), ("never", [5]), ("every_2", [2, 2, 1])]
+)
 def test_refit_says_how_many_cutoffs_a_fit_serves(refit, sizes):
     folds = WalkForward(windows=5, horizon=2, refit=refit).split(monthly_panel())
     assert [len(fold.cutoffs) for fold in folds] == sizes
@@ -74,7 +78,9 @@ def test_a_model_is_given_no_row_after_the_cutoff_and_no_past_only_value_of_the_
 
 def test_the_number_of_future_rows_does_not_tell_where_a_series_ends():
     panel = monthly_panel(n_series=3, months=40)
-    shorter = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 37))))
+    shorter = replace(
+        panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 37)))
+    )
     protocol = WalkForward(windows=1, horizon=6)
     cutoff = protocol.cutoffs(shorter)[0]
     _, (rows,) = asked(protocol, shorter)
@@ -87,7 +93,9 @@ def test_the_number_of_future_rows_does_not_tell_where_a_series_ends():
 
 def test_a_series_that_ended_before_the_cutoff_is_not_asked_under_calendar_but_is_under_end():
     panel = monthly_panel(n_series=2, months=40)
-    ended = replace(panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 20))))
+    ended = replace(
+        panel, table=panel.table.filter(~((pl.col("series_id") == "s1") & (panel.positions > 20)))
+    )
     _, (calendar,) = asked(WalkForward(windows=1, horizon=3), ended)
     _, (end,) = asked(WalkForward(windows=1, horizon=3, align="end"), ended)
     assert calendar["series_id"].unique().to_list() == ["s0"]
@@ -108,7 +116,9 @@ def test_sliding_hides_the_older_rows():
 
 def test_too_many_windows_are_refused_with_the_figures():
     with pytest.raises(
-        DataError, match="20 windows of 6 steps, 6 apart, leave no history; the longest series has 60 rows: ask"
+        DataError,
+        match="20 windows of 6 steps, 6 apart, leave no history; the longest series has 60 rows: "
+        "ask",
     ):
         WalkForward(windows=20).split(monthly_panel())
 
@@ -122,7 +132,9 @@ def test_holdout_takes_the_last_rows_where_there_is_no_split():
 def test_holdout_takes_the_datasets_split():
     panel = monthly_panel(n_series=2, months=40)
     split = pl.Series("part", np.where(panel.positions < 33, "train", "test"))
-    panel = replace(panel, table=panel.table.with_columns(split), roles=panel.roles | {"split": "part"})
+    panel = replace(
+        panel, table=panel.table.with_columns(split), roles=panel.roles | {"split": "part"}
+    )
     folds, (rows,) = asked(Holdout(), panel)
     assert folds[0].name == "split"
     assert rows.group_by("series_id").len()["len"].to_list() == [7, 7]
@@ -131,7 +143,9 @@ def test_holdout_takes_the_datasets_split():
 def test_what_was_published_after_the_cutoff_is_hidden():
     panel = monthly_panel(n_series=1, months=40)
     out = panel.table["time"].dt.offset_by("2mo").alias("out")
-    panel = replace(panel, table=panel.table.with_columns(out), roles=panel.roles | {"available_at": "out"})
+    panel = replace(
+        panel, table=panel.table.with_columns(out), roles=panel.roles | {"available_at": "out"}
+    )
     holes = []
 
     class Spy(LastValue):
@@ -151,21 +165,34 @@ def test_series_without_scaled_errors_are_named_and_why():
     folds, rows = asked(protocol, panel)
     (said,) = protocol.warnings_after(folds, pl.concat(rows))
     assert said == (
-        "6 series (s2, s3, s4, s5, s6, ...) have no scale of their own at some cutoff: before it they have no two known values"
-        " a season of 12 rows apart, or all such values are equal. Their errors there (mase, rmsse) are divided by the mean"
-        " scale of the other series, or by their own change from row to row where none has one. Where the seasonal naive"
+        "6 series (s2, s3, s4, s5, s6, ...) have no scale of their own at some cutoff: before it "
+        "they have no two known values"
+        " a season of 12 rows apart, or all such values are equal. Their errors there (mase, "
+        "rmsse) are divided by the mean"
+        " scale of the other series, or by their own change from row to row where none has one. "
+        "Where the seasonal naive"
         " answers, its intervals are as wide as such changes."
     )
-    by_series = {score.n_undefined for score in protocol.score(pl.concat(rows)) if score.metric == "mase[m=12]"}
+    by_series = {
+        score.n_undefined
+        for score in protocol.score(pl.concat(rows))
+        if score.metric == "mase[m=12]"
+    }
     assert by_series == {0}
     folds, rows = asked(protocol, long)
     assert protocol.warnings_after(folds, pl.concat(rows)) == []
 
 
-@pytest.mark.parametrize(("windows", "stride", "said"), [(6, 1, ["50 %"]), (5, 1, []), (6, 2, ["50 %"]), (9, 2, [])])
+@pytest.mark.parametrize(
+    ("windows", "stride", "said"), [(6, 1, ["50 %"]), (5, 1, []), (6, 2, ["50 %"]), (9, 2, [])]
+)
 def test_many_cutoffs_within_a_part_of_a_season_are_remarked_on(windows, stride, said):
     panel = monthly_panel(months=60)
     protocol = WalkForward(windows=windows, horizon=1, stride=stride)
     folds, rows = asked(protocol, panel)
-    remarks = [line for line in protocol.warnings_after(folds, pl.concat(rows)) if "of a season" in line]
-    assert [line.partition(" of a season")[0].rpartition("forecast ")[2] for line in remarks] == said
+    remarks = [
+        line for line in protocol.warnings_after(folds, pl.concat(rows)) if "of a season" in line
+    ]
+    assert [
+        line.partition(" of a season")[0].rpartition("forecast ")[2] for line in remarks
+    ] == said

@@ -9,7 +9,9 @@ from hwds.forecast.rows import fill_young_scales
 def rows(*lines):
     names = ("fold", "series_id", "cutoff", "step", "scale_abs", "short_scale_abs")
     made = pl.DataFrame(lines, schema=names, orient="row", infer_schema_length=None)
-    return made.with_columns(scale_sq=pl.col("scale_abs") ** 2, short_scale_sq=pl.col("short_scale_abs") ** 2)
+    return made.with_columns(
+        scale_sq=pl.col("scale_abs") ** 2, short_scale_sq=pl.col("short_scale_abs") ** 2
+    )
 
 
 def test_a_young_series_has_the_mean_scale_of_the_others_at_its_cutoff():
@@ -25,5 +27,13 @@ def test_a_young_series_has_the_mean_scale_of_the_others_at_its_cutoff():
         )
     )
     assert made["short_scale_abs"].to_list() == [None, None, None, 3.0, None, None, 0.001]
-    assert made["short_scale_sq"].to_list() == [None, None, None, pytest.approx(10.0), None, None, pytest.approx(1e-6)]
+    assert made["short_scale_sq"].to_list() == [
+        None,
+        None,
+        None,
+        pytest.approx(10.0),
+        None,
+        None,
+        pytest.approx(1e-6),
+    ]
     assert made["scale_abs"].to_list() == [2.0, 2.0, 4.0, None, None, 8.0, None]

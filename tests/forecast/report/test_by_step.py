@@ -12,13 +12,19 @@ NAIVE = "forecast/seasonal_naive"
 
 
 def drawn(axes):
-    return {line.get_label(): list(line.get_ydata()) for line in axes.lines if not line.get_label().startswith("_")}
+    return {
+        line.get_label(): list(line.get_ydata())
+        for line in axes.lines
+        if not line.get_label().startswith("_")
+    }
 
 
 def test_a_line_for_each_model_and_what_intervals_promise(real):
     board = standings(real, "mase", model="last")
     errors, covered, calibration = by_step_figure(real, board).axes
-    steps = real.scores.filter((real.scores["metric"] == board.headline) & real.scores["step"].is_not_null())
+    steps = real.scores.filter(
+        (real.scores["metric"] == board.headline) & real.scores["step"].is_not_null()
+    )
     own = steps.filter((steps["model"] == "last") & steps["fold"].is_null()).sort("step")["value"]
     assert drawn(errors)["last"] == own.to_list()
     assert covered.get_ylabel() == "coverage[90%]"
@@ -38,9 +44,17 @@ def segment(model, value, name, column="channel", n=40):
 
 
 def test_a_panel_for_each_column_and_a_dot_for_each_model():
-    total = (*model_lines("a", 0.8, 0.2), *model_lines(NAIVE, 1.0, 0.0, 0.0), *model_lines("truth", 0.6, 0.4))
-    lines = [segment(model, 0.5, name) for name in ("web", "shop") for model in ("a", NAIVE, "truth")]
-    tables = tables_of(*total, *lines, segment("a", None, "mail"), segment("a", 0.4, "x|y", "family"))
+    total = (
+        *model_lines("a", 0.8, 0.2),
+        *model_lines(NAIVE, 1.0, 0.0, 0.0),
+        *model_lines("truth", 0.6, 0.4),
+    )
+    lines = [
+        segment(model, 0.5, name) for name in ("web", "shop") for model in ("a", NAIVE, "truth")
+    ]
+    tables = tables_of(
+        *total, *lines, segment("a", None, "mail"), segment("a", 0.4, "x|y", "family")
+    )
     board = standings(tables, "mase")
     channel, family = segments_figure(tables, board).axes
     assert [tick.get_text() for tick in channel.get_yticklabels()] == ["web", "shop"]

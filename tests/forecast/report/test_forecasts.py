@@ -41,7 +41,10 @@ def test_the_typical_the_best_and_the_worst(real, panel):
     picks = choose_series(own)
     assert [pick.why for pick in picks] == ["typical", "best", "worst"]
     assert [pick.series for pick in picks] == [scores["series_id"][place] for place in (2, 0, 5)]
-    titles = [axes.get_title(loc="left") for axes in forecasts_figure(panel, real.predictions, "last").axes]
+    titles = [
+        axes.get_title(loc="left")
+        for axes in forecasts_figure(panel, real.predictions, "last").axes
+    ]
     assert titles == [f"{pick.why}: {pick.series}" for pick in picks]
 
 
@@ -52,7 +55,9 @@ def test_what_is_drawn(real, panel):
     assert [text.get_text() for text in figure.legends[0].texts] == [
         *("history", "actual", "median forecast", "cutoff", "90 % band", "50 % band")
     ]
-    for axes, pick in zip(figure.axes, choose_series(real.predictions.filter(pl.col("model") == "last")), strict=True):
+    for axes, pick in zip(
+        figure.axes, choose_series(real.predictions.filter(pl.col("model") == "last")), strict=True
+    ):
         assert axes.get_ylabel() == "units"
         assert axes.get_title(loc="right").startswith("mase[m=12] ")
         assert cutoffs(axes) == 4
@@ -64,7 +69,9 @@ def test_what_is_drawn(real, panel):
 
 def test_history_is_five_seasons_and_nothing_after_the_last_forecast():
     panel = monthly_panel(2, 240)
-    predictions = run_of(panel, WalkForward(name="w", windows=1, horizon=6), last=LastValue(name="l")).predictions
+    predictions = run_of(
+        panel, WalkForward(name="w", windows=1, horizon=6), last=LastValue(name="l")
+    ).predictions
     axes = forecasts_figure(panel, predictions, "last").axes[0]
     assert len(lines(axes, "history")[0].get_ydata()) == 60
     assert max(lines(axes, "actual")[0].get_xdata()) == np.datetime64(predictions["time"].max())
@@ -84,8 +91,14 @@ def test_integer_times_have_whole_ticks():
     steps = np.tile(np.arange(40), 3)
     names = np.repeat(["a", "b", "c"], 40)
     values = 50_000.0 + 1000 * np.random.default_rng(0).normal(size=120)
-    panel = Panel.build(pl.DataFrame({"series_id": names, "time": steps, "target": values}), Frequency("1i"), season=4)
-    predictions = run_of(panel, WalkForward(name="w", windows=8, horizon=1), last=LastValue(name="l")).predictions
+    panel = Panel.build(
+        pl.DataFrame({"series_id": names, "time": steps, "target": values}),
+        Frequency("1i"),
+        season=4,
+    )
+    predictions = run_of(
+        panel, WalkForward(name="w", windows=8, horizon=1), last=LastValue(name="l")
+    ).predictions
     axes = forecasts_figure(panel, predictions, "last").axes[0]
     axes.figure.canvas.draw()
     assert all(float(tick).is_integer() for tick in axes.get_xticks())
@@ -98,15 +111,23 @@ def test_integer_times_have_whole_ticks():
 def test_times_with_a_zone_show_its_clock(panel, real):
     zone = pl.Datetime("us", "Europe/Berlin")
     zoned = replace(
-        panel, table=panel.table.with_columns(pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone(zone.time_zone))
+        panel,
+        table=panel.table.with_columns(
+            pl.col("time").cast(pl.Datetime("us")).dt.replace_time_zone(zone.time_zone)
+        ),
     )
-    columns = [pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone.time_zone) for name in ("time", "cutoff")]
+    columns = [
+        pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone(zone.time_zone)
+        for name in ("time", "cutoff")
+    ]
     figure = forecasts_figure(zoned, real.predictions.with_columns(columns), "last")
     assert lines(figure.axes[0], "history")[0].get_xdata()[0] == np.datetime64(date(2018, 1, 1))
 
 
 def test_overlapping_windows_are_paler(panel):
-    predictions = run_of(panel, WalkForward(name="w", windows=12, horizon=12, stride=1), last=LastValue(name="l")).predictions
+    predictions = run_of(
+        panel, WalkForward(name="w", windows=12, horizon=12, stride=1), last=LastValue(name="l")
+    ).predictions
     shade = forecasts_figure(panel, predictions, "last").axes[0].collections[0].get_facecolor()[0]
     assert shade[3] < 0.1
 
@@ -121,9 +142,14 @@ def test_wide_bands_do_not_squash_the_series(panel, real):
 def test_one_series_two_series_and_no_scale(real, panel):
     def titles(predictions):
         figure = forecasts_figure(panel, predictions, "last")
-        return figure.get_suptitle(), [(axes.get_title(loc="left"), axes.get_title(loc="right")) for axes in figure.axes]
+        return figure.get_suptitle(), [
+            (axes.get_title(loc="left"), axes.get_title(loc="right")) for axes in figure.axes
+        ]
 
-    one, two = (real.predictions.filter(pl.col("series_id").is_in(names)) for names in (["s0"], ["s0", "s1"]))
+    one, two = (
+        real.predictions.filter(pl.col("series_id").is_in(names))
+        for names in (["s0"], ["s0", "s1"])
+    )
     assert titles(one)[0] == "last: 1 series"
     assert titles(one)[1][0][0] == "only: s0"
     assert titles(two)[0] == "last: best and worst of 2 series"
@@ -174,7 +200,9 @@ def test_nominal_dates_that_begin_in_the_year_1_are_drawn(tmp_path):
     first = pl.date_range(date(1, 1, 1), date(9, 1, 1), "1mo", eager=True)[:30].alias("time")
     panel = replace(panel, table=panel.table.with_columns(first))
     (fold,) = Holdout(horizon=6).split(panel)
-    rows = Holdout(horizon=6).evaluate_cell(LastValue(), panel, Cell("m", fold, 0, 1), RunContext(0))
+    rows = Holdout(horizon=6).evaluate_cell(
+        LastValue(), panel, Cell("m", fold, 0, 1), RunContext(0)
+    )
     rows = rows.select(pl.lit("m").alias("model"), pl.lit(0, pl.Int32).alias("fold"), pl.all())
     assert save_png(forecasts_figure(panel, rows, "m"), tmp_path / "f.png")
     assert (tmp_path / "f.png").stat().st_size > 10_000

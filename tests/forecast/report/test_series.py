@@ -1,4 +1,6 @@
-"""A report's series: which are drawn, what the table of all says, and what is told when the data is gone."""
+"""A report's series: which are drawn, what the table of all says, and what is told when the data is
+gone.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -27,7 +29,9 @@ def test_every_series_is_drawn_and_listed_the_worst_first(real, board, panel, mo
     monkeypatch.setattr(series, "DRAWN", 2)
     told, drawn, listed = series.series_parts(real, board, panel)
     assert isinstance(told, Text)
-    assert "last on 6 series (2 drawn, evenly from the best to the worst), by mase[m=12]" in told.text
+    assert (
+        "last on 6 series (2 drawn, evenly from the best to the worst), by mase[m=12]" in told.text
+    )
     assert isinstance(drawn, Pictures)
     assert [picture.caption.partition(".")[0] for picture in drawn.pictures] == ["1", "6"]
     assert drawn.markdown() == ""
@@ -36,7 +40,9 @@ def test_every_series_is_drawn_and_listed_the_worst_first(real, board, panel, mo
     assert isinstance(table, GridTable)
     columns = {column.title: column.cells for column in table.grid.columns}
     titles = ["mase[m=12], last", "mase[m=12], forecast/seasonal_naive", "mase[m=12], truth"]
-    assert list(columns) == ["series", "forecasts", *titles, "inside the 90 % band"], "what broke answered none"
+    assert list(columns) == ["series", "forecasts", *titles, "inside the 90 % band"], (
+        "what broke answered none"
+    )
     own = [float(cell) for cell in columns["mase[m=12], last"]]
     assert own == sorted(own, reverse=True)
     value = real.overall("mase").filter(pl.col("model") == "last")["value"][0]

@@ -18,20 +18,42 @@ def verdict(count, banded=True, when="back-test"):
     rng = np.random.default_rng(0)
     base = rng.lognormal(7, 2, count)
     sizes = {"committed": 0.8, "base": 1.0, "upside": 1.3, "optimal": 1.1, "naive": 0.9}
-    sizes |= {"committed_independent": 0.85, "committed_together": 0.7, "upside_independent": 1.2, "upside_together": 1.5}
-    columns = {name: base * size for name, size in sizes.items()} | {"actual": base * rng.normal(1, 0.2, count)}
+    sizes |= {
+        "committed_independent": 0.85,
+        "committed_together": 0.7,
+        "upside_independent": 1.2,
+        "upside_together": 1.5,
+    }
+    columns = {name: base * size for name, size in sizes.items()} | {
+        "actual": base * rng.normal(1, 0.2, count)
+    }
     times = {"cutoff": date(2024, 1, 1), "first": date(2024, 2, 1), "last": date(2025, 1, 1)}
     names = {"deal": [f"sku-{i}_$x" for i in range(count)]} | times | {"steps": 12, "series": 1}
     deals = pl.DataFrame(names | {name: columns[name] for name in DEAL_VOLUMES} | {"vectors": 30})
     if not banded:
-        deals = deals.with_columns(pl.lit(None, pl.Float64).alias(name) for name in ("committed", "base", "upside", "optimal"))
+        deals = deals.with_columns(
+            pl.lit(None, pl.Float64).alias(name)
+            for name in ("committed", "base", "upside", "optimal")
+        )
     tested = deals
     if when == "future":
         deals = deals.with_columns(pl.lit(None, pl.Float64).alias("actual"))
-    return volume_verdict("volume_bands", deals, tested, TERMS, coupling="errors", steps=(1, 12), unit="units", when=when)
+    return volume_verdict(
+        "volume_bands",
+        deals,
+        tested,
+        TERMS,
+        coupling="errors",
+        steps=(1, 12),
+        unit="units",
+        when=when,
+    )
 
 
-@pytest.mark.parametrize(("count", "banded", "when"), [(40, True, "back-test"), (1, False, "back-test"), (25, True, "future")])
+@pytest.mark.parametrize(
+    ("count", "banded", "when"),
+    [(40, True, "back-test"), (1, False, "back-test"), (25, True, "future")],
+)
 def test_deals_are_drawn_with_and_without_bands_and_demand(tmp_path, count, banded, when):
     told = verdict(count, banded, when)
     draw(told, tmp_path / "volume_bands.png")
@@ -51,7 +73,10 @@ def test_no_deal_draws_nothing(tmp_path):
 def test_the_largest_and_the_smallest_deal_are_among_those_shown():
     shown = pick_deals(verdict(200).deals)["base"]
     assert len(shown) == MOST_DEALS
-    assert (shown[0], shown[-1]) == (verdict(200).deals["base"].max(), verdict(200).deals["base"].min())
+    assert (shown[0], shown[-1]) == (
+        verdict(200).deals["base"].max(),
+        verdict(200).deals["base"].min(),
+    )
 
 
 def test_the_table_says_shares_costs_and_savings():
@@ -64,10 +89,16 @@ def test_the_table_says_shares_costs_and_savings():
 
 def test_three_deals_have_the_standard_error_that_they_have():
     told = verdict(3)
-    cost, naive = (TERMS.cost(told.deals[name].to_numpy(), told.deals["actual"].to_numpy()) for name in ("base", "naive"))
+    cost, naive = (
+        TERMS.cost(told.deals[name].to_numpy(), told.deals["actual"].to_numpy())
+        for name in ("base", "naive")
+    )
     ratio = cost.sum() / naive.sum()
     error = np.sqrt(3 / 2 * np.sum((cost - ratio * naive) ** 2)) / naive.sum()
     line = next(line for line in told.record if line.band == "base")
     assert line.saving_low == 0 < line.saving
     cells = {column.title: column.cells for column in volume_grid(told).columns}
-    assert cells["saves against the seasonal naive, %"][1] == f"{100 * (1 - ratio):+.1f} ± {100 * error:.1f}"
+    assert (
+        cells["saves against the seasonal naive, %"][1]
+        == f"{100 * (1 - ratio):+.1f} ± {100 * error:.1f}"
+    )

@@ -1,4 +1,6 @@
-"""Features of rows as they arrive: the same as of the whole table, with late rows, ties, labels and returns."""
+"""Features of rows as they arrive: the same as of the whole table, with late rows, ties, labels and
+returns.
+"""
 
 from contextlib import nullcontext
 from dataclasses import replace
@@ -36,14 +38,23 @@ def one_by_one(features, table):
     live, told, waiting = features.live(schema_of(table)), [], []
     rows = table.data.to_dicts()
     for place, row in enumerate(rows):
-        event = RowEvent(place, microseconds(row["time"]), microseconds(row["available_at"]), dict(row))
+        event = RowEvent(
+            place, microseconds(row["time"]), microseconds(row["available_at"]), dict(row)
+        )
         while waiting and waiting[0][0] <= event.arrival:
             at, other = heappop(waiting)
-            live.confirm(RowOutcome(other, microseconds(rows[other]["time"]), at, rows[other]["confirmed"] == 1))
+            live.confirm(
+                RowOutcome(
+                    other, microseconds(rows[other]["time"]), at, rows[other]["confirmed"] == 1
+                )
+            )
         told.append(live.arrive(event))
         if row["confirmed"] is not None:
             heappush(waiting, (microseconds(row["confirmed_at"]), place))
-    made = {name: pl.Series(name, [row[k] for row in told], dtype=kind) for k, (name, kind) in enumerate(live.columns.items())}
+    made = {
+        name: pl.Series(name, [row[k] for row in told], dtype=kind)
+        for k, (name, kind) in enumerate(live.columns.items())
+    }
     return pl.DataFrame(made)
 
 
@@ -104,16 +115,26 @@ def test_a_return_that_is_told_later_counts_from_then_on():
     table = in_arrival(bought(300, seed=4, late=0.2))
     recipe = Purchases(days=(30,))
     live, rows = recipe.live(schema_of(table)), table.data.to_dicts()
-    waiting = sorted((microseconds(row["returned_at"]), place) for place, row in enumerate(rows) if row["returned_at"])
+    waiting = sorted(
+        (microseconds(row["returned_at"]), place)
+        for place, row in enumerate(rows)
+        if row["returned_at"]
+    )
     told, first = [], {}
     for place, row in enumerate(rows):
         arrival = microseconds(row["available_at"])
-        for at, other in [each for each in waiting if each[1] in first and first[each[1]] < each[0] <= arrival]:
+        for at, other in [
+            each for each in waiting if each[1] in first and first[each[1]] < each[0] <= arrival
+        ]:
             live.returned(other, at)
             waiting.remove((at, other))
         first[place] = arrival
         # what comes back later is not known when the line arrives
-        known = row | {"returned_at": row["returned_at"] if microseconds(row["returned_at"]) <= arrival else None}
+        known = row | {
+            "returned_at": row["returned_at"]
+            if microseconds(row["returned_at"]) <= arrival
+            else None
+        }
         if known["returned_at"]:
             waiting.remove((microseconds(row["returned_at"]), place))
         told.append(live.arrive(RowEvent(place, microseconds(row["time"]), arrival, known)))
@@ -127,14 +148,18 @@ def test_features_without_a_live_form_say_so():
     class Still(RowFeatures):
         """No live form."""
 
-    with pytest.raises(ConfigError, match=r"^features: 'Still' has no live form; it cannot be computed of events"):
+    with pytest.raises(
+        ConfigError, match=r"^features: 'Still' has no live form; it cannot be computed of events"
+    ):
         Still().live(schema_of(order_lines(0)))
     with pytest.raises(ConfigError, match="'Still' has no live form"):
         Together(parts=(RISK, Still())).live(schema_of(order_lines(0)))
 
 
 def test_a_live_form_refuses_what_the_table_does():
-    with pytest.raises(ConfigError, match=r"^features\.by: no column 'stor'; did you mean 'store'\?$"):
+    with pytest.raises(
+        ConfigError, match=r"^features\.by: no column 'stor'; did you mean 'store'\?$"
+    ):
         EntityRisk(by=("stor",)).live(schema_of(order_lines(0)))
 
 

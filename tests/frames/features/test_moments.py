@@ -12,7 +12,14 @@ from hwds.detection.features.arbitrage import Arbitrage
 from hwds.detection.features.entity_risk import EntityRisk
 from hwds.detection.features.network import Network
 from hwds.detection.features.recent import Recent
-from hwds.frames.rows import DAY_MICROSECONDS, NEVER, codes_of, entity_of, instants_of, label_arrivals_of
+from hwds.frames.rows import (
+    DAY_MICROSECONDS,
+    NEVER,
+    codes_of,
+    entity_of,
+    instants_of,
+    label_arrivals_of,
+)
 from hwds.frames.table import Table
 from tests.detection.features.moment_rows import BEGIN, order_lines
 
@@ -20,7 +27,9 @@ ALL = (Arbitrage(), EntityRisk(), Network(), Recent())
 
 
 def table_of(**columns):
-    roles = {role: (role,) for role in ("time", "available_at", "label", "label_time") if role in columns}
+    roles = {
+        role: (role,) for role in ("time", "available_at", "label", "label_time") if role in columns
+    }
     return Table.build(pl.DataFrame(columns), roles)
 
 
@@ -59,14 +68,21 @@ def test_days_units_and_zones_are_the_clock_on_the_wall(times):
 
 
 def test_times_that_are_none_are_refused():
-    with pytest.raises(DataError, match="column 'time' must hold dates or instants, it holds Int64"):
+    with pytest.raises(
+        DataError, match="column 'time' must hold dates or instants, it holds Int64"
+    ):
         instants_of(table_of(time=[1, 2]))
     with pytest.raises(DataError, match="column 'time' has no instant in row 2"):
         instants_of(table_of(time=days(1, None)))
 
 
 @pytest.mark.parametrize(
-    "values", [["b", "a", None, "b"], [2, 1, None, 2], pl.Series(["b", "a", None, "b"], dtype=pl.Categorical)]
+    "values",
+    [
+        ["b", "a", None, "b"],
+        [2, 1, None, 2],
+        pl.Series(["b", "a", None, "b"], dtype=pl.Categorical),
+    ],
 )
 def test_codes_are_in_the_order_of_first_appearance(values):
     assert codes_of(pl.Series(values)).tolist() == [0, 1, -1, 0]
@@ -85,7 +101,9 @@ def test_one_row_no_label_and_no_value_are_fine(features):
     table = order_lines(0)
     one = replace(table, data=table.data.head(1))
     texts = [name for name, kind in table.data.schema.items() if kind == pl.String]
-    empty = table.data.with_columns(pl.lit(None, table.data.schema[name]).alias(name) for name in (*texts, "confirmed"))
+    empty = table.data.with_columns(
+        pl.lit(None, table.data.schema[name]).alias(name) for name in (*texts, "confirmed")
+    )
     for rows in (one, replace(table, data=empty)):
         assert len(features.compute(rows)) == len(rows.data)
 

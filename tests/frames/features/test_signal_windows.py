@@ -1,4 +1,6 @@
-"""Windows of runs: the statistics are numpy's, a stream gives the same bits, and regimes are told apart."""
+"""Windows of runs: the statistics are numpy's, a stream gives the same bits, and regimes are told
+apart.
+"""
 
 import numpy as np
 import pytest
@@ -23,7 +25,9 @@ def runs():
 @pytest.fixture(scope="module")
 def windows(runs):
     spectral = {"bands": 3, "spectrum": SPECTRAL}
-    return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,), **spectral).learn(runs)
+    return SignalWindows(windows=(7, 20), statistics=STATISTICS, ewma=(0.2,), **spectral).learn(
+        runs
+    )
 
 
 def test_statistics_are_those_of_the_last_rows(runs, windows):
@@ -60,8 +64,12 @@ def test_bands_and_entropy_are_those_of_the_periodogram(runs, windows):
     shares = power[1:] / power[1:].sum()
     band = np.minimum((places[1:] * 6).astype(int), 2)
     for number in range(3):
-        assert found[f"sensor_2 band_{number + 1}_20"] == pytest.approx(shares[band == number].sum(), abs=1e-9)
-    assert found["sensor_2 entropy_20"] == pytest.approx(stats.entropy(shares) / np.log(10), abs=1e-9)
+        assert found[f"sensor_2 band_{number + 1}_20"] == pytest.approx(
+            shares[band == number].sum(), abs=1e-9
+        )
+    assert found["sensor_2 entropy_20"] == pytest.approx(
+        stats.entropy(shares) / np.log(10), abs=1e-9
+    )
 
 
 def test_a_tone_has_no_entropy_and_a_beating_one_has_an_envelope():
@@ -92,7 +100,9 @@ def test_sensors_are_scaled_within_the_conditions_that_settings_tell_apart(runs)
     assert len(scaled.centres) == 3
     raw, values = Scales.learn(runs, regimes=1).scaled(runs), scaled.scaled(runs)
     wear = runs.cycles / runs.ages[runs.run_of_row]
-    assert abs(np.corrcoef(values[:, 0], wear)[0, 1]) > 0.8 > abs(np.corrcoef(raw[:, 0], wear)[0, 1])
+    assert (
+        abs(np.corrcoef(values[:, 0], wear)[0, 1]) > 0.8 > abs(np.corrcoef(raw[:, 0], wear)[0, 1])
+    )
     assert RegimeScaling().learn(runs).names == ("sensor_1", "sensor_2", "sensor_3", "age")
 
 

@@ -46,7 +46,14 @@ def test_what_comes_later_changes_no_row():
 
 def test_the_gray_markets_parts_are_composed_from_their_options():
     features = check(
-        compose(["dataset=gray_market", "features=gray_market", "model=classify/logistic", "protocol=prequential"])
+        compose(
+            [
+                "dataset=gray_market",
+                "features=gray_market",
+                "model=classify/logistic",
+                "protocol=prequential",
+            ]
+        )
     )
     names = [part.name for part in features.features.parts]
     assert names == ["purchases", "peers", "arbitrage", "entity_risk", "network"]

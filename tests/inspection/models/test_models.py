@@ -1,4 +1,6 @@
-"""Models of inspection on tiny images: what they learn, the symmetries they keep, calibration, and the same bits again."""
+"""Models of inspection on tiny images: what they learn, the symmetries they keep, calibration, and
+the same bits again.
+"""
 
 import numpy as np
 import pytest
@@ -29,7 +31,9 @@ from hwds.inspection.views import apply_view, draw_views, undo_view, views_of
 STRONG = Boards(boards=30, patches=10, side=16, noise=4, smallest=4, largest=6, faintest=0.9)
 """Strong defects, so that little suffices."""
 
-NETWORK = CNN(filters=6, hidden=16, epochs=12, least_steps=20, batch=16, learning_rate=6e-3, shift=1)
+NETWORK = CNN(
+    filters=6, hidden=16, epochs=12, least_steps=20, batch=16, learning_rate=6e-3, shift=1
+)
 QUICK = CNN(filters=6, hidden=16, epochs=1, least_steps=20, batch=16, learning_rate=6e-3, shift=1)
 TREES = FeaturesXGBoost(trees=15)
 WINDOWS = EmbeddingKNN(window=7, stride=3, components=8, memory=300)
@@ -39,7 +43,11 @@ WINDOWS = EmbeddingKNN(window=7, stride=3, components=8, memory=300)
 def parts():
     images = STRONG.load()
     board = images.boards.str.tail(3).cast(int).to_numpy()
-    return images.take(board <= 18), images.take((board > 18) & (board <= 24)), images.take(board > 24)
+    return (
+        images.take(board <= 18),
+        images.take((board > 18) & (board <= 24)),
+        images.take(board > 24),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +98,12 @@ def test_windows_are_farthest_where_the_defect_is(parts, fitted):
     patches = {each.name: each for each in STRONG.drawn()}
     bad = parts[2].take(parts[2].codes > 0)
     maps = fitted[WINDOWS].saliency(bad)
-    where = np.array([np.abs(patches[name].change).reshape(GRID, 2, GRID, 2).sum(axis=(1, 3)) for name in bad.names])
+    where = np.array(
+        [
+            np.abs(patches[name].change).reshape(GRID, 2, GRID, 2).sum(axis=(1, 3))
+            for name in bad.names
+        ]
+    )
     central = where > where.max(axis=(1, 2), keepdims=True) / 2
     assert maps[central].mean() > 1.15 * maps[~central].mean()
 
@@ -99,7 +112,11 @@ def test_windows_see_all_edges():
     pixels = np.random.default_rng(0).integers(100, 110, (24, 20, 24)).astype(np.uint8)
     pixels[20, -1:], pixels[21, :, -2:], pixels[22, :1], pixels[23, :, :2] = 255, 255, 255, 255
     images = Images.of(pixels, ["ok"] * 20 + ["stripe"] * 4)
-    score = EmbeddingKNN(window=7, stride=3, components=8, memory=300).learn(images, RunContext(0)).evidence(images)[:, 0]
+    score = (
+        EmbeddingKNN(window=7, stride=3, components=8, memory=300)
+        .learn(images, RunContext(0))
+        .evidence(images)[:, 0]
+    )
     assert score[20:].min() > 3 * score[:20].max()
 
 
@@ -110,7 +127,9 @@ def test_maps_of_windows_lie_where_the_defect_does():
     windows = EmbeddingKNN(memory=1000).learn(images, RunContext(0))
     weight = windows.saliency(images.take(np.arange(42) >= 40)) ** 4
     centres = (np.arange(GRID) + 0.5) * 4
-    middle = np.array([weight.sum(axis=2) @ centres, weight.sum(axis=1) @ centres]) / weight.sum(axis=(1, 2))
+    middle = np.array([weight.sum(axis=2) @ centres, weight.sum(axis=1) @ centres]) / weight.sum(
+        axis=(1, 2)
+    )
     assert middle == pytest.approx(np.array([[15.5, 24.5], [24.5, 16.5]]), abs=1.5)
 
 
@@ -118,7 +137,8 @@ def test_the_weight_of_a_class_is_taken_out_again():
     codes = np.repeat([0, 1], [80, 20])
     weight = class_weights(codes, 3)
     assert weight.tolist() == [0.625, 2.5, 1.0]
-    # what a balanced fit of no inputs says is even; with the weights taken out it says how often kinds occur
+    # what a balanced fit of no inputs says is even; with the weights taken out it says how often
+    # kinds occur
     even = np.zeros(3) - np.log(weight)
     assert softmax(even[None, :2])[0] == pytest.approx([0.8, 0.2])
 
@@ -164,14 +184,21 @@ def test_a_budget_over_boards_holds_for_the_next_board_of_any_size():
         over.append(level[40] + 0.5 * rng.normal() > threshold_over_boards(good, boards, 0.05))
     assert 0.02 < np.mean(over) <= 0.05
     assert threshold_over_boards(np.arange(36.0), np.repeat(np.arange(18), 2), 0.05) == np.inf
-    assert threshold_over_boards(np.arange(19.0), np.arange(19), 0.05) == budget_threshold(np.arange(19.0), 0.05) == 18
+    assert (
+        threshold_over_boards(np.arange(19.0), np.arange(19), 0.05)
+        == budget_threshold(np.arange(19.0), 0.05)
+        == 18
+    )
 
 
 def test_views_are_undone_and_images_are_moved():
     pixels = np.arange(2 * 4 * 4 * 1, dtype=np.uint8).reshape(2, 4, 4, 1)
     views = views_of("all", (4, 4, 1))
     assert len({apply_view(pixels, view).tobytes() for view in views}) == len(views) == 8
-    assert all((undo_view(apply_view(pixels, view)[..., 0], view) == pixels[..., 0]).all() for view in views)
+    assert all(
+        (undo_view(apply_view(pixels, view)[..., 0], view) == pixels[..., 0]).all()
+        for view in views
+    )
     assert len(views_of("all", (4, 6, 1))) == 4
     moved = draw_views(pixels.repeat(50, axis=0), "none", 1, np.random.default_rng(0))
     assert len({each.tobytes() for each in moved[:50]}) == 9
@@ -192,16 +219,28 @@ def test_openings_take_small_things_away_and_leave_large_ones():
 
 def test_numbers_of_an_image_do_not_depend_on_those_beside_it():
     pixels = np.concatenate(list(Boards(boards=4, patches=5).load().blocks()))
-    alone = np.concatenate([measure_shapes(pixels[place : place + 1]) for place in range(len(pixels))])
-    np.testing.assert_array_equal(alone.astype(np.float32), measure_shapes(pixels).astype(np.float32))
+    alone = np.concatenate(
+        [measure_shapes(pixels[place : place + 1]) for place in range(len(pixels))]
+    )
+    np.testing.assert_array_equal(
+        alone.astype(np.float32), measure_shapes(pixels).astype(np.float32)
+    )
 
 
 def test_what_cannot_be_learned_is_refused(parts):
     learn, calibrate, _ = parts
     good = learn.take(learn.codes == 0)
-    with pytest.raises(DataError, match=r"^dataset: all \d+ images are 'ok'; good ones and defects are needed"):
+    with pytest.raises(
+        DataError, match=r"^dataset: all \d+ images are 'ok'; good ones and defects are needed"
+    ):
         TREES.fit(good, calibrate)
-    with pytest.raises(ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"
+    ):
         EmbeddingKNN(window=17).learn(learn, RunContext(0))
-    with pytest.raises(DataError, match=r"^protocol\.calibrate: none of the boards that calibrate has a good image"):
-        Inspector.calibrated(WINDOWS.learn(learn, RunContext(0)), calibrate.take(calibrate.codes > 0), 0.05)
+    with pytest.raises(
+        DataError, match=r"^protocol\.calibrate: none of the boards that calibrate has a good image"
+    ):
+        Inspector.calibrated(
+            WINDOWS.learn(learn, RunContext(0)), calibrate.take(calibrate.codes > 0), 0.05
+        )

@@ -1,4 +1,6 @@
-"""Folds of boards: nothing of a board on two sides, calibration on other boards, the canary, and refusals."""
+"""Folds of boards: nothing of a board on two sides, calibration on other boards, the canary, and
+refusals.
+"""
 
 from dataclasses import replace
 
@@ -31,7 +33,9 @@ def images():
 
 def answered(protocol, model, images):
     folds = protocol.split(images)
-    return pl.concat([protocol.evaluate_cell(model, images, Cell("m", f, 0, f.units), CONTEXT) for f in folds])
+    return pl.concat(
+        [protocol.evaluate_cell(model, images, Cell("m", f, 0, f.units), CONTEXT) for f in folds]
+    )
 
 
 def test_a_board_is_on_one_side_and_calibrates_apart(images):
@@ -56,12 +60,17 @@ def test_boards_without_a_label_are_in_no_fold_and_move_no_other(images):
     protocol = replace(PROTOCOL, calibrate=0.5)
     folds = protocol.split(bare)
     tested = [protocol._parts(bare, fold.index)[2] for fold in folds]
-    assert [(part.n, part.boards.n_unique()) for part in tested] == [(fold.units, 4) for fold in folds]
+    assert [(part.n, part.boards.n_unique()) for part in tested] == [
+        (fold.units, 4) for fold in folds
+    ]
     for part, fold in zip(tested, folds, strict=True):
         turned = protocol.corrupt_after(bare, fold.cutoffs[0], np.random.default_rng(0))
         assert set(bare.boards.filter(pl.Series(turned.codes != bare.codes))) == set(part.boards)
     assert set(check_leaks(protocol, "m", TREES, bare, CONTEXT)) == {None}
-    with pytest.raises(DataError, match=r"^protocol\.folds: must be at most 8, the labelled boards that are tested, got 9\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^protocol\.folds: must be at most 8, the labelled boards that are tested, got 9\.$",
+    ):
         replace(protocol, folds=9).split(bare)
 
 
@@ -83,7 +92,9 @@ def test_a_budget_that_holds_for_boards_flags_fewer_and_needs_boards(images):
     assert by_boards["threshold"].mean() > by_images["threshold"].mean()
     assert by_boards.drop("threshold", "saliency").equals(by_images.drop("threshold", "saliency"))
     with pytest.raises(
-        DataError, match=r"^protocol\.holds_for: a threshold of 0\.2 over boards needs 4 that calibrate, got 3; take"
+        DataError,
+        match=r"^protocol\.holds_for: a threshold of 0\.2 over boards needs 4 that calibrate, got "
+        r"3; take",
     ):
         replace(PROTOCOL, holds_for="boards").split(images)
 
@@ -111,7 +122,9 @@ def test_the_canary_passes_and_catches_a_threshold_of_the_scored_boards(images):
         assert set(check_leaks(PROTOCOL, "m", model, images, CONTEXT)) == {None}
     assert set(check_leaks(PROTOCOL, "truth", WORLD.truth("inspection"), images, CONTEXT)) == {None}
     peeking = Peeking(folds=2, calibrate=0.25, budget=0.2, resamples=20, explained=0)
-    assert {leak.check for leak in check_leaks(peeking, "m", WINDOWS, images, CONTEXT) if leak} == {"future"}
+    assert {leak.check for leak in check_leaks(peeking, "m", WINDOWS, images, CONTEXT) if leak} == {
+        "future"
+    }
 
 
 def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):
@@ -124,28 +137,48 @@ def test_a_model_is_kept_and_judges_images_without_a_label(images, tmp_path):
     save_fitted(fitted, tmp_path)
     assert PROTOCOL.predict_new(load_fitted(tmp_path), known, CONTEXT).equals(said)
     assert any("have no label" in line for line in PROTOCOL.warnings_before(known, {}))
-    with pytest.raises(DataError, match=r"^dataset: all images have a label, so that there is none to judge\.$"):
+    with pytest.raises(
+        DataError, match=r"^dataset: all images have a label, so that there is none to judge\.$"
+    ):
         PROTOCOL.predict_new(fitted, images, CONTEXT)
 
 
 def test_what_does_not_suffice_is_refused(images):
     with pytest.raises(
-        DataError, match=r"^protocol\.folds: must be at most 24, the labelled boards that are tested, got 25\.$"
+        DataError,
+        match=r"^protocol\.folds: must be at most 24, the labelled boards that are tested, got "
+        r"25\.$",
     ):
         replace(PROTOCOL, folds=25).split(images)
-    with pytest.raises(DataError, match=r"^protocol\.budget: a threshold of 0\.01 needs 99 good images on the boards that cal"):
+    with pytest.raises(
+        DataError,
+        match=r"^protocol\.budget: a threshold of 0\.01 needs 99 good images on the boards that "
+        r"cal",
+    ):
         replace(PROTOCOL, budget=0.01).split(images)
     for which, told in ((images.codes == 0, "'ok'"), (images.codes > 0, "defects, none is 'ok'")):
-        with pytest.raises(DataError, match=rf"^dataset: all \d+ images are {told}; good ones and defects are needed"):
+        with pytest.raises(
+            DataError,
+            match=rf"^dataset: all \d+ images are {told}; good ones and defects are needed",
+        ):
             PROTOCOL.split(images.take(which))
     blank = Images.of(np.zeros((8, 8, 8), np.uint8), [None] * 8, board=list("aabbccdd"))
     with pytest.raises(DataError, match=r"^dataset: no image has a label\.$"):
         PROTOCOL.split(blank)
-    with pytest.raises(ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^model\.window: must be <= 16, a side of the images, got 17\.$"
+    ):
         PROTOCOL.check_models({"windows": replace(WINDOWS, window=17)}, images)
-    with pytest.raises(DataError, match=r"^dataset: images must have 8 pixels along each side at least, got 4 x 9\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^dataset: images must have 8 pixels along each side at least, got 4 x 9\.$",
+    ):
         PROTOCOL.check_models({}, Images.of(np.zeros((2, 9, 4), np.uint8), ["ok", "open"]))
-    with pytest.raises(ConfigError, match=r"^protocol\.segments: no static column 'sise'; did you mean 'size'\?$"):
+    with pytest.raises(
+        ConfigError, match=r"^protocol\.segments: no static column 'sise'; did you mean 'size'\?$"
+    ):
         PROTOCOL.labels(images, "sise")
-    with pytest.raises(ConfigError, match=r"^protocol\.headline: no metric 'recal'; did you mean 'recall'\?$"):
+    with pytest.raises(
+        ConfigError, match=r"^protocol\.headline: no metric 'recal'; did you mean 'recall'\?$"
+    ):
         replace(PROTOCOL, headline="recal").check_names()

@@ -13,7 +13,13 @@ from hwds.inspection.compare import inspection_evidence
 from hwds.inspection.models.embedding_knn import EmbeddingKNN
 from hwds.inspection.models.features_xgboost import FeaturesXGBoost
 from hwds.inspection.protocols.board_kfold import BoardKFold
-from hwds.inspection.report import by_kind_grid, confusion_figure, inspection_conclusion, patches_figure, reject_figure
+from hwds.inspection.report import (
+    by_kind_grid,
+    confusion_figure,
+    inspection_conclusion,
+    patches_figure,
+    reject_figure,
+)
 from hwds.stats.sources import ModelRows
 
 TREES, WINDOWS = "inspection/features_xgboost", "inspection/embedding_knn"
@@ -35,7 +41,10 @@ def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
     said = inspection_conclusion(done.tables, TREES)
     recall = done.tables.headline("recall", TREES)
     assert said.startswith(f"{TREES} flags {100 * recall['value']:.1f} % of defects (95 %: ")
-    assert "where 10 % of good images are flagged, of 240 images of 30 boards that it had not seen." in said
+    assert (
+        "where 10 % of good images are flagged, of 240 images of 30 boards that it had not seen."
+        in said
+    )
     assert "of kinds rightly" in said
     assert "Hardest to see is '" in said
     assert "A board costs" in said
@@ -60,12 +69,23 @@ def test_pictures_and_the_table_of_kinds(done, images):
 class Named:
     """A run of this protocol."""
 
-    config: ClassVar = {"protocol": {"recipe": "board_kfold", "folds": 2, "calibrate": 0.25, "budget": 0.1, "resamples": 50}}
+    config: ClassVar = {
+        "protocol": {
+            "recipe": "board_kfold",
+            "folds": 2,
+            "calibrate": 0.25,
+            "budget": 0.1,
+            "resamples": 50,
+        }
+    }
 
 
 def answers(done, labels):
     rows = done.tables.predictions
-    return [ModelRows(label, "boards", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    return [
+        ModelRows(label, "boards", 0, Named(), label, rows.filter(pl.col("model") == label))
+        for label in labels
+    ]
 
 
 def test_models_are_compared_by_board(done):
@@ -87,5 +107,7 @@ def test_models_are_compared_by_board(done):
 def test_what_cannot_be_compared_is_refused(done):
     with pytest.raises(ConfigError, match=r"^--metric: inspections cannot be compared by 'aurc'"):
         inspection_evidence(answers(done, (TREES, WINDOWS)), "aurc", 50)
-    with pytest.raises(ConfigError, match=rf"^--metric: '{WINDOWS}' has no accuracy, for it names no kinds"):
+    with pytest.raises(
+        ConfigError, match=rf"^--metric: '{WINDOWS}' has no accuracy, for it names no kinds"
+    ):
         inspection_evidence(answers(done, (TREES, WINDOWS)), "accuracy", 50)

@@ -1,4 +1,6 @@
-"""`decision=maintenance` on simulated machines: against the dynamic program that knows their wear, and its refusals."""
+"""`decision=maintenance` on simulated machines: against the dynamic program that knows their wear,
+and its refusals.
+"""
 
 from dataclasses import replace
 
@@ -30,7 +32,9 @@ def tables():
     runs, parts = WORLD.load(), []
     for name, model in ((TRUTH, WORLD.truth("remaining_life")), ("mean", MeanLife())):
         for fold in PROTOCOL.split(runs):
-            rows = PROTOCOL.evaluate_cell(model, runs, Cell("m", fold, 0, fold.units), RunContext(0, fold=fold.name))
+            rows = PROTOCOL.evaluate_cell(
+                model, runs, Cell("m", fold, 0, fold.units), RunContext(0, fold=fold.name)
+            )
             parts.append(rows.with_columns(model=pl.lit(name), fold=pl.lit(fold.index)))
     scores = pl.DataFrame({"seed": [0]})
     return runs, Tables(scores, pl.concat(parts), pl.DataFrame(), ())
@@ -51,7 +55,14 @@ def test_the_dynamic_program_costs_what_it_says():
     life = (wear < 1).sum(axis=1) + 1
 
     def cost(shift):
-        acts = np.stack([best.acts(np.full(2000, age), wear[:, age - 1] + shift) for age in best.ages if age < 250], axis=1)
+        acts = np.stack(
+            [
+                best.acts(np.full(2000, age), wear[:, age - 1] + shift)
+                for age in best.ages
+                if age < 250
+            ],
+            axis=1,
+        )
         first = np.where(acts.any(axis=1), best.ages[np.argmax(acts, axis=1)], 10_000)
         planned = first < life
         return np.where(planned, 1100, 5500).sum() / np.where(planned, first, life).sum()
@@ -85,7 +96,9 @@ def test_a_schedule_respects_the_crew_and_is_told(tables, verdict, tmp_path):
     assert verdict.outages["planned"].sum() <= 4 * verdict.slots
     store_verdict(RunFolder(tmp_path), Maintenance, verdict)
     draw_verdict(RunFolder(tmp_path), Maintenance, verdict)
-    assert all((tmp_path / f"maintenance_{name}.png").is_file() for name in ("policies", "schedule"))
+    assert all(
+        (tmp_path / f"maintenance_{name}.png").is_file() for name in ("policies", "schedule")
+    )
     assert "**renewal rule**" in verdict_markdown(Maintenance, verdict)
 
 
@@ -96,7 +109,9 @@ def test_the_machines_that_run_now_are_scheduled(tables):
     future = replace(DECISION, crew=None).foresee(coming, made, runs, TRUTH, PROTOCOL)
     assert (future.when, future.running) == ("future", int((~runs.events).sum()))
     ages = dict(zip(runs.names, runs.ages.tolist(), strict=True))
-    assert all(ages[name] == age for name, age in future.schedule.select("machine", "age").iter_rows())
+    assert all(
+        ages[name] == age for name, age in future.schedule.select("machine", "age").iter_rows()
+    )
 
 
 def test_machines_that_are_set_apart_for_a_sweep_are_in_no_back_test(tables):
@@ -104,9 +119,14 @@ def test_machines_that_are_set_apart_for_a_sweep_are_in_no_back_test(tables):
     protocol = replace(PROTOCOL, apart=0.3)
     rest = runs.take(~protocol.is_apart(runs))
     assert 0 < rest.n < runs.n
-    asked = Tables(made.scores, made.predictions.filter(pl.col("entity").is_in(rest.names)), pl.DataFrame(), ())
+    asked = Tables(
+        made.scores, made.predictions.filter(pl.col("entity").is_in(rest.names)), pl.DataFrame(), ()
+    )
     free = replace(DECISION, crew=None)
-    verdict, alone = free.decide(asked, runs, TRUTH, protocol), free.decide(asked, rest, TRUTH, PROTOCOL)
+    verdict, alone = (
+        free.decide(asked, runs, TRUTH, protocol),
+        free.decide(asked, rest, TRUTH, PROTOCOL),
+    )
     assert (verdict.machines, verdict.failed) == (rest.n, int(rest.events.sum()))
     assert verdict.policies.equals(alone.policies)
 
@@ -125,7 +145,11 @@ def test_without_a_common_clock_the_capacity_counts_in_the_schedule_alone(tables
     [
         ({}, LastWindow(), "protocol.every: must be at least 1 for decision 'maintenance'"),
         ({}, PrequentialRuns(), "protocol.every: must be at least 1 for decision 'maintenance'"),
-        ({"failure_cost": 600.0}, PROTOCOL, "decision.failure_cost: must be above the cost of a planned replacement"),
+        (
+            {"failure_cost": 600.0},
+            PROTOCOL,
+            "decision.failure_cost: must be above the cost of a planned replacement",
+        ),
     ],
 )
 def test_mistakes_are_one_line(fields, protocol, said):

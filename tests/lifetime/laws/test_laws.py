@@ -3,13 +3,24 @@
 import numpy as np
 import pytest
 
-from hwds.lifetime.laws import LIFE_LEVELS, Lives, LocalErrors, quantiles_of_survival, restricted_mean, survival_at
+from hwds.lifetime.laws import (
+    LIFE_LEVELS,
+    Lives,
+    LocalErrors,
+    quantiles_of_survival,
+    restricted_mean,
+    survival_at,
+)
 from hwds.stats.distributions import kaplan_meier, quantiles_of
 
 
 def test_the_curve_of_remission_times():
-    """Freireich et al. 1963, treated: .857, .807, .753, .690, .627, .538, .448 (Kalbfleisch and Prentice 1980)."""
-    times = np.array([6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35], float)
+    """Freireich et al. 1963, treated: .857, .807, .753, .690, .627, .538, .448 (Kalbfleisch and
+    Prentice 1980).
+    """
+    times = np.array(
+        [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35], float
+    )
     events = np.array([1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0], bool)
     ends, share = kaplan_meier(times, events, np.ones(21))
     last = dict(zip(ends.tolist(), share.tolist(), strict=True))
@@ -54,7 +65,9 @@ def test_censored_errors_widen_the_law_and_do_not_shorten_it():
 
 def test_few_rows_make_a_law_too():
     point, seen = np.array([5.0, 50.0, 51.0]), np.array([8.0, 40.0, 60.0])
-    lives = LocalErrors.learn(point, seen, np.full(3, True), np.array([0.1, 2.0, 0.9]), 0.05).lives(np.array([5.0, 51.0]))
+    lives = LocalErrors.learn(point, seen, np.full(3, True), np.array([0.1, 2.0, 0.9]), 0.05).lives(
+        np.array([5.0, 51.0])
+    )
     assert lives.quantiles[:, 9].tolist() == [8.0, 60.0]
 
 

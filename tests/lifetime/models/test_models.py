@@ -1,4 +1,6 @@
-"""Models of remaining life: what each knows, what it says of machines it has not seen, and that it is kept whole."""
+"""Models of remaining life: what each knows, what it says of machines it has not seen, and that it
+is kept whole.
+"""
 
 import numpy as np
 import polars as pl
@@ -20,7 +22,10 @@ from hwds.lifetime.models.wear_rate import WearRate
 from hwds.lifetime.models.xgboost_windows import XGBoostWindows
 
 CONTEXT = LifetimeContext(0, cap=80.0, least=10, features=SignalWindows(windows=(20, 60)))
-TREES, LIKE = XGBoostWindows(trees=40, inner_folds=2, leaf_rows=10), Similarity(inner_folds=2, neighbours=5)
+TREES, LIKE = (
+    XGBoostWindows(trees=40, inner_folds=2, leaf_rows=10),
+    Similarity(inner_folds=2, neighbours=5),
+)
 MODELS = {"trees": TREES, "similarity": LIKE, "age": LinearAge(inner_folds=2), "mean": MeanLife()}
 MODELS["wear"] = WearRate(inner_folds=2)
 MODELS["stack"] = Stack(members=(TREES, LIKE), inner_folds=2)
@@ -40,17 +45,25 @@ def cut(runs):
 
 @pytest.fixture(scope="module")
 def fitted(runs):
-    return {name: model.learn(runs.take(np.arange(runs.n) < 50), CONTEXT) for name, model in MODELS.items()}
+    return {
+        name: model.learn(runs.take(np.arange(runs.n) < 50), CONTEXT)
+        for name, model in MODELS.items()
+    }
 
 
 def errors(fitted, cut):
     asked, left = cut
-    return {name: float(np.sqrt(((one.predict(asked).point - left) ** 2).mean())) for name, one in fitted.items()}
+    return {
+        name: float(np.sqrt(((one.predict(asked).point - left) ** 2).mean()))
+        for name, one in fitted.items()
+    }
 
 
 def test_what_sees_wear_beats_what_counts_cycles(fitted, cut):
     found = errors(fitted, cut)
-    assert max(found[name] for name in ("trees", "similarity", "stack", "wear")) < 0.8 * min(found["age"], found["mean"])
+    assert max(found[name] for name in ("trees", "similarity", "stack", "wear")) < 0.8 * min(
+        found["age"], found["mean"]
+    )
     assert found["stack"] <= max(found["trees"], found["similarity"])
 
 
@@ -82,7 +95,9 @@ def test_weights_of_a_stack_find_the_member_that_is_right(runs):
     seen, _ = learned.remaining_of_rows()
     target = np.minimum(seen, CONTEXT.cap)
     rng = np.random.default_rng(0)
-    held = np.column_stack([target + rng.normal(0, 2, len(target)), target + rng.normal(0, 20, len(target))])
+    held = np.column_stack(
+        [target + rng.normal(0, 2, len(target)), target + rng.normal(0, 20, len(target))]
+    )
     stack = MODELS["stack"]
     weights = stack.weights(held, learned, CONTEXT)
     share = stack.shrinkage / (stack.shrinkage + learned.n)
@@ -91,7 +106,9 @@ def test_weights_of_a_stack_find_the_member_that_is_right(runs):
 
 
 def test_a_stack_is_no_member_of_a_stack():
-    with pytest.raises(ConfigError, match=r"^model\.members: must be models of points by themselves, got a stack"):
+    with pytest.raises(
+        ConfigError, match=r"^model\.members: must be models of points by themselves, got a stack"
+    ):
         construct(Stack, "model", {"members": (TREES, MODELS["stack"])})
 
 
@@ -101,7 +118,9 @@ def test_censored_machines_make_lives_longer(runs):
     cut = runs.until(np.minimum(runs.lengths, 52))
     short = cut.ends.with_columns(event=(runs.lengths <= 52) & runs.events)
     known = MeanLife().learn(type(runs)(cut.data, short, cut.roles, cut.regimes, cut.unit), CONTEXT)
-    assert known.predict(new).quantiles[0, 9] == pytest.approx(naive.predict(new).quantiles[0, 9], abs=6)
+    assert known.predict(new).quantiles[0, 9] == pytest.approx(
+        naive.predict(new).quantiles[0, 9], abs=6
+    )
 
 
 def test_too_few_failures(runs):
@@ -110,10 +129,22 @@ def test_too_few_failures(runs):
 
 
 def test_a_network_of_two_branches_has_its_masks_as_inputs(runs, cut):
-    """Conformal intervals hold more than those of dropout; the mean network is that of masks of ones."""
+    """Conformal intervals hold more than those of dropout.
+
+    The mean network is that of masks of ones.
+    """
     from hwds.lifetime.models.lstm_cnn import LSTMCNN
 
-    small = LSTMCNN(units=4, filters=4, window=10, epochs=4, every=2, draws=10, inner_folds=2, intervals="mc_dropout")
+    small = LSTMCNN(
+        units=4,
+        filters=4,
+        window=10,
+        epochs=4,
+        every=2,
+        draws=10,
+        inner_folds=2,
+        intervals="mc_dropout",
+    )
     learned = small.learn(runs.take(np.arange(runs.n) < 50), CONTEXT)
     asked, left = cut
     lives = learned.predict(asked)
@@ -122,14 +153,20 @@ def test_a_network_of_two_branches_has_its_masks_as_inputs(runs, cut):
     windows = learned.network.windows(asked, asked.offsets[1:] - 1)
     plain = learned.network.said(windows, learned.network.shape.ones(asked.n))
     assert plain == pytest.approx(learned.network.points(asked)[asked.offsets[1:] - 1], abs=1e-3)
-    masked = learned.network.said(windows, [np.zeros_like(part) for part in learned.network.shape.ones(asked.n)])
-    assert len(set(masked.round(4).tolist())) == 1  # nothing of the windows comes through masks of zeros
+    masked = learned.network.said(
+        windows, [np.zeros_like(part) for part in learned.network.shape.ones(asked.n)]
+    )
+    assert (
+        len(set(masked.round(4).tolist())) == 1
+    )  # nothing of the windows comes through masks of zeros
     again = loads(dumps(learned), "memory").predict(asked)
     assert (again.quantiles == lives.quantiles).all()
 
 
 def test_levels_of_conditions_are_told_within_runs():
-    """The second condition only comes when machines are worn: means of its rows have the wear, differences within runs not."""
+    """The second condition only comes when machines are worn: means of its rows have the wear,
+    differences within runs not.
+    """
     rng = np.random.default_rng(0)
     parts = []
     for number in range(6):
@@ -137,20 +174,34 @@ def test_levels_of_conditions_are_told_within_runs():
         regime = ((age > 20 + 5 * number) & (age % 4 > 0)).astype(float)
         sensor = age / 60 + 2 * regime + 0.01 * rng.normal(size=60)
         parts.append(pl.DataFrame({"m": f"m{number}", "t": age, "load": regime, "x": sensor}))
-    worn = Runs.build(pl.concat(parts), {"entity": "m", "cycle": "t", "setting": "load", "sensor": "x"}, regimes=2)
+    worn = Runs.build(
+        pl.concat(parts), {"entity": "m", "cycle": "t", "setting": "load", "sensor": "x"}, regimes=2
+    )
     scales = Scales.learn(worn)
     assert float(np.ptp(scales.mean)) > 2.2
     assert float(np.ptp(scales.within_runs(worn).mean)) == pytest.approx(2, abs=0.02)
 
 
 def test_sensors_that_know_nothing_of_wear_make_no_endless_lives():
-    """Chance alone makes wear of almost none or below it, over which a rate is thousands of cycles."""
+    """Chance alone makes wear of almost none or below it, over which a rate is thousands of
+    cycles.
+    """
     rng, parts = np.random.default_rng(0), []
     for number in range(8):
         age = np.arange(1, int(rng.weibull(2) * 100) + 21)
         parts.append(
-            pl.DataFrame({"m": f"m{number}", "t": age, "x": rng.normal(size=len(age)), "y": rng.normal(size=len(age))})
+            pl.DataFrame(
+                {
+                    "m": f"m{number}",
+                    "t": age,
+                    "x": rng.normal(size=len(age)),
+                    "y": rng.normal(size=len(age)),
+                }
+            )
         )
     noise = Runs.build(pl.concat(parts), {"entity": "m", "cycle": "t", "sensor": ["x", "y"]})
     young = noise.until(np.minimum(15, noise.lengths - 1))
-    assert WearRate(inner_folds=2).fit(noise, context=CONTEXT).predict(young).quantiles.max() < 2 * noise.ages.max()
+    assert (
+        WearRate(inner_folds=2).fit(noise, context=CONTEXT).predict(young).quantiles.max()
+        < 2 * noise.ages.max()
+    )

@@ -1,4 +1,6 @@
-"""Survival regressions agree with lifelines' own examples, and with censored machines say what is true."""
+"""Survival regressions agree with lifelines' own examples, and with censored machines say what is
+true.
+"""
 
 import sys
 from dataclasses import replace
@@ -31,10 +33,20 @@ def rossi(lifelines):
 
 
 def test_cox_is_that_of_the_example_of_recidivism(lifelines, rossi):
-    """Coefficients of lifelines' page "Survival regression", after Rossi et al. 1980 and Allison 1995."""
+    """Coefficients of lifelines' page "Survival regression", after Rossi et al. 1980 and Allison
+    1995.
+    """
     fitter = lifelines.CoxPHFitter().fit(rossi, "week", "arrest")
     hazards = Hazards.of(fitter)
-    wanted = {"fin": -0.38, "age": -0.06, "race": 0.31, "wexp": -0.15, "mar": -0.43, "paro": -0.08, "prio": 0.09}
+    wanted = {
+        "fin": -0.38,
+        "age": -0.06,
+        "race": 0.31,
+        "wexp": -0.15,
+        "mar": -0.43,
+        "paro": -0.08,
+        "prio": 0.09,
+    }
     assert dict(zip(wanted, hazards.beta.round(2).tolist(), strict=True)) == wanted
     people = rossi[list(wanted)].iloc[:20]
     told = fitter.predict_survival_function(people).T[hazards.times].to_numpy()
@@ -50,7 +62,9 @@ def test_weibull_is_that_of_the_same_example(lifelines, rossi):
     times = np.array([5.0, 20.0, 52.0])
     told = fitter.predict_survival_function(people, times=times).T.to_numpy()
     assert law.survival(people.to_numpy(float), times) == pytest.approx(told, abs=1e-12)
-    assert law.quantiles(people.to_numpy(float))[:, 9] == pytest.approx(fitter.predict_median(people).to_numpy())
+    assert law.quantiles(people.to_numpy(float))[:, 9] == pytest.approx(
+        fitter.predict_median(people).to_numpy()
+    )
 
 
 def test_the_mean_of_an_exponential_law_is_its_scale_up_to_the_cap():
@@ -61,15 +75,23 @@ def test_the_mean_of_an_exponential_law_is_its_scale_up_to_the_cap():
     assert law.restricted_mean(np.log(scale)[:, None], 125.0) == pytest.approx(wanted, rel=0.005)
 
 
-@pytest.mark.parametrize("model", [Cox(landmarks=6), WeibullAFT(landmarks=6)], ids=["cox", "weibull"])
+@pytest.mark.parametrize(
+    "model", [Cox(landmarks=6), WeibullAFT(landmarks=6)], ids=["cox", "weibull"]
+)
 def test_lives_of_unseen_machines(model, lifelines):
-    """Judged by the lives of machines of which none is taken out of service, for short ones are seen to end more often."""
+    """Judged by the lives of machines of which none is taken out of service, for short ones are
+    seen to end more often.
+    """
     world = Engines(engines=80, mean_life=50, sensors=3, regimes=2, censored=0.4, noise=0.02)
     runs, whole = world.load(), replace(world, censored=0.0).load()
     fitted = model.learn(runs.take(np.arange(runs.n) < 55), CONTEXT)
     unseen = whole.take((np.arange(runs.n) >= 55) & (whole.lengths > 30))
     lives, left = fitted.predict(unseen.until(np.full(unseen.n, 30))), unseen.lengths - 30
-    counting = MeanLife().learn(runs.take(np.arange(runs.n) < 55), CONTEXT).predict(unseen.until(np.full(unseen.n, 30)))
+    counting = (
+        MeanLife()
+        .learn(runs.take(np.arange(runs.n) < 55), CONTEXT)
+        .predict(unseen.until(np.full(unseen.n, 30)))
+    )
     assert ((lives.point - left) ** 2).mean() < 0.75 * ((counting.point - left) ** 2).mean()
     assert np.corrcoef(lives.point, left)[0, 1] > 0.5
     again = loads(dumps(fitted), "memory").predict(unseen.until(np.full(unseen.n, 30)))
@@ -89,5 +111,7 @@ def test_landmarks_are_late_enough_and_as_many_as_are_asked_for():
 def test_without_lifelines_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "lifelines", None)
     monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"^model: 'Cox' needs lifelines: pip install 'hwds\[survival\]'\.$"):
+    with pytest.raises(
+        ConfigError, match=r"^model: 'Cox' needs lifelines: pip install 'hwds\[survival\]'\.$"
+    ):
         Cox().check_installed()

@@ -1,4 +1,6 @@
-"""The protocols of remaining life: physical cuts, an official test that one model alone is scored on, and the canary."""
+"""The protocols of remaining life: physical cuts, an official test that one model alone is scored
+on, and the canary.
+"""
 
 from dataclasses import replace
 
@@ -32,7 +34,9 @@ def runs():
 
 @pytest.fixture(scope="module")
 def tested(runs):
-    """The same runs, of which the last third is kept for an official test, cut at half of their life."""
+    """The same runs, of which the last third is kept for an official test, cut at half of their
+    life.
+    """
     test = np.arange(runs.n) >= 40
     cut = runs.until(np.where(test, np.maximum(runs.lengths // 2, 12), runs.lengths))
     left = np.where(test & runs.events, runs.ages - cut.ages, np.nan)
@@ -46,7 +50,9 @@ def tested(runs):
 
 def answered(protocol, model, runs):
     rows = [
-        protocol.evaluate_cell(model, runs, Cell("m", fold, 0, fold.units), replace(CONTEXT, fold=fold.name))
+        protocol.evaluate_cell(
+            model, runs, Cell("m", fold, 0, fold.units), replace(CONTEXT, fold=fold.name)
+        )
         for fold in protocol.split(runs)
     ]
     return pl.concat([part.sort(protocol.keys) for part in rows])
@@ -58,7 +64,10 @@ def values(scores):
 
 @pytest.fixture(scope="module")
 def rows(runs):
-    return {model: answered(KFOLD, model, runs) for model in (TREES, MeanLife(), LinearAge(inner_folds=2))}
+    return {
+        model: answered(KFOLD, model, runs)
+        for model in (TREES, MeanLife(), LinearAge(inner_folds=2))
+    }
 
 
 def test_every_machine_is_held_out_once_and_asked_at_each_cut(runs, rows):
@@ -68,20 +77,28 @@ def test_every_machine_is_held_out_once_and_asked_at_each_cut(runs, rows):
     assert set(asked["len"]) == {4}
     known = table.filter(pl.col("failed"))
     ends = dict(zip(runs.names, runs.ages.tolist(), strict=True))
-    assert all(age + left == ends[name] for name, age, left in known.select("entity", "age", "actual").iter_rows())
+    assert all(
+        age + left == ends[name]
+        for name, age, left in known.select("entity", "age", "actual").iter_rows()
+    )
     assert table.filter(~pl.col("failed"))["actual"].is_null().all()
 
 
 def test_sensors_beat_counting_lives(runs, rows):
     scored = {model: values(KFOLD.score(table)) for model, table in rows.items()}
-    assert scored[TREES]["crps"] < 0.8 * min(scored[model]["crps"] for model in rows if model is not TREES)
+    assert scored[TREES]["crps"] < 0.8 * min(
+        scored[model]["crps"] for model in rows if model is not TREES
+    )
     assert scored[TREES]["concordance"] > 0.75
     assert {measure.short for measure in KFOLD.measures(runs)} == set(scored[TREES])
 
 
 def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(tested):
     protocol = replace(KFOLD, official_test="once")
-    rows = {"trees": answered(protocol, TREES, tested), "mean": answered(protocol, MeanLife(), tested)}
+    rows = {
+        "trees": answered(protocol, TREES, tested),
+        "mean": answered(protocol, MeanLife(), tested),
+    }
     assert protocol.chosen(rows) == "trees"
     told = list(protocol.contrasts(rows))
     assert {label for label, _ in told} == {"trees"}
@@ -93,10 +110,17 @@ def test_the_official_test_is_scored_for_the_model_that_the_folds_chose_alone(te
     for table in rows.values():
         kept = protocol.rows_to_keep(table).filter(pl.col("part") == "test")
         assert len(kept) == 20
-        assert kept.select(pl.col("actual", "seen", "failed").is_null().all()).row(0) == (True, True, True)
+        assert kept.select(pl.col("actual", "seen", "failed").is_null().all()).row(0) == (
+            True,
+            True,
+            True,
+        )
         no_test = table.filter(pl.col("part") == "kfold")
         assert values(protocol.score(table)) == values(protocol.score(no_test))
-    with pytest.raises(ConfigError, match=r"^protocol\.headline: 'test_rmse_capped' does not order models|no metric"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^protocol\.headline: 'test_rmse_capped' does not order models|no metric",
+    ):
         replace(protocol, headline="test_rmse_capped").check_names()
     assert "would keep some to choose on" in protocol.why_not_tunable()
 
@@ -108,11 +132,15 @@ def test_trials_choose_on_machines_that_no_fold_tests(tested):
     assert (set(split.frame.ends["split"]), split.protocol.official_test) == ({"train"}, "none")
     assert 6 <= len(chosen_on) <= 28
     place = protocol.fold_of_runs(tested.learnable, 0)
-    assert {name for name, fold in zip(tested.learnable.names, place, strict=True) if fold < 0} == chosen_on
+    assert {
+        name for name, fold in zip(tested.learnable.names, place, strict=True) if fold < 0
+    } == chosen_on
 
 
 def test_no_official_test_where_the_data_keeps_none(runs):
-    with pytest.raises(DataError, match=r"^protocol\.official_test: must be none, for the data keeps no machines"):
+    with pytest.raises(
+        DataError, match=r"^protocol\.official_test: must be none, for the data keeps no machines"
+    ):
         replace(KFOLD, official_test="once").split(runs)
 
 
@@ -136,19 +164,35 @@ class Peeking(LastWindow):
 
     def evaluate_cell(self, model, frame, cell, context):
         runs = frame.learnable
-        last = dict(zip(runs.names, runs.numbers(runs.sensors[:1])[runs.offsets[1:] - 1, 0].tolist(), strict=True))
+        last = dict(
+            zip(
+                runs.names,
+                runs.numbers(runs.sensors[:1])[runs.offsets[1:] - 1, 0].tolist(),
+                strict=True,
+            )
+        )
         moved = pl.col("predicted") + pl.col("entity").replace_strict(last, return_dtype=pl.Float64)
         return super().evaluate_cell(model, frame, cell, context).with_columns(moved)
 
 
 class Counting(LastWindow):
-    """Says how long each machine truly lasts beyond the cut, by its number of rows or by the age at its end."""
+    """Says how long each machine truly lasts beyond the cut, by its number of rows or by the age at
+    its end.
+    """
 
     def evaluate_cell(self, model, frame, cell, context):
-        ends = frame.ends.select("entity", pl.col("age").alias("end")).with_columns(rows=pl.Series(frame.lengths))
-        rows = super().evaluate_cell(model, frame, cell, context).join(ends, "entity", "left", maintain_order="left")
+        ends = frame.ends.select("entity", pl.col("age").alias("end")).with_columns(
+            rows=pl.Series(frame.lengths)
+        )
+        rows = (
+            super()
+            .evaluate_cell(model, frame, cell, context)
+            .join(ends, "entity", "left", maintain_order="left")
+        )
         end = "rows" if self.resamples == 50 else "end"
-        return rows.with_columns((pl.col(end) - pl.col("age")).cast(pl.Float64).alias("predicted")).drop("end", "rows")
+        return rows.with_columns(
+            (pl.col(end) - pl.col("age")).cast(pl.Float64).alias("predicted")
+        ).drop("end", "rows")
 
 
 @pytest.mark.parametrize("resamples", [50, 51], ids=["rows", "age"])
@@ -162,10 +206,14 @@ def test_the_canary_catches_a_look_at_how_long_a_run_lasts(runs, resamples):
 def test_the_canary_passes_and_catches_a_look_at_the_end_of_a_run(runs, tested):
     few = replace(KFOLD, folds=2, cuts=2)
     assert set(check_leaks(few, "trees", TREES, runs, CONTEXT)) == {None}
-    assert set(check_leaks(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)) == {None}
+    assert set(
+        check_leaks(replace(few, official_test="once"), "mean", MeanLife(), tested, CONTEXT)
+    ) == {None}
     assert set(check_leaks(FLEET, "mean", MeanLife(), runs, CONTEXT)) == {None}
     peeking = Peeking(folds=2, cuts=2, least=10, resamples=50)
-    assert {leak.check for leak in check_leaks(peeking, "mean", MeanLife(), runs, CONTEXT) if leak} == {"future"}
+    assert {
+        leak.check for leak in check_leaks(peeking, "mean", MeanLife(), runs, CONTEXT) if leak
+    } == {"future"}
 
 
 def test_a_model_is_kept_and_asked_of_machines_that_run(runs, tmp_path):
@@ -177,12 +225,25 @@ def test_a_model_is_kept_and_asked_of_machines_that_run(runs, tmp_path):
 
 
 def test_new_machines_in_which_a_sensor_stands_still_are_predicted(runs):
-    """They have all columns that the model was learned from, be they for a test or a few rows alone."""
+    """They have all columns that the model was learned from, be they for a test or a few rows
+    alone.
+    """
     fitted = KFOLD.fit_all(TREES, runs, CONTEXT)
     few = runs.data.filter(pl.col("entity").is_in(runs.names[:3]) & (pl.col("cycle") <= 12))
-    table = few.with_columns(pl.lit(0.5).alias(runs.sensors[0]), pl.lit("test").alias("part"), pl.lit(0).alias("failed"))
-    roles = {"entity": "entity", "cycle": "cycle", "sensor": runs.sensors, "setting": runs.settings, "event": "failed"}
-    said = [KFOLD.predict_new(fitted, Runs.build(table, roles | more), CONTEXT) for more in ({}, {"split": "part"})]
+    table = few.with_columns(
+        pl.lit(0.5).alias(runs.sensors[0]), pl.lit("test").alias("part"), pl.lit(0).alias("failed")
+    )
+    roles = {
+        "entity": "entity",
+        "cycle": "cycle",
+        "sensor": runs.sensors,
+        "setting": runs.settings,
+        "event": "failed",
+    }
+    said = [
+        KFOLD.predict_new(fitted, Runs.build(table, roles | more), CONTEXT)
+        for more in ({}, {"split": "part"})
+    ]
     assert said[0].equals(said[1])
     assert said[0]["entity"].to_list() == list(runs.names[:3])
 
@@ -190,13 +251,22 @@ def test_new_machines_in_which_a_sensor_stands_still_are_predicted(runs):
 def test_runs_that_are_too_short_and_machines_that_all_failed_are_refused(runs):
     short = runs.take(runs.lengths <= np.sort(runs.lengths)[30])
     with pytest.raises(
-        DataError, match=r"^protocol\.least: must be below \d+, the rows of the longest run of a fold, got 400\.$"
+        DataError,
+        match=r"^protocol\.least: must be below \d+, the rows of the longest run of a fold, got "
+        r"400\.$",
     ):
         replace(KFOLD, least=400).split(short)
-    with pytest.raises(DataError, match=r"^dataset: all machines have failed in their last row, so that there is none to"):
-        KFOLD.predict_new(MeanLife().learn(runs, KFOLD.context(CONTEXT)), runs.take(runs.events), CONTEXT)
+    with pytest.raises(
+        DataError,
+        match=r"^dataset: all machines have failed in their last row, so that there is none to",
+    ):
+        KFOLD.predict_new(
+            MeanLife().learn(runs, KFOLD.context(CONTEXT)), runs.take(runs.events), CONTEXT
+        )
 
 
 def test_too_few_failures_are_refused(runs):
-    with pytest.raises(DataError, match=r"^protocol\.folds: 5 folds need 15 runs that failed, got 3\.$"):
+    with pytest.raises(
+        DataError, match=r"^protocol\.folds: 5 folds need 15 runs that failed, got 3\.$"
+    ):
         LastWindow().split(runs.take(runs.events & (np.cumsum(runs.events) <= 3)))

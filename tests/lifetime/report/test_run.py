@@ -31,7 +31,9 @@ def done(runs):
 def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
     said = life_conclusion(runs, done.tables, "lifetime/linear_age")
     error = done.tables.headline("rmse_capped", "lifetime/linear_age")
-    assert said.startswith(f"lifetime/linear_age is off by {error['value']:.1f} cycles (95 %: {error['ci_low']:.1f} to")
+    assert said.startswith(
+        f"lifetime/linear_age is off by {error['value']:.1f} cycles (95 %: {error['ci_low']:.1f} to"
+    )
     assert "in lives of up to 80," in said
     assert "Its 90 % intervals are" in said
     assert "Beside it: lifetime/mean_life" in said
@@ -40,9 +42,15 @@ def test_the_sentence_has_errors_intervals_and_the_rivals(done, runs):
 
 def test_machines_of_a_review_are_not_called_held_out(done, runs):
     """What is known of them by the review is learned from."""
-    fleet = evaluate(MeanLife(name="lifetime/mean_life"), runs, PrequentialRuns(reviews=2, resamples=50))
-    assert "predictions for machines that were running." in life_conclusion(runs, fleet.tables, "lifetime/mean_life")
-    assert "predictions for held-out machines." in life_conclusion(runs, done.tables, "lifetime/mean_life")
+    fleet = evaluate(
+        MeanLife(name="lifetime/mean_life"), runs, PrequentialRuns(reviews=2, resamples=50)
+    )
+    assert "predictions for machines that were running." in life_conclusion(
+        runs, fleet.tables, "lifetime/mean_life"
+    )
+    assert "predictions for held-out machines." in life_conclusion(
+        runs, done.tables, "lifetime/mean_life"
+    )
 
 
 def test_pictures_and_the_table_by_remaining_life(done):
@@ -50,7 +58,9 @@ def test_pictures_and_the_table_by_remaining_life(done):
         assert figure(done.tables, "lifetime/linear_age", "cycles") is not None
         assert figure(done.tables, "nobody", "cycles") is None
     grid = by_life_grid(done.tables, "lifetime/linear_age")
-    known = done.tables.predictions.filter((pl.col("model") == "lifetime/linear_age") & pl.col("actual").is_not_null())
+    known = done.tables.predictions.filter(
+        (pl.col("model") == "lifetime/linear_age") & pl.col("actual").is_not_null()
+    )
     assert sum(int(cell.replace(",", "")) for cell in grid.columns[1].cells) == len(known)
 
 
@@ -64,12 +74,18 @@ class Named:
 def test_models_are_compared_by_machine(done):
     rows = done.tables.predictions
     labels = ("lifetime/linear_age", "lifetime/mean_life")
-    answers = [ModelRows(label, "engines", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    answers = [
+        ModelRows(label, "engines", 0, Named(), label, rows.filter(pl.col("model") == label))
+        for label in labels
+    ]
     for metric in ("rmse_capped", "rmse_uncapped", "crps"):
         found, left_out = life_evidence(answers, metric, 50)
         wanted = [done.tables.headline(metric, label)["value"] for label in labels]
         assert found.means[0] == pytest.approx(wanted)
         assert left_out == 0
-    assert len(np.unique(rows.filter(pl.col("actual").is_not_null())["entity"])) == found.matrix.values.shape[0]
+    assert (
+        len(np.unique(rows.filter(pl.col("actual").is_not_null())["entity"]))
+        == found.matrix.values.shape[0]
+    )
     with pytest.raises(ConfigError, match="remaining lives cannot be compared by 'coverage'"):
         life_evidence(answers, "coverage", 50)

@@ -1,4 +1,6 @@
-"""Propensities against a model of the log: right ones are left alone, wrong ones are refuted, in each kind of log."""
+"""Propensities against a model of the log: right ones are left alone, wrong ones are refuted, in
+each kind of log.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Logged:
 
     def tests(self, propensity, clusters=None):
         groups = {f"segment={place}": self.segment == place for place in range(3)}
-        return fit_log_model(self.action, np.eye(3)[self.segment], self.order, clusters).calibrations(propensity, groups)
+        return fit_log_model(
+            self.action, np.eye(3)[self.segment], self.order, clusters
+        ).calibrations(propensity, groups)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +49,9 @@ def test_right_propensities_are_left_alone_though_an_arm_is_not_on_offer_everywh
     whole = next(test for test in tests if test.arm is None and test.group is None)
     assert whole.ratio == pytest.approx(1, abs=5 * whole.stderr)
     assert whole.n == N - N // 5
-    assert (3, "segment=0") not in {(test.arm, test.group) for test in tests}  # it is never shown there
+    assert (3, "segment=0") not in {
+        (test.arm, test.group) for test in tests
+    }  # it is never shown there
 
 
 @pytest.mark.parametrize("factor", [1 / 1.2, 1.2])
@@ -57,7 +63,9 @@ def test_a_factor_is_refuted_with_its_size(log, factor):
 
 
 def test_one_arm_or_one_segment_is_named(log):
-    assert (2, None) in refuted(log.tests(np.where(log.action == 2, log.propensity / 1.4, log.propensity)))
+    assert (2, None) in refuted(
+        log.tests(np.where(log.action == 2, log.propensity / 1.4, log.propensity))
+    )
     found = refuted(log.tests(np.where(log.segment == 1, log.propensity / 1.4, log.propensity)))
     assert (None, "segment=1") in found
     assert (None, "segment=0") not in found
@@ -68,7 +76,9 @@ def test_permuted_propensities_and_another_policys_are_refuted(log):
     assert refuted(log.tests(rng.permutation(log.propensity)))
     assert refuted(log.tests(np.full(N, 0.25)))
     assert refuted(log.tests(np.bincount(log.action)[log.action] / N))
-    assert not refuted(log.tests(np.minimum(log.propensity * 1.005, 1)))  # two digits of a propensity are no fault
+    assert not refuted(
+        log.tests(np.minimum(log.propensity * 1.005, 1))
+    )  # two digits of a propensity are no fault
 
 
 def test_rows_of_one_draw_are_one_piece_of_evidence():
@@ -86,4 +96,9 @@ def test_a_log_that_always_shows_the_same_and_one_of_few_rows():
     assert [(test.ratio, test.stderr, test.p_value) for test in right] == [(1.0, 0.0, 1.0)] * 2
     assert all(test.refuted for test in half)
     few = LEAST_SHOWN
-    assert fit_log_model(np.zeros(few, int), np.ones((few, 1)), np.arange(few)).calibrations(np.ones(few), {}) == []
+    assert (
+        fit_log_model(np.zeros(few, int), np.ones((few, 1)), np.arange(few)).calibrations(
+            np.ones(few), {}
+        )
+        == []
+    )

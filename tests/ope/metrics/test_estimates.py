@@ -43,7 +43,10 @@ def test_the_standard_error_of_a_ratio_is_that_of_many_draws():
     draws = generator()
     weights, rewards = draws.exponential(size=(4000, 200)), draws.random((4000, 200))
     values = np.sum(weights * rewards, axis=1) / np.sum(weights, axis=1)
-    errors = [stderr(EstimatorTerms(None, w * r, w)) for w, r in zip(weights[:300], rewards[:300], strict=True)]
+    errors = [
+        stderr(EstimatorTerms(None, w * r, w))
+        for w, r in zip(weights[:300], rewards[:300], strict=True)
+    ]
     assert np.mean(errors) == pytest.approx(values.std(), rel=0.03)
 
 
@@ -72,7 +75,9 @@ def test_resamples_are_the_same_for_any_estimator_and_have_the_right_spread():
 def test_resampled_groups_stay_together():
     values, groups = np.repeat(generator().normal(size=50), 4), np.repeat(np.arange(50), 4)
     apart = resample_log(mean_of(values), values, None, 1000, generator(1)).value.std()
-    assert resample_log(mean_of(values), values, groups, 1000, generator(1)).value.std() == pytest.approx(2 * apart, rel=0.15)
+    assert resample_log(
+        mean_of(values), values, groups, 1000, generator(1)
+    ).value.std() == pytest.approx(2 * apart, rel=0.15)
 
 
 def test_bca_is_the_percentile_interval_where_nothing_is_skewed_and_moves_to_the_long_side():
@@ -106,7 +111,9 @@ def test_bernstein_of_a_ratio_solves_the_test_at_its_ends():
     parts = EstimatorTerms(None, weights * (generator(1).random(20_000) < 0.3), weights, 4.0)
     for v in bernstein_interval(parts, (0.0, 1.0), 0.95):
         spread = (parts.top - v * parts.bottom).var(ddof=1)
-        edge = abs(np.mean(parts.top - v * parts.bottom)) - bernstein_width(spread, 4.0, parts.n, 0.025)
+        edge = abs(np.mean(parts.top - v * parts.bottom)) - bernstein_width(
+            spread, 4.0, parts.n, 0.025
+        )
         assert edge == pytest.approx(0, abs=1e-9)
         assert 0 < v < 1
 
@@ -128,8 +135,12 @@ def test_slope_stops_at_the_first_that_disagrees():
 
 
 def test_tuned_returns_the_parts_of_the_choice():
-    draws = generator().normal(size=(3, 400)) * np.array([[3.0], [1.0], [0.1]]) + np.array([[0.0], [0.0], [5.0]])
-    chosen = tune_by_slope([0, 1, 2], lambda i: EstimatorTerms(None, draws[int(i)], np.ones(400), parameter=i))
+    draws = generator().normal(size=(3, 400)) * np.array([[3.0], [1.0], [0.1]]) + np.array(
+        [[0.0], [0.0], [5.0]]
+    )
+    chosen = tune_by_slope(
+        [0, 1, 2], lambda i: EstimatorTerms(None, draws[int(i)], np.ones(400), parameter=i)
+    )
     assert chosen.parameter == 1
 
 

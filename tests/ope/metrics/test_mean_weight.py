@@ -1,4 +1,6 @@
-"""The test of a log's mean weight: few heavy weights are no proof of wrong propensities, and too low ones still are."""
+"""The test of a log's mean weight: few heavy weights are no proof of wrong propensities, and too
+low ones still are.
+"""
 
 import numpy as np
 
@@ -8,7 +10,9 @@ from hwds.ope.estimates import chance_of_low_mean, refutes_propensities
 def told(weights, expected=1.0):
     error = float(weights.std(ddof=1) / np.sqrt(len(weights)))
     plain = refutes_propensities(float(weights.mean()), error, expected)
-    return plain, refutes_propensities(float(weights.mean()), error, expected, chance_of_low_mean(weights, expected))
+    return plain, refutes_propensities(
+        float(weights.mean()), error, expected, chance_of_low_mean(weights, expected)
+    )
 
 
 def test_heavy_weights_whose_mean_is_right_are_not_refuted():

@@ -1,4 +1,6 @@
-"""Each estimator against values that two independent programs agree on, and what its formula promises."""
+"""Each estimator against values that two independent programs agree on, and what its formula
+promises.
+"""
 
 from dataclasses import replace
 
@@ -48,10 +50,24 @@ def six_rows() -> LogEvidence:
         action=np.array([0, 1, 2, 1, 0, 2]),
         propensity=np.array([0.5, 0.3, 0.2, 0.25, 0.6, 0.1]),
         target=np.array(
-            [[0.2, 0.5, 0.3], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25], [0.7, 0.2, 0.1], [0.05, 0.15, 0.8]]
+            [
+                [0.2, 0.5, 0.3],
+                [0.1, 0.8, 0.1],
+                [0.3, 0.3, 0.4],
+                [0.25, 0.5, 0.25],
+                [0.7, 0.2, 0.1],
+                [0.05, 0.15, 0.8],
+            ]
         ),
         predicted=np.array(
-            [[0.3, 0.4, 0.5], [0.2, 0.1, 0.6], [0.5, 0.5, 0.5], [0.4, 0.7, 0.2], [0.1, 0.3, 0.2], [0.3, 0.2, 0.4]]
+            [
+                [0.3, 0.4, 0.5],
+                [0.2, 0.1, 0.6],
+                [0.5, 0.5, 0.5],
+                [0.4, 0.7, 0.2],
+                [0.1, 0.3, 0.2],
+                [0.3, 0.2, 0.4],
+            ]
         ),
         arms=("a", "b", "c"),
     )
@@ -95,17 +111,34 @@ def test_self_normalised_estimates_move_with_a_shift_of_all_rewards(log):
 
 
 def test_doubly_robust_is_exact_where_the_reward_model_is(log):
-    perfect = replace(log, predicted=np.tile(np.array([[0.2], [0.4], [0.5], [0.6], [0.1], [0.3]]), 3))
+    perfect = replace(
+        log, predicted=np.tile(np.array([[0.2], [0.4], [0.5], [0.6], [0.1], [0.3]]), 3)
+    )
     perfect = replace(perfect, reward=perfect.predicted[np.arange(6), log.action])
-    for estimator in (DR(), SNDR(), SwitchDR(limit=1), DROs(shrinkage=1), SubGaussian(strength=0.5)):
-        assert estimator.estimate(perfect).value == pytest.approx(DM().estimate(perfect).value, abs=1e-12)
+    for estimator in (
+        DR(),
+        SNDR(),
+        SwitchDR(limit=1),
+        DROs(shrinkage=1),
+        SubGaussian(strength=0.5),
+    ):
+        assert estimator.estimate(perfect).value == pytest.approx(
+            DM().estimate(perfect).value, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("name", TIED)
 def test_the_limit_of_weights_holds_and_the_choice_is_one_of_the_candidates(name, log):
     estimator = TIED[name]
     parts = estimator.estimate(log)
-    fixed = {"ipw": "clip", "snipw": "clip", "dr": "clip", "sndr": "clip", "switch_dr": "limit", "dr_os": "shrinkage"}
+    fixed = {
+        "ipw": "clip",
+        "snipw": "clip",
+        "dr": "clip",
+        "sndr": "clip",
+        "switch_dr": "limit",
+        "dr_os": "shrinkage",
+    }
     field = fixed.get(name, "strength")
     again = type(estimator)(**{field: parts.parameter}).estimate(log)
     assert again.value == parts.value
@@ -134,7 +167,14 @@ def prices(n=20_000, seed=0):
     reward = price * (rng.random(n) < 0.6 - 0.004 * (price - 50))
     zeros = np.zeros(n, np.int64)
     ones = np.ones((n, 1))
-    return replace(six_rows(), reward=reward, action=zeros, target=ones, propensity=np.full(n, 0.01), price=price)
+    return replace(
+        six_rows(),
+        reward=reward,
+        action=zeros,
+        target=ones,
+        propensity=np.full(n, 0.01),
+        price=price,
+    )
 
     return replace(six_rows(), predicted=None)
 
@@ -160,12 +200,18 @@ def test_the_kernel_by_hand():
     assert Kernel(bandwidth=20).weights(log) == pytest.approx(weights)
     value = (weights @ [1.0, 2.0, 4.0]) / weights.sum()
     assert Kernel(bandwidth=20).estimate(log).value == pytest.approx(value)
-    assert Kernel(bandwidth=20, normalise=False).estimate(log).value == pytest.approx(weights @ [1.0, 2.0, 4.0] / 3)
+    assert Kernel(bandwidth=20, normalise=False).estimate(log).value == pytest.approx(
+        weights @ [1.0, 2.0, 4.0] / 3
+    )
 
 
 def test_the_kernel_mixes_the_prices_of_arms():
     log = prices()
-    mixed = replace(log, target=np.tile([0.3, 0.7], (len(log.reward), 1)), target_price=np.array([[80.0, 120.0]]))
+    mixed = replace(
+        log,
+        target=np.tile([0.3, 0.7], (len(log.reward), 1)),
+        target_price=np.array([[80.0, 120.0]]),
+    )
     truth = 0.3 * 80 * 0.48 + 0.7 * 120 * 0.32
     assert Kernel(bandwidth=5).estimate(mixed).value == pytest.approx(truth, abs=3)
 
@@ -173,7 +219,9 @@ def test_the_kernel_mixes_the_prices_of_arms():
 def test_slope_takes_a_wider_kernel_where_the_line_is_straight():
     log = replace(prices(3000), target_price=np.array([[100.0]]))
     flat = replace(log, reward=np.random.default_rng(1).normal(10, 1, 3000))
-    assert Kernel().estimate(flat).parameter > Kernel(candidates=(1.0, 2.0)).estimate(flat).parameter
+    assert (
+        Kernel().estimate(flat).parameter > Kernel(candidates=(1.0, 2.0)).estimate(flat).parameter
+    )
     assert Kernel().estimate(flat).value == pytest.approx(10, abs=0.15)
 
 

@@ -22,19 +22,30 @@ def lines(model, value, low, high, method="BCa bootstrap", size=400.0):
     """The scores of an estimator: its value, the gain over a log of 20, the rows that count."""
     made = [
         Score("policy_value", "mean", value, 1.0, low, high, method, n=3000),
-        Score("improvement", "mean", value - LOGGED, 1.0, low - LOGGED, high - LOGGED, method, n=3000),
+        Score(
+            "improvement", "mean", value - LOGGED, 1.0, low - LOGGED, high - LOGGED, method, n=3000
+        ),
         Score("logged_value", "mean", LOGGED, 0.5, 19.0, 21.0, "BCa bootstrap", n=3000),
         Score("effective_sample_size", "mean", size, n=3000),
         Score("overlap", "mean", 0.975, n=3000),
     ]
-    labels = {"experiment": "trial", "dataset": "logs", "task": "ope", "seed": 1, "model": model, "n_failed": 0}
+    labels = {
+        "experiment": "trial",
+        "dataset": "logs",
+        "task": "ope",
+        "seed": 1,
+        "model": model,
+        "n_failed": 0,
+    }
     return [asdict(score) | labels for score in made]
 
 
 def tables_of(*parts):
     """The tables of some estimators."""
     rows = [row for part in parts for row in part]
-    return Tables(pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS), METRICS)
+    return Tables(
+        pl.DataFrame(rows, schema=SCORES), pl.DataFrame(), pl.DataFrame(schema=TIMINGS), METRICS
+    )
 
 
 DR = lines("ope/dr", 24.0, 22.0, 26.0)
@@ -45,19 +56,27 @@ TRUTH = lines("truth", 23.0, 22.8, 23.2)
 def test_a_gain_that_is_sure_and_the_truth_inside():
     said = ope_sentence(None, tables_of(DR, DM, TRUTH), "ope/dr")
     assert said == (
-        "ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: 22.00 to 26.00 USD):"
+        "ope/dr puts the mean revenue of the policy arm=119 at 24.00 USD per row (90 %: 22.00 to "
+        "26.00 USD):"
         " 4.00 USD more than the log's 20.00 USD (90 %: +2.00 to +6.00 USD)."
         " The log never shows the arms of 2.5 % of the policy's choices: of these nothing is known."
-        " The estimate rests on 3,000 rows, which tell as much as 400 without weights would (effective sample size)."
-        " As far as the dataset knows it, the true value is 23.00 USD (90 %: 22.80 to 23.20 USD), inside the interval."
+        " The estimate rests on 3,000 rows, which tell as much as 400 without weights would "
+        "(effective sample size)."
+        " As far as the dataset knows it, the true value is 23.00 USD (90 %: 22.80 to 23.20 USD), "
+        "inside the interval."
         " The 2 estimators lie between 24.00 USD (ope/dr) and 25.00 USD (ope/dm)."
     )
 
 
 def test_a_gain_that_may_be_chance_few_rows_and_no_truth():
     said = ope_sentence(None, tables_of(lines("ope/dr", 21.0, 19.0, 23.0, size=80.0)), "ope/dr")
-    assert "1.00 USD more than the log's 20.00 USD, which may be chance (90 %: -1.00 to +3.00 USD)." in said
-    assert said.endswith("which tell no more than 80 without weights would (effective sample size).")
+    assert (
+        "1.00 USD more than the log's 20.00 USD, which may be chance (90 %: -1.00 to +3.00 USD)."
+        in said
+    )
+    assert said.endswith(
+        "which tell no more than 80 without weights would (effective sample size)."
+    )
 
 
 def test_bias_is_said_and_the_truth_outside():
@@ -99,6 +118,9 @@ def test_the_terminal_has_intervals_sizes_and_the_overlap():
     assert rows[0] == ("ope/dr", "24.00", "22.00 to 26.00", "+4.00", "+2.00 to +6.00", "400")
     assert rows[1][:2] == ("ope/dm", "25.00*")
     assert rows[2][0] == "truth"
-    assert "revenue, USD per row, from 3,000 rows; overlap: the log shows the arms of 97.5 % of its choices" in found.caption
+    assert (
+        "revenue, USD per row, from 3,000 rows; overlap: the log shows the arms of 97.5 % of its "
+        "choices" in found.caption
+    )
     assert found.caption.endswith("*: the estimator's bias is not in its intervals")
     assert list(ope_grids(tables_of(lines("x", 1.0, 0.0, 2.0)[2:]), "x")) == []

@@ -1,4 +1,6 @@
-"""What a log shows of arms and groups: scores by hand, tables, and what is said to be too little or wrong."""
+"""What a log shows of arms and groups: scores by hand, tables, and what is said to be too little or
+wrong.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,13 @@ from hwds.ope.log import read_log
 from hwds.ope.models.dm import DM
 from hwds.ope.models.snipw import SNIPW
 from hwds.ope.protocols.off_policy import OffPolicy, off_policy_measures
-from hwds.ope.report import ope_conclusion, ope_grids, ope_page_grids, refutation_words, thin_support_words
+from hwds.ope.report import (
+    ope_conclusion,
+    ope_grids,
+    ope_page_grids,
+    refutation_words,
+    thin_support_words,
+)
 from hwds.ope.support import any_refuted, context_groups
 from hwds.results.tables import SCORES, TIMINGS, Tables, metrics_table
 
@@ -29,8 +37,13 @@ def told(table, model, **settings):
     """The result tables of one estimator."""
     protocol = OffPolicy(resamples=50, **settings)
     (fold,) = protocol.split(table)
-    rows = protocol.evaluate_cell(model, table, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name))
-    scores = [*protocol.score(rows), *(score for _, score in protocol.contrasts({model.name: rows}))]
+    rows = protocol.evaluate_cell(
+        model, table, Cell(model.name, fold, 0, fold.units), RunContext(0, fold.name)
+    )
+    scores = [
+        *protocol.score(rows),
+        *(score for _, score in protocol.contrasts({model.name: rows})),
+    ]
     labels = {
         "experiment": "trial",
         "dataset": "log",
@@ -40,13 +53,21 @@ def told(table, model, **settings):
         "n_failed": 0,
     }
     lines = pl.DataFrame([asdict(score) | labels for score in scores], schema=SCORES)
-    return Tables(lines, protocol.rows_to_keep(rows), pl.DataFrame(schema=TIMINGS), metrics_table(protocol.measures(table)))
+    return Tables(
+        lines,
+        protocol.rows_to_keep(rows),
+        pl.DataFrame(schema=TIMINGS),
+        metrics_table(protocol.measures(table)),
+    )
 
 
 def cells(grid):
     """The rows of a grid by the first cell, each by its titles."""
     titles = [column.title for column in grid.columns]
-    return {row[0]: dict(zip(titles, row, strict=True)) for row in zip(*(column.cells for column in grid.columns), strict=True)}
+    return {
+        row[0]: dict(zip(titles, row, strict=True))
+        for row in zip(*(column.cells for column in grid.columns), strict=True)
+    }
 
 
 def wrong(table, propensity):
@@ -63,11 +84,17 @@ def test_the_table_of_arms_is_that_of_the_log(table):
     assert row["share of the policy's choices"] == "20 %"
     assert float(row["mean propensity"]) == pytest.approx(rows["propensity"].mean(), abs=0.001)
     assert float(row["mean weight"]) == pytest.approx(weights.mean(), abs=0.001)
-    assert float(row["effective sample size"]) == pytest.approx(weights.sum() ** 2 / np.sum(weights**2), abs=0.51)
+    assert float(row["effective sample size"]) == pytest.approx(
+        weights.sum() ** 2 / np.sum(weights**2), abs=0.51
+    )
     assert float(row["mean outcome"]) == pytest.approx(rows["revenue"].mean(), abs=0.01)
     (groups,) = ope_page_grids(tables, "ope/snipw")
     assert list(cells(groups))[:2] == ["channel=retail", "channel=carrier"]
-    assert (refutation_words(tables), any_refuted(tables), thin_support_words(tables)) == ("", False, "")
+    assert (refutation_words(tables), any_refuted(tables), thin_support_words(tables)) == (
+        "",
+        False,
+        "",
+    )
     assert ope_conclusion(tables, "ope/snipw").startswith(
         "ope/snipw puts the mean revenue of a policy that shows every logged arm"
     )
@@ -75,12 +102,19 @@ def test_the_table_of_arms_is_that_of_the_log(table):
 
 
 def test_wrong_propensities_come_first_and_their_place_is_named(table):
-    online = pl.when(pl.col("channel") == "online").then(pl.col("propensity") / 2).otherwise(pl.col("propensity"))
+    online = (
+        pl.when(pl.col("channel") == "online")
+        .then(pl.col("propensity") / 2)
+        .otherwise(pl.col("propensity"))
+    )
     tables = told(wrong(table, online), SNIPW())
     assert any_refuted(tables)
     said = ope_conclusion(tables, "ope/snipw")
     assert said.startswith("Do not trust what follows: ")
-    assert "a model of the log refutes its propensities (p < 0.0001), most clearly in channel=online" in said
+    assert (
+        "a model of the log refutes its propensities (p < 0.0001), most clearly in channel=online"
+        in said
+    )
 
 
 def test_an_estimator_that_does_not_weigh_is_not_doubted_for_propensities(table):
@@ -93,7 +127,9 @@ def test_an_estimator_that_does_not_weigh_is_not_doubted_for_propensities(table)
 
 def test_arms_and_groups_of_which_few_rows_count_are_said(table):
     few = Table.build(table.data.drop("row_id")[:300], table.roles, table.unit)
-    said = thin_support_words(told(few, SNIPW(), target_policy={"columns": "target_"}, min_effective_size=0))
+    said = thin_support_words(
+        told(few, SNIPW(), target_policy={"columns": "target_"}, min_effective_size=0)
+    )
     assert said.startswith(" Hardly shown by the log: arm 79 (")
     assert said.endswith(" more.")
 
@@ -101,7 +137,14 @@ def test_arms_and_groups_of_which_few_rows_count_are_said(table):
 def test_groups_are_the_frequent_names_the_thirds_of_numbers_and_of_time(table):
     log = read_log(table, "outcome", None)
     groups = context_groups(log)
-    names = ["channel=retail", "channel=carrier", "channel=online", "visits low", "visits middle", "visits high"]
+    names = [
+        "channel=retail",
+        "channel=carrier",
+        "channel=online",
+        "visits low",
+        "visits middle",
+        "visits high",
+    ]
     assert list(groups) == [*names, "time early", "time middle", "time late"]
     assert [int(groups[name].sum()) for name in names[:3]] == [
         int((table.data["channel"] == name).sum()) for name in ("retail", "carrier", "online")
@@ -109,7 +152,10 @@ def test_groups_are_the_frequent_names_the_thirds_of_numbers_and_of_time(table):
     assert np.flatnonzero(groups["time early"])[-1] == pytest.approx(1000, abs=1)
     assert np.flatnonzero(groups["time late"])[0] == pytest.approx(2000, abs=1)
     for group in ("channel", "visits", "time"):
-        assert sum(rows.astype(int) for name, rows in groups.items() if name.startswith(group)).max() == 1
+        assert (
+            sum(rows.astype(int) for name, rows in groups.items() if name.startswith(group)).max()
+            == 1
+        )
 
 
 def test_every_metric_of_the_log_has_its_meaning(table):

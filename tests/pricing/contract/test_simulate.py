@@ -37,12 +37,18 @@ def demand(cross=0.0):
 
 def world(**changes):
     law = VolumeLaw(900.0, 1000.0, 1100.0)
-    plain = ContractWorld(SCHEDULE, ContractTerms(), law, 100.0, demand(), 50, resale=0.0, lost=50.0)
+    plain = ContractWorld(
+        SCHEDULE, ContractTerms(), law, 100.0, demand(), 50, resale=0.0, lost=50.0
+    )
     return replace(plain, **changes)
 
 
 def risks(count=1, elasticity=0.0, **changes):
-    flat = {"score": np.zeros(count), "elasticity": np.full(count, elasticity), "cost": np.full(count, 60.0)}
+    flat = {
+        "score": np.zeros(count),
+        "elasticity": np.full(count, elasticity),
+        "cost": np.full(count, 60.0),
+    }
     flat |= {"currency": np.ones(count), "leak": np.zeros(count), "supply": np.zeros(count)}
     return ContractRisks(**(flat | changes))
 
@@ -51,7 +57,11 @@ def test_what_is_taken_is_settled_by_the_terms():
     paid = settle_contract(SCHEDULE, 2, np.array([1200.0, 700.0, 400.0]), TERMS)
     assert paid.bill.tolist() == [1200 * 90.0, 700 * 90.0, 400 * 90.0]
     assert paid.retro.tolist() == [pytest.approx(0.03 * 1200 * 90), 0.0, 0.0]
-    assert paid.clawback.tolist() == [0.0, pytest.approx(0.5 * 700 * 5), pytest.approx(0.5 * 400 * 10)]
+    assert paid.clawback.tolist() == [
+        0.0,
+        pytest.approx(0.5 * 700 * 5),
+        pytest.approx(0.5 * 400 * 10),
+    ]
     assert paid.fee.tolist() == [0.0, pytest.approx(0.1 * 90 * 300), pytest.approx(0.1 * 90 * 600)]
     assert paid.pocket[0] == pytest.approx(1200 * 90 * 0.95)
 
@@ -66,7 +76,9 @@ def test_the_simulation_agrees_with_the_formula_where_all_is_normal():
     earns = 95.0 - 60.0
     assert made.margin.mean() == pytest.approx(units * earns, rel=3e-3)
     spread = (95 * 0.05) ** 2 + 9**2
-    variance = (units**2 + deviation**2) * spread + deviation**2 * earns**2  # of a product of independent ones
+    variance = (
+        units**2 + deviation**2
+    ) * spread + deviation**2 * earns**2  # of a product of independent ones
     assert made.margin.std() == pytest.approx(variance**0.5, rel=0.01)
     below = NormalDist(95 * 0.75 - 60, (0.75**2 * (95 * 0.05) ** 2 + 9**2) ** 0.5).cdf(0)
     assert (made.share < 0.25).mean() == pytest.approx(below, abs=0.003)
@@ -78,14 +90,24 @@ def test_demand_answers_to_the_price_of_the_tier():
 
 
 def test_what_can_be_delivered_caps_what_a_discount_adds_and_the_buyer_owes_nothing_for_it():
-    """By hand: 1,000 at 100 become 1,000 / .9 at 90 with an elasticity of -1, of which 1,050 can be delivered."""
+    """By hand: 1,000 at 100 become 1,000 / .9 at 90 with an elasticity of -1, of which 1,050 can be
+    delivered.
+    """
     capped = replace(world().law, most=VolumeLaw(1040.0, 1050.0, 1060.0))
-    assert tier_outcome(world(), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1000 / 0.9)
-    assert tier_outcome(world(law=capped), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(1050.0)
+    assert tier_outcome(world(), 2, risks(elasticity=-1.0)).settlement.units[0] == pytest.approx(
+        1000 / 0.9
+    )
+    assert tier_outcome(world(law=capped), 2, risks(elasticity=-1.0)).settlement.units[
+        0
+    ] == pytest.approx(1050.0)
     assert tier_outcome(world(law=capped), 0, risks()).settlement.units[0] == pytest.approx(1000.0)
     few = replace(world().law, most=VolumeLaw(690.0, 700.0, 710.0))
     made = tier_outcome(world(law=few, terms=TERMS), 2, risks())
-    assert (made.settlement.units[0], made.settlement.clawback[0], made.settlement.fee[0]) == (pytest.approx(700.0), 0.0, 0.0)
+    assert (made.settlement.units[0], made.settlement.clawback[0], made.settlement.fee[0]) == (
+        pytest.approx(700.0),
+        0.0,
+        0.0,
+    )
     assert without_contract(world(law=few), risks())[0] == pytest.approx(700 * 40.0)
     late = risks(supply=np.array([-1.2815515655446004]))
     assert tier_outcome(world(law=few), 2, late).settlement.units[0] == pytest.approx(690.0)
@@ -95,7 +117,11 @@ def test_who_is_in_the_dumping_zone_takes_the_tier_and_sells_on_the_rest():
     law = VolumeLaw(919.0, 920.0, 921.0)
     schedule = TierSchedule.of(100.0, (1000.0,), (0.1,))
     made = tier_outcome(world(law=law, schedule=schedule), 1, risks())
-    assert (made.settlement.units[0], made.dumped[0], made.leak_loss[0]) == (1000.0, 80.0, 80 * 50.0)
+    assert (made.settlement.units[0], made.dumped[0], made.leak_loss[0]) == (
+        1000.0,
+        80.0,
+        80 * 50.0,
+    )
     incremental = replace(schedule, kind="incremental")
     assert tier_outcome(world(law=law, schedule=incremental), 1, risks()).dumped[0] == 0.0
 
@@ -115,7 +141,9 @@ def test_a_driver_without_a_spread_moves_nothing():
     rng = stream(2, "drivers")
     swings = {
         name: abs(high - low)
-        for name, low, high, _ in contract_tornado(world(), 1, risks(400, cost=60 + 5 * rng.standard_normal(400)))
+        for name, low, high, _ in contract_tornado(
+            world(), 1, risks(400, cost=60 + 5 * rng.standard_normal(400))
+        )
     }
     assert swings["cost"] > 0
     assert [swings[name] for name in ("volume", "elasticity", "currency", "leak")] == [0.0] * 4
@@ -125,17 +153,27 @@ def test_a_driver_without_a_spread_moves_nothing():
 @pytest.mark.parametrize("seed", range(15))
 def test_no_tier_is_offered_whose_floor_does_not_hold(seed, kind):
     rng = stream(seed, "floors")
-    schedule = TierSchedule.of(100.0, (500.0, 800.0, 1100.0), tuple(np.cumsum(rng.uniform(0.01, 0.15, 3))), kind)
-    terms = ContractTerms(deductions=rng.uniform(0, 0.05), retro_rebate=rng.uniform(0, 0.1), shortfall_fee=0.02)
+    schedule = TierSchedule.of(
+        100.0, (500.0, 800.0, 1100.0), tuple(np.cumsum(rng.uniform(0.01, 0.15, 3))), kind
+    )
+    terms = ContractTerms(
+        deductions=rng.uniform(0, 0.05), retro_rebate=rng.uniform(0, 0.1), shortfall_fee=0.02
+    )
     cost = rng.uniform(50, 85)
-    drawn = ContractRisks.drawn(rng.normal(-3, 0.5, 500), rng, cost=cost, cost_spread=0.03, currency_spread=0.02, leak=0.05)
+    drawn = ContractRisks.drawn(
+        rng.normal(-3, 0.5, 500), rng, cost=cost, cost_spread=0.03, currency_spread=0.02, leak=0.05
+    )
     surroundings = world(schedule=schedule, terms=terms, kept=rng.uniform(0.3, 1))
     made = decide_contract(surroundings, drawn, RULES)
     rows = made.tiers.to_dicts()
     assert [row["verdict"] for row in rows].count("offer") == (made.offered is not None)
     for row in rows[1:]:
         margins = pocket_margins(
-            surroundings, row["tier"], float(drawn.elasticity.mean()), float(drawn.cost.mean()), (0.1, 0.5, 0.9)
+            surroundings,
+            row["tier"],
+            float(drawn.elasticity.mean()),
+            float(drawn.cost.mean()),
+            (0.1, 0.5, 0.9),
         )
         holds = all(margin >= 0.1 - 1e-9 for margin in margins.values())
         assert holds == row["floor_holds"]
@@ -163,7 +201,9 @@ def test_without_a_contract_that_pays_one_walks_away_at_any_price():
 
 
 def test_on_hold_the_price_to_walk_away_at_earns_as_much_as_no_contract():
-    """Nine tenths bought without a contract at a margin of 40: with all at p, p - 60 = .9 * 40, so p = 96, above each tier."""
+    """Nine tenths bought without a contract at a margin of 40: with all at p, p - 60 = .9 * 40, so
+    p = 96, above each tier.
+    """
     made = decide_contract(world(kept=0.9), risks(400), RULES)
     assert made.offered is None
     assert made.walk_away == pytest.approx(96.0, abs=(100 - 60 / 0.9) / 40)
@@ -172,7 +212,12 @@ def test_on_hold_the_price_to_walk_away_at_earns_as_much_as_no_contract():
 
 def test_a_tier_that_changes_nothing_has_no_probability_of_a_gain():
     rng = stream(3, "rounding")
-    drawn = risks(2000, elasticity=-1.5, score=rng.standard_normal(2000), cost=60 + 3 * rng.standard_normal(2000))
+    drawn = risks(
+        2000,
+        elasticity=-1.5,
+        score=rng.standard_normal(2000),
+        cost=60 + 3 * rng.standard_normal(2000),
+    )
     made = decide_contract(world(kept=0.8, terms=ContractTerms(deductions=0.02)), drawn, RULES)
     assert made.tiers["probability_gain"][0] == 0.0
 
@@ -180,11 +225,19 @@ def test_a_tier_that_changes_nothing_has_no_probability_of_a_gain():
 def test_the_uplift_that_breaks_even_is_after_deductions():
     """Price 100, cost 70, a tenth given back, a tenth off: 20 a unit become 11."""
     schedule, terms = TierSchedule.of(100.0, (1000.0,), (0.1,)), ContractTerms(deductions=0.1)
-    made = decide_contract(world(schedule=schedule, terms=terms), risks(400, cost=np.full(400, 70.0)), RULES)
+    made = decide_contract(
+        world(schedule=schedule, terms=terms), risks(400, cost=np.full(400, 70.0)), RULES
+    )
     assert made.tiers["break_even_uplift"][1] == pytest.approx(20 / 11 - 1)
 
 
 def test_nobody_buys_more_than_needed_where_falling_short_costs_nothing():
     law, schedule = VolumeLaw(849.0, 850.0, 851.0), TierSchedule.of(100.0, (1000.0,), (0.2,))
-    made = tier_outcome(world(law=law, schedule=schedule, terms=ContractTerms(clawback=0.0)), 1, risks())
-    assert (made.settlement.units[0], made.settlement.bill[0], made.dumped[0]) == (850.0, 68_000.0, 0.0)
+    made = tier_outcome(
+        world(law=law, schedule=schedule, terms=ContractTerms(clawback=0.0)), 1, risks()
+    )
+    assert (made.settlement.units[0], made.settlement.bill[0], made.dumped[0]) == (
+        850.0,
+        68_000.0,
+        0.0,
+    )

@@ -1,4 +1,6 @@
-"""Tiers of a contract: bills that rise, dumping zones to the unit, incremental tiers without one, floors and uplifts."""
+"""Tiers of a contract: bills that rise, dumping zones to the unit, incremental tiers without one,
+floors and uplifts.
+"""
 
 from itertools import pairwise
 
@@ -41,7 +43,9 @@ def test_a_buyer_of_920_pays_less_for_1000():
     ],
 )
 def test_the_zone_is_what_the_terms_settle(terms, low):
-    """A fifth off from 1000 units: without a clawback 850 units cost 68,000, and 1,000 cost 80,000."""
+    """A fifth off from 1000 units: without a clawback 850 units cost 68,000, and 1,000 cost
+    80,000.
+    """
     schedule, terms = TierSchedule.of(100.0, (1000.0,), (0.2,)), ContractTerms(**terms)
     zone = dumping_zone(schedule, 1, terms)
     assert (zone and zone.low) == (low if low is None else pytest.approx(low))
@@ -71,10 +75,18 @@ def test_the_floor_price_leaves_the_floor_after_all_that_is_given_back():
 @pytest.mark.parametrize(
     ("quantities", "discounts", "said"),
     [
-        ((100.0, 100.0), (0.1, 0.2), "decision.quantities: must rise from above 0, got [100.0, 100.0]."),
+        (
+            (100.0, 100.0),
+            (0.1, 0.2),
+            "decision.quantities: must rise from above 0, got [100.0, 100.0].",
+        ),
         ((100.0, 200.0), (0.1, 0.1), "decision.discounts: must rise from above 0, got [0.1, 0.1]."),
         ((100.0,), (0.0,), "decision.discounts: must rise from above 0, got [0.0]."),
-        ((100.0, 200.0), (0.1,), "decision.discounts: must be one for each of 2 quantities, got 1."),
+        (
+            (100.0, 200.0),
+            (0.1,),
+            "decision.discounts: must be one for each of 2 quantities, got 1.",
+        ),
     ],
 )
 def test_tiers_that_do_not_rise_are_refused(quantities, discounts, said):
@@ -85,8 +97,13 @@ def test_tiers_that_do_not_rise_are_refused(quantities, discounts, said):
 
 @st.composite
 def schedules(draw, kind="all_units"):
-    steps = draw(st.lists(st.tuples(st.floats(10, 500), st.floats(0.005, 0.15)), min_size=1, max_size=4))
-    quantities, discounts = np.cumsum([step[0] for step in steps]), np.cumsum([step[1] for step in steps])
+    steps = draw(
+        st.lists(st.tuples(st.floats(10, 500), st.floats(0.005, 0.15)), min_size=1, max_size=4)
+    )
+    quantities, discounts = (
+        np.cumsum([step[0] for step in steps]),
+        np.cumsum([step[1] for step in steps]),
+    )
     return TierSchedule.of(100.0, tuple(quantities), tuple(discounts), kind)
 
 
@@ -96,7 +113,10 @@ def test_in_a_zone_and_there_alone_more_units_cost_less(schedule):
     units = np.linspace(1, 1.3 * schedule.quantities[-1], 3001)
     bills = schedule.bill(units)
     for tier in range(1, len(schedule)):
-        zone, total = dumping_zone(schedule, tier, ContractTerms()), float(schedule.bill(np.array(schedule.quantities[tier])))
+        zone, total = (
+            dumping_zone(schedule, tier, ContractTerms()),
+            float(schedule.bill(np.array(schedule.quantities[tier]))),
+        )
         below = units < schedule.quantities[tier]
         dear = units[below & (bills > total * (1 + 1e-9))]
         assert ((dear > zone.low * (1 - 1e-9)) & (dear < zone.high)).all()
@@ -108,7 +128,9 @@ def test_in_a_zone_and_there_alone_more_units_cost_less(schedule):
 def test_incremental_tiers_have_no_zone_and_bills_that_rise(schedule):
     bills = schedule.bill(np.linspace(1, 2 * schedule.quantities[-1], 2000))
     assert (np.diff(bills) > 0).all()
-    assert all(dumping_zone(schedule, tier, ContractTerms()) is None for tier in range(len(schedule)))
+    assert all(
+        dumping_zone(schedule, tier, ContractTerms()) is None for tier in range(len(schedule))
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,6 @@
-"""`decision=oem_commitment`: what to offer and when to walk away, from a demand model and the volumes of another run."""
+"""`decision=oem_commitment`: what to offer and when to walk away, from a demand model and the
+volumes of another run.
+"""
 
 import json
 from dataclasses import replace
@@ -47,7 +49,9 @@ def test_tiers_rise_and_the_offered_one_holds_the_floor(verdict):
     row = tiers.row(verdict.tier, named=True)
     assert row["verdict"] == "offer"
     assert min(row["margin_p10"], row["margin_p50"], row["margin_p90"]) >= verdict.floor
-    best = tiers.filter(pl.col("verdict").is_in(["offer", "possible"]) & (pl.col("tier") > 0))["net"].max()
+    best = tiers.filter(pl.col("verdict").is_in(["offer", "possible"]) & (pl.col("tier") > 0))[
+        "net"
+    ].max()
     assert row["net"] == best == verdict.net
 
 
@@ -66,7 +70,9 @@ def test_a_buyer_who_buys_anyway_gets_no_contract():
 
 def test_another_cell_may_be_sold_at_a_loss_and_the_buyers_may_not():
     cost = pl.when(pl.col("cell") == "p0/c0").then(2 * pl.col("price")).otherwise(pl.col("cost"))
-    subsidised = DemandEstimates(EVIDENCE.cells.with_columns(cost=cost), "EUR", cross=EVIDENCE.cross)
+    subsidised = DemandEstimates(
+        EVIDENCE.cells.with_columns(cost=cost), "EUR", cross=EVIDENCE.cross
+    )
     assert OemCommitment(**FIELDS).of_estimates(subsidised).action == "OFFER"
     with pytest.raises(DataError, match=r"cell 'p0/c0' has cost .* sold at a loss\.$"):
         OemCommitment(**(FIELDS | {"cell": "p0/c0"})).of_estimates(subsidised)
@@ -83,14 +89,20 @@ def test_it_is_drawn_and_tabled(verdict, tmp_path):
 
 def test_the_pack_is_a_page_and_a_workbook_without_formulas(tmp_path):
     named = EVIDENCE.cells.with_columns(product=pl.concat_str(pl.lit("=HYPERLINK("), "product"))
-    verdict = OemCommitment(name="oem_commitment", **FIELDS).of_estimates(DemandEstimates(named, "EUR", "week"))
+    verdict = OemCommitment(name="oem_commitment", **FIELDS).of_estimates(
+        DemandEstimates(named, "EUR", "week")
+    )
     page, book = store_pack(tmp_path, OemCommitment, verdict, "oem")
     html = page.read_text()
     assert "WALK AWAY below" in html
     assert "=HYPERLINK(p2" in html
     assert html.count("<svg") == 3
     with ZipFile(book) as parts:
-        sheets = {name: parts.read(name).decode() for name in parts.namelist() if name.startswith("xl/worksheets/sheet")}
+        sheets = {
+            name: parts.read(name).decode()
+            for name in parts.namelist()
+            if name.startswith("xl/worksheets/sheet")
+        }
         assert len(sheets) == 6
         assert not any("<f>" in sheet for sheet in sheets.values())
         assert "=HYPERLINK(p2" in parts.read("xl/sharedStrings.xml").decode()
@@ -102,9 +114,18 @@ def test_the_pack_is_a_page_and_a_workbook_without_formulas(tmp_path):
     ("fields", "said"),
     [
         ({"cell": "p2/c9"}, "decision.cell: no cell 'p2/c9'; did you mean 'p2/c2'?"),
-        ({"volumes": {"committed": 1, "base": 2}}, "decision.volumes: needs committed, base, upside; 'upside' is missing."),
-        ({"volumes": {"committed": 3, "base": 2, "upside": 4}}, "decision.volumes: must rise, got 3, 2, 4."),
-        ({"discounts": (0.1, 0.05, 0.2)}, "decision.discounts: must rise from above 0, got [0.1, 0.05, 0.2]."),
+        (
+            {"volumes": {"committed": 1, "base": 2}},
+            "decision.volumes: needs committed, base, upside; 'upside' is missing.",
+        ),
+        (
+            {"volumes": {"committed": 3, "base": 2, "upside": 4}},
+            "decision.volumes: must rise, got 3, 2, 4.",
+        ),
+        (
+            {"discounts": (0.1, 0.05, 0.2)},
+            "decision.discounts: must rise from above 0, got [0.1, 0.05, 0.2].",
+        ),
     ],
 )
 def test_mistakes_are_one_line(fields, said):
@@ -124,19 +145,38 @@ def finished(tmp_path, monkeypatch):
 
 
 def test_volumes_are_those_of_a_run(finished):
-    with pytest.raises(ConfigError, match=r"volume_commitment/abc has no volumes; run it with decision=volume_bands\.$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"volume_commitment/abc has no volumes; run it with decision=volume_bands\.$",
+    ):
         law_of_run("volume_commitment", None)
-    rows = {"deal": ["a", "b", "b"], "cutoff": [1, 1, 2], "committed": [1.0, 2.0, 80.0], "base": [2.0, 3.0, 100.0]}
-    write_parquet(finished / "volume_bands.parquet", pl.DataFrame(rows | {"upside": [3.0, 4.0, 130.0]}))
-    write_json(finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.95}})
+    rows = {
+        "deal": ["a", "b", "b"],
+        "cutoff": [1, 1, 2],
+        "committed": [1.0, 2.0, 80.0],
+        "base": [2.0, 3.0, 100.0],
+    }
+    write_parquet(
+        finished / "volume_bands.parquet", pl.DataFrame(rows | {"upside": [3.0, 4.0, 130.0]})
+    )
+    write_json(
+        finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.95}}
+    )
     law = law_of_run("volume_commitment", None)
-    assert (law.committed, law.base, law.upside, law.levels) == (80.0, 100.0, 130.0, (0.1, 0.5, 0.95))
+    assert (law.committed, law.base, law.upside, law.levels) == (
+        80.0,
+        100.0,
+        130.0,
+        (0.1, 0.5, 0.95),
+    )
     assert law.quantile(0.95) == pytest.approx(130.0)
     verdict = OemCommitment(volume_run="volume_commitment", **FIELDS).of_estimates(EVIDENCE)
     assert verdict.deliverable is None
     assert verdict.tiers["from_units"].to_list() == [0.0, 50.0, 80.0, 100.0]
     assert "(run volume_commitment/abc, deal b)" in verdict.sentence
-    with pytest.raises(ConfigError, match=r"decision\.deal: run volume_commitment/abc has no deal 'a'; known: b\."):
+    with pytest.raises(
+        ConfigError, match=r"decision\.deal: run volume_commitment/abc has no deal 'a'; known: b\."
+    ):
         law_of_run("volume_commitment", "a")
     ends = pl.DataFrame(
         rows | {"upside": [3.0, 4.0, 130.0], "latest": [True, False, True]}
@@ -146,23 +186,38 @@ def test_volumes_are_those_of_a_run(finished):
 
 
 def test_a_deal_is_not_sold_to_another_cell_and_is_capped_by_what_can_be_delivered(finished):
-    row = {"deal": ["p2/c0"], "cutoff": [1], "demand_committed": [80.0], "demand_base": [100.0], "demand_upside": [130.0]}
+    row = {
+        "deal": ["p2/c0"],
+        "cutoff": [1],
+        "demand_committed": [80.0],
+        "demand_base": [100.0],
+        "demand_upside": [130.0],
+    }
     most = {"most_committed": [85.0], "most_base": [90.0], "most_upside": [95.0]}
     write_parquet(finished / "supply_volumes.parquet", pl.DataFrame(row | most))
-    write_json(finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.9}})
+    write_json(
+        finished / "decision.json", {"levels": {"committed": 0.1, "base": 0.5, "upside": 0.9}}
+    )
     decision = OemCommitment(volume_run="volume_commitment", **FIELDS)
     verdict = decision.of_estimates(EVIDENCE)
     assert "capped by what can be delivered, P10 85, P50 90, P90 95" in verdict.sentence
     assert verdict.tiers["from_units"].to_list() == [0.0, 45.0, 72.0, 90.0]
     assert verdict.tiers["units"].max() < 91
-    with pytest.raises(ConfigError, match=r"^decision\.cell: must be 'p2/c0', whose volume decision\.volume_run says, got"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^decision\.cell: must be 'p2/c0', whose volume decision\.volume_run says, got",
+    ):
         replace(decision, cell="p2/c1").of_estimates(EVIDENCE)
-    with pytest.raises(ConfigError, match=r"^decision\.cell: must be given with decision\.volume_run"):
+    with pytest.raises(
+        ConfigError, match=r"^decision\.cell: must be given with decision\.volume_run"
+    ):
         replace(decision, cell=None).check_protocol(ElasticityRecovery())
 
 
 def test_the_share_that_leaks_is_that_of_a_detector(finished):
-    with pytest.raises(ConfigError, match="has no share of gray lines; run it with decision=arbitrage_thresholds"):
+    with pytest.raises(
+        ConfigError, match="has no share of gray lines; run it with decision=arbitrage_thresholds"
+    ):
         leak_of_run("volume_commitment")
     write_json(finished / "decision.json", {"above": {"lines": 40, "share": 0.3}})
     assert leak_of_run("volume_commitment") == (0.3, "run volume_commitment/abc")
@@ -177,10 +232,19 @@ def test_a_lognormal_volume_has_its_quantiles():
 def test_a_contract_that_never_pays_is_said_and_drawn(tmp_path):
     buyer = pl.DataFrame(
         {
-            "cell": ["a"], "product": ["p"], "channel": ["oem"], "price": [100.0], "cost": [60.0], "units": [10.0],
-            "low": [80.0], "high": [125.0], "elasticity": [-1.2], "stderr": [0.3], "status": ["identified"],
+            "cell": ["a"],
+            "product": ["p"],
+            "channel": ["oem"],
+            "price": [100.0],
+            "cost": [60.0],
+            "units": [10.0],
+            "low": [80.0],
+            "high": [125.0],
+            "elasticity": [-1.2],
+            "stderr": [0.3],
+            "status": ["identified"],
         }
-    )  # fmt: skip
+    )
     never = OemCommitment(kept=1.0, draws=500).of_estimates(DemandEstimates(buyer, "EUR", "week"))
     assert (never.action, never.walk_away) == ("HOLD", None)
     assert "WALK AWAY at any price up to the list price" in never.sentence

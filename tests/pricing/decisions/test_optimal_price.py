@@ -1,4 +1,6 @@
-"""`decision=optimal_price`: a verdict in money with intervals, its tables and pictures, and mistakes in one line."""
+"""`decision=optimal_price`: a verdict in money with intervals, its tables and pictures, and
+mistakes in one line.
+"""
 
 import json
 
@@ -22,7 +24,9 @@ EVIDENCE = price_world(stream(1, "decision"), 4, 2)
 
 @pytest.fixture(scope="module")
 def verdict():
-    return OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(EVIDENCE)
+    return OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(
+        EVIDENCE
+    )
 
 
 def test_every_cell_has_a_row(verdict):
@@ -61,16 +65,23 @@ def test_curves_pass_through_today_and_the_recommended_price(verdict):
 
 
 def test_it_is_stored_and_drawn(verdict, tmp_path):
-    assert json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"] == verdict.reached.share
+    assert (
+        json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"]
+        == verdict.reached.share
+    )
     assert len(optimal_price.optimal_price_grid(verdict)) == 8
     small = OptimalPrice(draws=50).of_estimates(price_world(stream(2, "drawn"), 1, 2))
     optimal_price.draw_recommended_prices(small, tmp_path / "a.png")
     price_curves.draw_price_curves(small, tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    assert (
+        (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
+    )
 
 
 def test_the_same_seed_gives_the_same_prices(verdict):
-    again = OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(EVIDENCE)
+    again = OptimalPrice(name="optimal_price", rounding=1, ending=0.01, draws=300).of_estimates(
+        EVIDENCE
+    )
     assert again.prices.equals(verdict.prices)
     assert again.sentence == verdict.sentence
 
@@ -82,20 +93,31 @@ def test_mistakes_are_one_line():
     with pytest.raises(DataError, match=r"^evidence: cell 'p0/c0' has cost .* sold at a loss\.$"):
         OptimalPrice().of_estimates(dear)
     assert OptimalPrice(objective="revenue", draws=50).of_estimates(dear).objective == "revenue"
-    with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"):
+    with pytest.raises(
+        ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"
+    ):
         OptimalPrice(currency="units")
     with pytest.raises(ConfigError, match=r"currency: must be a currency, such as EUR, got 'EURO'"):
         OptimalPrice(currency="EURO")
 
 
 def test_prices_in_two_currencies_are_refused():
-    rows = pl.DataFrame({"sku": ["a", "b"] * 2, "week": [0, 0, 1, 1], "units": 1.0, "price": 9.0, "cost": 5.0})
-    mixed = rows.with_columns(currency=pl.when(pl.col("sku") == "a").then(pl.lit("EUR")).otherwise(pl.lit("USD")))
+    rows = pl.DataFrame(
+        {"sku": ["a", "b"] * 2, "week": [0, 0, 1, 1], "units": 1.0, "price": 9.0, "cost": 5.0}
+    )
+    mixed = rows.with_columns(
+        currency=pl.when(pl.col("sku") == "a").then(pl.lit("EUR")).otherwise(pl.lit("USD"))
+    )
     roles = {"series": ["sku"], "time": "week", "target": "units", "price": "price", "cost": "cost"}
     roles |= {"known_future": ("price", "cost"), "static": ("currency",)}
-    with pytest.raises(ConfigError, match=r"^dataset: prices must be in one currency for decision 'x', got EUR, USD in column"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^dataset: prices must be in one currency for decision 'x', got EUR, USD in column",
+    ):
         OptimalPrice(name="x").check_data(Panel.of(mixed, **roles), None)
-    OptimalPrice(name="x").check_data(Panel.of(mixed.with_columns(currency=pl.lit("EUR")), **roles), None)
+    OptimalPrice(name="x").check_data(
+        Panel.of(mixed.with_columns(currency=pl.lit("EUR")), **roles), None
+    )
 
 
 def test_values_of_knowing_are_said_to_be_of_each_by_itself(verdict):
@@ -105,7 +127,9 @@ def test_values_of_knowing_are_said_to_be_of_each_by_itself(verdict):
 
 def test_without_any_estimate_all_is_on_hold():
     blank = EVIDENCE.cells.with_columns(
-        elasticity=pl.lit(None, pl.Float64), stderr=pl.lit(None, pl.Float64), status=pl.lit("no_variation")
+        elasticity=pl.lit(None, pl.Float64),
+        stderr=pl.lit(None, pl.Float64),
+        status=pl.lit("no_variation"),
     )
     verdict = OptimalPrice(draws=50).of_estimates(DemandEstimates(blank))
     assert (verdict.action, verdict.rule, verdict.gain) == ("HOLD", "no_estimate", 0.0)

@@ -1,4 +1,6 @@
-"""`decision=price_experiment`: which prices to test, what that is worth and costs, and what is handed on."""
+"""`decision=price_experiment`: which prices to test, what that is worth and costs, and what is
+handed on.
+"""
 
 import json
 import shlex
@@ -21,7 +23,9 @@ EVIDENCE = DemandEstimates(WORLD.cells.with_columns(units=1000 * pl.col("units")
 
 @pytest.fixture(scope="module")
 def verdict():
-    return PriceExperiment(name="price_experiment", draws=300, most=2, noise=0.02, largest_step=0.2).of_estimates(EVIDENCE)
+    return PriceExperiment(
+        name="price_experiment", draws=300, most=2, noise=0.02, largest_step=0.2
+    ).of_estimates(EVIDENCE)
 
 
 def test_tests_are_worth_more_than_they_cost(verdict):
@@ -43,13 +47,18 @@ def test_arms_have_todays_price_and_a_prior(verdict):
         arms = verdict.arms.filter(pl.col("cell") == cell)
         today = EVIDENCE.cells.filter(pl.col("cell") == cell).row(0, named=True)
         own = arms.filter((pl.col("price") / today["price"] - 1).abs() < 1e-9).row(0, named=True)
-        assert (own["conversion"], own["units"]) == (pytest.approx(0.05), pytest.approx(today["units"]))
+        assert (own["conversion"], own["units"]) == (
+            pytest.approx(0.05),
+            pytest.approx(today["units"]),
+        )
         assert own["prior_conversions"] + own["prior_refusals"] == pytest.approx(200)
 
 
 def test_what_is_handed_on_composes(verdict):
     row = verdict.trials.row(0, named=True)
-    plan, bandit = (composed(*map(as_override, shlex.split(row[name])[3:])) for name in ("ab_plan", "bandit"))
+    plan, bandit = (
+        composed(*map(as_override, shlex.split(row[name])[3:])) for name in ("ab_plan", "bandit")
+    )
     assert plan.dataset.load().data["price"].to_list()[0] == pytest.approx(
         WORLD.column("price")[WORLD.names.index(row["cell"])]
     )
@@ -61,7 +70,9 @@ def test_sure_elasticities_need_no_test():
     verdict = PriceExperiment(draws=100).of_estimates(sure)
     assert (verdict.action, verdict.rule, len(verdict.arms)) == ("HOLD", "no_value", 0)
     assert (
-        verdict.sentence == "HOLD: none of 8 cells is worth a test. Not tested: 8 because the test costs more than it is worth."
+        verdict.sentence
+        == "HOLD: none of 8 cells is worth a test. Not tested: 8 because the test costs more than "
+        "it is worth."
     )
 
 

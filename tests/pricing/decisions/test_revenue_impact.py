@@ -1,4 +1,6 @@
-"""`decision=revenue_impact`: what changes of all prices bring, which of them pays, and its picture."""
+"""`decision=revenue_impact`: what changes of all prices bring, which of them pays, and its
+picture.
+"""
 
 import json
 
@@ -12,7 +14,10 @@ from tests.support.price_worlds import price_world
 
 WORLD = price_world(stream(1, "x"), 8, 3)
 EVIDENCE = DemandEstimates(
-    WORLD.cells.with_columns(high=1.2 * pl.col("price"), lag=pl.lit(0.4)), "EUR", "week", cross=WORLD.cross
+    WORLD.cells.with_columns(high=1.2 * pl.col("price"), lag=pl.lit(0.4)),
+    "EUR",
+    "week",
+    cross=WORLD.cross,
 )
 
 
@@ -21,7 +26,9 @@ def test_the_change_that_pays_most_is_said():
     of_all = verdict.impacts.filter(pl.col("scope") == "all cells")
     assert len(verdict.impacts) == 9 * len(of_all)
     assert (verdict.action, verdict.change) == ("RAISE", 0.2)
-    assert of_all.filter(pl.col("margin") == of_all["margin"].max())["change"][0] == 0.3  # beyond what was observed
+    assert (
+        of_all.filter(pl.col("margin") == of_all["margin"].max())["change"][0] == 0.3
+    )  # beyond what was observed
     assert verdict.sentence.startswith("RAISE all prices by 20 %: margin +")
     assert " only come earlier" in verdict.sentence
     json.dumps(verdict.as_dict(), allow_nan=False)
@@ -36,10 +43,14 @@ def test_it_is_drawn_and_tabled(tmp_path):
 
 
 def test_without_an_estimate_or_a_cost_it_holds():
-    blank = EVIDENCE.cells.with_columns(elasticity=pl.lit(None, pl.Float64), stderr=pl.lit(None, pl.Float64))
+    blank = EVIDENCE.cells.with_columns(
+        elasticity=pl.lit(None, pl.Float64), stderr=pl.lit(None, pl.Float64)
+    )
     verdict = RevenueImpact(draws=50).of_estimates(DemandEstimates(blank))
     assert (verdict.action, verdict.rule) == ("HOLD", "no_estimate")
     costless = DemandEstimates(EVIDENCE.cells.with_columns(cost=pl.lit(None, pl.Float64)))
     verdict = RevenueImpact(draws=50).of_estimates(costless)
-    assert verdict.sentence.startswith("HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost).")
+    assert verdict.sentence.startswith(
+        "HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost)."
+    )
     assert revenue_impact.impact_figure(verdict) is not None

@@ -13,8 +13,21 @@ from hwds.pricing.recommended_prices import PriceGuardrails, recommend
 
 def recommended(stderr, cost):
     """A cell at 100 whose price may move by a tenth."""
-    cells = {"cell": ["a"], "product": ["p"], "channel": ["web"], "price": [100.0], "cost": [cost], "units": [10.0]}
-    cells |= {"low": [80.0], "high": [125.0], "elasticity": [-2.5], "stderr": [stderr], "status": ["identified"]}
+    cells = {
+        "cell": ["a"],
+        "product": ["p"],
+        "channel": ["web"],
+        "price": [100.0],
+        "cost": [cost],
+        "units": [10.0],
+    }
+    cells |= {
+        "low": [80.0],
+        "high": [125.0],
+        "elasticity": [-2.5],
+        "stderr": [stderr],
+        "status": ["identified"],
+    }
     evidence = DemandEstimates(pl.DataFrame(cells), "EUR", "week")
     drawn = DemandDraws.of(evidence, INFORMATION_DRAWS, stream(0, "test"), objective="profit")
     return recommend(evidence, drawn, PriceGuardrails(freight=None))
@@ -26,7 +39,11 @@ def by_quadrature(made, stderr):
     tried = np.append(np.linspace(low, high, PRICE_STEPS), made.prices[0])
     totals = np.stack([made.demand.totals(np.array([price])) for price in tried], 1)
     results = np.linspace(own.min() - 5 * stderr, own.max() + 5 * stderr, 4000)
-    density = np.exp(-0.5 * ((results[:, None] - own) / stderr) ** 2) / (stderr * (2 * np.pi) ** 0.5) / len(own)
+    density = (
+        np.exp(-0.5 * ((results[:, None] - own) / stderr) ** 2)
+        / (stderr * (2 * np.pi) ** 0.5)
+        / len(own)
+    )
     best = (density @ totals).max(1).sum() * (results[1] - results[0])
     return best - totals.mean(0).max()
 

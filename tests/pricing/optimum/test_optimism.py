@@ -1,4 +1,6 @@
-"""The optimism of a stated gain: what prices chosen by slopes with an error in common gain less than their draws say."""
+"""The optimism of a stated gain: what prices chosen by slopes with an error in common gain less
+than their draws say.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,17 @@ TRUE, ERROR, CELLS = -2.2, 0.15, 3
 
 
 def estimates(mean, common, alone=0.0):
-    cells = pl.DataFrame({"cell": [f"p{k}" for k in range(CELLS)], "channel": "shop", "price": 100.0, "cost": 50.0})
-    cells = cells.with_columns(product="cell", units=20.0, low=60.0, high=160.0, elasticity=mean, status=pl.lit("identified"))
+    cells = pl.DataFrame(
+        {"cell": [f"p{k}" for k in range(CELLS)], "channel": "shop", "price": 100.0, "cost": 50.0}
+    )
+    cells = cells.with_columns(
+        product="cell",
+        units=20.0,
+        low=60.0,
+        high=160.0,
+        elasticity=mean,
+        status=pl.lit("identified"),
+    )
     cells = cells.with_columns(stderr=np.hypot(common, alone))
     normal = stream(0, "optimism").standard_normal((200, 1 + CELLS))
     normal -= normal.mean(axis=0)
@@ -38,7 +49,9 @@ def test_it_is_what_gains_fall_short_of_over_all_errors_of_the_shared_slope():
         made = recommended(evidence)
         own = np.full((1, CELLS), TRUE)
         demand = made.demand
-        truth = DemandDraws(demand.price, demand.units, own, demand.pairs, np.zeros((1, 0)), demand.cost)
+        truth = DemandDraws(
+            demand.price, demand.units, own, demand.pairs, np.zeros((1, 0)), demand.cost
+        )
         short.append(made.gains.mean() - (truth.totals(made.prices) - truth.totals(truth.price))[0])
         expected.append(gain_optimism(evidence, made))
     assert weights @ short > 10

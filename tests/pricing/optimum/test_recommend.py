@@ -1,4 +1,6 @@
-"""Recommended prices: never outside a guardrail, the best there is within them, and sure enough to gain."""
+"""Recommended prices: never outside a guardrail, the best there is within them, and sure enough to
+gain.
+"""
 
 from dataclasses import replace
 
@@ -20,13 +22,31 @@ FREE = PriceGuardrails(margin_floor=None, largest_step=0.9, band=10.0, freight=N
 
 def cell(elasticity=-2.5, stderr=0.0, price=1.3, cost=1.0):
     """One cell, its observed prices a tenth around today's."""
-    row = {"cell": ["a"], "product": ["p"], "channel": ["web"], "price": [price], "cost": [cost], "units": [1.0]}
-    row |= {"low": [0.9 * price], "high": [1.1 * price], "elasticity": [elasticity], "stderr": [stderr]}
+    row = {
+        "cell": ["a"],
+        "product": ["p"],
+        "channel": ["web"],
+        "price": [price],
+        "cost": [cost],
+        "units": [1.0],
+    }
+    row |= {
+        "low": [0.9 * price],
+        "high": [1.1 * price],
+        "elasticity": [elasticity],
+        "stderr": [stderr],
+    }
     return DemandEstimates(pl.DataFrame(row | {"status": ["identified"]}))
 
 
 def solved(evidence, rails, draws=200, seed=0):
-    drawn = DemandDraws.of(evidence, draws, stream(seed, "test"), objective=rails.objective, deductions=rails.deductions)
+    drawn = DemandDraws.of(
+        evidence,
+        draws,
+        stream(seed, "test"),
+        objective=rails.objective,
+        deductions=rails.deductions,
+    )
     return recommend(evidence, drawn, rails)
 
 
@@ -38,7 +58,9 @@ def test_no_price_leaves_the_guardrails(seed):
     made = solved(evidence, rails, 60)
     assert breaches(evidence, rails, made.prices) == []
     assert beyond_capacity(evidence, rails, made.demand, made.prices) == []
-    assert ((made.prices == made.demand.price) == np.isin(range(len(evidence)), list(made.holds))).all()
+    assert (
+        (made.prices == made.demand.price) == np.isin(range(len(evidence)), list(made.holds))
+    ).all()
 
 
 def test_with_a_known_elasticity_the_price_is_the_cost_times_its_ratio():
@@ -97,8 +119,20 @@ def test_a_price_stays_for_a_reason(columns, rails, reason):
 
 
 def two_channels(elasticities=(-2.0, -4.0), prices=(100.0, 100.0), cross=0.0):
-    rows = {"cell": ["a", "b"], "product": ["p", "p"], "channel": ["x", "y"], "price": prices, "cost": [60.0, 60.0]}
-    rows |= {"units": [10.0, 10.0], "low": prices, "high": prices, "elasticity": elasticities, "stderr": [0.0, 0.0]}
+    rows = {
+        "cell": ["a", "b"],
+        "product": ["p", "p"],
+        "channel": ["x", "y"],
+        "price": prices,
+        "cost": [60.0, 60.0],
+    }
+    rows |= {
+        "units": [10.0, 10.0],
+        "low": prices,
+        "high": prices,
+        "elasticity": elasticities,
+        "stderr": [0.0, 0.0],
+    }
     pairs = np.array([[0.0, cross], [cross, 0.0]])
     return DemandEstimates(pl.DataFrame(rows | {"status": ["identified"] * 2}), cross=pairs)
 
@@ -122,14 +156,19 @@ def test_channels_that_no_allowed_price_brings_together_are_held():
 
 
 def test_a_substitute_raises_the_best_price():
-    alone, beside = (solved(two_channels(cross=cross), replace(FREE, largest_step=0.5), 2).prices for cross in (0.0, 0.5))
+    alone, beside = (
+        solved(two_channels(cross=cross), replace(FREE, largest_step=0.5), 2).prices
+        for cross in (0.0, 0.5)
+    )
     assert (beside > alone).all()
 
 
 def test_what_a_cut_brings_forward_is_no_gain():
     evidence = cell(price=1.9)
     later = DemandEstimates(evidence.cells.with_columns(lag=pl.lit(0.5)))
-    assert solved(later, FREE).prices[0] == pytest.approx(2.0, rel=1e-4)  # an elasticity of -2 in the long run
+    assert solved(later, FREE).prices[0] == pytest.approx(
+        2.0, rel=1e-4
+    )  # an elasticity of -2 in the long run
 
 
 def test_a_capacity_binds():
@@ -139,17 +178,27 @@ def test_a_capacity_binds():
 
 
 def worlds_of_4_4(price, stderr, count=150):
-    """Cells of true elasticity -2.5 and cost 1, estimated with an error, then shrunk to a portfolio of -2.2 +- .7."""
+    """Cells of true elasticity -2.5 and cost 1, estimated with an error, then shrunk to a portfolio
+    of -2.2 +- .7.
+    """
     estimates = -2.5 + stderr * stream(1, "4.4").standard_normal(count)
     weight = 0.7**2 / (0.7**2 + stderr**2)
     names = [str(place) for place in range(count)]
-    cells = pl.DataFrame({"cell": names, "product": names, "elasticity": -2.2 + weight * (estimates + 2.2)})
+    cells = pl.DataFrame(
+        {"cell": names, "product": names, "elasticity": -2.2 + weight * (estimates + 2.2)}
+    )
     return DemandEstimates(
         cells.with_columns(
-            channel=pl.lit("web"), price=pl.lit(price), cost=pl.lit(1.0), units=pl.lit(1.0), low=pl.lit(0.9 * price),
-            high=pl.lit(1.1 * price), stderr=pl.lit(weight**0.5 * stderr), status=pl.lit("identified"),
+            channel=pl.lit("web"),
+            price=pl.lit(price),
+            cost=pl.lit(1.0),
+            units=pl.lit(1.0),
+            low=pl.lit(0.9 * price),
+            high=pl.lit(1.1 * price),
+            stderr=pl.lit(weight**0.5 * stderr),
+            status=pl.lit("identified"),
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("price", "least"), [(1.6, -0.3), (1.3, 12.5)])
@@ -164,7 +213,10 @@ def test_most_of_the_possible_gain_is_reached_where_prices_identify_the_elastici
     rails = PriceGuardrails()
     reached = gain_reached(evidence, solved(evidence, rails))
     assert 0.8 <= reached.share <= 1.0
-    assert (reached.gained, reached.possible) == (reached.gained_identified, reached.possible_identified)
+    assert (reached.gained, reached.possible) == (
+        reached.gained_identified,
+        reached.possible_identified,
+    )
 
 
 def test_prices_chosen_by_the_truth_gain_all_that_is_possible():
@@ -172,7 +224,9 @@ def test_prices_chosen_by_the_truth_gain_all_that_is_possible():
     truth = evidence.truth
     own = np.diag(truth.elasticities)
     known = DemandEstimates(
-        evidence.cells.with_columns(elasticity=own, stderr=pl.lit(0.0), status=pl.lit("identified")),
+        evidence.cells.with_columns(
+            elasticity=own, stderr=pl.lit(0.0), status=pl.lit("identified")
+        ),
         cross=truth.elasticities - np.diag(own),
         truth=TrueDemand(truth.units, truth.elasticities, truth.lag),
     )

@@ -1,4 +1,6 @@
-"""Changes of prices: isoelastic and never below zero, with intervals, substitutes, and what is only brought forward."""
+"""Changes of prices: isoelastic and never below zero, with intervals, substitutes, and what is only
+brought forward.
+"""
 
 from dataclasses import replace
 
@@ -23,7 +25,13 @@ def one_cell(elasticity, stderr=0.0, lag=0.0, cost=60.0):
         "units": [10.0],
         "low": [80.0],
     }
-    row |= {"high": [125.0], "elasticity": [elasticity], "stderr": [stderr], "lag": [lag], "status": ["identified"]}
+    row |= {
+        "high": [125.0],
+        "elasticity": [elasticity],
+        "stderr": [stderr],
+        "lag": [lag],
+        "status": ["identified"],
+    }
     return DemandEstimates(pl.DataFrame(row), "EUR", "week")
 
 
@@ -33,7 +41,12 @@ def rows_of(evidence, *changes, scope="cell", draws=2):
 
 @pytest.mark.parametrize(
     ("elasticity", "change", "units", "revenue"),
-    [(-1.2, -0.2, 1.307, 0.046), (-2.0, -0.2, 1.562, 0.25), (-2.0, 0.2, 0.694, -0.167), (-3.0, 0.4, 0.364, -0.49)],
+    [
+        (-1.2, -0.2, 1.307, 0.046),
+        (-2.0, -0.2, 1.562, 0.25),
+        (-2.0, 0.2, 0.694, -0.167),
+        (-3.0, 0.4, 0.364, -0.49),
+    ],
 )
 def test_units_follow_a_power_of_the_price(elasticity, change, units, revenue):
     row = rows_of(one_cell(elasticity), change).row(0, named=True)
@@ -63,7 +76,9 @@ def test_substitutes_lose_what_a_cut_takes_from_them():
     price, cost = evidence.column("price"), evidence.column("cost")
     lost = (evidence.column("units") * (0.9**apart - 1) * (price - cost)).sum()
     exact = rows_of(DemandEstimates(evidence.cells, cross=evidence.cross), -0.1)
-    assert rows_at_change(exact, -0.1, [evidence.names[0]])["others_margin"][0] == pytest.approx(lost, rel=1e-9)
+    assert rows_at_change(exact, -0.1, [evidence.names[0]])["others_margin"][0] == pytest.approx(
+        lost, rel=1e-9
+    )
 
 
 def test_prices_that_were_not_observed_are_flagged_and_not_recommended():
@@ -76,7 +91,10 @@ def test_prices_that_were_not_observed_are_flagged_and_not_recommended():
 def test_cells_without_an_estimate_or_a_cost_are_said():
     cells = one_cell(-2.0).cells
     unknown = cells.with_columns(
-        cell=pl.lit("b"), channel=pl.lit("oem"), elasticity=pl.lit(None, pl.Float64), stderr=pl.lit(None, pl.Float64)
+        cell=pl.lit("b"),
+        channel=pl.lit("oem"),
+        elasticity=pl.lit(None, pl.Float64),
+        stderr=pl.lit(None, pl.Float64),
     )
     rows = rows_of(DemandEstimates(pl.concat([cells, unknown])), 0.1)
     assert rows["cells"].to_list() == [1, 1]
@@ -91,37 +109,55 @@ def test_scopes_change_together():
     assert products["scope"].to_list() == ["all cells", "p0", "p1"]
     assert products["cells"].to_list() == [6, 3, 3]
     channels = rows_of(evidence, 0.1, scope="channel")
-    assert np.isclose(channels.filter(pl.col("scope") != "all cells")["units_now"].sum(), channels["units_now"][0])
+    assert np.isclose(
+        channels.filter(pl.col("scope") != "all cells")["units_now"].sum(), channels["units_now"][0]
+    )
 
 
 def test_the_interval_of_all_cells_is_that_of_the_slope_that_they_share():
     """Twenty substitutes, a cross elasticity of .6 +- .3 spread over them, all prices 10 % up."""
     count = 20
     cells = pl.concat(
-        one_cell(-2.0).cells.with_columns(cell=pl.lit(f"a{place}"), product=pl.lit(f"p{place}")) for place in range(count)
+        one_cell(-2.0).cells.with_columns(cell=pl.lit(f"a{place}"), product=pl.lit(f"p{place}"))
+        for place in range(count)
     )
     beside = (1 - np.eye(count)) / (count - 1)
     row = rows_of(
-        DemandEstimates(cells, cross=0.6 * beside, cross_stderr=0.3 * beside), 0.1, scope="channel", draws=10_000
+        DemandEstimates(cells, cross=0.6 * beside, cross_stderr=0.3 * beside),
+        0.1,
+        scope="channel",
+        draws=10_000,
     ).row(0, named=True)
     ends = [1.1 ** (-2 + 0.6 + sign * 1.96 * 0.3) - 1 for sign in (-1, 1)]
-    assert [row[f"units_{end}"] / row["units_now"] for end in ("low", "high")] == pytest.approx(ends, rel=0.03)
+    assert [row[f"units_{end}"] / row["units_now"] for end in ("low", "high")] == pytest.approx(
+        ends, rel=0.03
+    )
 
 
 @pytest.mark.parametrize("scope", ["cell", "product"])
 def test_a_change_is_that_of_the_demand_at_the_changed_prices(scope):
-    """Draw by draw, with substitutes and an effect of last period's price, against the demand of all cells."""
+    """Draw by draw, with substitutes and an effect of last period's price, against the demand of
+    all cells.
+    """
     plain = price_world(stream(7, "impact"), 4, 3, cross=0.4)
     cells = plain.cells.with_columns(lag=pl.lit(0.3), lag_stderr=pl.lit(0.1))
     evidence = DemandEstimates(cells, cross=plain.cross, cross_stderr=plain.cross_stderr)
     rows = rows_of(evidence, -0.2, scope=scope, draws=300)
     demand = DemandDraws.of(evidence, 300, stream(0, "test"), objective="profit")
     for row in rows.iter_rows(named=True):
-        own = np.full(len(cells), True) if row["scope"] == "all cells" else (cells[scope] == row["scope"]).to_numpy()
+        own = (
+            np.full(len(cells), True)
+            if row["scope"] == "all cells"
+            else (cells[scope] == row["scope"]).to_numpy()
+        )
         prices = np.where(own, 0.8 * demand.price, demand.price)
-        margin = demand.units_at(prices) * demand.margin(prices) - demand.units * demand.margin(demand.price)
+        margin = demand.units_at(prices) * demand.margin(prices) - demand.units * demand.margin(
+            demand.price
+        )
         assert row["margin"] == pytest.approx(margin.sum(1).mean())
-        assert [row["margin_low"], row["margin_high"]] == pytest.approx(np.quantile(margin.sum(1), [0.025, 0.975]))
+        assert [row["margin_low"], row["margin_high"]] == pytest.approx(
+            np.quantile(margin.sum(1), [0.025, 0.975])
+        )
         assert row["others_margin"] == pytest.approx(margin[:, ~own].sum(1).mean(), abs=1e-9)
         first = replace(demand, own=demand.own - demand.lag).units_at(prices) - demand.units
         assert row["first_units"] == pytest.approx(first[:, own].sum(1).mean())

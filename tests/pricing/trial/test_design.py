@@ -1,4 +1,6 @@
-"""Price tests: as sure as the formula says, with arms within the guardrails, and handed on as commands that work."""
+"""Price tests: as sure as the formula says, with arms within the guardrails, and handed on as
+commands that work.
+"""
 
 import shlex
 
@@ -20,7 +22,15 @@ from hwds.pricing.price_experiment import (
 from hwds.pricing.recommended_prices import PriceGuardrails
 from tests.support.composed import composed
 
-PLAIN = {"arms": 3, "block": 3, "washout": 1, "clusters": 30, "noise": 0.3, "correlation": 0.4, "longest": 60}
+PLAIN = {
+    "arms": 3,
+    "block": 3,
+    "washout": 1,
+    "clusters": 30,
+    "noise": 0.3,
+    "correlation": 0.4,
+    "longest": 60,
+}
 PRICES = np.array([90.0, 100.0, 110.0])
 
 
@@ -45,7 +55,9 @@ def test_a_switchback_measures_as_well_as_it_says():
     rng, blocks, tests = stream(1, "switchback"), 12, 4000
     price = rng.permuted(np.tile(np.repeat(PRICES, blocks // 3), (tests, 1)), axis=1)
     logs = -2 * np.log(price)[..., None] + noises(rng, (tests, blocks, 2), 50)
-    assert slopes(price, logs.mean(2)).std() == pytest.approx(stderr_after(50, PRICES, 36, terms()), rel=0.05)
+    assert slopes(price, logs.mean(2)).std() == pytest.approx(
+        stderr_after(50, PRICES, 36, terms()), rel=0.05
+    )
 
 
 def test_clusters_measure_as_well_as_they_say():
@@ -70,7 +82,12 @@ def test_lengths_are_whole_blocks_with_every_arm():
 
 
 @pytest.mark.parametrize(
-    "rails", [PriceGuardrails(), PriceGuardrails(rounding=5, ending=0.01), PriceGuardrails(ladder=(89.0, 99.0, 109.0))]
+    "rails",
+    [
+        PriceGuardrails(),
+        PriceGuardrails(rounding=5, ending=0.01),
+        PriceGuardrails(ladder=(89.0, 99.0, 109.0)),
+    ],
 )
 def test_arms_are_todays_price_and_allowed_ones(rails):
     prices = arm_prices(97.0, 85.0, 112.0, 3, rails)
@@ -90,7 +107,10 @@ def test_a_prior_has_the_mean_and_the_spread_of_what_is_believed():
     assert sum(beta_counts(draws, 50)) == pytest.approx(50)
     assert beta_counts(np.full(10, 0.2), 100) == pytest.approx((20, 80))
     elasticities = np.array([-2.0, -1.0])
-    assert buying_shares(np.array([50.0, 100.0]), 100.0, elasticities, 0.1).tolist() == [[0.4, 0.1], [0.2, 0.1]]
+    assert buying_shares(np.array([50.0, 100.0]), 100.0, elasticities, 0.1).tolist() == [
+        [0.4, 0.1],
+        [0.2, 0.1],
+    ]
     assert buying_shares(np.array([10.0]), 100.0, elasticities, 0.5).max() < 1
 
 

@@ -1,4 +1,6 @@
-"""The index of runs never lies: what changes in a folder is seen, what is damaged is told, and it may be thrown away."""
+"""The index of runs never lies: what changes in a folder is seen, what is damaged is told, and it
+may be thrown away.
+"""
 
 import json
 import os
@@ -16,7 +18,10 @@ from hwds.results.records import Labels
 
 @pytest.fixture
 def settled(monkeypatch):
-    """Files count as old at once; a change within one tick of the clock is then not seen, so tests wait for one."""
+    """Files count as old at once.
+
+    A change within one tick of the clock is then not seen, so tests wait for one.
+    """
     monkeypatch.setattr(run_index, "SETTLED", -1.0)
 
 
@@ -33,10 +38,21 @@ def test_what_a_run_says_is_flat(made):
     assert fields["model.rates"] == "0.1, 0.5"
     assert fields["rivals"] == "forecast/naive"
     assert fields["dataset.roles.series"] == "shop, region"
-    assert (fields["metric"], fields["score"], fields["stderr"], fields["status"]) == ("mase[m=12]", 0.8, 0.02, "finished")
-    assert fields["mase"] == fields["mase[m=12]"] == 0.8, "the mean over all folds and steps of the own model"
+    assert (fields["metric"], fields["score"], fields["stderr"], fields["status"]) == (
+        "mase[m=12]",
+        0.8,
+        0.02,
+        "finished",
+    )
+    assert fields["mase"] == fields["mase[m=12]"] == 0.8, (
+        "the mean over all folds and steps of the own model"
+    )
     assert "dataset.roles.time" not in fields
-    assert (index.better("mase"), index.better("accuracy"), index.better("seed")) == ("low", "high", "")
+    assert (index.better("mase"), index.better("accuracy"), index.better("seed")) == (
+        "low",
+        "high",
+        "",
+    )
 
 
 def test_a_second_look_reads_nothing_and_every_change_is_seen(made, settled, tmp_path):
@@ -83,9 +99,9 @@ def test_a_damaged_folder_is_told_and_the_others_are_read(made):
     pl.DataFrame({"model": ["x"]}).write_parquet(made("sales/ff66") / "scores.parquet")
     index = RunIndex.of()
     reasons = index.column("reason")
-    assert {path: status for path, status in index.column("status").items() if status != "broken"} == {
-        "runs/sales/aa11": "finished"
-    }
+    assert {
+        path: status for path, status in index.column("status").items() if status != "broken"
+    } == {"runs/sales/aa11": "finished"}
     assert "config.yaml: is no YAML: " in reasons["runs/sales/cc33"]
     assert reasons["runs/sales/dd44"] == "config.yaml holds no config"
     assert all(reasons.values())
@@ -96,8 +112,17 @@ def test_sweeps_are_there_too(made, tmp_path):
     made("sales/aa11")
     folder = tmp_path / "outputs/sweeps/sales/55ee"
     folder.mkdir(parents=True)
-    said = {"config": {"model": {"name": "forecast/lstm"}}, "sweep": {"name": "asha", "trials": 9}, "metric": "mase[m=12]"}
-    said |= {"better": "low", "trials": 9, "best": {"trial": 3, "inner": 0.7, "final": 0.75}, "run": "sales/aa11"}
+    said = {
+        "config": {"model": {"name": "forecast/lstm"}},
+        "sweep": {"name": "asha", "trials": 9},
+        "metric": "mase[m=12]",
+    }
+    said |= {
+        "better": "low",
+        "trials": 9,
+        "best": {"trial": 3, "inner": 0.7, "final": 0.75},
+        "run": "sales/aa11",
+    }
     (folder / "sweep.json").write_text(json.dumps(said))
     index = RunIndex.of()
     assert matching_folders(index, [], "run") == ["runs/sales/aa11"]
@@ -129,7 +154,9 @@ def three(made):
     made("sales/aa11", seed=1, **{"mase[m=12]": 0.8, "accuracy": 0.5})
     b = made("sales/bb22", seed=2, units=64, **{"mase[m=12]": 0.7, "accuracy": 0.4})
     Labels(("good", "new"), "Why not").write(b)
-    made("units/cc33", seed=3, model="forecast/theta", days=5, **{"mase[m=12]": 0.9, "accuracy": 0.6})
+    made(
+        "units/cc33", seed=3, model="forecast/theta", days=5, **{"mase[m=12]": 0.9, "accuracy": 0.6}
+    )
     return RunIndex.of()
 
 
@@ -170,7 +197,12 @@ def test_what_is_not_there_is_refused_with_the_nearest(three):
 
 
 def test_spans_and_labels():
-    assert [parse_span(text) for text in ("30min", "12h", "1.5d", "2w")] == [1800, 43200, 129600, 1209600]
+    assert [parse_span(text) for text in ("30min", "12h", "1.5d", "2w")] == [
+        1800,
+        43200,
+        129600,
+        1209600,
+    ]
     with pytest.raises(ValueError, match="7 days"):
         parse_span("7 days")
     assert Labels(("b",)).tagged(("a", "-b")).tags == ("a",)
@@ -180,12 +212,24 @@ def test_spans_and_labels():
 
 
 def test_the_order_of_runs_is_that_of_their_records_wherever_their_files_were_copied_to(made):
-    for title, when in (("e/aa11", "2026-03-02T10:00:00.5+00:00"), ("e/bb22", "2026-03-01T10:00:00.5+00:00"), ("e/cc33", None)):
+    for title, when in (
+        ("e/aa11", "2026-03-02T10:00:00.5+00:00"),
+        ("e/bb22", "2026-03-01T10:00:00.5+00:00"),
+        ("e/cc33", None),
+    ):
         path = made(title)
         origin = RunFolder(path).read_provenance() | ({"when": when} if when else {})
-        RunFolder(path).write_provenance({name: value for name, value in origin.items() if name != "checksum"})
-    os.utime("outputs/runs/e/cc33/scores.parquet", (1.7e9, 1.7e9))  # an earlier version's, of November 2023
+        RunFolder(path).write_provenance(
+            {name: value for name, value in origin.items() if name != "checksum"}
+        )
+    os.utime(
+        "outputs/runs/e/cc33/scores.parquet", (1.7e9, 1.7e9)
+    )  # an earlier version's, of November 2023
     index = RunIndex.of()
-    assert order_folders(index, index.paths, "-modified") == ["runs/e/aa11", "runs/e/bb22", "runs/e/cc33"]
+    assert order_folders(index, index.paths, "-modified") == [
+        "runs/e/aa11",
+        "runs/e/bb22",
+        "runs/e/cc33",
+    ]
     assert index.column("when")["runs/e/aa11"] == "2026-03-02 10:00"
     assert RunFolder.find("e").title == "e/aa11"

@@ -1,15 +1,29 @@
-"""Scores of alarms: against counts by hand, against scikit-learn, and what flagging everything or nothing has."""
+"""Scores of alarms: against counts by hand, against scikit-learn, and what flagging everything or
+nothing has.
+"""
 
 import numpy as np
 import polars as pl
 import pytest
 
-from hwds.sensors.metrics import count_rows, f1_of, f1_of_everything, flagged_stretches, run_average_precision, sensor_scores
+from hwds.sensors.metrics import (
+    count_rows,
+    f1_of,
+    f1_of_everything,
+    flagged_stretches,
+    run_average_precision,
+    sensor_scores,
+)
 
 
 def rows_of(label, alarm, name="a", score=None):
     score = np.where(alarm, 2.0, 0.5) if score is None else score
-    columns = {"entity": [name] * len(label), "cycle": np.arange(10.0, 10 + len(label)), "label": label, "score": score}
+    columns = {
+        "entity": [name] * len(label),
+        "cycle": np.arange(10.0, 10 + len(label)),
+        "label": label,
+        "score": score,
+    }
     return pl.DataFrame(columns | {"alarm": np.array(alarm, bool)})
 
 
@@ -33,7 +47,12 @@ def test_counts_by_hand():
     assert (counts.episodes, counts.met) == (2, 1)
     said = values(rows_of(label, alarm))
     assert said["f1"] == said["f1_pooled"] == pytest.approx(2 * 2 / (2 * 2 + 2 + 3))
-    assert (said["far"], said["mar"], said["event_recall"], said["event_precision"]) == (0.4, 0.6, 0.5, 0.5)
+    assert (said["far"], said["mar"], said["event_recall"], said["event_precision"]) == (
+        0.4,
+        0.6,
+        0.5,
+        0.5,
+    )
     assert said["delay"] == 1.0
     assert said["episodes"] == pytest.approx(200.0)
 
@@ -42,8 +61,18 @@ def test_everything_and_nothing():
     label = np.array([0, 0, 0, 1.0])
     everything, nothing = values(rows_of(label, np.ones(4))), values(rows_of(label, np.zeros(4)))
     assert everything["f1"] == everything["f1_everything"] == pytest.approx(0.4)
-    assert (everything["f1_gain"], everything["far"], everything["mar"], everything["event_recall"]) == (0.0, 1.0, 0.0, 1.0)
-    assert (nothing["f1"], nothing["far"], nothing["mar"], nothing["event_precision"]) == (0.0, 0.0, 1.0, None)
+    assert (
+        everything["f1_gain"],
+        everything["far"],
+        everything["mar"],
+        everything["event_recall"],
+    ) == (0.0, 1.0, 0.0, 1.0)
+    assert (nothing["f1"], nothing["far"], nothing["mar"], nothing["event_precision"]) == (
+        0.0,
+        0.0,
+        1.0,
+        None,
+    )
 
 
 def test_a_run_without_an_anomaly_counts_for_false_alarms_alone():
@@ -66,11 +95,18 @@ def test_average_precision_is_scikit_learns():
 
     rng = np.random.default_rng(0)
     label, score = (rng.random(200) < 0.3).astype(float), np.round(rng.random(200), 1)
-    assert run_average_precision(label, score) == pytest.approx(average_precision_score(label, score))
+    assert run_average_precision(label, score) == pytest.approx(
+        average_precision_score(label, score)
+    )
 
 
 def test_the_interval_of_few_runs_is_students():
-    rows = pl.concat([rows_of(np.array([0, 1, 1, 1.0]), [0, *([1] * n), *([0] * (3 - n))], str(n)) for n in (1, 2, 3)])
+    rows = pl.concat(
+        [
+            rows_of(np.array([0, 1, 1, 1.0]), [0, *([1] * n), *([0] * (3 - n))], str(n))
+            for n in (1, 2, 3)
+        ]
+    )
     f1 = next(score for score in sensor_scores(rows, 0) if score.metric == "f1")
     each = np.array([0.5, 0.8, 1.0])
     half = 4.302652729911275 * each.std(ddof=1) / np.sqrt(3)

@@ -1,4 +1,6 @@
-"""Models of normal readings: limits, what PCA says against its formulas, and a stream that has the bits of a batch."""
+"""Models of normal readings: limits, what PCA says against its formulas, and a stream that has the
+bits of a batch.
+"""
 
 import numpy as np
 import pytest
@@ -24,14 +26,20 @@ def test_limits_are_conformal_quantiles_with_equal_parts_of_the_false_alarms():
     held = np.column_stack([np.arange(1.0, 100), np.arange(99.0, 0, -1)])
     assert conformal_limits(held, 0.1).tolist() == [95.0, 95.0]  # the rank is 100 x (1 - .1 / 2)
     assert conformal_limits(held[:, :1], 0.1).tolist() == [90.0]
-    with pytest.raises(DataError, match=r"^protocol\.false_alarms: must be >= 0\.02 with 99 held-out rows, got 0\.01\.$"):
+    with pytest.raises(
+        DataError,
+        match=r"^protocol\.false_alarms: must be >= 0\.02 with 99 held-out rows, got 0\.01\.$",
+    ):
         conformal_limits(held, 0.01)
 
 
 def test_new_normal_rows_raise_as_many_alarms_as_are_allowed():
     rng = np.random.default_rng(1)
     rates = [
-        (rng.chisquare(3, (2000, 2)) > conformal_limits(rng.chisquare(3, (400, 2)), 0.1)).any(axis=1).mean() for _ in range(40)
+        (rng.chisquare(3, (2000, 2)) > conformal_limits(rng.chisquare(3, (400, 2)), 0.1))
+        .any(axis=1)
+        .mean()
+        for _ in range(40)
     ]
     assert abs(np.mean(rates) - 0.1) < 0.01
 
@@ -44,9 +52,15 @@ def test_t2_and_q_are_hotellings_and_the_residual():
     said = components.statistics(values, np.zeros(500, int))
     inner = values @ axes[:, ::-1][:, :2]
     np.testing.assert_allclose(said[:, 0], (inner**2 / spread[::-1][:2]).sum(axis=1))
-    np.testing.assert_allclose(said[:, 1], ((values - inner @ axes[:, ::-1][:, :2].T) ** 2).sum(axis=1))
-    whole = Components(components.axes, components.spread, 4).statistics(values, np.zeros(500, int))[:, 0]
-    np.testing.assert_allclose(whole, np.einsum("ij,jk,ik->i", values, np.linalg.inv(values.T @ values / 500), values))
+    np.testing.assert_allclose(
+        said[:, 1], ((values - inner @ axes[:, ::-1][:, :2].T) ** 2).sum(axis=1)
+    )
+    whole = Components(components.axes, components.spread, 4).statistics(
+        values, np.zeros(500, int)
+    )[:, 0]
+    np.testing.assert_allclose(
+        whole, np.einsum("ij,jk,ik->i", values, np.linalg.inv(values.T @ values / 500), values)
+    )
 
 
 def test_the_forest_is_scikit_learns():
@@ -54,7 +68,9 @@ def test_the_forest_is_scikit_learns():
 
     values = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     forest = Isolation(n_estimators=10, max_samples=64, random_state=0).fit(values)
-    own = Forest(read_isolation_trees(forest.estimators_, 64)).statistics(values.astype(float), np.zeros(300, int))[:, 0]
+    own = Forest(read_isolation_trees(forest.estimators_, 64)).statistics(
+        values.astype(float), np.zeros(300, int)
+    )[:, 0]
     np.testing.assert_allclose(own, -forest.score_samples(values), rtol=1e-6)
 
 

@@ -9,7 +9,13 @@ from hwds.sensors.compare import sensor_evidence
 from hwds.sensors.models.forecast_residual import ForecastResidual
 from hwds.sensors.models.pca import PCA
 from hwds.sensors.protocols.runs_in_time import RunsInTime
-from hwds.sensors.report import by_run_grid, runs_figure, sensor_conclusion, sensors_figure, typical_run
+from hwds.sensors.report import (
+    by_run_grid,
+    runs_figure,
+    sensor_conclusion,
+    sensors_figure,
+    typical_run,
+)
 from hwds.stats.sources import ModelRows
 from tests.support.sensor_runs import sensor_runs
 
@@ -28,7 +34,9 @@ def done(runs):
 def test_the_sentence_stands_beside_flagging_everything_and_nothing(done):
     said = sensor_conclusion(done.tables, "sensors/pca")
     f1 = done.tables.headline("f1", "sensors/pca")["value"]
-    assert said.startswith(f"sensors/pca finds anomalous rows with F1 {f1:.3f}, the mean over 4 runs:")
+    assert said.startswith(
+        f"sensors/pca finds anomalous rows with F1 {f1:.3f}, the mean over 4 runs:"
+    )
     assert "above flagging every row" in said
     assert "while flagging none has 0" in said
     assert "seconds after the beginning on average" in said
@@ -57,10 +65,15 @@ class Named:
 def test_models_are_compared_by_run(done):
     rows = done.tables.predictions
     labels = ("sensors/pca", "sensors/forecast_residual")
-    answers = [ModelRows(label, "runs", 0, Named(), label, rows.filter(pl.col("model") == label)) for label in labels]
+    answers = [
+        ModelRows(label, "runs", 0, Named(), label, rows.filter(pl.col("model") == label))
+        for label in labels
+    ]
     for metric in ("f1", "far", "mar"):
         found, left_out = sensor_evidence(answers, metric, 50)
-        assert found.means[0] == pytest.approx([done.tables.headline(metric, label)["value"] for label in labels])
+        assert found.means[0] == pytest.approx(
+            [done.tables.headline(metric, label)["value"] for label in labels]
+        )
         assert left_out == 0
     with pytest.raises(ConfigError, match="sensor anomalies cannot be compared by 'delay'"):
         sensor_evidence(answers, "delay", 50)

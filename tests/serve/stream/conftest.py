@@ -33,7 +33,11 @@ def batch(runs, followed):
     score = followed.fitted.predict(runs).score
     rows = zip(runs.data["entity"], runs.cycles.tolist(), score.tolist(), strict=True)
     place = np.arange(len(score)) - runs.offsets[:-1][runs.run_of_row]
-    return {(name, cycle): each for (name, cycle, each), at in zip(rows, place, strict=True) if at >= FIRST}
+    return {
+        (name, cycle): each
+        for (name, cycle, each), at in zip(rows, place, strict=True)
+        if at >= FIRST
+    }
 
 
 @pytest.fixture(scope="session")

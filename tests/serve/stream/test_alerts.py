@@ -26,9 +26,15 @@ def said(scores, rules=RULES, before=lambda alert, cycle: None):
         ([2, 0, 2, 0, 2], []),
         ([0, 2, 2, 2, 2], [(2, "opened", "warning", "score")]),
         ([2, 2, 0.9, 0.9, 0.9, 0.9], [(1, "opened", "warning", "score")]),
-        ([2, 2, 0, 0, 1.5, 0, 0, 0], [(1, "opened", "warning", "score"), (7, "closed", "warning", "normal")]),
+        (
+            [2, 2, 0, 0, 1.5, 0, 0, 0],
+            [(1, "opened", "warning", "score"), (7, "closed", "warning", "normal")],
+        ),
         ([4, 4], [(1, "opened", "critical", "score")]),
-        ([2, 2, 4, 4, 4], [(1, "opened", "warning", "score"), (3, "escalated", "critical", "score")]),
+        (
+            [2, 2, 4, 4, 4],
+            [(1, "opened", "warning", "score"), (3, "escalated", "critical", "score")],
+        ),
     ],
 )
 def test_an_alert_is_opened_and_closed_by_rows_in_a_row(scores, messages):
@@ -37,7 +43,10 @@ def test_an_alert_is_opened_and_closed_by_rows_in_a_row(scores, messages):
 
 def test_what_nobody_acknowledges_is_escalated_once():
     rules = StreamRules(raise_after=1, escalate_after=3)
-    assert said([2] * 9, rules) == [(0, "opened", "warning", "score"), (3, "escalated", "critical", "unacknowledged")]
+    assert said([2] * 9, rules) == [
+        (0, "opened", "warning", "score"),
+        (3, "escalated", "critical", "unacknowledged"),
+    ]
 
     def seen(alert, cycle):
         alert.acknowledged = alert.acknowledged or cycle == 2
@@ -47,7 +56,11 @@ def test_what_nobody_acknowledges_is_escalated_once():
 
 def test_a_quiet_time_holds_back_all_but_critical_alerts():
     rules = StreamRules(raise_after=1, clear_after=1, quiet=4)
-    assert [row[:2] for row in said([2, 0, 2, 0, 2, 2, 2], rules)] == [(0, "opened"), (1, "closed"), (5, "opened")]
+    assert [row[:2] for row in said([2, 0, 2, 0, 2, 2, 2], rules)] == [
+        (0, "opened"),
+        (1, "closed"),
+        (5, "opened"),
+    ]
     assert [row[:3] for row in said([2, 0, 9], rules)][2] == (2, "opened", "critical")
 
 
@@ -75,14 +88,18 @@ def test_a_machine_that_is_gone_has_no_open_alert():
     alert = AlertState()
     assert alert.end("m", 0.0) == []
     alert.advance("m", 0.0, 5.0, "flow", StreamRules(raise_after=1))
-    assert [(row["what"], row["why"], row["score"]) for row in alert.end("m", 7.0)] == [("closed", "ended", None)]
+    assert [(row["what"], row["why"], row["score"]) for row in alert.end("m", 7.0)] == [
+        ("closed", "ended", None)
+    ]
     assert not alert.key
 
 
 def test_alerts_have_names_of_their_own_however_large_cycles_are():
     alert, ids = AlertState(), []
     for second, score in enumerate([2, 0, 2, 0, 2]):
-        row = alert.advance("m", 1_764_386_031.25 + second, score, "flow", StreamRules(raise_after=1, clear_after=1))
+        row = alert.advance(
+            "m", 1_764_386_031.25 + second, score, "flow", StreamRules(raise_after=1, clear_after=1)
+        )
         ids += [each["id"] for each in row]
     assert ids[::2] == ["m@1764386031.25#1", "m@1764386033.25#1", "m@1764386035.25#1"]
     assert len(set(ids)) == len(ids) == 5

@@ -1,4 +1,6 @@
-"""Readings through a real broker of Kafka's protocol: from where each partition was read, and refusals in a line."""
+"""Readings through a real broker of Kafka's protocol: from where each partition was read, and
+refusals in a line.
+"""
 
 import gc
 import json
@@ -44,7 +46,9 @@ def test_a_stream_goes_on_in_each_partition_where_it_was(followed, lines, batch,
                 assert shard.state.totals["duplicates"] == 0
                 assert sum(shard.state.position["at"].values()) == last
                 source.close()
-        with pytest.raises(ConfigError, match=r"^stream: --from kafka://127\.0\.0\.1:\d+/no: no topic 'no'\.$"):
+        with pytest.raises(
+            ConfigError, match=r"^stream: --from kafka://127\.0\.0\.1:\d+/no: no topic 'no'\.$"
+        ):
             open_source(f"kafka://{where}/no", store, follow=False)
         gone = open_source(f"kafka://{where}/readings", store, follow=False)
         with pytest.raises(ResumeError, match=r"offsets -3 to -1 of partition 1 are gone\.$"):
@@ -57,14 +61,23 @@ def test_a_stream_goes_on_in_each_partition_where_it_was(followed, lines, batch,
 
 def test_a_cluster_that_is_not_there_is_refused_in_a_line(tmp_path, monkeypatch):
     monkeypatch.setattr(kafka, "PATIENCE_MS", 100)
-    monkeypatch.setattr(logging.getLogger("kafka"), "propagate", False)  # records would hold errors with their sockets
+    monkeypatch.setattr(
+        logging.getLogger("kafka"), "propagate", False
+    )  # records would hold errors with their sockets
     before = set(threading.enumerate())
     with pytest.raises(HwdsError) as refusal:
         open_source("kafka://me:secret-word@127.0.0.1:1/readings", tmp_path, follow=False)
-    assert str(refusal.value).startswith("stream: kafka://***@127.0.0.1:1/readings: cannot be reached (")
+    assert str(refusal.value).startswith(
+        "stream: kafka://***@127.0.0.1:1/readings: cannot be reached ("
+    )
     assert "\n" not in str(refusal.value)
     assert set(threading.enumerate()) <= before, "none that goes on connecting"
     del refusal
-    gc.collect()  # kafka-python closes no socket that was refused: else a later test finds it, to which a warning is an error
-    with pytest.raises(ConfigError, match=r"^stream: --from kafka://a: must have a topic after the host, kafka://a/topic\.$"):
+    # kafka-python closes no socket that was refused: else a later test finds it, to which a warning
+    # is an error
+    gc.collect()
+    with pytest.raises(
+        ConfigError,
+        match=r"^stream: --from kafka://a: must have a topic after the host, kafka://a/topic\.$",
+    ):
         open_source("kafka://a", tmp_path, follow=False)

@@ -1,4 +1,6 @@
-"""Streams that are killed amid their work lose no reading and say no alert twice: `bench/streams.py` in small."""
+"""Streams that are killed amid their work lose no reading and say no alert twice:
+`bench/streams.py` in small.
+"""
 
 import subprocess
 import sys
@@ -11,10 +13,15 @@ from tests.support import mosquitto
 ROOT = Path(__file__).resolve().parents[3]
 
 
-ELSEWHERE = pytest.mark.skipif(mosquitto.PATH is not None, reason="the same goes through a broker, which is there")
+ELSEWHERE = pytest.mark.skipif(
+    mosquitto.PATH is not None, reason="the same goes through a broker, which is there"
+)
 
 
-@pytest.mark.parametrize("kind", [pytest.param("files", marks=ELSEWHERE), pytest.param("kills", marks=pytest.mark.mosquitto)])
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param("files", marks=ELSEWHERE), pytest.param("kills", marks=pytest.mark.mosquitto)],
+)
 def test_three_kills_cost_nothing(kind):
     words = [sys.executable, "-m", "bench.streams", kind, "3"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)

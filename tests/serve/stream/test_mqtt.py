@@ -1,4 +1,6 @@
-"""Readings and alerts through a real broker: at least once, over restarts, with TLS; and addresses refused in a line."""
+"""Readings and alerts through a real broker: at least once, over restarts, with TLS; and addresses
+refused in a line.
+"""
 
 import json
 import subprocess
@@ -45,13 +47,17 @@ def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, 
         address = f"mqtt://127.0.0.1:{broker.port}"
         listener = broker.client("listener", keep=True)
         heard = []
-        listener.on_message = lambda _client, _data, message: heard.append(json.loads(message.payload))
+        listener.on_message = lambda _client, _data, message: heard.append(
+            json.loads(message.payload)
+        )
         listener.subscribe("plant/alerts", qos=1)
         sender = broker.client("sender")
         first = open_source(f"{address}/plant/+/readings", store, follow=False)
         first.close()  # from now on the broker keeps what comes
         published(sender, ["\n".join(lines[:50]), *lines[50:300]])
-        left(sender)  # it would connect again by itself, amid what is sent below, and change its order
+        left(
+            sender
+        )  # it would connect again by itself, amid what is sent below, and change its order
         broker.stop()
         broker.start()
         sink = open_sink(f"{address}/plant/alerts", store)
@@ -69,14 +75,18 @@ def test_readings_and_alerts_go_through_a_broker_that_restarts(followed, lines, 
         left(sender)
         left(listener)
     assert scores(store) == batch
-    assert [row["id"] for row in heard] == [row["id"] for row in sorted(heard, key=lambda row: row["number"])]
+    assert [row["id"] for row in heard] == [
+        row["id"] for row in sorted(heard, key=lambda row: row["number"])
+    ]
     assert {row["id"] for row in heard} == {row["id"] for row in messages(store)}
 
 
 @pytest.mark.mosquitto
 def test_messages_that_want_no_acknowledgement_have_none(tmp_path):
     with Mosquitto(tmp_path) as broker:
-        source = open_source(f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False)
+        source = open_source(
+            f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False
+        )
         sender, stop, heard = broker.client("sender"), threading.Event(), []
         given_up = threading.Timer(10, stop.set)
         given_up.start()
@@ -100,11 +110,33 @@ def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=tmp_path, check=True, capture_output=True)
 
-    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    openssl(*new, "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    new = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    openssl(
+        *new,
+        "-keyout",
+        "key.pem",
+        "-out",
+        "cert.pem",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    )
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     with Mosquitto(tmp_path, (cert, key, cert)) as broker:
-        source = open_source(f"mqtts://127.0.0.1:{broker.port}/readings?ca={cert}", tmp_path / "store", follow=False)
+        source = open_source(
+            f"mqtts://127.0.0.1:{broker.port}/readings?ca={cert}", tmp_path / "store", follow=False
+        )
         sink = open_sink(f"mqtts://127.0.0.1:{broker.port}/readings?ca={cert}", tmp_path / "store")
         sink.send(lines[0], "an alert that is a reading")
         with Shard(followed, tmp_path / "store", RULES) as shard:
@@ -112,7 +144,10 @@ def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
             assert shard.state.totals["readings"] == 1
         sink.close()
         source.close()
-        with pytest.raises(HwdsError, match=r"^stream: mqtts://127\.0\.0\.1:\d+/readings: cannot be reached \(.*certificate"):
+        with pytest.raises(
+            HwdsError,
+            match=r"^stream: mqtts://127\.0\.0\.1:\d+/readings: cannot be reached \(.*certificate",
+        ):
             open_source(f"mqtts://127.0.0.1:{broker.port}/readings", tmp_path, follow=False)
 
 
@@ -120,16 +155,22 @@ def test_a_broker_with_tls_is_known_by_its_authority(followed, lines, tmp_path):
 @pytest.mark.skipif(SECURITY is None, reason="this mosquitto has no module of access rights")
 def test_a_topic_that_may_not_be_heard_is_said(tmp_path):
     with Mosquitto(tmp_path, closed=True) as broker:
-        refusal = r"^stream: mqtt://127\.0\.0\.1:\d+/readings: refuses the topic \(Not authorized\)\.$"
+        refusal = (
+            r"^stream: mqtt://127\.0\.0\.1:\d+/readings: refuses the topic \(Not authorized\)\.$"
+        )
         with pytest.raises(HwdsError, match=refusal):
-            open_source(f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False)
+            open_source(
+                f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False
+            )
 
 
 @pytest.mark.mosquitto
 def test_a_broker_sends_no_more_ahead_than_was_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr("hwds.serve.stream.connections.UNACKNOWLEDGED", 7)
     with Mosquitto(tmp_path) as broker:
-        source = open_source(f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False)
+        source = open_source(
+            f"mqtt://127.0.0.1:{broker.port}/readings", tmp_path / "store", follow=False
+        )
         sender = broker.client("sender")
         published(sender, ["a line"] * 30, "readings")
         batches = source.batches(None, 1000, threading.Event())
@@ -149,27 +190,50 @@ def test_a_broker_sends_no_more_ahead_than_was_asked_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "text", "message"),
     [
-        (open_sink, "htp://a/b", "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'htp://a/b'"),
+        (
+            open_sink,
+            "htp://a/b",
+            "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got "
+            "'htp://a/b'",
+        ),
         (
             open_sink,
             "alerts.txt",
-            "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got 'alerts.txt'",
+            "stream: --to: must begin with http://, https://, mqtt://, mqtts://, sns://, got "
+            "'alerts.txt'",
         ),
         (open_sink, "http:///x", "stream: --to http:///x: must have a host."),
         (
             open_sink,
             "http://u:word@h/x",
-            "stream: --to http://***@h/x: must have no user; a token is sent where HWDS_WEBHOOK_TOKEN",
+            "stream: --to http://***@h/x: must have no user; a token is sent where "
+            "HWDS_WEBHOOK_TOKEN",
         ),
-        (open_sink, "mqtt://h", "stream: --to mqtt://h: must have a topic after the host, mqtt://h/topic."),
+        (
+            open_sink,
+            "mqtt://h",
+            "stream: --to mqtt://h: must have a topic after the host, mqtt://h/topic.",
+        ),
         (
             open_sink,
             "mqtt://h/t?cafile=x",
             "stream: --to mqtt://h/t?cafile=x: no option 'cafile'; known: ca, cert, client, key.",
         ),
-        (open_sink, "mqtt://h:x/t", "stream: --to mqtt://h:x/t: Port could not be cast to integer value as 'x'."),
-        (open_sink, "mqtts://h/t?ca=/no/such", "stream: mqtts://h/t?ca=/no/such: the files of TLS cannot be read ("),
-        (open_sink, "mqtt://u:word@127.0.0.1:1/t", "stream: mqtt://***@127.0.0.1:1/t: cannot be reached ("),
+        (
+            open_sink,
+            "mqtt://h:x/t",
+            "stream: --to mqtt://h:x/t: Port could not be cast to integer value as 'x'.",
+        ),
+        (
+            open_sink,
+            "mqtts://h/t?ca=/no/such",
+            "stream: mqtts://h/t?ca=/no/such: the files of TLS cannot be read (",
+        ),
+        (
+            open_sink,
+            "mqtt://u:word@127.0.0.1:1/t",
+            "stream: mqtt://***@127.0.0.1:1/t: cannot be reached (",
+        ),
     ],
 )
 def test_a_wrong_address_is_refused_in_a_line(make, text, message, tmp_path):
@@ -182,7 +246,8 @@ def test_a_wrong_address_is_refused_in_a_line(make, text, message, tmp_path):
 def test_a_source_that_is_none_is_refused(tmp_path):
     with pytest.raises(
         ConfigError,
-        match=r"^stream: --from: must begin with kafka://, kafkas://, kinesis://, mqtt://, mqtts://, got 'http://a/b'",
+        match=r"^stream: --from: must begin with kafka://, kafkas://, kinesis://, mqtt://, "
+        r"mqtts://, got 'http://a/b'",
     ):
         open_source("http://a/b", tmp_path, follow=False)
     with pytest.raises(ConfigError, match=r"^stream: --follow goes with a file alone\.$"):

@@ -28,19 +28,33 @@ def test_a_stream_says_how_it_stands_and_what_its_alerts_were(root, followed, li
     folder = root / STREAMS_FOLDER / "hall" / "pumps"
     folder.mkdir(parents=True)
     with Shard(followed, folder, replace(RULES, batch=250)) as shard:
-        shard.run(Slowly(laid(folder, lines), [lambda: seen.append(streams_data(root, "hall/pumps"))]))
+        shard.run(
+            Slowly(laid(folder, lines), [lambda: seen.append(streams_data(root, "hall/pumps"))])
+        )
     assert [each["name"] for each in seen[0]["streams"]] == ["hall/pumps", "press"]
     assert [each["standing"] for each in seen[0]["streams"]] == ["running", "ended"]
     ended = streams_data(root, "")["shown"]
-    assert (ended["name"], ended["standing"], ended["readings"]) == ("hall/pumps", "ended", len(lines))
-    assert seen[0]["shown"]["lines_a_second"] > ended["lines_a_second"] == 0.0, "none has come since it wrote the last time"
+    assert (ended["name"], ended["standing"], ended["readings"]) == (
+        "hall/pumps",
+        "ended",
+        len(lines),
+    )
+    assert seen[0]["shown"]["lines_a_second"] > ended["lines_a_second"] == 0.0, (
+        "none has come since it wrote the last time"
+    )
     assert ended["messages"] == told(folder, "alerts")[::-1][:50]
     first = ended["shown"][0]
     assert ended["open"] == sum(bool(each["alert"]) for each in ended["shown"])
-    rows = {row["second"]: row for row in map(json.loads, lines) if row["machine"] == first["machine"]}
+    rows = {
+        row["second"]: row for row in map(json.loads, lines) if row["machine"] == first["machine"]
+    }
     assert [row[0] for row in first["trace"]] == [50.0, 100.0, 150.0]
-    assert [row[1] is None for row in first["trace"]] == [True, False, False], "its first rows are its reference"
-    assert all(row[2:] == [rows[row[0]][name] for name in ended["sensors"]] for row in first["trace"])
+    assert [row[1] is None for row in first["trace"]] == [True, False, False], (
+        "its first rows are its reference"
+    )
+    assert all(
+        row[2:] == [rows[row[0]][name] for name in ended["sensors"]] for row in first["trace"]
+    )
 
 
 def test_a_stream_without_a_word_is_silent_a_damaged_one_is_said_and_a_torn_line_waits(root):

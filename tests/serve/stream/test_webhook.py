@@ -1,4 +1,6 @@
-"""Alerts posted to a real server: in order, with an id, again where it was busy, never elsewhere."""
+"""Alerts posted to a real server: in order, with an id, again where it was busy, never
+elsewhere.
+"""
 
 import json
 import threading
@@ -13,7 +15,9 @@ from tests.support.streams import messages, streamed
 
 @pytest.fixture
 def receiver():
-    """A server that answers with the codes that it is given, 200 where none is left, and what it was sent."""
+    """A server that answers with the codes that it is given, 200 where none is left, and what it
+    was sent.
+    """
     got, codes = [], []
 
     class Handler(BaseHTTPRequestHandler):
@@ -38,7 +42,9 @@ def receiver():
         thread.join()
 
 
-def test_each_alert_is_posted_once_in_order_with_its_id(followed, lines, receiver, tmp_path, monkeypatch):
+def test_each_alert_is_posted_once_in_order_with_its_id(
+    followed, lines, receiver, tmp_path, monkeypatch
+):
     address, got, _ = receiver
     monkeypatch.setenv("HWDS_WEBHOOK_TOKEN", "a-long-token")
     streamed(tmp_path, followed, lines, sinks=[open_sink(address, tmp_path)])
@@ -47,10 +53,15 @@ def test_each_alert_is_posted_once_in_order_with_its_id(followed, lines, receive
 
 
 @pytest.mark.parametrize("code", [500, 302])
-def test_an_answer_that_is_no_yes_ends_the_stream_after_patience(followed, lines, receiver, tmp_path, code):
+def test_an_answer_that_is_no_yes_ends_the_stream_after_patience(
+    followed, lines, receiver, tmp_path, code
+):
     address, got, codes = receiver
     codes += [200, code]
-    with pytest.raises(HwdsError, match=rf"^stream: --to {address}: alert 2 was not taken \(the answer was {code}\); nothing"):
+    with pytest.raises(
+        HwdsError,
+        match=rf"^stream: --to {address}: alert 2 was not taken \(the answer was {code}\); nothing",
+    ):
         streamed(tmp_path, followed, lines, sinks=[open_sink(address, tmp_path)])
     streamed(tmp_path, followed, lines, sinks=[open_sink(address, tmp_path)])
     assert [body["number"] for body, _, _ in got] == [1, 2, *range(2, len(messages(tmp_path)) + 1)]

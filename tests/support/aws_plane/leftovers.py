@@ -1,4 +1,6 @@
-"""The folder of a plane; what a plane has left behind that was killed is ended and deleted before the next one begins."""
+"""The folder of a plane; what a plane has left behind that was killed is ended and deleted before
+the next one begins.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ from hwds.core.files import in_use, lock_folder
 from tests.support.aws_plane.servers import PORT, STOP
 
 PREFIX, BEGUN = "hwds-plane-", "begun"
-"""How folders of planes begin, and the file that one has from when it is locked: without it, it may be about to be."""
+"""How folders of planes begin, and the file that one has from when it is locked: without it, it may
+be about to be.
+"""
 
 MARK = f"\0{PORT}=".encode()
-"""What the environment of a server and of its workers has, and that of a shell in its folder has not."""
+"""What the environment of a server and of its workers has, and that of a shell in its folder has
+not.
+"""
 
 
 @contextmanager
@@ -35,9 +41,13 @@ def own_folder() -> Iterator[Path]:
 
 
 def _end(folder: Path) -> None:
-    """End the servers that run in a folder, as SIGTERM does, and those that go on in spite of it."""
+    """End the servers that run in a folder, as SIGTERM does, and those that go on in spite of
+    it.
+    """
     running = _running_in(folder)
-    for process in running.keys() - {child for child, parent in running.items() if parent in running}:
+    for process in running.keys() - {
+        child for child, parent in running.items() if parent in running
+    }:
         _send(process, signal.SIGTERM)
     deadline = time.monotonic() + STOP
     while (running := _running_in(folder)) and time.monotonic() < deadline:
@@ -47,12 +57,19 @@ def _end(folder: Path) -> None:
 
 
 def _running_in(folder: Path) -> dict[int, int]:
-    """Return the servers and their workers in a folder, each with its parent; none on a system without `/proc`."""
+    """Return the servers and their workers in a folder, each with its parent.
+
+    None on a system without `/proc`.
+    """
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is somebody else's
-            if (process / "cwd").readlink().is_relative_to(folder) and MARK in b"\0" + (process / "environ").read_bytes():
-                found[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            if (process / "cwd").readlink().is_relative_to(folder) and MARK in b"\0" + (
+                process / "environ"
+            ).read_bytes():
+                found[int(process.name)] = int(
+                    (process / "stat").read_text().rpartition(")")[2].split()[1]
+                )
     return found
 
 

@@ -1,8 +1,9 @@
-"""AWS on this machine, at one address: the API is moto's, endpoints and batch transforms of SageMaker truly answer.
+"""AWS on this machine, at one address: the API is moto's, endpoints and batch transforms of
+SageMaker truly answer.
 
-`python -m tests.support.aws_plane.plane [PORT]` listens on 127.0.0.1 and prints what leads programs there. Needs
-`pip install 'hwds[aws,serve]' 'moto[server]'`. Everything is forgotten when it ends; of one that was killed
-the next one ends the servers and deletes the folder.
+`python -m tests.support.aws_plane.plane [PORT]` listens on 127.0.0.1 and prints what leads programs
+there. Needs `pip install 'hwds[aws,serve]' 'moto[server]'`. Everything is forgotten when it ends;
+of one that was killed the next one ends the servers and deletes the folder.
 """
 
 from __future__ import annotations
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
 
 PORT = 5000
 
-KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-west-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "secret",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
 """What boto3 wants, and moto does not look at."""
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -60,7 +65,10 @@ class Plane:
     def __init__(self, moto: int, folder: Path) -> None:
         self._moto, regions = moto, cache(self._clients)
         self.servers = Servers(regions, folder)
-        self._endpoints, self._transforms = Endpoints(regions, self.servers), Transforms(regions, self.servers)
+        self._endpoints, self._transforms = (
+            Endpoints(regions, self.servers),
+            Transforms(regions, self.servers),
+        )
         self._played: dict[str, Callable[[str, Json, Exchange], Exchange]] = {
             "CreateEndpoint": self._created_endpoint,
             "DeleteEndpoint": self._deleted_endpoint,
@@ -87,17 +95,23 @@ class Plane:
                     raise RefusedCall(400, "ValidationError", "Only InvokeEndpoint is played here.")
                 return self._endpoints.invoke((region, asked[1]), headers, body)
             if given.get(TARGET, "").startswith(API):
-                return self._called(given[TARGET].removeprefix(API), region, (method, path, headers, body))
+                return self._called(
+                    given[TARGET].removeprefix(API), region, (method, path, headers, body)
+                )
             return ask(self._moto, method, path, headers, body)
         except RefusedCall as error:
             return refusal_of(error)
 
-    def _called(self, operation: str, region: str, call: tuple[str, str, Headers, bytes]) -> Exchange:
+    def _called(
+        self, operation: str, region: str, call: tuple[str, str, Headers, bytes]
+    ) -> Exchange:
         """Return the answer to a call of SageMaker's API."""
         arguments: Json = json.loads(call[3] or b"{}")
         if operation == "UpdateEndpoint":
             said = self._endpoints.updated((region, arguments["EndpointName"]), arguments)
-            return Exchange(200, [("content-type", "application/x-amz-json-1.1")], json.dumps(said).encode())
+            return Exchange(
+                200, [("content-type", "application/x-amz-json-1.1")], json.dumps(said).encode()
+            )
         with self._endpoints.asking:
             answer = ask(self._moto, *call)
         played = self._played.get(operation)
@@ -112,14 +126,20 @@ class Plane:
         return answer
 
     def _described_endpoint(self, region: str, arguments: Json, answer: Exchange) -> Exchange:
-        return _with_state(answer, "EndpointStatus", self._endpoints.state((region, arguments["EndpointName"])))
+        return _with_state(
+            answer, "EndpointStatus", self._endpoints.state((region, arguments["EndpointName"]))
+        )
 
     def _created_job(self, region: str, arguments: Json, answer: Exchange) -> Exchange:
         self._transforms.created(region, arguments)
         return answer
 
     def _described_job(self, region: str, arguments: Json, answer: Exchange) -> Exchange:
-        return _with_state(answer, "TransformJobStatus", self._transforms.state((region, arguments["TransformJobName"])))
+        return _with_state(
+            answer,
+            "TransformJobStatus",
+            self._transforms.state((region, arguments["TransformJobName"])),
+        )
 
 
 def _with_state(answer: Exchange, field: str, state: State | None) -> Exchange:
@@ -143,7 +163,9 @@ def application(plane: Plane) -> Starlette:
     async def answered(request: Request) -> Response:
         query = request.scope["query_string"]
         path = (request.scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
-        answer = await run_in_threadpool(plane.answer, request.method, path, request.headers.items(), await request.body())
+        answer = await run_in_threadpool(
+            plane.answer, request.method, path, request.headers.items(), await request.body()
+        )
         response = Response(answer.body, answer.status)
         for name, text in answer.headers:
             response.headers[name] = text
@@ -179,9 +201,15 @@ def main(words: Sequence[str]) -> int:
         sys.stderr.write("usage: python -m tests.support.aws_plane.plane [PORT]\n")
         return 2
     try:
-        missing = [name for name in ("boto3", "moto", "flask", "starlette", "uvicorn") if find_spec(name) is None]
+        missing = [
+            name
+            for name in ("boto3", "moto", "flask", "starlette", "uvicorn")
+            if find_spec(name) is None
+        ]
         if missing:
-            raise ConfigError(f"plane: needs {', '.join(missing)}: pip install 'hwds[aws,serve]' 'moto[server]'.")
+            raise ConfigError(
+                f"plane: needs {', '.join(missing)}: pip install 'hwds[aws,serve]' 'moto[server]'."
+            )
         serve(int(words[0]) if words else PORT)
     except HwdsError as error:
         sys.stderr.write(f"{error}\n")
@@ -203,13 +231,19 @@ def serve(port: int) -> None:
         raise ConfigError(f"plane: 127.0.0.1:{port} cannot be listened on.") from error
     with listening, moto_server() as moto, own_folder() as folder:
         for ends in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ends, lambda *_: sys.exit())  # uvicorn raises it again once its servers have ended
-        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # a terminal that is closed, which servers outlive
+            signal.signal(
+                ends, lambda *_: sys.exit()
+            )  # uvicorn raises it again once its servers have ended
+        if (
+            signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        ):  # a terminal that is closed, which servers outlive
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
         known = {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listening.getsockname()[1]}"}
         sys.stdout.write("".join(f"export {name}={text}\n" for name, text in known.items()))
         sys.stdout.flush()
-        config = uvicorn.Config(application(Plane(moto, folder)), log_level="warning", server_header=False)
+        config = uvicorn.Config(
+            application(Plane(moto, folder)), log_level="warning", server_header=False
+        )
         uvicorn.Server(config).run([listening])
 
 

@@ -1,4 +1,6 @@
-"""Containers of SageMaker without their image: a model's archive is unpacked, and a real `hwds serve` answers by it."""
+"""Containers of SageMaker without their image: a model's archive is unpacked, and a real `hwds
+serve` answers by it.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ PORT = "SAGEMAKER_BIND_TO_PORT"
 Headers = Iterable[tuple[str, str]]
 
 START, STOP = 240.0, 30.0
-"""Seconds that a container may take until it answers `/ping`, and to end after SIGTERM; see SageMaker's developer guide."""
+"""Seconds that a container may take until it answers `/ping`, and to end after SIGTERM; see
+SageMaker's developer guide.
+"""
 
 SHOWN = 500
 """Characters of the log of a server that has ended which are shown."""
@@ -44,7 +48,14 @@ class Exchange(NamedTuple):
     body: bytes
 
 
-def ask(port: int, method: str, path: str, headers: Headers = (), body: bytes = b"", seconds: float = 60.0) -> Exchange:
+def ask(
+    port: int,
+    method: str,
+    path: str,
+    headers: Headers = (),
+    body: bytes = b"",
+    seconds: float = 60.0,
+) -> Exchange:
     """Return the answer of a server on this machine.
 
     Raises:
@@ -52,7 +63,9 @@ def ask(port: int, method: str, path: str, headers: Headers = (), body: bytes = 
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
-        given = {name: text for name, text in headers if name.lower() not in HOP | {"content-length"}}
+        given = {
+            name: text for name, text in headers if name.lower() not in HOP | {"content-length"}
+        }
         connection.request(method, path, body or None, given)
         answer = connection.getresponse()
         handed = [(name, text) for name, text in answer.getheaders() if name.lower() not in HOP]
@@ -75,7 +88,16 @@ class Server:
         self.port, self._log = free_port(), folder / "server.log"
         given = os.environ | dict(variables) | {PORT: str(self.port)}
         workers = given.get("HWDS_WORKERS", "2")  # as deploy/entrypoint.py has it
-        command = [sys.executable, "-m", "hwds", "serve", str(folder / "model"), "--http", "--workers", workers]
+        command = [
+            sys.executable,
+            "-m",
+            "hwds",
+            "serve",
+            str(folder / "model"),
+            "--http",
+            "--workers",
+            workers,
+        ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, env=given, cwd=folder, stdout=log, stderr=log)
 
@@ -133,7 +155,9 @@ class Servers:
         """
         client, folder = self._regions(region), self._folder / f"{next(self._numbers):03d}-{model}"
         with _failures(f"model '{model}'"):
-            container = client("sagemaker").describe_model(ModelName=model).get("PrimaryContainer", {})
+            container = (
+                client("sagemaker").describe_model(ModelName=model).get("PrimaryContainer", {})
+            )
             if not container.get("ModelDataUrl"):
                 raise DataError("its container names no ModelDataUrl")
             folder.mkdir(parents=True)

@@ -1,4 +1,5 @@
-"""Batch transforms of SageMaker on this machine: objects of S3 go to a real server, request by request, and answers come back.
+"""Batch transforms of SageMaker on this machine: objects of S3 go to a real server, request by
+request, and answers come back.
 
 See SageMaker's API reference, "CreateTransformJob", and its developer guide, "Use batch transform".
 """
@@ -24,7 +25,9 @@ STRATEGIES = {"MultiRecord": "MULTI_RECORD", "SingleRecord": "SINGLE_RECORD"}
 """By a job's word for how lines are put into requests, the container's."""
 
 SECONDS, RETRIES = 600, 3
-"""Seconds of an answer, and how often a request that failed is sent again, where the job says nothing of them."""
+"""Seconds of an answer, and how often a request that failed is sent again, where the job says
+nothing of them.
+"""
 
 
 class Transforms:
@@ -40,7 +43,9 @@ class Transforms:
         self._states: dict[Name, State] = {}
 
     def state(self, name: Name) -> State | None:
-        """Return what is known of a job beyond the API, which has each of them completed at once."""
+        """Return what is known of a job beyond the API, which has each of them completed at
+        once.
+        """
         return self._states.get(name)
 
     def created(self, region: str, job: Json) -> None:
@@ -57,7 +62,9 @@ class Transforms:
     def _run(self, name: Name, job: Json) -> None:
         try:
             refuse_unknown(job)
-            server = self._servers.start(name[0], job["ModelName"], job.get("Environment", {}) | variables_of(job))
+            server = self._servers.start(
+                name[0], job["ModelName"], job.get("Environment", {}) | variables_of(job)
+            )
             try:
                 failed = Transform(job, server, self._regions(name[0])("s3")).run()
             finally:
@@ -83,7 +90,12 @@ def refuse_unknown(job: Json) -> None:
         "InputFilter": processing.get("InputFilter", "$"),
         "OutputFilter": processing.get("OutputFilter", "$"),
     }
-    played = {"S3DataType": ("S3Prefix",), "SplitType": ("None", "Line"), "InputFilter": ("$",), "OutputFilter": ("$",)}
+    played = {
+        "S3DataType": ("S3Prefix",),
+        "SplitType": ("None", "Line"),
+        "InputFilter": ("$",),
+        "OutputFilter": ("$",),
+    }
     for field, values in played.items():
         if given[field] not in values:
             raise DataError(f"{field}: must be {' or '.join(values)} here, got {given[field]}.")
@@ -103,46 +115,68 @@ class Transform:
     """A job and the server that it asks.
 
     Args:
-        job: The arguments of `CreateTransformJob`; what it leaves open the server's `/execution-parameters` say.
+        job: The arguments of `CreateTransformJob`; what it leaves open the server's
+            `/execution-parameters` say.
         server: The model's.
         s3: The client of S3.
     """
 
     def __init__(self, job: Json, server: Server, s3: Any) -> None:
-        self._input, self._output, self._server, self._s3 = job["TransformInput"], job["TransformOutput"], server, s3
+        self._input, self._output, self._server, self._s3 = (
+            job["TransformInput"],
+            job["TransformOutput"],
+            server,
+            s3,
+        )
         self._join = job.get("DataProcessing", {}).get("JoinSource", "None") == "Input"
         said = ask(server.port, "GET", "/execution-parameters")
         known: dict[str, Any] = json.loads(said.body) if said.status == 200 else {}
         strategies = {theirs: ours for ours, theirs in STRATEGIES.items()}
-        self._strategy = job.get("BatchStrategy") or strategies[known.get("BatchStrategy", "MULTI_RECORD")]
+        self._strategy = (
+            job.get("BatchStrategy") or strategies[known.get("BatchStrategy", "MULTI_RECORD")]
+        )
         self._most = int((job.get("MaxPayloadInMB") or known.get("MaxPayloadInMB", 6)) * MEGABYTE)
-        self._concurrent = int(job.get("MaxConcurrentTransforms") or known.get("MaxConcurrentTransforms", 1))
+        self._concurrent = int(
+            job.get("MaxConcurrentTransforms") or known.get("MaxConcurrentTransforms", 1)
+        )
         client = job.get("ModelClientConfig", {})
         self._seconds = client.get("InvocationsTimeoutInSeconds", SECONDS)
         self._retries = client.get("InvocationsMaxRetries", RETRIES)
 
     def run(self) -> list[str]:
-        """Transform each object; return why those failed that did. The others have their answers."""
+        """Transform each object.
+
+        Return why those failed that did. The others have their answers.
+        """
         source = self._input["DataSource"]["S3DataSource"]["S3Uri"]
         (bucket, prefix), failed = s3_place(source), []
         for key in s3_keys(self._s3, source):
             try:
-                answered = self._answered(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+                answered = self._answered(
+                    self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+                )
             except (DataError, OSError, EOFError, zlib.error) as error:
                 failed.append(f"s3://{bucket}/{key}: {error}")
                 continue
             target, folder = s3_place(self._output["S3OutputPath"])
             name = key[prefix.rfind("/") + 1 :]  # what stands behind the folder of the prefix
-            self._s3.put_object(Bucket=target, Key=f"{folder.rstrip('/')}/{name}.out".lstrip("/"), Body=answered)
+            self._s3.put_object(
+                Bucket=target, Key=f"{folder.rstrip('/')}/{name}.out".lstrip("/"), Body=answered
+            )
         return failed
 
     def _answered(self, data: bytes) -> bytes:
         data = gzip.decompress(data) if self._input.get("CompressionType") == "Gzip" else data
-        requests = list(requests_of(data, self._input.get("SplitType", "None"), self._strategy, self._most))
+        requests = list(
+            requests_of(data, self._input.get("SplitType", "None"), self._strategy, self._most)
+        )
         with ThreadPoolExecutor(self._concurrent) as pool:
             answers = list(pool.map(self._answer, requests))
         if self._join:
-            answers = [joined(asked, answer, self._type) for asked, answer in zip(requests, answers, strict=True)]
+            answers = [
+                joined(asked, answer, self._type)
+                for asked, answer in zip(requests, answers, strict=True)
+            ]
         if self._output.get("AssembleWith", "None") == "Line":
             answers = [answer.removesuffix(b"\n") + b"\n" for answer in answers]
         return b"".join(answers)
@@ -154,11 +188,15 @@ class Transform:
     def _answer(self, body: bytes) -> bytes:
         headers = {"content-type": self._type, "accept": self._output.get("Accept", "")}
         for _ in range(1 + self._retries):
-            answer = ask(self._server.port, "POST", "/invocations", headers.items(), body, self._seconds)
+            answer = ask(
+                self._server.port, "POST", "/invocations", headers.items(), body, self._seconds
+            )
             if answer.status < 500:
                 break
         if answer.status != 200:
-            raise DataError(f"the model said {answer.status}: {answer.body.decode(errors='replace')}")
+            raise DataError(
+                f"the model said {answer.status}: {answer.body.decode(errors='replace')}"
+            )
         return answer.body
 
 
@@ -197,13 +235,20 @@ def joined(asked: bytes, answered: bytes, content_type: str) -> bytes:
     """
     lines, answers = asked.splitlines(), answered.splitlines()
     if len(lines) != len(answers):
-        raise DataError(f"the model gave {len(answers)} answers to {len(lines)} lines, which cannot be joined.")
+        raise DataError(
+            f"the model gave {len(answers)} answers to {len(lines)} lines, which cannot be joined."
+        )
     if content_type.startswith("text/csv"):
         return b"\n".join(line + b"," + answer for line, answer in zip(lines, answers, strict=True))
     try:
-        pairs = [(json.loads(line), json.loads(answer)) for line, answer in zip(lines, answers, strict=True)]
+        pairs = [
+            (json.loads(line), json.loads(answer))
+            for line, answer in zip(lines, answers, strict=True)
+        ]
     except ValueError as error:
-        raise DataError(f"lines and answers that are not all JSON cannot be joined ({error}).") from error
+        raise DataError(
+            f"lines and answers that are not all JSON cannot be joined ({error})."
+        ) from error
     return b"\n".join(json.dumps(_with_answer(line, answer)).encode() for line, answer in pairs)
 
 

@@ -23,12 +23,15 @@ class Arms:
 
     Attributes:
         names: The arms, K of them.
-        values: What one conversion earns, in currency (price, or margin), shape (K,); ones where there are no prices.
+        values: What one conversion earns, in currency (price, or margin), shape (K,); ones where
+            there are no prices.
         contexts: What is seen of a customer of each segment, shape (S, D).
         horizon: The steps that will be played; 0 where nobody knows.
         range: The least and the most that one step can earn; None where it was not declared.
-        delay: The mean time from an offer to its conversion; 0 where all is seen at once, or nobody knows.
-        window: The time after which an offer without a conversion counts as refused; 0 where nobody knows.
+        delay: The mean time from an offer to its conversion; 0 where all is seen at once, or nobody
+            knows.
+        window: The time after which an offer without a conversion counts as refused; 0 where nobody
+            knows.
     """
 
     names: tuple[str, ...]
@@ -46,7 +49,10 @@ class Arms:
 
     @cached_property
     def all_active(self) -> np.ndarray:
-        """A flag for each arm that it may be offered, shape (K,); read-only, for all customers share it."""
+        """A flag for each arm that it may be offered, shape (K,).
+
+        Read-only, for all customers share it.
+        """
         flags = np.ones(self.count, bool)
         flags.flags.writeable = False
         return flags
@@ -79,25 +85,28 @@ class Visit(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
-    """The law of a policy, compiled by numba: plain functions of a module, on flat arrays of numbers.
+    """The law of a policy, compiled by numba: plain functions of a module, on flat arrays of
+    numbers.
 
-    `settings` is a NamedTuple of numbers and arrays; its class names the law, so it belongs to these functions alone. `state`
-    is a flat array of floats, all zero before `init`. Functions of one's own that they call are marked with
-    `hwds.bandit.helper`.
+    `settings` is a NamedTuple of numbers and arrays; its class names the law, so it belongs to
+    these functions alone. `state` is a flat array of floats, all zero before `init`. Functions of
+    one's own that they call are marked with `hwds.bandit.helper`.
 
     Attributes:
         settings: What the functions read and never write.
         size: Numbers in the state.
         init: `init(settings, state)`.
-        select: `select(settings, state, visit, stream) -> arm`. It leaves the state as it is, but for what it uses as scratch.
-        update: `update(settings, state, visit, arm, outcome)`: what came of an arm; `outcome` is 1 for a conversion and 0 for
-            none. The visit is that of the decision, but for `active`, which nobody keeps until the outcome comes: it is not
-            to be learned from.
-        propensity: `propensity(settings, state, visit, chances)` fills the probability of each arm; None where it is counted
-            from draws of `select`.
-        offered: `offered(settings, state, visit, arm)`: an arm was shown, whose outcome is not known yet; None where that is
-            nothing to be learned from.
-        amounts: Whether `update` learns from amounts: then an outcome is what a conversion brought over the arm's value.
+        select: `select(settings, state, visit, stream) -> arm`. It leaves the state as it is, but
+            for what it uses as scratch.
+        update: `update(settings, state, visit, arm, outcome)`: what came of an arm; `outcome` is 1
+            for a conversion and 0 for none. The visit is that of the decision, but for `active`,
+            which nobody keeps until the outcome comes: it is not to be learned from.
+        propensity: `propensity(settings, state, visit, chances)` fills the probability of each arm;
+            None where it is counted from draws of `select`.
+        offered: `offered(settings, state, visit, arm)`: an arm was shown, whose outcome is not
+            known yet; None where that is nothing to be learned from.
+        amounts: Whether `update` learns from amounts: then an outcome is what a conversion brought
+            over the arm's value.
     """
 
     settings: Any
@@ -114,7 +123,11 @@ class Kernel:
     @property
     def functions(self) -> tuple[Function, ...]:
         """The functions that the kernel has."""
-        return tuple(f for f in (self.init, self.select, self.update, self.propensity, self.offered) if f is not None)
+        return tuple(
+            f
+            for f in (self.init, self.select, self.update, self.propensity, self.offered)
+            if f is not None
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,11 +136,15 @@ class BatchKernel:
 
     Attributes:
         start: `start(seed) -> state`: any object.
-        select: `select(state, step, segments, contexts, active, generator) -> arms`; segments of shape (n,), contexts (n, D).
-        update: `update(state, steps, segments, contexts, arms, outcomes) -> state`; all of shape (n,) but the contexts.
-        propensity: `propensity(state, step, segments, contexts, active) -> (n, K)`; None where it is counted from draws.
-        independent: True where `select` draws for each customer of a batch anew, so that a chance is counted from one call for
-            many customers who are alike; False where it may draw one model for all of them, which needs a call a draw.
+        select: `select(state, step, segments, contexts, active, generator) -> arms`; segments of
+            shape (n,), contexts (n, D).
+        update: `update(state, steps, segments, contexts, arms, outcomes) -> state`; all of shape
+            (n,) but the contexts.
+        propensity: `propensity(state, step, segments, contexts, active) -> (n, K)`; None where it
+            is counted from draws.
+        independent: True where `select` draws for each customer of a batch anew, so that a chance
+            is counted from one call for many customers who are alike; False where it may draw one
+            model for all of them, which needs a call a draw.
     """
 
     start: Function
@@ -151,7 +168,10 @@ def register_kernel(kernel: Kernel) -> Kernel:
     _overload()
     other = _KERNELS.setdefault(type(kernel.settings), kernel)
     if other.functions != kernel.functions:
-        raise TypeError(f"{type(kernel.settings).__qualname__}: two kernels share these settings; give each its own class.")
+        raise TypeError(
+            f"{type(kernel.settings).__qualname__}: two kernels share these settings; give each "
+            f"its own class."
+        )
     return kernel
 
 
@@ -200,8 +220,12 @@ def _overload() -> None:
 
 
 def _function_of(name: str) -> Function:
-    """Return the function that numba compiles for the types of its arguments: the settings' class names the kernel."""
-    return lambda settings, *arguments: getattr(_KERNELS[settings.instance_class], name) or learn_nothing
+    """Return the function that numba compiles for the types of its arguments: the settings' class
+    names the kernel.
+    """
+    return lambda settings, *arguments: (
+        getattr(_KERNELS[settings.instance_class], name) or learn_nothing
+    )
 
 
 # A rehearsal of a kernel: its functions in plain Python, whose arrays have bounds, before
@@ -211,7 +235,9 @@ REHEARSED_STEPS = 12
 """Steps at which an arm is chosen; every arm is learned from."""
 
 UNLIKE_ERRORS = (ArithmeticError, ValueError, NotImplementedError)
-"""Errors of plain Python that compiled code may not raise: division by zero, the log of 0, a function compiled alone."""
+"""Errors of plain Python that compiled code may not raise: division by zero, the log of 0, a
+function compiled alone.
+"""
 
 CHANCE_TOLERANCE = 1e-6
 """The largest distance from 1 of the sum of the chances."""
@@ -220,7 +246,8 @@ _REHEARSED: set[tuple[Any, ...]] = set()
 
 
 def rehearse(name: str, kernel: Kernel | BatchKernel, arms: Arms) -> None:
-    """Play a few steps of a compiled kernel in plain Python: milliseconds, once for each kernel of a process.
+    """Play a few steps of a compiled kernel in plain Python: milliseconds, once for each kernel of
+    a process.
 
     Args:
         name: The policy's, for the refusal.
@@ -228,7 +255,8 @@ def rehearse(name: str, kernel: Kernel | BatchKernel, arms: Arms) -> None:
         arms: What it plays with.
 
     Raises:
-        ConfigError: A function fails (it reads or writes beyond the state), or the chances do not sum to 1.
+        ConfigError: A function fails (it reads or writes beyond the state), or the chances do not
+            sum to 1.
     """
     if isinstance(kernel, BatchKernel):
         return
@@ -243,16 +271,27 @@ def rehearse(name: str, kernel: Kernel | BatchKernel, arms: Arms) -> None:
             except UNLIKE_ERRORS:
                 return
             except Exception as error:
-                raise ConfigError(f"model: '{name}': {_failure_words(function, error, kernel.size)}") from error
-    if kernel.propensity is not None and not (abs(chances.sum() - 1.0) <= CHANCE_TOLERANCE and chances.min() >= 0.0):
+                raise ConfigError(
+                    f"model: '{name}': {_failure_words(function, error, kernel.size)}"
+                ) from error
+    if kernel.propensity is not None and not (
+        abs(chances.sum() - 1.0) <= CHANCE_TOLERANCE and chances.min() >= 0.0
+    ):
         shown = ", ".join(f"{chance:.3g}" for chance in chances[:8])
         where = f"{kernel.propensity.__name__} ({_failure_place(kernel.propensity, None)})"
-        raise ConfigError(f"model: '{name}': {where} must write chances >= 0 with the sum 1 for all arms, got {shown}.")
+        raise ConfigError(
+            f"model: '{name}': {where} must write chances >= 0 with the sum 1 for all arms, got "
+            f"{shown}."
+        )
     _REHEARSED.add(key)
 
 
-def _kernel_calls(kernel: Kernel, arms: Arms, chances: np.ndarray) -> Iterator[tuple[Function, tuple[Any, ...]]]:
-    """Yield each function with its arguments but the settings: every arm converts and refuses, at the first steps."""
+def _kernel_calls(
+    kernel: Kernel, arms: Arms, chances: np.ndarray
+) -> Iterator[tuple[Function, tuple[Any, ...]]]:
+    """Yield each function with its arguments but the settings: every arm converts and refuses, at
+    the first steps.
+    """
     state, stream = np.zeros(kernel.size), np.zeros(4, np.uint64)
     seed_stream(stream, np.uint64(0))
     yield kernel.init, (state,)
@@ -273,7 +312,10 @@ def _kernel_calls(kernel: Kernel, arms: Arms, chances: np.ndarray) -> Iterator[t
 def _failure_words(function: Function, error: Exception, size: int) -> str:
     """Return what failed where; of an index, what the state holds."""
     hint = f"; its Kernel has size={size}" if isinstance(error, IndexError) else ""
-    return f"{function.__name__} ({_failure_place(function, error)}) fails: {type(error).__name__}: {error}{hint}."
+    return (
+        f"{function.__name__} ({_failure_place(function, error)}) fails: "
+        f"{type(error).__name__}: {error}{hint}."
+    )
 
 
 def _failure_place(function: Function, error: Exception | None) -> str:

@@ -8,7 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.bandit.models.kernels.base import Visit
-from hwds.bandit.models.kernels.draws import as_uniform, beta, beta_from_one, exponential, key_below, uniform, word
+from hwds.bandit.models.kernels.draws import (
+    as_uniform,
+    beta,
+    beta_from_one,
+    exponential,
+    key_below,
+    uniform,
+    word,
+)
 from hwds.core.compiling import helper
 
 # The kernel of Thompson sampling with Beta posteriors, ranked by conversion x value: the exact
@@ -45,7 +53,9 @@ class BetaArms(NamedTuple):
 
 
 def screened_size(arms: int) -> int:
-    """Return numbers in the state: conversions, refusals, log binomials, mean values, scratch, the leader, its bound."""
+    """Return numbers in the state: conversions, refusals, log binomials, mean values, scratch, the
+    leader, its bound.
+    """
     return 6 * arms + 2
 
 
@@ -64,7 +74,9 @@ def init(settings: BetaArms, state: np.ndarray) -> None:
 
 @helper
 def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
-    """Count the outcome, move the arm's log binomial by one term, and the leader where it changes."""
+    """Count the outcome, move the arm's log binomial by one term, and the leader where it
+    changes.
+    """
     values = settings.values
     count = values.size
     total = state[arm] + state[count + arm] + 2.0
@@ -104,9 +116,16 @@ def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarr
 
 @helper
 def _count_above(
-    values: np.ndarray, alike: bool, state: np.ndarray, leader: int, active: np.ndarray, stream: np.ndarray
+    values: np.ndarray,
+    alike: bool,
+    state: np.ndarray,
+    leader: int,
+    active: np.ndarray,
+    stream: np.ndarray,
 ) -> int:
-    """Return how many arms' draws exceed the leader's; scratch holds which, and their draws, 0 where they were not needed.
+    """Return how many arms' draws exceed the leader's.
+
+    Scratch holds which, and their draws, 0 where they were not needed.
 
     The leader's draw is left after them. All in one loop, for a call costs as much as an arm.
     """
@@ -122,7 +141,9 @@ def _count_above(
         if not alike:
             if values[arm] <= drawn:
                 continue
-            x = drawn / values[arm]  # what its conversion must exceed to earn more than the leader's draw
+            x = (
+                drawn / values[arm]
+            )  # what its conversion must exceed to earn more than the leader's draw
             log_x, log_rest, odds = math.log(x), math.log1p(-x), (1.0 - x) / x
         wins, losses = state[arm], state[count + arm]
         ratio = wins * odds / (losses + 2.0)
@@ -147,7 +168,9 @@ def _count_above(
 
 @helper
 def _tail_exceeds(u: float, last: float, wins: float, losses: float, odds: float) -> bool:
-    """Return whether u < P(Bin(n, x) <= wins), n = wins + losses + 1, summed from the last term until a bound decides."""
+    """Return whether u < P(Bin(n, x) <= wins), n = wins + losses + 1, summed from the last term
+    until a bound decides.
+    """
     total = term = last
     j, f = wins, losses + 2.0
     while j > 0.0:
@@ -166,8 +189,13 @@ def _tail_exceeds(u: float, last: float, wins: float, losses: float, odds: float
 
 
 @helper
-def _highest(values: np.ndarray, state: np.ndarray, leader: int, above: int, stream: np.ndarray) -> int:
-    """Return the arm of the highest value of those above the leader's draw; one that was not drawn is drawn from its tail."""
+def _highest(
+    values: np.ndarray, state: np.ndarray, leader: int, above: int, stream: np.ndarray
+) -> int:
+    """Return the arm of the highest value of those above the leader's draw.
+
+    One that was not drawn is drawn from its tail.
+    """
     count = values.size
     drawn = best = state[5 * count + above]
     winner = leader
@@ -182,7 +210,9 @@ def _highest(values: np.ndarray, state: np.ndarray, leader: int, above: int, str
 
 @helper
 def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> float:
-    """Return a draw of Beta(wins + 1, losses + 1) above x, by an exponential at x: the log density is concave."""
+    """Return a draw of Beta(wins + 1, losses + 1) above x, by an exponential at x: the log density
+    is concave.
+    """
     slope = losses / (1.0 - x) - wins / x
     if slope <= 0.0:
         while True:
@@ -193,13 +223,17 @@ def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> floa
         e = exponential(stream)
         drawn = x + e / slope
         if drawn < 1.0:
-            density = wins * (math.log(drawn) - math.log(x)) + losses * (math.log1p(-drawn) - math.log1p(-x))
+            density = wins * (math.log(drawn) - math.log(x)) + losses * (
+                math.log1p(-drawn) - math.log1p(-x)
+            )
             if math.log(1.0 - uniform(stream)) < density + e:
                 return drawn
 
 
 @helper
-def _highest_of_all_draws(values: np.ndarray, state: np.ndarray, active: np.ndarray, stream: np.ndarray) -> int:
+def _highest_of_all_draws(
+    values: np.ndarray, state: np.ndarray, active: np.ndarray, stream: np.ndarray
+) -> int:
     """Return the arm with the highest draw, every arm drawn."""
     count = values.size
     best, winner = -math.inf, 0
@@ -213,7 +247,9 @@ def _highest_of_all_draws(values: np.ndarray, state: np.ndarray, active: np.ndar
 
 @helper
 def _find_leader(state: np.ndarray, count: int) -> None:
-    """Store the arm of the highest posterior mean value, and the highest mean value of the other arms."""
+    """Store the arm of the highest posterior mean value, and the highest mean value of the other
+    arms.
+    """
     leader, second = 0, -math.inf
     for arm in range(1, count):
         mean = state[3 * count + arm]
@@ -297,7 +333,10 @@ def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.
 
 @helper
 def _chances_of_two(state: np.ndarray, count: int, one: int, other: int) -> float:
-    """Return the probability that the first of two draws is higher, by the shortest of four sums; -1 if all are too long."""
+    """Return the probability that the first of two draws is higher, by the shortest of four sums.
+
+    -1 if all are too long.
+    """
     a, b = state[one] + 1.0, state[count + one] + 1.0
     c, d = state[other] + 1.0, state[count + other] + 1.0
     least = min(a, b, c, d)
@@ -313,7 +352,10 @@ def _chances_of_two(state: np.ndarray, count: int, one: int, other: int) -> floa
 
 @helper
 def _sum_of_terms(a: float, b: float, c: float, d: float) -> float:
-    """Return P(Beta(a, b) > Beta(c, d)) in `a` terms; -1 where the first is too small to begin with."""
+    """Return P(Beta(a, b) > Beta(c, d)) in `a` terms.
+
+    -1 where the first is too small to begin with.
+    """
     rest = b + d
     log_term = math.lgamma(rest) + math.lgamma(c + d) - math.lgamma(c + rest) - math.lgamma(d)
     if log_term < LEAST_LOG_TERM:
@@ -326,11 +368,15 @@ def _sum_of_terms(a: float, b: float, c: float, d: float) -> float:
 
 
 @helper
-def _quadrature(values: np.ndarray, state: np.ndarray, active: np.ndarray, chances: np.ndarray, sign: float) -> None:
-    """Write all probabilities by quadrature; `sign` is -1 for values all negative, among which the smallest draw wins.
+def _quadrature(
+    values: np.ndarray, state: np.ndarray, active: np.ndarray, chances: np.ndarray, sign: float
+) -> None:
+    """Write all probabilities by quadrature.
 
-    The state's scratch holds of each arm its density and distribution where the cell begins, and its density in the middle and
-    at the end; a density of -1 marks an arm that cannot win.
+    `sign` is -1 for values all negative, among which the smallest draw wins.
+
+    The state's scratch holds of each arm its density and distribution where the cell begins, and
+    its density in the middle and at the end; a density of -1 marks an arm that cannot win.
     """
     count = values.size
     at, stop = _reward_range(values, state, active, sign)
@@ -355,8 +401,13 @@ def _quadrature(values: np.ndarray, state: np.ndarray, active: np.ndarray, chanc
 
 
 @helper
-def _add_cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float, width: float, sign: float) -> None:
-    """Add what a cell gives to each chance, and move to its end; without refusals a density falls to 0 at the arm's value."""
+def _add_cell(
+    values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float, width: float, sign: float
+) -> None:
+    """Add what a cell gives to each chance, and move to its end.
+
+    Without refusals a density falls to 0 at the arm's value.
+    """
     count = values.size
     scratch = 6 * count + 2
     before, middle, after = 1.0, 1.0, 1.0
@@ -366,7 +417,9 @@ def _add_cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: fl
             continue
         half = state[scratch + arm] = density(values, state, arm, at + 0.5 * width)
         value = abs(values[arm])
-        last = state[scratch + count + arm] = density(values, state, arm, min(at + width, value)) if at < value else 0.0
+        last = state[scratch + count + arm] = (
+            density(values, state, arm, min(at + width, value)) if at < value else 0.0
+        )
         begun = state[5 * count + arm]
         ended = min(begun + width / 6.0 * (first + 4.0 * half + last), 1.0)
         before *= _chance_not_in_way(begun, sign)
@@ -376,7 +429,11 @@ def _add_cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: fl
         first = state[4 * count + arm]
         if first < 0.0:
             continue
-        half, last, begun = state[scratch + arm], state[scratch + count + arm], state[5 * count + arm]
+        half, last, begun = (
+            state[scratch + arm],
+            state[scratch + count + arm],
+            state[5 * count + arm],
+        )
         ended = min(begun + width / 6.0 * (first + 4.0 * half + last), 1.0)
         between = 0.5 * (begun + ended) + 0.125 * width * (first - last)
         chances[arm] += width / 6.0 * first * before / _chance_not_in_way(begun, sign)
@@ -388,13 +445,20 @@ def _add_cell(values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: fl
 
 @helper
 def _chance_not_in_way(distribution: float, sign: float) -> float:
-    """Return the chance that an arm does not stand in the way of a reward; never quite 0, as it divides."""
+    """Return the chance that an arm does not stand in the way of a reward.
+
+    Never quite 0, as it divides.
+    """
     return max(distribution if sign > 0 else 1.0 - distribution, 1e-25)
 
 
 @helper
-def _reward_range(values: np.ndarray, state: np.ndarray, active: np.ndarray, sign: float) -> tuple[float, float]:
-    """Return the range of rewards in which the best arm's draw lies, but for a probability of exp(-RARE)."""
+def _reward_range(
+    values: np.ndarray, state: np.ndarray, active: np.ndarray, sign: float
+) -> tuple[float, float]:
+    """Return the range of rewards in which the best arm's draw lies, but for a probability of
+    exp(-RARE).
+    """
     start, stop = -math.inf, -math.inf
     for arm in range(values.size):
         if active[arm] and sign * values[arm] > 0.0:
@@ -407,7 +471,9 @@ def _reward_range(values: np.ndarray, state: np.ndarray, active: np.ndarray, sig
 
 @helper
 def _arm_range(values: np.ndarray, state: np.ndarray, arm: int) -> tuple[float, float]:
-    """Return the range of an arm's reward, its sign apart, by Bernstein's inequality for the Beta law (Skorski 2023)."""
+    """Return the range of an arm's reward, its sign apart, by Bernstein's inequality for the Beta
+    law (Skorski 2023).
+    """
     a, b = state[arm] + 1.0, state[values.size + arm] + 1.0
     n = a + b
     value, mean = abs(values[arm]), a / n
@@ -434,7 +500,9 @@ def _cell_width(values: np.ndarray, state: np.ndarray, at: float) -> float:
         if at < low:
             width = min(width, low - at)
             continue
-        width = min(width, value * math.sqrt(a * b / (n + 1.0)) / n / CELLS_PER_DEVIATION, high - at)
+        width = min(
+            width, value * math.sqrt(a * b / (n + 1.0)) / n / CELLS_PER_DEVIATION, high - at
+        )
         if a < 1.0:
             width = min(width, 0.15 * at)
         if b < 1.0:
@@ -452,7 +520,9 @@ def density(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> f
         return (b + 1.0) / value if a == 0.0 else 0.0
     if x >= 1.0:
         return (a + 1.0) / value if b == 0.0 and x == 1.0 else 0.0
-    return (b + 1.0) / value * math.exp(state[2 * count + arm] + a * math.log(x) + b * math.log1p(-x))
+    return (
+        (b + 1.0) / value * math.exp(state[2 * count + arm] + a * math.log(x) + b * math.log1p(-x))
+    )
 
 
 @helper
@@ -472,7 +542,9 @@ def distribution(values: np.ndarray, state: np.ndarray, arm: int, reward: float)
 
 @helper
 def _distribution_fraction(a: float, b: float, x: float) -> float:
-    """Return the continued fraction of the incomplete beta function, by Lentz's method (Numerical Recipes, 6.4)."""
+    """Return the continued fraction of the incomplete beta function, by Lentz's method (Numerical
+    Recipes, 6.4).
+    """
     c, d = 1.0, 1.0 / _nonzero(1.0 - (a + b) * x / (a + 1.0))
     total = d
     for m in range(1, 10000):

@@ -15,12 +15,16 @@ LAYERS = 256
 
 
 def _ziggurat() -> np.ndarray:
-    """Return the edges of 256 layers of equal area under exp(-x^2/2), the tail in layer 0 (Doornik 2005)."""
+    """Return the edges of 256 layers of equal area under exp(-x^2/2), the tail in layer 0 (Doornik
+    2005).
+    """
     edge, area = 3.6541528853610088, 0.00492867323399
     edges = np.zeros(LAYERS + 1)
     edges[0], edges[1] = area / math.exp(-0.5 * edge * edge), edge
     for i in range(2, LAYERS):
-        edges[i] = math.sqrt(-2 * math.log(area / edges[i - 1] + math.exp(-0.5 * edges[i - 1] ** 2)))
+        edges[i] = math.sqrt(
+            -2 * math.log(area / edges[i - 1] + math.exp(-0.5 * edges[i - 1] ** 2))
+        )
     return edges
 
 
@@ -31,7 +35,9 @@ INNER = EDGES[1:] / EDGES[:-1]
 
 @helper
 def mix_word(word: np.uint64) -> np.uint64:
-    """Return the word mixed by SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every bit of the word."""
+    """Return the word mixed by SplitMix64 (Steele, Lea and Flood 2014): every bit depends on every
+    bit of the word.
+    """
     word = (word ^ (word >> np.uint64(30))) * FIRST
     word = (word ^ (word >> np.uint64(27))) * SECOND
     return word ^ (word >> np.uint64(31))
@@ -95,7 +101,9 @@ def standard_normal(stream: np.ndarray) -> float:
         if layer == 0:
             return _tail(stream, side)
         x = side * EDGES[layer]
-        if HEIGHTS[layer + 1] + uniform(stream) * (HEIGHTS[layer] - HEIGHTS[layer + 1]) < math.exp(-0.5 * x * x):
+        if HEIGHTS[layer + 1] + uniform(stream) * (HEIGHTS[layer] - HEIGHTS[layer + 1]) < math.exp(
+            -0.5 * x * x
+        ):
             return x
 
 
@@ -151,5 +159,7 @@ def beta_from_one(stream: np.ndarray, a: float, b: float) -> float:
 
 @helper
 def choose_tied(stream: np.ndarray, ties: int) -> bool:
-    """Return whether the newest of so many equals replaces the present one, so that each stays with the same probability."""
+    """Return whether the newest of so many equals replaces the present one, so that each stays with
+    the same probability.
+    """
     return uniform(stream) * ties < 1.0

@@ -21,7 +21,9 @@ def means_size(arms: int) -> int:
 
 
 def means_init(settings: Any, state: np.ndarray) -> None:
-    """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is tried before all others."""
+    """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is
+    tried before all others.
+    """
     count = settings.values.size
     for arm in range(count):
         state[2 * count + arm] = np.inf
@@ -34,7 +36,9 @@ def means_update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outco
 
 @helper
 def count_pull(values: np.ndarray, state: np.ndarray, arm: int, outcome: float) -> None:
-    """Count the pull; the mean is made of sums, so that equal histories are ties to the last bit."""
+    """Count the pull; the mean is made of sums, so that equal histories are ties to the last
+    bit.
+    """
     count = values.size
     state[arm] += 1.0
     state[count + arm] += outcome * values[arm]
@@ -52,13 +56,17 @@ INVERSE_PLACE = 1
 
 
 def ridge_size(arms: int, columns: int) -> int:
-    """Return numbers in the state: the blocks, then scratch for a number of each arm, and for a vector."""
+    """Return numbers in the state: the blocks, then scratch for a number of each arm, and for a
+    vector.
+    """
     return ridge_scratch(arms, columns) + arms + columns + 1
 
 
 @helper
 def ridge_block(columns: int) -> int:
-    """Return numbers of one arm, for d - 1 columns of context: pulls, inverse, sum, coefficients."""
+    """Return numbers of one arm, for d - 1 columns of context: pulls, inverse, sum,
+    coefficients.
+    """
     d = columns + 1
     return 1 + d * d + 2 * d
 
@@ -128,7 +136,9 @@ def ridge_total(state: np.ndarray, arm: int, columns: int) -> float:
 
 @helper
 def ridge_absorb(state: np.ndarray, arms: int, arm: int, context: np.ndarray, y: float) -> None:
-    """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the coefficients move along A^-1 x."""
+    """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the
+    coefficients move along A^-1 x.
+    """
     d = context.size + 1
     first, vector = arm * ridge_block(d - 1), ridge_scratch(arms, d - 1) + arms
     inverse, sums = first + INVERSE_PLACE, first + INVERSE_PLACE + d * d
@@ -153,14 +163,19 @@ def ridge_absorb(state: np.ndarray, arms: int, arm: int, context: np.ndarray, y:
 # keeps no slices.
 
 NEWTON_TOLERANCE = 1e-6
-"""The last step of Newton's method, as a share of the way to the nearer edge: what is left is about its square."""
+"""The last step of Newton's method, as a share of the way to the nearer edge: what is left is about
+its square.
+"""
 
 
 @helper
 def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
-    """Return the arm of the highest number among those that may be offered; equals have equal chances.
+    """Return the arm of the highest number among those that may be offered.
 
-    Written without a branch to guess wrong: which arm leads changes often, and nothing else here costs as much.
+    Equals have equal chances.
+
+    Written without a branch to guess wrong: which arm leads changes often, and nothing else here
+    costs as much.
     """
     best, chosen, ties = -math.inf, 0, 0
     for arm in range(active.size):
@@ -173,7 +188,9 @@ def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarra
 
 
 @helper
-def _one_of(state: np.ndarray, first: int, active: np.ndarray, best: float, ties: int, stream: np.ndarray) -> int:
+def _one_of(
+    state: np.ndarray, first: int, active: np.ndarray, best: float, ties: int, stream: np.ndarray
+) -> int:
     """Return one of the equals."""
     left = int(uniform(stream) * ties)
     for arm in range(active.size):
@@ -185,7 +202,9 @@ def _one_of(state: np.ndarray, first: int, active: np.ndarray, best: float, ties
 
 
 @helper
-def chances_of_highest(state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray) -> None:
+def chances_of_highest(
+    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
+) -> None:
     """Write the probabilities with which `highest` chooses."""
     best, ties = -math.inf, 0
     for arm in range(active.size):
@@ -220,7 +239,9 @@ def next_offered(active: np.ndarray, arm: int) -> int:
 
 @helper
 def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
-    """Return an arm drawn with a chance in proportion to its weight, among those that may be offered."""
+    """Return an arm drawn with a chance in proportion to its weight, among those that may be
+    offered.
+    """
     total = 0.0
     for arm in range(active.size):
         total += state[first + arm] if active[arm] else 0.0
@@ -236,7 +257,9 @@ def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.
 
 
 @helper
-def chances_in_proportion(state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray) -> None:
+def chances_in_proportion(
+    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
+) -> None:
     """Write the probabilities with which `in_proportion` draws."""
     total = 0.0
     for arm in range(active.size):
@@ -247,10 +270,11 @@ def chances_in_proportion(state: np.ndarray, first: int, active: np.ndarray, cha
 
 @helper
 def kl_upper(mean: float, level: float) -> float:
-    """Return the greatest q with kl(mean, q) <= level, for Bernoulli laws (Garivier and Cappe 2011).
+    """Return the greatest q with kl(mean, q) <= level, for Bernoulli laws (Garivier and Cappe
+    2011).
 
-    Newton's method from the root of the expansion at the mean; kl is convex in q, so from its second step on it comes
-    from above.
+    Newton's method from the root of the expansion at the mean; kl is convex in q, so from its
+    second step on it comes from above.
     """
     if mean >= 1.0 or level <= 0.0:
         return mean
@@ -280,8 +304,9 @@ def kl_upper(mean: float, level: float) -> float:
 def beta_upper(a: float, b: float, log_beta: float, tail: float) -> float:
     """Return the x that Beta(a, b) exceeds with probability `tail`.
 
-    Newton's method on the log of the probability, which is concave for a and b of at least 1 and then comes from above; halves
-    the interval where it leaves it. It starts where exp(-(a + b) kl), with the factor of a normal tail, says.
+    Newton's method on the log of the probability, which is concave for a and b of at least 1 and
+    then comes from above; halves the interval where it leaves it. It starts where exp(-(a + b) kl),
+    with the factor of a normal tail, says.
 
     Args:
         a: Conversions, above 0.
@@ -323,7 +348,9 @@ def _log_normal_tail(tail: float) -> float:
 
 @helper
 def beta_tail(a: float, b: float, log_beta: float, x: float) -> float:
-    """Return P(Beta(a, b) > x) for 0 < x < 1, by the continued fraction of the incomplete beta function (DLMF 8.17.22)."""
+    """Return P(Beta(a, b) > x) for 0 < x < 1, by the continued fraction of the incomplete beta
+    function (DLMF 8.17.22).
+    """
     front = math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta)
     if x < (a + 1.0) / (a + b + 2.0):
         return 1.0 - front * _fraction(a, b, x) / a

@@ -63,7 +63,9 @@ class SalesChannel(NamedTuple):
 
 
 class CustomerKind(NamedTuple):
-    """A kind of customer: its share of all customers and the fewest units that one buys in a year."""
+    """A kind of customer: its share of all customers and the fewest units that one buys in a
+    year.
+    """
 
     name: str
     share: float
@@ -95,7 +97,9 @@ CUSTOMER_KINDS = (
 )
 
 ASSEMBLY_PLANTS = 2
-"""The first plants assemble devices, the others make parts, so that one more plant moves no family to another."""
+"""The first plants assemble devices, the others make parts, so that one more plant moves no family
+to another.
+"""
 
 OUTAGE_SHARES = (0.15, 0.3, 0.5)
 """The shares of a month's demand that an outage of a plant may leave unserved."""
@@ -115,11 +119,13 @@ SHORTEST_GAP = 18
 class HardwareWorld:
     """Small frozen tables of entities, each drawn from streams of its own kind.
 
-    A stream is named by (seed, "world", kind, entity) and its draws are laid out row by row: more families, channels,
-    customers, plants or months, or a new kind of entity, change nothing that was drawn before.
+    A stream is named by (seed, "world", kind, entity) and its draws are laid out row by row: more
+    families, channels, customers, plants or months, or a new kind of entity, change nothing that
+    was drawn before.
 
     Attributes:
-        seed: The world's seed, not the experiment's: experiments with other seeds are about the same devices.
+        seed: The world's seed, not the experiment's: experiments with other seeds are about the
+            same devices.
         months: Months of history from `start`.
         ahead: Months after them whose launches are already planned.
         n_families: The first so many of `catalogue.FAMILIES`.
@@ -143,42 +149,63 @@ class HardwareWorld:
         return stream(self.seed, "world", kind, *entity).random(shape)
 
     def normals(self, kind: str, *entity: str, shape: tuple[int, int]) -> np.ndarray:
-        """Return standard normal draws of one entity; more rows leave the first ones as they are."""
+        """Return standard normal draws of one entity.
+
+        More rows leave the first ones as they are.
+        """
         return stream(self.seed, "world", kind, *entity).standard_normal(shape)
 
     def dates(self, months: np.ndarray) -> pl.Series:
         """Return the first days of months counted from `start`."""
-        return pl.Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(pl.Date)
+        return pl.Series((np.datetime64(self.start, "M") + months).astype("datetime64[ms]")).cast(
+            pl.Date
+        )
 
     @cached_property
     def families(self) -> pl.DataFrame:
-        """The fields of `catalogue.Family` and the course of its devices, drawn: `ramp` and `decline` (of `DemandLaw`)."""
+        """The fields of `catalogue.Family` and the course of its devices, drawn: `ramp` and
+        `decline` (of `DemandLaw`).
+        """
         rows = []
         for family in FAMILIES[: self.n_families]:
             ramp, decline = self.uniforms("families", family.name, shape=(1, 2))[0]
             rows.append((*family, _between(ramp, 1.0, 2.5), _between(decline, 40.0, 70.0)))
-        return pl.DataFrame(rows, schema=["family", *ProductFamily._fields[1:], "ramp", "decline"], orient="row")
+        return pl.DataFrame(
+            rows, schema=["family", *ProductFamily._fields[1:], "ramp", "decline"], orient="row"
+        )
 
     @cached_property
     def skus(self) -> pl.DataFrame:
         """Every generation that is on sale or planned between month 0 and the end of the plan.
 
-        Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first), `plant`, `launch` and `end` (the
-        first days of its first and last month on sale), `launch_month` and `end_month` (the same, counted from `start`),
-        `list_price` and `cost` at launch, `units` (a month over all channels, at its best), `launch_cut` (the share taken off
+        Columns: `sku`, `family`, `generation` (from 1), `predecessor` (null for the first),
+        `plant`, `launch` and `end` (the first days of its first and last month on sale),
+        `launch_month` and `end_month` (the same, counted from `start`), `list_price` and `cost` at
+        launch, `units` (a month over all channels, at its best), `launch_cut` (the share taken off
         its price once it is succeeded).
         """
-        table = pl.concat([self._generations(number, family) for number, family in enumerate(FAMILIES[: self.n_families])])
+        table = pl.concat(
+            [
+                self._generations(number, family)
+                for number, family in enumerate(FAMILIES[: self.n_families])
+            ]
+        )
         table = table.filter(pl.col("launch_month") < self.months + self.ahead)
         launch, end = (self.dates(table[name].to_numpy()) for name in ("launch_month", "end_month"))
         return table.with_columns(launch=launch, end=end)
 
     def _generations(self, number: int, family: ProductFamily) -> pl.DataFrame:
-        draws = self.uniforms("skus", family.name, shape=((self.months + self.ahead) // SHORTEST_GAP + 3, 6)).T
+        draws = self.uniforms(
+            "skus", family.name, shape=((self.months + self.ahead) // SHORTEST_GAP + 3, 6)
+        ).T
         gaps = SHORTEST_GAP + _whole(draws[0], 7)
-        launch = np.cumsum(gaps) - gaps[0] - _whole(draws[0, :1], SHORTEST_GAP)  # the first is on sale when the calendar begins
+        launch = (
+            np.cumsum(gaps) - gaps[0] - _whole(draws[0, :1], SHORTEST_GAP)
+        )  # the first is on sale when the calendar begins
         names = [f"{family.name}-{generation}" for generation in range(1, len(launch) + 1)]
-        list_price = np.round(family.list_price * np.exp(np.cumsum(_between(draws[1], -0.02, 0.06))))
+        list_price = np.round(
+            family.list_price * np.exp(np.cumsum(_between(draws[1], -0.02, 0.06)))
+        )
         return pl.DataFrame(
             {
                 "sku": names,
@@ -197,26 +224,40 @@ class HardwareWorld:
 
     @cached_property
     def channels(self) -> pl.DataFrame:
-        """The fields of `catalogue.Channel`, with its season and its promotions scaled by a draw of .85 to 1.15."""
+        """The fields of `catalogue.Channel`, with its season and its promotions scaled by a draw of
+        .85 to 1.15.
+        """
         rows = []
         for channel in CHANNELS[: self.n_channels]:
-            season, promotion = _between(self.uniforms("channels", channel.name, shape=(1, 2))[0], 0.85, 1.15)
-            rows.append((*channel[:5], channel.promotion * promotion, *(lift * season for lift in channel[6:])))
+            season, promotion = _between(
+                self.uniforms("channels", channel.name, shape=(1, 2))[0], 0.85, 1.15
+            )
+            rows.append(
+                (
+                    *channel[:5],
+                    channel.promotion * promotion,
+                    *(lift * season for lift in channel[6:]),
+                )
+            )
         return pl.DataFrame(rows, schema=["channel", *SalesChannel._fields[1:]], orient="row")
 
     @cached_property
     def offers(self) -> pl.DataFrame:
         """Each device in each channel, with its four prices at launch.
 
-        Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere), `cost` (of making one),
-        `subsidy` (what the maker pays for each unit sold here), `street_price` (what the customer pays: the list price less the
-        subsidy and the channel's discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift of
-        a promoted month).
+        Columns: `sku`, `channel`, `list_price` (recommended by the maker, the same everywhere),
+        `cost` (of making one), `subsidy` (what the maker pays for each unit sold here),
+        `street_price` (what the customer pays: the list price less the subsidy and the channel's
+        discount), `units` (a month, at its best), `elasticity` (own price), `promotion` (log-lift
+        of a promoted month).
         """
         sensitivity = self.families.select("family", pl.col("elasticity").alias("own"))
-        pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(self.channels, how="cross")
+        pairs = self.skus.join(sensitivity, on="family", maintain_order="left").join(
+            self.channels, how="cross"
+        )
         draws = [
-            self.uniforms("offers", sku, channel, shape=(1, 3)) for sku, channel in pairs.select("sku", "channel").iter_rows()
+            self.uniforms("offers", sku, channel, shape=(1, 3))
+            for sku, channel in pairs.select("sku", "channel").iter_rows()
         ]
         units, elasticity, promotion = (pl.Series(column) for column in np.concatenate(draws).T)
         return pairs.select(
@@ -225,7 +266,9 @@ class HardwareWorld:
             "list_price",
             "cost",
             subsidy=(pl.col("list_price") * pl.col("subsidy")).round(2),
-            street_price=(pl.col("list_price") * (1 - pl.col("subsidy") - pl.col("discount"))).round(),
+            street_price=(
+                pl.col("list_price") * (1 - pl.col("subsidy") - pl.col("discount"))
+            ).round(),
             units=pl.col("units") * pl.col("share") * (0.75 + 0.5 * units),
             elasticity=pl.col("own") + pl.col("elasticity") + 0.3 * (elasticity - 0.5),
             promotion=pl.col("promotion") * (0.85 + 0.3 * promotion),
@@ -233,33 +276,46 @@ class HardwareWorld:
 
     @cached_property
     def customers(self) -> pl.DataFrame:
-        """The customers: `customer`, `kind` (of `catalogue.CUSTOMER_KINDS`), `units` (bought in a year, with a Pareto tail)."""
+        """The customers: `customer`, `kind` (of `catalogue.CUSTOMER_KINDS`), `units` (bought in a
+        year, with a Pareto tail).
+        """
         kind_draw, size_draw = self.uniforms("customers", shape=(self.n_customers, 2)).T
-        kinds = np.searchsorted(np.cumsum([kind.share for kind in CUSTOMER_KINDS])[:-1], kind_draw, side="right")
+        kinds = np.searchsorted(
+            np.cumsum([kind.share for kind in CUSTOMER_KINDS])[:-1], kind_draw, side="right"
+        )
         return pl.DataFrame(
             {
                 "customer": [f"customer-{number}" for number in range(1, self.n_customers + 1)],
                 "kind": [CUSTOMER_KINDS[kind].name for kind in kinds],
-                "units": np.array([kind.units for kind in CUSTOMER_KINDS])[kinds] * (1 - size_draw) ** -0.6,
+                "units": np.array([kind.units for kind in CUSTOMER_KINDS])[kinds]
+                * (1 - size_draw) ** -0.6,
             }
         )
 
     @cached_property
     def plants(self) -> pl.DataFrame:
-        """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start` and `outage_stay` (odds of one in a month)."""
+        """The plants: `plant`, `makes` (`devices` or `parts`), `outage_start` and `outage_stay`
+        (odds of one in a month).
+        """
         rows = []
         for number in range(1, self.n_plants + 1):
             start, stay = self.uniforms("plants", f"plant-{number}", shape=(1, 2))[0]
             makes = "devices" if number <= ASSEMBLY_PLANTS else "parts"
-            rows.append((f"plant-{number}", makes, _between(start, 0.05, 0.09), _between(stay, 0.35, 0.55)))
-        return pl.DataFrame(rows, schema=["plant", "makes", "outage_start", "outage_stay"], orient="row")
+            rows.append(
+                (f"plant-{number}", makes, _between(start, 0.05, 0.09), _between(stay, 0.35, 0.55))
+            )
+        return pl.DataFrame(
+            rows, schema=["plant", "makes", "outage_start", "outage_stay"], orient="row"
+        )
 
     @cached_property
     def outages(self) -> np.ndarray:
-        """The share of demand that each plant leaves unserved in each month, shape (n_plants, months).
+        """The share of demand that each plant leaves unserved in each month, shape (n_plants,
+        months).
 
-        A Markov chain that begins in its stationary law goes in and out of outage: an outage begins with the odds
-        `outage_start` and goes on with the odds `outage_stay`; its share is one of `catalogue.OUTAGE_SHARES`.
+        A Markov chain that begins in its stationary law goes in and out of outage: an outage begins
+        with the odds `outage_start` and goes on with the odds `outage_stay`; its share is one of
+        `catalogue.OUTAGE_SHARES`.
         """
         shares = np.zeros((self.n_plants, self.months))
         for row, (plant, _, start, stay) in zip(shares, self.plants.iter_rows(), strict=True):
@@ -267,7 +323,9 @@ class HardwareWorld:
             odds = start / (1 + start - stay)
             for month, (down, size) in enumerate(draws):
                 if down < odds:
-                    row[month] = OUTAGE_SHARES[np.searchsorted(np.cumsum(OUTAGE_ODDS)[:-1], size, side="right")]
+                    row[month] = OUTAGE_SHARES[
+                        np.searchsorted(np.cumsum(OUTAGE_ODDS)[:-1], size, side="right")
+                    ]
                 odds = stay if row[month] else start
         return shares
 
@@ -302,17 +360,19 @@ VISITS = 8.0
 class DemandLaw:
     """True parameters, one entry for each series.
 
-    Demand in a month is exp(interest + elasticity x + cross mean x of the family's other generations on sale in the channel +
-    pull_forward x of the month before + promotion + level + noise), x being log(price / street_price). The share 1 - shortage
-    of it is sold. The level is a first-order autoregression that starts with the launch's success. Web visits show interest
-    and next month's level, with noise of their own. So the logs are linear and normal, and outages a Markov chain that is
-    seen: the truth can be computed.
+    Demand in a month is exp(interest + elasticity x + cross mean x of the family's other
+    generations on sale in the channel + pull_forward x of the month before + promotion + level +
+    noise), x being log(price / street_price). The share 1 - shortage of it is sold. The level is a
+    first-order autoregression that starts with the launch's success. Web visits show interest and
+    next month's level, with noise of their own. So the logs are linear and normal, and outages a
+    Markov chain that is seen: the truth can be computed.
 
     Attributes:
         units: Units a month at a device's best.
         street_price: At launch, in currency.
         elasticity: Of own price.
-        cross: Elasticity to the mean price of the family's other generations on sale in the channel.
+        cross: Elasticity to the mean price of the family's other generations on sale in the
+            channel.
         pull_forward: Elasticity to the own price of the month before.
         promotion: Log-lift of a promoted month at an unchanged price.
         ramp: Months in which what is lacking at launch falls to 1/e of itself.
@@ -356,12 +416,21 @@ class DemandLaw:
     ) -> DemandLaw:
         """Return the law of these offers (a table of `offers_on_sale`)."""
         about = (
-            offers.join(world.families.select("family", "ramp", "decline", "giftable"), on="family", maintain_order="left")
-            .join(world.channels.select("channel", "holiday", "school", "quarter"), on="channel", maintain_order="left")
+            offers.join(
+                world.families.select("family", "ramp", "decline", "giftable"),
+                on="family",
+                maintain_order="left",
+            )
+            .join(
+                world.channels.select("channel", "holiday", "school", "quarter"),
+                on="channel",
+                maintain_order="left",
+            )
             .join(world.plants, on="plant", maintain_order="left")
         )
         by_offer = {
-            name: about[name].to_numpy() for name in ("units", "street_price", "elasticity", "promotion", "ramp", "decline")
+            name: about[name].to_numpy()
+            for name in ("units", "street_price", "elasticity", "promotion", "ramp", "decline")
         }
         chain = {name: about[name].to_numpy() for name in ("outage_start", "outage_stay")}
         shared = {"cannibalisation": cannibalisation, "cross": cross, "pull_forward": pull_forward}
@@ -371,10 +440,14 @@ class DemandLaw:
 
     def take(self, series: np.ndarray) -> DemandLaw:
         """Return the law of these series, or of the rows that belong to them."""
-        return replace(self, **{field.name: getattr(self, field.name)[series] for field in fields(self)})
+        return replace(
+            self, **{field.name: getattr(self, field.name)[series] for field in fields(self)}
+        )
 
     def log_interest(self, plan: pl.DataFrame) -> np.ndarray:
-        """Return the expected log-demand at the launch price without promotion, for a law and a plan of the same rows."""
+        """Return the expected log-demand at the launch price without promotion, for a law and a
+        plan of the same rows.
+        """
         age, left = plan["device_age"].to_numpy(), plan["months_to_end"].to_numpy()
         course = np.log1p(-QUIET_LAUNCH * np.exp(-age / self.ramp)) - age / self.decline
         run_off = np.log(np.clip(left + 1, 1, RUN_OFF + 1) / (RUN_OFF + 1))
@@ -386,11 +459,14 @@ class DemandLaw:
     def log_effects(self, plan: pl.DataFrame) -> np.ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
-        effects: np.ndarray = self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
+        effects: np.ndarray = (
+            self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
+        )
         return effects
 
     def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> np.ndarray:
-        """Return what other generations' prices and the month before's add to the log-demand of each row of the plan.
+        """Return what other generations' prices and the month before's add to the log-demand of
+        each row of the plan.
 
         Args:
             plan: Of all offers (`demand_plan`), with a law of the same rows.
@@ -400,26 +476,38 @@ class DemandLaw:
         about = offers.select("family", "channel")[plan["offer"]]
         rows = plan.select("offer", "month").hstack(about).with_columns(relative)
         beside = ("family", "channel", "month")
-        others = (pl.col("x").sum().over(beside) - pl.col("x")) / (pl.len().over(beside) - 1).clip(1)
+        others = (pl.col("x").sum().over(beside) - pl.col("x")) / (pl.len().over(beside) - 1).clip(
+            1
+        )
         before = pl.col("x").shift(1).over("offer", order_by="month").fill_null(pl.col("x"))
         known = rows.select(others=others, before=before)
-        effects: np.ndarray = self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
+        effects: np.ndarray = (
+            self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
+        )
         return effects
 
     def level_variance(self, age: np.ndarray) -> np.ndarray:
-        """Return the variance of the level so many months after the launch, before anything is seen."""
+        """Return the variance of the level so many months after the launch, before anything is
+        seen.
+        """
         decay = PERSISTENCE ** (2 * age)
         return LAUNCH_SPREAD**2 * decay + self.drift**2 * (1 - decay) / (1 - PERSISTENCE**2)
 
 
 def _season(about: pl.DataFrame) -> np.ndarray:
-    """Return holidays (by channel and family), back to school and quarter's end (by channel), from January, mean zero."""
+    """Return holidays (by channel and family), back to school and quarter's end (by channel), from
+    January, mean zero.
+    """
     holiday, school, quarter = np.zeros((3, 12))
     holiday[[9, 10, 11]] = 0.15, 0.7, 1.0
     school[[6, 7, 8]] = 0.4, 1.0, 0.7
     quarter[[2, 5, 8, 11]] = 0.8, 0.9, 0.7, 1.0
     gifts = (about["holiday"] * about["giftable"]).to_numpy()
-    season = np.outer(gifts, holiday) + np.outer(about["school"], school) + np.outer(about["quarter"], quarter)
+    season = (
+        np.outer(gifts, holiday)
+        + np.outer(about["school"], school)
+        + np.outer(about["quarter"], quarter)
+    )
     centred: np.ndarray = season - season.mean(axis=1, keepdims=True)
     return centred
 
@@ -439,24 +527,31 @@ DEPTHS = np.array([0.04, 0.07, 0.10])
 def offers_on_sale(world: HardwareWorld) -> pl.DataFrame:
     """Return the offers launched by the last month of history, each a series.
 
-    Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and `HardwareWorld.offers`, and `succeeded_month`
-    (that of the successor's launch, null where none is planned yet).
+    Columns: `series_id` (`phone-2.retail`), those of `HardwareWorld.skus` and
+    `HardwareWorld.offers`, and `succeeded_month` (that of the successor's launch, null where none
+    is planned yet).
     """
     successors = world.skus.select(sku="predecessor", succeeded_month="launch_month")
-    skus = world.skus.filter(pl.col("launch_month") < world.months).drop("list_price", "cost", "units")
+    skus = world.skus.filter(pl.col("launch_month") < world.months).drop(
+        "list_price", "cost", "units"
+    )
     skus = skus.join(successors, on="sku", how="left", maintain_order="left")
     offers = skus.join(world.offers, on="sku", maintain_order="left")
     return offers.with_columns(series_id=pl.format("{}.{}", "sku", "channel"))
 
 
 def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
-    """Return one row for each offer and month on sale, up to its planned end or the end of the plan.
+    """Return one row for each offer and month on sale, up to its planned end or the end of the
+    plan.
 
-    Columns: `offer` (row of `offers`), `month` and `time`, and what is known ahead: `device_age` and `months_to_end` (in
-    months), `successor_launched` (0 or 1), `promotion` (0 or 1),
-    `price` (the street price, in currency).
+    Columns: `offer` (row of `offers`), `month` and `time`, and what is known ahead: `device_age`
+    and `months_to_end` (in months), `successor_launched` (0 or 1), `promotion` (0 or 1), `price`
+    (the street price, in currency).
     """
-    columns = {name: offers[name].to_numpy() for name in ("launch_month", "end_month", "launch_cut", "street_price")}
+    columns = {
+        name: offers[name].to_numpy()
+        for name in ("launch_month", "end_month", "launch_cut", "street_price")
+    }
     succeeded = offers["succeeded_month"].fill_null(world.months + world.ahead).to_numpy()
     first = np.maximum(columns["launch_month"], 0)
     lengths = np.minimum(columns["end_month"], world.months + world.ahead - 1) - first + 1
@@ -465,8 +560,12 @@ def demand_plan(world: HardwareWorld, offers: pl.DataFrame) -> pl.DataFrame:
     age, left = month - columns["launch_month"][offer], columns["end_month"][offer] - month
     promotion, discount = _promotions(world, offers, offer, month)
     list_cut = reductions(world, offers)[offer, age // REVIEW]
-    clearance = columns["launch_cut"][offer] * (month > succeeded[offer])  # a month after the launch, when stocks are cleared
-    price = columns["street_price"][offer] * np.exp(_spells(world, offers)[offer, month // SPELL] - list_cut)
+    clearance = columns["launch_cut"][offer] * (
+        month > succeeded[offer]
+    )  # a month after the launch, when stocks are cleared
+    price = columns["street_price"][offer] * np.exp(
+        _spells(world, offers)[offer, month // SPELL] - list_cut
+    )
     return pl.DataFrame(
         {
             "offer": offer,
@@ -492,16 +591,23 @@ def _promotions(
 
 
 def reductions(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
-    """Return the log-reductions of each device's price by its n-th review, alike in all channels, shape (offers, reviews)."""
+    """Return the log-reductions of each device's price by its n-th review, alike in all channels,
+    shape (offers, reviews).
+    """
     reviews = (world.months + world.ahead + SHORTEST_GAP) // REVIEW + 1
-    draws = {sku: world.uniforms("reductions", sku, shape=(reviews, 1))[:, 0] for sku in offers["sku"].unique()}
+    draws = {
+        sku: world.uniforms("reductions", sku, shape=(reviews, 1))[:, 0]
+        for sku in offers["sku"].unique()
+    }
     cuts = 0.01 + 0.03 * np.stack([draws[sku] for sku in offers["sku"]])
     return np.cumsum(cuts, axis=1) - cuts[:, :1]
 
 
 def _spells(world: HardwareWorld, offers: pl.DataFrame) -> np.ndarray:
     """Return the log-deviations of each channel's price, shape (offers, spells)."""
-    return 0.1 * (_draws(world, offers, "spells", (world.months + world.ahead) // SPELL + 1)[..., 0] - 0.5)
+    return 0.1 * (
+        _draws(world, offers, "spells", (world.months + world.ahead) // SPELL + 1)[..., 0] - 0.5
+    )
 
 
 def _draws(world: HardwareWorld, offers: pl.DataFrame, kind: str, rows: int) -> np.ndarray:
@@ -522,7 +628,8 @@ class DemandSettings(PanelDataset):
         months: The months of history of the longest series.
         horizon: Months of the plan, and to forecast by default.
         cannibalisation: The share of demand that a successor takes from its launch on.
-        cross: Elasticity to the mean price of the family's other generations on sale in the channel.
+        cross: Elasticity to the mean price of the family's other generations on sale in the
+            channel.
         pull_forward: Elasticity to the own price of the month before: a cut brings demand forward.
         noise: Standard deviation of the log of one month's demand.
         drift: Standard deviation of a month's change of a series' own level, in logs.
@@ -555,11 +662,14 @@ def demand_law(dataset: DemandSettings) -> tuple[pl.DataFrame, DemandLaw]:
 
 @cache
 def price_effects(dataset: DemandSettings) -> pl.DataFrame:
-    """Return what other generations' prices and the month before's add to the log-demand of each month of the plan.
+    """Return what other generations' prices and the month before's add to the log-demand of each
+    month of the plan.
 
     Columns `series_id`, `time`, `effect`.
     """
     offers, law = demand_law(dataset)
     plan = demand_plan(dataset.world(), offers)
     effect = law.take(plan["offer"].to_numpy()).log_other_effects(plan, offers)
-    return plan.select(offers["series_id"].gather(plan["offer"]), "time", pl.Series("effect", effect))
+    return plan.select(
+        offers["series_id"].gather(plan["offer"]), "time", pl.Series("effect", effect)
+    )

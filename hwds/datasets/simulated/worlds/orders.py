@@ -1,4 +1,6 @@
-"""Honest orders of the gray market: names, prices, customers, lines, and what investigators find."""
+"""Honest orders of the gray market: names, prices, customers, lines, and what investigators
+find.
+"""
 
 from __future__ import annotations
 
@@ -32,34 +34,49 @@ ACCOUNTS = 1 << 12
 """The most accounts that one ring ever has."""
 
 POOLS = 1 << 34
-"""Identifiers that accounts share are numbered from here: those of places first, then those of each ring."""
+"""Identifiers that accounts share are numbered from here: those of places first, then those of each
+ring.
+"""
 
 CAMPUSES, FORWARDERS = 40, 25
-"""Addresses at which many unrelated honest customers live, or from which goods are sent on; rings use the latter, too."""
+"""Addresses at which many unrelated honest customers live, or from which goods are sent on; rings
+use the latter, too.
+"""
 
 KINDS = ("address", "payment", "contact")
 
 
 def coded_names(seed: int, kind: str, numbers: np.ndarray) -> pl.Series:
-    """Return a text for each number below 2**40, different for each, in no order: a multiplication and a shift, twice.
+    """Return a text for each number below 2**40, different for each, in no order: a multiplication
+    and a shift, twice.
 
     Both are one-to-one on 40 bits, so that no two numbers meet in one name, as hashes may.
     """
-    key, mask, half = stream_key(seed, "gray", "names", kind), np.uint64((1 << BITS) - 1), np.uint64(BITS // 2)
+    key, mask, half = (
+        stream_key(seed, "gray", "names", kind),
+        np.uint64((1 << BITS) - 1),
+        np.uint64(BITS // 2),
+    )
     factors = [np.uint64(key >> place & int(mask) | 1) for place in (0, BITS)]
     codes = numbers.astype(np.uint64)
     for factor in factors:
         codes = codes * factor & mask
         codes ^= codes >> half
-    return pl.select(pl.concat_str(pl.lit(f"{kind}-"), pl.Series(kind, codes).cast(pl.String))).to_series().alias(kind)
+    return (
+        pl.select(pl.concat_str(pl.lit(f"{kind}-"), pl.Series(kind, codes).cast(pl.String)))
+        .to_series()
+        .alias(kind)
+    )
 
 
 def honest_identifiers(uniforms: np.ndarray, consumer: np.ndarray, bulk: np.ndarray) -> np.ndarray:
-    """Return address, payment and contact of each honest customer, shape (n, 3); one without ties has three of its own.
+    """Return address, payment and contact of each honest customer, shape (n, 3).
 
-    Families share an address with the customer before them, four in ten of them the payment, too; bulk buyers with several
-    accounts share the payment, and most of them the contact, with the bulk buyer before them; consumers live on campuses, and
-    anyone may send through a forwarder.
+    One without ties has three of its own.
+
+    Families share an address with the customer before them, four in ten of them the payment, too;
+    bulk buyers with several accounts share the payment, and most of them the contact, with the bulk
+    buyer before them; consumers live on campuses, and anyone may send through a forwarder.
 
     Args:
         uniforms: Uniform, shape (n, 6).
@@ -75,7 +92,9 @@ def honest_identifiers(uniforms: np.ndarray, consumer: np.ndarray, bulk: np.ndar
     campus = consumer & (uniforms[:, 0] > 0.96)
     ids[:, 0] = np.where(campus, POOLS + (uniforms[:, 1] * CAMPUSES).astype(np.int64), ids[:, 0])
     sends = uniforms[:, 2] < np.where(bulk, 0.12, 0.01)
-    ids[:, 0] = np.where(sends, POOLS + CAMPUSES + (uniforms[:, 3] * FORWARDERS).astype(np.int64), ids[:, 0])
+    ids[:, 0] = np.where(
+        sends, POOLS + CAMPUSES + (uniforms[:, 3] * FORWARDERS).astype(np.int64), ids[:, 0]
+    )
     last = np.maximum.accumulate(np.where(bulk, np.arange(n), -1))
     earlier = np.where(np.arange(n) > 0, last[np.maximum(np.arange(n) - 1, 0)], -1)
     several = bulk & (uniforms[:, 4] < 0.4) & (earlier >= 0)
@@ -84,8 +103,11 @@ def honest_identifiers(uniforms: np.ndarray, consumer: np.ndarray, bulk: np.ndar
     return ids
 
 
-def ring_identifiers(account: np.ndarray, ring: np.ndarray, shared: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Return address, payment and contact of accounts of rings, shape (n, 3): some of three that the ring has, some new.
+def ring_identifiers(
+    account: np.ndarray, ring: np.ndarray, shared: np.ndarray, uniforms: np.ndarray
+) -> np.ndarray:
+    """Return address, payment and contact of accounts of rings, shape (n, 3): some of three that
+    the ring has, some new.
 
     Args:
         account: Their numbers.
@@ -96,7 +118,11 @@ def ring_identifiers(account: np.ndarray, ring: np.ndarray, shared: np.ndarray, 
     common = POOLS + 1000 + 16 * ring[:, None] + (3 * uniforms[:, 3:4]).astype(np.int64)
     ids = np.where(uniforms[:, :3] < shared, common, account[:, None])
     forwarder = uniforms[:, 4] < 0.15
-    ids[:, 0] = np.where(forwarder, POOLS + CAMPUSES + (uniforms[:, 4] / 0.15 * FORWARDERS).astype(np.int64), ids[:, 0])
+    ids[:, 0] = np.where(
+        forwarder,
+        POOLS + CAMPUSES + (uniforms[:, 4] / 0.15 * FORWARDERS).astype(np.int64),
+        ids[:, 0],
+    )
     return ids
 
 
@@ -113,8 +139,10 @@ class Investigators(NamedTuple):
     Attributes:
         review_chance: Of any line, whatever it is, in the random stream.
         rule_quantity: From how many units on today's rule asks for a look.
-        rule_share: The share of those lines that somebody has the time to look at; nobody writes it down.
-        missed: The share of gray lines that are looked at and found innocent; no honest line is found gray.
+        rule_share: The share of those lines that somebody has the time to look at; nobody writes it
+            down.
+        missed: The share of gray lines that are looked at and found innocent; no honest line is
+            found gray.
         delay: The median of days from a line's arrival to the finding.
     """
 
@@ -181,7 +209,9 @@ FREIGHT = (4.0, 0.008, 0.025)
 """For each unit: currency, share of the street price within the region, and share into another."""
 
 SCARCITY, SCARCE_MONTHS, AGEING = 0.08, 2.0, 0.0025
-"""The street price over the list price, in logs: at launch, months to a third of it, and what each month takes off."""
+"""The street price over the list price, in logs: at launch, months to a third of it, and what each
+month takes off.
+"""
 
 PERSISTENCE, SPREAD = 0.97, 0.045
 """The autocorrelation of the street price from day to day, and its standard deviation, in logs."""
@@ -193,22 +223,25 @@ TASTE, BARGAIN = 0.3, 25.0
 
 @dataclass(frozen=True, eq=False)
 class MarketPrices:
-    """All prices of the log's days: those of `HardwareDemand`'s plan by channel, and an open market of its own.
+    """All prices of the log's days: those of `HardwareDemand`'s plan by channel, and an open market
+    of its own.
 
     Attributes:
         skus: The devices, as in `HardwareWorld.skus`.
         sku: Of each offer, its row of `skus`, shape (offers,).
         channel: Of each offer, its number in `CHANNEL_NAMES`.
         month: Of each day, counted from the log's first, shape (days,).
-        price: Of each offer in each month, before the region's factor; NaN where it is not sold, shape (offers, months).
+        price: Of each offer in each month, before the region's factor; NaN where it is not sold,
+            shape (offers, months).
         promoted: The same, whether there is a promotion.
-        chosen: Up to which point of (0, 1) a customer of a channel in a month chooses this offer or one before it: first of
-            customers at large, whose odds are the expected demand of `DemandLaw`, then of those who look for bargains, shape
-            (2, channels, months, offers).
+        chosen: Up to which point of (0, 1) a customer of a channel in a month chooses this offer or
+            one before it: first of customers at large, whose odds are the expected demand of
+            `DemandLaw`, then of those who look for bargains, shape (2, channels, months, offers).
         list_price: Of each device in each month, shape (skus, months).
         street: Of each device on each day, shape (skus, days).
-        gain: The best of all regions' markets, less freight, duty and what is paid, for one unit that is bought in a region:
-            shape (regions, offers, days); minus infinity where the offer is not sold. No premium for the risk is taken off.
+        gain: The best of all regions' markets, less freight, duty and what is paid, for one unit
+            that is bought in a region: shape (regions, offers, days); minus infinity where the
+            offer is not sold. No premium for the risk is taken off.
     """
 
     skus: pl.DataFrame
@@ -222,11 +255,17 @@ class MarketPrices:
     street: np.ndarray
     gain: np.ndarray
 
-    def choose(self, bargain: np.ndarray, channel: np.ndarray, day: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Return the offers that customers of these channels take on these days, by uniform numbers."""
+    def choose(
+        self, bargain: np.ndarray, channel: np.ndarray, day: np.ndarray, uniforms: np.ndarray
+    ) -> np.ndarray:
+        """Return the offers that customers of these channels take on these days, by uniform
+        numbers.
+        """
         kinds, channels, months, offers = self.chosen.shape
         group = (bargain * channels + channel) * months + self.month[day]
-        ladder = (np.arange(kinds * channels * months)[:, None] + self.chosen.reshape(-1, offers)).ravel()
+        ladder = (
+            np.arange(kinds * channels * months)[:, None] + self.chosen.reshape(-1, offers)
+        ).ravel()
         return np.searchsorted(ladder, group + uniforms, side="right") - group * offers
 
 
@@ -241,7 +280,9 @@ def market_prices(seed: int, days: int, families: int) -> MarketPrices:
     offers = offers_on_sale(world)
     plan = demand_plan(world, offers).filter(pl.col("month") >= FIRST_MONTH)
     month = _months(world, days)
-    skus = world.skus.join(offers.select("sku").unique(), on="sku", how="semi", maintain_order="left")
+    skus = world.skus.join(
+        offers.select("sku").unique(), on="sku", how="semi", maintain_order="left"
+    )
     place = {name: row for row, name in enumerate(skus["sku"])}
     sku = np.array([place[name] for name in offers["sku"]])
     channel = np.array([CHANNEL_NAMES.index(name) for name in offers["channel"]])
@@ -250,7 +291,9 @@ def market_prices(seed: int, days: int, families: int) -> MarketPrices:
     odds = np.stack([interest, _bargains(interest, price / list_price[sku])])
     street = _street(world, skus, list_price[:, month], days)
     gain = _gains(street[sku], price[:, month])
-    return MarketPrices(skus, sku, channel, month, price, promoted, _chosen(odds, channel), list_price, street, gain)
+    return MarketPrices(
+        skus, sku, channel, month, price, promoted, _chosen(odds, channel), list_price, street, gain
+    )
 
 
 def market_start(world: HardwareWorld) -> datetime:
@@ -265,10 +308,18 @@ def _months(world: HardwareWorld, days: int) -> np.ndarray:
     return np.array([12 * (date.year - begin.year) + date.month - begin.month for date in dates])
 
 
-def _by_month(world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_month(
+    world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return price, promotion and expected demand of each offer in each month of the log."""
-    law = DemandLaw.of(world, offers, cannibalisation=0.6, noise=0.18, drift=0.12).take(plan["offer"].to_numpy())
-    values = (plan["price"].to_numpy(), plan["promotion"].to_numpy(), np.exp(law.log_interest(plan) + law.log_effects(plan)))
+    law = DemandLaw.of(world, offers, cannibalisation=0.6, noise=0.18, drift=0.12).take(
+        plan["offer"].to_numpy()
+    )
+    values = (
+        plan["price"].to_numpy(),
+        plan["promotion"].to_numpy(),
+        np.exp(law.log_interest(plan) + law.log_effects(plan)),
+    )
     where = plan["offer"].to_numpy(), plan["month"].to_numpy() - FIRST_MONTH
     tables = np.zeros((3, len(offers), world.months + world.ahead - FIRST_MONTH))
     tables[0] = np.nan
@@ -278,39 +329,57 @@ def _by_month(world: HardwareWorld, offers: pl.DataFrame, plan: pl.DataFrame) ->
 
 
 def _bargains(interest: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return the odds of those to whom a low price counts more than a device, by the price as a share of the list price."""
+    """Return the odds of those to whom a low price counts more than a device, by the price as a
+    share of the list price.
+    """
     return interest**TASTE * np.exp(-BARGAIN * np.nan_to_num(share))
 
 
 def _chosen(odds: np.ndarray, channel: np.ndarray) -> np.ndarray:
-    channel_odds = (channel == np.arange(len(CHANNEL_NAMES))[:, None])[:, None, :] * odds.transpose(0, 2, 1)[:, None]
+    channel_odds = (channel == np.arange(len(CHANNEL_NAMES))[:, None])[:, None, :] * odds.transpose(
+        0, 2, 1
+    )[:, None]
     below = np.cumsum(channel_odds, axis=3)
     return below / below[..., -1:]
 
 
 def _list_prices(world: HardwareWorld, offers: pl.DataFrame, sku: np.ndarray) -> np.ndarray:
-    """Return the maker's price of each device by month: cut at each review, and once it is succeeded."""
+    """Return the maker's price of each device by month: cut at each review, and once it is
+    succeeded.
+    """
     rows = np.unique(sku, return_index=True)[1]
     devices = offers[rows]
     month = FIRST_MONTH + np.arange(world.months + world.ahead - FIRST_MONTH)
     cuts = reductions(world, devices)
-    review = np.clip((month - devices["launch_month"].to_numpy()[:, None]) // REVIEW, 0, cuts.shape[1] - 1)
+    review = np.clip(
+        (month - devices["launch_month"].to_numpy()[:, None]) // REVIEW, 0, cuts.shape[1] - 1
+    )
     succeeded = devices["succeeded_month"].fill_null(world.months + world.ahead).to_numpy()[:, None]
     clearance = devices["launch_cut"].to_numpy()[:, None] * (month > succeeded)
     prices: np.ndarray = (
-        devices["list_price"].to_numpy()[:, None] * np.exp(-np.take_along_axis(cuts, review, 1)) * (1 - clearance)
+        devices["list_price"].to_numpy()[:, None]
+        * np.exp(-np.take_along_axis(cuts, review, 1))
+        * (1 - clearance)
     )
     return np.round(prices)
 
 
-def _street(world: HardwareWorld, skus: pl.DataFrame, list_price: np.ndarray, days: int) -> np.ndarray:
-    """Return street prices by day: scarce at launch, cheaper with age, and an autoregression of each device."""
+def _street(
+    world: HardwareWorld, skus: pl.DataFrame, list_price: np.ndarray, days: int
+) -> np.ndarray:
+    """Return street prices by day: scarce at launch, cheaper with age, and an autoregression of
+    each device.
+    """
     age = FIRST_MONTH + np.arange(days) / 30.4 - skus["launch_month"].to_numpy()[:, None]
     premium = SCARCITY * np.exp(-np.maximum(age, 0) / SCARCE_MONTHS) - AGEING * np.maximum(age, 0)
-    shocks = np.stack([stream(world.seed, "gray", "street", sku).standard_normal(days) for sku in skus["sku"]])
+    shocks = np.stack(
+        [stream(world.seed, "gray", "street", sku).standard_normal(days) for sku in skus["sku"]]
+    )
     course = SPREAD * shocks
     for day in range(1, days):
-        course[:, day] = PERSISTENCE * course[:, day - 1] + np.sqrt(1 - PERSISTENCE**2) * course[:, day]
+        course[:, day] = (
+            PERSISTENCE * course[:, day - 1] + np.sqrt(1 - PERSISTENCE**2) * course[:, day]
+        )
     return np.round(list_price * np.exp(premium + course), 2)
 
 
@@ -369,21 +438,91 @@ class Nature(NamedTuple):
 
 EVER = (1e9, 1e9)
 NATURES = (
-    Nature("consumer", 6.6, 0.15, 0.6, 0.45, 0.10, 0.06, 1.5, 0.5, 0.0, 0.6, 0.6, EVER, (0.40, 0.32, 0.21, 0.0, 0.07, 0.0)),
     Nature(
-        "small_business", 20.0, 0.25, 2.2, 0.75, 0.35, 0.04, 0.5, 0.2, 0.2, 0.6, 0.6, EVER, (0.25, 0.33, 0.17, 0.18, 0.05, 0.02)
+        "consumer",
+        6.6,
+        0.15,
+        0.6,
+        0.45,
+        0.10,
+        0.06,
+        1.5,
+        0.5,
+        0.0,
+        0.6,
+        0.6,
+        EVER,
+        (0.40, 0.32, 0.21, 0.0, 0.07, 0.0),
     ),
-    Nature("enterprise", 45.0, 0.35, 5.0, 0.85, 0.40, 0.02, 0.1, 0.0, 0.7, 0.8, 0.7, EVER, (0.0, 0.10, 0.22, 0.66, 0.0, 0.02)),
     Nature(
-        "reseller", 15.0, 0.15, 9.0, 0.45, 0.40, 0.03, 0.3, 0.15, 0.2, 0.85, 0.6, EVER, (0.02, 0.07, 0.22, 0.22, 0.12, 0.35)
+        "small_business",
+        20.0,
+        0.25,
+        2.2,
+        0.75,
+        0.35,
+        0.04,
+        0.5,
+        0.2,
+        0.2,
+        0.6,
+        0.6,
+        EVER,
+        (0.25, 0.33, 0.17, 0.18, 0.05, 0.02),
     ),
     Nature(
-        "fleet", 27.0, 0.10, 8.0, 0.42, 0.40, 0.02, 0.3, 0.0, 0.2, 0.95, 0.4, (30.0, 240.0), (0.0, 0.02, 0.60, 0.05, 0.28, 0.05)
+        "enterprise",
+        45.0,
+        0.35,
+        5.0,
+        0.85,
+        0.40,
+        0.02,
+        0.1,
+        0.0,
+        0.7,
+        0.8,
+        0.7,
+        EVER,
+        (0.0, 0.10, 0.22, 0.66, 0.0, 0.02),
+    ),
+    Nature(
+        "reseller",
+        15.0,
+        0.15,
+        9.0,
+        0.45,
+        0.40,
+        0.03,
+        0.3,
+        0.15,
+        0.2,
+        0.85,
+        0.6,
+        EVER,
+        (0.02, 0.07, 0.22, 0.22, 0.12, 0.35),
+    ),
+    Nature(
+        "fleet",
+        27.0,
+        0.10,
+        8.0,
+        0.42,
+        0.40,
+        0.02,
+        0.3,
+        0.0,
+        0.2,
+        0.95,
+        0.4,
+        (30.0, 240.0),
+        (0.0, 0.02, 0.60, 0.05, 0.28, 0.05),
     ),
 )
-"""Consumers, small businesses and enterprises of the world; and honest buyers of large quantities: resellers who keep to their
-regions' prices, and fleets and schools that are equipped: for some months they take what is cheapest in the one channel that is
-theirs."""
+"""Consumers, small businesses and enterprises of the world; and honest buyers of large quantities:
+resellers who keep to their regions' prices, and fleets and schools that are equipped: for some
+months they take what is cheapest in the one channel that is theirs.
+"""
 
 BULK = 3
 """The natures from here on buy in bulk."""
@@ -396,7 +535,9 @@ DECLARED_BULK = np.array([0.04, 0.38, 0.18, 0.40])
 """The shares of the kinds that bulk buyers declare; all others declare the truth."""
 
 OPENED = np.array([[-2000, 500], [-240, 500]])
-"""The days between which accounts are opened, counted from the log's first: of customers at large, and of those in bulk."""
+"""The days between which accounts are opened, counted from the log's first: of customers at large,
+and of those in bulk.
+"""
 
 REGION_ODDS = np.array([0.34, 0.26, 0.22, 0.10, 0.08])
 
@@ -412,7 +553,8 @@ class Customers:
         opened, closed: The days.
         region, channel, store: What it is used to, as numbers.
         quantity: The median of its lines.
-        habit: Uniform: the place on the ladder of devices that a bulk buyer keeps to for a quarter; one column a quarter.
+        habit: Uniform: the place on the ladder of devices that a bulk buyer keeps to for a quarter;
+            one column a quarter.
         identifiers: Address, payment and contact, shape (n, 3).
     """
 
@@ -487,7 +629,9 @@ AT_HOME = 0.93
 """The share of orders in the customer's own region."""
 
 QUARTER_END, BULK_LIFT, BULK_ODDS = 10, 6.0, 0.12
-"""Days before a quarter's end in which enterprises buy in bulk: so many times their quantity, in so many of their lines."""
+"""Days before a quarter's end in which enterprises buy in bulk: so many times their quantity, in so
+many of their lines.
+"""
 
 KEPT = 0.7
 """The share of a bulk buyer's lines that are of the device of its quarter."""
@@ -531,26 +675,44 @@ class MarketLines:
 def concatenate_lines(parts: list[MarketLines]) -> MarketLines:
     """Concatenate lines."""
     return MarketLines(
-        **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(MarketLines)}
+        **{
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(MarketLines)
+        }
     )
 
 
-def honest_lines(world: HardwareWorld, days: int, customers: Customers, prices: MarketPrices, by: Investigators) -> MarketLines:
-    """Return all lines of honest customers: each day has streams of its own, laid out customer by customer."""
+def honest_lines(
+    world: HardwareWorld, days: int, customers: Customers, prices: MarketPrices, by: Investigators
+) -> MarketLines:
+    """Return all lines of honest customers: each day has streams of its own, laid out customer by
+    customer.
+    """
     counts, draws, lines = [], [], []
     lifts = _lifts(world, days)
     for day in range(days):
         rng = stream(world.seed, "gray", "honest orders", day)
-        rates = customers.orders * lifts[customers.nature, day] * (customers.opened <= day) * (customers.closed > day)
+        rates = (
+            customers.orders
+            * lifts[customers.nature, day]
+            * (customers.opened <= day)
+            * (customers.closed > day)
+        )
         count = np.minimum(rng.poisson(rates), ORDERS_A_DAY)
         uniforms = stream(world.seed, "gray", "honest lines", day).random((count.sum(), 10))
         counts.append(count)
         draws.append(uniforms)
         more = traits("more")[np.repeat(customers.nature, count)]
-        lines.append(stream(world.seed, "gray", "honest units", day).random(((1 + (uniforms[:, 0] < more)).sum(), 11)))
+        lines.append(
+            stream(world.seed, "gray", "honest units", day).random(
+                ((1 + (uniforms[:, 0] < more)).sum(), 11)
+            )
+        )
     who = np.concatenate([np.repeat(np.arange(len(count)), count) for count in counts])
     on = np.repeat(np.arange(days), [len(uniforms) for uniforms in draws])
-    return _lines(on, who, np.concatenate(draws), np.concatenate(lines), customers, prices, by, world)
+    return _lines(
+        on, who, np.concatenate(draws), np.concatenate(lines), customers, prices, by, world
+    )
 
 
 def _lines(
@@ -579,7 +741,12 @@ def _lines(
         region=region[order],
         channel=channel,
         store=store[order],
-        offer=prices.choose((nature > BULK).astype(np.int64), channel, day, _taste(day, who, nature, unit_uniforms, customers)),
+        offer=prices.choose(
+            (nature > BULK).astype(np.int64),
+            channel,
+            day,
+            _taste(day, who, nature, unit_uniforms, customers),
+        ),
         quantity=quantity,
         late=uniforms[order, 8],
         returned=returns(unit_uniforms[:, 3], unit_uniforms[:, 4], traits("returned")[nature]),
@@ -587,28 +754,56 @@ def _lines(
     )
 
 
-def _places(who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers) -> tuple[np.ndarray, ...]:
-    """Return where each order is placed: the region, channel and store that its customer is used to, or others."""
-    region = np.where(uniforms[:, 1] < AT_HOME, customers.region[who], (uniforms[:, 9] * len(REGIONS)).astype(np.int64))
+def _places(
+    who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers
+) -> tuple[np.ndarray, ...]:
+    """Return where each order is placed: the region, channel and store that its customer is used
+    to, or others.
+    """
+    region = np.where(
+        uniforms[:, 1] < AT_HOME,
+        customers.region[who],
+        (uniforms[:, 9] * len(REGIONS)).astype(np.int64),
+    )
     faithful = uniforms[:, 2] < traits("faithful")[nature]
     channel = np.where(faithful, customers.channel[who], any_channel(nature, uniforms[:, 3]))
-    store = np.where(uniforms[:, 4] < traits("keeps")[nature], customers.store[who], (uniforms[:, 5] * 1000).astype(np.int64))
+    store = np.where(
+        uniforms[:, 4] < traits("keeps")[nature],
+        customers.store[who],
+        (uniforms[:, 5] * 1000).astype(np.int64),
+    )
     return region, channel, store % STORES[channel]
 
 
 def _quantities(
-    day: np.ndarray, who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers, world: HardwareWorld
+    day: np.ndarray,
+    who: np.ndarray,
+    nature: np.ndarray,
+    uniforms: np.ndarray,
+    customers: Customers,
+    world: HardwareWorld,
 ) -> np.ndarray:
-    """Return log-normal units about the customer's own median; enterprises buy in bulk before a quarter ends."""
-    units = customers.quantity[who] * np.exp(traits("spread")[nature] * normals(uniforms[:, 0], uniforms[:, 1]))
+    """Return log-normal units about the customer's own median.
+
+    Enterprises buy in bulk before a quarter ends.
+    """
+    units = customers.quantity[who] * np.exp(
+        traits("spread")[nature] * normals(uniforms[:, 0], uniforms[:, 1])
+    )
     bulk = (nature == 2) & quarter_ends(world, day.max() + 1)[day] & (uniforms[:, 2] < BULK_ODDS)
     return np.clip(np.ceil(units * np.where(bulk, BULK_LIFT, 1.0)), 1, MOST_UNITS).astype(np.int64)
 
 
-def _taste(day: np.ndarray, who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers) -> np.ndarray:
-    """Return the place on the ladder of devices: random, but bulk buyers keep to one for a quarter in most of their lines."""
+def _taste(
+    day: np.ndarray, who: np.ndarray, nature: np.ndarray, uniforms: np.ndarray, customers: Customers
+) -> np.ndarray:
+    """Return the place on the ladder of devices: random, but bulk buyers keep to one for a quarter
+    in most of their lines.
+    """
     habitual = (nature >= BULK) & (uniforms[:, 10] < KEPT)
-    return np.where(habitual, customers.habit[who, day // 91 % customers.habit.shape[1]], uniforms[:, 9])
+    return np.where(
+        habitual, customers.habit[who, day // 91 % customers.habit.shape[1]], uniforms[:, 9]
+    )
 
 
 def normals(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -617,7 +812,9 @@ def normals(radius: np.ndarray, angle: np.ndarray) -> np.ndarray:
 
 
 def seconds(hour: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return a second of the day between eight and ten o'clock in the evening, more often at its middle."""
+    """Return a second of the day between eight and ten o'clock in the evening, more often at its
+    middle.
+    """
     return (8 * 3600 + (hour + second) / 2 * 14 * 3600).astype(np.int64)
 
 
@@ -639,6 +836,8 @@ def _lifts(world: HardwareWorld, days: int) -> np.ndarray:
     dates = [begin + timedelta(days=day) for day in range(days)]
     weekend = np.array([date.weekday() >= 5 for date in dates])
     gifts = np.array([{11: 0.6, 12: 1.0}.get(date.month, 0.0) for date in dates])
-    logs = np.outer(traits("december"), gifts) + np.outer(traits("quarter"), quarter_ends(world, days))
+    logs = np.outer(traits("december"), gifts) + np.outer(
+        traits("quarter"), quarter_ends(world, days)
+    )
     lifts: np.ndarray = np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0)
     return lifts

@@ -23,14 +23,23 @@ SPREAD = 20_000
 """Standard deviation of the second of the day around noon."""
 
 PLACE, KEPT, FULL, MADE = 0, 1, 2, 3
-"""Of the numbers that are carried along: how many uniforms are used, a normal number kept for the next call, whether one is,
-and how many payments there are."""
+"""Of the numbers that are carried along: how many uniforms are used, a normal number kept for the
+next call, whether one is, and how many payments there are.
+"""
 
 
 def customer_payments(
-    uniforms: np.ndarray, rate: float, mean: float, days: int, carried: np.ndarray, second: np.ndarray, amount: np.ndarray
+    uniforms: np.ndarray,
+    rate: float,
+    mean: float,
+    days: int,
+    carried: np.ndarray,
+    second: np.ndarray,
+    amount: np.ndarray,
 ) -> bool:
-    """Fill the second since the start and the amount (not yet rounded) of each payment; False where the uniforms ran out.
+    """Fill the second since the start and the amount (not yet rounded) of each payment.
+
+    False where the uniforms ran out.
 
     Args:
         uniforms: The customer's own stream.
@@ -100,7 +109,9 @@ SEEDS = 2**32
 
 
 def customers(seed: int, count: int) -> np.ndarray:
-    """Return place across and up (0 to 100), mean amount (5 to 100) and payments a day (0 to 4) of each, shape (count, 4)."""
+    """Return place across and up (0 to 100), mean amount (5 to 100) and payments a day (0 to 4) of
+    each, shape (count, 4).
+    """
     low, high = np.array([0.0, 0, 5, 0]), np.array([100.0, 100, 100, 4])
     return low + (high - low) * np.random.RandomState(seed % SEEDS).random_sample((count, 4))
 
@@ -110,7 +121,9 @@ def terminals(seed: int, count: int) -> np.ndarray:
     return 100 * np.random.RandomState(seed % SEEDS).random_sample((count, 2))
 
 
-def payments(people: np.ndarray, places: np.ndarray, *, days: int, radius: float, shift: int) -> dict[str, np.ndarray]:
+def payments(
+    people: np.ndarray, places: np.ndarray, *, days: int, radius: float, shift: int
+) -> dict[str, np.ndarray]:
     """Return all payments in the order of time, those of one second by customer.
 
     Args:
@@ -131,12 +144,21 @@ def payments(people: np.ndarray, places: np.ndarray, *, days: int, radius: float
             second, amount = _own(fill, seed, rate, mean, days)
             where = near[_below(seed, len(near), len(second))]
             pieces.append((second, np.full(len(second), customer), where, amount))
-    columns = [np.concatenate(parts) for parts in zip(*pieces, strict=True)] if pieces else [np.zeros(0, np.int64)] * 4
+    columns = (
+        [np.concatenate(parts) for parts in zip(*pieces, strict=True)]
+        if pieces
+        else [np.zeros(0, np.int64)] * 4
+    )
     order = np.argsort(columns[0], kind="stable")
-    return {name: values[order] for name, values in zip(("second", "customer", "terminal", "amount"), columns, strict=True)}
+    return {
+        name: values[order]
+        for name, values in zip(("second", "customer", "terminal", "amount"), columns, strict=True)
+    }
 
 
-def _own(fill: object, seed: int, rate: float, mean: float, days: int) -> tuple[np.ndarray, np.ndarray]:
+def _own(
+    fill: object, seed: int, rate: float, mean: float, days: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return seconds and amounts of one customer: more uniforms are drawn until they suffice."""
     assert callable(fill)
     room = int(days * (5 * rate + 2)) + 512
@@ -150,7 +172,9 @@ def _own(fill: object, seed: int, rate: float, mean: float, days: int) -> tuple[
 
 
 def _below(seed: int, count: int, size: int) -> np.ndarray:
-    """Return what `random.Random(seed)` chooses so often from so many: the first bits of a word, but for too large ones."""
+    """Return what `random.Random(seed)` chooses so often from so many: the first bits of a word,
+    but for too large ones.
+    """
     bits, room, rng = count.bit_length(), 3 * size + 64, random.Random(seed)
     chosen = np.zeros(0, np.int64)
     while len(chosen) < size:

@@ -37,17 +37,21 @@ LEAST = 1e-2
 
 
 class Autoencoder(RowNetwork, Detector):
-    """The error with which a network that was trained on normals alone restores a row from a few numbers.
+    """The error with which a network that was trained on normals alone restores a row from a few
+    numbers.
 
-    Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no single value decides. The
-    networks learn by log(1 + squared error), the loss of a Cauchy distribution: extremes that are among the normals, found or
-    not, are not learned. The score is the mean over the inputs, and over several networks, of the squared error over
-    that input's usual one, which later normals have; each input's share is its part of it. A usual row's score is 1.
+    Inputs are scaled by the training normals, skewed ones after a logarithm, and cut, so that no
+    single value decides. The networks learn by log(1 + squared error), the loss of a Cauchy
+    distribution: extremes that are among the normals, found or not, are not learned. The score is
+    the mean over the inputs, and over several networks, of the squared error over that input's
+    usual one, which later normals have; each input's share is its part of it. A usual row's score
+    is 1.
 
     Attributes:
         units: The units of the layers before and after the narrow one.
         narrow: Units of the narrow one.
-        scale: The scale that inputs are divided by: the standard deviation, or the median absolute one (`robust`).
+        scale: The scale that inputs are divided by: the standard deviation, or the median absolute
+            one (`robust`).
         clip: Where scaled inputs are cut.
     """
 
@@ -74,14 +78,23 @@ class Autoencoder(RowNetwork, Detector):
         if stop.data.is_empty():
             last = latest_share(train, INNER)
             if not last.any():
-                raise DataError("model: an autoencoder needs normal rows to learn from and others to stop by; there is one.")
-            inner = RowExamples(tuple(part[last] for part in examples.inputs), examples.target[last])
-            examples = RowExamples(tuple(part[~last] for part in examples.inputs), examples.target[~last])
+                raise DataError(
+                    "model: an autoencoder needs normal rows to learn from and others to stop by; "
+                    "there is one."
+                )
+            inner = RowExamples(
+                tuple(part[last] for part in examples.inputs), examples.target[last]
+            )
+            examples = RowExamples(
+                tuple(part[~last] for part in examples.inputs), examples.target[~last]
+            )
         else:
             inner = self._examples(columns, scaling, stop)
         shape = RowShape(len(columns.names), (), (), self)
         weights = self.trained(shape, examples, inner, context)
-        scorer = RestoringScorer(self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device)
+        scorer = RestoringScorer(
+            self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device
+        )
         usual = scorer.errors(inner.target).mean(axis=0)
         return replace(scorer, usual=np.maximum(usual, LEAST))
 
@@ -149,7 +162,9 @@ class RestoringScorer(Serializable):
     def errors(self, scaled: np.ndarray) -> np.ndarray:
         """Return the mean of the networks' squared errors in scaled inputs, shape (n, k)."""
         restored = self._networks.predict(network_inputs(scaled))
-        errors: np.ndarray = np.mean([squared_errors(answer, scaled) for answer in restored], axis=0)
+        errors: np.ndarray = np.mean(
+            [squared_errors(answer, scaled) for answer in restored], axis=0
+        )
         return errors
 
     @cached_property

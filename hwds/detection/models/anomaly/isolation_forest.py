@@ -18,10 +18,12 @@ from hwds.frames.table import RowReader, Table
 
 
 class IsolationForest(Detector):
-    """The number of random cuts that set a row apart from the normals (Liu, Ting and Zhou 2008): fewer are more anomalous.
+    """The number of random cuts that set a row apart from the normals (Liu, Ting and Zhou 2008):
+    fewer are more anomalous.
 
-    The score is the logarithm to base 2 of the paper's: minus the mean path length over that of a random binary tree. It
-    orders rows as the paper's does, and path lengths add up over the inputs that are cut.
+    The score is the logarithm to base 2 of the paper's: minus the mean path length over that of a
+    random binary tree. It orders rows as the paper's does, and path lengths add up over the inputs
+    that are cut.
 
     Attributes:
         trees: The number of trees.
@@ -39,13 +41,23 @@ class IsolationForest(Detector):
 
         columns = NumberColumns.learn(train)
         matrix = columns.matrix(train)
-        middle = np.array([np.median(known) if len(known := column[np.isfinite(column)]) else 0.0 for column in matrix.T])
+        middle = np.array(
+            [
+                np.median(known) if len(known := column[np.isfinite(column)]) else 0.0
+                for column in matrix.T
+            ]
+        )
         sample = min(self.sample, len(matrix))
         forest: Any = Forest(
-            n_estimators=self.trees, max_samples=sample, random_state=context.seed_for("isolation forest"), n_jobs=1
+            n_estimators=self.trees,
+            max_samples=sample,
+            random_state=context.seed_for("isolation forest"),
+            n_jobs=1,
         )
         return IsolationScorer(
-            columns, middle, read_isolation_trees(forest.fit(fill_medians(matrix, middle)).estimators_, sample)
+            columns,
+            middle,
+            read_isolation_trees(forest.fit(fill_medians(matrix, middle)).estimators_, sample),
         )
 
 
@@ -74,5 +86,7 @@ class IsolationScorer(Serializable):
 
 
 def fill_medians(matrix: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Return the matrix as scikit-learn's trees compare it: single precision, medians for missing numbers."""
+    """Return the matrix as scikit-learn's trees compare it: single precision, medians for missing
+    numbers.
+    """
     return single_precision(np.where(np.isnan(matrix), middle, matrix))

@@ -20,10 +20,12 @@ FARTHEST = 1e6
 
 
 class RobustZ(Detector):
-    """The distance of a row from the median of the normals in robust standard deviations, in the inputs where it is largest.
+    """The distance of a row from the median of the normals in robust standard deviations, in the
+    inputs where it is largest.
 
-    Median and median absolute deviation are those of the training normals, after a logarithm where an input is skewed. The
-    score is the root mean square of the largest deviations; what is missing deviates by nothing.
+    Median and median absolute deviation are those of the training normals, after a logarithm where
+    an input is skewed. The score is the root mean square of the largest deviations; what is missing
+    deviates by nothing.
 
     Attributes:
         top: Inputs, those with the largest deviations, that count; 1 takes the largest alone.

@@ -19,18 +19,20 @@ from hwds.frames.table import RowReader, Table
 
 
 class Tails(Detector):
-    """The sum over inputs of minus the logarithm of the share of normals that lie at least as far out (Li et al. 2022, ECOD).
+    """The sum over inputs of minus the logarithm of the share of normals that lie at least as far
+    out (Li et al. 2022, ECOD).
 
-    Of an input named in `high` only large values are odd, of one in `low` only small ones; where any is named no other input
-    counts, for whoever knows in which direction fraud lies finds more of it than a model of all that is rare. Where none is
-    named, both ends of every input are odd. A value that is not known adds nothing.
+    Of an input named in `high` only large values are odd, of one in `low` only small ones; where
+    any is named no other input counts, for whoever knows in which direction fraud lies finds more
+    of it than a model of all that is rare. Where none is named, both ends of every input are odd. A
+    value that is not known adds nothing.
 
     Attributes:
         high: Inputs whose large values are odd.
         low: Inputs whose small values are odd.
         normals: Rows, evenly spaced, that shares are counted in; more are no surer by much.
-        most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do not outweigh all else;
-            null is no bound.
+        most: The most that an input adds: 3.0 is what one in twenty adds, so that a few extremes do
+            not outweigh all else; null is no bound.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"normals": {"choice": [1000, 5000, 20000]}}
@@ -54,7 +56,10 @@ class Tails(Detector):
         step = -(-train.height // self.normals)
         matrix = columns.matrix(train.filter(np.arange(train.height) % step == 0))
         chosen = self.high or self.low
-        sides = [(name in self.high or not chosen, name in self.low or not chosen) for name in columns.names]
+        sides = [
+            (name in self.high or not chosen, name in self.low or not chosen)
+            for name in columns.names
+        ]
         known, most = np.isfinite(matrix).sum(axis=0), np.inf if self.most is None else self.most
         return TailScorer(columns, np.sort(matrix, axis=0), known, np.array(sides), most)
 
@@ -98,7 +103,9 @@ class TailScorer(Serializable):
 
 
 def _surprise(values: np.ndarray, ordered: np.ndarray, high: bool, low: bool) -> np.ndarray:
-    """Return minus the logarithm of the share at least as far out on an odd side, the larger of two; 0 for what is unknown."""
+    """Return minus the logarithm of the share at least as far out on an odd side, the larger of
+    two; 0 for what is unknown.
+    """
     count, known = len(ordered), np.isfinite(values)
     surprise = np.zeros(len(values))
     if high:

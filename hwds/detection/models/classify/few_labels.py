@@ -13,7 +13,13 @@ from pydantic import AfterValidator
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs
-from hwds.detection.models.base import Classifier, Contributions, FittedClassifier, normal_rows, plain_member
+from hwds.detection.models.base import (
+    Classifier,
+    Contributions,
+    FittedClassifier,
+    normal_rows,
+    plain_member,
+)
 from hwds.detection.rows import RowContext, labels_of
 from hwds.detection.trees import BoosterTrees
 from hwds.evaluation.trees import load_booster
@@ -27,19 +33,23 @@ def _check_detector(member: Classifier) -> Classifier:
 
 
 class FewLabels(Classifier):
-    """The score of a detector while there are no labels of both kinds, then trees on its score and the inputs.
+    """The score of a detector while there are no labels of both kinds, then trees on its score and
+    the inputs.
 
-    The trees learn from the labelled rows, and from all others as if they were of label 0, which together weigh
-    `unlabelled_weight` times as much as the labelled ones: they say what is usual, and few labels say which of the unusual is
-    meant. With many labels it is a classifier that knows what is odd. Reviewed rows are chosen, not drawn: what comes out
-    orders rows and is no probability unless `calibration` makes it one by labels of a fair sample.
+    The trees learn from the labelled rows, and from all others as if they were of label 0, which
+    together weigh `unlabelled_weight` times as much as the labelled ones: they say what is usual,
+    and few labels say which of the unusual is meant. With many labels it is a classifier that knows
+    what is odd. Reviewed rows are chosen, not drawn: what comes out orders rows and is no
+    probability unless `calibration` makes it one by labels of a fair sample.
 
     Attributes:
-        member: The detector whose score counts while there are no labels, and is an input of the trees after that.
+        member: The detector whose score counts while there are no labels, and is an input of the
+            trees after that.
         trees: The number of trees.
         depth: The levels of a tree.
         rate: The share of each tree that is added.
-        unlabelled_weight: The weight of all rows without a label together, in those of all labelled rows.
+        unlabelled_weight: The weight of all rows without a label together, in those of all labelled
+            rows.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}
@@ -52,7 +62,10 @@ class FewLabels(Classifier):
     unlabelled_weight: Positive = 1.0
 
     def learn(self, train: Table, *, stop: Table, context: RowContext) -> Any:
-        """Learn the detector from rows that are not known to bear the label; where labels are of both kinds, the trees."""
+        """Learn the detector from rows that are not known to bear the label.
+
+        Where labels are of both kinds, the trees.
+        """
         import xgboost
 
         detector = context.learned(self.member, normal_rows(train), normal_rows(stop))
@@ -63,7 +76,9 @@ class FewLabels(Classifier):
         inputs = ModelInputs.learn(train)
         weight = np.where(known, 1.0, self.unlabelled_weight * known.sum() / max((~known).sum(), 1))
         matrix = _matrix(inputs, detector, train)
-        data = xgboost.QuantileDMatrix(matrix, np.where(known, label, 0.0), weight=weight, nthread=context.cpus, max_bin=1024)
+        data = xgboost.QuantileDMatrix(
+            matrix, np.where(known, label, 0.0), weight=weight, nthread=context.cpus, max_bin=1024
+        )
         settings = {
             "objective": "binary:logistic",
             "tree_method": "hist",
@@ -80,10 +95,14 @@ class FewLabels(Classifier):
         booster = xgboost.train(settings, data, self.trees)
         return FewLabelsScorer(detector, inputs, bytes(booster.save_raw("ubj")))
 
-    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
+    def fit_windows(
+        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
+    ) -> FittedClassifier:
         """Learn from `train`; calibrate, where set, by `calibrate`."""
         scorer = self.learn(train, stop=stop, context=context)
-        return FittedClassifier(scorer, self.calibrated(scorer, calibrate), self.calibration != "none", np.zeros(0))
+        return FittedClassifier(
+            scorer, self.calibrated(scorer, calibrate), self.calibration != "none", np.zeros(0)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +124,10 @@ class FewLabelsScorer(Serializable):
         return self._trees.margins(_matrix(self.inputs, self.detector, rows)).astype(float)
 
     def explain(self, rows: RowReader) -> Contributions:
-        """Return exact Shapley values; that of the detector's score goes to its inputs as they make it up."""
+        """Return exact Shapley values.
+
+        That of the detector's score goes to its inputs as they make it up.
+        """
         trees = self._trees
         shares = trees.shares(_matrix(self.inputs, self.detector, rows))
         detected = self.detector.explain(rows)
@@ -126,5 +148,7 @@ class FewLabelsScorer(Serializable):
 
 
 def _matrix(inputs: ModelInputs, detector: Any, rows: RowReader) -> np.ndarray:
-    """Return numbers, codes of texts by how frequent they are, and the detector's score, shape (n, inputs + 1)."""
+    """Return numbers, codes of texts by how frequent they are, and the detector's score, shape (n,
+    inputs + 1).
+    """
     return np.column_stack([inputs.coded(rows), detector.score(rows)])

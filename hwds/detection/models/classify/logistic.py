@@ -20,10 +20,12 @@ from hwds.frames.table import RowReader, Table
 class Logistic(Classifier):
     """A line in the log odds, on standardised inputs with a ridge penalty.
 
-    Numbers are standardised by the training window; what is missing there is its mean. Texts have one column a value.
+    Numbers are standardised by the training window; what is missing there is its mean. Texts have
+    one column a value.
 
     Attributes:
-        strength: The weight of the data against the penalty (the inverse of its weight), as scikit-learn's `C`.
+        strength: The weight of the data against the penalty (the inverse of its weight), as
+            scikit-learn's `C`.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {"strength": {"loguniform": [0.001, 1000.0]}}
@@ -38,8 +40,12 @@ class Logistic(Classifier):
         inputs = ModelInputs.learn(rows)
         matrix = inputs.one_hot(rows)
         centre, spread = _moments(matrix)
-        regression = LogisticRegression(C=self.strength, max_iter=1000).fit(_standard(matrix, centre, spread), labels_of(rows))
-        return LinearScorer(inputs, centre, spread, regression.coef_[0], float(regression.intercept_[0]))
+        regression = LogisticRegression(C=self.strength, max_iter=1000).fit(
+            _standard(matrix, centre, spread), labels_of(rows)
+        )
+        return LinearScorer(
+            inputs, centre, spread, regression.coef_[0], float(regression.intercept_[0])
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +54,8 @@ class LinearScorer(Serializable):
 
     Attributes:
         inputs: What it reads.
-        centre, spread: Of each column in the training window: numbers, then one column for each coded value of each text.
+        centre, spread: Of each column in the training window: numbers, then one column for each
+            coded value of each text.
         weights: Of each standardised column.
         base: The score of the mean row.
     """
@@ -69,23 +76,36 @@ class LinearScorer(Serializable):
 
     def _parts(self, rows: RowReader) -> np.ndarray:
         k, codes = len(self.inputs.numbers), self.inputs.codes(rows)
-        numbers = _standard(self.inputs.matrix(rows), self.centre[:k], self.spread[:k]) * self.weights[:k]
-        return np.hstack([numbers, *(parts[codes[:, [i]]] for i, parts in enumerate(self._by_code))])
+        numbers = (
+            _standard(self.inputs.matrix(rows), self.centre[:k], self.spread[:k]) * self.weights[:k]
+        )
+        return np.hstack(
+            [numbers, *(parts[codes[:, [i]]] for i, parts in enumerate(self._by_code))]
+        )
 
     @cached_property
     def _by_code(self) -> list[np.ndarray]:
         """The contribution of each text's columns to the sum, by code."""
         k, many = len(self.inputs.numbers), [len(known) for known in self.inputs.values]
         cuts = np.cumsum(many, dtype=int)[:-1]
-        columns = [np.split(part[k:], cuts) for part in (self.centre, self.spread, self.weights)] if many else [[], [], []]
+        columns = (
+            [np.split(part[k:], cuts) for part in (self.centre, self.spread, self.weights)]
+            if many
+            else [[], [], []]
+        )
         return [
-            (_standard(np.eye(len(weights) + 1, len(weights), -1), centre, spread) * weights).sum(axis=1)
+            (_standard(np.eye(len(weights) + 1, len(weights), -1), centre, spread) * weights).sum(
+                axis=1
+            )
             for centre, spread, weights in zip(*columns, strict=True)
         ]
 
 
 def _moments(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of the known numbers; 0 and 1 for a column without a number or with one value."""
+    """Return mean and standard deviation of the known numbers.
+
+    0 and 1 for a column without a number or with one value.
+    """
     there = np.isfinite(matrix)
     n = np.maximum(there.sum(axis=0), 1)
     centre = np.where(there, matrix, 0.0).sum(axis=0) / n

@@ -26,17 +26,20 @@ def _check_learner(member: Classifier) -> Classifier:
 
 
 class PositiveUnlabelled(Classifier):
-    """Corrects a classifier's probabilities for positives that were never looked for (Elkan and Noto 2008).
+    """Corrects a classifier's probabilities for positives that were never looked for (Elkan and
+    Noto 2008).
 
-    Rows without a label are learned as 0 beside those that are. If positives are found by chance alone, whatever they look
-    like, what is learned is the probability of being positive times the chance of being found. That chance is the mean
-    probability of found positives that were not learned from, and probabilities are divided by it. It is too low where
-    positives look like others, so that probabilities come out too high; and where investigators go by what they see, nothing
-    of it holds (use a random review stream and `label_propensity` there). What is learned must be able to level off at that
-    chance: trees do, a line in the log odds only with `calibration: isotonic`. The order of rows stays the member's.
+    Rows without a label are learned as 0 beside those that are. If positives are found by chance
+    alone, whatever they look like, what is learned is the probability of being positive times the
+    chance of being found. That chance is the mean probability of found positives that were not
+    learned from, and probabilities are divided by it. It is too low where positives look like
+    others, so that probabilities come out too high; and where investigators go by what they see,
+    nothing of it holds (use a random review stream and `label_propensity` there). What is learned
+    must be able to level off at that chance: trees do, a line in the log odds only with
+    `calibration: isotonic`. The order of rows stays the member's.
 
-    With `calibration`, the first half of the window calibrates the chance of a found positive, the second estimates the
-    chance of being found; without, all of it does.
+    With `calibration`, the first half of the window calibrates the chance of a found positive, the
+    second estimates the chance of being found; without, all of it does.
 
     Attributes:
         member: Any classifier that learns from labels.
@@ -54,7 +57,9 @@ class PositiveUnlabelled(Classifier):
         """Learn the member with label 0 for all rows that are not known to be 1."""
         return self.member.learn(_fill_labels(train), stop=_fill_labels(stop), context=context)
 
-    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
+    def fit_windows(
+        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
+    ) -> FittedClassifier:
         """Learn which positives are found, and then which share of all positives is found.
 
         Raises:
@@ -67,15 +72,24 @@ class PositiveUnlabelled(Classifier):
         positives = second.filter(labels_of(second) == 1)
         if positives.data.is_empty():
             raise DataError(
-                "protocol.calibrate_days: 'positive_unlabelled' needs found positives that were not learned from,"
+                "protocol.calibrate_days: 'positive_unlabelled' needs found positives that were "
+                "not learned from,"
                 f" the window has none in {len(second.data)} rows."
             )
         chance = float(plain.probability(scorer.score(positives)).mean())
-        return FittedClassifier(scorer, replace(plain, sensitivity=max(chance, LEAST)), True, np.zeros(0))
+        return FittedClassifier(
+            scorer, replace(plain, sensitivity=max(chance, LEAST)), True, np.zeros(0)
+        )
 
 
 def _fill_labels(rows: Table) -> Table:
-    """Return the rows with label 0 where there is none, whatever the chance that one was looked for."""
+    """Return the rows with label 0 where there is none, whatever the chance that one was looked
+    for.
+    """
     label = rows.name("label")
     roles = rows.roles.without("label_propensity")
-    return replace(rows, data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)), roles=roles)
+    return replace(
+        rows,
+        data=rows.data.with_columns(pl.col(label).cast(pl.Float64).fill_null(0.0)),
+        roles=roles,
+    )

@@ -14,16 +14,19 @@ from hwds.frames.table import Table
 
 
 class RandomForest(Classifier):
-    """Trees on resampled rows, each split on a few of the inputs (Breiman 2001), as scikit-learn grows them.
+    """Trees on resampled rows, each split on a few of the inputs (Breiman 2001), as scikit-learn
+    grows them.
 
-    Its score is the mean of the trees' probabilities, not log odds: inputs can add to a mean. A leaf of few
-    rows is sure of itself, so that the probabilities of deep trees are coarse; `calibration` mends that.
+    Its score is the mean of the trees' probabilities, not log odds: inputs can add to a mean. A
+    leaf of few rows is sure of itself, so that the probabilities of deep trees are coarse;
+    `calibration` mends that.
 
     Attributes:
         trees: The number of trees.
         depth: Levels of a tree; 0 grows them until leaves are pure.
         leaf_rows: The least rows in a leaf.
-        inputs: The number of inputs that each split looks at: the square root, the logarithm, or `all`.
+        inputs: The number of inputs that each split looks at: the square root, the logarithm, or
+            `all`.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {

@@ -12,8 +12,8 @@ from hwds.detection.networks import NetworkClassifier, RowParts
 class Sequence(NetworkClassifier):
     """An LSTM over a customer's last purchases, beside the plain inputs of the row.
 
-    It reads columns of arrays, oldest step first, such as `features=recent` makes them. What stands beside them is read as
-    `classify/mlp` reads it.
+    It reads columns of arrays, oldest step first, such as `features=recent` makes them. What stands
+    beside them is read as `classify/mlp` reads it.
 
     Attributes:
         units: The units of the LSTM and of the dense layer after it.
@@ -35,7 +35,9 @@ class Sequence(NetworkClassifier):
         features = [parts.plain()]
         for array in parts.arrays:
             recurrent = parts.orthogonal()
-            lstm = layers.LSTM(self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent)
+            lstm = layers.LSTM(
+                self.units, kernel_initializer=parts.glorot(), recurrent_initializer=recurrent
+            )
             features.append(lstm(array))
         joined = layers.Concatenate()(features) if len(features) > 1 else features[0]
         return parts.dense(self.units, "silu")(joined)

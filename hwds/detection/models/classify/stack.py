@@ -24,7 +24,13 @@ from hwds.detection.models.base import (
 from hwds.detection.rows import RowContext, both_kinds, labelled_rows, labels_of, split_halves
 from hwds.detection.rules import Rule
 from hwds.frames.table import RowReader, Table
-from hwds.stats.binary_labels import Calibrator, cross_entropy, fit_calibrator, identity_calibrator, logit_fit
+from hwds.stats.binary_labels import (
+    Calibrator,
+    cross_entropy,
+    fit_calibrator,
+    identity_calibrator,
+    logit_fit,
+)
 from hwds.stats.distributions import sigmoid
 
 # Weights of classifiers from their log odds on rows with labels.
@@ -33,7 +39,8 @@ from hwds.stats.distributions import sigmoid
 def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarray:
     """Return weights of least log loss, at least 0 and of sum 1, shrunk to equal ones.
 
-    The loss is the sum over rows, with an intercept of its own, and `pull` times the squared distance from equal weights.
+    The loss is the sum over rows, with an intercept of its own, and `pull` times the squared
+    distance from equal weights.
 
     Args:
         odds: Shape (n, members).
@@ -53,9 +60,21 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
         return value / n, np.append(odds.T @ slope + 2 * pull * off, slope.sum()) / n
 
     start = np.append(equal, intercept_of(odds @ equal, label))
-    whole = {"type": "eq", "fun": lambda x: x[:-1].sum() - 1, "jac": lambda x: np.append(np.ones(k), 0.0)}
+    whole = {
+        "type": "eq",
+        "fun": lambda x: x[:-1].sum() - 1,
+        "jac": lambda x: np.append(np.ones(k), 0.0),
+    }
     bounds = [(0.0, 1.0)] * k + [(None, None)]
-    result = minimize(loss, start, jac=True, method="SLSQP", bounds=bounds, constraints=[whole], options={"ftol": 1e-12})
+    result = minimize(
+        loss,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=bounds,
+        constraints=[whole],
+        options={"ftol": 1e-12},
+    )
     weights = np.clip(result.x[:-1], 0.0, None)
     return weights / weights.sum()
 
@@ -96,8 +115,8 @@ class StackMember(Serializable):
     def explain(self, rows: RowReader) -> Contributions:
         """Return the contribution of each input to the log odds.
 
-        Where these are no line in the score, its inputs' parts are stretched alike, so that they add up (the rescale rule of
-        Shrikumar, Greenside and Kundaje 2017).
+        Where these are no line in the score, its inputs' parts are stretched alike, so that they
+        add up (the rescale rule of Shrikumar, Greenside and Kundaje 2017).
         """
         raw: Contributions = self.scorer.explain(rows)
         score = raw.base + raw.values.sum(axis=1)
@@ -130,7 +149,9 @@ class StackScorer(Serializable):
         return total
 
     def explain(self, rows: RowReader) -> Contributions:
-        """Return the weighted sum of the contributions of the members' inputs, by the name of the input."""
+        """Return the weighted sum of the contributions of the members' inputs, by the name of the
+        input.
+        """
         base, parts, records = self.shift, dict[str, np.ndarray](), dict[str, str]()
         for member, weight in self._weighted_members():
             contributions = member.explain(rows)
@@ -143,7 +164,9 @@ class StackScorer(Serializable):
 
     def _weighted_members(self) -> list[tuple[StackMember, float]]:
         """Return the members of a positive weight."""
-        return [pair for pair in zip(self.members, self.weights.tolist(), strict=True) if pair[1] > 0]
+        return [
+            pair for pair in zip(self.members, self.weights.tolist(), strict=True) if pair[1] > 0
+        ]
 
 
 # A weighted mean of several classifiers' log odds, weighed on a window that none of them
@@ -159,17 +182,18 @@ def _plain_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
 class Stack(Classifier):
     """Combine classifiers: their log odds are averaged with weights learned on a later window.
 
-    Members learn from the training window and stop by the stopping window. Of the calibration window the earlier half weighs
-    them, by logistic regression with weights that are at least 0 and sum to 1, drawn to equal ones (a few positives cannot tell
-    more); the later half calibrates the sum. Without `calibration` all of it weighs. What is no log odds becomes them first: a
-    forest's mean by itself, a detector's score by a line that is fitted on the rows that weigh. The equal mean and the best
-    member alone are always scored beside it.
+    Members learn from the training window and stop by the stopping window. Of the calibration
+    window the earlier half weighs them, by logistic regression with weights that are at least 0 and
+    sum to 1, drawn to equal ones (a few positives cannot tell more); the later half calibrates the
+    sum. Without `calibration` all of it weighs. What is no log odds becomes them first: a forest's
+    mean by itself, a detector's score by a line that is fitted on the rows that weigh. The equal
+    mean and the best member alone are always scored beside it.
 
     Attributes:
         members: Classifiers or detectors, at least two, without calibration of their own.
         combine: `shrunk`, `equal`, or the `best` member (of least log loss on the rows that weigh).
-        pull: How strongly weights are drawn to equal ones: so much log loss for a squared distance of 1 from them. Where there
-            are many positives it matters little.
+        pull: How strongly weights are drawn to equal ones: so much log loss for a squared distance
+            of 1 from them. Where there are many positives it matters little.
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
@@ -185,7 +209,9 @@ class Stack(Classifier):
         """Return the equal mean and the best member, where weights are learned."""
         if self.combine != "shrunk":
             return ()
-        names: dict[Combine, Any] = {kind: {"name": labelled(self.name, f"combine={kind}")} for kind in ("equal", "best")}
+        names: dict[Combine, Any] = {
+            kind: {"name": labelled(self.name, f"combine={kind}")} for kind in ("equal", "best")
+        }
         return tuple(replace(self, combine=kind, **name) for kind, name in names.items())
 
     @property
@@ -205,29 +231,42 @@ class Stack(Classifier):
         """
         if any(not member.supervised for member in self.members):
             raise DataError(
-                "model.members: a detector in a stack within another model has no window to be put on one scale by."
+                "model.members: a detector in a stack within another model has no window to be "
+                "put on one scale by."
             )
         scorers = self._learned(train, stop, context)
-        members = tuple(StackMember(scorer, identity_calibrator(scores_are_probabilities(scorer))) for scorer in scorers)
+        members = tuple(
+            StackMember(scorer, identity_calibrator(scores_are_probabilities(scorer)))
+            for scorer in scorers
+        )
         return StackScorer(members, self._equal(), 0.0)
 
-    def fit_windows(self, train: Table, *, stop: Table, calibrate: Table, context: RowContext) -> FittedClassifier:
-        """Fit the members, then their weights, then the calibration of the weighted sum: no rows are used twice.
+    def fit_windows(
+        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
+    ) -> FittedClassifier:
+        """Fit the members, then their weights, then the calibration of the weighted sum: no rows
+        are used twice.
 
         Raises:
-            DataError: The calibration window has not labels of both kinds, in each half that is asked.
+            DataError: The calibration window has not labels of both kinds, in each half that is
+                asked.
         """
         weigh, rest = (
-            split_halves(labelled_rows(calibrate)) if self.calibration != "none" else (labelled_rows(calibrate), calibrate)
+            split_halves(labelled_rows(calibrate))
+            if self.calibration != "none"
+            else (labelled_rows(calibrate), calibrate)
         )
         if not both_kinds(weigh):
             raise DataError(
-                f"protocol.calibrate_days: a stack is weighed by rows of 0 and of 1 in the {len(weigh.data)} of that window"
+                f"protocol.calibrate_days: a stack is weighed by rows of 0 and of 1 in the "
+                f"{len(weigh.data)} of that window"
                 " that are not for calibration, and they are of one kind; take more days."
             )
         members = tuple(
             StackMember(scorer, _scale(recipe, scorer, weigh))
-            for recipe, scorer in zip(self.members, self._learned(train, stop, context), strict=True)
+            for recipe, scorer in zip(
+                self.members, self._learned(train, stop, context), strict=True
+            )
         )
         odds, label = np.column_stack([member.odds(weigh) for member in members]), labels_of(weigh)
         weights = self._weights(odds, label)
@@ -238,12 +277,19 @@ class Stack(Classifier):
         """Learn the members, detectors from normal rows alone."""
         plain, odd = (train, stop), (normal_rows(train), normal_rows(stop))
         given = [plain if member.supervised else odd for member in self.members]
-        return [context.learned(member, rows, late) for member, (rows, late) in zip(self.members, given, strict=True)]
+        return [
+            context.learned(member, rows, late)
+            for member, (rows, late) in zip(self.members, given, strict=True)
+        ]
 
     def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
         if self.combine == "equal":
             return self._equal()
-        return best_classifier_weights(odds, label) if self.combine == "best" else shrunk_weights(odds, label, self.pull)
+        return (
+            best_classifier_weights(odds, label)
+            if self.combine == "best"
+            else shrunk_weights(odds, label, self.pull)
+        )
 
     def _equal(self) -> np.ndarray:
         return np.full(len(self.members), 1 / len(self.members))

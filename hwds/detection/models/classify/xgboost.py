@@ -33,22 +33,27 @@ def _not_one(folds: int) -> int:
 
 
 class XGBoost(Classifier):
-    """Gradient-boosted trees on the log loss, unweighted, stopped by average precision on a later window.
+    """Gradient-boosted trees on the log loss, unweighted, stopped by average precision on a later
+    window.
 
-    Rare positives need no weight: it adds nothing to the order of rows and ruins probabilities (Carriero et al. 2024). Where
-    one is set all the same, scores are un-shifted: odds are divided by it (Elkan 2001; Dal Pozzolo et al. 2015). They do need
-    fine bins: what sets them apart lies in the tails, which quantile bins lump together.
+    Rare positives need no weight: it adds nothing to the order of rows and ruins probabilities
+    (Carriero et al. 2024). Where one is set all the same, scores are un-shifted: odds are divided
+    by it (Elkan 2001; Dal Pozzolo et al. 2015). They do need fine bins: what sets them apart lies
+    in the tails, which quantile bins lump together.
 
     Attributes:
         trees: The most boosting rounds.
-        patience: Rounds without a better average precision on the stopping window after which growing stops; 0 always grows
-            `trees`, and so it is where that window has not labels of both kinds.
-        folds: Where the stopping window has fewer than 50 positive rows, whose ranking is largely chance, rounds are chosen
-            without it: those after which models of so many folds of all labelled rows, cut by entity, have the least log loss
-            in the fold that they did not see. All labelled rows are learned from then; 0 stops by that window all the same.
+        patience: Rounds without a better average precision on the stopping window after which
+            growing stops; 0 always grows `trees`, and so it is where that window has not labels of
+            both kinds.
+        folds: Where the stopping window has fewer than 50 positive rows, whose ranking is largely
+            chance, rounds are chosen without it: those after which models of so many folds of all
+            labelled rows, cut by entity, have the least log loss in the fold that they did not see.
+            All labelled rows are learned from then; 0 stops by that window all the same.
         depth: The levels of a tree.
         rate: The share of each tree that is added.
-        leaf_weight: The least sum of p(1 - p) in a leaf; of one row it is .25 at even odds and about p where p is small.
+        leaf_weight: The least sum of p(1 - p) in a leaf; of one row it is .25 at even odds and
+            about p where p is small.
         row_share: The share of the rows that each tree sees.
         column_share: The share of the inputs that each tree sees.
         bins: The bins of an input.
@@ -90,7 +95,12 @@ class XGBoost(Classifier):
         import xgboost
 
         rows = learnable(train)
-        if self.folds and self.patience and labelled_rows(stop).height > 0 and _positive(stop) < FEW_TO_STOP_BY:
+        if (
+            self.folds
+            and self.patience
+            and labelled_rows(stop).height > 0
+            and _positive(stop) < FEW_TO_STOP_BY
+        ):
             return self._cross_fitted(rows, labelled_rows(stop), context)
         inputs, label = ModelInputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
@@ -98,8 +108,14 @@ class XGBoost(Classifier):
         if self.patience and both_kinds(stop):
             later = labelled_rows(stop)
             stopping = {
-                "evals": [(self._matrix(inputs, later, labels_of(later), context.cpus, given), "stop")],
-                "callbacks": [xgboost.callback.EarlyStopping(rounds=self.patience, maximize=True, save_best=True)],
+                "evals": [
+                    (self._matrix(inputs, later, labels_of(later), context.cpus, given), "stop")
+                ],
+                "callbacks": [
+                    xgboost.callback.EarlyStopping(
+                        rounds=self.patience, maximize=True, save_best=True
+                    )
+                ],
                 "verbose_eval": False,
             }
         options = observe_losses(stopping, given, learning_curve("booster", "round"))
@@ -123,7 +139,9 @@ class XGBoost(Classifier):
         booster = xgboost.train(settings, data, rounds)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
-    def _matrix(self, inputs: ModelInputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None) -> Any:
+    def _matrix(
+        self, inputs: ModelInputs, rows: Table, label: np.ndarray, cpus: int, like: Any = None
+    ) -> Any:
         import xgboost
 
         options = {"max_bin": self.bins, "ref": like, "nthread": cpus}
@@ -163,7 +181,9 @@ class BoosterScorer(Serializable):
     shift: float
 
     def score(self, rows: RowReader) -> np.ndarray:
-        """Return the log odds, un-shifted, in the booster's single precision: to the bit what XGBoost says."""
+        """Return the log odds, un-shifted, in the booster's single precision: to the bit what
+        XGBoost says.
+        """
         return self._trees.margins(self.inputs.coded(rows)).astype(float) - self.shift
 
     def explain(self, rows: RowReader) -> Contributions:
@@ -183,7 +203,9 @@ def _positive(rows: Table) -> int:
 
 
 def _folds(rows: Table, label: np.ndarray, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the rows to learn from and those to score of each fold that has labels of both kinds in both."""
+    """Yield the rows to learn from and those to score of each fold that has labels of both kinds in
+    both.
+    """
     names = rows.roles.get("entity", ())
     keys = rows.data[names[0] if len(names) == 1 else ROW_ID].cast(pl.String).fill_null("")
     fold = np.array([hash_of(key, b"rounds") % count for key in keys.to_list()])

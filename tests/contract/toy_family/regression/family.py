@@ -13,4 +13,8 @@ REGRESSION = Task(
     comparison="regression.compare:COMPARISON",
 )
 
-FAMILY = Family(name="regression", tasks=(REGRESSION,), tables={"kept_models": "regression.report.kept_models:REPORT"})
+FAMILY = Family(
+    name="regression",
+    tasks=(REGRESSION,),
+    tables={"kept_models": "regression.report.kept_models:REPORT"},
+)

@@ -27,5 +27,7 @@ class Lines(Dataset):
         """Return the rows."""
         rng = np.random.default_rng(7)
         x = rng.normal(size=self.rows)
-        data = pl.DataFrame({"input": x, "result": 1 + 2 * x + rng.normal(0, self.noise, self.rows)})
+        data = pl.DataFrame(
+            {"input": x, "result": 1 + 2 * x + rng.normal(0, self.noise, self.rows)}
+        )
         return Table.build(data, {"outcome": ("result",), "covariate": ("input",)})

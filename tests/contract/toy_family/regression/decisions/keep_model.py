@@ -24,7 +24,10 @@ class KeepVerdict(Verdict):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plain values."""
-        return {name: getattr(self, name) for name in ("decision", "action", "rule", "excluded", "sentence")}
+        return {
+            name: getattr(self, name)
+            for name in ("decision", "action", "rule", "excluded", "sentence")
+        }
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """Return the errors, a file of their own."""
@@ -48,4 +51,11 @@ class KeepModel(Decision):
         own = errors.filter(pl.col("model") == model)["value"][0]
         action = "KEEP" if own <= self.most else "DROP"
         sentence = f"{action} {model}: its squared error is {own:.3f} and may be {self.most:g}."
-        return KeepVerdict(decision=self.name, action=action, rule="none", excluded={}, sentence=sentence, errors=errors)
+        return KeepVerdict(
+            decision=self.name,
+            action=action,
+            rule="none",
+            excluded={},
+            sentence=sentence,
+            errors=errors,
+        )

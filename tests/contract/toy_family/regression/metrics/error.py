@@ -8,7 +8,10 @@ import polars as pl
 from hwds.results.tables import Measure
 
 SQUARED_ERROR = Measure(
-    "squared_error", meaning="squared difference from what happened", units="rows", reference="regression/mean"
+    "squared_error",
+    meaning="squared difference from what happened",
+    units="rows",
+    reference="regression/mean",
 )
 
 

@@ -13,4 +13,6 @@ class Mean(Regressor):
 
     def fit(self, train: Table) -> Line:
         """Return a flat line."""
-        return Line(np.array([train.column("outcome").to_numpy().mean(), *[0.0] * len(train.inputs)]))
+        return Line(
+            np.array([train.column("outcome").to_numpy().mean(), *[0.0] * len(train.inputs)])
+        )

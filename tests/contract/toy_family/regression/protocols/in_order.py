@@ -11,7 +11,16 @@ import numpy as np
 import polars as pl
 
 from hwds.core.recipe import PositiveInt
-from hwds.evaluation.protocol import Cell, Evaluation, Fold, LeakTestable, RunContext, Score, Tunable, TuningSplit
+from hwds.evaluation.protocol import (
+    Cell,
+    Evaluation,
+    Fold,
+    LeakTestable,
+    RunContext,
+    Score,
+    Tunable,
+    TuningSplit,
+)
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.tables import Measure
 from regression.family import REGRESSION
@@ -32,7 +41,8 @@ class FirstRow:
 
 
 class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
-    """Cut the rows into parts, in order; each but the first is predicted by a model of all rows before it.
+    """Cut the rows into parts, in order; each but the first is predicted by a model of all rows
+    before it.
 
     Attributes:
         parts: How many.
@@ -52,7 +62,10 @@ class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
         """Return a fold for each part but the first."""
         ends = np.linspace(0, frame.height, self.parts + 1).astype(int).tolist()
         spans = pairwise(ends[1:])
-        return [Fold(i, f"row {first}", end - first, (FirstRow(first),)) for i, (first, end) in enumerate(spans)]
+        return [
+            Fold(i, f"row {first}", end - first, (FirstRow(first),))
+            for i, (first, end) in enumerate(spans)
+        ]
 
     def tuning_split(self, frame: Table, windows: int) -> TuningSplit:
         """Return parts of the rows before the first cutoff."""
@@ -60,14 +73,25 @@ class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
         inner = replace(self, parts=windows + 1)
         return TuningSplit(inner, before, inner.split(before))
 
-    def evaluate_cell(self, model: Regressor, frame: Table, cell: Cell, context: RunContext) -> pl.DataFrame:
+    def evaluate_cell(
+        self, model: Regressor, frame: Table, cell: Cell, context: RunContext
+    ) -> pl.DataFrame:
         """Fit on the rows before the cutoff, predict those of the fold."""
         first = cell.fold.cutoffs[0].row
         place = frame.data[ROW_ID]
         fitted = model.fit(frame.filter(place < first))
         asked = frame.filter((place >= first + cell.start) & (place < first + cell.stop))
-        blind = replace(asked, data=asked.data.with_columns(pl.lit(None, pl.Float64).alias(asked.name("outcome"))))
-        return pl.DataFrame({ROW_ID: asked.data[ROW_ID], "predicted": fitted.predict(blind), "actual": asked.column("outcome")})
+        blind = replace(
+            asked,
+            data=asked.data.with_columns(pl.lit(None, pl.Float64).alias(asked.name("outcome"))),
+        )
+        return pl.DataFrame(
+            {
+                ROW_ID: asked.data[ROW_ID],
+                "predicted": fitted.predict(blind),
+                "actual": asked.column("outcome"),
+            }
+        )
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the mean squared error."""
@@ -83,7 +107,9 @@ class InOrder(Evaluation[Regressor, Table], Tunable, LeakTestable):
         """Return the table with rubbish for outcomes from the cutoff on."""
         name = frame.name("outcome")
         rubbish = pl.Series(1e6 * rng.standard_normal(frame.height))
-        values = pl.when(pl.col(ROW_ID) < cutoff.row).then(pl.col(name)).otherwise(rubbish).alias(name)
+        values = (
+            pl.when(pl.col(ROW_ID) < cutoff.row).then(pl.col(name)).otherwise(rubbish).alias(name)
+        )
         return replace(frame, data=frame.data.with_columns(values))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: FirstRow, frame: Table) -> pl.DataFrame:

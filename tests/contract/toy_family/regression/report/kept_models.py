@@ -10,7 +10,9 @@ from regression.decisions.keep_model import KeepVerdict
 def grid(verdict: KeepVerdict) -> Grid:
     """Return the squared error of every model."""
     cells = [[row["model"], f"{row['value']:.3f}"] for row in verdict.errors.to_dicts()]
-    return grid_of([("model", "model"), ("squared error", "squared error")], cells, caption="What was kept")
+    return grid_of(
+        [("model", "model"), ("squared error", "squared error")], cells, caption="What was kept"
+    )
 
 
 REPORT = TableReport(grid=grid)

@@ -22,7 +22,11 @@ def sentence(table: Table, tables: Tables, model: str) -> str:
 def page_grids(tables: Tables, model: str) -> list[Grid]:
     """Return the largest errors of the model."""
     own = tables.predictions.filter(pl.col("model") == model)
-    worst = own.with_columns(error=(pl.col("predicted") - pl.col("actual")).abs()).sort("error", descending=True).head(3)
+    worst = (
+        own.with_columns(error=(pl.col("predicted") - pl.col("actual")).abs())
+        .sort("error", descending=True)
+        .head(3)
+    )
     cells = [[str(row["row_id"]), f"{row['error']:.3f}"] for row in worst.to_dicts()]
     return [grid_of([("row", "row"), ("error", "error")], cells, caption="Largest errors")]
 
