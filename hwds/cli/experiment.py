@@ -16,7 +16,6 @@ from hwds.report.leaderboard import print_grids
 from hwds.report.runs import runs_grid
 from hwds.results.formatting import counted
 from hwds.results.index import RunIndex, flatten_config
-from hwds.search.sweeps.base import Searching
 
 
 def main(jobs: Sequence[dict[str, Any]]) -> int:
@@ -44,7 +43,7 @@ def main(jobs: Sequence[dict[str, Any]]) -> int:
 def run_composed(data: dict[str, Any]) -> tuple[int, Path | None]:
     """Run one experiment or its search, and return the exit code, and the folder of a run."""
     experiment = check(data)
-    if isinstance(experiment.sweep, Searching):
+    if experiment.sweep.searches:
         from hwds.cli.sweep import run_sweep
 
         return run_sweep(experiment, data), None

@@ -43,7 +43,6 @@ from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
 from hwds.results.records import LABELS_FILE, Labels, provenance, write_learning
 from hwds.results.tables import Tables, Verdict
-from hwds.track.mirroring import mirroring_processes
 
 # The pictures of a run: drawn with it, or later from its stored tables, when its page is asked
 # for.
@@ -230,6 +229,10 @@ def mirroring(experiment: Experiment, folder: Path) -> AbstractContextManager[No
 
     A tracker that fails is a line on the standard error.
     """
+    if not experiment.tracker.parts():
+        return nullcontext()
+    from hwds.track.mirroring import mirroring_processes
+
     return mirroring_processes(
         experiment.tracker,
         folder,

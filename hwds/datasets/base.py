@@ -15,7 +15,6 @@ from pydantic import Field
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, nearest
 from hwds.core.recipe import PositiveInt, Recipe, Small
-from hwds.frames.files import read_files
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import COLUMN, MADE_AT, VALUE, Panel, Vintages
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, listed
@@ -493,6 +492,8 @@ class PublicFile:
             DataError: It is not there, with all that `source` says, or it is not what was
                 published.
         """
+        from hwds.frames.files import read_files
+
         name = Path(self.file).stem
         folder = os.environ.get("HWDS_DATA")
         if not folder:

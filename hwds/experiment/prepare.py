@@ -21,7 +21,6 @@ from hwds.core.keys import modules_in, numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
 from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.datasets.base import Dataset
-from hwds.datasets.reading.leakage import SUSPECT_ALONE, leaking_inputs, naming_inputs
 from hwds.evaluation.cells import TOY, CellCache, Job, message_of, run_code
 from hwds.evaluation.protocol import (
     Cell,
@@ -43,7 +42,6 @@ from hwds.results.files import DAMAGE
 from hwds.results.folder import CONFIG, RunFolder, read_config
 from hwds.results.formatting import percent
 from hwds.results.records import LEARNING_FOLDER as LEARNING
-from hwds.results.sweep_folder import SWEEP
 from hwds.results.tables import TRUTH
 
 # From a typed experiment to its cells: the data loaded and cut, every key known, nothing
@@ -332,6 +330,8 @@ def timings_on(dataset: Dataset, folder: Path) -> dict[Path, tuple[dict[str, Any
 
 def _config_beside(path: Path) -> dict[str, Any]:
     """Return the config of the run or the sweep in whose folder a file lies."""
+    from hwds.results.sweep_folder import SWEEP
+
     run, sweep = path.with_name(CONFIG), path.with_name(SWEEP)
     return dict(read_json(sweep)["config"]) if sweep.is_file() else read_config(run)
 
@@ -540,6 +540,8 @@ def column_remarks(table: Table) -> Iterator[str]:
     and its average precision alone, of its values rising or falling or of the mean label of others
     with its value, goes 60 % of the way from chance to 1.
     """
+    from hwds.datasets.reading.leakage import SUSPECT_ALONE, leaking_inputs, naming_inputs
+
     inputs = [name for name in table.inputs if not table.data.schema[name].is_nested()]
     data = table.data.gather_every(-(-table.height // MOST_ROWS))
     naming = dict(naming_inputs(data, inputs))

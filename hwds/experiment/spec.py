@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from hwds.core.config import BASES, build, check_types, missing_paths, recipe_kind, shrink_to_small
 from hwds.core.errors import ConfigError, with_article
@@ -36,6 +36,9 @@ class Sweep(Recipe):
             model's class says to tune is searched too: `learning_rate: [0.001, 0.3]` changes the
             bounds or values of one of its settings, and `depth: null` leaves one out.
     """
+
+    searches: ClassVar[bool] = False
+    """True where it tries other settings; False for `none`."""
 
     space: Mapping[str, Any] = field(default_factory=dict)
 

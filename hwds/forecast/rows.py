@@ -18,8 +18,6 @@ from hwds.evaluation.panel_folds import (
     series_at,
 )
 from hwds.evaluation.protocol import FOLD_COLUMN, PLACE_COLUMN, SEGMENT_COLUMN, Fold
-from hwds.forecast.columns import role_of, row_days
-from hwds.forecast.features.calendar import LAUNCH
 from hwds.forecast.metrics import FROM_LAST, forecast_origins, forecast_reach
 from hwds.frames.panel import LEVEL, TOTAL, Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
@@ -135,6 +133,8 @@ def panel_labels(
     Raises:
         ConfigError: There is no such column, or it tells no rows apart.
     """
+    from hwds.forecast.columns import role_of
+
     roles = frame.roles
     if column in (*roles.static, *roles.level):
         return frame.table.select(SERIES, pl.col(column).alias(SEGMENT_COLUMN))[frame.offsets[:-1]]
@@ -215,6 +215,9 @@ def _rows_before(known: Panel) -> np.ndarray:
 
     Shape (n_series,).
     """
+    from hwds.forecast.columns import row_days
+    from hwds.forecast.features.calendar import LAUNCH
+
     instants = known.table.schema.get(LAUNCH) if LAUNCH in known.roles.static else None
     clock = known.table.schema[TIME]
     if instants is None or not (instants.is_temporal() and clock.is_temporal()):

@@ -13,7 +13,6 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator
 
 from hwds.core.recipe import Recipe
-from hwds.forecast.windows import ROWS_BACK, SEASONS_BACK
 from hwds.frames.panel import Panel
 
 # The budget of a search: seconds of the clock, or units of work that are the same on any
@@ -263,6 +262,8 @@ def _analog_work(model: Any, size: PanelSize) -> ForecastWork:
 
 def _window_count(size: PanelSize) -> float:
     """Return the number of origins that windows are cut at."""
+    from hwds.forecast.windows import ROWS_BACK, SEASONS_BACK
+
     back = max(SEASONS_BACK * size.season, ROWS_BACK) + size.horizon
     return size.series * max(min(size.length - min(size.season, size.length / 3), back), 1.0)
 

@@ -15,7 +15,6 @@ from hwds.core.registry import load_reference
 from hwds.report.grid import Column, Grid
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
-from hwds.results.difference import write_export
 from hwds.results.files import undamaged
 from hwds.results.folder import RunFolder
 from hwds.results.tables import Verdict
@@ -79,6 +78,8 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
     Raises:
         HwdsError: They cannot be written.
     """
+    from hwds.results.difference import write_export
+
     page, book = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
     if verdict is None or name == "none":
         page.unlink(missing_ok=True)

@@ -48,21 +48,6 @@ from hwds.forecast.metrics import (
     score_forecasts,
 )
 from hwds.forecast.models.base import Features, ForecastContext, Forecaster
-from hwds.forecast.postprocessing import (
-    CalibratedModel,
-    ReconciledModel,
-    adaptive_rows,
-    calibration_remark,
-    conformal_rows,
-    correct_quantiles,
-    learn_calibration,
-    learn_error_vectors,
-    reconcile_rows,
-    uncalibrated_rows,
-    with_groups,
-    with_summed_actuals,
-    without_raw,
-)
 from hwds.forecast.predictions import (
     EXISTS,
     LEVELS,
@@ -274,6 +259,8 @@ class PanelEvaluation(
         self, model: Forecaster, frame: Panel, cell: Cell, context: RunContext
     ) -> pl.DataFrame:
         """Fit at the fold's first cutoff and forecast from each that it serves."""
+        from hwds.forecast.postprocessing import with_groups
+
         full, gap, sliding, whole = (
             self._context(context, frame),
             self.scored_after(),
@@ -354,6 +341,12 @@ class PanelEvaluation(
         return count_from_last(settled) if self.alignment() == "end" else settled
 
     def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
+        from hwds.forecast.postprocessing import (
+            learn_error_vectors,
+            reconcile_rows,
+            with_summed_actuals,
+        )
+
         if not self.reconciles:
             return self._calibrated(rows)
         summed = with_summed_actuals(rows)
@@ -367,6 +360,13 @@ class PanelEvaluation(
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
     def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
+        from hwds.forecast.postprocessing import (
+            adaptive_rows,
+            conformal_rows,
+            uncalibrated_rows,
+            without_raw,
+        )
+
         if self.intervals != "model" and rows[WINDOW].null_count():  # of the truth
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
@@ -385,6 +385,8 @@ class PanelEvaluation(
         """Return sentences on series that were not forecast, and on intervals that could not be
         calibrated.
         """
+        from hwds.forecast.postprocessing import calibration_remark
+
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
@@ -430,6 +432,15 @@ class PanelEvaluation(
 
         With what its errors on inner windows have taught.
         """
+        from hwds.forecast.postprocessing import (
+            CalibratedModel,
+            ReconciledModel,
+            learn_calibration,
+            learn_error_vectors,
+            with_groups,
+            with_summed_actuals,
+        )
+
         full, steps, sliding = self._context(context, frame), self.steps(frame), self.rows_kept()
         fitted = model.learn(frame.last(sliding) if sliding else frame, horizon=steps, context=full)
         if self.intervals == "model" and not self.reconciles:
@@ -448,6 +459,14 @@ class PanelEvaluation(
 
     def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
         """Forecast after the last rows."""
+        from hwds.forecast.postprocessing import (
+            CalibratedModel,
+            ReconciledModel,
+            correct_quantiles,
+            reconcile_rows,
+            with_groups,
+        )
+
         calibrated = fitted.model if isinstance(fitted, ReconciledModel) else fitted
         model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -13,9 +13,11 @@ from hwds.core.errors import ConfigError
 from hwds.core.recipe import Recipe
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.frames.rows import Live
 from hwds.frames.runs import RowsOfRuns, Runs
 from hwds.frames.table import Table
+
+if TYPE_CHECKING:
+    from hwds.frames.rows import Live
 
 # Plans of feature sets: which columns they compute, and where each may be read when a forecast
 # is made.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from hwds.frames.features.base import FeatureSet, Plan
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.frames.rows import Live, LiveNothing
 from hwds.frames.table import Table
+
+if TYPE_CHECKING:
+    from hwds.frames.rows import Live
 
 
 class None_(FeatureSet):
@@ -25,6 +27,8 @@ class None_(FeatureSet):
 
     def live(self, schema: Table) -> Live:
         """Return live features without columns."""
+        from hwds.frames.rows import LiveNothing
+
         return LiveNothing()
 
     def compute(self, frame: Panel | Table) -> Any:

@@ -189,6 +189,7 @@ class Searching(Sweep):
         seed: Names the random draws of the search.
     """
 
+    searches: ClassVar[bool] = True
     stops: ClassVar[bool] = False
     every: ClassVar[bool] = False
     learns: ClassVar[bool] = False
