@@ -62,12 +62,12 @@ from .frames.features.base import FeatureSet as FeatureSet
 from .frames.features.base import PanelFeatures as PanelFeatures
 from .frames.features.base import Plan as Plan
 from .frames.features.base import RowFeatures as RowFeatures
-from .frames.features.base import RunFeatures as RunFeatures
 from .frames.images import Images as Images
 from .frames.panel import Forecasts as Forecasts
 from .frames.panel import Panel as Panel
 from .frames.roles import Roles as Roles
 from .frames.runs import Runs as Runs
+from .frames.signals import RunFeatures as RunFeatures
 from .frames.table import Table as Table
 from .frames.world import World as World
 from .inspection.models.base import InspectionModel as InspectionModel

@@ -13,7 +13,6 @@ from hwds.core.files import OUTPUTS
 from hwds.core.registry import GROUPS
 from hwds.experiment.spec import check
 from hwds.report.leaderboard import print_grids
-from hwds.report.runs import runs_grid
 from hwds.results.formatting import counted
 from hwds.results.index import RunIndex, flatten_config
 
@@ -73,6 +72,8 @@ def print_jobs(folders: Sequence[Path], names: Sequence[str]) -> None:
     """Print a table of runs, a row each: what tells them apart, and the score of each one's
     model.
     """
+    from hwds.report.runs import runs_grid
+
     index = RunIndex.of()
     paths = [path.relative_to(OUTPUTS.resolve()).as_posix() for path in folders]
     shown = {"run", "status", "metric", "score", "stderr", "model", *names}

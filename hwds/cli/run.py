@@ -31,13 +31,6 @@ from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, se
 from hwds.report.pictures import save_png
 from hwds.report.progress import ProgressLine
 from hwds.report.standings import Standings, standings
-from hwds.report.verdict import (
-    draw_verdict,
-    print_verdict,
-    store_pack,
-    store_verdict,
-    verdict_markdown,
-)
 from hwds.results.files import undamaged, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.results.index import delete_progress
@@ -64,6 +57,8 @@ def draw(
     """Draw the pictures of the verdict and of the task, and the leaderboard's where models are
     ranked.
     """
+    from hwds.report.verdict import draw_verdict
+
     path, report = folder.path, report_of(experiment)
     with folder.drawing():
         if verdict is not None:
@@ -284,6 +279,8 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
     """Write the leaderboard, the pictures, the conclusion and the verdict into the folder, and
     return the result.
     """
+    from hwds.report.verdict import verdict_markdown
+
     folder, model = prepared.folder, prepared.experiment.model.name
     board = standings(tables, prepared.job.protocol.headline, model=model)
     report = report_of(prepared.experiment)
@@ -309,6 +306,8 @@ def conclude_run(prepared: Prepared, tables: Tables) -> RunResult:
 
 def print_result(result: RunResult) -> None:
     """Print the leaderboard, the conclusion, the verdict and the notes."""
+    from hwds.report.verdict import print_verdict
+
     report_of(result.prepared.experiment).print_run(
         result.tables, result.standings, result.conclusion
     )
@@ -335,6 +334,10 @@ def decide_run(prepared: Prepared, tables: Tables) -> Verdict | None:
     verdict = experiment.decision.decide(
         tables, prepared.frame, experiment.model.name, prepared.job.protocol
     )
+    if verdict is None and prepared.folder.read_verdict() is None:
+        return None
+    from hwds.report.verdict import store_pack, store_verdict
+
     store_verdict(prepared.folder, type(experiment.decision), verdict)
     store_pack(prepared.folder.path, type(experiment.decision), verdict, experiment.decision_pack)
     return verdict

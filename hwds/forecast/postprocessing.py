@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -15,9 +15,10 @@ from hwds.forecast.predictions import AVAILABLE, EXISTS, NONNEGATIVE, RAW, WINDO
 from hwds.frames.panel import Panel, aggregates_of_series
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import TRUTH
-from hwds.stats.conformal import KINDS, LEAST_ROWS, Bands, ConformalCalibration, mirrors, nominal
-from hwds.stats.distributions import interpolate_quantiles, middle_scores
-from hwds.stats.reconciliation import ErrorVectors, Reconciler, ReconciliationMethod, SumTree
+
+if TYPE_CHECKING:
+    from hwds.stats.conformal import Bands, ConformalCalibration
+    from hwds.stats.reconciliation import ErrorVectors, Reconciler, ReconciliationMethod, SumTree
 
 # Conformal intervals of forecasts: learned from the rows of inner windows, pooled over all
 # series of a fold.
@@ -64,6 +65,8 @@ def learn_calibration(inner: pl.DataFrame, levels: tuple[float, ...]) -> Conform
     Rows that something simpler has answered say nothing of the model, and count only where there
     are no others.
     """
+    from hwds.stats.conformal import ConformalCalibration
+
     if inner.is_empty():
         return ConformalCalibration.nothing(levels)
     rows = answered_rows(inner)
@@ -99,6 +102,8 @@ def with_quantiles(
 
 def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     """Return the quantile forecasts of rows as arrays."""
+    from hwds.stats.conformal import Bands
+
     names = [quantile_name(level) for level in levels]
     return Bands(
         np.array(levels),
@@ -252,6 +257,8 @@ class PastRows:
         self, known: np.ndarray, shares: np.ndarray, windows: int
     ) -> ConformalCalibration:
         """Learn a calibration from the newest windows of the pool."""
+        from hwds.stats.conformal import ConformalCalibration
+
         usable = known & self.own
         pool = self.inner.followed_by(self.bands.take(usable))
         actual = np.concatenate([self.inner_actual, self.actual[usable]])
@@ -274,6 +281,8 @@ class AimedShares:
     """
 
     def __init__(self, steps: np.ndarray, levels: np.ndarray) -> None:
+        from hwds.stats.conformal import nominal
+
         self.steps, self.levels = steps, levels
         self.nominal = nominal(levels, len(steps))
         self.shares = self.nominal.copy()
@@ -286,6 +295,8 @@ class AimedShares:
             quantiles: As they were issued, shape (rows, levels).
             newly_known: Rows that became known now.
         """
+        from hwds.stats.conformal import KINDS
+
         kinds = past.bands.kind()
         least, most = inside_intervals(quantiles, past.actual, past.bands.closed(), self.levels)
         for number in np.unique(past.order[newly_known]):
@@ -309,6 +320,8 @@ def inside_intervals(
     """Return which actuals lie strictly inside each level's central interval, and which inside or
     on an end; (rows, levels).
     """
+    from hwds.stats.conformal import mirrors
+
     low, high = mirrors(levels)
     upper, value = quantiles[:, high], actual[:, None]
     lower = np.where(closed, -np.inf, quantiles[:, low])
@@ -319,6 +332,8 @@ def newest_rows(step: np.ndarray, order: np.ndarray, windows: int) -> np.ndarray
     """Return which rows each step keeps: at least so many of the newest windows, and more while
     they hold few rows.
     """
+    from hwds.stats.conformal import LEAST_ROWS
+
     recent = np.zeros(len(step), bool)
     for at in np.unique(step):
         rows = np.flatnonzero(step == at)
@@ -420,6 +435,8 @@ def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
 
 def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
     """Return the error vectors of a fold's inner windows, from its raw rows."""
+    from hwds.stats.reconciliation import ErrorVectors
+
     inner = rows.filter(pl.col(WINDOW) < 0).sort(WINDOW, "step", SERIES) if rows.width else rows
     if inner.is_empty():
         return ErrorVectors.nothing()
@@ -526,6 +543,8 @@ class CutoffForecasts:
 
         Shape (rows, 1 + levels).
         """
+        from hwds.stats.reconciliation import Reconciler
+
         there = self.rows >= 0
         patterns, which = np.unique(there, axis=1, return_inverse=True)
         for i, pattern in enumerate(patterns.T):
@@ -565,6 +584,8 @@ class CutoffForecasts:
 
     def _tree(self, series: np.ndarray) -> SumTree:
         """Return which aggregates sum which of some of the series."""
+        from hwds.stats.reconciliation import SumTree
+
         sums = series[series < self.n_aggregates]
         place = {self.names[at]: i for i, at in enumerate(sums)}
         bottom = [self.groups[at - self.n_aggregates] for at in series[len(sums) :]]
@@ -582,6 +603,8 @@ def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray
     """Return n equally likely values of each distribution, rising, shape (rows, n): quantiles at
     mid-levels.
     """
+    from hwds.stats.distributions import interpolate_quantiles, middle_scores
+
     scores = middle_scores(n)
     weights = np.stack(
         [interpolate_quantiles(levels, unit, scores) for unit in np.eye(len(levels))]

@@ -18,7 +18,6 @@ from hwds.frames.roles import SERIES, TARGET, TIME
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
 from hwds.report.leaderboard import board_colours
-from hwds.report.page_parts import Folded, GridTable, PagePart, Picture, Pictures, Section, Text
 from hwds.report.pictures import (
     GREY,
     INK,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from hwds.report.page_parts import PagePart, Picture, Section
 
 
 # The series that a picture shows: a typical one, the best and the worst of a model.
@@ -520,6 +521,8 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
         board: Its standings.
         panel: The data; None where it is gone, so that no history is drawn.
     """
+    from hwds.report.page_parts import Folded, GridTable, Pictures, Text
+
     model = board.own.model if board.own else ""
     rows = tables.predictions
     of_model = rows.filter(pl.col("model") == model) if rows.width else rows
@@ -575,6 +578,8 @@ def _fan(
     metric: str,
 ) -> Picture:
     """Draw one series."""
+    from hwds.report.page_parts import Picture
+
     series, score = ranked
     forecasts = of_model.filter(pl.col(SERIES) == series)
     view = (
@@ -668,6 +673,8 @@ def draw_scores(tables: Tables, board: Standings, folder: Path) -> None:
 
 def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[Section]:
     """Yield a sample of series drawn, and all in a table."""
+    from hwds.report.page_parts import Section
+
     parts = tuple(series_parts(tables, board, frame))
     if parts:
         yield Section("Series by series", parts)

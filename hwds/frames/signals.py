@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from hwds.core.compiling import compiled
 from hwds.core.errors import DataError
 from hwds.core.serialization import Serializable
+from hwds.frames.features.base import FeatureSet
 from hwds.frames.kernels import STATISTICS, fill_windows
-from hwds.frames.runs import Runs, is_steady
+from hwds.frames.runs import RowsOfRuns, Runs, is_steady
 
 # Windows of rows of runs and their means, with the bits of a stream.
 
@@ -293,3 +295,56 @@ def _sum_in_order(values: np.ndarray) -> np.ndarray:
     for place in range(values.shape[-1]):
         total += values[..., place]
     return total
+
+
+class LearnedRunFeatures(Protocol):
+    """The result of `RunFeatures.learn`: scales that were learned, and the numbers of each
+    cycle.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of `compute`."""
+
+    def compute(self, runs: Runs) -> np.ndarray:
+        """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it,
+        and nothing else.
+        """
+
+
+@runtime_checkable
+class LiveRunFeatures(LearnedRunFeatures, Protocol):
+    """Learned features that follow runs row by row, with the bits of `compute`."""
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """The sensors that they read."""
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings that they read."""
+
+    def new_state(self) -> Any:
+        """Return what is kept of a run before its first row."""
+
+    def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> np.ndarray:
+        """Return the numbers of new rows, shape (rows, names), and let the states of their runs go
+        on.
+        """
+
+
+class RunFeatures(FeatureSet):
+    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned
+    from the runs of a fit.
+    """
+
+    of: ClassVar[type] = Runs
+
+    @property
+    def has_age(self) -> bool:
+        """True where the age of a run is among its numbers."""
+        return False
+
+    def learn(self, runs: Runs) -> LearnedRunFeatures:
+        """Return the features with the scales of these runs; no ends of runs are looked at."""
+        raise NotImplementedError(f"{type(self).__name__}.learn")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwds.report.grid import GAP, Column, Grid, grid_of
-from hwds.results.difference import NO_NUMBERS, Change, RunDifference, ScoreChange, setting_text
 from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
 from hwds.results.index import RunFields
+
+if TYPE_CHECKING:
+    from hwds.results.difference import Change, RunDifference, ScoreChange
 
 # A table of runs that fits the terminal: columns that do not fit are left out, the least needed
 # first.
@@ -185,6 +187,8 @@ def difference_grids(diff: RunDifference) -> Iterator[Grid]:
 
 
 def _setting_row(each: Change) -> str:
+    from hwds.results.difference import NO_NUMBERS
+
     return (
         f"{each.name} (no score depends on it)"
         if each.name.partition(".")[0] in NO_NUMBERS
@@ -207,6 +211,8 @@ def _titles(diff: RunDifference) -> list[tuple[str, str]]:
 
 
 def _short_value(value: str | float | None) -> str:
+    from hwds.results.difference import setting_text
+
     text = setting_text(value) or "none"
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 

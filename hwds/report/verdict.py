@@ -78,13 +78,13 @@ def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str)
     Raises:
         HwdsError: They cannot be written.
     """
-    from hwds.results.difference import write_export
-
     page, book = (folder / f"{PACK}.{kind}" for kind in ("html", "xlsx"))
     if verdict is None or name == "none":
         page.unlink(missing_ok=True)
         book.unlink(missing_ok=True)
         return []
+    from hwds.results.difference import write_export
+
     pack = load_reference(getattr(decision, "packs", {})[name], DecisionPack)
     write_text(page, str(pack.page(verdict).html()))
     return [page, *write_export(pack.sheets(verdict), "xlsx", book)]

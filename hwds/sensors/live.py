@@ -11,8 +11,8 @@ import numpy as np
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
-from hwds.frames.features.base import LiveRunFeatures
 from hwds.frames.runs import RowsOfRuns, Stacked
+from hwds.frames.signals import LiveRunFeatures
 from hwds.sensors.models.base import FittedSensors, LiveScorer, reference_level
 
 

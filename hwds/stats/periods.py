@@ -8,7 +8,6 @@ from math import inf, sqrt
 
 import numpy as np
 
-from hwds.stats.clusters import clustered_part
 from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
 from hwds.stats.estimates import Estimate, unit_median
 
@@ -394,6 +393,8 @@ def ratio_estimate(
         cells: The unit and the period of each.
         root: Give the square root of the ratio.
     """
+    from hwds.stats.clusters import clustered_part
+
     total = float(bottom.sum()) if len(bottom) else 0.0
     if not total:
         return Estimate(None, None, None, None, PERIODS_METHOD, 0, cells.units)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -15,67 +14,11 @@ from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 from hwds.results.tables import Verdict
-from hwds.stats.distributions import (
-    coupled_sum,
-    interpolate_quantiles,
-    middle_scores,
-    ranks_of,
-    scores_of_levels,
-)
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
 NEVER = np.iinfo(np.int64).max
 """When an actual is known that never becomes available."""
-
-
-class VolumeEvidence(ABC):
-    """A protocol whose forecasts volumes can be decided from (`decision=volume_bands`)."""
-
-    @property
-    @abstractmethod
-    def calibrated(self) -> bool:
-        """True where the quantiles are others than the model's own, whose law its sample paths
-        have.
-        """
-
-    def check_volumes(self, decision: str, *, paths: bool) -> None:
-        """Refuse settings under which it has no evidence; called before the data is loaded.
-
-        Args:
-            decision: The name of the decision.
-            paths: Whether sample paths are needed.
-
-        Raises:
-            ConfigError: With the field and its value.
-        """
-        return
-
-    def check_volume_data(self, frame: Panel) -> None:
-        """Refuse data of which it cannot say what was known when.
-
-        Raises:
-            ConfigError: With the field and its value.
-        """
-        return
-
-    @abstractmethod
-    def volume_steps(self, frame: Panel) -> tuple[int, int]:
-        """Return the first and the last step that are forecast."""
-
-    @abstractmethod
-    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
-        """Return the forecasts of one model that deals are summed of, one row a series, cutoff and
-        step.
-
-        Columns: `series_id, cutoff, time, step`, quantiles (`q_0.5`), where there are `actual`,
-        `seasonal_naive` and `paths`; `moment`, the cutoff, and `known`, when the actual is known,
-        both as whole numbers on one clock. A sum over series is not among them.
-
-        Args:
-            forecasts: Of a back-test, or of the steps after the data.
-            frame: The data.
-        """
 
 
 def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFrame:
@@ -484,6 +427,8 @@ class Deals:
         Returns:
             The draws, shape (members, steps, n), 0 beyond a series' last forecast step.
         """
+        from hwds.stats.distributions import interpolate_quantiles, middle_scores
+
         length = int(self.windows.lengths[members].max())
         if self.windows.paths is not None:
             return self._joint_paths(members, length)
@@ -533,6 +478,13 @@ class Deals:
 
     def _volumes(self, members: np.ndarray, length: int) -> dict[str, Any]:
         """Return the bands, their bounds, and what happened."""
+        from hwds.stats.distributions import (
+            coupled_sum,
+            interpolate_quantiles,
+            middle_scores,
+            scores_of_levels,
+        )
+
         levels = self.terms.levels
         parts = [
             (i, step)
@@ -580,6 +532,8 @@ class Deals:
 
         None where there are too few vectors.
         """
+        from hwds.stats.distributions import coupled_sum
+
         moment = int(self.windows.moments[members[0]])
         if self.windows.paths is None:
             ranks, vectors = self._ranks(
@@ -603,6 +557,8 @@ class Deals:
         quantification in complex simulation models using ensemble copula coupling", Statistical
         Science 28.
         """
+        from hwds.stats.distributions import interpolate_quantiles, middle_scores
+
         assert self.windows.paths is not None
         paths = self.windows.paths[members].astype(np.float64)
         if not self.calibrated:
@@ -621,6 +577,8 @@ class Deals:
     def _ranks(
         self, moment: int, members: int, length: int, n: int, *, whole: bool
     ) -> tuple[np.ndarray | None, int]:
+        from hwds.stats.distributions import ranks_of
+
         key = (moment, members, length, n, whole)
         if key not in self.ranks:
             templates = ErrorTemplates(self.past, whole)

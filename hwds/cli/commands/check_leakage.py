@@ -83,9 +83,10 @@ def checks(
         check_series_features,
         with_opened_files,
     )
-    from hwds.frames.features.base import RowFeatures, RunFeatures
+    from hwds.frames.features.base import RowFeatures
     from hwds.frames.panel import Panel
     from hwds.frames.runs import Runs
+    from hwds.frames.signals import RunFeatures
 
     job, frame = prepared.job, prepared.frame
     context = replace(context_of_fold(job, ""), cache=MemoryCache.empty())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ import polars as pl
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
+from hwds.frames.panel import Panel
 from hwds.results.tables import Tables, Verdict
 
 
@@ -110,3 +112,52 @@ class Decision(Recipe):
             protocol: The protocol that wrote the tables.
         """
         raise NotImplementedError(f"{type(self).__name__}.foresee")
+
+
+class VolumeEvidence(ABC):
+    """A protocol whose forecasts volumes can be decided from (`decision=volume_bands`)."""
+
+    @property
+    @abstractmethod
+    def calibrated(self) -> bool:
+        """True where the quantiles are others than the model's own, whose law its sample paths
+        have.
+        """
+
+    def check_volumes(self, decision: str, *, paths: bool) -> None:
+        """Refuse settings under which it has no evidence; called before the data is loaded.
+
+        Args:
+            decision: The name of the decision.
+            paths: Whether sample paths are needed.
+
+        Raises:
+            ConfigError: With the field and its value.
+        """
+        return
+
+    def check_volume_data(self, frame: Panel) -> None:
+        """Refuse data of which it cannot say what was known when.
+
+        Raises:
+            ConfigError: With the field and its value.
+        """
+        return
+
+    @abstractmethod
+    def volume_steps(self, frame: Panel) -> tuple[int, int]:
+        """Return the first and the last step that are forecast."""
+
+    @abstractmethod
+    def volume_evidence(self, forecasts: pl.DataFrame, frame: Panel) -> pl.DataFrame:
+        """Return the forecasts of one model that deals are summed of, one row a series, cutoff and
+        step.
+
+        Columns: `series_id, cutoff, time, step`, quantiles (`q_0.5`), where there are `actual`,
+        `seasonal_naive` and `paths`; `moment`, the cutoff, and `known`, when the actual is known,
+        both as whole numbers on one clock. A sum over series is not among them.
+
+        Args:
+            forecasts: Of a back-test, or of the steps after the data.
+            frame: The data.
+        """

@@ -13,6 +13,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, with_article
 from hwds.core.recipe import Folds, Small, ZeroDraws
+from hwds.evaluation.decisions.base import VolumeEvidence
 from hwds.evaluation.panel_folds import (
     Cutoff,
     PanelSplitting,
@@ -74,7 +75,6 @@ from hwds.frames.panel import Forecasts, Panel, with_aggregates, without_aggrega
 from hwds.frames.roles import SERIES
 from hwds.results.formatting import counted
 from hwds.results.tables import Measure
-from hwds.supply.volumes import VolumeEvidence, with_clock
 
 # A forecaster and a feature set of a user's own, run on two toy cells: two series of a panel,
 # then one of them.
@@ -552,6 +552,8 @@ class PanelEvaluation(
 
         See `VolumeEvidence`.
         """
+        from hwds.supply.volumes import with_clock
+
         if self.reconciles:
             frame = without_aggregates(frame)
             forecasts = forecasts.join(

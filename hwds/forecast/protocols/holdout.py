@@ -5,7 +5,6 @@ from __future__ import annotations
 from hwds.evaluation.panel_folds import PanelHoldout
 from hwds.evaluation.protocol import TuningSplit
 from hwds.forecast.protocols.base import PanelEvaluation, earlier_panel, fitting_stride
-from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.panel import Panel
 
 SHARED = (
@@ -42,6 +41,8 @@ class Holdout(PanelHoldout, PanelEvaluation):
         """Return a walk through the train part, from windows that each are as long as the test
         part.
         """
+        from hwds.forecast.protocols.walk_forward import WalkForward
+
         framed, earlier = self.prepare_frame(frame), earlier_panel(self, frame)
         steps = self.steps(framed)
         stride = fitting_stride(earlier, steps, steps, windows)

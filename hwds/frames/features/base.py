@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Recipe
 from hwds.frames.panel import Panel
 from hwds.frames.roles import Roles
-from hwds.frames.runs import RowsOfRuns, Runs
 from hwds.frames.table import Table
 
 if TYPE_CHECKING:
@@ -136,56 +133,3 @@ class RowFeatures(FeatureSet):
             f"features: '{self.name or type(self).__name__}' has no live form; it cannot be "
             f"computed of events as they arrive."
         )
-
-
-class LearnedRunFeatures(Protocol):
-    """The result of `RunFeatures.learn`: scales that were learned, and the numbers of each
-    cycle.
-    """
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns of `compute`."""
-
-    def compute(self, runs: Runs) -> np.ndarray:
-        """Return the numbers of each cycle, shape (rows, names): of its own run's cycles up to it,
-        and nothing else.
-        """
-
-
-@runtime_checkable
-class LiveRunFeatures(LearnedRunFeatures, Protocol):
-    """Learned features that follow runs row by row, with the bits of `compute`."""
-
-    @property
-    def sensors(self) -> tuple[str, ...]:
-        """The sensors that they read."""
-
-    @property
-    def settings(self) -> tuple[str, ...]:
-        """The settings that they read."""
-
-    def new_state(self) -> Any:
-        """Return what is kept of a run before its first row."""
-
-    def advance(self, states: Sequence[Any], rows: RowsOfRuns) -> np.ndarray:
-        """Return the numbers of new rows, shape (rows, names), and let the states of their runs go
-        on.
-        """
-
-
-class RunFeatures(FeatureSet):
-    """Numbers of each cycle of runs as of that cycle, proven so by the canary; scales are learned
-    from the runs of a fit.
-    """
-
-    of: ClassVar[type] = Runs
-
-    @property
-    def has_age(self) -> bool:
-        """True where the age of a run is among its numbers."""
-        return False
-
-    def learn(self, runs: Runs) -> LearnedRunFeatures:
-        """Return the features with the scales of these runs; no ends of runs are looked at."""
-        raise NotImplementedError(f"{type(self).__name__}.learn")

@@ -9,9 +9,9 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from hwds.core.serialization import Serializable
-from hwds.frames.features.base import RunFeatures
 from hwds.frames.runs import Runs
 from hwds.frames.signals import RegimeScales as Scales
+from hwds.frames.signals import RunFeatures
 
 
 class RegimeScaling(RunFeatures):

@@ -12,10 +12,9 @@ from annotated_types import Ge, Gt, Le, MinLen
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, Steps
 from hwds.core.serialization import Serializable
-from hwds.frames.features.base import RunFeatures
 from hwds.frames.kernels import STATISTICS, fill_ewma, fill_windows
 from hwds.frames.runs import RowsOfRuns, Runs, SignalState, Stacked
-from hwds.frames.signals import SPECTRAL, RegimeScales, spectra
+from hwds.frames.signals import SPECTRAL, RegimeScales, RunFeatures, spectra
 
 Statistic = Literal[
     "mean",

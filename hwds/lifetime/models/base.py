@@ -18,9 +18,9 @@ from hwds.core.serialization import Serializable
 from hwds.evaluation.cells import FITTED
 from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.row_folds import hash_of
-from hwds.frames.features.base import LearnedRunFeatures, RunFeatures
 from hwds.frames.features.signal_windows import LearnedSignalWindows, SignalWindows
 from hwds.frames.runs import Runs
+from hwds.frames.signals import LearnedRunFeatures, RunFeatures
 from hwds.frames.table import check_frame
 from hwds.lifetime.laws import Lives, LocalErrors
 

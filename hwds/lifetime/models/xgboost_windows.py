@@ -13,8 +13,8 @@ from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.evaluation.cells import learning_curve
 from hwds.evaluation.trees import compute_device, load_booster, observe_losses
-from hwds.frames.features.base import LearnedRunFeatures
 from hwds.frames.runs import Runs
+from hwds.frames.signals import LearnedRunFeatures
 from hwds.lifetime.models.base import LifetimeContext, PointModel, known_targets
 
 Part = Annotated[float, Gt(0), Le(1)]

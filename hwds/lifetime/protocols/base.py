@@ -18,9 +18,9 @@ from hwds.evaluation.protocol import (
     Segmentable,
     check_headline,
 )
-from hwds.frames.features.base import RunFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.runs import ENTITY, Runs
+from hwds.frames.signals import RunFeatures
 from hwds.lifetime.family import REMAINING_LIFE
 from hwds.lifetime.metrics import PREDICTED, LifeTerms, life_measures, life_scores, prediction_rows
 from hwds.lifetime.models.base import FittedLife, LifetimeContext, LifetimeModel, enough_failures

@@ -12,8 +12,7 @@ from annotated_types import Ge, Le
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.evaluation.protocol import Device
-from hwds.frames.features.base import RunFeatures
-from hwds.frames.signals import windows_of_rows
+from hwds.frames.signals import RunFeatures, windows_of_rows
 from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorModel
 
 # Networks that restore windows of sensors; the error of a window is the same whatever stands

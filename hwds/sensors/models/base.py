@@ -14,9 +14,9 @@ from hwds.core.errors import DataError
 from hwds.core.recipe import Recipe
 from hwds.core.serialization import Serializable
 from hwds.evaluation.protocol import RunContext
-from hwds.frames.features.base import LearnedRunFeatures, RunFeatures
 from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.runs import Runs
+from hwds.frames.signals import LearnedRunFeatures, RunFeatures
 from hwds.frames.table import check_frame
 
 # SensorContext: what a model of sensors is given besides the runs.

@@ -10,8 +10,7 @@ import numpy as np
 
 from hwds.core.recipe import Positive, Steps
 from hwds.core.serialization import Serializable
-from hwds.frames.features.base import RunFeatures
-from hwds.frames.signals import moving_mean
+from hwds.frames.signals import RunFeatures, moving_mean
 from hwds.sensors.models.base import SIGNALS, NormalRows, SensorContext, SensorModel
 
 

@@ -28,9 +28,9 @@ from hwds.evaluation.protocol import (
     check_headline,
 )
 from hwds.evaluation.run_folds import corrupt_runs
-from hwds.frames.features.base import RunFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.runs import CYCLE, ENTITY, Runs, is_steady
+from hwds.frames.signals import RunFeatures
 from hwds.results.tables import Measure
 from hwds.sensors.family import SENSOR_ANOMALY
 from hwds.sensors.metrics import sensor_measures, sensor_scores

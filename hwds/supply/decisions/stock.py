@@ -11,14 +11,14 @@ from annotated_types import Ge, Le
 
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Draws, NonNegative, Positive, PositiveInt, Small
-from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.decisions.base import Decision, VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
 from hwds.results.tables import Tables
 from hwds.supply.stock import StockVerdict, decide_stock
 from hwds.supply.stock_levels import StockCases, StockPolicy, StockTerms, stock_cases
-from hwds.supply.volumes import Deals, DealWindows, VolumeEvidence, VolumeTerms, deal_windows
+from hwds.supply.volumes import Deals, DealWindows, VolumeTerms, deal_windows
 
 
 class Stock(Decision):

@@ -14,7 +14,7 @@ import polars as pl
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Draws, Level, Names, NonNegative, Positive, PositiveInt, Small
 from hwds.core.seeds import stream
-from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.decisions.base import Decision, VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES
@@ -22,7 +22,7 @@ from hwds.results.formatting import first_to_last
 from hwds.results.tables import Tables
 from hwds.supply.plan import SupplyCase, SupplyVerdict, decide_supply
 from hwds.supply.production import OutageLaw, SupplyProblem, SupplyTerms, outages_of_run
-from hwds.supply.volumes import Deals, DealWindows, VolumeEvidence, VolumeTerms, deal_windows
+from hwds.supply.volumes import Deals, DealWindows, VolumeTerms, deal_windows
 
 ALL = "all"
 """The name of the plant where there is one alone."""

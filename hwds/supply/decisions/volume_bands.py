@@ -11,7 +11,7 @@ from annotated_types import Len
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Amount, Draws, Level, Names, Positive, PositiveInt, Small, Steps
-from hwds.evaluation.decisions.base import Decision
+from hwds.evaluation.decisions.base import Decision, VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables
@@ -20,7 +20,6 @@ from hwds.supply.volumes import (
     Coupling,
     Deals,
     DealWindows,
-    VolumeEvidence,
     VolumeTerms,
     VolumeVerdict,
     deal_windows,

@@ -9,11 +9,10 @@ from scipy import signal, stats
 from hwds.core.seeds import stream
 from hwds.datasets.simulated.engines import Engines
 from hwds.evaluation.leak_check import check_run_features
-from hwds.frames.features.base import RunFeatures
 from hwds.frames.features.regime_scaling import RegimeScaling
 from hwds.frames.features.signal_windows import SignalWindows
 from hwds.frames.kernels import STATISTICS
-from hwds.frames.signals import SPECTRAL, spectra
+from hwds.frames.signals import SPECTRAL, RunFeatures, spectra
 from hwds.frames.signals import RegimeScales as Scales
 
 
