@@ -15,7 +15,7 @@ export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check fast bench bench-accuracy reference lint types wheel lock clean
+.PHONY: help run test check house fast bench bench-accuracy reference lint types wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +27,12 @@ test: $(STAMP) ## run the tests in JOBS processes (four fill two cores, for some
 	$(BIN)/python -m compileall -q hwds & $(BIN)/python -m pytest --collect-only -q $(ARGS) > /dev/null; wait
 	$(PYTEST) $(ARGS)
 
-check: lint ## check style and types, and run the half of the tests that is fast: two minutes or so
+check: lint ## check style, size and types, and run the half of the tests that is fast: two minutes or so
+	@$(MAKE) --no-print-directory house
 	@$(MAKE) --no-print-directory -j 2 types fast
+
+house: $(STAMP) ## print the size of the package; fails beyond its limits
+	@$(BIN)/python -m tests.support.house
 
 fast: $(STAMP)
 	$(PYTEST) -m "not slow" $(ARGS)

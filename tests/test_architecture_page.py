@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
-PACKAGES = {path.parent.name for path in (ROOT / "hwds").glob("*/__init__.py")}
+PACKAGES = {path.relative_to(ROOT / "hwds").parts[0] for path in (ROOT / "hwds").glob("*/**/*.py")}
 
 
 def test_files_that_it_names_are_there():
