@@ -15,7 +15,7 @@ from typing import Any, cast
 from bench.rows import Row
 from hwds.core.compose import compose
 from hwds.evaluation.ray.executor import join_ray
-from hwds.evaluation.workers import alone
+from hwds.evaluation.workers import process_bytes
 from hwds.experiment.spec import check
 from hwds.forecast.models.base import FittedForecaster, ForecastContext, Forecaster
 from hwds.forecast.models.naive import Naive
@@ -77,7 +77,7 @@ class Watching:
         self, label: str, status: str, folds: int, value: float | None, cells_saved: int
     ) -> None:
         """One has reported."""
-        self.held.append(alone(os.getpid()))
+        self.held.append(process_bytes(os.getpid()))
 
 
 def measure(trials: int = SIZE) -> list[Row]:

@@ -185,7 +185,7 @@ class TestStored:
         assert NAIVE.encode() in dumps(read)
 
     def test_a_table_lets_nothing_else_be_built(self, table):
-        table(f"{OLD_NAIVE}: hwds.core.locks:alone")
+        table(f"{OLD_NAIVE}: hwds.core.files:digest_bytes")
         old = dumps(SeasonalNaive(), {NAIVE: OLD_NAIVE})
         with pytest.raises(HwdsError, match="is no Serializable and no Recipe"):
             loads(old, "the model")

@@ -22,7 +22,7 @@ from hwds.core.registry import PACKAGE
 EDITS = """
 import json, sys
 from pathlib import Path
-from hwds.core import code_digest as digests, source
+from hwds.core import keys as digests, keys as source
 
 def codes():
     for cached in (digests._digest, source.read_source, source._parsed):
