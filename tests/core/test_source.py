@@ -25,7 +25,7 @@ from pathlib import Path
 from hwds.core import keys as digests, keys as source
 
 def codes():
-    for cached in (digests._digest, source.read_source, source._parsed):
+    for cached in (digests._digest, source.read_source, source._stored_syntaxes):
         cached.cache_clear()
     return {name: digests.code_digest(None, *roots) for name, roots in json.loads(sys.argv[2]).items()}
 
