@@ -72,7 +72,8 @@ EXPECTED = {
     ("hwds/forecast/protocols/walk_forward.py", CODE): "lstm",
     ("hwds/frames/table.py", CODE): "lstm xgboost run",
     ("hwds/bandit/models/kernels/indices.py", CODE): "run",
-    ("hwds/evaluation/cells.py", CODE): "lstm xgboost",
+    ("hwds/evaluation/cells.py", CODE): "lstm xgboost run",
+    ("hwds/evaluation/run_cells.py", CODE): "run",
     ("hwds/core/seeds.py", CODE): "lstm xgboost run",
 }
 
