@@ -22,7 +22,7 @@ from hwds.forecast.models.naive import Naive
 from hwds.frames.panel import Panel
 from hwds.search.drive import run_trials
 from hwds.search.rungs import FINISHED
-from hwds.search.search import Search, prepare_search
+from hwds.search.sweep import Search, prepare_search
 
 NAME = "sweeps (trials of one window that do nothing, on Ray with two CPUs; seconds a trial)"
 SIZE = 40

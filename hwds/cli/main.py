@@ -170,7 +170,7 @@ def no_command(word: str) -> ConfigError:
 def command_sentence(command: str) -> str:
     """Return the first line of a command's module, read without importing it."""
     tree = ast.parse(command_files()[command.replace("-", "_")].read_text())
-    return (ast.get_docstring(tree) or "").partition("\n")[0]
+    return " ".join((ast.get_docstring(tree) or "").partition("\n\n")[0].split())
 
 
 def usage() -> str:

@@ -57,7 +57,7 @@ from hwds.results.sweep_folder import PAGE
 from hwds.search.drive import run_trials, warm_up_trials
 from hwds.search.results import estimate_of, front_of, sweep_json, time_record, write_results
 from hwds.search.rungs import WAITING, TrialRecord, best_trial, run_rounds
-from hwds.search.search import Search, prepare_search
+from hwds.search.sweep import Search, prepare_search
 from hwds.search.trials import BASELINE, earlier_trials_sentence
 
 

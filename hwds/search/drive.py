@@ -26,7 +26,7 @@ from hwds.search.rungs import (
     score_record,
     trial_records,
 )
-from hwds.search.search import Search
+from hwds.search.sweep import Search
 from hwds.search.sweeps.base import Searching
 from hwds.search.trial_scores import TrialInput, as_minimised, run_trial, score_value
 

@@ -24,7 +24,7 @@ from hwds.experiment.prepare import CellTimes, timed_before, timings_on
 from hwds.results.records import command_line, now
 from hwds.results.tables import SCORES, Measure
 from hwds.search.rungs import FINISHED, TrialRecord, score_lines
-from hwds.search.search import Search
+from hwds.search.sweep import Search
 from hwds.search.sweeps.base import SECONDS, Searching
 from hwds.search.trial_scores import as_minimised, rows_by_fold, score_value
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from hwds.evaluation.cells import CellOutcome, lay_frame
 from hwds.evaluation.protocol import Cell, Score, headline_score
 from hwds.evaluation.workers import CellLimits, failure_reason, limits_of
-from hwds.search.search import Search, TrialGroup, search_of
+from hwds.search.sweep import Search, TrialGroup, search_of
 from hwds.search.sweeps.base import TrialScores
 from hwds.search.trial_scores import as_minimised, score_value, scores_so_far
 from hwds.search.trials import Trial, more_trials

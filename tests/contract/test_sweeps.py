@@ -12,7 +12,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.registry import options
 from hwds.core.search_space import leaf_conditions, leaves_of, own_space, trial_config
 from hwds.experiment.spec import check
-from hwds.search.search import tuning_split_of
+from hwds.search.sweep import tuning_split_of
 from hwds.search.sweeps.base import probes
 from tests.contract.test_experiments import needing
 from tests.support.composed import composed

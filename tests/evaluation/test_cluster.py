@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.execution.three_nodes import ThreeNodes, kill
+from tests.evaluation.three_nodes import ThreeNodes, kill
 
 from tests.support.processes import marked, wait_until
 from tests.support.slow_project import (
@@ -29,7 +29,7 @@ from tests.support.slow_project import (
 pytest.importorskip("ray")
 ROUNDS = int(os.environ.get("HWDS_TEST_CLUSTER_KILLS", "0"))
 """The study of each victim alone is `HWDS_TEST_CLUSTER_KILLS=5 make test
-ARGS=tests/execution/test_cluster.py`.
+ARGS=tests/evaluation/test_cluster.py`.
 """
 
 SWEEP = [

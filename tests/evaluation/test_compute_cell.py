@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from tests.execution import uncompilable_policies
+from tests.evaluation import uncompilable_policies
 
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.models.uniform_play import UniformPlay, init, select

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.production import conftest as production
+from tests.serve import conftest as production
 
 from hwds.serve.batch import run_batch
 from tests.support.processes import marked, wait_until

@@ -24,7 +24,7 @@ from hwds.forecast.protocols.launch import Launch
 from hwds.forecast.protocols.walk_forward import WalkForward
 from hwds.frames.features.none import None_
 from hwds.frames.roles import TIME
-from hwds.search.search import tuning_split_of
+from hwds.search.sweep import tuning_split_of
 from tests.detection.protocols.test_grouped_kfold import table as groups
 from tests.forecast.protocols.test_launch import launches
 from tests.support.panels import LastValue, monthly_panel

@@ -31,7 +31,7 @@ def test_what_is_read_back_is_what_was_written(tmp_path):
 
 def test_one_module_writes_csv():
     writers = [path.stem for path in HWDS.rglob("*.py") if ".write_csv" in path.read_text()]
-    assert writers == ["csv_files"]
+    assert writers == ["files"]
 
 
 def test_forecasts_of_a_series_with_a_wicked_name_are_disarmed(tmp_path, command):

@@ -7,7 +7,7 @@ import pytest
 
 from hwds.evaluation.protocol import TuningSplit
 from hwds.frames.table import Table
-from hwds.search.search import why_incomparable
+from hwds.search.sweep import why_incomparable
 
 NO_PROTOCOL: Any = None
 ROWS = pl.DataFrame(

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from tests.production.test_server import ROW, ask
+from tests.serve.test_server import ROW, ask
 
 from hwds.core.errors import ConfigError
 from hwds.serve.monitor.watch import read_captured

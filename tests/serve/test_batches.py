@@ -6,7 +6,7 @@ import asyncio
 
 import polars as pl
 import pytest
-from tests.production.test_server import ROW
+from tests.serve.test_server import ROW
 
 from hwds.serve.server.core import MOST, Batches
 from hwds.serve.services.rows import RowService

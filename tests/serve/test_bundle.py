@@ -7,7 +7,7 @@ import shutil
 import polars as pl
 import pytest
 import yaml
-from tests.production.conftest import CARD
+from tests.serve.conftest import CARD
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.serve.bundle.card import missing_fields, read_fields

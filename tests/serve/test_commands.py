@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from tests.production.test_arms import until_done
-from tests.production.test_server import ROW
+from tests.serve.test_arms import until_done
+from tests.serve.test_server import ROW
 
 from hwds.cli.main import dispatch
 from hwds.core.errors import ConfigError, HwdsError

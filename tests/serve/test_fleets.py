@@ -5,7 +5,7 @@ servers only count.
 import threading
 
 import pytest
-from tests.production.test_endpoint import wanted
+from tests.serve.test_endpoint import wanted
 
 from tests.support.aws_plane.endpoints import Endpoints, Fleet, RefusedCall, _share
 from tests.support.aws_plane.servers import Exchange

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.production.conftest import CARD
+from tests.serve.conftest import CARD
 
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, HwdsError

@@ -7,8 +7,8 @@ import json
 import random
 
 import pytest
-from tests.serving.hostile_lines import HOSTILE, bad
-from tests.serving.order_events import FEATURES, events, fitted, lines
+from tests.serve.hostile_lines import HOSTILE, bad
+from tests.serve.order_events import FEATURES, events, fitted, lines
 
 from hwds.serve.events import online as protocol
 from hwds.serve.events.online import Online, answer_lines

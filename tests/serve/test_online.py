@@ -9,7 +9,7 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from tests.serving.order_events import (
+from tests.serve.order_events import (
     FEATURES,
     MODELS,
     UNKNOWN,

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.production.test_endpoint import wanted
+from tests.serve.test_endpoint import wanted
 
 from hwds.cli.judge import judge
 from hwds.cli.judge import main as judged

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.production.test_endpoint import wanted
+from tests.serve.test_endpoint import wanted
 
 from hwds.core.errors import HwdsError
 from hwds.serve.bundle.manifest import PARITY

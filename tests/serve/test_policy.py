@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from tests.production.conftest import CARD
+from tests.serve.conftest import CARD
 
 from hwds.cli.run import run_experiment
 from hwds.core.compose import compose

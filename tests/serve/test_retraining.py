@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.production.test_server import ROW
+from tests.serve.test_server import ROW
 
 from hwds.cli.main import dispatch
 from hwds.core.errors import DataError

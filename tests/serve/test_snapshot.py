@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.features.test_live import ALL
-from tests.serving.order_events import FEATURES, events, fitted, lines, told_of
+from tests.frames.features.test_live import ALL
+from tests.serve.order_events import FEATURES, events, fitted, lines, told_of
 
 from hwds.core.serialization import Unserializable, dumps, loads
 from hwds.detection.features.handbook_plus import HandbookPlus

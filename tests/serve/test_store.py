@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serving import score_until_killed
-from tests.serving.order_events import FEATURES, assert_as_batch, events, fitted, lines, told_of
+from tests.serve import score_until_killed
+from tests.serve.order_events import FEATURES, assert_as_batch, events, fitted, lines, told_of
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import save_fitted

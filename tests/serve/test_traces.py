@@ -6,8 +6,8 @@ import json
 import logging
 
 import pytest
-from tests.production.test_arms import until_done
-from tests.production.test_server import ROW
+from tests.serve.test_arms import until_done
+from tests.serve.test_server import ROW
 
 from hwds.core.errors import ConfigError
 from hwds.serve.server.records import TRACEPARENT, Traces, pass_on

@@ -5,7 +5,7 @@ reason in a file.
 import json
 
 import pytest
-from tests.production.conftest import CARD, WORDS
+from tests.serve.conftest import CARD, WORDS
 
 from hwds.cli.train import main, overrides
 from hwds.core.errors import ConfigError

@@ -22,8 +22,10 @@ from hwds.core.registry import WRITTEN, options, source_file
 from hwds.core.settings import read_yaml, utf8_text
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
-FIRST_LINE = re.compile(r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n)', re.MULTILINE)
-"""Name and first line of the docstring of a class; to parse three hundred modules would take four
+FIRST_PARAGRAPH = re.compile(
+    r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n[ \t]*\n)', re.MULTILINE | re.DOTALL
+)
+"""Name and first paragraph of the docstring of a class; to parse three hundred modules would take four
 times as long.
 """
 
@@ -82,7 +84,7 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
 
 
 def option_sentence(group: str, file: Path) -> str:
-    """Return the first line of the docstring of an option's class, read without importing it, or
+    """Return the first paragraph of the docstring of an option's class, read without importing it, or
     the YAML's command.
     """
     try:
@@ -118,7 +120,7 @@ def _docstring(group: str, recipe: str) -> str:
     if source is None:
         return ""
     wanted = recipe.replace(":", "/").rsplit("/", 1)[-1].replace("_", "").lower()
-    for name, first in FIRST_LINE.findall(source.read_text(encoding="utf-8")):
+    for name, first in FIRST_PARAGRAPH.findall(source.read_text(encoding="utf-8")):
         if name.replace("_", "").lower() == wanted:
-            return first.strip()
+            return " ".join(first.split())
     return ""

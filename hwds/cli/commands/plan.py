@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hwds.experiment.prepare import Prepared, TimeEstimate
     from hwds.search.results import SweepEstimate
-    from hwds.search.search import Search
+    from hwds.search.sweep import Search
 
 
 @command(help=__doc__)
@@ -40,7 +40,7 @@ def main(overrides: tuple[str, ...]) -> int:
     print(without_secrets(shown))
     if isinstance(experiment.sweep, Searching):
         from hwds.search.rungs import with_cached_trials
-        from hwds.search.search import prepare_search
+        from hwds.search.sweep import prepare_search
 
         print_search(with_cached_trials(prepare_search(data, experiment)))
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serving.order_events import events, lines
+from tests.serve.order_events import events, lines
 
 from hwds.serve.events.online import Online
 

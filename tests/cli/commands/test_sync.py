@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.tracking.wandb_server import KEY, StandIn
+from tests.track.wandb_server import KEY, StandIn
 
 from hwds.core.checksums import read_json, write_json
 

@@ -9,7 +9,7 @@ import time
 
 import polars as pl
 import pytest
-from tests.tracking.wandb_server import KEY
+from tests.track.wandb_server import KEY
 
 from .conftest import SALES, run_id
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
-import hwds.frames.hierarchy as hierarchy
+import hwds.frames.panel as hierarchy
 import numpy as np
 import polars as pl
 import pytest

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.serving.hostile_lines import HOSTILE
+from tests.serve.hostile_lines import HOSTILE
 
 from bench.streamed import Until
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
