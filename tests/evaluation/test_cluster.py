@@ -13,8 +13,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.evaluation.three_nodes import ThreeNodes, kill
 
+from tests.evaluation.three_nodes import ThreeNodes, kill
 from tests.support.processes import marked, wait_until
 from tests.support.slow_project import (
     STOPPED,

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import pytest
-from tests.evaluation import uncompilable_policies
 
 from hwds.bandit.models.kernels.base import Kernel
 from hwds.bandit.models.uniform_play import UniformPlay, init, select
@@ -12,6 +11,7 @@ from hwds.bandit.simulation.play import Game, play_compiled
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.evaluation.cells import compute_cell, message_of
 from hwds.evaluation.protocol import Trying
+from tests.evaluation import uncompilable_policies
 
 
 def test_the_last_line_says_it():

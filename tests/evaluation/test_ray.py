@@ -9,9 +9,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serve import conftest as production
 
 from hwds.serve.batch import run_batch
+from tests.serve import conftest as production
 from tests.support.processes import marked, wait_until
 from tests.support.rows import toy_rows
 from tests.support.slow_project import STOPPED, cells, copy_of, project_in, several

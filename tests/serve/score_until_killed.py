@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numba  # noqa: F401  # for all children at once
 import xgboost  # noqa: F401
-from tests.serve.hostile_lines import bad
-from tests.serve.order_events import FEATURES, events, lines, told_of
 
 from hwds.core.serialization import load_fitted
 from hwds.serve.events import store as event_store
 from hwds.serve.events.online import Online, answer_lines
+from tests.serve.hostile_lines import bad
+from tests.serve.order_events import FEATURES, events, lines, told_of
 
 ROWS = 400
 

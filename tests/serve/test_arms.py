@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from tests.serve.test_server import ROW, ask
 
 from hwds.core.errors import ConfigError
 from hwds.serve.monitor.watch import read_captured
 from hwds.serve.server.arms import Shadow, check_arm, parts_of, share_of
 from hwds.serve.server.settings import canary_of
+from tests.serve.test_server import ROW, ask
 
 
 def until_done(shadow):

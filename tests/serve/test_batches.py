@@ -6,10 +6,10 @@ import asyncio
 
 import polars as pl
 import pytest
-from tests.serve.test_server import ROW
 
 from hwds.serve.server.core import MOST, Batches
 from hwds.serve.services.rows import RowService
+from tests.serve.test_server import ROW
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import shutil
 import polars as pl
 import pytest
 import yaml
-from tests.serve.conftest import CARD
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.serve.bundle.card import missing_fields, read_fields
@@ -17,6 +16,7 @@ from hwds.serve.bundle.prove import prove_bundle
 from hwds.serve.bundle.reference import read_cases, worst_difference
 from hwds.serve.services.opening import Bundle
 from hwds.serve.services.policy import LiveSettings
+from tests.serve.conftest import CARD
 
 
 def test_it_holds_what_a_server_needs_and_nothing_that_runs_code(bundle):

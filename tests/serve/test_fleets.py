@@ -5,8 +5,8 @@ servers only count.
 import threading
 
 import pytest
-from tests.serve.test_endpoint import wanted
 
+from tests.serve.test_endpoint import wanted
 from tests.support.aws_plane.endpoints import Endpoints, Fleet, RefusedCall, _share
 from tests.support.aws_plane.servers import Exchange
 from tests.support.processes import wait_until

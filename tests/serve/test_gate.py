@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.serve.conftest import CARD
 
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, HwdsError
@@ -26,6 +25,7 @@ from hwds.serve.gate import (
 )
 from hwds.serve.verdicts import VERDICTS, VERDICTS_PAGE, read_verdicts, refuse_gated
 from hwds.stats.sources import RunSource
+from tests.serve.conftest import CARD
 
 RULES = {
     "bounds": [{"metric": "auroc", "at_least": 0.6}],

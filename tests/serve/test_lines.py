@@ -7,11 +7,11 @@ import json
 import random
 
 import pytest
-from tests.serve.hostile_lines import HOSTILE, bad
-from tests.serve.order_events import FEATURES, events, fitted, lines
 
 from hwds.serve.events import online as protocol
 from hwds.serve.events.online import Online, answer_lines
+from tests.serve.hostile_lines import HOSTILE, bad
+from tests.serve.order_events import FEATURES, events, fitted, lines
 
 
 @pytest.fixture(scope="module")

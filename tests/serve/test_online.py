@@ -9,17 +9,6 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
-from tests.serve.order_events import (
-    FEATURES,
-    MODELS,
-    UNKNOWN,
-    assert_as_batch,
-    events,
-    fitted,
-    lines,
-    tell,
-    told_of,
-)
 
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError
 from hwds.detection.alerts.tiers import AlertTiers
@@ -32,6 +21,17 @@ from hwds.detection.predictions import main_inputs
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.together import Together
 from hwds.serve.events.online import Online
+from tests.serve.order_events import (
+    FEATURES,
+    MODELS,
+    UNKNOWN,
+    assert_as_batch,
+    events,
+    fitted,
+    lines,
+    tell,
+    told_of,
+)
 
 
 @pytest.fixture(scope="module")

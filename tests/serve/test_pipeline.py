@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.serve.test_endpoint import wanted
 
 from hwds.cli.judge import judge
 from hwds.cli.judge import main as judged
@@ -16,6 +15,7 @@ from hwds.core.errors import ConfigError, HwdsError
 from hwds.results.files import read_json_mapping
 from hwds.serve.deploy import put_pipeline, write_archive
 from hwds.serve.pipeline import LocalPipeline, Retraining, definition_of, hyperparameters_of
+from tests.serve.test_endpoint import wanted
 
 SDK = Path(__file__).with_name("pipeline_of_sdk.json")
 """What `sagemaker` 3.27 (mlops 1.27) wrote by its own classes for the pipeline of `retraining`."""

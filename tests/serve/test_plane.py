@@ -19,12 +19,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.serve.test_endpoint import wanted
 
 from hwds.core.errors import HwdsError
 from hwds.serve.bundle.manifest import PARITY
 from hwds.serve.bundle.reference import read_cases
 from hwds.serve.deploy import carry_out, plan_of, write_archive
+from tests.serve.test_endpoint import wanted
 from tests.support.aws_plane.endpoints import Canary, Fleet, breaches
 from tests.support.aws_plane.leftovers import _running_in, own_folder
 from tests.support.aws_plane.plane import Plane, application, main

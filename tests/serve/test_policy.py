@@ -8,7 +8,6 @@ import time
 from dataclasses import replace
 
 import pytest
-from tests.serve.conftest import CARD
 
 from hwds.cli.run import run_experiment
 from hwds.core.compose import compose
@@ -22,6 +21,7 @@ from hwds.serve.runtime import service as lambda_service
 from hwds.serve.server.arms import check_arm
 from hwds.serve.services.opening import Bundle
 from hwds.serve.services.policy import LiveSettings, PolicyMarket
+from tests.serve.conftest import CARD
 
 WORDS = [
     "dataset=price_demand",

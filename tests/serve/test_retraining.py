@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.serve.test_server import ROW
 
 from hwds.cli.main import dispatch
 from hwds.core.errors import DataError
 from hwds.serve.monitor.retraining import _recipe, propose_refit
 from hwds.serve.monitor.watch import Captured
 from hwds.serve.server.records import HIDDEN
+from tests.serve.test_server import ROW
 
 N, DAYS = 1200, 30
 

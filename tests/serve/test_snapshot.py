@@ -8,8 +8,6 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from tests.frames.features.test_live import ALL
-from tests.serve.order_events import FEATURES, events, fitted, lines, told_of
 
 from hwds.core.serialization import Unserializable, dumps, loads
 from hwds.detection.features.handbook_plus import HandbookPlus
@@ -29,6 +27,8 @@ from hwds.serve.events.store import (
     with_arrivals,
 )
 from tests.detection.features.moment_rows import order_lines
+from tests.frames.features.test_live import ALL
+from tests.serve.order_events import FEATURES, events, fitted, lines, told_of
 
 EVERYTHING = Together(
     parts=(

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serve import score_until_killed
-from tests.serve.order_events import FEATURES, assert_as_batch, events, fitted, lines, told_of
 
 from hwds.core.errors import DataError
 from hwds.core.serialization import save_fitted
@@ -17,6 +15,8 @@ from hwds.frames.table import Table
 from hwds.results.event_log import EventLog
 from hwds.serve.events.online import Online
 from hwds.serve.events.reading import Reader
+from tests.serve import score_until_killed
+from tests.serve.order_events import FEATURES, assert_as_batch, events, fitted, lines, told_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,11 +6,11 @@ import json
 import logging
 
 import pytest
-from tests.serve.test_arms import until_done
-from tests.serve.test_server import ROW
 
 from hwds.core.errors import ConfigError
 from hwds.serve.server.records import TRACEPARENT, Traces, pass_on
+from tests.serve.test_arms import until_done
+from tests.serve.test_server import ROW
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

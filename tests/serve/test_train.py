@@ -5,11 +5,11 @@ reason in a file.
 import json
 
 import pytest
-from tests.serve.conftest import CARD, WORDS
 
 from hwds.cli.train import main, overrides
 from hwds.core.errors import ConfigError
 from hwds.serve.bundle.manifest import Manifest, trusted_keys
+from tests.serve.conftest import CARD, WORDS
 
 
 @pytest.fixture

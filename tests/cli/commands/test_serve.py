@@ -8,9 +8,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from tests.serve.order_events import events, lines
 
 from hwds.serve.events.online import Online
+from tests.serve.order_events import events, lines
 
 from .conftest import run_id
 

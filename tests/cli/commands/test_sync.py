@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from tests.track.wandb_server import KEY, StandIn
 
 from hwds.core.checksums import read_json, write_json
+from tests.track.wandb_server import KEY, StandIn
 
 from .conftest import SALES, run_id
 

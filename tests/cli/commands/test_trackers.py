@@ -9,6 +9,7 @@ import time
 
 import polars as pl
 import pytest
+
 from tests.track.wandb_server import KEY
 
 from .conftest import SALES, run_id

@@ -7,11 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import mkdtemp
 
-import hwds.frames.panel as hierarchy
 import numpy as np
 import polars as pl
 import pytest
 
+import hwds.frames.panel as hierarchy
 from hwds.core.cache import Cache
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError

@@ -8,7 +8,6 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from tests.serve.hostile_lines import HOSTILE
 
 from bench.streamed import Until
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
@@ -16,6 +15,7 @@ from hwds.serve.stream.machines import StreamRules, stream_rules
 from hwds.serve.stream.shard import FILES, Shard
 from hwds.serve.stream.sinks import NotSent
 from hwds.serve.stream.sources import Batch, JsonLines
+from tests.serve.hostile_lines import HOSTILE
 from tests.support.streams import RULES, laid, messages, scores, streamed, told
 
 FAR = "1" + "0" * 76 + "..."
