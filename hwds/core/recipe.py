@@ -360,9 +360,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Recipe):
         values = {
             field.name: canonical(getattr(value, field.name))
-            for field in fields(value)
+            for field in fields(value)  # type: ignore[arg-type]
             if field.name != "name"
-        }  # type: ignore[arg-type]
+        }
         return {"recipe": f"{type(value).__module__}:{type(value).__qualname__}"} | values
     if isinstance(value, dict):
         return {str(key): canonical(item) for key, item in value.items()}

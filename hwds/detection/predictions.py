@@ -213,11 +213,11 @@ def _window_importances(rows: pl.DataFrame, windows: int, cutoff: str | None) ->
         "of", "name", as_dict=True, maintain_order=True
     ).items():
         fields = {
-            "n": int(part["n"].max()),
+            "n": int(part["n"].max()),  # type: ignore[arg-type]
             "segment_by": str(of),
             "segment": str(name),
             "cutoff": cutoff,
-        }  # type: ignore[arg-type]
+        }
         for metric, column in ((IMPORTANCE_SUM, "adds"), (IMPORTANCE_SHARE, "share")):
             yield _importance_score(
                 metric, [*part[column].to_list(), *[0.0] * (seeds - len(part))], fields

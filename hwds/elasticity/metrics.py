@@ -27,8 +27,13 @@ def cell_measures(level: float) -> tuple[Measure, ...]:
 
     def counted(name: str, meaning: str, better: str = "none", beside: str = "page") -> Measure:
         return Measure(
-            name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level
-        )  # type: ignore[arg-type]
+            name,
+            meaning=meaning,
+            better=better,
+            units="cells",
+            beside=beside,
+            confidence=level,  # type: ignore[arg-type]
+        )
 
     return (
         counted(
@@ -55,8 +60,13 @@ def truth_measures(level: float) -> tuple[Measure, ...]:
 
     def compared(name: str, meaning: str, better: str = "low", beside: str = "always") -> Measure:
         return Measure(
-            name, meaning=meaning, better=better, units="cells", beside=beside, confidence=level
-        )  # type: ignore[arg-type]
+            name,
+            meaning=meaning,
+            better=better,
+            units="cells",
+            beside=beside,
+            confidence=level,  # type: ignore[arg-type]
+        )
 
     return (
         compared(

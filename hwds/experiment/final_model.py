@@ -104,8 +104,8 @@ def with_data(data: dict[str, Any], path: str, folder: RunFolder) -> dict[str, A
         changes["roles"] = dataset["roles"] | {"split": None}
         # The horizon was the length of the test part, which new data does not have.
         changes["horizon"] = dataset.get("horizon") or int(
-            folder.read_tables().predictions["step"].max()
-        )  # type: ignore[arg-type]
+            folder.read_tables().predictions["step"].max()  # type: ignore[arg-type]
+        )
     return data | {"dataset": dataset | changes}
 
 

@@ -434,6 +434,6 @@ class HardwareElasticities(Truth):
         shared = {
             LAG: self.dataset.pull_forward,
             CROSS: self.dataset.cross,
-            "promotion": float(true["promotion"].mean()),
-        }  # type: ignore[arg-type]
+            "promotion": float(true["promotion"].mean()),  # type: ignore[arg-type]
+        }
         return known_elasticities(design, true["elasticity"].to_numpy(), shared, context)

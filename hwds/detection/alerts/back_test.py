@@ -172,10 +172,10 @@ class AlertBackTest:
         known.
         """
         return [
-            name
+            name  # type: ignore[misc]
             for name, column in (("labels", "label"), ("truth", "truth"))
             if self.rows[column].count()
-        ]  # type: ignore[misc]
+        ]
 
     def record(self, against: Against) -> tuple[list[PolicyRecord], CostCalibration]:
         """Return the record of every policy, and the expected against the realised cost of the

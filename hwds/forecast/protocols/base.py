@@ -481,9 +481,8 @@ class PanelEvaluation(
             grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(
                 pl.lit(0).alias("fold")
             )
-            return reconcile_rows(grouped, {0: fitted.errors}, self.reconcile, self.levels).drop(
-                "fold"
-            )  # type: ignore[arg-type]
+            method: Any = self.reconcile  # it reconciles: not `none`
+            return reconcile_rows(grouped, {0: fitted.errors}, method, self.levels).drop("fold")
 
         full, steps = self._context(context, frame), self.steps(frame)
         return forecast_beyond(model, frame, self.end(frame), full, steps, self.paths, postprocess)

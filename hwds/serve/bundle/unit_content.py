@@ -179,8 +179,10 @@ class UnitContent:
         frame = self.frame
         if isinstance(frame, Panel):
             yield from panel_cuts(
-                frame, self.experiment.protocol.steps(frame), whole=self._together
-            )  # type: ignore[attr-defined]
+                frame,
+                self.experiment.protocol.steps(frame),
+                whole=self._together,  # type: ignore[attr-defined]
+            )
         elif isinstance(frame, Runs):
             yield from run_cuts(frame)
         else:
