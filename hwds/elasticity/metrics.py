@@ -12,7 +12,7 @@ import polars as pl
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.roles import SERIES
-from hwds.results.tables import TRUTH, Measure
+from hwds.results.tables import TRUTH, Beside, Better, Measure
 from hwds.stats.effects import Z95
 from hwds.stats.estimates import Estimate, pooled_ratio, unit_mean, unit_median, unit_share
 
@@ -25,14 +25,16 @@ FEW_ROWS = 30
 def cell_measures(level: float) -> tuple[Measure, ...]:
     """Return the metrics of cells that need no truth; `level` is that of their intervals."""
 
-    def counted(name: str, meaning: str, better: str = "none", beside: str = "page") -> Measure:
+    def counted(
+        name: str, meaning: str, better: Better = "none", beside: Beside = "page"
+    ) -> Measure:
         return Measure(
             name,
             meaning=meaning,
             better=better,
             units="cells",
             beside=beside,
-            confidence=level,  # type: ignore[arg-type]
+            confidence=level,
         )
 
     return (
@@ -58,14 +60,16 @@ def truth_measures(level: float) -> tuple[Measure, ...]:
     `level` is that of the answers' intervals.
     """
 
-    def compared(name: str, meaning: str, better: str = "low", beside: str = "always") -> Measure:
+    def compared(
+        name: str, meaning: str, better: Better = "low", beside: Beside = "always"
+    ) -> Measure:
         return Measure(
             name,
             meaning=meaning,
             better=better,
             units="cells",
             beside=beside,
-            confidence=level,  # type: ignore[arg-type]
+            confidence=level,
         )
 
     return (

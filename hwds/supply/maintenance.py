@@ -648,10 +648,8 @@ def _draw_use(axes: Axes, verdict: MaintenanceVerdict) -> None:
         width=0.6,
         label="failures",
     )
-    if verdict.crew is not None and verdict.crew <= 4 * max(
-        float((rows["planned"] + rows["failures"]).max()),
-        1.0,  # type: ignore[arg-type]
-    ):
+    most: Any = (rows["planned"] + rows["failures"]).max()
+    if verdict.crew is not None and verdict.crew <= 4 * max(float(most), 1.0):
         axes.axhline(verdict.crew, color=INK, linewidth=1.1, linestyle="--", label="crew")
     axes.set_xlim(-0.3, verdict.slots + 0.9)
     axes.set_title("expected replacements", fontsize=9.5, loc="left", color=INK)

@@ -178,11 +178,8 @@ class UnitContent:
     def _cuts(self) -> Iterator[tuple[Any, list[tuple[str, dict[str, Any]]]]]:
         frame = self.frame
         if isinstance(frame, Panel):
-            yield from panel_cuts(
-                frame,
-                self.experiment.protocol.steps(frame),
-                whole=self._together,  # type: ignore[attr-defined]
-            )
+            protocol: Any = self.experiment.protocol  # one of forecasts, which has steps
+            yield from panel_cuts(frame, protocol.steps(frame), whole=self._together)
         elif isinstance(frame, Runs):
             yield from run_cuts(frame)
         else:
