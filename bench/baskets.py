@@ -147,7 +147,8 @@ def main(games: int) -> None:
         f"truth; the best is named"
     )
     print(
-        f"{'amounts, customers of each offer':36}{'covers 90':>12}{'said best':>12}{'is best':>12}{'error':>12}"
+        f"{'amounts, customers of each offer':36}{'covers 90':>12}{'said best':>12}{'is best':>12}"
+        f"{'error':>12}"
     )
     for law, spread in LAWS:
         for seen in SEEN:

@@ -98,7 +98,8 @@ def main(worlds: int) -> int:
                 shown = "" if held is None else f"{100 * float(held):.1f} %"  # type: ignore[arg-type]
                 bias = f"{100 * (said - true) / abs(true):+.1f} %"
                 sys.stdout.write(
-                    f"  {what + ', ' + how:<36}{len(part):>9,}{said:>9.1f}{true:>9.1f}{bias:>9}{shown:>9}\n"
+                    f"  {what + ', ' + how:<36}{len(part):>9,}{said:>9.1f}{true:>9.1f}{bias:>9}"
+                    f"{shown:>9}\n"
                 )
     return 0
 

@@ -94,7 +94,8 @@ class File(PanelDataset):
             `1.234,5` is 1234.5.
 
     Example:
-        python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month dataset.roles.target=units
+        python -m hwds dataset=file dataset.path=sales.csv dataset.roles.time=month \
+            dataset.roles.target=units
     """
 
     comparable: ClassVar[tuple[str, ...]] = ("roles",)

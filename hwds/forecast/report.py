@@ -307,7 +307,10 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5
     )
-    title = f"{model}: {_reasons_text([pick.why for pick in picks])}{counted(of_model[SERIES].n_unique(), 'series')}"
+    title = (
+        f"{model}: {_reasons_text([pick.why for pick in picks])}"
+        f"{counted(of_model[SERIES].n_unique(), 'series')}"
+    )
     figure.suptitle(
         drawable(title, 90),
         x=0.01,

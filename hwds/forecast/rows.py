@@ -333,7 +333,10 @@ def _is_absent(scale: pl.Expr) -> pl.Expr:
 
 def _series_list(names: pl.Series) -> str:
     """Return the number of series and the names of the first few."""
-    named = f"{', '.join(map(str, names.head(NAMED_SERIES)))}{', ...' if len(names) > NAMED_SERIES else ''}"
+    named = (
+        f"{', '.join(map(str, names.head(NAMED_SERIES)))}"
+        f"{', ...' if len(names) > NAMED_SERIES else ''}"
+    )
     return f"{counted(len(names), 'series')} ({named})"
 
 

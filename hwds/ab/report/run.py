@@ -317,7 +317,8 @@ def _outcome_title(tables: Tables, outcome: str) -> str:
     has = "the control's mean is" if plain else "the control has"
     beside = "" if mean is None else f"; {has} {brief(mean, None, unit)}"
     return drawable(
-        f"{outcome_name(tables, outcome)}{f', {unit}' if unit else ''}{' per unit' if plain else ''}{beside}",
+        f"{outcome_name(tables, outcome)}{f', {unit}' if unit else ''}"
+        f"{' per unit' if plain else ''}{beside}",
         90,
     )
 

@@ -269,7 +269,10 @@ def ab_conclusion(tables: Tables, model: str) -> str:
     if not sentences:
         return f"{model} shows no effect."
     first = " ".join(verdict_sentence(tables, verdict) for verdict in arm_verdicts(tables, model))
-    text = f"{'; '.join(sentences)}.{_correction_words(tables, of_model)}{_false_winner_words(tables, model)}"
+    text = (
+        f"{'; '.join(sentences)}.{_correction_words(tables, of_model)}"
+        f"{_false_winner_words(tables, model)}"
+    )
     return f"{first} {text}".strip()
 
 

@@ -25,8 +25,8 @@ GROUPS = (*RECIPES, *WRITTEN, "experiment")
 FIRST_PARAGRAPH = re.compile(
     r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n[ \t]*\n)', re.MULTILINE | re.DOTALL
 )
-"""Name and first paragraph of the docstring of a class; to parse three hundred modules would take four
-times as long.
+"""Name and first paragraph of the docstring of a class; to parse three hundred modules would take
+four times as long.
 """
 
 
@@ -84,8 +84,8 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
 
 
 def option_sentence(group: str, file: Path) -> str:
-    """Return the first paragraph of the docstring of an option's class, read without importing it, or
-    the YAML's command.
+    """Return the first paragraph of the docstring of an option's class, read without importing it,
+    or the YAML's command.
     """
     try:
         text = utf8_text(file)

@@ -110,7 +110,10 @@ def search_time(estimate: SweepEstimate) -> str:
         if estimate.at_once is None
         else f", {lasting(estimate.seconds)} by the clock with {estimate.at_once} at once"
     )
-    return f"{asked}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}{clock}, by earlier timings"
+    return (
+        f"{asked}: {core_time(estimate.core.seconds, estimate.core.low, estimate.core.high)}"
+        f"{clock}, by earlier timings"
+    )
 
 
 def print_cells(prepared: Prepared) -> None:

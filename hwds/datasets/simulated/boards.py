@@ -225,7 +225,8 @@ class Boards(BoardSettings):
     observer, who knows the patch without noise and what might be there.
 
     Example:
-        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold protocol.segments=[size,contrast]
+        python -m hwds dataset=boards model=inspection/cnn protocol=board_kfold \
+            protocol.segments=[size,contrast]
     """
 
     def load(self) -> Images:

@@ -35,7 +35,8 @@ class PricePlan(Dataset):
         unit: The currency of prices.
 
     Example:
-        python -m hwds model=ab/welch dataset=price_plan protocol=ab_plan dataset.prices=[20,30] dataset.conversions=[.4,.28]
+        python -m hwds model=ab/welch dataset=price_plan protocol=ab_plan dataset.prices=[20,30] \
+            dataset.conversions=[.4,.28]
     """
 
     gives = Table

@@ -263,7 +263,8 @@ class AlertPolicy(Decision):
         resamples: The number of resamples of the bootstraps by day and by entity.
 
     Example:
-        python -m hwds +experiment=gray_market_xgboost decision=alert_policy decision.capacity=100 decision.wrong_block=400
+        python -m hwds +experiment=gray_market_xgboost decision=alert_policy \
+            decision.capacity=100 decision.wrong_block=400
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("detection",)

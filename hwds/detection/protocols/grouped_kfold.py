@@ -36,7 +36,8 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
     `ignore_time` says that later rows may predict earlier ones: `prequential` is for such data.
 
     Example:
-        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=grouped_kfold protocol.ignore_time=true
+        python -m hwds dataset=fraud_handbook model=classify/logistic protocol=grouped_kfold \
+            protocol.ignore_time=true
     """
 
     def why_not_tunable(self) -> str:

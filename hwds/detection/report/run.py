@@ -60,9 +60,15 @@ def detection_conclusion(tables: Tables, model: str) -> str:
     side = TRUE if metric.startswith(TRUE) else ""
     positives = _positives_of_model(tables, model, side)
     few = few_positives(positives.clusters) if positives else ""
-    text = f"{_headline_clause(tables, headline, metric, side)}{_rivals_clause(tables, headline, metric)}."
+    text = (
+        f"{_headline_clause(tables, headline, metric, side)}"
+        f"{_rivals_clause(tables, headline, metric)}."
+    )
     text = f"{text} {few}" if few else text
-    return f"{text}{_calibration_sentence(tables, model, side)}{_cleared_sentence(tables, model, side)}{_truth_gap_sentence(tables, model)}"
+    return (
+        f"{text}{_calibration_sentence(tables, model, side)}"
+        f"{_cleared_sentence(tables, model, side)}{_truth_gap_sentence(tables, model)}"
+    )
 
 
 def _headline_clause(tables: Tables, headline: MetricScore, metric: str, side: str) -> str:
@@ -74,7 +80,8 @@ def _headline_clause(tables: Tables, headline: MetricScore, metric: str, side: s
     ranked = short(metric.removeprefix(TRUE)) in RANKINGS
     text = (
         f"{headline.model} has {metric} "
-        f"{value}{ends}{window_count_words(rows, windows_with_positives(rows, side) if ranked else rows)}"
+        f"{value}{ends}"
+        f"{window_count_words(rows, windows_with_positives(rows, side) if ranked else rows)}"
     )
     prevalence = metric_score(tables, f"{side}prevalence", headline.model)
     if short(metric) not in ("aucpr", "true_aucpr") or prevalence is None or not prevalence.value:

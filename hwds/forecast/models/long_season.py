@@ -95,7 +95,8 @@ class LongSeason(Forecaster):
         seasons: Short seasons in the longer one: 7 days in a week.
 
     Example:
-        python -m hwds dataset=file dataset.path=hours.parquet dataset.season=24 model=forecast/long_season
+        python -m hwds dataset=file dataset.path=hours.parquet dataset.season=24 \
+            model=forecast/long_season
     """
 
     member: Forecaster

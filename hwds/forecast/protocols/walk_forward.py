@@ -16,7 +16,8 @@ class WalkForward(PanelWalkForward, PanelEvaluation):
     """Walk through time: forecast from each of several cutoffs with what was known then.
 
     Example:
-        python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 protocol.refit=every_2
+        python -m hwds model=forecast/seasonal_naive protocol=walk_forward protocol.windows=4 \
+            protocol.refit=every_2
     """
 
     comparable: ClassVar[tuple[str, ...]] = (*PanelEvaluation.comparable, "sliding")

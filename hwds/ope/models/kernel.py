@@ -30,7 +30,8 @@ class Kernel(Estimator):
             deviation of the prices.
 
     Example:
-        python -m hwds model=ope/kernel dataset=price_log_continuous protocol=off_policy protocol.target_policy.price=99
+        python -m hwds model=ope/kernel dataset=price_log_continuous protocol=off_policy \
+            protocol.target_policy.price=99
     """
 
     asks_price: ClassVar[bool] = True

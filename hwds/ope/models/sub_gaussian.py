@@ -29,7 +29,8 @@ class SubGaussian(Estimator):
         candidates: Strengths for `slope` to choose among; none takes six from 0.001 to 0.3.
 
     Example:
-        python -m hwds model=ope/sub_gaussian dataset=price_log protocol=off_policy model.form=ipw model.strength=0.01
+        python -m hwds model=ope/sub_gaussian dataset=price_log protocol=off_policy \
+            model.form=ipw model.strength=0.01
     """
 
     form: Literal["dr", "ipw"] = "dr"
