@@ -8,13 +8,14 @@ from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from hwds.core.describe import Setting, about, settings_of
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import GROUPS, WRITTEN, no_option, options
 from hwds.frames.roles import FrameKind, roles_of
-from hwds.results.files import write_markdown
+
+if TYPE_CHECKING:
+    from hwds.core.describe import Setting
 
 # Options, settings and roles as text: what they are, what each setting means, may be and is.
 
@@ -194,6 +195,8 @@ def write_reference(folder: Path) -> list[Path]:
     Raises:
         HwdsError: The folder cannot be written.
     """
+    from hwds.results.files import write_markdown
+
     folder.mkdir(parents=True, exist_ok=True)
     texts = reference_pages()
     for name, text in texts.items():
@@ -243,6 +246,8 @@ def _experiment() -> str:
 
 
 def _page(title: str, group: str, names: Iterable[str]) -> str:
+    from hwds.core.describe import about, settings_of
+
     parts = [f"# {title}", "`hwds describe GROUP/OPTION` prints the same."]
     for name in names:
         parts += [f"## {group}/{name}", about(group, name), _table(settings_of(group, name))]

@@ -16,7 +16,6 @@ from click.shell_completion import CompletionItem
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.recipe import show_value
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import WRITTEN, options, source_file
 from hwds.core.settings import read_yaml, utf8_text
@@ -87,6 +86,8 @@ def option_sentence(group: str, file: Path) -> str:
     """Return the first paragraph of the docstring of an option's class, read without importing it,
     or the YAML's command.
     """
+    from hwds.core.recipe import show_value
+
     try:
         text = utf8_text(file)
         node: Any = read_yaml(text, file) or {}
