@@ -86,14 +86,14 @@ def option_sentence(group: str, file: Path) -> str:
     """Return the first paragraph of the docstring of an option's class, read without importing it,
     or the YAML's command.
     """
-    from hwds.core.recipe import show_value
-
     try:
         text = utf8_text(file)
         node: Any = read_yaml(text, file) or {}
     except ValueError as error:
         raise ConfigError(f"{error}.") from error
     if not isinstance(node, dict):
+        from hwds.core.recipe import show_value
+
         raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {show_value(node)}.")
     comments = [
         line[1:].strip()
