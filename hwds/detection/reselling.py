@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -491,13 +491,7 @@ class ArbitrageVerdict(Verdict):
     unit: str
     thresholds: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; the pairs are a table beside them."""
-        return {name: value for name, value in asdict(self).items() if name != "thresholds"}
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the pairs."""
-        return {"arbitrage_thresholds": self.thresholds}
+    files: ClassVar = {"arbitrage_thresholds": "thresholds"}
 
 
 # The verdict on arbitrage thresholds in words, for a manager.

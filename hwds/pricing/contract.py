@@ -321,6 +321,11 @@ class VolumeLaw:
     deal: str = ""
     most: VolumeLaw | None = None
 
+    @property
+    def volumes(self) -> tuple[tuple[float, float], ...]:
+        """The levels with their quantiles."""
+        return tuple(zip(self.levels, (self.committed, self.base, self.upside), strict=True))
+
     def at(self, scores: np.ndarray) -> np.ndarray:
         """Return the volumes at normal scores, never below 0: lines through the quantiles over the
         score.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,6 @@ from hwds.pricing.contract import (
     ContractOutcome,
     ContractRisks,
     ContractWorld,
-    TierKind,
     TierSchedule,
     break_even_uplift,
     contract_tornado,
@@ -27,94 +25,140 @@ from hwds.pricing.contract import (
     without_contract,
 )
 from hwds.pricing.recommended_prices import floor_price
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import declared_grid
 from hwds.report.hooks import DecisionPack, TableReport
 from hwds.report.page_parts import Definitions, GridTable, Listing, Page, Picture, Section, Text
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     FLOOR_COLOUR,
     GREY,
     INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
-    drawable,
+    headline,
+    name_rows,
     new_figure,
-    save_png,
+    thousands,
     tidy,
 )
-from hwds.results.formatting import brief, column_texts, interval, percent, probability_text
-from hwds.results.tables import Verdict
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared, with_interval
+from hwds.results.tables import Verdict, row_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-# The verdict on a volume contract, as plain values, a table of tiers, a tornado and a
-# waterfall.
+# The verdict on a volume contract: a table of tiers, a tornado and a waterfall, and its words:
+# what to offer and when to walk away come first.
 
 ATTAINED_LEVELS = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 """The levels of the volume attained for which margins are reported."""
 
-TIER_COLUMNS: dict[str, Any] = {
-    "tier": pl.Int64,
-    "from_units": pl.Float64,
-    "discount": pl.Float64,
-    "price": pl.Float64,
-    "verdict": pl.String,
-    **{f"margin_{name}": pl.Float64 for name in ATTAINED_LEVELS},
-    "floor_holds": pl.Boolean,
-    "zone_low": pl.Float64,
-    "zone_high": pl.Float64,
-    "most_leak": pl.Float64,
-    "marginal_discount": pl.Float64,
-    "break_even_uplift": pl.Float64,
-    "needed_elasticity": pl.Float64,
-    "units": pl.Float64,
-    "net": pl.Float64,
-    "net_low": pl.Float64,
-    "net_high": pl.Float64,
-    "gain": pl.Float64,
-    "probability_gain": pl.Float64,
-    "probability_below_floor": pl.Float64,
-    "probability_shortfall": pl.Float64,
-    "shortfall_units": pl.Float64,
-    "clawback": pl.Float64,
-    "fee": pl.Float64,
-    "retro": pl.Float64,
-    "cannibalised": pl.Float64,
-    "leaked": pl.Float64,
-    "leak_loss": pl.Float64,
+TIER_REFUSALS = {
+    "margin_floor": "below the margin floor at some attainment",
+    "risk": "too likely below the margin floor",
+    "shortfall": "for more than the buyer is likely to take",
+    "no_gain": "not sure to earn more than no contract",
 }
-"""Columns of the tiers, a row each, the list price first; money and units of the whole contract.
+"""Why a tier is not offered."""
 
-`verdict` is `offer`, `possible`, or why a tier is not offered: `margin_floor`, `risk`, `shortfall`,
-`no_gain`. `margin_p10` to `margin_p90` are pocket margins, after retro rebates, where the volume
-attained is at that quantile. The zone is the dumping zone below the tier, `most_leak` the most
-units that one buyer in it does not need; both null where there is none. `marginal_discount` is that
-of incremental tiers with the same bill at the end of each tier, which have no such zone (a rebate
-or a fee aside); no unit is sold below the floor price. `break_even_uplift` and `needed_elasticity`
-are those against the list price, both after deductions, null where no uplift suffices. `net` is the
-margin less what other cells lose to the price (`cannibalised`, negative where they gain) and to
-units sold on (`leak_loss`): mean and equal-tailed interval. `gain` is the mean of it less what is
-earned without a contract. `clawback`, `fee`, `retro`, `leaked` are expected.
-"""
+TIERS = Declared.of(
+    Column("tier", "count", "The tier, 0 for the list price."),
+    Column("from_units", "units", "The units from which it counts.", "from units", "from"),
+    Column("discount", "share", "Off the list price.", "discount, %", "off\n%"),
+    Column("price", "number", "The invoice price.", "price", "price"),
+    Column(
+        "verdict",
+        "text",
+        "`offer`, `possible`, or why it is not offered: `margin_floor`, `risk`, `shortfall`, "
+        "`no_gain`.",
+        "verdict",
+        "verdict",
+    ),
+    (
+        Column(
+            f"margin_{name}",
+            "share",
+            "The pocket margin, after retro rebates, where the volume attained is at this "
+            "quantile.",
+            f"pocket margin at {name.upper()}, %",
+        )
+        for name in ATTAINED_LEVELS
+    ),
+    Column(
+        "margins",
+        "made",
+        "",
+        "pocket margin at P10 / P50 / P90, %",
+        "margin, %\nP10/P50/P90",
+        "{{ margin_p10 | share }} / {{ margin_p50 | share }} / {{ margin_p90 | share }}",
+    ),
+    Column("floor_holds", "flag", "Whether each is above the floor.", "holds the floor"),
+    Column(
+        "zone_low",
+        "units",
+        "The lower end of the dumping zone below the tier; null where there is none.",
+        "dumping zone",
+        "dumping\nzone",
+        to="zone_high",
+    ),
+    Column("zone_high", "units", "Its upper end."),
+    Column("most_leak", "units", "The most units that one buyer in the zone does not need."),
+    Column(
+        "marginal_discount",
+        "share",
+        "That of incremental tiers with the same bill at the end of each tier, which have no such "
+        "zone (a rebate or a fee aside); no unit is sold below the floor price.",
+        "marginal discount without a zone, %",
+    ),
+    Column(
+        "break_even_uplift",
+        "share",
+        "Against the list price after deductions; null where no uplift suffices.",
+        "break-even uplift, %",
+    ),
+    Column("needed_elasticity", "number", "Likewise.", "needed elasticity"),
+    Column("units", "number", "Expected units."),
+    with_interval(
+        Column(
+            "net",
+            "number",
+            "The margin less what other cells lose to the price and to units sold on.",
+            "expected margin",
+            "net",
+        ),
+        ends="",
+    ),
+    Column("gain", "number", "What it is more without a contract.", "against no contract", "gain"),
+    Column("probability_gain", "share", "", "P(more than without), %", "P(gain)\n%"),
+    Column("probability_below_floor", "share", "", "P(below the floor), %", "P(floor)\n%"),
+    Column("probability_shortfall", "share", "", "P(shortfall), %", "P(short)\n%"),
+    Column("shortfall_units", "number", "Expected units short of the commitment."),
+    Column("clawback", "number", "", "clawback, expected"),
+    Column("fee", "number", "", "shortfall fee, expected"),
+    Column("retro", "number", "", "retro rebate, expected"),
+    Column("cannibalised", "number", "Negative where they gain.", "other cells lose"),
+    Column("leaked", "number", "Expected units that are sold on.", "units sold on"),
+    Column("leak_loss", "number", "What these cost."),
+)
+"""A row a tier, the list price first; money and units of the whole contract."""
 
-TORNADO_COLUMNS = {
-    "driver": pl.String,
-    "low": pl.Float64,
-    "high": pl.Float64,
-    "middle": pl.Float64,
-    "swing": pl.Float64,
-}
-"""Columns of the tornado: net margin with each driver at its 10 % and its 90 % quantile, others at
-their medians.
-"""
+TORNADO = Declared.of(
+    Column("driver", "text", "What moves, the others at their medians."),
+    Column("low", "number", "Net margin at its 10 % quantile."),
+    Column("high", "number", "Net margin at its 90 % quantile."),
+    Column("middle", "number", "Net margin at its median."),
+    Column("swing", "number", "The distance of the ends."),
+)
 
-WATERFALL_COLUMNS = {"step": pl.String, "amount": pl.Float64, "total": pl.Float64}
-"""Columns of the waterfall from the list price to the net margin of a tier: expected amounts, and
-their running total.
-"""
+WATERFALL = Declared.of(
+    Column("step", "text", "The step from the list price to the net margin of a tier."),
+    Column("amount", "number", "Its expected amount."),
+    Column("total", "number", "The running total."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,27 +169,87 @@ class OemVerdict(Verdict):
     Attributes:
         action: `OFFER` or `HOLD`.
         cell, product, channel: The buyer's cell.
-        unit, period, periods: Of money, and how long the contract is.
-        kind: Of the tiers.
-        list_price, today: Without a discount, and what the buyer pays now.
-        tier, commitment, discount, price: What is offered; None on hold.
-        units, net, net_low, net_high: What it is expected to sell and to earn.
-        gain, probability_gain: Against no contract.
-        floor: The least pocket margin.
+        unit, period: Of money, and what is a period.
+        world: The contract and its surroundings.
+        rules: What a tier must hold.
+        today: What the buyer pays now.
         floor_price: The invoice price at which the pocket margin is the floor after all that is
             given back.
         walk_away: The price below which no contract is better, at least the floor price; None up to
             the list price.
-        probability_below_floor, probability_shortfall: Of the offered tier.
-        committed, base, upside: Volumes at today's price; at what levels, and from where.
-        levels, source: Of these.
-        deliverable: The volumes that can be delivered at most, at the same levels; None for any.
         leak: The share of units that is taken to be sold on where that pays, and where that is
             from.
         leak_source: See `leak`.
-        level: Of the intervals.
-        kept: The share of the volume that the buyer is taken to buy without a contract.
-        tiers, tornado, waterfall: See `TIER_COLUMNS`, `TORNADO_COLUMNS`, `WATERFALL_COLUMNS`.
+        tiers, tornado, waterfall: See `TIERS`, `TORNADO`, `WATERFALL`.
+    """
+
+    files: ClassVar = {
+        "oem_tiers": "tiers",
+        "oem_tornado": "tornado",
+        "oem_waterfall": "waterfall",
+    }
+    stored = (
+        "world.periods",
+        "world.kept",
+        "world.schedule.kind",
+        "world.schedule.list_price",
+        "world.law.committed",
+        "world.law.base",
+        "world.law.upside",
+        "world.law.levels",
+        "world.law.source",
+        "rules.floor",
+        "rules.level",
+    )
+    words = """
+    {%- macro at_levels(law) -%}
+    {% for level, volume in law.volumes %}P{{ (100 * level) | written(".3g") }} {{ volume | units }}
+    {%- if not loop.last %}, {% endif %}{% endfor %}
+    {%- endmacro %}
+    {%- set listed = world.schedule.list_price %}
+    {%- if not offer -%}
+    HOLD: no tier for {{ cell }} holds all rules.
+    {%- else -%}
+    OFFER {{ cell }} {{ offer.price | money(unit) }} ({{ offer.discount | percent }} off) for a
+    commitment of {{ offer.from_units | units }} units: margin
+    {{ offer.net | size(offer.net_low, offer.net_high, unit) }}
+    ({{- (100 * rules.level) | written("g") }} %:
+    {{ offer.net | ends(offer.net_low, offer.net_high, unit) }}),
+    {{ offer.gain | size(offer.gain, offer.gain, unit, sign=true) }} against no contract, more with
+    a probability of {{ offer.probability_gain | chance }}; the pocket margin is below
+    {{ rules.floor | percent }} with one of {{ offer.probability_below_floor | chance }}.
+    {%- endif %}
+    {% if walk_away is none -%}
+    WALK AWAY at any price up to the list price: no contract for so many units earns as much as
+    none.
+    {%- elif walk_away > listed -%}
+    WALK AWAY: even the list price is below {{ walk_away | money(unit) }}.
+    {%- else -%}
+    WALK AWAY below {{ walk_away | money(unit) }}, {{ (1 - walk_away / listed) | percent }} off list
+    ({%- if walk_away <= floor_price * 1.000000001 %}the margin floor
+    {%- else %}no contract earns as much there; floor price {{ floor_price | money(unit) }}
+    {%- endif %}).
+    {%- endif %}
+    Volume at today's price over {{ world.periods }} {{ period }}s: {{ at_levels(world.law) }}
+    ({{ world.law.source }});
+    {%- if world.law.most %} capped by what can be delivered, {{ at_levels(world.law.most) }};
+    {%- endif %} without a contract the buyer is taken to buy {{ world.kept | percent }} of it.
+    {% if refused -%}
+    Not offered: {% for why, names in refused.items() -%}
+    {{ names | join(", ") }} {{ why }}{% if not loop.last %}; {% endif %}
+    {%- endfor %}.
+    {%- endif %}
+    {% if zones -%}
+    {%- set worst = zones | sort(attribute="most_leak") | last -%}
+    Who needs {{ worst.zone_low | span(worst.zone_high) }} units pays less for
+    {{ worst.zone_high | units }} and sells on up to {{ worst.most_leak | units }}; incremental
+    tiers without a rebate or a fee have no such zone.
+    {%- endif %}
+    {% if swing -%}
+    The {{ swing.driver }} moves it most: {{ [swing.low, swing.high] | min | money(unit) }} to
+    {{ [swing.low, swing.high] | max | money(unit) }}.
+    {%- endif %}
+    {{ note }}
     """
 
     action: Literal["OFFER", "HOLD"]
@@ -154,183 +258,63 @@ class OemVerdict(Verdict):
     channel: str
     unit: str
     period: str
-    periods: int
-    kind: TierKind
-    list_price: float
+    world: ContractWorld
+    rules: OfferRules
     today: float
-    tier: int | None
-    commitment: float | None
-    discount: float | None
-    price: float | None
-    units: float | None
-    net: float | None
-    net_low: float | None
-    net_high: float | None
-    gain: float | None
-    probability_gain: float | None
-    floor: float
     floor_price: float
     walk_away: float | None
-    probability_below_floor: float | None
-    probability_shortfall: float | None
-    committed: float
-    base: float
-    upside: float
-    levels: tuple[float, float, float]
-    source: str
-    deliverable: tuple[float, float, float] | None
     leak: float
     leak_source: str
-    level: float
-    kept: float
     tiers: pl.DataFrame
     tornado: pl.DataFrame
     waterfall: pl.DataFrame
 
+    @property
+    def offer(self) -> dict[str, Any]:
+        """The tier that is offered; empty on hold."""
+        return row_of(self.tiers, verdict="offer") or {}
+
+    @property
+    def zones(self) -> list[dict[str, Any]]:
+        """The tiers with a dumping zone."""
+        return self.tiers.drop_nulls("zone_low").to_dicts()
+
+    @property
+    def swing(self) -> dict[str, Any] | None:
+        """The driver that moves the margin most."""
+        return next(self.tornado.iter_rows(named=True), None)
+
+    @property
+    def refused(self) -> dict[str, tuple[str, ...]]:
+        """The tiers that are not offered, by the reason in words."""
+        return {TIER_REFUSALS[rule]: tiers for rule, tiers in self.excluded.items()}
+
+    @property
+    def in_unit(self) -> str:
+        """The unit of money behind a title."""
+        return f", {self.unit}" if self.unit else ""
+
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values; tiers, tornado and waterfall are tables beside them."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in ("tiers", "tornado", "waterfall")
-        }
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tiers, the tornado and the waterfall."""
-        return {
-            "oem_tiers": self.tiers,
-            "oem_tornado": self.tornado,
-            "oem_waterfall": self.waterfall,
-        }
-
-
-# A verdict on a volume contract in words, for a manager: what to offer and when to walk away
-# come first.
-
-TIER_REFUSALS = {
-    "margin_floor": "below the margin floor at some attainment",
-    "risk": "too likely below the margin floor",
-    "shortfall": "for more than the buyer is likely to take",
-    "no_gain": "not sure to earn more than no contract",
-}
-"""Why a tier is not offered."""
-
-
-def contract_sentence(verdict: OemVerdict, note: str = "") -> str:
-    """Return what to offer, when to walk away, what is left out and why, what leaks, and what moves
-    the result most.
-    """
-    parts = [
-        _offer_sentence(verdict),
-        _walk_away_sentence(verdict),
-        _volumes_sentence(verdict),
-        _refused_sentence(verdict),
-        _zones_sentence(verdict),
-        _swing_sentence(verdict),
-        note,
-    ]
-    return " ".join(filter(None, parts))
-
-
-def _offer_sentence(verdict: OemVerdict) -> str:
-    if (
-        verdict.price is None
-        or verdict.net is None
-        or verdict.gain is None
-        or verdict.probability_gain is None
-    ):
-        return f"HOLD: no tier for {verdict.cell} holds all rules."
-    assert verdict.net_low is not None
-    assert verdict.net_high is not None
-    size, ends = interval(verdict.net, verdict.net_low, verdict.net_high, verdict.unit)
-    gain = interval(verdict.gain, verdict.gain, verdict.gain, verdict.unit, sign=True)[0]
-    return (
-        f"OFFER {verdict.cell} {brief(verdict.price, None, verdict.unit)} "
-        f"({percent(verdict.discount or 0.0)} off) for a"
-        f" commitment of {verdict.commitment:,.0f} units: margin {size} ({100 * verdict.level:g} "
-        f"%: {ends}), {gain} against no"
-        f" contract, more with a probability of {probability_text(verdict.probability_gain)}; the "
-        f"pocket margin is below"
-        f" {percent(verdict.floor)} with one of "
-        f"{probability_text(verdict.probability_below_floor or 0.0)}."
-    )
-
-
-def _walk_away_sentence(verdict: OemVerdict) -> str:
-    if verdict.walk_away is None:
+        """Return plain values, with those of the tier that is offered."""
+        most = self.world.law.most
         return (
-            "WALK AWAY at any price up to the list price: no contract for so many units earns "
-            "as much as none."
+            Verdict.as_dict(self)
+            | {name: self.offer.get(name) for name in OFFERED}
+            | {
+                "commitment": self.offer.get("from_units"),
+                "deliverable": most and (most.committed, most.base, most.upside),
+            }
         )
-    price, floor = (
-        brief(each, None, verdict.unit) for each in (verdict.walk_away, verdict.floor_price)
-    )
-    most = percent(1 - verdict.walk_away / verdict.list_price)
-    if verdict.walk_away > verdict.list_price:
-        return f"WALK AWAY: even the list price is below {price}."
-    why = (
-        "the margin floor"
-        if verdict.walk_away <= verdict.floor_price * (1 + 1e-9)
-        else f"no contract earns as much there; floor price {floor}"
-    )
-    return f"WALK AWAY below {price}, {most} off list ({why})."
-
-
-def _volumes_sentence(verdict: OemVerdict) -> str:
-    said = _at_levels(verdict.levels, (verdict.committed, verdict.base, verdict.upside))
-    capped = (
-        f" capped by what can be delivered, {_at_levels(verdict.levels, verdict.deliverable)};"
-        if verdict.deliverable
-        else ""
-    )
-    kept = f" without a contract the buyer is taken to buy {percent(verdict.kept)} of it."
-    return (
-        f"Volume at today's price over {verdict.periods} {verdict.period}s: {said} "
-        f"({verdict.source});{capped}{kept}"
-    )
-
-
-def _at_levels(levels: tuple[float, float, float], volumes: tuple[float, float, float]) -> str:
-    return ", ".join(
-        f"P{100 * level:.3g} {volume:,.0f}" for level, volume in zip(levels, volumes, strict=True)
-    )
-
-
-def _refused_sentence(verdict: OemVerdict) -> str:
-    reasons = [
-        f"{', '.join(tiers)} {TIER_REFUSALS[rule]}" for rule, tiers in verdict.excluded.items()
-    ]
-    return f"Not offered: {'; '.join(reasons)}." if reasons else ""
-
-
-def _zones_sentence(verdict: OemVerdict) -> str:
-    rows: list[Mapping[str, Any]] = [
-        row for row in verdict.tiers.to_dicts() if row["zone_low"] is not None
-    ]
-    if not rows:
-        return ""
-    worst = max(rows, key=lambda row: row["most_leak"])
-    return (
-        f"Who needs {worst['zone_low']:,.0f} to {worst['zone_high']:,.0f} units pays less for "
-        f"{worst['zone_high']:,.0f} and"
-        f" sells on up to {worst['most_leak']:,.0f}; incremental tiers without a rebate or a fee "
-        f"have no such zone."
-    )
-
-
-def _swing_sentence(verdict: OemVerdict) -> str:
-    if verdict.tornado.is_empty():
-        return ""
-    row = verdict.tornado.row(0, named=True)
-    low, high = sorted((row["low"], row["high"]))
-    return (
-        f"The {row['driver']} moves it most: {brief(low, None, verdict.unit)} to "
-        f"{brief(high, None, verdict.unit)}."
-    )
 
 
 # From a contract and its surroundings to the verdict: which tiers hold, which one to offer,
 # when to walk away.
+
+OFFERED = (
+    *("tier", "discount", "price", "units", "net", "net_low", "net_high", "gain"),
+    *("probability_gain", "probability_below_floor", "probability_shortfall"),
+)
+"""What is stored of the tier that is offered."""
 
 PRICES_TRIED = 41
 """Prices between the floor and the list price among which the one to walk away at is looked for."""
@@ -388,22 +372,19 @@ def decide_contract(
     """
     cost, alone = float(risks.cost.mean()), without_contract(world, risks)
     outcomes = [tier_outcome(world, tier, risks) for tier in range(len(world.schedule))]
-    tiers = pl.DataFrame(
-        [_tier_row(world, tier, each, risks, rules, alone) for tier, each in enumerate(outcomes)],
-        schema=TIER_COLUMNS,
+    tiers = TIERS.frame(
+        [_tier_row(world, tier, each, risks, rules, alone) for tier, each in enumerate(outcomes)]
     )
     possible = tiers.filter((pl.col("verdict") == "possible") & (pl.col("tier") > 0)).sort(
         "net", descending=True
     )
     offered = int(possible["tier"][0]) if len(possible) else None
     best = int(tiers[1:].sort("net", descending=True)["tier"][0]) if offered is None else offered
-    swings = pl.DataFrame(
+    swings = TORNADO.frame(
         [
             (name, low, high, middle, abs(high - low))
             for name, low, high, middle in contract_tornado(world, best, risks)
-        ],
-        schema=TORNADO_COLUMNS,
-        orient="row",
+        ]
     )
     floor = floor_price(cost, rules.floor, world.terms.most_given_back)
     least = _indifference_price(
@@ -550,29 +531,14 @@ def _tier_waterfall(
         "units sold on": -made.leak_loss.mean(),
     }
     amounts = pl.Series("amount", list(steps.values()), pl.Float64)
-    return pl.DataFrame(
-        {"step": list(steps), "amount": amounts, "total": amounts.cum_sum()},
-        schema=WATERFALL_COLUMNS,
-    )
+    return WATERFALL.frame({"step": list(steps), "amount": amounts, "total": amounts.cum_sum()})
 
 
 # The margin of a contract: what moves it most, and what becomes of the list price.
 
-LOSS_COLOUR = "#b3382c"
-"""The colour of what is taken away."""
-
-
-def draw_tornado(verdict: OemVerdict, path: Path) -> None:
-    """Draw the net margin with each driver at its 10 % and its 90 % quantile, the largest swing
-    first.
-    """
-    save_png(tornado_figure(verdict), path)
-
 
 def tornado_figure(verdict: OemVerdict) -> Figure:
     """Return the figure."""
-    from matplotlib.ticker import EngFormatter
-
     rows = verdict.tornado
     figure = new_figure(7.5, 1.6 + 0.45 * len(rows))
     axes = figure.subplots()
@@ -591,36 +557,17 @@ def tornado_figure(verdict: OemVerdict) -> Figure:
                 label=label if not place else "_",
             )
     axes.axvline(middle, color=INK, linewidth=1.2)
-    axes.set_yticks(range(len(rows)), rows["driver"].to_list(), fontsize=9)
+    name_rows(axes, range(len(rows)), rows["driver"])
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(
-        f"net margin{_unit_suffix(verdict)}, others at their medians", fontsize=9, color=GREY
-    )
+    thousands(axes.xaxis)
     axes.legend(fontsize=8.5, frameon=False, loc="lower right")
-    figure.suptitle(
-        f"What moves the margin of {_drawn_tier(verdict)}",
-        x=0.01,
-        ha="left",
-        fontsize=12,
-        fontweight="bold",
-        color=INK,
-    )
-    tidy(axes, "x")
+    headline(figure, f"What moves the margin of {_drawn_tier(verdict)}")
+    tidy(axes, "x", x=f"net margin{verdict.in_unit}, others at their medians")
     return figure
-
-
-def draw_waterfall(verdict: OemVerdict, path: Path) -> None:
-    """Draw what becomes of the list price: discount, what is given back, cost, and what other
-    channels lose.
-    """
-    save_png(waterfall_figure(verdict), path)
 
 
 def waterfall_figure(verdict: OemVerdict) -> Figure:
     """Return the figure: steps of amount, in their order, then what remains."""
-    from matplotlib.ticker import EngFormatter
-
     rows = [
         row
         for row in verdict.waterfall.to_dicts()
@@ -630,7 +577,7 @@ def waterfall_figure(verdict: OemVerdict) -> Figure:
     axes = figure.subplots()
     before = 0.0
     for place, row in enumerate(rows):
-        colour = OWN_COLOUR if not place else FLOOR_COLOUR if row["amount"] > 0 else LOSS_COLOUR
+        colour = OWN_COLOUR if not place else FLOOR_COLOUR if row["amount"] > 0 else ALARM_COLOUR
         axes.bar(place, row["amount"], bottom=before, color=colour, width=0.65)
         axes.annotate(
             f"{100 * row['amount'] / rows[0]['amount']:+.1f} %" if place else "100 %",
@@ -651,29 +598,12 @@ def waterfall_figure(verdict: OemVerdict) -> Figure:
     )
     names = [row["step"].replace(" ", "\n", 1) for row in rows]
     axes.set_xticks(range(len(rows) + 1), [*names, "net\nmargin"], fontsize=8.5)
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    thousands(axes.yaxis)
     axes.set_ylim(top=1.08 * axes.get_ylim()[1])
-    axes.set_title(
-        f"expected, over {verdict.periods} {verdict.period}s{_unit_suffix(verdict)}; shares of "
-        f"the list price",
-        fontsize=9.5,
-        loc="left",
-        color=GREY,
-    )
-    figure.suptitle(
-        f"From the list price to the margin of {_drawn_tier(verdict)}",
-        x=0.01,
-        ha="left",
-        fontsize=12,
-        fontweight="bold",
-        color=INK,
-    )
-    tidy(axes)
+    over = f"expected, over {verdict.world.periods} {verdict.period}s{verdict.in_unit}"
+    headline(figure, f"From the list price to the margin of {_drawn_tier(verdict)}")
+    tidy(axes, title=f"{over}; shares of the list price")
     return figure
-
-
-def _unit_suffix(verdict: OemVerdict) -> str:
-    return f", {verdict.unit}" if verdict.unit else ""
 
 
 def _drawn_tier(verdict: OemVerdict) -> str:
@@ -681,92 +611,25 @@ def _drawn_tier(verdict: OemVerdict) -> str:
     rows = verdict.tiers.filter(verdict.tiers["tier"] > 0)
     row = (
         rows.filter(rows["verdict"] == "offer")
-        if verdict.tier is not None
+        if verdict.offer
         else rows.sort("net", descending=True)
     )
     return f"{100 * row['discount'][0]:g} % from {row['from_units'][0]:,.0f} units"
 
 
-TORNADO_REPORT = TableReport(draw=draw_tornado)
-WATERFALL_REPORT = TableReport(draw=draw_waterfall)
+TORNADO_REPORT = TableReport(
+    figure=tornado_figure,
+    caption="The net margin with each driver at its 10 % and its 90 % quantile, the largest swing "
+    "first",
+)
+WATERFALL_REPORT = TableReport(
+    figure=waterfall_figure,
+    caption="What becomes of the list price: discount, what is given back, cost, and what other "
+    "channels lose",
+)
 
 
-# The report of a contract's tiers: a table, and the picture of bills with dumping zones and of
-# margins at each attainment.
-
-DUMPING_COLOUR = "#b3382c"
-"""The colour of dumping zones, and of the floor."""
-
-
-def tier_grid(verdict: OemVerdict) -> Grid:
-    """Return a line for each tier: its price, margins at each attainment, dumping zone and expected
-    result.
-    """
-    rows = verdict.tiers
-    titles = [
-        ("from units", "from"),
-        ("verdict", "verdict"),
-        ("discount, %", "off\n%"),
-        ("price", "price"),
-        ("pocket margin at P10 / P50 / P90, %", "margin, %\nP10/P50/P90"),
-        ("dumping zone", "dumping\nzone"),
-        ("marginal discount without a zone, %", ""),
-        ("break-even uplift, %", ""),
-        ("needed elasticity", ""),
-        ("expected margin", "net"),
-        ("against no contract", "gain"),
-        ("P(more than without), %", "P(gain)\n%"),
-        ("P(below the floor), %", "P(floor)\n%"),
-        ("P(shortfall), %", "P(short)\n%"),
-        ("other cells lose", ""),
-        ("units sold on", ""),
-    ]
-    margins = [
-        " / ".join(f"{100 * row[f'margin_{name}']:.1f}" for name in ATTAINED_LEVELS)
-        for row in rows.to_dicts()
-    ]
-    zones = [
-        f"{low:,.0f} to {high:,.0f}" if low is not None else ""
-        for low, high in rows.select("zone_low", "zone_high").rows()
-    ]
-    cells = [
-        [f"{each:,.0f}" for each in rows["from_units"]],
-        rows["verdict"],
-        _percents(rows["discount"].to_list()),
-        column_texts(rows["price"].to_list()),
-        margins,
-        zones,
-        _percents(rows["marginal_discount"].to_list()),
-        _percents(rows["break_even_uplift"].to_list()),
-        column_texts(rows["needed_elasticity"].to_list()),
-        column_texts(rows["net"].to_list()),
-        column_texts(rows["gain"].to_list()),
-        *(
-            _percents(rows[name].to_list())
-            for name in ("probability_gain", "probability_below_floor", "probability_shortfall")
-        ),
-        column_texts(rows["cannibalised"].to_list()),
-        column_texts(rows["leaked"].to_list()),
-    ]
-    own = "" if verdict.commitment is None else f"{verdict.commitment:,.0f}"
-    return grid_of(
-        titles,
-        list(zip(*cells, strict=True)),
-        own=own,
-        names=2,
-        caption=f"Tiers for {verdict.cell}, {verdict.kind}:",
-    )
-
-
-def _percents(shares: list[float | None]) -> list[str]:
-    return ["" if share is None else f"{100 * share:.1f}" for share in shares]
-
-
-def draw_tiers(verdict: OemVerdict, path: Path) -> None:
-    """Draw the bill by units with dumping zones and incremental tiers without one, and the pocket
-    margin at each attainment.
-    """
-    save_png(tier_figure(verdict), path)
+# The picture of bills with dumping zones and of margins at each attainment.
 
 
 def tier_figure(verdict: OemVerdict) -> Figure:
@@ -775,31 +638,23 @@ def tier_figure(verdict: OemVerdict) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _draw_bills(left, verdict)
     _draw_margins(right, verdict)
-    what = "no tier holds all rules"
-    if verdict.price is not None and verdict.commitment is not None:
-        what = f"{brief(verdict.price, None, verdict.unit)} for {verdict.commitment:,.0f} units"
-    least = (
-        ""
-        if verdict.walk_away is None
-        else f" below {brief(verdict.walk_away, None, verdict.unit)}"
+    title = say(
+        "{{ action }} {{ cell }}: {% if offer %}{{ offer.price | money(unit) }} for "
+        "{{ offer.from_units | units }} units{% else %}no tier holds all rules{% endif %}; walk "
+        "away{% if walk_away is not none %} below {{ walk_away | money(unit) }}{% endif %}",
+        verdict,
     )
-    title = drawable(f"{verdict.action} {verdict.cell}: {what}; walk away{least}", 110)
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title)
     return figure
 
 
 def _draw_bills(axes: Axes, verdict: OemVerdict) -> None:
-    from matplotlib.ticker import EngFormatter
-
-    tiers = verdict.tiers
-    quantities, discounts = tuple(tiers["from_units"]), tuple(tiers["discount"])
-    schedule = TierSchedule(verdict.list_price, quantities, discounts, verdict.kind)
+    tiers, law, schedule = verdict.tiers, verdict.world.law, verdict.world.schedule
+    listed_price, quantities = schedule.list_price, tuple(tiers["from_units"])
     smooth = TierSchedule(
-        verdict.list_price, quantities, tuple(tiers["marginal_discount"]), "incremental"
+        listed_price, quantities, tuple(tiers["marginal_discount"]), "incremental"
     )
-    most = max(verdict.upside, 1.25 * quantities[-1])
+    most = max(law.upside, 1.25 * quantities[-1])
     units = np.unique(
         np.concatenate(
             [
@@ -808,15 +663,15 @@ def _draw_bills(axes: Axes, verdict: OemVerdict) -> None:
             ]
         )
     )
-    listed = verdict.list_price * units
+    listed = listed_price * units
     axes.plot(
         units,
         100 * (1 - schedule.bill(units) / listed),
         color=OWN_COLOUR,
         linewidth=1.8,
-        label=verdict.kind.replace("_", " "),
+        label=schedule.kind.replace("_", " "),
     )
-    if verdict.kind == "all_units":
+    if schedule.kind == "all_units":
         axes.plot(
             units,
             100 * (1 - smooth.bill(units) / listed),
@@ -830,24 +685,25 @@ def _draw_bills(axes: Axes, verdict: OemVerdict) -> None:
             axes.axvspan(
                 row["zone_low"],
                 row["zone_high"],
-                color=DUMPING_COLOUR,
+                color=ALARM_COLOUR,
                 alpha=0.25,
                 linewidth=0,
                 label=label,
             )
-    low, high = verdict.committed, verdict.upside
     axes.axvspan(
-        low, high, ymax=0.04, color=GREY, alpha=0.5, linewidth=0, label="volume, P10 to P90"
+        law.committed,
+        law.upside,
+        ymax=0.04,
+        color=GREY,
+        alpha=0.5,
+        linewidth=0,
+        label="volume, P10 to P90",
     )
-    axes.plot(
-        verdict.base, 0.02, "|", transform=axes.get_xaxis_transform(), color=INK, markersize=9
-    )
-    axes.set_xlabel("units", fontsize=9, color=GREY)
-    axes.set_title("discount on the whole bill, %", fontsize=10, loc="left", color=INK)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.plot(law.base, 0.02, "|", transform=axes.get_xaxis_transform(), color=INK, markersize=9)
+    thousands(axes.xaxis)
     axes.legend(fontsize=8.5, facecolor="white", edgecolor="none", framealpha=0.9, loc="upper left")
     axes.set_ylim(top=axes.get_ylim()[1] * 1.35)
-    tidy(axes)
+    tidy(axes, title="discount on the whole bill, %", x="units")
 
 
 def _draw_margins(axes: Axes, verdict: OemVerdict) -> None:
@@ -865,209 +721,157 @@ def _draw_margins(axes: Axes, verdict: OemVerdict) -> None:
             color=colour,
             label=name.upper(),
         )
-    axes.axhline(100 * verdict.floor, color=DUMPING_COLOUR, linewidth=1.4, label="floor")
+    axes.axhline(100 * verdict.rules.floor, color=ALARM_COLOUR, linewidth=1.4, label="floor")
     names = [
         f"{100 * row['discount']:g} %\nfrom {row['from_units']:,.0f}" for row in tiers.to_dicts()
     ]
     axes.set_xticks(place, ["list price", *names[1:]], fontsize=8.5)
-    axes.set_title("pocket margin by attained volume, %", fontsize=10, loc="left", color=INK)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.25)
     axes.legend(fontsize=8.5, frameon=False, ncols=4, loc="upper left")
-    tidy(axes)
+    tidy(axes, title="pocket margin by attained volume, %")
 
 
-TIERS_REPORT = TableReport(grid=tier_grid, draw=draw_tiers)
+TIERS_REPORT = TableReport(
+    columns=TIERS,
+    order="from_units verdict discount price margins zone_low marginal_discount break_even_uplift "
+    "needed_elasticity net gain probability_gain probability_below_floor probability_shortfall "
+    "cannibalised leaked",
+    names=2,
+    own="{{ offer.from_units | units if offer }}",
+    title="Tiers for {{ cell }}, {{ world.schedule.kind }}:",
+    figure=tier_figure,
+    caption="The bill by units with dumping zones and incremental tiers without one, and the "
+    "pocket "
+    "margin at each attainment",
+)
 
 
 # The pack of a volume contract for those who decide: a page and a workbook, the recommendation
 # and the walk-away first.
 
 
+ATTAINMENT = "from_units price margin_p10 margin_p50 margin_p90 floor_holds clawback fee retro"
+"""The columns of the tiers that say the margin at each attainment."""
+
+OFFER_TERMS = {
+    "action": "{{ action }}",
+    "price to offer": "{% if offer %}{{ offer.price | money(unit) }}, {{ offer.discount | "
+    "percent }}"
+    " off {{ world.schedule.list_price | money(unit) }}{% endif %}",
+    "commitment": "{% if offer %}{{ offer.from_units | units }} units over {{ world.periods }} "
+    "{{ period }}s{% endif %}",
+    "expected margin": "{% if offer %}{{ offer.net | money(unit) }}, {{ offer.gain | money(unit) "
+    "}} "
+    "more than without a contract{% endif %}",
+    "margin below the floor": "{{ offer.probability_below_floor | chance if offer }}",
+    "fewer units than committed": "{{ offer.probability_shortfall | chance if offer }}",
+    "walk away below": "{% if walk_away is none %}any price up to the list price{% else %}"
+    "{{ walk_away | money(unit) }}, {{ (1 - walk_away / world.schedule.list_price) | percent }} "
+    "off "
+    "list{% endif %}",
+    "floor price": "{{ floor_price | money(unit) }}, at which the pocket margin is "
+    "{{ rules.floor | percent }}",
+}
+"""The terms of the offer with their values, the action first; what is empty is left out."""
+
+VOLUMES_AT = (
+    "{% for _, volume in law.volumes %}{{ volume | units }}{{ ' / ' if not loop.last }}{% endfor %}"
+)
+
+LEVELS_AT = (
+    "{% for level in world.law.levels %}P{{ (100 * level) | written('.3g') }}"
+    "{{ ' / ' if not loop.last }}{% endfor %}"
+)
+
+ASSUMPTIONS = {
+    "today's price": "{{ today | money(unit) }}",
+    f"volume at today's price, {LEVELS_AT}": "{% set law = world.law %}"
+    f"{VOLUMES_AT} ({{{{ law.source }}}})",
+    f"volume that can be delivered, {LEVELS_AT}": "{% set law = world.law.most %}"
+    f"{{% if law %}}{VOLUMES_AT}{{% endif %}}",
+    "volume without a contract": "{{ world.kept | percent }} of it",
+    "units sold on where it pays": "{{ leak | percent }} ({{ leak_source }})",
+    "least pocket margin": "{{ rules.floor | percent }}",
+    "not offered": "{% for why, names in refused.items() %}{{ names | join(', ') }}: {{ why }}"
+    "{{ '; ' if not loop.last }}{% else %}no tier was refused{% endfor %}",
+}
+"""What was assumed, with its values; what is empty is left out."""
+
+ZONE = """Who needs between {{ zone_low | units }} and {{ zone_high | units }} units pays less for
+{{ zone_high | units }}: up to {{ most_leak | units }} units are sold on. Expected here:
+{{ leaked | units }} units, a loss of {{ leak_loss | money(unit) }}."""
+
+NO_ZONES = """Incremental tiers with the same bill at the end of each tier have none, a rebate or a
+fee aside:
+{% for row in zones %}{{ row.marginal_discount | share }} % from {{ row.from_units | units }}
+{%- if not loop.last %}, {% endif %}{% endfor %}, on the units beyond each."""
+
+
 def contract_page(verdict: OemVerdict) -> Page:
     """Return the page: what to offer and when to walk away, the tiers, the margin, the risks, what
     was assumed.
     """
-    pictures = {
-        "tiers": (
-            tier_figure,
-            "Discount on the whole bill with dumping zones, and the pocket margin at each "
-            "attainment",
-        ),
-        "waterfall": (waterfall_figure, "From the list price to the net margin, expected"),
-        "tornado": (
-            tornado_figure,
-            "The net margin with each driver at its 10 % and its 90 % quantile",
-        ),
-    }
-    drawn = {
-        name: Picture.of_figure(draw(verdict), caption, f"{name}.svg")
-        for name, (draw, caption) in pictures.items()
-    }
+    tiers, waterfall, tornado = (
+        Picture.of_figure(report.figure(verdict), report.caption, f"{name}.svg")  # type: ignore[misc,arg-type]
+        for name, report in (
+            ("tiers", TIERS_REPORT),
+            ("waterfall", WATERFALL_REPORT),
+            ("tornado", TORNADO_REPORT),
+        )
+    )
+    grid = TIERS_REPORT.grid_of(verdict, verdict.tiers)
+    assert grid is not None
+    attained = declared_grid(TIERS, verdict.tiers, verdict, columns=ATTAINMENT)
     sections = (
-        Section("What to do", (Definitions(tuple(_offer_terms(verdict))),)),
-        Section("Tiers", (GridTable(tier_grid(verdict)), drawn["tiers"])),
+        Section("What to do", (Definitions(_filled(OFFER_TERMS, verdict)),)),
+        Section("Tiers", (GridTable(grid), tiers)),
         Section("Dumping zones", tuple(_zones_part(verdict))),
-        Section("Margin at each attainment", (GridTable(_attainment_part(verdict)),)),
-        Section("From list price to margin", (drawn["waterfall"],)),
-        Section("What moves the margin", (drawn["tornado"],)),
-        Section("What was assumed", (Definitions(tuple(_assumption_rows(verdict))),)),
+        Section("Margin at each attainment", (GridTable(attained),)),
+        Section("From list price to margin", (waterfall,)),
+        Section("What moves the margin", (tornado,)),
+        Section("What was assumed", (Definitions(_filled(ASSUMPTIONS, verdict)),)),
     )
     title = f"OEM commitment: {verdict.product} for {verdict.channel}"
-    kind = verdict.kind.replace("_", " ")
-    below = (
-        f"{verdict.cell}, {verdict.periods} {verdict.period}s, {kind} tiers; decision "
-        f"{verdict.decision}."
+    below = say(
+        "{{ cell }}, {{ world.periods }} {{ period }}s, {{ world.schedule.kind | word }} tiers; "
+        "decision {{ decision }}.",
+        verdict,
     )
     return Page(title, verdict.sentence, below, sections)
 
 
-def _money_words(verdict: OemVerdict, value: float | None) -> str:
-    return "none" if value is None else brief(value, None, verdict.unit)
-
-
-def _offer_terms(verdict: OemVerdict) -> list[tuple[str, str]]:
-    """Return the terms of the offer with their values, the action first."""
-    rows: list[tuple[str, str]] = [("action", verdict.action)]
-    if (
-        verdict.price is not None
-        and verdict.discount is not None
-        and verdict.commitment is not None
-    ):
-        rows += [
-            (
-                "price to offer",
-                f"{_money_words(verdict, verdict.price)}, {percent(verdict.discount)} off "
-                f"{_money_words(verdict, verdict.list_price)}",
-            ),
-            (
-                "commitment",
-                f"{verdict.commitment:,.0f} units over {verdict.periods} {verdict.period}s",
-            ),
-            (
-                "expected margin",
-                f"{_money_words(verdict, verdict.net)}, {_money_words(verdict, verdict.gain)} "
-                f"more than without a contract",
-            ),
-            ("margin below the floor", probability_text(verdict.probability_below_floor or 0.0)),
-            ("fewer units than committed", probability_text(verdict.probability_shortfall or 0.0)),
-        ]
-    rows += [
-        ("walk away below", _walk_away_words(verdict)),
-        (
-            "floor price",
-            f"{_money_words(verdict, verdict.floor_price)}, at which the pocket margin is "
-            f"{percent(verdict.floor)}",
-        ),
-    ]
-    return rows
-
-
-def _walk_away_words(verdict: OemVerdict) -> str:
-    if verdict.walk_away is None:
-        return "any price up to the list price"
-    return (
-        f"{_money_words(verdict, verdict.walk_away)}, "
-        f"{percent(1 - verdict.walk_away / verdict.list_price)} off list"
-    )
+def _filled(rows: Mapping[str, str], verdict: OemVerdict) -> tuple[tuple[str, str], ...]:
+    said = ((say(name, verdict), say(value, verdict)) for name, value in rows.items())
+    return tuple((name, value) for name, value in said if value)
 
 
 def _zones_part(verdict: OemVerdict) -> list[Any]:
-    rows = [row for row in verdict.tiers.to_dicts() if row["zone_low"] is not None]
-    if not rows:
+    if not verdict.zones:
         return [Text("No tier has a dumping zone: by the terms more units always cost more.")]
-    lines = [
-        f"Who needs between {row['zone_low']:,.0f} and {row['zone_high']:,.0f} units pays less "
-        f"for {row['zone_high']:,.0f}:"
-        f" up to {row['most_leak']:,.0f} units are sold on. Expected here: {row['leaked']:,.0f} "
-        f"units, a loss of"
-        f" {_money_words(verdict, row['leak_loss'])}."
-        for row in rows
-    ]
-    marginal = ", ".join(
-        f"{100 * row['marginal_discount']:.1f} % from {row['from_units']:,.0f}" for row in rows
-    )
-    words = (
-        f"Incremental tiers with the same bill at the end of each tier have none, a rebate or a "
-        f"fee aside: {marginal}, on the"
-        " units beyond each."
-    )
-    return [Listing(tuple(lines)), Text(words)]
-
-
-def _attainment_part(verdict: OemVerdict) -> Grid:
-    titles = [
-        ("from units", ""),
-        ("price", ""),
-        *((f"pocket margin at {name.upper()}, %", "") for name in ATTAINED_LEVELS),
-    ]
-    titles += [
-        ("holds the floor", ""),
-        ("clawback, expected", ""),
-        ("shortfall fee, expected", ""),
-        ("retro rebate, expected", ""),
-    ]
-    rows = verdict.tiers
-    cells = [
-        [f"{each:,.0f}" for each in rows["from_units"]],
-        column_texts(rows["price"].to_list()),
-        *([f"{100 * each:.1f}" for each in rows[f"margin_{name}"]] for name in ATTAINED_LEVELS),
-        ["yes" if each else "no" for each in rows["floor_holds"]],
-        *(column_texts(rows[name].to_list()) for name in ("clawback", "fee", "retro")),
-    ]
-    return grid_of([(title, title) for title, _ in titles], list(zip(*cells, strict=True)))
-
-
-def _assumption_rows(verdict: OemVerdict) -> list[tuple[str, str]]:
-    levels = " / ".join(f"P{100 * level:.3g}" for level in verdict.levels)
-    volumes = " / ".join(
-        f"{each:,.0f}" for each in (verdict.committed, verdict.base, verdict.upside)
-    )
-    most = verdict.deliverable
-    refused = "; ".join(
-        f"{', '.join(tiers)}: {TIER_REFUSALS[rule]}" for rule, tiers in verdict.excluded.items()
-    )
-    return [
-        ("today's price", _money_words(verdict, verdict.today)),
-        (f"volume at today's price, {levels}", f"{volumes} ({verdict.source})"),
-        *(
-            []
-            if most is None
-            else [
-                (
-                    f"volume that can be delivered, {levels}",
-                    " / ".join(f"{each:,.0f}" for each in most),
-                )
-            ]
-        ),
-        ("volume without a contract", f"{percent(verdict.kept)} of it"),
-        ("units sold on where it pays", f"{percent(verdict.leak)} ({verdict.leak_source})"),
-        ("least pocket margin", percent(verdict.floor)),
-        ("not offered", refused or "no tier was refused"),
-    ]
+    lines = tuple(say(ZONE, row, unit=verdict.unit) for row in verdict.zones)
+    return [Listing(lines), Text(say(NO_ZONES, verdict))]
 
 
 def contract_sheets(verdict: OemVerdict) -> Mapping[str, pl.DataFrame]:
     """Return the sheets: the offer, the tiers, the tornado, the waterfall, what was assumed, and
     every value.
     """
-    plain = {
-        name: value for name, value in verdict.as_dict().items() if not isinstance(value, dict)
-    }
     values = [
         (name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
-        for name, value in plain.items()
+        for name, value in verdict.as_dict().items()
+        if not isinstance(value, dict)
     ]
     return {
-        "offer": _two_column_sheet(_offer_terms(verdict)),
+        "offer": _two_column_sheet(_filled(OFFER_TERMS, verdict)),
         "tiers": verdict.tiers,
         "tornado": verdict.tornado,
         "waterfall": verdict.waterfall,
-        "assumptions": _two_column_sheet(_assumption_rows(verdict)),
+        "assumptions": _two_column_sheet(_filled(ASSUMPTIONS, verdict)),
         "values": _two_column_sheet(values),
     }
 
 
-def _two_column_sheet(rows: list[tuple[str, str]]) -> pl.DataFrame:
+def _two_column_sheet(rows: Sequence[tuple[str, str]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"name": pl.String, "value": pl.String}, orient="row")
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.pricing.demand_draws import Objective
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.price_information import (
     GainReached,
@@ -25,7 +23,6 @@ from hwds.pricing.recommended_prices import (
     keep_prices,
     price_cost_ratio,
 )
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -34,18 +31,15 @@ from hwds.report.pictures import (
     LIGHT,
     OWN_COLOUR,
     drawable,
+    headline,
+    name_rows,
     new_figure,
-    save_png,
+    thousands,
     tidy,
 )
-from hwds.results.formatting import (
-    brief,
-    column_texts,
-    counted,
-    interval,
-    percent,
-    probability_text,
-)
+from hwds.report.words import spoken
+from hwds.results.columns import Column, Declared, with_interval
+from hwds.results.formatting import counted, percent
 from hwds.results.tables import Verdict
 
 if TYPE_CHECKING:
@@ -53,134 +47,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The verdict on recommended prices, as plain values, a table of cells and the curves of some.
-
-PRICE_COLUMNS = {
-    "cell": pl.String,
-    "product": pl.String,
-    "channel": pl.String,
-    "status": pl.String,
-    "rule": pl.String,
-    "price": pl.Float64,
-    "recommended": pl.Float64,
-    "change": pl.Float64,
-    "lowest": pl.Float64,
-    "highest": pl.Float64,
-    "trail": pl.String,
-    "price_cost_ratio": pl.Float64,
-    "elasticity": pl.Float64,
-    "stderr": pl.Float64,
-    "units": pl.Float64,
-    "units_then": pl.Float64,
-    "gain": pl.Float64,
-    "gain_low": pl.Float64,
-    "gain_high": pl.Float64,
-    "probability_gain": pl.Float64,
-    "value_of_knowing": pl.Float64,
-    "value_of_test": pl.Float64,
-    "evidence": pl.String,
-    "reason": pl.String,
-}
-"""Columns of the recommended prices, a row a cell.
-
-`status` is `interior`, `corner`, `undefined_inelastic` or `HOLD`; `rule` is what bound the price,
-or why it stays. `lowest` and `highest` are the bounds of the price alone. `trail` is what each
-guardrail made of the price that would earn most without any. `price_cost_ratio` is e / (1 + e),
-null where demand is inelastic. `units` are those of a period today, `units_then` at all recommended
-prices. `gain` is what this cell's change adds to those of all others in a period, optimism not
-taken off, with an equal-tailed interval and the probability that it is above 0. The values of
-information are of a period, see `InformationValue`. `evidence` is the status of the estimate, with
-its reason.
-"""
-
-CURVE_COLUMNS = {
-    "cell": pl.String,
-    "price": pl.Float64,
-    **{
-        f"{name}{end}": pl.Float64
-        for name in ("units", "objective")
-        for end in ("", "_low", "_high")
-    },
-    "today": pl.Float64,
-    "recommended": pl.Float64,
-    "lowest": pl.Float64,
-    "highest": pl.Float64,
-}
-"""Columns of the curves of some cells by their price: units of a period, and the objective of the
-cell and its substitutes, which stay as recommended.
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptimalPriceVerdict(Verdict):
-    """Recommended prices; money is of a period unless it says otherwise.
-
-    Attributes:
-        action: `CHANGE` where any price changes, else `HOLD`.
-        objective: `profit` or `revenue`.
-        unit, period: Of money, and what is a period.
-        cells, changed: How many cells there are, and how many of them change.
-        now: The objective at today's prices, posterior mean.
-        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval,
-            less `optimism`.
-        optimism: What prices that were chosen by uncertain shared slopes are expected to gain less
-            than their draws say.
-        probability_gain: That they gain anything.
-        confidence: The least probability for a product to change.
-        level: Of the intervals.
-        statuses, rules: How many cells have each.
-        periods: How long the prices are to stand.
-        test_stderr: Of an elasticity in the test whose value is reported.
-        value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended,
-            and of a test of each; summed over all cells and those periods. With substitutes, to
-            know all at once may be worth more than the sum.
-        reached: What the prices truly gain, where the truth is known.
-        prices: See `PRICE_COLUMNS`.
-        curves: See `CURVE_COLUMNS`.
-    """
-
-    action: Literal["CHANGE", "HOLD"]
-    objective: Objective
-    unit: str
-    period: str
-    cells: int
-    changed: int
-    now: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    optimism: float
-    probability_gain: float
-    confidence: float
-    level: float
-    statuses: Mapping[str, int]
-    rules: Mapping[str, int]
-    periods: int
-    test_stderr: float
-    value_of_knowing: float
-    value_of_test: float
-    reached: GainReached | None
-    prices: pl.DataFrame
-    curves: pl.DataFrame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; prices and curves are tables beside them."""
-        plain = {
-            name: value for name, value in asdict(self).items() if name not in ("prices", "curves")
-        }
-        if self.reached is not None:
-            plain["reached"] |= {
-                "share": self.reached.share,
-                "share_identified": self.reached.share_identified,
-            }
-        return plain
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the recommended prices, and the curves of some."""
-        return {"optimal_price": self.prices, "price_curves": self.curves}
-
-
-# A verdict on prices in words, for a manager.
+# The verdict on recommended prices: a table of cells, the curves of some, and its words.
 
 HOLD_REASONS = {
     "no_estimate": "no estimate of the elasticity",
@@ -201,91 +68,198 @@ HOLD_REASONS = {
 LITTLE_OPTIMISM = 0.02
 """The share of the gain under which its optimism is not spoken of."""
 
+PRICES = Declared.of(
+    Column("cell", "text", "The cell.", "cell", "cell"),
+    Column("product", "text", "Its product."),
+    Column("channel", "text", "Its channel."),
+    Column(
+        "status",
+        "text",
+        "`interior`, `corner`, `undefined_inelastic` or `HOLD`.",
+        "status",
+        "status",
+    ),
+    Column(
+        "rule",
+        "word",
+        "What bound the price, or why it stays.",
+        "what bound it, or why it stays",
+        "bound by",
+    ),
+    Column("price", "number", "Today's price.", "today's price", "today"),
+    Column("recommended", "number", "The recommended price.", "recommended price", "then"),
+    Column("change", "change", "The change of the price.", "change, %", "change\n%"),
+    Column("lowest", "number", "The lower bound of the price alone."),
+    Column("highest", "number", "The upper bound."),
+    Column(
+        "trail",
+        "text",
+        "What each guardrail made of the price that would earn most without any.",
+        "from no guardrail to the price",
+    ),
+    Column("price_cost_ratio", "number", "e / (1 + e); null where demand is inelastic."),
+    Column("elasticity", "number", "The elasticity."),
+    Column("stderr", "number", "Its standard error."),
+    Column("units", "number", "Units of a period today."),
+    Column("units_then", "number", "Units of a period at all recommended prices."),
+    with_interval(
+        Column(
+            "gain",
+            "number",
+            "What this change adds to those of all others in a period, optimism not taken off.",
+            "gain a {{ period }}",
+            "gain",
+        ),
+        ends="{{ (100 * level) | written('g') }} % interval",
+    ),
+    Column(
+        "probability_gain",
+        "share",
+        "The probability that it is above 0.",
+        "probability of a gain, %",
+        "P(gain)\n%",
+    ),
+    Column(
+        "value_of_knowing",
+        "number",
+        "What to know the elasticity is worth, see `InformationValue`.",
+    ),
+    Column(
+        "value_of_test",
+        "number",
+        "What a test of it is worth.",
+        "value of a test a {{ period }}",
+        "test\nworth",
+    ),
+    Column("evidence", "text", "The status of the estimate."),
+    Column("reason", "text", "Its reason."),
+)
+"""A row a cell; gains and values are of a period."""
 
-def optimal_price_sentence(verdict: OptimalPriceVerdict, note: str = "") -> str:
-    """Return what to do and why, what the uncertainty costs, and what the prices reach where the
-    truth is known.
+CURVES = Declared.of(
+    Column("cell", "text", "The cell."),
+    Column("price", "number", "Its price."),
+    with_interval(Column("units", "number", "Units of a period."), ends=""),
+    with_interval(
+        Column(
+            "objective",
+            "number",
+            "That of the cell and its substitutes, which stay as recommended.",
+        ),
+        ends="",
+    ),
+    Column("today", "number", "Today's price."),
+    Column("recommended", "number", "The recommended price."),
+    Column("lowest", "number", "The lower bound of the price."),
+    Column("highest", "number", "The upper bound."),
+)
+"""The curves of some cells by their price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimalPriceVerdict(Verdict):
+    """Recommended prices; money is of a period unless it says otherwise.
+
+    Attributes:
+        action: `CHANGE` where any price changes, else `HOLD`.
+        rails: The guardrails, with the objective and the least probability for a product to change.
+        unit, period: Of money, and what is a period.
+        cells, changed: How many cells there are, and how many of them change.
+        now: The objective at today's prices, posterior mean.
+        gain, gain_low, gain_high: What all changes gain: posterior mean and equal-tailed interval,
+            less `optimism`.
+        optimism: What prices that were chosen by uncertain shared slopes are expected to gain less
+            than their draws say.
+        probability_gain: That they gain anything.
+        level: Of the intervals.
+        statuses, rules: How many cells have each.
+        periods: How long the prices are to stand.
+        test_stderr: Of an elasticity in the test whose value is reported.
+        value_of_knowing, value_of_test: Of each cell's elasticity by itself, others as recommended,
+            and of a test of each; summed over all cells and those periods. With substitutes, to
+            know all at once may be worth more than the sum.
+        reached: What the prices truly gain, where the truth is known.
+        prices: See `PRICES`.
+        curves: See `CURVES`.
     """
-    parts = [
-        _change_sentence(verdict),
-        _optimism_sentence(verdict),
-        _hold_sentence(verdict),
-        _information_sentence(verdict),
-        _truth_sentence(verdict),
-        note,
-    ]
-    return " ".join(filter(None, parts))
 
+    files: ClassVar = {"optimal_price": "prices", "price_curves": "curves"}
+    stored = ("rails.objective", "rails.confidence")
+    words = """
+    {%- if not changed -%}
+    HOLD: no price of {{ cells | counted("cells") }} changes.
+    {%- else -%}
+    CHANGE {{ changed }} of {{ cells | counted("cells") }}: {{ rails.objective }}
+    {{ gain | size(gain_low, gain_high, unit, sign=true) }} a {{ period }}
+    {%- if now > 0 %}, {{ (gain / now) | change }} %{% endif %}
+    ({{- (100 * level) | written("g") }} %: {{ gain | ends(gain_low, gain_high, unit, sign=true)
+    }}),
+    a gain with a probability of {{ probability_gain | chance }}
+    {%- if bound %}; most often the {{ bound | word }} bound{% endif %}.
+    {% if optimism > little * gain -%}
+    {{ optimism | money(unit) }} is taken off what the draws say: prices chosen by uncertain slopes
+    gain less than it seems.
+    {%- endif %}
+    {%- endif %}
+    {% if excluded -%}
+    On hold: {% for rule, held in excluded.items() -%}
+    {{ held | length }} ({{ reasons[rule] }}){% if not loop.last %}, {% endif %}
+    {%- endfor %}.
+    {%- endif %}
+    Over {{ periods | counted(period ~ "s") }}, to know the elasticities, each by itself, is worth
+    {{ value_of_knowing | money(unit) }} in sum; to test them to ±
+    {{ test_stderr | written("g") }}, {{ value_of_test | money(unit) }}.
+    {% if reached and reached.share is not none -%}
+    By the true demand they gain {{ reached.gained | money(unit) }} of
+    {{ reached.possible | money(unit) }} that are possible within the guardrails:
+    {{ reached.share | percent }}
+    {%- if reached.share_identified is not none %} ({{ reached.share_identified | percent }} of
+    {{ reached.possible_identified | money(unit) }} in the {{ reached.identified }} whose prices
+    identify the elasticity){% endif %}.
+    {%- endif %}
+    {{ note }}
+    """
+    reasons: ClassVar = HOLD_REASONS
+    little: ClassVar = LITTLE_OPTIMISM
 
-def _change_sentence(verdict: OptimalPriceVerdict) -> str:
-    cells = counted(verdict.cells, "cells")
-    if not verdict.changed:
-        return f"HOLD: no price of {cells} changes."
-    size, ends = interval(
-        verdict.gain, verdict.gain_low, verdict.gain_high, verdict.unit, sign=True
-    )
-    share = f", {100 * verdict.gain / verdict.now:+.1f} %" if verdict.now > 0 else ""
-    bound = max(
-        (rule for rule in verdict.rules if rule not in HOLD_REASONS and rule != "none"),
-        key=lambda rule: verdict.rules[rule],
-        default="",
-    )
-    most = f"; most often the {bound.replace('_', ' ')} bound" if bound else ""
-    return (
-        f"CHANGE {verdict.changed} of {cells}: {verdict.objective} {size} a {verdict.period}{share}"
-        f" ({100 * verdict.level:g} %: {ends}), a gain with a probability of "
-        f"{probability_text(verdict.probability_gain)}{most}."
-    )
+    action: Literal["CHANGE", "HOLD"]
+    rails: PriceGuardrails
+    unit: str
+    period: str
+    cells: int
+    changed: int
+    now: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    optimism: float
+    probability_gain: float
+    level: float
+    statuses: Mapping[str, int]
+    rules: Mapping[str, int]
+    periods: int
+    test_stderr: float
+    value_of_knowing: float
+    value_of_test: float
+    reached: GainReached | None
+    prices: pl.DataFrame
+    curves: pl.DataFrame
 
+    @property
+    def bound(self) -> str:
+        """The rule that bound most of the prices that change; empty where none did."""
+        binding = [rule for rule in self.rules if rule not in HOLD_REASONS and rule != "none"]
+        return max(binding, key=lambda rule: self.rules[rule], default="")
 
-def _optimism_sentence(verdict: OptimalPriceVerdict) -> str:
-    if not verdict.changed or verdict.optimism <= LITTLE_OPTIMISM * verdict.gain:
-        return ""
-    seeming = brief(verdict.optimism, None, verdict.unit)
-    return (
-        f"{seeming} is taken off what the draws say: prices chosen by uncertain slopes gain "
-        f"less than it seems."
-    )
-
-
-def _hold_sentence(verdict: OptimalPriceVerdict) -> str:
-    reasons = [
-        f"{len(cells)} ({HOLD_REASONS[reason]})" for reason, cells in verdict.excluded.items()
-    ]
-    return f"On hold: {', '.join(reasons)}." if reasons else ""
-
-
-def _information_sentence(verdict: OptimalPriceVerdict) -> str:
-    knowing, test = (
-        brief(value, None, verdict.unit)
-        for value in (verdict.value_of_knowing, verdict.value_of_test)
-    )
-    over = counted(verdict.periods, f"{verdict.period}s")
-    return (
-        f"Over {over}, to know the elasticities, each by itself, is worth {knowing} in sum; to "
-        f"test them to"
-        f" ± {verdict.test_stderr:g}, {test}."
-    )
-
-
-def _truth_sentence(verdict: OptimalPriceVerdict) -> str:
-    record = verdict.reached
-    if record is None or record.share is None:
-        return ""
-    gained, possible = (
-        brief(value, None, verdict.unit) for value in (record.gained, record.possible)
-    )
-    words, alone = "that are possible within the guardrails", ""
-    if record.share_identified is not None:
-        some = brief(record.possible_identified, None, verdict.unit)
-        alone = (
-            f" ({percent(record.share_identified)} of {some} in the {record.identified} whose "
-            f"prices identify the elasticity)"
-        )
-    return (
-        f"By the true demand they gain {gained} of {possible} {words}: "
-        f"{percent(record.share)}{alone}."
-    )
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, with the shares of what can be reached."""
+        plain = Verdict.as_dict(self)
+        if self.reached is not None:
+            plain["reached"] |= {
+                "share": self.reached.share,
+                "share_identified": self.reached.share_identified,
+            }
+        return plain
 
 
 # From recommended prices to the verdict: gains with intervals, the value of tests, what the
@@ -323,13 +297,12 @@ def optimal_price_verdict(
     gains, changed = made.gains - seeming, int((prices["status"] != "HOLD").sum())
     low, high = np.quantile(gains, [(1 - level) / 2, (1 + level) / 2])
     rules = dict(Counter(made.rules))
-    silent = OptimalPriceVerdict(
+    verdict = OptimalPriceVerdict(
         decision=name,
         action="CHANGE" if changed else "HOLD",
         rule="none" if changed else max(rules, key=lambda rule: rules[rule]),
         excluded=_held_by_reason(evidence, made),
-        sentence="",
-        objective=rails.objective,
+        rails=rails,
         unit=evidence.unit,
         period=evidence.period,
         cells=len(evidence),
@@ -340,7 +313,6 @@ def optimal_price_verdict(
         gain_high=float(high),
         optimism=seeming,
         probability_gain=float((gains > 0).mean()),
-        confidence=rails.confidence,
         level=level,
         statuses=dict(Counter(made.status)),
         rules=rules,
@@ -352,7 +324,7 @@ def optimal_price_verdict(
         prices=prices,
         curves=_cell_curves(evidence, made, prices, level),
     )
-    return replace(silent, sentence=optimal_price_sentence(silent, evidence.note))
+    return spoken(verdict, note=evidence.note)
 
 
 def _held_by_reason(
@@ -406,7 +378,7 @@ def _price_rows(
             | {"probability_gain": (gain > 0).mean() if changes else None}
             | {"value_of_knowing": worth and worth.perfect, "value_of_test": worth and worth.test}
         )
-    return pl.DataFrame(rows, schema=PRICE_COLUMNS)
+    return PRICES.frame(rows)
 
 
 def guardrail_trail(made: PriceRecommendation, cell: int) -> str:
@@ -450,7 +422,7 @@ def _cell_curves(
         "place"
     ].head(MOST_CURVES)
     frames = [_cell_curve(evidence.names[cell], made, cell, level) for cell in chosen]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=CURVE_COLUMNS)
+    return pl.concat(frames) if frames else CURVES.frame([])
 
 
 def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -> pl.DataFrame:
@@ -472,7 +444,7 @@ def _cell_curve(name: str, made: PriceRecommendation, cell: int, level: float) -
             ),
         }
     columns |= {"today": today, "recommended": made.prices[cell], "lowest": low, "highest": high}
-    return pl.DataFrame(columns, schema=CURVE_COLUMNS)
+    return CURVES.frame(columns)
 
 
 # The report of recommended prices: a table of cells, and the picture of today's and the
@@ -484,92 +456,29 @@ value of a test.
 """
 
 
-def cells_to_show(verdict: OptimalPriceVerdict, most: int = MOST_CELLS) -> pl.DataFrame:
-    """Return the rows that are shown: those that change, largest gain first, then those on hold by
-    the value of a test.
+def cells_to_show(verdict: OptimalPriceVerdict) -> pl.DataFrame:
+    """Return the rows in the order in which they are shown: those that change, largest gain first,
+    then those on hold by the value of a test, without a change and a gain.
     """
     moves = (pl.col("status") != "HOLD").alias("moves")
     order = verdict.prices.with_columns(moves, worth=pl.col("value_of_test").fill_null(0.0))
-    return order.sort("moves", "gain", "worth", descending=True, maintain_order=True).head(most)
-
-
-def optimal_price_grid(verdict: OptimalPriceVerdict) -> Grid:
-    """Return a line for each cell: its prices, what bound them, and the gain of a period with its
-    interval.
-    """
-    rows = cells_to_show(verdict)
-    moves = rows["moves"].to_list()
-    gains = column_texts(
-        [gain if changes else None for gain, changes in zip(rows["gain"], moves, strict=True)]
+    moved = pl.col("change", "gain", "gain_low", "gain_high")
+    return order.sort("moves", "gain", "worth", descending=True, maintain_order=True).with_columns(
+        pl.when("moves").then(moved)
     )
-    chances = ["" if each is None else f"{100 * each:.0f}" for each in rows["probability_gain"]]
-    change = [
-        f"{100 * each:+.1f}" if changes else ""
-        for each, changes in zip(rows["change"], moves, strict=True)
-    ]
-    titles = [
-        ("cell", "cell"),
-        ("status", "status"),
-        ("what bound it, or why it stays", "bound by"),
-        ("today's price", "today"),
-        ("recommended price", "then"),
-        ("change, %", "change\n%"),
-        (f"gain a {verdict.period}", "gain"),
-        (f"{100 * verdict.level:g} % interval", ""),
-        ("probability of a gain, %", "P(gain)\n%"),
-        (f"value of a test a {verdict.period}", "test\nworth"),
-        ("from no guardrail to the price", ""),
-    ]
-    ends = [
-        f"{low:,.4g} to {high:,.4g}" if on else ""
-        for low, high, on in rows.select("gain_low", "gain_high", "moves").iter_rows()
-    ]
-    prices, then = (
-        column_texts(rows["price"].to_list()),
-        column_texts(rows["recommended"].to_list()),
-    )
-    rules, worth = (
-        [rule.replace("_", " ") for rule in rows["rule"]],
-        column_texts(rows["value_of_test"].to_list()),
-    )
-    cells = [
-        rows["cell"],
-        rows["status"],
-        rules,
-        prices,
-        then,
-        change,
-        gains,
-        ends,
-        chances,
-        worth,
-        rows["trail"],
-    ]
-    left = len(verdict.prices) - len(rows)
-    caption = f"Prices of {counted(len(rows), 'cells')}" + (
-        f" of {len(verdict.prices):,}; all are in optimal_price.csv:" if left else ":"
-    )
-    return grid_of(titles, list(zip(*cells, strict=True)), names=3, caption=caption)
-
-
-def draw_recommended_prices(verdict: OptimalPriceVerdict, path: Path) -> None:
-    """Draw today's and the recommended price of each cell within its bounds, and the gains; cells
-    with the largest gain.
-    """
-    save_png(price_figure(verdict), path)
 
 
 def price_figure(verdict: OptimalPriceVerdict) -> Figure:
     """Return the figure: prices relative to today's on the left, gains on the right."""
-    rows = cells_to_show(verdict)
+    rows = cells_to_show(verdict).head(MOST_CELLS)
     figure = new_figure(11.0, 1.6 + 0.28 * max(len(rows), 6))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     _draw_prices(left, rows)
     _draw_gains(right, rows, verdict)
-    left.set_yticks(range(len(rows)), [drawable(name, 34) for name in rows["cell"]], fontsize=8.5)
+    name_rows(left, range(len(rows)), rows["cell"], 34)
     left.set_ylim(len(rows) - 0.4, -0.6)
     share = (
-        f", {percent(verdict.gain / verdict.now)} more {verdict.objective}"
+        f", {percent(verdict.gain / verdict.now)} more {verdict.rails.objective}"
         if verdict.now > 0
         else ""
     )
@@ -577,7 +486,7 @@ def price_figure(verdict: OptimalPriceVerdict) -> Figure:
         f"{verdict.action}: {verdict.changed} of "
         f"{counted(verdict.cells, 'prices')}{share if verdict.changed else ''}"
     )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    headline(figure, title)
     return figure
 
 
@@ -613,9 +522,6 @@ def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
             va="center",
         )
     axes.plot([], [], "o", color=OWN_COLOUR, label="recommended")
-    axes.set_xlabel(
-        "change of the price, %; in grey what bound it, or why it stays", fontsize=9, color=GREY
-    )
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
@@ -624,11 +530,11 @@ def _draw_prices(axes: Axes, rows: pl.DataFrame) -> None:
         frameon=False,
         borderaxespad=0.2,
     )
-    tidy(axes, "x")
+    tidy(axes, "x", x="change of the price, %; in grey what bound it, or why it stays")
 
 
 def _draw_gains(axes: Axes, rows: pl.DataFrame, verdict: OptimalPriceVerdict) -> None:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     for place, row in enumerate(rows.iter_rows(named=True)):
         if row["moves"]:
@@ -636,26 +542,27 @@ def _draw_gains(axes: Axes, rows: pl.DataFrame, verdict: OptimalPriceVerdict) ->
             axes.plot(row["gain"], place, "o", color=FLOOR_COLOUR, markersize=5)
     axes.axvline(0, color=GREY, linewidth=0.8)
     unit = f", {verdict.unit}" if verdict.unit else ""
-    axes.set_xlabel(
-        f"gain a {verdict.period}{unit}, {100 * verdict.level:g} % interval", fontsize=9, color=GREY
-    )
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    tidy(axes, "x")
+    thousands(axes.xaxis)
+    tidy(axes, "x", x=f"gain a {verdict.period}{unit}, {100 * verdict.level:g} % interval")
 
 
-PRICES_REPORT = TableReport(grid=optimal_price_grid, draw=draw_recommended_prices)
+PRICES_REPORT = TableReport(
+    columns=PRICES,
+    rows=cells_to_show,
+    most=MOST_CELLS,
+    order="cell status rule price recommended change gain gain_low probability_gain value_of_test "
+    "trail",
+    names=3,
+    title="Prices of {{ shown | counted('cells') }}"
+    "{% if shown < rows %} of {{ rows | count }}; all are in optimal_price.csv{% endif %}:",
+    figure=price_figure,
+    caption="Today's and the recommended price of each cell within its bounds, and the gains",
+)
 
 
 # price_curves.png: demand of some cells by their price, and what they and their substitutes
 # earn, with bands and bounds.
-
-
-def draw_price_curves(verdict: OptimalPriceVerdict, path: Path) -> None:
-    """Draw units of a cell by its price, and what it and its substitutes earn, with the band of the
-    draws and the bounds.
-    """
-    save_png(curves_figure(verdict), path)
 
 
 def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
@@ -664,21 +571,17 @@ def curves_figure(verdict: OptimalPriceVerdict) -> Figure | None:
     if not names:
         return None
     figure = new_figure(9.5, 0.9 + 2.1 * len(names))
-    unit = f", {verdict.unit}" if verdict.unit else ""
+    unit, objective = f", {verdict.unit}" if verdict.unit else "", verdict.rails.objective
     for name, (left, right) in zip(
         names, figure.subplots(len(names), 2, squeeze=False), strict=True
     ):
         curve = verdict.curves.filter(pl.col("cell") == name)
         _draw_curve(left, curve, "units", OWN_COLOUR)
         _draw_curve(right, curve, "objective", FLOOR_COLOUR)
-        left.set_title(drawable(name, 50), fontsize=9.5, loc="left", color=INK)
-        left.set_ylabel(f"units a {verdict.period}", fontsize=8.5, color=GREY)
-        right.set_ylabel(f"{verdict.objective} a {verdict.period}{unit}", fontsize=8.5, color=GREY)
-    title = (
-        f"Demand by price, and {verdict.objective} with substitutes: mean and "
-        f"{100 * verdict.level:g} % band"
-    )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+        tidy(left, title=drawable(name, 50), y=f"units a {verdict.period}")
+        tidy(right, y=f"{objective} a {verdict.period}{unit}")
+    band = f"mean and {100 * verdict.level:g} % band"
+    headline(figure, f"Demand by price, and {objective} with substitutes: {band}")
     figure.supxlabel(
         "price, substitutes as recommended; black line: today; dashed: recommended; grey: within "
         "the bounds",
@@ -706,7 +609,10 @@ def _draw_curve(axes: Axes, curve: pl.DataFrame, name: str, colour: str) -> None
         nearest = (curve["price"] - curve["recommended"][0]).abs().arg_min()
         axes.plot(curve["recommended"][0], curve[name][nearest], "o", color=colour, markersize=6)
     axes.margins(x=0)
-    tidy(axes)
 
 
-CURVES_REPORT = TableReport(draw=draw_price_curves)
+CURVES_REPORT = TableReport(
+    figure=curves_figure,
+    caption="Units of a cell by its price, and what it and its substitutes earn, with the band of "
+    "the draws and the bounds",
+)

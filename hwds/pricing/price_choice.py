@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -18,8 +19,8 @@ from hwds.pricing.arm_evidence import (
     contrast_of,
     posterior_risk,
 )
-from hwds.results.formatting import brief, interval, p_value_text, percent, probability_text
-from hwds.results.tables import PriceStanding, PriceVerdict, RuleRecord
+from hwds.report.words import spoken
+from hwds.results.tables import Verdict
 from hwds.stats.distributions import Posterior, difference_bounds, expected_loss, probability_best
 
 # The rule: which arms may be charged, which of them seems best, and whether it is sure enough
@@ -243,7 +244,7 @@ def _candidate_risk(
     )
 
 
-# A verdict on a price in words, for a manager.
+# The verdict on a price, and its words.
 
 GUARD_REASONS = {
     "absent": "it is no longer offered",
@@ -256,124 +257,149 @@ GUARD_REASONS = {
 """The reason why a guard excludes an arm."""
 
 
-def choice_sentence(
-    judgement: PriceJudgement,
-    gain: tuple[float, float, float] | None,
-    best: float | None,
-    unit: str,
-    level: float,
-    rule: str = "",
-) -> str:
-    """Return what to do and why.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceStanding:
+    """The evidence on one arm, per customer to whom it was offered.
 
-    Args:
-        judgement: The judgement.
-        gain: Of the candidate over the current arm, per customer, with its interval.
-        best: The probability that the candidate earns most.
-        unit: Of money.
-        level: Of the interval.
-        rule: How a test made it; empty for a credible interval.
+    Attributes:
+        arm, price: Its name and what a customer pays (None where the data names no price).
+        customers: The number of customers to whom it was offered.
+        mean, stderr: Of the posterior of what it earns; None without an estimate.
+        probability_best: That it earns most of those that ladder, floor and step allow; None where
+            it is not among them.
     """
-    if judgement.candidate is None:
-        return (
-            f"HOLD{_at_current_arm(judgement)}: no other arm is left to charge "
-            f"({_excluded_list(judgement)})."
-        )
-    arm = judgement.candidate.arm
-    size, ends = interval(*gain, unit, sign=True) if gain is not None else ("", "")
-    worth = (
-        f"{size} per customer ({f'{rule} ' if rule else ''}{100 * level:g} %: {ends})"
-        if gain is not None
-        else ""
-    )
-    chance_best = (
-        ""
-        if best is None
-        else f"the best of those allowed with a probability of {probability_text(best)}"
-    )
-    if judgement.change:
-        start = (
-            f"CHANGE from {judgement.current.arm} to {arm}"
-            if judgement.current
-            else f"CHANGE to {arm}"
-        )
-        text = ": ".join(filter(None, (start, ", ".join(filter(None, (worth, chance_best))))))
-    elif judgement.rule == "not_sure":
-        risk = (
-            f"its risk is {_risk_words(judgement.risk)} and may be "
-            f"{_risk_words(judgement.risk_allowed)}"
-        )
-        text = (
-            f"HOLD{_at_current_arm(judgement)}: that {arm} earns more is not sure "
-            f"({'; '.join(filter(None, (worth, chance_best, risk)))})"
-        )
-    elif gain is None:
-        text = f"HOLD{_at_current_arm(judgement)}: {GUARD_REASONS['no_estimate']}"
-    else:
-        text = (
-            f"HOLD{_at_current_arm(judgement)}: no arm that is allowed seems to earn more "
-            f"(best: {arm}, {worth})"
-        )
-    return f"{text}{_excluded_arms(judgement)}."
+
+    arm: str
+    price: float | None
+    customers: int
+    mean: float | None
+    stderr: float | None
+    probability_best: float | None
 
 
-def floor_sentence(current: ArmEvidence | None, floor: float | None) -> str:
-    """Return what comes first where the price in force is itself below the margin floor.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRecord:
+    """The performance of the same rule in replications of a simulated world whose truth is known.
 
-    Empty where it is not.
+    Attributes:
+        replications: The number of replications.
+        right: Share of changes to an arm that truly earns more than the current one (without one:
+            to the best allowed arm).
+        hold: Share without a change.
+        wrong: Share of the other changes.
+        best_is_current: Whether the current arm is truly the best of those allowed, so that to hold
+            is right.
+        regret, stderr: Mean per customer that the best allowed arm truly earns more than the arm in
+            force afterwards, over the replications in which one is; None where there is none.
     """
-    margin = None if current is None else current.offer.margin
-    if current is None or margin is None or floor is None or not below_floor(margin, floor):
-        return ""
-    least = f"may not be below {percent(floor)}"
-    return (
-        f"Today's price {current.arm} breaks its own floor: its margin is {percent(margin)}, "
-        f"and {least}."
-    )
+
+    replications: int
+    right: float
+    hold: float
+    wrong: float
+    best_is_current: bool
+    regret: float | None
+    stderr: float | None
 
 
-def record_sentence(record: RuleRecord, unit: str) -> str:
-    """Return how often the rule was right where the truth is known."""
-    regret = (
-        ""
-        if record.regret is None
-        else f"; it leaves {brief(record.regret, None, unit)} per customer unearned on average"
-    )
-    hold_right = ", and to hold was right" if record.best_is_current else ""
-    return (
-        f"In {record.replications:,} simulated replications the same rule changes rightly in "
-        f"{percent(record.right)}, holds in"
-        f" {percent(record.hold)}{hold_right}, changes wrongly in {percent(record.wrong)}{regret}."
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceVerdict(Verdict):
+    """A price to charge; all money is per customer to whom it is offered, unless it says otherwise.
 
+    Attributes:
+        action: `CHANGE` or `HOLD`.
+        terms: The rule, with the arm in force; None there where there is none.
+        arm, price: To charge from now on; None where nothing is in force and nothing is sure.
+        candidate: The arm that seems to earn most among those that the guards leave, the current
+            one apart.
+        probability_best: That the candidate earns most of the current arm and all that ladder,
+            floor and step allow.
+        probability_gain: That it earns more than the current one; None with the certainty `test`,
+            which knows no such thing.
+        gain, gain_low, gain_high: What it earns more than the current one: posterior mean and
+            equal-tailed credible interval; with the certainty `test` the effect and the interval of
+            the test.
+        risk, risk_allowed: That the candidate earns no more, and the most that the rule allows for
+            changing to it.
+        value_of_information: The expected value of perfect information: what knowing the best arm
+            for certain would add to charging `arm` (to the one that seems best where nothing is
+            charged).
+        customers, value_of_going_on: For so many customers to come, what that is at most worth in
+            all.
+        unit: Of money; empty where the data names none.
+        standings: Every arm.
+        record: Of the same rule in a simulation; None for real evidence.
+    """
 
-def value_of_continuing(value: float, customers: int, unit: str) -> str:
-    """Return the value of going on with the experiment."""
-    most = brief(value, None, unit) if unit else f"{brief(value)} in all"
-    return f"To know the best arm for certain is worth {most} at most over {customers:,} customers."
+    stored = ("terms.current", "terms.confidence", "terms.certainty")
+    words = """
+    {%- if floor_margin is not none -%}
+    Today's price {{ terms.current }} breaks its own floor: its margin is
+    {{ floor_margin | percent }}, and may not be below {{ terms.margin_floor | percent }}.
+    {%- endif %}
+    {% set at %}{% if now %} at {{ now.arm }}{% endif %}{% endset %}
+    {%- set worth -%}
+    {% if gain is not none %}{{ gain | size(gain_low, gain_high, unit, sign=true) }} per customer
+    ({% if law %}{{ law }} {% endif %}{{ (100 * terms.confidence) | written("g") }} %:
+    {{ gain | ends(gain_low, gain_high, unit, sign=true) }}){% endif %}{% endset %}
+    {%- set best -%}
+    {% if probability_best is not none and terms.certainty != "test" %}the best of those allowed
+    with a probability of {{ probability_best | chance }}{% endif %}{% endset %}
+    {%- if candidate is none -%}
+    HOLD{{ at }}: no other arm is left to charge
+    ({%- for guard, arms in excluded.items() %}{{ guard }}: {{ arms | join(", ") }}
+    {%- if not loop.last %}; {% endif %}{% endfor %}).
+    {%- else %}
+    {%- if action == "CHANGE" -%}
+    CHANGE {% if now %}from {{ now.arm }} {% endif %}to {{ candidate }}
+    {%- if worth or best %}: {{ [worth, best] | select | join(", ") }}{% endif %}
+    {%- elif rule == "not_sure" -%}
+    {%- set sure %}its risk is {{ "unknown" if risk is none else risk | p_value }} and may be
+    {{ "unknown" if risk_allowed is none else risk_allowed | p_value }}{% endset -%}
+    HOLD{{ at }}: that {{ candidate }} earns more is not sure
+    ({{- [worth, best, sure] | select | join("; ") }})
+    {%- elif gain is none -%}
+    HOLD{{ at }}: {{ reasons.no_estimate }}
+    {%- else -%}
+    HOLD{{ at }}: no arm that is allowed seems to earn more (best: {{ candidate }}, {{ worth }})
+    {%- endif %}
+    {%- if rule in reasons and rule in excluded %}; what seems best is out:
+    {{ excluded[rule] | join(", ") }} ({{ rule }}: {{ reasons[rule] }}){% endif %}.
+    {%- endif %}
+    {% if value_of_going_on is not none -%}
+    To know the best arm for certain is worth {{ value_of_going_on | money(unit) }}
+    {%- if not unit %} in all{% endif %} at most over {{ customers | count }} customers.
+    {%- endif %}
+    {% if record -%}
+    In {{ record.replications | count }} simulated replications the same rule changes rightly in
+    {{ record.right | percent }}, holds in {{ record.hold | percent }}
+    {%- if record.best_is_current %}, and to hold was right{% endif %}, changes wrongly in
+    {{ record.wrong | percent }}
+    {%- if record.regret is not none %}; it leaves {{ record.regret | money(unit) }} per customer
+    unearned on average{% endif %}.
+    {%- endif %}
+    {{ note }}
+    """
+    reasons: ClassVar = GUARD_REASONS
 
-
-def _at_current_arm(judgement: PriceJudgement) -> str:
-    return f" at {judgement.current.arm}" if judgement.current else ""
-
-
-def _excluded_arms(judgement: PriceJudgement) -> str:
-    """Return the rule that kept a better arm out."""
-    rule = judgement.rule
-    if rule not in GUARD_REASONS or rule not in judgement.excluded:
-        return ""
-    return (
-        f"; what seems best is out: {', '.join(judgement.excluded[rule])} ({rule}: "
-        f"{GUARD_REASONS[rule]})"
-    )
-
-
-def _excluded_list(judgement: PriceJudgement) -> str:
-    return "; ".join(f"{rule}: {', '.join(arms)}" for rule, arms in judgement.excluded.items())
-
-
-def _risk_words(risk: float | None) -> str:
-    return "unknown" if risk is None else p_value_text(risk)
+    action: Literal["CHANGE", "HOLD"]
+    terms: PriceTerms
+    arm: str | None
+    price: float | None
+    candidate: str | None
+    probability_best: float | None
+    probability_gain: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    risk: float | None
+    risk_allowed: float | None
+    value_of_information: float | None
+    customers: int | None
+    value_of_going_on: float | None
+    unit: str
+    standings: tuple[PriceStanding, ...]
+    record: RuleRecord | None
 
 
 # The verdict of a judgement: probabilities, the gain with its interval, the value of
@@ -412,39 +438,25 @@ def choice_verdict(
     best = _best_chances(judgement)
     information = _information(judgement, charged)
     total = None if information is None or customers is None else information * customers
-    gain, rule = (
-        _gain_interval(judgement, terms, contrast),
-        "" if contrast is None else contrast.rule,
-    )
-    top = None if then is None else best.get(then.arm)
-    first = choice_sentence(
-        judgement, gain, None if terms.certainty == "test" else top, unit, terms.confidence, rule
-    )
-    parts = [
-        floor_sentence(now, terms.margin_floor),
-        first,
-        *_pick_behind(total, customers, record, unit),
-        note,
-    ]
-    return PriceVerdict(
+    gain = _gain_interval(judgement, terms, contrast)
+    margin = None if now is None else now.offer.margin
+    size, low, high = gain or (None, None, None)
+    verdict = PriceVerdict(
         decision=name,
         action="CHANGE" if judgement.change else "HOLD",
         rule=judgement.rule,
         excluded=judgement.excluded,
-        sentence=" ".join(filter(None, parts)),
-        current=terms.current,
+        terms=terms,
         arm=None if charged is None else charged.arm,
         price=None if charged is None else charged.offer.price,
         candidate=None if then is None else then.arm,
-        probability_best=top,
+        probability_best=None if then is None else best.get(then.arm),
         probability_gain=None
         if gain is None or terms.certainty == "test"
         else 1 - _no_gain_chance(judgement),
-        gain=None if gain is None else gain[0],
-        gain_low=None if gain is None else gain[1],
-        gain_high=None if gain is None else gain[2],
-        confidence=terms.confidence,
-        certainty=terms.certainty,
+        gain=size,
+        gain_low=low,
+        gain_high=high,
         risk=judgement.risk,
         risk_allowed=judgement.risk_allowed,
         value_of_information=information,
@@ -454,20 +466,13 @@ def choice_verdict(
         standings=tuple(_arm_standing(each, best.get(each.arm)) for each in arms),
         record=record,
     )
-
-
-def _pick_behind(
-    total: float | None, customers: int | None, record: RuleRecord | None, unit: str
-) -> list[str]:
-    """Return the sentences after the first: what going on is worth, and how often the rule is
-    right.
-    """
-    said = (
-        [value_of_continuing(total, customers, unit)]
-        if total is not None and customers is not None
-        else []
+    return spoken(
+        verdict,
+        now=now,
+        law="" if contrast is None else contrast.rule,
+        floor_margin=margin if below_floor(margin, terms.margin_floor) else None,
+        note=note,
     )
-    return said + ([record_sentence(record, unit)] if record is not None else [])
 
 
 def _best_chances(judgement: PriceJudgement) -> dict[str, float]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import inf, isfinite, sqrt
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -21,20 +20,22 @@ from hwds.pricing.recommended_prices import (
     PriceRecommendation,
     allowed_prices,
 )
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     FLOOR_COLOUR,
     GREY,
     INK,
     OWN_COLOUR,
-    drawable,
+    headline,
+    name_rows,
     new_figure,
-    save_png,
+    thousands,
     tidy,
 )
-from hwds.results.formatting import brief, column_texts, counted
-from hwds.results.tables import Verdict
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import counted
+from hwds.results.tables import Verdict, row_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -143,50 +144,89 @@ def trial_lengths(arms: int, terms: TrialTerms) -> list[int]:
     return sorted({int(length // block) * block for length in tried} | {shortest})
 
 
-# The verdict on price tests, as plain values and tables of cells and arms.
+# The verdict on price tests: tables of cells and arms, and its words.
 
-TRIAL_COLUMNS = {
-    "cell": pl.String,
-    "product": pl.String,
-    "channel": pl.String,
-    "verdict": pl.String,
-    "elasticity": pl.Float64,
-    "stderr": pl.Float64,
-    "arms": pl.Int64,
-    "lowest": pl.Float64,
-    "highest": pl.Float64,
-    "periods": pl.Int64,
-    "test_stderr": pl.Float64,
-    "customers": pl.Float64,
-    "value": pl.Float64,
-    "cost": pl.Float64,
-    "net": pl.Float64,
-    "ab_plan": pl.String,
-    "bandit": pl.String,
+UNTESTED_REASONS = {
+    "no_room": "no two prices are allowed",
+    "too_long": "the test would take too long",
+    "no_value": "the test costs more than it is worth",
+    "later": "others are worth more",
 }
-"""Columns of the tests, a row a cell with an estimate, the largest net value first.
+"""Why a cell is not tested."""
 
-`verdict` is `test`, or why not: `no_room` (no two allowed prices), `too_long` (each arm once takes
-more than the longest), `no_value`, or `later` where enough others come first. `periods` is the
-length with the largest net value, after which the elasticity is measured to `test_stderr`. `value`
-is what the test adds to the prices charged afterwards, `cost` what the arms earn less than the
-recommended price while it lasts, `net` the difference. `ab_plan` and `bandit` are commands that
-take the test from here.
-"""
+TRIALS = Declared.of(
+    Column("cell", "text", "The cell.", "cell", "cell"),
+    Column("product", "text", "Its product."),
+    Column("channel", "text", "Its channel."),
+    Column(
+        "verdict",
+        "word",
+        "`test`, or why not: `no_room` (no two allowed prices), `too_long` (each arm once takes "
+        "more "
+        "than the longest), `no_value`, or `later` where enough others come first.",
+        "verdict",
+        "verdict",
+    ),
+    Column("elasticity", "number", "The elasticity.", "elasticity", "e"),
+    Column("stderr", "number", "Its standard error today.", "standard error today", "±"),
+    Column("arms", "count", "The prices of the test.", "arms", "arms"),
+    Column(
+        "lowest",
+        "number",
+        "The lowest price.",
+        "prices",
+        "prices",
+        "{% if lowest is not none %}"
+        "{{ lowest | written(',.5g') }} to {{ highest | written(',.5g') }}{% endif %}",
+    ),
+    Column("highest", "number", "The highest price."),
+    Column(
+        "periods",
+        "count",
+        "The length with the largest net value.",
+        "{{ period }}s",
+        "{{ period }}s",
+    ),
+    Column(
+        "test_stderr",
+        "number",
+        "The standard error of the elasticity after it.",
+        "standard error after the test",
+        "± after",
+    ),
+    Column("customers", "number", "The customers that see it."),
+    Column(
+        "value",
+        "number",
+        "What the test adds to the prices charged afterwards.",
+        "value of the test",
+        "value",
+    ),
+    Column(
+        "cost",
+        "number",
+        "What the arms earn less than the recommended price while it lasts.",
+        "cost of the test",
+        "cost",
+    ),
+    Column("net", "number", "The difference.", "net value", "net"),
+    Column("ab_plan", "text", "The command that plans the test."),
+    Column("bandit", "text", "The command that rehearses a bandit on the arms."),
+)
+"""A row for each cell with an estimate, the largest net value first."""
 
-ARM_COLUMNS = {
-    "cell": pl.String,
-    "arm": pl.String,
-    "price": pl.Float64,
-    "share": pl.Float64,
-    "conversion": pl.Float64,
-    "units": pl.Float64,
-    "prior_conversions": pl.Float64,
-    "prior_refusals": pl.Float64,
-}
-"""Columns of the arms of the cells that are tested: units of a period at that price, the prior as a
-bandit's `known` has it.
-"""
+ARMS = Declared.of(
+    Column("cell", "text", "The cell that is tested."),
+    Column("arm", "text", "The name of the arm."),
+    Column("price", "number", "Its price."),
+    Column("share", "share", "Its share of the customers."),
+    Column("conversion", "share", "Its expected conversion."),
+    Column("units", "number", "Units of a period at that price."),
+    Column(
+        "prior_conversions", "number", "Conversions of the prior, as a bandit's `known` has it."
+    ),
+    Column("prior_refusals", "number", "Refusals of the prior."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,22 +237,50 @@ class TrialVerdict(Verdict):
         action: `TEST` where any test is worth more than it costs, else `HOLD`.
         tested: How many cells are tested.
         cells: How many have an estimate.
-        design: `switchback` or `cluster`.
-        block, washout, clusters: Of the design.
+        terms: The design.
         periods: How long prices stand after it.
         longest: The periods of the longest of the tests.
         value, cost, net: Of all tests together.
         unit, period: Of money, and what is a period.
-        trials, arms: See `TRIAL_COLUMNS` and `ARM_COLUMNS`.
+        trials, arms: See `TRIALS` and `ARMS`.
     """
+
+    files: ClassVar = {"price_tests": "trials", "price_test_arms": "arms"}
+    stored = ("terms.design", "terms.block", "terms.washout", "terms.clusters")
+    words = """
+    {%- if not tested -%}
+    HOLD: none of {{ cells | counted("cells") }} is worth a test.
+    {%- else -%}
+    TEST {{ tested }} of {{ cells | counted("cells") }}: worth {{ value | money(unit) }} over the
+    {{ periods }} {{ period }}s after, at a cost of {{ cost | money(unit) }}, so
+    {{ net | money(unit) }}; first {{ first.cell }}, {{ first.arms }} prices from
+    {{ first.lowest | written(",.5g") }} to {{ first.highest | written(",.5g") }} for
+    {{ first.periods | counted(period ~ "s") }}.
+    {% if terms.design == "switchback" -%}
+    Switchback: each cell has one price for {{ terms.block | counted(period ~ "s") }} at a time,
+    drawn anew for each block
+    {%- if terms.washout %}, the first {{ terms.washout | counted(period ~ "s") }} not read
+    {%- endif %}, the same for all customers, so that nobody compares two prices;
+    {%- else -%}
+    Clusters: each of {{ terms.clusters }} has one price throughout, read against the periods
+    before, so that nobody compares two prices;
+    {%- endif %}
+    the first measures the elasticity, known to ± {{ first.stderr | written(".2f") }}, to ±
+    {{ first.test_stderr | written(".2f") }}.
+    {%- endif %}
+    {% if excluded -%}
+    Not tested: {% for rule, left in excluded.items() -%}
+    {{ left | length }} because {{ reasons[rule] }}{% if not loop.last %}; {% endif %}
+    {%- endfor %}.
+    {%- endif %}
+    {{ note }}
+    """
+    reasons: ClassVar = UNTESTED_REASONS
 
     action: Literal["TEST", "HOLD"]
     tested: int
     cells: int
-    design: Randomised
-    block: int
-    washout: int
-    clusters: int
+    terms: TrialTerms
     periods: int
     longest: int
     value: float
@@ -223,15 +291,10 @@ class TrialVerdict(Verdict):
     trials: pl.DataFrame
     arms: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; tests and arms are tables beside them."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in ("trials", "arms")
-        }
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the tests and their arms."""
-        return {"price_tests": self.trials, "price_test_arms": self.arms}
+    @property
+    def first(self) -> dict[str, Any] | None:
+        """The test with the largest net value; None where there is none."""
+        return row_of(self.trials, verdict="test")
 
 
 # The handover of a price test: the arms of `ab_plan`, and what a bandit believes before its
@@ -317,7 +380,8 @@ def bandit_command(
         f"dataset.prices={_as_json(prices)} dataset.conversion={_as_json(conversions)} "
         f"dataset.cost={_six_digits(cost):g}"
     )
-    return f'python -m hwds +experiment=price_bandit {arms}{_currency_word(unit)} "model.known={{{named}}}"'
+    words = f"{arms}{_currency_word(unit)}"
+    return f'python -m hwds +experiment=price_bandit {words} "model.known={{{named}}}"'
 
 
 def _currency_word(unit: str) -> str:
@@ -364,9 +428,7 @@ def price_trials(
         row, of_cell = _trial_row(evidence, made, int(cell), terms, periods, conversion, prior)
         rows.append(row)
         arms[row["cell"]] = of_cell
-    table = pl.DataFrame(rows, schema=TRIAL_COLUMNS).sort(
-        "net", descending=True, nulls_last=True, maintain_order=True
-    )
+    table = TRIALS.frame(rows).sort("net", descending=True, nulls_last=True, maintain_order=True)
     worth = (pl.col("verdict") == "test").cum_sum() <= most
     later = (
         pl.when((pl.col("verdict") == "test") & ~worth)
@@ -375,7 +437,7 @@ def price_trials(
     )
     table = table.with_columns(verdict=later)
     tested = table.filter(pl.col("verdict") == "test")["cell"]
-    return table, pl.DataFrame([arm for cell in tested for arm in arms[cell]], schema=ARM_COLUMNS)
+    return table, ARMS.frame([arm for cell in tested for arm in arms[cell]])
 
 
 def _trial_row(
@@ -480,134 +542,15 @@ def _trial_arms(
     return arms
 
 
-# A verdict on price tests in words, for a manager.
-
-UNTESTED_REASONS = {
-    "no_room": "no two prices are allowed",
-    "too_long": "the test would take too long",
-    "no_value": "the test costs more than it is worth",
-    "later": "others are worth more",
-}
-"""Why a cell is not tested."""
-
-
-def trial_sentence(verdict: TrialVerdict, note: str = "") -> str:
-    """Return which prices to test, how, and what that is worth and costs."""
-    left = [
-        f"{len(cells)} because {UNTESTED_REASONS[rule]}" for rule, cells in verdict.excluded.items()
-    ]
-    parts = [
-        _test_sentence(verdict),
-        _design_sentence(verdict),
-        f"Not tested: {'; '.join(left)}." if left else "",
-        note,
-    ]
-    return " ".join(filter(None, parts))
-
-
-def _test_sentence(verdict: TrialVerdict) -> str:
-    if not verdict.tested:
-        return f"HOLD: none of {counted(verdict.cells, 'cells')} is worth a test."
-    net, value, cost = (
-        brief(each, None, verdict.unit) for each in (verdict.net, verdict.value, verdict.cost)
-    )
-    best = verdict.trials.filter(pl.col("verdict") == "test").row(0, named=True)
-    after = f"{verdict.periods} {verdict.period}s after"
-    return (
-        f"TEST {verdict.tested} of {counted(verdict.cells, 'cells')}: worth {value} over the "
-        f"{after}, at a cost of {cost}, so"
-        f" {net}; first {best['cell']}, {best['arms']} prices from {best['lowest']:,.5g} to "
-        f"{best['highest']:,.5g} for"
-        f" {counted(best['periods'], verdict.period + 's')}."
-    )
-
-
-def _design_sentence(verdict: TrialVerdict) -> str:
-    if not verdict.tested:
-        return ""
-    best = verdict.trials.filter(pl.col("verdict") == "test").row(0, named=True)
-    to = (
-        f"the first measures the elasticity, known to ± {best['stderr']:.2f}, to ± "
-        f"{best['test_stderr']:.2f}"
-    )
-    if verdict.design == "switchback":
-        washout = (
-            f", the first {counted(verdict.washout, verdict.period + 's')} not read"
-            if verdict.washout
-            else ""
-        )
-        return (
-            f"Switchback: each cell has one price for "
-            f"{counted(verdict.block, verdict.period + 's')} at a time, drawn anew for"
-            f" each block{washout}, the same for all customers, so that nobody compares two "
-            f"prices; {to}."
-        )
-    return (
-        f"Clusters: each of {verdict.clusters} has one price throughout, read against the periods "
-        f"before, so that nobody"
-        f" compares two prices; {to}."
-    )
-
-
 # The report of price tests: a table of cells, and the picture of what each test is worth and
 # costs.
 
 MOST_TRIALS = 16
 """Cells in the table and in the picture: those with the largest net value."""
 
-COST_COLOUR = "#b3382c"
-"""The colour of what a test costs."""
-
-
-def trial_grid(verdict: TrialVerdict) -> Grid:
-    """Return a line for each cell: its arms, how long the test takes, what it is worth and
-    costs.
-    """
-    rows = verdict.trials.head(MOST_TRIALS)
-    between = [
-        "" if low is None else f"{low:,.5g} to {high:,.5g}"
-        for low, high in rows.select("lowest", "highest").rows()
-    ]
-    titles = [
-        ("cell", "cell"),
-        ("verdict", "verdict"),
-        ("arms", "arms"),
-        ("prices", "prices"),
-        (f"{verdict.period}s", f"{verdict.period}s"),
-        ("elasticity", "e"),
-        ("standard error today", "±"),
-        ("standard error after the test", "± after"),
-        ("value of the test", "value"),
-        ("cost of the test", "cost"),
-        ("net value", "net"),
-    ]
-    cells = [
-        rows["cell"],
-        [each.replace("_", " ") for each in rows["verdict"]],
-        [str(each) for each in rows["arms"]],
-        between,
-        ["" if each is None else str(each) for each in rows["periods"]],
-        column_texts(rows["elasticity"].to_list()),
-        column_texts(rows["stderr"].to_list()),
-        column_texts(rows["test_stderr"].to_list()),
-        *(column_texts(rows[name].to_list()) for name in ("value", "cost", "net")),
-    ]
-    left = len(verdict.trials) - len(rows)
-    caption = f"Tests of {counted(len(rows), 'cells')}" + (
-        f" of {len(verdict.trials):,}; all are in price_tests.csv:" if left else ":"
-    )
-    return grid_of(titles, list(zip(*cells, strict=True)), names=2, caption=caption)
-
-
-def draw_trials(verdict: TrialVerdict, path: Path) -> None:
-    """Draw what each test is worth and what it costs; cells with the largest net value."""
-    save_png(value_figure(verdict), path)
-
 
 def value_figure(verdict: TrialVerdict) -> Figure | None:
     """Return the figure; None where no test can be planned."""
-    from matplotlib.ticker import EngFormatter
-
     rows = verdict.trials.filter(verdict.trials["net"].is_not_null()).head(MOST_TRIALS)
     if rows.is_empty():
         return None
@@ -623,7 +566,7 @@ def value_figure(verdict: TrialVerdict) -> Figure | None:
             label=label,
         )
         axes.barh(
-            place, -row["cost"], color=COST_COLOUR, height=0.6, label="_" if place else "costs"
+            place, -row["cost"], color=ALARM_COLOUR, height=0.6, label="_" if place else "costs"
         )
         axes.plot(
             row["net"],
@@ -634,25 +577,26 @@ def value_figure(verdict: TrialVerdict) -> Figure | None:
             markeredgewidth=1.6,
             label="_" if place else "net",
         )
-    names = [
-        drawable(f"{row['cell']}, {row['periods']} {verdict.period}s", 40)
-        for row in rows.to_dicts()
-    ]
-    axes.set_yticks(range(len(rows)), names, fontsize=8.5)
+    names = [f"{row['cell']}, {row['periods']} {verdict.period}s" for row in rows.to_dicts()]
+    name_rows(axes, range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.axvline(0, color=OWN_COLOUR, linewidth=0.8)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    thousands(axes.xaxis)
     unit = f", {verdict.unit}" if verdict.unit else ""
-    axes.set_xlabel(
-        f"over the test and the {verdict.periods} {verdict.period}s after{unit}; grey: not tested",
-        fontsize=9,
-        color=GREY,
-    )
+    over = f"over the test and the {verdict.periods} {verdict.period}s after{unit}"
     axes.legend(fontsize=8.5, frameon=False, loc="lower right")
-    title = f"{verdict.action}: {verdict.tested} of {counted(verdict.cells, 'cells')}"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
-    tidy(axes, "x")
+    headline(figure, f"{verdict.action}: {verdict.tested} of {counted(verdict.cells, 'cells')}")
+    tidy(axes, "x", x=f"{over}; grey: not tested")
     return figure
 
 
-REPORT = TableReport(grid=trial_grid, draw=draw_trials)
+REPORT = TableReport(
+    columns=TRIALS,
+    most=MOST_TRIALS,
+    order="cell verdict arms lowest periods elasticity stderr test_stderr value cost net",
+    names=2,
+    title="Tests of {{ shown | counted('cells') }}"
+    "{% if shown < rows %} of {{ rows | count }}; all are in price_tests.csv{% endif %}:",
+    figure=value_figure,
+    caption="What each test is worth and what it costs",
+)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
 from hwds.pricing.demand_draws import MOST_LOG_FACTOR, DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
     FLOOR_COLOUR,
@@ -21,11 +19,12 @@ from hwds.report.pictures import (
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
+    headline,
     new_figure,
-    save_png,
     tidy,
 )
-from hwds.results.formatting import column_texts, counted, interval, percent, probability_text
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import counted
 from hwds.results.tables import Verdict
 
 if TYPE_CHECKING:
@@ -48,27 +47,61 @@ recommended.
 
 IMPACT_MEASURES = ("units", "revenue", "margin")
 
-IMPACT_COLUMNS: dict[str, Any] = {
-    "scope": pl.String,
-    "cells": pl.Int64,
-    "change": pl.Float64,
-    **{f"{name}_now": pl.Float64 for name in IMPACT_MEASURES},
-    **{f"{name}{end}": pl.Float64 for name in IMPACT_MEASURES for end in ("", "_low", "_high")},
-    "probability_margin_up": pl.Float64,
-    **{f"others_{name}": pl.Float64 for name in IMPACT_MEASURES},
-    "first_units": pl.Float64,
-    "brought_forward": pl.Float64,
-    "beyond": pl.Int64,
-}
-"""Columns of the impacts, a row for each scope and change of price; all of a period.
 
-`units`, `revenue` and `margin` are the changes that stay, with equal-tailed intervals, of the
-scope's own cells and all cells that answer to their prices; `others_` are the parts of the latter,
-posterior means. `first_units` is what the scope's own cells change by in the first period,
-`brought_forward` the part of it that does not stay, for it comes from later periods. `beyond`
-counts the cells whose price would lie further outside the observed ones than the band. Margins are
-null without costs.
-"""
+def _measure_columns(name: str) -> Iterator[Column]:
+    """Yield the columns of a measure: its lasting change, shown as a share of today's, with its
+    interval.
+    """
+    shown = (
+        f"{{% if {name} is not none and {name}_now %}}{{{{ ({name} / {name}_now) | change }}}}"
+        f" ({{{{ ({name}_low / {name}_now) | share }}}}"
+        f" to {{{{ ({name}_high / {name}_now) | share }}}}){{% endif %}}"
+    )
+    meaning = "The change that stays, of the scope's cells and all that answer to their prices."
+    yield Column(name, "number", meaning, f"{name}, %", f"{name}\n%", shown)
+    yield Column(f"{name}_low", "number", "The lower end of its interval.")
+    yield Column(f"{name}_high", "number", "The upper end.")
+
+
+IMPACTS = Declared.of(
+    Column("scope", "text", "Whose prices change together."),
+    Column("cells", "count", "Its cells."),
+    Column(
+        "change",
+        "share",
+        "The change of their prices.",
+        "change of all prices, %",
+        "prices\n%",
+        "{{ (100 * change) | written('+g') }}",
+    ),
+    (Column(f"{name}_now", "number", "Today's, in a period.") for name in IMPACT_MEASURES),
+    (column for name in IMPACT_MEASURES for column in _measure_columns(name)),
+    Column("probability_margin_up", "share", "", "probability that margin rises, %", "P(up)\n%"),
+    Column("others_units", "number", "The part of the units of other cells, posterior mean."),
+    Column("others_revenue", "number", "The part of their revenue."),
+    Column(
+        "others_margin",
+        "number",
+        "The part of their margin.",
+        "margin of substitutes a {{ period }}",
+    ),
+    Column("first_units", "number", "The change of the scope's own units in the first period."),
+    Column(
+        "brought_forward",
+        "number",
+        "The part of it that comes from later periods, and does not stay.",
+        "units a {{ period }} that only come earlier",
+    ),
+    Column(
+        "beyond",
+        "count",
+        "The cells whose price would lie further outside the observed ones than the band.",
+        "cells beyond the observed prices",
+        "beyond",
+        "{% if beyond %}{{ beyond }} of {{ cells }}{% endif %}",
+    ),
+)
+"""A row for each scope and change of price; all of a period. Margins are null without costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +128,7 @@ def impacts(
 ) -> pl.DataFrame:
     """Return the impact of each change on each scope, and on all cells together.
 
-    See `IMPACT_COLUMNS`.
+    See `IMPACTS`.
 
     Cells without an estimate are left out: their prices do not change.
 
@@ -121,7 +154,7 @@ def impacts(
             rows.append(
                 {"scope": scope, "cells": len(cells), "change": change, "beyond": beyond} | row
             )
-    return pl.DataFrame(rows, schema=IMPACT_COLUMNS)
+    return IMPACTS.frame(rows)
 
 
 def impact_scopes(evidence: DemandEstimates, scope: Scope) -> dict[str, np.ndarray]:
@@ -162,7 +195,7 @@ class _ScopeAnswer:
         return cls(own, others, lag, units, demand.price[place], demand.cost[place], demand.pocket)
 
     def impact(self, change: float, level: float, measures: Sequence[str]) -> dict[str, Any]:
-        """Return the numbers of one change of the scope's prices; see `IMPACT_COLUMNS`."""
+        """Return the numbers of one change of the scope's prices; see `IMPACTS`."""
         count, moved = self.own.shape[1], np.log1p(change)
         now, then = self._brought(self.price), self._brought(self.price * (1 + change))
         own = _price_factors(self.own, moved) @ then[:count] - now[:count].sum(0)
@@ -237,202 +270,91 @@ class RevenueImpactVerdict(Verdict):
             surely enough, else `HOLD`.
         change: That change; None on hold.
         unit, period: Of money, and what is a period.
-        scope: Whose prices change together.
+        terms: The changes that were asked for.
         cells, known: How many there are, and how many have an estimate.
-        level: Of the intervals.
         confidence: The least probability that margin rises.
-        impacts: See `hwds.pricing.revenue_impact.IMPACT_COLUMNS`.
+        impacts: See `IMPACTS`.
+    """
+
+    files: ClassVar = {"revenue_impact": "impacts"}
+    stored = ("terms.scope", "terms.level")
+    words = """
+    {%- macro of_today(part, whole) -%}
+    {% if whole %}{{ (part / whole) | change }} %{% else %}{{ part | written("+.3g") }}{% endif %}
+    {%- endmacro %}
+    {%- if impacts.is_empty() -%}
+    HOLD: no cell has an estimate of its elasticity.
+    {%- elif impacts["margin"].null_count() -%}
+    HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost).
+    {%- elif best is none -%}
+    HOLD: no change of all prices to observed ones raises margin with a probability of
+    {{ confidence | percent }}.
+    {%- else -%}
+    {{ action }} all prices by {{ best.change | abs | percent }}: margin
+    {{ best.margin | size(best.margin_low, best.margin_high, unit, sign=true) }} a {{ period }}
+    ({{- best.margin | ends(best.margin_low, best.margin_high, unit, sign=true) }}), up with a
+    probability of {{ best.probability_margin_up | chance }}.
+    {%- endif %}
+    {% for row in usual %}
+    {%- set forward = row.brought_forward / row.first_units if row.first_units else 0 -%}
+    All cells {{ (100 * row.change) | written("+g") }} %: units
+    {{ of_today(row.units, row.units_now) }}, revenue
+    {{ row.revenue | size(row.revenue_low, row.revenue_high, unit, sign=true) }}
+    ({{- row.revenue | ends(row.revenue_low, row.revenue_high, unit, sign=true) }})
+    {%- if row.margin is not none %}, margin {{ of_today(row.margin, row.margin_now) }}{% endif %}
+    {%- if row.change < 0 and forward > 0.005 %}; {{ forward | percent }} of the first period's
+    units only come earlier{% endif %}
+    {%- if row.beyond %}; beyond the observed prices in {{ row.beyond }} of
+    {{ row.cells | counted("cells") }}{% endif %}.
+    {% endfor %}
+    {% if cells > known -%}
+    Without an estimate, and so unchanged: {{ (cells - known) | counted("cells") }}.
+    {%- endif %}
+    {{ note }}
     """
 
     action: Literal["RAISE", "CUT", "HOLD"]
     change: float | None
     unit: str
     period: str
-    scope: Scope
+    terms: ImpactTerms
     cells: int
     known: int
-    level: float
     confidence: float
     impacts: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; the impacts are a table beside them."""
-        return {name: value for name, value in asdict(self).items() if name != "impacts"}
+    @property
+    def of_all(self) -> pl.DataFrame:
+        """The impacts of changes of all prices together."""
+        return self.impacts.filter(pl.col("scope") == ALL_CELLS)
 
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the impacts."""
-        return {"revenue_impact": self.impacts}
+    @property
+    def best(self) -> Mapping[str, Any] | None:
+        """The impact of the change that brings most margin; None on hold."""
+        if self.change is None:
+            return None
+        return rows_at_change(self.impacts, self.change).row(0, named=True)
 
-
-# The impacts of changes of prices in words, for a manager.
-
-
-def impact_sentence(
-    evidence: DemandEstimates,
-    rows: pl.DataFrame,
-    best: Mapping[str, Any] | None,
-    terms: ImpactTerms,
-    confidence: float,
-) -> str:
-    """Return which change of all prices pays, what usual changes bring, and what is beyond what was
-    observed.
-
-    Args:
-        evidence: The cells.
-        rows: The impacts.
-        best: That which brings most margin; None where none is sure.
-        terms: The settings of the changes.
-        confidence: The least probability that margin rises.
-    """
-    parts = [
-        _best_sentence(evidence, rows, best, confidence),
-        *_changes_sentence(evidence, rows, terms),
-        _unknown_sentence(evidence),
-        evidence.note,
-    ]
-    return " ".join(filter(None, parts))
+    @property
+    def usual(self) -> list[Mapping[str, Any]]:
+        """The impacts of the changes nearest to -10 % and +10 %."""
+        rows = self.of_all.to_dicts()
+        cuts, rises = ([row for row in rows if row["change"] * way > 0] for way in (-1, 1))
+        return [
+            min(side, key=lambda row: abs(abs(row["change"]) - 0.1))
+            for side in (cuts, rises)
+            if side
+        ]
 
 
-def _best_sentence(
-    evidence: DemandEstimates, rows: pl.DataFrame, best: Mapping[str, Any] | None, confidence: float
-) -> str:
-    if rows.is_empty():
-        return "HOLD: no cell has an estimate of its elasticity."
-    if rows["margin"].null_count():
-        return "HOLD: margins are not known, for not all cells have a cost (dataset.roles.cost)."
-    if best is None:
-        return (
-            f"HOLD: no change of all prices to observed ones raises margin with a probability "
-            f"of {percent(confidence)}."
-        )
-    size, ends = interval(
-        best["margin"], best["margin_low"], best["margin_high"], evidence.unit, sign=True
-    )
-    verb = "RAISE" if best["change"] > 0 else "CUT"
-    chance = probability_text(best["probability_margin_up"])
-    by = percent(abs(best["change"]))
-    return (
-        f"{verb} all prices by {by}: margin {size} a {evidence.period} ({ends}), up with a "
-        f"probability of {chance}."
-    )
-
-
-def _changes_sentence(
-    evidence: DemandEstimates, rows: pl.DataFrame, terms: ImpactTerms
-) -> list[str]:
-    """Return what the changes nearest to -10 % and +10 % bring."""
-    said = []
-    for wanted in (-0.1, 0.1):
-        change = min(
-            (each for each in terms.changes if each * wanted > 0),
-            key=lambda each: abs(each - wanted),
-            default=None,
-        )
-        found = rows if change is None else rows_at_change(rows, change)
-        if change is not None and len(found):
-            said.append(_change_words(found.row(0, named=True), evidence.unit))
-    return said
-
-
-def _change_words(row: Mapping[str, Any], unit: str) -> str:
-    size, ends = interval(row["revenue"], row["revenue_low"], row["revenue_high"], unit, sign=True)
-    moved = f"units {_share_words(row['units'], row['units_now'])}, revenue {size} ({ends})"
-    margin = (
-        ""
-        if row["margin"] is None
-        else f", margin {_share_words(row['margin'], row['margin_now'])}"
-    )
-    forward = row["brought_forward"] / row["first_units"] if row["first_units"] else 0.0
-    later = (
-        f"; {percent(forward)} of the first period's units only come earlier"
-        if row["change"] < 0 and forward > 0.005
-        else ""
-    )
-    beyond = (
-        f"; beyond the observed prices in {row['beyond']} of {counted(row['cells'], 'cells')}"
-        if row["beyond"]
-        else ""
-    )
-    return f"{ALL_CELLS.capitalize()} {100 * row['change']:+g} %: {moved}{margin}{later}{beyond}."
-
-
-def _share_words(part: float, whole: float) -> str:
-    return f"{100 * part / whole:+.1f} %" if whole else f"{part:+.3g}"
-
-
-def _unknown_sentence(evidence: DemandEstimates) -> str:
-    missing = int((~evidence.known).sum())
-    return f"Without an estimate, and so unchanged: {counted(missing, 'cells')}." if missing else ""
-
-
-# The report of changes of prices: a table of all cells together, and the picture of units,
-# revenue and margin by change.
+# The picture of changes of prices: units, revenue and margin by change.
 
 MEASURE_COLOURS = {"units": OWN_COLOUR, "revenue": NAIVE_COLOUR, "margin": FLOOR_COLOUR}
 
 
-def impact_grid(verdict: RevenueImpactVerdict) -> Grid:
-    """Return a line for each change of all prices together.
-
-    Those of each scope are in revenue_impact.csv.
-    """
-    rows = verdict.impacts.filter(pl.col("scope") == ALL_CELLS)
-    shares = {name: _interval_cell(rows, name) for name in IMPACT_MEASURES}
-    chances = [
-        "" if each is None else f"{100 * each:.0f}" for each in rows["probability_margin_up"]
-    ]
-    beyond = [
-        f"{out} of {cells}" if out else ""
-        for out, cells in rows.select("beyond", "cells").iter_rows()
-    ]
-    titles = [
-        ("change of all prices, %", "prices\n%"),
-        ("units, %", "units\n%"),
-        ("revenue, %", "revenue\n%"),
-        ("margin, %", "margin\n%"),
-        ("probability that margin rises, %", "P(up)\n%"),
-        (f"margin of substitutes a {verdict.period}", ""),
-        (f"units a {verdict.period} that only come earlier", ""),
-        ("cells beyond the observed prices", "beyond"),
-    ]
-    cells = [
-        [f"{100 * change:+g}" for change in rows["change"]],
-        *shares.values(),
-        chances,
-        column_texts(rows["others_margin"].to_list()),
-        column_texts(rows["brought_forward"].to_list()),
-        beyond,
-    ]
-    return grid_of(
-        titles,
-        list(zip(*cells, strict=True)),
-        caption=f"All prices together, a {verdict.period}, what stays:",
-    )
-
-
-def _interval_cell(rows: pl.DataFrame, name: str) -> list[str]:
-    """Return a change as a share of today's with its interval: `+12.3 (8.1 to 16.0)`."""
-    said = []
-    for now, value, low, high in rows.select(
-        f"{name}_now", name, f"{name}_low", f"{name}_high"
-    ).iter_rows():
-        shown = (
-            [] if value is None or not now else [100 * each / now for each in (value, low, high)]
-        )
-        said.append(f"{shown[0]:+.1f} ({shown[1]:.1f} to {shown[2]:.1f})" if shown else "")
-    return said
-
-
-def draw_impact(verdict: RevenueImpactVerdict, path: Path) -> None:
-    """Draw units, revenue and margin by the change of all prices, with bands; grey where prices
-    were not observed.
-    """
-    save_png(impact_figure(verdict), path)
-
-
 def impact_figure(verdict: RevenueImpactVerdict) -> Figure | None:
     """Return the figure, a panel a measure; None where nothing is known."""
-    rows = verdict.impacts.filter(pl.col("scope") == ALL_CELLS).sort("change")
+    rows = verdict.of_all.sort("change")
     names = [name for name in IMPACT_MEASURES if len(rows) and not rows[name].null_count()]
     if not names:
         return None
@@ -442,11 +364,8 @@ def impact_figure(verdict: RevenueImpactVerdict) -> Figure | None:
     change = (
         "no change is sure to pay" if verdict.change is None else f"{100 * verdict.change:+g} %"
     )
-    title = (
-        f"{verdict.action}: {change}; {counted(verdict.known, 'prices')} together, a "
-        f"{verdict.period}"
-    )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    prices = counted(verdict.known, "prices")
+    headline(figure, f"{verdict.action}: {change}; {prices} together, a {verdict.period}")
     return figure
 
 
@@ -468,12 +387,16 @@ def _draw_measure(axes: Axes, rows: pl.DataFrame, name: str, verdict: RevenueImp
     axes.axvline(0, color=INK, linewidth=1.2)
     if verdict.change is not None:
         axes.axvline(100 * verdict.change, color=colour, linewidth=1.2, linestyle="--")
-    axes.set_title(f"{name}, %", fontsize=10, loc="left", color=INK)
-    axes.set_xlabel(
-        "change of prices, %; grey: some cells beyond the observed", fontsize=8, color=GREY
-    )
     axes.margins(x=0)
-    tidy(axes)
+    beyond = "change of prices, %; grey: some cells beyond the observed"
+    tidy(axes, title=f"{name}, %", x=beyond)
 
 
-REPORT = TableReport(grid=impact_grid, draw=draw_impact)
+REPORT = TableReport(
+    columns=IMPACTS,
+    rows=lambda verdict: verdict.of_all,
+    title="All prices together, a {{ period }}, what stays:",
+    figure=impact_figure,
+    caption="Units, revenue and margin by the change of all prices, with bands; grey where prices "
+    "were not observed",
+)

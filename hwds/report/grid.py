@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from hwds.results.formatting import column_texts
 from hwds.results.tables import TRUTH
 
 if TYPE_CHECKING:
+    import polars as pl
     from rich.table import Table
+
+    from hwds.results.columns import Column, Declared
 
 JOINTS = tuple(map(re.compile, (r"(?<=\S)(?=\()", r"(?<=/)(?=.)", r"(?<=[_, ])(?=[^ ])")))
 """The places where a name may be broken, best first: before the changes of an option, after its
@@ -22,7 +26,7 @@ GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class GridColumn:
     """A column: its title, its short title in the terminal (empty where it is not shown there), a
     cell for each row.
     """
@@ -36,7 +40,7 @@ class Column:
         """The letters of its widest line in the terminal."""
         return _wide(self.brief, *self.cells)
 
-    def narrowed(self, room: int) -> Column:
+    def narrowed(self, room: int) -> GridColumn:
         """Return the column for a terminal with so many letters for it: title and cells in lines
         that end where parts meet.
         """
@@ -60,7 +64,7 @@ class Grid:
         words: The number of columns of text at the back, aligned to the left, too.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[GridColumn, ...]
     own: frozenset[int] = frozenset()
     truth: frozenset[int] = frozenset()
     names: int = 1
@@ -71,7 +75,7 @@ class Grid:
         return len(self.columns[0].cells) if self.columns else 0
 
     @property
-    def shown(self) -> tuple[Column, ...]:
+    def shown(self) -> tuple[GridColumn, ...]:
         """The columns that have text in any row."""
         return tuple(column for column in self.columns if any(column.cells))
 
@@ -146,7 +150,7 @@ class Grid:
         return table
 
 
-def _fitted(columns: list[Column], width: int | None) -> list[Column]:
+def _fitted(columns: list[GridColumn], width: int | None) -> list[GridColumn]:
     """Return the columns that fit into the width: if necessary with broken titles and names, the
     last ones left out.
     """
@@ -219,7 +223,7 @@ def grid_of(
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
     made = tuple(
-        Column(title, short, tuple(cells))
+        GridColumn(title, short, tuple(cells))
         for (title, short), cells in zip(titles, columns, strict=True)
     )
     bold, dim = (
@@ -227,6 +231,78 @@ def grid_of(
         for name in (own, TRUTH)
     )
     return Grid(made, bold, dim, names, caption, words)
+
+
+def declared_grid(
+    table: Declared,
+    frame: pl.DataFrame,
+    about: Any = None,
+    *,
+    columns: str = "",
+    own: str = "",
+    names: int = 1,
+    caption: str = "",
+    words: int = 0,
+    **values: Any,
+) -> Grid:
+    """Return the grid of some rows of a declared table.
+
+    Args:
+        table: The declaration of the columns.
+        frame: The rows.
+        about: What titles, captions and cells may name besides `values`, see `say`.
+        columns: The names of the columns in the order of the grid; empty for all that have a title.
+        own: The text in the first column that marks the rows of the experiment's model; a template.
+        names: The number of columns of text at the front.
+        caption: The line above it in the terminal; a template.
+        words: The number of columns of text at the back.
+        values: Other values that templates name.
+    """
+    from hwds.report.words import say
+
+    plain = frame.to_dicts()
+    shown = table.shown(columns)
+    made = [
+        GridColumn(
+            say(each.title, about, **values),
+            "\n".join(say(line, about, **values) for line in each.brief.split("\n")),
+            _cells(each, plain, about, values),
+        )
+        for each in shown
+    ]
+    mark = say(own, about, **values)
+    bold, dim = (
+        frozenset(place for place, cell in enumerate(made[0].cells) if cell == name)
+        for name in (mark, TRUTH)
+    )
+    return Grid(tuple(made), bold, dim, names, say(caption, about, **values), words)
+
+
+def _cells(
+    column: Column, rows: list[dict[str, Any]], about: Any, values: dict[str, Any]
+) -> tuple[str, ...]:
+    """Return the text of each cell of a column."""
+    from hwds.report.words import say
+
+    if column.when and say(column.when, about, **values) != "True":
+        return ("",) * len(rows)
+    if column.show:
+        return tuple(say(column.show, about, **{**values, **row}) for row in rows)
+    lows = [row[column.name] for row in rows]
+    if not column.to:
+        return _texts(column, lows)
+    texts = _texts(column, [*lows, *(row[column.to] for row in rows)])
+    pairs = zip(texts[: len(lows)], texts[len(lows) :], strict=True)
+    return tuple(f"{low} to {high}" if low else "" for low, high in pairs)
+
+
+def _texts(column: Column, values: list[Any]) -> tuple[str, ...]:
+    from hwds.report.words import FILTERS
+
+    if column.kind == "number":
+        return column_texts(values)
+    write = FILTERS.get(column.kind, str)
+    return tuple("" if value is None else write(value) for value in values)
 
 
 def _without_markup(text: str) -> str:

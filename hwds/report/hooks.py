@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from hwds.core.errors import ConfigError
 from hwds.core.registry import Task, families_of, load_reference, resolve, stored_task, task_of
-from hwds.report.grid import Grid
+from hwds.report.grid import Grid, declared_grid
 from hwds.report.leaderboard import leaderboard_grid, leaderboard_notes, print_grids
 from hwds.report.pictures import gather_figures
 from hwds.report.standings import Standings, run_conclusion
+from hwds.results.columns import Declared
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -105,15 +106,54 @@ class TableReport:
     """The report of one table of a verdict.
 
     Attributes:
-        grid: From the verdict the table for readers.
-        draw: With (verdict, path) draw its picture. The first part of its docstring is the caption.
+        columns: The declaration of the table for readers; None where it has none.
+        rows: From the verdict the rows that are shown; its table where it is None.
+        most: The rows that are shown at most.
+        title: The template of the line above the table, which may name the number of its `rows` and
+            those `shown`.
+        own: The template of the text that marks the experiment's own rows.
+        names: The number of columns of text at the front.
+        words: The number of columns of text at the back.
+        order: The columns in the order in which they are shown; empty for that of the table.
+        grid: From the verdict the table for readers, where it is not that of the columns.
+        figure: From the verdict its picture; None for none.
+        caption: The caption of the picture.
         write: With (verdict, folder) write files of its own into a folder of the table's name,
             which is empty.
     """
 
+    columns: Declared | None = None
+    rows: Callable[[Any], pl.DataFrame] | None = None
+    most: int | None = None
+    title: str = ""
+    own: str = ""
+    names: int = 1
+    words: int = 0
+    order: str = ""
     grid: Callable[[Any], Grid] | None = None
-    draw: Callable[[Any, Path], None] | None = None
+    figure: Callable[[Any], Figure | None] | None = None
+    caption: str = ""
     write: Callable[[Any, Path], None] | None = None
+
+    def grid_of(self, verdict: Any, table: pl.DataFrame | None = None) -> Grid | None:
+        """Return the table of a verdict for readers; None where there is none."""
+        if self.grid or self.columns is None:
+            return self.grid(verdict) if self.grid else None
+        rows = self.rows(verdict) if self.rows else table
+        assert rows is not None
+        shown = rows.head(self.most) if self.most else rows
+        return declared_grid(
+            self.columns,
+            shown,
+            verdict,
+            columns=self.order,
+            own=self.own,
+            names=self.names,
+            words=self.words,
+            caption=self.title,
+            rows=len(rows),
+            shown=len(shown),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

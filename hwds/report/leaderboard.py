@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from hwds.report.grid import Column, Grid, grid_of
+from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
@@ -185,23 +185,25 @@ def leaderboard_grid(board: Standings) -> Grid:
     return Grid(tuple(_leaderboard_columns(board)), own, truth)
 
 
-def _leaderboard_columns(board: Standings) -> Iterator[Column]:
-    yield Column("model", "model", tuple(board.called(line) for line in board.all))
+def _leaderboard_columns(board: Standings) -> Iterator[GridColumn]:
+    yield GridColumn("model", "model", tuple(board.called(line) for line in board.all))
     headlines = with_errors(*_values([line.headline for line in board.all]))
-    yield Column(f"{board.called_in}, mean ± s.e.", _two_lines(board.measure, " ± s.e."), headlines)
-    yield Column("median", "", column_texts([line.median.value for line in board.all]))
-    yield Column("pooled", "", column_texts([line.pooled.value for line in board.all]))
+    yield GridColumn(
+        f"{board.called_in}, mean ± s.e.", _two_lines(board.measure, " ± s.e."), headlines
+    )
+    yield GridColumn("median", "", column_texts([line.median.value for line in board.all]))
+    yield GridColumn("pooled", "", column_texts([line.pooled.value for line in board.all]))
     for measure in board.beside:
         cells = column_texts(
             [line.beside.get(measure.name, ScoreValue()).value for line in board.all]
         )
-        yield Column(
+        yield GridColumn(
             measure.with_unit, _two_lines(measure) if measure.beside == "always" else "", cells
         )
-    yield Column(
+    yield GridColumn(
         f"skill against {board.rival}, %", "skill\n%", _percents([line.skill for line in board.all])
     )
-    yield Column(
+    yield GridColumn(
         f"way from {board.rival} to the floor, %",
         "to floor\n%",
         tuple(_share(board, line) for line in board.all),
@@ -210,7 +212,7 @@ def _leaderboard_columns(board: Standings) -> Iterator[Column]:
     yield _count(board, "undefined", lambda line: line.n_undefined)
     yield _count(board, "failed", lambda line: line.n_failed)
     yield _count(board, "fallback", lambda line: line.n_fallback)
-    yield Column("time", "time", tuple(duration(line.seconds) for line in board.all))
+    yield GridColumn("time", "time", tuple(duration(line.seconds) for line in board.all))
 
 
 def _values(numbers: list[ScoreValue]) -> tuple[list[float | None], list[float | None]]:
@@ -250,8 +252,8 @@ def _share(board: Standings, line: ModelStanding) -> str:
 
 def _count(
     board: Standings, title: str, count: Callable[[ModelStanding], int], brief: str = ""
-) -> Column:
-    return Column(title, brief, tuple(f"{count(line):,}" for line in board.all))
+) -> GridColumn:
+    return GridColumn(title, brief, tuple(f"{count(line):,}" for line in board.all))
 
 
 def leaderboard_legend(board: Standings) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -206,6 +206,9 @@ def _across(axes: Axes) -> Any:
 
 INK, GREY, LIGHT = "#1f2430", "#7d8590", "#d9dde3"
 OWN_COLOUR, NAIVE_COLOUR, FLOOR_COLOUR = "#1f6fb4", "#d9822b", "#2e8b57"
+ALARM_COLOUR = "#b3382c"
+"""The colour of what fails, is lost, or must not be."""
+
 RIVAL_COLOURS = (
     "#d9822b",
     "#8e5bb5",
@@ -250,8 +253,21 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def tidy(axes: Axes, grid: str = "y") -> None:
-    """Give axes two thin spines, a pale grid behind, and small grey ticks."""
+def headline(figure: Figure, title: str, size: float = 13) -> None:
+    """Write the title of a figure, at its left."""
+    figure.suptitle(
+        drawable(title, 110),
+        x=0.01,
+        ha="left",
+        fontsize=size,
+        fontweight="bold",
+        color=INK,
+        parse_math=False,
+    )
+
+
+def tidy(axes: Axes, grid: str = "y", *, title: str = "", x: str = "", y: str = "") -> None:
+    """Give axes two thin spines, a pale grid behind, small grey ticks, and their titles."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -259,6 +275,32 @@ def tidy(axes: Axes, grid: str = "y") -> None:
     axes.grid(visible=True, axis="x" if grid == "x" else "y", color=LIGHT, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(colors=GREY, labelcolor=INK, labelsize=9, length=3)
+    if title:
+        axes.set_title(title, fontsize=9.5, loc="left", color=INK, parse_math=False)
+    if x:
+        axes.set_xlabel(x, fontsize=9, color=GREY, parse_math=False)
+    if y:
+        axes.set_ylabel(y, fontsize=9, color=GREY, parse_math=False)
+
+
+def legend_above(axes: Axes, columns: int = 4) -> None:
+    """Put the legend above the axes, at the right."""
+    axes.legend(
+        fontsize=8, frameon=False, ncols=columns, loc="lower right", bbox_to_anchor=(1.0, 1.0)
+    )
+
+
+def name_rows(axes: Axes, places: Any, names: Iterable[object], longest: int = 40) -> None:
+    """Write a name, at most so long, beside each row."""
+    texts = [drawable(str(name), longest) for name in names]
+    axes.set_yticks(places, texts, fontsize=8.5, parse_math=False)
+
+
+def thousands(axis: Axis) -> None:
+    """Format the numbers of an axis as `12k`."""
+    from matplotlib.ticker import EngFormatter
+
+    axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def plain_numbers(axis: Axis) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hwds.report.grid import GAP, Column, Grid, grid_of
+from hwds.report.grid import GAP, Grid, GridColumn, grid_of
 from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
 from hwds.results.index import RunFields
 
@@ -74,7 +74,7 @@ def omitted_columns(grid: Grid) -> list[str]:
     return [each.title for each in grid.shown if not each.brief and set(each.cells) != {"finished"}]
 
 
-def _runs_column(name: str, runs: Sequence[RunFields]) -> Column:
+def _runs_column(name: str, runs: Sequence[RunFields]) -> GridColumn:
     if name == "score":
         cells = tuple(score_text(run) for run in runs)
     elif name == "status":
@@ -88,7 +88,7 @@ def _runs_column(name: str, runs: Sequence[RunFields]) -> Column:
             if _numeric(values)
             else tuple(_cut_middle("" if value is None else str(value)) for value in values)
         )
-    return Column(name, name, cells)
+    return GridColumn(name, name, cells)
 
 
 def score_text(run: RunFields) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from hwds.core.checksums import read_json, write_json
 from hwds.core.files import write_text
 from hwds.core.registry import load_reference
-from hwds.report.grid import Column, Grid
+from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH
 from hwds.results.files import undamaged
@@ -59,9 +59,11 @@ def store_verdict(
 
 def draw_verdict(folder: RunFolder, decision: type, verdict: Verdict, prefix: str = "") -> None:
     """Draw the pictures of a verdict; arguments as of `store_verdict`."""
+    from hwds.report.pictures import save_png
+
     for name, report in _verdict_reports(decision, verdict).items():
-        if report.draw:
-            report.draw(verdict, folder.path / f"{prefix}{name}.png")
+        if report.figure:
+            save_png(report.figure(verdict), folder.path / f"{prefix}{name}.png")
 
 
 def store_pack(folder: Path, decision: type, verdict: Verdict | None, name: str) -> list[Path]:
@@ -103,7 +105,7 @@ def stored_grids(folder: Path) -> list[Grid]:
     return [
         Grid(
             tuple(
-                Column(each["title"], each["brief"], tuple(each["cells"]))
+                GridColumn(each["title"], each["brief"], tuple(each["cells"]))
                 for each in grid.pop("columns")
             ),
             **{**grid, "own": frozenset(grid["own"]), "truth": frozenset(grid["truth"])},
@@ -115,8 +117,7 @@ def stored_grids(folder: Path) -> list[Grid]:
 def verdict_captions(
     config: Mapping[str, Any], verdict: Mapping[str, Any] | None
 ) -> dict[str, str]:
-    """Return the captions of a stored verdict's pictures by file, from the docstrings of their
-    `draw`: what each draws.
+    """Return the captions of a stored verdict's pictures by file.
 
     Args:
         config: The config of the run.
@@ -124,16 +125,7 @@ def verdict_captions(
     """
     names = (verdict or {}).get("tables", ())
     reports = stored_table_reports(config, names) if names else {}
-    words = {
-        name: " ".join(str(report.draw.__doc__ or "").split())
-        for name, report in reports.items()
-        if report.draw
-    }
-    drawn = {
-        name: text.partition(";")[0].rstrip(".").removeprefix("Draw ")
-        for name, text in words.items()
-    }
-    return {f"{name}.png": text[:1].upper() + text[1:] for name, text in drawn.items()}
+    return {f"{name}.png": each.caption for name, each in reports.items() if each.figure}
 
 
 def verdict_markdown(decision: type, verdict: Verdict) -> str:
@@ -170,12 +162,9 @@ def _read_grids(path: Path) -> list[dict[str, Any]]:
 
 
 def _verdict_grids(decision: type, verdict: Verdict) -> list[Grid]:
-    made = [
-        report.grid(verdict)
-        for report in _verdict_reports(decision, verdict).values()
-        if report.grid
-    ]
-    return [each for each in made if len(each)]
+    tables, reports = verdict.tables(), _verdict_reports(decision, verdict)
+    made = [report.grid_of(verdict, tables[name]) for name, report in reports.items()]
+    return [each for each in made if each is not None and len(each)]
 
 
 def _verdict_reports(decision: type, verdict: Verdict) -> dict[str, TableReport]:

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     GREY,
     INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
-    drawable,
+    headline,
+    legend_above,
+    name_rows,
     new_figure,
-    save_png,
     tidy,
 )
-from hwds.results.formatting import (
-    brief,
-    column_texts,
-    counted,
-    percent,
-    percent_cell,
-    quote_interval,
-    quote_percent,
-)
-from hwds.results.tables import Verdict
+from hwds.report.words import spoken
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import brief, counted
+from hwds.results.tables import Verdict, row_of
 from hwds.supply.fleet import (
     OWN_RULE,
     LifeLaws,
@@ -43,6 +37,8 @@ from hwds.supply.fleet import (
 from hwds.supply.maintenance_record import (
     BASE_RULE,
     BLIND_RULES,
+    POLICIES,
+    RULE_NAMES,
     MaintenanceBackTest,
     finite_or_none,
 )
@@ -52,10 +48,68 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The verdict on maintenance, as plain values, the back-test of rules, a schedule and its
-# outages.
+# The verdict on maintenance: the back-test of rules, a schedule, its outages, and its words.
 
-MAINTENANCE_TABLES = ("maintenance_policies", "maintenance_schedule", "outages")
+RIVAL_NAMES = {
+    BASE_RULE: "the best fixed interval",
+    "threshold": "a threshold on the median life",
+    "run_to_failure": "running to failure",
+}
+"""The rules that it is held against, in words."""
+
+SCHEDULE = Declared.of(
+    Column("machine", "text", "The machine.", "machine", "machine"),
+    Column("age", "number", "Its age.", "age, {{ unit }}", "age", "{{ age | written('g') }}"),
+    Column(
+        "slot",
+        "count",
+        "The slot of its replacement: 0 for now, null for later.",
+        "slot",
+        "slot",
+        "{{ slot or 'now' }}",
+    ),
+    Column("due", "number", "Its age then."),
+    Column(
+        "wanted",
+        "count",
+        "The slot without limits.",
+        "slot without limits",
+        "wanted",
+        "{{ 'later' if wanted is none else wanted or 'now' }}",
+    ),
+    Column(
+        "fails_before",
+        "share",
+        "The chance to fail before the slot, by the end of all slots for later.",
+        "chance to fail before, %",
+        "fails\nbefore %",
+    ),
+    Column(
+        "fails_next",
+        "share",
+        "The chance to fail in the next slot.",
+        "chance to fail in the next slot, %",
+        "fails\nnext %",
+    ),
+    Column(
+        "delay_cost",
+        "number",
+        "The expected cost of one slot more.",
+        "expected cost of one slot more",
+        "delay\ncosts",
+    ),
+    Column("median_life", "number", "", "median remaining life, {{ unit }}", "median\nlife"),
+)
+
+OUTAGES = Declared.of(
+    Column("slot", "count", "The slot."),
+    Column("begin", "number", "Its beginning, from now."),
+    Column("planned", "number", "Expected planned replacements."),
+    Column("failures", "number", "Expected failures."),
+    Column("lost", "number", "Expected time that machines stand still."),
+    Column("lost_sd", "number", "The standard deviation of that time."),
+    Column("machines", "count", "The number of machines."),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +120,8 @@ class MaintenanceVerdict(Verdict):
         action: `SCHEDULE` or `HOLD`.
         rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all
             machines.
-        planned, failure: The cost of a planned replacement and of a failure, downtime included.
-        planned_downtime, failure_downtime: How long a machine stands still for each.
+        terms: What a replacement and a failure cost, and the capacity.
         slot, slots: The time from one inspection to the next, and how many are looked ahead.
-        crew, parts, parts_rate: The capacity; None for any.
         within_capacity: Whether the back-test is within it; it is not where machines share no
             clock.
         machines, failed: Of the back-test.
@@ -77,21 +129,76 @@ class MaintenanceVerdict(Verdict):
         due, now: See `running`.
         when: `back-test`, or `future` for the machines at their last row.
         unit: Of ages.
-        policies: See `hwds.supply.maintenance_record.POLICY_COLUMNS`.
-        schedule, outages: See `hwds.supply.maintenance`.
+        policies: See `hwds.supply.maintenance_record.POLICIES`.
+        schedule, outages: See `SCHEDULE` and `OUTAGES`.
     """
+
+    files: ClassVar = {
+        "maintenance_policies": "policies",
+        "maintenance_schedule": "schedule",
+        "outages": "outages",
+    }
+    stored = (
+        "terms.planned",
+        "terms.failure",
+        "terms.planned_downtime",
+        "terms.failure_downtime",
+        "terms.crew",
+        "terms.parts",
+        "terms.parts_rate",
+    )
+    words = """
+    {%- set own, best, law = of("renewal"), of("foresight"), of("renewal[true law]") %}
+    {%- if rule == "few_failures" -%}
+    HOLD: {{ failed | counted("machines") }} that failed are less than {{ terms.least_failures }}:
+    no rule can be judged by them.
+    {%- else -%}
+    {{ action }}: the renewal rule costs {{ own.cost | quoted(own.cost_low, own.cost_high) }} a
+    running {{ one_unit }} on {{ machines | counted("held-out machines") }}, of which
+    {{ own.failures | percent }} fail and each runs {{ own.run | brief }} {{ unit }}
+    {%- if rule == "no_gain" %}; that is not shown to be less than rules that look at no sensor
+    {%- endif %}.
+    {% if own.saving is not none -%}
+    Beside it: {{ rivals }};
+    {%- if own.saving < 0 %}
+    that is {{ own.saving | quoted_percent(own.saving_low, own.saving_high, less=true) }} more
+    than the fixed interval.
+    {%- else %}
+    against the fixed interval it saves
+    {{ own.saving | quoted_percent(own.saving_low, own.saving_high) }}.
+    {%- endif %}
+    {%- endif %}
+    {% if best and best.cost is not none -%}
+    With foresight it would be {{ best.cost | brief }}
+    {%- if law and law.cost is not none %}, by the true law of each life
+    {{ law.cost | brief }}{% endif %}.
+    {%- endif %}
+    {%- endif %}
+    {% if terms.limited %}
+    {%- set limits -%}
+    {% if terms.crew is not none %}{{ terms.crew }} a slot{% endif %}
+    {%- if terms.crew is not none and terms.parts is not none %} and {% endif %}
+    {%- if terms.parts is not none %}{{ terms.parts }} parts and
+    {{ terms.parts_rate | written("g") }} more a slot{% endif %}{% endset %}
+    {%- set free = of("renewal[no limits]") %}
+    {%- if not within_capacity -%}
+    The machines share no clock, so that the capacity ({{ limits }}) counts in the schedule alone.
+    {%- elif free and free.cost is not none -%}
+    Replacements are limited to {{ limits }}; without that it is {{ free.cost | brief }}.
+    {%- endif %}
+    {%- endif %}
+    {% if running -%}
+    Of {{ running | counted("machines") }} that run {{ now }} are due now and {{ due }} within the
+    next {{ slots }} slots of {{ slot | written("g") }} {{ unit }}.
+    {%- else %}No machine runs that could be scheduled.{% endif %}
+    """
+    rule_names: ClassVar = RULE_NAMES
 
     action: Literal["SCHEDULE", "HOLD"]
     rate: float | None
-    planned: float
-    failure: float
-    planned_downtime: float
-    failure_downtime: float
+    terms: MaintenanceTerms
     slot: float
     slots: int
-    crew: int | None
-    parts: int | None
-    parts_rate: float
     within_capacity: bool
     machines: int
     failed: int
@@ -104,169 +211,26 @@ class MaintenanceVerdict(Verdict):
     schedule: pl.DataFrame
     outages: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; policies, schedule and outages are tables beside them."""
-        return {
-            name: value
-            for name, value in asdict(self).items()
-            if name not in ("policies", "schedule", "outages")
-        }
+    @property
+    def one_unit(self) -> str:
+        """The unit of ages in the singular."""
+        return self.unit.removesuffix("s")
 
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the policies, the schedule and the outages."""
-        return dict(
-            zip(MAINTENANCE_TABLES, (self.policies, self.schedule, self.outages), strict=True)
+    @property
+    def rivals(self) -> str:
+        """The costs of the rules that it is held against."""
+        rows = ((name, self.of(policy)) for policy, name in RIVAL_NAMES.items())
+        return ", ".join(
+            f"{name} {brief(row['cost'])}" for name, row in rows if row and row["cost"] is not None
         )
 
     def of(self, policy: str) -> dict[str, Any] | None:
         """Return the row of a policy; None where it has none."""
-        rows = self.policies.filter(pl.col("policy") == policy)
-        return rows.row(0, named=True) if len(rows) else None
-
-
-# A verdict on maintenance in words, for a manager.
-
-RIVAL_NAMES = {
-    BASE_RULE: "the best fixed interval",
-    "threshold": "a threshold on the median life",
-    "run_to_failure": "running to failure",
-}
-"""The rules that it is held against, in words."""
-
-
-def maintenance_sentence(verdict: MaintenanceVerdict, least: int) -> str:
-    """Return the advice with its record, what the capacity costs, and the machines that are due.
-
-    Args:
-        verdict: Without its sentence.
-        least: Machines that failed below which nothing is shown.
-    """
-    parts = [
-        _advice_sentence(verdict, least),
-        _rivals_sentence(verdict),
-        _foresight_sentence(verdict),
-        _capacity_sentence(verdict),
-        _due_sentence(verdict),
-    ]
-    return " ".join(filter(None, parts))
-
-
-def _advice_sentence(verdict: MaintenanceVerdict, least: int) -> str:
-    if verdict.rule == "few_failures":
-        return (
-            f"HOLD: {counted(verdict.failed, 'machines')} that failed are less than {least}: "
-            f"no rule can be judged by them."
-        )
-    own, base = verdict.of(OWN_RULE), verdict.of(BASE_RULE)
-    assert own is not None
-    assert base is not None
-    cost, ends = quote_interval(own["cost"], own["cost_low"], own["cost_high"])
-    machines = counted(verdict.machines, "held-out machines")
-    said = (
-        f"the renewal rule costs {cost}{ends} a running {verdict.unit.removesuffix('s')} on "
-        f"{machines}, of which"
-        f" {percent(own['failures'])} fail and each runs {brief(own['run'])} {verdict.unit}"
-    )
-    if verdict.rule == "no_gain":
-        return f"HOLD: {said}; that is not shown to be less than rules that look at no sensor."
-    return f"SCHEDULE: {said}."
-
-
-def _rivals_sentence(verdict: MaintenanceVerdict) -> str:
-    own = verdict.of(OWN_RULE)
-    if own is None or own["saving"] is None or verdict.rule == "few_failures":
-        return ""
-    rows = [(name, verdict.of(policy)) for policy, name in RIVAL_NAMES.items()]
-    costs = ", ".join(
-        f"{name} {brief(row['cost'])}"
-        for name, row in rows
-        if row is not None and row["cost"] is not None
-    )
-    share, low, high = own["saving"], own["saving_low"], own["saving_high"]
-    if share < 0:
-        text, ends = quote_percent(
-            -share, None if high is None else -high, None if low is None else -low
-        )
-        return f"Beside it: {costs}; that is {text}{ends} more than the fixed interval."
-    text, ends = quote_percent(share, low, high)
-    return f"Beside it: {costs}; against the fixed interval it saves {text}{ends}."
-
-
-def _foresight_sentence(verdict: MaintenanceVerdict) -> str:
-    best, true = verdict.of("foresight"), verdict.of(f"{OWN_RULE}[true law]")
-    if best is None or best["cost"] is None or verdict.rule == "few_failures":
-        return ""
-    known = (
-        ""
-        if true is None or true["cost"] is None
-        else f", by the true law of each life {brief(true['cost'])}"
-    )
-    return f"With foresight it would be {brief(best['cost'])}{known}."
-
-
-def _capacity_sentence(verdict: MaintenanceVerdict) -> str:
-    if verdict.crew is None and verdict.parts is None:
-        return ""
-    crew = "" if verdict.crew is None else f"{verdict.crew} a slot"
-    parts = (
-        ""
-        if verdict.parts is None
-        else f"{verdict.parts} parts and {verdict.parts_rate:g} more a slot"
-    )
-    limits = " and ".join(filter(None, [crew, parts]))
-    if not verdict.within_capacity:
-        return (
-            f"The machines share no clock, so that the capacity ({limits}) counts in the "
-            f"schedule alone."
-        )
-    free = verdict.of(f"{OWN_RULE}[no limits]")
-    if free is None or free["cost"] is None:
-        return ""
-    return f"Replacements are limited to {limits}; without that it is {brief(free['cost'])}."
-
-
-def _due_sentence(verdict: MaintenanceVerdict) -> str:
-    if not verdict.running:
-        return "No machine runs that could be scheduled."
-    ahead = f"the next {verdict.slots} slots of {verdict.slot:g} {verdict.unit}"
-    return (
-        f"Of {counted(verdict.running, 'machines')} that run {verdict.now} are due now and "
-        f"{verdict.due} within {ahead}."
-    )
+        return row_of(self.policies, policy=policy)
 
 
 # From the laws of remaining lives to the verdict: is the rule shown to pay, and which machine
 # is replaced when.
-
-SCHEDULE_COLUMNS = {
-    "machine": pl.String,
-    "age": pl.Float64,
-    "slot": pl.Int64,
-    "due": pl.Float64,
-    "wanted": pl.Int64,
-    "fails_before": pl.Float64,
-    "fails_next": pl.Float64,
-    "delay_cost": pl.Float64,
-    "median_life": pl.Float64,
-}
-"""The columns of a schedule: the slot, 0 for now and null for later; the age then; the slot without
-limits; the chance to fail before the slot (by the end of all slots for later) and in the next one;
-the expected cost of one slot more; the median life.
-"""
-
-OUTAGE_COLUMNS = {
-    "slot": pl.Int64,
-    "begin": pl.Float64,
-    "planned": pl.Float64,
-    "failures": pl.Float64,
-    "lost": pl.Float64,
-    "lost_sd": pl.Float64,
-    "machines": pl.Int64,
-}
-"""The columns of outages: the slot, when it begins from now, the expected planned replacements and
-failures, the expected time that machines stand still and its standard deviation, and how many
-machines there are.
-"""
 
 
 def decide_maintenance(
@@ -302,18 +266,10 @@ def decide_maintenance(
         decision=name,
         action="SCHEDULE" if rule == "none" else "HOLD",
         rule=rule,
-        excluded={},
-        sentence="",
         rate=limit if np.isfinite(limit) else None,
-        planned=terms.planned,
-        failure=terms.failure,
-        planned_downtime=terms.planned_downtime,
-        failure_downtime=terms.failure_downtime,
+        terms=terms,
         slot=laws.slot,
         slots=laws.slots,
-        crew=terms.crew,
-        parts=terms.parts,
-        parts_rate=terms.parts_rate,
         within_capacity=tested.within_capacity,
         machines=laws.m,
         failed=failed,
@@ -326,7 +282,7 @@ def decide_maintenance(
         schedule=table,
         outages=lost,
     )
-    return replace(verdict, sentence=maintenance_sentence(verdict, terms.least_failures))
+    return spoken(verdict)
 
 
 def forbidding_rule(policies: pl.DataFrame, failed: int, terms: MaintenanceTerms) -> str:
@@ -362,7 +318,7 @@ def cheapest_schedule(
     place = np.arange(len(rows))
     later = slots == laws.slots
     following = np.minimum(slots + 1, laws.slots)
-    table = pl.DataFrame(
+    table = SCHEDULE.frame(
         {
             "machine": [laws.names[each] for each in laws.machine[rows]],
             "age": laws.age[rows],
@@ -384,7 +340,6 @@ def cheapest_schedule(
             ),
             "median_life": laws.median[rows],
         },
-        schema=SCHEDULE_COLUMNS,
     )
     order = ["slot", "fails_next", "machine"]
     return table.sort(order, descending=[False, True, False], nulls_last=True), slot_outages(
@@ -423,120 +378,14 @@ def slot_outages(
                 len(slots),
             )
         )
-    return pl.DataFrame(made, schema=OUTAGE_COLUMNS, orient="row")
+    return OUTAGES.frame(made)
 
 
 # The report of maintenance: rules in the back-test, the schedule of machines that run, and the
 # outages it brings.
 
-RULE_NAMES = {
-    "renewal": "renewal rule",
-    "renewal[no limits]": "renewal rule, any crew",
-    "renewal[true law]": "the same by the true law",
-    "threshold": "threshold on the median",
-    "threshold[no limits]": "threshold on the median, any crew",
-    "fixed_interval": "fixed interval",
-    "run_to_failure": "run to failure",
-    "foresight": "foresight",
-}
-"""Rules where people read."""
-
-FAILURE_COLOUR = "#b3382c"
-"""The colour of failures."""
-
 MOST_MACHINES = 30
 """Machines of a schedule that are shown."""
-
-
-def policies_grid(verdict: MaintenanceVerdict) -> Grid:
-    """Return a line for each rule: cost, saving, failures, downtime, and how long machines run."""
-    rows = verdict.policies.to_dicts()
-    unit = verdict.unit.removesuffix("s")
-    titles = [
-        ("rule", "rule"),
-        (f"cost a running {unit}", "cost"),
-        ("95 %", "95 %"),
-        ("saves against the fixed interval, %", "saves\n%"),
-        ("95 % of the saving", ""),
-        ("saved against it by the renewal rule, %", "renewal\nsaves %"),
-        ("95 % of that", ""),
-        ("machines that fail, %", "fail\n%"),
-        ("95 % of these", ""),
-        ("time that a machine stands still, %", "still\n%"),
-        (f"mean {verdict.unit} that a machine runs", "runs"),
-        ("machines whose outcome is known", "known"),
-    ]
-    costs, runs = (
-        column_texts([row["cost"] for row in rows]),
-        column_texts([row["run"] for row in rows]),
-    )
-    cells = [
-        (
-            RULE_NAMES.get(row["policy"], row["policy"]),
-            cost,
-            _interval_words(row, "cost", 1.0),
-            percent_cell(row["saving"]),
-            _interval_words(row, "saving", 100.0),
-            percent_cell(row["own_saves"]),
-            _interval_words(row, "own_saves", 100.0),
-            percent_cell(row["failures"]),
-            _interval_words(row, "failures", 100.0),
-            percent_cell(row["downtime"], 2),
-            run,
-            str(row["known"]),
-        )
-        for row, cost, run in zip(rows, costs, runs, strict=True)
-    ]
-    return grid_of(
-        titles,
-        cells,
-        own=RULE_NAMES[OWN_RULE],
-        caption="What rules would have cost on held-out machines:",
-    )
-
-
-def _interval_words(row: dict[str, Any], name: str, scale: float) -> str:
-    low, high = row[f"{name}_low"], row[f"{name}_high"]
-    return "" if low is None else f"{scale * low:.1f} to {scale * high:.1f}"
-
-
-def schedule_grid(verdict: MaintenanceVerdict) -> Grid:
-    """Return a line for each machine that is due, soonest first.
-
-    All are in maintenance_schedule.csv.
-    """
-    rows = verdict.schedule.drop_nulls("slot")[:MOST_MACHINES]
-    titles = [
-        ("machine", "machine"),
-        (f"age, {verdict.unit}", "age"),
-        ("slot", "slot"),
-        ("slot without limits", "wanted"),
-        ("chance to fail before, %", "fails\nbefore %"),
-        ("chance to fail in the next slot, %", "fails\nnext %"),
-        ("expected cost of one slot more", "delay\ncosts"),
-        (f"median remaining life, {verdict.unit}", "median\nlife"),
-    ]
-    cells = zip(
-        rows["machine"],
-        (f"{age:g}" for age in rows["age"]),
-        ("now" if slot == 0 else str(slot) for slot in rows["slot"]),
-        ("later" if slot is None else "now" if slot == 0 else str(slot) for slot in rows["wanted"]),
-        map(percent_cell, rows["fails_before"]),
-        map(percent_cell, rows["fails_next"]),
-        column_texts(rows["delay_cost"].to_list()),
-        column_texts(rows["median_life"].to_list()),
-        strict=True,
-    )
-    left = verdict.due - len(rows)
-    more = f", the first {len(rows)} of {verdict.due}" if left else ""
-    return grid_of(titles, list(cells), caption=f"Machines that are due{more}:")
-
-
-def draw_policies(verdict: MaintenanceVerdict, path: Path) -> None:
-    """Draw the cost of each rule with its interval, and the share of machines that fail under
-    it.
-    """
-    save_png(policies_figure(verdict), path)
 
 
 def policies_figure(verdict: MaintenanceVerdict) -> Figure:
@@ -547,16 +396,13 @@ def policies_figure(verdict: MaintenanceVerdict) -> Figure:
     colours = [_rule_colour(name) for name in rows["policy"]]
     _draw_bars(left, rows, "cost", 1.0, colours)
     _draw_bars(right, rows, "failures", 100.0, colours)
-    left.set_yticks(
-        range(len(rows)), [RULE_NAMES.get(name, name) for name in rows["policy"]], fontsize=9
-    )
-    unit = verdict.unit.removesuffix("s")
-    costs = f"cost a running {unit} ({verdict.planned:g} planned, {verdict.failure:g} a failure)"
-    left.set_title(costs, fontsize=9.5, loc="left", color=INK)
-    right.set_title("machines that fail, %", fontsize=9.5, loc="left", color=INK)
-    why = "" if verdict.rule == "none" else f" ({verdict.rule})"
-    title = f"{verdict.action}{why}: {counted(verdict.machines, 'held-out machines')}, lines 95 %"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    name_rows(left, range(len(rows)), [RULE_NAMES.get(name, name) for name in rows["policy"]])
+    terms = verdict.terms
+    costs = f"({terms.planned:g} planned, {terms.failure:g} a failure)"
+    tidy(left, "x", title=f"cost a running {verdict.one_unit} {costs}")
+    tidy(right, "x", title="machines that fail, %")
+    machines = counted(verdict.machines, "held-out machines")
+    headline(figure, f"{verdict.advice}: {machines}, lines 95 %")
     return figure
 
 
@@ -571,14 +417,6 @@ def _draw_bars(axes: Axes, rows: pl.DataFrame, name: str, scale: float, colours:
         if low is not None:
             axes.hlines(place, scale * low, scale * high, color=INK, linewidth=1.2)
     axes.set_xlim(left=0)
-    tidy(axes, "x")
-
-
-def draw_schedule(verdict: MaintenanceVerdict, path: Path) -> None:
-    """Draw each machine that is due with the slot of its replacement, the chance to fail before,
-    and the use of the crew.
-    """
-    save_png(schedule_figure(verdict), path)
 
 
 def schedule_figure(verdict: MaintenanceVerdict) -> Figure | None:
@@ -592,16 +430,7 @@ def schedule_figure(verdict: MaintenanceVerdict) -> Figure | None:
     _draw_use(panels["use"], verdict)
     all_machines = counted(verdict.running, "machines")
     shown = all_machines if len(rows) == verdict.running else f"{len(rows)} of {all_machines}"
-    title = f"{shown}, the next {verdict.slots} slots of {verdict.slot:g} {verdict.unit}"
-    figure.suptitle(
-        drawable(title, 90),
-        x=0.01,
-        ha="left",
-        fontsize=12.5,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, f"{shown}, the next {verdict.slots} slots of {verdict.slot:g} {verdict.unit}")
     return figure
 
 
@@ -622,18 +451,13 @@ def _draw_slots(axes: Axes, rows: pl.DataFrame, verdict: MaintenanceVerdict) -> 
             f"{100 * chance:.0f} %",
             va="center",
             fontsize=7.5,
-            color=FAILURE_COLOUR if chance >= 0.05 else GREY,
+            color=ALARM_COLOUR if chance >= 0.05 else GREY,
         )
-    axes.set_yticks(
-        place, [drawable(name, 24) for name in rows["machine"]], fontsize=7.5, parse_math=False
-    )
+    name_rows(axes, place, rows["machine"], 24)
     axes.set_ylim(-0.8, len(rows) - 0.2)
     axes.set_xlim(-0.3, verdict.slots + 0.9)
-    axes.set_title(
-        "slot of each machine, and its chance to fail before", fontsize=9.5, loc="left", color=INK
-    )
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    tidy(axes, "x")
+    legend_above(axes)
+    tidy(axes, "x", title="slot of each machine, and its chance to fail before")
 
 
 def _draw_use(axes: Axes, verdict: MaintenanceVerdict) -> None:
@@ -644,19 +468,32 @@ def _draw_use(axes: Axes, verdict: MaintenanceVerdict) -> None:
         slot,
         rows["failures"].to_numpy(),
         bottom=rows["planned"].to_numpy(),
-        color=FAILURE_COLOUR,
+        color=ALARM_COLOUR,
         width=0.6,
         label="failures",
     )
-    most: Any = (rows["planned"] + rows["failures"]).max()
-    if verdict.crew is not None and verdict.crew <= 4 * max(float(most), 1.0):
-        axes.axhline(verdict.crew, color=INK, linewidth=1.1, linestyle="--", label="crew")
+    most, crew = max([*(rows["planned"] + rows["failures"]), 1.0]), verdict.terms.crew
+    if crew is not None and crew <= 4 * most:
+        axes.axhline(crew, color=INK, linewidth=1.1, linestyle="--", label="crew")
     axes.set_xlim(-0.3, verdict.slots + 0.9)
-    axes.set_title("expected replacements", fontsize=9.5, loc="left", color=INK)
-    axes.set_xlabel("slot", fontsize=9, color=GREY)
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    tidy(axes)
+    legend_above(axes)
+    tidy(axes, title="expected replacements", x="slot")
 
 
-POLICIES_REPORT = TableReport(grid=policies_grid, draw=draw_policies)
-SCHEDULE_REPORT = TableReport(grid=schedule_grid, draw=draw_schedule)
+POLICIES_REPORT = TableReport(
+    columns=POLICIES,
+    own=RULE_NAMES[OWN_RULE],
+    title="What rules would have cost on held-out machines:",
+    figure=policies_figure,
+    caption="The cost of each rule with its interval, and the share of machines that fail under it",
+)
+SCHEDULE_REPORT = TableReport(
+    columns=SCHEDULE,
+    rows=lambda verdict: verdict.schedule.drop_nulls("slot"),
+    most=MOST_MACHINES,
+    title="Machines that are due"
+    "{% if shown < rows %}, the first {{ shown }} of {{ rows }}{% endif %}:",
+    figure=schedule_figure,
+    caption="Each machine that is due with the slot of its replacement, the chance to fail before, "
+    "and the use of the crew",
+)

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
+from hwds.results.columns import Column, Declared, with_interval
 from hwds.stats.clusters import resample_clusters
 from hwds.stats.estimates import clustered_wilson
 from hwds.supply.fleet import (
@@ -117,30 +118,67 @@ BASE_RULE = "fixed_interval"
 BLIND_RULES = ("fixed_interval", "run_to_failure")
 """The rules that look at no sensor."""
 
-POLICY_COLUMNS = {
-    "policy": pl.String,
-    "cost": pl.Float64,
-    "cost_low": pl.Float64,
-    "cost_high": pl.Float64,
-    "saving": pl.Float64,
-    "saving_low": pl.Float64,
-    "saving_high": pl.Float64,
-    "own_saves": pl.Float64,
-    "own_saves_low": pl.Float64,
-    "own_saves_high": pl.Float64,
-    "failures": pl.Float64,
-    "failures_low": pl.Float64,
-    "failures_high": pl.Float64,
-    "downtime": pl.Float64,
-    "downtime_low": pl.Float64,
-    "downtime_high": pl.Float64,
-    "run": pl.Float64,
-    "known": pl.Int64,
+RULE_NAMES = {
+    "renewal": "renewal rule",
+    "renewal[no limits]": "renewal rule, any crew",
+    "renewal[true law]": "the same by the true law",
+    "threshold": "threshold on the median",
+    "threshold[no limits]": "threshold on the median, any crew",
+    "fixed_interval": "fixed interval",
+    "run_to_failure": "run to failure",
+    "foresight": "foresight",
 }
-"""The columns of the back-test: money a unit of running time, savings against `BASE_RULE`, what the
-rule `OWN` saves against this one, the share of machines that fail, the share of time that one
-stands still, the mean time that one runs, and machines whose outcome is known.
-"""
+"""Rules where people read."""
+
+POLICIES = Declared.of(
+    Column("policy", "text", "The rule.", "rule", "rule", "{{ rule_names[policy] }}"),
+    with_interval(
+        Column(
+            "cost",
+            "number",
+            "Money a unit of running time.",
+            "cost a running {{ one_unit }}",
+            "cost",
+        ),
+        brief="95 %",
+    ),
+    with_interval(
+        Column(
+            "saving",
+            "share",
+            "Its saving against the fixed interval.",
+            "saves against the fixed interval, %",
+            "saves\n%",
+        ),
+        ends="95 % of the saving",
+    ),
+    with_interval(
+        Column(
+            "own_saves",
+            "share",
+            "What the renewal rule saves against it.",
+            "saved against it by the renewal rule, %",
+            "renewal\nsaves %",
+        ),
+        ends="95 % of that",
+    ),
+    with_interval(
+        Column("failures", "share", "", "machines that fail, %", "fail\n%"), ends="95 % of these"
+    ),
+    with_interval(
+        Column(
+            "downtime",
+            "share",
+            "",
+            "time that a machine stands still, %",
+            "still\n%",
+            "{{ downtime | share(2) }}",
+        ),
+        ends="",
+    ),
+    Column("run", "number", "", "mean {{ unit }} that a machine runs", "runs"),
+    Column("known", "count", "", "machines whose outcome is known", "known"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +205,7 @@ class MaintenanceBackTest:
         return self.terms.limited and self.laws.has_clock
 
     def table(self) -> pl.DataFrame:
-        """Return a row for each rule; see `POLICY_COLUMNS`."""
+        """Return a row for each rule; see `POLICIES`."""
         made = dict(self.outcomes())
         counts = self._resamples()
         totals = {
@@ -175,7 +213,7 @@ class MaintenanceBackTest:
         }
         rates = {name: each[:, 0] / each[:, 3] for name, each in totals.items()}
         rows = [self._row(name, each, totals[name], rates) for name, each in made.items()]
-        return pl.DataFrame(rows, schema=POLICY_COLUMNS)
+        return POLICIES.frame(rows)
 
     def outcomes(self) -> Iterator[tuple[str, Outcomes]]:
         """Yield the rules with their outcomes.

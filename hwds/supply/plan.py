@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
-    GREY,
+    ALARM_COLOUR,
     INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
+    legend_above,
+    name_rows,
     new_figure,
-    save_png,
+    thousands,
     tidy,
 )
-from hwds.results.formatting import brief, column_texts, counted, percent, percent_cell
+from hwds.report.words import spoken
+from hwds.results.columns import Column, Declared
+from hwds.results.formatting import counted
 from hwds.results.tables import Verdict
 from hwds.stats.estimates import clustered_wilson, pooled_ratio
 from hwds.supply.production import (
@@ -40,47 +43,101 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The verdict on a supply plan, as plain values, a table of steps and a table of volumes.
+# The verdict on a supply plan: a table of steps, a table of volumes, and its words.
 
-STEP_COLUMNS = {
-    "plant": pl.String,
-    "step": pl.Int64,
-    "capacity": pl.Float64,
-    "running": pl.Float64,
-    "running_low": pl.Float64,
-    "demand": pl.Float64,
-    "demand_high": pl.Float64,
-    "planned": pl.Float64,
-    "stock": pl.Float64,
-    "cover": pl.Float64,
-    "fill": pl.Float64,
-    "short": pl.Float64,
-}
-"""The columns of a plan: units with all machines running, the mean share that runs and its 10 %
-quantile, mean demand and its 90 % quantile, planned production, mean stock at the end, how many
-steps of mean demand that is, the share of demand that is served in the step, and the chance that
-some is not.
-"""
-
-VOLUME_COLUMNS = {
-    "deal": pl.String,
-    "plant": pl.String,
-    "cutoff": pl.String,
-    **dict.fromkeys(
-        (
-            *("committed", "base", "upside"),
-            *("demand_committed", "demand_base", "demand_upside"),
-            *("most_committed", "most_base", "most_upside"),
-            *("delivered", "delivered_running", "opening", "planned", "fill", "actual", "served"),
-        ),
-        pl.Float64,
+STEPS = Declared.of(
+    Column("plant", "text", "The plant.", "plant", "plant"),
+    Column("step", "count", "The step of the plan, from 1.", "step", "step"),
+    Column(
+        "capacity",
+        "number",
+        "Units that can be made with all machines running.",
+        "capacity with all machines",
+        "capacity",
     ),
-}
-"""The columns of volumes: quantiles of deliveries, of orders, and of what could be delivered were
-more of a deal alone ordered; the mean of the first and what it would be if all machines ran, stock
-at the beginning, planned production, the expected share of demand served in its step, and in the
-back-test what was asked for and could have been delivered.
-"""
+    Column(
+        "running",
+        "share",
+        "The mean share of the capacity that runs.",
+        "share that runs, %",
+        "runs\n%",
+    ),
+    Column("running_low", "share", "The 10 % quantile of that share.", "its P10, %"),
+    Column("demand", "number", "Mean demand.", "mean demand", "demand"),
+    Column("demand_high", "number", "The 90 % quantile of demand.", "P90 of demand", "P90"),
+    Column("planned", "number", "Planned production.", "planned production", "plan"),
+    Column("stock", "number", "Mean stock at the end.", "mean stock at the end", "stock"),
+    Column(
+        "cover",
+        "number",
+        "Mean stock, in steps of mean demand.",
+        "stock, in steps of mean demand",
+        "cover",
+        "{{ cover | written('.2f') }}",
+    ),
+    Column(
+        "fill",
+        "share",
+        "The share of demand that is served in the step.",
+        "demand served in its step, %",
+        "fill\n%",
+    ),
+    Column(
+        "short", "share", "The chance that some is not.", "chance that some is not, %", "short\n%"
+    ),
+)
+
+BANDS = ("committed", "base", "upside")
+
+VOLUMES = Declared.of(
+    Column("deal", "text", "The deal.", "deal", "deal"),
+    Column("plant", "text", "The plant that makes it.", "plant"),
+    Column("cutoff", "text", "The cutoff after which it is delivered."),
+    (
+        Column(
+            band,
+            "number",
+            "The quantile of deliveries.",
+            f"{band} ({{{{ terms.{band} | quantile }}}}), delivered",
+            band,
+        )
+        for band in BANDS
+    ),
+    (
+        Column(
+            f"demand_{band}",
+            "number",
+            "The quantile of orders.",
+            f"the same of demand, {{{{ terms.{band} | quantile }}}}",
+        )
+        for band in BANDS
+    ),
+    (
+        Column(f"most_{band}", "number", "The quantile were more of this deal alone ordered.")
+        for band in BANDS
+    ),
+    Column("delivered", "number", "Mean deliveries.", "delivered on average", "mean"),
+    Column(
+        "delivered_running",
+        "number",
+        "Mean deliveries if all machines ran.",
+        "the same if all machines ran",
+        "all\nrun",
+    ),
+    Column("opening", "number", "The stock at the beginning."),
+    Column("planned", "number", "Planned production.", "planned production", "plan"),
+    Column(
+        "fill",
+        "share",
+        "The expected share of demand that is served in its step.",
+        "demand served in its step, %",
+        "fill\n%",
+    ),
+    Column("actual", "number", "Demand in the back-test.", "asked for in the back-test", "asked"),
+    Column(
+        "served", "number", "What could have been delivered of that demand.", "delivered", "served"
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +146,7 @@ class SupplyVerdict(Verdict):
 
     Attributes:
         action: `COMMIT` or `HOLD`.
-        levels: Of the volumes.
+        terms: The settings.
         committed, asked: Sums over deals of the committed volumes, and of the same quantile of
             demand.
         missed: What is expected not to be delivered because machines stand still.
@@ -110,12 +167,44 @@ class SupplyVerdict(Verdict):
         outages: Where the outages are from; empty for none.
         when: `back-test`, or `future`.
         unit: Of volumes.
-        plan: See `STEP_COLUMNS`.
-        volumes: See `VOLUME_COLUMNS`.
+        plan: See `STEPS`.
+        volumes: See `VOLUMES`.
+    """
+
+    files: ClassVar = {"supply_plan": "plan", "supply_volumes": "volumes"}
+    stored = ("terms.levels",)
+    words = """
+    {%- set what %}{{ committed | money(unit) }} over {{ steps | counted("steps") }} after
+    {{ cutoff }}, the sum of {{ terms.committed | quantile }} of what is asked for and can be
+    delivered{% endset %}
+    {%- set backtest = tested | counted("back-tested deals") %}
+    {%- set record %}less was asked for or could be delivered of {{ below | percent }} of
+    {{ backtest }} (95 %: {{ below_low | percent }} to {{ below_high | percent }};
+    {{ terms.committed | percent }} is meant){% endset %}
+    {%- if below is none -%}
+    HOLD: no deal of the back-test has a known demand and past errors that say how its steps move
+    together; {{ what }}.
+    {%- elif rule == "few_deals" -%}
+    HOLD: {{ backtest }} are less than {{ terms.least_deals }}; {{ what }}, {{ record }}.
+    {%- elif rule == "coverage" -%}
+    HOLD: {{ record }}: {{ what }}, is too much.
+    {%- else -%}
+    COMMIT to {{ what }}: {{ record }}.
+    {%- endif %}
+    The plan serves {{ fill | percent }} of demand in its step from {{ cover | written(".2f") }}
+    steps of stock, least in {{ tightest }}. With {{ terms.committed | quantile }} of capacity and
+    the stock {{ makeable | brief }} can be delivered, {{ free | abs | brief }}
+    {{ "more" if free >= 0 else "less" }} than {{ terms.base | quantile }} of all demand.
+    {% if outages -%}
+    Outages ({{ outages }}) take {{ lost | percent }} of the capacity; if all machines ran,
+    {{ [missed, 0.0] | max | money(unit) }} more would be delivered.
+    {%- else -%}
+    All machines are taken to run: decision.life_run names a run that says which do not.
+    {%- endif %}
     """
 
     action: Literal["COMMIT", "HOLD"]
-    levels: Mapping[str, float]
+    terms: SupplyTerms
     committed: float
     asked: float
     missed: float
@@ -137,92 +226,6 @@ class SupplyVerdict(Verdict):
     unit: str
     plan: pl.DataFrame
     volumes: pl.DataFrame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; plan and volumes are tables beside them."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in ("plan", "volumes")
-        }
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the plan and the volumes."""
-        return {"supply_plan": self.plan, "supply_volumes": self.volumes}
-
-
-# A verdict on a supply plan in words, for a manager.
-
-
-def supply_sentence(verdict: SupplyVerdict, terms: SupplyTerms) -> str:
-    """Return what can be committed to with its record, what the plan delivers, and what outages
-    take of it.
-    """
-    return " ".join(
-        filter(
-            None,
-            [
-                _commitment_sentence(verdict, terms),
-                _plan_sentence(verdict),
-                _outage_sentence(verdict),
-            ],
-        )
-    )
-
-
-def _commitment_sentence(verdict: SupplyVerdict, terms: SupplyTerms) -> str:
-    level = f"P{100 * terms.committed:.4g}"
-    volume = f"{brief(verdict.committed)} {verdict.unit}".rstrip()
-    when = f"{counted(verdict.steps, 'steps')} after {verdict.cutoff}"
-    what = f"{volume} over {when}, the sum of {level} of what is asked for and can be delivered"
-    if verdict.below is None:
-        why = (
-            "no deal of the back-test has a known demand and past errors that say how its steps "
-            "move together"
-        )
-        return f"HOLD: {why}; {what}."
-    tested = counted(verdict.tested, "back-tested deals")
-    low, high = percent(verdict.below_low or 0.0), percent(verdict.below_high or 0.0)
-    record = (
-        f"less was asked for or could be delivered of {percent(verdict.below)} of {tested} (95 %: "
-        f"{low} to {high};"
-        f" {percent(terms.committed)} is meant)"
-    )
-    if verdict.rule == "few_deals":
-        return (
-            f"HOLD: {counted(verdict.tested, 'back-tested deals')} are less than "
-            f"{terms.least_deals}; {what}, {record}."
-        )
-    if verdict.rule == "coverage":
-        return f"HOLD: {record}: {what}, is too much."
-    return f"COMMIT to {what}: {record}."
-
-
-def _plan_sentence(verdict: SupplyVerdict) -> str:
-    level, base = (f"P{100 * verdict.levels[band]:.4g}" for band in ("committed", "base"))
-    left = (
-        f"{brief(verdict.free)} more than"
-        if verdict.free >= 0
-        else f"{brief(-verdict.free)} less than"
-    )
-    return (
-        f"The plan serves {percent(verdict.fill)} of demand in its step from {verdict.cover:.2f} "
-        f"steps of stock, least in"
-        f" {verdict.tightest}. With {level} of capacity and the stock {brief(verdict.makeable)} "
-        f"can be delivered,"
-        f" {left} {base} of all demand."
-    )
-
-
-def _outage_sentence(verdict: SupplyVerdict) -> str:
-    if not verdict.outages:
-        return (
-            "All machines are taken to run: decision.life_run names a run that says which do not."
-        )
-    missed = f"{brief(max(verdict.missed, 0.0))} {verdict.unit}".rstrip()
-    return (
-        f"Outages ({verdict.outages}) take {percent(verdict.lost)} of the capacity; if all "
-        f"machines ran, {missed} more would be"
-        f" delivered."
-    )
 
 
 # From demand and outages to the verdict: what to make, what is delivered, what can be committed
@@ -276,8 +279,9 @@ def decide_supply(
     tested = [
         volumes if each is coming else plan_tables(each, terms)[1] for each in past if each.coupled
     ]
-    below = delivery_shortfalls(pl.concat(tested)) if tested else None
-    rule = forbidding_supply_rule(below, terms)
+    record = delivery_shortfalls(pl.concat(tested)) if tested else None
+    rule = forbidding_supply_rule(record, terms)
+    below, low, high, count = record or (None, None, None, 0)
     room = float(plan["capacity"].sum())
     makeable, free = spare_supply(coming.problem, terms)
     demand = float(plan["demand"].sum())
@@ -286,9 +290,7 @@ def decide_supply(
         decision=name,
         action="COMMIT" if rule == "none" else "HOLD",
         rule=rule,
-        excluded={},
-        sentence="",
-        levels=terms.levels,
+        terms=terms,
         committed=float(volumes["committed"].sum()),
         asked=float(volumes["demand_committed"].sum()),
         missed=float((volumes["delivered_running"] - volumes["delivered"]).sum()),
@@ -299,10 +301,10 @@ def decide_supply(
         lost=1 - float((plan["running"] * plan["capacity"]).sum()) / room,
         tightest=f"step {worst['step']}"
         + (f" of {worst['plant']}" if len(coming.plants) > 1 else ""),
-        below=None if below is None else below[0],
-        below_low=None if below is None else below[1],
-        below_high=None if below is None else below[2],
-        tested=0 if below is None else below[3],
+        below=below,
+        below_low=low,
+        below_high=high,
+        tested=count,
         steps=coming.problem.demand.shape[1],
         cutoff=coming.cutoff,
         n_deals=len(volumes),
@@ -312,7 +314,7 @@ def decide_supply(
         plan=plan,
         volumes=volumes,
     )
-    return replace(verdict, sentence=supply_sentence(verdict, terms))
+    return spoken(verdict)
 
 
 def plan_tables(case: SupplyCase, terms: SupplyTerms) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -347,7 +349,7 @@ def _step_rows(case: SupplyCase, program: SupplyProgram, made: PlanOutcome) -> p
             }
             row |= {"fill": 1 - float(short[step].mean()) / asked if asked > 0 else 1.0}
             rows.append(row | {"short": float((short[step] > 1e-6 * max(asked, 1.0)).mean())})
-    return pl.DataFrame(rows, schema=STEP_COLUMNS)
+    return STEPS.frame(rows)
 
 
 def _volume_rows(
@@ -379,9 +381,7 @@ def _volume_rows(
         "actual": pl.Series(case.actual.sum(axis=1), nan_to_null=True),
         "served": pl.Series(deliveries(case, program), nan_to_null=True),
     }
-    return pl.DataFrame(table, schema=VOLUME_COLUMNS).sort(
-        "committed", "deal", descending=[True, False]
-    )
+    return VOLUMES.frame(table).sort("committed", "deal", descending=[True, False])
 
 
 def spare_supply(problem: SupplyProblem, terms: SupplyTerms) -> tuple[float, float]:
@@ -442,90 +442,6 @@ MOST_DEALS = 24
 MOST_STEPS = 30
 """Steps of plants in the table."""
 
-OUTAGE_COLOUR = "#b3382c"
-"""The colour of capacity that outages take."""
-
-
-def steps_grid(verdict: SupplyVerdict) -> Grid:
-    """Return a line for each plant and step: capacity, demand, plan, stock and fill rate.
-
-    All are in supply_plan.csv.
-    """
-    rows = verdict.plan[:MOST_STEPS]
-    titles = [
-        ("plant", "plant"),
-        ("step", "step"),
-        ("capacity with all machines", "capacity"),
-        ("share that runs, %", "runs\n%"),
-        ("its P10, %", ""),
-        ("mean demand", "demand"),
-        ("P90 of demand", "P90"),
-        ("planned production", "plan"),
-        ("mean stock at the end", "stock"),
-        ("stock, in steps of mean demand", "cover"),
-        ("demand served in its step, %", "fill\n%"),
-        ("chance that some is not, %", "short\n%"),
-    ]
-    cells = zip(
-        rows["plant"],
-        map(str, rows["step"]),
-        column_texts(rows["capacity"].to_list()),
-        *(map(percent_cell, rows[name]) for name in ("running", "running_low")),
-        *(
-            column_texts(rows[name].to_list())
-            for name in ("demand", "demand_high", "planned", "stock")
-        ),
-        ("" if each is None else f"{each:.2f}" for each in rows["cover"]),
-        *(map(percent_cell, rows[name]) for name in ("fill", "short")),
-        strict=True,
-    )
-    more = "" if len(rows) == len(verdict.plan) else f", {len(rows)} of {len(verdict.plan)} lines"
-    return grid_of(titles, list(cells), names=1, caption=f"The plan after {verdict.cutoff}{more}:")
-
-
-def volumes_grid(verdict: SupplyVerdict) -> Grid:
-    """Return a line for each of the largest deals: what can be committed to, and its orders."""
-    rows = verdict.volumes[:MOST_DEALS]
-    titles = [
-        ("deal", "deal"),
-        ("plant", ""),
-        *(
-            (f"{band} (P{100 * level:.4g}), delivered", band)
-            for band, level in verdict.levels.items()
-        ),
-        *((f"the same of demand, P{100 * level:.4g}", "") for level in verdict.levels.values()),
-        ("delivered on average", "mean"),
-        ("the same if all machines ran", "all\nrun"),
-        ("planned production", "plan"),
-        ("demand served in its step, %", "fill\n%"),
-        ("asked for in the back-test", "asked"),
-        ("delivered", "served"),
-    ]
-    names = (
-        *verdict.levels,
-        *(f"demand_{band}" for band in verdict.levels),
-        "delivered",
-        "delivered_running",
-        "planned",
-    )
-    cells = zip(
-        rows["deal"],
-        rows["plant"],
-        *(column_texts(rows[name].to_list()) for name in names),
-        map(percent_cell, rows["fill"]),
-        *(column_texts(rows[name].to_list()) for name in ("actual", "served")),
-        strict=True,
-    )
-    more = "" if len(rows) == verdict.n_deals else f", {len(rows)} of {verdict.n_deals}"
-    return grid_of(titles, list(cells), names=2, caption=f"What can be committed to{more}:")
-
-
-def draw_steps(verdict: SupplyVerdict, path: Path) -> None:
-    """Draw capacity, demand and the plan of all plants by step, and below the steps of stock and
-    the fill rate.
-    """
-    save_png(steps_figure(verdict), path)
-
 
 def steps_figure(verdict: SupplyVerdict) -> Figure:
     """Return the figure: amounts above, stock and service below."""
@@ -557,30 +473,15 @@ def steps_figure(verdict: SupplyVerdict) -> Figure:
         label="demand served in its step",
     )
     bottom.set_ylim(bottom=0)
-    bottom.set_xlabel("step", fontsize=9, color=GREY)
-    bottom.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    tidy(bottom)
-    why = "" if verdict.rule == "none" else f" ({verdict.rule})"
+    legend_above(bottom, 2)
+    tidy(bottom, x="step")
     volume = f"{verdict.committed:,.0f} {verdict.unit}".rstrip()
-    title = (
-        f"{verdict.action}{why}: {volume} of {counted(verdict.n_deals, 'deals')} after "
-        f"{verdict.cutoff}"
-    )
-    figure.suptitle(
-        drawable(title, 90),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    deals = counted(verdict.n_deals, "deals")
+    headline(figure, f"{verdict.advice}: {volume} of {deals} after {verdict.cutoff}")
     return figure
 
 
 def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
-    from matplotlib.ticker import EngFormatter
-
     axes.bar(
         step, rows["planned"].to_numpy(), color=OWN_COLOUR, alpha=0.55, width=0.6, label="planned"
     )
@@ -588,7 +489,7 @@ def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
         step,
         rows["left_low"].to_numpy(),
         rows["capacity"].to_numpy(),
-        color=OUTAGE_COLOUR,
+        color=ALARM_COLOUR,
         alpha=0.15,
         linewidth=0,
     )
@@ -596,7 +497,7 @@ def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
     axes.plot(
         step,
         rows["left"].to_numpy(),
-        color=OUTAGE_COLOUR,
+        color=ALARM_COLOUR,
         linewidth=1.2,
         label="less outages (shade: to P10)",
     )
@@ -610,17 +511,10 @@ def _draw_amounts(axes: Axes, rows: pl.DataFrame, step: np.ndarray) -> None:
         linewidth=1,
         label="demand, to P90",
     )
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    thousands(axes.yaxis)
     axes.set_ylim(bottom=0)
-    axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    legend_above(axes)
     tidy(axes)
-
-
-def draw_volumes(verdict: SupplyVerdict, path: Path) -> None:
-    """Draw the largest deals: what can be delivered from the committed to the upside volume, and
-    orders.
-    """
-    save_png(volumes_figure(verdict), path)
 
 
 def volumes_figure(verdict: SupplyVerdict) -> Figure | None:
@@ -658,26 +552,30 @@ def volumes_figure(verdict: SupplyVerdict) -> Figure | None:
     )
     if rows["actual"].null_count() < len(rows):
         axes.plot(rows["actual"], place, "o", color=NAIVE_COLOUR, markersize=4, label="demand")
-    axes.set_yticks(
-        place, [drawable(name, 34) for name in rows["deal"]], fontsize=8, parse_math=False
-    )
-    axes.set_xlabel(drawable(verdict.unit or "units"), fontsize=9, color=GREY, parse_math=False)
+    name_rows(axes, place, rows["deal"], 34)
     axes.set_xlim(left=0)
-    axes.legend(fontsize=8, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    tidy(axes, "x")
-    names = ", ".join(f"{band} P{100 * level:.4g}" for band, level in verdict.levels.items())
-    title = f"{counted(verdict.n_deals, 'deals')} over {verdict.steps} steps: {names}"
-    figure.suptitle(
-        drawable(title, 90),
-        x=0.01,
-        ha="left",
-        fontsize=12,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    legend_above(axes)
+    tidy(axes, "x", x=drawable(verdict.unit or "units"))
+    names = ", ".join(f"{band} P{100 * level:.4g}" for band, level in verdict.terms.levels.items())
+    headline(figure, f"{counted(verdict.n_deals, 'deals')} over {verdict.steps} steps: {names}")
     return figure
 
 
-PLAN_REPORT = TableReport(grid=steps_grid, draw=draw_steps)
-VOLUMES_REPORT = TableReport(grid=volumes_grid, draw=draw_volumes)
+PLAN_REPORT = TableReport(
+    columns=STEPS,
+    most=MOST_STEPS,
+    title="The plan after {{ cutoff }}"
+    "{% if shown < rows %}, {{ shown }} of {{ rows }} lines{% endif %}:",
+    figure=steps_figure,
+    caption="Capacity, demand and the plan of all plants by step, and below the steps of stock and "
+    "the fill rate",
+)
+VOLUMES_REPORT = TableReport(
+    columns=VOLUMES,
+    most=MOST_DEALS,
+    title="What can be committed to{% if shown < rows %}, {{ shown }} of {{ rows }}{% endif %}:",
+    names=2,
+    figure=volumes_figure,
+    caption="The largest deals: what can be delivered from the committed to the upside volume, and "
+    "orders",
+)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from hwds.results.columns import Column, Declared, with_interval
 from hwds.stats.estimates import Estimate, one_minus_ratio, pooled_ratio
 from hwds.supply.stock_levels import StockCases, StockTerms, without_depot
 
@@ -137,24 +138,38 @@ GOLDEN_RATIO = (5**0.5 - 1) / 2
 NO_DEPOT = "[without a depot]"
 """Behind a model's name: all stock in the store, by the lead time of both echelons together."""
 
-RECORD_COLUMNS = {
-    "model": pl.String,
-    **{
-        f"{name}{end}": pl.Float64
-        for name in ("cost", "saving", "service", "fill")
-        for end in ("", "_low", "_high")
-    },
-    "held": pl.Float64,
-    "short": pl.Float64,
-    "orders": pl.Float64,
-    "cases": pl.Int64,
-    "series": pl.Int64,
-    "periods": pl.Int64,
-}
-"""The columns of a record: cost of a period, saving against the experiment's own model's cost of
-the first rival, share of periods that end without a shortage, share of demand that is served in its
-period, mean units held and owed, orders a period.
-"""
+RECORD = Declared.of(
+    Column("model", "text", "", "levels from", "levels from", "{{ shown_name(model) }}"),
+    with_interval(
+        Column("cost", "number", "Mean cost of a period.", "cost a period and series", "cost"),
+        brief="95 %",
+    ),
+    with_interval(
+        Column(
+            "saving",
+            "share",
+            "1 - the cost of the experiment's own model over that of the first rival.",
+            "saves against {{ base }}, %",
+            "saves\n%",
+            "{{ saving | change }}{% if saving_low is not none %}"
+            " ± {{ (50 * (saving_high - saving_low)) | written('.1f') }}{% endif %}",
+        ),
+        ends="",
+    ),
+    with_interval(
+        Column("service", "share", "", "periods without a shortage, %", "service\n%"),
+        ends="95 % of these",
+    ),
+    with_interval(
+        Column("fill", "share", "", "demand served in its period, %", "fill\n%"), ends=""
+    ),
+    Column("held", "number", "Mean units on hand.", "units held", "held"),
+    Column("short", "number", "Mean units owed.", "units owed", "owed"),
+    Column("orders", "number", "", "orders a period", "orders", "{{ orders | written('.2f') }}"),
+    Column("cases", "count", "Cases with known demand.", "cases", "cases"),
+    Column("series", "count", "Series of these."),
+    Column("periods", "count", "Periods of these."),
+)
 
 
 def stock_records(
@@ -190,7 +205,7 @@ def stock_records(
     rows = [
         _record_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()
     ]
-    return pl.DataFrame(rows, schema=RECORD_COLUMNS)
+    return RECORD.frame(rows)
 
 
 def case_series(models: Mapping[str, StockCases]) -> list[str]:

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
-from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     GREY,
     INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
+    name_rows,
     new_figure,
-    save_png,
+    thousands,
     tidy,
 )
-from hwds.results.formatting import brief, column_texts, counted, first_to_last, percent
+from hwds.report.words import spoken
+from hwds.results.columns import Column, Declared, with_interval
+from hwds.results.formatting import counted, first_to_last
+from hwds.results.tables import Verdict
 from hwds.stats.effects import student_critical
 from hwds.stats.estimates import clustered_wilson, one_minus_ratio, pooled_ratio
 from hwds.supply.volumes import (
@@ -32,7 +37,6 @@ from hwds.supply.volumes import (
     BandRecord,
     Coupling,
     VolumeTerms,
-    VolumeVerdict,
     last_deals,
 )
 
@@ -106,7 +110,7 @@ def _record_line(
     )
 
 
-# A verdict on volumes in words, for a manager.
+# The verdict on volumes: a table of deals, and its words.
 
 COUPLING_SOURCES: dict[Coupling, str] = {
     "paths": "sample paths",
@@ -116,133 +120,127 @@ COUPLING_SOURCES: dict[Coupling, str] = {
 """The sources of the law of a sum, in words."""
 
 
-def volume_sentence(
-    rule: str,
-    deals: pl.DataFrame,
-    record: dict[str, BandRecord],
-    terms: VolumeTerms,
-    coupling: Coupling,
-    unit: str,
-) -> str:
-    """Return the advice with its reason, its cost and its deals, as sentences.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeVerdict(Verdict):
+    """Volumes for every deal, and whether to commit to them.
 
-    Args:
-        rule: The rule that bound.
-        deals: Those of the verdict.
-        record: By band.
-        terms: Levels and costs.
-        coupling: Where the sums are from.
-        unit: Of volumes.
+    Attributes:
+        action: `COMMIT` or `HOLD`.
+        terms: The level of each band, and what a unit committed and not demanded costs, and one
+            demanded and not committed.
+        coupling: Where the law of the sums is from: sample paths, the rank order of past error
+            vectors, or nowhere.
+        steps: The first and the last step of a deal.
+        cutoff: The last one at which there are deals; the first and the last of series that have
+            their own.
+        n_deals: Deals at that cutoff.
+        n_banded: Those of them that have bands.
+        vectors: Past error vectors behind them, the fewest; None for paths of single series.
+        when: `back-test`, or `future` for the months to come, whose demand is not known.
+        record: Every band in the back-test.
+        unit: What volumes are counted in.
+        deals: One row a deal; see `hwds.supply.volumes.Deals.table`.
     """
-    sentences = [
-        _advice(rule, record.get("committed"), terms),
-        _costs(record, terms, unit),
-        _deals(deals, coupling, unit),
-    ]
-    return " ".join(filter(None, sentences))
 
+    files: ClassVar = {"volume_bands": "deals"}
+    stored = ("terms.levels", "terms.over", "terms.under")
+    words = """
+    {%- set committed, best, naive = of("committed"), of("optimal"), of("naive") %}
+    {%- set level = terms.committed | quantile %}
+    {%- if committed is none -%}
+    HOLD:
+    {% if rule == "few_deals" -%}
+    no deal of the back-test has both bands and a known demand, so the {{ level }} was never tried
+    {%- else -%}
+    {% if rule == "no_backtest" %}no window before a deal's cutoff says
+    {%- else %}fewer than {{ terms.least_vectors }} past error vectors say{% endif %} how a deal's
+    steps move together, so the {{ level }} of their sum is not known
+    {%- endif %}.
+    {%- else %}
+    {%- set share %}in {{ committed.below | percent }} of {{ committed.deals | count }} back-tested
+    deals (95 %: {{ committed.below_low | percent }} to {{ committed.below_high | percent }};
+    {{ terms.committed | percent }} is meant) demand was below the {{ level }}{% endset %}
+    {%- if rule == "coverage" -%}
+    HOLD: {{ share }}: it is too high to commit to.
+    {%- elif rule == "few_deals" -%}
+    HOLD: {{ committed.deals }} back-tested deals are less than {{ terms.least_deals }};
+    {{ share }}.
+    {%- else -%}
+    COMMIT to the {{ level }}: {{ share }}.
+    {%- endif %}
+    Where a {{ "unit" if unit in ("", "units") else "unit (" ~ unit ~ ")" }} committed and not
+    demanded costs {{ terms.over | written("g") }} and one demanded and not committed
+    {{ terms.under | written("g") }}, the {{ terms.optimal | quantile }} should cost least:
+    {{ best.cost | brief }} a deal in the back-test against {{ committed.cost | brief }} for the
+    {{ level }}
+    {%- if naive is not none and best.saving is not none %} and {{ naive.cost | brief }} for the sum
+    of the seasonal naive
+    {%- if best.saving_low is none %}
+    {%- elif best.saving_high < 0 %} (it costs {{ -best.saving | percent }} more, 95 %:
+    {{ -best.saving_high | percent }} to {{ -best.saving_low | percent }})
+    {%- else %} ({{ "saves" if best.saving_low > 0 else "no difference from it is shown:" }}
+    {{ best.saving | percent }}, 95 %: {{ best.saving_low | percent }} to
+    {{ best.saving_high | percent }})
+    {%- endif %}
+    {%- endif %}
+    {%- if cheapest.cost < best.cost %}; the cheapest there was the {{ cheapest.level | quantile }},
+    {{ cheapest.cost | brief }}{% endif %}.
+    {%- endif %}
+    {% if not n_deals -%}
+    No deal was asked for.
+    {%- elif n_deals == 1 and n_banded -%}
+    {{ latest.deal[0] }}, {{ span }}: {% for band in bands -%}
+    {{ band }} {{ latest[band][0] | brief }}{% if not loop.last %}, {% endif %}
+    {%- endfor %}{% if unit %} {{ unit }}{% endif %} (from {{ source }}).
+    {%- elif not n_banded -%}
+    For the {{ n_deals | count }} deals of {{ span }} the commitments add up to
+    {{ latest.committed_together.sum() | money(unit) }} if a deal's steps move as one, and to
+    {{ latest.committed_independent.sum() | brief }} if they have nothing to do with each other.
+    {%- else -%}
+    The volumes of {{ n_deals | count }} deals of {{ span }} are in volume_bands.csv, from
+    {{ source }}.
+    {%- endif %}
+    """
+    bands: ClassVar = BANDS
 
-def _advice(rule: str, committed: BandRecord | None, terms: VolumeTerms) -> str:
-    name = _level(terms.committed)
-    if committed is None:
-        unknown = f"how a deal's steps move together, so the {name} of their sum is not known"
-        why = {
-            "no_backtest": f"no window before a deal's cutoff says {unknown}",
-            "few_vectors": f"fewer than {terms.least_vectors} past error vectors say {unknown}",
-            "few_deals": f"no deal of the back-test has both bands and a known demand, so the "
-            f"{name} was never tried",
-        }[rule]
-        return f"HOLD: {why}."
-    share = (
-        f"in {percent(committed.below)} of {committed.deals:,} back-tested deals"
-        f" (95 %: {percent(committed.below_low)} to {percent(committed.below_high)}; "
-        f"{percent(terms.committed)} is meant)"
-        f" demand was below the {name}"
-    )
-    if rule == "coverage":
-        return f"HOLD: {share}: it is too high to commit to."
-    if rule == "few_deals":
-        return (
-            f"HOLD: {committed.deals} back-tested deals are less than {terms.least_deals}; {share}."
-        )
-    return f"COMMIT to the {name}: {share}."
+    action: Literal["COMMIT", "HOLD"]
+    terms: VolumeTerms
+    coupling: Coupling
+    steps: tuple[int, int]
+    cutoff: str
+    n_deals: int
+    n_banded: int
+    vectors: int | None
+    when: Literal["back-test", "future"]
+    record: tuple[BandRecord, ...]
+    unit: str
+    deals: pl.DataFrame
 
+    @property
+    def latest(self) -> pl.DataFrame:
+        """The deals of the last cutoff."""
+        return last_deals(self.deals)
 
-def _costs(record: dict[str, BandRecord], terms: VolumeTerms, unit: str) -> str:
-    best, committed, naive = record.get("optimal"), record.get("committed"), record.get("naive")
-    if best is None or committed is None:
-        return ""
-    each = "unit" if unit in ("", "units") else f"unit ({unit})"
-    text = (
-        f"Where a {each} committed and not demanded costs {terms.over:g} and one demanded and not "
-        f"committed {terms.under:g},"
-        f" the {_level(terms.optimal)} should cost least: {brief(best.cost)} a deal in the "
-        f"back-test against"
-        f" {brief(committed.cost)} for the {_level(terms.committed)}"
-    )
-    if naive is not None and best.saving is not None:
-        text += f" and {brief(naive.cost)} for the sum of the seasonal naive{_saving_text(best)}"
-    cheapest = min((record[band] for band in BANDS), key=lambda line: line.cost)
-    if cheapest.cost < best.cost and cheapest.level is not None:
-        text += f"; the cheapest there was the {_level(cheapest.level)}, {brief(cheapest.cost)}"
-    return f"{text}."
+    @property
+    def span(self) -> str:
+        """The first and the last moment of these deals."""
+        ends = self.latest["first"].min(), self.latest["last"].max()
+        return " to ".join(str(end).removesuffix(" 00:00:00") for end in ends)
 
+    @property
+    def source(self) -> str:
+        """What couples the steps, in words."""
+        return COUPLING_SOURCES[self.coupling]
 
-def _saving_text(best: BandRecord) -> str:
-    if best.saving is None or best.saving_low is None or best.saving_high is None:
-        return ""
-    if best.saving_high < 0:
-        ends = (
-            f"{percent(-best.saving)} more, 95 %: {percent(-best.saving_high)} to "
-            f"{percent(-best.saving_low)}"
-        )
-        return f" (it costs {ends})"
-    between = (
-        f"{percent(best.saving)}, 95 %: {percent(best.saving_low)} to {percent(best.saving_high)}"
-    )
-    return (
-        f" (saves {between})"
-        if best.saving_low > 0
-        else f" (no difference from it is shown: {between})"
-    )
+    @property
+    def cheapest(self) -> BandRecord | None:
+        """The band that cost least in the back-test; None where nothing was back-tested."""
+        lines = [line for line in self.record if line.band in BANDS]
+        return min(lines, key=lambda line: line.cost, default=None)
 
-
-def _deals(deals: pl.DataFrame, coupling: Coupling, unit: str) -> str:
-    if deals.is_empty():
-        return "No deal was asked for."
-    last = last_deals(deals)
-    span = f"{_moment(last['first'].min())} to {_moment(last['last'].max())}"
-    if len(last) == 1:
-        row = last.row(0, named=True)
-        if row["base"] is not None:
-            volumes = ", ".join(f"{band} {brief(row[band])}" for band in BANDS)
-            return (
-                f"{row['deal']}, {span}: {volumes} {unit}".rstrip()
-                + f" (from {COUPLING_SOURCES[coupling]})."
-            )
-    if last["base"].null_count() == len(last):
-        lower, upper = (
-            float(last[f"committed_{how}"].sum()) for how in ("together", "independent")
-        )
-        return (
-            f"For the {len(last):,} deals of {span} the commitments add up to {brief(lower)} "
-            f"{unit}".rstrip()
-            + f" if a deal's steps move as one, and to {brief(upper)} if they have nothing to do "
-            f"with each other."
-        )
-    return (
-        f"The volumes of {len(last):,} deals of {span} are in volume_bands.csv, from "
-        f"{COUPLING_SOURCES[coupling]}."
-    )
-
-
-def _level(level: float) -> str:
-    """Return `P10`, `P97.5`."""
-    return f"P{100 * level:.4g}"
-
-
-def _moment(value: object) -> str:
-    return str(value).removesuffix(" 00:00:00")
+    def of(self, band: str) -> BandRecord | None:
+        """Return the record of a band; None where nothing was back-tested."""
+        return next((line for line in self.record if line.band == band), None)
 
 
 # From the deals to the verdict: may one commit, by the record of the back-test.
@@ -276,17 +274,12 @@ def volume_verdict(
     banded = last.drop_nulls("base")
     rule = volume_rule(banded, last, record, terms)
     known: Coupling = coupling if len(banded) else "none"
-    return VolumeVerdict(
+    verdict = VolumeVerdict(
         decision=name,
         action="COMMIT" if rule == "none" else "HOLD",
         rule=rule,
         excluded=excluded_cutoffs(deals),
-        sentence=volume_sentence(
-            rule, deals, {line.band: line for line in record}, terms, known, unit
-        ),
-        levels=terms.levels,
-        over=terms.over,
-        under=terms.under,
+        terms=terms,
         coupling=known,
         steps=steps,
         cutoff=first_to_last(last["cutoff"]),
@@ -298,6 +291,7 @@ def volume_verdict(
         unit=unit,
         deals=deals,
     )
+    return spoken(verdict)
 
 
 def volume_rule(
@@ -332,9 +326,6 @@ def excluded_cutoffs(deals: pl.DataFrame) -> Mapping[str, tuple[str, ...]]:
 MOST_DEALS = 28
 """Deals shown."""
 
-SHORT_COLOUR = "#b3382c"
-"""The colour of demand below the commitment."""
-
 WIDE_RATIO = 20.0
 """The ratio of the largest to the smallest volume from which the axis is logarithmic."""
 
@@ -362,17 +353,7 @@ def volume_figure(verdict: VolumeVerdict) -> Figure | None:
         if len(last) == len(deals)
         else f"{len(deals)} of {counted(len(last), 'deals')}"
     )
-    why = "" if verdict.rule == "none" else f" ({verdict.rule})"
-    title = f"{verdict.action}{why}: {shown}, {last['first'].min()!s} to {last['last'].max()!s}"
-    figure.suptitle(
-        drawable(title, 100),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, f"{verdict.advice}: {shown}, {verdict.span}")
     return figure
 
 
@@ -394,7 +375,7 @@ def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None
         name: deals[name].to_numpy().astype(float)
         for name in (*BANDS, "committed_together", "upside_together", "actual")
     }
-    levels = verdict.levels
+    levels = verdict.terms.levels
     outer = f"sums of the steps' P{100 * levels['committed']:g} and P{100 * levels['upside']:g}"
     axes.hlines(
         place,
@@ -429,7 +410,7 @@ def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None
     below = volumes["actual"] < volumes["committed"]
     for which, colour, name in (
         (~below, INK, "demand"),
-        (below, SHORT_COLOUR, "demand below the commitment"),
+        (below, ALARM_COLOUR, "demand below the commitment"),
     ):
         if (which & ~np.isnan(volumes["actual"])).any():
             axes.plot(
@@ -442,11 +423,9 @@ def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None
                 zorder=5,
             )
     _scale_axis(axes, np.concatenate(list(volumes.values())))
-    tidy(axes, "x")
-    labels = [drawable(name, 28) for name in deals["deal"]]
-    axes.set_yticks(place, labels, fontsize=8, parse_math=False)
+    tidy(axes, "x", x=drawable(verdict.unit or "volume"))
+    name_rows(axes, place, deals["deal"], 28)
     axes.set_ylim(-0.8, len(deals) - 0.2)
-    axes.set_xlabel(drawable(verdict.unit or "volume"), fontsize=9.5, color=INK, parse_math=False)
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, -0.11 * 22 / max(len(deals), 14)),
@@ -458,15 +437,13 @@ def _draw_deals(axes: Axes, deals: pl.DataFrame, verdict: VolumeVerdict) -> None
 
 def _scale_axis(axes: Axes, volumes: np.ndarray) -> None:
     """Set a logarithmic axis where sizes differ much."""
-    from matplotlib.ticker import EngFormatter
-
     known = volumes[~np.isnan(volumes)]
     if len(known) and known.max() > WIDE_RATIO * max(float(np.quantile(known, 0.05)), 0) > 0:
         positive = known[known > 0]
         axes.set_xscale("log")
         axes.set_xlim(max(positive.min(), positive.max() / 1e5) / 1.2, positive.max() * 1.2)
     if len(known) and np.abs(known).max() >= 10_000:
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        thousands(axes.xaxis)
 
 
 def _draw_below(axes: Axes, verdict: VolumeVerdict) -> None:
@@ -492,18 +469,15 @@ def _draw_below(axes: Axes, verdict: VolumeVerdict) -> None:
         )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.6, len(lines) - 0.4)
-    axes.set_yticks(
-        range(len(lines)), [_band_label(line.band) for line in reversed(lines)], fontsize=8.5
-    )
+    name_rows(axes, range(len(lines)), [_band_label(line.band) for line in reversed(lines)])
     deals = f"{counted(lines[0].deals, 'deals')} of {counted(lines[0].clusters, 'names')}"
-    axes.set_title(f"demand below it: share of {deals}", fontsize=9.5, loc="left", color=INK)
-    axes.set_xlabel("black stroke: what is meant; line: 95 % interval", fontsize=8.5, color=GREY)
-    tidy(axes, "x")
+    title = f"demand below it: share of {deals}"
+    tidy(axes, "x", title=title, x="black stroke: what is meant; line: 95 % interval")
 
 
 def _draw_costs(axes: Axes, verdict: VolumeVerdict) -> None:
     """Draw the cost of each band as the commitment."""
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     lines = [line for line in verdict.record if "[" not in line.band][::-1]
     colours = [
@@ -523,13 +497,12 @@ def _draw_costs(axes: Axes, verdict: VolumeVerdict) -> None:
         height=0.62,
         error_kw=style,
     )
-    axes.set_yticks(range(len(lines)), [_band_label(line.band) for line in lines], fontsize=8.5)
+    name_rows(axes, range(len(lines)), [_band_label(line.band) for line in lines])
     axes.set_xlim(left=0)
-    title = f"mean cost of a deal ({verdict.over:g} a unit over, {verdict.under:g} under)"
-    axes.set_title(title, fontsize=9.5, loc="left", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    tidy(axes, "x")
+    thousands(axes.xaxis)
+    costs = f"({verdict.terms.over:g} a unit over, {verdict.terms.under:g} under)"
+    tidy(axes, "x", title=f"mean cost of a deal {costs}")
 
 
 def _band_label(band: str) -> str:
@@ -550,59 +523,51 @@ BAND_NAMES = {
 """Bands where people read."""
 
 
-def volume_grid(verdict: VolumeVerdict) -> Grid:
-    """Return a line for each band in the back-test: the share of deals below it, and its cost as
-    the commitment.
-    """
-    lines = verdict.record
-    costs = column_texts([line.cost for line in lines])
-    titles = [
-        ("volume", "volume"),
-        ("quantile", ""),
-        ("should be below, %", "meant\n%"),
-        ("demand below it, %", "below\n%"),
-        ("95 %", "95 %"),
-        ("cost a deal", "cost\na deal"),
-        ("saves against the seasonal naive, %", "saves\n%"),
-    ]
-    return grid_of(
-        titles,
-        [
-            (*_band_cells(line), cost, _saving_cell(line))
-            for line, cost in zip(lines, costs, strict=True)
-        ],
-    )
+RECORD = Declared.of(
+    Column("band", "text", "", "volume", "volume"),
+    Column("level", "share", "", "quantile", show="{{ level | quantile }}"),
+    Column(
+        "level",
+        "share",
+        "",
+        "should be below, %",
+        "meant\n%",
+        "{% if level is not none %}{{ (100 * level) | written('.4g') }}{% endif %}",
+    ),
+    with_interval(Column("below", "share", "", "demand below it, %", "below\n%"), brief="95 %"),
+    Column("cost", "number", "", "cost a deal", "cost\na deal"),
+    Column("saving_error", "share"),
+    Column(
+        "saving",
+        "change",
+        "",
+        "saves against the seasonal naive, %",
+        "saves\n%",
+        "{{ saving | change }}{% if saving_error is not none %} ± {{ saving_error | share }}"
+        "{% endif %}",
+    ),
+)
+"""The bands in the back-test."""
 
 
-def _band_cells(line: BandRecord) -> tuple[str, ...]:
-    level = "" if line.level is None else f"{100 * line.level:.4g}"
-    between = f"{100 * line.below_low:.1f} to {100 * line.below_high:.1f}"
-    return (
-        BAND_NAMES.get(line.band, line.band),
-        f"P{level}" if level else "",
-        level,
-        f"{100 * line.below:.1f}",
-        between,
-    )
+def band_rows(verdict: VolumeVerdict) -> pl.DataFrame:
+    """Return a row for each band in the back-test, with the standard error of its saving."""
+    return RECORD.frame([_band_row(line) for line in verdict.record])
 
 
-def _saving_cell(line: BandRecord) -> str:
-    if line.saving is None:
-        return ""
-    between = ""
-    if line.saving_low is not None and line.saving_high is not None:
-        half_width = 100 * min(
-            line.saving_high - line.saving, line.saving - line.saving_low
-        )  # the other may reach to 0
-        between = f" ± {half_width / student_critical(line.clusters - 1, 0.95):.1f}"
-    return f"{100 * line.saving:+.1f}{between}"
+def _band_row(line: BandRecord) -> dict[str, Any]:
+    error = None
+    if line.saving is not None and line.saving_low is not None and line.saving_high is not None:
+        # the other half may reach to 0
+        half_width = min(line.saving_high - line.saving, line.saving - line.saving_low)
+        error = half_width / student_critical(line.clusters - 1, 0.95)
+    row = {name: value for name, value in asdict(line).items() if name in RECORD.schema}
+    return row | {"band": BAND_NAMES.get(line.band, line.band), "saving_error": error}
 
 
-def draw(verdict: VolumeVerdict, path: Path) -> None:
-    """Draw the deals' bands with actuals, and the record of the bands; nothing where there is no
-    deal.
-    """
-    save_png(volume_figure(verdict), path)
-
-
-REPORT = TableReport(grid=volume_grid, draw=draw)
+REPORT = TableReport(
+    columns=RECORD,
+    rows=band_rows,
+    figure=volume_figure,
+    caption="The deals' bands with actuals, and the record of the bands",
+)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -13,7 +13,6 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
-from hwds.results.tables import Verdict
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
@@ -175,7 +174,7 @@ def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.Dat
 # The verdict on volumes, as plain values and a table of deals.
 
 BANDS = ("committed", "base", "upside", "optimal")
-"""The reported quantiles of a deal's volume, and the columns of `VolumeVerdict.deals` that hold
+"""The reported quantiles of a deal's volume, and the columns of a verdict's `deals` that hold
 them.
 """
 
@@ -213,57 +212,6 @@ class BandRecord:
     saving: float | None
     saving_low: float | None
     saving_high: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VolumeVerdict(Verdict):
-    """Volumes for every deal, and whether to commit to them.
-
-    Attributes:
-        action: `COMMIT` or `HOLD`.
-        levels: Of each band.
-        over, under: The cost of a unit committed and not demanded, and of one demanded and not
-            committed.
-        coupling: Where the law of the sums is from: sample paths, the rank order of past error
-            vectors, or nowhere.
-        steps: The first and the last step of a deal.
-        cutoff: The last one at which there are deals; the first and the last of series that have
-            their own.
-        n_deals: Deals at that cutoff.
-        n_banded: Those of them that have bands.
-        vectors: Past error vectors behind them, the fewest; None for paths of single series.
-        when: `back-test`, or `future` for the months to come, whose demand is not known.
-        record: Every band in the back-test.
-        unit: What volumes are counted in.
-        deals: One row a deal; see `hwds.supply.volumes.Deals.table`.
-    """
-
-    action: Literal["COMMIT", "HOLD"]
-    levels: Mapping[str, float]
-    over: float
-    under: float
-    coupling: Coupling
-    steps: tuple[int, int]
-    cutoff: str
-    n_deals: int
-    n_banded: int
-    vectors: int | None
-    when: Literal["back-test", "future"]
-    record: tuple[BandRecord, ...]
-    unit: str
-    deals: pl.DataFrame
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values; the deals are a table beside them."""
-        return {name: value for name, value in asdict(self).items() if name != "deals"}
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the deals."""
-        return {"volume_bands": self.deals}
-
-    def of(self, band: str) -> BandRecord | None:
-        """Return the record of a band; None where nothing was back-tested."""
-        return next((line for line in self.record if line.band == band), None)
 
 
 def last_deals(deals: pl.DataFrame) -> pl.DataFrame:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -170,27 +170,15 @@ class AlertVerdict(Verdict):
     cases: pl.DataFrame
     case_rows: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; the tables are beside them."""
-        tables = {
-            each.name: None
-            for each in fields(self)
-            if isinstance(getattr(self, each.name), pl.DataFrame)
-        }
-        plain = asdict(replace(self, **tables))  # type: ignore[arg-type]  # asdict would copy them
-        return {name: value for name, value in plain.items() if name not in tables}
+    files: ClassVar = {
+        "alerts": "alerts",
+        "alert_costs": "costs",
+        "alert_thresholds": "thresholds",
+        "cases": "cases",
+        "case_rows": "case_rows",
+    }
 
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the alerts, the costs of all policies, the thresholds, and the cases of the last
-        window.
-        """
-        alerts = {
-            "alerts": self.alerts,
-            "alert_costs": self.costs(),
-            "alert_thresholds": self.thresholds,
-        }
-        return alerts | {"cases": self.cases, "case_rows": self.case_rows}
-
+    @property
     def costs(self) -> pl.DataFrame:
         """Return the record as a table, an interval's ends in columns of their own."""
         return pl.DataFrame(
@@ -481,7 +469,8 @@ def _calibration_sentence(meaning: CostCalibration, unit: str) -> str:
     apart = "cannot be told apart" if meaning.holds else "differ"
     expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
     if meaning.expected_low is not None and meaning.expected_high is not None:
-        expected += f" ({interval(meaning.expected, meaning.expected_low, meaning.expected_high, unit)[1]}, for labels are few)"
+        low, high = meaning.expected_low, meaning.expected_high
+        expected += f" ({interval(meaning.expected, low, high, unit)[1]}, for labels are few)"
     return (
         f"The cost that the probabilities promise and the one that came {apart} "
         f"{AGAINST_WORDS[meaning.against]}: {expected} a day were"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -41,17 +41,7 @@ class QueueVerdict(Verdict):
     case_rows: pl.DataFrame
     to_review: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values; the tables are beside them."""
-        return {
-            each.name: getattr(self, each.name)
-            for each in fields(self)
-            if each.name not in self.tables()
-        }
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the cases, their rows and the form."""
-        return {"cases": self.cases, "case_rows": self.case_rows, "to_review": self.to_review}
+    files: ClassVar = {"cases": "cases", "case_rows": "case_rows", "to_review": "to_review"}
 
 
 def queue_sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:

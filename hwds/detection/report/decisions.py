@@ -17,17 +17,22 @@ from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TableReport
 from hwds.report.page_parts import GridTable, Listing, Page, Section, Text
 from hwds.report.pictures import (
+    ALARM_COLOUR,
     GREY,
     INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
+    legend_above,
+    name_rows,
     new_figure,
     plain_numbers,
-    save_png,
+    thousands,
     tidy,
 )
+from hwds.results.columns import Column, Declared, with_interval
 from hwds.results.files import write_csv
 from hwds.results.formatting import brief, column_texts, counted, decimals, fixed
 
@@ -61,36 +66,16 @@ def costs_figure(verdict: AlertVerdict) -> Figure | None:
     panels = figure.subplots(len(by_side), 1, squeeze=False)[:, 0]
     for axes, (against, lines) in zip(panels, by_side.items(), strict=True):
         _draw_costs(axes, lines, verdict)
-        axes.set_title(AGAINST_TITLES[against], fontsize=10, loc="left", color=INK)
-    panels[-1].set_xlabel(
-        drawable(f"{verdict.unit or 'cost'} a day; line: 95 %, days and entities drawn again"),
-        fontsize=9,
-        color=GREY,
-        parse_math=False,
-    )
-    panels[0].legend(
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
-        ncols=len(COST_PARTS),
-        frameon=False,
-        fontsize=8.5,
-    )
-    why = "" if verdict.rule == "none" else f" ({verdict.rule})"
-    title = f"{verdict.action}{why}: what each policy costs over {verdict.days} days"
-    figure.suptitle(
-        drawable(title, 100),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+        tidy(axes, "x", title=AGAINST_TITLES[against])
+    unit = drawable(verdict.unit or "cost")
+    tidy(panels[-1], "x", x=f"{unit} a day; line: 95 %, days and entities drawn again")
+    legend_above(panels[0], len(COST_PARTS))
+    headline(figure, f"{verdict.advice}: what each policy costs over {verdict.days} days")
     return figure
 
 
 def _draw_costs(axes: Axes, lines: Sequence[PolicyRecord], verdict: AlertVerdict) -> None:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     places = list(range(len(lines)))[::-1]
     begin, longest = [0.0] * len(lines), 0.0
@@ -114,17 +99,11 @@ def _draw_costs(axes: Axes, lines: Sequence[PolicyRecord], verdict: AlertVerdict
             fontsize=8.5,
             color=INK,
         )
-    axes.set_yticks(
-        places,
-        [drawable(policy_name(line.policy, verdict)) for line in lines],
-        fontsize=9,
-        parse_math=False,
-    )
+    name_rows(axes, places, [policy_name(line.policy, verdict) for line in lines], 60)
     axes.get_yticklabels()[0].set_fontweight("bold")
     axes.set_xlim(0, 1.1 * longest or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    tidy(axes, "x")
+    thousands(axes.xaxis)
 
 
 def policy_name(policy: str, verdict: AlertVerdict) -> str:
@@ -218,68 +197,78 @@ def _row_cells(line: PolicyRecord) -> tuple[str, ...]:
     )
 
 
-def draw_alert_costs(verdict: AlertVerdict, path: Path) -> None:
-    """Draw the cost of each policy with its parts and intervals; nothing where nothing was
-    back-tested.
-    """
-    save_png(costs_figure(verdict), path)
-
-
-ALERT_COSTS_REPORT = TableReport(grid=alert_cost_grid, draw=draw_alert_costs)
+ALERT_COSTS_REPORT = TableReport(
+    grid=alert_cost_grid,
+    figure=costs_figure,
+    caption="The cost of each policy with its parts and intervals",
+)
 
 
 # The thresholds of a decision on alerts: the probabilities from which the last window blocks
 # and reviews, by the stake.
 
 
-def alert_threshold_grid(verdict: AlertVerdict) -> Grid:
+THRESHOLDS = Declared.of(
+    Column(
+        "stake_quantile",
+        "share",
+        "",
+        "quantile of what is at stake",
+        "stakes",
+        "P{{ (100 * stake_quantile) | written('g') }}",
+    ),
+    Column("at_stake", "number", "", "at stake{% if unit %}, {{ unit }}{% endif %}", "at stake"),
+    Column(
+        "block_from",
+        "number",
+        "",
+        "blocked from p",
+        "blocked\nfrom p",
+        "{{ block_from | written('.4f') }}",
+    ),
+    Column(
+        "block_always_from",
+        "number",
+        "",
+        "blocked from p, with reviews left",
+        "though\nreviews left",
+        "{{ block_always_from | written('.4f') }}",
+    ),
+    Column(
+        "review_from",
+        "number",
+        "",
+        "reviewed from p",
+        "reviewed\nfrom p",
+        "{{ 'never' if review_from is none else review_from | written('.4f') }}",
+    ),
+)
+
+
+def last_thresholds(verdict: AlertVerdict) -> pl.DataFrame:
     """Return the thresholds of the last window."""
-    last = verdict.thresholds.filter(pl.col("cutoff") == pl.col("cutoff").max())
-    unit = f", {verdict.unit}" if verdict.unit else ""
-    titles = [
-        ("quantile of what is at stake", "stakes"),
-        (f"at stake{unit}", "at stake"),
-        ("blocked from p", "blocked\nfrom p"),
-        ("blocked from p, with reviews left", "though\nreviews left"),
-        ("reviewed from p", "reviewed\nfrom p"),
-    ]
-    rows = zip(
-        (f"P{100 * level:g}" for level in last["stake_quantile"]),
-        column_texts(last["at_stake"].to_list()),
-        (f"{value:.4f}" for value in last["block_from"]),
-        (f"{value:.4f}" for value in last["block_always_from"]),
-        ("never" if value is None else f"{value:.4f}" for value in last["review_from"]),
-        strict=True,
-    )
-    return grid_of(
-        titles, [tuple(row) for row in rows], caption=_threshold_rule(verdict) if len(last) else ""
-    )
+    return verdict.thresholds.filter(pl.col("cutoff") == pl.col("cutoff").max())
 
 
-def _threshold_rule(verdict: AlertVerdict) -> str:
-    """Return the rule that the last window's thresholds follow from, and why it was chosen."""
-    last = verdict.chosen[-1]
-    wrong, floor = (
-        brief(last.multiplier * verdict.wrong_block, None, verdict.unit),
-        brief(last.floor, None, verdict.unit),
-    )
-    if last.formula_cost is None:
-        why = (
-            f"the formula as it is, for {last.positives} labelled gray rows before it can "
-            f"choose nothing"
-        )
-    elif (last.multiplier, last.floor) == (1.0, 0.0):
-        why = "the formula as it is, than which nothing was clearly cheaper before it"
-    else:
-        why = f"{last.multiplier:g} x the cost of a wrong block, what cost least before it"
-    rule = (
-        f"blocked from p x loss >= (1 - p) x {wrong}, reviewed from a gain of "
-        f"{floor if last.floor else '0'}"
-    )
-    return f"Thresholds of the window of {last.cutoff}, {rule} ({why}):"
-
-
-ALERT_THRESHOLDS_REPORT = TableReport(grid=alert_threshold_grid)
+ALERT_THRESHOLDS_REPORT = TableReport(
+    columns=THRESHOLDS,
+    rows=last_thresholds,
+    title="""
+    {%- set last = chosen | last if rows %}
+    {%- if rows -%}
+    Thresholds of the window of {{ last.cutoff }}, blocked from p x loss >= (1 - p) x
+    {{ (last.multiplier * wrong_block) | money(unit) }}, reviewed from a gain of
+    {{ last.floor | money(unit) if last.floor else "0" }}
+    {%- if last.formula_cost is none %} (the formula as it is, for {{ last.positives }} labelled
+    gray rows before it can choose nothing):
+    {%- elif last.multiplier == 1 and last.floor == 0 %} (the formula as it is, than which nothing
+    was clearly cheaper before it):
+    {%- else %} ({{ last.multiplier | written("g") }} x the cost of a wrong block, what cost least
+    before it):
+    {%- endif %}
+    {%- endif %}
+    """,
+)
 
 
 # The cases of a decision: a table of the first ones, and for each a page and its rows as CSV.
@@ -293,51 +282,31 @@ CASE_PAGES = 50
 CASE_ROWS = 200
 """Rows of a case on its page; its CSV has all."""
 
-CASE_TITLES = (
-    ("case", "case"),
-    ("kind", "kind"),
-    ("tier", "tier"),
-    ("accounts", "accounts"),
-    ("rows", "rows"),
-    ("at stake", "at stake"),
-    ("score", "score"),
-    ("why", ""),
+CASES = Declared.of(
+    Column("case", "text", "", "case", "case"),
+    Column("kind", "text", "", "kind", "kind"),
+    Column("tier", "text", "", "tier", "tier"),
+    Column("parties", "count", "", "accounts", "accounts"),
+    Column("rows", "count", "", "rows", "rows"),
+    Column("at_stake", "number", "", "at stake", "at stake", "{{ at_stake | money(unit) }}"),
+    Column("score", "number", "", "score", "score", "{{ score | brief }}"),
+    Column("reasons", "text", "", "why"),
 )
 
-
-def case_grid(verdict: Any) -> Grid:
-    """Return the first cases of a verdict."""
-    cases = verdict.cases.head(SHOWN_CASES)
-    rows = [
-        (
-            case["case"],
-            case["kind"],
-            case["tier"] or "",
-            str(case["parties"]),
-            str(case["rows"]),
-            brief(case["at_stake"], None, verdict.unit),
-            brief(case["score"]),
-            case["reasons"],
-        )
-        for case in cases.iter_rows(named=True)
-    ]
-    return grid_of(CASE_TITLES, rows, names=3, words=1, caption=case_caption(len(verdict.cases)))
-
-
-def case_caption(count: int) -> str:
-    """Return the words above the table of the first of so many cases."""
-    if count == 1:
-        return "The one case; it is in cases.csv, and cases/index.html shows it:"
-    pages = "each" if count <= CASE_PAGES else f"the first {CASE_PAGES}"
-    if count <= SHOWN_CASES:
-        return (
-            f"All {counted(count, 'cases')}; they are in cases.csv, and cases/index.html shows "
-            f"{pages}:"
-        )
-    return (
-        f"The first {SHOWN_CASES} of {counted(count, 'cases')}; all are in cases.csv, and "
-        f"cases/index.html shows {pages}:"
-    )
+CASE_CAPTION = (
+    f"""
+{{%- set pages = {CASE_PAGES} %}}"""
+    + """
+{%- if rows == 1 -%}
+The one case; it is in cases.csv, and cases/index.html shows it:
+{%- else -%}
+{% if rows == shown %}All {{ rows | counted("cases") }}; they
+{%- else %}The first {{ shown }} of {{ rows | counted("cases") }}; all{% endif %} are in cases.csv,
+and cases/index.html shows {% if rows <= pages %}each{% else %}the first {{ pages }}{% endif %}:
+{%- endif %}
+"""
+)
+"""The words above the table of the first cases."""
 
 
 def write_case_files(verdict: Any, folder: Path) -> None:
@@ -460,7 +429,14 @@ def _date(moment: Any) -> str:
     return f"{moment:%d %b %Y}"
 
 
-CASES_REPORT = TableReport(grid=case_grid, write=write_case_files)
+CASES_REPORT = TableReport(
+    columns=CASES,
+    most=SHOWN_CASES,
+    names=3,
+    words=1,
+    title=CASE_CAPTION,
+    write=write_case_files,
+)
 
 
 # arbitrage_thresholds.png: differences of prices beside their thresholds, and the margins
@@ -468,9 +444,6 @@ CASES_REPORT = TableReport(grid=case_grid, write=write_case_files)
 
 MOST_DRAWN_PAIRS = 26
 """Pairs shown."""
-
-PAYING_COLOUR = "#b3382c"
-"""The colour of a pair that pays."""
 
 
 def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
@@ -486,19 +459,11 @@ def arbitrage_figure(verdict: ArbitrageVerdict) -> Figure | None:
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     _draw_pairs(left, shown, verdict.unit)
     _draw_channels(right, pairs)
-    title = (
-        f"{verdict.action}: reselling pays in {verdict.paying:,} of "
-        f"{counted(verdict.pairs, 'pairs')},"
-        f" {verdict.days} days to {verdict.until}"
-    )
-    figure.suptitle(
-        drawable(title, 100),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
+    pairs_shown = counted(verdict.pairs, "pairs")
+    headline(
+        figure,
+        f"{verdict.action}: reselling pays in {verdict.paying:,} of {pairs_shown}, {verdict.days} "
+        f"days to {verdict.until}",
     )
     return figure
 
@@ -519,7 +484,7 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
     )
     above = difference > threshold
     for which, colour, name in (
-        (above, PAYING_COLOUR, "reselling pays"),
+        (above, ALARM_COLOUR, "reselling pays"),
         (~above, GREY, "it does not"),
     ):
         if which.any():
@@ -536,12 +501,9 @@ def _draw_pairs(axes: Axes, pairs: pl.DataFrame, unit: str) -> None:
         f"{route_name(row['sold_in'], row['to_region'])}"
         for row in pairs.to_dicts()
     ]
-    tidy(axes, "x")
-    axes.set_yticks(place, [drawable(name, 64) for name in names], fontsize=7.5, parse_math=False)
+    tidy(axes, "x", x=drawable(f"a unit{f', {unit}' if unit else ''}"))
+    name_rows(axes, place, names, 64)
     axes.set_ylim(-0.8, len(pairs) - 0.2)
-    axes.set_xlabel(
-        drawable(f"a unit{f', {unit}' if unit else ''}"), fontsize=9.5, color=INK, parse_math=False
-    )
     plain_numbers(axes.xaxis)
     axes.legend(
         loc="upper center",
@@ -585,9 +547,7 @@ def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
         fontsize=8.5,
         parse_math=False,
     )
-    axes.set_yticks(
-        range(len(froms)), [drawable(name, 16) for name in froms], fontsize=8.5, parse_math=False
-    )
+    name_rows(axes, range(len(froms)), froms, 16)
     axes.tick_params(colors=GREY, labelcolor=INK, length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(
@@ -602,42 +562,36 @@ def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
 MOST_LISTED_PAIRS = 15
 """Pairs shown."""
 
-MONEY_COLUMNS = ("price_paid", "price_there", "difference", "threshold", "margin", "pays_below")
+ROUTES = Declared.of(
+    Column("sku", "text", "", "SKU", "SKU"),
+    Column("bought_in", "text", "", "bought in", "bought in"),
+    Column("sold_in", "text", "", "sold in", "sold in"),
+    Column("price_paid", "number", "", "price paid"),
+    Column("price_there", "number", "", "price there"),
+    Column("difference", "number", "", "difference", "differ-\nence"),
+    Column("threshold", "number", "", "threshold", "thre-\nshold"),
+    with_interval(Column("margin", "number", "", "margin a unit", "margin"), brief="95 %"),
+    Column("pays_below", "number", "", "pays below", "pays\nbelow"),
+    Column("weak", "flag", "", "sales", show="{{ 'few' if weak }}"),
+)
 
 
-def arbitrage_grid(verdict: ArbitrageVerdict) -> Grid:
-    """Return the pairs with the largest margins."""
-    pairs = verdict.thresholds.head(MOST_LISTED_PAIRS)
-    both = (("bought_in", "from_region"), ("sold_in", "to_region"))
-    places = [[route_name(*pair) for pair in pairs.select(names).iter_rows()] for names in both]
-    money = [column_texts(pairs[name].to_list()) for name in MONEY_COLUMNS]
-    titles = [
-        ("SKU", "SKU"),
-        ("bought in", "bought in"),
-        ("sold in", "sold in"),
-        ("price paid", ""),
-        ("price there", ""),
-        ("difference", "differ-\nence"),
-        ("threshold", "thre-\nshold"),
-        ("margin a unit", "margin"),
-        ("95 %", "95 %"),
-        ("pays below", "pays\nbelow"),
-        ("sales", ""),
-    ]
-    low, high = (column_texts(pairs[f"margin_{end}"].to_list()) for end in ("low", "high"))
-    ends = [f"{a} to {b}" for a, b in zip(low, high, strict=True)]
-    sales = ["few" if weak else "" for weak in pairs["weak"]]
-    numbers = [*money[:-1], ends, money[-1], sales]
-    return grid_of(
-        titles, list(zip(pairs["sku"].to_list(), *places, *numbers, strict=True)), names=3
-    )
+def routes(verdict: ArbitrageVerdict) -> pl.DataFrame:
+    """Return the pairs, each end with its region."""
+    ends = {"bought_in": "from_region", "sold_in": "to_region"}
+    pairs = verdict.thresholds
+    named = {
+        name: [route_name(*end) for end in pairs.select(name, region).iter_rows()]
+        for name, region in ends.items()
+    }
+    return pairs.with_columns(pl.Series(name, texts, pl.String) for name, texts in named.items())
 
 
-def draw_arbitrage(verdict: ArbitrageVerdict, path: Path) -> None:
-    """Draw the pairs that pay most, and how many SKUs pay between each two channels; nothing where
-    there is no pair.
-    """
-    save_png(arbitrage_figure(verdict), path)
-
-
-ARBITRAGE_REPORT = TableReport(grid=arbitrage_grid, draw=draw_arbitrage)
+ARBITRAGE_REPORT = TableReport(
+    columns=ROUTES,
+    rows=routes,
+    most=MOST_LISTED_PAIRS,
+    names=3,
+    figure=arbitrage_figure,
+    caption="The pairs that pay most, and how many SKUs pay between each two channels",
+)

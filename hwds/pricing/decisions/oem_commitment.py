@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -36,12 +36,11 @@ from hwds.pricing.decisions.base import DemandDecision, PriceShare
 from hwds.pricing.demand_draws import DemandDraws
 from hwds.pricing.demand_evidence import DemandEstimates
 from hwds.pricing.oem_commitment import (
-    ContractDecision,
     OemVerdict,
     OfferRules,
-    contract_sentence,
     decide_contract,
 )
+from hwds.report.words import spoken
 from hwds.results.folder import RunFolder
 
 Floor = Annotated[float, Ge(-MOST), Lt(1)]
@@ -216,9 +215,7 @@ class OemCommitment(DemandDecision):
             floor=self.margin_floor, most_risk=self.most_risk, most_shortfall=self.most_shortfall,
             confidence=self.confidence, level=self.level,
         )  # fmt: skip
-        return self._verdict(
-            evidence, place, world, decide_contract(world, risks, rules), (leak, leak_source)
-        )
+        return self._verdict(evidence, place, world, rules, risks, (leak, leak_source))
 
     def _place(self, evidence: DemandEstimates) -> int:
         """Return the place of the buyer's cell."""
@@ -307,71 +304,40 @@ class OemCommitment(DemandDecision):
         evidence: DemandEstimates,
         place: int,
         world: ContractWorld,
-        made: ContractDecision,
+        rules: OfferRules,
+        risks: ContractRisks,
         leak: tuple[float, str],
     ) -> OemVerdict:
-        cell, law = evidence.cells.row(place, named=True), world.law
-        offered: dict[str, Any] = (
-            {} if made.offered is None else made.tiers.row(made.offered, named=True)
-        )
+        made = decide_contract(world, risks, rules)
+        cell = evidence.cells.row(place, named=True)
         excluded: dict[str, tuple[str, ...]] = {}
         for row in made.tiers[1:].iter_rows(named=True):
             if row["verdict"] not in ("offer", "possible"):
                 name = f"{100 * row['discount']:g} % from {row['from_units']:,.0f}"
                 excluded[row["verdict"]] = (*excluded.get(row["verdict"], ()), name)
+        hold = made.offered is None
         verdict = OemVerdict(
             decision=self.name or "oem_commitment",
-            action="OFFER" if offered else "HOLD",
-            rule="none" if offered else max(excluded, key=lambda rule: len(excluded[rule])),
+            action="HOLD" if hold else "OFFER",
+            rule=max(excluded, key=lambda rule: len(excluded[rule])) if hold else "none",
             excluded=excluded,
-            sentence="",
             cell=cell["cell"],
             product=cell["product"],
             channel=cell["channel"],
             unit=evidence.unit,
             period=evidence.period,
-            periods=self.periods,
-            kind=self.kind,
-            list_price=world.schedule.list_price,
+            world=world,
+            rules=rules,
             today=cell["price"],
-            commitment=offered.get("from_units"),
-            **{
-                name: offered.get(name)
-                for name in (
-                    "tier",
-                    "discount",
-                    "price",
-                    "units",
-                    "net",
-                    "net_low",
-                    "net_high",
-                    "gain",
-                )
-            },
-            **{
-                name: offered.get(name)
-                for name in ("probability_gain", "probability_below_floor", "probability_shortfall")
-            },
-            floor=self.margin_floor,
             floor_price=made.floor_price,
             walk_away=made.walk_away,
-            committed=law.committed,
-            base=law.base,
-            upside=law.upside,
-            levels=law.levels,
-            source=law.source,
-            deliverable=None
-            if law.most is None
-            else (law.most.committed, law.most.base, law.most.upside),
             leak=leak[0],
             leak_source=leak[1],
-            level=self.level,
-            kept=self.kept,
             tiers=made.tiers,
             tornado=made.tornado,
             waterfall=made.waterfall,
         )
-        return replace(verdict, sentence=contract_sentence(verdict, evidence.note))
+        return spoken(verdict, note=evidence.note)
 
 
 def leak_of_run(name: str) -> tuple[float, str]:

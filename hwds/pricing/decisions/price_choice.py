@@ -32,8 +32,15 @@ from hwds.pricing.arm_evidence import (
     from_counts,
     replications,
 )
-from hwds.pricing.price_choice import HARD_GUARDS, PriceTerms, apply_rule, choice_verdict
-from hwds.results.tables import PriceVerdict, RuleRecord, Tables
+from hwds.pricing.price_choice import (
+    HARD_GUARDS,
+    PriceTerms,
+    PriceVerdict,
+    RuleRecord,
+    apply_rule,
+    choice_verdict,
+)
+from hwds.results.tables import Tables
 
 MOST_REPLICATIONS = 2000
 """Replications that are judged at most: a second or two."""

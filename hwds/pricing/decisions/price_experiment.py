@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
@@ -15,7 +14,8 @@ from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Evaluation
 from hwds.pricing.decisions.base import GuardedDecision
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.price_experiment import TrialTerms, TrialVerdict, price_trials, trial_sentence
+from hwds.pricing.price_experiment import TrialTerms, TrialVerdict, price_trials
+from hwds.report.words import spoken
 
 Count = Annotated[int, Ge(2), Le(20)]
 Noise = Annotated[float, Ge(0), Le(10)]
@@ -120,20 +120,16 @@ class PriceExperiment(GuardedDecision):
         )
         excluded = {rule: tuple(cells) for rule, cells in rest.iter_rows()}
         value, cost = (float(tested[name].sum()) for name in ("value", "cost"))
-        silent = TrialVerdict(
+        verdict = TrialVerdict(
             decision=self.name or "price_experiment",
             action="TEST" if len(tested) else "HOLD",
             rule="none"
             if len(tested)
             else max(excluded, key=lambda rule: len(excluded[rule]), default="no_estimate"),
             excluded=excluded,
-            sentence="",
             tested=len(tested),
             cells=len(trials),
-            design=self.design,
-            block=self.block,
-            washout=self.washout,
-            clusters=self.clusters,
+            terms=self._terms(),
             periods=self.periods,
             longest=int(tested["periods"].max() or 0),  # type: ignore[arg-type]
             value=value,
@@ -144,4 +140,4 @@ class PriceExperiment(GuardedDecision):
             trials=trials,
             arms=arms,
         )
-        return replace(silent, sentence=trial_sentence(silent, evidence.note))
+        return spoken(verdict, note=evidence.note)

@@ -16,9 +16,9 @@ from hwds.pricing.revenue_impact import (
     ImpactTerms,
     RevenueImpactVerdict,
     best_change,
-    impact_sentence,
     impacts,
 )
+from hwds.report.words import spoken
 
 Change = Annotated[float, Ge(-0.9), Le(9)]
 
@@ -73,22 +73,21 @@ class RevenueImpact(DemandDecision):
         terms = ImpactTerms(self.changes, self.scope, self.level, self.deductions, self.band)
         rows = impacts(evidence, self.draws, stream(seed, "revenue_impact"), terms)
         best = best_change(rows, self.confidence)
-        return RevenueImpactVerdict(
+        verdict = RevenueImpactVerdict(
             decision=self.name or "revenue_impact",
             action="HOLD" if best is None else "RAISE" if best["change"] > 0 else "CUT",
             rule="none" if best is not None else "no_estimate" if rows.is_empty() else "not_sure",
             excluded=_cells_without_estimate(evidence),
-            sentence=impact_sentence(evidence, rows, best, terms, self.confidence),
             change=None if best is None else best["change"],
             unit=evidence.unit,
             period=evidence.period,
-            scope=self.scope,
+            terms=terms,
             cells=len(evidence),
             known=int(evidence.known.sum()),
-            level=self.level,
             confidence=self.confidence,
             impacts=rows,
         )
+        return spoken(verdict, note=evidence.note)
 
 
 def _cells_without_estimate(evidence: DemandEstimates) -> dict[str, tuple[str, ...]]:

@@ -15,13 +15,12 @@ from hwds.evaluation.decisions.base import Decision, VolumeEvidence
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables
-from hwds.supply.volume_bands import volume_verdict
+from hwds.supply.volume_bands import VolumeVerdict, volume_verdict
 from hwds.supply.volumes import (
     Coupling,
     Deals,
     DealWindows,
     VolumeTerms,
-    VolumeVerdict,
     deal_windows,
     has_paths,
 )

@@ -10,8 +10,13 @@ import pytest
 
 from hwds.core.errors import ConfigError, DataError
 from hwds.detection.decisions.arbitrage_thresholds import ArbitrageThresholds
-from hwds.detection.report.decisions import MOST_LISTED_PAIRS, arbitrage_grid, draw_arbitrage
+from hwds.detection.report.decisions import (
+    ARBITRAGE_REPORT,
+    MOST_LISTED_PAIRS,
+    arbitrage_figure,
+)
 from hwds.frames.table import Table
+from hwds.report.pictures import save_png
 
 BEGIN = datetime(2024, 1, 1)
 ROLES = {"time": ("time",), "label": ("confirmed",), "label_propensity": ("review_chance",)}
@@ -99,12 +104,12 @@ def test_prices_are_those_of_the_last_days():
 
 def test_it_is_drawn_the_same_each_time_and_told_in_a_grid(tmp_path):
     verdict = decided(lines())
-    draw_arbitrage(verdict, tmp_path / "one.png")
-    draw_arbitrage(verdict, tmp_path / "two.png")
+    save_png(arbitrage_figure(verdict), tmp_path / "one.png")
+    save_png(arbitrage_figure(verdict), tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    assert len(arbitrage_grid(verdict)) == min(MOST_LISTED_PAIRS, 18)
-    assert "school (" in arbitrage_grid(verdict).markdown()
+    assert len(ARBITRAGE_REPORT.grid_of(verdict)) == min(MOST_LISTED_PAIRS, 18)
+    assert "school (" in ARBITRAGE_REPORT.grid_of(verdict).markdown()
     assert verdict.as_dict().keys() >= {"paying", "until"}
     assert "thresholds" not in verdict.as_dict()
 
@@ -119,9 +124,9 @@ def test_no_pair_draws_nothing(tmp_path):
         Table.build(one.with_columns(street_price=pl.lit(None, pl.Float64)), ROLES, "USD")
     )
     assert verdict.thresholds.is_empty()
-    draw_arbitrage(verdict, tmp_path / "one.png")
+    save_png(arbitrage_figure(verdict), tmp_path / "one.png")
     assert not list(tmp_path.iterdir())
-    assert not len(arbitrage_grid(verdict))
+    assert not len(ARBITRAGE_REPORT.grid_of(verdict))
 
 
 def test_few_sales_are_called_weak_and_given_prices_and_costs_are_taken_as_they_are(tmp_path):

@@ -9,10 +9,16 @@ import pytest
 
 from hwds.core.checksums import read_json
 from hwds.detection.decisions.alert_policy import AlertPolicy
-from hwds.detection.report.decisions import alert_cost_grid, case_caption, draw_alert_costs
-from hwds.detection.report.decisions import alert_threshold_grid as thresholds
-from hwds.detection.report.decisions import case_grid as cases
+from hwds.detection.report.decisions import (
+    ALERT_THRESHOLDS_REPORT,
+    CASE_CAPTION,
+    CASES_REPORT,
+    alert_cost_grid,
+    costs_figure,
+)
+from hwds.report.pictures import save_png
 from hwds.report.verdict import store_verdict, stored_grids, verdict_captions, verdict_markdown
+from hwds.report.words import say
 from hwds.results.folder import RunFolder
 from tests.detection.decisions.alert_worlds import run, told, world
 
@@ -45,7 +51,7 @@ def test_every_policy_is_a_line_against_labels_and_truth(verdict):
 
 
 def test_thresholds_are_those_of_the_last_window(verdict):
-    shown = thresholds(verdict)
+    shown = ALERT_THRESHOLDS_REPORT.grid_of(verdict)
     assert len(shown) == 4
     last = verdict.chosen[-1]
     stake = verdict.thresholds["at_stake"][-1]
@@ -63,16 +69,18 @@ def test_the_page_has_the_sentence_and_both_tables(verdict):
 
 def test_the_rule_of_the_last_window_is_told(verdict):
     last = replace(verdict.chosen[-1], multiplier=2.0, floor=30.0, formula_cost=5.0)
-    told = thresholds(replace(verdict, chosen=(last,))).caption
+    told = ALERT_THRESHOLDS_REPORT.grid_of(replace(verdict, chosen=(last,))).caption
     assert (
         "blocked from p x loss >= (1 - p) x 200.00 USD, reviewed from a gain of 30.00 USD (2 x "
         "the cost of a wrong" in told
     )
     assert (
         "than which nothing was clearly cheaper"
-        in thresholds(replace(verdict, chosen=(replace(last, multiplier=1.0, floor=0.0),))).caption
+        in ALERT_THRESHOLDS_REPORT.grid_of(
+            replace(verdict, chosen=(replace(last, multiplier=1.0, floor=0.0),))
+        ).caption
     )
-    few = thresholds(
+    few = ALERT_THRESHOLDS_REPORT.grid_of(
         replace(verdict, chosen=(replace(last, positives=3, formula_cost=None),))
     ).caption
     assert "for 3 labelled gray rows before it can choose nothing" in few
@@ -81,21 +89,25 @@ def test_the_rule_of_the_last_window_is_told(verdict):
 @pytest.mark.parametrize("truth", [True, False])
 def test_costs_are_drawn(verdict, tmp_path, truth):
     record = tuple(line for line in verdict.record if truth or line.against == "labels")
-    draw_alert_costs(replace(verdict, record=record), tmp_path / "costs.png")
+    save_png(costs_figure(replace(verdict, record=record)), tmp_path / "costs.png")
     assert (tmp_path / "costs.png").stat().st_size > 10_000
-    draw_alert_costs(replace(verdict, record=()), tmp_path / "none.png")
+    save_png(costs_figure(replace(verdict, record=())), tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
 
 
 def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
     store_verdict(RunFolder(tmp_path), AlertPolicy, verdict)
-    assert stored_grids(tmp_path) == [alert_cost_grid(verdict), thresholds(verdict), cases(verdict)]
+    assert stored_grids(tmp_path) == [
+        alert_cost_grid(verdict),
+        ALERT_THRESHOLDS_REPORT.grid_of(verdict),
+        CASES_REPORT.grid_of(verdict, verdict.cases),
+    ]
     shown = tmp_path / "decision_tables.json"
     shown.write_text(json.dumps(read_json(shown)["tables"]))
     assert stored_grids(tmp_path) == [
         alert_cost_grid(verdict),
-        thresholds(verdict),
-        cases(verdict),
+        ALERT_THRESHOLDS_REPORT.grid_of(verdict),
+        CASES_REPORT.grid_of(verdict, verdict.cases),
     ], "as earlier versions wrote them"
     first = tmp_path / "cases" / "C-0001.html"
     assert verdict.cases["entities"][0] in first.read_text()
@@ -110,7 +122,7 @@ def test_what_was_shown_is_kept_for_the_report(verdict, tmp_path):
 
 
 def test_a_table_of_cases_says_how_many_there_are():
-    said = {count: case_caption(count) for count in (1, 7, 37, 120)}
+    said = {count: say(CASE_CAPTION, rows=count, shown=min(count, 10)) for count in (1, 7, 37, 120)}
     assert said[1] == "The one case; it is in cases.csv, and cases/index.html shows it:"
     assert said[7].startswith("All 7 cases; they are in cases.csv")
     assert (

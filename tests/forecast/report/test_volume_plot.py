@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from hwds.supply.volume_bands import MOST_DEALS, draw, pick_deals, volume_grid, volume_verdict
+from hwds.report.pictures import save_png
+from hwds.supply.volume_bands import MOST_DEALS, REPORT, pick_deals, volume_figure, volume_verdict
 from hwds.supply.volumes import DEAL_VOLUMES, VolumeTerms
 
 TERMS = VolumeTerms(0.1, 0.5, 0.9, 1.0, 3.0, 0.0, 1000, 20, 20)
@@ -56,17 +57,17 @@ def verdict(count, banded=True, when="back-test"):
 )
 def test_deals_are_drawn_with_and_without_bands_and_demand(tmp_path, count, banded, when):
     told = verdict(count, banded, when)
-    draw(told, tmp_path / "volume_bands.png")
+    save_png(volume_figure(told), tmp_path / "volume_bands.png")
     drawn = (tmp_path / "volume_bands.png").read_bytes()
     assert drawn[:4] == b"\x89PNG"
-    draw(told, tmp_path / "again.png")
+    save_png(volume_figure(told), tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() == drawn
     assert len(pick_deals(told.deals)) == min(count, MOST_DEALS)
-    assert bool(len(volume_grid(told))) == banded
+    assert bool(len(REPORT.grid_of(told))) == banded
 
 
 def test_no_deal_draws_nothing(tmp_path):
-    draw(verdict(0), tmp_path / "volume_bands.png")
+    save_png(volume_figure(verdict(0)), tmp_path / "volume_bands.png")
     assert not list(tmp_path.iterdir())
 
 
@@ -80,7 +81,7 @@ def test_the_largest_and_the_smallest_deal_are_among_those_shown():
 
 
 def test_the_table_says_shares_costs_and_savings():
-    cells = {column.title: column.cells for column in volume_grid(verdict(40)).columns}
+    cells = {column.title: column.cells for column in REPORT.grid_of(verdict(40)).columns}
     assert cells["volume"][:4] == ("committed", "base", "upside", "optimal")
     assert cells["should be below, %"][:4] == ("10", "50", "90", "75")
     assert cells["volume"][-1] == "seasonal naive, summed"
@@ -97,7 +98,7 @@ def test_three_deals_have_the_standard_error_that_they_have():
     error = np.sqrt(3 / 2 * np.sum((cost - ratio * naive) ** 2)) / naive.sum()
     line = next(line for line in told.record if line.band == "base")
     assert line.saving_low == 0 < line.saving
-    cells = {column.title: column.cells for column in volume_grid(told).columns}
+    cells = {column.title: column.cells for column in REPORT.grid_of(told).columns}
     assert (
         cells["saves against the seasonal naive, %"][1]
         == f"{100 * (1 - ratio):+.1f} ± {100 * error:.1f}"

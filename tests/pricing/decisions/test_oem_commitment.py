@@ -18,7 +18,8 @@ from hwds.pricing import oem_commitment as oem_tiers
 from hwds.pricing.contract import VolumeLaw, law_of_run
 from hwds.pricing.decisions.oem_commitment import OemCommitment, leak_of_run
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.oem_commitment import TIER_COLUMNS
+from hwds.pricing.oem_commitment import TIERS
+from hwds.report.pictures import save_png
 from hwds.report.verdict import store_pack
 from hwds.results.folder import write_config
 from tests.support.price_worlds import price_world
@@ -37,27 +38,27 @@ def test_the_recommendation_and_the_walk_away_come_first(verdict):
     first, second = verdict.sentence.split(". ", 1)[0], verdict.sentence.split("WALK AWAY")[1]
     assert first.startswith("OFFER p2/c0 ")
     assert second.startswith(" below ")
-    assert verdict.floor_price <= verdict.walk_away <= verdict.price
+    assert verdict.floor_price <= verdict.walk_away <= verdict.offer["price"]
     json.dumps(verdict.as_dict(), allow_nan=False)
 
 
 def test_tiers_rise_and_the_offered_one_holds_the_floor(verdict):
     tiers = verdict.tiers
-    assert tiers.schema == TIER_COLUMNS
+    assert tiers.schema == TIERS.schema
     assert (tiers["from_units"].diff().drop_nulls() > 0).all()
     assert (tiers["price"].diff().drop_nulls() < 0).all()
-    row = tiers.row(verdict.tier, named=True)
+    row = tiers.row(verdict.offer["tier"], named=True)
     assert row["verdict"] == "offer"
-    assert min(row["margin_p10"], row["margin_p50"], row["margin_p90"]) >= verdict.floor
+    assert min(row["margin_p10"], row["margin_p50"], row["margin_p90"]) >= verdict.rules.floor
     best = tiers.filter(pl.col("verdict").is_in(["offer", "possible"]) & (pl.col("tier") > 0))[
         "net"
     ].max()
-    assert row["net"] == best == verdict.net
+    assert row["net"] == best == verdict.offer["net"]
 
 
 def test_a_floor_that_no_tier_holds_is_a_hold():
     verdict = OemCommitment(margin_floor=0.9, **FIELDS).of_estimates(EVIDENCE)
-    assert (verdict.action, verdict.rule, verdict.price) == ("HOLD", "margin_floor", None)
+    assert (verdict.action, verdict.rule, verdict.offer) == ("HOLD", "margin_floor", {})
     assert "WALK AWAY: even the list price is below" in verdict.sentence
     assert len(verdict.excluded["margin_floor"]) == 3
 
@@ -79,12 +80,12 @@ def test_another_cell_may_be_sold_at_a_loss_and_the_buyers_may_not():
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
-    oem_tiers.draw_tiers(verdict, tmp_path / "a.png")
-    oem_margin.draw_tornado(verdict, tmp_path / "b.png")
-    oem_margin.draw_waterfall(verdict, tmp_path / "c.png")
+    save_png(oem_tiers.tier_figure(verdict), tmp_path / "a.png")
+    save_png(oem_margin.tornado_figure(verdict), tmp_path / "b.png")
+    save_png(oem_margin.waterfall_figure(verdict), tmp_path / "c.png")
     assert all((tmp_path / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in "abc")
-    assert len(oem_tiers.tier_grid(verdict)) == 4
-    assert verdict.waterfall["total"][-1] == pytest.approx(verdict.net)
+    assert len(oem_tiers.TIERS_REPORT.grid_of(verdict, verdict.tiers)) == 4
+    assert verdict.waterfall["total"][-1] == pytest.approx(verdict.offer["net"])
 
 
 def test_the_pack_is_a_page_and_a_workbook_without_formulas(tmp_path):
@@ -171,7 +172,7 @@ def test_volumes_are_those_of_a_run(finished):
     )
     assert law.quantile(0.95) == pytest.approx(130.0)
     verdict = OemCommitment(volume_run="volume_commitment", **FIELDS).of_estimates(EVIDENCE)
-    assert verdict.deliverable is None
+    assert verdict.as_dict()["deliverable"] is None
     assert verdict.tiers["from_units"].to_list() == [0.0, 50.0, 80.0, 100.0]
     assert "(run volume_commitment/abc, deal b)" in verdict.sentence
     with pytest.raises(

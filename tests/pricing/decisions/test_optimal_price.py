@@ -15,7 +15,8 @@ from hwds.pricing import optimal_price
 from hwds.pricing import optimal_price as price_curves
 from hwds.pricing.decisions.optimal_price import OptimalPrice
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.optimal_price import CURVE_COLUMNS, PRICE_COLUMNS
+from hwds.pricing.optimal_price import CURVES, PRICES
+from hwds.report.pictures import save_png
 from tests.support.price_limits import breaches
 from tests.support.price_worlds import price_world
 
@@ -30,7 +31,7 @@ def verdict():
 
 
 def test_every_cell_has_a_row(verdict):
-    assert verdict.prices.schema == PRICE_COLUMNS
+    assert verdict.prices.schema == PRICES.schema
     assert verdict.prices["cell"].to_list() == list(EVIDENCE.names)
     assert sum(verdict.statuses.values()) == verdict.cells == len(EVIDENCE)
     held = {cell for cells in verdict.excluded.values() for cell in cells}
@@ -56,7 +57,7 @@ def test_money_adds_up(verdict):
 
 
 def test_curves_pass_through_today_and_the_recommended_price(verdict):
-    assert verdict.curves.schema == CURVE_COLUMNS
+    assert verdict.curves.schema == CURVES.schema
     curve = verdict.curves.filter(pl.col("cell") == verdict.curves["cell"][0])
     row = verdict.prices.filter(pl.col("cell") == curve["cell"][0]).row(0, named=True)
     price, units = curve["price"].to_numpy(), curve["units"].to_numpy()
@@ -69,10 +70,10 @@ def test_it_is_stored_and_drawn(verdict, tmp_path):
         json.loads(json.dumps(verdict.as_dict(), allow_nan=False))["reached"]["share"]
         == verdict.reached.share
     )
-    assert len(optimal_price.optimal_price_grid(verdict)) == 8
+    assert len(optimal_price.PRICES_REPORT.grid_of(verdict)) == 8
     small = OptimalPrice(draws=50).of_estimates(price_world(stream(2, "drawn"), 1, 2))
-    optimal_price.draw_recommended_prices(small, tmp_path / "a.png")
-    price_curves.draw_price_curves(small, tmp_path / "b.png")
+    save_png(optimal_price.price_figure(small), tmp_path / "a.png")
+    save_png(price_curves.curves_figure(small), tmp_path / "b.png")
     assert (
         (tmp_path / "a.png").read_bytes()[:4] == (tmp_path / "b.png").read_bytes()[:4] == b"\x89PNG"
     )
@@ -92,7 +93,9 @@ def test_mistakes_are_one_line():
     dear = DemandEstimates(EVIDENCE.cells.with_columns(cost=2 * pl.col("price")))
     with pytest.raises(DataError, match=r"^evidence: cell 'p0/c0' has cost .* sold at a loss\.$"):
         OptimalPrice().of_estimates(dear)
-    assert OptimalPrice(objective="revenue", draws=50).of_estimates(dear).objective == "revenue"
+    assert (
+        OptimalPrice(objective="revenue", draws=50).of_estimates(dear).rails.objective == "revenue"
+    )
     with pytest.raises(
         ConfigError, match=r"currency: must be a currency, such as EUR, got 'units'"
     ):

@@ -13,7 +13,8 @@ from hwds.core.seeds import stream
 from hwds.pricing import price_experiment as price_tests
 from hwds.pricing.decisions.price_experiment import PriceExperiment
 from hwds.pricing.demand_evidence import DemandEstimates
-from hwds.pricing.price_experiment import ARM_COLUMNS, TRIAL_COLUMNS
+from hwds.pricing.price_experiment import ARMS, TRIALS
+from hwds.report.pictures import save_png
 from tests.support.composed import composed
 from tests.support.price_worlds import price_world
 
@@ -29,7 +30,7 @@ def verdict():
 
 
 def test_tests_are_worth_more_than_they_cost(verdict):
-    assert (verdict.trials.schema, verdict.arms.schema) == (TRIAL_COLUMNS, ARM_COLUMNS)
+    assert (verdict.trials.schema, verdict.arms.schema) == (TRIALS.schema, ARMS.schema)
     tested = verdict.trials.filter(pl.col("verdict") == "test")
     assert (verdict.action, verdict.tested, len(tested)) == ("TEST", 2, 2)
     assert (tested["net"] > 0).all()
@@ -77,6 +78,6 @@ def test_sure_elasticities_need_no_test():
 
 
 def test_it_is_drawn_and_tabled(verdict, tmp_path):
-    price_tests.draw_trials(verdict, tmp_path / "a.png")
+    save_png(price_tests.value_figure(verdict), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert len(price_tests.trial_grid(verdict)) == 8
+    assert len(price_tests.REPORT.grid_of(verdict, verdict.trials)) == 8

@@ -10,6 +10,7 @@ from hwds.core.seeds import stream
 from hwds.pricing import revenue_impact
 from hwds.pricing.decisions.revenue_impact import RevenueImpact
 from hwds.pricing.demand_evidence import DemandEstimates
+from hwds.report.pictures import save_png
 from tests.support.price_worlds import price_world
 
 WORLD = price_world(stream(1, "x"), 8, 3)
@@ -36,9 +37,9 @@ def test_the_change_that_pays_most_is_said():
 
 def test_it_is_drawn_and_tabled(tmp_path):
     verdict = RevenueImpact(draws=50, changes=(-0.1, 0.1), scope="channel").of_estimates(EVIDENCE)
-    revenue_impact.draw_impact(verdict, tmp_path / "a.png")
+    save_png(revenue_impact.impact_figure(verdict), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
-    assert len(revenue_impact.impact_grid(verdict)) == 2
+    assert len(revenue_impact.REPORT.grid_of(verdict)) == 2
     assert verdict.impacts["scope"].unique().sort().to_list() == ["all cells", "c0", "c1", "c2"]
 
 

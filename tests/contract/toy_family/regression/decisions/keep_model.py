@@ -22,16 +22,7 @@ class KeepVerdict(Verdict):
 
     errors: pl.DataFrame
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the plain values."""
-        return {
-            name: getattr(self, name)
-            for name in ("decision", "action", "rule", "excluded", "sentence")
-        }
-
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """Return the errors, a file of their own."""
-        return {"kept_models": self.errors}
+    files: ClassVar = {"kept_models": "errors"}
 
 
 class KeepModel(Decision):
@@ -55,7 +46,6 @@ class KeepModel(Decision):
             decision=self.name,
             action=action,
             rule="none",
-            excluded={},
             sentence=sentence,
             errors=errors,
         )

@@ -1,0 +1,133 @@
+"""Words: templates of sentences and titles, with one way to round each kind of number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hwds.results.formatting import (
+    brief,
+    counted,
+    fixed,
+    interval,
+    p_value_text,
+    percent,
+    percent_cell,
+    probability_text,
+    quote_interval,
+    quote_percent,
+    signed,
+)
+from hwds.results.tables import Verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Environment, Template
+
+VerdictT = TypeVar("VerdictT", bound=Verdict)
+
+BREAK = re.compile(r"\s*\n\s*")
+"""A line break in a template, which is a space."""
+
+
+def say(template: str, about: Any = None, **values: Any) -> str:
+    """Return a template with its values filled in.
+
+    A line break is a space. A filter gives an empty text for None.
+
+    Args:
+        template: In Jinja's language, with the filters of `FILTERS`.
+        about: What it is about: its attributes, or the keys of a mapping, are names, too.
+        values: The values by name.
+    """
+    return BREAK.sub(" ", _compiled(template).render(values | {"about": about})).strip()
+
+
+def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
+    """Return a verdict with its sentence, from the template of its class and other values."""
+    return replace(verdict, sentence=say(verdict.words, verdict, **values))
+
+
+@cache
+def _environment() -> Environment:
+    """Return the environment of all templates; names are looked up in what they are about, too."""
+    from jinja2 import Environment, StrictUndefined
+    from jinja2.runtime import Context
+    from jinja2.utils import missing
+
+    class Fields(Context):
+        def resolve_or_missing(self, key: str) -> Any:
+            found = super().resolve_or_missing(key)
+            about = super().resolve_or_missing("about")
+            if found is not missing or about is missing:
+                return found
+            if isinstance(about, Mapping):
+                return about.get(key, missing)
+            return getattr(about, key, missing)
+
+    made = Environment(undefined=StrictUndefined, autoescape=False)
+    made.context_class = Fields
+    made.filters.update({name: _or_nothing(each) for name, each in FILTERS.items()})
+    return made
+
+
+@cache
+def _compiled(template: str) -> Template:
+    return _environment().from_string(template)
+
+
+def _or_nothing(write: Callable[..., str]) -> Callable[..., str]:
+    def written(value: Any, *settings: Any, **options: Any) -> str:
+        return "" if value is None else write(value, *settings, **options)
+
+    return written
+
+
+def _with_unit(value: float, unit: str = "") -> str:
+    return brief(value, None, unit)
+
+
+def _span(low: float, high: float, kind: str = "units") -> str:
+    """Return the ends of an interval with their kind's decimals: `1,200 to 1,500`."""
+    write = FILTERS[kind]
+    return f"{write(low)} to {write(high)}"
+
+
+def _quoted_percent(
+    share: float, low: float | None, high: float | None, *, less: bool = False
+) -> str:
+    """Return a share with its interval; with `less` that of a loss, which is said as a gain."""
+    if less:
+        share = -share
+        low, high = (None if end is None else -end for end in (high, low))
+    return "".join(quote_percent(share, low, high))
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "brief": brief,
+    "change": lambda share: f"{100 * share:+.1f}",
+    "chance": probability_text,
+    "count": lambda count: f"{count:,}",
+    "counted": counted,
+    "flag": lambda holds: "yes" if holds else "no",
+    "ends": lambda value, *rest, **more: interval(value, *rest, **more)[1],
+    "money": _with_unit,
+    "p_value": p_value_text,
+    "percent": percent,
+    "quantile": lambda level: f"P{100 * level:.4g}",
+    "quoted": lambda *value, **more: "".join(quote_interval(*value, **more)),
+    "quoted_percent": _quoted_percent,
+    "share": percent_cell,
+    "signed": signed,
+    "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],
+    "span": _span,
+    "units": lambda value: fixed(value, 0),
+    "word": lambda name: name.replace("_", " "),
+    "written": format,
+}
+"""What writes a value: a number with three digits (`brief`), with the unit (`money`), with its 95 %
+interval (`quoted`, `quoted_percent`), as a share (`percent`; in a column `share`), by Python's own
+format (`written`), and so on.
+"""
