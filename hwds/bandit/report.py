@@ -22,6 +22,7 @@ from hwds.report.pictures import (
     INK,
     OWN_COLOUR,
     drawable,
+    headline,
     label_places,
     model_colours,
     new_figure,
@@ -158,9 +159,7 @@ def allocation_figure(world: World, tables: Tables, model: str) -> Figure | None
         title=arms_title(world),
     )
     title = f"Arms chosen by {drawable(model, 44)}; strip: the arm truly best"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title)
     return figure
 
 
@@ -416,9 +415,7 @@ def posterior_figure(world: World, tables: Tables, model: str) -> Figure | None:
         fontsize=9.5,
     )
     title = f"What one play of {drawable(model, 40)} saw of each arm"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title)
     return figure
 
 
@@ -515,7 +512,7 @@ def regret_figure(
     axes[0].set_ylabel(f"regret, {drawable(unit)}", fontsize=9.5, color=INK)
     n = int(curves["n"].max())  # type: ignore[arg-type]
     title = f"Regret against {drawable(against)}, mean of {n:,} replications with 95 % intervals"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    headline(figure, title)
     return figure
 
 

@@ -26,6 +26,8 @@ from hwds.report.pictures import (
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
+    name_rows,
     new_figure,
     save_png,
     tidy,
@@ -298,15 +300,7 @@ def forest_figure(tables: Tables, model: str) -> Figure | None:
         else f", {len(shown)} of {len(ordered):,} evenly over their order"
     )
     title = f"Own-price elasticities by {model}{every}"
-    figure.suptitle(
-        drawable(title, 100),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title)
     return figure
 
 
@@ -378,9 +372,7 @@ def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
 
 def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> None:
     tidy(axes, grid="x")
-    axes.set_yticks(
-        range(len(shown)), [drawable(name, 34) for name in shown[SERIES]], parse_math=False
-    )
+    name_rows(axes, range(len(shown)), shown[SERIES], 34)
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_ylim(-0.8, len(shown) - 0.2)
     mean = float(every["elasticity"].mean())  # type: ignore[arg-type]
@@ -441,15 +433,7 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
             color=INK,
         )
     title = f"{len(moves):,} held-out price moves by {model}"
-    figure.suptitle(
-        drawable(title, 60),
-        x=0.01,
-        ha="left",
-        fontsize=12.5,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title, 12.5)
     return figure
 
 

@@ -23,6 +23,7 @@ from hwds.report.pictures import (
     INK,
     OWN_COLOUR,
     drawable,
+    headline,
     new_figure,
     plain_numbers,
     save_png,
@@ -154,7 +155,7 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
     for text in legend.get_texts():
         text.set_parse_math(False)
     title = f"By step, with {100 * board.measure.confidence:g} % intervals"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    headline(figure, title)
     return figure
 
 
@@ -307,19 +308,8 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     figure.legend(
         handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9.5
     )
-    title = (
-        f"{model}: {_reasons_text([pick.why for pick in picks])}"
-        f"{counted(of_model[SERIES].n_unique(), 'series')}"
-    )
-    figure.suptitle(
-        drawable(title, 90),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    series = counted(of_model[SERIES].n_unique(), "series")
+    headline(figure, f"{model}: {_reasons_text([pick.why for pick in picks])}{series}")
     return figure
 
 

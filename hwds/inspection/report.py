@@ -27,6 +27,7 @@ from hwds.report.pictures import (
     INK,
     OWN_COLOUR,
     drawable,
+    headline,
     model_colours,
     new_figure,
     save_png,
@@ -97,9 +98,7 @@ def confusion_figure(tables: Tables, model: str) -> Figure | None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     title = f"{drawable(model, 40)}: kinds of {len(rows):,} images"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title, 12)
     return figure
 
 
@@ -195,9 +194,7 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
             parse_math=False,
         )
     title = f"{drawable(model, 40)}: images, and where a defect is seen in them"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title, 12)
     return figure
 
 
@@ -276,7 +273,7 @@ def reject_figure(tables: Tables, model: str) -> Figure | None:
     )
     right.set_xlim(0, MOST_FLAGGED)
     title = "What certainty is worth, and what flagging finds"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12.5, fontweight="bold", color=INK)
+    headline(figure, title, 12.5)
     return figure
 
 

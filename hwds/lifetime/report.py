@@ -13,7 +13,17 @@ from hwds.frames.runs import ENTITY, Runs
 from hwds.lifetime.metrics import QUANTILE_COLUMNS, TEST_PREFIX
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
-from hwds.report.pictures import GREY, INK, LIGHT, OWN_COLOUR, drawable, new_figure, save_png, tidy
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    LIGHT,
+    OWN_COLOUR,
+    drawable,
+    headline,
+    new_figure,
+    save_png,
+    tidy,
+)
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -142,15 +152,7 @@ def lives_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     _draw_against(left, rows, unit)
     _draw_errors(right, rows, unit)
     title = f"{len(rows):,} predictions for {asked_machines(tables)} by {model}"
-    figure.suptitle(
-        drawable(title, 80),
-        x=0.01,
-        ha="left",
-        fontsize=12.5,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title, 12.5)
     return figure
 
 
@@ -237,9 +239,7 @@ def machines_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     figure.supxlabel(f"age, {unit}", fontsize=10, color=INK)
     figure.supylabel(f"remaining life, {unit}", fontsize=10, color=INK)
     title = f"{drawable(model, 36)} along lives: dashed what came, the band 90 %"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title, 12)
     return figure
 
 

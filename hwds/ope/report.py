@@ -33,7 +33,8 @@ from hwds.report.pictures import (
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
-    drawable,
+    headline,
+    name_rows,
     new_figure,
     save_png,
     tidy,
@@ -243,15 +244,7 @@ def estimates_figure(tables: Tables, model: str) -> Figure | None:
         handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=9.5
     )
     title = f"What {reward.policy_name} would earn, from {shown[0].rows:,} rows"
-    figure.suptitle(
-        drawable(title, 90),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title)
     return figure
 
 
@@ -329,9 +322,7 @@ def _label_estimates(
     axes: Axes, shown: list[EstimatorScores], model: str, reward: LoggedReward
 ) -> None:
     tidy(axes, grid="x")
-    axes.set_yticks(
-        range(len(shown)), [drawable(estimated.model, 44) for estimated in shown], parse_math=False
-    )
+    name_rows(axes, range(len(shown)), [estimated.model for estimated in shown], 44)
     for tick, estimated in zip(axes.get_yticklabels(), shown, strict=True):
         tick.set_fontweight("bold" if estimated.model == model else "normal")
     axes.set_ylim(len(shown) - 0.4, -0.6)

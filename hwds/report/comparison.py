@@ -19,6 +19,7 @@ from hwds.report.pictures import (
     NAIVE_COLOUR,
     OWN_COLOUR,
     drawable,
+    headline,
     new_figure,
     tidy,
 )
@@ -556,15 +557,7 @@ def forest_of_effects(
         color=INK,
     )
     tidy(axes, "x")
-    figure.suptitle(
-        drawable(title, 110),
-        x=0.01,
-        ha="left",
-        fontsize=12,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title, 12)
     return figure
 
 
@@ -676,15 +669,7 @@ def critical_difference_figure(comparison: Comparison) -> Figure | None:
         f"Mean rank over {test.blocks:,} {test.called}{shown}; bars join models that cannot be "
         f"told apart at 5 % (Nemenyi)"
     )
-    figure.suptitle(
-        drawable(text, 120),
-        x=0.01,
-        ha="left",
-        fontsize=12,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, text, 12)
     return figure
 
 

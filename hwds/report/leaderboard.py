@@ -18,6 +18,8 @@ from hwds.report.pictures import (
     OWN_COLOUR,
     RIVAL_COLOURS,
     drawable,
+    headline,
+    name_rows,
     new_figure,
     plain_numbers,
     tidy,
@@ -349,15 +351,7 @@ def leaderboard_figure(board: Standings) -> Figure | None:
             frameon=False,
             fontsize=9.5,
         )
-    figure.suptitle(
-        drawable(board.title, 80),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, board.title)
     return figure
 
 
@@ -506,9 +500,7 @@ def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     for label in legend.get_texts():
         label.set_parse_math(False)
     title = drawable(f"{board.headline} by segment", 90)
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title)
     return figure
 
 
@@ -553,9 +545,7 @@ def _draw_segments(
             elinewidth=1.6,
             label=label,
         )
-    axes.set_yticks(
-        range(len(segments)), [drawable(segment, 36) for segment in segments], parse_math=False
-    )
+    name_rows(axes, range(len(segments)), segments, 36)
     axes.set_ylim(len(segments) - 0.5, -0.5)
     for place in range(1, len(segments)):
         axes.axhline(place - 0.5, color=LIGHT, linewidth=0.8, zorder=0)

@@ -17,6 +17,8 @@ from hwds.report.pictures import (
     LIGHT,
     OWN_COLOUR,
     drawable,
+    headline,
+    name_rows,
     new_figure,
     plain_numbers,
     save_png,
@@ -341,9 +343,7 @@ def front_figure(front: Mapping[str, Any], best: int) -> Figure | None:
         f"{front['objectives'][0]['name']} against "
         f"{', '.join(each['name'] for each in front['objectives'][1:])}"
     )
-    figure.suptitle(
-        drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
-    )
+    headline(figure, title)
     return figure
 
 
@@ -463,14 +463,7 @@ def parallel_figure(
         f"{result.model}: settings and {result.measure.short} after {windows} of "
         f"{result.windows} windows"
     )
-    figure.suptitle(
-        drawable(title, int(8.5 * width)),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-    )
+    headline(figure, title)
     meaning = (
         f"A line is a trial. Blue: trial {result.best}, which was chosen; dark: the best "
         f"fourth there."
@@ -598,9 +591,7 @@ def sweep_figure(
         f"{result.model}: {result.measure.name} on {result.windows} inner windows, the "
         f"{result.better}er the better"
     )
-    figure.suptitle(
-        drawable(title, 110), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
-    )
+    headline(figure, title)
     return figure
 
 
@@ -780,7 +771,7 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
     axes = figure.add_subplot()
     axes.barh(places, share, height=0.6, color=OWN_COLOUR)
     axes.errorbar(share, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=3)
-    axes.set_yticks(places, [drawable(name, 40) for name in importance.settings])
+    name_rows(axes, places, importance.settings, 40)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     tidy(axes, grid="x")
@@ -791,7 +782,5 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
         color=INK,
     )
     title = f"What mattered for {result.measure.name}: {result.model}"
-    figure.suptitle(
-        drawable(title, 80), x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK
-    )
+    headline(figure, title)
     return figure

@@ -12,7 +12,16 @@ import polars as pl
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 from hwds.report.grid import Grid, grid_of
 from hwds.report.hooks import TaskReport
-from hwds.report.pictures import GREY, INK, OWN_COLOUR, drawable, new_figure, save_png, tidy
+from hwds.report.pictures import (
+    GREY,
+    INK,
+    OWN_COLOUR,
+    drawable,
+    headline,
+    new_figure,
+    save_png,
+    tidy,
+)
 from hwds.results.tables import TRUTH, Tables
 from hwds.sensors.metrics import (
     f1_of,
@@ -110,9 +119,7 @@ def sensors_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
     _draw_score(grid[-1], own, label=True)
     grid[-1].set_xlabel(f"age, {runs.unit}", fontsize=10, color=INK)
     title = f"{drawable(name, 30)} by {drawable(model, 36)}: the run with the median F1"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title, 12)
     return figure
 
 
@@ -212,9 +219,7 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
         axes.set_axis_off()
     figure.supxlabel(f"age, {runs.unit}", fontsize=9, color=INK)
     title = f"Scores by {drawable(model, 36)}: 1 is the limit, anomalies shaded, alarms below"
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title, 12)
     return figure
 
 

@@ -48,6 +48,7 @@ from hwds.report.pictures import (
     OWN_COLOUR,
     RIVAL_COLOURS,
     drawable,
+    headline,
     new_figure,
     save_png,
     tidy,
@@ -207,15 +208,7 @@ def by_day_figure(tables: Tables, model: str) -> Figure | None:
         f"Lift until each day, by {model}; its {interval_level(tables)} interval holds on "
         f"whichever day one looks"
     )
-    figure.suptitle(
-        drawable(title, 100),
-        x=0.01,
-        ha="left",
-        fontsize=13,
-        fontweight="bold",
-        color=INK,
-        parse_math=False,
-    )
+    headline(figure, title)
     return figure
 
 
@@ -304,9 +297,7 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
     level = interval_level(tables)
     title = drawable(f"{who} against the control, with {level} intervals", 90)
-    figure.suptitle(
-        title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK, parse_math=False
-    )
+    headline(figure, title)
     return figure
 
 
@@ -412,7 +403,7 @@ def peeking_figure(tables: Tables, model: str) -> Figure | None:
         f"How often each rule declares a winner: {wins['n'][0]:,} simulated tests, bars: two "
         f"standard errors"
     )
-    figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold", color=INK)
+    headline(figure, title)
     return figure
 
 
