@@ -33,6 +33,7 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
+from hwds.report.words import rivals_words, say, scores_of
 from hwds.results.tables import TRUTH, Tables
 
 if TYPE_CHECKING:
@@ -305,6 +306,33 @@ def _finish_axes(axes: Axes, across: str, up: str) -> None:
 # The conclusion of a run on inspection, in a few sentences.
 
 
+CONCLUSION = """
+{%- macro share(score) %}{{ score.value | quoted_percent(score.ci_low, score.ci_high) }}
+{%- endmacro %}
+{%- set own, right, error = of("recall"), of("accuracy"), of("ece") %}
+{%- set held, alarms, cost = of("recall_held"), of("false_alarms_held"), of("cost") -%}
+{{ model }} flags {{ share(own) }} of defects where {{ budget | percent }} of good images are
+flagged, of {{ images | count }} images of {{ boards | count }} boards that it had not seen.
+{% if right.value is none %}It names no kinds.
+{%- else -%}
+It names {{ share(right) }} of kinds rightly; its probabilities are off by
+{{ error.value | percent }} on average.
+{%- endif %}
+{% if hardest %}Hardest to see is '{{ hardest }}': {{ share(of("recall_of_" ~ hardest)) }}.
+{%- endif %}
+{% if held.value is not none and alarms.value is not none -%}
+At the threshold that was chosen on other boards it flags {{ held.value | percent }} of defects and
+{{ alarms.value | percent }} of good images.
+{%- endif %}
+{% if cost.value is not none and of("cost_passing_all").value is not none -%}
+A board costs {{ cost.value | written(".3g") }}, where passing all costs
+{{ of("cost_passing_all").value | written(".3g") }} and rejecting all
+{{ of("cost_rejecting_all").value | written(".3g") }}.
+{%- endif %}
+{% if rivals %}Beside it flag: {{ rivals }}.{% endif %}
+"""
+
+
 def inspection_conclusion(tables: Tables, model: str) -> str:
     """Return what is flagged and named, the hardest kind, what probabilities and a board cost, and
     the rivals.
@@ -313,104 +341,22 @@ def inspection_conclusion(tables: Tables, model: str) -> str:
         tables: Of the run.
         model: The experiment's own.
     """
-    rows, own = judged_images(tables, model), tables.headline("recall", model)
-    if rows.is_empty() or own.get("value") is None:
+    rows, of = judged_images(tables, model), scores_of(tables, model)
+    if rows.is_empty() or of("recall")["value"] is None:
         return ""
-    parts = [
-        _flagged_sentence(rows, own, model),
-        _naming_sentence(tables, model),
-        _hardest_sentence(tables, rows, model),
-        _threshold_sentence(tables, model),
-        _cost_sentence(tables, model),
-        _rivals_sentence(tables, model),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _percent_words(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _interval_words(row: dict[str, Any]) -> str:
-    return (
-        ""
-        if row.get("ci_low") is None
-        else f" (95 %: {100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f})"
+    found = {kind: of(f"recall_of_{kind}")["value"] for kind in kinds_of(rows)[1:]}
+    known = {kind: share for kind, share in found.items() if share is not None}
+    floor = "the ideal observer, who knows each image without its noise,"
+    return say(
+        CONCLUSION,
+        model=model,
+        of=of,
+        budget=float(of("recall")["metric"].partition("far=")[2].rstrip("]")),
+        images=len(rows),
+        boards=rows["board"].n_unique(),
+        hardest=min(known, key=lambda kind: known[kind]) if len(known) > 1 else "",
+        rivals=rivals_words(tables, "recall", model, floor, "{{ value | percent }}"),
     )
-
-
-def _budget_words(own: dict[str, Any]) -> str:
-    """Return the budget in the name of a metric, in percent."""
-    return f"{100 * float(own['metric'].partition('far=')[2].rstrip(']')):g} %"
-
-
-def _flagged_sentence(rows: pl.DataFrame, own: dict[str, Any], model: str) -> str:
-    boards = rows["board"].n_unique()
-    return (
-        f"{model} flags {_percent_words(own['value'])} of defects{_interval_words(own)} where "
-        f"{_budget_words(own)} of good images are flagged, of"
-        f" {len(rows):,} images of {boards:,} boards that it had not seen."
-    )
-
-
-def _naming_sentence(tables: Tables, model: str) -> str:
-    right, error = tables.headline("accuracy", model), tables.headline("ece", model)
-    if right.get("value") is None:
-        return "It names no kinds."
-    return (
-        f"It names {_percent_words(right['value'])} of kinds rightly{_interval_words(right)}; its "
-        f"probabilities are off by"
-        f" {_percent_words(error['value'])} on average."
-    )
-
-
-def _hardest_sentence(tables: Tables, rows: pl.DataFrame, model: str) -> str:
-    found = {kind: tables.headline(f"recall_of_{kind}", model) for kind in kinds_of(rows)[1:]}
-    known = {kind: score for kind, score in found.items() if score.get("value") is not None}
-    if len(known) < 2:
-        return ""
-    kind = min(known, key=lambda each: known[each]["value"])
-    return (
-        f"Hardest to see is '{kind}': "
-        f"{_percent_words(known[kind]['value'])}{_interval_words(known[kind])}."
-    )
-
-
-def _threshold_sentence(tables: Tables, model: str) -> str:
-    recall, alarms = (
-        tables.headline(name, model).get("value") for name in ("recall_held", "false_alarms_held")
-    )
-    if recall is None or alarms is None:
-        return ""
-    flags = f"{_percent_words(recall)} of defects and {_percent_words(alarms)} of good images"
-    return f"At the threshold that was chosen on other boards it flags {flags}."
-
-
-def _cost_sentence(tables: Tables, model: str) -> str:
-    names = ("cost", "cost_passing_all", "cost_rejecting_all")
-    own, passing, rejecting = (tables.headline(name, model).get("value") for name in names)
-    if own is None or passing is None or rejecting is None:
-        return ""
-    return (
-        f"A board costs {own:.3g}, where passing all costs {passing:.3g} and rejecting all "
-        f"{rejecting:.3g}."
-    )
-
-
-def _rivals_sentence(tables: Tables, model: str) -> str:
-    """Return the recall of the other models, best first, and of the ideal observer."""
-    lines = tables.overall("recall").drop_nulls("value").sort("value", descending=True)
-    others = [row for row in lines.to_dicts() if row["model"] not in (model, TRUTH)]
-    parts = [f"{row['model']} {_percent_words(row['value'])}" for row in others]
-    floor = tables.headline("recall", TRUTH).get("value")
-    parts += (
-        []
-        if floor is None
-        else [
-            f"the ideal observer, who knows each image without its noise, {_percent_words(floor)}"
-        ]
-    )
-    return f"Beside it flag: {', '.join(parts)}." if parts else ""
 
 
 # The pictures, tables and sentences of runs about inspection.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,8 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.results.tables import TRUTH, Tables
+from hwds.report.words import rivals_words, say, scores_of
+from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,35 +35,57 @@ if TYPE_CHECKING:
 # The conclusion of a run on remaining lives, in a few sentences.
 
 
+CONCLUSION = """
+{%- macro ends(score, digits) %}{% if score.ci_low is not none %} (95 %:
+{{ score.ci_low | written(digits) }} to {{ score.ci_high | written(digits) }}){% endif %}
+{%- endmacro %}
+{%- set own, cover = of("rmse_capped"), of("coverage") -%}
+{{ model }} is off by {{ own.value | written(".1f") }} {{ unit }}{{ ends(own, ".1f") }} in lives of
+up to {{ cap }}, and by {{ of("rmse_uncapped").value | written(".1f") }} in lives however long, of
+{{ own.n | count }} predictions for {{ machines }}.
+{% if cover.value is not none -%}
+Its 90 % intervals are {{ of("width").value | written(".0f") }} wide and hold
+{{ (100 * cover.value) | written(".0f") }} % of lives.
+{%- endif %}
+{% if rivals %}Beside it: {{ rivals }}.{% endif %}
+{% if test -%}
+On the official test, read for {{ test.model }} alone, which the folds put first, the error is
+{{ test.value | written(".2f") }}{{ ends(test, ".2f") }} with the test's lives capped and
+{{ whole.value | written(".2f") }} without; NASA's score is {{ nasa.value | written(".0f") }}, of
+{{ test.n }} machines.
+{%- endif %}
+"""
+
+
 def life_conclusion(runs: Runs | None, tables: Tables, model: str) -> str:
     """Return the error of lives with its interval, what intervals hold, the floor and the rivals,
-    and the official test.
+    and the official test, which one model has.
 
     Args:
         runs: The data; None where it is gone.
         tables: Of the run.
         model: The experiment's own.
     """
-    own = tables.headline("rmse_capped", model)
-    if own.get("value") is None:
+    of = scores_of(tables, model)
+    if of("rmse_capped")["value"] is None:
         return ""
-    parts = [
-        _error_text(tables, own, model),
-        _coverage_text(tables, model),
-        _rivals_text(tables, model),
-        _official_text(tables),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _error_text(tables: Tables, own: dict[str, Any], model: str) -> str:
-    cap = own["metric"].partition("cap=")[2].rstrip("]")
-    unit = tables.measure("rmse_capped").measured_in or "cycles"
-    whole = tables.headline("rmse_uncapped", model)["value"]
-    return (
-        f"{model} is off by {own['value']:.1f} {unit}{_interval_text(own)} in lives of up to "
-        f"{cap}, and by {whole:.1f} in lives"
-        f" however long, of {own['n']:,} predictions for {asked_machines(tables)}."
+    official = pl.col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped")
+    test = next(tables.scores.filter(official).iter_rows(named=True), None)
+    tested = scores_of(tables, test["model"] if test else "")
+    floor = "the truth, which knows all wear,"
+    return say(
+        CONCLUSION,
+        model=model,
+        of=of,
+        unit=tables.measure("rmse_capped").measured_in or "cycles",
+        cap=of("rmse_capped")["metric"].partition("cap=")[2].rstrip("]"),
+        machines=asked_machines(tables),
+        rivals=rivals_words(
+            tables, "rmse_capped", model, floor, "{{ value | written('.1f') }}", least=True
+        ),
+        test=test,
+        whole=tested(f"{TEST_PREFIX}rmse_uncapped"),
+        nasa=tested(f"{TEST_PREFIX}nasa_score"),
     )
 
 
@@ -73,51 +96,6 @@ def asked_machines(tables: Tables) -> str:
     rows = tables.predictions
     reviewed = "part" in rows.columns and (rows["part"] == "review").any()
     return "machines that were running" if reviewed else "held-out machines"
-
-
-def _interval_text(row: dict[str, Any]) -> str:
-    return (
-        "" if row.get("ci_low") is None else f" (95 %: {row['ci_low']:.1f} to {row['ci_high']:.1f})"
-    )
-
-
-def _coverage_text(tables: Tables, model: str) -> str:
-    cover, width = tables.headline("coverage", model), tables.headline("width", model)
-    if cover.get("value") is None:
-        return ""
-    return (
-        f"Its 90 % intervals are {width['value']:.0f} wide and hold {100 * cover['value']:.0f} "
-        f"% of lives."
-    )
-
-
-def _rivals_text(tables: Tables, model: str) -> str:
-    """Return the errors of the other models, best first, and of the truth."""
-    lines = tables.overall("rmse_capped").drop_nulls("value").sort("value")
-    others = [row for row in lines.to_dicts() if row["model"] not in (model, TRUTH)]
-    parts = [f"{row['model']} {row['value']:.1f}" for row in others]
-    floor = tables.headline("rmse_capped", TRUTH).get("value")
-    parts += [] if floor is None else [f"the truth, which knows all wear, {floor:.1f}"]
-    return f"Beside it: {', '.join(parts)}." if parts else ""
-
-
-def _official_text(tables: Tables) -> str:
-    """Return the scores of the official test, which one model has; empty where it was not read."""
-    rows = tables.scores.filter(pl.col("metric").str.starts_with(f"{TEST_PREFIX}rmse_capped"))
-    if rows.is_empty():
-        return ""
-    row = rows.row(0, named=True)
-    whole, nasa = (
-        tables.headline(f"{TEST_PREFIX}{name}", row["model"])
-        for name in ("rmse_uncapped", "nasa_score")
-    )
-    return (
-        f"On the official test, read for {row['model']} alone, which the folds put first, the "
-        f"error is"
-        f" {row['value']:.2f}{_interval_text(row)} with the test's lives capped and "
-        f"{whole['value']:.2f} without; NASA's score is"
-        f" {nasa['value']:.0f}, of {row['n']} machines."
-    )
 
 
 # lives.png and machines.png: predicted lives against those that came, and along the lives of

@@ -21,7 +21,7 @@ from hwds.results.formatting import (
     quote_percent,
     signed,
 )
-from hwds.results.tables import Verdict
+from hwds.results.tables import TRUTH, Tables, Verdict
 
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
@@ -48,6 +48,34 @@ def say(template: str, about: Any = None, **values: Any) -> str:
 def spoken(verdict: VerdictT, **values: Any) -> VerdictT:
     """Return a verdict with its sentence, from the template of its class and other values."""
     return replace(verdict, sentence=say(verdict.words, verdict, **values))
+
+
+def scores_of(tables: Tables, model: str) -> Callable[[str], Mapping[str, Any]]:
+    """Return the function that gives a model's total of a metric by its name, its value and the
+    ends of its interval None where it has none.
+    """
+    nothing = dict.fromkeys(("value", "ci_low", "ci_high"))
+    return lambda name: {**nothing, **tables.headline(name, model)}
+
+
+def rivals_words(
+    tables: Tables, metric: str, model: str, floor: str, template: str, *, least: bool = False
+) -> str:
+    """Return the values of the other models, best first, and of the truth.
+
+    Args:
+        tables: Of the run.
+        metric: The name of the metric.
+        model: The experiment's own.
+        floor: What the truth is called.
+        template: That of a value.
+        least: Whether the least value is the best.
+    """
+    rows = tables.overall(metric).drop_nulls("value").sort("value", descending=not least)
+    values = dict(rows.select("model", "value").iter_rows())
+    ordered = [name for name in values if name not in (model, TRUTH)]
+    named = {name: name for name in ordered} | ({TRUTH: floor} if TRUTH in values else {})
+    return ", ".join(f"{name} {say(template, value=values[key])}" for key, name in named.items())
 
 
 @cache
@@ -114,6 +142,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "flag": lambda holds: "yes" if holds else "no",
     "ends": lambda value, *rest, **more: interval(value, *rest, **more)[1],
     "money": _with_unit,
+    "number_of": lambda score: f"{round(score['value'] * score['n']):,}",
     "p_value": p_value_text,
     "percent": percent,
     "quantile": lambda level: f"P{100 * level:.4g}",

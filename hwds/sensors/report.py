@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -22,7 +22,8 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.results.tables import TRUTH, Tables
+from hwds.report.words import rivals_words, say, scores_of
+from hwds.results.tables import Tables
 from hwds.sensors.metrics import (
     f1_of,
     f1_of_everything,
@@ -226,6 +227,34 @@ def runs_figure(runs: Runs, tables: Tables, model: str) -> Figure | None:
 # The conclusion of a run on sensor anomalies, in a few sentences.
 
 
+CONCLUSION = """
+{%- set own, far, mar = of("f1"), of("far"), of("mar") %}
+{%- if own.value is none and far.value is not none -%}
+{{ model }} calls {{ far.value | percent }} of normal rows anomalous; no row is labelled anomalous.
+{%- elif own.value is not none %}
+{%- set gain, recall, late = of("f1_gain"), of("event_recall"), of("delay") -%}
+{{ model }} finds anomalous rows with F1 {{ own.value | written(".3f") }}, the mean over
+{{ own.n }} runs: {{ gain.value | abs | written(".3f") }}
+{{ "above" if gain.value >= 0 else "below" }} flagging every row
+{%- if gain.ci_low is not none %} (95 %: {{ gain.ci_low | written("+.3f") }} to
+{{ gain.ci_high | written("+.3f") }}){% endif %}, which has
+{{ of("f1_everything").value | written(".3f") }}, while flagging none has 0. It calls
+{{ far.value | quoted_percent(far.ci_low, far.ci_high) or "no part" }} of normal rows anomalous and
+misses {{ mar.value | percent or "no part" }} of anomalous ones.
+{% if recall.value is not none -%}
+An alarm is on in {{ recall | number_of }} of {{ recall.n | count }} anomalies, and begins in
+{{ of("fresh_recall") | number_of }}
+{%- if late.value is not none %}, {{ late.value | written(".0f") }} {{ unit }} after the beginning
+on average{% endif %}.
+{% if of("event_precision").value is not none -%}
+{{ of("event_precision").value | percent }} of episodes of alarms meet an anomaly.
+{%- endif %}
+{%- endif %}
+{% if rivals %}Beside it: {{ rivals }}.{% endif %}
+{%- endif %}
+"""
+
+
 def sensor_conclusion(tables: Tables, model: str) -> str:
     """Return F1 beside that of flagging everything, false and missed alarms, anomalies seen and how
     late, and the rivals.
@@ -234,97 +263,14 @@ def sensor_conclusion(tables: Tables, model: str) -> str:
         tables: Of the run.
         model: The experiment's own.
     """
-    own = tables.headline("f1", model)
-    if own.get("value") is None:
-        far = tables.headline("far", model)
-        said = (
-            f"{model} calls {_percent_words(far)} of normal rows anomalous; no row is labelled "
-            f"anomalous."
-        )
-        return "" if far.get("value") is None else said
-    parts = [
-        _rows_sentence(tables, own, model),
-        _events_sentence(tables, model),
-        _rivals_sentence(tables, model),
-    ]
-    return " ".join(part for part in parts if part)
-
-
-def _rows_sentence(tables: Tables, own: dict[str, Any], model: str) -> str:
-    gain, everything = tables.headline("f1_gain", model), tables.headline("f1_everything", model)
-    far, mar = tables.headline("far", model), tables.headline("mar", model)
-    side = "above" if gain["value"] >= 0 else "below"
-    return (
-        f"{model} finds anomalous rows with F1 {own['value']:.3f}, the mean over {own['n']} runs:"
-        f" {abs(gain['value']):.3f} {side} flagging every row{_gain_interval(gain)}, which has "
-        f"{everything['value']:.3f}, while"
-        f" flagging none has 0. It calls {_percent_words(far)} of normal rows "
-        f"anomalous{_interval_words(far)} and misses {_percent_words(mar)} of"
-        " anomalous ones."
+    floor = "the truth, which knows the law of normal readings,"
+    return say(
+        CONCLUSION,
+        model=model,
+        of=scores_of(tables, model),
+        unit=tables.measure("delay").measured_in or "cycles",
+        rivals=rivals_words(tables, "f1", model, floor, "{{ value | written('.3f') }}"),
     )
-
-
-def _percent_words(row: dict[str, Any]) -> str:
-    return "no part" if row.get("value") is None else f"{100 * row['value']:.1f} %"
-
-
-def _interval_words(row: dict[str, Any]) -> str:
-    if row.get("ci_low") is None:
-        return ""
-    return f" (95 %: {100 * max(row['ci_low'], 0.0):.1f} to {100 * min(row['ci_high'], 1.0):.1f} %)"
-
-
-def _gain_interval(row: dict[str, Any]) -> str:
-    return (
-        ""
-        if row.get("ci_low") is None
-        else f" (95 %: {row['ci_low']:+.3f} to {row['ci_high']:+.3f})"
-    )
-
-
-def _count_words(row: dict[str, Any]) -> str:
-    """Return a share of counted things as their number: of sixteen, `100 %` would sound surer than
-    it is.
-    """
-    return f"{round(row['value'] * row['n']):,}"
-
-
-def _events_sentence(tables: Tables, model: str) -> str:
-    recall, fresh, late = (
-        tables.headline(name, model) for name in ("event_recall", "fresh_recall", "delay")
-    )
-    precision = tables.headline("event_precision", model)
-    if recall.get("value") is None:
-        return ""
-    seen = (
-        f"An alarm is on in {_count_words(recall)} of {recall['n']:,} anomalies, and begins in "
-        f"{_count_words(fresh)}"
-    )
-    unit = tables.measure("delay").measured_in or "cycles"
-    delay = (
-        ""
-        if late.get("value") is None
-        else f", {late['value']:.0f} {unit} after the beginning on average"
-    )
-    met = (
-        ""
-        if precision.get("value") is None
-        else f" {_percent_words(precision)} of episodes of alarms meet an anomaly."
-    )
-    return f"{seen}{delay}.{met}"
-
-
-def _rivals_sentence(tables: Tables, model: str) -> str:
-    """Return F1 of the other models, best first, and of the truth."""
-    rows = tables.overall("f1").drop_nulls("value").sort("value", descending=True).to_dicts()
-    parts = [
-        f"{row['model']} {row['value']:.3f}" for row in rows if row["model"] not in (model, TRUTH)
-    ]
-    floor = tables.headline("f1", TRUTH).get("value")
-    parts += (
-        [] if floor is None else [f"the truth, which knows the law of normal readings, {floor:.3f}"]
-    )
-    return f"Beside it: {', '.join(parts)}." if parts else ""
 
 
 # The pictures, tables and sentences of runs about sensor anomalies.

@@ -20,6 +20,7 @@ from hwds.inspection.report import (
     patches_figure,
     reject_figure,
 )
+from hwds.results.formatting import quote_percent
 from hwds.stats.sources import ModelRows
 
 TREES, WINDOWS = "inspection/features_xgboost", "inspection/embedding_knn"
@@ -40,10 +41,10 @@ def done(images):
 def test_the_sentence_has_recall_kinds_the_hardest_costs_and_the_rivals(done):
     said = inspection_conclusion(done.tables, TREES)
     recall = done.tables.headline("recall", TREES)
-    assert said.startswith(f"{TREES} flags {100 * recall['value']:.1f} % of defects (95 %: ")
+    share, ends = quote_percent(recall["value"], recall["ci_low"], recall["ci_high"])
+    assert said.startswith(f"{TREES} flags {share}{ends} of defects where ")
     assert (
-        "where 10 % of good images are flagged, of 240 images of 30 boards that it had not seen."
-        in said
+        "10 % of good images are flagged, of 240 images of 30 boards that it had not seen." in said
     )
     assert "of kinds rightly" in said
     assert "Hardest to see is '" in said
