@@ -822,7 +822,17 @@ def bandit_sentence(world: World, tables: Tables, model: str) -> str:
     return regret_conclusion(tables, model, world.unit, regret_reference(world))
 
 
-REPORT = TaskReport(sentence=bandit_sentence, page_grids=bandit_page_grids, draw=draw)
+REPORT = TaskReport(
+    sentence=bandit_sentence,
+    page_grids=bandit_page_grids,
+    draw=draw,
+    captions={
+        "regret.png": "Every policy's regret as it grows",
+        "allocation.png": "How customers were shared out among the arms, below the arms that "
+        "were truly the best",
+        "posterior.png": "What the experiment's own policy believes of each arm in the end",
+    },
+)
 
 
 # The result of a replay on a log, in a sentence.

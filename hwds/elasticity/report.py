@@ -677,8 +677,22 @@ def _note_value(value: float | None) -> str:
     return "unbounded" if isinf(value) else f"{value:,.4g}"
 
 
-REPORT = TaskReport(sentence=elasticity_sentence, page_grids=elasticity_page_grids, draw=draw)
+REPORT = TaskReport(
+    sentence=elasticity_sentence,
+    page_grids=elasticity_page_grids,
+    draw=draw,
+    captions={
+        "forest.png": "Each cell's elasticity with its interval, and the share that its own data "
+        "decide",
+    },
+)
 
-CHANGES_REPORT = TaskReport(page_grids=elasticity_page_grids, draw=draw_changes)
+CHANGES_REPORT = TaskReport(
+    page_grids=elasticity_page_grids,
+    draw=draw_changes,
+    captions={
+        "price_changes.png": "Predicted against realised changes of demand at held-out price moves",
+    },
+)
 
 PLACEBO_REPORT = TaskReport(sentence=placebo_sentence)

@@ -673,4 +673,12 @@ def sections(tables: Tables, board: Standings, frame: Panel | None) -> Iterator[
         yield Section("Series by series", parts)
 
 
-REPORT = TaskReport(draw=draw, draw_scores=draw_scores, sections=sections)
+REPORT = TaskReport(
+    draw=draw,
+    draw_scores=draw_scores,
+    sections=sections,
+    captions={
+        "forecasts.png": "The typical, the best and the worst series of the experiment's own model",
+        "by_step.png": "Errors by their distance from the cutoff, and the coverage of intervals",
+    },
+)

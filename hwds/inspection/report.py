@@ -385,5 +385,14 @@ def inspection_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
 
 
 REPORT = TaskReport(
-    sentence=inspection_sentence, page_grids=inspection_page_grids, draw=draw_inspection
+    sentence=inspection_sentence,
+    page_grids=inspection_page_grids,
+    draw=draw_inspection,
+    captions={
+        "reject_curve.png": "Wrong kinds by the share that is not sent to a person, and defects "
+        "found by false alarms",
+        "confusion.png": "Which kind is taken for which",
+        "patches.png": "Of each kind the best judged image, a typical one and the worst, and "
+        "where a defect is seen in them",
+    },
 )

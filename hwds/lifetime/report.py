@@ -322,4 +322,14 @@ def life_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield by_life_grid(tables, model)
 
 
-REPORT = TaskReport(sentence=life_report_sentence, page_grids=life_page_grids, draw=draw)
+REPORT = TaskReport(
+    sentence=life_report_sentence,
+    page_grids=life_page_grids,
+    draw=draw,
+    captions={
+        "lives.png": "Predicted against remaining lives with intervals, and errors by remaining "
+        "life",
+        "machines.png": "What was said along the lives of six machines, from the shortest to the "
+        "longest",
+    },
+)

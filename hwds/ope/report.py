@@ -700,4 +700,13 @@ def ope_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield support_groups_grid(tables)
 
 
-REPORT = TaskReport(sentence=ope_sentence, grids=ope_grids, page_grids=ope_page_grids, draw=draw)
+REPORT = TaskReport(
+    sentence=ope_sentence,
+    grids=ope_grids,
+    page_grids=ope_page_grids,
+    draw=draw,
+    captions={
+        "estimates.png": "Each estimator with its interval, beside the log and, where it is "
+        "known, the truth",
+    },
+)

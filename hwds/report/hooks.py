@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -33,11 +33,9 @@ class TaskReport:
             leaderboard.
         grids: From (tables, model) the tables that replace the leaderboard on the terminal.
         page_grids: From (tables, model) tables for pages only, below the leaderboard.
-        draw: With (frame, tables, model, folder) draw the pictures. Its docstring describes each,
-            which is its caption: "`regret.png`: every policy's regret; `posterior.png`: what is
-            believed of each arm".
-        draw_scores: With (tables, standings, folder) draw the pictures that need no data; captions
-            as those of `draw`.
+        draw: With (frame, tables, model, folder) draw the pictures.
+        draw_scores: With (tables, standings, folder) draw the pictures that need no data.
+        captions: The caption of each picture by the name of its file, in the order of the page.
         sections: From (tables, standings, frame) sections of the page; the frame is None where the
             data is gone.
         note: A warning about the report itself.
@@ -50,6 +48,7 @@ class TaskReport:
     page_grids: Callable[[Tables, str], Iterable[Grid]] | None = None
     draw: Callable[[Any, Tables, str, Path], None] | None = None
     draw_scores: Callable[[Tables, Standings, Path], None] | None = None
+    captions: Mapping[str, str] = field(default_factory=dict)
     sections: Callable[[Tables, Standings, Any], Iterable[Section]] | None = None
     note: str = ""
     ranks: bool = True

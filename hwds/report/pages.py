@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -190,10 +189,10 @@ def _segment_parts(tables: Tables, board: Standings) -> Iterator[PagePart]:
 def _task_pictures(
     folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None
 ) -> Iterator[PagePart]:
-    """Yield the other pictures of the run: those that its task's report describes in that order,
+    """Yield the other pictures of the run: those that its task's report names, in that order,
     then the rest by name.
     """
-    elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, captions_of(report)
+    elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
     others = (path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere)
     yield from _named_pictures(
         folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
@@ -210,25 +209,6 @@ def _named_pictures(
             yield Picture.of_file(
                 path, captions.get(name, path.stem.replace("_", " ").capitalize())
             )
-
-
-def captions_of(report: TaskReport) -> dict[str, str]:
-    """Return the caption of each picture, from the docstrings of the `draw` hooks: "`regret.png`:
-    every policy's regret".
-
-    Text after `of` or a comma may follow the picture's name directly: "`reliability.png` of the own
-    model".
-    """
-    captions: dict[str, str] = {}
-    for hook in (report.draw, report.draw_scores):
-        docstring = " ".join(str(hook.__doc__ or "").split()) if hook else ""
-        matches = re.findall(
-            r"`(\w+)\.png`((?:: |, | of )[^;`]*?)?(?=[;.] |[;.]?$| `|`|,? and `)", docstring
-        )
-        for stem, text in matches:
-            words = text[2:] if text.startswith(": ") else f"{stem.replace('_', ' ')}{text}"
-            captions[f"{stem}.png"] = f"{words[:1].upper()}{words[1:]}"
-    return captions
 
 
 def _lost_parts(folder: RunFolder, tables: Tables, board: Standings) -> Iterator[PagePart]:

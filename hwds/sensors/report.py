@@ -296,4 +296,13 @@ def sensor_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
     yield by_run_grid(tables, model)
 
 
-REPORT = TaskReport(sentence=sensor_sentence, page_grids=sensor_page_grids, draw=draw_sensors)
+REPORT = TaskReport(
+    sentence=sensor_sentence,
+    page_grids=sensor_page_grids,
+    draw=draw_sensors,
+    captions={
+        "sensors.png": "The readings of one run, their score against the limit, anomalies shaded "
+        "and alarms below",
+        "runs.png": "The score of every run, with its anomalies and alarms",
+    },
+)

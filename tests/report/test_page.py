@@ -9,7 +9,6 @@ import pytest
 
 from hwds.report.comparison import critical_difference_figure
 from hwds.report.grid import grid_of
-from hwds.report.hooks import TaskReport
 from hwds.report.page_parts import (
     DARK_COLOURS,
     LIGHT_COLOURS,
@@ -24,7 +23,7 @@ from hwds.report.page_parts import (
     readable_colour,
     svg,
 )
-from hwds.report.pages import captions_of, comparison_page
+from hwds.report.pages import comparison_page
 from hwds.report.pictures import as_svg
 from hwds.results.tables import Measure
 from hwds.stats.compare import compare_table
@@ -173,22 +172,6 @@ def test_text_stands_out_from_its_ground(colours):
     ):
         assert contrast(readable_colour(colour, colours["paper"]), colours["paper"]) >= 4.5, colour
     assert readable_colour("#1f6fb4", "#ffffff") == "#1f6fb4", "what stands out is left as it is"
-
-
-def test_captions_are_those_of_the_docstring():
-    def draw(frame, tables, model, folder):
-        """`a_b.png`: what it is, with bars; `c.png` of the own model; also `d.png` and `e.png`, its
-        rest.
-        """
-
-    said = captions_of(TaskReport(draw=draw))
-    assert said == {
-        "a_b.png": "What it is, with bars",
-        "c.png": "C of the own model",
-        "d.png": "D",
-        "e.png": "E, its rest",
-    }
-    assert captions_of(TaskReport()) == {}
 
 
 def test_on_paper_a_wide_table_has_the_columns_of_a_terminal():

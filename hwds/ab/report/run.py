@@ -501,7 +501,17 @@ def ab_page_grids(tables: Tables, model: str) -> Iterator[Grid]:
 
 
 REPORT = TaskReport(
-    sentence=ab_sentence, grids=ab_grids, page_grids=ab_page_grids, draw=draw, ranks=False
+    sentence=ab_sentence,
+    grids=ab_grids,
+    page_grids=ab_page_grids,
+    draw=draw,
+    ranks=False,
+    captions={
+        "effects.png": "The effect of each arm by each rule, with its interval",
+        "by_day.png": "The lift of all units until each day, with the interval that holds on any "
+        "of them",
+        "ab_peeking.png": "False winners against looks",
+    },
 )
 
 
@@ -519,7 +529,8 @@ def draw_plan(table: Table, tables: Tables, model: str, folder: Path) -> None:
     write_markdown(
         folder / "ab_plan.md",
         f"# Plan of an A/B "
-        f"test\n\n{plan_sentence(table, tables, model)}\n\n{_plan_grid(tables, model).markdown()}\n",
+        f"test\n\n{plan_sentence(table, tables, model)}\n\n"
+        f"{_plan_grid(tables, model).markdown()}\n",
     )
 
 

@@ -319,7 +319,14 @@ def draw_queue(table: Table, tables: Tables, model: str, folder: Path) -> None:
     save_png(cases_figure(tables, model, table.unit), folder / "cases.png")
 
 
-QUEUE_REPORT = TaskReport(sentence=queue_run_sentence, draw=draw_queue, ranks=False)
+QUEUE_REPORT = TaskReport(
+    sentence=queue_run_sentence,
+    draw=draw_queue,
+    ranks=False,
+    captions={
+        "cases.png": "The highest scores and their reasons",
+    },
+)
 
 
 # The pictures and the sentence of a detection run.
@@ -352,5 +359,14 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
 
 
 DETECTION_REPORT = TaskReport(
-    sentence=detection_sentence, page_grids=detection_page_grids, draw=draw_detection
+    sentence=detection_sentence,
+    page_grids=detection_page_grids,
+    draw=draw_detection,
+    captions={
+        "precision_recall.png": "Precision against recall of every model",
+        "reliability.png": "Whether the probabilities of the experiment's own model come true",
+        "by_week.png": "Average precision in each test window",
+        "cases.png": "The highest scores and their reasons",
+        "importances.png": "What its scores are made of",
+    },
 )

@@ -39,4 +39,9 @@ def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
     save_png(figure, folder / "predicted.png")
 
 
-REPORT = TaskReport(sentence=sentence, page_grids=page_grids, draw=draw)
+REPORT = TaskReport(
+    sentence=sentence,
+    page_grids=page_grids,
+    draw=draw,
+    captions={"predicted.png": "Predicted against actual"},
+)
