@@ -30,17 +30,15 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
+from hwds.report.words import say
 from hwds.results.formatting import (
     brief,
     column_texts,
     fixed,
     interval,
-    percent,
     places_of,
-    quote_interval,
-    quote_percent,
 )
-from hwds.results.tables import TRUTH, Tables
+from hwds.results.tables import TRUTH, Tables, row_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -611,6 +609,43 @@ class PolicyLoss:
     skill: tuple[float, float | None, float | None] | None
 
 
+CONCLUSION = """
+{{- model }} loses {{ loss.mean | quoted(loss.low, loss.high, unit) }} to {{ against }}
+{%- if oracle and loss.share is not none %}, {{ loss.share | percent }} of
+{{ oracle | money(unit) }}{% endif %}
+{%- if delay and delay.value is not none %}, of which
+{{ delay.value | quoted(delay.ci_low, delay.ci_high, unit) }} is the delay's{% endif %};
+{% if loss.skill is none %}uniform play loses nothing here
+{%- else %}
+{%- set value, low, high = loss.skill %}
+{%- if low is not none and high is not none and low <= 0 <= high -%}
+no difference from uniform play is shown
+{%- else -%}
+this is {{ value | quoted_percent(low, high, less=(value <= 0)) }}
+{{ "less" if value > 0 else "more" }} than uniform play is expected to lose
+{%- endif %}
+{%- endif %}
+{%- if loss.worst is not none and many >= enough %}; in the worst 5 % of {{ many | count }}
+replications it loses {{ loss.worst | money(unit) }} on average{% endif %}.
+{% if paired and paired.ci_low is not none %}
+{%- if paired.ci_low <= 0 <= paired.ci_high -%}
+No difference from {{ paired.segment }}, the rival that loses least, is shown.
+{%- else -%}
+It loses {{ paired.value | quoted(paired.ci_low, paired.ci_high, unit, less=(paired.value < 0)) }}
+{{ "less" if paired.value < 0 else "more" }} than {{ paired.segment }}, the rival that loses least,
+with the same customers.
+{%- endif %}
+{%- endif %}
+{% if traps %}{{ traps | join(" and ") }} {{ "loses" if traps | length == 1 else "lose" }} more than
+uniform play.{% endif %}
+{% if lotteries -%}
+Better on average, {% for each in lotteries %}{{ each.model }} ({{ each.worst | money(unit) }})
+{%- if not loop.last %} and {% endif %}{% endfor %} lost more than uniform play in
+{{ "its" if lotteries | length == 1 else "their" }} worst 5 % of replications.
+{%- endif %}
+"""
+
+
 def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> str:
     """Return what the experiment's own policy lost, beside its rivals.
 
@@ -620,133 +655,50 @@ def regret_conclusion(tables: Tables, model: str, unit: str, against: str) -> st
         unit: What is lost.
         against: What the loss is counted from (`the best arm of each moment`).
     """
-    losses = {
-        label: each
-        for label in _policy_labels(tables)
-        if (each := _loss_of(tables, label)) is not None
-    }
-    loss = losses.get(model)
-    if loss is None:
+    found = ((label, _loss_of(tables, label)) for label in _policy_labels(tables))
+    losses = {label: loss for label, loss in found if loss is not None}
+    if model not in losses:
         return "Nothing was scored."
-    of = _score_value(tables, TRUTH, "oracle_reward")
-    share = (
-        f", {percent(loss.share, None)} of {brief(of, None, unit)}"
-        if of and loss.share is not None
-        else ""
-    )
-    loses, ends = quote_interval(loss.mean, loss.low, loss.high, unit)
-    text = (
-        f"{model} loses {loses}{ends} to "
-        f"{against}{share}{_delay_sentence(tables, model, unit)}; {_against_uniform(loss)}"
-    )
-    rest = (
-        _rivals_sentence(tables, loss, list(losses.values()), unit)
-        + _traps_sentence(losses, model)
-        + _lotteries_sentence(tables, losses, unit)
-    )
-    return f"{text}{_tail_words(loss, _replications(tables, model), unit)}.{rest}"
-
-
-def _against_uniform(loss: PolicyLoss) -> str:
-    if loss.skill is None:
-        return "uniform play loses nothing here"
-    value, low, high = loss.skill
-    if low is not None and high is not None and low <= 0 <= high:
-        return "no difference from uniform play is shown"
-    turned = (
-        (value, low, high) if value > 0 or low is None or high is None else (-value, -high, -low)
-    )
-    size, ends = quote_percent(*turned)
-    return (
-        f"this is {size}{ends} {'less' if value > 0 else 'more'} than uniform play is expected "
-        f"to lose"
+    rivals = [loss for label, loss in losses.items() if label != model]
+    played = [loss for label, loss in losses.items() if not label.endswith("uniform_play")]
+    uniform = _score_value(tables, TRUTH, "uniform_regret")
+    return say(
+        CONCLUSION,
+        model=model,
+        unit=unit,
+        against=against,
+        loss=losses[model],
+        oracle=_score_value(tables, TRUTH, "oracle_reward"),
+        delay=_score_row(tables, model, "delay_regret", "mean"),
+        many=_replications(tables, model),
+        enough=ENOUGH_REPLICATIONS,
+        paired=_paired_difference(tables, model, rivals),
+        traps=[each.model for each in played if each.model != model and _is_trap(each)],
+        lotteries=[each for each in played if _is_lottery(each, uniform)],
     )
 
 
-def _delay_sentence(tables: Tables, model: str, unit: str) -> str:
-    """Return what of the loss is that of outcomes that come late, by the same customers without a
-    delay.
-    """
-    row = _score_row(tables, model, "delay_regret", "mean")
-    if row is None or row["value"] is None:
-        return ""
-    size, ends = quote_interval(row["value"], row["ci_low"], row["ci_high"], unit)
-    return f", of which {size}{ends} is the delay's"
-
-
-def _tail_words(loss: PolicyLoss, many: int, unit: str) -> str:
-    if loss.worst is None or many < ENOUGH_REPLICATIONS:
-        return ""
-    return (
-        f"; in the worst 5 % of {many:,} replications it loses {brief(loss.worst, None, unit)} "
-        f"on average"
-    )
-
-
-def _rivals_sentence(tables: Tables, loss: PolicyLoss, losses: list[PolicyLoss], unit: str) -> str:
-    """Return the rival that loses least, by the paired difference."""
-    rivals = [rival for rival in losses if rival.model != loss.model]
+def _paired_difference(
+    tables: Tables, model: str, rivals: list[PolicyLoss]
+) -> Mapping[str, Any] | None:
+    """Return the paired difference from the rival that loses least; None where there is none."""
     if not rivals:
-        return ""
-    best = min(rivals, key=lambda rival: rival.mean)
-    paired = tables.scores.filter(
-        (pl.col("metric") == "difference")
-        & (pl.col("model") == loss.model)
-        & (pl.col("segment") == best.model)
-        & pl.col("step").is_null()
-    )
-    if paired.is_empty() or paired["ci_low"][0] is None:
-        return ""
-    row = paired.row(0, named=True)
-    turn = -1 if row["value"] < 0 else 1
-    low, high = sorted((turn * row["ci_low"], turn * row["ci_high"]))
-    size, ends = quote_interval(turn * row["value"], low, high, unit)
-    if row["ci_low"] <= 0 <= row["ci_high"]:
-        return f" No difference from {best.model}, the rival that loses least, is shown."
-    side = "less" if row["value"] < 0 else "more"
-    return (
-        f" It loses {size}{ends} {side} than {best.model}, the rival that loses least, with "
-        f"the same customers."
-    )
+        return None
+    best = min(rivals, key=lambda rival: rival.mean).model
+    whole = tables.scores.filter(pl.col("step").is_null())
+    return row_of(whole, metric="difference", model=model, segment=best)
 
 
-def _traps_sentence(losses: dict[str, PolicyLoss], model: str) -> str:
-    worse = [
-        loss.model
-        for loss in losses.values()
-        if loss.skill and loss.skill[2] is not None and loss.skill[2] < 0
-    ]
-    worse = [label for label in worse if label != model and not label.endswith("uniform_play")]
-    return (
-        f" {' and '.join(worse)} {'loses' if len(worse) == 1 else 'lose'} more than uniform play."
-        if worse
-        else ""
-    )
+def _is_trap(loss: PolicyLoss) -> bool:
+    """Return whether a policy is shown to lose more than uniform play."""
+    return loss.skill is not None and loss.skill[2] is not None and loss.skill[2] < 0
 
 
-def _lotteries_sentence(tables: Tables, losses: dict[str, PolicyLoss], unit: str) -> str:
-    """Return the policies that are better than uniform play on average, and worse in their worst
+def _is_lottery(loss: PolicyLoss, uniform: float | None) -> bool:
+    """Return whether a policy is better than uniform play on average, and worse in its worst
     replications.
     """
-    uniform = _score_value(tables, TRUTH, "uniform_regret")
-    lotteries = [
-        loss
-        for label, loss in losses.items()
-        if uniform
-        and loss.worst_low
-        and loss.mean < uniform < loss.worst_low
-        and not label.endswith("uniform_play")
-    ]
-    if not lotteries:
-        return ""
-    names = " and ".join(
-        f"{loss.model} ({brief(loss.worst or 0.0, None, unit)})" for loss in lotteries
-    )
-    many = "its" if len(lotteries) == 1 else "their"
-    return (
-        f" Better on average, {names} lost more than uniform play in {many} worst 5 % of "
-        f"replications."
-    )
+    return bool(uniform and loss.worst_low and loss.mean < uniform < loss.worst_low)
 
 
 def _policy_labels(tables: Tables) -> list[str]:

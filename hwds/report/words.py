@@ -123,14 +123,20 @@ def _span(low: float, high: float, kind: str = "units") -> str:
     return f"{write(low)} to {write(high)}"
 
 
-def _quoted_percent(
-    share: float, low: float | None, high: float | None, *, less: bool = False
-) -> str:
-    """Return a share with its interval; with `less` that of a loss, which is said as a gain."""
-    if less:
-        share = -share
-        low, high = (None if end is None else -end for end in (high, low))
-    return "".join(quote_percent(share, low, high))
+def _quoted(quote: Callable[..., tuple[str, str]]) -> Callable[..., str]:
+    """Return the filter of a value with its interval; with `less` that of a loss, which is said as
+    a gain.
+    """
+
+    def written(
+        value: float, low: float | None, high: float | None, *rest: Any, less: bool = False
+    ) -> str:
+        if less:
+            value = -value
+            low, high = (None if end is None else -end for end in (high, low))
+        return "".join(quote(value, low, high, *rest))
+
+    return written
 
 
 FILTERS: dict[str, Callable[..., str]] = {
@@ -146,8 +152,8 @@ FILTERS: dict[str, Callable[..., str]] = {
     "p_value": p_value_text,
     "percent": percent,
     "quantile": lambda level: f"P{100 * level:.4g}",
-    "quoted": lambda *value, **more: "".join(quote_interval(*value, **more)),
-    "quoted_percent": _quoted_percent,
+    "quoted": _quoted(quote_interval),
+    "quoted_percent": _quoted(quote_percent),
     "share": percent_cell,
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],
