@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,6 @@ import polars as pl
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
 from hwds.detection.reasons import in_words
 from hwds.frames.table import ROW_ID
-from hwds.results.formatting import brief, fixed, interval, percent, probability_text
 from hwds.results.tables import Verdict
 
 # The verdict on alerts, as plain values and tables of alerts, costs and thresholds.
@@ -132,16 +131,13 @@ class AlertVerdict(Verdict):
 
     Attributes:
         action: `ADOPT` or `HOLD`.
-        wrong_block, review_cost, review_recall, capacity, random_reviews: The terms.
+        terms: The rule and its rivals.
         chosen: The rule of every test window, oldest first.
         days: Of the test windows.
         rows: Tested.
         positives: Of them, labelled gray.
         record: Every policy against the labels, then against the truth where it is known.
         meaning: The same for what the probabilities promise.
-        today: The probabilities from which today's rule reviews and blocks.
-        z: The robust z-score from which the rival reviews.
-        guarded: The kinds of buyers of `guarded_blocked`; empty where the data does not tell them.
         unit: Of money.
         alerts: One row for each row of the test windows that is not passed.
         thresholds: From which probability a row is blocked and reviewed, by what is at stake.
@@ -150,20 +146,13 @@ class AlertVerdict(Verdict):
     """
 
     action: Literal["ADOPT", "HOLD"]
-    wrong_block: float
-    review_cost: float
-    review_recall: float
-    capacity: int
-    random_reviews: float
+    terms: AlertTerms
     chosen: tuple[ChosenRule, ...]
     days: int
     rows: int
     positives: int
     record: tuple[PolicyRecord, ...]
     meaning: tuple[CostCalibration, ...]
-    today: tuple[float, ...]
-    z: float
-    guarded: tuple[str, ...]
     unit: str
     alerts: pl.DataFrame
     thresholds: pl.DataFrame
@@ -177,6 +166,101 @@ class AlertVerdict(Verdict):
         "cases": "cases",
         "case_rows": "case_rows",
     }
+    stored = (
+        "terms.wrong_block",
+        "terms.review_cost",
+        "terms.review_recall",
+        "terms.capacity",
+        "terms.random_reviews",
+        "terms.today",
+        "terms.z",
+        "terms.guarded",
+    )
+    words = """
+    {%- macro compared(against) %}
+    {%- for called, saving in savings(against) %}
+    {%- set sign = 1 if saving.value >= 0 else -1 %}
+    {{ " and" if not loop.first else "By the " ~ against ~ " it is" }}
+    {{ "cheaper" if sign == 1 else "dearer" }} than {{ called }} by
+    {% if saving.low is none or saving.high is none -%}
+    {{ saving.value | abs | money(unit) }} a day (so few days or customers cannot tell)
+    {%- else %}
+    {%- set low, high = (saving.low, saving.high) if sign == 1 else (-saving.high, -saving.low) -%}
+    {{ (sign * saving.value) | size(low, high, unit) }} a day (95 %:
+    {{ (sign * saving.value) | ends(low, high, unit) | replace(" " ~ unit, "") }})
+    {%- endif %}
+    {%- if loop.last %}.{% endif %}
+    {%- endfor %}
+    {%- endmacro %}
+    {%- macro rows_of(count) %}{{ count | written(".0f" if count == count | round else ".1f") }}
+    {%- endmacro %}
+    {%- set own = own_lines | last %}
+    {%- if rule == "none" -%}
+    ADOPT.
+    {%- elif rule == "few_positives" -%}
+    HOLD: of the tested rows {{ positives }} {{ "is" if positives == 1 else "are" }} labelled
+    positive, fewer than {{ terms.least_positives }}.
+    {%- elif rule == "guarded" -%}
+    HOLD: {{ (own.guarded_blocked or 0.0) | chance }} of the honest rows of
+    {{ terms.guarded | join(", ") }} are blocked, {{ terms.most_guarded | percent }} may be.
+    {%- elif own_lines -%}
+    HOLD: the labels do not show it to be cheaper than
+    {% if excluded[rule] | length == rivals | length %}any rival
+    {%- else %}{% for each in excluded[rule] %}{{ rivals[each] }}
+    {%- if not loop.last %} or {% endif %}{% endfor %}{% endif %}.
+    {%- else -%}
+    HOLD: no test row has a label.
+    {%- endif %}
+    {{ compared("labels") }}
+    {% if own_lines | length > 1 %}{{ compared("truth") }}{% endif %}
+    {% if own -%}
+    A day it blocks {{ rows_of(own.blocked) }} rows and reviews {{ rows_of(own.reviewed) }} of at
+    most {{ terms.capacity }}
+    {%- if own.caught_share is not none %}, and keeps {{ own.caught | money(unit) }} of
+    {{ (own.caught + own.missed) | money(unit) }} that are at stake
+    ({{- own.caught_share | percent }}){% endif %}
+    {%- if own.guarded_blocked is not none %}; it blocks {{ own.guarded_blocked | chance }} of the
+    honest rows of {{ terms.guarded | join(", ") }}
+    {%- elif own.honest_blocked is not none %}; it blocks {{ own.honest_blocked | chance }} of
+    honest rows{% endif %} (by the {{ own.against }}).
+    {%- endif %}
+    {% set costs = meaning | last %}
+    {%- if costs and costs.low is not none and costs.high is not none -%}
+    The cost that the probabilities promise and the one that came
+    {{ "cannot be told apart" if costs.holds else "differ" }} by the {{ costs.against }}:
+    {{ costs.expected | money(unit) }}
+    {%- if costs.expected_low is not none and costs.expected_high is not none %}
+    ({{- costs.expected | ends(costs.expected_low, costs.expected_high, unit) }}, for labels are
+    few){% endif %} a day were expected and it came to {{ costs.realised | money(unit) }}
+    ({{- costs.surplus.value | size(costs.low, costs.high, unit, sign=true) }}, 95 %:
+    {{ costs.surplus.value | ends(costs.low, costs.high, unit, sign=true) }}).
+    {%- endif %}
+    """
+
+    @property
+    def rivals(self) -> dict[str, str]:
+        """The names of the rivals for readers."""
+        return rival_names(self.terms)
+
+    @property
+    def own_lines(self) -> list[PolicyRecord]:
+        """The records of the decision's own policy."""
+        return [line for line in self.record if line.saving is None]
+
+    def savings(self, against: Against) -> list[tuple[str, DailyAmount]]:
+        """Return today's rule and the best of the other rivals, with what the policy saves beside
+        each.
+        """
+        lines = [line for line in self.record if line.against == against and line.saving]
+        if not lines:
+            return []
+        today = next((line for line in lines if line.policy == "today"), lines[0])
+        others = [line for line in lines if line is not today]
+        best = min(others, key=lambda line: line.cost.value, default=None)
+        named = [(self.rivals[today.policy], today.saving)]
+        if best is not None:
+            named.append((f"the best other rival, {self.rivals[best.policy]},", best.saving))
+        return [(name, saving) for name, saving in named if saving is not None]
 
     @property
     def costs(self) -> pl.DataFrame:
@@ -309,11 +393,6 @@ def thresholds_of(
     return pl.concat(made)
 
 
-# A verdict on alerts in words, for a manager.
-
-AGAINST_WORDS: dict[Against, str] = {"labels": "by the labels", "truth": "by the truth"}
-
-
 def rival_names(terms: AlertTerms) -> dict[str, str]:
     """Return the names of the rivals for readers."""
     review, block = terms.today
@@ -323,156 +402,3 @@ def rival_names(terms: AlertTerms) -> dict[str, str]:
         "random": "random reviews",
         "nothing": "doing nothing",
     }
-
-
-def alert_sentence(
-    excluded: Mapping[str, tuple[str, ...]],
-    record: Sequence[PolicyRecord],
-    meaning: Sequence[CostCalibration],
-    terms: AlertTerms,
-    positives: int,
-    unit: str,
-) -> str:
-    """Return the action and why, its savings and numbers a day, and the calibration of the expected
-    costs.
-
-    Args:
-        excluded: The rules that bound, with what they name.
-        record: Every policy.
-        meaning: Expected against realised cost; the last one is reported.
-        terms: Costs and capacity.
-        positives: Labelled gray rows that were tested.
-        unit: Of money.
-    """
-    own = [line for line in record if line.saving is None]
-    parts = [_action_sentence(excluded, record, terms, positives, own, unit)]
-    parts += [_cheaper(record, "truth", terms, unit)] if len(own) > 1 else []
-    parts += [_daily_sentence(own[-1], terms, unit)] if own else []
-    parts += [_calibration_sentence(meaning[-1], unit)] if meaning else []
-    return " ".join(filter(None, parts))
-
-
-def _action_sentence(
-    excluded: Mapping[str, tuple[str, ...]],
-    record: Sequence[PolicyRecord],
-    terms: AlertTerms,
-    positives: int,
-    own: Sequence[PolicyRecord],
-    unit: str,
-) -> str:
-    cheaper = _cheaper(record, "labels", terms, unit)
-    rule = next(iter(excluded), "none")
-    if rule == "none":
-        return f"ADOPT. {cheaper}"
-    if rule == "few_positives":
-        verb = "is" if positives == 1 else "are"
-        why = (
-            f"of the tested rows {positives} {verb} labelled positive, fewer than "
-            f"{terms.least_positives}"
-        )
-    elif rule == "guarded":
-        blocked = probability_text(own[-1].guarded_blocked or 0.0)
-        why = (
-            f"{blocked} of the honest rows of {', '.join(terms.guarded)} are blocked, "
-            f"{percent(terms.most_guarded)} may be"
-        )
-    else:
-        several = len(excluded[rule]) == len(rival_names(terms))
-        dear = (
-            "any rival"
-            if several
-            else " or ".join(rival_names(terms)[rival] for rival in excluded[rule])
-        )
-        why = (
-            f"the labels do not show it to be cheaper than {dear}"
-            if own
-            else "no test row has a label"
-        )
-    return f"HOLD: {why}. {cheaper}".rstrip()
-
-
-def _cheaper(record: Sequence[PolicyRecord], against: Against, terms: AlertTerms, unit: str) -> str:
-    """`By the labels it is cheaper than today's rule by 120 USD a day (80 to 160) and than the best
-    of the others, ...`.
-    """
-    rivals = [line for line in record if line.against == against and line.saving is not None]
-    if not rivals:
-        return ""
-    today = next((line for line in rivals if line.policy == "today"), rivals[0])
-    best = min(
-        (line for line in rivals if line is not today),
-        key=lambda line: line.cost.value,
-        default=today,
-    )
-    called = {today.policy: rival_names(terms)[today.policy]}
-    called |= {
-        best.policy: f"the best other rival, {rival_names(terms)[best.policy]},"
-        if best is not today
-        else called[best.policy]
-    }
-    comparisons = [
-        _saving_phrase(called[line.policy], line.saving, unit)
-        for line in dict.fromkeys((today, best))
-        if line.saving is not None
-    ]
-    start = AGAINST_WORDS[against]
-    return f"{start[0].upper()}{start[1:]} it is {' and '.join(comparisons)}."
-
-
-def _saving_phrase(rival: str, saving: DailyAmount, unit: str) -> str:
-    side = "cheaper" if saving.value >= 0 else "dearer"
-    sign = 1 if saving.value >= 0 else -1
-    if saving.low is None or saving.high is None:
-        return (
-            f"{side} than {rival} by {brief(abs(saving.value), None, unit)} a day (so few days "
-            f"or customers cannot tell)"
-        )
-    low, high = sorted((sign * saving.low, sign * saving.high))
-    size, ends = interval(sign * saving.value, low, high, unit)
-    return (
-        f"{side} than {rival} by {size} a day (95 %: "
-        f"{ends.removesuffix(f' {unit}') if unit else ends})"
-    )
-
-
-def _daily_sentence(own: PolicyRecord, terms: AlertTerms, unit: str) -> str:
-    """Return the numbers of a day: rows blocked and reviewed, loss caught, honest rows blocked."""
-    text = (
-        f"A day it blocks {_row_count(own.blocked)} rows and reviews "
-        f"{_row_count(own.reviewed)} of at most {terms.capacity}"
-    )
-    if own.caught_share is not None:
-        stake = brief(own.caught + own.missed, None, unit)
-        text += (
-            f", and keeps {brief(own.caught, None, unit)} of {stake} that are at stake "
-            f"({percent(own.caught_share)})"
-        )
-    if own.guarded_blocked is not None:
-        text += (
-            f"; it blocks {probability_text(own.guarded_blocked)} of the honest rows of "
-            f"{', '.join(terms.guarded)}"
-        )
-    elif own.honest_blocked is not None:
-        text += f"; it blocks {probability_text(own.honest_blocked)} of honest rows"
-    return f"{text} ({AGAINST_WORDS[own.against]})."
-
-
-def _row_count(count: float) -> str:
-    """Return a number of rows: `50`, `24.9`."""
-    return fixed(count, int(count != round(count)))
-
-
-def _calibration_sentence(meaning: CostCalibration, unit: str) -> str:
-    if meaning.low is None or meaning.high is None:
-        return ""
-    size, ends = interval(meaning.surplus.value, meaning.low, meaning.high, unit, sign=True)
-    apart = "cannot be told apart" if meaning.holds else "differ"
-    expected, realised = brief(meaning.expected, None, unit), brief(meaning.realised, None, unit)
-    if meaning.expected_low is not None and meaning.expected_high is not None:
-        low, high = meaning.expected_low, meaning.expected_high
-        expected += f" ({interval(meaning.expected, low, high, unit)[1]}, for labels are few)"
-    return (
-        f"The cost that the probabilities promise and the one that came {apart} "
-        f"{AGAINST_WORDS[meaning.against]}: {expected} a day were"
-        f" expected and it came to {realised} ({size}, 95 %: {ends})."
-    )

@@ -21,7 +21,6 @@ from hwds.detection.alerts.verdict import (
     AlertVerdict,
     ChosenRule,
     PolicyRecord,
-    alert_sentence,
     alerted_rows,
     alerts_of,
     thresholds_of,
@@ -32,6 +31,7 @@ from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.evaluation.row_folds import row_arrivals
 from hwds.frames.table import Table
+from hwds.report.words import spoken
 from hwds.results.tables import Tables
 
 # Refusals of a decision on alerts before anything is computed.
@@ -135,32 +135,25 @@ def alert_verdict(
     excluded = _forbidden_by(record, positives, terms)
     rule = next(iter(excluded), "none")
     cases = cases_of_rows(alerted_rows(test, actions[name]), frame)
-    return AlertVerdict(
+    verdict = AlertVerdict(
         decision=name,
         action="HOLD" if excluded else "ADOPT",
         rule=rule,
         excluded=excluded,
-        sentence=alert_sentence(excluded, record, meaning, terms, positives, unit),
-        wrong_block=terms.wrong_block,
-        review_cost=terms.review_cost,
-        review_recall=terms.review_recall,
-        capacity=terms.capacity,
-        random_reviews=terms.random_reviews,
+        terms=terms,
         chosen=tuple(chosen),
         days=clusters.days,
         rows=len(test),
         positives=positives,
         record=record,
         meaning=meaning,
-        today=terms.today,
-        z=terms.z,
-        guarded=terms.guarded,
         unit=unit,
         alerts=alerts_of(test, actions[name], chosen, terms),
         thresholds=thresholds_of(test, chosen, terms),
         cases=cases.table,
         case_rows=cases.rows,
     )
+    return spoken(verdict)
 
 
 def choices_and_actions(

@@ -110,7 +110,7 @@ def policy_name(policy: str, verdict: AlertVerdict) -> str:
     """Return the name of a policy: `today's rule`, `z > 3`."""
     names = {
         "today": "today's rule",
-        "z": f"z > {verdict.z:g}",
+        "z": f"z > {verdict.terms.z:g}",
         "random": "random reviews",
         "nothing": "nothing",
     }
@@ -143,7 +143,7 @@ def alert_cost_grid(verdict: AlertVerdict) -> Grid:
     """
     lines = verdict.record
     own = lines[0].policy if lines else ""
-    guarded = f"of {', '.join(verdict.guarded)}, %" if verdict.guarded else ""
+    guarded = f"of {', '.join(verdict.terms.guarded)}, %" if verdict.terms.guarded else ""
     titles = [*COST_TITLES, (guarded, "guarded\n%" if guarded else "")]
     numbers = [
         column_texts([getattr(line, part) for line in lines])
@@ -257,7 +257,7 @@ ALERT_THRESHOLDS_REPORT = TableReport(
     {%- set last = chosen | last if rows %}
     {%- if rows -%}
     Thresholds of the window of {{ last.cutoff }}, blocked from p x loss >= (1 - p) x
-    {{ (last.multiplier * wrong_block) | money(unit) }}, reviewed from a gain of
+    {{ (last.multiplier * terms.wrong_block) | money(unit) }}, reviewed from a gain of
     {{ last.floor | money(unit) if last.floor else "0" }}
     {%- if last.formula_cost is none %} (the formula as it is, for {{ last.positives }} labelled
     gray rows before it can choose nothing):

@@ -272,7 +272,7 @@ def test_rows_without_kinds_or_truth_are_judged_by_labels_alone(made):
     found = told(changed(tables, pl.col("fold") >= 0, truth=pl.lit(None, pl.Float64)), bare, ANY)
     assert {line.against for line in found.record} == {"labels"}
     assert found.of("alert_policy").guarded_blocked is None
-    assert found.guarded == ()
+    assert found.terms.guarded == ()
 
 
 def test_the_bootstrap_of_a_sum_has_the_spread_of_its_clusters():
