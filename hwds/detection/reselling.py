@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,6 @@ import polars as pl
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
 from hwds.frames.table import Table
-from hwds.results.formatting import brief, counted, interval, percent
 from hwds.results.tables import Verdict
 
 # Costs of reselling a unit elsewhere, and the columns of a table that say where it was bought.
@@ -492,68 +491,36 @@ class ArbitrageVerdict(Verdict):
     thresholds: pl.DataFrame
 
     files: ClassVar = {"arbitrage_thresholds": "thresholds"}
-
-
-# The verdict on arbitrage thresholds in words, for a manager.
-
-
-def arbitrage_sentence(pairs: pl.DataFrame, above: Reviewed, below: Reviewed, unit: str) -> str:
-    """Return how many pairs pay, the one that pays most, and whether lines above their threshold
-    are gray more often.
+    words = """
+    {%- set found %}{{ pairs | counted("pairs") }} of SKU and channels{% endset %}
+    {%- if not paying -%}
+    NONE: reselling pays in none of {{ found }}.
+    {%- else %}
+    {%- set paid = thresholds.filter(thresholds["pays"]) %}
+    {%- set best, sure = paid.row(0, named=true), (paid["margin_low"] > 0).sum() %}
+    {%- set weak = paid["weak"].sum() -%}
+    WATCH: reselling pays in {{ paying | count }} of {{ found }}; most with {{ best.sku }}, bought
+    in
+    {{ route(best.bought_in, best.from_region) }} at {{ best.price_paid | money(unit) }} and sold
+    {% if best.sold_in == street %}on the street{% else %}in
+    {{ route(best.sold_in, best.to_region) }}{% endif %}: {{ best.margin | money(unit) }} a unit
+    after all costs
+    {%- if best.margin_low < best.margin_high %} (95 %:
+    {{ best.margin | ends(best.margin_low, best.margin_high, unit) }}){% endif %}
+    {%- if best.weak %}, though by few sales{% endif %}, and it would at any price below
+    {{ best.pays_below | money(unit) }}
+    {%- if sure < paying %}; {{ sure | count }} of them surely (95 %){% endif %}
+    {%- if weak %}{{ "," if sure < paying else ";" }} {{ weak | count }} by prices of few sales
+    {%- endif %}.
+    {%- endif %}
+    {% if above.share is not none and below.share is not none -%}
+    Lines bought where the street paid more than all costs were gray in {{ above.share | percent }}
+    ({{- above.lines | counted("lines") }} reviewed), others in {{ below.share | percent }}
+    ({{- below.lines | count }}).
+    {%- endif %}
     """
-    paying = pairs.filter("pays")
-    if paying.is_empty():
-        whole = (
-            f"NONE: reselling pays in none of {counted(len(pairs), 'pairs')} of SKU and channels"
-        )
-    else:
-        whole = (
-            f"WATCH: reselling pays in {len(paying):,} of {counted(len(pairs), 'pairs')} of SKU "
-            f"and channels;"
-            f" {_best_pair_phrase(paying.row(0, named=True), unit)}{_certainty_phrase(paying)}"
-        )
-    return f"{whole}. {_reviewed_sentence(above, below)}".strip()
-
-
-def _certainty_phrase(paying: pl.DataFrame) -> str:
-    """Return how many of the pairs pay surely, and how many rest on few sales."""
-    sure, weak = int((paying["margin_low"] > 0).sum()), int(paying["weak"].sum())
-    parts = [f"{sure:,} of them surely (95 %)"] if sure < len(paying) else []
-    parts += [f"{weak:,} by prices of few sales"] if weak else []
-    return f"; {', '.join(parts)}" if parts else ""
-
-
-def _best_pair_phrase(row: dict[str, Any], unit: str) -> str:
-    there = (
-        "on the street"
-        if row["sold_in"] == STREET
-        else f"in {route_name(row['sold_in'], row['to_region'])}"
-    )
-    price, margin, until = (
-        brief(row[name], None, unit) for name in ("price_paid", "margin", "pays_below")
-    )
-    open_ = row["margin_low"] < row["margin_high"]
-    ends = interval(row["margin"], row["margin_low"], row["margin_high"], unit)[1] if open_ else ""
-    sure = f" (95 %: {ends})" if ends else ""
-    weak = ", though by few sales" if row["weak"] else ""
-    return (
-        f"most with {row['sku']}, bought in {route_name(row['bought_in'], row['from_region'])} at "
-        f"{price} and sold {there}:"
-        f" {margin} a unit after all costs{sure}{weak}, and it would at any price below {until}"
-    )
 
 
 def route_name(channel: str, region: str | None) -> str:
     """Return a channel in a region."""
     return f"{channel} ({region})" if region else channel
-
-
-def _reviewed_sentence(above: Reviewed, below: Reviewed) -> str:
-    if above.share is None or below.share is None:
-        return ""
-    many = f"{counted(above.lines, 'lines')} reviewed"
-    return (
-        f"Lines bought where the street paid more than all costs were gray in "
-        f"{percent(above.share)} ({many}),"
-        f" others in {percent(below.share)} ({below.lines:,})."
-    )

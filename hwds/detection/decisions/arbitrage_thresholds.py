@@ -10,16 +10,18 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import PositiveInt
 from hwds.detection.reselling import (
+    STREET,
     ArbitrageVerdict,
     Reselling,
     Reviewed,
-    arbitrage_sentence,
     resale_thresholds,
+    route_name,
 )
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.files import USUAL_FORMAT, Decimal, TextFormat, read_files
 from hwds.frames.table import Table
+from hwds.report.words import spoken
 from hwds.results.tables import Tables
 
 # Price tables and costs by pairs of channels that a user gives, as files.
@@ -200,13 +202,11 @@ class ArbitrageThresholds(Reselling, Decision):
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
         above, below = self._reviewed(frame)
-        paying, unit = int(pairs["pays"].sum()), frame.unit
-        return ArbitrageVerdict(
+        paying = int(pairs["pays"].sum())
+        verdict = ArbitrageVerdict(
             decision=self.name,
             action="WATCH" if paying else "NONE",
             rule="none",
-            excluded={},
-            sentence=arbitrage_sentence(pairs, above, below, unit),
             until=str(last.date() if hasattr(last, "date") else last),
             days=self.seen_days,
             pairs=len(pairs),
@@ -218,9 +218,10 @@ class ArbitrageThresholds(Reselling, Decision):
             freight=self.freight,
             duty=self.duty,
             risk=self.risk,
-            unit=unit,
+            unit=frame.unit,
             thresholds=pairs,
         )
+        return spoken(verdict, route=route_name, street=STREET)
 
     def _reviewed(self, frame: Table) -> tuple[Reviewed, Reviewed]:
         """Return the lines that were bought where the street paid more than all costs, and all

@@ -15,7 +15,7 @@ from hwds.detection.cases import Cases, ScoreOf, case_heading, cases_of_rows
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.table import Table
-from hwds.results.formatting import brief, counted
+from hwds.report.words import spoken
 from hwds.results.tables import Tables, Verdict
 
 # The verdict on a review queue: as plain values, as tables of cases, and in words.
@@ -42,47 +42,21 @@ class QueueVerdict(Verdict):
     to_review: pl.DataFrame
 
     files: ClassVar = {"cases": "cases", "case_rows": "case_rows", "to_review": "to_review"}
-
-
-def queue_sentence(cases: pl.DataFrame, listed: pl.DataFrame, unit: str) -> str:
-    """Return how many cases are to be reviewed, the first of them and why, and what becomes of the
-    labels.
-
-    Args:
-        cases: All of them.
-        listed: The cases that are to be reviewed.
-        unit: Of money.
+    words = """
+    {%- if not listed -%}
+    NONE: no row is left to be reviewed.
+    {%- else -%}
+    REVIEW: {% if number == 1 %}the one case
+    {%- else %}{{ listed }} of {{ number | counted("cases") }}{% endif %}
+    {%- if drawn %}, {{ drawn }} of them drawn to learn from{% endif %}
+    {%- if stake %}; {{ stake | money(unit) }} are at stake in
+    {{ "it" if listed == 1 else "them" }}{% endif %}.
+    {% if alike %}All have the same score: the model sees no difference between them.{% endif %}
+    {% if number > 1 %}First {% endif %}{{ heading }}{% if reasons %}: {{ reasons }}{% endif %}.
+    Fill
+    in the label (1 or 0) of each row of to_review.csv and give the file back as dataset.reviewed.
+    {%- endif %}
     """
-    if cases.is_empty():
-        return "NONE: no row is left to be reviewed."
-    first = cases.row(0, named=True)
-    stake = float(cases.filter(pl.col("case").is_in(listed["case"].implode()))["at_stake"].sum())
-    money = (
-        f"; {brief(stake, None, unit)} are at stake in {'it' if len(listed) == 1 else 'them'}"
-        if stake
-        else ""
-    )
-    drawn = int((listed["chosen"] == "drawn").sum())
-    how = f", {drawn} of them drawn to learn from" if drawn else ""
-    if len(cases) == 1:
-        which, begin = "the one case", ""
-    else:
-        which, begin = f"{len(listed)} of {counted(len(cases), 'cases')}", "First "
-    alike = (
-        " All have the same score: the model sees no difference between them."
-        if _scores_are_equal(cases)
-        else ""
-    )
-    return (
-        f"REVIEW: {which}{how}{money}.{alike} "
-        f"{begin}{': '.join(filter(None, (case_heading(first), first['reasons'])))}."
-        " Fill in the label (1 or 0) of each row of to_review.csv and give the file back as "
-        "dataset.reviewed."
-    )
-
-
-def _scores_are_equal(cases: pl.DataFrame) -> bool:
-    return len(cases) > 1 and cases["score"].n_unique() == 1
 
 
 # ReviewCases: which cases to look into, and the file in which their labels come back.
@@ -155,17 +129,27 @@ class ReviewCases(Decision):
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
         listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
-        return QueueVerdict(
+        verdict = QueueVerdict(
             decision=self.name,
             action="REVIEW" if len(listed) else "NONE",
             rule="none",
-            excluded={},
-            sentence=queue_sentence(cases.table, listed, frame.unit),
             capacity=self.capacity,
             unit=frame.unit,
             cases=cases.table,
             case_rows=cases.rows,
             to_review=listed,
+        )
+        first = next(cases.table.iter_rows(named=True), None)
+        asked_for = cases.table.filter(pl.col("case").is_in(listed["case"].implode()))
+        return spoken(
+            verdict,
+            listed=len(listed),
+            number=len(cases.table),
+            drawn=(listed["chosen"] == "drawn").sum(),
+            stake=asked_for["at_stake"].sum(),
+            alike=len(cases.table) > 1 and cases.table["score"].n_unique() == 1,
+            heading=first and case_heading(first),
+            reasons=first and first["reasons"],
         )
 
     def _listed(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
