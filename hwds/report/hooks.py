@@ -14,7 +14,6 @@ from hwds.report.grid import Grid, declared_grid
 from hwds.report.leaderboard import leaderboard_grid, leaderboard_notes, print_grids
 from hwds.report.pictures import gather_figures
 from hwds.report.standings import Standings, run_conclusion
-from hwds.results.columns import Declared
 from hwds.results.tables import Tables
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hwds.report.page_parts import Page, Section
+    from hwds.results.columns import Declared
 
 
 @dataclass(frozen=True, kw_only=True)
