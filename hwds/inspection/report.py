@@ -307,7 +307,7 @@ def _finish_axes(axes: Axes, across: str, up: str) -> None:
 
 
 CONCLUSION = """
-{%- macro share(score) %}{{ score.value | quoted_percent(score.ci_low, score.ci_high) }}
+{%- macro share(score) %}{{ score.value | quoted_share(score.ci_low, score.ci_high) }}
 {%- endmacro %}
 {%- set own, right, error = of("recall"), of("accuracy"), of("ece") %}
 {%- set held, alarms, cost = of("recall_held"), of("false_alarms_held"), of("cost") -%}

@@ -200,7 +200,7 @@ def _task_pictures(
 
 
 def _named_pictures(
-    folder: RunFolder, names: Iterable[str], captions: dict[str, str]
+    folder: RunFolder, names: Iterable[str], captions: Mapping[str, str]
 ) -> Iterator[Picture]:
     """Yield the pictures of these names that exist."""
     for name in names:

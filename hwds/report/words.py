@@ -139,6 +139,13 @@ def _quoted(quote: Callable[..., tuple[str, str]]) -> Callable[..., str]:
     return written
 
 
+def _quoted_share(share: float, low: float | None, high: float | None) -> str:
+    """Return a share with its interval, which ends at 0 and at 1."""
+    if low is not None and high is not None:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return "".join(quote_percent(share, low, high))
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "brief": brief,
     "change": lambda share: f"{100 * share:+.1f}",
@@ -154,6 +161,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "quantile": lambda level: f"P{100 * level:.4g}",
     "quoted": _quoted(quote_interval),
     "quoted_percent": _quoted(quote_percent),
+    "quoted_share": _quoted_share,
     "share": percent_cell,
     "signed": signed,
     "size": lambda value, *rest, **more: interval(value, *rest, **more)[0],

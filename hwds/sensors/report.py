@@ -239,7 +239,7 @@ CONCLUSION = """
 {%- if gain.ci_low is not none %} (95 %: {{ gain.ci_low | written("+.3f") }} to
 {{ gain.ci_high | written("+.3f") }}){% endif %}, which has
 {{ of("f1_everything").value | written(".3f") }}, while flagging none has 0. It calls
-{{ far.value | quoted_percent(far.ci_low, far.ci_high) or "no part" }} of normal rows anomalous and
+{{ far.value | quoted_share(far.ci_low, far.ci_high) or "no part" }} of normal rows anomalous and
 misses {{ mar.value | percent or "no part" }} of anomalous ones.
 {% if recall.value is not none -%}
 An alarm is on in {{ recall | number_of }} of {{ recall.n | count }} anomalies, and begins in

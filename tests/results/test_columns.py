@@ -89,6 +89,7 @@ def test_a_verdict_stores_values_of_its_terms_and_no_tables():
     [
         ("{{ 0.12 | quoted_percent(0.06, 0.18) }}", "12 % (95 %: 6 to 18)"),
         ("{{ -0.12 | quoted_percent(-0.18, -0.06, less=true) }}", "12 % (95 %: 6 to 18)"),
+        ("{{ 0.05 | quoted_share(-0.11, 0.21) }}", "5 % (95 %: 0 to 21)"),
         ("{{ 1893.2 | money('USD') }}", "1,893 USD"),
         ("{{ 1.65 | size(-1.35, 4.65, 'USD', sign=true) }}", "+1.65 USD"),
         ("{{ 1.65 | ends(-1.35, 4.65, 'USD') }}", "-1.35 to 4.65 USD"),
