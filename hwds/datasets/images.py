@@ -47,8 +47,9 @@ class Images(Dataset):
             `1.234,5` is 1234.5.
 
     Example:
-        python -m hwds dataset=images dataset.path=photos dataset.labels=photos.csv dataset.roles.file=name \
-            dataset.roles.label=defect dataset.roles.group=board model=inspection/cnn protocol=board_kfold
+        python -m hwds dataset=images dataset.path=photos dataset.labels=photos.csv \
+            dataset.roles.file=name dataset.roles.label=defect dataset.roles.group=board \
+            model=inspection/cnn protocol=board_kfold
     """
 
     gives = ImagesFrame

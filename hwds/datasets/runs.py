@@ -43,8 +43,8 @@ class Runs(Dataset):
         unit: The unit of cycles (`hours`).
 
     Example:
-        python -m hwds dataset=runs dataset.path=pumps.csv dataset.roles.entity=pump dataset.roles.cycle=hours \
-            dataset.roles.event=failed model=lifetime/xgboost_windows protocol=last_window
+        python -m hwds dataset=runs dataset.path=pumps.csv dataset.roles.entity=pump \
+            dataset.roles.cycle=hours dataset.roles.event=failed model=lifetime/xgboost_windows protocol=last_window
     """
 
     gives = RunsFrame

@@ -282,8 +282,8 @@ class Table(Dataset):
             an event count as 0; null for none.
 
     Example:
-        python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud dataset.roles.entity=customer \
-            dataset.roles.time=date model=classify/logistic protocol=prequential
+        python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud \
+            dataset.roles.entity=customer dataset.roles.time=date model=classify/logistic protocol=prequential
     """
 
     gives = TableFrame

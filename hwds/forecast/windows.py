@@ -29,11 +29,11 @@ from hwds.frames.roles import SERIES, TIME
 # Every window is centred on its last season and divided by its mean seasonal change; the target
 # is what the seasonal naive forecast missed, in the same unit. So a window of large units and
 # one of small ones say the same to a model.
-#     windowing = Windowing.learn(history, season=12, horizon=18)         # statistics of the history, plain values
-#     source = WindowSource.of(windowing, history, features)              # the features are computed here, once
-#     windows = source.cut(source.origins())                              # fit: inputs and targets of every origin
+#     windowing = Windowing.learn(history, season=12, horizon=18)  # plain values of the history
+#     source = WindowSource.of(windowing, history, features)  # the features are computed here, once
+#     windows = source.cut(source.origins())  # fit: inputs and targets of every origin
 #     source = WindowSource.of(windowing, history.followed_by(future), features)
-#     windows = source.cut(source.at(history.lengths), steps)             # predict; or source.parts(...), so many at a time
+#     windows = source.cut(source.at(history.lengths), steps)  # predict; or source.parts(...)
 #     forecast = windows.restore(residuals)
 
 USUAL_CHANGE = 0.2

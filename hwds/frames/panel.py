@@ -266,7 +266,8 @@ class Panel:
             DataError: A column is missing or does not fit its role; see `build`.
 
         Example:
-            >>> Panel.of(sales, series=["sku", "channel"], time="month", target="units").n_series  # doctest: +SKIP
+            >>> of = {"series": ["sku"], "time": "month", "target": "units"}
+            >>> panel = Panel.of(sales, **of)  # doctest: +SKIP
         """
         from hwds.frames.columns import as_polars, panel_columns
         from hwds.frames.frequency import find_frequency

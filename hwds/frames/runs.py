@@ -453,7 +453,8 @@ class Runs:
             DataError: As of `build`, or a sensor gives the remaining life away.
 
         Example:
-            >>> Runs.of({"m": ["a", "a"], "t": [1, 2], "x": [0.1, 0.4]}, entity="m", cycle="t", sensor="x").n
+            >>> data = {"m": ["a", "a"], "t": [1, 2], "x": [0.1, 0.4]}
+            >>> Runs.of(data, entity="m", cycle="t", sensor="x").n
             1
         """
         from hwds.frames.columns import as_polars

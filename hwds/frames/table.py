@@ -159,7 +159,8 @@ class Table:
             DataError: A column is missing or does not hold numbers where it must.
 
         Example:
-            >>> Table.of({"arm": ["a", "b"], "outcome": [1.0, 0.0]}, arm="arm", outcome="outcome").height
+            >>> data = {"arm": ["a", "b"], "outcome": [1.0, 0.0]}
+            >>> Table.of(data, arm="arm", outcome="outcome").height
             2
         """
         from hwds.frames.columns import as_polars, to_float_column

@@ -513,6 +513,9 @@ def ope_conclusion(tables: Tables, model: str) -> str:
     return f"{_doubt_sentence(own, tables)}{value_text}: {_gain_words(own, reward)}.{''.join(rest)}"
 
 
+WRONG_LOG = "the propensities of the log are wrong, or rows or choices are missing from it"
+
+
 def _doubt_sentence(own: EstimatorScores, tables: Tables) -> str:
     """Return what speaks against the logged propensities, the mean weight or a model of the log.
 
@@ -530,9 +533,7 @@ def _doubt_sentence(own: EstimatorScores, tables: Tables) -> str:
     )
     return (
         f"Do not trust what follows: the weights average {own.mean_weight[0]:.3g}, and right "
-        f"propensities make that 1 on"
-        f" average{share}; "
-        f"{model or 'the propensities of the log are wrong, or rows or choices are missing from it'}. "
+        f"propensities make that 1 on average{share}; {model or WRONG_LOG}. "
     )
 
 

@@ -237,9 +237,8 @@ def always_valid_risk(own: ArmCounts, other: ArmCounts) -> float:
     """
     if own.mean <= other.mean:
         return 1.0
-    if (
-        other.earns <= 0
-    ):  # a sale of the other never earns, and what was seen excludes that none of the two ever sells
+    # A sale of the other never earns, and what was seen excludes that none of the two ever sells.
+    if other.earns <= 0:
         return 0.0 if own.earns >= 0 else 1.0
     conversion = _conversion_without_gain(own, other)
     if conversion <= 0:

@@ -362,7 +362,10 @@ def run_conclusion(board: Standings) -> str:
         if own.skill.value is None
         else _against_reference(board, own) + _to_floor(board, own)
     )
-    return f"{text}{_rivals_phrase(board, ahead) if own.skill.value is not None else ''}{_lost_phrase(own)}."
+    return (
+        f"{text}{_rivals_phrase(board, ahead) if own.skill.value is not None else ''}"
+        f"{_lost_phrase(own)}."
+    )
 
 
 def _against_reference(board: Standings, own: ModelStanding) -> str:

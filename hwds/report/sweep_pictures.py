@@ -260,7 +260,8 @@ def importance_page(importance: SettingsImportance) -> str:
         f"{100 * importance.shares.fit:.0f} % of it for"
         f" trials it has not seen; {100 * left:.0f} % comes of several settings together."
     )
-    return f"## What mattered\n\n{text}\n\n![importance](importance.png)\n\n{settings_importance_grid(importance).markdown()}\n"
+    table = settings_importance_grid(importance).markdown()
+    return f"## What mattered\n\n{text}\n\n![importance](importance.png)\n\n{table}\n"
 
 
 # front.png, and the trials of a Pareto front as a table and in words.
@@ -378,7 +379,10 @@ def _front_panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) ->
     )
     for each, x, y in zip(trials, across, up, strict=True):
         if each["front"] or each["trial"] in (0, best):
-            words = f"{each['trial']}{', as it stood' if each['trial'] == 0 else ''}{', best' if each['trial'] == best else ''}"
+            words = (
+                f"{each['trial']}{', as it stood' if each['trial'] == 0 else ''}"
+                f"{', best' if each['trial'] == best else ''}"
+            )
             side = "right" if x == across.max() and len(words) > 3 else "left"
             place_of = (-5 if side == "right" else 5, 5)
             axes.annotate(

@@ -396,8 +396,8 @@ SNAPSHOT_PART = 1 << 26
 CREATE_ABOUT = "create table if not exists about (name text primary key, value text not null)"
 CREATE_TABLES = """
 create table if not exists entries (
-    number integer primary key, kind text not null, id text, place integer not null, at, body text not null, reply text,
-    data blob, checksum integer not null
+    number integer primary key, kind text not null, id text, place integer not null, at,
+    body text not null, reply text, data blob, checksum integer not null
 );
 create unique index if not exists entries_by_id on entries (kind, id) where id is not null;
 create table if not exists snapshot (part integer primary key, data blob not null);

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (a table's rows stay on one line)
 """Bad command lines: each is refused with exit code 2 and one line that has the path, the value and
 the nearest right name.
 """

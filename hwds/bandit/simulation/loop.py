@@ -26,10 +26,12 @@ from hwds.core.compiling import helper, helper_options
 # gave the arm before it chose, and a guess m_t(a) from earlier steps, G_t(a) = m_t(a) + [a
 # chosen] (reward - m_t(a)) / e_t(a) has the mean of the arm whatever came before. Over all
 # steps at which the arm was on offer:
-#     ipw            the mean of G with m = 0: inverse-propensity weights; unbiased, its variance is that of 1 / e;
+#     ipw            the mean of G with m = 0: inverse-propensity weights; unbiased, its variance
+#                    is that of 1 / e;
 #     aipw           the mean of G: augmented; unbiased, less varied;
-#     aipw_weighted  the mean of G weighted by sqrt(e): least varied, asymptotically normal, with a bias that fades (Hadad,
-#                    Hirshberg, Zhan, Wager and Athey 2021, constant allocation).
+#     aipw_weighted  the mean of G weighted by sqrt(e): least varied, asymptotically normal, with
+#                    a bias that fades (Hadad, Hirshberg, Zhan, Wager and Athey 2021, constant
+#                    allocation).
 # Thompson sampling of two arms of .5, 500 steps: raw is off by -.026 on average with a standard
 # deviation of .075, ipw by 0 and .098, aipw by 0 and .079, aipw_weighted by -.015 and .069.
 # Unbiased is not sure: an arm that was all but dropped has a wide interval and a rare large

@@ -171,7 +171,6 @@ def say_what_was_tried(protocol: Any, frame: Any) -> None:
         OWN_LABEL_LEAK: labelled,
         GIVEAWAY_LEAK: labelled or isinstance(frame, Panel | Runs),
     }
-    print(
-        f"tried: {'; '.join(reason for check, reason in LEAK_CHECKS.items() if has.get(check, True))}."
-    )
+    tried = [reason for check, reason in LEAK_CHECKS.items() if has.get(check, True)]
+    print(f"tried: {'; '.join(tried)}.")
     print(f"not seen: {UNSEEN_LEAKS}.")

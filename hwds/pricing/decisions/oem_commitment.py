@@ -100,7 +100,8 @@ class OemCommitment(DemandDecision):
         draws: The draws of the Monte-Carlo.
 
     Example:
-        python -m hwds +experiment=oem_commitment decision.discounts=[.05,.1,.15] decision.kind=incremental
+        python -m hwds +experiment=oem_commitment decision.discounts=[.05,.1,.15] \
+            decision.kind=incremental
     """
 
     reports: ClassVar[Mapping[str, str]] = {

@@ -85,7 +85,8 @@ class PriceChoice(Decision):
         prices: The price of each arm, where the data names none.
 
     Example:
-        python -m hwds +experiment=price_bandit decision=price_choice decision.current=10 decision.largest_step=1.0
+        python -m hwds +experiment=price_bandit decision=price_choice decision.current=10 \
+            decision.largest_step=1.0
     """
 
     current: str | NonNegativeInt | Amount | None = None

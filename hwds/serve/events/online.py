@@ -320,7 +320,8 @@ class Online:
 
     Example:
         >>> scorer = Online.open("gray_market_xgboost", store="orders.db")  # doctest: +SKIP
-        >>> scorer.score({"id": "A-17", "time": "2024-03-01T12:00:00", "quantity": 41}).words  # doctest: +SKIP
+        >>> event = {"id": "A-17", "time": "2024-03-01T12:00:00", "quantity": 41}
+        >>> scorer.score(event).words  # doctest: +SKIP
         ['bought 41 units in 30 days, its peers buy 3']
     """
 

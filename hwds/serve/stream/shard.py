@@ -288,7 +288,8 @@ class Shard:
             readings under other settings.
 
     Example:
-        >>> with Shard(Followed.of("skab"), Path("outputs/plant"), StreamRules()) as shard:  # doctest: +SKIP
+        >>> followed, folder = Followed.of("skab"), Path("outputs/plant")  # doctest: +SKIP
+        >>> with Shard(followed, folder, StreamRules()) as shard:  # doctest: +SKIP
         ...     shard.run(JsonLines(Path("readings.jsonl")))
     """
 

@@ -67,7 +67,8 @@ class VolumeBands(Decision):
         least_deals: Back-tested deals below which nothing is committed to.
 
     Example:
-        python -m hwds +experiment=volume_commitment decision.deal=[sku] decision.months=[1,6] decision.under=5
+        python -m hwds +experiment=volume_commitment decision.deal=[sku] decision.months=[1,6] \
+            decision.under=5
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("forecast",)
