@@ -283,7 +283,8 @@ class Table(Dataset):
 
     Example:
         python -m hwds dataset=table dataset.path=bids.parquet dataset.roles.label=fraud \
-            dataset.roles.entity=customer dataset.roles.time=date model=classify/logistic protocol=prequential
+            dataset.roles.entity=customer dataset.roles.time=date \
+            model=classify/logistic protocol=prequential
     """
 
     gives = TableFrame
