@@ -10,7 +10,7 @@ from hwds.core.errors import HwdsError
 from hwds.results.files import read_json_mapping, write_markdown
 from hwds.results.folder import RunFolder
 from hwds.serve.services.opening import Bundle
-from hwds.track.mlflow import mirror_bundle
+from hwds.track.trackers.mlflow import mirror_bundle
 
 # Verdicts of gates on a run: the last one of each stage, kept in the run's folder, which `hwds
 # bundle` obeys.

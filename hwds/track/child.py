@@ -1,9 +1,8 @@
-"""A process that mirrors one folder for `subprocess_mirror`, and reports its progress on its
-standard output.
+"""A process that mirrors one folder beside a run, so that no library can block or break the run.
 
-It reads lines of JSON: the tracker, the folder, and when the run has ended whether it has results.
-While the run computes it shows what is new once a second. It writes lines of JSON: `alive`, `step`,
-then `done` or `failed`. What libraries print goes to a log, not to the run's terminal.
+It shows what is new of the run once a second. A line on its standard input says that the run has
+results; the end of the input, that it has none. One line of JSON is its answer: whether the mirror
+is complete, and a message. What libraries print goes to a log, not to the run's terminal.
 """
 
 from __future__ import annotations
@@ -11,21 +10,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
+import traceback
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from resource import RUSAGE_SELF, getrusage
-from threading import Lock, Thread, Timer
-from typing import IO, Any
+from select import select
+from signal import alarm
+from typing import IO
 
 from hwds.core.errors import HwdsError
 from hwds.core.secrets import without_secrets
-
-BEAT_SECONDS = 0.25
-"""Seconds between two checks whether this process is active."""
-
-WORK_SHARE = 0.05
-"""The share of a beat that an active process spends computing."""
+from hwds.results.index import RunProgress
+from hwds.track.mirroring import Ledger, mirror
+from hwds.track.records import Curve, begun_record
+from hwds.track.trackers.base import Following, Tracker, tracking_errors
 
 LOOK_SECONDS = 1.0
 """Seconds between two looks at a run that computes."""
@@ -34,122 +32,91 @@ LONGEST_SECONDS = 3600
 """Seconds that one process may live after the run that started it."""
 
 
-class ProgressChannel:
-    """The pipe to the run; nothing is written after the run has ended."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream, self._lock, self._open = stream, Lock(), True
-
-    def write(self, **message: Any) -> None:
-        """Write one line."""
-        with self._lock:
-            try:
-                if self._open:
-                    print(json.dumps(message), file=self._stream, flush=True)
-            except OSError:  # the run did not wait
-                self._open = False
-
-
 def main() -> int:
-    """Mirror the folder that the standard input names; return 0 where that succeeded."""
-    stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Mirror the folder for the tracker of its ledger that the command line names; return 0 where
+    that succeeded.
+    """
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # a library's prints go to the log
-    channel = ProgressChannel(stream)
-    Thread(target=_beat, args=(channel,), daemon=True).start()
     try:
-        message = _mirror_folder(channel)
+        with tracking_errors():
+            whole, message = True, _mirror_beside(Path(sys.argv[1]), sys.argv[2])
     except HwdsError as error:
-        channel.write(failed=without_secrets(str(error)))
-        return 1
-    except Exception as error:  # of a library, which may raise anything
-        channel.write(
-            failed=without_secrets(f"{type(error).__name__}: {error}").splitlines()[0][:300]
-        )
-        raise
-    if message:
-        channel.write(done=without_secrets(message))
-    return 0
+        traceback.print_exc()
+        whole, message = False, str(error)
+    with suppress(OSError):  # the run did not wait
+        print(json.dumps([whole, without_secrets(message)]), file=answers, flush=True)
+    return 0 if whole else 1
 
 
-def _mirror_folder(channel: ProgressChannel) -> str:
-    """Mirror the folder and return its location; empty where the run ended without tables."""
-    from hwds.core.config import build
-    from hwds.track.mirroring import Follower, mirror
-    from hwds.track.trackers.base import Tracker
-
-    lines = InputLines(sys.stdin)
-    tracker = build("tracker", "tracker", lines.take() or {})
-    assert isinstance(tracker, Tracker)
-    folder = Path(str(lines.take()))
-    channel.write(step="loading")
+def _mirror_beside(folder: Path, name: str) -> str:
+    """Show a run until it ends, and mirror it; return the location of the mirror."""
+    tracker = Ledger(folder).read()[name].recipe(name)
     tracker.begin()
-    channel.write(step="ready")
     follower = Follower(tracker, folder)
-    while (whole := lines.take(LOOK_SECONDS)) is NO_LINE_YET:
-        follower.look()
-    if not whole:
-        follower.abandon()
-        return ""
-    end = Timer(LONGEST_SECONDS, os._exit, (1,))
-    end.daemon = True
-    end.start()
-    step, following = (lambda word: channel.write(step=word)), follower.following
-    return (
-        mirror(tracker, folder, send=tracker.sends(), step=step, following=following)
-        + follower.remark
-    )
+    with open(0, "rb", buffering=0) as orders:
+        while not select([orders], [], [], LOOK_SECONDS)[0]:
+            follower.look()
+        if not _has_results(orders):
+            follower.abandon()
+            return ""
+    alarm(LONGEST_SECONDS)
+    return mirror(tracker, folder, following=follower.following) + follower.remark
 
 
-NO_LINE_YET = object()
-"""Stands for a line that has not come yet."""
+def _has_results(orders: IO[bytes]) -> bool:
+    return bool(orders.read(1))
 
 
-class InputLines:
-    """The lines of a stream as they come.
+class Follower:
+    """Looks at a run's folder and shows what is new; that it cannot is no failure of the mirror.
 
     Args:
-        stream: Whose lines are JSON.
+        tracker: Where it is shown.
+        folder: Of the run or the sweep.
     """
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._lines: SimpleQueue[str] = SimpleQueue()
-        Thread(target=self._read, args=(stream,), daemon=True).start()
+    def __init__(self, tracker: Tracker, folder: Path) -> None:
+        self.tracker, self.folder = tracker, folder
+        self.following: Following | None = None
+        self.points: list[tuple[int, dict[str, float]]] = []
+        self.remark = ""
 
-    def _read(self, stream: IO[str]) -> None:
-        for line in stream:
-            self._lines.put(line)
-        self._lines.put("")
-
-    def take(self, seconds: float | None = None) -> Any:
-        """Return the value of the next line, None at the end.
-
-        `NO_LINE_YET` where none has come within so many seconds.
-        """
+    def look(self) -> None:
+        """Show what is new since the last look; after a failure no more."""
+        if self.remark:
+            return
         try:
-            line = self._lines.get(timeout=seconds)
-        except Empty:
-            return NO_LINE_YET
-        return json.loads(line) if line else None
+            with tracking_errors():
+                self._show()
+        except HwdsError as error:
+            traceback.print_exc()
+            self.remark = f" It was not shown while it computed: {str(error)[:200]}"
 
+    def _show(self) -> None:
+        record = begun_record(self.folder, self.tracker.group, every=self.tracker.metrics == "all")
+        if record is None:
+            return
+        self.following = self.following or self.tracker.following()
+        if self.following is not None:
+            self._advance()
+            progress = [Curve("seconds", tuple(self.points))] if self.points else []
+            self.following.show(replace(record, curves=[*record.curves, *progress]))
 
-def _beat(channel: ProgressChannel) -> None:
-    """Send `alive` while the process computes, reads or writes.
+    def _advance(self) -> None:
+        """Add a point of progress, where it has changed."""
+        now = RunProgress.read(self.folder)
+        if now is None or (self.points and int(now.seconds) <= self.points[-1][0]):
+            return
+        cells = {"cells_done": now.done, "cells": now.total, "cells_failed": now.failed}
+        known = cells | {"score": now.value, "memory_gib": now.memory}
+        values = {f"progress/{name}": float(v) for name, v in known.items() if v is not None}
+        self.points.append((int(now.seconds), values))
 
-    While it waits for a server it does none of these.
-    """
-    before = _work_done()
-    while True:
-        time.sleep(BEAT_SECONDS)
-        now = _work_done()
-        if now[0] - before[0] >= WORK_SHARE * BEAT_SECONDS or now[1] > before[1]:
-            channel.write(alive=round(now[0], 2))
-        before = now
-
-
-def _work_done() -> tuple[float, int]:
-    """Return the seconds of CPU time, and the blocks read from a disk or written to it."""
-    used = getrusage(RUSAGE_SELF)
-    return time.process_time(), used.ru_inblock + used.ru_oublock
+    def abandon(self) -> None:
+        """Say that the run has ended without results."""
+        if self.following is not None:
+            self.following.abandon()
 
 
 if __name__ == "__main__":

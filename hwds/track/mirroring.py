@@ -1,5 +1,5 @@
-"""Mirrors of runs and sweeps: the ledger of them, what is pending, and the processes that
-mirror.
+"""Mirrors of runs and sweeps: what a folder notes of them, what is pending, and the processes that
+mirror beside a run.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ import json
 import subprocess
 import sys
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
-from typing import Any, Literal
+from select import select
+from typing import Any, Literal, TypeGuard
 
 from hwds.core.checksums import read_json, write_json
 from hwds.core.config import build
@@ -25,16 +23,13 @@ from hwds.core.moved import current_paths
 from hwds.core.recipe import canonical
 from hwds.core.secrets import without_secrets
 from hwds.results.files import undamaged
-from hwds.results.index import RunProgress
-from hwds.track.records import Curve, begun_record, content_digest, folder_records, is_finished
-from hwds.track.trackers.base import Following, Tracker
+from hwds.track.records import content_digest, folder_records, is_finished
+from hwds.track.trackers.base import Following, Tracker, tracking_errors
 
-# Ledger: the mirrors of a run or a sweep, recorded in its folder, so that nothing is forgotten
-# or sent twice.
+# A folder notes which mirrors of it are wanted, and how far they are: no tracker can be asked
+# which runs it was to have, and one that is down is not asked whether it has them already.
 
 LEDGER_FILE = "tracking.json"
-
-MirrorState = Literal["asked", "written", "sent"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +39,20 @@ class MirrorEntry:
     Attributes:
         state: `asked` (requested but not complete), `written`, or `sent` to a service.
         tracker: The recipe of the tracker as plain data.
-        content: The digest of the mirrored files.
+        content: The digest of the mirrored files; empty before they are being written.
         places: The locations of the mirror.
     """
 
-    state: MirrorState
+    state: Literal["asked", "written", "sent"]
     tracker: dict[str, Any]
     content: str = ""
     places: Sequence[str] = ()
+
+    def recipe(self, name: str) -> Tracker:
+        """Return the tracker of this name."""
+        tracker = build("tracker", "tracker", self.tracker | {"name": name})
+        assert isinstance(tracker, Tracker)
+        return tracker
 
 
 @dataclass(frozen=True)
@@ -70,51 +71,15 @@ class Ledger:
         if not path.is_file():
             return {}
         with undamaged(path):
-            return {
-                name: MirrorEntry(**current_paths(data)) for name, data in read_json(path).items()
-            }
+            entries = read_json(path).items()
+            return {name: MirrorEntry(**current_paths(data)) for name, data in entries}
 
-    def write(self, name: str, entry: MirrorEntry) -> None:
-        """Set one entry."""
-        entries = {key: asdict(value) for key, value in (self.read() | {name: entry}).items()}
-        write_json(self.folder / LEDGER_FILE, entries)
-
-    @contextmanager
-    def held(self, name: str) -> Iterator[None]:
-        """Lock one mirror against a second process.
-
-        The system releases the lock of a process that dies.
-
-        Raises:
-            HwdsError: Another process has locked it.
-        """
-        with ExitStack() as stack:
-            try:
-                free = stack.enter_context(lock_file(self.folder / f".{name}.lock"))
-            except OSError as error:
-                raise HwdsError(
-                    f"{self.folder}: cannot be written: {error.strerror or error}."
-                ) from error
-            if not free:
-                raise HwdsError("another process is writing it.")
-            yield
-
-
-def ledgers() -> list[Ledger]:
-    """Return the ledgers of all runs and sweeps below the current folder, the oldest first."""
-    files = [
-        path for kind in ("runs", "sweeps") for path in (OUTPUTS / kind).glob(f"*/*/{LEDGER_FILE}")
-    ]
-    return [
-        Ledger(path.parent.resolve())
-        for path in sorted(files, key=lambda path: path.stat().st_mtime_ns)
-    ]
-
-
-# Mirroring: one folder to one tracker, from the ledger's `asked` to `written` and `sent`.
-
-SENDING_STEP = "sending"
-"""The step that talks to a server."""
+    def write(self, name: str, entry: MirrorEntry) -> MirrorEntry:
+        """Set one entry, and return it."""
+        entries = self.read() | {name: entry}
+        content = {key: asdict(value) for key, value in entries.items()}
+        write_json(self.folder / LEDGER_FILE, content)
+        return entry
 
 
 def is_mirrored(tracker: Tracker, folder: Path) -> bool:
@@ -126,38 +91,25 @@ def is_mirrored(tracker: Tracker, folder: Path) -> bool:
         entry = Ledger(folder).read().get(tracker.name)
     except HwdsError:  # the next write reports it
         return False
-    if entry is None or not is_finished(folder) or not is_current(tracker, folder, entry):
+    if not is_finished(folder) or not is_current(tracker, folder, entry):
         return False
     return entry.state == "sent" or not (tracker.sends() and tracker.unsent(entry.places))
 
 
-def is_current(tracker: Tracker, folder: Path, entry: MirrorEntry) -> bool:
+def is_current(tracker: Tracker, folder: Path, entry: MirrorEntry | None) -> TypeGuard[MirrorEntry]:
     """Return whether an entry's mirror is complete and of the folder as it is now."""
-    if (
-        entry.state == "asked"
-        or entry.tracker != canonical(tracker)
-        or entry.content != content_digest(folder)
-    ):
+    if entry is None or entry.state == "asked" or entry.tracker != canonical(tracker):
+        return False
+    if entry.content != content_digest(folder):
         return False
     return entry.state == "sent" or tracker.there(entry.places)
-
-
-def request_mirror(tracker: Tracker, folder: Path) -> None:
-    """Record that a mirror is wanted, so that `hwds sync` completes it whatever happens.
-
-    An existing entry is kept.
-    """
-    ledger = Ledger(folder)
-    if tracker.name not in ledger.read():
-        ledger.write(tracker.name, MirrorEntry("asked", canonical(tracker)))
 
 
 def mirror(
     tracker: Tracker,
     folder: Path,
     *,
-    send: bool,
-    step: Callable[[str], None] = lambda _: None,
+    send: bool | None = None,
     following: Following | None = None,
 ) -> str:
     """Write and send whatever is missing; return the location of the mirror, in a line.
@@ -165,8 +117,7 @@ def mirror(
     Args:
         tracker: The tracker.
         folder: The folder of a finished run or sweep.
-        send: Whether to send the mirror, too.
-        step: Called with the name of the next step.
+        send: Whether to send the mirror, too; None where its tracker says.
         following: The mirror that has shown the run so far, and completes it; None where there is
             none.
 
@@ -174,27 +125,24 @@ def mirror(
         HwdsError: The run is not finished, or another process mirrors it.
         TrackingError: The store or the service does not accept it.
     """
-    ledger = Ledger(folder)
-    with ledger.held(tracker.name):
-        entry = ledger.read().get(tracker.name)
-        if entry is None or not is_current(tracker, folder, entry):
-            entry = MirrorEntry("asked", canonical(tracker), content_digest(folder))
-            ledger.write(tracker.name, entry)
-            step(SENDING_STEP if tracker.remote() else "writing")
+    ledger, name = Ledger(folder), tracker.name
+    with tracking_errors(), lock_file(folder / f".{name}.lock") as free:
+        if not free:
+            raise HwdsError("another process is writing it.")
+        entry = ledger.read().get(name)
+        if not is_current(tracker, folder, entry):
+            digest = content_digest(folder)
+            entry = ledger.write(name, MirrorEntry("asked", canonical(tracker), digest))
+            tracker.begin()
             records = folder_records(folder, tracker.group, every=tracker.metrics == "all")
-            places = tracker.write(records) if following is None else following.finish(records)
-            entry = replace(entry, state="written", places=places)
-            ledger.write(tracker.name, entry)
+            places = (following.finish if following else tracker.write)(records)
+            entry = ledger.write(name, replace(entry, state="written", places=places))
         unsent = tracker.unsent(entry.places) if entry.state == "written" else []
-        if send and unsent:
-            step(SENDING_STEP)
+        if unsent and (tracker.sends() if send is None else send):
+            tracker.begin()
             tracker.send(unsent)
-            ledger.write(tracker.name, replace(entry, state="sent"))
+            ledger.write(name, replace(entry, state="sent"))
         return tracker.location(entry.places)
-
-
-# Pending mirrors: those that by the ledgers of all runs and sweeps are not written, or not
-# sent.
 
 
 @dataclass(frozen=True)
@@ -226,208 +174,44 @@ class PendingMirror:
 
 
 def all_pending() -> tuple[list[PendingMirror], list[str]]:
-    """Return the pending mirrors of all finished runs and sweeps, and a line for each unreadable
-    ledger.
+    """Return the pending mirrors of all finished runs and sweeps below the current folder, the
+    oldest first, and a line for each unreadable ledger.
     """
     pending, unknown = list[PendingMirror](), list[str]()
-    for ledger in ledgers():
+    files = [*OUTPUTS.glob(f"runs/*/*/{LEDGER_FILE}"), *OUTPUTS.glob(f"sweeps/*/*/{LEDGER_FILE}")]
+    for path in sorted(files, key=lambda path: path.stat().st_mtime_ns):
+        folder = path.parent.resolve()
         try:
-            if is_finished(ledger.folder):
-                pending += [
-                    each
-                    for name, entry in ledger.read().items()
-                    for each in _pending_mirror(ledger.folder, name, entry)
-                ]
+            if is_finished(folder):
+                pending += _pending(folder)
         except HwdsError as error:
-            unknown.append(f"{ledger.folder.parent.name}/{ledger.folder.name}: {error}")
+            unknown.append(f"{folder.parent.name}/{folder.name}: {error}")
     return pending, unknown
 
 
-def _pending_mirror(folder: Path, name: str, entry: MirrorEntry) -> Iterator[PendingMirror]:
-    tracker = build("tracker", "tracker", entry.tracker | {"name": name})
-    assert isinstance(tracker, Tracker)
-    if not is_current(tracker, folder, entry):
-        yield PendingMirror(folder, tracker, "write and send" if tracker.service else "write")
-    elif entry.state == "written" and (unsent := tracker.unsent(entry.places)):
-        yield PendingMirror(folder, tracker, "send", len(unsent))
+def _pending(folder: Path) -> Iterator[PendingMirror]:
+    for name, entry in Ledger(folder).read().items():
+        tracker = entry.recipe(name)
+        if not is_current(tracker, folder, entry):
+            yield PendingMirror(folder, tracker, "write and send" if tracker.service else "write")
+        elif entry.state == "written" and (unsent := tracker.unsent(entry.places)):
+            yield PendingMirror(folder, tracker, "send", len(unsent))
 
 
-# Following a run: what is new of it is shown in a tracker while it computes; that it cannot be
-# is no failure of the mirror.
+# A tracker of a run works in a process of its own: its library loads while the run computes, and
+# what blocks or breaks it costs the run no more than these seconds. `hwds sync` completes the
+# mirror later.
 
-SECONDS_AXIS = "seconds"
-"""The axis of progress: since the run began."""
+LOCAL_SECONDS, LOCAL_SHARE = 10.0, 0.1
+"""How long a run waits at its end for a mirror that is being written on this machine: so many
+seconds, or that share of the time that the run took.
+"""
 
-
-class Follower:
-    """Looks at a run's folder and shows what is new.
-
-    Args:
-        tracker: Where it is shown.
-        folder: Of the run or the sweep.
-    """
-
-    def __init__(self, tracker: Tracker, folder: Path) -> None:
-        self.tracker, self.folder = tracker, folder
-        self.following: Following | None = None
-        self.points: list[tuple[int, dict[str, float]]] = []
-        self.remark = ""
-
-    def look(self) -> None:
-        """Show what is new since the last look; after a failure no more."""
-        if self.remark:
-            return
-        try:
-            self._show()
-        except (HwdsError, OSError, ValueError) as error:
-            traceback.print_exc(file=sys.stderr)
-            self.remark = (
-                f" It was not shown while it computed: {' '.join(str(error).split())[:200]}"
-            )
-
-    def _show(self) -> None:
-        record = begun_record(self.folder, self.tracker.group, every=self.tracker.metrics == "all")
-        if record is None:
-            return
-        self.following = self.following or self.tracker.following()
-        if self.following is not None:
-            self._advance()
-            curves = [
-                *record.curves,
-                *([Curve(SECONDS_AXIS, tuple(self.points))] if self.points else []),
-            ]
-            self.following.show(replace(record, curves=curves))
-
-    def _advance(self) -> None:
-        """Add a point of progress, where it has changed."""
-        now = RunProgress.read(self.folder)
-        if now is None or (self.points and int(now.seconds) <= self.points[-1][0]):
-            return
-        cells = {"cells_done": now.done, "cells": now.total, "cells_failed": now.failed}
-        known = cells | {"score": now.value, "memory_gib": now.memory}
-        self.points.append(
-            (
-                int(now.seconds),
-                {f"progress/{name}": float(v) for name, v in known.items() if v is not None},
-            )
-        )
-
-    def abandon(self) -> None:
-        """Say that the run has ended without results."""
-        if self.following is not None:
-            self.following.abandon()
-
-
-# The trackers of a run in processes of their own, so that none of them can block or break the
-# run.
-# A process loads its library while the run computes, shows what is new of it, and mirrors the
-# folder when the run has written it. The run waits as long as the process is active; after
-# `SILENT_SECONDS` seconds without activity, or with a server, it stops waiting, and `hwds sync`
-# completes the mirror later.
-
-SILENT_SECONDS = 1.5
-"""Seconds without a sign of life after which a run stops waiting."""
+SERVER_SECONDS = 1.5
+"""Seconds that a run waits for a server."""
 
 MARKING_SECONDS = 0.5
 """Seconds in which a process may mark a run that has failed."""
-
-
-@dataclass(eq=False)
-class MirrorProcess:
-    """One tracker's process.
-
-    Attributes:
-        tracker: The tracker.
-        log: The file of its library's output.
-        process: Its process.
-        lines: Its messages that are not read yet; None at the end.
-        heard: The time of its last message.
-    """
-
-    tracker: Tracker
-    log: Path
-    process: subprocess.Popen[str]
-    lines: SimpleQueue[dict[str, Any] | None] = field(default_factory=SimpleQueue)
-    heard: float = field(default_factory=time.monotonic)
-
-    @classmethod
-    def start(cls, tracker: Tracker, folder: Path) -> MirrorProcess:
-        """Start the process, and send it the tracker."""
-        log = folder / f"tracking_{tracker.name}.log"
-        words = [sys.executable, "-m", "hwds.track.child"]
-        with log.open("w", encoding="utf-8") as errors:
-            pipe = subprocess.PIPE
-            process = subprocess.Popen(
-                words,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,
-            )
-        started = cls(tracker, log, process)
-        Thread(target=started._listen, daemon=True).start()
-        started.send(canonical(tracker) | {"name": tracker.name})
-        started.send(str(folder))
-        return started
-
-    def send(self, data: Any) -> None:
-        """Write a line to its standard input; one that has died reads none."""
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(f"{json.dumps(data)}\n")
-            self.process.stdin.flush()
-        except OSError:  # `lines` ends with None
-            return
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.heard = time.monotonic()
-            self.lines.put(json.loads(line))
-        self.lines.put(None)
-
-    def outcome(self, since: float) -> tuple[bool, str]:
-        """Return whether the mirror is complete, and a message for the user.
-
-        It waits while the process is active, for a server no longer than `SILENT_SECONDS`.
-
-        Args:
-            since: The time when it heard that the run has ended.
-        """
-        step, begun = "starting", since
-        while True:
-            last = begun if step == SENDING_STEP else max(self.heard, since)
-            try:
-                message = self.lines.get(
-                    timeout=max(last + SILENT_SECONDS - time.monotonic(), 0.01)
-                )
-            except Empty:
-                what = "no end" if step == SENDING_STEP else "no sign of life"
-                return (
-                    False,
-                    f"{what} for {SILENT_SECONDS:g} s while {step}; it goes on behind the run",
-                )
-            if message is None:
-                return False, f"its process ended while {step}; {self.log.name} says more"
-            if "failed" in message or "done" in message:
-                return "done" in message, str(message.get("done") or message.get("failed"))
-            if "step" in message:
-                step, begun = str(message["step"]), max(time.monotonic(), since)
-
-    def tidy(self, whole: bool) -> None:
-        """Delete the log after success or without output; otherwise remove every secret from it."""
-        with suppress(subprocess.TimeoutExpired):  # a library that does not end is ignored
-            self.process.wait(0.25)
-        printed = (
-            self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
-        )
-        if whole or not (printed or self.process.poll() is None):
-            self.log.unlink(missing_ok=True)
-        elif printed != without_secrets(printed):
-            self.log.write_text(without_secrets(printed), encoding="utf-8")
-
 
 Say = Callable[[str], None]
 
@@ -442,21 +226,26 @@ def mirroring_processes(tracker: Tracker, folder: Path, say: Say, warn: Say) -> 
         say: Called with the location of the mirror.
         warn: Called with the failure.
     """
-    parts = tracker.parts()
-    started = [_start_process(part, folder, warn) for part in parts]
+    parts, begun = tracker.parts(), time.monotonic()
+    started = [_start(part, folder, warn) for part in parts]
     try:
         yield
     except BaseException:
-        _give_up([process for process in started if process])
+        for process in filter(None, started):
+            process.give_up()
         raise
-    running = [
-        process or _start_process(part, folder, warn)
-        for part, process in zip(parts, started, strict=True)
-    ]
-    _finish([process for process in running if process], say, warn)
+    ended = time.monotonic()
+    patience = max(LOCAL_SECONDS, LOCAL_SHARE * (ended - begun))
+    pairs = zip(parts, started, strict=True)
+    running = [process or _start(part, folder, warn) for part, process in pairs]
+    for process in filter(None, running):
+        process.order(b"1")
+    for process in filter(None, running):
+        whole, message = process.outcome(ended + patience)
+        (say if whole else warn)(message if whole else _warning(process.tracker, message))
 
 
-def _start_process(tracker: Tracker, folder: Path, warn: Say) -> MirrorProcess | None:
+def _start(tracker: Tracker, folder: Path, warn: Say) -> MirrorProcess | None:
     """Return the tracker's process.
 
     None where the mirror is complete already, or the process cannot be started.
@@ -464,39 +253,92 @@ def _start_process(tracker: Tracker, folder: Path, warn: Say) -> MirrorProcess |
     if is_mirrored(tracker, folder):
         return None
     try:
-        request_mirror(tracker, folder)
-        return MirrorProcess.start(tracker, folder)
+        return MirrorProcess(tracker, folder)
     except (OSError, HwdsError) as error:
-        warn(_mirror_warning(tracker, str(error)))
+        warn(_warning(tracker, str(error)))
         return None
 
 
-def _finish(running: Sequence[MirrorProcess], say: Say, warn: Say) -> None:
-    """Tell all processes that the folder has results, then wait for the outcome of each."""
-    for process in running:
-        process.send(True)
-    since = time.monotonic()
-    for process in running:
-        whole, message = process.outcome(since)
-        process.tidy(whole)
-        (say if whole else warn)(message if whole else _mirror_warning(process.tracker, message))
-
-
-def _give_up(running: Sequence[MirrorProcess]) -> None:
-    """End the processes; each has a moment to say that the run has no results."""
-    for process in running:
-        process.send(False)
-    for process in running:
-        with suppress(subprocess.TimeoutExpired):
-            process.process.wait(MARKING_SECONDS)
-        process.process.kill()
-        process.process.wait()
-        process.tidy(whole=True)
-
-
-def _mirror_warning(tracker: Tracker, reason: str) -> str:
+def _warning(tracker: Tracker, reason: str) -> str:
     text = without_secrets(reason).rstrip(".")
     return (
         f"tracker {tracker.name}: {text}. The run is whole; `hwds sync` makes good what is "
         f"missing there."
     )
+
+
+class MirrorProcess:
+    """One tracker's process, which is started; the folder notes that the mirror is wanted, so that
+    `hwds sync` completes it whatever happens.
+
+    Args:
+        tracker: The tracker.
+        folder: The folder of the run or sweep.
+    """
+
+    def __init__(self, tracker: Tracker, folder: Path) -> None:
+        self.tracker, self.ledger = tracker, Ledger(folder)
+        if not is_current(tracker, folder, self._entry()):
+            self.ledger.write(tracker.name, MirrorEntry("asked", canonical(tracker)))
+        self.log = folder / f"tracking_{tracker.name}.log"
+        words = [sys.executable, "-m", "hwds.track.child", str(folder), tracker.name]
+        with self.log.open("w", encoding="utf-8") as errors:
+            pipe = subprocess.PIPE
+            self.process = subprocess.Popen(
+                words, stdin=pipe, stdout=pipe, stderr=errors, bufsize=0, start_new_session=True
+            )
+
+    def _entry(self) -> MirrorEntry | None:
+        return self.ledger.read().get(self.tracker.name)
+
+    def order(self, results: bytes) -> None:
+        """Say that the run has ended: a byte where it has results, none where it has not."""
+        assert self.process.stdin is not None
+        with suppress(OSError):  # one that has died reads none
+            self.process.stdin.write(results)
+            self.process.stdin.close()
+
+    def outcome(self, deadline: float) -> tuple[bool, str]:
+        """Return whether the mirror is complete, and a message for the user.
+
+        Args:
+            deadline: The time until which it waits for a mirror on this machine; a server has less.
+        """
+        stream, sending = self.process.stdout, False
+        assert stream is not None
+        while not select([stream], [], [], 0.05)[0]:
+            if not sending and self._is_sending():
+                sending, deadline = True, min(deadline, time.monotonic() + SERVER_SECONDS)
+            if time.monotonic() > deadline:
+                what = "the server" if sending else "the mirror"
+                return False, f"{what} takes too long; it goes on behind the run"
+        answer = stream.readline()
+        died = [False, f"its process ended; {self.log.name} says more"]
+        whole, message = json.loads(answer) if answer else died
+        self._tidy(whole)
+        return whole, message
+
+    def _is_sending(self) -> bool:
+        """Return whether it talks to a server, as far as its entry says."""
+        entry = self._entry()
+        assert entry is not None
+        return entry.state != "asked" or (self.tracker.remote() and bool(entry.content))
+
+    def give_up(self) -> None:
+        """End the process; it has a moment to say in the tracker that the run has no results."""
+        self.order(b"")
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(MARKING_SECONDS)
+        self.process.kill()
+        self.process.wait()
+        self._tidy(whole=True)
+
+    def _tidy(self, whole: bool) -> None:
+        """Delete the log after success or without output; otherwise remove every secret from it."""
+        with suppress(subprocess.TimeoutExpired):  # a library that does not end is ignored
+            self.process.wait(0.25)
+        printed = self.log.read_text(encoding="utf-8", errors="replace")
+        if whole or not printed:
+            self.log.unlink(missing_ok=True)
+        else:
+            self.log.write_text(without_secrets(printed), encoding="utf-8")

@@ -230,8 +230,8 @@ class TestStored:
         Ledger(tmp_path).write(
             "mlflow", MirrorEntry("sent", {"recipe": "hwds.gone.t:MLflow", "uri": ""})
         )
-        table("hwds.gone.t: hwds.track.mlflow")
-        tracker = {"recipe": "hwds.track.mlflow:MLflow", "uri": ""}
+        table("hwds.gone.t: hwds.track.trackers.mlflow")
+        tracker = {"recipe": "hwds.track.trackers.mlflow:MLflow", "uri": ""}
         assert Ledger(tmp_path).read()["mlflow"].tracker == tracker
 
     def test_a_stream_goes_on_with_its_model(self, table, tmp_path):

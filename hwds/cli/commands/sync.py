@@ -46,7 +46,6 @@ def mirror_again(one: PendingMirror) -> str:
     from hwds.track.mirroring import mirror
 
     try:
-        one.tracker.begin()
         print(f"{one.title}: {mirror(one.tracker, one.folder, send=True)}")
     except HwdsError as error:
         return f"{one.title}: tracker {one.tracker.name}: {error}"

@@ -88,8 +88,7 @@ def mirror_to(tracker: Tracker, folder: Path) -> str:
     from hwds.track.mirroring import mirror
 
     try:
-        tracker.begin()
-        print(mirror(tracker, folder, send=tracker.sends()))
+        print(mirror(tracker, folder))
     except HwdsError as error:
         return without_secrets(f"tracker {tracker.name}: {error}")
     return ""

@@ -1,15 +1,23 @@
 """Tracker: the recipe of a mirror of results. It reads what lies in a run's folder, and nothing
-else.
+else. What every store is asked before it is used stands here, too.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from hwds.core.errors import HwdsError
 from hwds.core.recipe import Recipe
+from hwds.core.secrets import without_secrets
 
 if TYPE_CHECKING:
     from hwds.track.records import Record
@@ -21,7 +29,7 @@ class TrackingError(HwdsError):
 
 class Tracker(Recipe):
     """An option of `tracker=`: the store that results are mirrored to. It changes neither a run's
-    numbers nor its folder.
+    numbers nor its folder. Whatever a method raises becomes a line for the user.
 
     Class attributes: `library`, the package that must be installed; `service`, whether written
     mirrors are sent to a service.
@@ -43,7 +51,7 @@ class Tracker(Recipe):
         return (self,)
 
     def begin(self) -> None:
-        """Load its library and open its store, while the run computes.
+        """Load its library and open its store, while the run computes and before each mirror.
 
         Raises:
             TrackingError: They are not available.
@@ -55,9 +63,6 @@ class Tracker(Recipe):
 
         Returns:
             The location of each record, as `unsent` and `send` take it.
-
-        Raises:
-            TrackingError: The store does not accept them.
         """
         raise NotImplementedError(f"{type(self).__name__}.write")
 
@@ -65,9 +70,6 @@ class Tracker(Recipe):
         """Return what shows a run while it is computed.
 
         None where the tracker shows finished ones alone.
-
-        Raises:
-            TrackingError: The store does not accept it.
         """
         return None
 
@@ -91,11 +93,7 @@ class Tracker(Recipe):
         return False
 
     def send(self, places: Sequence[str]) -> None:
-        """Send written mirrors; those that were sent before are not sent again.
-
-        Raises:
-            TrackingError: The service does not accept them.
-        """
+        """Send written mirrors; those that were sent before are not sent again."""
 
     def location(self, places: Sequence[str]) -> str:
         """Return the location of the mirrors, in a line for the user."""
@@ -129,8 +127,65 @@ def tracking_errors() -> Iterator[None]:
     """
     try:
         yield
-    except TrackingError:
+    except HwdsError:
         raise
     except Exception as error:  # a library may raise anything
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise TrackingError(lines[0][:300]) from error
+        reason = without_secrets(f"{type(error).__name__}: {error}".strip())
+        raise TrackingError(reason.splitlines()[0][:300]) from error
+
+
+ROOM_BYTES = 32 * 2**20
+"""Bytes that must be free."""
+
+
+def require_installed(library: str, extra: str) -> None:
+    """Refuse a library that is not installed.
+
+    Raises:
+        TrackingError: It is not installed, with the command that installs it.
+    """
+    if find_spec(library) is None:
+        raise TrackingError(f"{library} is not installed; pip install {extra}")
+
+
+def require_room(folder: Path) -> None:
+    """Refuse a folder that cannot be written, or a disk that is full.
+
+    Raises:
+        TrackingError: With the reason.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0" * 4096)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise TrackingError(f"{folder}: cannot be written: {error.strerror or error}.") from error
+    if free < ROOM_BYTES:
+        raise TrackingError(
+            f"{folder}: the disk is full: {free / 2**20:.0f} MB are free, "
+            f"{ROOM_BYTES / 2**20:.0f} are needed."
+        )
+
+
+def require_answer(address: str, seconds: float) -> None:
+    """Refuse a server that does not answer in time; its answer does not matter.
+
+    A library would try again for minutes.
+
+    Raises:
+        TrackingError: With the reason.
+    """
+    parts = urlsplit(address)
+    shown = without_secrets(f"{parts.scheme}://{parts.netloc}")
+    try:
+        with urlopen(Request(address, headers={"User-Agent": "hwds"}), timeout=seconds):
+            return
+    except HTTPError:
+        return
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, TimeoutError):
+            raise TrackingError(f"{shown} does not answer within {seconds:g} s.") from error
+        text = getattr(reason, "strerror", None) or reason
+        raise TrackingError(f"{shown} cannot be reached: {text}.") from error

@@ -152,7 +152,7 @@ def own_home(monkeypatch, tmp_path) -> pytest.MonkeyPatch:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory) -> Path:
     """The file of an MLflow store without runs: making its tables takes seconds, once."""
-    from hwds.track.mlflow import open_store
+    from hwds.track.trackers.mlflow import open_store
 
     path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     open_store(f"sqlite:///{path}")

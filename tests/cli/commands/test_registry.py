@@ -5,7 +5,7 @@ aliases.
 import shutil
 
 from hwds.serve.verdicts import verdict_tags
-from hwds.track.mlflow import mirror_bundle
+from hwds.track.trackers.mlflow import mirror_bundle
 
 
 def test_a_bundle_is_a_version_however_often_it_is_mirrored(tmp_path, own_home, empty_store):

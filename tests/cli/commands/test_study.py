@@ -115,7 +115,7 @@ def test_a_study_is_run_frozen_and_decided_by_its_rule(hwds, sales, planned, tmp
 def test_runs_that_were_there_are_mirrored_once_in_the_studys_group_or_another(
     hwds, sales, planned, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("hwds.track.mirroring.SILENT_SECONDS", 60.0)
+    monkeypatch.setattr("hwds.track.mirroring.LOCAL_SECONDS", 60.0)
     planned(experiments={"near": ["protocol.horizon=3"]})
     mirror = tmp_path / "conf/tracker"
     mirror.mkdir(parents=True)

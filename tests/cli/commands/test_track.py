@@ -12,7 +12,8 @@ import pytest
 from hwds.core.checksums import write_parquet
 from hwds.results.index import RunProgress
 from hwds.results.records import read_learning
-from hwds.track.mirroring import Follower, mirror
+from hwds.track.child import Follower
+from hwds.track.mirroring import mirror
 from hwds.track.records import plain_metric_name
 from hwds.track.trackers.mlflow import Mlflow
 from hwds.track.trackers.wandb import Wandb

@@ -19,8 +19,7 @@ import os
 import time
 from pathlib import Path
 
-from hwds.track.trackers.base import Tracker
-from hwds.track.preflight import require_installed
+from hwds.track.trackers.base import Tracker, require_installed
 
 
 class Mine(Tracker):
@@ -97,14 +96,16 @@ def test_a_users_own_tracker_is_one_module_and_one_yaml_and_changes_no_number(pr
             "no_such_library is not installed; pip install no-such-library. The run is whole",
         ),
         ("raise", "ValueError: no luck with ***. The run is whole"),
-        ("die", "its process ended while writing; tracking_mine.log says more. The run is whole"),
+        ("die", "its process ended; tracking_mine.log says more. The run is whole"),
         (
             "hang",
-            "no sign of life for 1.5 s while writing; it goes on behind the run. The run is whole",
+            "the mirror takes too long; it goes on behind the run. The run is whole",
         ),
     ],
 )
-def test_one_that_fails_is_a_warning_with_the_reason(project, tmp_path, does, reason):
+def test_one_that_fails_is_a_warning_with_the_reason(project, own_home, tmp_path, does, reason):
+    if does == "hang":
+        own_home.setattr("hwds.track.mirroring.LOCAL_SECONDS", 1.5)
     said = project(f"{SALES} tracker=mine tracker.does={does}")
     if does == "hang":
         os.kill(int(written(tmp_path / "pid")), signal.SIGKILL)
@@ -131,8 +132,7 @@ def test_a_server_that_never_answers_does_not_hold_up_a_run(hwds, sales, own_hom
     assert [line.split(": ")[1] for line in lines] == ["tracker wandb", "tracker mlflow"]
     for line in lines:
         assert (
-            f"{address} does not answer within 1.5 s" in line
-            or "no end for 1.5 s while sending" in line
+            f"{address} does not answer within 1.5 s" in line or "the server takes too long" in line
         )
         assert "The run is whole" in line
     assert len(list(tmp_path.glob("outputs/wandb/offline-run-*"))) == 1  # what could be written is
