@@ -91,12 +91,12 @@ def is_mirrored(tracker: Tracker, folder: Path) -> bool:
         entry = Ledger(folder).read().get(tracker.name)
     except HwdsError:  # the next write reports it
         return False
-    if not is_finished(folder) or not is_current(tracker, folder, entry):
+    if not is_finished(folder) or not is_current(entry, tracker, folder):
         return False
     return entry.state == "sent" or not (tracker.sends() and tracker.unsent(entry.places))
 
 
-def is_current(tracker: Tracker, folder: Path, entry: MirrorEntry | None) -> TypeGuard[MirrorEntry]:
+def is_current(entry: MirrorEntry | None, tracker: Tracker, folder: Path) -> TypeGuard[MirrorEntry]:
     """Return whether an entry's mirror is complete and of the folder as it is now."""
     if entry is None or entry.state == "asked" or entry.tracker != canonical(tracker):
         return False
@@ -130,7 +130,7 @@ def mirror(
         if not free:
             raise HwdsError("another process is writing it.")
         entry = ledger.read().get(name)
-        if not is_current(tracker, folder, entry):
+        if not is_current(entry, tracker, folder):
             digest = content_digest(folder)
             entry = ledger.write(name, MirrorEntry("asked", canonical(tracker), digest))
             tracker.begin()
@@ -192,7 +192,7 @@ def all_pending() -> tuple[list[PendingMirror], list[str]]:
 def _pending(folder: Path) -> Iterator[PendingMirror]:
     for name, entry in Ledger(folder).read().items():
         tracker = entry.recipe(name)
-        if not is_current(tracker, folder, entry):
+        if not is_current(entry, tracker, folder):
             yield PendingMirror(folder, tracker, "write and send" if tracker.service else "write")
         elif entry.state == "written" and (unsent := tracker.unsent(entry.places)):
             yield PendingMirror(folder, tracker, "send", len(unsent))
@@ -278,7 +278,7 @@ class MirrorProcess:
 
     def __init__(self, tracker: Tracker, folder: Path) -> None:
         self.tracker, self.ledger = tracker, Ledger(folder)
-        if not is_current(tracker, folder, self._entry()):
+        if not is_current(self._entry(), tracker, folder):
             self.ledger.write(tracker.name, MirrorEntry("asked", canonical(tracker)))
         self.log = folder / f"tracking_{tracker.name}.log"
         words = [sys.executable, "-m", "hwds.track.child", str(folder), tracker.name]
@@ -313,10 +313,10 @@ class MirrorProcess:
                 what = "the server" if sending else "the mirror"
                 return False, f"{what} takes too long; it goes on behind the run"
         answer = stream.readline()
-        died = [False, f"its process ended; {self.log.name} says more"]
+        died = (False, f"its process ended; {self.log.name} says more")
         whole, message = json.loads(answer) if answer else died
         self._tidy(whole)
-        return whole, message
+        return bool(whole), str(message)
 
     def _is_sending(self) -> bool:
         """Return whether it talks to a server, as far as its entry says."""

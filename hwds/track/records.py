@@ -87,10 +87,14 @@ def score_curves(tables: Tables, own: str) -> list[Curve]:
         own: The label of the experiment's model, whose values are named by the metric alone.
     """
     scores = _keyed_scores(tables.scores, own)
-    windows = scores.filter(pl.col("fold").is_not_null() & pl.col("step").is_null())
-    steps = scores.filter(pl.col("fold").is_null() & pl.col("step").is_not_null() & pl.col("first"))
-    both = [_score_curve(windows, "fold", WINDOW), _score_curve(steps, "step", STEP)]
-    return [curve for curve in both if curve.points]
+    fold, step = pl.col("fold"), pl.col("step")
+    windows = scores.filter(fold.is_not_null() & step.is_null()).sort(fold, maintain_order=True)
+    steps = scores.filter(fold.is_null() & step.is_not_null() & pl.col("first"))
+    axes = {
+        WINDOW: windows["fold", "key", "value"],
+        STEP: steps.sort(step, maintain_order=True)["step", "key", "value"],
+    }
+    return [_score_curve(axis, rows) for axis, rows in axes.items() if len(rows)]
 
 
 def tables_to_show(tables: Tables, own: str, headline: str) -> Tables:
@@ -160,11 +164,9 @@ def _keyed_scores(scores: pl.DataFrame, own: str) -> pl.DataFrame:
     return whole.with_columns(key.alias("key"), first.alias("first"))
 
 
-def _score_curve(scores: pl.DataFrame, column: str, axis: str) -> Curve:
+def _score_curve(axis: str, rows: pl.DataFrame) -> Curve:
     points: dict[int, dict[str, float]] = {}
-    for step, key, value in (
-        scores.select(column, "key", "value").sort(column, maintain_order=True).iter_rows()
-    ):
+    for step, key, value in rows.iter_rows():
         points.setdefault(step, {})[f"by_{axis}/{key}"] = value
     return Curve(axis, tuple(points.items()))
 
@@ -250,7 +252,7 @@ the first.
 """
 
 FIT_COLUMNS = ("model", "fold", "start", "fit")
-
+LOSSES = ("train", "validation")
 
 DETERMINED = (
     "scores.parquet",
@@ -275,6 +277,9 @@ SENT_OTHERWISE = (
     PAGE,
 )
 """Files that are not sent among the others."""
+
+RESULT_KINDS = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt", ".html")
+"""Kinds of files that are sent."""
 
 INNER, FINAL = "inner", "final"
 """The windows that trials are compared on, and those that no trial has seen: a score's name says
@@ -345,223 +350,131 @@ def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Recor
     """
     if is_sweep(folder):
         return _begun_sweep(SweepFolder(folder), group)
-    return (
-        _begun_run(RunFolder(folder), group, every=every)
-        if (folder / "provenance.json").is_file()
-        else None
-    )
+    begun = (folder / "provenance.json").is_file()
+    return _begun_run(RunFolder(folder), group, every=every) if begun else None
 
 
 def _begun_run(folder: RunFolder, group: str, *, every: bool) -> Record:
-    config = data_without_secrets(folder.read_config())
+    config, origin = data_without_secrets(folder.read_config()), folder.read_provenance()
     own = config["model"]["name"]
     return Record(
         **_record_names(folder.path, "run", own),
-        **_user_labels(folder.path),
         group=group,
-        started=int(1000 * time.time()),
         config=config,
-        labels=_groups(config) | {"run": folder.title} | _origin(folder.read_provenance()),
+        labels=_option_names(config) | {"run": folder.title} | _origin(origin),
         curves=learning_curves(folder.path, own, every=every),
+        data=(config["dataset"]["name"], origin["data"]),
+    )
+
+
+def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
+    begun, tables, path = _begun_run(folder, group, every=every), folder.read_tables(), folder.path
+    own, headline = begun.config["model"]["name"], begun.config["protocol"].get("headline", "")
+    few = tables if every else tables_to_show(tables, own, str(headline))
+    return replace(
+        begun,
+        **_start_and_end(path / "scores.parquet", tables.timings),
+        **_kept_files(path),
+        labels={**begun.labels, **_task(tables.scores), **_steps(tables)},
+        curves=[*begun.curves, *score_curves(few, own)],
+        summary=overall_numbers(few, own) | _counts(tables.timings),
+        measures=metric_definitions(few, own),
+        tables=_tables(tables),
+        model=path / "model" if has_fitted(path / "model") else None,
+        conclusion=without_secrets("\n\n".join(folder.read_findings())),
     )
 
 
 def _begun_sweep(folder: SweepFolder, group: str) -> Record:
     content = folder.read_json()
     config = data_without_secrets(content["config"])
+    named = {"sweep": folder.title, "metric": content["metric"]}
     return Record(
         **_record_names(folder.path, "sweep", "sweep"),
-        **_user_labels(folder.path),
         group=group or folder.title,
-        started=int(1000 * time.time()),
         config=config | {"sweep": content["sweep"]},
-        labels=_groups(config) | _sweep_labels(folder.path, content),
-    )
-
-
-def _of_run(folder: RunFolder, group: str, *, every: bool) -> Record:
-    config, tables, origin = folder.read_config(), folder.read_tables(), folder.read_provenance()
-    path, own = folder.path, config["model"]["name"]
-    few = (
-        tables
-        if every
-        else tables_to_show(tables, own, str(config["protocol"].get("headline", "")))
-    )
-    return Record(
-        **_record_names(path, "run", own),
-        **_user_labels(path),
-        **_start_and_end(path / "scores.parquet", tables.timings),
-        **_kept_files(path),
-        group=group,
-        config=data_without_secrets(config),
-        labels=_trial_labels(config, tables.scores)
-        | {"run": folder.title}
-        | _steps(tables)
-        | _origin(origin),
-        curves=[*learning_curves(path, own, every=every), *score_curves(few, own)],
-        summary=overall_numbers(few, own) | _counts(tables),
-        measures=metric_definitions(few, own),
-        tables=_tables(tables),
-        data=(config["dataset"]["name"], origin["data"]),
-        model=path / "model" if has_fitted(path / "model") else None,
-        conclusion=without_secrets("\n\n".join(folder.read_findings())),
+        labels=_option_names(config) | named | {"command": without_secrets(content["command"])},
     )
 
 
 def _of_sweep(folder: SweepFolder, group: str, *, every: bool) -> list[Record]:
-    content, title = folder.read_json(), group or folder.title
-    trials, scores = (read_table(folder.path / f"{name}.parquet") for name in ("trials", "scores"))
-    final = _of_run(RunFolder((OUTPUTS / "runs" / content["run"]).resolve()), title, every=every)
-    whole = _sweep_record(folder, content, trials, scores, group=title, data=final.data)
+    content, begun, path = folder.read_json(), _begun_sweep(folder, group), folder.path
+    trials, scores = (read_table(path / f"{name}.parquet") for name in ("trials", "scores"))
+    final = RunFolder((OUTPUTS / "runs" / content["run"]).resolve())
+    best = _of_run(final, begun.group, every=every)
+    took = _start_and_end(path / "trials.parquet", trials)
+    begun = replace(begun, **took, labels={**begun.labels, **_task(scores)}, data=best.data)
     if not every:
         scores = scores.filter(pl.col("metric") == content["metric"])
-    return [
-        whole,
-        *(_of_trial(whole, row, scores, content) for row in trials.iter_rows(named=True)),
-        final,
-    ]
+    rows = trials.iter_rows(named=True)
+    each = [_of_trial(begun, row, scores, content) for row in rows]
+    return [_sweep_record(begun, folder, content, trials), *each, best]
 
 
 def _sweep_record(
-    folder: SweepFolder,
-    content: Mapping[str, Any],
-    trials: pl.DataFrame,
-    scores: pl.DataFrame,
-    **its: Any,
+    begun: Record, folder: SweepFolder, content: Mapping[str, Any], trials: pl.DataFrame
 ) -> Record:
-    """Return a sweep's own record."""
-    path, config = folder.path, data_without_secrets(content["config"])
-    settings = _settings(content, trials)
-    facts = _sweep_labels(path, content) | {
-        f"best.{name}": str(value) for name, value in settings.items()
+    """Return a sweep's own record: its best settings, and the scores of the best trial and of the
+    experiment as it stood, on both kinds of windows.
+    """
+    path, key = folder.path, plain_metric_name(content["metric"])
+    (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
+    settings = _searched(row, content["config"])
+    scores = {
+        f"{of}/{windows}/{key}": content.get(of, {}).get(windows)
+        for of in ("best", "untuned")
+        for windows in (INNER, FINAL)
     }
-    return Record(
-        **_record_names(path, "sweep", "sweep"),
-        **_user_labels(path),
-        **_start_and_end(path / "trials.parquet", trials),
+    counts = {name: content.get(name, 0) for name in ("trials", "finished")}
+    numbers = scores | counts | {"best/trial": content["best"]["trial"]}
+    measure = Measure(content["metric"], better=content["better"])
+    return replace(
+        begun,
         **_kept_files(path),
-        **its,
-        config=config | {"sweep": content["sweep"], "best": settings},
-        labels=_trial_labels(config, scores) | facts,
-        summary=_best_scores(content),
-        measures={
-            f"best/{INNER}/{plain_metric_name(content['metric'])}": Measure(
-                content["metric"], better=content["better"]
-            )
-        },
+        config={**begun.config, "best": settings},
+        labels={**begun.labels} | {f"best.{name}": str(best) for name, best in settings.items()},
+        summary={name: float(value) for name, value in numbers.items() if value is not None},
+        measures={f"best/{INNER}/{key}": measure},
         tables={"trials": trials.head(MOST_ROWS_SHOWN)},
         page=path / PAGE if (path / PAGE).is_file() else None,
         conclusion=without_secrets(folder.conclusion()),
     )
 
 
-def _best_scores(content: Mapping[str, Any]) -> dict[str, float]:
-    """Return the scores of the best trial and of the experiment as it stood, on both kinds of
-    windows, and the counts.
-    """
-    key = plain_metric_name(content["metric"])
-    scores = {
-        f"{of}/{windows}/{key}": content.get(of, {}).get(windows)
-        for of in ("best", "untuned")
-        for windows in (INNER, FINAL)
-    }
-    numbers = {
-        "trials": content["trials"],
-        "finished": content.get("finished", 0),
-        "best/trial": content["best"]["trial"],
-    }
-    return {name: float(value) for name, value in (scores | numbers).items() if value is not None}
-
-
-def _settings(content: Mapping[str, Any], trials: pl.DataFrame) -> dict[str, Any]:
-    """Return the best trial's values of what was searched."""
-    (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
+def _searched(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's values of what was searched, by path."""
     return {
-        name: value
-        for name, value in row.items()
-        if name.partition(".")[0] in content["config"] and value is not None
-    }
-
-
-def _sweep_labels(path: Path, content: Mapping[str, Any]) -> dict[str, str]:
-    named = {"sweep": f"{path.parent.name}/{path.name}", "metric": content["metric"]}
-    return named | {"command": without_secrets(content["command"])}
-
-
-def _user_labels(path: Path) -> dict[str, Any]:
-    """Return the tags and the note of the user."""
-    with undamaged(path / LABELS):
-        labels = Labels.read(path)
-    return {"tags": labels.tags, "note": without_secrets(labels.note)}
-
-
-def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
-    """Return the names of the record of a folder."""
-    return {
-        "id": f"{path.parent.name}-{path.name}",
-        "name": f"{what} {path.name[:8]}"
-        if path.parent.name == "adhoc"
-        else f"{path.parent.name}: {what} {path.name[:8]}",
-        "kind": kind,
-        "experiment": path.parent.name,
-    }
-
-
-def _start_and_end(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
-    """Return the end, by the file that was written last, and the start, by the seconds of the
-    rows.
-    """
-    ended = _milliseconds(last)
-    return {"started": ended - int(1000 * (rows["seconds"].sum() or 0)), "ended": ended}
-
-
-def _kept_files(path: Path) -> dict[str, Any]:
-    """Return the files that are mirrored unchanged."""
-    return {
-        "pictures": sorted(path.glob("*.png")),
-        "files": _result_files(path),
-        "predictions": _predictions(path),
+        path: value
+        for path, value in trial.items()
+        if path.partition(".")[0] in config and value is not None
     }
 
 
 def _of_trial(
-    sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, data: Mapping[str, Any]
+    sweep: Record, row: Mapping[str, Any], scores: pl.DataFrame, content: Mapping[str, Any]
 ) -> Record:
-    label = f"trial {row['trial']}"
+    label, key = f"trial {row['trial']}", plain_metric_name(content["metric"])
     own = Tables(scores.filter(pl.col("model") == label), pl.DataFrame(), pl.DataFrame())
-    measure = Measure(data["metric"], better=data["better"])
-    key = plain_metric_name(measure.name)
     inner = {f"{INNER}/{name}": value for name, value in overall_numbers(own, label).items()}
-    rungs = {
-        int(rung): value for rung, value in data.get("rungs_of_trials", {}).get(label, {}).items()
-    }
-    points = tuple((rung, {f"{INNER}_by_{WINDOW}/{key}": rungs[rung]}) for rung in sorted(rungs))
-    paths = {
-        name: row[name]
-        for name in row
-        if name.partition(".")[0] in sweep.config and row[name] is not None
-    }
-    took = int(1000 * (row["seconds"] or 0))
-    return Record(
+    rungs = content.get("rungs_of_trials", {}).get(label, {})
+    by_rung = sorted((int(rung), value) for rung, value in rungs.items())
+    points = tuple((rung, {f"{INNER}_by_{WINDOW}/{key}": value}) for rung, value in by_rung)
+    seconds, ended = float(row["seconds"] or 0), sweep.ended
+    return replace(
+        sweep,
         id=f"{sweep.id}-{row['trial']}",
         name=label,
         kind="trial",
-        experiment=sweep.experiment,
-        group=sweep.group,
-        started=sweep.ended - took,
-        ended=sweep.ended,
-        config=_config_with(_without_best(sweep.config), paths),
-        labels={**_without_best(sweep.labels), "status": row["status"]}
+        started=ended - int(1000 * seconds),
+        config=_config_with(sweep.config, _searched(row, content["config"])),
+        labels={**sweep.labels, "status": row["status"]}
         | ({"error": row["error"]} if row["error"] else {}),
         curves=[Curve(WINDOW, points)] if points else [],
-        summary=inner | {"windows": float(row["windows"]), "seconds": float(row["seconds"] or 0)},
-        measures={f"{INNER}/{key}": measure},
-        data=sweep.data,
+        summary=inner | {"windows": float(row["windows"]), "seconds": seconds},
+        measures={f"{INNER}/{key}": Measure(content["metric"], better=content["better"])},
+        tags=(),
+        note="",
     )
-
-
-def _without_best(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name.partition(".")[0] != "best"}
 
 
 def _config_with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -576,27 +489,73 @@ def _config_with(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[s
     return changed
 
 
-def _trial_labels(config: Mapping[str, Any], scores: pl.DataFrame) -> dict[str, str]:
-    return {"task": next(iter(scores["task"].drop_nulls()), "")} | _groups(config)
+def _record_names(path: Path, kind: str, what: str) -> dict[str, Any]:
+    """Return the names of the record of a folder, with the tags and the note of the user."""
+    with undamaged(path / LABELS):
+        labels = Labels.read(path)
+    short_name = f"{what} {path.name[:8]}"
+    experiment = path.parent.name
+    return {
+        "id": f"{experiment}-{path.name}",
+        "name": short_name if experiment == "adhoc" else f"{experiment}: {short_name}",
+        "kind": kind,
+        "experiment": experiment,
+        "started": int(1000 * time.time()),
+        "tags": labels.tags,
+        "note": without_secrets(labels.note),
+    }
 
 
-def _groups(config: Mapping[str, Any]) -> dict[str, str]:
+def _start_and_end(last: Path, rows: pl.DataFrame) -> dict[str, Any]:
+    """Return the end, by the file that was written last, and the start, by the seconds of the
+    rows.
+    """
+    ended = last.stat().st_mtime_ns // 1_000_000
+    return {"started": ended - int(1000 * (rows["seconds"].sum() or 0)), "ended": ended}
+
+
+def _kept_files(path: Path) -> dict[str, Any]:
+    """Return the files that are mirrored unchanged."""
+    predictions = path / "predictions.parquet"
+    digest = hashlib.sha256(predictions.read_bytes()).hexdigest() if predictions.is_file() else ""
+    return {
+        "pictures": sorted(path.glob("*.png")),
+        "files": _result_files(path),
+        "predictions": (predictions, digest) if digest else None,
+    }
+
+
+def _result_files(folder: Path) -> list[Path]:
+    """Return all files of results, but for those that are mirrored otherwise, reports, and files
+    with a secret.
+    """
+    hidden = [value.encode() for value in secrets()]
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in RESULT_KINDS
+        and not path.name.startswith((".", "future"))
+        and path.name not in SENT_OTHERWISE
+        and not any(value in path.read_bytes() for value in hidden)
+    ]
+
+
+def _option_names(config: Mapping[str, Any]) -> dict[str, str]:
     groups = ("dataset", "features", "model", "protocol")
     return {"seed": str(config["seed"])} | {group: config[group]["name"] for group in groups}
 
 
+def _task(scores: pl.DataFrame) -> dict[str, str]:
+    return {"task": next(iter(scores["task"].drop_nulls()), "")}
+
+
 def _origin(origin: Mapping[str, Any]) -> dict[str, str]:
-    git = origin.get("git") or {}
-    labels = {
-        "data": origin["data"],
-        "code": origin["code"],
-        "command": without_secrets(origin["command"]),
-    }
-    labels |= {"commit": git["commit"]} if git else {}
-    labels |= {name: str(origin[name]) for name in ("user", "when") if origin.get(name)}
-    return labels | {
-        f"version.{name}": version for name, version in origin["versions"].items() if version
-    }
+    named = {name: origin[name] for name in ("data", "code")}
+    named |= {"command": without_secrets(origin["command"])}
+    named |= {"commit": (origin.get("git") or {}).get("commit")}
+    named |= {name: origin.get(name) for name in ("user", "when")}
+    named |= {f"version.{name}": version for name, version in origin["versions"].items()}
+    return {name: str(value) for name, value in named.items() if value}
 
 
 def _steps(tables: Tables) -> dict[str, str]:
@@ -605,12 +564,11 @@ def _steps(tables: Tables) -> dict[str, str]:
     return {} if horizon is None else {"horizon": str(horizon)}
 
 
-def _counts(tables: Tables) -> dict[str, float]:
-    failed = int((tables.timings["status"] != "ok").sum())
+def _counts(timings: pl.DataFrame) -> dict[str, float]:
     return {
-        "seconds": float(tables.timings["seconds"].sum() or 0),
-        "cells": float(len(tables.timings)),
-        "failed_cells": float(failed),
+        "seconds": float(timings["seconds"].sum() or 0),
+        "cells": float(len(timings)),
+        "failed_cells": float((timings["status"] != "ok").sum()),
     }
 
 
@@ -618,48 +576,16 @@ def _tables(tables: Tables) -> dict[str, pl.DataFrame]:
     """Return the tables to show: the numbers over all windows, all scores, and the metrics'
     definitions.
     """
-    whole = (
-        pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-        & pl.col("value").is_not_null()
-    )
     detail = [pl.col(name).is_not_null() for name in ("segment", "step", "fold")]
     narrow = tables.scores.sort(detail, maintain_order=True).drop(CONSTANT_COLUMNS, strict=False)
-    board = narrow.filter(whole)
+    board = narrow.filter(~pl.any_horizontal(detail), pl.col("value").is_not_null())
     board = board[[column.name for column in board if column.null_count() < len(board)]]
     return {"leaderboard": board, "scores": narrow.head(MOST_ROWS_SHOWN), "metrics": tables.metrics}
 
 
-def _result_files(folder: Path) -> list[Path]:
-    """Return all files of results, but for those that are mirrored otherwise, reports, and files
-    with a secret.
-    """
-    kinds = (".parquet", ".csv", ".json", ".yaml", ".md", ".txt", ".html")
-    named = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.suffix in kinds and not path.name.startswith((".", "future"))
-    ]
-    hidden = [value.encode() for value in secrets()]
-    return [
-        path
-        for path in named
-        if path.name not in SENT_OTHERWISE
-        and not any(value in path.read_bytes() for value in hidden)
-    ]
-
-
-def _predictions(folder: Path) -> tuple[Path, str] | None:
-    path = folder / "predictions.parquet"
-    return (path, hashlib.sha256(path.read_bytes()).hexdigest()) if path.is_file() else None
-
-
-def _milliseconds(path: Path) -> int:
-    return path.stat().st_mtime_ns // 1_000_000
-
-
 def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     """Return a curve for each fit of a run, a point an epoch or round:
-    `learning/2023-06-01/network_1/validation`.
+    `learning/2023-06-01/network_1/validation`; with the first unit where a fold has several cells.
 
     Args:
         folder: Of the run, finished or not.
@@ -668,44 +594,26 @@ def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     """
     fits = read_learning(folder).partition_by(FIT_COLUMNS, as_dict=True, maintain_order=True)
     wanted = {
-        cell: rows
+        tuple(map(str, cell)): rows
         for cell, rows in fits.items()
         if every or (cell[0] == own and not FURTHER_FITS.search(str(cell[3])))
     }
-    several = len({(model, fold, start) for model, fold, start, _ in wanted}) > len(
-        {cell[:2] for cell in wanted}
-    )
-    return [
-        _loss_curve(_fit_name(cell, own, several=several), rows) for cell, rows in wanted.items()
-    ]
-
-
-def _fit_name(cell: tuple[object, ...], own: str, *, several: bool) -> str:
-    """Return the beginning of the names of a fit's losses.
-
-    With the first unit where a fold has several cells.
-    """
-    model, fold, start, fit = map(str, cell)
-    parts = [
-        "learning",
-        *(["rivals", model] if model != own else []),
-        fold,
-        *([start] if several else []),
-        plain_metric_name(fit),
-    ]
-    return "/".join(parts)
+    several = len({cell[:3] for cell in wanted}) > len({cell[:2] for cell in wanted})
+    curves = []
+    for (model, fold, start, fit), rows in wanted.items():
+        rival = ["rivals", model] if model != own else []
+        parts = ["learning", *rival, fold, *([start] if several else []), plain_metric_name(fit)]
+        curves.append(_loss_curve("/".join(parts), rows))
+    return curves
 
 
 def _loss_curve(name: str, rows: pl.DataFrame) -> Curve:
-    points = [
-        (
-            int(row["step"]),
-            {
-                f"{name}/{loss}": row[loss]
-                for loss in ("train", "validation")
-                if row[loss] is not None
-            },
-        )
-        for row in rows.iter_rows(named=True)
+    losses = [
+        {
+            f"{name}/{loss}": value
+            for loss, value in zip(LOSSES, values, strict=True)
+            if value is not None
+        }
+        for values in rows.select(LOSSES).iter_rows()
     ]
-    return Curve(str(rows["axis"][0]), tuple(points))
+    return Curve(str(rows["axis"][0]), tuple(zip(rows["step"], losses, strict=True)))

@@ -16,5 +16,5 @@ def test_a_mirror_that_is_being_written_is_refused(tmp_path):
 
 
 def test_a_folder_that_is_gone_is_one_line(tmp_path):
-    with pytest.raises(HwdsError, match="^FileNotFoundError: .*No such file"):
+    with pytest.raises(HwdsError, match=r"^FileNotFoundError: .*No such file"):
         mirror(Wandb(name="wandb"), tmp_path / "gone")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +25,9 @@ class Both(Tracker):
         """Return each tracker, with the group of both where it has none of its own, and all metrics
         where both have them.
         """
-        named = {"wandb": self.wandb, "mlflow": self.mlflow}
-        return tuple(self._part(part, {"name": name}) for name, part in named.items())
-
-    def _part(self, part: Tracker, named: Mapping[str, Any]) -> Tracker:
-        """Return a tracker with its name, and with the group and the metrics of both."""
-        metrics = "all" if self.metrics == "all" else part.metrics
-        return replace(part, **named, group=part.group or self.group, metrics=metrics)
+        both: dict[str, Tracker] = {"wandb": self.wandb, "mlflow": self.mlflow}
+        every: dict[str, Any] = {"metrics": "all"} if self.metrics == "all" else {}
+        return tuple(
+            replace(part, group=part.group or self.group, **{"name": name}, **every)
+            for name, part in both.items()
+        )

@@ -204,23 +204,20 @@ class Store:
 
     def _run(self, record: Record, parent: Mapping[str, str] | None = None) -> str:
         """Return the run of a record: the one with its id, or a new one."""
+        from mlflow.entities import RunTag
+
         artifacts = f"{(mlflow_root() / 'artifacts').as_uri()}/{record.experiment}"
         own = artifacts if self.address.startswith("sqlite") else None
         experiment = experiment_id(self.client, record.experiment, own)
         same = f"tags.`{ID_TAG}` = '{record.id}'"
-        tags = _tags(record) | (parent or {})
+        tags = {**_tags(record), **(parent or {})}
         if found := self.client.search_runs([experiment], same, max_results=1):
             run = str(found[0].info.run_id)
             self.client.update_run(run, name=record.name)
-            self._set_tags(run, tags)
+            self.client.log_batch(run, tags=[RunTag(*item) for item in tags.items()])
             return run
         run = self.client.create_run(experiment, record.started, tags, record.name)
         return str(run.info.run_id)
-
-    def _set_tags(self, run: str, tags: Mapping[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self.client.log_batch(run, tags=[RunTag(*item) for item in tags.items()])
 
     def _log_parameters(self, run: str, record: Record) -> None:
         """Log parameters. One cannot be written again with another value, such as an option's
@@ -274,12 +271,14 @@ class Store:
             TrackingError: With what is missing.
         """
         data = self.client.get_run(run).data
-        names = {curve_name for curve in record.curves for curve_name in curve.names}
-        missing = {_allowed_name(name) for name in names | {*record.summary}} - {*data.metrics}
-        missing |= {*_parameters(record)} - {*data.params}
-        listed = {entry.path for entry in self.client.list_artifacts(run)}
-        missing |= {path.name for path in _files(record)} - listed
-        if missing:
+        kept = {
+            *data.metrics,
+            *data.params,
+            *(file.path for file in self.client.list_artifacts(run)),
+        }
+        names = [*record.summary, *(name for curve in record.curves for name in curve.names)]
+        given = {*map(_allowed_name, names), *_parameters(record)}
+        if missing := (given | {path.name for path in _files(record)}) - kept:
             raise TrackingError(f"MLflow has not kept {', '.join(sorted(missing)[:5])}.")
 
 

@@ -38,6 +38,9 @@ RETRIES = {f"WANDB__{name}_RETRY_MAX": "3" for name in ("GRAPHQL", "FILE_STREAM"
 SENDING_SECONDS = 3600
 """Seconds after which sending is abandoned."""
 
+PLAIN = (str, int, float, type(None))
+"""Types of values that JSON has."""
+
 READERS = 4
 """Offline folders that are read back at the same time."""
 
@@ -100,9 +103,8 @@ class Wandb(Tracker):
 
     def sends(self) -> bool:
         """Return whether a run sends: not without a key, nor where `WANDB_MODE` forbids it."""
-        if "offline" in (self.mode, os.environ.get("WANDB_MODE")):
-            return False
-        if os.environ.get("WANDB_MODE") in ("disabled", "dryrun"):
+        refused = os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun")
+        if refused or self.mode == "offline":
             return False
         return self.mode == "online" or has_key()
 
@@ -341,14 +343,7 @@ def _table(table: pl.DataFrame) -> Any:
     """Return a table of values that JSON has; others become text."""
     import wandb
 
-    plain = [
-        column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String) for column in table
-    ]
-    columns = [
-        column.to_list() if known else [None if value is None else str(value) for value in column]
-        for column, known in zip(table, plain, strict=True)
-    ]
-    rows = [list(row) for row in zip(*columns, strict=True)]
+    rows = [[v if isinstance(v, PLAIN) else str(v) for v in row] for row in table.rows()]
     return wandb.Table(columns=table.columns, data=rows, allow_mixed_types=True)
 
 
@@ -363,7 +358,6 @@ def require_whole(folder: Path, steps: int) -> None:
     flags = ("--json", "--follow", "--idle-timeout", "2s")
     said = _wandb("leet", "inspect", *flags, str(folder), seconds=READING_SECONDS)
     kinds = [json.loads(line)["type"] for line in said.splitlines() if line.startswith('{"num"')]
-    if "exit" not in kinds:
-        raise TrackingError(f"{folder}: is not whole, perhaps the disk is full.")
-    if kinds.count("history") < steps:
-        raise TrackingError(f"{folder}: has {kinds.count('history')} of {steps} steps.")
+    if "exit" not in kinds or kinds.count("history") < steps:
+        count = f"{kinds.count('history')} of {steps} steps"
+        raise TrackingError(f"{folder}: is not whole ({count}), perhaps the disk is full.")
