@@ -7,15 +7,15 @@ from __future__ import annotations
 import hmac
 import json
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
+from socket import create_server, socket
 from threading import Lock
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -40,6 +40,13 @@ from hwds.report.ui.data import (
     table_data,
 )
 from hwds.results.sweep_folder import SweepFolder
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.datastructures import Headers, QueryParams
+    from starlette.middleware.base import RequestResponseEndpoint
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 ALONE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:;"
@@ -77,122 +84,140 @@ KINDS = {"js": "text/javascript", "css": "text/css"}
 LONGEST_BODY = 100_000
 """Bytes of a request's body."""
 
-Query = dict[str, list[str]]
 Answer = tuple[str, str | bytes]
+Answering = Callable[["RunsServer", "QueryParams"], Answer]
+Action = Callable[[Any, Mapping[str, Any]], dict[str, Any]]
 
 _DRAWING = Lock()
 """Reports are drawn one after the other: matplotlib's settings are the process's."""
 
 
-class RunsServer(ThreadingHTTPServer):
+class RunsServer:
     """The server, with the index of runs and the token that its own page has.
 
     Args:
-        port: The port; 0 takes a free one.
+        listening: Its socket.
     """
 
-    daemon_threads = True
+    def __init__(self, listening: socket) -> None:
+        from uvicorn import Config, Server
 
-    def __init__(self, port: int) -> None:
-        super().__init__((ADDRESS, port), Handler)
+        self.listening, self.server_port = listening, listening.getsockname()[1]
         self.watched, self.token = Watched(), token_urlsafe(32)
+        config = Config(
+            application(self),
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self.server = Server(config)
+
+    def serve_forever(self) -> None:
+        """Answer until `shutdown` or Ctrl-C."""
+        self.server.run(sockets=[self.listening])
+
+    def shutdown(self) -> None:
+        """End `serve_forever`."""
+        self.server.should_exit = True
 
 
-def runs_server(port: int) -> RunsServer:
-    """Return the server, not yet running; port 0 takes a free one.
+@contextmanager
+def runs_server(port: int) -> Iterator[RunsServer]:
+    """Yield the server, not yet running; port 0 takes a free one.
 
     Raises:
         HwdsError: The port is taken.
     """
     try:
-        return RunsServer(port)
+        listening = create_server((ADDRESS, port))
     except OSError as error:
         raise HwdsError(
             f"--port: {port} cannot be had: {error.strerror or error}; --port 0 takes a free one."
         ) from error
+    with listening:
+        yield RunsServer(listening)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers one request; it knows the addresses of `ANSWERS` and `ACTIONS`."""
+def application(serving: RunsServer) -> Starlette:
+    """Return the application; it knows the addresses of `ANSWERS` and `ACTIONS`."""
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.middleware import Middleware
+    from starlette.middleware.base import BaseHTTPMiddleware
+    from starlette.routing import Route
 
-    server_version, sys_version = "hwds", ""
-    server: RunsServer
+    def asked(answer: Answering, request: Request) -> Response:
+        return _respond(partial(answer, serving, request.query_params))
 
-    def do_GET(self) -> None:
-        """Answer, or say in words why not."""
-        address = urlsplit(self.path)
-        answer = ANSWERS.get(address.path)
-        self._answered(answer and partial(answer, self.server, parse_qs(address.query)))
+    async def changed(action: Action, request: Request) -> Response:
+        refusal = _refusal_of_change(request.headers, serving.token)
+        if refusal is not None:
+            return refusal
+        perform = partial(_perform, serving, action, await request.body())
+        return await run_in_threadpool(_respond, perform)
 
-    def do_POST(self) -> None:
-        """Make the change that a click asks for.
+    return Starlette(
+        routes=[
+            *(Route(path, partial(asked, answer)) for path, answer in ANSWERS.items()),
+            *(Route(path, partial(changed, do), methods=["POST"]) for path, do in ACTIONS.items()),
+        ],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_guard)],
+        exception_handlers={404: lambda request, error: _text(404, "Not here.")},
+    )
 
-        Only the page that this server has given knows the token.
-        """
-        action = ACTIONS.get(urlsplit(self.path).path)
-        length = self.headers.get("Content-Length", "")
-        if not hmac.compare_digest(
-            self.headers.get("X-Token", "").encode(), self.server.token.encode()
-        ):
-            self._send(403, "text/plain", "Only for the page of this server.")
-        elif not (length.isascii() and length.isdigit()):
-            self._send(400, "text/plain", "The request must say how long it is.")
-        elif int(length) > LONGEST_BODY:
-            self._send(413, "text/plain", f"The request is longer than {LONGEST_BODY:,} bytes.")
-        else:
-            self._answered(
-                action and partial(_perform, self.server, action, self.rfile.read(int(length)))
-            )
 
-    def _answered(self, answer: Callable[[], Answer] | None) -> None:
-        if self.headers.get("Host", "").partition(":")[0] not in NAMES:
-            self._send(403, "text/plain", "Only for this machine.")
-            return
-        if answer is None:
-            self._send(404, "text/plain", "Not here.")
-            return
-        try:
-            kind, content = answer()
-            self._send(200, kind, content)
-        except HwdsError as error:
-            self._send(404, "text/plain", str(error))
-        except Exception as error:  # its traceback is in the terminal
-            self._send(500, "text/plain", f"hwds ui: {type(error).__name__}: {error}")
-            raise
-
-    def _send(self, status: int, kind: str, content: str | bytes) -> None:
-        """Answer; a browser that is gone meanwhile is none the worse for it."""
-        if isinstance(content, str):
-            content = (without_secrets(content) if kind == "text/plain" else content).encode()
-        with suppress(ConnectionError):
-            self._write(status, kind, content)
-
-    def _write(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        charset = "" if kind.startswith("image/") else "; charset=utf-8"
-        kept = kind in KINDS.values() and "/vendor/" in self.path
-        headers = {"Content-Type": f"{kind}{charset}", "Content-Length": str(len(body))}
-        headers |= {
+async def _guard(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Answer requests for this machine's names alone, and say what a browser may do with it."""
+    named = request.headers.get("Host", "").partition(":")[0] in NAMES
+    response = await call_next(request) if named else _text(403, "Only for this machine.")
+    path = request.url.path
+    kept = response.status_code == 200 and path.startswith("/vendor/")
+    response.headers.update(
+        {
             "Cache-Control": "max-age=3600" if kept else "no-store",
             "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "X-Frame-Options": "DENY",
+            "Content-Security-Policy": PAGE_POLICY if path == "/" else ALONE_POLICY,
         }
-        headers |= {"Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header(
-            "Content-Security-Policy",
-            PAGE_POLICY if self.path.split("?")[0] == "/" else ALONE_POLICY,
-        )
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: the terminal is not flooded."""
+    )
+    return response
 
 
-def _perform(
-    serving: RunsServer, action: Callable[[Any, Mapping[str, Any]], dict[str, Any]], body: bytes
-) -> Answer:
+def _refusal_of_change(headers: Headers, token: str) -> Response | None:
+    """Refuse a change that the page of this server has not asked for: it alone knows the token."""
+    length = headers.get("Content-Length", "")
+    if not hmac.compare_digest(headers.get("X-Token", "").encode(), token.encode()):
+        return _text(403, "Only for the page of this server.")
+    if not (length.isascii() and length.isdigit()):
+        return _text(400, "The request must say how long it is.")
+    if int(length) > LONGEST_BODY:
+        return _text(413, f"The request is longer than {LONGEST_BODY:,} bytes.")
+    return None
+
+
+def _respond(answer: Callable[[], Answer]) -> Response:
+    """Answer, or say in words why not."""
+    from starlette.responses import Response
+
+    try:
+        kind, content = answer()
+        return Response(content, media_type=kind)
+    except HwdsError as error:
+        return _text(404, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return _text(500, f"hwds ui: {type(error).__name__}: {error}")
+
+
+def _text(status: int, text: str) -> Response:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse(without_secrets(text), status)
+
+
+def _perform(serving: RunsServer, action: Action, body: bytes) -> Answer:
     try:
         asked = json.loads(body)
     except ValueError as error:
@@ -204,18 +229,16 @@ def _perform(
     return _json(answer)
 
 
-def _page(serving: RunsServer, query: Query) -> Answer:
+def _page(serving: RunsServer, query: QueryParams) -> Answer:
     index = serving.watched.index(fresh=True)
     return "text/html", ui_page(kept_reports(index.root), serving.token)
 
 
-def _runs(serving: RunsServer, query: Query) -> Answer:
-    kind = "sweep" if query.get("kind") == ["sweep"] else "run"
+def _runs(serving: RunsServer, query: QueryParams) -> Answer:
+    kind = "sweep" if query.get("kind") == "sweep" else "run"
     index = serving.watched.index()
     return _json(
-        table_data(
-            index, kind, query.get("q", [""])[0], query.get("column", []), query.get("run", [])
-        )
+        table_data(index, kind, query.get("q", ""), query.getlist("column"), query.getlist("run"))
     )
 
 
@@ -223,39 +246,13 @@ def _json(content: Mapping[str, Any]) -> Answer:
     return "application/json", json.dumps(content, default=str)
 
 
-def _curves(serving: RunsServer, query: Query) -> Answer:
-    return _json(curves_data(serving.watched.index(), query.get("run", [])))
-
-
-def _losses(serving: RunsServer, query: Query) -> Answer:
-    return _json(losses_data(serving.watched.index(), query.get("run", [])))
-
-
-def _run(serving: RunsServer, query: Query) -> Answer:
-    return _json(run_data(serving.watched.index(), query.get("run", [""])[0]))
-
-
-def _sweep(serving: RunsServer, query: Query) -> Answer:
-    return _json(sweep_data(serving.watched.index(), query.get("run", [""])[0]))
-
-
-def _streams(serving: RunsServer, query: Query) -> Answer:
-    return _json(streams_data(serving.watched.index().root, query.get("stream", [""])[0]))
-
-
-def _picture(serving: RunsServer, query: Query) -> Answer:
-    return "image/png", read_picture(
-        serving.watched.index(), query.get("run", [""])[0], query.get("name", [""])[0]
-    )
-
-
-def _pictures(serving: RunsServer, query: Query) -> Answer:
+def _pictures(serving: RunsServer, query: QueryParams) -> Answer:
     with _DRAWING:
-        return _json(pictures_data(serving.watched.index(), query.get("run", [""])[0]))
+        return _json(pictures_data(serving.watched.index(), query.get("run", "")))
 
 
-def _report(serving: RunsServer, query: Query) -> Answer:
-    path, index = query.get("run", [""])[0], serving.watched.index()
+def _report(serving: RunsServer, query: QueryParams) -> Answer:
+    path, index = query.get("run", ""), serving.watched.index()
     with _DRAWING:
         if path.startswith("sweeps/"):
             return "text/html", sweep_page(
@@ -267,15 +264,15 @@ def _report(serving: RunsServer, query: Query) -> Answer:
         return "text/html", run_page(folder, kept_frame(folder)).html()
 
 
-def _kept_report(serving: RunsServer, query: Query) -> Answer:
-    root, path = serving.watched.index().root, query.get("report", [""])[0]
+def _kept_report(serving: RunsServer, query: QueryParams) -> Answer:
+    root, path = serving.watched.index().root, query.get("report", "")
     if path not in kept_reports(root):
         raise HwdsError(f"no report '{path}'.")
     return "text/html", (root / path).read_text(encoding="utf-8")
 
 
-def _file(folder: str, name: str) -> Callable[[RunsServer, Query], Answer]:
-    def answer(serving: RunsServer, query: Query) -> Answer:
+def _file(folder: str, name: str) -> Answering:
+    def answer(serving: RunsServer, query: QueryParams) -> Answer:
         return KINDS[name.rpartition(".")[2]], Path(__file__).parent.joinpath(
             folder, name
         ).read_bytes()
@@ -283,15 +280,28 @@ def _file(folder: str, name: str) -> Callable[[RunsServer, Query], Answer]:
     return answer
 
 
-ANSWERS: dict[str, Callable[[RunsServer, Query], Answer]] = {
+ANSWERS: dict[str, Answering] = {
     "/": _page,
     "/runs.json": _runs,
-    "/curves.json": _curves,
-    "/losses.json": _losses,
-    "/run.json": _run,
-    "/sweep.json": _sweep,
-    "/streams.json": _streams,
-    "/picture": _picture,
+    "/curves.json": lambda serving, query: _json(
+        curves_data(serving.watched.index(), query.getlist("run"))
+    ),
+    "/losses.json": lambda serving, query: _json(
+        losses_data(serving.watched.index(), query.getlist("run"))
+    ),
+    "/run.json": lambda serving, query: _json(
+        run_data(serving.watched.index(), query.get("run", ""))
+    ),
+    "/sweep.json": lambda serving, query: _json(
+        sweep_data(serving.watched.index(), query.get("run", ""))
+    ),
+    "/streams.json": lambda serving, query: _json(
+        streams_data(serving.watched.index().root, query.get("stream", ""))
+    ),
+    "/picture": lambda serving, query: (
+        "image/png",
+        read_picture(serving.watched.index(), query.get("run", ""), query.get("name", "")),
+    ),
     "/pictures.json": _pictures,
     "/report": _report,
     "/kept": _kept_report,
@@ -303,7 +313,7 @@ ANSWERS: dict[str, Callable[[RunsServer, Query], Answer]] = {
 }
 """The answer of each address: its kind and its content."""
 
-ACTIONS: dict[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
+ACTIONS: dict[str, Action] = {
     "/labels": set_labels,
     "/compare": compare_by_command,
 }

@@ -28,6 +28,6 @@ class Both(Tracker):
         both: dict[str, Tracker] = {"wandb": self.wandb, "mlflow": self.mlflow}
         every: dict[str, Any] = {"metrics": "all"} if self.metrics == "all" else {}
         return tuple(
-            replace(part, group=part.group or self.group, **{"name": name}, **every)
+            replace(part, group=part.group or self.group, **every | {"name": name})
             for name, part in both.items()
         )

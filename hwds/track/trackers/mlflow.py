@@ -197,7 +197,7 @@ class Store:
         for path in _files(record):
             self.client.log_artifact(run, str(path))
         self._log_model(run, record)
-        self._require_whole(run, record)
+        self.require_whole(run, record)
         status = "FAILED" if "error" in record.labels else "FINISHED"
         self.client.set_terminated(run, status, record.ended)
         return run
@@ -264,7 +264,7 @@ class Store:
             log_pyfunc(self.address, run, record)
             self.client.set_tag(run, MODEL_TAG, digest)
 
-    def _require_whole(self, run: str, record: Record) -> None:
+    def require_whole(self, run: str, record: Record) -> None:
         """Refuse a run that lacks something when it is read back.
 
         Raises:

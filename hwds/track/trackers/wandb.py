@@ -44,6 +44,9 @@ PLAIN = (str, int, float, type(None))
 READERS = 4
 """Offline folders that are read back at the same time."""
 
+IDLE_SECONDS = 10
+"""Seconds without a new line after which a log is taken to end."""
+
 READING_SECONDS = 60
 """Seconds that reading back a folder may take."""
 
@@ -355,7 +358,7 @@ def require_whole(folder: Path, steps: int) -> None:
     Raises:
         TrackingError: The log ends before the run does.
     """
-    flags = ("--json", "--follow", "--idle-timeout", "2s")
+    flags = ("--json", "--follow", "--idle-timeout", f"{IDLE_SECONDS}s")
     said = _wandb("leet", "inspect", *flags, str(folder), seconds=READING_SECONDS)
     kinds = [json.loads(line)["type"] for line in said.splitlines() if line.startswith('{"num"')]
     if "exit" not in kinds or kinds.count("history") < steps:

@@ -5,6 +5,8 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,9 +16,10 @@ from hwds.results.index import RunProgress
 from hwds.results.records import read_learning
 from hwds.track.child import Follower
 from hwds.track.mirroring import mirror
-from hwds.track.records import plain_metric_name
+from hwds.track.records import Curve, Record, plain_metric_name
+from hwds.track.trackers.base import TrackingError
 from hwds.track.trackers.mlflow import Mlflow
-from hwds.track.trackers.wandb import Wandb
+from hwds.track.trackers.wandb import Wandb, require_whole
 
 from .conftest import SALES, run_id
 
@@ -295,3 +298,27 @@ def test_what_cannot_be_tracked_is_refused(hwds, sales, own_home, tmp_path):
         f"{PAIR} tracker=mlflow tracker.uri=http://me:pazz@host"
     ).line.replace("password", "")
     assert not (tmp_path / "outputs/wandb").exists()
+
+
+def test_a_mirror_that_lacks_something_when_it_is_read_back_is_refused(
+    own_home, tmp_path, store, monkeypatch
+):
+    own_home.chdir(tmp_path)
+    monkeypatch.setattr("hwds.track.trackers.wandb.IDLE_SECONDS", 1)
+    curve = Curve("window", tuple((step, {"by_window/mase": 1.0}) for step in range(3)))
+    record = Record("adhoc-1", "naive 1", "run", "adhoc", curves=[curve], summary={"mase": 1.0})
+    tracker = Wandb(name="wandb")
+    tracker.begin()
+    (place,) = tracker.write([record])
+    (log,) = Path(place).glob("*.wandb")
+    with pytest.raises(TrackingError, match="is not whole \\(3 of 4 steps\\)"):
+        require_whole(Path(place), 4)
+    log.write_bytes(log.read_bytes()[:-20])
+    with pytest.raises(TrackingError, match="is not whole"):
+        require_whole(Path(place), 3)
+
+    tracker = Mlflow(name="mlflow")
+    (place,) = tracker.write([record])
+    more = replace(record, summary={"wql": 1.0})
+    with pytest.raises(TrackingError, match="MLflow has not kept wql"):
+        tracker.following().require_whole(place.rpartition("#")[2], more)
