@@ -306,7 +306,8 @@ def test_a_mirror_that_lacks_something_when_it_is_read_back_is_refused(
     own_home.chdir(tmp_path)
     monkeypatch.setattr("hwds.track.trackers.wandb.IDLE_SECONDS", 1)
     curve = Curve("window", tuple((step, {"by_window/mase": 1.0}) for step in range(3)))
-    record = Record("adhoc-1", "naive 1", "run", "adhoc", curves=[curve], summary={"mase": 1.0})
+    numbers = {"config": {"seed": 0}, "curves": [curve], "summary": {"mase": 1.0}}
+    record = Record("adhoc-1", "naive 1", "run", "adhoc", **numbers)
     tracker = Wandb(name="wandb")
     tracker.begin()
     (place,) = tracker.write([record])
