@@ -18,8 +18,16 @@ from typing import Any
 TABLE = Path(__file__).with_suffix(".yaml")
 """The file of the table. The code digest leaves it out: what is computed has the paths of now."""
 
-LOADED_BY_OTHERS = ("hwds.experiment.mlflow_pyfunc",)
-"""Modules that other programs import by a path they have stored: MLflow, with each model."""
+LOADED_BY_OTHERS = (
+    "hwds.bandit.live.guardrails",
+    "hwds.experiment.mlflow_pyfunc",
+    "hwds.production.aws_lambda",
+    "hwds.serving.online",
+    "hwds.tracking.trackers.base",
+)
+"""Modules that others import by an old path: MLflow, with each stored model, a Lambda, and the code
+of users to whom the documents named it.
+"""
 
 _LINE = re.compile(r"(hwds[.]\w[\w.]*)(:\w[\w.]*)?: (hwds[.]\w[\w.]*)(:\w[\w.]*)?")
 
