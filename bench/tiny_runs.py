@@ -32,7 +32,7 @@ LOG = os.environ["HWDS_BENCH_LOG"]
 PARTS = {
     "hwds.evaluation.cells": [("cell", "compute_cell")],
     "hwds.experiment.prepare": [("data", "prepare")],
-    "hwds.evaluation.run_cells": [("scores", "tables"), ("scores", "_report")],
+    "hwds.evaluation.run_cells": [("scores", "result_tables"), ("scores", "_report")],
 }
 outer, within, imported = False, 0, 0.0
 plain = builtins.__import__

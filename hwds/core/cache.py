@@ -1,4 +1,4 @@
-"""The cache: entries by key with checksums, and the files that a user's code read for them."""
+"""The cache: entries by key, each made by one process, and the files that a user's code read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, wraps
 from glob import glob, has_magic
@@ -466,6 +466,15 @@ class Cache:
         with unwatched():
             write_bytes(self.path(key, codec), digest_bytes([content]).encode() + content)
 
+    def lock(
+        self, key: str, codec: Codec[Value], *, wait: bool = True
+    ) -> AbstractContextManager[bool]:
+        """Return a block in which no other process makes an entry.
+
+        While another one does, it waits, or is given False.
+        """
+        return lock_for_making(self.path(key, codec), wait=wait)
+
     def get_or_make(self, key: str, codec: Codec[Value], make: Callable[[], Value]) -> Value:
         """Return the value of an entry.
 
@@ -477,7 +486,7 @@ class Cache:
         value = self.load(key, codec)
         if value is not None:
             return value
-        with lock_for_making(self.path(key, codec)):
+        with self.lock(key, codec):
             value = self.load(key, codec)
             if value is None:
                 value, inputs = _make_with_inputs(make)

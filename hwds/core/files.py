@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,27 +158,24 @@ def lock_for_cleaning(cache: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def lock_for_making(path: Path) -> Iterator[None]:
-    """Lock a path for the one process that creates it; waits while another does.
+def lock_for_making(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Lock a path for the one process that creates it.
 
-    The lock file is deleted at the end; a process that waited for it locks a new one.
+    While another one does, it waits, or yields False. The lock file is deleted at the end; a
+    process that waited for it locks a new one.
 
     Raises:
         HwdsError: The folder cannot be written.
     """
     lock = path.with_name(f".{path.name}.lock")
-    handle = _open_lock_below(lock)
+    handle = _lock_at(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if handle is None:
+        yield False
+        return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        while not _is_at(handle, lock):
-            os.close(handle)
-            handle = _open_lock_below(lock)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+        yield True
     finally:
+        lock.unlink(missing_ok=True)
         os.close(handle)
 
 
@@ -216,6 +213,19 @@ def _open_lock_below(path: Path) -> int:
         return _open_lock(path)
     except OSError as error:
         raise HwdsError(f"{path.parent}: cannot be written: {error.strerror or error}.") from error
+
+
+def _lock_at(path: Path, how: int) -> int | None:
+    """Return the open and locked file of a path; None where another process has locked it."""
+    while True:
+        with ExitStack() as stack:
+            handle = _open_lock_below(path)
+            stack.callback(os.close, handle)
+            if not _try_lock(handle, how):
+                return None
+            if _is_at(handle, path):  # else its owner has deleted it meanwhile
+                stack.pop_all()
+                return handle
 
 
 def _open_lock(path: Path) -> int:

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from io import BytesIO
@@ -412,6 +412,13 @@ class CellCache:
         """
         timed = self.entries.load(key, ROWS)
         return None if timed is None else CellOutcome(cell, timed.rows, timed.seconds, cached=True)
+
+    def lock(self, key: str, *, wait: bool = False) -> AbstractContextManager[bool]:
+        """Return a block in which no other process computes a cell.
+
+        While another one does, it is given False, or waits.
+        """
+        return self.entries.lock(key, ROWS, wait=wait)
 
     def put(self, key: str, outcome: CellOutcome) -> None:
         """Keep a cell that succeeded.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, fields
+from itertools import chain, islice
 from typing import Any, Protocol
 
 import polars as pl
@@ -23,20 +25,31 @@ from hwds.evaluation.protocol import (
     ScoreSegments,
     headline_score,
 )
+from hwds.evaluation.workers import UNLIMITED, CellLimits
 from hwds.results.tables import SCORES, TIMINGS, TRUTH, Measure, Tables, metrics_table
 
 UnitRun = tuple[int, int]
 """The first unit, and the one after the last."""
 
 
-class RunObserver(Protocol):
-    """An observer of a run."""
+class CellObserver(Protocol):
+    """An observer of cells."""
 
     def begin(self, cells: int, cached: int) -> None:
-        """The number of cells, and how many of them are there already."""
+        """Receive the largest number of cells, and the number of them that are cached."""
 
     def finished(self, error: str) -> None:
-        """A cell is done; `error` is empty where it succeeded."""
+        """Receive the end of a cell; `error` is empty where it succeeded."""
+
+    def taken(self) -> None:
+        """Receive a cell that another process has computed meanwhile."""
+
+    def waits(self) -> None:
+        """Receive that all cells that are left are computed by other processes now."""
+
+
+class RunObserver(CellObserver, Protocol):
+    """An observer of a run."""
 
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
         """A model's fold is complete."""
@@ -119,31 +132,116 @@ def evaluate_cells(
     or executor.
     """
     kept = {cell: cache.get(key, cell) for cell, key in work.cells.items()}
-    missing = [cell for cell, outcome in kept.items() if outcome is None]
-    watch.begin(len(kept), len(kept) - len(missing))
+    missing = MissingCells(
+        {cell: work.cells[cell] for cell, outcome in kept.items() if outcome is None}, cache, watch
+    )
+    watch.begin(len(kept), len(kept) - len(missing.keys))
     progress = FoldOutcomes(Counter((cell.model, cell.fold.index) for cell in work.cells))
-    for outcome in _outcomes(job, frame, kept, missing, compute):
-        if not outcome.cached:
-            note(outcome.inputs)
-            cache.put(work.cells[outcome.cell], outcome)
-            watch.finished(outcome.error)
+    for outcome in kept.values():
+        if outcome is not None:
+            progress.add(outcome)
+    for outcome in missing.outcomes(job, frame, compute):
+        note(outcome.inputs)
         progress.add(outcome)
-        if not outcome.cached:
-            _report(job, work.folds, progress, outcome.cell, watch)
+        _report(job, work.folds, progress, outcome.cell, watch)
     with nullcontext() if job.inputs is None else noted_inputs():
         return result_tables(job, work, progress.outcomes)
 
 
-def _outcomes(
-    job: Job,
-    frame: Any,
-    kept: Mapping[Cell, CellOutcome | None],
-    missing: Sequence[Cell],
-    compute: Compute,
-) -> Iterator[CellOutcome]:
-    yield from (outcome for outcome in kept.values() if outcome is not None)
-    if missing:
-        yield from compute.run(job, frame, missing)
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+"""Seconds between two looks at the cells that other processes compute: doubled from look to look.
+"""
+
+
+@dataclass(eq=False)
+class MissingCells:
+    """Cells that are not in the cache, each of which is computed by one of the processes that need
+    it.
+
+    A cell is locked from when the compute takes it until it is in the cache. What others have
+    locked comes after the rest. A process waits for others only while it has none locked itself, so
+    that two never wait for each other. The cell of a process that is killed, and one that failed,
+    is not in the cache when its lock is free: who waits for it computes it.
+
+    Attributes:
+        keys: The keys of the cells, in the order in which they are to be computed.
+        cache: Where finished cells are.
+        watch: The observer that is told of each of them.
+        wanted: Whether a cell is still wanted when its turn comes.
+    """
+
+    keys: Mapping[Cell, str]
+    cache: CellCache
+    watch: CellObserver
+    wanted: Callable[[Cell], bool] = lambda cell: True
+    _left: deque[Cell] = field(init=False)
+    _locks: dict[Cell, ExitStack] = field(init=False, default_factory=dict)
+    _found: list[CellOutcome] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._left = deque(self.keys)
+
+    def outcomes(
+        self, job: Job, frame: Any, compute: Compute, limits: CellLimits = UNLIMITED
+    ) -> Iterator[CellOutcome]:
+        """Yield the outcomes of all cells, each when it is in the cache."""
+        pause = FIRST_PAUSE
+        try:
+            while self._left:
+                before = len(self._left)
+                yield from self._free_outcomes(job, frame, compute, limits)
+                if len(self._left) < before:
+                    pause = FIRST_PAUSE
+                    continue
+                self.watch.waits()
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        finally:
+            for lock in self._locks.values():
+                lock.close()
+
+    def _free_outcomes(
+        self, job: Job, frame: Any, compute: Compute, limits: CellLimits
+    ) -> Iterator[CellOutcome]:
+        """Yield outcomes until all cells that are left are locked by other processes."""
+        free = self._free_cells()
+        first = list(islice(free, 1))
+        for outcome in compute.run(job, frame, chain(first, free), limits) if first else ():
+            self.cache.put(self.keys[outcome.cell], outcome)
+            self._locks.pop(outcome.cell).close()
+            self.watch.finished(outcome.error)
+            yield outcome
+            yield from self._taken()
+        yield from self._taken()
+
+    def _free_cells(self) -> Iterator[Cell]:
+        """Yield cells that no process computes, each locked.
+
+        The outcomes of those that are in the cache by now are put aside.
+        """
+        locked = 0  # by others, one after the other
+        while locked < len(self._left):
+            cell, lock = self._left.popleft(), ExitStack()
+            if not self.wanted(cell):
+                continue
+            if not lock.enter_context(self.cache.lock(self.keys[cell])):
+                self._left.append(cell)
+                locked += 1
+                continue
+            locked, outcome = 0, self.cache.get(self.keys[cell], cell)
+            if outcome is None:
+                self._locks[cell] = lock
+                yield cell
+            else:
+                lock.close()
+                self._found.append(outcome)
+
+    def _taken(self) -> Iterator[CellOutcome]:
+        """Yield the outcomes that were put aside."""
+        found, self._found = self._found, []
+        for outcome in found:
+            self.watch.taken()
+            yield outcome
 
 
 def _report(

@@ -21,6 +21,8 @@ from hwds.results.records import latest_losses
 FILE_SECONDS = 1.0
 """Seconds between two updates of the file."""
 
+WAITS = "waits for another run's cells"
+
 PLAIN, PLAIN_SHARE = 30.0, 0.05
 """Seconds between two plain lines, and the share of the elapsed time that they grow to."""
 
@@ -73,6 +75,7 @@ class ProgressLine:
         self.cells = self.done = self.cached = self.failed = 0
         self.began = self.ended_last = time.monotonic()
         self.last = ""
+        self.waiting = False
         self.value: float | None = None
         self.visible = sys.stderr.isatty()
         self.folder: Path | None = None
@@ -101,9 +104,22 @@ class ProgressLine:
 
     def finished(self, error: str) -> None:
         """Count a finished cell; `error` is empty where it succeeded."""
+        self.waiting = False
         self.done += 1
         self.ended_last = time.monotonic()
         self.failed += bool(error)
+        self._show()
+
+    def taken(self) -> None:
+        """Count a cell that another process has computed."""
+        self.waiting = False
+        self.done += 1
+        self.cached += 1
+        self._show()
+
+    def waits(self) -> None:
+        """Show that all cells that are left are computed by other processes."""
+        self.waiting = True
         self._show()
 
     def scored(self, model: str, fold: str, metric: str, value: float | None) -> None:
@@ -127,10 +143,11 @@ class ProgressLine:
     def left(self) -> float | None:
         """The estimated seconds left.
 
-        None before any cell was computed, and once a cell takes longer than all were to take.
+        None before any cell was computed, while others compute all that is left, and once a cell
+        takes longer than all were to take.
         """
         computed, now = self.done - self.cached, time.monotonic()
-        if not computed:
+        if not computed or self.waiting:
             return None
         left = (self.ended_last - self.began) / computed * (self.cells - self.done) - (
             now - self.ended_last
@@ -148,7 +165,7 @@ class ProgressLine:
             if left
             else []
         )
-        return " · ".join([*parts, self.last] if self.last else parts)
+        return " · ".join([*parts, self.latest] if self.latest else parts)
 
     def progress(self) -> RunProgress:
         """Return the current progress for the file."""
@@ -167,9 +184,14 @@ class ProgressLine:
         return RunProgress(*counts, None if memory is None else round(memory, 3), self.losses())
 
     @property
+    def latest(self) -> str:
+        """The last score, or what it waits for."""
+        return WAITS if self.waiting else self.last
+
+    @property
     def summary(self) -> str:
         """The text in the file beside the numbers."""
-        return self.last
+        return self.latest
 
     def losses(self) -> dict[str, Any]:
         """Return the last losses that a fit of the folder has reported."""
@@ -245,7 +267,7 @@ class SweepLine(ProgressLine):
     def summary(self) -> str:
         """The numbers of ended and of all trials, and the best score so far."""
         ended = f"{self.ended:,} of {counted(self.trials, 'trials')}"
-        return f"{ended}, {self.last}" if self.last else ended
+        return f"{ended}, {self.latest}" if self.latest else ended
 
     def line(self) -> str:
         """Return the text of the line."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hwds.evaluation.cells import CellOutcome, lay_frame
 from hwds.evaluation.protocol import Cell, Score, headline_score
+from hwds.evaluation.run_cells import CellObserver, MissingCells
 from hwds.evaluation.workers import CellLimits, failure_reason, limits_of
 from hwds.search.sweep import Search, TrialGroup, search_of
 from hwds.search.sweeps.base import TrialScores
@@ -29,14 +30,8 @@ FINISHED, STOPPED, FAILED, REFUSED, WAITING = (
 )
 
 
-class SweepListener(Protocol):
+class SweepListener(CellObserver, Protocol):
     """A listener to the progress of a sweep."""
-
-    def begin(self, cells: int, cached: int) -> None:
-        """Receive the largest number of cells, and the number of them that are cached."""
-
-    def finished(self, error: str) -> None:
-        """Receive the end of a cell; `error` is empty where it succeeded."""
 
     def trial(
         self, label: str, status: str, folds: int, value: float | None, cells_saved: int
@@ -175,11 +170,8 @@ def _run_to_rung(
     remaining: dict[str, int] = {}
     for cell in cells:
         remaining[cell.model] = remaining.get(cell.model, 0) + 1
-    for outcome in _outcomes(search, group, cells, records, deadline):
+    for outcome in _outcomes(search, group, cells, records, deadline, watch):
         record = records[outcome.cell.model]
-        if not outcome.cached:
-            search.cache.put(group.cells[outcome.cell], outcome)
-            watch.finished(outcome.error)
         was_active = record.active
         record.add(outcome)
         remaining[record.trial.label] -= 1
@@ -212,27 +204,28 @@ def _outcomes(
     cells: Sequence[Cell],
     records: Mapping[str, TrialRecord],
     deadline: float,
+    watch: SweepListener,
 ) -> Iterator[CellOutcome]:
     """Yield cached cells first, then computed ones until the deadline.
 
     Cells of trials that have ended are skipped.
     """
-    missing = []
+    missing = {}
     for cell in cells:
         cached = search.cache.get(group.cells[cell], cell)
         if cached is None:
-            missing.append(cell)
+            missing[cell] = group.cells[cell]
         else:
             yield cached
-    compute = search.experiment.compute
-    if missing and time.monotonic() < deadline:
-        active = (
-            cell for cell in missing if records[cell.model].active
-        )  # evaluated when a worker is free
-        for outcome in compute.run(group.job, group.frame, active, _limits(search, records)):
-            yield outcome
-            if time.monotonic() >= deadline:
-                return
+
+    def wanted(cell: Cell) -> bool:  # when a worker is free
+        return records[cell.model].active and time.monotonic() < deadline
+
+    shared, compute = MissingCells(missing, search.cache, watch, wanted), search.experiment.compute
+    for outcome in shared.outcomes(group.job, group.frame, compute, _limits(search, records)):
+        yield outcome
+        if time.monotonic() >= deadline:
+            return
 
 
 def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: int) -> None:
@@ -393,6 +386,12 @@ class SilentListener:
         """Do nothing."""
 
     def finished(self, error: str) -> None:
+        """Do nothing."""
+
+    def taken(self) -> None:
+        """Do nothing."""
+
+    def waits(self) -> None:
         """Do nothing."""
 
     def trial(

@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from hwds.evaluation.cells import CellOutcome, Job, compute_cell
+from hwds.core.cache import Cache
+from hwds.evaluation.cells import CellCache, CellOutcome, Job, compute_cell
 from hwds.evaluation.protocol import Cell, Score, headline_score
 from hwds.evaluation.ray.executor import PackedJob, frame_on_node, job_on_node, unfit
 from hwds.evaluation.run_cells import merge_rows, postprocess_rows
@@ -105,6 +106,7 @@ def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
             error = _window(
                 inputs,
                 {cell: cells[cell] for cell in own_cells if cell.fold.index == fold},
+                CellCache(Cache(job.cells_folder)),
                 compute,
                 outcomes[fold],
             )
@@ -131,23 +133,26 @@ def run_trial(config: Mapping[str, Any], inputs: TrialInput) -> None:
 def _window(
     inputs: TrialInput,
     cells: Mapping[Cell, str],
+    here: CellCache,
     compute: Callable[[Cell], CellOutcome],
     outcomes: list[CellOutcome],
 ) -> str:
     """Load the cells of a window from the store, or compute and store them.
 
-    Return the error of the first that fails.
+    Each is locked in the cache of this node meanwhile: on the driver's node another run that needs
+    it waits, and this one for another. Return the error of the first that fails.
     """
     import ray
 
     for cell, key in cells.items():
-        cached: CellOutcome | None = ray.get(inputs.store.get.remote(key, cell))
-        outcome = compute(cell) if cached is None else cached
-        outcomes.append(outcome)
-        if outcome.error:
-            return failure_reason(outcome)
-        if cached is None:
-            ray.get(inputs.store.put.remote(key, outcome))
+        with here.lock(key, wait=True):
+            cached: CellOutcome | None = ray.get(inputs.store.get.remote(key, cell))
+            outcome = compute(cell) if cached is None else cached
+            outcomes.append(outcome)
+            if outcome.error:
+                return failure_reason(outcome)
+            if cached is None:
+                ray.get(inputs.store.put.remote(key, outcome))
     return ""
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from hwds.core.errors import HwdsError
-from hwds.core.files import lock_for_cleaning, lock_for_reading
+from hwds.core.files import lock_for_cleaning, lock_for_making, lock_for_reading
 from hwds.results.index import RunIndex
 from hwds.results.pruning import folders_plan
 
@@ -18,6 +18,19 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, hold):
         hold(tmp_path / "cache"),
     ):
         pass
+
+
+def test_what_another_makes_can_be_left_to_it(tmp_path):
+    path = tmp_path / "below" / "value"
+    lock = path.with_name(".value.lock")
+    with lock_for_making(path) as own, lock_for_making(path, wait=False) as other:
+        assert (own, other) == (True, False)
+        assert lock.exists()
+    assert not lock.exists()
+    lock.touch()  # of a process that was killed
+    with lock_for_making(path, wait=False) as free:
+        assert free
+    assert not lock.exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

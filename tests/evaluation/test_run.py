@@ -35,6 +35,9 @@ class Listener:
         """A cell."""
         assert not error
 
+    def taken(self):
+        """A cell that another made."""
+
     def scored(self, model, fold, metric, value):
         """A model's fold."""
         self.scores.append((model, fold, metric, value))

@@ -38,6 +38,22 @@ def test_no_time_is_said_where_one_cell_takes_longer_than_all_were_to():
     line.end()
 
 
+def test_what_others_compute_is_waited_for_and_said(tmp_path):
+    line = ProgressLine()
+    line.within(tmp_path)
+    line.begin(4, 0)
+    line.scored("forecast/naive", "2021", "mase", 0.49)
+    line.finished("")
+    line.waits()
+    line.end()
+    assert line.line() == "cells 1/4 · waits for another run's cells"
+    going = RunProgress.read(tmp_path)
+    assert (going.score, going.left) == ("waits for another run's cells", None)
+    line.taken()
+    assert line.line().startswith("cells 2/4 · 1 kept")
+    assert line.line().endswith("forecast/naive at 2021: mase 0.490")
+
+
 def test_a_sweep_tells_its_trials_too(tmp_path):
     line = SweepLine(4, "mase", "low", 6)
     line.within(tmp_path)
