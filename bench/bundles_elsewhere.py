@@ -1,7 +1,7 @@
 """A bundle of rows on other Pythons, whole and damaged: `python -m bench.bundles_elsewhere FOLDER
 TRUSTED PYTHON ...`.
 
-Each PYTHON needs numpy and onnxruntime alone: the packed runtime answers the bundle's real rows
+Each PYTHON needs cryptography, numpy and onnxruntime alone: the packed runtime answers the bundle's real rows
 there. Then every file of a copy is changed in one byte, cut, taken away, and a file is added; a
 copy is unsigned, one is signed by a stranger, one is of an older layout under a trusted signature.
 Each must be refused in one line with code 2, by the runtime there and by `Bundle.open` here. 1

@@ -5,11 +5,9 @@ FOLDER is a bundle with a graph for rows that stand alone, TRUSTED the public ke
 PACKAGES a folder with what the function may import beside the packed runtime, RIE AWS' Runtime
 Interface Emulator, which the wheel aws-sam-cli has:
 
-    python -m hwds dataset=gray_market features=none model=classify/xgboost \
-        protocol=prequential_gray save_model=final name=rows
-    python -m hwds bundle rows --out FOLDER --key key.pem                         # TRUSTED is \
-        key.pem.pub
-    python -m pip install --target PACKAGES awslambdaric numpy onnxruntime
+    python -m hwds dataset=gray_market features=none model=classify/xgboost protocol=prequential_gray save_model=final name=rows
+    python -m hwds bundle rows --out FOLDER --key key.pem                         # TRUSTED is key.pem.pub
+    python -m pip install --target PACKAGES awslambdaric cryptography numpy onnxruntime
     python -m pip download --no-deps --dest sam aws-sam-cli && python -m zipfile -e sam/aws_sam_cli-*.whl sam
     chmod +x sam/samcli/local/rapid/aws-lambda-rie-x86_64                         # RIE
 

@@ -47,6 +47,9 @@ HEAVY = {
     "starlette",
     "uvicorn",
     "cryptography",
+    "prometheus_client",
+    "pyarrow",
+    "flatbuffers",
     "boto3",
 }
 ONLY_IN = {"ray": {"evaluation", "search"}, "wandb": {"track"}, "mlflow": {"track"}}

@@ -20,7 +20,7 @@ Lambda function.
 """
 
 PACKAGE = Path(__file__).resolve().parents[1]
-ALLOWED = {"numpy", "onnxruntime"}
+ALLOWED = {"cryptography", "numpy", "onnxruntime"}
 """Packages that the runtime may import beside Python's own."""
 
 START = f"""import sys
@@ -28,7 +28,7 @@ from importlib.util import find_spec
 
 missing = [name for name in {sorted(ALLOWED)} if find_spec(name) is None]
 if missing:
-    sys.exit(f"hwds-runtime: needs {{' and '.join(missing)}}: pip install {{' '.join(missing)}}")
+    sys.exit(f"hwds-runtime: needs {{', '.join(missing)}}: pip install {{' '.join(missing)}}")
 from {ENTRY} import main
 
 sys.exit(main(sys.argv[1:]))

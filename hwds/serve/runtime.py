@@ -19,8 +19,8 @@ from hwds.serve.bundle.manifest import CONFORMAL, DECISION, GRAPH, SCHEMA, Manif
 from hwds.serve.graph import GraphScorer
 from hwds.serve.questions import ID, id_of, parsed_json
 
-# A bundle's graph answered by numpy and onnxruntime alone: the answers of `RowService`, in a
-# file of some kilobytes.
+# A bundle's graph answered by numpy and onnxruntime, its signature checked by cryptography: the
+# answers of `RowService`, in a file of some kilobytes.
 # `python -m hwds.serve.pack hwds-runtime.pyz` makes the file. `python hwds-runtime.pyz FOLDER
 # TRUSTED` answers lines of JSON; where the file is on Python's path, `from hwds.serve.runtime
 # import GraphModel` imports the model.

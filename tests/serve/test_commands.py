@@ -49,6 +49,7 @@ def test_a_dry_run_prints_the_calls_and_makes_none(bundle, trust, tmp_path, monk
         ),
         (["--capture", "/dev/null/x"], "--capture: /dev/null/x cannot be written: Not a directory"),
         (["--tls-key", "own.key"], "--tls-key: needs --tls-cert"),
+        (["--power"], "--power: needs a bundle that answers events"),
         (
             ["--tls-cert", "no.pem"],
             "--tls-cert: no.pem and its key cannot be used: No such file or directory",

@@ -5,7 +5,8 @@ A line is an event, by column, with its key, or what became of one: `{"label": 1
 anew with `"correct": true`, or withdrawn with `"label": null`. Each answer is a line.
 
 With `--http` the word is the folder of a bundle (`hwds bundle`), and the server keeps the contract
-of SageMaker. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then.
+of SageMaker. All other flags but `--store` and `--power` need it; `--key` and `--remember` are of
+lines alone. SIGTERM lets requests end; SIGHUP takes up the bundle that lies in the folder then.
 Who may ask bears one of the tokens of the variable HWDS_SERVE_TOKENS; without it everybody may.
 """
 
@@ -17,8 +18,10 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from hwds.cli.words import FILE, ONE_RUN, NumberWithin, OneOf, WholeNumber, command
+from hwds.cli.words import FILE, ONE_RUN, NumberWithin, OneOf, WholeNumber, command, flag_of
+from hwds.core.errors import ConfigError
 from hwds.results.formatting import counted
 
 
@@ -123,7 +126,15 @@ def main(
     """Answer each line of the standard input, until it ends.
 
     What is wrong with a line is its answer.
+
+    Raises:
+        ConfigError: A flag would do nothing.
     """
+    refuse_idle(
+        {"key", "remember"} if http else {*options}, "lines, without --http" if http else "--http"
+    )
+    refuse_idle(set() if http or store else {"power"}, "--store")
+    refuse_idle(set() if options["capture"] else {"sample"}, "--capture")
     if http:
         return serve_bundle(run, store, power, options)
     from hwds.serve.events.online import Online, answer_lines
@@ -145,6 +156,19 @@ def main(
                 file=sys.stderr,
             )
     return 0
+
+
+def refuse_idle(names: set[str], needed: str) -> None:
+    """Refuse flags that do nothing here, where they are given.
+
+    Raises:
+        ConfigError: One is given.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        given = context.get_parameter_source(param.name or "") == ParameterSource.COMMANDLINE
+        if given and param.name in names:
+            raise ConfigError(f"{flag_of(param)}: needs {needed}.")
 
 
 def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""Manifest of a bundle: the digest of each file, and the signature over all of it; Python alone."""
+"""Manifest of a bundle: the digest of each file, and the signature over all of it."""
 
 from __future__ import annotations
 
@@ -10,99 +10,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from hwds.core.errors import ConfigError, DataError
-
-# Ed25519 signatures checked in Python alone (RFC 8032, 5.1.7), where `cryptography` is not
-# installed; no secret is handled.
-
-FIELD_PRIME = 2**255 - 19
-GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
-CURVE_D = -121665 * pow(121666, FIELD_PRIME - 2, FIELD_PRIME) % FIELD_PRIME
-ROOT_OF_MINUS_ONE = pow(2, (FIELD_PRIME - 1) // 4, FIELD_PRIME)
-"""A square root of -1."""
-
-
-class CurvePoint(NamedTuple):
-    """A point of the curve in extended coordinates: x = X / Z, y = Y / Z, x y = T / Z."""
-
-    x: int
-    y: int
-    z: int
-    t: int
-
-
-def is_valid_signature(content: bytes, signature: bytes, public: bytes) -> bool:
-    """Return whether a signature is that of a content by the owner of a public key.
-
-    Args:
-        content: The bytes that were signed.
-        signature: 64 bytes.
-        public: 32 bytes.
-    """
-    if len(signature) != 64 or len(public) != 32:
-        return False
-    key, nonce = _decode_point(public), _decode_point(signature[:32])
-    scalar = int.from_bytes(signature[32:], "little")
-    if key is None or nonce is None or scalar >= GROUP_ORDER:
-        return False
-    digest = hashlib.sha512(signature[:32] + public + content).digest()
-    challenge = int.from_bytes(digest, "little") % GROUP_ORDER
-    return _same_point(
-        _multiply_point(scalar, BASE_POINT), _add_points(nonce, _multiply_point(challenge, key))
-    )
-
-
-def _add_points(a: CurvePoint, b: CurvePoint) -> CurvePoint:
-    """Return the sum of two points (RFC 8032, 5.1.4)."""
-    low, high = (a.y - a.x) * (b.y - b.x) % FIELD_PRIME, (a.y + a.x) * (b.y + b.x) % FIELD_PRIME
-    cross, depth = 2 * a.t * b.t * CURVE_D % FIELD_PRIME, 2 * a.z * b.z % FIELD_PRIME
-    e, f, g, h = high - low, depth - cross, depth + cross, high + low
-    return CurvePoint(
-        e * f % FIELD_PRIME, g * h % FIELD_PRIME, f * g % FIELD_PRIME, e * h % FIELD_PRIME
-    )
-
-
-def _multiply_point(scalar: int, point: CurvePoint) -> CurvePoint:
-    total = CurvePoint(0, 1, 1, 0)
-    while scalar:
-        if scalar & 1:
-            total = _add_points(total, point)
-        point = _add_points(point, point)
-        scalar >>= 1
-    return total
-
-
-def _same_point(a: CurvePoint, b: CurvePoint) -> bool:
-    return (a.x * b.z - b.x * a.z) % FIELD_PRIME == 0 and (a.y * b.z - b.y * a.z) % FIELD_PRIME == 0
-
-
-def _decode_point(code: bytes) -> CurvePoint | None:
-    """Return the point of 32 bytes (RFC 8032, 5.1.3); None where they are of none."""
-    number = int.from_bytes(code, "little")
-    sign, y = number >> 255, number & ((1 << 255) - 1)
-    x = _recover_x(y, sign) if y < FIELD_PRIME else None
-    return None if x is None else CurvePoint(x, y, 1, x * y % FIELD_PRIME)
-
-
-def _recover_x(y: int, sign: int) -> int | None:
-    square = (y * y - 1) * pow(CURVE_D * y * y + 1, FIELD_PRIME - 2, FIELD_PRIME) % FIELD_PRIME
-    if square == 0:
-        return None if sign else 0
-    x = pow(square, (FIELD_PRIME + 3) // 8, FIELD_PRIME)
-    if (x * x - square) % FIELD_PRIME:
-        x = x * ROOT_OF_MINUS_ONE % FIELD_PRIME
-    if (x * x - square) % FIELD_PRIME:
-        return None
-    return FIELD_PRIME - x if (x & 1) != sign else x
-
-
-_BASE_Y = 4 * pow(5, FIELD_PRIME - 2, FIELD_PRIME) % FIELD_PRIME
-_BASE_X = _recover_x(_BASE_Y, 0) or 0
-BASE_POINT = CurvePoint(_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % FIELD_PRIME)
-"""The base point."""
-
 
 # Keys: ed25519 pairs with which bundles are signed, and the public ones that are trusted.
 
@@ -197,9 +107,12 @@ def trusted_keys(place: str | None) -> dict[str, str]:
 def is_signed(content: bytes, signature: str, public: str) -> bool:
     """Return whether a signature (hexadecimal) is that of a content by the owner of a public
     key.
+
+    Raises:
+        ConfigError: `cryptography` is not installed.
     """
     if find_spec("cryptography") is None:
-        return _is_signed_without_cryptography(content, signature, public)
+        raise ConfigError("bundle: needs cryptography: pip install 'hwds[serve]'.")
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -210,13 +123,6 @@ def is_signed(content: bytes, signature: str, public: str) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _is_signed_without_cryptography(content: bytes, signature: str, public: str) -> bool:
-    try:
-        return is_valid_signature(content, bytes.fromhex(signature), bytes.fromhex(public))
-    except ValueError:
-        return False
 
 
 def sign(content: bytes, key: Any) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import hashlib
 import hmac
-import html
 import json
 import os
 import signal
@@ -306,51 +305,31 @@ def openapi_description(
     return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
+PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>{{ info.title }}</title><style>
+body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+body{color:#1f2430}h2{font-size:1rem;margin:1.6rem 0 .2rem}td{padding:.1rem .8rem .1rem 0}
+h2 b{background:#1f6fb4;color:#fff;padding:.1rem .4rem;border-radius:.2rem}
+pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8rem}
+</style></head><body><h1>{{ info.title }}</h1>
+<p>Bundle {{ info.version }}; <a href="openapi.json">openapi.json</a></p>
+{% for path, methods in paths.items() %}{% for method, facts in methods.items() %}
+<section><h2><b>{{ method | upper }}</b> {{ path }}</h2><p>{{ facts.summary }}</p>
+{% if facts.requestBody %}
+<pre>{{ written(facts.requestBody.content["application/json"].schema) }}</pre>
+{% endif %}<table>{% for status, answer in facts.responses.items() %}
+<tr><td>{{ status }}</td><td>{{ answer.description }}</td></tr>
+{% endfor %}</table></section>{% endfor %}{% endfor %}</body></html>
+"""
+
+
 def openapi_page(described: Mapping[str, Any]) -> str:
     """Return a page of the description; it loads nothing from elsewhere."""
-    parts = []
-    for path, methods in described["paths"].items():
-        for method, facts in methods.items():
-            rows = "".join(
-                f"<tr><td>{html.escape(status)}</td><td>{html.escape(answer['description'])}</td></tr>"
-                for status, answer in facts["responses"].items()
-            )
-            shown = (
-                facts.get("requestBody", {})
-                .get("content", {})
-                .get("application/json", {})
-                .get("schema")
-            )
-            body = (
-                f"<pre>{html.escape(json.dumps(shown, indent=1, ensure_ascii=False))}</pre>"
-                if shown
-                else ""
-            )
-            parts.append(
-                f"<section><h2><b>{method.upper()}</b> "
-                f"{html.escape(path)}</h2><p>{html.escape(facts['summary'])}</p>"
-                f"{body}<table>{rows}</table></section>"
-            )
-    title = html.escape(described["info"]["title"])
-    style = (
-        "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 "
-        "1rem;color:#1f2430}"
-        "h2{font-size:1rem;margin:1.6rem 0 .2rem}h2 b{background:#1f6fb4;color:#fff;padding:.1rem "
-        ".4rem;border-radius:.2rem}"
-        "pre{background:#f4f5f7;padding:.7rem;overflow:auto;max-height:24rem;font-size:.8rem}td{padding:.1rem .8rem .1rem 0}"
-    )
-    head = (
-        f"<meta charset='utf-8'><meta name='viewport' "
-        f"content='width=device-width'><title>{title}</title><style>{style}</style>"
-    )
-    about = (
-        f"<h1>{title}</h1><p>Bundle {html.escape(described['info']['version'])}; <a "
-        f"href='openapi.json'>openapi.json</a></p>"
-    )
-    return (
-        f"<!doctype html><html "
-        f"lang='en'><head>{head}</head><body>{about}{''.join(parts)}</body></html>"
-    )
+    from jinja2 import Environment
+
+    written = partial(json.dumps, indent=1, ensure_ascii=False)
+    page = Environment(autoescape=True).from_string(PAGE)
+    return page.render(described, written=written)
 
 
 def _refusal(meaning: str) -> dict[str, Any]:
@@ -379,6 +358,7 @@ def _json(meaning: str) -> dict[str, Any]:
 # metrics and a page of it all.
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Endpoint = Callable[["Request"], Awaitable["Response"]]
 
 
 def create() -> Application:
@@ -421,25 +401,15 @@ def application(core: Core) -> Application:
         finally:
             core.close()
 
+    asked = Answering(core, "/v2/infer", faces.ask_kserve)
     routes = [
         Route("/invocations", invocations, methods=["POST"]),
-        Route("/ping", faces.ping, methods=["GET"]),
-        Route("/execution-parameters", faces.execution_parameters, methods=["GET"]),
-        Route("/metrics", faces.metrics, methods=["GET"]),
-        Route("/openapi.json", faces.openapi, methods=["GET"]),
-        Route("/docs", faces.docs, methods=["GET"]),
-        Route("/version", faces.version, methods=["GET"]),
-        Route("/health", faces.ping, methods=["GET"]),
-        Route("/v2", faces.server, methods=["GET"]),
-        Route("/v2/health/live", faces.health, methods=["GET"]),
-        Route("/v2/health/ready", faces.health, methods=["GET"]),
-        Route("/v2/models/{name}", faces.model, methods=["GET"]),
-        Route("/v2/models/{name}/ready", faces.ready, methods=["GET"]),
-        Route(
-            "/v2/models/{name}/infer",
-            Answering(core, "/v2/infer", faces.ask_kserve),
-            methods=["POST"],
-        ),
+        Route("/v2/models/{name}/infer", asked, methods=["POST"]),
+        Route("/ping", ping),
+        Route("/health", ping),
+        Route("/v2/health/live", health),
+        Route("/v2/health/ready", health),
+        *(Route(path, faces.shown(*page)) for path, page in faces.pages().items()),
     ]
     others = Starlette(routes=routes, lifespan=lifespan)
 
@@ -505,55 +475,48 @@ class Routes:
     def _name(self) -> str:
         return self._core.loaded.bundle.manifest.model.replace("/", "-")
 
-    async def _shown(
-        self, request: Request, content: Callable[[], Any], form: str = JSON
-    ) -> Response:
-        """Return plain values as JSON, or a text of another form, to whoever may ask."""
+    def shown(self, content: Callable[..., Any], form: str = JSON) -> Endpoint:
+        """Return what shows plain values as JSON, or a text of another form, to whoever may ask."""
         from starlette.responses import JSONResponse, Response
 
-        try:
-            refuse_stranger(request.headers.get("authorization", ""), self._settings.tokens)
-            return JSONResponse(content()) if form == JSON else Response(content(), media_type=form)
-        except Refused as error:
-            return refusal_response(error.status, error.reason)
+        async def endpoint(request: Request) -> Response:
+            try:
+                refuse_stranger(request.headers.get("authorization", ""), self._settings.tokens)
+                said = content(**request.path_params)
+            except Refused as error:
+                return refusal_response(error.status, error.reason)
+            return JSONResponse(said) if form == JSON else Response(said, media_type=form)
 
-    async def ping(self, request: Request) -> Response:
-        """Say that the server can answer: an empty 200, without a token, which who looks whether a
-        server lives has not.
-        """
-        from starlette.responses import Response
+        return endpoint
 
-        return Response(b"", 200)
+    def pages(self) -> dict[str, tuple[Any, ...]]:
+        """Return by path what shows the server: a function, and the form of its text."""
+        return {
+            "/execution-parameters": (self._execution_parameters,),
+            "/metrics": (self._metrics, "text/plain; version=0.0.4"),
+            "/openapi.json": (self._description,),
+            "/docs": (lambda: openapi_page(self._description()), "text/html"),
+            "/version": (self._version,),
+            "/v2": (lambda: {"name": "hwds", "version": "2", "extensions": []},),
+            "/v2/models/{name}": (self._model,),
+            "/v2/models/{name}/ready": (self._ready,),
+        }
 
-    async def execution_parameters(self, request: Request) -> Response:
+    def _execution_parameters(self) -> dict[str, Any]:
         """Return what a batch transform may ask at once."""
-        settings = self._settings
-        megabytes = (
-            int(settings.most_megabytes)
-            if settings.most_megabytes >= 1
-            else settings.most_megabytes
-        )
-        said = {
+        settings, most = self._settings, self._settings.most_megabytes
+        return {
             "MaxConcurrentTransforms": settings.concurrent,
             "BatchStrategy": settings.strategy,
-            "MaxPayloadInMB": megabytes,
+            "MaxPayloadInMB": int(most) if most >= 1 else most,
         }
-        return await self._shown(request, lambda: said)
 
-    async def metrics(self, request: Request) -> Response:
+    def _metrics(self) -> str:
         """Return the counts of all workers for Prometheus."""
         arms = {MAIN: self._core.loaded, **self._core.beside}
-        named = {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
-        text = partial(self._core.metrics.text, named)
-        return await self._shown(request, text, "text/plain; version=0.0.4")
-
-    async def openapi(self, request: Request) -> Response:
-        """Return the OpenAPI description."""
-        return await self._shown(request, self._description)
-
-    async def docs(self, request: Request) -> Response:
-        """Return the description as a page."""
-        return await self._shown(request, lambda: openapi_page(self._description()), "text/html")
+        return self._core.metrics.text(
+            {arm: (each.digest, each.bundle.manifest.model) for arm, each in arms.items()}
+        )
 
     def _description(self) -> dict[str, Any]:
         loaded = self._core.loaded
@@ -561,47 +524,38 @@ class Routes:
             loaded.schema, loaded.bundle.manifest.model, loaded.bundle.manifest.digest, self._name
         )
 
-    async def version(self, request: Request) -> Response:
-        """Return the bundle that answers."""
+    def _version(self) -> dict[str, Any]:
         manifest = self._core.loaded.bundle.manifest
-        return await self._shown(
-            request,
-            lambda: {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run},
-        )
+        return {"bundle": manifest.digest, "model": manifest.model, "run": manifest.run}
 
-    async def health(self, request: Request) -> Response:
-        """Say that the server lives, or is ready, in the words that KServe's client reads.
-
-        Without a token, as `ping`.
-        """
-        from starlette.responses import JSONResponse
-
-        return JSONResponse({request.url.path.rpartition("/")[2]: True})
-
-    async def server(self, request: Request) -> Response:
-        """Return the metadata of the server (KServe)."""
-        return await self._shown(
-            request, lambda: {"name": "hwds", "version": "2", "extensions": []}
-        )
-
-    async def model(self, request: Request) -> Response:
+    def _model(self, name: str) -> dict[str, Any]:
         """Return the metadata of the model (KServe)."""
+        self._refuse_name(name)
+        loaded = self._core.loaded
+        return kserve.kserve_metadata(name, loaded.bundle.manifest.digest, loaded.schema)
 
-        def content() -> Any:
-            self._refuse_name(request.path_params["name"])
-            loaded = self._core.loaded
-            return kserve.kserve_metadata(self._name, loaded.bundle.manifest.digest, loaded.schema)
-
-        return await self._shown(request, content)
-
-    async def ready(self, request: Request) -> Response:
+    def _ready(self, name: str) -> dict[str, Any]:
         """Say whether the model can answer (KServe)."""
+        self._refuse_name(name)
+        return {"name": name, "ready": True}
 
-        def content() -> Any:
-            self._refuse_name(request.path_params["name"])
-            return {"name": self._name, "ready": True}
 
-        return await self._shown(request, content)
+async def ping(request: Request) -> Response:
+    """Say that the server can answer: an empty 200, without a token, which who looks whether a
+    server lives has not.
+    """
+    from starlette.responses import Response
+
+    return Response(b"", 200)
+
+
+async def health(request: Request) -> Response:
+    """Say that the server lives, or is ready, in the words that KServe's client reads; without a
+    token, as `ping`.
+    """
+    from starlette.responses import JSONResponse
+
+    return JSONResponse({request.url.path.rpartition("/")[2]: True})
 
 
 def refusal_response(status: int, reason: str) -> Response:

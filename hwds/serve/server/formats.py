@@ -37,16 +37,21 @@ class Refused(Exception):
 # Arrow streams of strangers: how many rows they hold is read off before they are, for a few
 # bytes may stand for billions.
 
-DICTIONARY, BATCH = 2, 3
-"""The kinds of messages that hold values: texts that are numbered, and rows (`MessageHeader` in
-Arrow's Message.fbs).
-"""
-
 MOST_TEXTS = 1_000_000
 """Numbered texts at most."""
 
 TIMES = 8
 """Times the size of the body that the texts of all rows may have: rows may share one."""
+
+UNREADABLE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    ValueError,
+    TypeError,
+    struct.error,
+)
+"""What polars and the reading of numbers raise by bytes that are no table, beside pyarrow's own."""
 
 
 def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
@@ -60,28 +65,29 @@ def arrow_rows(body: bytes, most: int) -> list[dict[str, Any]]:
         Refused: 413, it has more; 415, it is compressed.
         DataError: It is no Arrow stream.
     """
+    from pyarrow import ArrowException
+    from pyarrow.ipc import open_stream
+
     try:
-        for kind, count, compressed in _messages(body):
+        for kind, count, compressed in _batches(body):
             if compressed:
                 raise Refused(415, "compressed Arrow is not read here; send it as it is.")
-            if count > (most if kind == BATCH else MOST_TEXTS):
-                raise Refused(413, f"{count:,} rows in one request; {most:,} are allowed.")
-        frame = pl.read_ipc_stream(io.BytesIO(body))
-    except (
-        pl.exceptions.PolarsError,
-        pl.exceptions.PanicException,
-        OSError,
-        ValueError,
-        struct.error,
-    ) as error:
-        raise DataError(
-            f"body: is no Arrow stream ({' '.join(str(error).split())[:120]})."
-        ) from error
-    if frame.height > most:
-        raise Refused(413, f"{frame.height:,} rows in one request; {most:,} are allowed.")
-    if _texts(frame) > TIMES * len(body):
-        raise Refused(413, "texts that rows share are too large.")
-    return list(frame.iter_rows(named=True))
+            _refuse_rows(count, most if kind == "record batch" else MOST_TEXTS)
+        table = open_stream(body).read_all()
+        _refuse_rows(table.num_rows, most)
+        table.validate(full=True)  # polars would end the process where an offset points nowhere
+        frame = pl.DataFrame(table)
+        if _texts(frame) > TIMES * len(body):
+            raise Refused(413, "texts that rows share are too large.")
+        return list(frame.iter_rows(named=True))
+    except (ArrowException, *UNREADABLE) as error:
+        said = " ".join(str(error).split())[:120]
+        raise DataError(f"body: is no Arrow stream ({said}).") from error
+
+
+def _refuse_rows(count: int, most: int) -> None:
+    if count > most:
+        raise Refused(413, f"{count:,} rows in one request; {most:,} are allowed.")
 
 
 def _texts(frame: pl.DataFrame) -> int:
@@ -96,53 +102,24 @@ def _texts(frame: pl.DataFrame) -> int:
     return sum(int(size or 0) for size in sizes)
 
 
-def _messages(body: bytes) -> Iterator[tuple[int, int, bool]]:
+def _batches(body: bytes) -> Iterator[tuple[str, int, bool]]:
     """Yield the kind of each message with values, how many rows or texts it has, and whether it is
-    compressed.
-
-    Raises:
-        struct.error: It is cut short, or points beyond its end.
+    compressed: what pyarrow checks and does not show of the tables in Arrow's Message.fbs.
     """
-    at = 0
-    while at + 4 <= len(body):
-        size, at = _number("<i", body, at), at + 4
-        if size == -1:  # a marker stands before the size since format 5
-            size, at = _number("<i", body, at), at + 4
-        if size <= 0:
-            return
-        facts, at = body[at : at + size], at + size
-        message = _number("<I", facts, 0)
-        kind, header, length = (_field(facts, message, number) for number in (1, 2, 3))
-        which = 0 if kind is None else facts[kind] if kind < len(facts) else 0
-        if header is not None and which in (DICTIONARY, BATCH):
-            batch: int | None = header + _number("<I", facts, header)
-            if which == DICTIONARY:
-                inside = _field(facts, header + _number("<I", facts, header), 1)
-                batch = None if inside is None else inside + _number("<I", facts, inside)
-            if batch is not None:
-                count = _field(facts, batch, 0)
-                yield (
-                    which,
-                    0 if count is None else _number("<q", facts, count),
-                    _field(facts, batch, 3) is not None,
-                )
-        at += 0 if length is None else max(_number("<q", facts, length), 0)
+    from flatbuffers.number_types import Int64Flags
+    from flatbuffers.table import Table
+    from pyarrow.ipc import MessageReader
 
+    def field(table: Any, number: int) -> Any:
+        return Table(table.Bytes, table.Indirect(table.Pos + table.Offset(4 + 2 * number)))
 
-def _field(facts: bytes, table: int, number: int) -> int | None:
-    """Return where a field of a FlatBuffers table stands; None where it is absent."""
-    layout = table - _number("<i", facts, table)
-    if layout < 0 or 4 + 2 * number >= _number("<H", facts, layout):
-        return None
-    offset = _number("<H", facts, layout + 4 + 2 * number)
-    return table + offset if offset else None
-
-
-def _number(form: str, data: bytes, at: int) -> int:
-    if at < 0:
-        raise struct.error("points before its beginning")
-    value: int = struct.unpack_from(form, data, at)[0]
-    return value
+    for message in MessageReader.open_stream(body):
+        if message.type in ("record batch", "dictionary"):
+            facts = Table(message.metadata.to_pybytes(), 0)
+            facts.Pos = facts.Indirect(0)
+            batch = field(facts, 2)
+            batch = field(batch, 1) if message.type == "dictionary" else batch
+            yield message.type, batch.GetSlot(4, 0, Int64Flags), batch.Offset(10) > 0
 
 
 # Formats of bodies: JSON, JSON Lines, CSV and Arrow in, the same but Arrow out; as many answers

@@ -6,15 +6,17 @@ import json
 import os
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
+from itertools import accumulate
 from mmap import mmap
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, NamedTuple
+from types import SimpleNamespace
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -23,26 +25,32 @@ from hwds.core.errors import ConfigError
 from hwds.serve.server.arms import ARMS, share_of
 from hwds.serve.services.base import Answer, Question
 
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
 # Counts of a server for Prometheus: each worker lays its own into a mapped file, and whoever is
 # asked adds them up.
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 500, 503)
+COUNTERS = {
+    "rows": "Questions that were answered.",
+    "batches": "Calls of a model of rows, each for the requests that came together.",
+    "captured": "Requests that were captured.",
+    "capture_failures": "Requests that could not be captured.",
+    "reloads": "Reloads, in all workers.",
+    "reload_failures": "Reloads that were refused.",
+    "canary_failures": "Requests that main answered because the canary failed.",
+    "shadow_failures": "Requests that the shadow could not answer.",
+    "shadow_left_out": "Requests that the shadow was not asked, for too many waited.",
+}
 NAMES = (
     *(f"status_{status}" for status in STATUSES),
     *(f"bucket_{place}" for place in range(len(BUCKETS) + 1)),
     "seconds",
-    "rows",
-    "batches",
-    "captured",
-    "reloads",
-    "reload_failures",
     "waiting",
     *(f"rows_{arm}" for arm in ARMS),
-    "canary_failures",
-    "shadow_failures",
-    "shadow_left_out",
-    "capture_failures",
+    *COUNTERS,
 )
 PLACES = {name: place for place, name in enumerate(NAMES)}
 STATUS_PLACES = {status: PLACES[f"status_{status}"] for status in STATUSES}
@@ -102,71 +110,43 @@ class Metrics:
         Args:
             bundles: By arm the digest of its bundle and the label of its model.
         """
-        total = self.total()
-        lines = [
-            "# HELP hwds_requests_total Requests by status.",
-            "# TYPE hwds_requests_total counter",
-        ]
-        lines += [
-            f'hwds_requests_total{{status="{status}"}} {total[f"status_{status}"]:.0f}'
-            for status in STATUSES
-        ]
-        lines += [
-            "# HELP hwds_request_seconds Seconds from the body to the answer.",
-            "# TYPE hwds_request_seconds histogram",
-        ]
-        running = 0.0
-        for place, edge in enumerate((*BUCKETS, float("inf"))):
-            running += total[f"bucket_{place}"]
-            lines.append(
-                f'hwds_request_seconds_bucket{{le="{"+Inf" if edge == float("inf") else f"{edge:g}"}"}} {running:.0f}'
-            )
-        lines += [
-            f"hwds_request_seconds_sum {total['seconds']:.6f}",
-            f"hwds_request_seconds_count {running:.0f}",
-        ]
-        for name, meaning, kind in (
-            ("rows", "Questions that were answered.", "counter"),
-            (
-                "batches",
-                "Calls of a model of rows, each for the requests that came together.",
-                "counter",
-            ),
-            ("captured", "Requests that were captured.", "counter"),
-            ("capture_failures", "Requests that could not be captured.", "counter"),
-            ("reloads", "Reloads, in all workers.", "counter"),
-            ("reload_failures", "Reloads that were refused.", "counter"),
-            (
-                "canary_failures",
-                "Requests that main answered because the canary failed.",
-                "counter",
-            ),
-            ("shadow_failures", "Requests that the shadow could not answer.", "counter"),
-            (
-                "shadow_left_out",
-                "Requests that the shadow was not asked, for too many waited.",
-                "counter",
-            ),
-            ("waiting", "Requests that wait for an answer.", "gauge"),
-        ):
-            shown = f"hwds_{name}{'_total' if kind == 'counter' else ''}"
-            lines += [
-                f"# HELP {shown} {meaning}",
-                f"# TYPE {shown} {kind}",
-                f"{shown} {total[name]:.0f}",
-            ]
-        lines += [
-            "# HELP hwds_arm_rows_total Questions by the arm that answered.",
-            "# TYPE hwds_arm_rows_total counter",
-        ]
-        lines += [
-            f'hwds_arm_rows_total{{arm="{arm}"}} {total[f"rows_{arm}"]:.0f}' for arm in bundles
-        ]
-        lines += ["# HELP hwds_bundle The bundles that answer.", "# TYPE hwds_bundle gauge"]
-        for arm, (digest, model) in bundles.items():
-            quoted = model.replace("\\", "\\\\").replace('"', '\\"')
-            lines.append(f'hwds_bundle{{arm="{arm}",digest="{digest}",model="{quoted}"}} 1')
-        return "\n".join(lines) + "\n"
+        from prometheus_client import generate_latest
+
+        registry: Any = SimpleNamespace(collect=partial(_families, self.total(), bundles))
+        return generate_latest(registry).decode()
+
+
+def _families(
+    total: Mapping[str, float], bundles: Mapping[str, tuple[str, str]]
+) -> Iterator[Metric]:
+    from prometheus_client import core
+
+    def counter(name: str, meaning: str, label: str, values: Mapping[Any, float]) -> Metric:
+        family = core.CounterMetricFamily(name, meaning, labels=[label])
+        for value, count in values.items():
+            family.add_metric([str(value)], count)
+        return family
+
+    by_status = {status: total[f"status_{status}"] for status in STATUSES}
+    yield counter("hwds_requests", "Requests by status.", "status", by_status)
+    edges = [*(f"{edge:g}" for edge in BUCKETS), "+Inf"]
+    counts = accumulate(total[f"bucket_{place}"] for place in range(len(edges)))
+    buckets, seconds = list(zip(edges, counts, strict=True)), total["seconds"]
+    meaning = "Seconds from the body to the answer."
+    yield core.HistogramMetricFamily("hwds_request_seconds", meaning, buckets, seconds)
+    for name, meaning in COUNTERS.items():
+        yield core.CounterMetricFamily(f"hwds_{name}", meaning, total[name])
+    yield core.GaugeMetricFamily(
+        "hwds_waiting", "Requests that wait for an answer.", total["waiting"]
+    )
+    by_arm = {arm: total[f"rows_{arm}"] for arm in bundles}
+    yield counter("hwds_arm_rows", "Questions by the arm that answered.", "arm", by_arm)
+    answering = core.GaugeMetricFamily(
+        "hwds_bundle", "The bundles that answer.", labels=["arm", "digest", "model"]
+    )
+    for arm, names in bundles.items():
+        answering.add_metric([arm, *names], 1)
+    yield answering
 
 
 # Traces of requests by OpenTelemetry, where its variables name a collector; W3C's `traceparent`

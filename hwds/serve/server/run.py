@@ -1,6 +1,4 @@
-"""Running the server: workers on one socket, watched by a parent that restarts the dead and hands
-on signals.
-"""
+"""Running the server: workers, watched by a parent that restarts the dead and hands on signals."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import ssl
 import tempfile
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from typing import Any
 
 from hwds.core.errors import ConfigError
 from hwds.serve.server.arms import CANARY, SHADOW, check_arm
-from hwds.serve.server.connections import LOOP, HeldConnection, Parent, can_hold
 from hwds.serve.server.records import Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
 from hwds.serve.services.base import STATEFUL
@@ -71,15 +69,8 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
     os.environ[VARIABLE] = replace(
         platform, workers=workers, scrape=scrape, tokens=tokens
     ).written()
-    held = address.certificate is None and can_hold(Path(scrape))
-    if not held and address.certificate is None:
-        logging.getLogger("hwds.server").warning(
-            "a worker that is killed closes its connections: no socket for them fits here."
-        )
     config = uvicorn.Config(
         APPLICATION,
-        http=HeldConnection if held else "auto",
-        loop=LOOP if held else "auto",
         factory=True,
         host=address.host,
         port=address.port,
@@ -95,9 +86,6 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
         ssl_certfile=address.certificate,
         ssl_keyfile=address.key,
     )
-
-    if held:
-        Parent(Path(scrape), workers * CONNECTIONS)
     try:
         _supervisor(config).run()
     finally:
@@ -106,7 +94,11 @@ def serve(settings: ServerSettings, address: ServerAddress) -> int:
 
 
 def _supervisor(config: Any) -> Any:
-    """Return the parent of workers that listen where a config says; see `_socket`."""
+    """Return the parent of workers that listen where a config says.
+
+    Raises:
+        ConfigError: The address is taken, or is none.
+    """
     from uvicorn.supervisors.multiprocess import Multiprocess
 
     class Supervisor(Multiprocess):
@@ -126,7 +118,46 @@ def _supervisor(config: Any) -> Any:
                 process.child_conn.close()
             super().keep_subprocess_alive()
 
-    return Supervisor(config, sockets=[_socket(config)])
+    return Supervisor(config, sockets=[_listening(config)])
+
+
+@dataclass(frozen=True)
+class WorkerSocket:
+    """Stands for a socket: unpickled in a worker it is one of the worker's own, so that the kernel
+    spreads connections evenly. Workers of one socket take as many as they are quick.
+    """
+
+    family: int
+    address: tuple[Any, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return the function that binds the socket, and its arguments."""
+        return _bind, (self.family, self.address)
+
+
+def _bind(family: int, address: tuple[Any, ...]) -> socket.socket:
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    bound.bind(address)
+    return bound
+
+
+def _listening(config: Any) -> Any:
+    """Return the socket of all workers, or what each makes its own of; of one worker the first,
+    where connections wait while the worker is restarted.
+
+    Raises:
+        ConfigError: The address is taken, or is none.
+    """
+    try:
+        bound = config.bind_socket()
+    except (SystemExit, OSError) as error:
+        raise ConfigError(f"--port: {config.host}:{config.port} cannot be listened on.") from error
+    if config.workers == 1 or not hasattr(socket, "SO_REUSEPORT"):
+        return bound
+    with bound:
+        return WorkerSocket(bound.family, bound.getsockname())
 
 
 def _check_bundle(settings: ServerSettings, address: ServerAddress) -> Bundle:
@@ -134,6 +165,8 @@ def _check_bundle(settings: ServerSettings, address: ServerAddress) -> Bundle:
     _check_certificate(address)
     bundle = Bundle.open(settings.folder, settings.trust)
     bundle.refuse_store(settings.store)
+    if settings.power and bundle.manifest.kind != "events":
+        raise ConfigError("--power: needs a bundle that answers events.")
     if bundle.manifest.kind in STATEFUL:
         bundle.service(Path(settings.store) if settings.store else None).close()
     _check_capture(settings.capture)
@@ -184,22 +217,11 @@ def _check_capture(folder: str | None) -> None:
         ) from error
 
 
-def _socket(config: Any) -> Any:
-    """Return the listening socket.
-
-    Raises:
-        ConfigError: The address is taken, or is none.
-    """
-    try:
-        return config.bind_socket()
-    except (SystemExit, OSError) as error:
-        raise ConfigError(f"--port: {config.host}:{config.port} cannot be listened on.") from error
-
-
 def _require_server() -> None:
     from importlib.util import find_spec
 
-    missing = [name for name in ("starlette", "uvicorn", "cryptography") if find_spec(name) is None]
+    needed = ("starlette", "uvicorn", "cryptography", "prometheus_client")
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:
         raise ConfigError(f"serve: --http needs {', '.join(missing)}: pip install 'hwds[serve]'.")
 
@@ -226,12 +248,9 @@ class JsonLogFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         message = record.getMessage()
+        facts = {"at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname}
+        head = json.dumps(facts | {"logger": record.name, "pid": record.process})
         said = message if message.startswith("{") else json.dumps(message, ensure_ascii=False)
-        trace = (
-            f',"trace":{json.dumps(self.formatException(record.exc_info))}'
-            if record.exc_info
-            else ""
-        )
-        at = self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z")
-        head = f'"at":"{at}","level":"{record.levelname}","logger":"{record.name}","pid":{record.process}'
-        return f'{{{head},"said":{said}{trace}}}'
+        where = record.exc_info and json.dumps(self.formatException(record.exc_info))
+        trace = f', "trace": {where}' if where else ""
+        return f'{head[:-1]}, "said": {said}{trace}}}'

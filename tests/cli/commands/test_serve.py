@@ -123,6 +123,12 @@ def environment():
         ("a --stor x", "serve: no flag '--stor'; did you mean '--store'?"),
         ("a --store", "serve: --store must be followed by a file."),
         ("nothing", "no run 'nothing'"),
+        ("nothing --workers 2", "--workers: needs --http."),
+        ("nothing --tls-cert own.pem", "--tls-cert: needs --http."),
+        ("nothing --power", "--power: needs --store."),
+        ("nothing --http --remember", "--remember: needs lines, without --http."),
+        ("nothing --http --key id", "--key: needs lines, without --http."),
+        ("nothing --http --sample .5", "--sample: needs --capture."),
     ],
 )
 def test_a_wrong_line_is_refused(hwds, words, message):
