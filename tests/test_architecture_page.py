@@ -24,6 +24,15 @@ def test_files_that_it_names_are_there(page):
     assert not missing
 
 
+def test_names_are_in_the_files_that_it_says():
+    """As in `run_sweep` in `cli/sweep.py`, and `best_trial` (`search/rungs.py`)."""
+    named = re.findall(r"`(?:[A-Z]\w+\.)?(\w+)`\s(?:in\s|\()`([\w/]+/\w+\.py)`", PAGE)
+    assert len(named) > 15
+    for name, file in named:
+        path = next(root / file for root in (ROOT, ROOT / "hwds") if (root / file).is_file())
+        assert re.search(rf"\b{name}\b", path.read_text()), name
+
+
 def test_names_of_the_leak_check_are_there():
     section = PAGE.split("## What the leak check tries")[1].split("## ")[0]
     cells = [line.split("|")[-2] for line in section.splitlines() if line.startswith("| ")]

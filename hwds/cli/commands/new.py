@@ -2,8 +2,8 @@
 YAML and its test).
 
 KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features,
-dataset, decision or experiment. The words of a run behind the name of an experiment become it: `hwds new
-experiment shop dataset=file dataset.path=sales.csv`.
+dataset, decision or experiment. The words of a run behind the name of an experiment become it:
+`hwds new experiment shop dataset=file dataset.path=sales.csv`.
 """
 
 from __future__ import annotations
