@@ -35,7 +35,7 @@ OTHERS = [
 """Pages whose commands other tests look at, or that are written by a command."""
 COMPOSED = ("plan", "check-leakage")
 """Commands that are followed by the words of an experiment."""
-OWN = r"=\[?(mine/|my_metrics:|visits$|demand$|(shop|elastic)\b)"
+OWN = r"=\[?(mine/|my_metrics:|usable\b|visits$|demand$|(shop|elastic)\b)"
 """What a page has the reader write."""
 
 
@@ -224,6 +224,16 @@ def test_a_users_own_metric_is_one_module(tmp_path, command):
         pl.col("step") == pl.col("step").max()
     )
     assert score == pytest.approx((rows["actual"] - rows["q_0.5"]).abs().mean())
+
+
+def test_a_users_own_decision_is_one_module_and_one_yaml(tmp_path, command):
+    (output,) = follow("To add a decision", tmp_path, in_this_process(command))
+    said = "HOLD: the MASE of forecast/drift is "
+    assert said in output
+    (run,) = tmp_path.glob("outputs/runs/adhoc/*/decision.json")
+    verdict = json.loads(run.read_text())
+    assert (verdict["action"], verdict["rule"]) == ("HOLD", "error")
+    assert verdict["sentence"].startswith(said)
 
 
 def test_one_run_feeds_another_and_the_months_to_come(tmp_path, command):

@@ -19,12 +19,20 @@ from hwds.datasets.reading.columns import (
     Gaps,
     RoleNames,
     column_of,
+    numbers_of_column,
     refuse_taken,
     series_of_rows,
     without_gaps,
 )
 from hwds.datasets.reading.leakage import refuse_leaking_columns
-from hwds.frames.files import Decimal, FileSource, TextFormat, read_files, without_line_break
+from hwds.frames.files import (
+    Decimal,
+    FileSource,
+    TextFormat,
+    read_files,
+    readable,
+    without_line_break,
+)
 from hwds.frames.frequency import SEASONS, Frequency, find_frequency, is_month_end
 from hwds.frames.panel import Panel
 from hwds.frames.roles import KEYS, SERIES, TARGET, TIME, Roles
@@ -42,6 +50,9 @@ def _a_step(every: str) -> str:
 
 Every = Annotated[str, AfterValidator(_a_step)]
 """A polars duration (`1mo`, `1q`, `7d`, `1h`), or `1i` for whole numbers."""
+
+FILLED: dict[Gaps, str] = {"zero": "0", "forward": "the last one before it", "null": "unknown"}
+"""The target of a missing row by `gaps`, for a remark."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -148,15 +159,36 @@ class File(PanelDataset):
         return panel
 
     def remarks(self, frame: Frame) -> list[str]:
-        """Return that a file may be cut, that short series were left out, and that no season was
-        taken for lack of one.
+        """Return that a file may be cut, how many rows it lacked, that short series were left out,
+        and that no season was taken for lack of one.
         """
         assert isinstance(frame, Panel)
         return [
             *without_line_break(self.path, sha256=self.sha256),
+            *self._on_gaps(frame),
             *self._on_short(),
             *self._on_season(frame),
         ]
+
+    def _on_gaps(self, panel: Panel) -> Iterator[str]:
+        """Yield how many rows the file lacks between the first and the last of each series, and how
+        many of its rows lack the target.
+        """
+        if self.gaps == "error":
+            return
+        given = self.roles.given()
+        series, target = given.get("series", ()), given["target"][0]
+        source = read_files(self.path, [*series, target], sha256=self.sha256, form=self.text_format)
+        ids = series_of_rows(source, series)
+        of_panel = ids.is_in(panel.series_ids.implode())
+        of_file = panel.table[SERIES].is_in(ids.unique().implode())  # a sum of series is not
+        added = int(of_file.sum()) - int(of_panel.sum())
+        empty = numbers_of_column(source, target).filter(of_panel).null_count()
+        if added or empty:
+            yield (
+                f"dataset.gaps={self.gaps}: the file lacks {counted(added, 'rows')} and the target "
+                f"of {counted(empty, 'rows')}; such a target is {FILLED[self.gaps]}."
+            )
 
     def _on_short(self) -> Iterator[str]:
         if self.short == "drop" and self.min_length > 1:
@@ -188,9 +220,8 @@ class File(PanelDataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        kinds = ".csv or .tsv, also .gz or .zst, .parquet, .arrow"
         return (
-            f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.time and "
+            f"your own file ({readable()}), a glob or a URL: dataset.path, dataset.roles.time and "
             f".target."
         )
 

@@ -10,7 +10,7 @@ from annotated_types import Ge, Le
 from hwds.core.recipe import Names, ZeroSteps
 from hwds.datasets.base import Dataset
 from hwds.datasets.reading.columns import RoleNames, column_of
-from hwds.frames.files import Decimal, TextFormat, read_files, without_line_break
+from hwds.frames.files import Decimal, TextFormat, read_files, readable, without_line_break
 from hwds.frames.runs import Runs as RunsFrame
 from hwds.frames.runs import other_numbers
 from hwds.frames.table import Frame
@@ -92,8 +92,7 @@ class Runs(Dataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        kinds = ".csv or .tsv, also .gz or .zst, .parquet, .arrow"
         return (
-            f"your own file ({kinds}), a glob or a URL: dataset.path, dataset.roles.entity and "
-            f".cycle."
+            f"your own file ({readable()}), a glob or a URL: dataset.path, dataset.roles.entity "
+            f"and .cycle."
         )

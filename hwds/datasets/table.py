@@ -17,6 +17,7 @@ from hwds.frames.files import (
     FileSource,
     TextFormat,
     read_files,
+    readable,
     require_columns,
     without_line_break,
 )
@@ -344,10 +345,7 @@ class Table(Dataset):
 
     def source(self) -> str:
         """Return what a user has to give."""
-        return (
-            "your own file (.csv or .tsv, also .gz or .zst, .parquet, .arrow), a glob or a "
-            "URL: dataset.path and dataset.roles."
-        )
+        return f"your own file ({readable()}), a glob or a URL: dataset.path and dataset.roles."
 
 
 NO_INPUT = (pl.Binary, pl.Object)

@@ -12,8 +12,9 @@ import re
 import tempfile
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any, Literal
@@ -417,8 +418,23 @@ def _long_row(data: bytes, name: str, separator: str, width: int, error: Excepti
 # Files of rows (CSV, TSV, Parquet, Arrow) as one table that knows which file and row each row
 # came from.
 
-ARROW = (".arrow", ".feather", ".ipc")
-SUFFIXES = (*TEXT, ".parquet", *ARROW)
+FORMATS: dict[str, Callable[[Path], pl.LazyFrame]] = {
+    **{
+        suffix: partial(pl.scan_csv, separator=separator, infer_schema=False)
+        for suffix, separator in TEXT.items()
+    },
+    ".parquet": pl.scan_parquet,
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), pl.scan_ipc),
+}
+"""By its suffix each format of files of rows, with the function that scans one. Datasets, plans and
+batches read these and no others. A damaged file raises a polars error, an OSError or a ValueError.
+"""
+
+
+def readable() -> str:
+    """Return the suffixes of files that can be read, for a sentence."""
+    others = ", ".join(suffix for suffix in FORMATS if suffix not in TEXT)
+    return f"{' or '.join(TEXT)}, also {' or '.join(COMPRESSED)}, {others}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -491,8 +507,8 @@ def read_files(
 
 def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat) -> pl.DataFrame:
     kind = file_format(file) if file_format(file) in TEXT else file_suffix(file)
-    if kind not in SUFFIXES:
-        raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, SUFFIXES)}")
+    if kind not in FORMATS:
+        raise DataError(f"dataset.path: '{name}' has the suffix '{kind}'{nearest(kind, FORMATS)}")
     try:
         if kind in TEXT:
             return read_text(file, name, wanted, form, TEXT[kind])
@@ -505,7 +521,7 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat)
         raise DataError(
             f"dataset.path: '{name}' cannot be read as {kind[1:]} (it is damaged)."
         ) from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, ValueError) as error:
         reason = str(error).partition("\n")[0][:120]
         raise DataError(
             f"dataset.path: '{name}' cannot be read as {kind[1:]} ({reason})."
@@ -515,14 +531,12 @@ def _read(file: Path, name: str, wanted: Sequence[str] | None, form: TextFormat)
 def _read_binary(file: Path, name: str, wanted: Sequence[str] | None) -> pl.DataFrame:
     if not file.stat().st_size:
         raise DataError(f"dataset.path: '{name}' is empty.")
-    parquet = file_suffix(file) == ".parquet"
-    known = list(pl.read_parquet_schema(file) if parquet else pl.read_ipc_schema(file))
+    scan = FORMATS[file_suffix(file)](file)
+    known = scan.collect_schema().names()
     columns = known if wanted is None else list(wanted)
     require_columns(columns, known, name)
-    table = (
-        pl.read_parquet(file, columns=columns) if parquet else pl.read_ipc(file, columns=columns)
-    )
-    return table.select(columns).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    texts = pl.col(pl.Categorical, pl.Enum).cast(pl.String)
+    return scan.select(columns).collect().with_columns(texts)
 
 
 def _same_columns(first: str, one: pl.DataFrame, name: str, other: pl.DataFrame) -> None:

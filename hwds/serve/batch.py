@@ -15,6 +15,7 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.files import write_atomically, write_text
 from hwds.evaluation.ray.executor import OnRay, ray_result
+from hwds.frames.files import FORMATS, TEXT, file_suffix
 from hwds.serve.bundle.manifest import Manifest, sha256
 from hwds.serve.deploy import SCHEME, aws_refusals, s3_keys, s3_place
 from hwds.serve.server.formats import cell_of
@@ -24,12 +25,6 @@ from hwds.serve.services.opening import Bundle
 PART = 5_000
 """Rows that are answered and written at once."""
 
-READERS: dict[str, Callable[[Path], pl.LazyFrame]] = {
-    ".parquet": pl.scan_parquet,
-    ".csv": lambda path: pl.scan_csv(
-        path, infer_schema=False
-    ),  # the bundle says what is a number: 007 may be an id
-}
 STATE, DONE = "batch.json", "_SUCCESS"
 
 
@@ -117,15 +112,15 @@ def run_batch(
     Args:
         service: Answers rows, each by itself.
         bundle: The digest of its bundle.
-        source: A Parquet or CSV file.
+        source: A file of rows in one of `hwds.frames.files.FORMATS`.
         out: A folder.
         rows: Rows of a part.
         kept: Takes each file once it is written.
         answering: Answers parts elsewhere, by the same bundle; None answers them here, in turn.
 
     Raises:
-        ConfigError: The source is neither, or the bundle answers no single rows; the folder is of
-            another batch.
+        ConfigError: The source is no such file, the bundle answers no single rows, or the folder
+            is of another batch.
         DataError: The source is damaged, or a row is no question, with the part that it is in.
     """
     if service.kind != "rows":
@@ -134,9 +129,12 @@ def run_batch(
         )
     _refuse_other(str(source))
     if not source.is_file():
-        raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
+        raise ConfigError(f"batch: {source} must be a file.")
     kept(_begin_batch(out, {"bundle": bundle, "source": sha256(source), "rows": rows}))
-    total, texts = 0, source.suffix.lower() == ".csv"
+    total, texts = (
+        0,
+        file_suffix(source) in TEXT,
+    )  # the bundle says what is a number: 007 may be an id
 
     def missing() -> Iterator[BatchPart]:
         nonlocal total
@@ -174,7 +172,7 @@ def run_far_batch(
     Args:
         service: Answers rows, each by itself.
         bundle: The digest of its bundle.
-        source: A Parquet or CSV file, here or in S3.
+        source: A file as of `run_batch`, here or in S3.
         out: A folder, here or in S3.
         rows: Rows of a part.
         s3: The client of S3.
@@ -218,8 +216,8 @@ def _refuse_other(source: str) -> None:
     Raises:
         ConfigError: It is one.
     """
-    if Path(source).suffix.lower() not in READERS:
-        raise ConfigError(f"batch: {source} must be a file .parquet or .csv.")
+    if file_suffix(Path(source)) not in FORMATS:
+        raise ConfigError(f"batch: {source} must be a file {', '.join(FORMATS)}.")
 
 
 def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
@@ -228,12 +226,13 @@ def _parts(source: Path, rows: int) -> Iterator[pl.DataFrame]:
     Raises:
         DataError: It is damaged.
     """
-    scan, at = READERS[source.suffix.lower()](source), 0
+    at = 0
     try:
+        scan = FORMATS[file_suffix(source)](source)
         while (part := scan.slice(at, rows).collect(engine="streaming")).height:
             yield part
             at += part.height
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, ValueError) as error:
         raise DataError(
             f"batch: {source.name} cannot be read: {str(error).splitlines()[0]}."
         ) from error

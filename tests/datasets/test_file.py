@@ -222,6 +222,33 @@ def test_gaps_are_filled_at_every_frequency(tmp_path, times, policy):
     }[policy]
 
 
+@pytest.mark.parametrize("gaps", ["zero", "forward", "null"])
+def test_filled_rows_are_counted_in_a_remark(tmp_path, gaps):
+    """Series b is left out, and its gap is not counted."""
+    table = {
+        "s": ["a"] * 4 + ["b"] * 2,
+        "t": [MONTHS[0], MONTHS[2], MONTHS[3], MONTHS[5], MONTHS[0], MONTHS[2]],
+        "y": [1.0, 3.0, None, 6.0, 9.0, 9.0],
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "sales.csv")
+    roles = {"series": "s", "time": "t", "target": "y"}
+    dropped = {"short": "drop", "min_length": 4}
+    path = str(tmp_path / "sales.csv")
+    file = File(path=path, roles=roles, gaps=gaps, frequency="1mo", **dropped)
+    filled = {"zero": "0", "forward": "the last one before it", "null": "unknown"}[gaps]
+    assert file.remarks(file.load())[0] == (
+        f"dataset.gaps={gaps}: the file lacks 2 rows and the target of 1 row; such a target is "
+        f"{filled}."
+    )
+
+
+def test_a_file_without_gaps_has_no_remark_of_them(tmp_path):
+    table = pl.DataFrame({"t": MONTHS, "y": range(12)})
+    table.write_csv(tmp_path / "sales.csv")
+    file = File(path=str(tmp_path / "sales.csv"), roles={"time": "t", "target": "y"}, gaps="zero")
+    assert file.remarks(file.load()) == []
+
+
 def test_a_fill_is_causal(tmp_path):
     """What comes after a row never changes it: the fill of a cut file is the cut of the filled
     file.

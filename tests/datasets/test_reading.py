@@ -10,13 +10,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pyarrow import orc
 
 from hwds.core.errors import DataError
 from hwds.datasets.file import File
 from hwds.datasets.images import Images
 from hwds.datasets.runs import Runs
 from hwds.datasets.table import Table
-from hwds.frames.files import TextFormat, read_files
+from hwds.frames import files as frame_files
+from hwds.frames.files import FORMATS, TextFormat, read_files
+from tests.support.recipes import recipe
 
 ROLES = {
     "series": "sku",
@@ -49,6 +52,20 @@ def test_every_format_gives_the_same_panel(table, tmp_path):
     files = sorted(tmp_path.iterdir())
     assert len(files) == 6
     assert len({File(path=str(file), roles=ROLES).load().fingerprint for file in files}) == 1
+
+
+def test_a_format_is_one_function_and_one_line(table, tmp_path, monkeypatch):
+    """The recipe of docs/architecture.md."""
+    monkeypatch.setattr(frame_files, "FORMATS", dict(FORMATS))
+    exec(recipe("To add a data format"), {})
+    table.write_parquet(tmp_path / "a.parquet")
+    orc.write_table(table.to_arrow(), tmp_path / "a.orc")
+    panels = [File(path=str(tmp_path / f"a.{kind}"), roles=ROLES) for kind in ("parquet", "orc")]
+    assert len({each.load().fingerprint for each in panels}) == 1
+    assert panels[0].source().count(".orc") == 1
+    (tmp_path / "a.orc").write_bytes(b"ORC and no more")
+    with pytest.raises(DataError, match=r"^dataset.path: '.*a.orc' cannot be read \([^\n]*$"):
+        panels[1].load()
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,7 @@ def test_a_batch_in_s3_goes_on_where_it_was(service, aws, tmp_path, monkeypatch)
         run_far_batch(service, "b", "s3://batches/rows/none.csv", places[1], 10, s3)
     with pytest.raises(DataError, match=r"'s3:///' must be s3://BUCKET/KEY"):
         run_far_batch(service, "b", places[0], "s3://", 10, s3)
-    with pytest.raises(
-        ConfigError, match=r"s3://batches/rows/in.json must be a file .parquet or .csv"
-    ):
+    with pytest.raises(ConfigError, match=r"s3://batches/rows/in.json must be a file .csv, .tsv, "):
         run_far_batch(service, "b", "s3://batches/rows/in.json", places[1], 10, s3)
 
 
@@ -201,3 +199,18 @@ def test_sqs_keeps_what_comes_after_a_failure(service, monkeypatch):
     assert answer_records(service, queue, print)["batchItemFailures"] == [
         {"itemIdentifier": name} for name in "ab"
     ]
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".arrow", ".ipc"])
+def test_a_batch_reads_what_datasets_read(service, tmp_path, suffix):
+    rows = pl.DataFrame([ROW | {"id": f"{place:03d}", "spent": 10.5} for place in range(3)])
+    rows.write_parquet(tmp_path / "in.parquet")
+    if suffix == ".tsv":
+        rows.write_csv(tmp_path / f"in{suffix}", separator="\t")
+    else:
+        rows.write_ipc(tmp_path / f"in{suffix}")
+    answers = []
+    for kind in (".parquet", suffix):
+        assert run_batch(service, "b", tmp_path / f"in{kind}", tmp_path / kind) == 3
+        answers.append(pl.read_parquet(tmp_path / kind / "part-000000.parquet"))
+    assert answers[0].equals(answers[1])

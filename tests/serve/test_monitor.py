@@ -18,6 +18,7 @@ from hwds.serve.bundle.reference import (
     reference_of,
     segments_of,
 )
+from hwds.serve.monitor import drift
 from hwds.serve.monitor.drift import (
     ChangeDetector,
     DriftFinding,
@@ -37,6 +38,7 @@ from hwds.serve.monitor.watch import (
     write_report,
 )
 from hwds.serve.server.records import Capture, CapturedArm
+from tests.support.recipes import recipe
 
 ROWS = 500
 NAMES = ("spent", "shop", "visits")
@@ -111,6 +113,19 @@ def test_what_changes_is_named(reference, tmp_path, change, column, check):
     assert set(shape) == {"feature_name", "constraint_check_type", "description"}
     assert "<svg" in (tmp_path / "report.html").read_text()
     assert read_json_mapping(tmp_path / "report.json")["violations"]
+
+
+def test_a_drift_test_is_one_function_and_one_line(reference, monkeypatch):
+    """The recipe of docs/architecture.md: p-value, violation and page need nothing else."""
+    monkeypatch.setattr(drift, "DISTANCES", dict(drift.DISTANCES))
+    exec(recipe("To add a drift test"), {})
+    rows = pl.concat([world(4, 6), world(4, 7, new=0.3)])
+    report = watch_bundle(reference, captured(rows), bundle="b", per_month=0.1, days=30.4)
+    first = next(window for window in report.windows if window.alarm)
+    assert [each.column for each in first.findings if each.check == "hellinger"] == ["shop"]
+    named = [each for each in report.violations if "hellinger of 'shop'" in each["description"]]
+    assert {each["constraint_check_type"] for each in named} == {"baseline_drift_check"}
+    assert "hellinger" in monitor_page(report)
 
 
 def test_a_column_that_the_capture_hides_is_not_watched(reference):

@@ -1,5 +1,5 @@
-"""Answer the rows of a file by a bundle: Parquet or CSV in, Parquet files out; what was killed goes
-on where it was.
+"""Answer the rows of a file by a bundle: CSV, TSV, Parquet or Arrow in, Parquet files out; what was
+killed goes on where it was.
 
 File and folder may be in S3 (s3://BUCKET/KEY). Memory does not grow with the file. The answers lie
 in parts in the folder, whose `_SUCCESS` says that all are there. `compute=ray` or `compute=cluster`

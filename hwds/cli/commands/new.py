@@ -2,8 +2,8 @@
 YAML and its test).
 
 KIND is model (a forecaster), classifier, policy, metric, features (of series), row_features,
-dataset or experiment. The words of a run behind the name of an experiment become it: `hwds new
-experiment shop dataset=file dataset.path=sales.csv`.
+dataset, decision or experiment. The words of a run behind the name of an experiment become it:
+`hwds new experiment shop dataset=file dataset.path=sales.csv`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ GROUPS = {
     "features": "features",
     "row_features": "features",
     "dataset": "dataset",
+    "decision": "decision",
     "experiment": "experiment",
 }
 """The group of each kind's YAML; a metric has none."""
@@ -91,7 +92,7 @@ def main(kind: str, name: str, overrides: tuple[str, ...], package: str) -> int:
     )
     leaks = (
         ""
-        if kind in ("metric", "dataset", "experiment")
+        if kind in ("metric", "dataset", "decision", "experiment")
         else f", and look for leaks by `hwds check-leakage{first[4:]}`"
     )
     print(f"Run it by `{first}`{leaks}.")

@@ -4,16 +4,15 @@ test.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hwds.serve.bundle.reference import log_losses, shares_below
 
-# Distances of a window of rows from a reference, by the statistics that both keep: PSI,
-# Kolmogorov-Smirnov, Wasserstein.
+# Distances of a window of rows from a reference, by the statistics that both keep.
 
 BINS = 10
 LEAST_SHARE = 1e-3
@@ -24,56 +23,34 @@ TAIL = 0.04
 little of it.
 """
 
-Distances = dict[str, float]
 
+def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> dict[str, float]:
+    """Return the distances of a column in a window from its reference, by the names of `DISTANCES`.
 
-def distances(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
-    """Return the distances of a column in a window from its reference.
-
-    Both as `column_reference` makes them.
-
-    Returns:
-        `psi`, the population stability index over deciles of the reference or its values; `ks`, the
-        largest gap of the distribution functions, of texts half the sum of the gaps of shares; of
-        numbers `wasserstein` too, the mean gap of quantiles over the reference's middle half.
-        Nothing where either has no value.
+    Both as `column_reference` makes them. Nothing where either has no value.
     """
-    if reference["kind"] != window["kind"]:
+    kind = reference["kind"]
+    if kind != window["kind"]:
         return {}
-    return (
-        _of_texts(reference, window)
-        if reference["kind"] == "text"
-        else _of_numbers(reference, window)
-    )
-
-
-def _of_numbers(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
-    first, second = (
-        np.asarray(reference["quantiles"], float),
-        np.asarray(window["quantiles"], float),
-    )
+    first, second = _shares(reference, window) if kind == "text" else _quantiles(reference, window)
     if not len(first) or not len(second):
         return {}
-    edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
-    cuts = [
-        np.diff(np.concatenate([[0.0], shares_below(grid, edges), [1.0]]))
-        for grid in (first, second)
-    ]
-    every = np.unique(np.concatenate([first, second]))
-    ks = float(np.abs(shares_below(first, every) - shares_below(second, every)).max())
-    levels = np.linspace(TAIL, 1 - TAIL, 93)
-    width = float(np.subtract(*np.quantile(first, [0.75, 0.25]))) or float(np.ptp(first)) or 1.0
-    apart = float(np.abs(np.quantile(first, levels) - np.quantile(second, levels)).mean()) / width
-    return {"psi": stability(*cuts), "ks": ks, "wasserstein": apart}
+    measures = {
+        name: each.of_texts if kind == "text" else each.of_numbers
+        for name, each in DISTANCES.items()
+    }
+    return {name: measure(first, second) for name, measure in measures.items() if measure}
 
 
-def _of_texts(reference: Mapping[str, Any], window: Mapping[str, Any]) -> Distances:
-    first, second = reference["shares"], window["shares"]
-    if not first or not second:
-        return {}
-    names = list(dict.fromkeys((*first, *second)))
-    shares = [np.array([each.get(name, 0.0) for name in names]) for each in (first, second)]
-    return {"psi": stability(*shares), "ks": float(np.abs(shares[0] - shares[1]).sum() / 2)}
+def _quantiles(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[np.ndarray]:
+    return [np.asarray(each["quantiles"], float) for each in (reference, window)]
+
+
+def _shares(reference: Mapping[str, Any], window: Mapping[str, Any]) -> list[np.ndarray]:
+    """Return the shares of all texts of either in both; empty where one has no text."""
+    both = [each["shares"] for each in (reference, window)]
+    names = list(dict.fromkeys(name for shares in both for name in shares))
+    return [np.array([shares.get(name, 0.0) for name in names if shares]) for shares in both]
 
 
 def stability(expected: np.ndarray, found: np.ndarray) -> float:
@@ -82,6 +59,57 @@ def stability(expected: np.ndarray, found: np.ndarray) -> float:
     """
     p, q = (np.maximum(shares, LEAST_SHARE) for shares in (expected, found))
     return float(((q - p) * np.log(q / p)).sum())
+
+
+def stability_of_numbers(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the population stability index over the deciles of the first."""
+    edges = np.unique(np.quantile(first, np.linspace(0, 1, BINS + 1)[1:-1]))
+    cuts = [
+        np.diff(np.concatenate([[0.0], shares_below(grid, edges), [1.0]]))
+        for grid in (first, second)
+    ]
+    return stability(*cuts)
+
+
+def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the largest difference of two distribution functions."""
+    every = np.unique(np.concatenate([first, second]))
+    return float(np.abs(shares_below(first, every) - shares_below(second, every)).max())
+
+
+def total_variation(first: np.ndarray, second: np.ndarray) -> float:
+    """Return half the sum of the differences of shares: Kolmogorov-Smirnov's of texts, which have
+    no order.
+    """
+    return float(np.abs(first - second).sum() / 2)
+
+
+def wasserstein(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the mean difference of quantiles over the width of the first's middle half."""
+    levels = np.linspace(TAIL, 1 - TAIL, 93)
+    width = float(np.subtract(*np.quantile(first, [0.75, 0.25]))) or float(np.ptp(first)) or 1.0
+    return float(np.abs(np.quantile(first, levels) - np.quantile(second, levels)).mean()) / width
+
+
+class Distance(NamedTuple):
+    """A distance of a window from the reference: 0 where they are the same, and never below.
+
+    Attributes:
+        of_numbers: From the quantiles of the reference and of the window, each on an even grid of
+            levels of its own; None where it is not of numbers.
+        of_texts: From the shares of the same texts in both; None where it is not of texts.
+    """
+
+    of_numbers: Callable[[np.ndarray, np.ndarray], float] | None = None
+    of_texts: Callable[[np.ndarray, np.ndarray], float] | None = None
+
+
+DISTANCES = {
+    "psi": Distance(stability_of_numbers, stability),
+    "ks": Distance(kolmogorov_smirnov, total_variation),
+    "wasserstein": Distance(wasserstein),
+}
+"""The distances that a monitor watches, by the names that reports and violations give them."""
 
 
 def new_share(reference: Mapping[str, Any], window: Mapping[str, Any]) -> float:
@@ -113,7 +141,7 @@ class DriftFinding:
 
     Attributes:
         column: Its name.
-        check: `psi`, `ks`, `wasserstein`, `missing`, `new_values`, `calibration` or `error`.
+        check: A name of `DISTANCES`, `missing`, `new_values`, `calibration` or `error`.
         value: The statistic.
         usual: What it usually is in the reference.
         p_value: Of so large a one in a world that does not change.

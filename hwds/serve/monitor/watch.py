@@ -155,16 +155,9 @@ MONTH_DAYS = 30.4
 FALSE_DISCOVERIES = 0.1
 """The false discovery rate among the columns that an alarm names."""
 
-SAGEMAKER_CHECKS = {
-    "missing": "completeness_check",
-    "new_values": "categorical_values_check",
-    "psi": "baseline_drift_check",
-    "ks": "baseline_drift_check",
-    "wasserstein": "baseline_drift_check",
-    "calibration": "baseline_drift_check",
-    "error": "baseline_drift_check",
-}
-"""By statistic the type of SageMaker Model Monitor's check."""
+DRIFT_CHECK = "baseline_drift_check"
+SAGEMAKER_CHECKS = {"missing": "completeness_check", "new_values": "categorical_values_check"}
+"""By statistic the type of SageMaker Model Monitor's check, where it is not that of drift."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +206,7 @@ class MonitorReport:
         return [
             {
                 "feature_name": finding.column,
-                "constraint_check_type": SAGEMAKER_CHECKS[finding.check],
+                "constraint_check_type": SAGEMAKER_CHECKS.get(finding.check, DRIFT_CHECK),
                 "description": describe(finding, window.begin),
             }
             for window in self.windows
