@@ -180,7 +180,7 @@ def complaints(path):
             where = f"{relative(path)}:{node.lineno} {node.name}"
             if not node.name.startswith("_") and not ast.get_docstring(node):
                 yield f"{where} has no docstring"
-        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 100:
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 120:
             yield f"{where} is too long"
 
 

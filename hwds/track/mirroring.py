@@ -202,7 +202,7 @@ def _pending(folder: Path) -> Iterator[PendingMirror]:
 # what blocks or breaks it costs the run no more than these seconds. `hwds sync` completes the
 # mirror later.
 
-LOCAL_SECONDS, LOCAL_SHARE = 10.0, 0.1
+LOCAL_SECONDS, LOCAL_SHARE = 20.0, 0.1
 """How long a run waits at its end for a mirror that is being written on this machine: so many
 seconds, or that share of the time that the run took.
 """

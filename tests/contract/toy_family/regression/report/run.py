@@ -32,7 +32,7 @@ def page_grids(tables: Tables, model: str) -> list[Grid]:
 
 
 def draw(table: Table, tables: Tables, model: str, folder: Path) -> None:
-    """`predicted.png`: what was predicted against what happened."""
+    """Write `predicted.png`."""
     own = tables.predictions.filter(pl.col("model") == model)
     figure = new_figure(5, 5)
     figure.subplots().plot(own["actual"], own["predicted"], ".")
@@ -43,5 +43,5 @@ REPORT = TaskReport(
     sentence=sentence,
     page_grids=page_grids,
     draw=draw,
-    captions={"predicted.png": "Predicted against actual"},
+    captions={"predicted.png": "What was predicted against what happened"},
 )
