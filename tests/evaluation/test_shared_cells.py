@@ -91,9 +91,9 @@ def test_who_waits_for_a_cell_makes_it_when_its_owner_is_killed(
     owner = start(
         folder, *words("mine", compute), environment=variables | {"HWDS_TEST_HANG": "600"}
     )
-    assert wait_until(lambda: len(fits(folder)) == held[compute], 100)
-    waiter = start(folder, *words("other", compute), environment=variables)
     try:
+        assert wait_until(lambda: len(fits(folder)) == held[compute], 100)
+        waiter = start(folder, *words("other", compute), environment=variables)
         assert wait_until(lambda: said(folder, "other") == WAITS, 100)
         assert len(fits(folder)) == len(set(fits(folder))) == WINDOWS
     finally:
