@@ -27,7 +27,7 @@ def trials(folder):
 
 
 def test_killed_at_random_moments_the_trials_are_those_of_a_sweep_never_killed(project, run_here):
-    whole = copy_of(project, "whole")
+    whole = copy_of(project, "whole_sweep")
     assert run_here(whole, *SWEEP, "compute=serial")[0] == 0
     for compute in ("serial", "processes"):
         folder, words, rng, seen = (
