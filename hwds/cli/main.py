@@ -5,11 +5,17 @@ from __future__ import annotations
 import ast
 import atexit
 import gc
+import math
 import os
+import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -24,13 +30,16 @@ from hwds.cli.words import HELP, experiment
 from hwds.core.errors import ConfigError, HwdsError, nearest
 from hwds.core.registry import GROUPS
 
-# The command line: the first bare word is a command, everything else is an experiment's.
-
 COMMANDS = Path(__file__).resolve().parent / "commands"
 
 GARBAGE = (100_000, 2, 2)
 """After how many new objects Python looks for cycles: at its own 700 a tenth of a short command is
 that search.
+"""
+
+SAME_PRESS = 1.0
+"""Seconds in which a second interrupt is the first once more: a launcher passes on to its program
+what the terminal has sent to both.
 """
 
 atexit.register(gc.freeze)  # what is there at the end goes with the process
@@ -48,8 +57,30 @@ def main() -> int:
         sys.path.insert(0, os.getcwd())  # as `python -m hwds` has it
     from hwds.core.secrets import filter_secrets
 
-    with filter_secrets():
+    with filter_secrets(), interrupted_once():
         return _answer(words, verbose)
+
+
+@contextmanager
+def interrupted_once() -> Iterator[None]:
+    """Answer one press of Ctrl-C once: what cleans up after the first is not interrupted by it."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # ignored behind `nohup`, or a host's own
+        yield
+        return
+    pressed = -math.inf
+
+    def answer(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        last, pressed = pressed, time.monotonic()
+        if pressed - last > SAME_PRESS:
+            signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _answer(words: list[str], verbose: bool) -> int:

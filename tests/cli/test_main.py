@@ -1,0 +1,49 @@
+"""What the process of a command line does around the command."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from hwds.cli import main
+
+
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def press_twice(pause, cleaned):
+    with main.interrupted_once():
+        try:
+            press()
+        finally:
+            time.sleep(pause)
+            press()
+            cleaned.append(True)
+
+
+def test_a_press_that_arrives_twice_interrupts_once():
+    cleaned = []
+    with pytest.raises(KeyboardInterrupt):
+        press_twice(0, cleaned)
+    assert cleaned
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_press_interrupts_what_cleans_up(monkeypatch):
+    monkeypatch.setattr(main, "SAME_PRESS", 0.01)
+    cleaned = []
+    with pytest.raises(KeyboardInterrupt):
+        press_twice(0.05, cleaned)
+    assert not cleaned
+
+
+def test_an_interrupt_that_a_host_ignores_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with main.interrupted_once():
+            press()
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
