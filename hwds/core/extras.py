@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -72,13 +71,14 @@ def require_installed(needs: Mapping[str, Iterable[str]]) -> None:
     Raises:
         ConfigError: Some are missing, with the command that installs all of them.
     """
-    missing = {place: found for place, each in needs.items() if (found := missing_modules(each))}
+    missing: list[str] = []
+    asked: list[str] = []
+    for place, modules in needs.items():
+        if new := [name for name in missing_modules(modules) if name not in missing]:
+            missing += new
+            asked.append(f"{place} needs {package_names(new)}")
     if missing:
-        wanted = {name: None for found in missing.values() for name in found}
-        asked = "; ".join(
-            f"{place} needs {package_names(found)}" for place, found in missing.items()
-        )
-        raise ConfigError(f"{asked}: {install_command(wanted)}.")
+        raise ConfigError(f"{'; '.join(asked)}: {install_command(missing)}.")
 
 
 def install_command(modules: Iterable[str]) -> str:
@@ -101,7 +101,6 @@ def package_names(modules: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-@cache
 def _is_installed(module: str) -> bool:
     """Return whether a module can be imported; a mere folder of its name is none, as W&B leaves one
     in the current folder.
