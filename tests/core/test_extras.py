@@ -81,9 +81,7 @@ def test_a_mere_folder_of_the_name_is_no_package(tmp_path, monkeypatch):
 
 @cache
 def read_module(module):
-    """Return, by each name that a module defines, the packages imported and the names referred to
-    inside; and what is imported from hwds.
-    """
+    """Return the definition of each name of a module, and what it imports from hwds by name."""
     base = ROOT.joinpath(*module.split("."))
     files = [each for each in (base.with_suffix(".py"), base / "__init__.py") if each.is_file()]
     tree = ast.parse(files[0].read_text() if files else "")
@@ -93,7 +91,7 @@ def read_module(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hwds.")
         for alias in node.names
     }
-    return {name: uses(node) for node in tree.body for name in defined_names(node)}, imported
+    return {name: node for node in tree.body for name in defined_names(node)}, imported
 
 
 def defined_names(node):
@@ -105,8 +103,11 @@ def defined_names(node):
     ]
 
 
-def uses(node):
-    """Return the packages that a definition imports, and the names in it but for annotations."""
+@cache
+def uses(module, name):
+    """Return the packages that a definition imports, and what it refers to but in annotations."""
+    definitions, imported = read_module(module)
+    node = definitions.get(name, ast.Pass())
     notes = [
         note
         for each in ast.walk(node)
@@ -122,7 +123,7 @@ def uses(node):
             packages.add((each.module or "").partition(".")[0])
         elif isinstance(each, ast.Name) and id(each) not in skipped:
             names.add(each.id)
-    return packages & TOPS, names
+    return packages & TOPS, [imported.get(each, (module, each)) for each in names]
 
 
 def packages_of(cls):
@@ -133,11 +134,9 @@ def packages_of(cls):
         if place in seen or not place[0].startswith("hwds."):
             continue
         seen.add(place)
-        module, name = place
-        definitions, imported = read_module(module)
-        packages, names = definitions.get(name, (set(), set()))
+        packages, places = uses(*place)
         found |= packages
-        left += [imported.get(each, (module, each)) for each in names]
+        left += places
     return found
 
 
