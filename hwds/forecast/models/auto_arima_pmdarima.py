@@ -55,5 +55,5 @@ class AutoARIMAPmdarima(Statistical):
             error_action="ignore",
             suppress_warnings=True,
         )
-        mean, ends = model.predict(steps, return_conf_int=True, alpha=ONE_DEVIATION)
+        mean, ends = model.predict(int(steps), return_conf_int=True, alpha=ONE_DEVIATION)
         return mean, normal_bands(mean[None], (ends[:, 1] - mean)[None], levels).quantiles[0]

@@ -62,6 +62,6 @@ class UnobservedComponents(Statistical):
             freq_seasonal=[{"period": season, "harmonics": waves}] if waves else None,
         )
         fitted = model.fit(maxiter=self.rounds, disp=False, warn_convergence=False)
-        ahead = fitted.get_forecast(steps)
+        ahead = fitted.get_forecast(int(steps))  # numpy's integers are dates to it
         mean, spread = ahead.predicted_mean * scale, ahead.se_mean * scale
         return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
