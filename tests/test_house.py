@@ -81,6 +81,9 @@ def test_a_yaml_begins_with_a_command_that_works(path):
             (word.endswith(named) if group in WRITTEN else word.lstrip("+") == named)
             for word in words
         ) or _is_default(group, option, words), command
+    if group == "model":
+        for package in class_of(group, recipe_of(group, option)).imports:
+            pytest.importorskip(package)
     words = overrides(words)
     if (group, option) == ("dataset", "table"):  # no protocol cuts a table yet
         compose(words)

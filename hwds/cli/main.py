@@ -28,6 +28,7 @@ from click.shell_completion import (
 
 from hwds.cli.words import HELP, experiment
 from hwds.core.errors import ConfigError, HwdsError, nearest
+from hwds.core.extras import PACKAGES, install_command
 from hwds.core.registry import GROUPS
 
 COMMANDS = Path(__file__).resolve().parent / "commands"
@@ -92,6 +93,12 @@ def _answer(words: list[str], verbose: bool) -> int:
             raise
         print(f"hwds: {error}", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:  # of a stored model, which says no needs
+        known = [module for module in PACKAGES if module.partition(".")[0] == error.name]
+        if verbose or not known:
+            raise
+        print(f"hwds: {error}: {install_command(known[:1])}.", file=sys.stderr)
+        return ConfigError.exit_code
     except KeyboardInterrupt:
         print(
             "\nhwds: stopped. Every finished cell is kept; the same command goes on from there.",

@@ -21,7 +21,7 @@ from hwds.core.recipe import Recipe, uses_features
 from hwds.evaluation.cells import CellOutcome, Job, compute_cell
 from hwds.evaluation.protocol import Cell, Evaluation, KnowsTruth, ScoreSegments
 from hwds.evaluation.run_cells import RunWork, result_tables
-from hwds.experiment.spec import check
+from hwds.experiment.spec import check_stored
 from hwds.frames.features.base import FeatureSet
 from hwds.frames.features.none import None_
 from hwds.frames.table import check_frame
@@ -281,7 +281,7 @@ class Run(ScoredTables):
         Raises:
             DataError: The data, which pictures show beside the results, is not there any more.
         """
-        experiment = check(self.config)
+        experiment = check_stored(self.config)
         frame = experiment.protocol.prepare_frame(experiment.dataset.frame())
         report = stored_report(self.config, self.tables)
         return self._board() | report.figures(frame, self.tables, self.standings, self.model)

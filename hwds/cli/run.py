@@ -25,7 +25,7 @@ from hwds.experiment.prepare import (
     require_asked,
     warm_up,
 )
-from hwds.experiment.spec import Experiment, check
+from hwds.experiment.spec import Experiment, check_stored
 from hwds.report.hooks import TaskReport, task_report
 from hwds.report.leaderboard import leaderboard_figure, leaderboard_markdown, segments_figure
 from hwds.report.pictures import save_png
@@ -78,7 +78,7 @@ def draw_missing(folder: RunFolder, tables: Tables) -> None:
             earlier command's.
     """
     folder.delete_pictures()
-    experiment = check(folder.read_config(secrets=True))
+    experiment = check_stored(folder.read_config(secrets=True))
     protocol, model = experiment.protocol, experiment.model.name
     frame = protocol.prepare_frame(experiment.dataset.frame())
     if frame.fingerprint != folder.read_provenance()["data"]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hwds.core.errors import ConfigError
+from hwds.core.extras import extras_of
 from hwds.core.recipe import Recipe, Small, construct, show_value
 from hwds.core.registry import GROUPS, options, resolve_node
 from hwds.core.settings import flatten, read_yaml
@@ -59,6 +60,20 @@ def build(group: str, path: str, node: dict[str, Any]) -> Recipe:
     recipe: Recipe = construct(cls, path, values)
     check_types(node, recipe, path)
     return recipe
+
+
+def extras_of_node(group: str, node: Any) -> tuple[str, ...]:
+    """Return the extras with the packages that the recipes of a composed node import."""
+
+    def modules(value: Any) -> Iterator[str]:
+        items = value.values() if isinstance(value, Mapping) else value
+        for item in items if isinstance(value, Mapping | list | tuple) else ():
+            yield from modules(item)
+        if isinstance(value, Mapping) and "recipe" in value:
+            cls = resolve_node(group, group, dict(value))
+            yield from (*cls.imports, *cls.may_import)
+
+    return extras_of(modules(node))
 
 
 def missing_paths(values: dict[str, Any], path: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from annotated_types import Ge, Gt, Le, Lt
 
 from hwds.core.compose import option
+from hwds.core.extras import extras_of
 from hwds.core.recipe import Recipe, show_value
 from hwds.core.registry import conf_dirs, resolve_node
 from hwds.core.settings import read_yaml
@@ -44,8 +45,13 @@ class Setting:
 
 
 def about(group: str, name: str) -> str:
-    """Return the docstring of an option's class up to its first section."""
-    return SECTION.split(inspect.getdoc(_class_of(group, name)) or "")[0].strip()
+    """Return the docstring of an option's class up to its first section, and the extra that it
+    needs.
+    """
+    cls = _class_of(group, name)
+    text = SECTION.split(inspect.getdoc(cls) or "")[0].strip()
+    extras = ",".join(extras_of(cls.imports))
+    return f"{text}\n\nNeeds hwds[{extras}]." if extras else text
 
 
 def settings_of(group: str, name: str) -> Iterator[Setting]:

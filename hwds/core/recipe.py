@@ -22,6 +22,7 @@ from pydantic.dataclasses import dataclass
 from pydantic_core import ArgsKwargs
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.extras import missing_modules
 from hwds.core.secrets import without_secrets
 from hwds.core.settings import as_yaml
 
@@ -288,7 +289,25 @@ class Recipe:
     them can be compared.
     """
 
+    imports: ClassVar[tuple[str, ...]] = ()
+    """The modules beyond hwds' own requirements that its methods import, as a literal: `hwds list`
+    reads it without importing the class.
+    """
+
+    may_import: ClassVar[tuple[str, ...]] = ()
+    """The modules beyond these that it does without, and says so, where they are not installed."""
+
     name: str = ""
+
+    def needed_imports(self) -> dict[str, tuple[str, ...]]:
+        """Return the modules that it needs beyond hwds' own requirements, by the key that asks for
+        them: `recipe` for `imports`, or a setting.
+        """
+        return {"recipe": self.imports}
+
+    def lacking(self) -> tuple[str, ...]:
+        """Return the modules of `may_import` that it would use and that are not installed."""
+        return missing_modules(self.may_import)
 
     def companions(self) -> tuple[Recipe, ...]:
         """Return variants of the recipe that are always scored with it, under labels of their
@@ -383,18 +402,32 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(part)
 
 
+def inner_recipes(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
+    """Yield the recipes that are fields of a recipe, each with its path below it: `members[0]`."""
+    for name, value in vars(recipe).items():
+        if isinstance(value, Recipe):
+            yield name, value
+        elif isinstance(value, tuple):
+            items = enumerate(value)
+            yield from ((f"{name}[{i}]", item) for i, item in items if isinstance(item, Recipe))
+
+
 def uses_features(model: Recipe) -> bool:
     """Return whether a model, or a model inside it, reads the feature set."""
-    inner = [value for value in vars(model).values() if isinstance(value, Recipe | tuple)]
-    members = [
-        item
-        for value in inner
-        for item in (value if isinstance(value, tuple) else (value,))
-        if isinstance(item, Recipe)
-    ]
     return bool(getattr(model, "uses_features", False)) or any(
-        uses_features(member) for member in members
+        uses_features(member) for _, member in inner_recipes(model)
     )
+
+
+def package_needs(path: str, recipe: Recipe) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each key of a recipe, and of those inside it, that asks for packages, as `model.recipe:
+    'forecast/xgboost'`, with the modules.
+    """
+    for key, modules in recipe.needed_imports().items():
+        value = recipe if key == "recipe" else getattr(recipe, key)
+        yield f"{path}.{key}: {show_value(value)}", modules
+    for below, inner in inner_recipes(recipe):
+        yield from package_needs(f"{path}.{below}", inner)
 
 
 def labelled(name: str, change: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, ClassVar
 
@@ -240,13 +239,9 @@ def with_holidays(panel: Panel, country: str) -> Panel:
         country: An ISO 3166 code, `US` or `DE`, and of a part of it, `US-CA` or `DE-BY`.
 
     Raises:
-        ConfigError: The package is not installed, it knows no such country or part, time is counted
-            in whole numbers, or the panel has a column of the name.
+        ConfigError: There is no such country or part, time is counted in whole numbers, or the
+            panel has a column of the name.
     """
-    if find_spec("holidays") is None:
-        raise ConfigError(
-            "dataset.country: needs the package holidays: pip install 'hwds[holidays]'."
-        )
     if not panel.table.schema[TIME].is_temporal():
         raise ConfigError(
             "dataset.country: holidays have dates, and the dataset's time is whole numbers."
@@ -387,6 +382,10 @@ class PanelDataset(Dataset):
     unserved: str = ""
     stock: str = ""
     country: str = ""
+
+    def needed_imports(self) -> dict[str, tuple[str, ...]]:
+        """Return the calendar that a country asks for."""
+        return super().needed_imports() | ({"country": ("holidays",)} if self.country else {})
 
     def frame(self) -> Panel:
         """Return the panel with what is joined to it, its target demand where the config says what

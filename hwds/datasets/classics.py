@@ -1,11 +1,11 @@
-"""Classic real series that ship inside pmdarima's wheel, so that real data needs no folder and no
-network.
-"""
+"""Classic real series that ship with hwds, so that real data needs no folder and no network."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any, Literal
+from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -13,6 +13,9 @@ from hwds.datasets.base import PanelDataset
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TARGET, TIME
+
+VALUES = Path(__file__).with_name("classics.txt")
+"""The values of each series after its name, as they are in pmdarima 2.1 (MIT)."""
 
 _SERIES = {
     "monthly": {
@@ -33,8 +36,8 @@ _SHAPES = {"monthly": ("1mo", 12), "quarterly": ("3mo", 8), "yearly": ("1y", 6)}
 
 
 class Classics(PanelDataset):
-    """Classic real series that come with pmdarima: airline passengers, sunspots, wine; beer,
-    residents, wool; or lynx.
+    """Classic real series that come with hwds: airline passengers, sunspots, wine; beer, residents,
+    wool; or lynx.
 
     Monthly: airpassengers (1949-1960, thousands), sunspots (1749-1983, mean number), wineind
     (1980-1994, bottles sold in Australia). Quarterly: ausbeer (1956-2008, megalitres), austres
@@ -52,27 +55,27 @@ class Classics(PanelDataset):
 
     def load(self) -> Panel:
         """Return the panel of one group."""
-        from pmdarima import datasets
-
         every, horizon = _SHAPES[self.frequency]
-        group = _SERIES[self.frequency].items()
-        tables = [
-            _dated(name, start, every, getattr(datasets, f"load_{name}")()) for name, start in group
-        ]
+        group, values = _SERIES[self.frequency].items(), dict(_values())
+        tables = [_dated(name, start, every, values[name]) for name, start in group]
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
         """Return that nothing has to be fetched."""
         names = ", ".join(name for group in _SERIES.values() for name in group)
-        return f"inside the pmdarima package (MIT), nothing to fetch: {names}."
+        return f"inside hwds, as in the pmdarima package (MIT), nothing to fetch: {names}."
 
 
-def _dated(name: str, start: date, every: str, values: Any) -> pl.DataFrame:
-    """Return one series from its first date.
+def _values() -> Iterator[tuple[str, list[float]]]:
+    """Yield the values of each series by its name."""
+    for block in VALUES.read_text(encoding="utf-8").split("\n\n"):
+        name, *numbers = block.split()
+        yield name, [float(number) for number in numbers]
 
-    Ausbeer's last quarter, which is not known, is left out.
-    """
-    target = pl.Series(TARGET, values, dtype=pl.Float64, strict=False).fill_nan(None).drop_nulls()
+
+def _dated(name: str, start: date, every: str, values: Sequence[float]) -> pl.DataFrame:
+    """Return one series from its first date."""
+    target = pl.Series(TARGET, values, dtype=pl.Float64)
     end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]
     times = pl.date_range(start, end, every, eager=True)
     return pl.DataFrame(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from hwds.experiment.final_model import predict_new, require_plan, with_data
-from hwds.experiment.spec import check
+from hwds.experiment.spec import check_asked
 from hwds.frames.panel import Panel
 from hwds.frames.roles import listed
 from hwds.results.folder import RunFolder
@@ -54,7 +54,7 @@ class KeptModel:
             if len(ahead):
                 plan = str(beside / "plan.parquet")
                 ahead.write_parquet(plan)
-        experiment = check(data)
+        experiment = check_asked(data)
         frame = experiment.dataset.frame()
         if isinstance(frame, Panel):
             frame = experiment.protocol.prepare_frame(require_plan(experiment, frame, plan))

@@ -16,6 +16,7 @@ import polars as pl
 from hwds.core.cache import Inputs, digest_of_changes, digests, noted_inputs, read_so_far, unchanged
 from hwds.core.checksums import read_json, read_parquet
 from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.extras import install_command, package_names
 from hwds.core.files import OUTPUTS, digest
 from hwds.core.keys import modules_in, numeric_environment
 from hwds.core.recipe import Recipe, canonical, texts_in, uses_features
@@ -506,17 +507,25 @@ MOST_ROWS = 50_000
 
 
 def remarks_before(prepared: Prepared) -> list[str]:
-    """Return remarks on features that no model reads or that the data cannot fill, on inputs, of
-    dataset and protocol.
+    """Return remarks on features that no model reads or that the data cannot fill, on packages, on
+    inputs, of dataset and protocol.
     """
     frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
     columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
     return [
         *_on_features(prepared),
+        *_on_packages(prepared),
         *data,
         *columns,
         *prepared.job.protocol.warnings_before(frame, prepared.job.models),
     ]
+
+
+def _on_packages(prepared: Prepared) -> Iterator[str]:
+    for name, model in prepared.experiment.models.items():
+        if missing := model.lacking():
+            packages, command = package_names(missing), install_command(missing)
+            yield f"'{name}' does without {packages}, not installed: {command}."
 
 
 def _on_features(prepared: Prepared) -> Iterator[str]:

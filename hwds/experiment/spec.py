@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from itertools import chain, starmap
 from typing import Any, ClassVar, Literal
 
 from hwds.core.config import BASES, build, check_types, missing_paths, recipe_kind, shrink_to_small
 from hwds.core.errors import ConfigError, with_article
-from hwds.core.recipe import Recipe, Seed, construct, show_value, uses_features
+from hwds.core.extras import require_installed
+from hwds.core.recipe import (
+    Recipe,
+    Seed,
+    construct,
+    package_needs,
+    show_value,
+    uses_features,
+)
 from hwds.core.registry import GROUPS, options
 from hwds.datasets.base import Dataset
 from hwds.evaluation.compute.base import Compute
@@ -132,7 +141,35 @@ class Experiment(Recipe):
 
 
 def check(data: dict[str, Any]) -> Experiment:
-    """Return the typed experiment of composed plain data.
+    """Return the typed experiment of composed plain data, which can be run here.
+
+    Raises:
+        ConfigError: A key, type, range or name is wrong, the parts cannot go together, or a package
+            is not installed.
+    """
+    experiment = check_stored(data)
+    parts = {group: getattr(experiment, group) for group in GROUPS}
+    _require_packages(parts | {f"rivals[{i}]": each for i, each in enumerate(experiment.rivals)})
+    experiment.sweep.check(data, experiment)
+    return experiment
+
+
+def check_asked(data: dict[str, Any]) -> Experiment:
+    """Return the typed experiment of a run's config, whose model can be asked again here.
+
+    Raises:
+        ConfigError: As `check`, but that the packages of rivals, compute and tracker do not matter.
+    """
+    experiment = check_stored(data)
+    _require_packages(
+        {part: getattr(experiment, part) for part in ("dataset", "features", "model")}
+    )
+    return experiment
+
+
+def check_stored(data: dict[str, Any]) -> Experiment:
+    """Return the typed experiment of a run's config, whose packages need not be installed to show
+    its results.
 
     Raises:
         ConfigError: A key, type, range or name is wrong, or the parts cannot go together.
@@ -155,8 +192,12 @@ def check(data: dict[str, Any]) -> Experiment:
     experiment = construct(Experiment, "", data | recipes | {"rivals": rivals})
     check_types(data, experiment, "")
     _go_together(experiment)
-    experiment.sweep.check(data, experiment)
     return experiment
+
+
+def _require_packages(parts: Mapping[str, Recipe]) -> None:
+    """Refuse recipes, each by its path, whose packages are not installed."""
+    require_installed(dict(chain.from_iterable(starmap(package_needs, parts.items()))))
 
 
 def _go_together(experiment: Experiment) -> None:

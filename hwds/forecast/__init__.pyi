@@ -6,6 +6,8 @@ from .models.adida import ADIDA as ADIDA
 from .models.adjusted import Adjusted as Adjusted
 from .models.analog import Analog as Analog
 from .models.auto import Auto as Auto
+from .models.auto_arima_pmdarima import AutoARIMAPmdarima as AutoARIMAPmdarima
+from .models.auto_arima_statsforecast import AutoARIMAStatsforecast as AutoARIMAStatsforecast
 from .models.base import FittedForecaster as FittedForecaster
 from .models.base import ForecastContext as ForecastContext
 from .models.base import Forecaster as Forecaster
@@ -29,6 +31,7 @@ from .models.since_break import SinceBreak as SinceBreak
 from .models.stack import Stack as Stack
 from .models.theta import Theta as Theta
 from .models.tsb import TSB as TSB
+from .models.unobserved_components import UnobservedComponents as UnobservedComponents
 from .models.xgboost import XGBoost as XGBoost
 from .models.zero import Zero as Zero
 from .protocols.base import PanelEvaluation as PanelEvaluation

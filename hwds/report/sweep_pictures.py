@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from hwds.core.extras import install_command, missing_modules
 from hwds.report.grid import Grid, grid_of
 from hwds.report.pictures import (
     GREY,
@@ -196,6 +197,11 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
         )
         return SettingsImportance(
             refused=f"{counted(len(table), 'trials')} have a score; {needed}."
+        )
+    if missing_modules(("sklearn",)):
+        return SettingsImportance(
+            refused=f"Which setting mattered is told by a forest of scikit-learn: "
+            f"{install_command(('sklearn',))}."
         )
     sign = -1.0 if result.better == "high" else 1.0
     shares = setting_shares(settings_matrix(table, names), sign * table["first"].to_numpy())

@@ -12,6 +12,7 @@ import polars as pl
 
 from hwds.core.checksums import table_without_secrets, write_parquet
 from hwds.core.errors import HwdsError
+from hwds.core.extras import require_installed
 from hwds.core.files import write_atomically
 from hwds.core.settings import OUTSIDE_NUMBERS
 from hwds.results.files import Total, Totals, disarm_formulas, totals_of, write_csv
@@ -312,13 +313,9 @@ def write_export(tables: Mapping[str, pl.DataFrame], kind: str, place: Path) -> 
 
 
 def _workbook(tables: Mapping[str, pl.DataFrame], path: Path) -> Path:
-    try:
-        import xlsxwriter
-    except ImportError as error:
-        raise HwdsError(
-            "export: --to xlsx needs XlsxWriter: pip install 'hwds[xlsx]'; --to csv and parquet "
-            "do not."
-        ) from error
+    require_installed({"export: --to xlsx": ("xlsxwriter",)})
+    import xlsxwriter
+
     long = next((name for name, table in tables.items() if len(table) > MOST_ROWS), None)
     if long:
         raise HwdsError(

@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
+from hwds.core.extras import require_installed
 
 # Places in S3, as s3://BUCKET/KEY.
 
@@ -357,8 +357,7 @@ def clients_of(region: str | None = None) -> Clients:
     Raises:
         ConfigError: It is not installed.
     """
-    if find_spec("boto3") is None:
-        raise ConfigError("deploy: needs boto3: pip install 'hwds[aws]'.")
+    require_installed({"deploy": ("boto3",)})
     import boto3
 
     return boto3.session.Session(region_name=region).client

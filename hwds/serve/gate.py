@@ -32,7 +32,7 @@ from hwds.evaluation.leak_check import check_leaks
 from hwds.evaluation.protocol import LeakTestable
 from hwds.evaluation.workers import hold_threads
 from hwds.experiment.prepare import prepare
-from hwds.experiment.spec import check
+from hwds.experiment.spec import check_asked, check_stored
 from hwds.results.files import read_json_mapping
 from hwds.results.folder import RunFolder
 from hwds.results.records import now
@@ -207,7 +207,7 @@ class GateEvidence:
     @classmethod
     def of(cls, folder: RunFolder) -> GateEvidence:
         """Return what the run's own folder and its sisters of other seeds say."""
-        experiment, tables = check(folder.read_config(secrets=True)), folder.read_tables()
+        experiment, tables = check_stored(folder.read_config(secrets=True)), folder.read_tables()
         label, headline = experiment.model.name, experiment.protocol.headline
         names = (
             "scores.parquet",
@@ -296,7 +296,7 @@ def seeds_of(folders: Sequence[RunFolder], headline: str, label: str) -> dict[in
 
 def leaks_of(folder: RunFolder) -> tuple[str, ...]:
     """Return what the canary finds in the run's own model, at its small size, in this process."""
-    experiment = check({**folder.read_config(secrets=True), "size": "small"})
+    experiment = check_asked({**folder.read_config(secrets=True), "size": "small"})
     if not isinstance(experiment.protocol, LeakTestable):
         return ()
     prepared = prepare(experiment)

@@ -476,6 +476,8 @@ CalibratorKind = Literal["none", "platt", "bayes", "beta", "isotonic"]
 
 EM_ROUNDS = 200
 EM_TOLERANCE = 1e-9
+SAME_SCORE = 1e-15
+"""Scores that are nearer to each other are one: what adds up in another order is no other score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -659,9 +661,22 @@ def _beta_inputs(odds: np.ndarray) -> np.ndarray:
 
 
 def _fit_steps(score: np.ndarray, label: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    from sklearn.isotonic import IsotonicRegression
+    """Return the knots of the isotonic fit, shape (2, knots): the ends of each stretch of scores
+    with one probability.
+    """
+    from scipy.optimize import isotonic_regression
 
-    regression = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0).fit(
-        score, label, sample_weight=weight
-    )
-    return np.stack([regression.X_thresholds_, regression.y_thresholds_])
+    weight = np.ones(len(score)) if weight is None else weight
+    order = np.lexsort((label, score))
+    order = order[weight[order] > 0]
+    starts = [0]
+    for place, value in enumerate(values := score[order].tolist()):
+        if value - values[starts[-1]] >= SAME_SCORE:
+            starts.append(place)
+    group = np.repeat(np.arange(len(starts)), np.diff([*starts, len(order)]))
+    mass = np.bincount(group, weight[order])
+    mean = np.bincount(group, weight[order] * label[order]) / mass
+    share = np.clip(isotonic_regression(mean, weights=mass).x, 0.0, 1.0)
+    kept = np.ones(len(share), bool)
+    kept[1:-1] = (share[1:-1] != share[:-2]) | (share[1:-1] != share[2:])
+    return np.stack([score[order][starts][kept], share[kept]])

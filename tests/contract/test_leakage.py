@@ -41,11 +41,11 @@ PROTOCOLS = {
 
 
 CHEAP = ["model.members=[forecast/drift,{forecast/xgboost:{trees:20}}]"]
-FEWER_ORDERS = ["model.most_ordinary=1", "model.most_seasonal=1", "model.most_total=2"]
+FEWER_ORDERS = ["model.most_ordinary=1", "model.most_seasonal=1"]
 FEWER = {
-    "forecast/sarima": FEWER_ORDERS,
-    "forecast/sarima_statsforecast": FEWER_ORDERS,
-    "forecast/sarima_pmdarima": FEWER_ORDERS,
+    "forecast/sarima": [*FEWER_ORDERS, "model.most_total=2"],
+    "forecast/auto_arima_pmdarima": ["model.most_ordinary=1", "model.season=1", "model.longest=30"],
+    "forecast/auto_arima_statsforecast": FEWER_ORDERS,
     "forecast/auto": ["model.members=[forecast/drift,forecast/theta]", "model.most=2"],
     "forecast/stack": CHEAP,
     "forecast/stack_devices": CHEAP,

@@ -17,7 +17,12 @@ from tests.support.panels import LastValue
 
 SIZE = PanelSize(series=150, length=142.0, season=52, horizon=8, columns=2)
 
-UNMEASURED = {"forecast/since_break"}
+UNMEASURED = {
+    "forecast/auto_arima_pmdarima",
+    "forecast/auto_arima_statsforecast",
+    "forecast/since_break",
+    "forecast/unobserved_components",
+}
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,7 @@ class Neural(Policy):
         rate: The learning rate of Adam.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "uncertainty": {"choice": ["last_layer", "heads"]},
         "units": {"choice": [16, 32, 64]},

@@ -12,19 +12,21 @@ from hwds.cli.words import command
 
 @command(help=__doc__)
 def main() -> int:
-    """Print one line a finding; 1 where something that a run needs is missing."""
+    """Print one line a finding; 1 where the outputs folder cannot be written."""
+    from hwds.core.extras import PACKAGES, extras_of, install_command, missing_modules
     from hwds.core.files import OUTPUTS
     from hwds.evaluation.compute.processes import usable_cores
     from hwds.results.records import LIBRARIES, cpu_name, installed_version
 
-    missing = [name for name in LIBRARIES if installed_version(name) is None]
+    versions = {name: installed_version(name) for name in LIBRARIES}
+    missing = missing_modules(PACKAGES)
     writable = _writable(OUTPUTS)
     lines = {
         "python": platform.python_version(),
-        "libraries": ", ".join(
-            f"{name} {installed_version(name)}" for name in LIBRARIES if name not in missing
-        ),
-        "missing": ", ".join(missing) or "nothing",
+        "libraries": ", ".join(f"{name} {each}" for name, each in versions.items() if each),
+        "extras": f"missing: {', '.join(extras_of(missing))}; {install_command(missing)}"
+        if missing
+        else "all installed",
         "cpu": f"{cpu_name()}, {usable_cores()} usable of {os.cpu_count()} cores",
         "memory": _memory(),
         "threads": ", ".join(
@@ -41,7 +43,7 @@ def main() -> int:
     }
     for name, value in lines.items():
         print(f"{name:<12}{value}")
-    return 1 if missing or not writable else 0
+    return 0 if writable else 1
 
 
 def _writable(folder: Path) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,18 @@ from click.shell_completion import CompletionItem
 
 from hwds.cli.words import AS_JSON, KnownWord, command
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.extras import extras_of, missing_modules
 from hwds.core.registry import GROUPS as RECIPES
 from hwds.core.registry import WRITTEN, options, source_file
 from hwds.core.settings import read_yaml, utf8_text
 
 GROUPS = (*RECIPES, *WRITTEN, "experiment")
-FIRST_PARAGRAPH = re.compile(
-    r'^class (\w+)[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n[ \t]*\n)', re.MULTILINE | re.DOTALL
-)
-"""Name and first paragraph of the docstring of a class; to parse three hundred modules would take
-four times as long.
-"""
+CLASS = re.compile(r"^class ", re.MULTILINE)
+"""What a class begins with; to parse three hundred modules would take four times as long."""
+
+FIRST_PARAGRAPH = re.compile(r'\w+[^:]*:\n[ \t]+r?"""(.*?)(?:"""|\n[ \t]*\n)', re.DOTALL)
+IMPORTS = re.compile(r"^    imports = \((.*)\)$", re.MULTILINE)
+NAME = re.compile(r'"([\w.]+)"')
 
 
 class GroupOrOption(KnownWord):
@@ -84,8 +87,40 @@ def main(groups: tuple[str, ...], as_json: bool) -> int:
 
 def option_sentence(group: str, file: Path) -> str:
     """Return the first paragraph of the docstring of an option's class, read without importing it,
-    or the YAML's command.
+    or the YAML's command; behind it the extra that it needs where that is not installed.
     """
+    text, node = _file_of_option(group, file)
+    comments = [
+        line[1:].strip()
+        for line in text.splitlines()
+        if line.startswith("#") and "@package" not in line
+    ]
+    if group not in RECIPES:
+        return comments[1] if len(comments) > 1 else comments[0] if comments else ""
+    changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
+    sentence = _docstring(group, _recipe(group, file, node)) or (comments[0] if comments else "")
+    extras = extras_of(missing_modules(imports_of(group, file)))
+    needs = f" [needs hwds[{','.join(extras)}]]" if extras else ""
+    return f"{sentence} ({changes}){needs}" if changes else f"{sentence}{needs}"
+
+
+def imports_of(group: str, file: Path) -> set[str]:
+    """Return `imports` of an option and of those that it names as members, read without importing
+    one.
+    """
+    _, node = _file_of_option(group, file)
+    recipe = _recipe(group, file, node)
+    needs = IMPORTS.search(_class_text(group, recipe))
+    members = [name for name in _words(node) if name in options(group) and name != recipe]
+    return {
+        *(NAME.findall(needs[1]) if needs else ()),
+        *(need for name in members for need in imports_of(group, options(group)[name])),
+    }
+
+
+@cache
+def _file_of_option(group: str, file: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of an option's file, and what it says."""
     try:
         text = utf8_text(file)
         node: Any = read_yaml(text, file) or {}
@@ -95,33 +130,36 @@ def option_sentence(group: str, file: Path) -> str:
         from hwds.core.recipe import show_value
 
         raise ConfigError(f"{group}/{file.stem}.yaml: must be a mapping, got {show_value(node)}.")
-    comments = [
-        line[1:].strip()
-        for line in text.splitlines()
-        if line.startswith("#") and "@package" not in line
-    ]
-    if group not in RECIPES:
-        return comments[1] if len(comments) > 1 else comments[0] if comments else ""
-    recipe = str(
-        node.get("recipe") or file.relative_to(_root(file, group)).with_suffix("").as_posix()
-    )
-    changes = ", ".join(f"{key}={value}" for key, value in node.items() if key != "recipe")
-    text_of_option = _docstring(group, recipe) or (comments[0] if comments else "")
-    return f"{text_of_option} ({changes})" if changes else text_of_option
+    return text, node
 
 
-def _root(file: Path, group: str) -> Path:
-    return next(
+def _recipe(group: str, file: Path, node: dict[str, Any]) -> str:
+    root = next(
         parent for parent in file.parents if parent.name == group and parent.parent.name == "conf"
     )
+    return str(node.get("recipe") or file.relative_to(root).with_suffix("").as_posix())
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Yield all keys and texts of plain data."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in [*value, *(value.values() if isinstance(value, dict) else ())]:
+            yield from _words(item)
+
+
+@cache
+def _class_text(group: str, recipe: str) -> str:
+    """Return the text of a recipe's class; empty where there is none."""
+    source = source_file(group, recipe)
+    wanted = recipe.replace(":", "/").rsplit("/", 1)[-1].replace("_", "").lower()
+    for text in CLASS.split(source.read_text(encoding="utf-8"))[1:] if source else ():
+        if re.match(r"\w*", text)[0].lower().replace("_", "") == wanted:  # type: ignore[index]
+            return text
+    return ""
 
 
 def _docstring(group: str, recipe: str) -> str:
-    source = source_file(group, recipe)
-    if source is None:
-        return ""
-    wanted = recipe.replace(":", "/").rsplit("/", 1)[-1].replace("_", "").lower()
-    for name, first in FIRST_PARAGRAPH.findall(source.read_text(encoding="utf-8")):
-        if name.replace("_", "").lower() == wanted:
-            return " ".join(first.split())
-    return ""
+    first = FIRST_PARAGRAPH.match(_class_text(group, recipe))
+    return " ".join(first[1].split()) if first else ""

@@ -93,10 +93,10 @@ def experiment_of(folder: RunFolder, rows: str | None) -> Experiment:
     """
     from hwds.evaluation.protocol import Deployable
     from hwds.experiment.final_model import with_data
-    from hwds.experiment.spec import check
+    from hwds.experiment.spec import check_asked
 
     data = folder.read_config(secrets=True)
-    experiment = check(with_data(data, rows, folder) if rows else data)
+    experiment = check_asked(with_data(data, rows, folder) if rows else data)
     if not isinstance(experiment.protocol, Deployable):
         raise ConfigError(
             f"predict: run {folder.title} is of protocol '{experiment.protocol.name}', which has "

@@ -204,11 +204,11 @@ def rows_to_remember(run: str) -> Any:
     """The rows that a run is of, as far as they and their labels had arrived when they end."""
     from hwds.detection.protocols.base import Detection
     from hwds.evaluation.row_folds import as_known, row_arrivals
-    from hwds.experiment.spec import check
+    from hwds.experiment.spec import check_stored
     from hwds.frames.table import Table
     from hwds.results.folder import RunFolder
 
-    experiment = check(RunFolder.find(run).read_config(secrets=True))
+    experiment = check_stored(RunFolder.find(run).read_config(secrets=True))
     frame, protocol = experiment.dataset.frame(), experiment.protocol
     assert isinstance(frame, Table)
     assert isinstance(protocol, Detection)

@@ -43,9 +43,12 @@ def main(dry_run: bool) -> int:
 def mirror_again(one: PendingMirror) -> str:
     """Do what is due; return what went wrong, empty where nothing did."""
     from hwds.core.errors import HwdsError
+    from hwds.core.extras import require_installed
+    from hwds.core.recipe import package_needs
     from hwds.track.mirroring import mirror
 
     try:
+        require_installed(dict(package_needs("tracker", one.tracker)))
         print(f"{one.title}: {mirror(one.tracker, one.folder, send=True)}")
     except HwdsError as error:
         return f"{one.title}: tracker {one.tracker.name}: {error}"

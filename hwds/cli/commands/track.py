@@ -58,10 +58,12 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
     """The tracker of an option, with changes to its fields.
 
     Raises:
-        ConfigError: No such option or field.
+        ConfigError: No such option or field, or its package is not installed.
     """
     from hwds.core.compose import option as composed
     from hwds.core.config import build
+    from hwds.core.extras import require_installed
+    from hwds.core.recipe import package_needs
     from hwds.core.settings import read_yaml
     from hwds.track.trackers.base import Tracker
 
@@ -79,6 +81,7 @@ def tracker_of(option: str, changes: dict[str, str]) -> Tracker:
     assert isinstance(tracker, Tracker)
     if not tracker.parts():
         raise ConfigError(f"--to: must be wandb, mlflow or both, got '{option}'.")
+    require_installed(dict(package_needs("tracker", tracker)))
     return tracker
 
 

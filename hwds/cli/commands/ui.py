@@ -4,8 +4,6 @@ that are on.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import click
 
 from hwds.cli.words import WholeNumber, command
@@ -24,12 +22,10 @@ def main(port: int) -> int:
 
     No other server is contacted, no number is changed.
     """
-    from hwds.core.errors import ConfigError
+    from hwds.core.extras import require_installed
     from hwds.report.ui.server import ADDRESS, runs_server
 
-    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"ui: needs {', '.join(missing)}: pip install 'hwds[ui]'.")
+    require_installed({"ui": ("starlette", "uvicorn")})
     with runs_server(port) as serving:
         print(f"http://{ADDRESS}:{serving.server_port} (Ctrl-C ends it)", flush=True)
         try:

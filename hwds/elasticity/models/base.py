@@ -78,14 +78,6 @@ class ElasticityModel(Recipe):
         """True where period effects are taken out."""
         return self.effects == "cell_period"
 
-    def check_installed(self) -> None:
-        """Refuse a machine without a package that the model needs; called before the first cell.
-
-        Raises:
-            ConfigError: With the command that installs it.
-        """
-        return
-
     def learn(self, history: Panel, context: ElasticityContext) -> FittedElasticities:
         """Return the elasticities of all cells of a history.
 

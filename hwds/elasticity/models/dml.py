@@ -43,6 +43,7 @@ class DML(ElasticityModel):
         effects: `cell` always: trees learn the season.
     """
 
+    imports = ("xgboost",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 7]},
         "trees": {"randint": [50, 401]},

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Annotated
 
 import numpy as np
 import polars as pl
 from annotated_types import Ge, Gt, Le, Lt
 
-from hwds.core.errors import ConfigError
 from hwds.core.recipe import Small
 from hwds.elasticity.crossed import (
     PRIOR_SCALE,
@@ -209,7 +207,7 @@ class HierarchicalBayes(ElasticityModel):
     first two moments, this draws slopes, effects and standard deviations from their joint
     posterior: a second opinion on its intervals, ten to a hundred times slower. Shocks that a
     product's cells share are no part of its answer here, too, and what other errors within clusters
-    add is that of the pooled model. Needs numpyro: pip install 'hwds[bayes]'.
+    add is that of the pooled model.
 
     Attributes:
         chains: One after the other; two or more tell whether they agree.
@@ -220,28 +218,17 @@ class HierarchicalBayes(ElasticityModel):
             uncertainty that cells share.
     """
 
+    imports = ("numpyro",)
     chains: Annotated[int, Ge(1), Le(16), Small(1)] = 2
     warm_up: Annotated[int, Ge(10), Le(100_000), Small(50)] = 400
     draws: Annotated[int, Ge(10), Le(100_000), Small(50)] = 400
     acceptance: Annotated[float, Gt(0.5), Lt(1)] = 0.8
     cluster: Cluster = "sku_period"
 
-    def check_installed(self) -> None:
-        """Refuse a machine without numpyro.
-
-        Raises:
-            ConfigError: With the command that installs it.
-        """
-        if find_spec("numpyro") is None:
-            raise ConfigError(
-                "model: 'elasticity/hierarchical_bayes' needs numpyro: pip install 'hwds[bayes]'."
-            )
-
     def estimate(
         self, design: DemandDesign, identification: pl.DataFrame, context: ElasticityContext
     ) -> Estimates:
         """Return the posterior of all cells, by its draws."""
-        self.check_installed()
         layout = design.layout(by_period=self.by_period, own=design.promotion)
         fit = fit_slopes(layout, design.crossed, design.codes("sku"))
         assert fit.groups is not None

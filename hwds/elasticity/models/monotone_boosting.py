@@ -45,6 +45,7 @@ class MonotoneBoosting(ElasticityModel):
         effects: `cell` always: trees learn the season.
     """
 
+    imports = ("xgboost",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 7]},
         "trees": {"randint": [50, 601]},

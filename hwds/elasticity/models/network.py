@@ -273,6 +273,7 @@ class Network(ElasticityModel):
             pays.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "spread": {"loguniform": [0.2, 2.0]},
         "units": {"choice": [4, 8, 16]},

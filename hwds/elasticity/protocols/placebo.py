@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, ClassVar
 
@@ -79,11 +79,6 @@ class Placebo(Evaluation[ElasticityModel, Panel]):
         return fitted.effects.rename({"name": "effect"}).with_columns(
             pl.lit(rows).alias("rows"), *counts
         )
-
-    def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
-        """Refuse models whose packages are not installed."""
-        for model in models.values():
-            model.check_installed()
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the effect of the price to come, with its test."""

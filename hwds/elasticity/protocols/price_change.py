@@ -114,11 +114,6 @@ class PriceChange(
         """Return the metrics of price moves."""
         return change_measures()
 
-    def check_models(self, models: Mapping[str, ElasticityModel], frame: Panel) -> None:
-        """Refuse models whose packages are not installed."""
-        for model in models.values():
-            model.check_installed()
-
     def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
         """Return which cells will have no answer of their own, and why."""
         return identification_remarks(frame, next(iter(models.values())))

@@ -193,6 +193,7 @@ class Cluster(OnRay):
             on where a cell was.
     """
 
+    imports = ("grpc", "ray")
     address: Annotated[str, AfterValidator(_address)] = "auto"
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
     storage: str | None = None

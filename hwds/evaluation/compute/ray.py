@@ -18,6 +18,7 @@ class Ray(OnRay):
         workers: CPUs that it may use; 0 takes those that this process may use.
     """
 
+    imports = ("grpc", "ray")
     workers: ZeroWorkers = 0
 
     @property

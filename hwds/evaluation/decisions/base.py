@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
+from hwds.core.extras import require_installed
 from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
@@ -66,11 +66,7 @@ class Decision(Recipe):
                 f"decision_pack: decision '{self.name}' has no pack "
                 f"'{name}'{nearest(name, ['none', *self.packs])}"
             )
-        if find_spec("xlsxwriter") is None:
-            raise ConfigError(
-                f"decision_pack: '{name}' needs XlsxWriter for its workbook: pip install "
-                f"'hwds[xlsx]'."
-            )
+        require_installed({f"decision_pack: '{name}'": ("xlsxwriter",)})
 
     def check_data(self, frame: Any, protocol: Evaluation[Any, Any]) -> None:
         """Refuse data from which it cannot decide; called before the first cell.

@@ -567,17 +567,13 @@ def join_ray(compute: OnRay) -> bool:
         Whether it was joined now.
 
     Raises:
-        ConfigError: Ray is not installed, or the cluster runs other versions.
+        ConfigError: The cluster runs other versions.
         HwdsError: The cluster cannot be reached.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"compute: '{compute.name}' needs the package ray[tune], which is not installed."
-        ) from error
+    import ray
+
     if ray.is_initialized():
         return False
     logging.getLogger("ray").setLevel(logging.CRITICAL)

@@ -20,6 +20,7 @@ class ADIDA(Statistical):
         several: Whether the mean over all sums from one row up to that many is taken (IMAPA).
     """
 
+    imports = ("statsforecast",)
     least = 3
     of_demand = True
     several: bool = False

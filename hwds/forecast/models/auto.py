@@ -14,8 +14,9 @@ import polars as pl
 from annotated_types import Ge, Le
 
 from hwds.core.cache import Unkept
+from hwds.core.extras import missing_modules
 from hwds.core.keys import key_of
-from hwds.core.recipe import PositiveInt, Small
+from hwds.core.recipe import PositiveInt, Small, package_needs
 from hwds.core.serialization import Serializable
 from hwds.evaluation.cells import FITTED
 from hwds.forecast.metrics import has_differences, seasonal_scales
@@ -337,6 +338,8 @@ class Auto(Forecaster):
     (one cutoff), asking included, and calibration by the protocol beside it. What was tried before
     a run was killed is kept, and not charged to the same command again.
 
+    A candidate whose package is not installed is left out, and a remark says so.
+
     Attributes:
         budget: The most that one fit may take: `60s`, `10m`, `2h`, or units of work, `300u`.
         members: The models that are raced instead of those that hwds would choose; the seasonal
@@ -347,6 +350,7 @@ class Auto(Forecaster):
     """
 
     uses_features = True
+    may_import = ("keras", "statsforecast", "tensorflow", "xgboost")
     search_space: ClassVar[Mapping[str, Any]] = {"windows": {"choice": [2, 3, 4]}}
 
     budget: Budget = "300u"
@@ -361,6 +365,10 @@ class Auto(Forecaster):
             if in_units(self.budget)
             else f"budget: must be in units of work, such as 300u, got {self.budget}"
         )
+
+    def lacking(self) -> tuple[str, ...]:
+        """Return the modules of candidates that are left out; nothing where members are given."""
+        return () if self.members else super().lacking()
 
     def learn(self, history: Panel, *, horizon: int, context: ForecastContext) -> FittedAuto:
         """Race the candidates, then fit those that answer on all rows."""
@@ -413,6 +421,8 @@ class Auto(Forecaster):
             history, horizon, context, usable_windows(history, horizon, self.windows), allowance
         )
         usual = race_candidates(look, self.members)
+        if not self.members:
+            usual = tuple(each for each in usual if _is_fittable(each.model))
         team = race.run(usual[: self.most])
         return team_answer(
             team,
@@ -420,6 +430,11 @@ class Auto(Forecaster):
             horizon,
             race_story(race, look, self.budget, len(usual[self.most :])),
         )
+
+
+def _is_fittable(model: Forecaster) -> bool:
+    """Return whether all packages that a candidate needs are installed."""
+    return not any(missing_modules(modules) for _, modules in package_needs("", model))
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,6 +26,7 @@ class CES(Statistical):
             the model's own.
     """
 
+    imports = ("statsforecast",)
     least = 10
     seasonal: Literal["auto", "none", "simple", "partial", "full"] = "auto"
     origins: ZeroFolds = 12

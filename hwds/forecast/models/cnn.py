@@ -24,6 +24,7 @@ class CNN(Network):
         step_layers: The number of convolutions over the steps.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "filters": {"choice": [24, 48, 96]},
         "step_layers": {"randint": [0, 4]},

@@ -23,6 +23,7 @@ class Croston(Statistical):
             `sba` is the classic by 0.95.
     """
 
+    imports = ("statsforecast",)
     least = 3
     of_demand = True
     form: Literal["classic", "optimised", "sba"] = "optimised"

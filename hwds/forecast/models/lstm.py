@@ -28,6 +28,7 @@ class LSTM(Network):
             states (Luong et al. 2015).
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "units": {"choice": [16, 32, 48, 96]},
         "learning_rate": {"loguniform": [5e-4, 1e-2]},

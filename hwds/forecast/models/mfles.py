@@ -27,6 +27,7 @@ class MFLES(Statistical):
         origins: Origins inside the history whose errors make the intervals.
     """
 
+    imports = ("statsforecast",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "changepoints": {"choice": [0.1, 0.25, 0.5]},
         "rounds": {"choice": [25, 50, 100]},

@@ -25,6 +25,7 @@ class MLP(Network):
         channels: The number of outputs of a block for each step.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "units": {"choice": [32, 64, 128, 256]},
         "layers": {"randint": [1, 4]},

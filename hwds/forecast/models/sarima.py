@@ -19,7 +19,6 @@ from hwds.forecast.arima import (
     OrderSearch,
     arima_form,
     drift_regressor,
-    library_orders,
     useful_covariates,
 )
 from hwds.forecast.arima_kernels import (
@@ -324,7 +323,7 @@ class Sarima(Forecaster):
     Attributes:
         search: `exact_stepwise` fits every candidate by its exact likelihood; `css_stepwise` by the
             conditional sum of squares, then the best of them exactly; `fixed` takes the orders
-            given; `pmdarima` and `statsforecast` take the orders that those libraries find.
+            given.
         order: p, d, q of `fixed`.
         seasonal_order: P, D, Q of `fixed`.
         constant: `fixed` has a mean, or a drift, where it is differenced once.
@@ -350,9 +349,7 @@ class Sarima(Forecaster):
         "covariates": {"choice": [True, False]},
     }
 
-    search: Literal["exact_stepwise", "css_stepwise", "fixed", "pmdarima", "statsforecast"] = (
-        "exact_stepwise"
-    )
+    search: Literal["exact_stepwise", "css_stepwise", "fixed"] = "exact_stepwise"
     order: tuple[Order, Order, Order] = (0, 1, 1)
     seasonal_order: tuple[Order, Order, Order] = (0, 1, 1)
     constant: bool = False
@@ -413,9 +410,8 @@ class Sarima(Forecaster):
         values, columns = values[known[0] :], columns[known[0] :]
         spread = columns.std(0)
         spread[spread == 0] = 1.0
-        searched = self.search in ("exact_stepwise", "css_stepwise")
-        given = None if searched else self._given(values, season, search.limits)
-        if given is None and not searched:
+        given = self._given(len(values), season) if self.search == "fixed" else None
+        if given is None and self.search == "fixed":
             return None
         optional = len(regressors.names)
         used = (columns / spread)[
@@ -438,24 +434,13 @@ class Sarima(Forecaster):
             float(sigma),
         )
 
-    def _given(self, values: np.ndarray, season: int, limits: OrderLimits) -> Orders | None:
-        """Return the orders of `fixed` or of a rival library.
-
-        None where it failed or the series is too short for them.
+    def _given(self, rows: int, season: int) -> Orders | None:
+        """Return the orders of `fixed`; None where a series of so many rows is too short for
+        them.
         """
-        fixed: Orders = (self.order, self.seasonal_order, self.constant)
-        orders = (
-            fixed if self.search == "fixed" else library_orders(self.search, values, season, limits)
-        )
-        if orders is None:
-            return None
-        ordinary, seasonal, constant = orders
-        seasonal = seasonal if season > 1 else (0, 0, 0)
-        return (
-            (ordinary, seasonal, constant)
-            if ordinary[1] + season * seasonal[1] < len(values) - 1
-            else None
-        )
+        seasonal = self.seasonal_order if season > 1 else (0, 0, 0)
+        lost = self.order[1] + season * seasonal[1]
+        return (self.order, seasonal, self.constant) if lost < rows - 1 else None
 
 
 def _given_form(series: ArimaSeries, orders: Orders) -> ArimaForm:

@@ -22,6 +22,7 @@ class TSB(Statistical):
         chance_rate: The smoothing of the probability that there is demand.
     """
 
+    imports = ("statsforecast",)
     least = 3
     of_demand = True
     size_rate: UnitInterval = 0.1

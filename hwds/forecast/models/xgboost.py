@@ -207,6 +207,7 @@ class XGBoost(Forecaster):
         season: Rows in a season; 0 takes the dataset's.
     """
 
+    imports = ("xgboost",)
     uses_features = True
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 11]},

@@ -54,6 +54,7 @@ class CNN(InspectionModel):
         networks: The number of networks that are averaged.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "filters": {"choice": [16, 24, 32, 48]},
         "shift": {"randint": [0, 4]},

@@ -211,6 +211,7 @@ class FeaturesXGBoost(InspectionModel):
         column_share: The share of the numbers that each tree sees.
     """
 
+    imports = ("xgboost",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 7]},
         "learning_rate": {"loguniform": [0.02, 0.3]},

@@ -5,13 +5,12 @@ landmarks.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
 
-from hwds.core.errors import ConfigError, DataError
+from hwds.core.errors import DataError
 from hwds.core.keys import key_of
 from hwds.core.recipe import Positive, Recipe, Small, Steps
 from hwds.core.serialization import Serializable
@@ -112,13 +111,6 @@ class LifetimeModel(Recipe):
     """
 
     local: ClassVar[bool] = False
-
-    def check_installed(self) -> None:
-        """Refuse a machine without a package that the model needs; called before the first cell.
-
-        Raises:
-            ConfigError: With the command that installs it.
-        """
 
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Return the model fitted to runs.
@@ -311,23 +303,12 @@ class LandmarkModel(LifetimeModel):
     landmarks: Annotated[int, Ge(1), Le(100_000), Small(8)] = 25
     penalizer: Positive = 0.01
 
-    def check_installed(self) -> None:
-        """Refuse a machine without lifelines.
-
-        Raises:
-            ConfigError: With the command that installs it.
-        """
-        if find_spec("lifelines") is None:
-            name = self.name or type(self).__name__
-            raise ConfigError(f"model: '{name}' needs lifelines: pip install 'hwds[survival]'.")
-
     def landmark_table(
         self, runs: Runs, context: LifetimeContext
     ) -> tuple[Covariates, pd.DataFrame]:
         """Return what is read of runs, and a row for each landmark: covariates, `left` and
         `failed`.
         """
-        self.check_installed()
         covariates = Covariates.learn(runs, self.window)
         rows = landmark_rows(runs, context, self.landmarks)
         return covariates, covariates.table(runs, rows)

@@ -26,6 +26,8 @@ class Cox(LandmarkModel):
     Needs the extra `survival`.
     """
 
+    imports = ("lifelines",)
+
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedHazards:
         """Fit the hazards at the landmarks of runs, censored ones too."""
         covariates, table = self.landmark_table(runs, context)

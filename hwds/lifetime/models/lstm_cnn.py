@@ -189,6 +189,7 @@ class LSTMCNN(PointModel):
         least_steps: Steps of an epoch at least.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "window": {"choice": [30, 50]},
         "units": {"choice": [16, 32, 64]},

@@ -27,6 +27,8 @@ class WeibullAFT(LandmarkModel):
     Needs the extra `survival`.
     """
 
+    imports = ("lifelines",)
+
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedWeibull:
         """Fit the law at the landmarks of runs, censored ones too."""
         covariates, table = self.landmark_table(runs, context)

@@ -39,6 +39,7 @@ class XGBoostWindows(PointModel):
         bins: Values of an input that are told apart.
     """
 
+    imports = ("xgboost",)
     uses_features = True
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 7]},

@@ -81,15 +81,6 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
                 f"features=signal_windows."
             )
 
-    def check_models(self, models: Mapping[str, LifetimeModel], frame: Runs) -> None:
-        """Refuse models whose package is not installed.
-
-        Raises:
-            ConfigError: With the command that installs it.
-        """
-        for model in models.values():
-            model.check_installed()
-
     def warnings_before(self, frame: Runs, models: Mapping[str, LifetimeModel]) -> list[str]:
         """Return how many runs are censored."""
         censored = int((~frame.learnable.events).sum())

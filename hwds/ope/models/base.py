@@ -65,6 +65,11 @@ class Estimator(Recipe):
         learner_name: Learner | None = getattr(self, "reward_model", None)
         return learner_name
 
+    def needed_imports(self) -> dict[str, tuple[str, ...]]:
+        """Return the package of a reward model of boosted trees."""
+        trees = self.learner == "xgboost"
+        return super().needed_imports() | ({"reward_model": ("xgboost",)} if trees else {})
+
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
         """Return the estimate as its parts, row by row."""
         raise NotImplementedError(f"{type(self).__name__}.estimate")

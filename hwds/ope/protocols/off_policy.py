@@ -634,6 +634,7 @@ class OffPolicy(
         segments: Columns of the table; the rows of each of their values are scored apart too.
     """
 
+    imports = ("sklearn",)
     accepts: ClassVar[type] = Estimator
     frame_type: ClassVar[type] = OFF_POLICY.frame
     task: ClassVar[str] = OFF_POLICY.name

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -13,7 +12,18 @@ import numpy as np
 
 from hwds.core.config import build
 from hwds.core.errors import ConfigError
-from hwds.core.recipe import Folds, Names, NonNegative, Positive, Seed, Small, Trials, Workers
+from hwds.core.extras import require_installed
+from hwds.core.recipe import (
+    Folds,
+    Names,
+    NonNegative,
+    Positive,
+    Seed,
+    Small,
+    Trials,
+    Workers,
+    package_needs,
+)
 from hwds.core.search_space import START, Leaf, leaf_conditions, leaves_of, space_of, trial_config
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import Evaluation
@@ -150,7 +160,7 @@ class Searching(Sweep):
 
     Class attributes: `stops`, whether trials are stopped between windows; `every`, whether the
     space alone says how many trials there are, and `trials` the most; `learns`, whether settings
-    are proposed by the scores of those before; `needs`, a package that is not installed with hwds.
+    are proposed by the scores of those before.
 
     Attributes:
         only: Whether nothing but `space` is searched, and not what the model's class says to tune
@@ -193,7 +203,6 @@ class Searching(Sweep):
     stops: ClassVar[bool] = False
     every: ClassVar[bool] = False
     learns: ClassVar[bool] = False
-    needs: ClassVar[str] = ""
 
     only: bool = False
     metric: str = ""
@@ -215,11 +224,6 @@ class Searching(Sweep):
         """Refuse an experiment that it cannot search; see `Sweep.check`."""
         protocol, compute = experiment.protocol, experiment.compute
         protocol.check_sweep(self.name)
-        if self.needs and find_spec(self.needs) is None:
-            raise ConfigError(
-                f"sweep: '{self.name}' needs a package that is not installed: pip install "
-                f"'hwds[{self.needs}]'."
-            )
         if self.gpus_per_trial and not isinstance(compute, OnRay):
             raise ConfigError(
                 f"sweep.gpus_per_trial: compute '{compute.name}' gives no GPUs out; take "
@@ -361,6 +365,7 @@ def _check_value(
     group = leaf.path.partition(".")[0]
     trial = trial_config(data, leaf_conditions(leaf, leaves) | {leaf.path: value})
     recipe = build(group, f"{START}.{group}", trial[group])
+    require_installed(dict(package_needs(f"{START}.{group}", recipe)))
     if group == "model" and not isinstance(recipe, protocol.accepts):
         raise ConfigError(
             f"{START}.model: protocol '{protocol.name}' asks a "

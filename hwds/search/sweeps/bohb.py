@@ -26,6 +26,7 @@ class BOHB(Optuna, ASHA):
         batch: Settings proposed at once, of which one in `reduction` goes on from a rung.
     """
 
+    imports = ("optuna",)
     stops: ClassVar[bool] = True
 
     batch: Trials = 9

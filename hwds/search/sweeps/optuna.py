@@ -29,8 +29,8 @@ class Optuna(Searching):
             together.
     """
 
+    imports = ("optuna",)
     learns: ClassVar[bool] = True
-    needs: ClassVar[str] = "optuna"
 
     startup: Trials = 10
     batch: Trials = 4

@@ -198,6 +198,7 @@ class Autoencoder(SensorModel):
         least_steps: Steps of an epoch at least.
     """
 
+    imports = ("keras", "tensorflow")
     uses_features: ClassVar[bool] = False
     search_space: ClassVar[Mapping[str, Any]] = {
         "window": {"choice": [5, 10, 20, 30]},

@@ -19,7 +19,9 @@ import numpy as np
 import polars as pl
 
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
+from hwds.core.config import extras_of_node
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.extras import require_installed
 from hwds.core.files import flush_to_disk, write_text
 from hwds.core.serialization import load_fitted, save_fitted
 from hwds.detection.alerts.tiers import AlertTiers
@@ -27,7 +29,7 @@ from hwds.detection.decisions.alert_policy import AlertPolicy
 from hwds.detection.models.base import FittedClassifier
 from hwds.evaluation.protocol import Deployable
 from hwds.experiment.final_model import fit_final, kept_model
-from hwds.experiment.spec import Experiment, check
+from hwds.experiment.spec import Experiment, check_asked, check_stored
 from hwds.frames.images import Images
 from hwds.frames.panel import Panel
 from hwds.frames.runs import Runs
@@ -66,11 +68,15 @@ from hwds.serve.verdicts import refuse_gated
 EXTRAS = ("serve", "bundle")
 
 
-def needed_distributions() -> dict[str, Distribution]:
+def needed_distributions(extras: tuple[str, ...] = ()) -> dict[str, Distribution]:
     """Return the installed distributions that hwds needs to serve, by name: its requirements and
     theirs.
+
+    Args:
+        extras: Those that the model needs, beside what serves it.
     """
-    pending = [_bare_name(line) for line in distribution("hwds").requires or () if _is_needed(line)]
+    lines, extras = distribution("hwds").requires or (), (*EXTRAS, *extras)
+    pending = [_bare_name(line) for line in lines if _is_needed(line, extras)]
     found: dict[str, Distribution] = {"hwds": distribution("hwds")}
     while pending:
         name = pending.pop()
@@ -80,13 +86,15 @@ def needed_distributions() -> dict[str, Distribution]:
             found[name] = distribution(name)
         except PackageNotFoundError:  # of another system or Python, by its marker
             continue
-        pending += [_bare_name(line) for line in found[name].requires or () if _is_needed(line, ())]
+        pending += [_bare_name(line) for line in found[name].requires or () if _is_needed(line)]
     return dict(sorted(found.items()))
 
 
-def write_environment(lock: Path, licences: Path) -> None:
-    """Write a line a distribution with its version, and a table of licences."""
-    found = needed_distributions()
+def write_environment(lock: Path, licences: Path, extras: tuple[str, ...] = ()) -> None:
+    """Write a line a distribution with its version, and a table of licences; see
+    `needed_distributions`.
+    """
+    found = needed_distributions(extras)
     write_text(lock, "".join(f"{name}=={each.version}\n" for name, each in found.items()))
     rows = [
         {"name": name, "version": each.version, "licence": licence_of(each)}
@@ -116,7 +124,7 @@ def _bare_name(line: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[ ;<>=!~\[(]", line, maxsplit=1)[0]).lower()
 
 
-def _is_needed(line: str, extras: tuple[str, ...] = EXTRAS) -> bool:
+def _is_needed(line: str, extras: tuple[str, ...] = ()) -> bool:
     """Return whether a requirement is one of the distribution itself, or of an extra that is served
     by.
     """
@@ -194,6 +202,7 @@ def make_bundle(
         ConfigError: The run has no model to ask, or the folder is there.
         HwdsError: A gate refused the run, or the proof failed.
     """
+    require_installed({"bundle": ("cryptography",)})
     folder = RunFolder.find(run)
     folder.require_finished()
     if out.exists():
@@ -221,7 +230,7 @@ def make_bundle(
 
 def _fill_bundle(folder: RunFolder, part: Path, asked: int, live: LiveSettings | None) -> Manifest:
     """Write all that is made of the run, and return the manifest before the proof."""
-    experiment = check(folder.read_config(secrets=True))
+    experiment = check_asked(folder.read_config(secrets=True))
     if isinstance(experiment.protocol, BanditSimulation):
         world = experiment.dataset.frame()
         assert isinstance(world, World)
@@ -264,7 +273,8 @@ def _write_parts(
     """Write the parts of a bundle, its reference, decision and environment, and return the manifest
     before the proof.
     """
-    _write(part / CONFIG, folder.read_config())
+    config = folder.read_config()
+    _write(part / CONFIG, config)
     graph = content.write(part)
     _write(part / REFERENCE, _reference(content, folder))
     if fitted is not None:
@@ -276,7 +286,8 @@ def _write_parts(
             _write(part / DECISION, tiers)
     else:
         _write(part / DECISION, folder.read_verdict() or {})
-    write_environment(part / LOCK, part / LICENCES)
+    extras = extras_of_node("model", config["model"])
+    write_environment(part / LOCK, part / LICENCES, extras)
     return Manifest(
         content.kind,
         experiment.protocol.task,
@@ -364,7 +375,7 @@ def _finish_manifest(
     """Write latency, card and schema, and return the manifest of all files."""
     latency = proof.pop("latency")
     _write(part / LATENCY, latency | {"machine": folder.read_provenance().get("machine")})
-    experiment = check(folder.read_config(secrets=True))
+    experiment = check_stored(folder.read_config(secrets=True))
     card = model_card(folder, experiment, folder.read_tables(), fields)
     _write(part / CARD_JSON, card)
     _write(part / CARD_SAGEMAKER, sagemaker_card(card))

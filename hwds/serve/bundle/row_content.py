@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from hwds.core.errors import ConfigError
+from hwds.core.extras import install_command, missing_modules
 from hwds.detection.models.base import FittedClassifier, RowScores
 from hwds.detection.protocols.base import Detection
 from hwds.detection.rows import RowContext
@@ -239,10 +240,8 @@ class RowContent:
 
         Return its columns, or why there is none.
         """
-        from importlib.util import find_spec
-
-        if find_spec("onnx") is None:
-            return {"why": "onnx is not installed: pip install 'hwds[bundle]'"}
+        if missing_modules(("onnx",)):
+            return {"why": f"onnx is not installed: {install_command(('onnx',))}"}
         try:
             model, numbers, texts, tolerance = graph_of(self.fitted)
         except NoGraph as error:

@@ -372,11 +372,11 @@ class Online:
             DataError: The run has saved no model.
             ConfigError: Its model scores no events.
         """
-        from hwds.experiment.spec import check
+        from hwds.experiment.spec import check_asked
         from hwds.results.folder import RunFolder
 
         folder = RunFolder.find(str(run))
-        experiment = check(folder.read_config(secrets=True))
+        experiment = check_asked(folder.read_config(secrets=True))
         features, fitted = experiment.features, load_fitted(folder.path / "model")
         assert isinstance(features, RowFeatures | None_)
         if not isinstance(fitted, FittedClassifier):

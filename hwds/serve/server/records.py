@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
 from itertools import accumulate
 from mmap import mmap
 from pathlib import Path
@@ -21,7 +20,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from hwds.core.errors import ConfigError
+from hwds.core.extras import require_installed
 from hwds.serve.server.arms import ARMS, share_of
 from hwds.serve.services.base import Answer, Question
 
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 # Counts of a server for Prometheus: each worker lays its own into a mapped file, and whoever is
 # asked adds them up.
+
+TRACING = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
+"""The modules that traces need."""
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 STATUSES = (200, 400, 401, 404, 406, 408, 413, 415, 500, 503)
@@ -188,8 +190,7 @@ class Traces:
         endpoint = next((name for name in ENDPOINTS if variables.get(name)), None)
         if endpoint is None:
             return None
-        if find_spec("opentelemetry") is None or find_spec("opentelemetry.exporter") is None:
-            raise ConfigError(f"{endpoint}: needs OpenTelemetry: pip install 'hwds[trace]'.")
+        require_installed({endpoint: TRACING})
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider

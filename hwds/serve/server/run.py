@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError
+from hwds.core.extras import require_installed
 from hwds.serve.server.arms import CANARY, SHADOW, check_arm
 from hwds.serve.server.records import Traces
 from hwds.serve.server.settings import TOKENS, VARIABLE, ServerSettings, tokens_of
@@ -218,12 +219,7 @@ def _check_capture(folder: str | None) -> None:
 
 
 def _require_server() -> None:
-    from importlib.util import find_spec
-
-    needed = ("starlette", "uvicorn", "cryptography", "prometheus_client")
-    missing = [name for name in needed if find_spec(name) is None]
-    if missing:
-        raise ConfigError(f"serve: --http needs {', '.join(missing)}: pip install 'hwds[serve]'.")
+    require_installed({"serve: --http": ("starlette", "uvicorn", "prometheus_client")})
 
 
 def _logging() -> dict[str, Any]:

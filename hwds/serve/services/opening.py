@@ -13,7 +13,7 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.serialization import load_fitted
 from hwds.detection.alerts.tiers import AlertTiers
 from hwds.detection.models.base import FittedClassifier
-from hwds.experiment.spec import Experiment, check
+from hwds.experiment.spec import Experiment, check_stored
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.images import Images
@@ -82,7 +82,7 @@ class Bundle:
 
     def experiment(self) -> Experiment:
         """Return the run's experiment."""
-        return check(self.json(CONFIG))
+        return check_stored(self.json(CONFIG))
 
     def fitted(self) -> Any:
         """Return the model."""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from hwds.core.errors import ConfigError, HwdsError, nearest
+from hwds.core.extras import require_installed
 from hwds.core.secrets import without_secrets
 
 # Addresses: `mqtt://user@host:1883/topic?qos=1` in parts, refused in a line where a part is
@@ -117,13 +118,10 @@ def mqtt_client(where: Address, name: str, *, session: bool) -> Any:
     Raises:
         ConfigError: paho-mqtt is not installed, or a file of TLS cannot be read.
     """
-    try:
-        from paho.mqtt.client import Client, MQTTv5
-        from paho.mqtt.enums import CallbackAPIVersion
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "stream: MQTT needs paho-mqtt, which is not installed: pip install 'hwds[stream]'."
-        ) from error
+    require_installed({"stream: MQTT": ("paho.mqtt",)})
+    from paho.mqtt.client import Client, MQTTv5
+    from paho.mqtt.enums import CallbackAPIVersion
+
     made = Client(
         CallbackAPIVersion.VERSION2,
         client_id=where.options.get("client") or name,
@@ -247,14 +245,11 @@ def aws_resource(flag: str, text: str, attempts: int) -> AwsResource:
         raise ConfigError(
             f"stream: {flag}: must be {example}, got '{without_secrets(text)[:200]}'."
         )
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "stream: Kinesis and SNS need boto3, which is not installed: pip install 'hwds[aws]'."
-        ) from error
+    require_installed({f"stream: {flag}: {service}": ("boto3",)})
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
     retries = {"mode": "standard", "total_max_attempts": attempts}
     config = Config(retries=retries, connect_timeout=AWS_TIMEOUT, read_timeout=AWS_TIMEOUT)
     try:

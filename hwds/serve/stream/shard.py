@@ -243,11 +243,11 @@ class FollowedModel:
             ConfigError: Its model is none of sensors.
         """
         from hwds.core.serialization import load_fitted, stored_paths
-        from hwds.experiment.spec import check
+        from hwds.experiment.spec import check_asked
         from hwds.results.folder import RunFolder
 
         folder = RunFolder.find(str(run))
-        experiment = check(folder.read_config(secrets=True))
+        experiment = check_asked(folder.read_config(secrets=True))
         stored = folder.path / "model"
         fitted = load_fitted(stored)
         if not isinstance(fitted, FittedSensors):

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 from zlib import crc32
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError
+from hwds.core.extras import require_installed
 from hwds.core.files import digest
 from hwds.serve.stream.connections import (
     MQTT_PATIENCE,
@@ -311,13 +312,10 @@ def _consumer(where: Address) -> Any:
         ConfigError: kafka-python is not installed.
         HwdsError: There is no cluster, or it refuses.
     """
-    try:
-        from kafka import KafkaConsumer
-        from kafka.errors import KafkaError
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "stream: Kafka needs kafka-python, which is not installed: pip install 'hwds[stream]'."
-        ) from error
+    require_installed({"stream: Kafka": ("kafka",)})
+    from kafka import KafkaConsumer
+    from kafka.errors import KafkaError
+
     settings: dict[str, Any] = {
         "group_id": None,
         "enable_auto_commit": False,

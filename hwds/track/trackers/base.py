@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 from urllib.error import HTTPError
@@ -31,8 +30,7 @@ class Tracker(Recipe):
     """An option of `tracker=`: the store that results are mirrored to. It changes neither a run's
     numbers nor its folder. Whatever a method raises becomes a line for the user.
 
-    Class attributes: `library`, the package that must be installed; `service`, whether written
-    mirrors are sent to a service.
+    Class attribute: `service`, whether written mirrors are sent to a service.
 
     Attributes:
         group: The group of its runs; where empty a sweep's own title, or the study's name.
@@ -41,7 +39,6 @@ class Tracker(Recipe):
             each window; `all` is every metric, aggregate, rival and fit.
     """
 
-    library: ClassVar[str] = ""
     service: ClassVar[bool] = False
     group: str = ""
     metrics: Literal["few", "all"] = "few"
@@ -136,16 +133,6 @@ def tracking_errors() -> Iterator[None]:
 
 ROOM_BYTES = 32 * 2**20
 """Bytes that must be free."""
-
-
-def require_installed(library: str, extra: str) -> None:
-    """Refuse a library that is not installed.
-
-    Raises:
-        TrackingError: It is not installed, with the command that installs it.
-    """
-    if find_spec(library) is None:
-        raise TrackingError(f"{library} is not installed; pip install {extra}")
 
 
 def require_room(folder: Path) -> None:

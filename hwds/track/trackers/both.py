@@ -18,6 +18,7 @@ class Both(Tracker):
         mlflow: The settings of MLflow.
     """
 
+    imports = ("mlflow", "wandb")
     wandb: Wandb = Wandb()
     mlflow: Mlflow = Mlflow()
 

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator
 
+from hwds.core.config import extras_of_node
 from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.recipe import Positive
 from hwds.core.secrets import without_secrets
@@ -27,7 +28,6 @@ from hwds.track.trackers.base import (
     Tracker,
     TrackingError,
     require_answer,
-    require_installed,
     require_room,
     tracking_errors,
 )
@@ -89,7 +89,7 @@ class Mlflow(Tracker):
         patience: Seconds that a server may take to answer.
     """
 
-    library: ClassVar[str] = "mlflow"
+    imports = ("mlflow",)
     uri: Address = ""
     patience: Positive = 1.5
 
@@ -101,7 +101,6 @@ class Mlflow(Tracker):
 
     def begin(self) -> None:
         """Import it and open the store; the first time its tables are made."""
-        require_installed("mlflow", "'hwds[mlflow]'")
         if self.remote():
             require_answer(f"{self.address.rstrip('/')}/health", self.patience)
         else:
@@ -346,6 +345,8 @@ def log_pyfunc(address: str, run: str, record: Record) -> None:
     import mlflow
 
     assert record.model is not None
+    extras = ",".join(extras_of_node("model", record.config["model"]))
+    package = f"hwds[{extras}]" if extras else "hwds"
     config = yaml.safe_dump(_serving_config(record), sort_keys=False, allow_unicode=True)
     with (
         _tracking_uri(address),
@@ -359,7 +360,7 @@ def log_pyfunc(address: str, run: str, record: Record) -> None:
             name="model",
             loader_module=LOADER,
             data_path=str(data),
-            pip_requirements=[f"hwds=={version('hwds')}"],
+            pip_requirements=[f"{package}=={version('hwds')}"],
             metadata={"hwds_run": record.labels.get("run", "")},
         )
 

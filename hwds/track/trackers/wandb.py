@@ -28,7 +28,6 @@ from hwds.track.trackers.base import (
     Tracker,
     TrackingError,
     require_answer,
-    require_installed,
     require_room,
 )
 
@@ -64,7 +63,7 @@ class Wandb(Tracker):
             `hwds sync`.
     """
 
-    library: ClassVar[str] = "wandb"
+    imports = ("wandb",)
     service: ClassVar[bool] = True
     project: str = "hwds"
     entity: str = ""
@@ -73,7 +72,6 @@ class Wandb(Tracker):
 
     def begin(self) -> None:
         """Import it and start its service; its caches go below `outputs/wandb`, too."""
-        require_installed("wandb", "wandb")
         require_room(wandb_root())
         for name in ("DATA", "CACHE", "ARTIFACT"):
             os.environ.setdefault(f"WANDB_{name}_DIR", str(wandb_root() / ".own"))

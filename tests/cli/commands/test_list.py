@@ -26,12 +26,12 @@ def test_an_option_is_described_with_its_settings(command):
 
 
 def test_values_are_those_of_the_options_yaml(command):
-    found = json.loads(command("list --json model/forecast/sarima_pmdarima").out)[
-        "model/forecast/sarima_pmdarima"
+    found = json.loads(command("list --json model/forecast/sarima_airline").out)[
+        "model/forecast/sarima_airline"
     ]
     search = next(each for each in found["settings"] if each["name"] == "search")
-    assert search["value"] == "pmdarima"
-    assert search["allowed"] == "exact_stepwise, css_stepwise, fixed, pmdarima or statsforecast"
+    assert search["value"] == "fixed"
+    assert search["allowed"] == "exact_stepwise, css_stepwise or fixed"
 
 
 @pytest.mark.parametrize(

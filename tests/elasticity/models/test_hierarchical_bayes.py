@@ -4,30 +4,17 @@ refusal.
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from hwds.core.errors import ConfigError
 from hwds.datasets.simulated.price_sales import PriceSales
 from hwds.elasticity.fitted import ElasticityContext
 from hwds.elasticity.models.hierarchical_bayes import HierarchicalBayes
 from hwds.elasticity.models.pooled import Pooled
-from hwds.elasticity.protocols.elasticity_recovery import ElasticityRecovery
 
 WORLD = PriceSales(skus=10, channels=4, weeks=60)
-
-
-def test_it_is_refused_in_one_line_where_numpyro_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "numpyro", None)
-    with pytest.raises(ConfigError) as refusal:
-        ElasticityRecovery().check_models({"own": HierarchicalBayes(), "pooled": Pooled()}, None)
-    assert (
-        str(refusal.value)
-        == "model: 'elasticity/hierarchical_bayes' needs numpyro: pip install 'hwds[bayes]'."
-    )
 
 
 @pytest.mark.skipif(find_spec("numpyro") is None, reason="numpyro is not installed: hwds[bayes]")

@@ -2,13 +2,11 @@
 true.
 """
 
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from hwds.core.errors import ConfigError
 from hwds.core.serialization import dumps, loads
 from hwds.datasets.simulated.engines import Engines
 from hwds.lifetime.models import base as landmarks
@@ -106,12 +104,3 @@ def test_landmarks_are_late_enough_and_as_many_as_are_asked_for():
     place = rows - runs.offsets[:-1][runs.run_of_row[rows]]
     assert place.min() >= 9
     assert (runs.remaining_of_rows()[0][rows] > 0).all()
-
-
-def test_without_lifelines_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lifelines", None)
-    monkeypatch.setattr(landmarks, "find_spec", lambda name: None)
-    with pytest.raises(
-        ConfigError, match=r"^model: 'Cox' needs lifelines: pip install 'hwds\[survival\]'\.$"
-    ):
-        Cox().check_installed()

@@ -55,6 +55,7 @@ class Autoencoder(RowNetwork, Detector):
         clip: Where scaled inputs are cut.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "units": {"choice": [32, 64, 128]},
         "narrow": {"choice": [2, 4, 8, 16]},

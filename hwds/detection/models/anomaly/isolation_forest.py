@@ -30,6 +30,7 @@ class IsolationForest(Detector):
         sample: Normal rows that each tree is grown on.
     """
 
+    imports = ("sklearn",)
     search_space: ClassVar[Mapping[str, Any]] = {"sample": {"choice": [64, 128, 256, 512, 1024]}}
 
     trees: Annotated[Width, Small(20)] = 200

@@ -52,6 +52,7 @@ class FewLabels(Classifier):
             rows.
     """
 
+    imports = ("xgboost",)
     search_space: ClassVar[Mapping[str, Any]] = {"unlabelled_weight": {"loguniform": [0.3, 10.0]}}
     supervised: ClassVar[bool] = False
 

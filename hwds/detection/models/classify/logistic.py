@@ -28,6 +28,7 @@ class Logistic(Classifier):
             scikit-learn's `C`.
     """
 
+    imports = ("sklearn",)
     search_space: ClassVar[Mapping[str, Any]] = {"strength": {"loguniform": [0.001, 1000.0]}}
 
     strength: Positive = 1.0

@@ -21,6 +21,7 @@ class MLP(NetworkClassifier):
         layers: The number of hidden layers.
     """
 
+    imports = ("keras", "tensorflow")
     search_space: ClassVar[Mapping[str, Any]] = {
         "units": {"choice": [32, 64, 128]},
         "layers": {"randint": [1, 4]},

@@ -29,6 +29,7 @@ class RandomForest(Classifier):
             `all`.
     """
 
+    imports = ("sklearn",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "leaf_rows": {"randint": [1, 51]},
         "depth": {"choice": [0, 6, 10, 16]},

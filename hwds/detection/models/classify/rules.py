@@ -112,6 +112,7 @@ class Rules(Classifier):
             share is drawn to.
     """
 
+    imports = ("sklearn",)
     search_space: ClassVar[Mapping[str, Any]] = {"propose": {"choice": [0, 3, 5]}}
 
     rules: Annotated[
@@ -122,6 +123,10 @@ class Rules(Classifier):
     ] = field(default_factory=dict)
     propose: Annotated[int, Ge(0), Le(100)] = 5
     shrink: Positive = 20.0
+
+    def needed_imports(self) -> dict[str, tuple[str, ...]]:
+        """Return the package of the tree, where one is asked for."""
+        return {"propose": self.imports} if self.propose else {}
 
     @property
     def written_rules(self) -> tuple[Rule, ...]:

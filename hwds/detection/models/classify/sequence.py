@@ -19,6 +19,7 @@ class Sequence(NetworkClassifier):
         units: The units of the LSTM and of the dense layer after it.
     """
 
+    imports = ("keras", "tensorflow")
     reads_arrays: ClassVar[bool] = True
 
     search_space: ClassVar[Mapping[str, Any]] = {

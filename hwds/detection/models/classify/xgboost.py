@@ -61,6 +61,7 @@ class XGBoost(Classifier):
         start: The probability before the first tree; None takes the share of positives.
     """
 
+    imports = ("xgboost",)
     search_space: ClassVar[Mapping[str, Any]] = {
         "depth": {"randint": [2, 9]},
         "rate": {"loguniform": [0.01, 0.3]},
