@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from hwds.core.cache import CHECKSUM
 from hwds.core.errors import HwdsError
 from hwds.core.files import OUTPUTS, digest, digest_bytes, lock_for_making, write_bytes
 from hwds.core.keys import code_digest, numeric_environment
+from hwds.core.walls import is_sealed
 
 # The compiler of helpers: functions that compiled code calls and Python never does.
 # numba optimises and turns into machine code each function by itself, and then once more inside
@@ -162,6 +164,8 @@ def checked_content(path: Path) -> bytes | None:
 
 
 def _write(path: Path, content: bytes) -> None:
+    if is_sealed():  # compiled for this process alone
+        return
     write_bytes(path, digest_bytes([content]).encode() + content)
 
 
@@ -240,7 +244,7 @@ def _compiling_once(dispatcher: Any, path: Path) -> Any:
 
     def guarded(*arguments: Any, **named: Any) -> Any:
         try:
-            with lock_for_making(path):
+            with nullcontext() if is_sealed() else lock_for_making(path):
                 return compile_for(*arguments, **named)
         except NumbaError as error:
             raise HwdsError(_refusal(str(error))) from error

@@ -22,6 +22,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.files import OUTPUTS, digest, digest_bytes
 from hwds.core.moved import current_path
 from hwds.core.recipe import canonical
+from hwds.core.walls import is_sealed
 
 # Variables of the environment that choose instructions or algorithms of a library, and with
 # them the last bits of numbers.
@@ -138,12 +139,20 @@ class ModuleSource:
     syntax: Syntax
 
     @property
-    def data(self) -> list[bytes]:
-        """The contents of the files beside it that it names, modules excepted."""
+    def data_files(self) -> list[Path]:
+        """The files beside it that it names, modules excepted."""
         paths = {self.file.parent / literal for literal in self.syntax.literals}
-        return [
-            path.read_bytes() for path in sorted(paths) if path.suffix != ".py" and path.is_file()
-        ]
+        return [path for path in sorted(paths) if path.suffix != ".py" and path.is_file()]
+
+    @property
+    def data(self) -> list[bytes]:
+        """The contents of these files."""
+        return [path.read_bytes() for path in self.data_files]
+
+
+def is_of_package(file: Path) -> bool:
+    """Return whether a file is one of hwds itself."""
+    return file.is_relative_to(Path(__file__).parents[1])
 
 
 @cache
@@ -365,7 +374,7 @@ def save_parsed() -> None:
     """Save the modules that this process has parsed for other processes, where a folder of caches
     exists.
     """
-    if _UNSAVED and syntax_folder().parent.is_dir():
+    if _UNSAVED and not is_sealed() and syntax_folder().parent.is_dir():
         stored = Cache(syntax_folder())
         before: dict[str, Syntax] = stored.load(_version(), SYNTAXES) or {}
         stored.store(_version(), SYNTAXES, dict([*(before | _stored_syntaxes()).items()][-MOST:]))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
-import signal
+import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
-from pickle import PicklingError
 from types import FrameType
 from typing import Any, Protocol
 
@@ -24,8 +23,10 @@ from hwds.core.cache import NO_INPUTS, Cache, Codec, Value, is_of_system, opened
 from hwds.core.compiling import cache_root
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
+from hwds.core.keys import is_of_package, modules_in, modules_reached
 from hwds.core.keys import syntax_folder as sources
 from hwds.core.recipe import Recipe, canonical, texts_in
+from hwds.core.sealed import ForkServer, Given, SealedProcess
 from hwds.core.seeds import stream
 from hwds.evaluation.panel_folds import corrupt_panel
 from hwds.evaluation.protocol import (
@@ -241,31 +242,40 @@ class FileWatch:
             recipes: Settings whose texts may name files: those are declared.
         """
         found: list[str] = []
-        declared = {
-            os.path.abspath(text) for recipe in recipes for text in texts_in(canonical(recipe))
-        }
         with opened_files() as opened, watch_escapes() as escaped:
             try:
                 yield found
             finally:
-                read = sorted(
-                    path for path in opened.read if os.path.exists(path) and not _of_library(path)
-                )
-                found += [reason for path in read if (reason := self._told(path, declared))]
+                found += self.judged(opened.read, declared_files(*recipes), _WRITTEN)
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
 
-    def _told(self, path: str, declared: set[str]) -> str:
+    def judged(self, read: Iterable[str], declared: Set[str], written: Set[str]) -> list[str]:
+        """Return the files that may not be read, in words.
+
+        Args:
+            read: Paths that were opened.
+            declared: Paths that settings name.
+            written: Paths that the same process wrote before.
+        """
+        there = sorted(path for path in read if os.path.exists(path) and not _of_library(path))
+        return [said for path in there if (said := self._told(path, declared, written))]
+
+    def is_data(self, path: str) -> bool:
+        """Return whether a file is one of the data, or has the content of one."""
+        return bool({path, os.path.realpath(path)} & self.data) or _digest(path) in {
+            _digest(own) for own in self.data
+        }
+
+    def _told(self, path: str, declared: Set[str], written: Set[str]) -> str:
         """Return a file that may not be read, in words; empty for one that may."""
         real = os.path.realpath(path)
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
-        if {path, real} & self.data or (
-            path in declared and _digest(path) in {_digest(own) for own in self.data}
-        ):
+        if {path, real} & self.data or (path in declared and self.is_data(path)):
             return f"reads {shown}, the data's own file"
         if real.startswith(os.path.realpath(self.outputs) + os.sep):
             return f"reads {shown}, what another run left"
-        if path in _WRITTEN:
+        if path in written:
             return f"reads {shown}, which it wrote before"
         lawful = path in declared or path.endswith(CODE) or _of_system(real)
         return "" if lawful else f"reads {shown}, which no setting names"
@@ -348,73 +358,99 @@ class AskHere:
         return AskedRows(rows, tuple(opened))
 
 
-class AskElsewhere:
-    """Asks in one other process, in the order in which it is asked; it is started anew, and ended
-    with `close`.
+class AskSealed:
+    """Asks in sealed processes, which have the question and nothing else: of this process they
+    share neither memory nor files, and of each other nothing at all.
 
-    A model arrives there as it arrives at a worker: its modules are imported while what is opened
-    is watched.
+    A model arrives there as it arrives at a worker: its modules are imported behind the walls.
+    What a process tells is data. Which of the files that it tried to read are lawful is judged
+    here.
 
     Args:
-        watch: Sees what is opened there.
-        environment: Variables for that process.
+        server: Forks the processes.
+        watch: Knows the data's files.
+        kept: Whether one process answers all questions, in the order in which it is asked, and not
+            a new one each.
     """
 
-    def __init__(self, watch: FileWatch, environment: Mapping[str, str] | None = None) -> None:
-        context = get_context("spawn")  # a forked polars deadlocks
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_answer_questions, args=(theirs, watch), daemon=True)
-        before = dict(os.environ)
-        os.environ.update(environment or {})  # read before any library is loaded
-        try:
-            self.process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
-        theirs.close()
+    def __init__(self, server: ForkServer, watch: FileWatch, *, kept: bool = False) -> None:
+        self.server, self.watch, self.kept = server, watch, kept
+        self._process: SealedProcess | None = None
+        self._written: set[str] = set()
 
     def __call__(self, question: Question) -> AskedRows:
-        """Return the answer.
+        """Return the answer; without a column where the model fails by itself.
 
         Raises:
-            HwdsError: The other process failed, or died.
+            HwdsError: The question cannot be sent, or the process died.
         """
         cached = question.context.cache is not None
+        bare = replace(question, context=replace(question.context, cache=None))
         try:
-            self.pipe.send(
-                (replace(question, context=replace(question.context, cache=None)), cached)
-            )
-        except (PicklingError, AttributeError, TypeError) as error:
+            asked = pickle.dumps((bare, cached))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise HwdsError(
                 f"check-leakage: {question.label} cannot be sent to a fresh process: {error}"
             ) from error
+        recipes = (question.model, question.protocol, question.context.features)
+        process = self._process or self.server.start(ENTRY, given_to(recipes, self.watch))
+        self._process = process
         try:
-            found = self.pipe.recv()
+            process.pipe.send_bytes(asked)
+            facts, rows = json.loads(process.pipe.recv_bytes()), process.pipe.recv_bytes()
         except (EOFError, OSError) as error:
-            self.process.join()
             raise HwdsError(
-                f"check-leakage: the other process died with exit code {self.process.exitcode}."
+                f"check-leakage: the process that was asked for {question.label} at "
+                f"{question.fold.name} died."
             ) from error
-        if isinstance(found, str):
+        finally:
+            if not self.kept:
+                self.close()
+        found = self.watch.judged(facts["read"], declared_files(*recipes), self._written)
+        self._written.update(facts["written"])
+        opened = (*found, *facts["escaped"])
+        if facts["failed"] and not opened:
             raise HwdsError(
-                f"check-leakage: {question.label} at {question.fold.name} fails in a fresh "
-                f"process: {found}"
+                f"check-leakage: {question.label} at {question.fold.name} fails in a sealed "
+                f"process: {facts['failed']}"
             )
-        answer: AskedRows = found
-        return answer
+        return AskedRows(pl.read_ipc(rows, use_pyarrow=False), opened)
 
     def close(self) -> None:
-        """End the process."""
-        self.process.kill()
-        self.process.join()
+        """End the process that there is."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
-    def __enter__(self) -> AskElsewhere:
+    def __enter__(self) -> AskSealed:
         """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the process."""
+        """End the process that there is."""
         self.close()
+
+
+def declared_files(*recipes: Any) -> set[str]:
+    """Return the absolute paths that texts of settings would name."""
+    return {os.path.abspath(text) for recipe in recipes for text in texts_in(canonical(recipe))}
+
+
+def given_to(recipes: Sequence[Any], watch: FileWatch) -> Given:
+    """Return what the code of recipes may import and read: its modules, the files beside them that
+    they name, and the files that settings name, unless they are the data's own.
+    """
+    reached = modules_reached(modules_in(canonical(list(recipes))))
+    own = {name: source for name, source in reached.items() if not is_of_package(source.file)}
+    beside = {str(path) for source in own.values() for path in source.data_files}
+    named = {path for path in declared_files(*recipes) if os.path.exists(path)}
+    files = {path for path in beside | named if not watch.is_data(path)}
+    return Given(
+        {name: str(source.file) for name, source in own.items()},
+        [*sorted(files), str(cache_root())],
+        os.getcwd(),
+        {"NUMBA_CACHE_DIR": str(cache_root())},
+    )
 
 
 def raw_rows(question: Question) -> pl.DataFrame:
@@ -430,25 +466,29 @@ def raw_rows(question: Question) -> pl.DataFrame:
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
 
 
-def _answer_questions(pipe: Connection, watch: FileWatch) -> None:
-    """Answer until the pipe is closed.
+ENTRY = f"{__name__}:answer_questions"
 
-    Ctrl-C is the parent's to answer, which ends this process.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def answer_questions(pipe: Connection) -> None:
+    """Answer until the pipe is closed, in a sealed process."""
+    kept = MemoryCache.empty()
     while True:
-        with watch.watching() as imported:
+        asked, failed, rows = pipe.recv_bytes(), "", pl.DataFrame()
+        with opened_files() as opened, watch_escapes() as escaped:
             try:
-                question, cached = pipe.recv()
-            except EOFError:
-                return
-        context = replace(question.context, cache=MemoryCache.empty() if cached else None)
-        try:
-            answer = AskHere(watch)(replace(question, context=context))
-        except Exception as error:
-            pipe.send(f"{type(error).__name__}: {' '.join(str(error).split())}")
-            continue
-        pipe.send(AskedRows(answer.rows, (*imported, *answer.opened)))
+                question, cached = pickle.loads(asked)
+                context = replace(question.context, cache=kept if cached else None)
+                rows = raw_rows(replace(question, context=context))
+            except Exception as error:  # a user's own code may fail in any way
+                failed = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        facts = {
+            "read": sorted(opened.read - {os.devnull}),
+            "written": sorted(opened.written),
+            "escaped": list(dict.fromkeys(escaped)),
+            "failed": failed,
+        }
+        pipe.send_bytes(json.dumps(facts).encode())
+        pipe.send_bytes(rows.write_ipc(None).getvalue())
 
 
 # Checks of a protocol's own corruption: a canary that leaves everything as it was proves

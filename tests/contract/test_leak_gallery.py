@@ -15,6 +15,7 @@ import pytest
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.protocols.bandit_simulation import BanditSimulation
+from hwds.core.sealed import ForkServer
 from hwds.datasets.reading.leakage import giveaways
 from hwds.datasets.simulated.price_arms import PriceArms
 from hwds.detection.models.base import Classifier
@@ -23,8 +24,7 @@ from hwds.detection.protocols.base import Detection
 from hwds.detection.protocols.grouped_kfold import GroupedKFold
 from hwds.detection.protocols.prequential import Prequential
 from hwds.evaluation.leak_check import (
-    AskElsewhere,
-    AskHere,
+    AskSealed,
     FileWatch,
     MemoryCache,
     check_leaks,
@@ -79,13 +79,13 @@ def watch(folder):
 
 
 @pytest.fixture(scope="module")
-def elsewhere(watch):
-    """One fresh process for all who need one."""
-    with AskElsewhere(watch) as other:
-        yield other
+def server():
+    """What forks the sealed processes."""
+    with ForkServer([AskSealed.__module__]) as server:
+        yield server
 
 
-def found(trick, watch, other) -> list[Leak]:
+def found(trick, watch, server) -> list[Leak]:
     """All that the checks find in a trick."""
     model, protocol, features = (
         getattr(trick, name, None) for name in ("Model", "Protocol", "Features")
@@ -99,8 +99,13 @@ def found(trick, watch, other) -> list[Leak]:
         context = RunContext(
             0, features=features() if features else None_(), cache=MemoryCache.empty()
         )
-        here = AskHere(watch)
-        leaks += check_leaks(protocol, "m", model, frame, context, here=here, elsewhere=other)
+        with (
+            AskSealed(server, watch, kept=True) as here,
+            AskSealed(server, watch) as elsewhere,
+        ):
+            leaks += check_leaks(
+                protocol, "m", model, frame, context, here=here, elsewhere=elsewhere
+            )
     return [leak for leak in leaks if leak]
 
 
@@ -134,21 +139,19 @@ def asked(protocol, model, frame, trick):
 
 
 @pytest.mark.parametrize("name", TRICKS)
-def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, elsewhere, monkeypatch):
+def test_every_trick_is_caught_by_the_check_that_it_names(name, watch, server, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", "temporary")
     monkeypatch.setenv("HWDS_GALLERY", "[]")
     trick = import_module(f"tests.contract.leaks.{name}")
     assert trick.CHECK in LEAK_CHECKS
-    leaks = found(trick, watch, elsewhere if hasattr(trick, "ELSEWHERE") else None)
+    leaks = found(trick, watch, server)
     assert trick.CHECK in {leak.check for leak in leaks}, [str(leak) for leak in leaks]
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_nothing_honest_is_caught(name, watch, elsewhere):
+def test_nothing_honest_is_caught(name, watch, server):
     trick = import_module(f"tests.contract.honest.{name}")
-    assert [
-        str(leak) for leak in found(trick, watch, elsewhere if hasattr(trick, "Model") else None)
-    ] == []
+    assert [str(leak) for leak in found(trick, watch, server)] == []
 
 
 def test_the_gallery_is_large_and_says_its_tricks():
