@@ -664,9 +664,7 @@ def _scores_of_rows(
     return numbers
 
 
-def any_refuted(tables: Tables) -> bool:
-    """Return whether a model of the log refutes the propensities of a run."""
-    tests = tables.scores.filter(
-        (pl.col("metric") == CALIBRATION_METRIC) & pl.col("fold").is_null()
-    )
-    return bool((tests["p_value"] < REFUTATION_LEVEL).any())
+def refuting_tests(tables: Tables) -> pl.DataFrame:
+    """Return the tests by which a model of the log refutes the propensities of a run."""
+    wrong = pl.col("fold").is_null() & (pl.col("p_value") < REFUTATION_LEVEL)
+    return tables.scores.filter(wrong, metric=CALIBRATION_METRIC)

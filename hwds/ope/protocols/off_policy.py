@@ -63,7 +63,7 @@ from hwds.ope.models.base import Estimator
 from hwds.ope.support import (
     SUPPORT_COLUMN,
     SUPPORT_MEANINGS,
-    any_refuted,
+    refuting_tests,
     support_scores,
     with_support,
 )
@@ -536,7 +536,7 @@ def value_evidence(
         tables.headline("mean_weight", model),
         tables.headline("policy_value", model).get("status") == REFUTED_STATUS,
     )
-    miscalibrated = bool(weight and weight["stderr"]) and any_refuted(tables)
+    miscalibrated = bool(weight and weight["stderr"]) and len(refuting_tests(tables)) > 0
     rows = [
         (
             0,
