@@ -159,9 +159,16 @@ def stderr(parts: EstimatorTerms, groups: np.ndarray | None = None) -> float | N
 
     Rows of one group (numbered from 0) count as one draw. None for a single draw.
     """
-    errors = influence(parts, groups)
+    return mean_error(influence(parts, groups), parts.n)
+
+
+def mean_error(errors: np.ndarray, n: int) -> float | None:
+    """Return the standard error of a mean of n rows, from what each draw adds to n times its error.
+
+    None for a single draw.
+    """
     count = len(errors)
-    return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / parts.n if count > 1 else None
+    return float(np.sqrt(count / (count - 1) * np.sum(errors**2))) / n if count > 1 else None
 
 
 def effective_size(weights: np.ndarray) -> float:
@@ -401,16 +408,14 @@ def slope_choice(values: Sequence[float], half_widths: Sequence[float]) -> int:
         values: Of the candidates, the least biased and most variable first.
         half_widths: Half the width of each one's interval.
     """
-    last = 0
     for i in range(1, len(values)):
-        near = [
+        near = (
             abs(values[i] - values[j]) <= half_widths[i] + (np.sqrt(6) - 1) * half_widths[j]
             for j in range(i)
-        ]
+        )
         if not all(near):
-            break
-        last = i
-    return last
+            return i - 1
+    return len(values) - 1
 
 
 def tune_by_slope(
@@ -423,9 +428,6 @@ def tune_by_slope(
         at: The parts under one parameter.
     """
     parts = [at(candidate) for candidate in candidates]
-    chosen = parts[
-        slope_choice(
-            [part.value for part in parts], [Z95 * (stderr(part) or 0.0) for part in parts]
-        )
-    ]
-    return replace(chosen, learned=True)
+    half_widths = [Z95 * (stderr(part) or 0.0) for part in parts]
+    chosen = slope_choice([part.value for part in parts], half_widths)
+    return replace(parts[chosen], learned=True)

@@ -14,7 +14,7 @@ from hwds.core.seeds import stream
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.table import ROW_ID
 from hwds.ope.estimates import EstimatorTerms, LogEvidence, effective_size
-from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, context_matrix, target_choices
+from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, target_choices
 from hwds.ope.models.base import Estimator, Learner
 
 # Reward models: the expected reward of each arm in each context, fitted without the rows that
@@ -54,13 +54,11 @@ class RewardRows:
 
     def rows(self, which: np.ndarray) -> RewardRows:
         """Return some of the rows."""
-        parts = {
-            name: getattr(self, name)[which] for name in ("context", "cell", "action", "reward")
-        }
-        return replace(self, **parts)
+        names = ("context", "cell", "action", "reward")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
-def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.ndarray:
+def cross_fitted(learner: Learner, logged: RewardRows, part: np.ndarray) -> np.ndarray:
     """Return the expected reward of each arm in each row, from a model fitted on the other parts,
     shape (n, arms).
 
@@ -68,16 +66,14 @@ def cross_fitted(learner: Learner, lessons: RewardRows, part: np.ndarray) -> np.
 
     Args:
         learner: The kind of reward model.
-        lessons: The log.
+        logged: The log.
         part: The number of the part that each row is in, shape (n,).
     """
-    expected = np.empty((len(part), lessons.arms))
+    expected = np.empty((len(part), logged.arms))
     for held_out in np.unique(part):
-        fit_rows, new_rows = lessons.rows(part != held_out), lessons.rows(part == held_out)
-        predictions = LEARNERS[learner](fit_rows, new_rows)
-        expected[part == held_out] = np.clip(
-            predictions, fit_rows.reward.min(), fit_rows.reward.max()
-        )
+        fit_rows, new_rows = logged.rows(part != held_out), logged.rows(part == held_out)
+        least, most = fit_rows.reward.min(), fit_rows.reward.max()
+        expected[part == held_out] = np.clip(LEARNERS[learner](fit_rows, new_rows), least, most)
     return expected
 
 
@@ -214,7 +210,9 @@ class LogInquiry:
         """
         key = (learner, arms or len(self.log.arms))
         if key not in self.fitted:
-            self.fitted[key] = cross_fitted(learner, replace(self._lessons, arms=key[1]), self.part)
+            self.fitted[key] = cross_fitted(
+                learner, replace(self._reward_rows, arms=key[1]), self.part
+            )
         return self.fitted[key]
 
     def evidence(self, policy: TargetPolicy, learner: Learner | None) -> LogEvidence:
@@ -252,13 +250,12 @@ class LogInquiry:
         )
 
     @cached_property
-    def _lessons(self) -> RewardRows:
+    def _reward_rows(self) -> RewardRows:
         log = self.log
-        numbers = context_matrix(log.context) if log.context.width else np.ones((log.n, 1))
         cell = context_cells(log.context) if log.context.width else np.zeros(log.n, np.int64)
         seed = self.context.seed_for("off_policy", "rewards")
         return RewardRows(
-            numbers, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed
+            log.features, cell, log.action, log.reward, len(log.arms), self.context.cpus, seed
         )
 
 
@@ -404,47 +401,44 @@ def policy_rows(
     parts: EstimatorTerms | None = model.estimate(evidence)
     if parts is None:
         return pl.DataFrame()
-    columns = {
+    of_arms = not model.asks_price
+    supported = np.sum(evidence.target[:, : len(log.arms)], axis=1)
+    numbers = {
         "reward": log.reward,
-        "target": None if model.asks_price else evidence.target_logged,
-        "supported": None
-        if model.asks_price
-        else np.sum(evidence.target[:, : len(log.arms)], axis=1),
+        "target": evidence.target_logged if of_arms else None,
+        "supported": supported if of_arms else None,
         "weight": model.weights(evidence) if model.weighs else None,
-        "base": parts.base,
-        "top": parts.top,
-        "bottom": parts.bottom,
-        "parameter": None if parts.parameter is None else np.full(log.n, parts.parameter),
+        **{name: getattr(parts, name) for name in TERM_COLUMNS},
     }
-    by_row = [_term_numbers(name, values, log.n) for name, values in columns.items()]
-    fields = [pl.Series(name, np.full(log.n, getattr(parts, name))) for name in SHARED_FIELDS]
-    left_out = _left_out_columns(model, inquiry, policy) if parts.learned else []
-    policies = pl.Series("policy", [label] * log.n)
-    seed = pl.Series("seed", np.full(log.n, inquiry.context.seed))
-    by_propensity = pl.Series(BY_PROPENSITY, [model.weighs and model.needs_propensity] * log.n)
-    rows = pl.DataFrame(
-        [log.table.data[ROW_ID], policies, seed, by_propensity, *by_row, *fields, *left_out]
-    )
     shared = {"group": None if log.group is None else pl.Series(log.group), "day": log.day}
-    return rows.with_columns(**{name: codes for name, codes in shared.items() if codes is not None})
+    return log.table.data.select(
+        ROW_ID,
+        policy=pl.lit(label),
+        seed=pl.lit(inquiry.context.seed, pl.Int64),
+        by_propensity=pl.lit(model.weighs and model.needs_propensity),
+        **{
+            name: pl.lit(None if values is None else pl.Series(values), pl.Float64)
+            for name, values in numbers.items()
+        },
+        parameter=pl.lit(parts.parameter, pl.Float64),
+        **{name: pl.lit(getattr(parts, name)) for name in SHARED_FIELDS},
+        **(_left_out_columns(model, inquiry, policy) if parts.learned else {}),
+        **{name: codes for name, codes in shared.items() if codes is not None},
+    )
 
 
 def _left_out_columns(
     model: Estimator, inquiry: LogInquiry, policy: TargetPolicy
-) -> list[pl.Series]:
+) -> dict[str, pl.Series]:
     """Return the parts of the estimate without each part of the rows, null in the rows that were
     left out.
     """
-    columns = []
+    columns = {}
     for part, rest in enumerate(inquiry.without):
         parts = model.estimate(rest.evidence(policy, model.learner))
         for name in TERM_COLUMNS:
             values, full = getattr(parts, name), np.full(inquiry.log.n, np.nan)
             if values is not None:
                 full[inquiry.part != part] = values
-            columns.append(pl.Series(f"{name}{LEFT_OUT_INFIX}{part}", full).fill_nan(None))
+            columns[f"{name}{LEFT_OUT_INFIX}{part}"] = pl.Series(full).fill_nan(None)
     return columns
-
-
-def _term_numbers(name: str, values: np.ndarray | None, n: int) -> pl.Series:
-    return pl.Series(name, [None] * n if values is None else values, dtype=pl.Float64, strict=False)

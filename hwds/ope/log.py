@@ -38,8 +38,11 @@ def context_matrix(context: pl.DataFrame) -> np.ndarray:
     """
     columns = [np.ones(len(context))]
     for column in context:
-        columns += _name_columns(column) if holds_names(column) else [_scale_column(column)]
-    return np.stack(columns, axis=1)
+        if holds_names(column):
+            columns += rows_of_names(column, MOST_TEXT_VALUES).values()
+        else:
+            columns.append(_scale_column(column))
+    return np.stack(columns, axis=1, dtype=np.float64)
 
 
 def context_cells(context: pl.DataFrame) -> np.ndarray:
@@ -47,30 +50,18 @@ def context_cells(context: pl.DataFrame) -> np.ndarray:
 
     Numbers do not count.
     """
-    columns_of_names = [column.cast(pl.String) for column in context if holds_names(column)]
-    if not columns_of_names:
+    named = [column.cast(pl.String) for column in context if holds_names(column)]
+    if not named:
         return np.zeros(len(context), np.int64)
-    return (
-        pl.DataFrame(columns_of_names)
-        .select(pl.struct(pl.all()).rank("dense"))
-        .to_series()
-        .to_numpy()
-        .astype(np.int64)
-        - 1
-    )
+    return pl.DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _name_columns(column: pl.Series) -> list[np.ndarray]:
+def rows_of_names(column: pl.Series, most: int) -> dict[str, np.ndarray]:
+    """Return the rows of the most frequent names of a column, by the name, shape (n,) each."""
     texts = column.cast(pl.String)
-    counts = (
-        texts.drop_nulls()
-        .value_counts(name="count")
-        .sort(["count", texts.name], descending=[True, False])
-    )
-    return [
-        (texts == value).fill_null(value=False).to_numpy().astype(np.float64)
-        for value in counts[texts.name][:MOST_TEXT_VALUES]
-    ]
+    counts = texts.drop_nulls().value_counts(name="count")
+    ordered = counts.sort(["count", texts.name], descending=[True, False])[texts.name]
+    return {name: (texts == name).fill_null(value=False).to_numpy() for name in ordered[:most]}
 
 
 def _scale_column(column: pl.Series) -> np.ndarray:
@@ -121,29 +112,38 @@ class DecisionLog:
 
         None where the table has no time, or not of every row.
         """
-        times = self.table.column("time") if self.table.roles.get("time") else None
-        if (
-            times is None
-            or times.null_count()
-            or times.dtype.base_type() not in (pl.Date, pl.Datetime)
-        ):
+        times = self.times
+        if times is None or times.dtype.base_type() not in (pl.Date, pl.Datetime):
             return None
         return times.cast(pl.Date).to_physical()
 
+    @property
+    def times(self) -> pl.Series | None:
+        """The time of each row; None where the table has no time, or not of every row."""
+        times = self.table.column("time") if self.table.roles.get("time") else None
+        return None if times is None or times.null_count() else times
+
+    @property
+    def features(self) -> np.ndarray:
+        """The context as numbers, see `context_matrix`; ones alone where there is no context."""
+        return context_matrix(self.context) if self.context.width else np.ones((self.n, 1))
+
     def rows(self, which: np.ndarray) -> DecisionLog:
         """Return some of the rows, with all arms; groups are numbered anew."""
-        some = replace(self.table, data=self.table.data.filter(pl.Series(which)))
+
+        def part(values: np.ndarray | None) -> Any:
+            return None if values is None else values[which]
+
+        group = part(self.group)
         return replace(
             self,
-            table=some,
+            table=self.table.filter(which),
             reward=self.reward[which],
             action=self.action[which],
-            propensity=None if self.propensity is None else self.propensity[which],
-            price=None if self.price is None else self.price[which],
+            propensity=part(self.propensity),
+            price=part(self.price),
             context=self.context.filter(pl.Series(which)) if self.context.width else self.context,
-            group=None
-            if self.group is None
-            else np.unique(self.group[which], return_inverse=True)[1],
+            group=None if group is None else np.unique(group, return_inverse=True)[1],
         )
 
 
@@ -188,11 +188,8 @@ def _read_rewards(
         if price is None:
             raise DataError("dataset.roles.price: must be given, for protocol.reward is revenue.")
         sold = values != 0
-        if (
-            sold.any()
-            and np.array_equal(values[sold], price[sold])
-            and not (price[sold] == 1).all()
-        ):
+        is_price = sold.any() and np.array_equal(values[sold], price[sold])
+        if is_price and not (price[sold] == 1).all():
             raise DataError(
                 "protocol.reward: must be outcome, got revenue: the outcome of every sale is its "
                 "price already."
@@ -209,18 +206,24 @@ def _read_rewards(
 
 
 def _read_numbers(table: Table, role: str) -> np.ndarray:
+    values = _numbers(table, role)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        name = table.column(role).name
+        raise DataError(
+            f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{name}'."
+        )
+    return values
+
+
+def _numbers(table: Table, role: str) -> np.ndarray:
+    """Return a column of numbers, NaN where one is missing."""
     column = table.column(role)
-    if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
+    if not (column.dtype.is_numeric() or (column.dtype == pl.Boolean and role != "propensity")):
         raise DataError(
             f"dataset.roles.{role}: column '{column.name}' holds {column.dtype}, not numbers."
         )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        raise DataError(
-            f"dataset.roles.{role}: row {bad[0] + 1} has no finite value in column '{column.name}'."
-        )
-    return values
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
@@ -232,14 +235,11 @@ def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
     if not column.dtype.is_numeric():
         column = column.cast(pl.String)
     distinct = column.unique().sort()
-    values = (
-        [float(str(value)) for value in distinct.to_numpy()]
-        if distinct.dtype == pl.Float32
-        else distinct.to_list()
-    )
-    return tuple(arm_name(value) for value in values), distinct.search_sorted(
-        column
-    ).to_numpy().astype(np.int64)
+    values = distinct.to_list()
+    if distinct.dtype == pl.Float32:
+        values = [float(str(value)) for value in distinct.to_numpy()]
+    places = distinct.search_sorted(column).to_numpy().astype(np.int64)
+    return tuple(map(arm_name, values)), places
 
 
 def _refuse_null(column: pl.Series, role: str) -> None:
@@ -253,15 +253,10 @@ def _refuse_null(column: pl.Series, role: str) -> None:
 def _read_propensities(table: Table) -> np.ndarray | None:
     if not table.roles.get("propensity"):
         return None
-    column = table.column("propensity")
-    if not column.dtype.is_numeric():
-        raise DataError(
-            f"dataset.roles.propensity: column '{column.name}' holds {column.dtype}, not numbers."
-        )
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    values = _numbers(table, "propensity")
     bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
     if len(bad):
-        value = column[int(bad[0])]
+        value = table.column("propensity")[int(bad[0])]
         raise DataError(
             f"dataset.roles.propensity: row {bad[0] + 1} has {value}; what was logged had a "
             f"propensity above 0."
@@ -340,11 +335,8 @@ class TargetPolicy(Recipe):
 
     def __str__(self) -> str:
         """Return the policy as a config writes it: `uniform`, `arm=A`."""
-        return (
-            UNIFORM_POLICY
-            if self.kind == UNIFORM_POLICY
-            else f"{self.kind}={getattr(self, self.kind)}"
-        )
+        kind = self.kind
+        return kind if kind == UNIFORM_POLICY else f"{kind}={getattr(self, kind)}"
 
 
 def _by_name(value: Any) -> Any:
@@ -386,17 +378,9 @@ def target_choices(
             f"prices that vary continuously"
             " ask with target_policy.price and model=ope/kernel."
         )
-    return (
-        _uniform_choices(policy, log, predictions)
-        if policy.kind == UNIFORM_POLICY
-        else CHOOSERS[policy.kind](policy, log, predictions)
-    )
-
-
-def _uniform_choices(
-    policy: TargetPolicy, log: DecisionLog, predictions: RewardPredictions
-) -> TargetChoices:
-    return _choices_of_arms(log, np.full((log.n, len(log.arms)), 1 / len(log.arms)))
+    if policy.kind == UNIFORM_POLICY:
+        return _choices_of_arms(log, np.full((log.n, len(log.arms)), 1 / len(log.arms)))
+    return CHOOSERS[policy.kind](policy, log, predictions)
 
 
 def _arm_choices(
@@ -422,13 +406,9 @@ def _column_choices(
             f"'{prefix}{log.arms[0]}'{nearest(f'{prefix}{log.arms[0]}', columns)}"
         )
     arms = (*log.arms, *(name for name in named if name not in log.arms))
-    absent = pl.lit(0.0)
-    shares = log.table.data.select(
-        (pl.col(prefix + arm).cast(pl.Float64, strict=False) if arm in named else absent).alias(
-            str(place)
-        )
-        for place, arm in enumerate(arms)
-    )
+    shares = log.table.data.with_columns(
+        pl.lit(0.0).alias(prefix + arm) for arm in arms if arm not in named
+    ).select(pl.col(prefix + arm).cast(pl.Float64, strict=False) for arm in arms)
     probability = shares.fill_null(float("nan")).to_numpy()
     bad = np.flatnonzero(
         ~(np.all(probability >= 0, axis=1) & (np.abs(np.sum(probability, axis=1) - 1) <= TOLERANCE))

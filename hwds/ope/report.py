@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,11 @@ class ValueWithInterval:
     stderr: float | None
     low: float
     high: float
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> ValueWithInterval:
+        """Return that of a row of the scores."""
+        return cls(row["value"], row["stderr"], row["ci_low"], row["ci_high"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +117,9 @@ def _scores_of(tables: Tables, label: str) -> EstimatorScores | None:
     weight = tables.headline("mean_weight", label)
     return EstimatorScores(
         label,
-        *(
-            ValueWithInterval(row["value"], row["stderr"], row["ci_low"], row["ci_high"])
-            for row in (policy, gain, logged)
-        ),
+        ValueWithInterval.of(policy),
+        ValueWithInterval.of(gain),
+        ValueWithInterval.of(logged),
         tables.headline("effective_sample_size", label).get("value"),
         tables.headline("overlap", label).get("value"),
         policy["n"],
@@ -240,9 +244,9 @@ def _draw_references(
         return
     known = truth.policy
     label = f"what it is worth in truth {brief(known.value, known.stderr, reward.unit)}"
-    line = {"color": FLOOR_COLOUR, "linewidth": 1.4, "linestyle": "--"}
-    axes.axvline(known.value, zorder=1, label=label, **line)
-    axes.axvspan(known.low, known.high, color=FLOOR_COLOUR, alpha=0.10, linewidth=0, zorder=0)
+    colour = FLOOR_COLOUR
+    axes.axvline(known.value, color=colour, linewidth=1.4, linestyle="--", zorder=1, label=label)
+    axes.axvspan(known.low, known.high, color=colour, alpha=0.10, linewidth=0, zorder=0)
 
 
 def _label_estimates(
