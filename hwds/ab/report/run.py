@@ -227,8 +227,8 @@ def effects_figure(tables: Tables, model: str) -> Figure | None:
     arms = list(dict.fromkeys(effect.arm for effect in effects_shown))
     for axes, (outcome, lines) in zip(grid.ravel(), panels.items(), strict=True):
         _draw_effects(axes, lines, true_effects(every))
-        _write_names(axes, lines, model, len(arms) > 1)
         tidy(axes, "x", title=_panel_title(tables, outcome))
+        _write_names(axes, lines, model, len(arms) > 1)
     _legend(figure, grid.ravel(), columns=5)
     who = f"Effect of {arms[0]}" if len(arms) == 1 else "Effects"
     level = interval_level(tables)
