@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from hwds.bandit.live.state import CHANCE_DRAWS, Exposures
-from hwds.bandit.models.kernels.base import Arms
+from hwds.bandit.models.kernels.base import Arms, Array
 from hwds.core.errors import ConfigError, DataError, HwdsError, ResumeError, nearest
 
 # The settings and the results of a policy in production.
@@ -158,7 +156,7 @@ class Guardrails:
         if current is not None and exposures.is_on(f"retired {current}"):
             raise ConfigError(f"guardrails.current: '{self.current}' is retired.")
 
-    def held_share(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> float:
+    def held_share(self, arms: Arms, active: Array, exposures: Exposures) -> float:
         """Return the chance that a customer is offered the arm in force whatever was learned: 1
         while the policy is stopped.
         """
@@ -176,7 +174,7 @@ class Guardrails:
         """Return the number of the arm in force."""
         return None if self.current is None else arms.names.index(self.current)
 
-    def offered(self, arms: Arms, active: np.ndarray, exposures: Exposures) -> np.ndarray:
+    def offered(self, arms: Arms, active: Array, exposures: Exposures) -> Array:
         """Return the arms that a customer may be offered, shape (K,), read-only.
 
         Args:
@@ -208,7 +206,7 @@ class Guardrails:
         allowed.flags.writeable = False
         return allowed
 
-    def allowed(self, arms: Arms, offered: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    def allowed(self, arms: Arms, offered: Array, shown: Array) -> Array:
         """Return the arms that a customer may be offered, shape (K,).
 
         The current one where no other is left.

@@ -12,6 +12,7 @@ import numpy as np
 
 from hwds.bandit.models.kernels.base import (
     Arms,
+    Array,
     BatchKernel,
     Kernel,
     Visit,
@@ -47,7 +48,7 @@ class Chances:
             formula.
     """
 
-    values: np.ndarray
+    values: Array
     draws: int = 0
 
 
@@ -87,12 +88,12 @@ def chances_of_arms(
 
 def count_choices(
     settings: Any,
-    state: np.ndarray,
+    state: Array,
     visit: Visit,
-    stream: np.ndarray,
+    stream: Array,
     key: np.uint64,
     draws: int,
-    counts: np.ndarray,
+    counts: Array,
 ) -> None:
     """Count how often each arm is chosen in so many draws of one decision, in compiled code."""
     seed_stream(stream, key)
@@ -114,7 +115,7 @@ def _batch_chances(kernel: BatchKernel, state: Any, visit: Visit, draws: int, ke
         own = kernel.propensity(state, step, np.array([segment]), context[None], active)
         return Chances(np.asarray(own, np.float64)[0])
     generator = np.random.Generator(np.random.Philox(key=key))
-    together, arms = min(draws, CHOICES_AT_ONCE) if kernel.independent else 1, list[np.ndarray]()
+    together, arms = min(draws, CHOICES_AT_ONCE) if kernel.independent else 1, list[Array]()
     for first in range(0, draws, together):
         alike = min(together, draws - first)
         customers = np.full(alike, segment), np.repeat(context[None], alike, axis=0)
@@ -124,7 +125,7 @@ def _batch_chances(kernel: BatchKernel, state: Any, visit: Visit, draws: int, ke
     )
 
 
-def _smooth_counts(counts: np.ndarray, active: np.ndarray, draws: int) -> Chances:
+def _smooth_counts(counts: Array, active: Array, draws: int) -> Chances:
     return Chances((counts + 1.0) * active / (draws + active.sum()), draws)
 
 
@@ -191,9 +192,7 @@ def policy_state_of(kernel: Kernel | BatchKernel, seed: int, batch: int = 1) -> 
     )
 
 
-def select_with_key(
-    settings: Any, state: np.ndarray, visit: Visit, words: np.ndarray, key: np.uint64
-) -> int:
+def select_with_key(settings: Any, state: Array, visit: Visit, words: Array, key: np.uint64) -> int:
     """Return one decision with the random numbers of a key, in compiled code."""
     seed_stream(words, key)
     return call_select(settings, state, visit, words)
@@ -298,12 +297,12 @@ class Customer(NamedTuple):
     """A customer: the segment, the context, and whether that is another one than the segment's."""
 
     segment: int
-    context: np.ndarray
+    context: Array
     own_context: bool
 
 
 def customer_of(
-    arms: Arms, context: Sequence[float] | np.ndarray | None, segment: int | None
+    arms: Arms, context: Sequence[float] | Array | None, segment: int | None
 ) -> Customer:
     """Return the customer of a context and a segment.
 
@@ -330,7 +329,7 @@ def customer_of(
     return Customer(int(segment), vector, not np.array_equal(arms.contexts[segment], vector))
 
 
-def _check_context(size: int, context: Sequence[float] | np.ndarray) -> np.ndarray:
+def _check_context(size: int, context: Sequence[float] | Array) -> Array:
     try:
         vector = np.array(context, np.float64)
     except (TypeError, ValueError) as error:
@@ -348,7 +347,7 @@ def _check_context(size: int, context: Sequence[float] | np.ndarray) -> np.ndarr
     return vector
 
 
-def active_arms(arms: Arms, active: Sequence[str] | np.ndarray | None) -> np.ndarray:
+def active_arms(arms: Arms, active: Sequence[str] | Array | None) -> Array:
     """Return whether each arm may be offered, shape (K,), read-only.
 
     Raises:
@@ -504,7 +503,7 @@ class Exposures(Serializable):
         if self.decisions > 8 * len(self.answered):
             self.answered.extend(bytes(len(self.answered)))
 
-    def shown(self, arms: int) -> np.ndarray:
+    def shown(self, arms: int) -> Array:
         """Return how many customers each arm was offered to, shape (arms,)."""
         return np.array([self.tally.get(f"shown {arm}", 0) for arm in range(arms)], float)
 

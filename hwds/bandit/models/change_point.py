@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-import numpy as np
 from annotated_types import Ge, Lt
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, uniform
 from hwds.bandit.models.kernels.indices import any_arm, highest
 from hwds.bandit.models.thompson import Prior
@@ -36,7 +35,7 @@ buckets, and their conversions.
 
 
 @helper
-def glr_forget(state: np.ndarray, first: int) -> None:
+def glr_forget(state: Array, first: int) -> None:
     """Begin a row anew whose numbers are at `first` of the state."""
     state[first], state[first + 1] = 0.0, 0.0
     for level in range(BUCKET_SIZES):
@@ -44,7 +43,7 @@ def glr_forget(state: np.ndarray, first: int) -> None:
 
 
 @helper
-def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
+def glr_add(state: Array, first: int, outcome: float) -> None:
     """Add one outcome, 0 or 1."""
     state[first] += 1.0
     state[first + 1] += outcome
@@ -63,7 +62,7 @@ def glr_add(state: np.ndarray, first: int, outcome: float) -> None:
 
 
 @helper
-def glr_statistic(state: np.ndarray, first: int) -> float:
+def glr_statistic(state: Array, first: int) -> float:
     """Return the highest of s kl(m1, m) + (n - s) kl(m2, m) over the points s at which buckets end.
 
     0 where there is none.
@@ -113,7 +112,7 @@ class ChangePointSettings(NamedTuple):
     see `ChangePoint`.
     """
 
-    values: np.ndarray
+    values: Array
     alpha: float
     beta: float
     level: float
@@ -171,13 +170,11 @@ class ChangePoint(Policy):
         return Kernel(settings, arms.count * (GLR_SIZE + 1), init, select, update)
 
 
-def init(settings: ChangePointSettings, state: np.ndarray) -> None:
+def init(settings: ChangePointSettings, state: Array) -> None:
     """Begin without outcomes and scratch: all zero."""
 
 
-def select(
-    settings: ChangePointSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: ChangePointSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest draw of conversion x value, or an arm at random."""
     if settings.explore > 0.0 and uniform(stream) < settings.explore:
         return any_arm(visit.active, stream)
@@ -194,7 +191,7 @@ def select(
 
 
 def update(
-    settings: ChangePointSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: ChangePointSettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Record the outcome; at intervals test the arm for a change, and forget after one."""
     first = arm * GLR_SIZE

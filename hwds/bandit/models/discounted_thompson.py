@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-import numpy as np
 from annotated_types import Gt, Le
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
@@ -21,7 +20,7 @@ class DiscountedThompsonSettings(NamedTuple):
     stays after each update.
     """
 
-    values: np.ndarray
+    values: Array
     alpha: float
     beta: float
     discount: float
@@ -57,13 +56,11 @@ class DiscountedThompson(Policy):
         return Kernel(settings, 3 * arms.count, init, select, update)
 
 
-def init(settings: DiscountedThompsonSettings, state: np.ndarray) -> None:
+def init(settings: DiscountedThompsonSettings, state: Array) -> None:
     """Begin without conversions, refusals and scratch: all zero."""
 
 
-def select(
-    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: DiscountedThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest draw of conversion x value.
 
     An arm is not drawn where it could not win at any conversion.
@@ -81,7 +78,7 @@ def select(
 
 
 def update(
-    settings: DiscountedThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: DiscountedThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Discount all counts, and count one outcome."""
     count = settings.values.size

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.bandit.models.kernels.indices import (
     any_arm,
@@ -27,7 +25,7 @@ class EpsilonGreedySettings(NamedTuple):
     until it falls as 1 / t.
     """
 
-    values: np.ndarray
+    values: Array
     epsilon: float
     pace: float
 
@@ -72,9 +70,7 @@ def share_of_chance(epsilon: float, pace: float, step: int) -> float:
     return min(1.0, pace / max(step, 1)) if pace > 0.0 else epsilon
 
 
-def select(
-    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: EpsilonGreedySettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return any arm, or the highest mean; ties at random."""
     active = visit.active
     share = share_of_chance(settings.epsilon, settings.pace, visit.step)
@@ -83,9 +79,7 @@ def select(
     return highest(state, 2 * active.size, active, stream)
 
 
-def propensity(
-    settings: EpsilonGreedySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: EpsilonGreedySettings, state: Array, visit: Visit, chances: Array) -> None:
     """Write one part for all arms alike, the rest for the highest mean."""
     active = visit.active
     epsilon = share_of_chance(settings.epsilon, settings.pace, visit.step)

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
@@ -21,7 +19,7 @@ class Exp3Settings(NamedTuple):
     the reward.
     """
 
-    values: np.ndarray
+    values: Array
     gamma: float
     low: float
     high: float
@@ -64,7 +62,7 @@ class Exp3(Policy):
 
 
 @helper
-def exp3_weights(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
+def exp3_weights(gamma: float, state: Array, active: Array) -> int:
     """Write the probabilities to the scratch, and return where it begins."""
     count = active.size
     best, total, offered = -math.inf, 0.0, 0
@@ -81,20 +79,18 @@ def exp3_weights(gamma: float, state: np.ndarray, active: np.ndarray) -> int:
     return count
 
 
-def init(settings: Exp3Settings, state: np.ndarray) -> None:
+def init(settings: Exp3Settings, state: Array) -> None:
     """Begin with the logs of the weights all zero."""
 
 
-def select(settings: Exp3Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: Exp3Settings, state: Array, visit: Visit, stream: Array) -> int:
     """Return an arm drawn by the probabilities."""
     return in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, stream
     )
 
 
-def update(
-    settings: Exp3Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: Exp3Settings, state: Array, visit: Visit, arm: int, outcome: float) -> None:
     """Raise the weight by the inverse-propensity estimate of the arm's reward."""
     values, gamma = settings.values, settings.gamma
     count = values.size
@@ -108,9 +104,7 @@ def update(
     state[arm] += gamma * reward / (chance * count)
 
 
-def propensity(
-    settings: Exp3Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: Exp3Settings, state: Array, visit: Visit, chances: Array) -> None:
     """Write the probabilities."""
     chances_in_proportion(
         state, exp3_weights(settings.gamma, state, visit.active), visit.active, chances

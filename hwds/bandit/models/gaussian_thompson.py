@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
 from hwds.bandit.models.kernels.indices import highest, means_init, means_size, means_update
 from hwds.core.recipe import Positive
@@ -19,7 +17,7 @@ class GaussianThompsonSettings(NamedTuple):
     reward.
     """
 
-    values: np.ndarray
+    values: Array
     sd: float
 
 
@@ -58,9 +56,7 @@ class GaussianThompson(Policy):
         )
 
 
-def select(
-    settings: GaussianThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: GaussianThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return one draw of each arm's mean; the highest, ties (arms never tried) at random."""
     active, sd = visit.active, settings.sd
     count = active.size

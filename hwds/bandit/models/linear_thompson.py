@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
 from hwds.bandit.models.kernels.indices import (
     highest,
@@ -30,7 +28,7 @@ class LinearThompsonSettings(NamedTuple):
     context columns.
     """
 
-    values: np.ndarray
+    values: Array
     spread: float
     ridge: float
     columns: int
@@ -67,14 +65,12 @@ class LinearThompson(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update)
 
 
-def init(settings: LinearThompsonSettings, state: np.ndarray) -> None:
+def init(settings: LinearThompsonSettings, state: Array) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.values.size, settings.columns, settings.ridge)
 
 
-def select(
-    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: LinearThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest draw of conversion x value; ties, which are of draws at 0, at random."""
     values, columns, context = settings.values, settings.columns, visit.context
     scratch = ridge_scratch(values.size, columns)
@@ -89,7 +85,7 @@ def select(
 
 
 def update(
-    settings: LinearThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: LinearThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Add the outcome to the arm's regression."""
     ridge_absorb(state, settings.values.size, arm, visit.context, outcome)

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -30,7 +28,7 @@ class LinUCBSettings(NamedTuple):
     ridge, context columns.
     """
 
-    earned: np.ndarray
+    earned: Array
     bonus: float
     ridge: float
     columns: int
@@ -69,18 +67,18 @@ class LinUCB(Policy):
         return Kernel(settings, ridge_size(arms.count, columns), init, select, update, propensity)
 
 
-def init(settings: LinUCBSettings, state: np.ndarray) -> None:
+def init(settings: LinUCBSettings, state: Array) -> None:
     """Begin without outcomes."""
     ridge_begin(state, settings.earned.size, settings.columns, settings.ridge)
 
 
-def select(settings: LinUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: LinUCBSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest index, infinite where an arm was never pulled; ties at random."""
     return highest(state, _indices(settings, state, visit.context), visit.active, stream)
 
 
 @helper
-def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -> int:
+def _indices(settings: LinUCBSettings, state: Array, context: Array) -> int:
     """Fill the scratch; where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = ridge_scratch(arms, columns)
@@ -93,16 +91,12 @@ def _indices(settings: LinUCBSettings, state: np.ndarray, context: np.ndarray) -
     return scratch
 
 
-def update(
-    settings: LinUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: LinUCBSettings, state: Array, visit: Visit, arm: int, outcome: float) -> None:
     """Add the reward to the arm's regression."""
     earned = settings.earned
     ridge_absorb(state, earned.size, arm, visit.context, outcome * earned[arm])
 
 
-def propensity(
-    settings: LinUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: LinUCBSettings, state: Array, visit: Visit, chances: Array) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state, visit.context), visit.active, chances)

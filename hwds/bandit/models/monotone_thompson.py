@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
 from hwds.bandit.models.kernels.indices import highest
 from hwds.bandit.models.thompson import Prior
@@ -20,8 +20,8 @@ class MonotoneThompsonSettings(NamedTuple):
     and the prior.
     """
 
-    values: np.ndarray
-    order: np.ndarray
+    values: Array
+    order: Array
     alpha: float
     beta: float
 
@@ -56,7 +56,7 @@ class MonotoneThompson(Policy):
         return Kernel(settings, 6 * arms.count, init, select, update)
 
 
-def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
+def init(settings: MonotoneThompsonSettings, state: Array) -> None:
     """Begin with every arm at its prior."""
     count = settings.values.size
     for arm in range(count):
@@ -64,7 +64,7 @@ def init(settings: MonotoneThompsonSettings, state: np.ndarray) -> None:
 
 
 @helper
-def project_falling(order: np.ndarray, state: np.ndarray) -> None:
+def project_falling(order: Array, state: Array) -> None:
     """Replace the drawn conversions, from place 2K on, by the nearest that fall with the price.
 
     By pooling adjacent violators (Ayer et al. 1955); the pools' means, weights and sizes stand on a
@@ -91,9 +91,7 @@ def project_falling(order: np.ndarray, state: np.ndarray) -> None:
             place += 1
 
 
-def select(
-    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: MonotoneThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return a demand curve is drawn; the arm that earns most on it."""
     values, order = settings.values, settings.order
     count = values.size
@@ -106,7 +104,7 @@ def select(
 
 
 def update(
-    settings: MonotoneThompsonSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: MonotoneThompsonSettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Count the outcome."""
     state[arm if outcome > 0 else settings.values.size + arm] += 1.0

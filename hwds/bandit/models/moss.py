@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -25,7 +23,7 @@ class MOSSSettings(NamedTuple):
     that fall to one arm.
     """
 
-    values: np.ndarray
+    values: Array
     width: float
     steps: float
 
@@ -52,7 +50,7 @@ class MOSS(Policy):
 
 
 @helper
-def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> int:
+def moss_indices(width: float, steps: float, state: Array, count: int) -> int:
     """Fill the scratch; where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
@@ -61,7 +59,7 @@ def moss_indices(width: float, steps: float, state: np.ndarray, count: int) -> i
     return 3 * count
 
 
-def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: MOSSSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(
@@ -69,9 +67,7 @@ def select(settings: MOSSSettings, state: np.ndarray, visit: Visit, stream: np.n
     )
 
 
-def propensity(
-    settings: MOSSSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: MOSSSettings, state: Array, visit: Visit, chances: Array) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(

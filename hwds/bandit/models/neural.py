@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, BatchKernel
+from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel
 from hwds.core.recipe import Folds, Positive, PositiveInt, Small, Width
 from hwds.core.seeds import stream
 from hwds.core.serialization import Serializable
@@ -26,8 +26,8 @@ squares the error.
 
 
 def last_layer(
-    features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, start: np.ndarray, prior: float
-) -> tuple[np.ndarray, np.ndarray]:
+    features: Array, wins: Array, pulls: Array, start: Array, prior: float
+) -> tuple[Array, Array]:
     """Return the Laplace approximation of a Bayesian logistic regression on the hidden layer
     (Bishop 2006, section 4.5.1).
 
@@ -57,12 +57,12 @@ def last_layer(
 
 
 def draw_last_layer(
-    features: np.ndarray,
-    mode: np.ndarray,
-    root: np.ndarray,
-    rows: np.ndarray,
+    features: Array,
+    mode: Array,
+    root: Array,
+    rows: Array,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Array:
     """Return conversions of all arms for n customers, each by weights of its own draw, shape (n,
     K).
 
@@ -78,7 +78,7 @@ def draw_last_layer(
     return probability_of(np.einsum("nkq,nq->nk", features[rows], weights))
 
 
-def draw_head(logits: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def draw_head(logits: Array, rows: Array, rng: np.random.Generator) -> Array:
     """Return conversions of all arms for n customers, each by a head at random, shape (n, K).
 
     Args:
@@ -90,13 +90,13 @@ def draw_head(logits: np.ndarray, rows: np.ndarray, rng: np.random.Generator) ->
     return probability_of(logits[rows, :, heads])
 
 
-def probability_of(logits: np.ndarray) -> np.ndarray:
+def probability_of(logits: Array) -> Array:
     """Return the probability of log-odds."""
     return 0.5 * (1.0 + np.tanh(0.5 * logits))
 
 
 def _log_posterior(
-    features: np.ndarray, wins: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float
+    features: Array, wins: Array, pulls: Array, weights: Array, prior: float
 ) -> float:
     logits = features @ weights
     return float(
@@ -104,9 +104,7 @@ def _log_posterior(
     )
 
 
-def _precision(
-    features: np.ndarray, pulls: np.ndarray, weights: np.ndarray, prior: float
-) -> np.ndarray:
+def _precision(features: Array, pulls: Array, weights: Array, prior: float) -> Array:
     p = probability_of(features @ weights)
     return (
         features.T @ (features * (pulls * p * (1 - p))[:, None])
@@ -120,7 +118,7 @@ def _precision(
 ADAM_MOMENTUM, ADAM_CURVATURE = 0.9, 0.999
 """Adam's two rates (Kingma and Ba 2015)."""
 
-RewardWeights = list[np.ndarray]
+RewardWeights = list[Array]
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ def first_reward_weights(shape: RewardShape, rng: np.random.Generator) -> Reward
     return [part.astype(np.float32) for part in weights]
 
 
-def hidden_features(weights: RewardWeights, inputs: np.ndarray) -> np.ndarray:
+def hidden_features(weights: RewardWeights, inputs: Array) -> Array:
     """Return the second hidden layer and a one, what the output layer is linear in: (..., F) to
     (..., units + 1), in numpy.
     """
@@ -166,7 +164,7 @@ def hidden_features(weights: RewardWeights, inputs: np.ndarray) -> np.ndarray:
     return np.concatenate([second, np.ones((*second.shape[:-1], 1), second.dtype)], axis=-1)
 
 
-def reward_output(weights: RewardWeights) -> np.ndarray:
+def reward_output(weights: RewardWeights) -> Array:
     """Return the output layer with its biases in the last row, shape (units + 1, heads)."""
     return np.concatenate([weights[4], weights[5][None]])
 
@@ -175,9 +173,9 @@ def train_rewards(
     shape: RewardShape,
     weights: RewardWeights,
     anchor: RewardWeights,
-    inputs: np.ndarray,
-    wins: np.ndarray,
-    pulls: np.ndarray,
+    inputs: Array,
+    wins: Array,
+    pulls: Array,
     epochs: int,
 ) -> RewardWeights:
     """Return the weights after so many steps of Adam, from those given, on all that was seen.
@@ -337,13 +335,13 @@ class LearnedRewards(Serializable):
         seed: Names what weights the outcomes.
     """
 
-    weights: list[np.ndarray]
-    anchor: list[np.ndarray]
-    wins: np.ndarray
-    pulls: np.ndarray
+    weights: list[Array]
+    anchor: list[Array]
+    wins: Array
+    pulls: Array
     updates: int
-    features: np.ndarray
-    root: np.ndarray
+    features: Array
+    root: Array
     seed: int
 
 
@@ -358,8 +356,8 @@ class RewardLearner:
     """
 
     recipe: Neural
-    values: np.ndarray
-    inputs: np.ndarray
+    values: Array
+    inputs: Array
 
     @property
     def bayesian(self) -> bool:
@@ -393,11 +391,11 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        active: np.ndarray,
+        segments: Array,
+        contexts: Array,
+        active: Array,
         generator: np.random.Generator,
-    ) -> np.ndarray:
+    ) -> Array:
         """Return the arm of the highest draw of conversion x value for each customer.
 
         Ties at random.
@@ -417,10 +415,10 @@ class RewardLearner:
         self,
         state: LearnedRewards,
         step: int,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        active: np.ndarray,
-    ) -> np.ndarray:
+        segments: Array,
+        contexts: Array,
+        active: Array,
+    ) -> Array:
         """Return the share of the heads to which each arm is the best, shape (n, K).
 
         Of arms that tie each has a part.
@@ -428,17 +426,17 @@ class RewardLearner:
         conversion = probability_of(state.features @ reward_output(state.weights))[segments]
         worth = np.where(active[:, None], conversion * self.values[:, None], -np.inf)
         best = worth == worth.max(axis=1, keepdims=True)
-        shares: np.ndarray = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
+        shares: Array = (best / best.sum(axis=1, keepdims=True)).mean(axis=2)
         return shares
 
     def update(
         self,
         state: LearnedRewards,
-        steps: np.ndarray,
-        segments: np.ndarray,
-        contexts: np.ndarray,
-        arms: np.ndarray,
-        outcomes: np.ndarray,
+        steps: Array,
+        segments: Array,
+        contexts: Array,
+        arms: Array,
+        outcomes: Array,
     ) -> LearnedRewards:
         """Count the outcomes, and train where it is time."""
         counts = np.zeros((2, *self.inputs.shape[:2]))
@@ -468,7 +466,7 @@ class RewardLearner:
         return replace(state, weights=weights, features=features, root=root)
 
 
-def reward_inputs(arms: Arms) -> np.ndarray:
+def reward_inputs(arms: Arms) -> Array:
     """Return the network's inputs for each segment and arm: the context, a one for the arm, its
     value over all values' spread.
 

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import chances_of_highest, highest
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive, Rows
@@ -20,7 +18,7 @@ class SlidingUCBSettings(NamedTuple):
     currency, the window.
     """
 
-    values: np.ndarray
+    values: Array
     bonus: float
     window: int
 
@@ -59,19 +57,17 @@ class SlidingUCB(Policy):
         return Kernel(settings, 3 * arms.count + 1 + self.window, init, select, update, propensity)
 
 
-def init(settings: SlidingUCBSettings, state: np.ndarray) -> None:
+def init(settings: SlidingUCBSettings, state: Array) -> None:
     """Begin without pulls, conversions, scratch and outcomes, the ring empty: all zero."""
 
 
-def select(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: SlidingUCBSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest index, infinite where an arm is not in the window; ties at random."""
     return highest(state, _indices(settings, state), visit.active, stream)
 
 
 @helper
-def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
+def _indices(settings: SlidingUCBSettings, state: Array) -> int:
     """Fill the scratch; where it begins."""
     values = settings.values
     count = values.size
@@ -88,7 +84,7 @@ def _indices(settings: SlidingUCBSettings, state: np.ndarray) -> int:
 
 
 def update(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: SlidingUCBSettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Replace the oldest outcome of the window.
 
@@ -109,8 +105,6 @@ def update(
     state[3 * count] += 1.0
 
 
-def propensity(
-    settings: SlidingUCBSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: SlidingUCBSettings, state: Array, visit: Visit, chances: Array) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(state, _indices(settings, state), visit.active, chances)

@@ -6,10 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_in_proportion,
     in_proportion,
@@ -24,7 +22,7 @@ from hwds.core.recipe import Positive
 class SoftmaxSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the temperature in currency."""
 
-    values: np.ndarray
+    values: Array
     temperature: float
 
 
@@ -56,7 +54,7 @@ class Softmax(Policy):
 
 
 @helper
-def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -> int:
+def softmax_weights(temperature: float, state: Array, active: Array) -> int:
     """Fill the scratch with weights, the greatest of them 1; where it begins."""
     count = active.size
     best = -math.inf
@@ -72,16 +70,14 @@ def softmax_weights(temperature: float, state: np.ndarray, active: np.ndarray) -
     return 3 * count
 
 
-def select(settings: SoftmaxSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: SoftmaxSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return a draw in proportion to the weights."""
     return in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, stream
     )
 
 
-def propensity(
-    settings: SoftmaxSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: SoftmaxSettings, state: Array, visit: Visit, chances: Array) -> None:
     """Write the weights as shares."""
     chances_in_proportion(
         state, softmax_weights(settings.temperature, state, visit.active), visit.active, chances

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels import beta_thompson
-from hwds.bandit.models.kernels.base import Arms, Kernel
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import NonNegative, Positive
 from hwds.frames.table import arm_name
@@ -70,9 +70,7 @@ class Thompson(Policy):
         return beta_kernel(np.ones(arms.count), *prior_counts(arms, self.prior, self.known))
 
 
-def prior_counts(
-    arms: Arms, prior: tuple[float, ...], known: KnownCounts
-) -> tuple[np.ndarray, np.ndarray]:
+def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tuple[Array, Array]:
     """Return conversions and refusals of each arm before the first customer, shape (K,) each.
 
     Raises:
@@ -85,7 +83,7 @@ def prior_counts(
     return prior[0] + before[:, 0], prior[1] + before[:, 1]
 
 
-def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kernel:
+def beta_kernel(values: Array, alpha: Array, beta: Array) -> Kernel:
     """Return the kernel that ranks conversion x value."""
     settings = beta_settings(values, alpha, beta)
     functions = (
@@ -97,9 +95,7 @@ def beta_kernel(values: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> Kern
     return Kernel(settings, beta_thompson.beta_size(len(values)), *functions)
 
 
-def beta_settings(
-    values: np.ndarray, alpha: np.ndarray, beta: np.ndarray
-) -> beta_thompson.BetaArms:
+def beta_settings(values: Array, alpha: Array, beta: Array) -> beta_thompson.BetaArms:
     """Return the arguments of the kernel for arms with these values and prior counts."""
     equal_values = bool(values[0] > 0 and np.all(values == values[0]))
     whole_counts = bool(np.all(alpha == np.round(alpha)) and np.all(beta == np.round(beta)))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     count_pull,
@@ -37,10 +37,10 @@ class UCB1Settings(NamedTuple):
         shrinkage: 1 / sqrt(n) of each number of pulls n, as far as it is looked up.
     """
 
-    values: np.ndarray
+    values: Array
     bonus: float
-    growth: np.ndarray
-    shrinkage: np.ndarray
+    growth: Array
+    shrinkage: Array
 
 
 class UCB1(Policy):
@@ -76,7 +76,7 @@ class UCB1(Policy):
 
 
 @lru_cache(maxsize=8)
-def ucb1_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
+def ucb1_tables(steps: int) -> tuple[Array, Array]:
     """Return `growth` and `shrinkage`, to the last bit of the compiled code."""
     whole = range(1, max(steps, 1))
     growth = np.array([0.0, *(math.sqrt(math.log(step)) for step in whole)])
@@ -84,7 +84,7 @@ def ucb1_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @helper
-def ucb1_indices(settings: UCB1Settings, state: np.ndarray, step: int, count: int) -> int:
+def ucb1_indices(settings: UCB1Settings, state: Array, step: int, count: int) -> int:
     """Fill the scratch; where it begins."""
     growth = settings.growth
     width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
@@ -93,15 +93,13 @@ def ucb1_indices(settings: UCB1Settings, state: np.ndarray, step: int, count: in
     return 3 * count
 
 
-def select(settings: UCB1Settings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCB1Settings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest index; ties at random."""
     active = visit.active
     return highest(state, ucb1_indices(settings, state, visit.step, active.size), active, stream)
 
 
-def update(
-    settings: UCB1Settings, state: np.ndarray, visit: Visit, arm: int, outcome: float
-) -> None:
+def update(settings: UCB1Settings, state: Array, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull; 1 / sqrt(pulls) is kept, for a root costs more than the rest of an index."""
     values, shrinkage = settings.values, settings.shrinkage
     count_pull(values, state, arm, outcome)
@@ -111,9 +109,7 @@ def update(
     )
 
 
-def propensity(
-    settings: UCB1Settings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: UCB1Settings, state: Array, visit: Visit, chances: Array) -> None:
     """Share the probability among the arms of the highest index."""
     active = visit.active
     chances_of_highest(

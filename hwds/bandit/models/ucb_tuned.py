@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
@@ -22,7 +20,7 @@ from hwds.core.compiling import helper
 class UCBTunedSettings(NamedTuple):
     """The kernel's arguments: the values of conversions, and the range of the reward."""
 
-    values: np.ndarray
+    values: Array
     width: float
 
 
@@ -45,7 +43,7 @@ class UCBTuned(Policy):
 
 
 @helper
-def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step: int) -> int:
+def ucb_tuned_indices(values: Array, width: float, state: Array, step: int) -> int:
     """Fill the scratch; where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
@@ -61,7 +59,7 @@ def ucb_tuned_indices(values: np.ndarray, width: float, state: np.ndarray, step:
     return 3 * count
 
 
-def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: UCBTunedSettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return the highest index; ties at random."""
     return highest(
         state,
@@ -71,9 +69,7 @@ def select(settings: UCBTunedSettings, state: np.ndarray, visit: Visit, stream: 
     )
 
 
-def propensity(
-    settings: UCBTunedSettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: UCBTunedSettings, state: Array, visit: Visit, chances: Array) -> None:
     """Share the probability among the arms of the highest index."""
     chances_of_highest(
         state,

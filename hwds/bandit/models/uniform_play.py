@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
-
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, Kernel, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import any_arm
 
 
@@ -25,26 +23,22 @@ class UniformPlay(Policy):
         return Kernel(UniformPlaySettings(arms.count), 1, init, select, update, propensity)
 
 
-def init(settings: UniformPlaySettings, state: np.ndarray) -> None:
+def init(settings: UniformPlaySettings, state: Array) -> None:
     """Begin without state."""
 
 
-def select(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, stream: np.ndarray
-) -> int:
+def select(settings: UniformPlaySettings, state: Array, visit: Visit, stream: Array) -> int:
     """Return one of the arms that may be offered."""
     return any_arm(visit.active, stream)
 
 
 def update(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, arm: int, outcome: float
+    settings: UniformPlaySettings, state: Array, visit: Visit, arm: int, outcome: float
 ) -> None:
     """Learn nothing."""
 
 
-def propensity(
-    settings: UniformPlaySettings, state: np.ndarray, visit: Visit, chances: np.ndarray
-) -> None:
+def propensity(settings: UniformPlaySettings, state: Array, visit: Visit, chances: Array) -> None:
     """Write the same probability for all."""
     active = visit.active
     for arm in range(settings.arms):

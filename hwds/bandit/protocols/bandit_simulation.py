@@ -12,7 +12,7 @@ from annotated_types import Le
 
 from hwds.bandit.family import SIMULATION
 from hwds.bandit.models.base import Policy
-from hwds.bandit.models.kernels.base import Arms, BatchKernel, Kernel, rehearse
+from hwds.bandit.models.kernels.base import Arms, Array, BatchKernel, Kernel, rehearse
 from hwds.bandit.simulation.loop import ReplicationTally
 from hwds.bandit.simulation.play import Game, play_batches, play_compiled, try_policy
 from hwds.bandit.simulation.scores import (
@@ -133,7 +133,7 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     return one, other
 
 
-def too_low_regret(realised: np.ndarray, pseudo: np.ndarray) -> Iterator[str]:
+def too_low_regret(realised: Array, pseudo: Array) -> Iterator[str]:
     """Yield a sentence where customers, by the end, did far better than the chosen arms' own
     conversions say.
 
@@ -216,7 +216,7 @@ def replication_evidence(
     )
 
 
-def true_conversions(world: World, horizon: int) -> np.ndarray:
+def true_conversions(world: World, horizon: int) -> Array:
     """Return the share of customers whom each arm truly wins at the steps that offer it, shape
     (K,); NaN if none does.
 

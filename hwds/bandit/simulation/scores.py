@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from hwds.bandit.models.kernels.draws import Array
 from hwds.bandit.simulation.loop import ESTIMATE_METHODS, ReplicationTally
 from hwds.bandit.simulation.play import Game
 from hwds.core.seeds import stream
@@ -50,7 +51,7 @@ with.
 """
 
 
-def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+def kl_bernoulli(p: Array, q: Array) -> Array:
     """Return the Kullback-Leibler divergence of Bernoulli(q) from Bernoulli(p), in nats.
 
     Inf where q is 0 or 1 and p is not.
@@ -62,7 +63,7 @@ def kl_bernoulli(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return np.where((q > 1) | (q < 0), np.inf, wins + losses)
 
 
-def lai_robbins(values: np.ndarray, conversions: np.ndarray) -> float:
+def lai_robbins(values: Array, conversions: Array) -> float:
     """Return C of the asymptotic lower bound C ln T on the regret of a uniformly good policy (Lai
     and Robbins 1985).
 
@@ -227,7 +228,7 @@ def tally_rows(tally: ReplicationTally, world: World, game: Game, first: int) ->
 
 
 def with_estimates(
-    rows: pl.DataFrame, estimates: np.ndarray, arms: tuple[str, ...], wanted: str
+    rows: pl.DataFrame, estimates: Array, arms: tuple[str, ...], wanted: str
 ) -> pl.DataFrame:
     """Return the rows with `value[method]` and `stderr[method]`, a number for each arm, of the
     methods that were asked for.
@@ -244,7 +245,7 @@ def with_estimates(
     return rows.with_columns(columns)
 
 
-def expected_by(world: World, game: Game) -> tuple[np.ndarray, float]:
+def expected_by(world: World, game: Game) -> tuple[Array, float]:
     """Return the expected reward of the best arms by each checkpoint, and the expected loss of
     uniform play by the last.
     """
@@ -287,17 +288,17 @@ def seen_counts(row: Mapping[str, Any], arm: str) -> tuple[int, int]:
     return offered, wins
 
 
-def _array_column(name: str, values: np.ndarray) -> pl.Series:
+def _array_column(name: str, values: Array) -> pl.Series:
     return pl.Series(
         name, np.ascontiguousarray(values), dtype=pl.Array(_number_type(values), values.shape[1])
     )
 
 
-def _repeated_column(name: str, values: np.ndarray, n: int) -> pl.Series:
+def _repeated_column(name: str, values: Array, n: int) -> pl.Series:
     return _array_column(name, np.broadcast_to(values, (n, len(values))))
 
 
-def _number_type(values: np.ndarray) -> type[pl.DataType]:
+def _number_type(values: Array) -> type[pl.DataType]:
     return {"uint8": pl.UInt8, "uint32": pl.UInt32, "int64": pl.Int64}.get(
         values.dtype.name, pl.Float64
     )
@@ -343,21 +344,21 @@ def score_replications(rows: pl.DataFrame) -> list[Score]:
     ]
 
 
-def scores_by_step(column: pl.Series) -> np.ndarray:
+def scores_by_step(column: pl.Series) -> Array:
     """Return a column of lists over C checkpoints, shape (C, n): each checkpoint's numbers lie side
     by side.
     """
     return np.ascontiguousarray(column.to_numpy().T)
 
 
-def _regret_scores(values: np.ndarray, name: str, steps: list[int]) -> Iterator[Score]:
+def _regret_scores(values: Array, name: str, steps: list[int]) -> Iterator[Score]:
     for step, own in zip(steps, values, strict=True):
         scores = list(_spread(name, own))
         yield from (replace(score, step=step) for score in scores)
     yield from scores
 
 
-def _spread(name: str, values: np.ndarray) -> Iterator[Score]:
+def _spread(name: str, values: Array) -> Iterator[Score]:
     """Yield mean, median and tails over replications."""
     estimates = unit_spread(values, 0.95)
     for aggregate, kind in (
@@ -448,7 +449,7 @@ def paired_differences(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, 
                 yield label, replace(score, segment_by="rival", segment=rival, step=step)
 
 
-def _differences(values: np.ndarray) -> list[Score]:
+def _differences(values: Array) -> list[Score]:
     """Return the mean of each column over replications, by Student's t or the bootstrap.
 
     A comparison has the same law for the ratio of two regrets: where one is barely sure the other
@@ -470,7 +471,7 @@ def _differences(values: np.ndarray) -> list[Score]:
 
 
 @lru_cache(maxsize=1)
-def _resamples(n: int) -> np.ndarray | None:
+def _resamples(n: int) -> Array | None:
     """Return the resamples in which a comparison of so many replications draws them.
 
     None where it draws none.

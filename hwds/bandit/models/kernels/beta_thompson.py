@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
-
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Array, Visit
 from hwds.bandit.models.kernels.draws import (
     as_uniform,
     beta,
@@ -45,9 +43,9 @@ class BetaArms(NamedTuple):
         screened: Whether the prior counts are whole, so that a tail is a binomial sum.
     """
 
-    values: np.ndarray
-    alpha: np.ndarray
-    beta: np.ndarray
+    values: Array
+    alpha: Array
+    beta: Array
     alike: bool
     screened: bool
 
@@ -60,7 +58,7 @@ def screened_size(arms: int) -> int:
 
 
 @helper
-def init(settings: BetaArms, state: np.ndarray) -> None:
+def init(settings: BetaArms, state: Array) -> None:
     """Begin with every arm at its prior."""
     values, alpha, beta_counts = settings.values, settings.alpha, settings.beta
     count = values.size
@@ -73,7 +71,7 @@ def init(settings: BetaArms, state: np.ndarray) -> None:
 
 
 @helper
-def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def update(settings: BetaArms, state: Array, visit: Visit, arm: int, outcome: float) -> None:
     """Count the outcome, move the arm's log binomial by one term, and the leader where it
     changes.
     """
@@ -98,7 +96,7 @@ def update(settings: BetaArms, state: np.ndarray, visit: Visit, arm: int, outcom
 
 
 @helper
-def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarray) -> int:
+def select(settings: BetaArms, state: Array, visit: Visit, stream: Array) -> int:
     """Return one draw of each arm's posterior value; the arm of the highest."""
     values, active = settings.values, visit.active
     leader = int(state[6 * values.size])
@@ -116,12 +114,12 @@ def select(settings: BetaArms, state: np.ndarray, visit: Visit, stream: np.ndarr
 
 @helper
 def _count_above(
-    values: np.ndarray,
+    values: Array,
     alike: bool,
-    state: np.ndarray,
+    state: Array,
     leader: int,
-    active: np.ndarray,
-    stream: np.ndarray,
+    active: Array,
+    stream: Array,
 ) -> int:
     """Return how many arms' draws exceed the leader's.
 
@@ -189,9 +187,7 @@ def _tail_exceeds(u: float, last: float, wins: float, losses: float, odds: float
 
 
 @helper
-def _highest(
-    values: np.ndarray, state: np.ndarray, leader: int, above: int, stream: np.ndarray
-) -> int:
+def _highest(values: Array, state: Array, leader: int, above: int, stream: Array) -> int:
     """Return the arm of the highest value of those above the leader's draw.
 
     One that was not drawn is drawn from its tail.
@@ -209,7 +205,7 @@ def _highest(
 
 
 @helper
-def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> float:
+def _from_tail(wins: float, losses: float, x: float, stream: Array) -> float:
     """Return a draw of Beta(wins + 1, losses + 1) above x, by an exponential at x: the log density
     is concave.
     """
@@ -231,9 +227,7 @@ def _from_tail(wins: float, losses: float, x: float, stream: np.ndarray) -> floa
 
 
 @helper
-def _highest_of_all_draws(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, stream: np.ndarray
-) -> int:
+def _highest_of_all_draws(values: Array, state: Array, active: Array, stream: Array) -> int:
     """Return the arm with the highest draw, every arm drawn."""
     count = values.size
     best, winner = -math.inf, 0
@@ -246,7 +240,7 @@ def _highest_of_all_draws(
 
 
 @helper
-def _find_leader(state: np.ndarray, count: int) -> None:
+def _find_leader(state: Array, count: int) -> None:
     """Store the arm of the highest posterior mean value, and the highest mean value of the other
     arms.
     """
@@ -261,7 +255,7 @@ def _find_leader(state: np.ndarray, count: int) -> None:
 
 
 @helper
-def _leader_of(state: np.ndarray, active: np.ndarray) -> int:
+def _leader_of(state: Array, active: Array) -> int:
     """Return the arm of the highest posterior mean value among those that may be offered."""
     count = active.size
     leader = -1
@@ -303,7 +297,7 @@ def beta_size(arms: int) -> int:
 
 
 @helper
-def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.ndarray) -> None:
+def propensity(settings: BetaArms, state: Array, visit: Visit, chances: Array) -> None:
     """Fill the chance of each arm."""
     values, active = settings.values, visit.active
     count = values.size
@@ -332,7 +326,7 @@ def propensity(settings: BetaArms, state: np.ndarray, visit: Visit, chances: np.
 
 
 @helper
-def _chances_of_two(state: np.ndarray, count: int, one: int, other: int) -> float:
+def _chances_of_two(state: Array, count: int, one: int, other: int) -> float:
     """Return the probability that the first of two draws is higher, by the shortest of four sums.
 
     -1 if all are too long.
@@ -368,9 +362,7 @@ def _sum_of_terms(a: float, b: float, c: float, d: float) -> float:
 
 
 @helper
-def _quadrature(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, chances: np.ndarray, sign: float
-) -> None:
+def _quadrature(values: Array, state: Array, active: Array, chances: Array, sign: float) -> None:
     """Write all probabilities by quadrature.
 
     `sign` is -1 for values all negative, among which the smallest draw wins.
@@ -402,7 +394,7 @@ def _quadrature(
 
 @helper
 def _add_cell(
-    values: np.ndarray, state: np.ndarray, chances: np.ndarray, at: float, width: float, sign: float
+    values: Array, state: Array, chances: Array, at: float, width: float, sign: float
 ) -> None:
     """Add what a cell gives to each chance, and move to its end.
 
@@ -453,9 +445,7 @@ def _chance_not_in_way(distribution: float, sign: float) -> float:
 
 
 @helper
-def _reward_range(
-    values: np.ndarray, state: np.ndarray, active: np.ndarray, sign: float
-) -> tuple[float, float]:
+def _reward_range(values: Array, state: Array, active: Array, sign: float) -> tuple[float, float]:
     """Return the range of rewards in which the best arm's draw lies, but for a probability of
     exp(-RARE).
     """
@@ -470,7 +460,7 @@ def _reward_range(
 
 
 @helper
-def _arm_range(values: np.ndarray, state: np.ndarray, arm: int) -> tuple[float, float]:
+def _arm_range(values: Array, state: Array, arm: int) -> tuple[float, float]:
     """Return the range of an arm's reward, its sign apart, by Bernstein's inequality for the Beta
     law (Skorski 2023).
     """
@@ -485,7 +475,7 @@ def _arm_range(values: np.ndarray, state: np.ndarray, arm: int) -> tuple[float, 
 
 
 @helper
-def _cell_width(values: np.ndarray, state: np.ndarray, at: float) -> float:
+def _cell_width(values: Array, state: Array, at: float) -> float:
     """Return the largest width of the cell that begins here."""
     count = values.size
     width = math.inf
@@ -511,7 +501,7 @@ def _cell_width(values: np.ndarray, state: np.ndarray, at: float) -> float:
 
 
 @helper
-def density(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> float:
+def density(values: Array, state: Array, arm: int, reward: float) -> float:
     """Return the density of an arm's reward, its sign apart."""
     count = values.size
     value = abs(values[arm])
@@ -526,7 +516,7 @@ def density(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> f
 
 
 @helper
-def distribution(values: np.ndarray, state: np.ndarray, arm: int, reward: float) -> float:
+def distribution(values: Array, state: Array, arm: int, reward: float) -> float:
     """Return the chance that an arm's reward, its sign apart, is below one."""
     count = values.size
     a, b, x = state[arm] + 1.0, state[count + arm] + 1.0, reward / abs(values[arm])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwds.bandit.models.kernels.base import Visit
+from hwds.bandit.models.kernels.base import Array, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.core.compiling import helper
 
@@ -20,7 +20,7 @@ def means_size(arms: int) -> int:
     return 4 * arms
 
 
-def means_init(settings: Any, state: np.ndarray) -> None:
+def means_init(settings: Any, state: Array) -> None:
     """Begin without pulls; the mean of an arm that was never pulled is infinite, so that it is
     tried before all others.
     """
@@ -29,13 +29,13 @@ def means_init(settings: Any, state: np.ndarray) -> None:
         state[2 * count + arm] = np.inf
 
 
-def means_update(settings: Any, state: np.ndarray, visit: Visit, arm: int, outcome: float) -> None:
+def means_update(settings: Any, state: Array, visit: Visit, arm: int, outcome: float) -> None:
     """Count the pull, whose reward is outcome x value."""
     count_pull(settings.values, state, arm, outcome)
 
 
 @helper
-def count_pull(values: np.ndarray, state: np.ndarray, arm: int, outcome: float) -> None:
+def count_pull(values: Array, state: Array, arm: int, outcome: float) -> None:
     """Count the pull; the mean is made of sums, so that equal histories are ties to the last
     bit.
     """
@@ -78,7 +78,7 @@ def ridge_scratch(arms: int, columns: int) -> int:
 
 
 @helper
-def ridge_begin(state: np.ndarray, arms: int, columns: int, ridge: float) -> None:
+def ridge_begin(state: Array, arms: int, columns: int, ridge: float) -> None:
     """Begin without outcomes: the inverse is I / ridge, all else zero."""
     d = columns + 1
     for arm in range(arms):
@@ -88,13 +88,13 @@ def ridge_begin(state: np.ndarray, arms: int, columns: int, ridge: float) -> Non
 
 
 @helper
-def ridge_entry(context: np.ndarray, i: int) -> float:
+def ridge_entry(context: Array, i: int) -> float:
     """Return the i-th regressor; the intercept comes last."""
     return context[i] if i < context.size else 1.0
 
 
 @helper
-def ridge_mean(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+def ridge_mean(state: Array, arm: int, context: Array) -> float:
     """Return the fitted value of an arm for a customer."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE + d * d + d
@@ -105,7 +105,7 @@ def ridge_mean(state: np.ndarray, arm: int, context: np.ndarray) -> float:
 
 
 @helper
-def ridge_leverage(state: np.ndarray, arm: int, context: np.ndarray) -> float:
+def ridge_leverage(state: Array, arm: int, context: Array) -> float:
     """Return x' A^-1 x: the variance of the fitted value, over that of one outcome."""
     d = context.size + 1
     first = arm * ridge_block(d - 1) + INVERSE_PLACE
@@ -122,20 +122,20 @@ def ridge_leverage(state: np.ndarray, arm: int, context: np.ndarray) -> float:
 
 
 @helper
-def ridge_pulls(state: np.ndarray, arm: int, columns: int) -> float:
+def ridge_pulls(state: Array, arm: int, columns: int) -> float:
     """Return the number of outcomes of an arm."""
     return state[arm * ridge_block(columns)]
 
 
 @helper
-def ridge_total(state: np.ndarray, arm: int, columns: int) -> float:
+def ridge_total(state: Array, arm: int, columns: int) -> float:
     """Return the sum of an arm's outcomes: that of y times the intercept."""
     d = columns + 1
     return state[arm * ridge_block(columns) + INVERSE_PLACE + d * d + d - 1]
 
 
 @helper
-def ridge_absorb(state: np.ndarray, arms: int, arm: int, context: np.ndarray, y: float) -> None:
+def ridge_absorb(state: Array, arms: int, arm: int, context: Array, y: float) -> None:
     """Add an outcome of an arm: A^-1 loses (A^-1 x)(A^-1 x)' / (1 + x' A^-1 x), and the
     coefficients move along A^-1 x.
     """
@@ -169,7 +169,7 @@ its square.
 
 
 @helper
-def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+def highest(state: Array, first: int, active: Array, stream: Array) -> int:
     """Return the arm of the highest number among those that may be offered.
 
     Equals have equal chances.
@@ -188,9 +188,7 @@ def highest(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarra
 
 
 @helper
-def _one_of(
-    state: np.ndarray, first: int, active: np.ndarray, best: float, ties: int, stream: np.ndarray
-) -> int:
+def _one_of(state: Array, first: int, active: Array, best: float, ties: int, stream: Array) -> int:
     """Return one of the equals."""
     left = int(uniform(stream) * ties)
     for arm in range(active.size):
@@ -202,9 +200,7 @@ def _one_of(
 
 
 @helper
-def chances_of_highest(
-    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
-) -> None:
+def chances_of_highest(state: Array, first: int, active: Array, chances: Array) -> None:
     """Write the probabilities with which `highest` chooses."""
     best, ties = -math.inf, 0
     for arm in range(active.size):
@@ -218,7 +214,7 @@ def chances_of_highest(
 
 
 @helper
-def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
+def any_arm(active: Array, stream: Array) -> int:
     """Return one of the arms that may be offered."""
     left = int(uniform(stream) * active.sum())
     for arm in range(active.size):
@@ -230,7 +226,7 @@ def any_arm(active: np.ndarray, stream: np.ndarray) -> int:
 
 
 @helper
-def next_offered(active: np.ndarray, arm: int) -> int:
+def next_offered(active: Array, arm: int) -> int:
     """Return the arm itself, or the first after it that may be offered, in a ring."""
     while not active[arm]:
         arm = (arm + 1) % active.size
@@ -238,7 +234,7 @@ def next_offered(active: np.ndarray, arm: int) -> int:
 
 
 @helper
-def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.ndarray) -> int:
+def in_proportion(state: Array, first: int, active: Array, stream: Array) -> int:
     """Return an arm drawn with a chance in proportion to its weight, among those that may be
     offered.
     """
@@ -257,9 +253,7 @@ def in_proportion(state: np.ndarray, first: int, active: np.ndarray, stream: np.
 
 
 @helper
-def chances_in_proportion(
-    state: np.ndarray, first: int, active: np.ndarray, chances: np.ndarray
-) -> None:
+def chances_in_proportion(state: Array, first: int, active: Array, chances: Array) -> None:
     """Write the probabilities with which `in_proportion` draws."""
     total = 0.0
     for arm in range(active.size):
