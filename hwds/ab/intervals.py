@@ -15,6 +15,8 @@ from hwds.stats.effects import holm
 # watched.
 
 Array = np.ndarray
+"""An array of numbers, whose shape its description has."""
+
 Bounds = tuple[Array, Array]
 
 
@@ -259,7 +261,7 @@ def crossing_chance(bounds: Sequence[float], fractions: Sequence[float]) -> floa
 
 
 @cache
-def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
+def _gauss_nodes() -> tuple[Array, Array]:
     """Return nodes and weights of a quadrature that gives ten digits up to 500 looks."""
     from scipy.special import roots_legendre
 
@@ -267,7 +269,7 @@ def _gauss_nodes() -> tuple[np.ndarray, np.ndarray]:
     return at, weight
 
 
-def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> np.ndarray:
+def bound_shape(shape: BoundShape, fractions: Sequence[float]) -> Array:
     """Return bounds up to a constant: flat (Pocock 1977), or falling with the root of information
     (O'Brien, Fleming 1979).
     """

@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from hwds.ab.intervals import Array
+
 Rule = Literal["always_valid", "fixed", "group_sequential", "bayes"]
 
 EFFECT_NAMES = ("effect", "posterior_effect")
@@ -31,12 +33,12 @@ class UnitMoments:
         cov: Their covariances with divisor n - 1, shape B + (k, k).
     """
 
-    n: np.ndarray
-    mean: np.ndarray
-    cov: np.ndarray
+    n: Array
+    mean: Array
+    cov: Array
 
     @classmethod
-    def of(cls, values: np.ndarray) -> UnitMoments:
+    def of(cls, values: Array) -> UnitMoments:
         """Return the moments of rows, shape (n, k); with one row the covariances are NaN."""
         n = len(values)
         centred = values - values.mean(axis=0)
@@ -44,17 +46,17 @@ class UnitMoments:
         return cls(np.array(float(n)), values.mean(axis=0), cov)
 
     @property
-    def first(self) -> np.ndarray:
+    def first(self) -> Array:
         """The mean of the outcome, shape B."""
         return self.mean[..., 0]
 
     @property
-    def variance(self) -> np.ndarray:
+    def variance(self) -> Array:
         """The variance of the outcome, shape B."""
         return self.cov[..., 0, 0]
 
     @property
-    def error(self) -> np.ndarray:
+    def error(self) -> Array:
         """The squared standard error of the outcome's mean, shape B."""
         return self.variance / self.n
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwds.ab.intervals import Correction, equal_looks
+from hwds.ab.intervals import Array, Correction, equal_looks
 from hwds.ab.models.base import Comparison
 from hwds.ab.sample import Design, Rule, SampleArm, UnitMoments
 from hwds.evaluation.protocol import RunContext
@@ -106,7 +106,7 @@ def pair_paths(
     return arm_path, draw_path(control, float(control.total.n), looks, rng)
 
 
-def look_places(count: int, most: int) -> np.ndarray:
+def look_places(count: int, most: int) -> Array:
     """Return the positions of equally spaced looks among the largest number of them."""
     return np.ceil(np.arange(1, count + 1) * most / count).astype(int) - 1
 
@@ -156,7 +156,7 @@ def _nonzero_only(arm: SampleArm) -> bool:
 
 
 def _conversion_path(
-    like: SampleArm, ends: np.ndarray, rng: np.random.Generator, shift: float
+    like: SampleArm, ends: Array, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return binomial counts, as moments of price x conversion (and of the conversion)."""
     price = like.price or 1.0
@@ -175,7 +175,7 @@ def _conversion_path(
 
 
 def _normal_path(
-    like: UnitMoments, ends: np.ndarray, rng: np.random.Generator, shift: float
+    like: UnitMoments, ends: Array, rng: np.random.Generator, shift: float
 ) -> UnitMoments:
     """Return sums of normal increments with the moments of an arm, whose covariances stay."""
     steps = np.sqrt(np.diff(ends, axis=0, prepend=0))[..., None]
@@ -188,7 +188,7 @@ def _normal_path(
     return UnitMoments(ends, mean, np.broadcast_to(like.cov, (1, len(ends), *like.cov.shape)))
 
 
-def at_looks(arm: SampleArm, looks: np.ndarray) -> SampleArm:
+def at_looks(arm: SampleArm, looks: Array) -> SampleArm:
     """Return the arm at some of its looks."""
 
     def part(moments: UnitMoments) -> UnitMoments:
@@ -267,7 +267,7 @@ def any_wins(
     control: SampleArm,
     design: Design,
     correction: Correction,
-) -> np.ndarray:
+) -> Array:
     """Return whether any arm wins at each look by the corrected p-values, in the shape of the
     moments.
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
+from hwds.ab.intervals import Array
 from hwds.ab.rows import ROWS_OF_UNIT, TestMetric
 from hwds.ab.sample import NONZERO, ComparisonNeeds, Sample, SampleArm, UnitMoments
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -50,7 +51,7 @@ def arm_names(table: Table, control: str | None) -> tuple[str, ...]:
     return (first, *(arm for arm in arms if arm != first))
 
 
-def arm_codes(table: Table, names: tuple[str, ...]) -> np.ndarray:
+def arm_codes(table: Table, names: tuple[str, ...]) -> Array:
     """Return the number of each row's arm."""
     text = table.column("arm").cast(pl.String)
     return text.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int64)
@@ -72,7 +73,7 @@ def day_ends(times: pl.Series, most: int) -> list[tuple[str, int]]:
     return [(str(days[int(row)]), int(row) + 1) for row in shown]
 
 
-def number_column(table: Table, name: str, role: str, least: float | None = None) -> np.ndarray:
+def number_column(table: Table, name: str, role: str, least: float | None = None) -> Array:
     """Return a column of numbers, one in each row.
 
     Raises:
@@ -125,7 +126,7 @@ class OutcomeCaps:
     amounts: Mapping[str, float] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, table: Table, outcomes: Mapping[str, np.ndarray]) -> dict[str, float]:
+    def of(self, table: Table, outcomes: Mapping[str, Array]) -> dict[str, float]:
         """Return the caps by the labels of the outcomes.
 
         Raises:
@@ -272,8 +273,8 @@ class TestUnits:
 
     table: Table
     arms: tuple[str, ...]
-    arm: np.ndarray
-    outcomes: dict[str, np.ndarray]
+    arm: Array
+    outcomes: dict[str, Array]
     capped: Mapping[str, tuple[float, int]] = field(default_factory=dict)
     grown: bool = False
     metrics: Mapping[str, TestMetric] = field(default_factory=dict)
@@ -359,7 +360,7 @@ class TestUnits:
                 f"{path}: column '{column}' must be >= 0 and sum to more than 0 in each arm."
             )
 
-    def part(self, rows: np.ndarray) -> TestUnits:
+    def part(self, rows: Array) -> TestUnits:
         """Return some of the units, in their order.
 
         Args:
@@ -466,7 +467,7 @@ class TestUnits:
             prices[label] = tuple(None if None in amounts else number for number in amounts)
         return prices
 
-    def _values(self, label: str, stop: int) -> np.ndarray:
+    def _values(self, label: str, stop: int) -> Array:
         """Return the first outcomes, shape (stop,).
 
         Of a ratio or a quantile values that have it as the mean of their arm.
@@ -495,7 +496,7 @@ class TestUnits:
         cost = float(self.table.column("cost")[first]) if label == "margin" else 0.0
         return float(self.table.column("price")[first]) - cost
 
-    def _input(self, name: str, outcome: np.ndarray) -> np.ndarray:
+    def _input(self, name: str, outcome: Array) -> Array:
         if name == NONZERO:
             return (outcome != 0).astype(float)
         if name not in self.table.data.columns:
@@ -515,9 +516,9 @@ class TestUnits:
 
     def _by_stratum(
         self,
-        values: np.ndarray,
-        codes: np.ndarray | None,
-        rows: np.ndarray,
+        values: Array,
+        codes: Array | None,
+        rows: Array,
         names: tuple[str, ...],
         arm: str,
     ) -> UnitMoments | None:
@@ -541,7 +542,7 @@ class TestUnits:
         )
 
     @staticmethod
-    def _has_two(codes: np.ndarray, code: int, rows: np.ndarray) -> bool:
+    def _has_two(codes: Array, code: int, rows: Array) -> bool:
         return bool(np.sum(rows & (codes == code)) > 1)
 
     def _must_be_binary(self, label: str) -> None:
@@ -583,7 +584,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     return name
 
 
-def _refuse_repeated(table: Table, arm: np.ndarray, names: tuple[str, ...]) -> None:
+def _refuse_repeated(table: Table, arm: Array, names: tuple[str, ...]) -> None:
     """Refuse an entity with several rows: they are alike, and an interval that took them as
     independent would be too short.
     """
@@ -628,7 +629,7 @@ def _arrival_order(table: Table) -> Table:
     return replace(table, data=table.data.sort(column.name, maintain_order=True))
 
 
-def event_outcomes(table: Table) -> dict[str, np.ndarray]:
+def event_outcomes(table: Table) -> dict[str, Array]:
     """Return the outcome columns, then revenue and margin where the roles say what they are."""
     names = table.roles.get("outcome", ())
     if not names:
@@ -655,7 +656,7 @@ def event_outcomes(table: Table) -> dict[str, np.ndarray]:
     return found
 
 
-def _one_number(values: np.ndarray, absent: float) -> float | None:
+def _one_number(values: Array, absent: float) -> float | None:
     """Return the one positive number that a value is where it is not zero."""
     known = values[values != 0]
     if not len(known):
@@ -682,9 +683,9 @@ class RunningSums:
 
     arms: tuple[str, ...]
     times: pl.Series
-    count: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
+    count: Array
+    mean: Array
+    variance: Array
 
     @classmethod
     def read(cls, table: Table, control: str | None) -> RunningSums:
@@ -788,7 +789,7 @@ class RunningSums:
         )
 
 
-def _instant_places(table: Table) -> tuple[pl.Series, np.ndarray]:
+def _instant_places(table: Table) -> tuple[pl.Series, Array]:
     """Return the instants and each row's place among them."""
     if not table.roles.get("time"):
         return pl.Series([0]), np.zeros(len(table.data), np.int64)
@@ -801,7 +802,7 @@ def _instant_places(table: Table) -> tuple[pl.Series, np.ndarray]:
     return times, column.rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def _refuse_two_rows(table: Table, place: np.ndarray, arm: np.ndarray) -> None:
+def _refuse_two_rows(table: Table, place: Array, arm: Array) -> None:
     """Refuse two rows of an arm at one instant: several experiments or outcomes in one file."""
     keys = pl.DataFrame({"place": place, "arm": arm})
     twice = keys.is_duplicated().arg_true()
@@ -820,10 +821,10 @@ def _carry_forward(
     table: Table,
     role: str,
     shape: tuple[int, int],
-    place: np.ndarray,
-    arm: np.ndarray,
+    place: Array,
+    arm: Array,
     least: float | None,
-) -> np.ndarray:
+) -> Array:
     """Return one role by instant and arm, carried forward; nothing before an arm's first row."""
     laid = np.full(shape, np.nan)
     laid[place, arm] = number_column(table, table.column(role).name, role, least=least)

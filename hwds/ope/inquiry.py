@@ -13,7 +13,7 @@ from hwds.core.errors import ConfigError, DataError
 from hwds.core.seeds import stream
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.table import ROW_ID
-from hwds.ope.estimates import EstimatorTerms, LogEvidence, effective_size
+from hwds.ope.estimates import Array, EstimatorTerms, LogEvidence, effective_size
 from hwds.ope.log import DecisionLog, TargetPolicy, context_cells, target_choices
 from hwds.ope.models.base import Estimator, Learner
 
@@ -44,21 +44,21 @@ class RewardRows:
         seed: For learners that draw.
     """
 
-    context: np.ndarray
-    cell: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
+    context: Array
+    cell: Array
+    action: Array
+    reward: Array
     arms: int
     cpus: int = 1
     seed: int = 0
 
-    def rows(self, which: np.ndarray) -> RewardRows:
+    def rows(self, which: Array) -> RewardRows:
         """Return some of the rows."""
         names = ("context", "cell", "action", "reward")
         return replace(self, **{name: getattr(self, name)[which] for name in names})
 
 
-def cross_fitted(learner: Learner, logged: RewardRows, part: np.ndarray) -> np.ndarray:
+def cross_fitted(learner: Learner, logged: RewardRows, part: Array) -> Array:
     """Return the expected reward of each arm in each row, from a model fitted on the other parts,
     shape (n, arms).
 
@@ -77,7 +77,7 @@ def cross_fitted(learner: Learner, logged: RewardRows, part: np.ndarray) -> np.n
     return expected
 
 
-def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     """Return mean rewards by arm and combination of names, each pulled to the arm's mean, and that
     to the mean of all.
     """
@@ -90,19 +90,19 @@ def predict_frequency(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     return inside[new_rows.cell]
 
 
-def _pull_means(fit_rows: RewardRows, place: np.ndarray, towards: np.ndarray) -> np.ndarray:
+def _pull_means(fit_rows: RewardRows, place: Array, towards: Array) -> Array:
     size = len(towards)
     return (np.bincount(place, fit_rows.reward, size) + PULL_ROWS * towards) / (
         np.bincount(place, minlength=size) + PULL_ROWS
     )
 
 
-def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_ridge(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     """Return the predictions of a line for each arm, shrunk to one line for all."""
     return new_rows.context @ _arm_lines(fit_rows, fit_rows.reward, np.ones(len(fit_rows.reward))).T
 
 
-def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     """Return the logistic form of `predict_ridge` for rewards within their range, by Newton's
     method (iteratively reweighted ridge).
     """
@@ -121,7 +121,7 @@ def predict_logistic(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     return least + (most - least) / (1 + np.exp(-np.clip(new_rows.context @ lines.T, -30, 30)))
 
 
-def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
+def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> Array:
     """Return boosted trees on the context and the arm."""
     from xgboost import DMatrix, train
 
@@ -143,9 +143,7 @@ def predict_xgboost(fit_rows: RewardRows, new_rows: RewardRows) -> np.ndarray:
     return np.stack(each, axis=1).astype(np.float64)
 
 
-def _arm_lines(
-    fit_rows: RewardRows, target: np.ndarray, weight: np.ndarray, unit: float = 1.0
-) -> np.ndarray:
+def _arm_lines(fit_rows: RewardRows, target: Array, weight: Array, unit: float = 1.0) -> Array:
     """Return a weighted least-squares line for each arm, shape (arms, width), shrunk towards a
     common line.
 
@@ -174,7 +172,7 @@ def _arm_lines(
     )
 
 
-LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], np.ndarray]] = {
+LEARNERS: dict[Learner, Callable[[RewardRows, RewardRows], Array]] = {
     "frequency": predict_frequency,
     "ridge": predict_ridge,
     "logistic": predict_logistic,
@@ -202,9 +200,9 @@ class LogInquiry:
     folds: int
     context: RunContext
     least: float | None = None
-    fitted: dict[tuple[Learner, int], np.ndarray] = field(default_factory=dict)
+    fitted: dict[tuple[Learner, int], Array] = field(default_factory=dict)
 
-    def predictions(self, learner: Learner, arms: int | None = None) -> np.ndarray:
+    def predictions(self, learner: Learner, arms: int | None = None) -> Array:
         """Return a cross-fitted reward model's expectation of each arm, the log's first, in each
         row; shape (n, arms).
         """
@@ -237,7 +235,7 @@ class LogInquiry:
         )
 
     @cached_property
-    def part(self) -> np.ndarray:
+    def part(self) -> Array:
         """The part that each row is in, shape (n,)."""
         return parts_of_rows(self.log, self.folds, self.context.seed)
 
@@ -265,7 +263,7 @@ know the seed.
 """
 
 
-def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
+def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> Array:
     """Return the part that each row is in, shape (n,): whole blocks, dealt out anew by every seed.
 
     Raises:
@@ -276,7 +274,7 @@ def parts_of_rows(log: DecisionLog, folds: int, seed: int) -> np.ndarray:
     return dealt[block]
 
 
-def blocks_of_rows(log: DecisionLog, folds: int) -> np.ndarray:
+def blocks_of_rows(log: DecisionLog, folds: int) -> Array:
     """Return the block that each row is in, shape (n,).
 
     Rows of one group are in one block. Made from the number of rows alone.
@@ -350,7 +348,7 @@ def check_estimator(
         )
 
 
-def _refuse_estimator(values: np.ndarray, wrong: np.ndarray, why: str) -> None:
+def _refuse_estimator(values: Array, wrong: Array, why: str) -> None:
     bad = np.flatnonzero(wrong)
     if len(bad):
         raise DataError(

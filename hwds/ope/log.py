@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, model_validator
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.recipe import Amount, Positive, Recipe, UnitInterval
 from hwds.frames.table import ROW_ID, Table, arm_name
+from hwds.ope.estimates import Array
 from hwds.ope.models.base import Learner
 
 # The context of logged decisions as numbers.
@@ -28,7 +29,7 @@ def holds_names(column: pl.Series) -> bool:
     return column.dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum, pl.Null)
 
 
-def context_matrix(context: pl.DataFrame) -> np.ndarray:
+def context_matrix(context: pl.DataFrame) -> Array:
     """Return a column of ones, numbers and times centred and scaled, a column for each name.
 
     Shape (n, width).
@@ -45,7 +46,7 @@ def context_matrix(context: pl.DataFrame) -> np.ndarray:
     return np.stack(columns, axis=1, dtype=np.float64)
 
 
-def context_cells(context: pl.DataFrame) -> np.ndarray:
+def context_cells(context: pl.DataFrame) -> Array:
     """Return the number of each row's combination of names, from 0, shape (n,).
 
     Numbers do not count.
@@ -56,7 +57,7 @@ def context_cells(context: pl.DataFrame) -> np.ndarray:
     return pl.DataFrame(named).to_struct().rank("dense").to_numpy().astype(np.int64) - 1
 
 
-def rows_of_names(column: pl.Series, most: int) -> dict[str, np.ndarray]:
+def rows_of_names(column: pl.Series, most: int) -> dict[str, Array]:
     """Return the rows of the most frequent names of a column, by the name, shape (n,) each."""
     texts = column.cast(pl.String)
     counts = texts.drop_nulls().value_counts(name="count")
@@ -64,9 +65,9 @@ def rows_of_names(column: pl.Series, most: int) -> dict[str, np.ndarray]:
     return {name: (texts == name).fill_null(value=False).to_numpy() for name in ordered[:most]}
 
 
-def _scale_column(column: pl.Series) -> np.ndarray:
+def _scale_column(column: pl.Series) -> Array:
     values = column.to_physical().cast(pl.Float64).fill_nan(None)
-    centred: np.ndarray = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
+    centred: Array = (values - (values.mean() or 0.0)).fill_null(0.0).to_numpy()
     return centred / (float(np.std(centred)) or 1.0)
 
 
@@ -93,13 +94,13 @@ class DecisionLog:
     """
 
     table: Table
-    reward: np.ndarray
+    reward: Array
     arms: tuple[str, ...]
-    action: np.ndarray
-    propensity: np.ndarray | None
-    price: np.ndarray | None
+    action: Array
+    propensity: Array | None
+    price: Array | None
     context: pl.DataFrame
-    group: np.ndarray | None
+    group: Array | None
 
     @property
     def n(self) -> int:
@@ -124,14 +125,14 @@ class DecisionLog:
         return None if times is None or times.null_count() else times
 
     @property
-    def features(self) -> np.ndarray:
+    def features(self) -> Array:
         """The context as numbers, see `context_matrix`; ones alone where there is no context."""
         return context_matrix(self.context) if self.context.width else np.ones((self.n, 1))
 
-    def rows(self, which: np.ndarray) -> DecisionLog:
+    def rows(self, which: Array) -> DecisionLog:
         """Return some of the rows, with all arms; groups are numbered anew."""
 
-        def part(values: np.ndarray | None) -> Any:
+        def part(values: Array | None) -> Any:
             return None if values is None else values[which]
 
         group = part(self.group)
@@ -181,8 +182,8 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
 
 
 def _read_rewards(
-    table: Table, kind: Reward, price: np.ndarray | None, within: RewardRange | None
-) -> np.ndarray:
+    table: Table, kind: Reward, price: Array | None, within: RewardRange | None
+) -> Array:
     values = _read_numbers(table, "outcome")
     if kind == "revenue":
         if price is None:
@@ -205,7 +206,7 @@ def _read_rewards(
     return values
 
 
-def _read_numbers(table: Table, role: str) -> np.ndarray:
+def _read_numbers(table: Table, role: str) -> Array:
     values = _numbers(table, role)
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
@@ -216,7 +217,7 @@ def _read_numbers(table: Table, role: str) -> np.ndarray:
     return values
 
 
-def _numbers(table: Table, role: str) -> np.ndarray:
+def _numbers(table: Table, role: str) -> Array:
     """Return a column of numbers, NaN where one is missing."""
     column = table.column(role)
     if not (column.dtype.is_numeric() or (column.dtype == pl.Boolean and role != "propensity")):
@@ -226,7 +227,7 @@ def _numbers(table: Table, role: str) -> np.ndarray:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _read_arms(table: Table) -> tuple[tuple[str, ...], np.ndarray]:
+def _read_arms(table: Table) -> tuple[tuple[str, ...], Array]:
     role = "arm" if table.roles.get("arm") else "price"
     column = table.column(role)
     if column.dtype.is_float():
@@ -250,7 +251,7 @@ def _refuse_null(column: pl.Series, role: str) -> None:
         )
 
 
-def _read_propensities(table: Table) -> np.ndarray | None:
+def _read_propensities(table: Table) -> Array | None:
     if not table.roles.get("propensity"):
         return None
     values = _numbers(table, "propensity")
@@ -264,7 +265,7 @@ def _read_propensities(table: Table) -> np.ndarray | None:
     return values
 
 
-def _read_groups(table: Table) -> np.ndarray | None:
+def _read_groups(table: Table) -> Array | None:
     if not table.roles.get("group"):
         return None
     column = table.column("group")
@@ -274,7 +275,7 @@ def _read_groups(table: Table) -> np.ndarray | None:
 
 # The policy whose value is estimated: its choices in each row of a log.
 
-RewardPredictions = Callable[[Learner], np.ndarray]
+RewardPredictions = Callable[[Learner], Array]
 """Gives a cross-fitted reward model's expectation of each arm in each row, shape (n, arms)."""
 
 UNIFORM_POLICY = "uniform"
@@ -359,8 +360,8 @@ class TargetChoices:
     """
 
     arms: tuple[str, ...]
-    probability: np.ndarray
-    price: np.ndarray | None = None
+    probability: Array
+    price: Array | None = None
 
 
 def target_choices(
@@ -464,11 +465,11 @@ def _price_column_choices(
     return TargetChoices((name,), np.ones((log.n, 1)), prices[:, None])
 
 
-def _choices_of_arms(log: DecisionLog, probability: np.ndarray) -> TargetChoices:
+def _choices_of_arms(log: DecisionLog, probability: Array) -> TargetChoices:
     return TargetChoices(log.arms, probability, _policy_prices(log))
 
 
-def _policy_prices(log: DecisionLog) -> np.ndarray | None:
+def _policy_prices(log: DecisionLog) -> Array | None:
     """Return the price of each arm, shape (1, arms).
 
     None where an arm was logged at several prices.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.intervals import Bounds, inverted_p, mover_bounds, satterthwaite
+from hwds.ab.intervals import Array, Bounds, inverted_p, mover_bounds, satterthwaite
 from hwds.ab.models.base import ArmEstimate, EffectEstimator
 from hwds.ab.sample import (
     NONZERO,
@@ -46,7 +46,7 @@ class Revenue(EffectEstimator):
 
         return self._bounds_at(own, control, np.full(own.total.n.shape, ndtri(1 - alpha / 2)))
 
-    def fixed_p(self, own: SampleArm, control: SampleArm) -> np.ndarray:
+    def fixed_p(self, own: SampleArm, control: SampleArm) -> Array:
         """Return the p-value at which that interval touches zero."""
         return inverted_p(
             lambda z: self._bounds_at(own, control, z), own.total.first - control.total.first
@@ -59,12 +59,12 @@ class Revenue(EffectEstimator):
         parts = [part for own in sample.others for part in _effect_parts(own, sample.control)]
         return [*super().compare(sample, design), *parts]
 
-    def _bounds_at(self, own: SampleArm, control: SampleArm, z: np.ndarray) -> Bounds:
+    def _bounds_at(self, own: SampleArm, control: SampleArm, z: Array) -> Bounds:
         bounds, other = _mean_bounds(own, control, z), _mean_bounds(control, own, z)
         return mover_bounds(own.total.first, bounds, control.total.first, other)
 
 
-def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _order_values(arm: UnitMoments) -> tuple[Array, Array, Array]:
     """Return the conversion, the mean value of an order, and the squared standard error of that
     mean.
     """
@@ -80,7 +80,7 @@ def _order_values(arm: UnitMoments) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         return share, value, np.where(exact | (buyers < 1), 0.0, variance / buyers)
 
 
-def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
+def _mean_bounds(arm: SampleArm, other: SampleArm, z: Array) -> Bounds:
     """Return the interval of an arm's mean.
 
     Without a buyer it is as wide as an order of the other arm makes it.
@@ -96,7 +96,7 @@ def _mean_bounds(arm: SampleArm, other: SampleArm, z: np.ndarray) -> Bounds:
 
 
 def _product_bounds(
-    arm: UnitMoments, z: np.ndarray, conversion: Bounds, value: np.ndarray, error: np.ndarray
+    arm: UnitMoments, z: Array, conversion: Bounds, value: Array, error: Array
 ) -> Bounds:
     """Return the interval of conversion x value of an order."""
     from scipy.special import ndtr, stdtrit

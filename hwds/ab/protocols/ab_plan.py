@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.ab.family import PLAN
-from hwds.ab.intervals import equal_looks
+from hwds.ab.intervals import Array, equal_looks
 from hwds.ab.models.base import Comparison, EffectEstimator
 from hwds.ab.planning import PlannedChange, power_beyond
 from hwds.ab.sample import Design, Rule, SampleRoles
@@ -225,7 +225,7 @@ def read_assumptions(
     }
 
 
-def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _outcome_columns(table: Table) -> tuple[Array, Array, Array]:
     """Return conversions, prices and spreads in the order of the rows."""
     if not table.roles.get("mean"):
         raise DataError("dataset.roles.mean: must be given.")
@@ -245,14 +245,14 @@ def _outcome_columns(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return share, price, spread
 
 
-def _assumed_column(table: Table, role: str) -> np.ndarray:
+def _assumed_column(table: Table, role: str) -> Array:
     """Return a column of numbers from 0 on, zeros where the table has none."""
     if not table.roles.get(role):
         return np.zeros(len(table.data))
     return number_column(table, table.column(role).name, role, least=0.0)
 
 
-def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> np.ndarray:
+def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> Array:
     for arm in allocation:
         if arm not in names:
             raise ConfigError(f"protocol.allocation: no arm '{arm}'{nearest(arm, names)}")
@@ -265,11 +265,11 @@ def _arm_shares(names: Sequence[str], allocation: Mapping[str, float]) -> np.nda
 
 def _assumed_effect(
     names: Sequence[str],
-    share: np.ndarray,
-    value: np.ndarray,
-    spread: np.ndarray,
+    share: Array,
+    value: Array,
+    spread: Array,
     change: float | None,
-    shares: np.ndarray,
+    shares: Array,
 ) -> dict[str, AssumedEffect]:
     buyers = share.copy()
     if change is not None:

@@ -12,7 +12,7 @@ from annotated_types import MinLen
 
 from hwds.ab.analysis import Analysis, design_at, readable_outcomes
 from hwds.ab.family import TEST
-from hwds.ab.intervals import Correction, satterthwaite, t_bounds, t_p
+from hwds.ab.intervals import Array, Correction, satterthwaite, t_bounds, t_p
 from hwds.ab.models.base import Comparison
 from hwds.ab.planning import PlannedChange
 from hwds.ab.pricing import arm_evidence, arm_offers
@@ -66,12 +66,12 @@ class UnitAges:
         unit, age: The unit and the day since first exposure of each event, shape (n,).
     """
 
-    arm: np.ndarray
-    known: np.ndarray
-    unit: np.ndarray
-    age: np.ndarray
+    arm: Array
+    known: Array
+    unit: Array
+    age: Array
 
-    def sums(self, values: np.ndarray, days: int) -> np.ndarray:
+    def sums(self, values: Array, days: int) -> Array:
         """Return what each unit's events sum to in each of its first days, shape (U, days)."""
         inside = self.age < days
         place = self.unit[inside] * days + self.age[inside]
@@ -155,7 +155,7 @@ def _compared_days(ages: UnitAges, arms: int) -> int:
 
 
 def _age_effects(
-    ages: UnitAges, sums: np.ndarray, arm: int, name: str, label: str, alpha: float
+    ages: UnitAges, sums: Array, arm: int, name: str, label: str, alpha: float
 ) -> Iterator[AnalysisRow]:
     days = sums.shape[1]
     for day in range(days):
@@ -172,9 +172,7 @@ def _age_effects(
     )
 
 
-def _compare_samples(
-    row: AnalysisRow, own: np.ndarray, control: np.ndarray, alpha: float
-) -> AnalysisRow:
+def _compare_samples(row: AnalysisRow, own: Array, control: Array, alpha: float) -> AnalysisRow:
     """Return the row with Welch's comparison of two samples."""
     mine, theirs = UnitMoments.of(own[:, None]), UnitMoments.of(control[:, None])
     stderr = np.sqrt(mine.error + theirs.error)

@@ -27,6 +27,7 @@ from hwds.evaluation.protocol import (
 )
 from hwds.frames.table import ROW_ID, Table, outcome_unit
 from hwds.ope.estimates import (
+    Array,
     EstimatorTerms,
     bca_interval,
     bernstein_interval,
@@ -215,9 +216,7 @@ def _refuted_by_weights(diagnostics: Mapping[str, Score]) -> bool:
     return refutes_propensities(weight.value, weight.stderr, shown, weight.p_value)
 
 
-def shared_days(
-    errors: np.ndarray, value: float, rows: pl.DataFrame, groups: np.ndarray | None
-) -> Effect:
+def shared_days(errors: Array, value: float, rows: pl.DataFrame, groups: Array | None) -> Effect:
     """Return an estimate with its variance over the draws of the log and over the days that they
     share.
 
@@ -342,7 +341,7 @@ def _row_terms(rows: pl.DataFrame, suffix: str = "") -> EstimatorTerms:
     return EstimatorTerms(base, top, bottom, **shared)
 
 
-def _row_groups(rows: pl.DataFrame) -> np.ndarray | None:
+def _row_groups(rows: pl.DataFrame) -> Array | None:
     """Return the groups that are there numbered from 0, for a segment has not all of them.
 
     None where each row is one draw.
@@ -355,7 +354,7 @@ def _row_groups(rows: pl.DataFrame) -> np.ndarray | None:
 def _bootstrap_intervals(
     estimates: Mapping[str, tuple[EstimatorTerms, float]],
     rows: pl.DataFrame,
-    groups: np.ndarray | None,
+    groups: Array | None,
     resamples: int,
     confidence: float,
 ) -> dict[str, Interval]:
@@ -390,7 +389,7 @@ def _bernstein_intervals(
     }
 
 
-def _diagnostic_scores(rows: pl.DataFrame, groups: np.ndarray | None) -> list[Score]:
+def _diagnostic_scores(rows: pl.DataFrame, groups: Array | None) -> list[Score]:
     weights = None if rows["weight"].null_count() else rows["weight"].to_numpy()
     shown = rows["supported"].mean()
     found = {
@@ -758,5 +757,5 @@ def _of_target(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(policy=TARGET_ROWS)
 
 
-def _no_predictions(learner: str) -> np.ndarray:
+def _no_predictions(learner: str) -> Array:
     raise AssertionError(f"{learner} is asked before the first cell")
