@@ -88,11 +88,9 @@ class TestMetric(Recipe):
         """
         if below is not None:
             return ratio_values(outcome, below)
-        return (
-            outcome
-            if self.quantile is None
-            else quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
-        )
+        if self.quantile is None:
+            return outcome
+        return quantile_values(outcome, self.quantile, of_nonzero=self.of_nonzero)
 
 
 def _by_role(value: Any) -> Any:
@@ -218,6 +216,16 @@ class AnalysisRow:
     failures: int | None = None
     status: str = "ok"
 
+    @property
+    def name(self) -> str:
+        """The metric without its outcome."""
+        return split_metric(self.metric)[0]
+
+    @property
+    def outcome(self) -> str:
+        """The outcome of the metric, empty for the first."""
+        return split_metric(self.metric)[1]
+
     @classmethod
     def of(cls, finding: Finding, label: str, *, n: int, status: str = "ok") -> AnalysisRow:
         """Return the row of a finding about an outcome."""
@@ -229,16 +237,8 @@ class AnalysisRow:
 
     def hidden(self, status: str) -> AnalysisRow:
         """Return the row without its numbers."""
-        return AnalysisRow(
-            self.metric,
-            self.arm,
-            self.rule,
-            self.look,
-            self.time,
-            n=self.n,
-            n_fallback=self.n_fallback,
-            status=status,
-        )
+        place = (self.metric, self.arm, self.rule, self.look, self.time)
+        return AnalysisRow(*place, n=self.n, n_fallback=self.n_fallback, status=status)
 
 
 def outcome_metric(metric: str, label: str) -> str:
@@ -289,35 +289,24 @@ def _correct_rows(rows: Sequence[AnalysisRow], correction: Correction) -> list[A
     """Return for each rule the p-values of all final effects, those of metrics of one role adjusted
     together.
     """
+    if correction == "none":
+        return []
+    roles = {row.outcome: row.value for row in rows if row.name == "metric_role"}
+    families: dict[tuple[str | None, float | None], list[AnalysisRow]] = {}
+    for row in rows:
+        if row.name == "effect" and row.look is None and row.p_value is not None:
+            families.setdefault((row.rule, roles.get(row.outcome)), []).append(row)
     corrected = []
-    roles = {
-        split_metric(row.metric)[1]: row.value
-        for row in rows
-        if split_metric(row.metric)[0] == "metric_role"
-    }
-    effects = [
-        row
-        for row in rows
-        if split_metric(row.metric)[0] == "effect" and row.look is None and row.p_value is not None
-    ]
-    for rule, role in dict.fromkeys(
-        (row.rule, roles.get(split_metric(row.metric)[1])) for row in effects
-    ):
+    for (_, role), family in families.items():
         if role == GUARDRAIL_PLACE:  # all of them must hold, so that none is a chance to ship
             continue
-        family = [
-            row
-            for row in effects
-            if (row.rule, roles.get(split_metric(row.metric)[1])) == (rule, role)
-        ]
         values = adjust_p_values([row.p_value or 0.0 for row in family], correction)
         for row, value in zip(family, values, strict=True):
-            label = split_metric(row.metric)[1]
-            name = f"adjusted_p[{correction}{f', {label}' if label else ''}]"
+            name = f"adjusted_p[{correction}{f', {row.outcome}' if row.outcome else ''}]"
             corrected.append(
                 AnalysisRow(name, row.arm, row.rule, value=value, n=row.n, status=row.status)
             )
-    return corrected if correction != "none" else []
+    return corrected
 
 
 def arm_counts(predictions: pl.DataFrame, model: str) -> pl.DataFrame:
@@ -440,55 +429,29 @@ def ab_measures(
         for label, (subject, unit) in outcomes.items()
         for name, meaning in ARM_MEANINGS.items()
     ]
-    measures.append(
-        Measure(
-            "sample_ratio",
-            meaning="chi-square of the arms' units against planned shares",
-            better="none",
-        )
+    of_all = {
+        "sample_ratio": "chi-square of the arms' units against planned shares",
+        f"adjusted_p[{correction}]": "p-value corrected for all arms and outcomes",
+    }
+    share = (
+        "share with a winner by the model's first rule, at any look, of simulated tests of one arm "
+        "against the control, where"
     )
-    measures.append(
-        Measure(
-            f"adjusted_p[{correction}]",
-            meaning="p-value corrected for all arms and outcomes",
-            better="none",
-        )
+    how = "as they are" if correction == "none" else f"corrected by {correction}"
+    of_family = (
+        f"share with a winner among all arms by the model's first rule, at any look, of simulated "
+        f"tests where no arm has an effect: one outcome, p-values {how}, a posterior as it is"
     )
+    rates: list[tuple[str, str, Better]] = [
+        (rate_name(metric, looks), f"{share} {where}", better)
+        for metric, where, better in RATE_MEANINGS
+    ]
+    rates += [(rate_name(FAMILY_RATE, looks, correction), of_family, "low")] if family else []
     return (
         *measures,
-        *_rate_measures(looks),
-        *([_family_measures(looks, correction)] if family else []),
-    )
-
-
-def _rate_measures(looks: int) -> list[Measure]:
-    """Return the measures of the rates of winners in simulated tests."""
-    share = (
-        "share with a winner by the model's first rule, at any look, of simulated tests of "
-        "one arm against the control"
-    )
-    return [
-        Measure(
-            rate_name(metric, looks),
-            meaning=f"{share}, where {where}",
-            better=good,
-            units="replications",
-            beside="always",
-        )
-        for metric, where, good in RATE_MEANINGS
-    ]
-
-
-def _family_measures(looks: int, correction: Correction) -> Measure:
-    how = "as they are" if correction == "none" else f"corrected by {correction}"
-    meaning = (
-        "share with a winner among all arms by the model's first rule, at any look, of simulated "
-        "tests where no arm has an"
-        f" effect: one outcome, p-values {how}, a posterior as it is"
-    )
-    return Measure(
-        rate_name(FAMILY_RATE, looks, correction),
-        meaning=meaning,
-        units="replications",
-        beside="always",
+        *(Measure(name, meaning=meaning, better="none") for name, meaning in of_all.items()),
+        *(
+            Measure(name, meaning=what, better=better, units="replications", beside="always")
+            for name, what, better in rates
+        ),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwds.ab.intervals import Array, Bounds, inverted_p, mover_bounds, satterthwaite
-from hwds.ab.models.base import ArmEstimate, EffectEstimator
+from hwds.ab.intervals import Array, Bounds, inverted_p, mover_bounds
+from hwds.ab.models.welch import Welch
 from hwds.ab.sample import (
     NONZERO,
     ComparisonNeeds,
@@ -19,7 +19,7 @@ from hwds.ab.sample import (
 from hwds.stats.estimates import wilson
 
 
-class Revenue(EffectEstimator):
+class Revenue(Welch):
     """The difference of revenue per visitor as conversion times value of an order, and what each of
     the two adds to it.
 
@@ -33,12 +33,6 @@ class Revenue(EffectEstimator):
     def needs(self, roles: SampleRoles) -> ComparisonNeeds:
         """Return the indicator of amounts that are not zero."""
         return ComparisonNeeds(inputs=(NONZERO,), plain=True)
-
-    def estimate(self, own: SampleArm, control: SampleArm) -> ArmEstimate:
-        """Return the difference of means, as Welch has it."""
-        error, other = own.total.error, control.total.error
-        df = satterthwaite(error, own.total.n, other, control.total.n)
-        return ArmEstimate.of(own.total.first, error, control.total.first, other, df)
 
     def fixed_bounds(self, own: SampleArm, control: SampleArm, alpha: float) -> Bounds:
         """Return the interval of the difference from those of the two arms."""
