@@ -40,6 +40,7 @@ from hwds.core.keys import code_digest
 from hwds.core.recipe import Recipe, canonical
 from hwds.core.seeds import stream
 from hwds.results.event_log import EventLog
+from hwds.results.replayed_state import ReplayedState
 
 # Commit: when what was written is on the disk, and how long a call waits for that.
 
@@ -163,13 +164,13 @@ class LivePolicy:
         self.guardrails = guardrails
         self._turn, self._calls = threading.RLock(), 0
         self._closed = False
-        self._store = open_state(folder, self._behaviour) if folder is not None else None
-        self._commit = (
-            LogCommit(self._store.log, self.terms.lose) if self._store is not None else None
-        )
-        self._state: LiveState = (
-            self._store.current() if self._store is not None else self._behaviour.new()
-        )
+        self._store: ReplayedState[LiveState] | None = None
+        self._commit: LogCommit | None = None
+        self._state = self._behaviour.new()
+        if folder is not None:
+            self._store = open_state(folder, self._behaviour)
+            self._commit = LogCommit(self._store.log, self.terms.lose)
+            self._state = self._store.current()
         try:
             guardrails.check_switches(self.arms, self._state.exposures)
         except ConfigError:
@@ -206,11 +207,9 @@ class LivePolicy:
         customer = customer_of(self.arms, context, segment)
         allowed = active_arms(self.arms, active)
         with self.together():
-            earlier = (
-                None
-                if id is None
-                else earlier_decision(self._log("id"), id, customer, allowed, self.arms)
-            )
+            earlier = None
+            if id is not None:
+                earlier = earlier_decision(self._log("id"), id, customer, allowed, self.arms)
             return earlier or self._decided(customer, allowed, at, id)
 
     def decide_batch(
@@ -365,13 +364,10 @@ class LivePolicy:
             ConfigError: A name is taken.
             HwdsError: Not all events are kept: that needs a folder, and propensities.
         """
-        names, numbers = (
-            (*self.arms.names, *values),
-            np.concatenate([self.arms.values, list(values.values())]),
-        )
+        names, numbers = (*self.arms.names, *values), [*self.arms.values, *values.values()]
         with self.together():
             log = self._log("add_arms")
-            behaviour = self._law(replace(self.arms, names=names, values=numbers))
+            behaviour = self._law(replace(self.arms, names=names, values=np.array(numbers)))
             log.set_about("policy", behaviour.terms.label)
             self._store = replay_state(log, behaviour)
             self._behaviour, self.arms, self.terms = behaviour, behaviour.arms, behaviour.terms
@@ -419,9 +415,8 @@ class LivePolicy:
             if brought is not None:
                 content["amount"] = brought
             decision = int(id) if status != "unknown" else -1
-            self._happen(
-                LiveEvent("outcome", decision, float(at) if at is not None else None, content)
-            )
+            reported = None if at is None else float(at)
+            self._happen(LiveEvent("outcome", decision, reported, content))
             return status
 
     def status(self, id: int) -> OutcomeStatus:
@@ -451,10 +446,9 @@ class LivePolicy:
         customer, asked = customer_of(self.arms, context, segment), active_arms(self.arms, active)
         with self._turn:
             exposures = self._state.exposures
-            visit = self._visit(
-                customer, self.guardrails.offered(self.arms, asked, exposures), exposures.clock
-            )
-            return dict(zip(self.arms.names, self._chances(visit).tolist(), strict=True))
+            allowed = self.guardrails.offered(self.arms, asked, exposures)
+            chances = self._chances(self._visit(customer, allowed, exposures.clock))
+            return dict(zip(self.arms.names, chances.tolist(), strict=True))
 
     def log(self) -> pl.DataFrame:
         """Return every decision and its outcome, for estimates and off-policy evaluation.

@@ -124,19 +124,14 @@ class Guardrails:
         for name in filter(None, (self.current, *self.caps)):
             if name not in arms.names:
                 raise ConfigError(f"guardrails: no arm '{name}'{nearest(name, arms.names)}")
-        for name, share in {
-            "holdout": self.holdout,
-            **{f"caps.{arm}": cap for arm, cap in self.caps.items()},
-        }.items():
+        shares = {f"caps.{arm}": cap for arm, cap in self.caps.items()}
+        for name, share in {"holdout": self.holdout, **shares}.items():
             if not 0 <= share <= 1:
                 raise ConfigError(f"guardrails.{name}: must be 0 to 1, got {share:g}.")
-        if self.current is None and (self.holdout or self.caps or self.floor is not None):
+        current = self.current_of(arms)
+        if current is None and (self.holdout or self.caps or self.floor is not None):
             raise ConfigError("guardrails.current: must be given with other guardrails.")
-        if (
-            self.floor is not None
-            and self.current is not None
-            and arms.values[arms.names.index(self.current)] < self.floor
-        ):
+        if self.floor is not None and arms.values[current] < self.floor:
             raise ConfigError(
                 f"guardrails.current: '{self.current}' is itself below the floor of {self.floor:g}."
             )
@@ -165,11 +160,6 @@ class Guardrails:
             return float(stopped)
         return self.holdout if active[current] else 0.0
 
-    @property
-    def plain(self) -> bool:
-        """True where every arm may be offered."""
-        return self.floor is None and not self.caps
-
     def current_of(self, arms: Arms) -> int | None:
         """Return the number of the arm in force."""
         return None if self.current is None else arms.names.index(self.current)
@@ -187,7 +177,7 @@ class Guardrails:
             HwdsError: None at all is left, whatever a caller allows.
         """
         retired = [arm for arm in range(arms.count) if exposures.is_on(f"retired {arm}")]
-        if self.plain and not retired:
+        if self.floor is None and not self.caps and not retired:
             return active
         left = active.copy()
         left[retired] = False

@@ -11,7 +11,7 @@ from annotated_types import Ge, Lt
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta, uniform
-from hwds.bandit.models.kernels.indices import any_arm, highest
+from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
 from hwds.core.compiling import helper
 from hwds.core.recipe import Level, PositiveInt
@@ -167,11 +167,7 @@ class ChangePoint(Policy):
             float(self.explore),
             self.restart == "all",
         )
-        return Kernel(settings, arms.count * (GLR_SIZE + 1), init, select, update)
-
-
-def init(settings: ChangePointSettings, state: Array) -> None:
-    """Begin without outcomes and scratch: all zero."""
+        return Kernel(settings, arms.count * (GLR_SIZE + 1), begin_with_zeros, select, update)
 
 
 def select(settings: ChangePointSettings, state: Array, visit: Visit, stream: Array) -> int:

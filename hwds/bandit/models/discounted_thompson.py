@@ -11,7 +11,7 @@ from annotated_types import Gt, Le
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import beta
-from hwds.bandit.models.kernels.indices import highest
+from hwds.bandit.models.kernels.indices import begin_with_zeros, highest
 from hwds.bandit.models.thompson import Prior
 
 
@@ -49,15 +49,11 @@ class DiscountedThompson(Policy):
     prior: Prior = (1.0, 1.0)
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return one draw of each arm."""
+        """Return one draw of each arm; the state has conversions, refusals and scratch."""
         settings = DiscountedThompsonSettings(
             arms.values, float(self.prior[0]), float(self.prior[1]), float(self.discount)
         )
-        return Kernel(settings, 3 * arms.count, init, select, update)
-
-
-def init(settings: DiscountedThompsonSettings, state: Array) -> None:
-    """Begin without conversions, refusals and scratch: all zero."""
+        return Kernel(settings, 3 * arms.count, begin_with_zeros, select, update)
 
 
 def select(settings: DiscountedThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
@@ -85,7 +81,4 @@ def update(
     if settings.discount < 1.0:
         for i in range(2 * count):
             state[i] *= settings.discount
-    if outcome > 0.0:
-        state[arm] += 1.0
-    else:
-        state[count + arm] += 1.0
+    state[arm if outcome > 0.0 else count + arm] += 1.0

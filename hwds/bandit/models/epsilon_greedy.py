@@ -12,9 +12,7 @@ from hwds.bandit.models.kernels.indices import (
     any_arm,
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.recipe import Level, Positive, UnitInterval
@@ -59,9 +57,7 @@ class EpsilonGreedy(Policy):
             (self.epsilon, 0.0) if self.gap is None else (1.0, self.pace * arms.count / self.gap**2)
         )
         settings = EpsilonGreedySettings(arms.values, epsilon, pace)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper

@@ -8,7 +8,11 @@ from typing import Any, ClassVar, NamedTuple
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_in_proportion, in_proportion
+from hwds.bandit.models.kernels.indices import (
+    begin_with_zeros,
+    chances_in_proportion,
+    in_proportion,
+)
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
 from hwds.core.recipe import Level
@@ -42,13 +46,13 @@ class Exp3(Policy):
     gamma: Level | None = None
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the weights in compiled code.
+        """Return the weights in compiled code; the state has their logs, and scratch.
 
         The range must be declared, and the horizon known unless gamma is given.
         """
         low, high = self.needs_range(arms)
         settings = Exp3Settings(arms.values, self.gamma or self._best(arms), low, high)
-        return Kernel(settings, 2 * arms.count, init, select, update, propensity)
+        return Kernel(settings, 2 * arms.count, begin_with_zeros, select, update, propensity)
 
     def _best(self, arms: Arms) -> float:
         """Return the share of exploration by corollary 3.2 of the paper."""
@@ -77,10 +81,6 @@ def exp3_weights(gamma: float, state: Array, active: Array) -> int:
         if active[arm]:
             state[count + arm] = (1.0 - gamma) * state[count + arm] / total + gamma / offered
     return count
-
-
-def init(settings: Exp3Settings, state: Array) -> None:
-    """Begin with the logs of the weights all zero."""
 
 
 def select(settings: Exp3Settings, state: Array, visit: Visit, stream: Array) -> int:

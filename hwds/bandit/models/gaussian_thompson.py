@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import standard_normal
-from hwds.bandit.models.kernels.indices import highest, means_init, means_size, means_update
+from hwds.bandit.models.kernels.indices import highest, means_kernel
 from hwds.core.recipe import Positive
 
 
@@ -47,13 +47,7 @@ class GaussianThompson(Policy):
         if sd is None:
             low, high = self.needs_range(arms)
             sd = (high - low) / 2
-        return Kernel(
-            GaussianThompsonSettings(arms.values, sd),
-            means_size(arms.count),
-            means_init,
-            select,
-            means_update,
-        )
+        return means_kernel(GaussianThompsonSettings(arms.values, sd), arms, select)
 
 
 def select(settings: GaussianThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:

@@ -10,7 +10,12 @@ import numpy as np
 from hwds.bandit.models.base import Exploration, Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.draws import choose_tied
-from hwds.bandit.models.kernels.indices import chances_of_highest, kl_upper, next_offered
+from hwds.bandit.models.kernels.indices import (
+    begin_with_zeros,
+    chances_of_highest,
+    kl_upper,
+    next_offered,
+)
 from hwds.core.compiling import helper
 
 # The kernel of KL-UCB: the arm of the highest bound, without solving for most of the bounds.
@@ -44,17 +49,14 @@ class KLArms(NamedTuple):
 
 
 def kl_kernel(base: Array, scale: Array, gain: Array, refusal: Array, exploration: float) -> Kernel:
-    """Return the kernel of these settings, see `KLArms`."""
+    """Return the kernel of these settings, see `KLArms`.
+
+    The state has pulls, gains, pulls x the log-likelihood of the mean, and scratch; the last arm,
+    and the number of arms that were tried.
+    """
     alike = bool(np.all(base == base[0]) and np.all(scale == scale[0]))
     settings = KLArms(base, scale, gain, refusal, float(exploration), alike)
-    return Kernel(settings, 4 * len(base) + 2, init, select, update, propensity)
-
-
-def init(settings: KLArms, state: Array) -> None:
-    """Begin with pulls, gains and pulls x the log-likelihood of the mean all zero; scratch.
-
-    The last arm; arms tried.
-    """
+    return Kernel(settings, 4 * len(base) + 2, begin_with_zeros, select, update, propensity)
 
 
 def update(settings: KLArms, state: Array, visit: Visit, arm: int, outcome: float) -> None:

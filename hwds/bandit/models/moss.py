@@ -10,9 +10,7 @@ from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.errors import ConfigError
@@ -44,9 +42,7 @@ class MOSS(Policy):
         if not arms.horizon:
             raise ConfigError(f"model: '{self.name}' needs the horizon, and nobody knows it here.")
         settings = MOSSSettings(arms.values, high - low, arms.horizon / arms.count)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
-from hwds.bandit.models.kernels.indices import chances_of_highest, highest
+from hwds.bandit.models.kernels.indices import begin_with_zeros, chances_of_highest, highest
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive, Rows
 
@@ -46,7 +46,9 @@ class SlidingUCB(Policy):
     exploration: Positive = 0.6
 
     def kernel(self, arms: Arms) -> Kernel:
-        """Return the index in compiled code, with the window in the state.
+        """Return the index in compiled code.
+
+        The state has pulls, conversions, scratch, the number of outcomes, and the ring of the last.
 
         The range of the reward must be declared.
         """
@@ -54,11 +56,9 @@ class SlidingUCB(Policy):
         settings = SlidingUCBSettings(
             arms.values, math.sqrt(self.exploration) * (high - low), self.window
         )
-        return Kernel(settings, 3 * arms.count + 1 + self.window, init, select, update, propensity)
-
-
-def init(settings: SlidingUCBSettings, state: Array) -> None:
-    """Begin without pulls, conversions, scratch and outcomes, the ring empty: all zero."""
+        return Kernel(
+            settings, 3 * arms.count + 1 + self.window, begin_with_zeros, select, update, propensity
+        )
 
 
 def select(settings: SlidingUCBSettings, state: Array, visit: Visit, stream: Array) -> int:

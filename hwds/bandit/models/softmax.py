@@ -11,9 +11,7 @@ from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_in_proportion,
     in_proportion,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 from hwds.core.recipe import Positive
@@ -48,9 +46,7 @@ class Softmax(Policy):
         """Return the weights in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = SoftmaxSettings(arms.values, self.temperature * (high - low))
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper

@@ -85,14 +85,9 @@ def prior_counts(arms: Arms, prior: tuple[float, ...], known: KnownCounts) -> tu
 
 def beta_kernel(values: Array, alpha: Array, beta: Array) -> Kernel:
     """Return the kernel that ranks conversion x value."""
-    settings = beta_settings(values, alpha, beta)
-    functions = (
-        beta_thompson.init,
-        beta_thompson.select,
-        beta_thompson.update,
-        beta_thompson.propensity,
-    )
-    return Kernel(settings, beta_thompson.beta_size(len(values)), *functions)
+    law = beta_thompson
+    functions = law.init, law.select, law.update, law.propensity
+    return Kernel(beta_settings(values, alpha, beta), law.beta_size(len(values)), *functions)
 
 
 def beta_settings(values: Array, alpha: Array, beta: Array) -> beta_thompson.BetaArms:

@@ -10,9 +10,7 @@ from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
 from hwds.bandit.models.kernels.indices import (
     chances_of_highest,
     highest,
-    means_init,
-    means_size,
-    means_update,
+    means_kernel,
 )
 from hwds.core.compiling import helper
 
@@ -37,9 +35,7 @@ class UCBTuned(Policy):
         """Return the index in compiled code; the range of the reward must be declared."""
         low, high = self.needs_range(arms)
         settings = UCBTunedSettings(arms.values, high - low)
-        return Kernel(
-            settings, means_size(arms.count), means_init, select, means_update, propensity
-        )
+        return means_kernel(settings, arms, select, propensity)
 
 
 @helper

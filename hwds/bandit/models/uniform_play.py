@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from hwds.bandit.models.base import Policy
 from hwds.bandit.models.kernels.base import Arms, Array, Kernel, Visit
-from hwds.bandit.models.kernels.indices import any_arm
+from hwds.bandit.models.kernels.indices import any_arm, begin_with_zeros
 
 
 class UniformPlaySettings(NamedTuple):
@@ -20,11 +20,9 @@ class UniformPlay(Policy):
 
     def kernel(self, arms: Arms) -> Kernel:
         """Return a kernel without state."""
-        return Kernel(UniformPlaySettings(arms.count), 1, init, select, update, propensity)
-
-
-def init(settings: UniformPlaySettings, state: Array) -> None:
-    """Begin without state."""
+        return Kernel(
+            UniformPlaySettings(arms.count), 1, begin_with_zeros, select, update, propensity
+        )
 
 
 def select(settings: UniformPlaySettings, state: Array, visit: Visit, stream: Array) -> int:

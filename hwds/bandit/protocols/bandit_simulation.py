@@ -87,21 +87,13 @@ def poisoned_world(world: World, step: int, rng: np.random.Generator) -> World:
     before = starts < step
     conversions = np.concatenate([world.conversions] * cycles)[before]
     present = np.concatenate([world.present] * cycles)[before]
-    rubbish = rng.random(conversions.shape[1:])[None]
     return replace(
         world,
         starts=np.append(starts[before], step),
-        conversions=np.concatenate([conversions, rubbish]),
-        present=np.concatenate([present, np.ones((1, len(world.arms)), bool)]),
+        conversions=np.append(conversions, rng.random((1, *conversions.shape[1:])), axis=0),
+        present=np.append(present, np.ones((1, len(world.arms)), bool), axis=0),
         cycle=0,
     )
-
-
-def unknown_world(world: World, rng: np.random.Generator) -> World:
-    """Return the world with other conversions from step 0 on: before anything was seen of it, it is
-    the same.
-    """
-    return replace(world, conversions=rng.random(world.conversions.shape))
 
 
 def equal_worlds(world: World) -> tuple[World, World] | None:
@@ -115,22 +107,15 @@ def equal_worlds(world: World) -> tuple[World, World] | None:
     if earns.sum() < 2:
         return None
     cheapest = world.worth[earns].min()
-    even = np.where(
-        earns,
-        CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0),
-        CHEAPEST_CONVERSION,
-    )
+    scaled = CHEAPEST_CONVERSION * cheapest / np.where(earns, world.worth, 1.0)
+    even = np.where(earns, scaled, CHEAPEST_CONVERSION)
     rank = np.arange(len(world.values))
-    one, other = (
-        replace(
-            world,
-            conversions=np.broadcast_to(
-                even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape
-            ).copy(),
-        )
-        for order in (rank, rank[::-1])
-    )
-    return one, other
+
+    def ordered(order: Array) -> World:
+        own = np.broadcast_to(even * (1 + EQUAL_WORLDS_GAP * order), world.conversions.shape)
+        return replace(world, conversions=own.copy())
+
+    return ordered(rank), ordered(rank[::-1])
 
 
 def too_low_regret(realised: Array, pseudo: Array) -> Iterator[str]:
@@ -180,14 +165,10 @@ def world_offers(world: World, horizon: int) -> PriceOffers:
         )
     last = np.flatnonzero(world.moments(horizon) - world.moments(horizon - 1))[0]
     absent = (~world.present[last]).tolist()
+    prices, costs = world.prices.tolist(), (world.prices - world.values).tolist()
     if world.unit == CONVERSIONS:
-        arms = tuple(Offer(arm, absent=gone) for arm, gone in zip(world.arms, absent, strict=True))
-    else:
-        costs = (world.prices - world.values).tolist()
-        arms = tuple(
-            Offer(*each)
-            for each in zip(world.arms, world.prices.tolist(), costs, absent, strict=True)
-        )
+        prices = costs = [None] * len(absent)
+    arms = tuple(map(Offer, world.arms, prices, costs, absent))
     return PriceOffers(arms, "conversions", world.unit, "adaptive")
 
 
@@ -205,15 +186,18 @@ def replication_evidence(
         horizon: Steps that were played.
         most: Replications at most.
     """
-    note = ""
+    note, rows = "", []
     if len(world.segments) > 1:
         pooled = f"Counts are pooled over {len(world.segments)} segments"
         note = f"{pooled}: they compare arms only if the policy offers them to all alike."
-    return EvidenceTable(
-        _evidence_rows(tables.predictions, world, model, most),
-        true_conversions(world, horizon),
-        note,
-    )
+    if "replication" in tables.predictions.columns:
+        for row in tables.predictions.filter(model=model).sort("replication").head(most).to_dicts():
+            for arm in world.arms:
+                offered, wins = seen_counts(row, arm)
+                counts = (offered, wins, offered - wins)
+                rows.append((row["replication"], arm, *counts, None, None, "conversions"))
+    evidence = pl.DataFrame(rows, schema=EVIDENCE, orient="row")
+    return EvidenceTable(evidence, true_conversions(world, horizon), note)
 
 
 def true_conversions(world: World, horizon: int) -> Array:
@@ -228,19 +212,6 @@ def true_conversions(world: World, horizon: int) -> Array:
     steps = offered.sum(axis=0)
     lasts = np.divide(offered, steps, out=np.full(offered.shape, np.nan), where=steps > 0)
     return np.asarray(np.einsum("mk,s,msk->k", lasts, world.shares, world.conversions))
-
-
-def _evidence_rows(predictions: pl.DataFrame, world: World, model: str, most: int) -> pl.DataFrame:
-    if "replication" not in predictions.columns:
-        return pl.DataFrame(schema=EVIDENCE)
-    own = predictions.filter(pl.col("model") == model).sort("replication").head(most)
-    rows = [
-        (row["replication"], arm, offered, wins, offered - wins, None, None, "conversions")
-        for row in own.to_dicts()
-        for arm in world.arms
-        for offered, wins in (seen_counts(row, arm),)
-    ]
-    return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
 
 
 # Bandit simulation: play policies in a world whose truth is known.
@@ -324,15 +295,16 @@ class BanditSimulation(
     def game(self, world: World) -> Game:
         """Return the game that is played in this world."""
         horizon = self.horizon or world.horizon
-        steps = tuple(
-            sorted(
-                {
-                    *log_spaced_steps(horizon, self.checkpoints),
-                    *around_shifts(world, horizon, self.checkpoints),
-                }
-            )
-        )
-        return Game(horizon, self.batch or world.batch, steps, self.estimates != "none")
+        steps = {
+            *log_spaced_steps(horizon, self.checkpoints),
+            *around_shifts(world, horizon, self.checkpoints),
+        }
+        batch = self.batch or world.batch
+        return Game(horizon, batch, tuple(sorted(steps)), self.estimates != "none")
+
+    def kernel(self, model: Policy, world: World) -> Kernel | BatchKernel:
+        """Return the law of a policy for the arms of this world."""
+        return model.kernel(world_arms(world, self.game(world)))
 
     def offers(self, frame: World) -> PriceOffers:
         """Return the arms of the world."""
@@ -359,16 +331,15 @@ class BanditSimulation(
 
     def units_in_cell(self, model: Policy, frame: World) -> int:
         """Return a round number of replications, whatever is asked for."""
-        compiled = model.kernel(world_arms(frame, self.game(frame))).compiled
+        compiled = self.kernel(model, frame).compiled
         wanted = (STEPS_IN_CELL if compiled else BATCHED_STEPS_IN_CELL) / self.game(frame).horizon
         return 10 ** int(np.clip(np.floor(np.log10(max(wanted, 1))), 0, 5))
 
     def warm_up(self, model: Policy, frame: World) -> None:
         """Compile the policy into the simulator, or read what was compiled before."""
-        game = self.game(frame)
-        kernel = model.kernel(world_arms(frame, game))
+        kernel = self.kernel(model, frame)
         if not isinstance(kernel, BatchKernel):
-            play_compiled(kernel, frame, game, 0, 0, 0)
+            play_compiled(kernel, frame, self.game(frame), 0, 0, 0)
 
     def try_model(self, model: Policy, frame: World, fold: Fold, context: RunContext) -> None:
         """Play two toy games without compiling."""
@@ -381,18 +352,20 @@ class BanditSimulation(
         self, model: Policy, frame: World, cell: Cell, context: RunContext
     ) -> pl.DataFrame:
         """Play the replications of a cell."""
-        game = self.game(frame)
-        kernel = model.kernel(world_arms(frame, game))
-        key = world_key(context)
-        tally = _cell_tally(kernel, frame, game, key, cell, context.cpus)
-        rows = with_estimates(
-            tally_rows(tally, frame, game, cell.start), tally.estimates, frame.arms, self.estimates
-        )
+        game, kernel = self.game(frame), self.kernel(model, frame)
+
+        def play(world: World) -> ReplicationTally:
+            settings = world, game, world_key(context), cell.start, cell.stop
+            if isinstance(kernel, BatchKernel):
+                return play_batches(kernel, *settings)
+            return play_compiled(kernel, *settings, context.cpus)
+
+        tally = play(frame)
+        rows = tally_rows(tally, frame, game, cell.start)
+        rows = with_estimates(rows, tally.estimates, frame.arms, self.estimates)
         if not frame.delay:
             return rows
-        at_once = _cell_tally(
-            kernel, replace(frame, delay=0.0, window=0), game, key, cell, context.cpus
-        )
+        at_once = play(replace(frame, delay=0.0, window=0))
         return rows.with_columns(pl.Series("at_once", at_once.pseudo[:, -1]))
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
@@ -445,10 +418,8 @@ class BanditSimulation(
 
         And two worlds of equal arms.
         """
-        first, last = (
-            (0, min(TWIN_REPLICATIONS, fold.units)),
-            (max(fold.units - TWIN_REPLICATIONS, 0), fold.units),
-        )
+        first = (0, min(TWIN_REPLICATIONS, fold.units))
+        last = (max(fold.units - TWIN_REPLICATIONS, 0), fold.units)
 
         def chosen(steps: int, part: tuple[int, int]) -> Callable[[pl.DataFrame], pl.DataFrame]:
             inside = pl.col("replication").is_between(*part, closed="left")
@@ -456,30 +427,15 @@ class BanditSimulation(
                 rows.filter(inside), SimulationStep(steps), frame
             )
 
-        steps, other = (
-            self.game(frame).horizon,
-            unknown_world(frame, stream(0, "canary", "unknown world")),
-        )
-        yield Twin(
-            STATE_LEAK,
-            f"replications from {last[0]:,}",
-            ALONE_LEAK,
-            frame,
-            frame,
-            chosen(steps, last),
-            last,
-        )
+        steps, rng = self.game(frame).horizon, stream(0, "canary", "unknown world")
+        # before anything was seen of it, a world with other conversions is the same
+        other = replace(frame, conversions=rng.random(frame.conversions.shape))
+        alone = f"replications from {last[0]:,}"
+        yield Twin(STATE_LEAK, alone, ALONE_LEAK, frame, frame, chosen(steps, last), last)
         yield Twin(TWIN_LEAK, "step 0", TRUTH_LEAK, frame, other, chosen(1, first), first)
-        pair = equal_worlds(frame)
-        if pair:
-            yield Twin(
-                TWIN_LEAK,
-                f"steps 1 to {steps:,}",
-                EQUAL_ARMS_LEAK,
-                *pair,
-                chosen(steps, first),
-                first,
-            )
+        if pair := equal_worlds(frame):
+            every = f"steps 1 to {steps:,}"
+            yield Twin(TWIN_LEAK, every, EQUAL_ARMS_LEAK, *pair, chosen(steps, first), first)
 
     def implausible(self, rows: pl.DataFrame) -> Iterator[str]:
         """Yield a sentence where the realised regret lies far below the pseudo regret."""
@@ -491,53 +447,50 @@ class BanditSimulation(
         """Return remarks on outcomes that come too late or never, on amounts, and on worlds that
         never change.
         """
-        game = self.game(frame)
-        remarks = list(world_remarks(frame, game))
-        priced = [
-            label
-            for label, model in models.items()
-            if not learns_amounts(model.kernel(world_arms(frame, game)))
-        ]
+        kernels = {label: self.kernel(model, frame) for label, model in models.items()}
+        remarks = list(world_remarks(frame, self.game(frame)))
+        priced = [label for label, kernel in kernels.items() if not learns_amounts(kernel)]
         if frame.brings_amounts and priced:
-            fixed = (
-                "takes each purchase for the arm's value; model=bandit/basket_thompson learns "
-                "what purchases bring"
+            remarks.append(
+                f"{', '.join(priced)}: takes each purchase for the arm's value; "
+                f"model=bandit/basket_thompson learns what purchases bring."
             )
-            remarks.append(f"{', '.join(priced)}: {fixed}.")
-        blind = [
-            label
-            for label, model in models.items()
-            if not waits_count(model.kernel(world_arms(frame, game)))
-        ]
+        blind = [label for label, kernel in kernels.items() if not learns_offers(kernel)]
         if frame.delay and blind:
-            late = (
-                "learns what has come, conversions first; model=bandit/delayed_thompson counts "
-                "offers that wait"
+            remarks.append(
+                f"{', '.join(blind)}: learns what has come, conversions first; "
+                f"model=bandit/delayed_thompson counts offers that wait."
             )
-            remarks.append(f"{', '.join(blind)}: {late}.")
         return remarks
 
     def warnings_after(self, folds: Sequence[Fold], predictions: pl.DataFrame) -> list[str]:
         """Return a remark on each policy that earned far more than its arms are expected to
         earn.
         """
-        regrets = ("realised_regret", "pseudo_regret")
         if predictions.is_empty():
             return []
+        by_model = predictions.partition_by("model", as_dict=True, maintain_order=True)
         return [
             f"{label}: {reason}."
-            for (label,), part in predictions.partition_by(
-                "model", as_dict=True, maintain_order=True
-            ).items()
-            for reason in too_low_regret(*(part[name].to_numpy() for name in regrets))
+            for (label,), part in by_model.items()
+            for reason in too_low_regret(
+                part["realised_regret"].to_numpy(), part["pseudo_regret"].to_numpy()
+            )
         ]
 
     def check_models(self, models: Mapping[str, Policy], frame: World) -> None:
         """Refuse a policy that cannot play these arms, whose functions fail, or that learns nothing
         before the game ends.
         """
-        check_batch(self.game(frame), self.batch is not None)
-        arms = world_arms(frame, self.game(frame))
+        game = self.game(frame)
+        if game.batch > game.horizon:
+            own = self.batch is not None
+            path, instead = "protocol" if own else "dataset", "; protocol.batch replaces it"
+            raise ConfigError(
+                f"{path}.batch: must be <= the {game.horizon:,} steps that are played, got "
+                f"{game.batch}{'' if own else instead}."
+            )
+        arms = world_arms(frame, game)
         for label, model in models.items():
             rehearse(label, model.kernel(arms), arms)
 
@@ -548,15 +501,6 @@ class BanditSimulation(
                 f"protocol.headline: must be pseudo_regret, realised_regret or regret_share, got "
                 f"'{self.headline}'."
             )
-
-
-def _cell_tally(
-    kernel: Kernel | BatchKernel, world: World, game: Game, key: int, cell: Cell, cpus: int
-) -> ReplicationTally:
-    """Return the tally of the replications of a cell."""
-    if isinstance(kernel, BatchKernel):
-        return play_batches(kernel, world, game, key, cell.start, cell.stop)
-    return play_compiled(kernel, world, game, key, cell.start, cell.stop, cpus)
 
 
 def world_arms(world: World, game: Game) -> Arms:
@@ -584,7 +528,7 @@ def log_spaced_steps(horizon: int, per_decade: int) -> tuple[int, ...]:
     return (*(int(step) for step in steps if step < horizon), horizon)
 
 
-def waits_count(kernel: Kernel | BatchKernel) -> bool:
+def learns_offers(kernel: Kernel | BatchKernel) -> bool:
     """Return whether a policy learns that an arm was shown, before its outcome is known."""
     return isinstance(kernel, Kernel) and kernel.offered is not None
 
@@ -609,46 +553,20 @@ def around_shifts(world: World, horizon: int, per_decade: int) -> tuple[int, ...
     shifts = [int(start) for start in world.starts[1:] if start < horizon]
     if world.cycle or len(shifts) > MOST_SHIFTS:
         return ()
-    after = [
-        start + step
-        for start in shifts
-        for step in log_spaced_steps(horizon - start, per_decade)
-        if step >= SOONEST_STEP
-    ]
-    return (*shifts, *after)
+    after = ((start, log_spaced_steps(horizon - start, per_decade)) for start in shifts)
+    late = [start + step for start, steps in after for step in steps if step >= SOONEST_STEP]
+    return (*shifts, *late)
 
 
 REMARKED_SHARE = 0.9
 """Share of conversions below which a remark says how many are ever seen."""
 
 
-def check_batch(game: Game, own: bool) -> None:
-    """Refuse a batch that ends after the game: no policy would ever learn.
-
-    Args:
-        game: The game.
-        own: Whether the batch is the protocol's, not the world's.
-
-    Raises:
-        ConfigError: The batch is longer than the horizon.
-    """
-    if game.batch > game.horizon:
-        path, instead = (
-            ("protocol.batch", "") if own else ("dataset.batch", "; protocol.batch replaces it")
-        )
-        raise ConfigError(
-            f"{path}: must be <= the {game.horizon:,} steps that are played, got "
-            f"{game.batch}{instead}."
-        )
-
-
 def world_remarks(world: World, game: Game) -> Iterator[str]:
     """Yield remarks on this world, played so, one sentence each."""
     yield from _delay_remarks(world, game)
     steps = world.moments(game.horizon)
-    never = [
-        arm for arm, there in zip(world.arms, (steps @ world.present), strict=True) if not there
-    ]
+    never = [world.arms[arm] for arm in np.flatnonzero(steps @ world.present == 0)]
     if never:
         yield f"{', '.join(never)}: never on offer in the {game.horizon:,} steps that are played."
     if world.changes and world.starts[1] >= game.horizon:

@@ -33,7 +33,7 @@ from hwds.evaluation.protocol import (
 )
 from hwds.evaluation.row_folds import other_replications
 from hwds.frames.table import Table, outcome_unit
-from hwds.ope.log import DecisionLog, Reward, context_matrix, read_log
+from hwds.ope.log import DecisionLog, Reward, read_log
 from hwds.results.tables import Measure
 from hwds.stats.effects import reaching_zero, student_critical
 
@@ -148,11 +148,10 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         """Play the replications of a cell: one row each."""
         log = self.log(frame)
         arms, segments = logged_arms(log)
-        courses = [
-            self._played(model, log, arms, segments, context, number)
-            for number in range(cell.start, cell.stop)
-        ]
-        return pl.DataFrame(courses)
+        settings = model, log, arms, segments, context
+        return pl.DataFrame(
+            [self._played(*settings, number) for number in range(cell.start, cell.stop)]
+        )
 
     def _played(
         self,
@@ -173,84 +172,49 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         chosen, counted = _agreeing_rows(state, log, arms, segments, accepted)
         half = set(order[: log.n // 2].tolist())
         early = sum((arm + 1) * (row + 1) for row, arm in chosen.items() if row in half)
-        counts = {
-            "replication": number,
-            "rows": log.n,
-            "kept": len(accepted),
-            "counted": len(counted),
-        }
-        return {**counts, **_earnings(log, counted), "early": early}
+        counts = {"rows": log.n, "kept": len(accepted), "counted": len(counted)}
+        return {"replication": number, **counts, **_earnings(log, counted), "early": early}
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return the policy's reward per row, and the share of the log that counts."""
-        counts = rows["counted"].to_numpy()
+        counts, first = rows["counted"].to_numpy(), rows.row(0, named=True)
         mean, variance = (rows[name].drop_nans().mean() for name in ("mean_reward", "variance"))
         # replications share the log's rewards: their spread is the policy's alone, so the rows' own
         # variance is the error
-        n = max(float(counts.mean()), 2.0)
+        n, uniform = max(float(counts.mean()), 2.0), first["uniform_reward"]
         stderr = float(np.sqrt(float(variance) / n)) if variance else None  # type: ignore[arg-type]
         value = None if mean is None else float(mean)  # type: ignore[arg-type]
-        low, high = (None, None)
-        if (
-            value is not None and stderr is not None
-        ):  # rewards that are all alike say nothing of their error
-            half_width = student_critical(n - 1, 0.95) * stderr
-            low, high = value - half_width, value + half_width
-        reward = Score(
-            "mean_reward",
-            "mean",
-            value,
-            stderr,
-            low,
-            high,
-            None if low is None else "t",
-            n=int(counts.mean()),
-        )
-        uniform = float(rows["uniform_reward"][0])
-        scores = [
+        share = float((counts / rows["rows"].to_numpy()).mean())
+        reward = Score("mean_reward", "mean", value, stderr, n=int(counts.mean()))
+        gains = []
+        if value is not None:
+            gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
+            if stderr is not None:  # rewards that are all alike say nothing of their error
+                half_width = student_critical(n - 1, 0.95) * stderr
+                low, high = value - half_width, value + half_width
+                reward = replace(reward, ci_low=low, ci_high=high, ci_method="t")
+                low, high = reaching_zero(low - uniform, high - uniform, reward.n)
+                gain = replace(gain, ci_low=low, ci_high=high, ci_method="t")
+            gains.append(gain)
+        return [
             reward,
-            Score(
-                "counted_share",
-                "mean",
-                float((counts / rows["rows"].to_numpy()).mean()),
-                n=len(rows),
-            ),
+            Score("counted_share", "mean", share, n=len(rows)),
+            Score("log_reward", "mean", first["log_reward"], n=first["rows"]),
+            *gains,
         ]
-        scores.append(
-            Score("log_reward", "mean", float(rows["log_reward"][0]), n=int(rows["rows"][0]))
-        )
-        if value is None:
-            return scores
-        gain = replace(reward, metric="gain_over_uniform", value=value - uniform)
-        if low is not None and high is not None:
-            low, high = reaching_zero(low - uniform, high - uniform, reward.n)
-            gain = replace(gain, ci_low=low, ci_high=high)
-        return [*scores, gain]
 
     def measures(self, frame: Table) -> tuple[Measure, ...]:
         """Return the measures of a replay."""
-        of: dict[str, Any] = {
-            "subject": frame.column("outcome").name,
-            "measured_in": outcome_unit(frame),
-        }
-        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        unit = outcome_unit(frame)
+        of: dict[str, Any] = {"subject": frame.column("outcome").name, "measured_in": unit}
         high: dict[str, Any] = {"better": "high", "units": "counted rows", **of}
+        beyond = "mean_reward less what uniform play earns on the log, whose own error is left out"
+        share, log = "share of the log's rows that count", "mean reward of the log itself"
         return (
             Measure("mean_reward", meaning="mean reward of the rows that count", **high),
             Measure("gain_over_uniform", meaning=beyond, beside="always", **high),
-            Measure(
-                "counted_share",
-                meaning="share of the log's rows that count",
-                better="none",
-                beside="always",
-            ),
-            Measure(
-                "log_reward",
-                meaning="mean reward of the log itself",
-                better="none",
-                beside="page",
-                **of,
-            ),
+            Measure("counted_share", meaning=share, better="none", beside="always"),
+            Measure("log_reward", meaning=log, better="none", beside="page", **of),
         )
 
     def check_models(self, models: Mapping[str, Policy], frame: Table) -> None:
@@ -265,12 +229,8 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
         amounts = logged_arms(log)[0].values[log.action]
         coins = pl.Series(amounts * rng.integers(0, 2, log.n)).cast(frame.data[name].dtype)
         late = pl.Series(np.argsort(row_order(frame)) >= cutoff.row)
-        return replace(
-            frame,
-            data=frame.data.with_columns(
-                pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
-            ),
-        )
+        column = pl.when(late).then(coins).otherwise(pl.col(name)).alias(name)
+        return replace(frame, data=frame.data.with_columns(column))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: LogRow, frame: Table) -> pl.DataFrame:
         """Return the choices before the row."""
@@ -382,8 +342,7 @@ def logged_arms(log: DecisionLog) -> tuple[Arms, Array]:
     Raises:
         DataError: An arm's rewards are not 0 or one amount.
     """
-    seen = context_matrix(log.context)[:, 1:] if log.context.width else np.zeros((log.n, 0))
-    contexts, segments = np.zeros((1, 0)), np.zeros(log.n, np.int64)
+    seen, contexts, segments = log.features[:, 1:], np.zeros((1, 0)), np.zeros(log.n, np.int64)
     if seen.shape[1]:
         contexts, segments = np.unique(seen, axis=0, return_inverse=True)
     amounts = [_logged_amount(log, arm) for arm in range(len(log.arms))]
@@ -395,9 +354,8 @@ def logged_arms(log: DecisionLog) -> tuple[Arms, Array]:
         ]
     )
     assert log.propensity is not None
-    steps = max(
-        1, round(log.n * float(log.propensity.min()))
-    )  # that are kept and agreed on, for a policy like the log's
+    # those that are kept and agreed on, for a policy like the log's
+    steps = max(1, round(log.n * float(log.propensity.min())))
     return Arms(log.arms, values, contexts, steps, (0.0, float(values.max()))), segments.ravel()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwds.bandit.models.kernels.base import Array, Visit
+from hwds.bandit.models.kernels.base import Arms, Array, Function, Kernel, Visit
 from hwds.bandit.models.kernels.draws import uniform
 from hwds.core.compiling import helper
 
@@ -15,9 +15,20 @@ from hwds.core.compiling import helper
 # means, and an index as scratch.
 
 
+def begin_with_zeros(settings: Any, state: Array) -> None:
+    """Begin with a state that is all zero."""
+
+
 def means_size(arms: int) -> int:
     """Return numbers in the state."""
     return 4 * arms
+
+
+def means_kernel(
+    settings: Any, arms: Arms, select: Function, propensity: Function | None = None
+) -> Kernel:
+    """Return the kernel of a policy that goes by the mean reward of each arm."""
+    return Kernel(settings, means_size(arms.count), means_init, select, means_update, propensity)
 
 
 def means_init(settings: Any, state: Array) -> None:
