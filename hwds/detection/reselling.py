@@ -11,6 +11,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
+from hwds.detection.rows import distinct_codes
 from hwds.frames.table import Table
 from hwds.results.tables import Verdict
 
@@ -55,7 +56,7 @@ class Reselling(Recipe):
 
         Args:
             table: The rows.
-            path: Of these fields in the config (`features`).
+            path: The path of these fields in the config (`features`).
 
         Raises:
             ConfigError: With the nearest right name, or what the column holds.
@@ -113,7 +114,7 @@ class ShrunkPrices:
     """The posterior of each cell's median price.
 
     Attributes:
-        mean: Of the price, shape (n,).
+        mean: The mean of the price, shape (n,).
         deviation: Its standard deviation, shape (n,).
         own: The weight of the cell's own sales, from 0 (what SKU and market say) to 1, shape (n,).
     """
@@ -148,6 +149,7 @@ def shrink_prices(
     design = np.zeros((len(price), int(sku.max(initial=-1)) + int(market.max(initial=-1)) + 2))
     design[np.arange(len(price)), sku] = 1.0
     design[np.arange(len(price)), int(sku.max(initial=-1)) + 1 + market] = 1.0
+    # Degrees of freedom: without any, the sums fit every cell and nothing can be shrunk.
     free = len(price) - int(np.linalg.matrix_rank(design)) if len(price) else 0
     if free <= 0:
         deviation = np.sqrt(error)
@@ -155,6 +157,7 @@ def shrink_prices(
     prior = _variance(logged, error, design, free)
     fit, leverage = _fit_sums(logged, error + prior, design)
     parts = prior * SCALES**2
+    # Under each part of the prior: the weight of a cell's own sales, then the chance of the part.
     own = np.divide(
         parts,
         parts + error[:, None],
@@ -168,6 +171,7 @@ def shrink_prices(
     )
     weight = (chance * own).sum(axis=1)
     middle = fit + weight * (logged - fit)
+    # The variance within parts, between parts, and of the sums.
     apart = (chance * (own - weight[:, None]) ** 2).sum(axis=1) * (logged - fit) ** 2
     variance = (chance * own).sum(axis=1) * error + apart + (1 - weight) ** 2 * leverage
     return _price_in_money(middle, np.sqrt(variance), weight)
@@ -188,7 +192,7 @@ def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
     Args:
         residual: Shape (n,).
-        variance: Of a residual under each part, shape (n, parts).
+        variance: The variance of a residual under each part, shape (n, parts).
     """
     density = np.exp(-0.5 * residual[:, None] ** 2 / variance) / np.sqrt(variance) + 1e-300
     share = np.full(variance.shape[1], 1 / variance.shape[1])
@@ -292,8 +296,8 @@ def resale_thresholds(
     own.
 
     Args:
-        lines: As `Reselling.lines` gives them.
-        costs: Of reselling.
+        lines: The lines as `Reselling.lines` gives them.
+        costs: The costs of reselling.
         least_lines: Lines below which a price is weak.
         pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in,
             freight, duty, risk`.
@@ -346,10 +350,10 @@ def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
         lines.cast({"price": pl.Float64})
         .group_by(CELL, maintain_order=True)
         .agg(
-            pl.len().cast(pl.Int64).alias("lines"),
-            pl.col("quantity").sum().alias("units"),
-            centre.alias("seen"),
-            ((pl.col("price") / centre).log() ** 2).sum().alias("squares"),
+            lines=pl.len().cast(pl.Int64),
+            units=pl.col("quantity").sum(),
+            seen=centre,
+            squares=((pl.col("price") / centre).log() ** 2).sum(),
         )
     )
 
@@ -361,15 +365,11 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
     """
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
-    cells = cells.with_columns(
-        pl.Series(
-            "spare",
-            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy()),
-        )
-    )
+    lines = cells["lines"].to_numpy()
+    cells = cells.with_columns(spare=pl.Series(lines - 2 + median_variance_ratio(lines)))
     spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
-    wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
+    wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
     shrunk = (
         _shrink_prices(wide)
         if shrink
@@ -381,24 +381,20 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
         "lines",
         "units",
         "seen",
-        pl.Series("price", shrunk.mean),
-        pl.Series("deviation", shrunk.deviation),
-        weak.alias("weak"),
+        price=pl.Series(shrunk.mean),
+        deviation=pl.Series(shrunk.deviation),
+        weak=weak,
     )
 
 
 def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
-    market = cells.select(
-        pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0").rank("dense")
-    ).to_series()
-    codes = (
-        values.to_numpy().astype(np.int64) - 1 for values in (cells["sku"].rank("dense"), market)
-    )
+    market = cells.select(pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0"))
     return shrink_prices(
         cells["seen"].to_numpy(),
         cells["lines"].to_numpy().astype(float),
         cells["spread"].to_numpy(),
-        *codes,
+        distinct_codes(cells["sku"]),
+        distinct_codes(market.to_series()),
     )
 
 
@@ -426,19 +422,19 @@ def _best_routes(
     )
     seen = pl.col("seen_there") - pl.col("seen") - pl.col("freight") - share * pl.col("seen")
     priced = routes.with_columns(
-        (pl.col("price_there") - pl.col("price_paid")).alias("difference"),
-        (pl.col("freight") + share * pl.col("price_paid")).alias("threshold"),
-        ((pl.col("price_there") - pl.col("freight")) / (1 + share)).alias("pays_below"),
-        (pl.col("weak") | pl.col("weak_there")).alias("weak"),
-        seen.alias("margin_seen"),
-    ).with_columns((pl.col("difference") - pl.col("threshold")).alias("margin"))
+        difference=pl.col("price_there") - pl.col("price_paid"),
+        threshold=pl.col("freight") + share * pl.col("price_paid"),
+        pays_below=(pl.col("price_there") - pl.col("freight")) / (1 + share),
+        weak=pl.col("weak") | pl.col("weak_there"),
+        margin_seen=seen,
+    ).with_columns(margin=pl.col("difference") - pl.col("threshold"))
     ends = {"margin_low": pl.col("margin") - far, "margin_high": pl.col("margin") + far}
     named = ["sku", "bought_in", "sold_in", "from_region", "to_region"]
     ranked = priced.with_columns(**ends).sort(
         "margin", *named, descending=[True, *[False] * len(named)], nulls_last=True
     )
     best = ranked.unique(named[:3], keep="first", maintain_order=True)
-    return best.with_columns((pl.col("margin") > 0).alias("pays")).select(THRESHOLDS)
+    return best.with_columns(pays=pl.col("margin") > 0).select(THRESHOLDS)
 
 
 # The verdict on where reselling pays, as plain values and a table of pairs.
@@ -450,7 +446,7 @@ class Reviewed:
     known.
 
     Attributes:
-        lines: How many.
+        lines: The number of lines.
         share: The share of gray ones, each line for as many as it stands for; None without a line.
     """
 
@@ -470,8 +466,8 @@ class ArbitrageVerdict(Verdict):
         offers, leaking: SKUs in channels, and those from which it pays to resell anywhere.
         above, below: Lines that were bought where the street paid more than all costs, and all
             others.
-        freight, duty, risk: What reselling costs.
-        unit: Of money; empty where the data names none.
+        freight, duty, risk: The costs of reselling.
+        unit: The unit of money; empty where the data names none.
         thresholds: A row for each pair; see `hwds.detection.reselling.resale_thresholds`.
     """
 

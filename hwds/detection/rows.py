@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -73,12 +73,29 @@ def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
     return rows.select(pl.col("entity").fill_null(alone)).to_series()
 
 
+def uniform_by_id(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a uniform number for each id, shape (n,); more rows change none."""
+    return rng.random(int(ids.max(initial=-1)) + 1)[ids]
+
+
+def draw_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a mask of so many rows at most, drawn by their ids: more rows contain the fewer."""
+    chosen = np.zeros(len(ids), bool)
+    chosen[np.argsort(uniform_by_id(ids, rng), kind="stable")[:most]] = True
+    return chosen
+
+
 # Labels of rows: 1.0, 0.0, or null where none was known by then.
 
 
 def labels_of(rows: Table) -> np.ndarray:
     """Return the labels, NaN where they are not known, shape (n,)."""
     return rows.column("label").cast(pl.Float64).to_numpy()
+
+
+def with_labels(rows: Table, labels: pl.Expr | pl.Series) -> Table:
+    """Return the rows with other labels."""
+    return replace(rows, data=rows.data.with_columns(labels.alias(rows.name("label"))))
 
 
 def labelled_rows(rows: Table) -> Table:

@@ -22,7 +22,7 @@ class MachineState(Serializable):
 
     Attributes:
         signals: The state of its features.
-        rows: How many rows it has had.
+        rows: The number of rows that it has had.
         level: Its features in the reference, shape (features,); None before the reference is whole.
         reference: The features of its first rows, until then.
         past: Departures of the last rows, as many as the scorer reads; None before the reference is
@@ -41,7 +41,7 @@ class LiveScores:
     """The scores of new rows.
 
     Attributes:
-        score: As of `SensorScores`, NaN for rows of the reference; shape (rows,).
+        score: The scores as of `SensorScores`, NaN for rows of the reference; shape (rows,).
         reason: The sensor that adds most to each row above the limit, None elsewhere.
     """
 
@@ -95,13 +95,13 @@ class LiveSensors:
         """Return how odd new rows are, and let the states of their machines go on.
 
         Args:
-            states: Of each machine that has new rows.
+            states: The state of each machine that has new rows.
             rows: The new rows, in the order of the states.
         """
         features = self._features.advance([state.signals for state in states], rows)
         stops = np.cumsum(rows.counts)
         judged = [
-            self._judged(state, features[stop - count : stop])
+            self._judge_rows(state, features[stop - count : stop])
             for state, stop, count in zip(states, stops, rows.counts, strict=True)
         ]
         new = np.concatenate(judged)
@@ -115,7 +115,7 @@ class LiveSensors:
             )
         return LiveScores(score, reason)
 
-    def _judged(self, state: MachineState, values: np.ndarray) -> np.ndarray:
+    def _judge_rows(self, state: MachineState, values: np.ndarray) -> np.ndarray:
         """Return the departures of the rows that have a score.
 
         The others become a part of the reference.
@@ -126,11 +126,11 @@ class LiveSensors:
             state.reference.append(values[: first - before].copy())
             if state.rows < first:
                 return values[:0]
-            self._begin(state)
+            self._set_reference(state)
             values, before = values[first - before :], first
         return self._departures(state, values, before)
 
-    def _begin(self, state: MachineState) -> None:
+    def _set_reference(self, state: MachineState) -> None:
         """Set the level of a machine whose reference is whole, and what the scorer reads of the
         reference.
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log
 from statistics import NormalDist
@@ -13,7 +13,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
 from hwds.detection.alerts.verdict import ChosenRule
-from hwds.detection.rows import distinct_codes
+from hwds.detection.rows import distinct_codes, uniform_by_id
 from hwds.frames.table import ROW_ID
 
 # The actions on rows of some days: blocks, a random review stream, reviews by expected gain up
@@ -25,10 +25,10 @@ class Days:
     """The rows of some days as arrays, by day and row.
 
     Attributes:
-        day: Numbers the days from 0.
-        count: How many days.
-        probability: Of being gray.
-        loss: At stake.
+        day: The number of the day of each row, from 0.
+        count: The number of days.
+        probability: The probability of being gray.
+        loss: The money at stake in each row.
         uniform: A random number of each row, which puts it into the random stream.
     """
 
@@ -45,10 +45,9 @@ class Days:
         The random number of a row is that of its id alone, so that more rows change none.
         """
         day = distinct_codes(rows["day_id"])
-        count = int(day.max()) + 1 if len(day) else 0
         return cls(
             day,
-            count,
+            int(day.max(initial=-1)) + 1,
             rows["probability"].to_numpy(),
             rows["loss"].to_numpy(),
             uniform_by_row(rows, seed, "stream"),
@@ -57,9 +56,7 @@ class Days:
 
 def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
-    ids = rows[ROW_ID].to_numpy()
-    most = int(ids.max()) + 1 if len(ids) else 0
-    return stream(seed, "alert policy", purpose).random(most)[ids]
+    return uniform_by_id(rows[ROW_ID].to_numpy(), stream(seed, "alert policy", purpose))
 
 
 def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:
@@ -74,7 +71,7 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     Args:
         days: The rows.
         terms: Costs and capacity.
-        multiplier: Of a wrong block's cost.
+        multiplier: The multiplier of a wrong block's cost.
         floor: The least expected gain of a review.
     """
     blocked = terms.blocks(days.probability, days.loss, multiplier) & ("block" in terms.tiers)
@@ -116,10 +113,10 @@ def top_of_day(
     ones.
 
     Args:
-        day: Numbers the days, shape (n,).
-        value: What orders them, shape (n,).
+        day: The number of the day of each row, shape (n,).
+        value: The value that orders the rows, shape (n,).
         wanted: Mask, shape (n,).
-        slots: How many of each day, shape (days,).
+        slots: The number of rows to take of each day, shape (days,).
     """
     places = np.flatnonzero(wanted)
     order = places[np.lexsort((places, -value[places], day[places]))]
@@ -152,21 +149,22 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
     what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
 
     Args:
-        rows: Those of the deciding windows, their labels as far as they are known.
+        rows: The rows of the deciding windows, their labels as far as they are known.
         cutoff: The beginning of the test window.
         terms: The rule and its grid.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     positives = int((rows["label"] == 1).sum()) if len(rows) else 0
+    formula_rule = ChosenRule(
+        cutoff=cutoff,
+        multiplier=1.0,
+        floor=0.0,
+        positives=positives,
+        formula_cost=None,
+        chosen_cost=None,
+    )
     if positives < terms.least_positives:
-        return ChosenRule(
-            cutoff=cutoff,
-            multiplier=1.0,
-            floor=0.0,
-            positives=positives,
-            formula_cost=None,
-            chosen_cost=None,
-        )
+        return formula_rule
     days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
     gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
 
@@ -175,22 +173,19 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
     formula, cells = costs(FORMULA_POINT), rule_grid(terms)
-    best, saving, sure = (
-        FORMULA_POINT,
-        0.0,
-        NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2)),
-    )
+    best, saving = FORMULA_POINT, 0.0
+    sure = NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2))
     for cell in cells:
         saved = formula - costs(cell)
-        total = float(saved.sum())
-        if total > max(saving, sure * standard_error(saved)):
+        # The error of a sum over a random number of independent rows.
+        total, error = float(saved.sum()), float(np.sqrt(np.sum(saved**2)))
+        if total > max(saving, sure * error):
             best, saving = cell, total
     before = float(formula.sum())
-    return ChosenRule(
-        cutoff=cutoff,
+    return replace(
+        formula_rule,
         multiplier=best[0],
         floor=best[1],
-        positives=positives,
         formula_cost=before / days.count,
         chosen_cost=(before - saving) / days.count,
     )
@@ -202,13 +197,6 @@ def rule_grid(terms: AlertTerms) -> list[GridPoint]:
     """
     cells = product(terms.multipliers, (share * terms.review_cost for share in terms.floors))
     return sorted(cells, key=lambda cell: (abs(log(cell[0])), abs(cell[1]), cell))
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of a sum of independent rows of a random number: the root of the
-    sum of squares.
-    """
-    return float(np.sqrt(np.sum(values**2)))
 
 
 # The actions of other policies on the same rows: today's fixed thresholds, z-scores, random
@@ -227,18 +215,17 @@ def rivals_of(
     Today's rule is given the calibrated probabilities, better ones than it has.
 
     Args:
-        rows: Of the test window, by day.
-        reference: Those of the deciding window of the same model, whose scores say what is usual;
-            where there are none, the test rows' own do, which is more than a z-score may know.
+        rows: The rows of the test window, by day.
+        reference: The rows of the deciding window of the same model, whose scores say what is
+            usual; where there are none, the test rows' own do, which is more than a z-score may
+            know.
         terms: Thresholds and capacity.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     day = distinct_codes(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)
-    probability, z = (
-        rows["probability"].to_numpy(),
-        z_scores(rows["score"].to_numpy(), reference["score"].to_numpy()),
-    )
+    probability = rows["probability"].to_numpy()
+    z = z_scores(rows["score"].to_numpy(), reference["score"].to_numpy())
     review_from, block_from = terms.today
     blocked = probability >= block_from
     today = _review_actions(
@@ -260,8 +247,10 @@ def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Without any spread whatever lies above the median is infinitely far.
     """
     usual = reference if len(reference) else score
-    centre = float(np.median(usual)) if len(usual) else 0.0
-    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre))) if len(usual) else 0.0
+    if not len(usual):
+        return score
+    centre = float(np.median(usual))
+    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre)))
     if spread == 0:
         return np.where(score > centre, np.inf, 0.0)
     return (score - centre) / spread

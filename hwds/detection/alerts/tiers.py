@@ -86,10 +86,10 @@ class AlertTerms:
         cost where that is to pass.
 
         Args:
-            probability: Of being gray.
-            loss: At stake.
+            probability: The probability of being gray.
+            loss: The money at stake in each row.
             blocked: Mask of the rows that would be blocked.
-            multiplier: Of a wrong block's cost.
+            multiplier: The multiplier of a wrong block's cost.
         """
         otherwise = np.where(
             blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss
@@ -105,9 +105,9 @@ class AlertTerms:
         honest one pass.
 
         Args:
-            action: What is done.
+            action: The action on each row.
             gray: 1 or 0, or the probability of 1 for what is expected.
-            loss: At stake.
+            loss: The money at stake in each row.
         """
         looked = (action == REVIEW) | (action == RANDOM)
         saved = np.where(action == BLOCK, 1.0, np.where(looked, self.review_recall, 0.0))
@@ -146,9 +146,9 @@ class AlertTiers:
 
     Attributes:
         terms: Costs and tiers.
-        multiplier: Of what a wrong block costs.
+        multiplier: The multiplier of the cost of a wrong block.
         floor: The least expected gain of a review.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
         amount: The column of what is at stake.
     """
 
@@ -194,25 +194,25 @@ class AlertTiers:
         """Return the tiers of several events, each as if it stood alone.
 
         Args:
-            ids: Of the events.
-            probability: Of being gray, shape (n,); None where it is not known.
-            stakes: At stake, None where it is not known.
+            ids: The ids of the events.
+            probability: The probability of being gray, shape (n,); None where it is not known.
+            stakes: The money at stake in each event, None where it is not known.
         """
-        said: list[TierOf | None] = [None] * len(ids)
+        answers: list[TierOf | None] = [None] * len(ids)
         known = [
             place
             for place, stake in enumerate(stakes)
             if stake is not None and probability is not None
         ]
         if not known or probability is None:
-            return said
+            return answers
         chance, loss = probability[known], np.array([stakes[place] for place in known], float)
         action = self._actions([ids[place] for place in known], chance, loss)
         sides = np.concatenate([np.full(len(known), PASS), action])
         passed, done = self.terms.cost(sides, np.tile(chance, 2), np.tile(loss, 2)).reshape(2, -1)
         for place, each, gain in zip(known, action.tolist(), (passed - done).tolist(), strict=True):
-            said[place] = TierOf(TIERS.get(each, "pass"), gain)
-        return said
+            answers[place] = TierOf(TIERS.get(each, "pass"), gain)
+        return answers
 
     def _actions(self, ids: Sequence[str], chance: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """Return the codes of the actions, shape (n,)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -36,9 +37,9 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     line a price.
 
     Args:
-        path: Of the file; see `ArbitrageThresholds.prices`.
+        path: The path of the file; see `ArbitrageThresholds.prices`.
         last: The day.
-        form: How a text file is written.
+        form: The form of a text file.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or has a price that is none.
@@ -54,10 +55,10 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     return now.select(
         pl.col("sku").cast(pl.String),
         pl.col("channel").cast(pl.String),
-        region.alias("region"),
-        pl.lit(0.0).alias("quantity"),
-        pl.col("price").alias("unit_price"),
-        pl.lit(None, pl.Float64).alias("street_price"),
+        region=region,
+        quantity=pl.lit(0.0),
+        unit_price=pl.col("price"),
+        street_price=pl.lit(None, pl.Float64),
     )
 
 
@@ -96,10 +97,8 @@ def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
     try:
         return read_files(path, form=form).table
     except (ConfigError, DataError) as error:
-        said = (
-            str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
-        )
-        raise type(error)(said) from error
+        words = str(error).replace("dataset.path", f"decision.{field}")
+        raise type(error)(words.replace("dataset.", "decision.")) from error
 
 
 def _read(
@@ -112,21 +111,16 @@ def _read(
                 f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}"
             )
     for name in (name for name in numbers if name in table.columns):
+        most = 1.0 if name in SHARES else np.finfo(float).max
         values = table[name].cast(pl.Float64, strict=False)
-        bad = (
-            values.is_null()
-            | ~values.is_finite()
-            | (values < 0)
-            | ((values > 1) & (name in SHARES))
-        ).arg_true()
+        bad = (~values.is_between(0.0, most)).fill_null(True).arg_true()
         if len(bad):
             wanted = "a share from 0 to 1" if name in SHARES else "a number >= 0"
-            shown = (
-                f"'{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
-                f"{table[name][bad[0]]}"
+            raise DataError(
+                f"decision.{field}: '{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
+                f"{table[name][bad[0]]}."
             )
-            raise DataError(f"decision.{field}: {shown}.")
-        table = table.with_columns(values.alias(name))
+        table = table.with_columns(values)
     return table
 
 
@@ -201,7 +195,7 @@ class ArbitrageThresholds(Reselling, Decision):
             )
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
-        above, below = self._reviewed(frame)
+        above, below = self._review_shares(frame)
         paying = int(pairs["pays"].sum())
         verdict = ArbitrageVerdict(
             decision=self.name,
@@ -223,25 +217,22 @@ class ArbitrageThresholds(Reselling, Decision):
         )
         return spoken(verdict, route=route_name, street=STREET)
 
-    def _reviewed(self, frame: Table) -> tuple[Reviewed, Reviewed]:
+    def _review_shares(self, frame: Table) -> tuple[Reviewed, Reviewed]:
         """Return the lines that were bought where the street paid more than all costs, and all
         others.
         """
         lines = self.lines(frame.data)
         costs = self.cost(lines["unit_price"].to_numpy(), abroad=True)
         name = frame.name("label_propensity")
-        chance = (
-            frame.data[name].cast(pl.Float64)
-            if name
-            else pl.Series([1.0]).new_from_index(0, len(lines))
-        )
+        chance = frame.data[name].cast(pl.Float64) if name else pl.lit(1.0)
         reviewed = lines.select(
-            (pl.col("street_price") > pl.Series(costs, nan_to_null=True)).alias("above"),
-            frame.column("label").cast(pl.Float64).alias("label"),
-            (1 / chance).alias("weight"),
+            above=pl.col("street_price") > pl.Series(costs, nan_to_null=True),
+            label=frame.column("label").cast(pl.Float64),
+            weight=1 / chance,
         ).drop_nulls()
-        return _reviewed_share(reviewed.filter("above")), _reviewed_share(
-            reviewed.filter(~pl.col("above"))
+        return (
+            _reviewed_share(reviewed.filter("above")),
+            _reviewed_share(reviewed.filter(~pl.col("above"))),
         )
 
 

@@ -74,7 +74,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
         Args:
             frame: All rows.
             fold: The one that is tested; None tests no group, for the fit on all of them.
-            context: What a worker knows besides.
+            context: The context, which computes the inputs.
         """
         return parts_of_groups(
             without_truth(frame, self.delay_days), self.part_of_rows(frame, fold), context
@@ -110,7 +110,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on all groups but those that stop and calibrate it."""
         row_context = RowContext.of(context)
-        return self.fitted(model, self.parts(frame, None, row_context), row_context)
+        return self.fit_model(model, self.parts(frame, None, row_context), row_context)
 
     def predict_new(
         self, fitted: FittedClassifier, frame: Table, context: RunContext

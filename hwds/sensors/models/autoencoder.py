@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -34,11 +34,11 @@ class SequenceNetwork(Serializable):
     """The shape of an autoencoder of windows.
 
     Attributes:
-        layers: Of which kind.
-        window: Rows.
-        signals: Numbers of a row.
-        units: Of the layers before and after the narrow one.
-        narrow: Numbers that a window is restored from.
+        layers: The kind of layers.
+        window: The number of rows of a window.
+        signals: The number of signals of a row.
+        units: The units of the layers before and after the narrow one.
+        narrow: The number of numbers that a window is restored from.
     """
 
     layers: LayerKind
@@ -148,10 +148,8 @@ def restoration_errors(
 
     out = np.empty(values.shape)
     with on_device(device, cpus):
-        forward, held = (
-            forward_of(shape),
-            [[tf.constant(part) for part in each] for each in weights],
-        )
+        forward = forward_of(shape)
+        held = [[tf.constant(part) for part in each] for each in weights]
         for start in np.unique(begins).tolist():
             rows = np.flatnonzero(begins == start)
             for first in range(0, len(rows), BLOCK):
@@ -229,25 +227,21 @@ class Autoencoder(SensorModel):
         shape = SequenceNetwork(
             self.layers, self.window, normal.departures.shape[1], self.units, self.narrow
         )
-        windows = windows_of_rows(normal.departures, normal.begins, self.window, normal.held)
-        learned = (
-            np.setdiff1d(normal.rows, normal.held)
-            if len(normal.held) < len(normal.rows)
-            else normal.rows
-        )
-        inputs = windows_of_rows(
-            normal.departures, normal.begins, self.window, learned[:: self.every]
-        )
+        values, begins = normal.departures, normal.begins
+        held = windows_of_rows(values, begins, self.window, normal.held)
+        apart = np.setdiff1d(normal.rows, normal.held)
+        learned = apart if len(apart) else normal.rows
+        inputs = windows_of_rows(values, begins, self.window, learned[:: self.every])
         schedule = Schedule(
             self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
         )
         training = Training([inputs], shape, schedule, context)
-        inner = InnerExamples([windows], windows)
+        inner = InnerExamples([held], held)
         numbers = range(part * self.networks, (part + 1) * self.networks)
         weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
-        usual = restorer.errors(normal.departures, normal.begins)[normal.held].mean(axis=0)
-        return Restorer(shape, weights, np.maximum(usual, LEAST), context.cpus, context.device)
+        usual = restorer.errors(values, begins)[normal.held].mean(axis=0)
+        return replace(restorer, usual=np.maximum(usual, LEAST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,10 +249,10 @@ class Restorer(Serializable):
     """Trained networks.
 
     Attributes:
-        shape: Of each.
-        weights: Of each.
+        shape: The shape of each network.
+        weights: The weights of each network.
         usual: The squared error of each sensor in normal windows, shape (sensors,).
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     shape: SequenceNetwork
