@@ -161,13 +161,13 @@ def _with_expectations(
     held, shapes (periods, n).
     """
     short, last = np.maximum(-net, 0.0), draws[terms.cover - 1 :]
-    served = _served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
+    served = served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
     return StockLevels(
         upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1)
     )
 
 
-def _served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Return the share of demand that is served, 1 without any.
 
     What is owed already is asked for once.
@@ -188,14 +188,13 @@ def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> St
     cost, missed = np.empty(len(sums)), np.empty(len(sums))
     for period, total in enumerate(sums):
         before, after = np.sort(total - last[period]), np.sort(total)
-        cost[period] = (
-            PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        costs = PeriodCosts(after, terms.holding, terms.shortage)(point.stands)
+        unmet, unmet_before = (
+            PeriodCosts(each, 0.0, 1.0)(point.stands) for each in (after, before)
         )
-        missed[period] = (
-            PeriodCosts(after, 0.0, 1.0)(point.stands) - PeriodCosts(before, 0.0, 1.0)(point.stands)
-        ) @ point.shares
+        cost[period], missed[period] = costs @ point.shares, (unmet - unmet_before) @ point.shares
     upto, reorder = np.full(len(sums), point.upto), np.full(len(sums), point.reorder)
-    served = _served_share(missed, last.mean(axis=1))
+    served = served_share(missed, last.mean(axis=1))
     return StockLevels(
         upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point
     )
@@ -220,16 +219,11 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     store = np.quantile(late, ratio, axis=1, method=_level_method(terms))
     sums = early + late
     upto = np.empty(len(sums))
-    for period in range(len(sums)):
-        tried = np.unique(
-            np.quantile(
-                sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_level_method(terms)
-            )
-        )
-        costs = [
-            echelon_costs(each, store[period], early[period], late[period], terms)[1].mean()
-            for each in tried
-        ]
+    shares = np.linspace(0.3, 1.0, ECHELON_LEVELS)
+    for period, total in enumerate(sums):
+        tried = np.unique(np.quantile(total, shares, method=_level_method(terms)))
+        demands = store[period], early[period], late[period]
+        costs = [echelon_costs(each, *demands, terms)[1].mean() for each in tried]
         upto[period] = tried[int(np.argmin(costs))]
     net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
     return _with_expectations(upto, store, draws, sums, net, terms, held)
@@ -469,11 +463,8 @@ class StockCases:
 
     def stacked(self, name: str) -> np.ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
-        return (
-            np.stack([getattr(each, name) for each in self.levels])
-            if self.levels
-            else np.zeros((0, 0))
-        )
+        parts = [getattr(each, name) for each in self.levels]
+        return np.stack(parts) if parts else np.zeros((0, 0))
 
 
 def stock_cases(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,12 +71,18 @@ def simulate_stock(
         before = np.zeros(len(before)) if terms.policy == "newsvendor" else before
         ordered[:, t] = (before <= reorder[:, t]) & (before < upto[:, t])
         position[:, t] = np.where(ordered[:, t], upto[:, t], before)
+    net = position - _demand_sums(actual, 0, lead + 1, periods)
+    demand, depot = actual[:, lead : lead + periods], np.zeros(net.shape)
+    return StockPaths(net, depot, demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered)
+
+
+def _demand_sums(actual: np.ndarray, first: int, many: int, periods: int) -> np.ndarray:
+    """Return the demand of `many` periods in a row, from each of so many first ones; shape (w,
+    periods).
+    """
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
-    net = position - (total[:, lead + 1 : lead + 1 + periods] - total[:, :periods])
-    demand = actual[:, lead : lead + periods]
-    return StockPaths(
-        net, np.zeros(net.shape), demand, np.minimum(demand, np.maximum(-net, 0.0)), ordered
-    )
+    last = first + many
+    return np.asarray(total[:, last : last + periods] - total[:, first : first + periods])
 
 
 def simulate_echelons(
@@ -95,21 +101,13 @@ def simulate_echelons(
         terms: Costs and lead times.
     """
     periods, early, late = upto.shape[1], terms.depot_lead, terms.lead + 1
-    total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
-    all_stock = _carry_stock(upto, actual[:, :periods])
-    there = all_stock - (total[:, early : early + periods] - total[:, :periods])
+    there = _carry_stock(upto, actual[:, :periods]) - _demand_sums(actual, 0, early, periods)
     sent = _carry_stock(store, actual[:, early : early + periods], there)
-    net = sent - (
-        total[:, early + late : early + late + periods] - total[:, early : early + periods]
-    )
-    demand = actual[:, early + late - 1 : early + late - 1 + periods]
-    return StockPaths(
-        net,
-        there - sent,
-        demand,
-        np.minimum(demand, np.maximum(-net, 0.0)),
-        np.ones(net.shape, bool),
-    )
+    net = sent - _demand_sums(actual, early, late, periods)
+    last = early + late - 1
+    demand, ordered = actual[:, last : last + periods], np.ones(net.shape, bool)
+    unserved = np.minimum(demand, np.maximum(-net, 0.0))
+    return StockPaths(net, there - sent, demand, unserved, ordered)
 
 
 def _carry_stock(
@@ -188,17 +186,14 @@ def stock_records(
         for name, cases in models.items()
         if cases.known.any()
     }
-    if own in paths and terms.policy == "two_echelons":
-        paths[f"{own}{NO_DEPOT}"] = (
-            models[own],
-            _stock_paths(models[own], without_depot(terms), models[own].alone),
-        )
-    elif own in paths and terms.policy != "reorder_point":
-        paths[f"{own}{TEXTBOOK_RULE}"] = (
-            models[own],
-            _stock_paths(models[own], terms, models[own].textbook),
-        )
-    names = case_series(models)
+    if own in paths:
+        cases = models[own]
+        if terms.policy == "two_echelons":
+            in_store = _stock_paths(cases, without_depot(terms), cases.alone)
+            paths[f"{own}{NO_DEPOT}"] = cases, in_store
+        elif terms.policy != "reorder_point":
+            paths[f"{own}{TEXTBOOK_RULE}"] = cases, _stock_paths(cases, terms, cases.textbook)
+    names = sorted({name for cases in models.values() for name in cases.keys["series"]})
     costs = {
         name: _by_series(names, cases, path.cost(terms)) for name, (cases, path) in paths.items()
     }
@@ -206,11 +201,6 @@ def stock_records(
         _record_row(name, cases, path, names, costs, base) for name, (cases, path) in paths.items()
     ]
     return RECORD.frame(rows)
-
-
-def case_series(models: Mapping[str, StockCases]) -> list[str]:
-    """Return the names of all series."""
-    return sorted({name for cases in models.values() for name in cases.keys["series"]})
 
 
 def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> StockPaths:
@@ -235,11 +225,8 @@ def _case_begins(cases: StockCases) -> tuple[np.ndarray, np.ndarray] | None:
     stands = [
         point.at((place + 0.5) * GOLDEN_RATIO % 1) for place, point in points if point is not None
     ]
-    return (
-        (np.array([at for at, _ in stands]), np.array([after for _, after in stands]))
-        if stands
-        else None
-    )
+    at, after = zip(*stands, strict=True) if stands else ((), ())
+    return (np.array(at), np.array(after)) if stands else None
 
 
 def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.ndarray:
@@ -247,11 +234,8 @@ def _by_series(names: list[str], cases: StockCases, values: np.ndarray) -> np.nd
 
     Shape (series,).
     """
-    place = (
-        pl.Series(names)
-        .search_sorted(cases.keys["series"].filter(pl.Series(cases.known)))
-        .to_numpy()
-    )
+    known = cases.keys["series"].filter(pl.Series(cases.known))
+    place = pl.Series(names).search_sorted(known).to_numpy()
     total = np.bincount(place, values.sum(axis=1), len(names))
     count = np.bincount(place, minlength=len(names)) * values.shape[1]
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
@@ -265,44 +249,50 @@ def _record_row(
     costs: Mapping[str, np.ndarray],
     base: str | None,
 ) -> dict[str, object]:
-    ok = _by_series(names, cases, (path.net >= 0).astype(float))
-    unserved, demand = (_by_series(names, cases, each) for each in (path.unserved, path.demand))
-    lost = pooled_ratio(unserved, demand)
+    short = np.maximum(-path.net, 0)
+    met, unserved, demand = (
+        _by_series(names, cases, each)
+        for each in ((path.net >= 0).astype(float), path.unserved, path.demand)
+    )
+    estimates = {
+        "cost": _clipped(_series_mean(costs[name]), np.inf),
+        "service": _clipped(_series_mean(met), 1.0),
+        "fill": _served(pooled_ratio(unserved, demand)),
+    }
+    if base is not None and base in costs and name != base:
+        estimates["saving"] = one_minus_ratio(costs[name], costs[base])
     row: dict[str, object] = {
         "model": name,
         "cases": int(cases.known.sum()),
         "series": int((~np.isnan(costs[name])).sum()),
-    }
-    row |= dict(_interval_columns("cost", _series_mean(costs[name], np.inf))) | dict(
-        _interval_columns("service", _series_mean(ok, 1.0))
-    )
-    row |= {f"fill{end}": value for end, value in _served_interval(lost)}
-    if base is not None and base in costs and name != base:
-        row |= dict(_interval_columns("saving", one_minus_ratio(costs[name], costs[base])))
-    held, owed = (np.maximum(path.net, 0) + path.depot).mean(), np.maximum(-path.net, 0).mean()
-    return row | {
-        "held": held,
-        "short": owed,
+        "held": (np.maximum(path.net, 0) + path.depot).mean(),
+        "short": short.mean(),
         "orders": path.ordered.mean(),
         "periods": path.net.size,
     }
+    for column, each in estimates.items():
+        row |= {column: each.value, f"{column}_low": each.low, f"{column}_high": each.high}
+    return row
 
 
-def _series_mean(values: np.ndarray, most: float) -> Estimate:
-    """Return the mean over series, and its interval within 0 and `most`: no cost is negative, no
-    share above 1.
+def _series_mean(values: np.ndarray) -> Estimate:
+    """Return the mean over series, NaN counting as undefined."""
+    return pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
+
+
+def _clipped(estimate: Estimate, most: float) -> Estimate:
+    """Return an estimate with its interval within 0 and `most`: no cost is negative, no share above
+    1.
     """
-    mean = pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
-    low, high = (None if end is None else min(max(end, 0.0), most) for end in (mean.low, mean.high))
-    return replace(mean, low=low, high=high)
+    low, high = (
+        None if end is None else min(max(end, 0.0), most) for end in (estimate.low, estimate.high)
+    )
+    return replace(estimate, low=low, high=high)
 
 
-def _interval_columns(name: str, each: Estimate) -> Iterator[tuple[str, float | None]]:
-    yield from ((f"{name}", each.value), (f"{name}_low", each.low), (f"{name}_high", each.high))
-
-
-def _served_interval(lost: Estimate) -> Iterator[tuple[str, float | None]]:
-    """Yield one less a share, and the ends of its interval within 0 and 1."""
-    yield "", None if lost.value is None else 1 - lost.value
-    yield "_low", None if lost.high is None else max(1 - lost.high, 0.0)
-    yield "_high", None if lost.low is None else min(1 - lost.low, 1.0)
+def _served(lost: Estimate) -> Estimate:
+    """Return the share of demand that is served, from the share that is lost."""
+    value, low, high = (
+        None if each is None else 1 - each for each in (lost.value, lost.high, lost.low)
+    )
+    return _clipped(replace(lost, value=value, low=low, high=high), 1.0)

@@ -13,6 +13,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.estimates import clustered_wilson, pooled_ratio
 
 # The evidence that a decision on volumes reads: forecasts on the clock of what was known when.
 
@@ -93,14 +94,12 @@ class DealWindows:
     @property
     def spreads(self) -> np.ndarray:
         """The width between the outermost quantiles, shape (w, s)."""
-        width: np.ndarray = self.quantiles[..., -1] - self.quantiles[..., 0]
-        return width
+        return np.asarray(self.quantiles[..., -1] - self.quantiles[..., 0])
 
     @property
     def medians(self) -> np.ndarray:
         """The quantile nearest to one half, shape (w, s)."""
-        middle: np.ndarray = self.quantiles[..., int(np.argmin(np.abs(self.levels - 0.5)))]
-        return middle
+        return np.asarray(self.quantiles[..., np.argmin(np.abs(self.levels - 0.5))])
 
 
 def deal_windows(
@@ -179,6 +178,7 @@ them.
 """
 
 Coupling = Literal["paths", "errors", "none"]
+When = Literal["back-test", "future"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +279,34 @@ class VolumeTerms:
         return demand if self.floor is None else np.maximum(demand, self.floor)
 
 
+def law_of_draws(draws: int, least_vectors: int) -> VolumeTerms:
+    """Return terms for joint draws alone, whose levels and costs nothing reads.
+
+    Args:
+        draws: The number of draws.
+        least_vectors: The past error vectors below which steps are independent.
+    """
+    return VolumeTerms(0.1, 0.5, 0.9, 1.0, 1.0, 0.0, draws, least_vectors, 1)
+
+
+def share_short(deals: pl.Series, short: np.ndarray) -> tuple[float, float, float]:
+    """Return the share of deals that fall short, and its 95 % interval, clustered by name.
+
+    Args:
+        deals: The name of each deal.
+        short: Whether each falls short.
+    """
+    names = name_codes(deals)
+    share = pooled_ratio(np.bincount(names, short), np.bincount(names).astype(float))
+    assert share.value is not None
+    return share.value, *clustered_wilson(share.value, len(deals), share.n, share.stderr)
+
+
+def name_codes(names: pl.Series) -> np.ndarray:
+    """Return the place of each name among all names in order."""
+    return names.rank("dense").to_numpy().astype(np.int64) - 1
+
+
 # Every deal's volumes: the quantiles of the sum over its series and steps.
 
 BOUNDED = ("committed", "upside")
@@ -327,39 +355,32 @@ class Deals:
         ends of series.
         """
         keys, lengths = self.windows.keys.with_row_index("window"), self.windows.lengths
-        groups = keys.group_by("moment", "deal", maintain_order=True).agg(
-            "window", pl.col("cutoff", "last").max()
+        rows = keys.group_by("moment", "deal", maintain_order=True).agg(
+            "window", pl.col("cutoff", "last").max(), pl.col("first").min()
         )
-        starts = keys.group_by("moment", "deal", maintain_order=True).agg(pl.col("first").min())[
-            "first"
-        ]
         made: list[dict[str, Any]] = []
-        for row, first in zip(groups.iter_rows(named=True), starts, strict=True):
-            members = np.array(row["window"])
+        for row in rows.iter_rows(named=True):
+            members = np.array(row.pop("window"))
             length = int(lengths[members].max())
-            known = {
-                "deal": row["deal"],
-                "cutoff": row["cutoff"],
+            row |= {
                 "latest": row["moment"] == keys["moment"].max(),
+                "steps": length,
+                "series": len(members),
             }
-            known |= {"first": first, "last": row["last"], "steps": length, "series": len(members)}
             # a series without a forecast would be missing from the sum
-            made.append(known | (self._volumes(members, length) if lengths[members].all() else {}))
-        cutoff, *ends = (self.windows.keys.schema[name] for name in ("cutoff", "first", "last"))
+            made.append(row | (self._volumes(members, length) if lengths[members].all() else {}))
         schema: dict[str, Any] = {
             "deal": pl.String,
-            "cutoff": cutoff,
+            "cutoff": keys.schema["cutoff"],
             "latest": pl.Boolean,
-            "first": ends[0],
-            "last": ends[1],
-        }
-        schema |= {
+            "first": keys.schema["first"],
+            "last": keys.schema["last"],
             "steps": pl.Int32,
             "series": pl.Int32,
             **dict.fromkeys(DEAL_VOLUMES, pl.Float64),
             "vectors": pl.Int64,
         }
-        return pl.DataFrame(made, schema=schema)
+        return pl.DataFrame(made, schema)
 
     def joint_draws(self, members: np.ndarray) -> tuple[np.ndarray, str]:
         """Return joint draws of several series of one cutoff, and what couples them, `paths`,
@@ -375,26 +396,40 @@ class Deals:
         Returns:
             The draws, shape (members, steps, n), 0 beyond a series' last forecast step.
         """
-        from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
         length = int(self.windows.lengths[members].max())
         if self.windows.paths is not None:
             return self._joint_paths(members, length)
         moment, n = int(self.windows.moments[members[0]]), self.terms.draws
         ranks, _ = self._ranks(moment, len(members), length, n, whole=False)
         source = "independent" if ranks is None else "errors"
-        ranks = self._apart(len(members), length) if ranks is None else ranks
-        scores, out = middle_scores(n), np.zeros((len(members), length, n))
-        for place, member in enumerate(members.tolist()):
-            steps = int(self.windows.lengths[member])
-            laws = [
-                interpolate_quantiles(self.windows.levels, step, scores)
-                for step in self.windows.quantiles[member, :steps]
-            ]
-            out[place, :steps] = np.take_along_axis(
-                self.terms.bounded(np.stack(laws)), ranks[:, place, :steps].T, axis=1
-            )
-        return out, source
+        ranks = self._independent_ranks(len(members), length) if ranks is None else ranks
+        laws = self._laws(self.windows.quantiles[members][:, :length], n)
+        draws = np.take_along_axis(laws, ranks.transpose(1, 2, 0), axis=2)
+        return self._forecast_steps(members, draws), source
+
+    def _forecast_steps(self, members: np.ndarray, draws: np.ndarray) -> np.ndarray:
+        """Return draws within their bounds, 0 beyond a series' last forecast step.
+
+        Args:
+            members: The places of the windows.
+            draws: The draws, shape (members, steps, n).
+        """
+        forecast = np.arange(draws.shape[1]) < self.windows.lengths[members][:, None]
+        return np.where(forecast[..., None], self.terms.bounded(draws), 0.0)
+
+    def _laws(self, quantiles: np.ndarray, n: int) -> np.ndarray:
+        """Return n equally likely values of each law, rising, shape (..., n).
+
+        Args:
+            quantiles: The quantiles of each law at the levels of the windows, shape (..., levels).
+            n: The number of values.
+        """
+        from hwds.stats.distributions import interpolate_quantiles, middle_scores
+
+        levels, scores = self.windows.levels, middle_scores(n)
+        return np.apply_along_axis(
+            lambda law: interpolate_quantiles(levels, law, scores), -1, quantiles
+        )
 
     def series_draws(self, member: int) -> tuple[np.ndarray, str]:
         """Return joint draws of the steps of one window, shape (steps, n), and what couples them.
@@ -411,8 +446,7 @@ class Deals:
         """Return sample paths, of which the k-th smallest sum of a series goes where its k-th
         smallest past error stood.
         """
-        mine = np.arange(length) < self.windows.lengths[members][:, None]
-        paths = np.where(mine[..., None], self.terms.bounded(self._paths(members)[:, :length]), 0.0)
+        paths = self._paths(members)[:, :length]
         if len(members) == 1:
             return paths, "paths"
         moment = int(self.windows.moments[members[0]])
@@ -429,41 +463,25 @@ class Deals:
         from hwds.stats.distributions import (
             coupled_sum,
             interpolate_quantiles,
-            middle_scores,
             scores_of_levels,
         )
 
-        levels = self.terms.levels
-        parts = [
-            (i, step)
-            for i, member in enumerate(members)
-            for step in range(self.windows.lengths[member])
-        ]
-        who, when = np.array(parts).T
+        levels, lengths = self.terms.levels, self.windows.lengths[members]
+        who, when = np.nonzero(np.arange(length) < lengths[:, None])
         quantiles = self.windows.quantiles[members][who, when]
-        scores = middle_scores(self.terms.draws)
-        draws = self.terms.bounded(
-            np.stack(
-                [interpolate_quantiles(self.windows.levels, part, scores) for part in quantiles]
-            )
-        )
+        draws = self.terms.bounded(self._laws(quantiles, self.terms.draws))
         sums, vectors = self._sums(members, length, draws, (who, when))
         volumes: dict[str, Any] = dict.fromkeys(DEAL_VOLUMES) | {"vectors": vectors}
         if sums is not None:
-            volumes |= dict(
-                zip(BANDS, np.quantile(sums, list(levels.values())).tolist(), strict=True)
-            )
-        apart = coupled_sum(draws, self._apart(len(members), length)[:, who, when])
+            bands = np.quantile(sums, list(levels.values())).tolist()
+            volumes |= dict(zip(BANDS, bands, strict=True))
+        ranks = self._independent_ranks(len(members), length)[:, who, when]
+        independent = coupled_sum(draws, ranks)
         for band in BOUNDED:
-            volumes[f"{band}_independent"] = float(np.quantile(apart, levels[band]))
-            level_score = scores_of_levels(np.array([levels[band]]))
-            each = np.array(
-                [
-                    interpolate_quantiles(self.windows.levels, part, level_score)[0]
-                    for part in quantiles
-                ]
-            )
-            volumes[f"{band}_together"] = float(self.terms.bounded(each).sum())
+            volumes[f"{band}_independent"] = float(np.quantile(independent, levels[band]))
+            score = scores_of_levels(np.array([levels[band]]))
+            each = [interpolate_quantiles(self.windows.levels, law, score)[0] for law in quantiles]
+            volumes[f"{band}_together"] = float(self.terms.bounded(np.array(each)).sum())
         for name in ("naive", "actual"):
             total = float(getattr(self.windows, name)[members][who, when].sum())
             volumes[name] = None if np.isnan(total) else total
@@ -482,22 +500,18 @@ class Deals:
         """
         from hwds.stats.distributions import coupled_sum
 
-        moment = int(self.windows.moments[members[0]])
+        moment, many = int(self.windows.moments[members[0]]), len(members)
         if self.windows.paths is None:
-            ranks, vectors = self._ranks(
-                moment, len(members), length, self.terms.draws, whole=False
-            )
+            ranks, vectors = self._ranks(moment, many, length, self.terms.draws, whole=False)
             return (None if ranks is None else coupled_sum(draws, ranks[:, *parts])), vectors
-        paths = self.terms.bounded(self._paths(members))
-        mine = np.arange(paths.shape[1]) < self.windows.lengths[members][:, None]
-        sums = np.where(mine[..., None], paths, 0).sum(1)
-        if len(members) == 1:
+        sums = self._paths(members).sum(1)
+        if many == 1:
             return sums[0], None
-        ranks, vectors = self._ranks(moment, len(members), length, paths.shape[2], whole=True)
+        ranks, vectors = self._ranks(moment, many, length, sums.shape[1], whole=True)
         return (None if ranks is None else coupled_sum(np.sort(sums, 1), ranks[..., 0])), vectors
 
     def _paths(self, members: np.ndarray) -> np.ndarray:
-        """Return draws of each series, shape (members, steps, n).
+        """Return draws of each series, 0 beyond its last forecast step, shape (members, steps, n).
 
         If calibrated, of those quantiles in the order of the paths.
 
@@ -505,22 +519,13 @@ class Deals:
         quantification in complex simulation models using ensemble copula coupling", Statistical
         Science 28.
         """
-        from hwds.stats.distributions import interpolate_quantiles, middle_scores
-
         assert self.windows.paths is not None
         paths = self.windows.paths[members].astype(np.float64)
-        if not self.calibrated:
-            return paths
-        scores, ranks = (
-            middle_scores(paths.shape[2]),
-            paths.argsort(2, kind="stable").argsort(2, kind="stable"),
-        )
-        quantiles = self.windows.quantiles[members]
-        laws = [
-            [interpolate_quantiles(self.windows.levels, step, scores) for step in member]
-            for member in quantiles
-        ]
-        return np.take_along_axis(np.array(laws), ranks, 2)
+        if self.calibrated:
+            ranks = paths.argsort(2, kind="stable").argsort(2, kind="stable")
+            laws = self._laws(self.windows.quantiles[members], paths.shape[2])
+            paths = np.take_along_axis(laws, ranks, 2)
+        return self._forecast_steps(members, paths)
 
     def _ranks(
         self, moment: int, members: int, length: int, n: int, *, whole: bool
@@ -538,7 +543,7 @@ class Deals:
             self.ranks[key] = ranks, len(usable)
         return self.ranks[key]
 
-    def _apart(self, members: int, length: int) -> np.ndarray:
+    def _independent_ranks(self, members: int, length: int) -> np.ndarray:
         """Return ranks of independent parts."""
         key = (members, length)
         if key not in self.ranks:
@@ -593,7 +598,7 @@ class ErrorTemplates:
         chosen = (
             draw_evenly(usable, n, rng)[:, None]
             if members == 1
-            else self._together(usable, members, n, rng)
+            else self._vectors_together(usable, members, n, rng)
         )
         if not self.whole:
             return self.errors[chosen, :length]
@@ -602,7 +607,7 @@ class ErrorTemplates:
         picked: np.ndarray = error[chosen][..., None]
         return picked
 
-    def _together(
+    def _vectors_together(
         self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator
     ) -> np.ndarray:
         moments = self.windows.moments[usable]
