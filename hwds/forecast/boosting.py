@@ -367,10 +367,7 @@ def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.nda
 
     normal = norm.ppf(grid) * np.sqrt(np.pi / 2)
     seen = np.quantile(distances - np.median(distances), grid)
-    shape: np.ndarray = (len(distances) * seen + PRIOR_ROWS * normal) / (
-        len(distances) + PRIOR_ROWS
-    )
-    return shape
+    return np.asarray((len(distances) * seen + PRIOR_ROWS * normal) / (len(distances) + PRIOR_ROWS))
 
 
 # Direct forecasts of gradient-boosted trees: two boosters predict every step at once.

@@ -34,8 +34,7 @@ class Standard(NamedTuple):
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
-        standard: np.ndarray = (moved - self.centre) / self.spread
-        return standard
+        return np.asarray((moved - self.centre) / self.spread)
 
 
 @Serializable.register
@@ -84,8 +83,7 @@ def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     (n_series,).
     """
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
-    first: np.ndarray = np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
-    return first
+    return np.asarray(np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:]))
 
 
 def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -194,5 +192,4 @@ def _steps_since_epoch(panel: Panel) -> np.ndarray:
     else:
         seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
         first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
-    steps: np.ndarray = np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions
-    return steps
+    return np.asarray(np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions)

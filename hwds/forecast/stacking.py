@@ -150,8 +150,7 @@ def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
     windows cannot tell.
     """
     precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
-    weights: np.ndarray = precision / precision.sum()
-    return weights
+    return np.asarray(precision / precision.sum())
 
 
 def winner_weights(seen: MemberWindows) -> np.ndarray:
@@ -192,8 +191,7 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
 
 def _error_moments(errors: np.ndarray, missed: np.ndarray) -> np.ndarray:
     rows = _row_weights(missed)
-    moments: np.ndarray = (errors * rows[:, None]).T @ errors / rows.sum()
-    return moments
+    return np.asarray((errors * rows[:, None]).T @ errors / rows.sum())
 
 
 def _row_weights(missed: np.ndarray) -> np.ndarray:
@@ -302,13 +300,11 @@ def _recency_weights(seen: MemberWindows) -> np.ndarray:
     if seen.known is None:
         return np.ones(len(seen.target))
     weights = seen.known**NEARNESS
-    counted: np.ndarray = weights / weights.mean()
-    return counted
+    return np.asarray(weights / weights.mean())
 
 
 def _mean_losses(seen: MemberWindows) -> np.ndarray:
-    means: np.ndarray = (seen.losses * _recency_weights(seen)[:, None]).mean(0)
-    return means
+    return np.asarray((seen.losses * _recency_weights(seen)[:, None]).mean(0))
 
 
 def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
@@ -478,8 +474,7 @@ class GroupWeights(Serializable):
 
 def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
     """Return the part of the horizon that a step lies in, from 0."""
-    place: np.ndarray = np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
-    return place
+    return np.asarray(np.minimum((step - 1) * parts // max(horizon, 1), parts - 1))
 
 
 def learn_group_weights(

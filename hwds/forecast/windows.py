@@ -238,8 +238,7 @@ class Windows:
         scale, base = self.scale[:, None], self.base
         if residual.ndim == 3:
             scale, base = scale[..., None], base[..., None]
-        forecast: np.ndarray = base + scale * residual.astype(np.float64)
-        return forecast
+        return np.asarray(base + scale * residual.astype(np.float64))
 
 
 # Windows of demand that comes by chance: the target is a multiple of the series' own mean
@@ -757,8 +756,7 @@ def _scale_feature(
         return values
     shape = (-1,) + (1,) * (values.ndim - 1)
     moved = values - level.reshape(shape) if feature.scale == "level" else values
-    scaled: np.ndarray = moved / scale.reshape(shape)
-    return scaled
+    return np.asarray(moved / scale.reshape(shape))
 
 
 # Training rows of a model that forecasts each step alone: pairs of an origin and a step, evenly

@@ -604,8 +604,7 @@ class ErrorTemplates:
             return self.errors[chosen, :length]
         width = self.windows.spreads[:, :length]
         error = (self.windows.actual - self.windows.medians)[:, :length].sum(1) / width.sum(1)
-        picked: np.ndarray = error[chosen][..., None]
-        return picked
+        return np.asarray(error[chosen][..., None])
 
     def _vectors_together(
         self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator

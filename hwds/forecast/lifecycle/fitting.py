@@ -107,8 +107,7 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
             (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
         )
 
-    increase: np.ndarray = np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
-    return increase
+    return np.asarray(np.log(np.maximum(share(age + 1.0) - share(age), 1e-12)))
 
 
 def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
@@ -120,8 +119,7 @@ def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndar
         [columns.shape[1] for _, columns in blocks],
     )
     design = np.concatenate([columns for _, columns in blocks], 1)
-    left: np.ndarray = log - design[:, ~is_course] @ pooled.coefficients[~is_course]
-    return left
+    return np.asarray(log - design[:, ~is_course] @ pooled.coefficients[~is_course])
 
 
 COURSE_BLOCKS = ("course", "course by kind")
@@ -349,8 +347,7 @@ def _error_spread(
     usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (
         counts.sum(1, keepdims=True) + PRIOR_ERRORS
     )
-    spread: np.ndarray = np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
-    return spread
+    return np.asarray(np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS)))
 
 
 def _left_out_errors(

@@ -63,5 +63,4 @@ class MFLES(Statistical):
                 n_changepoints=self.changepoints,
                 max_rounds=self.rounds,
             )
-        mean: np.ndarray = model.forecast(y=values, h=steps)["mean"]
-        return mean
+        return np.asarray(model.forecast(y=values, h=steps)["mean"])
