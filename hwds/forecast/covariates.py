@@ -34,7 +34,7 @@ class Standard(NamedTuple):
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
-        return np.asarray((moved - self.centre) / self.spread)
+        return (moved - self.centre) / self.spread
 
 
 @Serializable.register
@@ -83,7 +83,7 @@ def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     (n_series,).
     """
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
-    return np.asarray(np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:]))
+    return np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
 
 
 def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -120,6 +120,13 @@ def is_number(panel: Panel, name: str) -> bool:
     """Tell whether a column holds numbers or flags, rather than texts or dates."""
     kind = panel.table.schema[name]
     return kind.is_numeric() or kind == pl.Boolean
+
+
+def split_static(panel: Panel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the static and level columns that hold numbers, and the others."""
+    static = dict.fromkeys((*panel.roles.static, *panel.roles.level))
+    numbers = tuple(name for name in static if is_number(panel, name))
+    return numbers, tuple(name for name in static if name not in numbers)
 
 
 # The regressors of SARIMA: known-future columns of numbers, and Fourier terms of a long season.
@@ -192,4 +199,4 @@ def _steps_since_epoch(panel: Panel) -> np.ndarray:
     else:
         seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
         first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
-    return np.asarray(np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions)
+    return np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions

@@ -64,7 +64,7 @@ def has_differences(values: np.ndarray, offsets: np.ndarray, season: int) -> np.
     See `seasonal_scales`.
     """
     series, _ = _differences(values, offsets, season)
-    return np.asarray(np.bincount(series, minlength=len(offsets) - 1) > 0)
+    return np.bincount(series, minlength=len(offsets) - 1) > 0
 
 
 def _differences(

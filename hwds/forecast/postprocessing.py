@@ -609,7 +609,7 @@ def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray
     weights = np.stack(
         [interpolate_quantiles(levels, unit, scores) for unit in np.eye(len(levels))]
     )  # it is linear in the quantiles
-    return np.asarray(np.maximum.accumulate(quantiles @ weights, axis=1))
+    return np.maximum.accumulate(quantiles @ weights, axis=1)
 
 
 def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:

@@ -235,7 +235,7 @@ def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
         # cheap models in logarithms, for series above 0
         rates = tuple(_make_candidate(kind, logs=True, origins=0) for kind in (Theta, Damped))
         growing = (_make_candidate(LGT),)
-    networks = (mlp, small, large)
+    networks: tuple[Candidate, ...] = (mlp, small, large)
     if look.series * look.length > MLP.max_windows:
         wide = _make_candidate(MLP, after=mlp.name, max_windows=60_000)
         networks = (mlp, wide, small, large)

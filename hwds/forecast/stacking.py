@@ -150,7 +150,7 @@ def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
     windows cannot tell.
     """
     precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
-    return np.asarray(precision / precision.sum())
+    return precision / precision.sum()
 
 
 def winner_weights(seen: MemberWindows) -> np.ndarray:
@@ -191,7 +191,7 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
 
 def _error_moments(errors: np.ndarray, missed: np.ndarray) -> np.ndarray:
     rows = _row_weights(missed)
-    return np.asarray((errors * rows[:, None]).T @ errors / rows.sum())
+    return (errors * rows[:, None]).T @ errors / rows.sum()
 
 
 def _row_weights(missed: np.ndarray) -> np.ndarray:
@@ -300,11 +300,11 @@ def _recency_weights(seen: MemberWindows) -> np.ndarray:
     if seen.known is None:
         return np.ones(len(seen.target))
     weights = seen.known**NEARNESS
-    return np.asarray(weights / weights.mean())
+    return weights / weights.mean()
 
 
 def _mean_losses(seen: MemberWindows) -> np.ndarray:
-    return np.asarray((seen.losses * _recency_weights(seen)[:, None]).mean(0))
+    return (seen.losses * _recency_weights(seen)[:, None]).mean(0)
 
 
 def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
@@ -474,7 +474,7 @@ class GroupWeights(Serializable):
 
 def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
     """Return the part of the horizon that a step lies in, from 0."""
-    return np.asarray(np.minimum((step - 1) * parts // max(horizon, 1), parts - 1))
+    return np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
 
 
 def learn_group_weights(

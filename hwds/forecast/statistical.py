@@ -141,7 +141,7 @@ def spread_by_step(errors: Sequence[np.ndarray], steps: int) -> np.ndarray:
     first = float(squares.mean() - slope * step.mean())
     if first < 0:  # through the origin
         first, slope = 0.0, float(step @ squares / (step @ step))
-    return np.asarray(np.sqrt(first + slope * np.arange(1, steps + 1)))
+    return np.sqrt(first + slope * np.arange(1, steps + 1))
 
 
 def demand_bands(values: np.ndarray, level: float, steps: int, levels: tuple[float, ...]) -> Banded:

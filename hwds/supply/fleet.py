@@ -111,7 +111,7 @@ class LifeLaws:
         under its curve.
         """
         curves = self.curves
-        return np.asarray(self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1))
+        return self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1)
 
     @property
     def last_inspections(self) -> np.ndarray:
@@ -152,15 +152,11 @@ class Outcomes:
 
     def cost(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return the cost of each machine's replacement, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
-        )
+        return np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
 
     def downtime(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return how long each machine stands still, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
-        )
+        return np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
 
 
 def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
@@ -222,7 +218,7 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
         laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False
     )
     seen = np.concatenate([[1.0], left])[np.searchsorted(ages, outcomes.end, side="left")]
-    return np.asarray(outcomes.known / np.maximum(seen, LEAST_SEEN))
+    return outcomes.known / np.maximum(seen, LEAST_SEEN)
 
 
 def cost_rate(
@@ -275,9 +271,7 @@ def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.n
     if rule == "threshold":
         return -laws.median
     fails = 1 - laws.survival
-    return np.asarray(
-        ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
-    )
+    return ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
 
 
 def chosen_limit(
@@ -393,10 +387,8 @@ def slots_of(times: np.ndarray, slot: float) -> np.ndarray:
     """
     exact = times / slot
     whole = np.rint(exact)
-    return np.asarray(
-        np.where(
-            np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
-        )
+    return np.where(
+        np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
     )
 
 
@@ -511,7 +503,7 @@ def _by_crew(costs: np.ndarray, crew: np.ndarray) -> np.ndarray:
 
     machines, columns = costs.shape
     slots = np.repeat(np.arange(columns), np.append(np.minimum(crew, machines), machines))
-    return np.asarray(slots[linear_sum_assignment(costs[:, slots])[1]])
+    return slots[linear_sum_assignment(costs[:, slots])[1]]
 
 
 def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -534,4 +526,4 @@ def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -
         raise HwdsError(
             f"decision: the schedule of {machines} machines has no solution: {solved.message}"
         )
-    return np.asarray(solved.x.reshape(costs.shape).argmax(axis=1))
+    return solved.x.reshape(costs.shape).argmax(axis=1)

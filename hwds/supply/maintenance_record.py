@@ -324,9 +324,7 @@ def _cost_totals(
     )
     every = np.vstack([np.ones((1, laws.m)), counts])
     total = (every @ weight)[:, None]
-    return np.asarray(
-        np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
-    )
+    return np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
 
 
 def _machine_interval(name: str, values: np.ndarray) -> dict[str, float | None]:

@@ -170,12 +170,12 @@ class SupplyProblem:
     @property
     def expected(self) -> np.ndarray:
         """The mean demand, shape (p, t)."""
-        return np.asarray(self.demand.mean(axis=2))
+        return self.demand.mean(axis=2)
 
     @property
     def room(self) -> np.ndarray:
         """The expected capacity of each plant in each step, shape (plants, t)."""
-        return np.asarray(self.capacity[:, None] * self.running.mean(axis=1))
+        return self.capacity[:, None] * self.running.mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,4 +306,4 @@ def _plant_shares(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np
     """Return the share of what is wanted that each plant makes, shape (plants, n)."""
     total = np.zeros(room.shape)
     np.add.at(total, plant, wanted)
-    return np.asarray(np.minimum(1.0, room / np.maximum(total, 1e-12)))
+    return np.minimum(1.0, room / np.maximum(total, 1e-12))

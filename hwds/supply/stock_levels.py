@@ -121,7 +121,7 @@ def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
     n).
     """
     total = np.vstack([np.zeros((1, draws.shape[1])), np.cumsum(draws, axis=0)])
-    return np.asarray(total[cover:] - total[:-cover])
+    return total[cover:] - total[:-cover]
 
 
 def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
@@ -330,7 +330,7 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
 
 def _step_chances(demand: np.ndarray) -> np.ndarray:
     """Return the chances of 0, 1, 2 ... steps."""
-    return np.asarray(np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand))
+    return np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand)
 
 
 def _split_chances(demand: np.ndarray) -> np.ndarray:
@@ -338,7 +338,7 @@ def _split_chances(demand: np.ndarray) -> np.ndarray:
     below = np.floor(np.maximum(demand, 0.0)).astype(int)
     part = np.maximum(demand, 0.0) - below
     ends = np.concatenate([below, below + 1])
-    return np.asarray(np.bincount(ends, np.concatenate([1 - part, part])) / len(demand))
+    return np.bincount(ends, np.concatenate([1 - part, part])) / len(demand)
 
 
 def search_reorder_point(
@@ -393,7 +393,7 @@ class PeriodCosts:
         count = np.searchsorted(self.sums, level)
         left = (np.asarray(level) * count - self.below[count]) / n
         short = (total - self.below[count] - np.asarray(level) * (n - count)) / n
-        return np.asarray(self.holding * left + self.shortage * short)
+        return self.holding * left + self.shortage * short
 
 
 class RenewalVisits:

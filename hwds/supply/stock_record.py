@@ -38,7 +38,7 @@ class StockPaths:
         """Return the cost of each period, shape (w, p)."""
         held, owed = np.maximum(self.net, 0.0), np.maximum(-self.net, 0.0)
         here = terms.holding * held + terms.depot_holding * self.depot
-        return np.asarray(here + terms.shortage * owed + terms.order * self.ordered)
+        return here + terms.shortage * owed + terms.order * self.ordered
 
 
 def simulate_stock(
@@ -82,7 +82,7 @@ def _demand_sums(actual: np.ndarray, first: int, many: int, periods: int) -> np.
     """
     total = np.concatenate([np.zeros((len(actual), 1)), np.cumsum(actual, axis=1)], axis=1)
     last = first + many
-    return np.asarray(total[:, last : last + periods] - total[:, first : first + periods])
+    return total[:, last : last + periods] - total[:, first : first + periods]
 
 
 def simulate_echelons(

@@ -94,12 +94,12 @@ class DealWindows:
     @property
     def spreads(self) -> np.ndarray:
         """The width between the outermost quantiles, shape (w, s)."""
-        return np.asarray(self.quantiles[..., -1] - self.quantiles[..., 0])
+        return self.quantiles[..., -1] - self.quantiles[..., 0]
 
     @property
     def medians(self) -> np.ndarray:
         """The quantile nearest to one half, shape (w, s)."""
-        return np.asarray(self.quantiles[..., np.argmin(np.abs(self.levels - 0.5))])
+        return self.quantiles[..., np.argmin(np.abs(self.levels - 0.5))]
 
 
 def deal_windows(
@@ -604,7 +604,7 @@ class ErrorTemplates:
             return self.errors[chosen, :length]
         width = self.windows.spreads[:, :length]
         error = (self.windows.actual - self.windows.medians)[:, :length].sum(1) / width.sum(1)
-        return np.asarray(error[chosen][..., None])
+        return error[chosen][..., None]
 
     def _vectors_together(
         self, usable: np.ndarray, members: int, n: int, rng: np.random.Generator

@@ -151,7 +151,7 @@ def usable_series(panel: Panel) -> np.ndarray:
     known = np.add.reduceat((~np.isnan(target)).astype(np.int64), starts)
     above = np.add.reduceat((target > 0).astype(np.int64), starts)
     below = np.add.reduceat((target < 0).astype(np.int64), starts)
-    return np.asarray((above > LEAST_SHARE_SOLD * known) & (below == 0))
+    return (above > LEAST_SHARE_SOLD * known) & (below == 0)
 
 
 # The columns of a regression on the log sales of a launch: course by age, season, level of its
@@ -380,7 +380,7 @@ def _product_lines(panel: Panel, kinds: tuple[Codes, ...]) -> list[str]:
 
 def _one_hot(codes: np.ndarray, count: int) -> np.ndarray:
     """Return one column a code; none is set for a code of -1."""
-    return np.asarray((codes[:, None] == np.arange(count)).astype(float))
+    return (codes[:, None] == np.arange(count)).astype(float)
 
 
 def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
@@ -406,4 +406,4 @@ def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
 
 def _cross_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return each column by itself in each group, shape (rows, columns x groups)."""
-    return np.asarray((columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1))
+    return (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)

@@ -102,12 +102,10 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     def share(time: np.ndarray) -> np.ndarray:
         if curve == "bass":
             fading = np.exp(-(first + second) * time)
-            return np.asarray((1 - fading) / (1 + second / first * fading))
-        return np.asarray(
-            (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
-        )
+            return (1 - fading) / (1 + second / first * fading)
+        return (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
 
-    return np.asarray(np.log(np.maximum(share(age + 1.0) - share(age), 1e-12)))
+    return np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
 
 
 def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
@@ -119,7 +117,7 @@ def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndar
         [columns.shape[1] for _, columns in blocks],
     )
     design = np.concatenate([columns for _, columns in blocks], 1)
-    return np.asarray(log - design[:, ~is_course] @ pooled.coefficients[~is_course])
+    return log - design[:, ~is_course] @ pooled.coefficients[~is_course]
 
 
 COURSE_BLOCKS = ("course", "course by kind")
@@ -188,7 +186,7 @@ def _fit_shape(
         missed = missed - (np.bincount(series, missed, len(courses)) / count)[series]
         return np.append(missed / CURVE_NOISE, (shape - near) / apart)
 
-    return np.asarray(least_squares(residuals, near, loss="soft_l1", max_nfev=60).x)
+    return least_squares(residuals, near, loss="soft_l1", max_nfev=60).x
 
 
 CURVE_NOISE = 0.3
@@ -347,7 +345,7 @@ def _error_spread(
     usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (
         counts.sum(1, keepdims=True) + PRIOR_ERRORS
     )
-    return np.asarray(np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS)))
+    return np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
 
 
 def _left_out_errors(

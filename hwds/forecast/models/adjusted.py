@@ -109,7 +109,7 @@ def pool_effects(sums: EffectMoments) -> np.ndarray:
         (sums.square / noise[:, None, None]).sum(0),
         (sums.cross / noise[:, None]).sum(0),
     )
-    return np.asarray(np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0])
+    return np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
 
 
 def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,11 +148,9 @@ def _mean_effects(square: np.ndarray, cross: np.ndarray, between: np.ndarray) ->
     """
     share = np.linalg.inv(np.eye(len(between)) + square * between)
     whole = (share @ square).sum(0)
-    return np.asarray(
-        np.linalg.lstsq(
-            whole + _least_ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None
-        )[0]
-    )
+    return np.linalg.lstsq(
+        whole + _least_ridge(whole), np.einsum("nkj,nj->k", share, cross), rcond=None
+    )[0]
 
 
 def _least_ridge(square: np.ndarray) -> np.ndarray:
@@ -260,7 +258,7 @@ class Effects(Serializable):
             return values
         if self.relative:
             return np.maximum(np.expm1(np.log1p(np.maximum(values, 0.0)) + effect), 0.0)
-        return np.asarray(values + size * effect)
+        return values + size * effect
 
 
 def mean_sizes(panel: Panel) -> np.ndarray:
@@ -276,7 +274,7 @@ def mean_sizes(panel: Panel) -> np.ndarray:
 def _additive_target(panel: Panel, relative: bool) -> np.ndarray:
     if relative:
         return np.log1p(panel.target)
-    return np.asarray(panel.target / np.repeat(mean_sizes(panel), panel.lengths))
+    return panel.target / np.repeat(mean_sizes(panel), panel.lengths)
 
 
 def _standardise(panel: Panel, columns: tuple[Standard, ...]) -> np.ndarray:

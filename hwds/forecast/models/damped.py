@@ -71,4 +71,4 @@ def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -
     sums = values[len(values) - rows * block :].reshape(rows, block).mean(1)
     forecast, _ = damped_ahead(fit_damped(sums), rows, ahead)
     own = mean[: ahead * block].reshape(ahead, block)
-    return np.asarray((own + (forecast - own.mean(1))[:, None]).ravel()[:steps])
+    return (own + (forecast - own.mean(1))[:, None]).ravel()[:steps]

@@ -130,7 +130,7 @@ def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
     """
     step = np.arange(1, steps + 1)
     trend = fit.level_pace * fit.trend_pace * np.cumsum(fit.damping**step)
-    return np.asarray(fit.level_pace + trend + fit.season_pace * (step % len(fit.seasons) == 0))
+    return fit.level_pace + trend + fit.season_pace * (step % len(fit.seasons) == 0)
 
 
 @lru_cache(maxsize=1)

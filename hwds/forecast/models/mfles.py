@@ -63,4 +63,4 @@ class MFLES(Statistical):
                 n_changepoints=self.changepoints,
                 max_rounds=self.rounds,
             )
-        return np.asarray(model.forecast(y=values, h=steps)["mean"])
+        return model.forecast(y=values, h=steps)["mean"]

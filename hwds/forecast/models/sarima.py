@@ -269,7 +269,7 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
     psi = ahead[:, :size].copy() @ scratch.theta[:size]
     later = np.arange(steps)[:, None] - np.arange(1, steps)[None, :]
     weights = np.where(later >= 0, psi[np.maximum(later, 0)], 0.0)
-    return np.asarray(ahead @ square @ ahead.T + weights @ weights.T)
+    return ahead @ square @ ahead.T + weights @ weights.T
 
 
 def normal_draws(
@@ -287,7 +287,7 @@ def normal_draws(
     """
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    return np.asarray(mean + stream.standard_normal((n, len(mean))) @ root.T)
+    return mean + stream.standard_normal((n, len(mean))) @ root.T
 
 
 # Seasonal ARIMA models, one for each series.
