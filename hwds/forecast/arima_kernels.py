@@ -275,14 +275,12 @@ def exact_errors(form: ArimaForm, n: int, desk: ArimaScratch, row: int) -> float
     Returns:
         The mean square: -2 log likelihood is n log of it, but for a constant.
     """
-    phi, state, gain, lead, first, errors = (
-        desk.phi,
-        desk.state,
-        desk.gain,
-        desk.lead,
-        desk.auto,
-        desk.errors,
-    )
+    phi = desk.phi
+    state = desk.state
+    gain = desk.gain
+    lead = desk.lead
+    first = desk.auto
+    errors = desk.errors
     rest, size = desk.rest, state_length(form)
     first_column(form, desk)
     variance = first[0]
@@ -326,11 +324,9 @@ def first_column(form: ArimaForm, desk: ArimaScratch) -> None:
     `desk.auto`.
     """
     phi, theta, psi, auto, column = desk.phi, desk.theta, desk.psi, desk.auto, desk.lead
-    size, p, q = (
-        state_length(form),
-        form.p + form.season * form.seasonal_p,
-        form.q + form.season * form.seasonal_q,
-    )
+    size = state_length(form)
+    p = form.p + form.season * form.seasonal_p
+    q = form.q + form.season * form.seasonal_q
     for j in range(size):
         psi[j] = theta[j]
         for i in range(min(j, p)):
@@ -591,13 +587,11 @@ def _read_ahead(form: ArimaForm, desk: ArimaScratch, steps: int) -> None:
     """Write what the value h steps ahead reads of the state: the first row's weights times the
     transition h times.
     """
-    phi, delta, ahead, size, lost = (
-        desk.phi,
-        desk.delta,
-        desk.ahead,
-        state_length(form),
-        differencing_rows(form),
-    )
+    phi = desk.phi
+    delta = desk.delta
+    ahead = desk.ahead
+    size = state_length(form)
+    lost = differencing_rows(form)
     for j in range(size + lost):
         ahead[0, j] = delta[j - size] if j >= size else 0.0
     ahead[0, 0] = 1.0

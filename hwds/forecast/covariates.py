@@ -184,19 +184,29 @@ def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(before), np.repeat(first, panel.lengths), before)
 
 
+MONTHS = {"mo": 1, "q": 3, "y": 12}
+SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Months and seconds in the units of a frequency."""
+
+
+def split_frequency(every: str) -> tuple[int, str]:
+    """Return the number and the unit of a frequency: `3mo`."""
+    unit = every.lstrip("0123456789")
+    return int(every.removesuffix(unit) or 1), unit
+
+
 def _steps_since_epoch(panel: Panel) -> np.ndarray:
     """Return steps since a fixed instant, so that a season's phase is the same whatever the first
     row is; shape (rows,).
     """
-    every = panel.frequency.every
-    size, unit = int("".join(filter(str.isdigit, every))), every.lstrip("0123456789")
+    size, unit = split_frequency(panel.frequency.every)
     times = panel.table[TIME]
-    if unit in ("mo", "q", "y"):
+    if unit in MONTHS:
         months = times.dt.year().cast(pl.Int64) * 12 + times.dt.month()
-        first = months.to_numpy() // (size * {"mo": 1, "q": 3, "y": 12}[unit])
+        first = months.to_numpy() // (size * MONTHS[unit])
     elif unit == "i":
         first = times.cast(pl.Int64).to_numpy() // size
     else:
-        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
-        first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
+        epoch = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()
+        first = epoch // (SECONDS[unit] * size)
     return np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions

@@ -555,10 +555,8 @@ class CutoffForecasts:
             sizes = np.abs(values[self.rows[np.ix_(series, np.flatnonzero(which == i))], 0]).mean(1)
             joint = past.of([self.names[at] for at in series], sizes, tree.sizes)
             # the name has no model in it: rivals share the draws
-            orders, reconciler = (
-                joint.orders(DRAWS, stream(0, "reconcile", cutoff)),
-                Reconciler(tree, method, joint),
-            )
+            orders = joint.orders(DRAWS, stream(0, "reconcile", cutoff))
+            reconciler = Reconciler(tree, method, joint)
             for step in np.flatnonzero(which == i):
                 at = self.rows[series, step]
                 values[at] = self._step(values[at], reconciler, orders, self.nonnegative[series])

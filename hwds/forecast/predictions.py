@@ -191,10 +191,8 @@ def prediction_columns(columns: list[str]) -> list[str]:
 
     What only `settle` reads comes last.
     """
-    first, last = (
-        [SERIES, "cutoff", TIME, "step", "actual", "mean"],
-        [name for name in (PATHS, *RAW) if name in columns],
-    )
+    first = [SERIES, "cutoff", TIME, "step", "actual", "mean"]
+    last = [name for name in (PATHS, *RAW) if name in columns]
     return [*first, *(name for name in columns if name not in (*first, *last)), *last]
 
 
@@ -217,10 +215,8 @@ def _forecast_table(
     else:  # launches: nothing is known of them
         absolute, squared, short_absolute, short_squared = np.full((4, n), np.nan)
         naive = np.full((n, horizon), np.nan)
-        cut, signs = (
-            known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1),
-            np.zeros(n, bool),
-        )
+        cut = known.frequency.after(future.table[TIME].gather(future.offsets[:-1]), -1)
+        signs = np.zeros(n, bool)
     quantiles = forecasts.quantiles.astype(float, copy=False)
     columns = {
         "step": np.tile(np.arange(1, horizon + 1, dtype=np.int32), n),

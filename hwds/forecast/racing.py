@@ -211,11 +211,9 @@ def _usual_candidates(look: PanelTraits) -> tuple[Candidate, ...]:
 
     analog, trees, theta = _make_candidate(Analog), quick(), _make_candidate(Theta, origins=0)
     forest = _make_candidate(XGBoost, after=trees.name)
-    ets, mlp, small = (
-        _make_candidate(ETS),
-        _make_candidate(MLP),
-        _make_candidate(LSTM, units=24, seeds=1),
-    )
+    ets = _make_candidate(ETS)
+    mlp = _make_candidate(MLP)
+    small = _make_candidate(LSTM, units=24, seeds=1)
     large = _make_candidate(LSTM, after=small.name)
     if look.kind == "intermittent":
         simple = map(_make_candidate, (Zero, TSB, Croston, ADIDA))

@@ -141,10 +141,8 @@ def smoothing_search(
     One parameter after the other goes a step up or down where that lowers the loss; where none
     does, steps are halved.
     """
-    best, step = (
-        _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result),
-        WIDEST,
-    )
+    best = _smoothing_loss(values, kinds, searched, begin, factors, prior, paces, seasons, result)
+    step = WIDEST
     while step > FINEST:
         lower = False
         for k in range(2 * len(paces)):
@@ -191,10 +189,8 @@ def _smoothing_loss(
         place = (-row - 1 if row < 0 else row) % len(seasons)
         value, about = values[-row - 1 if row < 0 else row], seasons[place]
         if row == 0:  # the backward path has come to the first row, and turns a row before it
-            level, slope = (
-                _expected_level(level, slope, damping, trend),
-                1.0 / slope if trend == MULTIPLIED else -slope,
-            )
+            level = _expected_level(level, slope, damping, trend)
+            slope = 1.0 / slope if trend == MULTIPLIED else -slope
             square, logs = 0.0, 0.0
         base = _expected_level(level, slope, damping, trend)
         mean = base * about if seasonal == MULTIPLIED else base + about
@@ -398,11 +394,9 @@ def _damped_loss(
     level, trend, level_1, trend_1, level_2, trend_2 = 0.0, 0.0, 1.0, 0.0, 0.0, 1.0
     rr, r1, r2, s11, s12, s22 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for value in values:
-        mean, mean_1, mean_2 = (
-            level + damping * trend,
-            level_1 + damping * trend_1,
-            level_2 + damping * trend_2,
-        )
+        mean = level + damping * trend
+        mean_1 = level_1 + damping * trend_1
+        mean_2 = level_2 + damping * trend_2
         error = value - mean
         rr += error * error
         r1 += error * mean_1
@@ -536,15 +530,11 @@ def theta_search(
         if loss < best:
             best, at = loss, k
     step = (MOST_THETA_PACE - LEAST_THETA_PACE) / COARSE
-    low, high = (
-        max(LEAST_THETA_PACE, LEAST_THETA_PACE + step * (at - 1)),
-        min(MOST_THETA_PACE, LEAST_THETA_PACE + step * (at + 1)),
-    )
+    low = max(LEAST_THETA_PACE, LEAST_THETA_PACE + step * (at - 1))
+    high = min(MOST_THETA_PACE, LEAST_THETA_PACE + step * (at + 1))
     left, right = high - GOLDEN_SECTION * (high - low), low + GOLDEN_SECTION * (high - low)
-    of_left, of_right = (
-        _theta_loss(values, lines, left, weight, result),
-        _theta_loss(values, lines, right, weight, result),
-    )
+    of_left = _theta_loss(values, lines, left, weight, result)
+    of_right = _theta_loss(values, lines, right, weight, result)
     for _ in range(FINE):
         if of_left <= of_right:
             high, right, of_right = right, left, of_left
@@ -858,13 +848,11 @@ def _log_posterior(
         - math.log1p(place[6] ** 2)
         - 0.5 * place[7] ** 2
     )
-    level_pace, trend_pace, power, kept, error_power = (
-        states[row, 2],
-        states[row, 3],
-        states[row, 4],
-        states[row, 5],
-        states[row, 6],
-    )
+    level_pace = states[row, 2]
+    trend_pace = states[row, 3]
+    power = states[row, 4]
+    kept = states[row, 5]
+    error_power = states[row, 6]
     level, trend, loss = values[0], growth * place[7], 0.0
     for i in range(1, len(values)):
         log_level = math.log(level)

@@ -210,10 +210,8 @@ def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float
         cutoffs: The number of cutoffs that the fit serves.
         inner: Inner windows before the first of them.
     """
-    work, earlier = (
-        work_of(model, size),
-        backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0),
-    )
+    work = work_of(model, size)
+    earlier = backtest_work(model, size, inner) if inner else ForecastWork(0.0, 0.0)
     if work is None or earlier is None:
         return None
     rows = size.series * (size.length + cutoffs * size.horizon)
@@ -250,10 +248,8 @@ def _truth_work(model: Any, size: PanelSize) -> ForecastWork:
 
 def _analog_work(model: Any, size: PanelSize) -> ForecastWork:
     """Return the law of launches: a regression on at most `max_rows` rows, and a filter of all."""
-    rows, width = (
-        min(size.series * size.length, model.max_rows),
-        20 + 4 * size.columns + min(size.season, 60),
-    )
+    rows = min(size.series * size.length, model.max_rows)
+    width = 20 + 4 * size.columns + min(size.season, 60)
     return ForecastWork(
         0.22 + rows * width * 5.5e-7,
         0.005 + size.series * (size.length + size.horizon) * width * 2e-8,

@@ -123,10 +123,8 @@ def deal_windows(
         pl.col(TIME).max().alias("last"),
     ]
     keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(once)
-    window, place = (
-        rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy(),
-        rows["step"].to_numpy() - steps[0],
-    )
+    window = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy()
+    place = rows["step"].to_numpy() - steps[0]
     names = sorted(
         (name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:])
     )

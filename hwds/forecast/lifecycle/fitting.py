@@ -252,10 +252,8 @@ def fit_analog(
             np.zeros((0, 0)),
             np.ones((2, horizon)),
         )
-    start, age = (
-        int(calendar_numbers(history.table[TIME], history.frequency).min()),
-        age or age_column(history),
-    )
+    start = int(calendar_numbers(history.table[TIME], history.frequency).min())
+    age = age or age_column(history)
     panel = newest_series(
         with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED)
     )
@@ -371,10 +369,8 @@ def _left_out_errors(
         rows = first[:, None] + known + np.arange(horizon)
         there = rows < panel.offsets[series + 1][:, None]
         rows = np.where(there, rows, first[:, None])
-        coming, past = (
-            regression.columns[rows][..., 1:],
-            (regression.columns[first], regression.known[first], np.arange(len(series) + 1)),
-        )
+        coming = regression.columns[rows][..., 1:]
+        past = (regression.columns[first], regression.known[first], np.arange(len(series) + 1))
         mean, spread = (
             forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
         )

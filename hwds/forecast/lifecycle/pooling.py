@@ -176,10 +176,8 @@ def filter_columns(
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
     white, spread = np.zeros(columns.shape), np.full(len(columns), np.nan)
-    state, variance = (
-        np.zeros((len(lengths), columns.shape[1])),
-        np.full(len(lengths), level.launch),
-    )
+    state = np.zeros((len(lengths), columns.shape[1]))
+    variance = np.full(len(lengths), level.launch)
     starts = offsets[:-1][order]
     for position, count in enumerate(alive):
         rows = starts[:count] + position

@@ -105,10 +105,8 @@ def pool_effects(sums: EffectMoments) -> np.ndarray:
     (k,).
     """
     noise = np.maximum(sums.total / np.maximum(sums.rows, 1), 1e-12)
-    square, cross = (
-        (sums.square / noise[:, None, None]).sum(0),
-        (sums.cross / noise[:, None]).sum(0),
-    )
+    square = (sums.square / noise[:, None, None]).sum(0)
+    cross = (sums.cross / noise[:, None]).sum(0)
     return np.linalg.lstsq(square + _least_ridge(square), cross, rcond=None)[0]
 
 

@@ -90,11 +90,9 @@ class FittedSarima(Serializable):
     ) -> FittedSarima:
         """Lay the fits out in arrays."""
         n, most = len(fits), max((len(fit.free) for fit in fits if fit), default=0)
-        forms, free, sigma = (
-            np.full((n, len(ArimaForm._fields)), -1),
-            np.zeros((n, most)),
-            np.zeros(n),
-        )
+        forms = np.full((n, len(ArimaForm._fields)), -1)
+        free = np.zeros((n, most))
+        sigma = np.zeros(n)
         weights = np.zeros((n, 1 + regressors.count))
         for i, fit in enumerate(fits):
             if fit:
@@ -132,10 +130,8 @@ class FittedSarima(Serializable):
         Those of the seasonal naive where there is no model.
         """
         steps = int(future.lengths[0])
-        joint, paths = (
-            np.empty((history.n_series, steps, steps)),
-            np.empty((history.n_series, n, steps)),
-        )
+        joint = np.empty((history.n_series, steps, steps))
+        paths = np.empty((history.n_series, n, steps))
         mean, spread = self._asked(
             history.followed_by(future), history.lengths[:, None], steps, joint
         )
@@ -175,10 +171,8 @@ class FittedSarima(Serializable):
             passed = np.arange(steps) // self.season + 1
             naive = last_season(history.target, history.offsets, self.season, steps)
             wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
-            mean, spread = (
-                np.where(lost[:, None], naive, mean),
-                np.where(lost[:, None], wide, spread),
-            )
+            mean = np.where(lost[:, None], naive, mean)
+            spread = np.where(lost[:, None], wide, spread)
         bands = normal_bands(mean, spread, self.levels)
         return Forecasts.of(bands.mean, bands.quantiles, lost)
 
@@ -245,10 +239,8 @@ class FittedSarima(Serializable):
 
     def _desk(self, steps: int) -> ArimaScratch:
         forms = [ArimaForm(*row) for row in self.forms.tolist() if row[0] >= 0]
-        size, lost = (
-            max(map(state_length, forms), default=1),
-            max(map(differencing_rows, forms), default=0),
-        )
+        size = max(map(state_length, forms), default=1)
+        lost = max(map(differencing_rows, forms), default=0)
         return make_scratch(size, lost, 0, 0, steps)
 
 

@@ -198,9 +198,7 @@ class FittedForecastStack(Serializable):
         if self.median:
             return Forecasts.of(np.median(means, axis=0), np.median(quantiles, axis=0), fallback)
         n, steps = means.shape[1:]
-        group, step = (
-            group_names(history, self.columns).repeat(steps),
-            np.tile(np.arange(1, steps + 1), n),
-        )
+        group = group_names(history, self.columns).repeat(steps)
+        step = np.tile(np.arange(1, steps + 1), n)
         weights = self.weights.of(group, step).reshape(n, steps, len(self.members))
         return mixture(weights, means, quantiles, fallback)

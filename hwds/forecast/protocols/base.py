@@ -210,13 +210,13 @@ class PanelEvaluation(
             nest.
     """
 
-    accepts: ClassVar[type] = Forecaster
-    frame_type: ClassVar[type] = FORECAST.frame
-    task: ClassVar[str] = FORECAST.name
-    keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
-    unit: ClassVar[str] = SERIES
-    block: ClassVar[int] = 250
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+    accepts = Forecaster
+    frame_type = FORECAST.frame
+    task = FORECAST.name
+    keys = ("cutoff", "series_id", "step")
+    unit = SERIES
+    block = 250
+    fields_not_in_key = (
         *Evaluation.fields_not_in_key,
         "metrics",
         "intervals",
@@ -261,12 +261,10 @@ class PanelEvaluation(
         """Fit at the fold's first cutoff and forecast from each that it serves."""
         from hwds.forecast.postprocessing import with_groups
 
-        full, gap, sliding, whole = (
-            self._context(context, frame),
-            self.scored_after(),
-            self.rows_kept(),
-            self.reconciles,
-        )
+        full = self._context(context, frame)
+        gap = self.scored_after()
+        sliding = self.rows_kept()
+        whole = self.reconciles
         rows = fit_and_forecast(
             model,
             frame,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -74,8 +74,8 @@ class RunForecasts:
 class VolumeDecision(Decision):
     """A decision on volumes: by one method on the back-test and on the steps after the data."""
 
-    tasks: ClassVar[tuple[str, ...]] = ("forecast",)
-    foresees: ClassVar[bool] = True
+    tasks = ("forecast",)
+    foresees = True
 
     def decide(
         self, tables: Tables, frame: Panel, model: str, protocol: Evaluation[Any, Any]
