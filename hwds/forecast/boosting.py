@@ -41,7 +41,7 @@ window is no finer measure.
 """
 
 EARLY_ROWS = 40_000
-"""The most rows of a booster that chooses the rounds at a faster pace: so coarse a choice needs no
+"""The most rows of a booster that chooses the rounds at a higher rate: so coarse a choice needs no
 more.
 """
 
@@ -72,18 +72,19 @@ class BoosterSettings:
         patience: Rounds without a better loss on the last rows after which growing stops; 0 always
             grows `trees` rounds.
         robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
-        pace: How many times as fast the booster learns that chooses the rounds; those of the
+        early_rate: How many times as fast the booster learns that chooses the rounds; those of the
             booster of all rows are then as many times as many, the latest of those that are as good
             as the best.
-        turns: The parts of all rows that trees of quantiles learn from by turns; see `Turns`.
+        parts: The parts of all rows that trees of quantiles learn from by turns; see
+            `AlternatingRows`.
     """
 
     settings: Mapping[str, Any]
     trees: int
     patience: int
     robust: bool = False
-    pace: int = 1
-    turns: int = 1
+    early_rate: int = 1
+    parts: int = 1
 
     @property
     def smooth(self) -> bool:
@@ -101,7 +102,7 @@ class BoosterSettings:
 
     def rounds(self, early: EarlyBooster | None) -> int:
         """Return the rounds of the booster of all rows."""
-        return early.rounds * self.pace if early is not None else self.trees
+        return early.rounds * self.early_rate if early is not None else self.trees
 
     def early(self, rows: TrainingRows, last: TrainingRows) -> EarlyBooster | None:
         """Return the booster of the rows before the last horizon, grown until its forecasts of that
@@ -111,9 +112,9 @@ class BoosterSettings:
         if not (self.patience and len(before.target) and len(last.target)):
             return None
         train, losses = self.matrix(before), dict[str, Any]()
-        rounds, stop = max(self.trees // self.pace, 1), self.matrix(last, train)
+        rounds, stop = max(self.trees // self.early_rate, 1), self.matrix(last, train)
         booster = self._faster().train(train, rounds, stop, losses)
-        if self.pace == 1:
+        if self.early_rate == 1:
             return EarlyBooster(booster, int(booster.best_iteration) + 1)
         loss = np.array(next(iter(losses["stop"].values())))
         good = np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))
@@ -122,15 +123,15 @@ class BoosterSettings:
     def _before(self, rows: TrainingRows) -> TrainingRows:
         """Return the rows before the last horizon, evenly thinned where they are many."""
         known = np.flatnonzero(~rows.late)
-        if self.pace > 1 and len(known) > EARLY_ROWS:
+        if self.early_rate > 1 and len(known) > EARLY_ROWS:
             known = known[np.linspace(0, len(known) - 1, EARLY_ROWS).astype(np.int64)]
         return rows.take(known)
 
     def _faster(self) -> BoosterSettings:
-        if self.pace == 1:
+        if self.early_rate == 1:
             return self
-        settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.pace, 1.0)}
-        return replace(self, settings=settings, patience=max(self.patience // self.pace, 1))
+        settings = dict(self.settings) | {"eta": min(self.settings["eta"] * self.early_rate, 1.0)}
+        return replace(self, settings=settings, patience=max(self.patience // self.early_rate, 1))
 
     def train(
         self, train: Any, rounds: int, stop: Any = None, losses: dict[str, Any] | None = None
@@ -192,7 +193,7 @@ GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True, eq=False)
 class AlternatingRows:
-    """Rows as XGBoost reads them, in as many matrices as there are turns (Friedman 2002,
+    """Rows as XGBoost reads them, in as many matrices as there are parts (Friedman 2002,
     "Stochastic gradient boosting").
 
     XGBoost's own `subsample` saves no time: its histograms pass over the rows that are left out,
@@ -213,10 +214,10 @@ class AlternatingRows:
         """Deal the rows out evenly, in no rhythm with the steps of an origin, which follow each
         other.
         """
-        part = (np.arange(len(rows.target)) * GOLDEN % 1 * growing.turns).astype(np.int64)
-        if growing.turns > 1:
+        part = (np.arange(len(rows.target)) * GOLDEN % 1 * growing.parts).astype(np.int64)
+        if growing.parts > 1:
             rows = rows.take(np.argsort(part, kind="stable"))
-        bounds = np.cumsum([0, *np.bincount(part, minlength=growing.turns)])
+        bounds = np.cumsum([0, *np.bincount(part, minlength=growing.parts)])
         matrices: list[Any] = []
         for start, stop in pairwise(bounds.tolist()):
             matrices.append(growing.matrix(rows.take(slice(start, stop)), *matrices[:1]))
@@ -256,7 +257,7 @@ class AlternatingRows:
 # Quantiles of two boosters: the median, the spread about it, and the shape of what is left,
 # which is one for all rows.
 
-ROUNDS, DEPTH, PACE = 40, 4, 0.12
+ROUNDS, DEPTH, RATE = 40, 4, 0.12
 """The rounds, the levels of a tree and the learning rate of the booster of the spread: it differs
 less than the median does.
 """
@@ -311,9 +312,9 @@ def fit_boosters(
             depend on them, for all levels are then held to it as the median is; shape (columns,).
     """
     early = growing.early(rows, last)
-    turns = AlternatingRows.of(growing, rows)
-    rows, median = turns.rows, turns.grow(growing, growing.rounds(early))
-    learned = turns.predict(median)
+    alternating = AlternatingRows.of(growing, rows)
+    rows, median = alternating.rows, alternating.grow(growing, growing.rounds(early))
+    learned = alternating.predict(median)
     error = np.abs(rows.target - learned)
     error = np.maximum(error, max(LEAST_ERROR * float(error.mean()), 1e-6))
     free = (
@@ -321,17 +322,17 @@ def fit_boosters(
     )
     spreading = _spread_settings(growing)
     if constrained.any():
-        turns = AlternatingRows.of(spreading, replace(rows, inputs=free, target=error))
+        alternating = AlternatingRows.of(spreading, replace(rows, inputs=free, target=error))
     else:
-        turns.relabel(error)
-    spread = turns.grow(spreading, ROUNDS)
+        alternating.relabel(error)
+    spread = alternating.grow(spreading, ROUNDS)
     honest = rows.late if early is not None and rows.late.any() else np.ones(len(rows.target), bool)
     seen = rows.inputs[honest]
     median_seen = median.inplace_predict(seen) if early is None else early.predict(seen)
     missed = rows.target[honest] - median_seen
     shape = distance_quantiles(missed / spread.inplace_predict(free[honest]), grid)
     if growing.smooth:
-        shape = shape + np.median((rows.target - learned) / turns.predict(spread))
+        shape = shape + np.median((rows.target - learned) / alternating.predict(spread))
     return Boosters(bytes(median.save_raw("ubj")), bytes(spread.save_raw("ubj")), shape)
 
 
@@ -346,7 +347,7 @@ def _spread_settings(growing: BoosterSettings) -> BoosterSettings:
     )
     settings = {name: value for name, value in growing.settings.items() if name not in unlike}
     depth = min(DEPTH, int(settings["max_depth"]))
-    settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": PACE}
+    settings |= {"objective": "reg:gamma", "max_depth": depth, "eta": RATE}
     return BoosterSettings(settings, ROUNDS, 0)
 
 

@@ -90,21 +90,14 @@ class FittedSarima(Serializable):
     ) -> FittedSarima:
         """Lay the fits out in arrays."""
         n, most = len(fits), max((len(fit.free) for fit in fits if fit), default=0)
-        forms = np.full((n, len(ArimaForm._fields)), -1)
-        free = np.zeros((n, most))
-        sigma = np.zeros(n)
-        weights = np.zeros((n, 1 + regressors.count))
+        forms, free = np.full((n, len(ArimaForm._fields)), -1), np.zeros((n, most))
+        weights, sigma = np.zeros((n, 1 + regressors.count)), np.zeros(n)
         for i, fit in enumerate(fits):
             if fit:
-                forms[i], free[i, : len(fit.free)], weights[i], sigma[i] = (
-                    fit.form,
-                    fit.free,
-                    fit.weights,
-                    fit.sigma,
-                )
-        ids = tuple(history.series_ids.to_list())
+                forms[i], weights[i], sigma[i] = fit.form, fit.weights, fit.sigma
+                free[i, : len(fit.free)] = fit.free
         return cls(
-            ids,
+            tuple(history.series_ids.to_list()),
             forms,
             free,
             weights,
@@ -119,7 +112,7 @@ class FittedSarima(Serializable):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Filter the history with the parameters, and forecast from its end."""
         whole = history.followed_by(future)
-        mean, spread = self._asked(whole, history.lengths[:, None], int(future.lengths[0]))
+        mean, spread = self._project_all(whole, history.lengths[:, None], int(future.lengths[0]))
         return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
 
     def sample(
@@ -129,19 +122,16 @@ class FittedSarima(Serializable):
 
         Those of the seasonal naive where there is no model.
         """
-        steps = int(future.lengths[0])
+        steps, whole = int(future.lengths[0]), history.followed_by(future)
         joint = np.empty((history.n_series, steps, steps))
         paths = np.empty((history.n_series, n, steps))
-        mean, spread = self._asked(
-            history.followed_by(future), history.lengths[:, None], steps, joint
-        )
-        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
-        for i in np.flatnonzero(~lost).tolist():
+        mean, spread = self._project_all(whole, history.lengths[:, None], steps, joint)
+        unmodelled = ~(np.isfinite(mean) & np.isfinite(spread)).all((1, 2))
+        for i in np.flatnonzero(~unmodelled).tolist():
             paths[i] = normal_draws(mean[i, 0], joint[i], n, streams[i])
-        if lost.any():
-            paths[lost] = FittedSeasonalNaive(self.season, self.levels).sample(
-                history, future, n, streams
-            )[lost]
+        if unmodelled.any():
+            naive = FittedSeasonalNaive(self.season, self.levels)
+            paths[unmodelled] = naive.sample(history, future, n, streams)[unmodelled]
         return paths
 
     def predict_at(self, panel: Panel, ends: np.ndarray, horizon: int) -> list[Forecasts]:
@@ -149,13 +139,12 @@ class FittedSarima(Serializable):
         series.
         """
         order = np.argsort(ends, axis=1, kind="stable")
-        forecasts = self._asked(panel, np.take_along_axis(ends, order, 1), horizon)
+        forecasts = self._project_all(panel, np.take_along_axis(ends, order, 1), horizon)
         place = np.argsort(order, axis=1)[..., None]
         mean, spread = (np.take_along_axis(values, place, 1) for values in forecasts)
-        there = [column > 0 for column in ends.T]
         return [
             self._answer(panel, ends[:, k], mean[has, k], spread[has, k])
-            for k, has in enumerate(there)
+            for k, has in enumerate(ends.T > 0)
         ]
 
     def _answer(
@@ -165,18 +154,18 @@ class FittedSarima(Serializable):
 
         Where there is no model, the seasonal naive of those rows.
         """
-        lost = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
-        if lost.any():
+        unmodelled = ~(np.isfinite(mean) & np.isfinite(spread)).all(1)
+        if unmodelled.any():
             history, steps = panel.until(ends), mean.shape[1]
             passed = np.arange(steps) // self.season + 1
             naive = last_season(history.target, history.offsets, self.season, steps)
             wide = seasonal_spread(history, self.season)[:, None] * np.sqrt(passed)
-            mean = np.where(lost[:, None], naive, mean)
-            spread = np.where(lost[:, None], wide, spread)
+            mean = np.where(unmodelled[:, None], naive, mean)
+            spread = np.where(unmodelled[:, None], wide, spread)
         bands = normal_bands(mean, spread, self.levels)
-        return Forecasts.of(bands.mean, bands.quantiles, lost)
+        return Forecasts.of(bands.mean, bands.quantiles, unmodelled)
 
-    def _asked(
+    def _project_all(
         self, panel: Panel, ends: np.ndarray, steps: int, joint: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return means and standard deviations, NaN where there is no model.
@@ -188,7 +177,7 @@ class FittedSarima(Serializable):
         """
         columns = Regressors(self.names, self.period, self.pairs).values(panel)
         places = {name: i for i, name in enumerate(self.ids)}
-        scratch, run = self._desk(steps), compiled(forecast_from_ends)
+        scratch, run = self._scratch(steps), compiled(forecast_from_ends)
         mean, variance = np.full((2, *ends.shape, steps), np.nan)
         for i, name in enumerate(panel.series_ids.to_list()):
             known = np.flatnonzero(~np.isnan(panel.series(i)[: ends[i, -1]]))
@@ -196,13 +185,11 @@ class FittedSarima(Serializable):
             if k >= 0 and self.forms[k, 0] >= 0 and len(known):
                 regressors = columns[panel.offsets[i] : panel.offsets[i + 1]]
                 out = mean[i], variance[i]
-                self._project(
+                form = self._project(
                     run, k, panel.series(i), regressors, int(known[0]), ends[i], out, scratch
                 )
                 if joint is not None:
-                    joint[i] = self.sigma[k] ** 2 * joint_covariance(
-                        ArimaForm(*self.forms[k].tolist()), scratch, steps
-                    )
+                    joint[i] = self.sigma[k] ** 2 * joint_covariance(form, scratch, steps)
         return mean, np.sqrt(variance)
 
     def _project(
@@ -215,33 +202,31 @@ class FittedSarima(Serializable):
         ends: np.ndarray,
         out: tuple[np.ndarray, np.ndarray],
         scratch: ArimaScratch,
-    ) -> None:
+    ) -> ArimaForm:
+        """Write the forecasts of one series, and return the form of its model."""
         form, steps = ArimaForm(*self.forms[k].tolist()), out[0].shape[1]
-        after = np.full((steps, columns.shape[1]), np.nan)
-        used = (
-            np.vstack([columns, after])[first:]
-            if columns.shape[1]
-            else np.zeros((len(values) + steps - first, 0))
-        )
+        used = np.zeros((len(values) + steps - first, 0))
+        if columns.shape[1]:
+            after = np.full((steps, columns.shape[1]), np.nan)
+            used = np.vstack([columns, after])[first:]
         base = drift_regressor(len(used), form.d, form.seasonal_d, form.season) * self.weights[k, 0]
+        # a matrix product's last bits would change with the number of rows
         for column, weight in zip(used.T, self.weights[k, 1:], strict=True):
-            base = (
-                base + column * weight
-            )  # a matrix product's last bits would change with the number of rows
+            base = base + column * weight
         inside = len(values) - first
-        known = np.where(
-            ends > first, ends - first, -1
-        )  # before the first value there is nothing to forecast from
+        # before the first value there is nothing to forecast from
+        known = np.where(ends > first, ends - first, -1)
         free = self.free[k, : form.p + form.q + form.seasonal_p + form.seasonal_q]
         run(form, free, values[first:] - base[:inside], known, *out, scratch)
         out[0][...] += base[np.maximum(ends - first, 0)[:, None] + np.arange(steps)]
         out[1][...] *= self.sigma[k] ** 2
+        return form
 
-    def _desk(self, steps: int) -> ArimaScratch:
+    def _scratch(self, steps: int) -> ArimaScratch:
         forms = [ArimaForm(*row) for row in self.forms.tolist() if row[0] >= 0]
         size = max(map(state_length, forms), default=1)
-        lost = max(map(differencing_rows, forms), default=0)
-        return make_scratch(size, lost, 0, 0, steps)
+        differenced = max(map(differencing_rows, forms), default=0)
+        return make_scratch(size, differenced, 0, 0, steps)
 
 
 def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.ndarray:
@@ -360,19 +345,12 @@ class Sarima(Forecaster):
         )
         columns = regressors.values(history)
         inner = season if season <= LONGEST else 1
-        search = self._search(
-            inner, min(int(history.lengths.max()), self.longest), columns.shape[1]
-        )
-        fits = [
-            self._fit(
-                search,
-                history.series(i),
-                columns[history.offsets[i] : history.offsets[i + 1]],
-                regressors,
-                inner,
-            )
-            for i in range(history.n_series)
-        ]
+        longest = min(int(history.lengths.max()), self.longest)
+        search = self._search(inner, longest, columns.shape[1])
+        fits = []
+        for i in range(history.n_series):
+            own = columns[history.offsets[i] : history.offsets[i + 1]]
+            fits.append(self._fit(search, history.series(i), own, regressors, inner))
         return FittedSarima.of(history, fits, regressors, season, context.levels)
 
     def _search(self, season: int, rows: int, covariates: int) -> OrderSearch:
@@ -404,10 +382,10 @@ class Sarima(Forecaster):
         if given is None and self.search == "fixed":
             return None
         optional = len(regressors.names)
-        used = (columns / spread)[
-            :, : optional if len(values) < SEASONS * regressors.period else None
-        ]
-        series = ArimaSeries.of(values, used, season, (given[0][1], given[1][1]) if given else None)
+        waves = None if len(values) >= SEASONS * regressors.period else optional
+        used = (columns / spread)[:, :waves]
+        orders = (given[0][1], given[1][1]) if given else None
+        series = ArimaSeries.of(values, used, season, orders)
         chosen = useful_covariates(search, series, optional)
         series = series.regressed_on(chosen)
         trial = search.fit(series, _given_form(series, given)) if given else search.best(series)
@@ -429,8 +407,8 @@ class Sarima(Forecaster):
         them.
         """
         seasonal = self.seasonal_order if season > 1 else (0, 0, 0)
-        lost = self.order[1] + season * seasonal[1]
-        return (self.order, seasonal, self.constant) if lost < rows - 1 else None
+        differenced = self.order[1] + season * seasonal[1]
+        return (self.order, seasonal, self.constant) if differenced < rows - 1 else None
 
 
 def _given_form(series: ArimaSeries, orders: Orders) -> ArimaForm:

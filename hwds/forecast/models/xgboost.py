@@ -104,7 +104,7 @@ def _line(model: Statistical, values: np.ndarray, season: int, steps: int) -> np
 
 __all__ = ["FittedXGBoost", "XGBoost", "mean_weights", "quantile_grid"]
 
-PACE_MULTIPLE = 3
+EARLY_RATE_MULTIPLE = 3
 """The multiple of the learning rate with which the rounds of quantiles are chosen."""
 
 ROWS_A_BIN, LEAST_BINS = 200, 32
@@ -126,7 +126,7 @@ FINER_MULTIPLE = 3
 better).
 """
 
-TURNS, MOST_TURNS = 3, 10
+PARTS, MOST_PARTS = 3, 10
 """Parts of the rows that trees learn from by turns where the loss is smoothed and `row_share` is 1,
 and the most for a smaller share.
 """
@@ -373,24 +373,27 @@ class XGBoost(Forecaster):
                 self.trees,
                 self.patience,
                 robust=True,
-                pace=PACE_MULTIPLE,
+                early_rate=EARLY_RATE_MULTIPLE,
             )
         if not self._smooths(rows, inputs):
             return BoosterSettings(
-                {**settings, "max_bin": bins}, self.trees, self.patience, pace=PACE_MULTIPLE
+                {**settings, "max_bin": bins},
+                self.trees,
+                self.patience,
+                early_rate=EARLY_RATE_MULTIPLE,
             )
         smooth = SMOOTH | {
             "eta": self.learning_rate / FINER_MULTIPLE,
             "max_bin": min(bins, SMOOTH_BINS),
         }
         smooth |= {"min_child_weight": CURVATURE * self.leaf_rows}
-        turns = min(round(TURNS / self.row_share), MOST_TURNS)
+        parts = min(round(PARTS / self.row_share), MOST_PARTS)
         return BoosterSettings(
             {**settings, **smooth},
             FINER_MULTIPLE * self.trees,
             FINER_MULTIPLE * self.patience,
-            pace=FINER_MULTIPLE * PACE_MULTIPLE,
-            turns=turns,
+            early_rate=FINER_MULTIPLE * EARLY_RATE_MULTIPLE,
+            parts=parts,
         )
 
     def _smooths(self, rows: int, inputs: int) -> bool:

@@ -355,8 +355,8 @@ def skewed(rows):
     return TrainingRows(inputs, target, np.arange(rows) >= 0.9 * rows, np.ones(rows))
 
 
-@pytest.mark.parametrize("turns", [1, 4])
-def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turns):
+@pytest.mark.parametrize("parts", [1, 4])
+def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(parts):
     rows, grid = skewed(10_000), (0.1, 0.5, 0.9)
     settings = {
         "tree_method": "hist",
@@ -367,7 +367,7 @@ def test_levels_of_a_smoothed_loss_have_their_share_of_skewed_targets_below(turn
         "seed": 0,
         "min_child_weight": 20,
     }
-    growing = BoosterSettings(settings | SMOOTH, 30, 9, pace=3, turns=turns)
+    growing = BoosterSettings(settings | SMOOTH, 30, 9, early_rate=3, parts=parts)
     grown = fit_boosters(growing, rows, rows.take(rows.late), grid, np.zeros(1, bool))
     location, spread = (
         load_booster(each, 1).inplace_predict(rows.inputs)[:, None]
@@ -398,19 +398,19 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     assert many.trees == 3 * few.trees
     assert np.isclose(
         many._hasty().settings["eta"], few._hasty().settings["eta"]
-    )  # the rounds are chosen at one pace
+    )  # the rounds are chosen at one rate
     assert many._hasty().patience == few._hasty().patience
     assert [
-        growing(ROWS_AN_INPUT + 1, row_share=share).turns for share in (1.0, 0.7, 0.4, 0.01)
+        growing(ROWS_AN_INPUT + 1, row_share=share).parts for share in (1.0, 0.7, 0.4, 0.01)
     ] == [3, 4, 8, 10]
-    assert few.turns == growing(ROWS_AN_INPUT, row_share=0.4).turns == 1
+    assert few.parts == growing(ROWS_AN_INPUT, row_share=0.4).parts == 1
     assert (few.settings["max_bin"], many.settings["max_bin"]) == (256, 64)
 
 
 def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
     rows = skewed(4_001)
     settings = {"max_depth": 3, "eta": 0.3, "max_bin": 64, "nthread": 1, "seed": 0}
-    growing = BoosterSettings(settings | SMOOTH, 12, 0, turns=4)
+    growing = BoosterSettings(settings | SMOOTH, 12, 0, parts=4)
     dealt = AlternatingRows.of(growing, rows)
     np.testing.assert_allclose(np.diff(dealt.bounds), 1_000, atol=3)
     assert sorted(dealt.rows.target) == sorted(rows.target)
@@ -442,7 +442,7 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
     rows = skewed(2 * EARLY_ROWS)
-    before = BoosterSettings({}, 1, 1, pace=3)._before(rows)
+    before = BoosterSettings({}, 1, 1, early_rate=3)._before(rows)
     assert len(before.target) == EARLY_ROWS
     assert not before.late.any()
     assert before.target[0] == rows.target[0]
