@@ -101,12 +101,8 @@ def try_forecaster(
         if history.n_series != len(series):
             return  # launches, of which nothing is known
         answer = model.learn(history, horizon=horizon, context=context)
-        check_forecasts(
-            answer.predict(history, future_of(block, series, ends, horizon)),
-            len(series),
-            context,
-            horizon,
-        )
+        forecasts = answer.predict(history, future_of(block, series, ends, horizon))
+        check_forecasts(forecasts, len(series), context, horizon)
 
 
 def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon: int) -> None:
@@ -298,14 +294,8 @@ class PanelEvaluation(
             return 0.0
         columns = len(frame.roles.known_future) + len(frame.roles.past_only)
         rows = np.minimum(known, self.rows_kept() or known.max())
-        size = PanelSize(
-            len(known),
-            float(rows.mean()),
-            frame.season,
-            self.steps(frame),
-            columns,
-            len(self.levels),
-        )
+        length, levels = float(rows.mean()), len(self.levels)
+        size = PanelSize(len(known), length, frame.season, self.steps(frame), columns, levels)
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
     def within(self, seconds: float) -> str:
@@ -335,10 +325,10 @@ class PanelEvaluation(
 
         Then make all forecasts add up.
         """
-        settled = fill_young_scales(self._settled(rows))
-        return count_from_last(settled) if self.alignment() == "end" else settled
+        scored = fill_young_scales(self._calibrated_sums(rows))
+        return count_from_last(scored) if self.alignment() == "end" else scored
 
-    def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrated_sums(self, rows: pl.DataFrame) -> pl.DataFrame:
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
@@ -369,11 +359,9 @@ class PanelEvaluation(
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
             return conformal_rows(rows, self.levels)
-        return (
-            adaptive_rows(rows, self.levels, self.calibration)
-            if self.intervals == "adaptive"
-            else without_raw(rows)
-        )
+        if self.intervals == "adaptive":
+            return adaptive_rows(rows, self.levels, self.calibration)
+        return without_raw(rows)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the task."""
@@ -388,9 +376,8 @@ class PanelEvaluation(
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
-        messages = (
-            [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        )
+        asked = [f"{n_forecast} of {units} series were asked; {left}."]
+        messages = asked if n_forecast < units else []
         seen = [*scale_remarks(predictions), *season_remarks(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
@@ -398,11 +385,9 @@ class PanelEvaluation(
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
         where they are unknown.
         """
-        sums = (
-            panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
-            if self.reconciles
-            else []
-        )
+        sums: list[str] = []
+        if self.reconciles:
+            sums = panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
         return [*joined_column_remarks(frame), *numbering_remarks(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
@@ -417,9 +402,8 @@ class PanelEvaluation(
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return random values after the cutoff; aggregates are made of them anew."""
-        return self.prepare_frame(
-            corrupt_panel(without_aggregates(frame) if self.reconciles else frame, cutoff, rng)
-        )
+        series = without_aggregates(frame) if self.reconciles else frame
+        return self.prepare_frame(corrupt_panel(series, cutoff, rng))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return the forecasts made at the cutoff."""
@@ -448,11 +432,9 @@ class PanelEvaluation(
         if self.reconciles and inner.width:
             marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
-        final = (
-            fitted
-            if self.intervals == "model"
-            else CalibratedModel(fitted, learn_calibration(inner, self.levels))
-        )
+        final: Any = fitted
+        if self.intervals != "model":
+            final = CalibratedModel(fitted, learn_calibration(inner, self.levels))
         return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
     def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
@@ -469,16 +451,12 @@ class PanelEvaluation(
         model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 
         def postprocess(rows: pl.DataFrame) -> pl.DataFrame:
-            shown = (
-                correct_quantiles(rows, calibrated.calibration, self.levels)
-                if isinstance(calibrated, CalibratedModel)
-                else rows
-            )
+            if isinstance(calibrated, CalibratedModel):
+                rows = correct_quantiles(rows, calibrated.calibration, self.levels)
             if not isinstance(fitted, ReconciledModel):
-                return shown
-            grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(
-                pl.lit(0).alias("fold")
-            )
+                return rows
+            fold = pl.lit(0).alias("fold")
+            grouped = with_groups(rows, frame, grouped=self.grouped).with_columns(fold)
             method: Any = self.reconcile  # it reconciles: not `none`
             return reconcile_rows(grouped, {0: fitted.errors}, method, self.levels).drop("fold")
 
