@@ -55,9 +55,15 @@ class MemberWindows:
 
     def take(self, rows: np.ndarray) -> MemberWindows:
         """Return some of the rows."""
-        window, series, step = self.window[rows], self.series[rows], self.step[rows]
         known = None if self.known is None else self.known[rows]
-        return MemberWindows(self.forecasts[rows], self.target[rows], window, series, step, known)
+        return MemberWindows(
+            self.forecasts[rows],
+            self.target[rows],
+            self.window[rows],
+            self.series[rows],
+            self.step[rows],
+            known,
+        )
 
     def members(self, chosen: np.ndarray) -> MemberWindows:
         """Return the same rows of some of the members."""
@@ -118,12 +124,12 @@ def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
     By iteratively reweighted least squares (Schlossmacher 1973): a row that is missed by far counts
     less, so that one launch does not decide.
     """
-    errors = (
-        seen.forecasts - seen.target[:, None]
-    )  # with the sum 1 the stack's error is the weighted error
+    # with the sum 1 the stack's error is the weighted error
+    errors = seen.forecasts - seen.target[:, None]
     weights = np.full(errors.shape[1], 1 / errors.shape[1])
     for _ in range(REWEIGHTING_ROUNDS):
-        weights = _least_on_simplex(_error_moments(errors, errors @ weights))
+        rows = _row_weights(errors @ weights)
+        weights = _least_on_simplex((errors * rows[:, None]).T @ errors / rows.sum())
     return weights
 
 
@@ -169,9 +175,8 @@ def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
     for _ in range(REWEIGHTING_ROUNDS):
         rows = _row_weights(missed - seen.forecasts @ change)
         moments = (seen.forecasts * rows[:, None]).T @ seen.forecasts / rows.sum()
-        change = np.linalg.lstsq(
-            moments + pull, seen.forecasts.T @ (rows * missed) / rows.sum(), rcond=None
-        )[0]
+        right = seen.forecasts.T @ (rows * missed) / rows.sum()
+        change = np.linalg.lstsq(moments + pull, right, rcond=None)[0]
     return equal + change
 
 
@@ -181,17 +186,11 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
     Of equal weights where there is no other.
     """
     inside = seen.window == window
-    weights = (
-        _ridge_towards_equal(seen, np.inf)
-        if inside.all()
-        else _ridge_towards_equal(seen.take(~inside), strength)
-    )
+    if inside.all():
+        weights = _ridge_towards_equal(seen, np.inf)
+    else:
+        weights = _ridge_towards_equal(seen.take(~inside), strength)
     return float(np.mean(np.abs(seen.forecasts[inside] @ weights - seen.target[inside])))
-
-
-def _error_moments(errors: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    rows = _row_weights(missed)
-    return (errors * rows[:, None]).T @ errors / rows.sum()
 
 
 def _row_weights(missed: np.ndarray) -> np.ndarray:
@@ -286,9 +285,8 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
 def level_losses(seen: MemberWindows) -> MemberWindows:
     """Return the rows in units of the median member's loss in their window."""
     numbers, place = np.unique(seen.window, return_inverse=True)
-    losses = np.median(
-        [np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0
-    )
+    counts = np.bincount(place)
+    losses = np.median([np.bincount(place, loss) / counts for loss in seen.losses.T], axis=0)
     size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
     return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
 
@@ -322,17 +320,16 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
 
 
 def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
-    parts = [
-        (np.stack(list(_power_weights(before))), after) for before, after in _left_out_splits(seen)
-    ]
     losses = np.concatenate(
-        [np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts]
+        [
+            np.abs(after.forecasts @ np.stack(_power_weights(before)).T - after.target[:, None])
+            for before, after in _left_out_splits(seen)
+        ]
     )
     counted = np.concatenate([_recency_weights(seen)[rows] for rows in _split_rows(seen)])
     means = (losses * counted[:, None]).mean(0)
-    return list(_power_weights(seen))[
-        int(np.argmax(means <= means.min() * (1 + flat)))
-    ]  # of equals the nearest to equal weights
+    best = np.argmax(means <= means.min() * (1 + flat))  # of equals the nearest to equal weights
+    return _power_weights(seen)[best]
 
 
 def _recent_windows(seen: MemberWindows) -> int:
@@ -341,11 +338,9 @@ def _recent_windows(seen: MemberWindows) -> int:
     Of those of the most where none has.
     """
     numbers, place = np.unique(seen.window, return_inverse=True)
-    known = (
-        np.ones(len(numbers))
-        if seen.known is None
-        else np.bincount(place, seen.known) / np.bincount(place)
-    )
+    known = np.ones(len(numbers))
+    if seen.known is not None:
+        known = np.bincount(place, seen.known) / np.bincount(place)
     return int((known >= min(HALF_KNOWN, known.max())).sum())
 
 
@@ -357,15 +352,11 @@ def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = Tru
     best = int(np.argmin(means))
     kept = []
     for member in range(losses.shape[1]):
-        mean, error = paired_difference(
-            (losses[:, member] - losses[:, best]) * counted, seen.series
-        )
+        behind = (losses[:, member] - losses[:, best]) * counted
+        mean, error = paired_difference(behind, seen.series)
         close = means[member] <= (1 + near) * means[best]
-        if (
-            close
-            or not mean > SURE_ERRORS * error
-            or (helped and _helps(seen, counted, best, member))
-        ):
+        sure = mean > SURE_ERRORS * error
+        if close or not sure or (helped and _helps(seen, counted, best, member)):
             kept.append(member)
     return np.array(kept)
 
@@ -405,13 +396,12 @@ def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> 
     return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
 
 
-def _power_weights(seen: MemberWindows) -> Iterator[np.ndarray]:
-    """Yield the weights of each power."""
+def _power_weights(seen: MemberWindows) -> list[np.ndarray]:
+    """Return the weights of each power."""
     relative = np.maximum(_mean_losses(seen), EXACT_LOSS)
     relative = relative / relative.min()  # never below 1, of which no power overflows
-    for power in POWERS:
-        inverse = relative**-power
-        yield inverse / inverse.sum()
+    inverses = [relative**-power for power in POWERS]
+    return [inverse / inverse.sum() for inverse in inverses]
 
 
 def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
@@ -504,9 +494,8 @@ def learn_group_weights(
         base = usual if not place else _half_own_weights(seen, inside, usual, learn)
         for number in range(parts):
             here = inside & (part == number)
-            values[place, number] = (
-                base if parts == 1 else _half_own_weights(seen, here, base, learn)
-            )
+            own = base if parts == 1 else _half_own_weights(seen, here, base, learn)
+            values[place, number] = own
     return GroupWeights(values, names, horizon)
 
 
@@ -517,10 +506,8 @@ def _half_own_weights(
     learn: Callable[[MemberWindows], np.ndarray],
 ) -> np.ndarray:
     """Return half way between the weights of some rows and `base`; `base` where they are few."""
-    few = (
-        len(set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True)))
-        < LEAST_CELLS
-    )
+    cells = set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True))
+    few = len(cells) < LEAST_CELLS
     return base if few else (learn(seen.take(inside)) + base) / 2
 
 
@@ -537,10 +524,10 @@ def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
                 f"model.weights_by: no static or level column "
                 f"'{name}'{nearest(name, ('step', *known))}"
             )
+    if not columns:
+        return np.array([""] * panel.n_series, object)
     rows = panel.table[panel.offsets[:-1]].select(columns).rows()
-    return np.array(
-        ["|".join(map(str, row)) for row in rows] if columns else [""] * panel.n_series, object
-    )
+    return np.array(["|".join(map(str, row)) for row in rows], object)
 
 
 # The forecasts of a stack on inner windows, made of those of its members.
@@ -568,15 +555,10 @@ def combine_backtests(
     if median:
         mixed = np.median(forecasts, axis=0)
     else:
-        number = (
-            rows[0]
-            .select(pl.col("cutoff").rank("dense", descending=True).over("series_id"))
-            .to_series()
-            .to_numpy()
-        )
-        names_of = np.array(
-            [group.get(name, "") for name in rows[0]["series_id"].to_list()], object
-        )
+        last_first = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+        number = rows[0].select(last_first).to_series().to_numpy()
+        groups = [group.get(name, "") for name in rows[0]["series_id"].to_list()]
+        names_of = np.array(groups, object)
         step = rows[0]["step"].to_numpy().astype(np.int64)
         mixed = np.full(forecasts.shape[1:], np.nan)
         for window in np.unique(number):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -71,18 +71,7 @@ class Stack(Forecaster):
     """
 
     search_space: ClassVar[Mapping[str, Any]] = {
-        "combine": {
-            "choice": [
-                "learned",
-                "inverse",
-                "shrunk",
-                "simplex",
-                "ridge",
-                "equal",
-                "median",
-                "best",
-            ]
-        },
+        "combine": {"choice": list(get_args(Combine))},
         "windows": {"choice": [2, 3, 4]},
     }
 
@@ -137,10 +126,7 @@ class Stack(Forecaster):
         if self.combine in ("equal", "median"):
             return self._equal()
         seen = member_windows(
-            [
-                context.inner(member, history, self.windows, horizon=horizon)
-                for member in self.members
-            ]
+            [context.inner(each, history, self.windows, horizon=horizon) for each in self.members]
         )
         return self._learned(seen, self._groups(history), horizon)
 
@@ -160,13 +146,8 @@ class Stack(Forecaster):
         return tuple(name for name in self.weights_by if name != "step")
 
     def _groups(self, panel: Panel) -> dict[str, str]:
-        return dict(
-            zip(
-                panel.series_ids.to_list(),
-                group_names(panel, self._columns()).tolist(),
-                strict=True,
-            )
-        )
+        groups = group_names(panel, self._columns())
+        return dict(zip(panel.series_ids.to_list(), groups.tolist(), strict=True))
 
     def _equal(self) -> GroupWeights:
         return GroupWeights.same(np.full(len(self.members), 1 / len(self.members)))
