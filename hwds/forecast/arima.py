@@ -307,7 +307,7 @@ class OrderSearch:
                     if trial.criterion < best.criterion:
                         better = trial
                         break
-        return self._best_refined(series, sorted(tried.values(), key=lambda trial: trial.criterion))
+        return self._refine_best(series, sorted(tried.values(), key=lambda trial: trial.criterion))
 
     def fit(self, series: ArimaSeries, form: ArimaForm) -> OrderTrial:
         """Fit one model, first by the conditional sum of squares."""
@@ -385,7 +385,7 @@ class OrderSearch:
                 tried[form] = self._fit_from(objective, series, form, _flat_start(form))
         return tried[form]
 
-    def _best_refined(self, series: ArimaSeries, trials: list[OrderTrial]) -> OrderTrial:
+    def _refine_best(self, series: ArimaSeries, trials: list[OrderTrial]) -> OrderTrial:
         if self.thorough and not np.isnan(series.values).any():
             return trials[0]
         refined = [

@@ -108,7 +108,7 @@ class BoosterSettings:
         """Return the booster of the rows before the last horizon, grown until its forecasts of that
         horizon got no better.
         """
-        before = self._before(rows)
+        before = self._rows_before(rows)
         if not (self.patience and len(before.target) and len(last.target)):
             return None
         train, losses = self.matrix(before), dict[str, Any]()
@@ -120,7 +120,7 @@ class BoosterSettings:
         good = np.flatnonzero(loss <= loss.min() * (1 + FLAT_SHARE))
         return EarlyBooster(booster, int(good[-1]) + 1)
 
-    def _before(self, rows: TrainingRows) -> TrainingRows:
+    def _rows_before(self, rows: TrainingRows) -> TrainingRows:
         """Return the rows before the last horizon, evenly thinned where they are many."""
         known = np.flatnonzero(~rows.late)
         if self.early_rate > 1 and len(known) > EARLY_ROWS:

@@ -824,8 +824,10 @@ def _check_part(what: str, part: MetricPart, rows: ForecastArrays) -> None:
         with np.errstate(all="ignore"):
             values = part(rows)
     except Exception as error:  # a user's own function may fail in any way
-        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        raise ConfigError(f"{what} fails: {said}; it {wanted}{given} (-v shows where).") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise ConfigError(
+            f"{what} fails: {reason}; it {wanted}{given} (-v shows where)."
+        ) from error
     if not isinstance(values, np.ndarray):
         raise ConfigError(f"{what} {wanted}, got {with_article(type(values).__name__)}{given}.")
     if values.shape != shape or values.dtype.kind not in "biuf":

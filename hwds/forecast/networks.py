@@ -43,7 +43,7 @@ class Head(Protocol):
     def target_shape(self) -> tuple[int, ...]:
         """Shape of the target of one step."""
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return a Keras tensor of raw outputs (n, h, outputs) as an answer."""
 
     def loss(self, output: Any, target: Any) -> Any:
@@ -94,7 +94,7 @@ class QuantileHead(NamedTuple):
         """One residual."""
         return ()
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return the levels, rising."""
         from keras import layers, ops
 
@@ -164,7 +164,7 @@ class CountHead(NamedTuple):
         """The count and the size of its window."""
         return (2,)
 
-    def activated(self, out: Any) -> Any:
+    def activate(self, out: Any) -> Any:
         """Return outputs above 0."""
         from keras import ops
 
@@ -287,9 +287,7 @@ class WindowShape:
         parts = WindowParts(self, seed)
         body = self.design.body(parts)
         hidden = parts.dense(HIDDEN, "relu")(body)
-        return keras.Model(
-            parts.inputs, self.head.activated(parts.dense(self.head.outputs)(hidden))
-        )
+        return keras.Model(parts.inputs, self.head.activate(parts.dense(self.head.outputs)(hidden)))
 
     def specs(self) -> list[Any]:
         """Return the specifications of the inputs, with any number of windows."""
@@ -496,7 +494,7 @@ class FittedWindowNetwork(Serializable):
         if not self.weights:
             return Forecasts.of(*naive, np.ones(len(naive[0]), bool))
         head = self.model.head(self.windowing, self.levels)
-        output = self._answer(scale_inputs(inputs, self.scaling))
+        output = self._predict_mean(scale_inputs(inputs, self.scaling))
         cuts = np.cumsum([len(part.scale) for part in windows])[:-1]
         read = [
             head.read(piece, part, self.levels)
@@ -515,7 +513,7 @@ class FittedWindowNetwork(Serializable):
         )
         return self.windowing.seasonal_naive(base, scale, self.levels)
 
-    def _answer(self, inputs: NetworkInputs) -> np.ndarray:
+    def _predict_mean(self, inputs: NetworkInputs) -> np.ndarray:
         """Return the mean over the networks, shape (n, h, outputs)."""
         from hwds.evaluation.networks import on_device, predict_network
 

@@ -143,16 +143,16 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
     figure = new_figure(5.6 if panels == 1 else 11, 4.4)
     grid = figure.subplots(1, panels, squeeze=False)[0]
     paints = board_colours(board)
-    _lines(grid[0], errors, paints, board)
+    _draw_lines(grid[0], errors, paints, board)
     _label_axes(grid[0], "steps from the cutoff", drawable(board.called_in))
     if covers:
         widest = max(covers, key=lambda name: covers[name])
         grid[1].axhline(covers[widest], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
         grid[1].set_title("dashed: what is promised", loc="left", fontsize=9.5, color=GREY)
-        _lines(grid[1], steps.filter(pl.col("metric") == widest), paints, board)
+        _draw_lines(grid[1], steps.filter(pl.col("metric") == widest), paints, board)
         _label_axes(grid[1], "steps from the cutoff", widest)
     if len(covers) > 1:
-        _calibration(grid[2], several, covers, paints, board)
+        _draw_calibration(grid[2], several, covers, paints, board)
         _label_axes(grid[2], "share that an interval promises", "share of actuals inside it")
     handles, labels = grid[0].get_legend_handles_labels()
     columns = min(len(labels), 4)
@@ -182,7 +182,7 @@ def _shown_models(
             yield of_model, line is board.own, style | {"marker": "o"}
 
 
-def _lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standings) -> None:
+def _draw_lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standings) -> None:
     for of_model, own, style in _shown_models(rows.sort("step"), paints, board):
         steps = of_model["step"].to_numpy()
         width, order = (2.2, 3) if own else (1.4, 2)
@@ -200,7 +200,7 @@ def _lines(axes: Axes, rows: pl.DataFrame, paints: dict[str, str], board: Standi
             axes.fill_between(steps, *ends, alpha=0.15, linewidth=0, **band)
 
 
-def _calibration(
+def _draw_calibration(
     axes: Axes,
     rows: pl.DataFrame,
     covers: dict[str, float],
@@ -297,7 +297,7 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
         if pick.score is not None:
             score = f"{pick.metric} {brief(pick.score)}"
         axes.set_title(score, loc="right", fontsize=10, color=GREY, parse_math=False)
-    handles = _legend(figure.axes[0], of_model.columns)
+    handles = _legend_entries(figure.axes[0], of_model.columns)
     figure.legend(handles=handles, ncols=len(handles), fontsize=9.5, **LEGEND_BELOW)
     series = counted(of_model[SERIES].n_unique(), "series")
     headline(figure, f"{model}: {_reasons_text([pick.why for pick in picks])}{series}")
@@ -312,7 +312,7 @@ def _reasons_text(reasons: list[str]) -> str:
     )
 
 
-def _legend(axes: Axes, columns: list[str]) -> list[Artist]:
+def _legend_entries(axes: Axes, columns: list[str]) -> list[Artist]:
     """Return one entry for each thing drawn, the bands as dark as they look where they overlap."""
     from matplotlib.patches import Patch
 
@@ -382,7 +382,7 @@ def draw_view(axes: Axes, view: SeriesView, up: str) -> None:
         axes.axvline(cutoff, color=GREY, linewidth=width, label=label, **style)
     tidy(axes)
     axes.set_ylim(*value_limits(view))
-    _ticks(axes, view.rows.schema[TIME].is_temporal())
+    _set_ticks(axes, view.rows.schema[TIME].is_temporal())
     axes.set_ylabel(drawable(up), fontsize=9.5, color=INK, parse_math=False)
 
 
@@ -433,7 +433,7 @@ def value_limits(view: SeriesView) -> tuple[float, float]:
     return bottom - 0.05 * height, top + 0.05 * height
 
 
-def _ticks(axes: Axes, temporal: bool) -> None:
+def _set_ticks(axes: Axes, temporal: bool) -> None:
     """Set ticks: dates as short as they can be, integers whole, large values with k and M."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.ticker import EngFormatter, MaxNLocator, ScalarFormatter
@@ -509,7 +509,10 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
         f"{model} on {counted(len(ranked), 'series')} ({which}), by {metric}. {legend}{bare}"
     )
     yield Pictures(
-        tuple(_fan(of_model, panel, place + 1, ranked.row(place), metric) for place in picks)
+        tuple(
+            _series_picture(of_model, panel, place + 1, ranked.row(place), metric)
+            for place in picks
+        )
     )
     listed = min(len(ranked), LISTED)
     title = f"The {listed:,} worst of {len(ranked):,} series"
@@ -523,7 +526,7 @@ def spread_places(many: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, many - 1, min(many, DRAWN))})
 
 
-def _fan(
+def _series_picture(
     of_model: pl.DataFrame,
     panel: Panel | None,
     rank: int,

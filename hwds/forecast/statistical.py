@@ -249,12 +249,12 @@ class FittedStatistical(Serializable):
         mean, quantiles = simple.mean.copy(), simple.quantiles.copy()
         fallback = np.ones(len(mean), bool)
         for i in range(len(mean)):
-            forecast = self._answer(history.series(i)[-self.model.longest :], steps)
+            forecast = self._forecast_series(history.series(i)[-self.model.longest :], steps)
             if forecast is not None:
                 mean[i], quantiles[i], fallback[i] = *forecast, False
         return Forecasts.of(mean, quantiles, fallback)
 
-    def _answer(self, values: np.ndarray, steps: int) -> Banded | None:
+    def _forecast_series(self, values: np.ndarray, steps: int) -> Banded | None:
         there = np.flatnonzero(~np.isnan(values))
         known = values[there]
         if 2 * len(there) < len(values) or not self.model.suits(known):
@@ -504,17 +504,17 @@ class Seasonless(Statistical):
         logs = self.logs and bool(values.min() > 0)
 
         def point(past: np.ndarray, ahead: int) -> np.ndarray:
-            mean, _, back = self._apart(past, season, ahead, tested, logs)
+            mean, _, back = self._forecast_without_season(past, season, ahead, tested, logs)
             return back(mean)
 
         if self.origins:
             return backtest_bands(point, values, steps, levels, self.origins, self.least)
-        mean, variance, back = self._apart(values, season, steps, tested, logs)
+        mean, variance, back = self._forecast_without_season(values, season, steps, tested, logs)
         normal = np.column_stack(normal_quantiles(mean, np.sqrt(variance), levels))
         both = np.column_stack([back(column) for column in normal.T])
         return both[:, 0], both[:, 1:]
 
-    def _apart(
+    def _forecast_without_season(
         self, values: np.ndarray, season: int, steps: int, tested: bool, logs: bool
     ) -> tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], np.ndarray]]:
         """Return the forecast of what is left without season and units, its variances, both

@@ -361,8 +361,8 @@ class Demand:
         """Return the mean demand so far, with half a demand more in one row more: what has had none
         yet may have some.
         """
-        times = self._over(self.count, begins, ends)
-        total = self._over(self.size, begins, ends) * self.unit[series]
+        times = self._sum_over(self.count, begins, ends)
+        total = self._sum_over(self.size, begins, ends) * self.unit[series]
         usual = np.where(times > 0, total / np.maximum(times, 1), self.usual)
         return (total + PRIOR_DEMANDS * usual) / (np.maximum(ends - begins, 1) + 1)
 
@@ -375,13 +375,15 @@ class Demand:
             since = np.maximum(ends - stretch, begins)
             rows = np.maximum(ends - since, 1)
             inputs += [
-                self._over(self.size, since, ends) / rows * unit,
-                self._over(self.count, since, ends) / rows,
+                self._sum_over(self.size, since, ends) / rows * unit,
+                self._sum_over(self.count, since, ends) / rows,
             ]
-        times = self._over(self.count, begins, ends)
+        times = self._sum_over(self.count, begins, ends)
         times = np.where(times > 0, times, np.nan)
-        size = self._over(self.size, begins, ends) / times
-        spread = np.sqrt(np.maximum(self._over(self.square, begins, ends) / times - size**2, 0.0))
+        size = self._sum_over(self.size, begins, ends) / times
+        spread = np.sqrt(
+            np.maximum(self._sum_over(self.square, begins, ends) / times - size**2, 0.0)
+        )
         latest = self.latest[np.maximum(ends - 1, 0)]
         since = np.where((latest >= begins) & (ends > begins), ends - 1 - latest, ends - begins)
         return [
@@ -394,7 +396,7 @@ class Demand:
             np.log(size * self.unit[series]),
         ]
 
-    def _over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _sum_over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         return sums[ends] - sums[begins]
 
 
@@ -623,7 +625,7 @@ class WindowSource:
         actual = np.where(inside, self.target[ahead], np.nan)
         by_step = [
             *_season_ago(past, ago, settings.season),
-            *self._known(rows[:, ago], ahead, inside),
+            *self._known_columns(rows[:, ago], ahead, inside),
             *(
                 np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
                 for f in self._features("step")
@@ -641,7 +643,7 @@ class WindowSource:
         by_origin = [
             *self._sizes(origins, level, scale),
             *(change[:, -rows:].mean(1) for rows in settings.trends),
-            *self._passed(origins, rows),
+            *self._past_columns(origins, rows),
             *(
                 _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
                 for f in self._features("origin")
@@ -714,7 +716,7 @@ class WindowSource:
         relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
         return [relative, np.minimum(have / self.windowing.span, 1.0)]
 
-    def _known(
+    def _known_columns(
         self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray
     ) -> Iterator[np.ndarray]:
         """Yield each known-future column at the step, and less its value a season ago: a promotion
@@ -724,7 +726,7 @@ class WindowSource:
             there = np.where(inside, self.vintages.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
-    def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def _past_columns(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield each past-only column's last value and its change over a season.
 
         Then the static numbers.

@@ -227,7 +227,7 @@ class MaintenanceBackTest:
                 continue
             yield (
                 rule,
-                self._own.outcomes()
+                self._own_rule.outcomes()
                 if rule == OWN_RULE
                 else CrowdedRule.of(rule, laws, terms).outcomes(),
             )
@@ -249,7 +249,7 @@ class MaintenanceBackTest:
         to act does.
         """
         if self.within_capacity:
-            return self._own.limit(np.ones(self.laws.m, bool))
+            return self._own_rule.limit(np.ones(self.laws.m, bool))
         return chosen_limit(
             inspection_index(OWN_RULE, self.laws, self.terms),
             self.laws,
@@ -258,7 +258,7 @@ class MaintenanceBackTest:
         )
 
     @cached_property
-    def _own(self) -> CrowdedRule:
+    def _own_rule(self) -> CrowdedRule:
         return CrowdedRule.of(OWN_RULE, self.laws, self.terms)
 
     def _resamples(self) -> np.ndarray:

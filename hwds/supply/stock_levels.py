@@ -461,7 +461,7 @@ class StockCases:
         """A flag for each case that has a demand for each of its periods, shape (w,)."""
         return ~np.isnan(self.actual).any(axis=1)
 
-    def stacked(self, name: str) -> np.ndarray:
+    def stack(self, name: str) -> np.ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
         parts = [getattr(each, name) for each in self.levels]
         return np.stack(parts) if parts else np.zeros((0, 0))

@@ -182,7 +182,7 @@ def stock_records(
         terms: The costs.
     """
     paths = {
-        name: (cases, _stock_paths(cases, terms, cases.stacked("upto")))
+        name: (cases, _stock_paths(cases, terms, cases.stack("upto")))
         for name, cases in models.items()
         if cases.known.any()
     }
@@ -208,9 +208,9 @@ def _stock_paths(cases: StockCases, terms: StockTerms, upto: np.ndarray) -> Stoc
     known = cases.known
     if terms.policy == "two_echelons":
         return simulate_echelons(
-            upto[known], cases.stacked("store")[known], cases.actual[known], terms
+            upto[known], cases.stack("store")[known], cases.actual[known], terms
         )
-    reorder = cases.stacked("reorder") if terms.policy == "reorder_point" else upto
+    reorder = cases.stack("reorder") if terms.policy == "reorder_point" else upto
     return simulate_stock(
         upto[known], reorder[known], cases.actual[known], terms, _case_begins(cases)
     )
@@ -255,9 +255,9 @@ def _record_row(
         for each in ((path.net >= 0).astype(float), path.unserved, path.demand)
     )
     estimates = {
-        "cost": _clipped(_series_mean(costs[name]), np.inf),
-        "service": _clipped(_series_mean(met), 1.0),
-        "fill": _served(pooled_ratio(unserved, demand)),
+        "cost": _clip(_series_mean(costs[name]), np.inf),
+        "service": _clip(_series_mean(met), 1.0),
+        "fill": _share_served(pooled_ratio(unserved, demand)),
     }
     if base is not None and base in costs and name != base:
         estimates["saving"] = one_minus_ratio(costs[name], costs[base])
@@ -280,7 +280,7 @@ def _series_mean(values: np.ndarray) -> Estimate:
     return pooled_ratio(values, np.where(np.isnan(values), np.nan, 1.0))
 
 
-def _clipped(estimate: Estimate, most: float) -> Estimate:
+def _clip(estimate: Estimate, most: float) -> Estimate:
     """Return an estimate with its interval within 0 and `most`: no cost is negative, no share above
     1.
     """
@@ -290,9 +290,9 @@ def _clipped(estimate: Estimate, most: float) -> Estimate:
     return replace(estimate, low=low, high=high)
 
 
-def _served(lost: Estimate) -> Estimate:
+def _share_served(lost: Estimate) -> Estimate:
     """Return the share of demand that is served, from the share that is lost."""
     value, low, high = (
         None if each is None else 1 - each for each in (lost.value, lost.high, lost.low)
     )
-    return _clipped(replace(lost, value=value, low=low, high=high), 1.0)
+    return _clip(replace(lost, value=value, low=low, high=high), 1.0)

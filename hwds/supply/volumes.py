@@ -129,7 +129,7 @@ def deal_windows(
         (name for name in rows.columns if name.startswith("q_")), key=lambda name: float(name[2:])
     )
 
-    def laid(values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
+    def lay_out(values: np.ndarray, empty: Any = np.nan) -> np.ndarray:
         out = np.full((len(keys), steps[1] - steps[0] + 1, *values.shape[1:]), empty, values.dtype)
         out[window, place] = values
         return out
@@ -137,12 +137,12 @@ def deal_windows(
     return DealWindows(
         keys,
         np.array([float(name[2:]) for name in names]),
-        laid(np.stack([_float_column(rows, name) for name in names], -1)),
-        laid(rows["paths"].to_numpy()) if paths and has_paths(rows) else None,
-        laid(_float_column(rows, "actual")),
-        laid(_float_column(rows, "seasonal_naive")),
+        lay_out(np.stack([_float_column(rows, name) for name in names], -1)),
+        lay_out(rows["paths"].to_numpy()) if paths and has_paths(rows) else None,
+        lay_out(_float_column(rows, "actual")),
+        lay_out(_float_column(rows, "seasonal_naive")),
         keys["moment"].to_numpy(),
-        laid(rows["known"].to_numpy(), NEVER),
+        lay_out(rows["known"].to_numpy(), NEVER),
     )
 
 
@@ -272,7 +272,7 @@ class VolumeTerms:
             demanded - committed, 0
         )
 
-    def bounded(self, demand: np.ndarray) -> np.ndarray:
+    def bound(self, demand: np.ndarray) -> np.ndarray:
         """Return draws of a month's demand, not below the floor."""
         return demand if self.floor is None else np.maximum(demand, self.floor)
 
@@ -413,7 +413,7 @@ class Deals:
             draws: The draws, shape (members, steps, n).
         """
         forecast = np.arange(draws.shape[1]) < self.windows.lengths[members][:, None]
-        return np.where(forecast[..., None], self.terms.bounded(draws), 0.0)
+        return np.where(forecast[..., None], self.terms.bound(draws), 0.0)
 
     def _laws(self, quantiles: np.ndarray, n: int) -> np.ndarray:
         """Return n equally likely values of each law, rising, shape (..., n).
@@ -467,7 +467,7 @@ class Deals:
         levels, lengths = self.terms.levels, self.windows.lengths[members]
         who, when = np.nonzero(np.arange(length) < lengths[:, None])
         quantiles = self.windows.quantiles[members][who, when]
-        draws = self.terms.bounded(self._laws(quantiles, self.terms.draws))
+        draws = self.terms.bound(self._laws(quantiles, self.terms.draws))
         sums, vectors = self._sums(members, length, draws, (who, when))
         volumes: dict[str, Any] = dict.fromkeys(DEAL_VOLUMES) | {"vectors": vectors}
         if sums is not None:
@@ -479,7 +479,7 @@ class Deals:
             volumes[f"{band}_independent"] = float(np.quantile(independent, levels[band]))
             score = scores_of_levels(np.array([levels[band]]))
             each = [interpolate_quantiles(self.windows.levels, law, score)[0] for law in quantiles]
-            volumes[f"{band}_together"] = float(self.terms.bounded(np.array(each)).sum())
+            volumes[f"{band}_together"] = float(self.terms.bound(np.array(each)).sum())
         for name in ("naive", "actual"):
             total = float(getattr(self.windows, name)[members][who, when].sum())
             volumes[name] = None if np.isnan(total) else total

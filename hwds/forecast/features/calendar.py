@@ -191,17 +191,19 @@ class Calendar(PanelFeatures):
             ConfigError: A column that a field names is absent or plays a role that does not allow
                 it, a lag is not known at every step where it is read, or a name is taken.
         """
-        return Plan(tuple(column.feature for column in self._allowed(roles, horizon)))
+        return Plan(tuple(column.feature for column in self._checked_columns(roles, horizon)))
 
     def compute(self, panel: Panel) -> Panel:
         """Return the panel with the plan's columns added, null where the rows or values for it are
         missing.
         """
         return panel.widened(
-            FeatureSource(panel, self.season).with_columns(self._allowed(panel.roles, horizon=1))
+            FeatureSource(panel, self.season).with_columns(
+                self._checked_columns(panel.roles, horizon=1)
+            )
         )
 
-    def _allowed(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
+    def _checked_columns(self, roles: Roles, horizon: int) -> list[FeatureColumn]:
         columns = [*self._from_past(roles, horizon), *self._known_ahead(roles)]
         check_distinct(columns, roles)
         return columns

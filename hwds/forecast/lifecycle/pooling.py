@@ -97,14 +97,12 @@ def solve_coefficients(
     """Return the coefficients under given prior variances, shape (p,), and their covariance in
     noise units, shape (p, p).
     """
-    root = np.sqrt(
-        variances
-    )  # scaled, so that a block of next to no variance does no harm to the condition
+    # scaled, so that a block of next to no variance does no harm to the condition
+    root = np.sqrt(variances)
     scaled = root[:, None] * normal.gram * root + np.eye(len(root))
     inverse = np.linalg.inv(scaled)
     covariance = root[:, None] * (inverse + inverse.T) / 2 * root
-    coefficients: np.ndarray = covariance @ normal.moment
-    return coefficients, covariance
+    return covariance @ normal.moment, covariance
 
 
 # Each series' own level: a first-order autoregression seen through noise, filtered for all
@@ -130,7 +128,7 @@ class Level(Recipe):
     launch: float = 2.0
     noise: float = 0.05
 
-    def seen(self, noise: float) -> Level:
+    def with_noise(self, noise: float) -> Level:
         """Return the same movement beside another noise."""
         return Level(keep=self.keep, change=self.change, launch=self.launch, noise=noise)
 
@@ -211,20 +209,12 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
         noise = np.mean(done.white[known] ** 2)
         return float(np.log(max(noise, 1e-12)) + 2 * np.mean(np.log(done.spread[known])))
 
-    begin = np.array(
-        [
-            np.log((start.keep - 0.8) / (1.0 - start.keep)),
-            np.log(start.change),
-            np.log(start.launch),
-        ]
-    )
-    best = _bounded_level(
-        minimize(
-            cost, begin, method="Nelder-Mead", options={"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
-        ).x
-    )
+    share = (start.keep - 0.8) / (1.0 - start.keep)
+    options = {"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
+    begin = np.log([share, start.change, start.launch])
+    best = _bounded_level(minimize(cost, begin, method="Nelder-Mead", options=options).x)
     noise = float(np.mean(filter_columns(column, known, offsets, best).white[known] ** 2))
-    return best.seen(max(noise, 1e-6))
+    return best.with_noise(max(noise, 1e-6))
 
 
 def _bounded_level(point: np.ndarray) -> Level:
@@ -267,12 +257,11 @@ def forecast_levels(
     design = coming - decay[:, None] * done.state[:, None, 1:]
     mean = design @ coefficients + np.outer(done.state[:, 0], decay)
     unsure = np.einsum("nhp,nhp->nh", design @ covariance, design)
-    return mean, np.sqrt(
-        level.noise * (level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0))
-    )
+    variance = level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0)
+    return mean, np.sqrt(level.noise * variance)
 
 
-def forecast_unseen(
+def forecast_launches(
     coming: np.ndarray, level: Level, coefficients: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same for series without a row."""

@@ -425,11 +425,11 @@ class FittedAuto(Serializable):
         mixed = mixture(weights, means, quantiles, np.all(fallbacks, axis=0))
         story = np.full(len(scale), None, object)
         story[:1] = self.answer.story
-        calibrated = self._calibrated(mixed.quantiles, history, scale)
+        calibrated = self._calibrate(mixed.quantiles, history, scale)
         answer = Forecasts.of(mixed.mean, calibrated, mixed.fallback)
         return replace(answer, diagnostics={SEARCH_COLUMN: story})
 
-    def _calibrated(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
+    def _calibrate(self, quantiles: np.ndarray, history: Panel, scale: np.ndarray) -> np.ndarray:
         n, steps, count = quantiles.shape
         least = np.minimum.reduceat(np.nan_to_num(history.target), history.offsets[:-1]) >= 0
         rows = quantiles.reshape(-1, count)

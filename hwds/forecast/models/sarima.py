@@ -113,7 +113,7 @@ class FittedSarima(Serializable):
         """Filter the history with the parameters, and forecast from its end."""
         whole = history.followed_by(future)
         mean, spread = self._project_all(whole, history.lengths[:, None], int(future.lengths[0]))
-        return self._answer(whole, history.lengths, mean[:, 0], spread[:, 0])
+        return self._forecasts(whole, history.lengths, mean[:, 0], spread[:, 0])
 
     def sample(
         self, history: Panel, future: Panel, n: int, streams: Sequence[np.random.Generator]
@@ -143,11 +143,11 @@ class FittedSarima(Serializable):
         place = np.argsort(order, axis=1)[..., None]
         mean, spread = (np.take_along_axis(values, place, 1) for values in forecasts)
         return [
-            self._answer(panel, ends[:, k], mean[has, k], spread[has, k])
+            self._forecasts(panel, ends[:, k], mean[has, k], spread[has, k])
             for k, has in enumerate(ends.T > 0)
         ]
 
-    def _answer(
+    def _forecasts(
         self, panel: Panel, ends: np.ndarray, mean: np.ndarray, spread: np.ndarray
     ) -> Forecasts:
         """Return the forecasts of series with a row up to `ends`.
@@ -378,7 +378,7 @@ class Sarima(Forecaster):
         values, columns = values[known[0] :], columns[known[0] :]
         spread = columns.std(0)
         spread[spread == 0] = 1.0
-        given = self._given(len(values), season) if self.search == "fixed" else None
+        given = self._fixed_orders(len(values), season) if self.search == "fixed" else None
         if given is None and self.search == "fixed":
             return None
         optional = len(regressors.names)
@@ -402,7 +402,7 @@ class Sarima(Forecaster):
             float(sigma),
         )
 
-    def _given(self, rows: int, season: int) -> Orders | None:
+    def _fixed_orders(self, rows: int, season: int) -> Orders | None:
         """Return the orders of `fixed`; None where a series of so many rows is too short for
         them.
         """

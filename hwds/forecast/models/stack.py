@@ -98,7 +98,7 @@ class Stack(Forecaster):
         """Learn weights from inner windows, then fit every member on all rows."""
         weights = self._weights(history, horizon, context)
         fitted = tuple(context.fitted(member, history, horizon=horizon) for member in self.members)
-        return FittedForecastStack(fitted, weights, self._columns(), self.combine == "median")
+        return FittedForecastStack(fitted, weights, self._group_columns(), self.combine == "median")
 
     def backtest(
         self, history: Panel, windows: int, *, horizon: int, context: ForecastContext
@@ -116,7 +116,7 @@ class Stack(Forecaster):
         whole, group = member_windows(backtests), self._groups(seen)
 
         def weights(window: int) -> GroupWeights:
-            return self._learned(whole.take(whole.window != window), group, horizon)
+            return self._learn_weights(whole.take(whole.window != window), group, horizon)
 
         return combine_backtests(backtests, weights, group, median=self.combine == "median").filter(
             pl.col("window") >= -windows
@@ -124,32 +124,36 @@ class Stack(Forecaster):
 
     def _weights(self, history: Panel, horizon: int, context: ForecastContext) -> GroupWeights:
         if self.combine in ("equal", "median"):
-            return self._equal()
+            return self._equal_weights()
         seen = member_windows(
             [context.inner(each, history, self.windows, horizon=horizon) for each in self.members]
         )
-        return self._learned(seen, self._groups(history), horizon)
+        return self._learn_weights(seen, self._groups(history), horizon)
 
-    def _learned(self, seen: MemberWindows, group: dict[str, str], horizon: int) -> GroupWeights:
+    def _learn_weights(
+        self, seen: MemberWindows, group: dict[str, str], horizon: int
+    ) -> GroupWeights:
         """Return weights from windows; equal ones where every series is too short for one."""
         if self.combine in ("equal", "median") or not len(seen.target):
-            return self._equal()
+            return self._equal_weights()
         names = np.array([group.get(name, "") for name in seen.series.tolist()], object)
-        return learn_group_weights(seen, names, horizon, self._rule, "step" in self.weights_by)
+        return learn_group_weights(
+            seen, names, horizon, self._apply_rule, "step" in self.weights_by
+        )
 
-    def _rule(self, seen: MemberWindows) -> np.ndarray:
+    def _apply_rule(self, seen: MemberWindows) -> np.ndarray:
         if self.combine == "shrunk":
             return (absolute_simplex_weights(seen) + 1 / len(self.members)) / 2
         return WEIGHT_RULES[self.combine](seen)
 
-    def _columns(self) -> tuple[str, ...]:
+    def _group_columns(self) -> tuple[str, ...]:
         return tuple(name for name in self.weights_by if name != "step")
 
     def _groups(self, panel: Panel) -> dict[str, str]:
-        groups = group_names(panel, self._columns())
+        groups = group_names(panel, self._group_columns())
         return dict(zip(panel.series_ids.to_list(), groups.tolist(), strict=True))
 
-    def _equal(self) -> GroupWeights:
+    def _equal_weights(self) -> GroupWeights:
         return GroupWeights.same(np.full(len(self.members), 1 / len(self.members)))
 
 

@@ -256,13 +256,13 @@ class XGBoost(Forecaster):
         source = WindowSource.of(windowing, history, context.features)
         rows = training_rows(
             source,
-            self._most(source),
+            self._most_rows(source),
             context.stream("training rows"),
             self._origins(source, context),
         )
         last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
         grid = quantile_grid(context.levels)
-        growing = self._growing(source, len(rows.target), context)
+        growing = self._booster_settings(source, len(rows.target), context)
         if self.objective != "quantile":
             known = history.target[~np.isnan(history.target)]
             whole = bool((known == np.rint(known)).all())
@@ -280,17 +280,17 @@ class XGBoost(Forecaster):
         history.
         """
 
-        def learned(panel: Panel) -> tuple[Windowing, bytes]:
+        def learn_booster(panel: Panel) -> tuple[Windowing, bytes]:
             windowing = self._windowing(panel, 1, context)
             source = WindowSource.of(windowing, panel, context.features)
-            rows = training_rows(source, self._most(source), context.stream("training rows"))
+            rows = training_rows(source, self._most_rows(source), context.stream("training rows"))
             last = stopping_rows(source, self.max_rows // 4, context.stream("stopping rows"))
-            growing = self._growing(source, len(rows.target), context)
+            growing = self._booster_settings(source, len(rows.target), context)
             return windowing, growing.grow(rows, last)[0] if len(rows.target) else b""
 
         grid = quantile_grid(context.levels)
-        errors = path_errors(learned, history, horizon, context.features, context.cpus)
-        windowing, booster = learned(history)
+        errors = path_errors(learn_booster, history, horizon, context.features, context.cpus)
+        windowing, booster = learn_booster(history)
         return FittedRecursive(
             windowing,
             context.features,
@@ -301,7 +301,7 @@ class XGBoost(Forecaster):
             context.cpus,
         )
 
-    def _most(self, source: WindowSource) -> int:
+    def _most_rows(self, source: WindowSource) -> int:
         if self.objective != "quantile":
             return self.max_rows
         seen = self.looks * len(source.origins())
@@ -336,7 +336,7 @@ class XGBoost(Forecaster):
             lines=ThetaAndDamped() if self.base == "lines" else None,
         )
 
-    def _growing(
+    def _booster_settings(
         self, source: WindowSource, rows: int, context: ForecastContext
     ) -> BoosterSettings:
         settings: dict[str, Any] = {

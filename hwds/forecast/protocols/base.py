@@ -325,10 +325,10 @@ class PanelEvaluation(
 
         Then make all forecasts add up.
         """
-        scored = fill_young_scales(self._calibrated_sums(rows))
+        scored = fill_young_scales(self._calibrate_and_reconcile(rows))
         return count_from_last(scored) if self.alignment() == "end" else scored
 
-    def _calibrated_sums(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate_and_reconcile(self, rows: pl.DataFrame) -> pl.DataFrame:
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
@@ -336,10 +336,10 @@ class PanelEvaluation(
         )
 
         if not self.reconciles:
-            return self._calibrated(rows)
+            return self._calibrate(rows)
         summed = with_summed_actuals(rows)
         first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
-        calibrated = self._calibrated(first if self.intervals == "adaptive" else summed)
+        calibrated = self._calibrate(first if self.intervals == "adaptive" else summed)
         signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
         past = {
             fold: learn_error_vectors(part)
@@ -347,7 +347,7 @@ class PanelEvaluation(
         }
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
-    def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate(self, rows: pl.DataFrame) -> pl.DataFrame:
         from hwds.forecast.postprocessing import (
             adaptive_rows,
             conformal_rows,

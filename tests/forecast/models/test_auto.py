@@ -240,7 +240,7 @@ def test_what_is_surely_behind_waits_for_what_was_not_tried_yet(tmp_path):
     race.team = Team((), np.ones(0), (), np.nan, Rung(0, 0))
     race.standings = {each.name: CandidateStanding(each) for each in pool}
     rows = {each.name: race._backtest(each.model, panel, 1) for each in pool[:2]}
-    assert [each.name for each in race._halved(pool[:2], rows, pool)] == [
+    assert [each.name for each in race._drop_losers(pool[:2], rows, pool)] == [
         "by 0.0",
         "untried",
         "by 0.08",

@@ -384,7 +384,7 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     def growing(rows, **changes):
         model = XGBoost(**changes)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
-        return model._growing(source, rows * len(input_names(source)), CONTEXT)
+        return model._booster_settings(source, rows * len(input_names(source)), CONTEXT)
 
     def objective(rows, **changes):
         return growing(rows, **changes).settings["objective"]
@@ -442,12 +442,12 @@ def test_trees_see_equal_parts_of_the_rows_by_turns(tmp_path):
 
 def test_rounds_of_quantiles_are_chosen_by_no_more_rows_than_that_takes():
     rows = skewed(2 * EARLY_ROWS)
-    before = BoosterSettings({}, 1, 1, early_rate=3)._before(rows)
+    before = BoosterSettings({}, 1, 1, early_rate=3)._rows_before(rows)
     assert len(before.target) == EARLY_ROWS
     assert not before.late.any()
     assert before.target[0] == rows.target[0]
     assert before.target[-1] == rows.target[~rows.late][-1]
-    assert len(BoosterSettings({}, 1, 1)._before(rows).target) == (~rows.late).sum()
+    assert len(BoosterSettings({}, 1, 1)._rows_before(rows).target) == (~rows.late).sum()
 
 
 def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
@@ -457,7 +457,7 @@ def test_rows_are_thinned_where_one_value_is_seen_from_many_origins():
         model = XGBoost(looks=looks)
         source = WindowSource.of(model._windowing(history, STEPS, CONTEXT), history)
         seen.append(
-            len(training_rows(source, model._most(source), np.random.default_rng(0)).target)
+            len(training_rows(source, model._most_rows(source), np.random.default_rng(0)).target)
         )
     assert 0.98 * len(source.origins()) < seen[0] <= len(source.origins())
     assert seen[1] > 4 * seen[0]
