@@ -135,13 +135,13 @@ class ArimaSeries:
     """One series on its objective to a model.
 
     Attributes:
-        values: In units of `scale`, NaN for holes; it begins with a known value.
-        filled: The same with its holes bridged by lines.
+        values: The series in units of `scale`, NaN for holes; it begins with a known value.
+        filled: The values with holes bridged by lines.
         covariates: Each less its mean and over its spread, shape (rows, covariates).
         season: Rows in a season, 1 for none.
         d: Differences.
         seasonal_d: Seasonal differences.
-        scale: What the values were divided by.
+        scale: The number that the values were divided by.
     """
 
     values: np.ndarray
@@ -272,7 +272,7 @@ class OrderSearch:
         limits: The largest orders.
         season: Rows in a season, 1 for none.
         rows: The longest series.
-        covariates: How many there are.
+        covariates: The number of covariates.
         thorough: All candidates are fitted by their exact likelihood, not only the best ones of the
             conditional sum of squares.
     """
@@ -434,7 +434,7 @@ def expected_square(total: float, rows: int, choices: int) -> float:
 
     Args:
         total: The sum of squared errors of the rows that a model was fitted to.
-        rows: How many.
+        rows: The number of these rows.
         choices: The parameters, and what else was chosen by these rows.
     """
     return float(total / max(rows, 1) * (rows + choices) / max(rows - choices, 1))

@@ -47,8 +47,8 @@ class ArimaScratch(NamedTuple):
         psi: Weights of the innovations.
         lags: The lags that are not zero.
         square: The state's covariance.
-        other: The same, on its objective.
-        ahead: What each step ahead reads of the state, shape (steps, states).
+        other: The next state's covariance while it is computed.
+        ahead: The weights of the state in each step ahead, shape (steps, states).
         left: The matrix and the right side of linear equations.
         errors: The errors at the point and at each neighbour of it and at a trial, shape
             (parameters + 2, rows).
@@ -421,10 +421,10 @@ def forecast_from_ends(
         free: Its free parameters.
         values: The series less its regression, NaN where unknown, shape (rows,).
         ends: Rows known at each origin, rising, shape (origins,).
-        mean: Where forecasts are written, shape (origins, steps); one at less rows than
+        mean: The array that forecasts are written to, shape (origins, steps); one at less rows than
             differencing costs is left as it was.
-        variance: Where their variances are written, in units of the innovation's, shape (origins,
-            steps).
+        variance: The array that their variances are written to, in units of the innovation's, shape
+            (origins, steps).
         scratch: Scratch.
     """
     unpack(form, free, scratch)

@@ -72,7 +72,7 @@ class BoosterSettings:
         patience: Rounds without a better loss on the last rows after which growing stops; 0 always
             grows `trees` rounds.
         robust: Whether Huber's loss is learned, instead of XGBoost's own objective.
-        early_rate: How many times as fast the booster learns that chooses the rounds; those of the
+        early_rate: The multiple of the learning rate with which the rounds are chosen; those of the
             booster of all rows are then as many times as many, the latest of those that are as good
             as the best.
         parts: The parts of all rows that trees of quantiles learn from by turns; see
@@ -142,7 +142,7 @@ class BoosterSettings:
             train: The matrix of its rows.
             rounds: The most rounds.
             stop: The matrix of the rows by which growing stops; None grows all rounds.
-            losses: Is given the losses of those rows.
+            losses: A dictionary that the losses of those rows are written to.
         """
         import xgboost
 
@@ -201,7 +201,7 @@ class AlternatingRows:
 
     Attributes:
         rows: Part after part.
-        bounds: Where each part begins, and the last ends.
+        bounds: The first row of each part, and the end.
         matrices: One a part, all in the bins of the first.
     """
 
@@ -276,9 +276,9 @@ class Boosters:
     """The boosters of a forecast, in XGBoost's own format (UBJSON).
 
     Attributes:
-        median: Of the median of what the seasonal naive missed, or of a location near it.
-        spread: Of the expected distance from it.
-        shape: Where each level lies, in spreads from what `median` predicts, shape (levels,).
+        median: The booster of the median of the seasonal naive's errors, or of a location near it.
+        spread: The booster of the expected distance from it.
+        shape: The place of each level, in spreads from what `median` predicts, shape (levels,).
     """
 
     median: bytes
@@ -304,11 +304,11 @@ def fit_boosters(
     those of one horizon share its shocks.
 
     Args:
-        growing: How the booster of the median is grown.
+        growing: The settings of the booster of the median.
         rows: Training rows.
         last: Rows of the last horizon, by which growing stops.
         grid: The levels.
-        constrained: Which inputs the forecast may only rise or fall with; the spread does not
+        constrained: The inputs that the forecast may only rise or fall with; the spread does not
             depend on them, for all levels are then held to it as the median is; shape (columns,).
     """
     early = growing.early(rows, last)
@@ -356,7 +356,7 @@ def distance_quantiles(distances: np.ndarray, grid: tuple[float, ...]) -> np.nda
     distribution; 0 at the median.
 
     Args:
-        distances: In spreads, shape (rows,).
+        distances: Distances in spreads, shape (rows,).
         grid: The levels.
     """
     from scipy.stats import norm
@@ -441,7 +441,8 @@ def forecast_windows(
         fitted: The fitted model.
         history: The history.
         future: The rows to forecast.
-        forecast: From windows to means, shape (n, h), and quantiles, shape (n, h, levels).
+        forecast: The function of windows that returns means, shape (n, h), and quantiles, shape
+            (n, h, levels).
     """
     steps = int(future.lengths[0])
     source = WindowSource.of(fitted.windowing, history.followed_by(future), fitted.features)
@@ -522,10 +523,10 @@ def fit_counts(
     of the history.
 
     Args:
-        growing: How the booster of the mean is grown.
+        growing: The settings of the booster of the mean.
         rows: Training rows.
         last: Rows of the last horizon.
-        windowing: What the rows were cut by.
+        windowing: The settings that the rows were cut by.
         features: The feature set of the rows.
         levels: The levels to forecast.
         whole: Whether demand comes in whole numbers.
@@ -624,8 +625,8 @@ def demand_quantiles(
         mean: The mean of demand, shape (n, h).
         chance: The chance of any, above 0, shape (n, h).
         levels: Quantile levels.
-        edges: From `size_table`.
-        ratios: From `size_table`.
+        edges: The edges of bins from `size_table`.
+        ratios: The ratios from `size_table`.
         whole: Whether demand comes in whole numbers: a size is then rounded, and at least 1.
 
     Returns:

@@ -177,7 +177,7 @@ def earlier_value(values: pl.Expr, rows: int, needs: int = 0) -> pl.Expr:
 
     Args:
         values: A column.
-        rows: At least 1.
+        rows: The rows back, at least 1.
         needs: Rows of the series that must have passed, where a value is made of more than one row;
             `rows` at the least.
     """

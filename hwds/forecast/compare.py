@@ -41,7 +41,7 @@ class ForecastEvidence(UnitEvidence):
     Attributes:
         origins: The metric at each origin of each series, averaged over seeds: `dataset`, `unit`,
             `period` (the cutoff), and a column of each model.
-        span: How many origins one error reaches over, of each dataset.
+        span: The number of origins that one error reaches over, of each dataset.
     """
 
     origins: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -55,9 +55,9 @@ def forecast_evidence(
     them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The forecasts of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: Of each bootstrap.
+        resamples: The resamples of each bootstrap.
     """
     common, left_out = shared_rows(answers, KEYS)
     tables, origins, reaches = [], [], dict[str, Reach]()

@@ -42,7 +42,7 @@ def seasonal_scales(
 
     Args:
         values: The series end to end, NaN where unknown.
-        offsets: Where each series begins, and the end; shape (n + 1,).
+        offsets: The first row of each series, and the end; shape (n + 1,).
         season: Rows in a season.
 
     Returns:
@@ -92,7 +92,7 @@ def short_scales(
 
     Args:
         values: The series end to end, NaN where unknown.
-        offsets: Where each series begins, and the end; shape (n + 1,).
+        offsets: The first row of each series, and the end; shape (n + 1,).
         season: Rows in a season.
 
     Returns:
@@ -442,7 +442,7 @@ def group_quantiles(values: np.ndarray, group: np.ndarray, groups: int, level: f
         values: Shape (rows,); NaN is left out.
         group: The group of each, from 0.
         groups: The number of groups.
-        level: Of the quantile.
+        level: The level of the quantile.
     """
     known = ~np.isnan(values)
     values, group = values[known], group[known]
@@ -471,7 +471,7 @@ def pooled_quantile(
         values: Shape (rows,); NaN is left out.
         group: The cell of each.
         cells: The unit and the period of each cell.
-        level: Of the quantile.
+        level: The level of the quantile.
         root: Give the square root of it.
     """
     known = ~np.isnan(values)
@@ -586,11 +586,11 @@ def code_rows(
     """Return predictions as arrays.
 
     Args:
-        table: Of one model.
-        levels: Of its quantiles.
-        season: Of the seasonal naive.
-        like: Those of another model with the same series, cutoff and step in each row, whose codes
-            are taken.
+        table: The predictions of one model.
+        levels: The levels of its quantiles.
+        season: The season of the seasonal naive.
+        like: The arrays of another model with the same series, cutoff and step in each row, whose
+            codes are taken.
     """
     columns = {
         name: table[name].to_numpy()

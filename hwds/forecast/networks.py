@@ -266,7 +266,7 @@ class WindowShape:
 
     Attributes:
         past, steps, origin: Shapes of the inputs without the first axis.
-        texts: How many texts each code can be.
+        texts: The number of texts that each code can be.
         horizon: Steps that it was trained for; `steps` may have other ones.
         design: Builds the body.
         head: Makes an answer of it.
@@ -314,7 +314,7 @@ class WindowParts(Layers):
     """The inputs of a network as Keras tensors, and the layers that it is built of.
 
     Attributes:
-        shape: Of the inputs.
+        shape: The shape of the inputs.
         past: Shape (n, length, p).
         steps: Shape (n, h, q).
     """
@@ -364,8 +364,8 @@ class NetworkInputs(NamedTuple):
     Attributes:
         past: The target, the known-future and the past-only columns over the window, shape (n,
             length, p).
-        steps: What is known of each step, its own number last, shape (n, h, q).
-        origin: What holds for all steps, shape (n, a).
+        steps: The inputs of each step, its own number last, shape (n, h, q).
+        origin: The inputs that hold for all steps, shape (n, a).
         codes: Static texts, 0 for one that fit has not seen, shape (n, c), int32.
     """
 
@@ -470,7 +470,7 @@ class FittedWindowNetwork(Serializable):
         weights: The weights of all networks, one after the other; none where there was nothing to
             learn from.
         levels: The levels to forecast.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: Network

@@ -183,14 +183,15 @@ class PastRows:
     Attributes:
         bands: The model's own quantiles of the real rows.
         actual: Shape (rows,).
-        own: Which rows the model itself has answered, or all where it has answered none.
+        own: A flag for each row that the model itself has forecast, or for all where it has
+            answered none.
         order: The number of each row's cutoff, oldest first, over all folds.
         series: Codes from 0.
         cutoff: Its instant, as a number.
-        out: When the actual was known: its own instant, or when it was published, if that was
-            later.
+        out: The time when the actual was known: its own instant, or when it was published, if that
+            was later.
         inner: The model's quantiles of inner windows.
-        inner_actual: What happened there.
+        inner_actual: The actuals there.
         inner_order: Their windows, counted back from -1.
     """
 
@@ -277,7 +278,7 @@ class AimedShares:
 
         Args:
             past: The rows.
-            quantiles: As they were issued, shape (rows, levels).
+            quantiles: The quantiles as they were issued, shape (rows, levels).
             newly_known: Rows that became known now.
         """
         from hwds.stats.conformal import KINDS
@@ -363,7 +364,7 @@ class ReconciledModel(Serializable):
 
     Attributes:
         model: The fitted model, or a calibrated one.
-        errors: Of its recipe on inner windows of the same history.
+        errors: The errors of its recipe on inner windows of the same history.
     """
 
     model: Any
@@ -442,9 +443,9 @@ def reconcile_rows(
     cut at zero, and summed up after it; `bottom_up` leaves their means and quantiles as they are.
 
     Args:
-        rows: With their fold, `groups` and `nonnegative`, of real cutoffs only.
+        rows: The rows of real cutoffs with their fold, `groups` and `nonnegative`.
         past: The errors of each fold's inner windows.
-        method: How.
+        method: The method of reconciliation.
         levels: Quantile levels, rising.
     """
     from threadpoolctl import threadpool_limits
@@ -466,8 +467,8 @@ class CutoffForecasts:
 
     Attributes:
         names: Shape (series,).
-        n_aggregates: How many of them are sums.
-        groups: Of the others.
+        n_aggregates: The number of those that are sums.
+        groups: The groups of the others.
         nonnegative: Shape (series,).
         rows: Where the value of each series and step stands, -1 where there is none, shape (series,
             steps).

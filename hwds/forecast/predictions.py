@@ -89,8 +89,8 @@ def fit_and_forecast(
     Args:
         model: The recipe to fit.
         panel: The whole data; it is cut here.
-        cell: Which fold, and which of its series.
-        context: With the levels and the season.
+        cell: The fold, and the series of it.
+        context: The context with the levels and the season.
         horizon: The steps that the model forecasts, those of the gap among them.
         gap: Steps after the cutoff that are forecast but not scored.
         sliding: Rows of history that a fit may see at most.
@@ -258,10 +258,10 @@ def forecast_beyond(
         fitted: The model.
         panel: The whole data.
         cutoff: Its end.
-        context: With the levels and the season.
+        context: The context with the levels and the season.
         horizon: Steps.
         paths: Sample paths to keep of each series, where the model can draw them.
-        postprocess: From its rows to those that are shown.
+        postprocess: The function from its rows to those that are shown.
 
     Raises:
         DataError: The panel has known-future columns and the plan lacks one of them.
@@ -335,10 +335,10 @@ def with_paths(
 
     Args:
         table: One row for each series of `known` and each step, in their order.
-        fitted: What has forecast them.
+        fitted: The model that has forecast them.
         known: The history.
         future: The rows to forecast.
-        context: Names the random streams.
+        context: The context that names the random streams.
         cutoff: The label of the cutoff.
         count: Paths of a series.
     """
@@ -372,7 +372,7 @@ def all_cutoffs(
     Args:
         fitted: The model.
         panel: The whole data.
-        cutoffs: Those that the fit serves.
+        cutoffs: The cutoffs that the fit serves.
         horizon: Steps.
         sliding: Rows of history that may be seen at most.
     """
@@ -418,7 +418,7 @@ class InnerBacktests:
     cache.
 
     Attributes:
-        cache: Where the rows lie.
+        cache: The cache that the rows are kept in.
     """
 
     cache: Cache
@@ -602,8 +602,8 @@ class CachedMember(Serializable):
     """A fitted forecaster whose forecasts lie in the cache.
 
     Attributes:
-        key: Names the model, its settings and what it is fitted on.
-        cache: Where its forecasts lie.
+        key: The key of the model, its settings and what it is fitted on.
+        cache: The cache that its forecasts are kept in.
         fit: Makes the fitted model.
     """
 

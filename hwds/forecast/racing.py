@@ -324,7 +324,7 @@ class CandidateStanding:
     """The standing of a candidate.
 
     Attributes:
-        candidate: Which.
+        candidate: The candidate.
         losses: Its mean absolute scaled error on each rung up to the last one that it ran; NaN on
             those that it skipped.
         dropped: Why it went; empty while it is in the race.
@@ -347,7 +347,7 @@ class Team:
 
     Attributes:
         members: Their recipes.
-        weights: Of each.
+        weights: The weight of each.
         backtests: Their rows of inner windows.
         loss: The mean absolute scaled error of the combination there.
         rung: The rung.
@@ -371,10 +371,10 @@ class Race:
     Attributes:
         history: All that may be known.
         horizon: Steps.
-        context: Of the run.
+        context: The context of the run.
         windows: Inner windows of the last rung.
         allowance: The budget.
-        standings: Of all candidates, in the order in which they were tried.
+        standings: The standings of all candidates, in the order in which they were tried.
         team: The best so far.
         blind: Whether no series is long enough for a window before the cutoff: nothing tells
             candidates apart.

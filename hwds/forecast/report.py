@@ -484,7 +484,7 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
     """Yield the parts of the section; nothing where the experiment's own model has no forecast.
 
     Args:
-        tables: Of one run.
+        tables: The result tables of one run.
         board: Its standings.
         panel: The data; None where it is gone, so that no history is drawn.
     """

@@ -105,7 +105,7 @@ def fit_smoothing(
         form: The form.
         begin: The level after the last row, and its change or growth from row to row backwards,
             from which the backward smoothing begins.
-        factors: Those of the season, shape (m,); one of 0 where the form has none.
+        factors: The factors of the season, shape (m,); one of 0 where the form has none.
         season: Rows in a season, whether or not the form has one.
     """
     parameters, seasons, result = np.array(SMOOTHING_START), np.empty(len(factors)), np.zeros(8)
@@ -254,7 +254,7 @@ def smoothed_ahead(fit: SmoothingFit, rows: int, steps: int) -> np.ndarray:
     """Return the forecast of the next rows, shape (steps,).
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
     """
@@ -272,7 +272,7 @@ def smoothed_paths(fit: SmoothingFit, rows: int, shocks: np.ndarray) -> np.ndarr
     """Return paths of the next rows, shape (steps, paths), of a form whose errors multiply.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         shocks: The relative errors, shape (steps, paths), above -1.
     """
@@ -435,7 +435,7 @@ def damped_ahead(fit: DampedFit, rows: int, steps: int) -> tuple[np.ndarray, np.
     Hyndman, Koehler, Ord and Snyder (2008), Forecasting with Exponential Smoothing, table 6.1.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
     """
@@ -497,7 +497,7 @@ def fit_theta(values: np.ndarray, *, dynamic: bool, weight: float = math.nan) ->
     Args:
         values: The series without a season, shape (n,), n above 3.
         dynamic: Whether the line is that of the rows so far, or of all of them.
-        weight: Of the line; NaN has it estimated, between 0 and 1.
+        weight: The weight of the line; NaN has it estimated, between 0 and 1.
     """
     result = np.zeros(len(ThetaFit._fields))
     compiled(theta_search)(
@@ -608,10 +608,10 @@ def forecast_theta(
     squares of what an error of 1 in each of the rows before, and in its own, does to it.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
-        dynamic: As in the fit.
+        dynamic: The flag of the fit.
     """
     mean, variance = np.zeros(steps), np.zeros(steps)
     compiled(theta_ahead)(np.array(fit), rows, dynamic, mean, variance)
@@ -798,7 +798,7 @@ def trend_draws(
         moves: Standard normal, shape (draws, PARAMETERS).
         chances: Uniform, shape (draws,).
         shocks: The errors of paths, shape (paths, steps).
-        place: Where the walk begins.
+        place: The place where the walk begins.
         spread: The lower triangle by which moves are multiplied, which adapts.
         space: Shape (2, PARAMETERS).
         states: Shape (2, STATE).

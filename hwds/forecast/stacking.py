@@ -276,7 +276,7 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     that had to be ahead of the best member in each window.
 
     Args:
-        seen: What members forecast on inner windows.
+        seen: The forecasts of members on inner windows.
     """
     level = level_losses(seen)
     return shrunken_weights(level, _near_best(level), FLAT_SHARES.get(_recent_windows(level), 0.0))
@@ -309,7 +309,7 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
     """Return the weights of least loss on left-out windows among those tried, shape (members,).
 
     Args:
-        seen: What members forecast on inner windows, levelled.
+        seen: The forecasts of members on inner windows, levelled.
         kept: The members that may have weight.
         flat: The share of the least loss on left-out windows within which the weights nearest to
             equal ones are taken.
@@ -478,10 +478,10 @@ def learn_group_weights(
     of what holds it.
 
     Args:
-        seen: At least one row.
+        seen: The forecasts of members, at least one row.
         group: The name of each row's group, '' where there are none.
         horizon: Steps.
-        learn: From rows to weights, shape (members,).
+        learn: The function from rows to weights, shape (members,).
         by_step: Whether parts of the horizon are told apart.
     """
     names = tuple(name for name in np.unique(group.astype(str)).tolist() if name)
@@ -544,8 +544,8 @@ def combine_backtests(
 
     Args:
         parts: The inner rows of each member.
-        weights: Of the members for a window, counted from the end of each series; learned without
-            it.
+        weights: The weights of the members for a window, counted from the end of each series;
+            learned without it.
         group: The name of each series' group.
         median: Take the members' median instead.
     """
@@ -612,7 +612,7 @@ def mixture(
     """Return the weighted means of members' means and quantiles.
 
     Args:
-        weights: Of each member, shape (n, steps, members).
+        weights: The weight of each member, shape (n, steps, members).
         means: Shape (members, n, steps).
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).

@@ -103,7 +103,7 @@ def backtest_bands(
         values: The history, shape (n,).
         steps: Steps to answer for.
         levels: Quantile levels.
-        origins: At most so many, a third of the horizon apart, after the first third of the
+        origins: The most origins, a third of the horizon apart, after the first third of the
             history.
         least: The fewest values that the model can be fitted to.
 
@@ -346,8 +346,8 @@ class Season:
     """The season of a series.
 
     Attributes:
-        factors: What each place in the season multiplies (or adds), shape (season,); they average 1
-            (or 0).
+        factors: The factor (or addition) of each place in the season, shape (season,); they average
+            1 (or 0).
         additive: Whether they are added.
     """
 

@@ -77,7 +77,7 @@ class Windowing(Recipe):
         usual_demand: The size of a usual demand, where demand comes by chance and the target is a
             multiple of each series' own mean demand; 0 where the target is what the seasonal naive
             missed.
-        lines: Where they are given, the target is what their mean missed instead, and they are
+        lines: The lines whose mean error is the target instead, where they are given; they are
             inputs.
     """
 
@@ -204,7 +204,7 @@ class Origins:
 
     Attributes:
         series: The index of each origin's series in the panel, shape (n,).
-        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1`
+        ends: The number of its rows that are known there, shape (n,); step h is row `ends + h - 1`
             of the series.
     """
 
@@ -341,7 +341,7 @@ class Demand:
 
         Args:
             windows: Cut at the origins.
-            origins: Where.
+            origins: The origins.
             actual: The target of each step, NaN where unknown, shape (n, h).
         """
         ends = self.starts[origins.series] + origins.ends
@@ -414,7 +414,7 @@ class VintageColumn:
     Attributes:
         keys: Row times `width` plus lead, rising, shape (n,).
         values: The latest forecast with that lead, standardised, shape (n,).
-        width: Above every lead.
+        width: A number above every lead.
     """
 
     keys: np.ndarray
@@ -495,7 +495,7 @@ class WindowSource:
         whole: The target with holes filled from the past of the same series.
         first: The row of each series' first known value, or its end, shape (n_series,).
         known: Known-future columns, standardised.
-        vintages: Those of vintages, as they were known at an origin.
+        vintages: The columns of vintages, as they were known at an origin.
         passed: Past-only columns, standardised, holes filled from the past.
         codes: Codes of the static text columns.
         numbers: Static columns that are numbers.
@@ -773,7 +773,7 @@ class TrainingRows:
         inputs: Shape (rows, columns), float32.
         target: Shape (rows,), float32.
         late: Whether the target lies in the last horizon of its series, shape (rows,).
-        scale: What the target was divided by, shape (rows,), float64.
+        scale: The number that the target was divided by, shape (rows,), float64.
     """
 
     inputs: np.ndarray

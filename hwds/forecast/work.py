@@ -68,7 +68,7 @@ class Allowance:
     """A budget, and the part of it that is spent.
 
     Attributes:
-        limit: In seconds of the clock, or units of work.
+        limit: The budget in seconds of the clock, or units of work.
         units: Whether the limit is in units.
         began: The clock when it began.
         spent: Units that were spent.
@@ -203,7 +203,7 @@ def cell_work(model: Recipe, size: PanelSize, cutoffs: int, inner: int) -> float
 
     Args:
         model: The recipe.
-        size: Of the history at the first cutoff.
+        size: The size of the history at the first cutoff.
         cutoffs: The number of cutoffs that the fit serves.
         inner: Inner windows before the first of them.
     """

@@ -20,13 +20,14 @@ class MaintenanceTerms:
     Attributes:
         planned: The cost of a replacement before a failure, downtime included.
         failure: The cost of a failure, downtime included.
-        planned_downtime, failure_downtime: How long a machine stands still, in the unit of ages.
+        planned_downtime, failure_downtime: The time that a machine stands still, in the unit of
+            ages.
         downtime: The cost of a unit of time that a machine stands still.
         crew: Replacements in a slot at most; None for any number.
-        parts: On hand at first; None for any number.
-        parts_rate: That arrive in each slot.
+        parts: Parts on hand at first; None for any number.
+        parts_rate: Parts that arrive in each slot.
         least_failures: Machines that failed below which nothing is shown.
-        resamples: Of the bootstrap over machines.
+        resamples: Resamples of the bootstrap over machines.
     """
 
     planned: float
@@ -59,18 +60,18 @@ class LifeLaws:
     """The laws of m machines at n inspections, and how long the machines lasted.
 
     Attributes:
-        names: Of the machines, in order.
+        names: The machines, in order.
         ends: The age at which each failed or was last seen, shape (m,).
         failed: Whether it failed then, shape (m,).
         fold: The part in which each was held out; -1 where it has no prediction, shape (m,).
-        start: When it was new on a clock that machines share, NaN where that is not known, shape
-            (m,).
+        start: The time when it was new on a clock that machines share, NaN where that is not known,
+            shape (m,).
         machine: The place of each inspection's machine, shape (n,); sorted, ages rising.
-        age: At each inspection, shape (n,).
+        age: The age at each inspection, shape (n,).
         survival: The probability to run longer than 1, 2 ... slots more, shape (n, slots).
-        median: Of the remaining life, shape (n,).
+        median: The median of the remaining life, shape (n,).
         slot: The time from one inspection to the next.
-        unit: Of ages.
+        unit: The unit of ages.
     """
 
     names: tuple[str, ...]
@@ -142,7 +143,7 @@ class Outcomes:
         end: The age at which it was replaced, failed or was last seen, shape (m,).
         acted: Whether it was replaced before a failure, shape (m,).
         known: Whether it was replaced or failed, shape (m,).
-        waited: How long it stood still, after its failure, for a crew or a part, shape (m,).
+        waited: The time that it stood still, after its failure, for a crew or a part, shape (m,).
     """
 
     end: np.ndarray
@@ -210,7 +211,7 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         among: A mask of the machines whose censoring is read, shape (m,); None for all.
     """
     read = np.ones(laws.m, bool) if among is None else among
@@ -229,7 +230,7 @@ def cost_rate(
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         terms: The costs.
         among: A mask of machines, shape (m,); no other is read.
     """
@@ -345,8 +346,8 @@ def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
     first.
 
     Args:
-        index: Of each inspection, shape (n,).
-        limits: Of each inspection, shape (n,).
+        index: The index of each inspection, shape (n,).
+        limits: The limit of each inspection, shape (n,).
     """
 
     def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
@@ -362,7 +363,7 @@ def least_cost_planner(costs: np.ndarray, terms: MaintenanceTerms) -> SlotPlanne
     first.
 
     Args:
-        costs: Of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
+        costs: The costs of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
         terms: The capacity.
     """
 
@@ -409,9 +410,9 @@ class Fleet:
     Attributes:
         laws: The evidence; all machines have a start.
         terms: Costs and capacity.
-        end: Of each machine so far, shape (m,).
+        end: The end of each machine so far, shape (m,).
         acted: Whether it was replaced before a failure.
-        waited: For a crew or a part.
+        waited: The time that each has waited for a crew or a part.
         queue: Machines that failed and stand still, with the slot in which each could first be
             repaired.
     """
@@ -484,11 +485,11 @@ def assign_slots(
     mixed-integer program (HiGHS, by scipy.optimize.milp).
 
     Args:
-        costs: Of each machine in each slot, the last for later, which has no limit; finite, shape
-            (m, slots + 1).
+        costs: The cost of each machine in each slot, the last for later, which has no limit;
+            finite, shape (m, slots + 1).
         crew: Replacements in each slot, shape (slots,).
-        parts: That have arrived by each slot, rising, shape (slots,); None where they do not run
-            out.
+        parts: The parts that have arrived by each slot, rising, shape (slots,); None where they do
+            not run out.
 
     Raises:
         HwdsError: The solver ends without a solution.

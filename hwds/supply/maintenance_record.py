@@ -186,10 +186,10 @@ class MaintenanceBackTest:
     """The outcomes of rules on one fleet.
 
     Attributes:
-        laws: Of the model.
-        truth: Of the law that is true; None where that is not known.
+        laws: The laws of the model.
+        truth: The true laws; None where that is not known.
         terms: Costs and capacity.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
     """
 
     laws: LifeLaws

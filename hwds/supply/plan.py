@@ -150,11 +150,11 @@ class SupplyVerdict(Verdict):
         terms: The settings.
         committed, asked: Sums over deals of the committed volumes, and of the same quantile of
             demand.
-        missed: What is expected not to be delivered because machines stand still.
+        missed: The units that are expected not to be delivered because machines stand still.
         makeable: The stock and the capacity of all steps that there is at least, at the level of
             what is committed.
-        free: What of it is left beyond the base volume of all demand; negative where it is not
-            enough.
+        free: The part of it that is left beyond the base volume of all demand; negative where it is
+            not enough.
         fill: The expected share of demand that is served in its step.
         cover: The mean stock, in steps of mean demand.
         lost: The share of capacity that outages take, of all steps.
@@ -162,12 +162,12 @@ class SupplyVerdict(Verdict):
         below, below_low, below_high: The share of back-tested deals of which less was delivered
             than committed to, with 95 %.
         tested: Back-tested deals.
-        steps: Of the plan.
-        cutoff: After which it begins.
-        n_deals: In the plan.
-        outages: Where the outages are from; empty for none.
+        steps: The number of steps of the plan.
+        cutoff: The cutoff after which it begins.
+        n_deals: The number of deals in the plan.
+        outages: The source of the outages; empty for none.
         when: `back-test`, or `future`.
-        unit: Of volumes.
+        unit: The unit of volumes.
         plan: See `STEPS`.
         volumes: See `VOLUMES`.
     """
@@ -238,11 +238,11 @@ class SupplyCase:
     """The demand after one cutoff, and what there is to meet it.
 
     Attributes:
-        cutoff: After which it comes.
-        deals: Names, in order.
-        plants: Names, in order.
+        cutoff: The cutoff after which it comes.
+        deals: The names of the deals, in order.
+        plants: The names of the plants, in order.
         problem: Draws of demand and of outages.
-        actual: Of each deal and step, NaN where it is not known; shape (p, t).
+        actual: The demand of each deal and step, NaN where it is not known; shape (p, t).
         coupled: Whether it is known how steps move together; cases of which it is not are no
             record.
     """
@@ -272,8 +272,8 @@ def decide_supply(
         past: The back-test.
         coming: The case to plan for.
         terms: Costs and levels.
-        outages: Where these are from; empty for none.
-        unit: Of volumes.
+        outages: The source of the outages; empty for none.
+        unit: The unit of volumes.
         when: Whether the case is that of the back-test or of the steps to come.
     """
     plan, volumes = plan_tables(coming, terms)

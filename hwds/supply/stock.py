@@ -104,11 +104,11 @@ class StockVerdict(Verdict):
         error_cost: What a period of a series costs more than with the true law where that is known,
             else than with foresight.
         error_of: `law` or `foresight`.
-        cutoff: At which the levels are.
-        n_series: How many levels there are.
+        cutoff: The cutoff at which the levels are.
+        n_series: The number of levels.
         units: The sum of the levels.
         when: `back-test`, or `future` for the periods to come.
-        unit: What volumes are counted in.
+        unit: The unit of volumes.
         levels: See `LEVELS`.
         record: See `hwds.supply.stock_record.RECORD`.
     """
@@ -225,7 +225,7 @@ def decide_stock(
         coming: The cases to tell levels of.
         model: The experiment's own.
         terms: The rule.
-        unit: Of volumes.
+        unit: The unit of volumes.
         when: Whether the cases to tell are those of the back-test or of the periods to come.
     """
     base = next((label for label in models if label not in (model, TRUTH)), None)

@@ -96,15 +96,15 @@ class StockLevels:
 
     Attributes:
         upto: Stock on hand and on order after an order, shape (periods,).
-        reorder: At or below which one orders, shape (periods,); equal to `upto` where one always
-            does.
+        reorder: The level at or below which one orders, shape (periods,); equal to `upto` where one
+            always does.
         store: Stock in the store and on the way to it after an order, shape (periods,); equal to
             `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
         fill: The expected share of the demand of the last period it covers that is served in that
             period, shape (periods,).
         cost: The expected cost of holding, shortage and orders in that period, shape (periods,).
-        point: Where stock stands in the long run, of an (s, S) pair; None of other rules.
+        point: The long run of stock under an (s, S) pair; None of other rules.
     """
 
     upto: np.ndarray
@@ -180,8 +180,8 @@ def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> St
     as it does in the long run.
 
     Args:
-        draws: Of demand by period, shape (periods, n).
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n).
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     point, last = reorder_point(draws, sums, terms), draws[terms.cover - 1 :]
@@ -210,7 +210,7 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     then cover.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead times.
     """
     ratio = (terms.shortage + terms.depot_holding) / (terms.shortage + terms.holding)
@@ -241,8 +241,8 @@ def echelon_costs(
     """Return the net stock of the store, and the cost of both echelons, or of what they hold alone.
 
     Args:
-        upto: Of all stock when the depot orders.
-        store: Up to which the store orders, as far as the depot has it.
+        upto: The level of all stock when the depot orders.
+        store: The level up to which the store orders, as far as the depot has it.
         early: Demand until the depot's order arrives.
         late: Demand from then to the end of the period in which the store's arrives.
         terms: Costs.
@@ -260,7 +260,7 @@ def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
     periods independent.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead time.
     """
     mean = covered_demand(draws.mean(axis=1, keepdims=True), terms.cover)[:, 0]
@@ -274,10 +274,10 @@ class ReorderPoint:
     """An (s, S) pair in the long run.
 
     Attributes:
-        reorder: At or below which one orders.
-        upto: Up to what.
+        reorder: The level at or below which one orders.
+        upto: The level that one orders up to.
         stands: Stock on hand and on order after orders, shape (k,).
-        shares: Of the periods in which it stands at each, shape (k,).
+        shares: The share of periods in which it stands at each, shape (k,).
         orders: The expected orders of a period.
     """
 
@@ -305,8 +305,8 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     grid is coarser, and demand is split between its neighbours so that its mean stays.
 
     Args:
-        draws: Of demand by period, shape (periods, n); all periods count alike.
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n); all periods count alike.
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     mean = float(draws.mean())
@@ -347,7 +347,7 @@ def search_reorder_point(
     """Return s and S in grid steps.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps.
         sums: Draws of the demand that an order covers, in steps, rising.
         terms: The costs.
         unit: Units of a step.
@@ -379,8 +379,8 @@ class PeriodCosts:
 
     Args:
         sums: Draws of the demand to cover, rising.
-        holding: Of a unit left.
-        shortage: Of a unit short.
+        holding: The cost of a unit left.
+        shortage: The cost of a unit short.
     """
 
     def __init__(self, sums: np.ndarray, holding: float, shortage: float) -> None:
@@ -400,7 +400,7 @@ class RenewalVisits:
     """The expected visits of stock to each step below the order-up-to level, in one cycle.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps; the first below 1.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps; the first below 1.
     """
 
     def __init__(self, chances: np.ndarray) -> None:
@@ -437,9 +437,9 @@ class StockCases:
     Attributes:
         keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all
             series, where it is not.
-        levels: Of each case.
+        levels: The levels of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
-        sources: Where the joint law of each case is from, see `LAW_SOURCES`.
+        sources: The source of the joint law of each case, see `LAW_SOURCES`.
         alone: Levels without a depot; those of the rule where it has none, shape (w, periods of
             orders).
         textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w,
@@ -477,7 +477,7 @@ def stock_cases(
 
     Args:
         keys: See `StockCases`.
-        draws: For each case joint draws, shape (periods, n), and where they are from.
+        draws: The joint draws of each case, shape (periods, n), and their source.
         actual: Demand, shape (w, periods).
         terms: The rule.
     """

@@ -21,9 +21,10 @@ class StockPaths:
     """The stock of w series over p periods, each of shape (w, p).
 
     Attributes:
-        net: On hand at the end of a period, less what is still owed; of two echelons in the store.
-        depot: On hand in the depot, 0 without one.
-        demand: In the period.
+        net: The stock on hand at the end of a period, less what is still owed; of two echelons in
+            the store.
+        depot: The stock on hand in the depot, 0 without one.
+        demand: The demand of the period.
         unserved: The demand of the period that could not be served in it.
         ordered: Whether an order was made for it.
     """
@@ -56,7 +57,7 @@ def simulate_stock(
 
     Args:
         upto: Levels by period of the order, shape (w, p).
-        reorder: At or below which one orders, shape (w, p).
+        reorder: The level at or below which one orders, shape (w, p).
         actual: Demand, shape (w, p + lead).
         terms: The rule.
         begins: Stock on hand and on order in the first period, and whether that is after an order,
@@ -95,8 +96,8 @@ def simulate_echelons(
     which arrives `lead` on. What is above a level that has fallen stays until it is asked for.
 
     Args:
-        upto: Of all stock, by period of the depot's order, shape (w, p).
-        store: Of the store, in the period in which that order arrives, shape (w, p).
+        upto: The level of all stock, by period of the depot's order, shape (w, p).
+        store: The level of the store, in the period in which that order arrives, shape (w, p).
         actual: Demand, shape (w, p + depot_lead + lead).
         terms: Costs and lead times.
     """
@@ -176,7 +177,7 @@ def stock_records(
     """Return a row for each model, and for the textbook's levels of the experiment's own.
 
     Args:
-        models: By label; all on the same cases where they have answers.
+        models: The cases of each model by its label; the same ones where they have forecasts.
         own: The experiment's own model.
         base: The model that savings are counted from; None for none.
         terms: The costs.

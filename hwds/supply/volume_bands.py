@@ -62,7 +62,7 @@ def band_record(deals: pl.DataFrame, terms: VolumeTerms) -> tuple[BandRecord, ..
     Empty where no deal has both bands and a known demand.
 
     Args:
-        deals: As `Deals.table` makes them.
+        deals: The deals, as `Deals.table` makes them.
         terms: Levels and costs.
     """
     scored = deals.drop_nulls(["actual", *BANDS])
@@ -126,17 +126,17 @@ class VolumeVerdict(Verdict):
         action: `COMMIT` or `HOLD`.
         terms: The level of each band, and what a unit committed and not demanded costs, and one
             demanded and not committed.
-        coupling: Where the law of the sums is from: sample paths, the rank order of past error
+        coupling: The source of the law of the sums: sample paths, the rank order of past error
             vectors, or nowhere.
         steps: The first and the last step of a deal.
         cutoff: The last one at which there are deals; the first and the last of series that have
             their own.
         n_deals: Deals at that cutoff.
-        n_banded: Those of them that have bands.
+        n_banded: The number of those that have bands.
         vectors: Past error vectors behind them, the fewest; None for paths of single series.
         when: `back-test`, or `future` for the months to come, whose demand is not known.
         record: Every band in the back-test.
-        unit: What volumes are counted in.
+        unit: The unit of volumes.
         deals: One row a deal; see `hwds.supply.volumes.Deals.table`.
     """
 
@@ -259,12 +259,12 @@ def volume_verdict(
 
     Args:
         name: The decision's.
-        deals: Those to tell, as `Deals.table` makes them.
-        tested: Those of the back-test; the same for a back-test.
+        deals: The deals of the verdict, as `Deals.table` makes them.
+        tested: The deals of the back-test; the same for a back-test.
         terms: The rule.
-        coupling: Where the laws of the sums are from.
+        coupling: The source of the laws of the sums.
         steps: The first and the last of a deal.
-        unit: Of volumes.
+        unit: The unit of volumes.
         when: Whether the deals are those of the back-test or of the months to come.
     """
     record = band_record(tested, terms)

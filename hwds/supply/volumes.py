@@ -67,13 +67,13 @@ class DealWindows:
     Attributes:
         keys: `series_id`, `cutoff`, `deal` (what it is summed in), `first` and `last` (times), one
             row a window.
-        levels: Of the quantiles, rising.
+        levels: The levels of the quantiles, rising.
         quantiles: Shape (w, s, levels), NaN where there is no forecast.
         paths: Draws, shape (w, s, n); None where there are none.
-        actual: What happened, NaN where it is not known, shape (w, s).
+        actual: The demand, NaN where it is not known, shape (w, s).
         naive: The seasonal naive's forecasts, NaN where there are none, shape (w, s).
         moments: The time of each window, on a clock that series share, shape (w,).
-        known: When each step's actual was known on the same clock, shape (w, s).
+        known: The time when each step's actual was known, on the same clock, shape (w, s).
     """
 
     keys: pl.DataFrame
@@ -192,7 +192,7 @@ class BandRecord:
         below, below_low, below_high: The share in which demand was below it, and its 95 % interval
             (Wilson's, of so many independent deals as the clusters of one deal at several cutoffs
             are worth).
-        deals, clusters: How many deals of how many names.
+        deals, clusters: The number of deals, and of their names.
         cost, cost_stderr: Mean cost of a deal, and its standard error clustered by name.
         saving, saving_low, saving_high: 1 - cost over that of the naive, with its 95 % interval;
             None without a naive.
@@ -235,8 +235,8 @@ class VolumeTerms:
         committed, base, upside: Levels of the bands.
         over: The cost of a unit committed and not demanded.
         under: The cost of a unit demanded and not committed.
-        floor: What a month's demand is never below; None where it may be anything.
-        draws: Of a sum.
+        floor: The lower bound of a month's demand; None where it may be anything.
+        draws: The number of draws of a sum.
         least_vectors: Past error vectors that a deal needs.
         least_deals: Back-tested deals that a commitment needs.
     """
@@ -332,9 +332,10 @@ class Deals:
         windows: The windows to sum.
         past: The windows of the back-test, whose errors couple them.
         terms: The rule.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
         calibrated: Whether the quantiles are others than the model's own, whose law the paths have.
-        ranks: Those that were drawn, by moment, members and steps: deals of one cutoff share them.
+        ranks: The ranks that were drawn, by moment, members and steps: deals of one cutoff share
+            them.
     """
 
     windows: DealWindows
@@ -558,7 +559,7 @@ class ErrorTemplates:
     """The error vectors of past windows.
 
     Attributes:
-        windows: Of the back-test.
+        windows: The windows of the back-test.
         whole: Take the error of a window's sum in place of the errors of its steps: what the sums
             of paths are coupled by.
     """

@@ -56,7 +56,7 @@ def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
     Args:
         panel: The history, or the history followed by the future.
         season: Rows in a season.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
     """
     number = calendar_numbers(panel.table[TIME], panel.frequency)
     series = np.repeat(np.arange(panel.n_series), panel.lengths)
@@ -124,7 +124,7 @@ def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Pa
 
     Args:
         panel: A history.
-        good: Which of its series count, shape (n_series,).
+        good: A flag for each series that counts, shape (n_series,).
         most: Rows in all.
         longest: Rows of a series.
     """
@@ -187,14 +187,14 @@ class LaunchTerms(Recipe):
     Attributes:
         season: Rows in a season; 1 takes none, as where a season of many rows was not seen whole.
         age: The column that counts rows since the launch; empty where rows are counted.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
         ages: Knots of the course; none where nothing was launched.
         kinds: Texts of the static columns whose values come back.
         cohorts: Texts of those whose values do not.
         lines: Kinds that occur together (`phone|retail`); none where one column says it.
         numbers: Static columns that are numbers.
         covariates: Known-future columns.
-        clocks: Those that count the rows to or from an instant.
+        clocks: The columns that count the rows to or from an instant.
         events: Past-only columns that are 0 in most rows, such as a shortage: what they did is
             taken out, and none is foretold.
     """
@@ -340,7 +340,7 @@ def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
     True where none begins late.
 
     Args:
-        codes: Of each series.
+        codes: The code of each series.
         began: The calendar's number of its first row.
     """
     first = {code: began[codes == code].min() for code in np.unique(codes)}

@@ -56,10 +56,10 @@ class Growth(Recipe):
     """The growth curve of each kind of launch.
 
     Attributes:
-        curve: Which one.
+        curve: The kind of curve.
         words: The kinds.
         shapes: The logs of the two parameters of each kind.
-        usual: Those of all launches.
+        usual: The parameters of all launches.
     """
 
     curve: Curve = "analog"
@@ -74,7 +74,7 @@ class Growth(Recipe):
 
         Args:
             words: The kind of each series.
-            rows: Of a panel of these series.
+            rows: The rows of a panel of these series.
         """
         if self.curve == "analog" or not self.words:
             return np.zeros(len(rows.age))
@@ -93,7 +93,7 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     F(t) = (exp(-b exp(-c t)) - exp(-b)) / (1 - exp(-b)), which is 0 at the launch.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         age: Rows since the launch, from 0.
         shape: The logs of the parameters, each a number or one a row.
     """
@@ -127,7 +127,7 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
     all.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         log: Adjusted log sales, NaN where unknown, shape (rows,).
         words: The kind of each series.
         rows: Their ages.
@@ -206,14 +206,14 @@ class LearnedLaunches:
     from.
 
     Attributes:
-        terms: What a design is made of.
+        terms: The terms of a design.
         growth: The growth curves, where the course is not learned freely.
         start: The calendar's number of the data's first row.
-        centre: What is taken from all logs.
-        level: How levels move.
+        centre: The number that is taken from all logs.
+        level: The movement of levels.
         coefficients: Shape (p,).
         covariance: Their posterior covariance in noise units, shape (p, p).
-        spread: How many of the model's own standard deviations past launches were missed by at each
+        spread: The errors on past launches in the model's own standard deviations, at each
             step, those of no row and those of one, shape (2, h).
     """
 
@@ -270,7 +270,7 @@ class LaunchRegression:
     Attributes:
         blocks: The columns of the design by block.
         columns: The target, then the design, shape (rows, 1 + p).
-        known: Which rows have a target.
+        known: A flag for each row that has a target.
         pooled: The coefficients.
         variances: The prior variance of each coefficient, shape (p,).
         white: The whitened columns.

@@ -72,7 +72,7 @@ def pool_coefficients(
         fixed: Blocks whose variance is not learned, shape (blocks,), bool.
         start: Prior variances to begin from, in noise units, shape (blocks,).
         noise: The variance of the noise to begin from.
-        rounds: How often coefficients and variances are found from each other.
+        rounds: The rounds in which coefficients and variances are found from each other.
     """
     variances, sizes = start.copy(), np.bincount(blocks, minlength=len(start))
     for _ in range(rounds):
@@ -166,9 +166,9 @@ def filter_columns(
 
     Args:
         columns: Shape (rows, k); what it holds where `known` is false is not read.
-        known: Which rows have a target, shape (rows,).
-        offsets: Where each series begins, and the end.
-        level: How levels move.
+        known: A flag for each row that has a target, shape (rows,).
+        offsets: The first row of each series, and the end.
+        level: The movement of levels.
     """
     lengths = np.diff(offsets)
     order = np.argsort(-lengths, kind="stable")
@@ -196,8 +196,8 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
 
     Args:
         residual: Shape (rows,), NaN where unknown.
-        offsets: Where each series begins, and the end.
-        start: Where the search begins.
+        offsets: The first row of each series, and the end.
+        start: The level that the search begins from.
     """
     from scipy.optimize import minimize
 
@@ -245,12 +245,12 @@ def forecast_levels(
 
     Args:
         past: The target and the design of the history's rows, shape (rows, 1 + p).
-        known: Which of them have a target.
-        offsets: Where each series begins, and the end.
+        known: A flag for each row that has a target.
+        offsets: The first row of each series, and the end.
         coming: The design of the rows to come, shape (n, h, p).
-        level: How levels move.
+        level: The movement of levels.
         coefficients: Shape (p,).
-        covariance: In noise units, shape (p, p).
+        covariance: Their covariance in noise units, shape (p, p).
     """
     done = filter_columns(past, known, offsets, level)
     decay = level.keep ** np.arange(coming.shape[1])

@@ -59,7 +59,7 @@ def effect_moments(
     Args:
         target: NaN where unknown, shape (rows,).
         columns: Shape (rows, k).
-        offsets: Where each series begins, and the end.
+        offsets: The first row of each series, and the end.
         memory: The moving average's coefficient, from 0 (a random walk) to 1 (a level that stays).
     """
     from scipy.signal import lfilter
@@ -114,7 +114,7 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     ones.
 
     Args:
-        sums: Of each series.
+        sums: The moments of each series.
         negative: The columns whose effect is never above 0, as that of a price, shape (k,).
     """
     usual = pool_effects(sums)
@@ -171,7 +171,7 @@ class Effects(Serializable):
             price has an elasticity.
         ids: The series, in order.
         own: The effect of each column in each of these, shape (series, columns).
-        usual: Those of other series, shape (columns,).
+        usual: The effects in other series, shape (columns,).
         relative: Whether effects multiply (add up in the log of 1 + target), as they do where
             nothing is below 0.
         memory: The coefficient of the level's moving average.
@@ -213,7 +213,7 @@ class Effects(Serializable):
 
         Args:
             panel: Series that need not be those learned from.
-            rows: How many of each series' first rows the mean is over, shape (n_series,).
+            rows: The number of each series' first rows that the mean is over, shape (n_series,).
         """
         if not self.columns:
             return np.zeros(len(panel.table))
@@ -233,9 +233,9 @@ class Effects(Serializable):
         """Return values without an effect; all of one shape, or such that they broadcast.
 
         Args:
-            values: In the target's unit.
-            effect: What `of` gives.
-            size: Of the series, where effects add up.
+            values: The values in the target's unit.
+            effect: The effect that `of` returns.
+            size: The size of the series, where effects add up.
         """
         return self.into(values, -effect, size)
 

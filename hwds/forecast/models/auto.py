@@ -61,10 +61,12 @@ class RaceAnswer(Serializable):
 
     Attributes:
         members: The recipes that answer.
-        weights: Of each, for series of every age and, where they differ, for `young` ones.
-        outside: Of each inner window, the last one first, the weights that the others give: by
+        weights: The weight of each, for series of every age and, where they differ, for `young`
+            ones.
+        outside: The weights that the other inner windows give, for each one, the last first: by
             these a window is answered as if it had not been seen.
-        calibration: Of the quantiles of their combination, learned on windows left out in turn.
+        calibration: The calibration of the quantiles of their combination, learned on windows left
+            out in turn.
         story: The candidates that were tried, those that were dropped and why, and those that more
             time would try.
     """
@@ -197,7 +199,7 @@ def race_story(race: Race, look: PanelTraits, budget: str, left_out: int = 0) ->
         race: The race.
         look: The traits of the panel.
         budget: The setting.
-        left_out: How many candidates `most` kept from the race.
+        left_out: The number of candidates that `most` kept from the race.
     """
     if race.blind:
         kept = (
@@ -403,7 +405,7 @@ class FittedAuto(Serializable):
     """The members that answer, fitted.
 
     Attributes:
-        members: In the order of the weights.
+        members: The members in the order of the weights.
         answer: The outcome of the race.
         levels: Quantile levels.
     """

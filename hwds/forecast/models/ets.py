@@ -48,7 +48,7 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
-        forms: Those to choose among.
+        forms: The forms to choose among.
 
     Raises:
         ValueError: None of them can be fitted: too few rows, or the errors multiply means that are
@@ -112,7 +112,7 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     same shocks for every series; their quantiles are moved so that the median is the forecast.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
         levels: Quantile levels.

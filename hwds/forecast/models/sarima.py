@@ -59,7 +59,7 @@ class FittedSarima(Serializable):
         ids: The series, in order.
         forms: Their orders as `Form` has them, p of -1 for a series without a model; shape (n, 8).
         free: Their free parameters, shape (n, most).
-        weights: Of the constant and of each regressor, shape (n, 1 + regressors).
+        weights: The weights of the constant and of each regressor, shape (n, 1 + regressors).
         sigma: The standard deviation of an error one step ahead, shape (n,).
         names: The columns that are regressors.
         period: Rows of the season that Fourier terms tell; 0 for none.
@@ -235,8 +235,8 @@ def joint_covariance(form: ArimaForm, scratch: ArimaScratch, steps: int) -> np.n
 
     Args:
         form: The model.
-        scratch: As `project` leaves it after its last origin: `square` and `ahead`.
-        steps: How many.
+        scratch: The memory as the forecast of the last origin leaves it: `square` and `ahead`.
+        steps: The number of steps.
     """
     size = state_length(form)
     states = size + differencing_rows(form)
@@ -259,7 +259,7 @@ def normal_draws(
     Args:
         mean: Shape (steps,).
         covariance: Shape (steps, steps).
-        n: How many.
+        n: The number of vectors.
         stream: Random numbers.
     """
     values, vectors = np.linalg.eigh(covariance)

@@ -57,7 +57,7 @@ def choose_members(seen: MemberWindows) -> MemberChoice:
     """Return the choice by all windows, drawn to the usual best as far as left-out windows say.
 
     Args:
-        seen: What members forecast on inner windows; may be empty.
+        seen: The forecasts of members on inner windows; may be empty.
     """
     if not len(seen.target):
         return MemberChoice({})
@@ -80,8 +80,8 @@ def best_by_series(losses: np.ndarray, series: np.ndarray, count: int, trust: fl
     Args:
         losses: Shape (rows, members).
         series: The number of each row's series, shape (rows,).
-        count: How many series there are.
-        trust: How many rows what holds for all series is worth.
+        count: The number of series.
+        trust: The number of own rows that what holds for all series is worth.
     """
     usual = losses.mean(0)
     if not np.isfinite(trust):
@@ -150,9 +150,9 @@ class FittedSelect(Serializable):
     """Fitted members and who answers for which series.
 
     Attributes:
-        members: Those that were chosen, by their number.
+        members: The members that were chosen, by their number.
         labels: The names of all.
-        choice: By series.
+        choice: The choice by series.
     """
 
     members: Mapping[int, Any]

@@ -162,8 +162,8 @@ class FittedForecastStack(Serializable):
     """Fitted members and their weights.
 
     Attributes:
-        members: In the order of the weights.
-        weights: By group of series and part of the horizon.
+        members: The members in the order of the weights.
+        weights: The weights by group of series and part of the horizon.
         columns: Static columns that make the groups.
         median: Whether the median of the members is taken instead.
     """

@@ -561,10 +561,10 @@ def fitting_stride(earlier: Panel, steps: int, stride: int, windows: int) -> int
     half of the longest series.
 
     Args:
-        earlier: What may be known.
-        steps: Of each window.
+        earlier: The panel as far as it may be known.
+        steps: The steps of each window.
         stride: The stride of the experiment's own windows.
-        windows: How many.
+        windows: The number of windows.
     """
     room = int(earlier.lengths.max(initial=0)) // 2 - steps
     return stride if windows == 1 else min(stride, max(room // (windows - 1), 1))
