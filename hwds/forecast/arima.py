@@ -97,6 +97,7 @@ def decompose_season(values: np.ndarray, season: int) -> tuple[np.ndarray, np.nd
         for phase in range(season):
             part = (values - trend)[phase::season]
             cycles[phase::season] = _loess(len(part), LOESS_SEASONS, 1) @ part
+        # moving averages and a loess take the rest of the trend out of the phases
         low = cycles
         for width in (season, season, 3):
             low = np.convolve(low, np.full(width, 1 / width), "valid")
@@ -115,6 +116,7 @@ def _loess(n: int, width: int, beyond: int) -> np.ndarray:
     radius = np.sort(distance, axis=1)[:, min(width, n) - 1][:, None] + max(width - n, 0) / 2
     weights = np.clip(1 - (distance / np.maximum(radius, 1)) ** 3, 0, None) ** 3
     weights /= weights.sum(1, keepdims=True)
+    # a weighted line through the points, as the weights of its value at each place
     centre = (weights * np.arange(n)).sum(1, keepdims=True)
     apart = np.arange(n) - centre
     spread = (weights * apart**2).sum(1, keepdims=True)

@@ -139,6 +139,8 @@ def unpack(form: ArimaForm, free: np.ndarray, scratch: ArimaScratch) -> None:
 
 @helper
 def _factor(free: np.ndarray, start: int, count: int, out: np.ndarray) -> None:
+    # Durbin and Levinson: a partial autocorrelation turns the coefficients of order k into those of
+    # order k + 1, in place
     for k in range(count):
         partial = math.tanh(free[start + k])
         for j in range((k + 1) // 2):
@@ -167,6 +169,7 @@ def write_differencing(form: ArimaForm, scratch: ArimaScratch) -> None:
     delta, size = scratch.delta, differencing_rows(form)
     for lag in range(size):
         delta[lag] = 0.0
+    # the product of (1-B)^d and (1-B^s), written lag by lag, for d is 2 at most
     # coefficients of (1-B)^d for d of 0, 1, 2: 1; 1 -1; 1 -2 1
     first = -float(form.d)
     second = 1.0 if form.d == 2 else 0.0
@@ -238,6 +241,7 @@ def conditional_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int)
     """
     phi, theta, lags, errors = scratch.phi, scratch.theta, scratch.lags, scratch.errors
     rest, first, size = scratch.rest, form.p + form.season * form.seasonal_p, state_length(form)
+    # with a season most lags are 0: only the others are visited in the loop over rows
     ar, total = 0, 0.0
     for lag in range(size):
         if phi[lag] != 0.0:
@@ -282,6 +286,8 @@ def exact_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> fl
     first = scratch.auto
     errors = scratch.errors
     rest, size = scratch.rest, state_length(form)
+    # at the first row the state has its long-run covariance; its first column is all that the
+    # first gain needs
     first_column(form, scratch)
     variance = first[0]
     for i in range(size):
@@ -296,6 +302,7 @@ def exact_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> fl
         total += error * error / variance
         logs += math.log(variance)
         head, push = state[0], error / variance
+        # once the variance is steady the gain is constant, and a row costs half
         if not moving:
             for i in range(size):
                 state[i] = state[i + 1] + phi[i] * head + gain[i] * push
@@ -312,6 +319,7 @@ def exact_errors(form: ArimaForm, n: int, scratch: ArimaScratch, row: int) -> fl
         rank -= pull * pull / changed
         variance = changed
         moving = -rank * norm > STEADY_CHANGE * variance
+    # the geometric mean of the variances: with it the sum of squares alone says the likelihood
     scale = math.exp(0.5 * logs / n)
     for t in range(n):
         errors[row, t] *= scale
@@ -337,6 +345,8 @@ def first_column(form: ArimaForm, scratch: ArimaScratch) -> None:
         psi[j] = theta[j]
         for i in range(min(j, p)):
             psi[j] += phi[i] * psi[j - 1 - i]
+    # psi weights say how an innovation moves later rows; with them the autocovariances follow from
+    # linear equations, and from both the covariance of the state
     _autocovariances(p, q, scratch)
     column[0] = auto[0]
     for j in range(1, size):
@@ -513,6 +523,7 @@ def start_filter(form: ArimaForm, values: np.ndarray, n: int, scratch: ArimaScra
             after = square[i + 1, j + 1] if i + 1 < size else 0.0
             both = phi[i] * first[j + 1] + phi[j] * first[i + 1] + phi[i] * phi[j] * first[0]
             square[i, j] = square[j, i] = after + both + theta[i] * theta[j]
+    # the first rows are taken as known, so that differences exist from the first forecast on
     near = 0.0
     for t in range(min(differenced, n)):
         known = not math.isnan(values[t])
@@ -542,6 +553,7 @@ def update_filter(form: ArimaForm, value: float, scratch: ArimaScratch) -> tuple
     variance = gain[0]
     for j in range(differenced):
         variance += delta[j] * gain[size + j]
+    # rounding may leave a variance of 0 or below where a value is all but determined
     variance = max(variance, 1e-12)
     for i in range(states):
         state[i] += gain[i] * error / variance
@@ -565,6 +577,7 @@ def advance_filter(form: ArimaForm, scratch: ArimaScratch) -> None:
         state[size + j] = state[size + j - 1]
     if differenced:
         state[size] = value
+    # the transition is sparse: by rows, then by columns, it costs states^2 and not states^3
     _advance_rows(form, scratch)
     _advance_columns(form, scratch)
 
@@ -704,6 +717,7 @@ def minimise(
         trial[k] = point[k]
     for _ in range(rounds):
         gain = -1.0
+        # k of 0 is the trial itself; if it is better, its neighbours give the Jacobian
         for k in range(count + 1):
             if k:
                 trial[k - 1] = point[k - 1] + DERIVATIVE_STEP
@@ -721,6 +735,7 @@ def minimise(
             else:
                 gain = 0.0 if value - best < LEAST_GAIN * best else -1.0
                 break
+        # a good step trusts the quadratic more, a bad one leans to the gradient
         damping = max(damping * (0.2 if gain >= 0.0 else 8.0), 1e-9)
         if damping > 1e8 or best == np.inf or 0.0 <= gain < LEAST_GAIN * best or count == 0:
             break

@@ -409,6 +409,7 @@ def _damped_loss(
         level, trend = mean + alpha * error, damping * trend + beta * error
         level_1, trend_1 = mean_1 - alpha * mean_1, damping * trend_1 - beta * mean_1
         level_2, trend_2 = mean_2 - alpha * mean_2, damping * trend_2 - beta * mean_2
+    # normal equations of the first level and trend; the prior draws the trend to none
     drawn = s22 * (1.0 + prior / n)
     free = s11 * drawn - s12 * s12
     first = (r1 * drawn - r2 * s12) / free
@@ -515,6 +516,7 @@ def theta_search(
 ) -> None:
     """Write the fit into `result`, in the order of `ThetaFit`; `lines` is space, shape (2, n)."""
     n = len(values)
+    # mean, intercept and slope of a line through the rows so far, updated row by row
     mean, first, slope = values[0], values[0], 0.0
     for i in range(n):
         if i > 0:
@@ -531,6 +533,7 @@ def theta_search(
         loss = _theta_loss(values, lines, alpha, weight, result)
         if loss < best:
             best, at = loss, k
+    # the loss may have several valleys: a coarse look first, then a golden section in the best one
     step = (MOST_THETA_ALPHA - LEAST_THETA_ALPHA) / COARSE
     low = max(LEAST_THETA_ALPHA, LEAST_THETA_ALPHA + step * (at - 1))
     high = min(MOST_THETA_ALPHA, LEAST_THETA_ALPHA + step * (at + 1))
@@ -576,6 +579,7 @@ def _theta_loss(
             gg += line * line
         level = alpha * values[i] + rest * level
         faded *= rest
+    # the sums make the loss a quadratic in the first level and the weight of the line
     used, prior = weight, 0.0
     if math.isnan(weight):
         prior = HALF_WEIGHT_ROWS * gg / (n - FIRST_SCORED_ROW)
@@ -812,6 +816,7 @@ def trend_draws(
                 move += spread[i, j] * moves[draw, j]
             space[0, i], space[1, i] = place[i] + move, move
         proposed = _log_posterior(values, growth, space[0], states, 1)
+        # Metropolis: a step uphill is taken, one downhill with the ratio of the densities
         chance = math.exp(min(0.0, proposed - density))
         if chances[draw] < chance:
             density = proposed
@@ -881,6 +886,7 @@ def _adapt(spread: np.ndarray, move: np.ndarray, space: np.ndarray, weight: floa
     for i in range(PARAMETERS):
         space[i] *= factor
     for j in range(PARAMETERS):
+        # Givens rotations keep the lower triangle a root of the covariance
         diagonal = spread[j, j] * spread[j, j] + sign * space[j] * space[j]
         if diagonal <= 1e-12:
             return

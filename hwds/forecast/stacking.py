@@ -206,6 +206,7 @@ def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
     count = len(matrix)
     free = np.ones(count, bool)
     while True:
+        # the least squares with the sum 1, by a Lagrange multiplier, over the weights still free
         active = np.flatnonzero(free)
         ones = np.ones((len(active), 1))
         system = np.block([[2 * matrix[np.ix_(active, active)], ones], [ones.T, np.zeros((1, 1))]])

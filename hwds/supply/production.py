@@ -210,6 +210,7 @@ def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
     from scipy.sparse import coo_matrix, csr_matrix, eye, hstack, kron, vstack
 
     deals, steps = problem.expected.shape
+    # four blocks of variables, each one a deal and step: made, in stock, owed, below safety
     size = deals * steps
     safety = np.maximum(np.quantile(problem.demand, terms.ratio, axis=2) - problem.expected, 0.0)
     every = eye(size)

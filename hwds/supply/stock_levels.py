@@ -359,6 +359,7 @@ def search_reorder_point(
         times, until = renewals.of(high - low)
         return float((terms.order + times @ costs(high - np.arange(high - low))) / until)
 
+    # the search begins at the best single level, below which s lies
     best = int(np.quantile(sums, terms.ratio, method="inverted_cdf"))
     high, low = best, best - 1
     while cost(low, high) > costs(low):

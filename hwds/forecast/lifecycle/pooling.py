@@ -77,6 +77,7 @@ def pool_coefficients(
     variances, sizes = start.copy(), np.bincount(blocks, minlength=len(start))
     for _ in range(rounds):
         coefficients, covariance = solve_coefficients(normal, variances[blocks])
+        # degrees of freedom that the data fixes, by block (MacKay): the rest is the prior
         unsaid = np.bincount(blocks, np.diag(covariance), len(variances)) / variances
         learned = np.maximum(sizes - unsaid, 1e-3)
         size = np.bincount(blocks, coefficients**2, len(variances)) / noise
@@ -171,6 +172,7 @@ def filter_columns(
         level: The movement of levels.
     """
     lengths = np.diff(offsets)
+    # longest first, so that the series that still have a row are the first ones at every position
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
     white, spread = np.zeros(columns.shape), np.full(len(columns), np.nan)
@@ -180,6 +182,7 @@ def filter_columns(
     for position, count in enumerate(alive):
         rows = starts[:count] + position
         seen = known[rows]
+        # a row without a target leaves the level as it was expected
         total = variance[:count] + 1.0
         innovation = np.where(seen[:, None], columns[rows], state[:count]) - state[:count]
         white[rows] = innovation / np.sqrt(total)[:, None]

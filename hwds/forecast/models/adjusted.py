@@ -124,6 +124,7 @@ def shrink_effects(sums: EffectMoments, negative: np.ndarray) -> tuple[np.ndarra
     own = np.broadcast_to(usual, sums.cross.shape)
     square, cross = sums.square / noise[:, None, None], sums.cross / noise[:, None]
     for _ in range(ROUNDS):
+        # mean given the variances, then effects of series given both, then the variances
         usual = _mean_effects(square, cross, between)
         cover = np.linalg.inv(square + np.diag(1 / between))
         own = np.einsum("nkj,nj->nk", cover, cross + usual / between)

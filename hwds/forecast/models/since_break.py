@@ -125,6 +125,7 @@ def _likeliest_shift(
     leaves.
     """
     steps = (np.arange(len(values))[:, None] >= rows).astype(float)
+    # both the series and every step are freed of the columns, so that one product tests each step
     basis = np.linalg.qr(_whiten(columns, rho))[0]
     left = _whiten(np.column_stack([values, steps]), rho)
     left -= basis @ (basis.T @ left)
