@@ -403,11 +403,11 @@ def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
         parts.select(*keys, "actual", pl.col(GROUPS).alias(SERIES))
         .explode(SERIES)
         .group_by(*keys, SERIES, maintain_order=True)
-        .agg(total.alias("summed"))
+        .agg(summed=total)
     )
     joined = rows.join(sums, on=[*keys, SERIES], how="left", maintain_order="left")
-    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual").alias("actual")
-    return joined.with_columns(actual).drop("summed")
+    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual")
+    return joined.with_columns(actual=actual).drop("summed")
 
 
 def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:

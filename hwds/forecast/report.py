@@ -89,8 +89,8 @@ def series_scores(rows: pl.DataFrame) -> pl.DataFrame:
     none.
     """
     scales = [name for name in ("scale_abs", "short_scale_abs") if name in rows.columns]
-    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None).alias("score")
-    return _by_series(rows.group_by(SERIES, "cutoff").agg(error.mean()))
+    error = (_error(rows) / pl.coalesce(scales)).fill_nan(None)
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(score=error.mean()))
 
 
 def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -98,8 +98,8 @@ def series_wapes(rows: pl.DataFrame) -> pl.DataFrame:
     none.
     """
     size = pl.col("actual").abs().sum()
-    ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None).alias("score")
-    return _by_series(rows.group_by(SERIES, "cutoff").agg(ratio))
+    ratio = (_error(rows).sum() / pl.when(size > 0).then(size)).fill_nan(None)
+    return _by_series(rows.group_by(SERIES, "cutoff").agg(score=ratio))
 
 
 def _error(rows: pl.DataFrame) -> pl.Expr:
@@ -132,7 +132,7 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
     steps = tables.scores.filter(
         whole & pl.col("step").is_not_null() & pl.col("value").is_not_null()
     )
-    errors = steps.filter(pl.col("metric") == board.headline)
+    errors = steps.filter(metric=board.headline)
     if errors["step"].n_unique() < 2:
         return None
     covers = interval_levels(steps)
@@ -149,7 +149,7 @@ def by_step_figure(tables: Tables, board: Standings) -> Figure | None:
         widest = max(covers, key=lambda name: covers[name])
         grid[1].axhline(covers[widest], color=GREY, linewidth=1.3, linestyle="--", zorder=1)
         grid[1].set_title("dashed: what is promised", loc="left", fontsize=9.5, color=GREY)
-        _draw_lines(grid[1], steps.filter(pl.col("metric") == widest), paints, board)
+        _draw_lines(grid[1], steps.filter(metric=widest), paints, board)
         _label_axes(grid[1], "steps from the cutoff", widest)
     if len(covers) > 1:
         _draw_calibration(grid[2], several, covers, paints, board)
@@ -176,7 +176,7 @@ def _shown_models(
     own, and how it is drawn.
     """
     for line in board.all:
-        of_model = rows.filter(pl.col("model") == line.model)
+        of_model = rows.filter(model=line.model)
         if line.model in paints and len(of_model):
             style = {"color": paints[line.model], "label": drawable(board.called(line), 40)}
             yield of_model, line is board.own, style | {"marker": "o"}
@@ -284,7 +284,7 @@ def forecasts_figure(panel: Panel, predictions: pl.DataFrame, model: str) -> Fig
     Returns:
         The figure; None where the model has no forecast.
     """
-    of_model = predictions.filter(pl.col("model") == model) if predictions.width else predictions
+    of_model = predictions.filter(model=model) if predictions.width else predictions
     if of_model.is_empty():
         return None
     picks = choose_series(of_model)
@@ -492,7 +492,7 @@ def series_parts(tables: Tables, board: Standings, panel: Panel | None) -> Itera
 
     model = board.own.model if board.own else ""
     rows = tables.predictions
-    of_model = rows.filter(pl.col("model") == model) if rows.width else rows
+    of_model = rows.filter(model=model) if rows.width else rows
     if of_model.is_empty():
         return
     ranked, metric = rank_series(of_model)
@@ -558,13 +558,13 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
     others = [line.model for line in board.all if line is not board.own][:RIVALS]
     others += [TRUTH] if board.truth and TRUTH not in others else []
     rows = tables.predictions
-    of_model = rows.filter(pl.col("model") == board.own.model)
+    of_model = rows.filter(model=board.own.model)
     ranked, metric = rank_series(of_model)
     table = ranked.rename({"score": board.own.model}).join(
         _answer_shares(of_model), on=SERIES, how="left", maintain_order="left"
     )
     for model in others:
-        of_rival = rows.filter(pl.col("model") == model)
+        of_rival = rows.filter(model=model)
         if len(of_rival):
             scores = rank_series(of_rival)[0].rename({"score": model})
             table = table.join(scores, on=SERIES, how="left", maintain_order="left")

@@ -428,9 +428,9 @@ def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
     there = pl.col(SEARCH_COLUMN).is_not_null()
     ends = pl.col("cutoff")
     spans = predictions.group_by("model", "fold").agg(
-        ends.min().alias("first"),
-        ends.max().alias("last"),
-        ends.filter(there).n_unique().alias("stories"),
+        first=ends.min(),
+        last=ends.max(),
+        stories=ends.filter(there).n_unique(),
     )
     stories = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
     rows = stories.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts()

@@ -88,8 +88,8 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
         *KEYS,
         "actual",
         known.alias(KNOWN_SHARE),
-        pl.coalesce(scaled).alias("scale_abs"),
-        pl.col(MEDIAN).alias("member_0"),
+        scale_abs=pl.coalesce(scaled),
+        member_0=MEDIAN,
     )
     others = [
         part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
@@ -98,8 +98,8 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
     joined: pl.DataFrame = reduce(
         lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
     )
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")
-    scored = joined.with_columns(number).filter(
+    number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+    scored = joined.with_columns(window=number).filter(
         (pl.col("scale_abs") > 0) & pl.col("actual").is_not_null()
     )
     scale = scored["scale_abs"].to_numpy()

@@ -275,7 +275,7 @@ def decide_maintenance(
         failed=failed,
         running=len(table),
         due=len(table.drop_nulls("slot")),
-        now=len(table.filter(pl.col("slot") == 0)),
+        now=len(table.filter(slot=0)),
         when=when,
         unit=laws.unit,
         policies=policies,

@@ -434,9 +434,9 @@ def steps_figure(verdict: SupplyVerdict) -> Figure:
     capacity = pl.col("capacity")
     rows = verdict.plan.group_by("step", maintain_order=True).agg(
         pl.col("capacity", "demand", "planned", "stock", "demand_high").sum(),
-        (pl.col("running") * capacity).sum().alias("left"),
-        (pl.col("running_low") * capacity).sum().alias("left_low"),
-        (pl.col("fill") * pl.col("demand")).sum().alias("served"),
+        left=(pl.col("running") * capacity).sum(),
+        left_low=(pl.col("running_low") * capacity).sum(),
+        served=(pl.col("fill") * pl.col("demand")).sum(),
     )
     amounts = {name: rows[name].to_numpy() for name in rows.columns}
     figure = new_figure(10, 6.2)

@@ -34,18 +34,14 @@ def with_clock(rows: pl.DataFrame, panel: Panel, *, calendar: bool) -> pl.DataFr
     """
     if not calendar:
         back = pl.int_range(pl.len()).over(SERIES) - pl.len().over(SERIES)
-        places = panel.table.select(
-            SERIES, pl.col(TIME).alias("cutoff"), back.cast(pl.Int64).alias("moment")
-        )
+        places = panel.table.select(SERIES, cutoff=TIME, moment=back.cast(pl.Int64))
         rows = rows.join(places, on=[SERIES, "cutoff"], how="inner")
-        return rows.with_columns((pl.col("moment") + pl.col("step")).alias("known"))
-    rows = rows.with_columns(
-        _as_ticks(rows, "cutoff").alias("moment"), _as_ticks(rows, TIME).alias("known")
-    )
+        return rows.with_columns(known=pl.col("moment") + pl.col("step"))
+    rows = rows.with_columns(moment=_as_ticks(rows, "cutoff"), known=_as_ticks(rows, TIME))
     column = panel.roles.available_at
     if column is None:
         return rows
-    published = panel.table.select(SERIES, TIME, _as_ticks(panel.table, column).alias("published"))
+    published = panel.table.select(SERIES, TIME, published=_as_ticks(panel.table, column))
     rows = rows.join(published, on=[SERIES, TIME], how="left")
     return rows.with_columns(pl.max_horizontal("known", pl.col("published").fill_null(NEVER)))
 
@@ -117,12 +113,9 @@ def deal_windows(
     """
     rows = rows.filter(pl.col("step").is_between(*steps))
     rows = _with_deals(rows, panel, deal).sort("moment", "cutoff", SERIES, "step")
-    once = [
-        pl.col("deal", "moment").first(),
-        pl.col(TIME).min().alias("first"),
-        pl.col(TIME).max().alias("last"),
-    ]
-    keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(once)
+    keys = rows.group_by("cutoff", SERIES, maintain_order=True).agg(
+        pl.col("deal", "moment").first(), first=pl.col(TIME).min(), last=pl.col(TIME).max()
+    )
     window = rows.select(pl.struct("cutoff", SERIES).rle_id()).to_series().to_numpy()
     place = rows["step"].to_numpy() - steps[0]
     names = sorted(
@@ -160,11 +153,11 @@ def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
 def _with_deals(rows: pl.DataFrame, panel: Panel, deal: Sequence[str]) -> pl.DataFrame:
     """Return the rows with the name of the deal that each series is a part of."""
     if not deal:
-        return rows.with_columns(pl.col(SERIES).alias("deal"))
+        return rows.with_columns(deal=SERIES)
     name = pl.concat_str(
         [pl.col(column).cast(pl.String).fill_null("(none)") for column in deal], separator=" / "
     )
-    names = panel.table.select(SERIES, name.alias("deal"))[panel.offsets[:-1]]
+    names = panel.table.select(SERIES, deal=name)[panel.offsets[:-1]]
     return rows.join(names, on=SERIES, how="inner")
 
 

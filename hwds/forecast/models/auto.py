@@ -135,8 +135,8 @@ def _left_out_weights(team: Team) -> tuple[GroupWeights, ...]:
 
 def _unscaled_windows(rows: pl.DataFrame) -> set[tuple[str, int]]:
     """Return the series without a seasonal scale and their windows, counted from the end."""
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("number")
-    cells = rows.with_columns(number).filter(UNSCALED).select("series_id", "number")
+    number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+    cells = rows.with_columns(number=number).filter(UNSCALED).select("series_id", "number")
     return set(cells.unique().iter_rows())
 
 

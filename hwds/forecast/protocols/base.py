@@ -430,7 +430,7 @@ class PanelEvaluation(
         past, inside = replace(frame, plan=None), replace(full, sliding=sliding)
         inner = model.backtest(past, self.calibration, horizon=steps, context=inside)
         if self.reconciles and inner.width:
-            marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
+            marked = inner.with_columns(pl.lit(True).alias(EXISTS), fold=pl.lit(0))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
         final: Any = fitted
         if self.intervals != "model":
@@ -455,8 +455,7 @@ class PanelEvaluation(
                 rows = correct_quantiles(rows, calibrated.calibration, self.levels)
             if not isinstance(fitted, ReconciledModel):
                 return rows
-            fold = pl.lit(0).alias("fold")
-            grouped = with_groups(rows, frame, grouped=self.grouped).with_columns(fold)
+            grouped = with_groups(rows, frame, grouped=self.grouped).with_columns(fold=pl.lit(0))
             method: Any = self.reconcile  # it reconciles: not `none`
             return reconcile_rows(grouped, {0: fitted.errors}, method, self.levels).drop("fold")
 

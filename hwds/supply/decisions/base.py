@@ -43,7 +43,7 @@ class RunForecasts:
     def of(self, model: str) -> pl.DataFrame:
         """Return the forecasts of a model in the back-test."""
         rows = self.tables.predictions
-        return rows.filter(pl.col("model") == model) if rows.width else rows
+        return rows.filter(model=model) if rows.width else rows
 
     def windows(
         self,

@@ -170,7 +170,7 @@ class SupplyPlan(VolumeDecision):
         """Return the windows, with the name of each series' plant beside its deal."""
         windows = run.windows(rows, self.deal, paths=True)
         if self.plant is None:
-            keys = windows.keys.with_columns(pl.lit(ALL).alias("plant"))
+            keys = windows.keys.with_columns(plant=pl.lit(ALL))
         else:
             names = run.frame.table.select(SERIES, self._plants())[run.frame.offsets[:-1]]
             keys = windows.keys.join(names, SERIES, "left", maintain_order="left")
