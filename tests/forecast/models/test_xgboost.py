@@ -397,9 +397,9 @@ def test_the_loss_is_smoothed_where_rows_are_many_for_their_inputs():
     assert np.isclose(many.settings["eta"] * many.trees, few.settings["eta"] * few.trees)
     assert many.trees == 3 * few.trees
     assert np.isclose(
-        many._hasty().settings["eta"], few._hasty().settings["eta"]
+        many._faster().settings["eta"], few._faster().settings["eta"]
     )  # the rounds are chosen at one rate
-    assert many._hasty().patience == few._hasty().patience
+    assert many._faster().patience == few._faster().patience
     assert [
         growing(ROWS_AN_INPUT + 1, row_share=share).parts for share in (1.0, 0.7, 0.4, 0.01)
     ] == [3, 4, 8, 10]
