@@ -15,6 +15,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Once, Steps, ZeroSteps
+from hwds.forecast.covariates import split_frequency
 from hwds.frames.features.base import Feature
 from hwds.frames.panel import Panel
 from hwds.frames.roles import ROLES, SERIES, TARGET, TIME, Roles
@@ -64,25 +65,17 @@ def window_moments(
             part = values[max(start - span, 0) : start + block]
             sums = {1: (part, np.zeros_like(part))}
             for size, (mean, deviation) in moments.items():
-                _write(
-                    _sums(sums, size, stride),
-                    size,
-                    mean[start : start + block],
-                    deviation[start : start + block],
-                )
+                rows = slice(start, start + block)
+                _write(_sums(sums, size, stride), size, mean[rows], deviation[rows])
     return moments
 
 
 def _sums(known: dict[int, Sums], size: int, stride: int) -> Sums:
     if size not in known:
         early = 1 if size % 2 else size // 2
-        known[size] = _combine_windows(
-            _sums(known, size - early, stride),
-            size - early,
-            _sums(known, early, stride),
-            early,
-            stride,
-        )
+        late = size - early
+        parts = _sums(known, late, stride), late, _sums(known, early, stride), early
+        known[size] = _combine_windows(*parts, stride)
     return known[size]
 
 
@@ -170,9 +163,8 @@ class FeatureSource:
         key = sizes, stride
         if key not in self._moments:
             longest = self.panel.lengths.max()
-            moments = window_moments(
-                self.panel.target, [size for size in sizes if size * stride < longest], stride
-            )
+            usable = [size for size in sizes if size * stride < longest]
+            moments = window_moments(self.panel.target, usable, stride)
             self._moments[key] = dict.fromkeys(sizes, (NULLS, NULLS)) | {
                 size: (_literal(mean), _literal(deviation))
                 for size, (mean, deviation) in moments.items()
@@ -185,7 +177,7 @@ def earlier_value(values: pl.Expr, rows: int, needs: int = 0) -> pl.Expr:
 
     Args:
         values: A column.
-        rows: At least 1.
+        rows: The rows back, at least 1.
         needs: Rows of the series that must have passed, where a value is made of more than one row;
             `rows` at the least.
     """
@@ -233,7 +225,7 @@ def has_cycle(every: str, cycle: Cycle) -> bool:
     """Return whether rows of a frequency (`1mo`, `7d`, `1i`) fall on at least two places of a
     cycle.
     """
-    count, unit = _split_frequency(every)
+    count, unit = split_frequency(every)
     return unit in DAYS and 2 * count * DAYS[unit] <= LENGTHS[cycle]
 
 
@@ -258,18 +250,13 @@ def _passed_share(time: pl.Expr, every: str, cycle: Cycle) -> pl.Expr:
 
 def row_days(every: str) -> float:
     """Return the mean number of days from one row to the next."""
-    count, unit = _split_frequency(every)
+    count, unit = split_frequency(every)
     return count * DAYS[unit]
 
 
 def in_months(every: str) -> bool:
     """Return whether a frequency counts calendar months: then the day of the month says nothing."""
-    return _split_frequency(every)[1] in ("mo", "q", "y")
-
-
-def _split_frequency(every: str) -> tuple[int, str]:
-    unit = every.lstrip("0123456789")
-    return int(every.removesuffix(unit) or 1), unit
+    return split_frequency(every)[1] in ("mo", "q", "y")
 
 
 # Checks of a feature set: a role that does not allow the use, a lag not known at a step, a name

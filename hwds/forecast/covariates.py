@@ -34,8 +34,7 @@ class Standard(NamedTuple):
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Standardise values; NaN stays NaN."""
         moved = np.log(np.maximum(values, self.least)) if self.log else values
-        standard: np.ndarray = (moved - self.centre) / self.spread
-        return standard
+        return (moved - self.centre) / self.spread
 
 
 @Serializable.register
@@ -84,8 +83,7 @@ def first_known_rows(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     (n_series,).
     """
     rows = np.where(np.isnan(values), len(values), np.arange(len(values)))
-    first: np.ndarray = np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
-    return first
+    return np.minimum(np.minimum.reduceat(rows, offsets[:-1]), offsets[1:])
 
 
 def fill_forward(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -122,6 +120,13 @@ def is_number(panel: Panel, name: str) -> bool:
     """Tell whether a column holds numbers or flags, rather than texts or dates."""
     kind = panel.table.schema[name]
     return kind.is_numeric() or kind == pl.Boolean
+
+
+def split_static(panel: Panel) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the static and level columns that hold numbers, and the others."""
+    static = dict.fromkeys((*panel.roles.static, *panel.roles.level))
+    numbers = tuple(name for name in static if is_number(panel, name))
+    return numbers, tuple(name for name in static if name not in numbers)
 
 
 # The regressors of SARIMA: known-future columns of numbers, and Fourier terms of a long season.
@@ -179,20 +184,29 @@ def _fill_holes(panel: Panel, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(before), np.repeat(first, panel.lengths), before)
 
 
+MONTHS = {"mo": 1, "q": 3, "y": 12}
+SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+"""Months and seconds in the units of a frequency."""
+
+
+def split_frequency(every: str) -> tuple[int, str]:
+    """Return the number and the unit of a frequency: `3mo`."""
+    unit = every.lstrip("0123456789")
+    return int(every.removesuffix(unit) or 1), unit
+
+
 def _steps_since_epoch(panel: Panel) -> np.ndarray:
     """Return steps since a fixed instant, so that a season's phase is the same whatever the first
     row is; shape (rows,).
     """
-    every = panel.frequency.every
-    size, unit = int("".join(filter(str.isdigit, every))), every.lstrip("0123456789")
+    size, unit = split_frequency(panel.frequency.every)
     times = panel.table[TIME]
-    if unit in ("mo", "q", "y"):
+    if unit in MONTHS:
         months = times.dt.year().cast(pl.Int64) * 12 + times.dt.month()
-        first = months.to_numpy() // (size * {"mo": 1, "q": 3, "y": 12}[unit])
+        first = months.to_numpy() // (size * MONTHS[unit])
     elif unit == "i":
         first = times.cast(pl.Int64).to_numpy() // size
     else:
-        seconds = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * size
-        first = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy() // seconds
-    steps: np.ndarray = np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions
-    return steps
+        epoch = times.cast(pl.Datetime("us")).dt.epoch("s").to_numpy()
+        first = epoch // (SECONDS[unit] * size)
+    return np.repeat(first[panel.offsets[:-1]], panel.lengths) + panel.positions

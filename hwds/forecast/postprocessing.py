@@ -29,12 +29,9 @@ CALIBRATED = "calibrated"
 
 def without_raw(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the real cutoffs, as the model gave them."""
-    real = (
-        rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
-        if WINDOW in rows.columns
-        else rows
-    )
-    return real.drop(RAW, strict=False)
+    if WINDOW in rows.columns:
+        rows = rows.filter(pl.col(WINDOW).is_null() | (pl.col(WINDOW) >= 0))
+    return rows.drop(RAW, strict=False)
 
 
 def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFrame:
@@ -45,13 +42,12 @@ def conformal_rows(rows: pl.DataFrame, levels: tuple[float, ...]) -> pl.DataFram
         rows: All rows of one model with their `fold`, inner windows among them.
         levels: Quantile levels, rising.
     """
-    folds = rows.partition_by("fold", maintain_order=True)
-    settled = [
-        correct_quantiles(real, learn_calibration(fold.filter(pl.col(WINDOW) < 0), levels), levels)
-        for fold in folds
-        if not (real := fold.filter(pl.col(WINDOW) >= 0)).is_empty()
-    ]
-    return without_raw(pl.concat(settled)) if settled else uncalibrated_rows(rows)
+    corrected = []
+    for fold in rows.partition_by("fold", maintain_order=True):
+        real, inner = fold.filter(pl.col(WINDOW) >= 0), fold.filter(pl.col(WINDOW) < 0)
+        if not real.is_empty():
+            corrected.append(correct_quantiles(real, learn_calibration(inner, levels), levels))
+    return without_raw(pl.concat(corrected)) if corrected else uncalibrated_rows(rows)
 
 
 def uncalibrated_rows(rows: pl.DataFrame) -> pl.DataFrame:
@@ -104,12 +100,11 @@ def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
     """Return the quantile forecasts of rows as arrays."""
     from hwds.stats.conformal import Bands
 
-    names = [quantile_name(level) for level in levels]
     return Bands(
         np.array(levels),
-        _float_matrix(rows, names),
-        _float_matrix(rows, [quantile_name(0.5)])[:, 0],
-        _float_matrix(rows, ["scale_abs"])[:, 0],
+        np.column_stack([_floats(rows, quantile_name(level)) for level in levels]),
+        _floats(rows, quantile_name(0.5)),
+        _floats(rows, "scale_abs"),
         rows["step"].to_numpy(),
         rows[NONNEGATIVE].to_numpy(),
     )
@@ -117,29 +112,23 @@ def forecast_bands(rows: pl.DataFrame, levels: tuple[float, ...]) -> Bands:
 
 def actual_values(rows: pl.DataFrame) -> np.ndarray:
     """Return the actuals, NaN where unknown, shape (rows,)."""
-    return _float_matrix(rows, ["actual"])[:, 0]
+    return _floats(rows, "actual")
 
 
 def calibration_remark(predictions: pl.DataFrame) -> list[str]:
     """Return a sentence where intervals that were to be calibrated are the model's own."""
     if CALIBRATED not in predictions.columns:
         return []
-    forecasts = (
-        predictions.filter(pl.col("model") != TRUTH)
-        if "model" in predictions.columns
-        else predictions
-    )
-    left = forecasts.filter(~pl.col(CALIBRATED)).height
+    if "model" in predictions.columns:
+        predictions = predictions.filter(pl.col("model") != TRUTH)
+    left = predictions.filter(~pl.col(CALIBRATED)).height
     why = "no inner window before the cutoff, or neither width nor scale to measure by"
-    return (
-        [f"{left} of {forecasts.height} forecasts have the model's own intervals: {why}."]
-        if left
-        else []
-    )
+    sentence = f"{left} of {predictions.height} forecasts have the model's own intervals: {why}."
+    return [sentence] if left else []
 
 
-def _float_matrix(rows: pl.DataFrame, names: list[str]) -> np.ndarray:
-    return np.column_stack([rows[name].cast(pl.Float64).to_numpy() for name in names])
+def _floats(rows: pl.DataFrame, name: str) -> np.ndarray:
+    return rows[name].cast(pl.Float64).to_numpy()
 
 
 # Conformal intervals that go on learning: at every cutoff, what earlier forecasts have turned
@@ -194,14 +183,15 @@ class PastRows:
     Attributes:
         bands: The model's own quantiles of the real rows.
         actual: Shape (rows,).
-        own: Which rows the model itself has answered, or all where it has answered none.
+        own: A flag for each row that the model itself has forecast, or for all where it has
+            answered none.
         order: The number of each row's cutoff, oldest first, over all folds.
         series: Codes from 0.
         cutoff: Its instant, as a number.
-        out: When the actual was known: its own instant, or when it was published, if that was
-            later.
+        out: The time when the actual was known: its own instant, or when it was published, if that
+            was later.
         inner: The model's quantiles of inner windows.
-        inner_actual: What happened there.
+        inner_actual: The actuals there.
         inner_order: Their windows, counted back from -1.
     """
 
@@ -244,14 +234,11 @@ class PastRows:
         """Yield the rows of each cutoff, oldest first, and which actuals were known at it."""
         for number in range(int(self.order.max()) + 1):
             here = self.order == number
-            limit = np.full(
-                int(self.series.max()) + 1, self.cutoff[here].min()
-            )  # of series that are not forecast any more
+            # the earliest cutoff for series that are not forecast any more
+            limit = np.full(int(self.series.max()) + 1, self.cutoff[here].min())
             limit[self.series[here]] = self.cutoff[here]
-            yield (
-                here,
-                (self.order < number) & (self.out <= limit[self.series]) & ~np.isnan(self.actual),
-            )
+            before = (self.order < number) & (self.out <= limit[self.series])
+            yield here, before & ~np.isnan(self.actual)
 
     def calibration(
         self, known: np.ndarray, shares: np.ndarray, windows: int
@@ -262,9 +249,8 @@ class PastRows:
         usable = known & self.own
         pool = self.inner.followed_by(self.bands.take(usable))
         actual = np.concatenate([self.inner_actual, self.actual[usable]])
-        recent = newest_rows(
-            pool.step, np.concatenate([self.inner_order, self.order[usable]]), windows
-        )
+        order = np.concatenate([self.inner_order, self.order[usable]])
+        recent = newest_rows(pool.step, order, windows)
         if not recent.any():
             return ConformalCalibration.nothing(self.bands.levels.tolist())
         return ConformalCalibration.learn(pool.take(recent), actual[recent], self.steps, shares)
@@ -292,7 +278,7 @@ class AimedShares:
 
         Args:
             past: The rows.
-            quantiles: As they were issued, shape (rows, levels).
+            quantiles: The quantiles as they were issued, shape (rows, levels).
             newly_known: Rows that became known now.
         """
         from hwds.stats.conformal import KINDS
@@ -378,7 +364,7 @@ class ReconciledModel(Serializable):
 
     Attributes:
         model: The fitted model, or a calibrated one.
-        errors: Of its recipe on inner windows of the same history.
+        errors: The errors of its recipe on inner windows of the same history.
     """
 
     model: Any
@@ -397,16 +383,10 @@ DRAWS = 1000
 
 def with_groups(rows: pl.DataFrame, panel: Panel, *, grouped: bool) -> pl.DataFrame:
     """Return the raw rows of a cell with their groups."""
-    return (
-        rows.join(
-            aggregates_of_series(panel, grouped=grouped),
-            on=SERIES,
-            how="left",
-            maintain_order="left",
-        )
-        if rows.width
-        else rows
-    )
+    if not rows.width:
+        return rows
+    groups = aggregates_of_series(panel, grouped=grouped)
+    return rows.join(groups, on=SERIES, how="left", maintain_order="left")
 
 
 def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
@@ -417,20 +397,17 @@ def with_summed_actuals(rows: pl.DataFrame) -> pl.DataFrame:
     it; one that has ended adds nothing; where the actual of one is unknown, so is the sum.
     """
     keys = ["fold", WINDOW, "step"]
-    parts = (
-        rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS))
-        .select(*keys, GROUPS, "actual")
-        .explode(GROUPS)
-    )
+    parts = rows.filter(pl.col(GROUPS).is_not_null() & pl.col(EXISTS))
     total = pl.when(pl.col("actual").null_count() == 0).then(pl.col("actual").sum())
     sums = (
-        parts.group_by(*keys, GROUPS, maintain_order=True)
-        .agg(total.alias("summed"))
-        .rename({GROUPS: SERIES})
+        parts.select(*keys, "actual", pl.col(GROUPS).alias(SERIES))
+        .explode(SERIES)
+        .group_by(*keys, SERIES, maintain_order=True)
+        .agg(summed=total)
     )
     joined = rows.join(sums, on=[*keys, SERIES], how="left", maintain_order="left")
-    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual").alias("actual")
-    return joined.with_columns(actual).drop("summed")
+    actual = pl.when(pl.col(GROUPS).is_null()).then("summed").otherwise("actual")
+    return joined.with_columns(actual=actual).drop("summed")
 
 
 def learn_error_vectors(rows: pl.DataFrame) -> ErrorVectors:
@@ -466,9 +443,9 @@ def reconcile_rows(
     cut at zero, and summed up after it; `bottom_up` leaves their means and quantiles as they are.
 
     Args:
-        rows: With their fold, `groups` and `nonnegative`, of real cutoffs only.
+        rows: The rows of real cutoffs with their fold, `groups` and `nonnegative`.
         past: The errors of each fold's inner windows.
-        method: How.
+        method: The method of reconciliation.
         levels: Quantile levels, rising.
     """
     from threadpoolctl import threadpool_limits
@@ -490,8 +467,8 @@ class CutoffForecasts:
 
     Attributes:
         names: Shape (series,).
-        n_aggregates: How many of them are sums.
-        groups: Of the others.
+        n_aggregates: The number of those that are sums.
+        groups: The groups of the others.
         nonnegative: Shape (series,).
         rows: Where the value of each series and step stands, -1 where there is none, shape (series,
             steps).
@@ -518,19 +495,15 @@ class CutoffForecasts:
         places: dict[str, int] = {}
         for chain in bottom[GROUPS].to_list():
             places |= {name: max(place, places.get(name, 0)) for place, name in enumerate(chain)}
-        sums = sorted(
-            (name for name in series[SERIES] if name in places),
-            key=lambda name: (places[name], name),
-        )
+        found = [name for name in series[SERIES] if name in places]
+        sums = sorted(found, key=lambda name: (places[name], name))
         names = [*sums, *bottom[SERIES]]
         order = {name: i for i, name in enumerate(names)}
         signs = dict(series.select(SERIES, NONNEGATIVE).iter_rows())
         steps = part["step"].unique().sort()
         table = np.full((len(names), len(steps)), -1)
-        known = part.filter(
-            pl.Series(np.isfinite(values[part["row"].to_numpy()]).all(1))
-            & pl.col(SERIES).is_in(names)
-        )
+        finite = np.isfinite(values[part["row"].to_numpy()]).all(1)
+        known = part.filter(pl.Series(finite) & pl.col(SERIES).is_in(names))
         who = known[SERIES].replace_strict(order, return_dtype=pl.Int64).to_numpy()
         table[who, steps.search_sorted(known["step"]).to_numpy()] = known["row"].to_numpy()
         signed = np.array([bool(signs[name]) for name in names], bool)
@@ -555,10 +528,8 @@ class CutoffForecasts:
             sizes = np.abs(values[self.rows[np.ix_(series, np.flatnonzero(which == i))], 0]).mean(1)
             joint = past.of([self.names[at] for at in series], sizes, tree.sizes)
             # the name has no model in it: rivals share the draws
-            orders, reconciler = (
-                joint.orders(DRAWS, stream(0, "reconcile", cutoff)),
-                Reconciler(tree, method, joint),
-            )
+            orders = joint.orders(DRAWS, stream(0, "reconcile", cutoff))
+            reconciler = Reconciler(tree, method, joint)
             for step in np.flatnonzero(which == i):
                 at = self.rows[series, step]
                 values[at] = self._step(values[at], reconciler, orders, self.nonnegative[series])
@@ -568,9 +539,8 @@ class CutoffForecasts:
     ) -> np.ndarray:
         """Return the values of one step, shape (series, 1 + levels)."""
         draws = np.empty(orders.shape)
-        np.put_along_axis(
-            draws, orders, equal_draws(values[:, 1:], self.levels, orders.shape[1]), 1
-        )
+        equal = equal_draws(values[:, 1:], self.levels, orders.shape[1])
+        np.put_along_axis(draws, orders, equal, 1)
         base = np.column_stack([values[:, 0], draws])
         base[signs, 1:] = np.maximum(base[signs, 1:], 0)
         n, bottom = reconciler.tree.n_aggregates, reconciler.bottom(base)
@@ -606,14 +576,11 @@ def equal_draws(quantiles: np.ndarray, levels: np.ndarray, n: int) -> np.ndarray
     from hwds.stats.distributions import interpolate_quantiles, middle_scores
 
     scores = middle_scores(n)
-    weights = np.stack(
-        [interpolate_quantiles(levels, unit, scores) for unit in np.eye(len(levels))]
-    )  # it is linear in the quantiles
-    values: np.ndarray = np.maximum.accumulate(quantiles @ weights, axis=1)
-    return values
+    units = np.eye(len(levels))  # it is linear in the quantiles
+    weights = np.stack([interpolate_quantiles(levels, unit, scores) for unit in units])
+    return np.maximum.accumulate(quantiles @ weights, axis=1)
 
 
 def _float_column(rows: pl.DataFrame, name: str) -> np.ndarray:
-    return (
-        rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64, copy=True)
-    )
+    values = rows[name].cast(pl.Float64).fill_null(float("nan"))
+    return values.to_numpy().astype(np.float64, copy=True)

@@ -36,7 +36,7 @@ def count_from_last(rows: pl.DataFrame) -> pl.DataFrame:
     evidence of many.
 
     Args:
-        rows: Of one model at all cutoffs.
+        rows: The rows of one model at all cutoffs.
     """
     if rows.is_empty() or not rows.schema["cutoff"].is_integer():
         return rows
@@ -74,7 +74,7 @@ def fill_young_scales(rows: pl.DataFrame) -> pl.DataFrame:
     series whose cutoffs are counted from their own ends.
 
     Args:
-        rows: Of one model at the cutoffs that are scored, with the series, the cutoff and the
+        rows: The rows of one model at the scored cutoffs, with the series, the cutoff and the
             columns of `SCALES`.
     """
     if not set(SCALES.values()) <= set(rows.columns):
@@ -378,7 +378,7 @@ def panel_remarks(panel: Panel, first: Cutoff, steps: int) -> list[str]:
     to learn from.
 
     Args:
-        panel: With aggregates.
+        panel: The panel with aggregates.
         first: The first cutoff.
         steps: The horizon.
     """
@@ -428,9 +428,9 @@ def search_stories(predictions: pl.DataFrame) -> Iterator[str]:
     there = pl.col(SEARCH_COLUMN).is_not_null()
     ends = pl.col("cutoff")
     spans = predictions.group_by("model", "fold").agg(
-        ends.min().alias("first"),
-        ends.max().alias("last"),
-        ends.filter(there).n_unique().alias("stories"),
+        first=ends.min(),
+        last=ends.max(),
+        stories=ends.filter(there).n_unique(),
     )
     stories = predictions.filter(there).unique(["model", "cutoff"], maintain_order=True)
     rows = stories.join(spans, on=["model", "fold"], how="left", maintain_order="left").to_dicts()

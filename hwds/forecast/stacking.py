@@ -55,9 +55,15 @@ class MemberWindows:
 
     def take(self, rows: np.ndarray) -> MemberWindows:
         """Return some of the rows."""
-        window, series, step = self.window[rows], self.series[rows], self.step[rows]
         known = None if self.known is None else self.known[rows]
-        return MemberWindows(self.forecasts[rows], self.target[rows], window, series, step, known)
+        return MemberWindows(
+            self.forecasts[rows],
+            self.target[rows],
+            self.window[rows],
+            self.series[rows],
+            self.step[rows],
+            known,
+        )
 
     def members(self, chosen: np.ndarray) -> MemberWindows:
         """Return the same rows of some of the members."""
@@ -82,8 +88,8 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
         *KEYS,
         "actual",
         known.alias(KNOWN_SHARE),
-        pl.coalesce(scaled).alias("scale_abs"),
-        pl.col(MEDIAN).alias("member_0"),
+        scale_abs=pl.coalesce(scaled),
+        member_0=MEDIAN,
     )
     others = [
         part.select(*KEYS, pl.col(MEDIAN).alias(f"member_{i}"))
@@ -92,8 +98,8 @@ def member_windows(rows: Sequence[pl.DataFrame]) -> MemberWindows:
     joined: pl.DataFrame = reduce(
         lambda left, right: left.join(right, KEYS, "inner", maintain_order="left"), others, first
     )
-    number = pl.col("cutoff").rank("dense", descending=True).over("series_id").alias("window")
-    scored = joined.with_columns(number).filter(
+    number = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+    scored = joined.with_columns(window=number).filter(
         (pl.col("scale_abs") > 0) & pl.col("actual").is_not_null()
     )
     scale = scored["scale_abs"].to_numpy()
@@ -118,12 +124,12 @@ def absolute_simplex_weights(seen: MemberWindows) -> np.ndarray:
     By iteratively reweighted least squares (Schlossmacher 1973): a row that is missed by far counts
     less, so that one launch does not decide.
     """
-    errors = (
-        seen.forecasts - seen.target[:, None]
-    )  # with the sum 1 the stack's error is the weighted error
+    # with the sum 1 the stack's error is the weighted error
+    errors = seen.forecasts - seen.target[:, None]
     weights = np.full(errors.shape[1], 1 / errors.shape[1])
     for _ in range(REWEIGHTING_ROUNDS):
-        weights = _least_on_simplex(_error_moments(errors, errors @ weights))
+        rows = _row_weights(errors @ weights)
+        weights = _least_on_simplex((errors * rows[:, None]).T @ errors / rows.sum())
     return weights
 
 
@@ -150,8 +156,7 @@ def inverse_error_weights(seen: MemberWindows) -> np.ndarray:
     windows cannot tell.
     """
     precision = 1 / np.maximum(seen.losses.mean(0), 1e-12) ** 2
-    weights: np.ndarray = precision / precision.sum()
-    return weights
+    return precision / precision.sum()
 
 
 def winner_weights(seen: MemberWindows) -> np.ndarray:
@@ -170,9 +175,8 @@ def _ridge_towards_equal(seen: MemberWindows, strength: float) -> np.ndarray:
     for _ in range(REWEIGHTING_ROUNDS):
         rows = _row_weights(missed - seen.forecasts @ change)
         moments = (seen.forecasts * rows[:, None]).T @ seen.forecasts / rows.sum()
-        change = np.linalg.lstsq(
-            moments + pull, seen.forecasts.T @ (rows * missed) / rows.sum(), rcond=None
-        )[0]
+        right = seen.forecasts.T @ (rows * missed) / rows.sum()
+        change = np.linalg.lstsq(moments + pull, right, rcond=None)[0]
     return equal + change
 
 
@@ -182,18 +186,11 @@ def _left_out_loss(seen: MemberWindows, window: int, strength: float) -> float:
     Of equal weights where there is no other.
     """
     inside = seen.window == window
-    weights = (
-        _ridge_towards_equal(seen, np.inf)
-        if inside.all()
-        else _ridge_towards_equal(seen.take(~inside), strength)
-    )
+    if inside.all():
+        weights = _ridge_towards_equal(seen, np.inf)
+    else:
+        weights = _ridge_towards_equal(seen.take(~inside), strength)
     return float(np.mean(np.abs(seen.forecasts[inside] @ weights - seen.target[inside])))
-
-
-def _error_moments(errors: np.ndarray, missed: np.ndarray) -> np.ndarray:
-    rows = _row_weights(missed)
-    moments: np.ndarray = (errors * rows[:, None]).T @ errors / rows.sum()
-    return moments
 
 
 def _row_weights(missed: np.ndarray) -> np.ndarray:
@@ -209,6 +206,7 @@ def _least_on_simplex(matrix: np.ndarray) -> np.ndarray:
     count = len(matrix)
     free = np.ones(count, bool)
     while True:
+        # the least squares with the sum 1, by a Lagrange multiplier, over the weights still free
         active = np.flatnonzero(free)
         ones = np.ones((len(active), 1))
         system = np.block([[2 * matrix[np.ix_(active, active)], ones], [ones.T, np.zeros((1, 1))]])
@@ -279,7 +277,7 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
     that had to be ahead of the best member in each window.
 
     Args:
-        seen: What members forecast on inner windows.
+        seen: The forecasts of members on inner windows.
     """
     level = level_losses(seen)
     return shrunken_weights(level, _near_best(level), FLAT_SHARES.get(_recent_windows(level), 0.0))
@@ -288,9 +286,8 @@ def learned_weights(seen: MemberWindows) -> np.ndarray:
 def level_losses(seen: MemberWindows) -> MemberWindows:
     """Return the rows in units of the median member's loss in their window."""
     numbers, place = np.unique(seen.window, return_inverse=True)
-    losses = np.median(
-        [np.bincount(place, loss) / np.bincount(place) for loss in seen.losses.T], axis=0
-    )
+    counts = np.bincount(place)
+    losses = np.median([np.bincount(place, loss) / counts for loss in seen.losses.T], axis=0)
     size = np.where(losses > 0, losses, 1.0)[place] if len(numbers) else np.ones(0)
     return replace(seen, forecasts=seen.forecasts / size[:, None], target=seen.target / size)
 
@@ -302,20 +299,18 @@ def _recency_weights(seen: MemberWindows) -> np.ndarray:
     if seen.known is None:
         return np.ones(len(seen.target))
     weights = seen.known**NEARNESS
-    counted: np.ndarray = weights / weights.mean()
-    return counted
+    return weights / weights.mean()
 
 
 def _mean_losses(seen: MemberWindows) -> np.ndarray:
-    means: np.ndarray = (seen.losses * _recency_weights(seen)[:, None]).mean(0)
-    return means
+    return (seen.losses * _recency_weights(seen)[:, None]).mean(0)
 
 
 def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.ndarray:
     """Return the weights of least loss on left-out windows among those tried, shape (members,).
 
     Args:
-        seen: What members forecast on inner windows, levelled.
+        seen: The forecasts of members on inner windows, levelled.
         kept: The members that may have weight.
         flat: The share of the least loss on left-out windows within which the weights nearest to
             equal ones are taken.
@@ -326,17 +321,16 @@ def shrunken_weights(seen: MemberWindows, kept: np.ndarray, flat: float) -> np.n
 
 
 def _choose_weights(seen: MemberWindows, flat: float) -> np.ndarray:
-    parts = [
-        (np.stack(list(_power_weights(before))), after) for before, after in _left_out_splits(seen)
-    ]
     losses = np.concatenate(
-        [np.abs(after.forecasts @ tried.T - after.target[:, None]) for tried, after in parts]
+        [
+            np.abs(after.forecasts @ np.stack(_power_weights(before)).T - after.target[:, None])
+            for before, after in _left_out_splits(seen)
+        ]
     )
     counted = np.concatenate([_recency_weights(seen)[rows] for rows in _split_rows(seen)])
     means = (losses * counted[:, None]).mean(0)
-    return list(_power_weights(seen))[
-        int(np.argmax(means <= means.min() * (1 + flat)))
-    ]  # of equals the nearest to equal weights
+    best = np.argmax(means <= means.min() * (1 + flat))  # of equals the nearest to equal weights
+    return _power_weights(seen)[best]
 
 
 def _recent_windows(seen: MemberWindows) -> int:
@@ -345,11 +339,9 @@ def _recent_windows(seen: MemberWindows) -> int:
     Of those of the most where none has.
     """
     numbers, place = np.unique(seen.window, return_inverse=True)
-    known = (
-        np.ones(len(numbers))
-        if seen.known is None
-        else np.bincount(place, seen.known) / np.bincount(place)
-    )
+    known = np.ones(len(numbers))
+    if seen.known is not None:
+        known = np.bincount(place, seen.known) / np.bincount(place)
     return int((known >= min(HALF_KNOWN, known.max())).sum())
 
 
@@ -361,15 +353,11 @@ def screen_members(seen: MemberWindows, near: float = 0.0, *, helped: bool = Tru
     best = int(np.argmin(means))
     kept = []
     for member in range(losses.shape[1]):
-        mean, error = paired_difference(
-            (losses[:, member] - losses[:, best]) * counted, seen.series
-        )
+        behind = (losses[:, member] - losses[:, best]) * counted
+        mean, error = paired_difference(behind, seen.series)
         close = means[member] <= (1 + near) * means[best]
-        if (
-            close
-            or not mean > SURE_ERRORS * error
-            or (helped and _helps(seen, counted, best, member))
-        ):
+        sure = mean > SURE_ERRORS * error
+        if close or not sure or (helped and _helps(seen, counted, best, member)):
             kept.append(member)
     return np.array(kept)
 
@@ -409,13 +397,12 @@ def _helps(seen: MemberWindows, counted: np.ndarray, best: int, member: int) -> 
     return bool((np.abs(mixed) * counted).mean() < (np.abs(errors[:, best]) * counted).mean())
 
 
-def _power_weights(seen: MemberWindows) -> Iterator[np.ndarray]:
-    """Yield the weights of each power."""
+def _power_weights(seen: MemberWindows) -> list[np.ndarray]:
+    """Return the weights of each power."""
     relative = np.maximum(_mean_losses(seen), EXACT_LOSS)
     relative = relative / relative.min()  # never below 1, of which no power overflows
-    for power in POWERS:
-        inverse = relative**-power
-        yield inverse / inverse.sum()
+    inverses = [relative**-power for power in POWERS]
+    return [inverse / inverse.sum() for inverse in inverses]
 
 
 def _left_out_splits(seen: MemberWindows) -> Iterator[tuple[MemberWindows, MemberWindows]]:
@@ -478,8 +465,7 @@ class GroupWeights(Serializable):
 
 def step_part(step: np.ndarray, horizon: int, parts: int) -> np.ndarray:
     """Return the part of the horizon that a step lies in, from 0."""
-    place: np.ndarray = np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
-    return place
+    return np.minimum((step - 1) * parts // max(horizon, 1), parts - 1)
 
 
 def learn_group_weights(
@@ -493,10 +479,10 @@ def learn_group_weights(
     of what holds it.
 
     Args:
-        seen: At least one row.
+        seen: The forecasts of members, at least one row.
         group: The name of each row's group, '' where there are none.
         horizon: Steps.
-        learn: From rows to weights, shape (members,).
+        learn: The function from rows to weights, shape (members,).
         by_step: Whether parts of the horizon are told apart.
     """
     names = tuple(name for name in np.unique(group.astype(str)).tolist() if name)
@@ -509,9 +495,8 @@ def learn_group_weights(
         base = usual if not place else _half_own_weights(seen, inside, usual, learn)
         for number in range(parts):
             here = inside & (part == number)
-            values[place, number] = (
-                base if parts == 1 else _half_own_weights(seen, here, base, learn)
-            )
+            own = base if parts == 1 else _half_own_weights(seen, here, base, learn)
+            values[place, number] = own
     return GroupWeights(values, names, horizon)
 
 
@@ -522,10 +507,8 @@ def _half_own_weights(
     learn: Callable[[MemberWindows], np.ndarray],
 ) -> np.ndarray:
     """Return half way between the weights of some rows and `base`; `base` where they are few."""
-    few = (
-        len(set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True)))
-        < LEAST_CELLS
-    )
+    cells = set(zip(seen.series[inside].tolist(), seen.window[inside].tolist(), strict=True))
+    few = len(cells) < LEAST_CELLS
     return base if few else (learn(seen.take(inside)) + base) / 2
 
 
@@ -542,10 +525,10 @@ def group_names(panel: Panel, columns: tuple[str, ...]) -> np.ndarray:
                 f"model.weights_by: no static or level column "
                 f"'{name}'{nearest(name, ('step', *known))}"
             )
+    if not columns:
+        return np.array([""] * panel.n_series, object)
     rows = panel.table[panel.offsets[:-1]].select(columns).rows()
-    return np.array(
-        ["|".join(map(str, row)) for row in rows] if columns else [""] * panel.n_series, object
-    )
+    return np.array(["|".join(map(str, row)) for row in rows], object)
 
 
 # The forecasts of a stack on inner windows, made of those of its members.
@@ -562,8 +545,8 @@ def combine_backtests(
 
     Args:
         parts: The inner rows of each member.
-        weights: Of the members for a window, counted from the end of each series; learned without
-            it.
+        weights: The weights of the members for a window, counted from the end of each series;
+            learned without it.
         group: The name of each series' group.
         median: Take the members' median instead.
     """
@@ -573,15 +556,10 @@ def combine_backtests(
     if median:
         mixed = np.median(forecasts, axis=0)
     else:
-        number = (
-            rows[0]
-            .select(pl.col("cutoff").rank("dense", descending=True).over("series_id"))
-            .to_series()
-            .to_numpy()
-        )
-        names_of = np.array(
-            [group.get(name, "") for name in rows[0]["series_id"].to_list()], object
-        )
+        last_first = pl.col("cutoff").rank("dense", descending=True).over("series_id")
+        number = rows[0].select(last_first).to_series().to_numpy()
+        groups = [group.get(name, "") for name in rows[0]["series_id"].to_list()]
+        names_of = np.array(groups, object)
         step = rows[0]["step"].to_numpy().astype(np.int64)
         mixed = np.full(forecasts.shape[1:], np.nan)
         for window in np.unique(number):
@@ -635,7 +613,7 @@ def mixture(
     """Return the weighted means of members' means and quantiles.
 
     Args:
-        weights: Of each member, shape (n, steps, members).
+        weights: The weight of each member, shape (n, steps, members).
         means: Shape (members, n, steps).
         quantiles: Shape (members, n, steps, levels).
         fallback: The series that count as answered by a fallback, shape (n,).

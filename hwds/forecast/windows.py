@@ -15,11 +15,11 @@ from hwds.forecast.covariates import (
     Standard,
     fill_from_past,
     first_known_rows,
-    is_number,
     learn_codes,
     learn_standard,
+    split_static,
 )
-from hwds.forecast.models.base import Features
+from hwds.forecast.models.base import Features, normal_bands
 from hwds.frames.features.base import Feature
 from hwds.frames.panel import COLUMN, MADE_AT, VALUE, Panel
 from hwds.frames.roles import SERIES, TIME
@@ -77,7 +77,7 @@ class Windowing(Recipe):
         usual_demand: The size of a usual demand, where demand comes by chance and the target is a
             multiple of each series' own mean demand; 0 where the target is what the seasonal naive
             missed.
-        lines: Where they are given, the target is what their mean missed instead, and they are
+        lines: The lines whose mean error is the target instead, where they are given; they are
             inputs.
     """
 
@@ -109,6 +109,26 @@ class Windowing(Recipe):
             )
         )
 
+    def bound(self, forecasts: np.ndarray) -> np.ndarray:
+        """Return forecasts, not below 0 where the panel never was."""
+        return np.maximum(forecasts, 0.0) if self.nonnegative else forecasts
+
+    def seasonal_naive(
+        self, base: np.ndarray, scale: np.ndarray, levels: tuple[float, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and normal quantiles of the seasonal naive.
+
+        Args:
+            base: Its forecasts, shape (n, h).
+            scale: The mean seasonal change of each series, shape (n,).
+            levels: Quantile levels.
+        """
+        # the standard deviation of a normal with this mean absolute change; a year ahead has one
+        # change more
+        spread = np.sqrt(np.pi / 2 * (np.arange(base.shape[1]) // self.season + 1))
+        naive = normal_bands(base, scale[:, None] * spread, levels)
+        return naive.mean, self.bound(naive.quantiles)
+
     @classmethod
     def learn(
         cls,
@@ -121,24 +141,21 @@ class Windowing(Recipe):
         lines: OriginForecasts | None = None,
     ) -> Windowing:
         """Take the statistics of a history; `length` is capped at the span."""
-        target, roles = history.target, history.roles
-        static = dict.fromkeys((*roles.static, *roles.level))
+        target, roles, span = history.target, history.roles, span_of(season)
+        numbers, texts = split_static(history)
         rows = history.offsets[1:] - first_known_rows(target, history.offsets)
+        shortest = np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span)
         return cls(
             season=season,
             horizon=horizon,
-            length=min(length, span_of(season)),
-            shortest=int(
-                np.clip(rows[rows > 0].min(initial=len(target)) - 2 * horizon, 1, span_of(season))
-            ),
+            length=min(length, span),
+            shortest=int(shortest),
             typical=_typical_change(history, season),
             nonnegative=not bool((target < 0).any()),
             known=tuple(learn_standard(history, name) for name in roles.known_future),
             passed=tuple(learn_standard(history, name) for name in roles.past_only),
-            codes=tuple(
-                learn_codes(history, name) for name in static if not is_number(history, name)
-            ),
-            numbers=tuple(name for name in static if is_number(history, name)),
+            codes=tuple(learn_codes(history, name) for name in texts),
+            numbers=numbers,
             usual_demand=_usual_demand(history) if of_demand else 0.0,
             lines=lines,
         )
@@ -187,7 +204,7 @@ class Origins:
 
     Attributes:
         series: The index of each origin's series in the panel, shape (n,).
-        ends: How many rows of that series are known there, shape (n,); step h is row `ends + h - 1`
+        ends: The number of its rows that are known there, shape (n,); step h is row `ends + h - 1`
             of the series.
     """
 
@@ -238,8 +255,7 @@ class Windows:
         scale, base = self.scale[:, None], self.base
         if residual.ndim == 3:
             scale, base = scale[..., None], base[..., None]
-        forecast: np.ndarray = base + scale * residual.astype(np.float64)
-        return forecast
+        return base + scale * residual.astype(np.float64)
 
 
 # Windows of demand that comes by chance: the target is a multiple of the series' own mean
@@ -310,20 +326,10 @@ class Demand:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs."""
-        stretches = (
-            f"{what}, {rows} rows"
-            for rows in self.stretches
-            for what in ("demand", "rows with demand")
-        )
-        return (
-            *stretches,
-            "size",
-            "spread of size",
-            "rows since demand",
-            "rows",
-            "mean demand",
-            "mean size",
-        )
+        what = ("demand", "rows with demand")
+        stretches = (f"{each}, {rows} rows" for rows in self.stretches for each in what)
+        sizes = ("size", "spread of size", "rows since demand", "rows", "mean demand", "mean size")
+        return (*stretches, *sizes)
 
     @property
     def stretches(self) -> tuple[int, ...]:
@@ -335,7 +341,7 @@ class Demand:
 
         Args:
             windows: Cut at the origins.
-            origins: Where.
+            origins: The origins.
             actual: The target of each step, NaN where unknown, shape (n, h).
         """
         ends = self.starts[origins.series] + origins.ends
@@ -355,8 +361,8 @@ class Demand:
         """Return the mean demand so far, with half a demand more in one row more: what has had none
         yet may have some.
         """
-        times = self._over(self.count, begins, ends)
-        total = self._over(self.size, begins, ends) * self.unit[series]
+        times = self._sum_over(self.count, begins, ends)
+        total = self._sum_over(self.size, begins, ends) * self.unit[series]
         usual = np.where(times > 0, total / np.maximum(times, 1), self.usual)
         return (total + PRIOR_DEMANDS * usual) / (np.maximum(ends - begins, 1) + 1)
 
@@ -369,13 +375,15 @@ class Demand:
             since = np.maximum(ends - stretch, begins)
             rows = np.maximum(ends - since, 1)
             inputs += [
-                self._over(self.size, since, ends) / rows * unit,
-                self._over(self.count, since, ends) / rows,
+                self._sum_over(self.size, since, ends) / rows * unit,
+                self._sum_over(self.count, since, ends) / rows,
             ]
-        times = self._over(self.count, begins, ends)
+        times = self._sum_over(self.count, begins, ends)
         times = np.where(times > 0, times, np.nan)
-        size = self._over(self.size, begins, ends) / times
-        spread = np.sqrt(np.maximum(self._over(self.square, begins, ends) / times - size**2, 0.0))
+        size = self._sum_over(self.size, begins, ends) / times
+        spread = np.sqrt(
+            np.maximum(self._sum_over(self.square, begins, ends) / times - size**2, 0.0)
+        )
         latest = self.latest[np.maximum(ends - 1, 0)]
         since = np.where((latest >= begins) & (ends > begins), ends - 1 - latest, ends - begins)
         return [
@@ -388,7 +396,7 @@ class Demand:
             np.log(size * self.unit[series]),
         ]
 
-    def _over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    def _sum_over(self, sums: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         return sums[ends] - sums[begins]
 
 
@@ -406,7 +414,7 @@ class VintageColumn:
     Attributes:
         keys: Row times `width` plus lead, rising, shape (n,).
         values: The latest forecast with that lead, standardised, shape (n,).
-        width: Above every lead.
+        width: A number above every lead.
     """
 
     keys: np.ndarray
@@ -420,27 +428,28 @@ class VintageColumn:
         One that was made between two rows counts as known at the later.
         """
         assert panel.vintages is not None
-        rows = panel.table.select(SERIES, TIME, pl.int_range(pl.len(), dtype=pl.Int64).alias(_ROW))
-        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name).join(
-            rows, on=[SERIES, TIME]
+        row = pl.int_range(pl.len(), dtype=pl.Int64)
+        rows = panel.table.select(SERIES, TIME, row.alias(_ROW))
+        known = panel.table.select(SERIES, pl.col(TIME).alias(MADE_AT), row.alias(_MADE))
+        forecasts = panel.vintages.table.filter(pl.col(COLUMN) == standard.name)
+        dated = (
+            forecasts.join(rows, on=[SERIES, TIME])
+            .sort(MADE_AT)
+            .join_asof(
+                known.sort(MADE_AT),
+                on=MADE_AT,
+                by=SERIES,
+                strategy="forward",
+                check_sortedness=False,
+            )
         )
-        known = rows.select(SERIES, pl.col(TIME).alias(MADE_AT), pl.col(_ROW).alias(_MADE)).sort(
-            MADE_AT
-        )
-        dated = forecasts.sort(MADE_AT).join_asof(
-            known, on=MADE_AT, by=SERIES, strategy="forward", check_sortedness=False
-        )
-        ahead = dated.with_columns((pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)).filter(
-            pl.col(_LEAD) > 0
-        )
-        last = ahead.sort(_ROW, _LEAD, MADE_AT).unique(
-            [_ROW, _LEAD], keep="last", maintain_order=True
-        )
+        lead_of = (pl.col(_ROW) - pl.col(_MADE)).alias(_LEAD)
+        ahead = dated.with_columns(lead_of).filter(pl.col(_LEAD) > 0).sort(_ROW, _LEAD, MADE_AT)
+        last = ahead.unique([_ROW, _LEAD], keep="last", maintain_order=True)
         lead = last[_LEAD].to_numpy()
         width = int(lead.max()) + 1 if len(lead) else 1
-        return cls(
-            last[_ROW].to_numpy() * width + lead, standard.apply(last[VALUE].to_numpy()), width
-        )
+        keys = last[_ROW].to_numpy() * width + lead
+        return cls(keys, standard.apply(last[VALUE].to_numpy()), width)
 
     def __getitem__(self, ahead: np.ndarray) -> np.ndarray:
         """Return the forecasts of the rows ahead of n origins, column j for step j + 1.
@@ -486,7 +495,7 @@ class WindowSource:
         whole: The target with holes filled from the past of the same series.
         first: The row of each series' first known value, or its end, shape (n_series,).
         known: Known-future columns, standardised.
-        vintages: Those of vintages, as they were known at an origin.
+        vintages: The columns of vintages, as they were known at an origin.
         passed: Past-only columns, standardised, holes filled from the past.
         codes: Codes of the static text columns.
         numbers: Static columns that are numbers.
@@ -564,12 +573,9 @@ class WindowSource:
             "change between them",
             "neighbours of season ago",
         )
+        lines = ("theta beside season ago", "damped trend beside theta", "lines")
         known = (name for column in self.known for name in (column, f"{column} change"))
-        drawn = (
-            ("theta beside season ago", "damped trend beside theta", "lines")
-            if self.windowing.lines
-            else ()
-        )
+        drawn = lines if self.windowing.lines else ()
         return (*seasonal, *known, *(f.name for f in self._features("step")), *drawn)
 
     def at(self, ends: np.ndarray) -> Origins:
@@ -587,10 +593,8 @@ class WindowSource:
         )
         counts = np.maximum(lengths - earliest, 0)
         series = np.repeat(np.arange(self.panel.n_series), counts)
-        return Origins(
-            series,
-            np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts - earliest, counts),
-        )
+        before = np.repeat(np.cumsum(counts) - counts - earliest, counts)
+        return Origins(series, np.arange(len(series)) - before)
 
     def past_rows(self, origins: Origins) -> np.ndarray:
         """Find the row of the panel that each value of `Windows.past` comes from, shape (n,
@@ -603,9 +607,8 @@ class WindowSource:
 
         Each with its place among the origins.
         """
-        size = max(
-            NUMBERS_AT_ONCE // max(self.windowing.span, horizon or self.windowing.horizon), 1
-        )
+        numbers = max(self.windowing.span, horizon or self.windowing.horizon)
+        size = max(NUMBERS_AT_ONCE // numbers, 1)
         for start in range(0, len(origins), size):
             part = slice(start, min(start + size, len(origins)))
             yield part, self.cut(origins.take(part), horizon)
@@ -622,40 +625,38 @@ class WindowSource:
         actual = np.where(inside, self.target[ahead], np.nan)
         by_step = [
             *_season_ago(past, ago, settings.season),
-            *self._known(rows[:, ago], ahead, inside),
-        ]
-        by_step += [
-            np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
-            for f in self._features("step")
+            *self._known_columns(rows[:, ago], ahead, inside),
+            *(
+                np.where(inside, _scale_feature(f, self.features[f][ahead], level, scale), np.nan)
+                for f in self._features("step")
+            ),
         ]
         if settings.lines:
-            theta, damped = settings.lines.forecasts(
-                self._histories(origins), settings.season, base
-            )
+            histories = self._histories(origins)
+            theta, damped = settings.lines.forecasts(histories, settings.season, base)
             middle = (theta + damped) / 2
-            by_step += [
-                part / scale[:, None]
-                for part in (theta - base, damped - theta, middle - level[:, None])
-            ]
+            parts = (theta - base, damped - theta, middle - level[:, None])
+            by_step += [part / scale[:, None] for part in parts]
             base = middle
         change = past[:, settings.season :] - past[:, : -settings.season]
-        trends = [
-            change[:, -rows:].mean(1) for rows in settings.trends
-        ]  # what a damped trend would be
-        by_origin = [*self._sizes(origins, level, scale), *trends, *self._passed(origins, rows)]
-        by_origin += [
-            _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
-            for f in self._features("origin")
+        # the mean changes are what a damped trend would be
+        by_origin = [
+            *self._sizes(origins, level, scale),
+            *(change[:, -rows:].mean(1) for rows in settings.trends),
+            *self._past_columns(origins, rows),
+            *(
+                _scale_feature(f, self.features[f][ahead[:, 0]], level, scale)
+                for f in self._features("origin")
+            ),
         ]
+        missed = np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES)
         codes = [column[origins.series] for column in self.codes.values()]
         windows = Windows(
             past=past[:, -settings.length :].astype(np.float32),
             origin=np.stack(by_origin, 1, dtype=np.float32),
             codes=np.stack(codes, 1) if codes else np.zeros((len(rows), 0), np.int32),
             steps=np.stack(by_step, -1, dtype=np.float32),
-            target=np.clip((actual - base) / scale[:, None], -MOST_CHANGES, MOST_CHANGES).astype(
-                np.float32
-            ),
+            target=missed.astype(np.float32),
             base=base,
             level=level,
             scale=scale,
@@ -679,7 +680,7 @@ class WindowSource:
         season = self.windowing.season
         first = self.first[origins.series][:, None]
         ends = (self.panel.offsets[origins.series] + origins.ends)[:, None]
-        rows: np.ndarray = ends + np.arange(-self.windowing.span, 0)
+        rows = ends + np.arange(-self.windowing.span, 0)
         repeated = np.where(ends - first >= season, first + (rows - first) % season, ends - 1)
         return np.where(rows >= first, rows, repeated)
 
@@ -715,7 +716,7 @@ class WindowSource:
         relative = np.where(level > 0, np.log(np.maximum(level, 1e-9) / scale), 0.0)
         return [relative, np.minimum(have / self.windowing.span, 1.0)]
 
-    def _known(
+    def _known_columns(
         self, ago: np.ndarray, ahead: np.ndarray, inside: np.ndarray
     ) -> Iterator[np.ndarray]:
         """Yield each known-future column at the step, and less its value a season ago: a promotion
@@ -725,7 +726,7 @@ class WindowSource:
             there = np.where(inside, self.vintages.get(name, column)[ahead], np.nan)
             yield from (there, there - column[ago])
 
-    def _passed(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
+    def _past_columns(self, origins: Origins, rows: np.ndarray) -> Iterator[np.ndarray]:
         """Yield each past-only column's last value and its change over a season.
 
         Then the static numbers.
@@ -757,8 +758,7 @@ def _scale_feature(
         return values
     shape = (-1,) + (1,) * (values.ndim - 1)
     moved = values - level.reshape(shape) if feature.scale == "level" else values
-    scaled: np.ndarray = moved / scale.reshape(shape)
-    return scaled
+    return moved / scale.reshape(shape)
 
 
 # Training rows of a model that forecasts each step alone: pairs of an origin and a step, evenly
@@ -773,7 +773,7 @@ class TrainingRows:
         inputs: Shape (rows, columns), float32.
         target: Shape (rows,), float32.
         late: Whether the target lies in the last horizon of its series, shape (rows,).
-        scale: What the target was divided by, shape (rows,), float64.
+        scale: The number that the target was divided by, shape (rows,), float64.
     """
 
     inputs: np.ndarray
@@ -845,9 +845,9 @@ def _sample_pairs(
         here = slice(*np.searchsorted(owner, [part.start, part.stop]))
         parts.append(_known_pairs(windows, owner[here] - part.start, step[here], late[here]))
     if not parts:
-        return TrainingRows(
-            np.zeros((0, 0), np.float32), np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0)
-        )
+        none = np.zeros(0)
+        inputs, target = np.zeros((0, 0), np.float32), none.astype(np.float32)
+        return TrainingRows(inputs, target, none.astype(bool), none)
     return TrainingRows(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
@@ -886,3 +886,23 @@ def mean_weights(grid: tuple[float, ...]) -> np.ndarray:
     """
     between = (np.array(grid[1:]) + np.array(grid[:-1])) / 2
     return np.diff(np.concatenate([[0.0], between, [1.0]]))
+
+
+def read_grid(
+    values: np.ndarray, grid: tuple[float, ...], levels: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean that quantiles make, and those of some levels.
+
+    Args:
+        values: The quantiles of all levels of the grid, shape (..., grid).
+        grid: The levels that were learned.
+        levels: The levels to forecast, all in the grid.
+    """
+    mean = (values * mean_weights(grid)).sum(-1)
+    return mean, values[..., [grid.index(level) for level in levels]]
+
+
+def every_input(windows: Windows) -> np.ndarray:
+    """Return the inputs of every origin and step, one row each, float32."""
+    n, steps = windows.base.shape
+    return input_matrix(windows, np.repeat(np.arange(n), steps), np.tile(np.arange(steps), n))

@@ -20,13 +20,14 @@ class MaintenanceTerms:
     Attributes:
         planned: The cost of a replacement before a failure, downtime included.
         failure: The cost of a failure, downtime included.
-        planned_downtime, failure_downtime: How long a machine stands still, in the unit of ages.
+        planned_downtime, failure_downtime: The time that a machine stands still, in the unit of
+            ages.
         downtime: The cost of a unit of time that a machine stands still.
         crew: Replacements in a slot at most; None for any number.
-        parts: On hand at first; None for any number.
-        parts_rate: That arrive in each slot.
+        parts: Parts on hand at first; None for any number.
+        parts_rate: Parts that arrive in each slot.
         least_failures: Machines that failed below which nothing is shown.
-        resamples: Of the bootstrap over machines.
+        resamples: Resamples of the bootstrap over machines.
     """
 
     planned: float
@@ -59,18 +60,18 @@ class LifeLaws:
     """The laws of m machines at n inspections, and how long the machines lasted.
 
     Attributes:
-        names: Of the machines, in order.
+        names: The machines, in order.
         ends: The age at which each failed or was last seen, shape (m,).
         failed: Whether it failed then, shape (m,).
         fold: The part in which each was held out; -1 where it has no prediction, shape (m,).
-        start: When it was new on a clock that machines share, NaN where that is not known, shape
-            (m,).
+        start: The time when it was new on a clock that machines share, NaN where that is not known,
+            shape (m,).
         machine: The place of each inspection's machine, shape (n,); sorted, ages rising.
-        age: At each inspection, shape (n,).
+        age: The age at each inspection, shape (n,).
         survival: The probability to run longer than 1, 2 ... slots more, shape (n, slots).
-        median: Of the remaining life, shape (n,).
+        median: The median of the remaining life, shape (n,).
         slot: The time from one inspection to the next.
-        unit: Of ages.
+        unit: The unit of ages.
     """
 
     names: tuple[str, ...]
@@ -111,7 +112,7 @@ class LifeLaws:
         under its curve.
         """
         curves = self.curves
-        return np.asarray(self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1))
+        return self.slot * np.cumsum((curves[:, 1:] + curves[:, :-1]) / 2, axis=1)
 
     @property
     def last_inspections(self) -> np.ndarray:
@@ -142,7 +143,7 @@ class Outcomes:
         end: The age at which it was replaced, failed or was last seen, shape (m,).
         acted: Whether it was replaced before a failure, shape (m,).
         known: Whether it was replaced or failed, shape (m,).
-        waited: How long it stood still, after its failure, for a crew or a part, shape (m,).
+        waited: The time that it stood still, after its failure, for a crew or a part, shape (m,).
     """
 
     end: np.ndarray
@@ -152,15 +153,11 @@ class Outcomes:
 
     def cost(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return the cost of each machine's replacement, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
-        )
+        return np.where(self.acted, terms.planned, terms.failure) + terms.downtime * self.waited
 
     def downtime(self, terms: MaintenanceTerms) -> np.ndarray:
         """Return how long each machine stands still, shape (m,)."""
-        return np.asarray(
-            np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
-        )
+        return np.where(self.acted, terms.planned_downtime, terms.failure_downtime) + self.waited
 
 
 def outcomes_of(laws: LifeLaws, acts: np.ndarray) -> Outcomes:
@@ -214,7 +211,7 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         among: A mask of the machines whose censoring is read, shape (m,); None for all.
     """
     read = np.ones(laws.m, bool) if among is None else among
@@ -222,7 +219,7 @@ def seen_weights(laws: LifeLaws, outcomes: Outcomes, among: np.ndarray | None = 
         laws.ends[read], ~laws.failed[read], np.ones(int(read.sum())), events_first=False
     )
     seen = np.concatenate([[1.0], left])[np.searchsorted(ages, outcomes.end, side="left")]
-    return np.asarray(outcomes.known / np.maximum(seen, LEAST_SEEN))
+    return outcomes.known / np.maximum(seen, LEAST_SEEN)
 
 
 def cost_rate(
@@ -233,7 +230,7 @@ def cost_rate(
 
     Args:
         laws: The evidence.
-        outcomes: Under one rule.
+        outcomes: The outcomes under one rule.
         terms: The costs.
         among: A mask of machines, shape (m,); no other is read.
     """
@@ -275,9 +272,7 @@ def inspection_index(rule: str, laws: LifeLaws, terms: MaintenanceTerms) -> np.n
     if rule == "threshold":
         return -laws.median
     fails = 1 - laws.survival
-    return np.asarray(
-        ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
-    )
+    return ((terms.failure - terms.planned) * fails / np.maximum(laws.runs, 1e-12)).min(axis=1)
 
 
 def chosen_limit(
@@ -351,8 +346,8 @@ def first_come_planner(index: np.ndarray, limits: np.ndarray) -> SlotPlanner:
     first.
 
     Args:
-        index: Of each inspection, shape (n,).
-        limits: Of each inspection, shape (n,).
+        index: The index of each inspection, shape (n,).
+        limits: The limit of each inspection, shape (n,).
     """
 
     def plan(rows: np.ndarray, crew: int, parts: int | None) -> np.ndarray:
@@ -368,7 +363,7 @@ def least_cost_planner(costs: np.ndarray, terms: MaintenanceTerms) -> SlotPlanne
     first.
 
     Args:
-        costs: Of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
+        costs: The costs of waiting at each inspection, see `waiting_costs`, shape (n, slots + 1).
         terms: The capacity.
     """
 
@@ -393,10 +388,8 @@ def slots_of(times: np.ndarray, slot: float) -> np.ndarray:
     """
     exact = times / slot
     whole = np.rint(exact)
-    return np.asarray(
-        np.where(
-            np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
-        )
+    return np.where(
+        np.abs(exact - whole) <= SLOT_ROUNDING * np.maximum(np.abs(exact), 1.0), whole, exact
     )
 
 
@@ -417,9 +410,9 @@ class Fleet:
     Attributes:
         laws: The evidence; all machines have a start.
         terms: Costs and capacity.
-        end: Of each machine so far, shape (m,).
+        end: The end of each machine so far, shape (m,).
         acted: Whether it was replaced before a failure.
-        waited: For a crew or a part.
+        waited: The time that each has waited for a crew or a part.
         queue: Machines that failed and stand still, with the slot in which each could first be
             repaired.
     """
@@ -492,11 +485,11 @@ def assign_slots(
     mixed-integer program (HiGHS, by scipy.optimize.milp).
 
     Args:
-        costs: Of each machine in each slot, the last for later, which has no limit; finite, shape
-            (m, slots + 1).
+        costs: The cost of each machine in each slot, the last for later, which has no limit;
+            finite, shape (m, slots + 1).
         crew: Replacements in each slot, shape (slots,).
-        parts: That have arrived by each slot, rising, shape (slots,); None where they do not run
-            out.
+        parts: The parts that have arrived by each slot, rising, shape (slots,); None where they do
+            not run out.
 
     Raises:
         HwdsError: The solver ends without a solution.
@@ -511,7 +504,7 @@ def _by_crew(costs: np.ndarray, crew: np.ndarray) -> np.ndarray:
 
     machines, columns = costs.shape
     slots = np.repeat(np.arange(columns), np.append(np.minimum(crew, machines), machines))
-    return np.asarray(slots[linear_sum_assignment(costs[:, slots])[1]])
+    return slots[linear_sum_assignment(costs[:, slots])[1]]
 
 
 def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -> np.ndarray:
@@ -534,4 +527,4 @@ def _by_crew_and_parts(costs: np.ndarray, crew: np.ndarray, parts: np.ndarray) -
         raise HwdsError(
             f"decision: the schedule of {machines} machines has no solution: {solved.message}"
         )
-    return np.asarray(solved.x.reshape(costs.shape).argmax(axis=1))
+    return solved.x.reshape(costs.shape).argmax(axis=1)

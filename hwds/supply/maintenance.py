@@ -120,15 +120,15 @@ class MaintenanceVerdict(Verdict):
         action: `SCHEDULE` or `HOLD`.
         rate: The worth of a unit of running time that the rule acts by: its limit, chosen on all
             machines.
-        terms: What a replacement and a failure cost, and the capacity.
+        terms: The costs of a replacement and of a failure, and the capacity.
         slot, slots: The time from one inspection to the next, and how many are looked ahead.
         within_capacity: Whether the back-test is within it; it is not where machines share no
             clock.
-        machines, failed: Of the back-test.
+        machines, failed: The machines of the back-test, and those that failed.
         running: Machines in the schedule; with a slot, and of these now.
         due, now: See `running`.
         when: `back-test`, or `future` for the machines at their last row.
-        unit: Of ages.
+        unit: The unit of ages.
         policies: See `hwds.supply.maintenance_record.POLICIES`.
         schedule, outages: See `SCHEDULE` and `OUTAGES`.
     """
@@ -247,11 +247,11 @@ def decide_maintenance(
 
     Args:
         name: The decision's.
-        laws: Of machines that were held out, by which rules are chosen and judged.
-        running: Of the machines to schedule.
+        laws: The laws of machines that were held out, by which rules are chosen and judged.
+        running: The laws of the machines to schedule.
         truth: The true laws of `laws`; None where they are not known.
         terms: Costs and capacity.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
         when: Whether the machines to schedule are those of the back-test or of now.
     """
     tested = MaintenanceBackTest(laws, truth, terms, seed)
@@ -275,7 +275,7 @@ def decide_maintenance(
         failed=failed,
         running=len(table),
         due=len(table.drop_nulls("slot")),
-        now=len(table.filter(pl.col("slot") == 0)),
+        now=len(table.filter(slot=0)),
         when=when,
         unit=laws.unit,
         policies=policies,
@@ -304,7 +304,7 @@ def cheapest_schedule(
     outages of each slot.
 
     Args:
-        laws: Of the machines that run; the last inspection of each counts.
+        laws: The laws of the machines that run; the last inspection of each counts.
         terms: Costs and capacity.
         rate: The worth of a unit of running time.
     """
@@ -358,7 +358,7 @@ def slot_outages(
         laws: Their slots.
         terms: Times that machines stand still.
         curves: The chance to run on at the beginning of each slot, shape (m, slots + 1).
-        slots: Of each machine, shape (m,).
+        slots: The slot of each machine, shape (m,).
     """
     made = []
     for slot in range(laws.slots):

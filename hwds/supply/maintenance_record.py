@@ -186,10 +186,10 @@ class MaintenanceBackTest:
     """The outcomes of rules on one fleet.
 
     Attributes:
-        laws: Of the model.
-        truth: Of the law that is true; None where that is not known.
+        laws: The laws of the model.
+        truth: The true laws; None where that is not known.
         terms: Costs and capacity.
-        seed: Names the random draws.
+        seed: The seed of the random draws.
     """
 
     laws: LifeLaws
@@ -227,7 +227,7 @@ class MaintenanceBackTest:
                 continue
             yield (
                 rule,
-                self._own.outcomes()
+                self._own_rule.outcomes()
                 if rule == OWN_RULE
                 else CrowdedRule.of(rule, laws, terms).outcomes(),
             )
@@ -249,7 +249,7 @@ class MaintenanceBackTest:
         to act does.
         """
         if self.within_capacity:
-            return self._own.limit(np.ones(self.laws.m, bool))
+            return self._own_rule.limit(np.ones(self.laws.m, bool))
         return chosen_limit(
             inspection_index(OWN_RULE, self.laws, self.terms),
             self.laws,
@@ -258,7 +258,7 @@ class MaintenanceBackTest:
         )
 
     @cached_property
-    def _own(self) -> CrowdedRule:
+    def _own_rule(self) -> CrowdedRule:
         return CrowdedRule.of(OWN_RULE, self.laws, self.terms)
 
     def _resamples(self) -> np.ndarray:
@@ -324,9 +324,7 @@ def _cost_totals(
     )
     every = np.vstack([np.ones((1, laws.m)), counts])
     total = (every @ weight)[:, None]
-    return np.asarray(
-        np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
-    )
+    return np.divide(every @ columns, total, out=np.full((len(every), 4), np.nan), where=total > 0)
 
 
 def _machine_interval(name: str, values: np.ndarray) -> dict[str, float | None]:

@@ -25,10 +25,10 @@ class OutageLaw:
         slot: The time of a slot, in the unit of ages.
         planned: Expected planned replacements in each slot.
         failures: Expected failures in each slot.
-        planned_downtime, failure_downtime: How long a machine stands still for each.
-        machines: How many there are.
+        planned_downtime, failure_downtime: The time that a machine stands still for each.
+        machines: The number of machines.
         long_run: The share of time that a machine stands still after the last slot.
-        source: Where that is from, in words.
+        source: The source of the law, in words.
     """
 
     slot: float
@@ -46,10 +46,10 @@ class OutageLaw:
         Failures are Poisson.
 
         Args:
-            steps: Of the plan.
+            steps: The number of steps of the plan.
             length: The time of a step, in the unit of ages.
             n: Draws.
-            rng: Of the failures.
+            rng: The generator of the failures.
         """
         failures = rng.poisson(np.array(self.failures), (n, len(self.failures)))
         lost = self.planned_downtime * np.array(self.planned) + self.failure_downtime * failures
@@ -156,7 +156,7 @@ class SupplyProblem:
     Attributes:
         demand: Shape (p, t, n).
         running: The share of capacity that runs in each draw, shape (plants, n, t).
-        plant: Of each deal, shape (p,).
+        plant: The plant of each deal, shape (p,).
         capacity: Units a step of each plant with all machines running, shape (plants,).
         opening: Stock of each deal at the beginning, shape (p,).
     """
@@ -170,12 +170,12 @@ class SupplyProblem:
     @property
     def expected(self) -> np.ndarray:
         """The mean demand, shape (p, t)."""
-        return np.asarray(self.demand.mean(axis=2))
+        return self.demand.mean(axis=2)
 
     @property
     def room(self) -> np.ndarray:
         """The expected capacity of each plant in each step, shape (plants, t)."""
-        return np.asarray(self.capacity[:, None] * self.running.mean(axis=1))
+        return self.capacity[:, None] * self.running.mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ class SupplyProgram:
     """The solution.
 
     Attributes:
-        production: Of each deal in each step, shape (p, t).
+        production: The production of each deal in each step, shape (p, t).
         stock: Expected at the end of each step, less what is owed then, shape (p, t).
     """
 
@@ -210,6 +210,7 @@ def solve_program(problem: SupplyProblem, terms: SupplyTerms) -> SupplyProgram:
     from scipy.sparse import coo_matrix, csr_matrix, eye, hstack, kron, vstack
 
     deals, steps = problem.expected.shape
+    # four blocks of variables, each one a deal and step: made, in stock, owed, below safety
     size = deals * steps
     safety = np.maximum(np.quantile(problem.demand, terms.ratio, axis=2) - problem.expected, 0.0)
     every = eye(size)
@@ -250,9 +251,9 @@ class PlanOutcome:
     """The outcome of a plan in n draws.
 
     Attributes:
-        stock: At the end of each step, shape (p, t, n).
+        stock: The stock at the end of each step, shape (p, t, n).
         unserved: The demand of a step that is not served in it, shape (p, t, n).
-        served: What is delivered over all steps, shape (p, n).
+        served: The deliveries over all steps, shape (p, n).
         deliverable: The most that could be delivered, were more of that deal asked for and of
             others not: with the stock that is left and the capacity that its plant does not use,
             shape (p, n).
@@ -306,4 +307,4 @@ def _plant_shares(plant: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> np
     """Return the share of what is wanted that each plant makes, shape (plants, n)."""
     total = np.zeros(room.shape)
     np.add.at(total, plant, wanted)
-    return np.asarray(np.minimum(1.0, room / np.maximum(total, 1e-12)))
+    return np.minimum(1.0, room / np.maximum(total, 1e-12))

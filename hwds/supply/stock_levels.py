@@ -96,15 +96,15 @@ class StockLevels:
 
     Attributes:
         upto: Stock on hand and on order after an order, shape (periods,).
-        reorder: At or below which one orders, shape (periods,); equal to `upto` where one always
-            does.
+        reorder: The level at or below which one orders, shape (periods,); equal to `upto` where one
+            always does.
         store: Stock in the store and on the way to it after an order, shape (periods,); equal to
             `upto` without a depot.
         covered: The mean of the demand that each level covers, shape (periods,).
         fill: The expected share of the demand of the last period it covers that is served in that
             period, shape (periods,).
         cost: The expected cost of holding, shortage and orders in that period, shape (periods,).
-        point: Where stock stands in the long run, of an (s, S) pair; None of other rules.
+        point: The long run of stock under an (s, S) pair; None of other rules.
     """
 
     upto: np.ndarray
@@ -121,7 +121,7 @@ def covered_demand(draws: np.ndarray, cover: int) -> np.ndarray:
     n).
     """
     total = np.vstack([np.zeros((1, draws.shape[1])), np.cumsum(draws, axis=0)])
-    return np.asarray(total[cover:] - total[:-cover])
+    return total[cover:] - total[:-cover]
 
 
 def levels_of(draws: np.ndarray, terms: StockTerms) -> StockLevels:
@@ -161,13 +161,13 @@ def _with_expectations(
     held, shapes (periods, n).
     """
     short, last = np.maximum(-net, 0.0), draws[terms.cover - 1 :]
-    served = _served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
+    served = served_share(np.minimum(last, short).mean(axis=1), last.mean(axis=1))
     return StockLevels(
         upto, upto, store, sums.mean(axis=1), served, (held + terms.shortage * short).mean(axis=1)
     )
 
 
-def _served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def served_share(missed: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """Return the share of demand that is served, 1 without any.
 
     What is owed already is asked for once.
@@ -180,22 +180,21 @@ def cycling_levels(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> St
     as it does in the long run.
 
     Args:
-        draws: Of demand by period, shape (periods, n).
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n).
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     point, last = reorder_point(draws, sums, terms), draws[terms.cover - 1 :]
     cost, missed = np.empty(len(sums)), np.empty(len(sums))
     for period, total in enumerate(sums):
         before, after = np.sort(total - last[period]), np.sort(total)
-        cost[period] = (
-            PeriodCosts(after, terms.holding, terms.shortage)(point.stands) @ point.shares
+        costs = PeriodCosts(after, terms.holding, terms.shortage)(point.stands)
+        unmet, unmet_before = (
+            PeriodCosts(each, 0.0, 1.0)(point.stands) for each in (after, before)
         )
-        missed[period] = (
-            PeriodCosts(after, 0.0, 1.0)(point.stands) - PeriodCosts(before, 0.0, 1.0)(point.stands)
-        ) @ point.shares
+        cost[period], missed[period] = costs @ point.shares, (unmet - unmet_before) @ point.shares
     upto, reorder = np.full(len(sums), point.upto), np.full(len(sums), point.reorder)
-    served = _served_share(missed, last.mean(axis=1))
+    served = served_share(missed, last.mean(axis=1))
     return StockLevels(
         upto, reorder, upto, sums.mean(axis=1), served, cost + terms.order * point.orders, point
     )
@@ -211,7 +210,7 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     then cover.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead times.
     """
     ratio = (terms.shortage + terms.depot_holding) / (terms.shortage + terms.holding)
@@ -220,16 +219,11 @@ def two_echelons(draws: np.ndarray, terms: StockTerms) -> StockLevels:
     store = np.quantile(late, ratio, axis=1, method=_level_method(terms))
     sums = early + late
     upto = np.empty(len(sums))
-    for period in range(len(sums)):
-        tried = np.unique(
-            np.quantile(
-                sums[period], np.linspace(0.3, 1.0, ECHELON_LEVELS), method=_level_method(terms)
-            )
-        )
-        costs = [
-            echelon_costs(each, store[period], early[period], late[period], terms)[1].mean()
-            for each in tried
-        ]
+    shares = np.linspace(0.3, 1.0, ECHELON_LEVELS)
+    for period, total in enumerate(sums):
+        tried = np.unique(np.quantile(total, shares, method=_level_method(terms)))
+        demands = store[period], early[period], late[period]
+        costs = [echelon_costs(each, *demands, terms)[1].mean() for each in tried]
         upto[period] = tried[int(np.argmin(costs))]
     net, held = echelon_costs(upto[:, None], store[:, None], early, late, terms, held_alone=True)
     return _with_expectations(upto, store, draws, sums, net, terms, held)
@@ -247,8 +241,8 @@ def echelon_costs(
     """Return the net stock of the store, and the cost of both echelons, or of what they hold alone.
 
     Args:
-        upto: Of all stock when the depot orders.
-        store: Up to which the store orders, as far as the depot has it.
+        upto: The level of all stock when the depot orders.
+        store: The level up to which the store orders, as far as the depot has it.
         early: Demand until the depot's order arrives.
         late: Demand from then to the end of the period in which the store's arrives.
         terms: Costs.
@@ -266,7 +260,7 @@ def textbook_levels(draws: np.ndarray, terms: StockTerms) -> np.ndarray:
     periods independent.
 
     Args:
-        draws: Of demand, shape (periods, n).
+        draws: Draws of demand, shape (periods, n).
         terms: Costs and lead time.
     """
     mean = covered_demand(draws.mean(axis=1, keepdims=True), terms.cover)[:, 0]
@@ -280,10 +274,10 @@ class ReorderPoint:
     """An (s, S) pair in the long run.
 
     Attributes:
-        reorder: At or below which one orders.
-        upto: Up to what.
+        reorder: The level at or below which one orders.
+        upto: The level that one orders up to.
         stands: Stock on hand and on order after orders, shape (k,).
-        shares: Of the periods in which it stands at each, shape (k,).
+        shares: The share of periods in which it stands at each, shape (k,).
         orders: The expected orders of a period.
     """
 
@@ -311,8 +305,8 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
     grid is coarser, and demand is split between its neighbours so that its mean stays.
 
     Args:
-        draws: Of demand by period, shape (periods, n); all periods count alike.
-        sums: Of the demand that an order must cover, shape (periods, n).
+        draws: Draws of demand by period, shape (periods, n); all periods count alike.
+        sums: Sums of the demand that an order must cover, shape (periods, n).
         terms: The costs.
     """
     mean = float(draws.mean())
@@ -336,7 +330,7 @@ def reorder_point(draws: np.ndarray, sums: np.ndarray, terms: StockTerms) -> Reo
 
 def _step_chances(demand: np.ndarray) -> np.ndarray:
     """Return the chances of 0, 1, 2 ... steps."""
-    return np.asarray(np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand))
+    return np.bincount(np.maximum(np.round(demand), 0).astype(int)) / len(demand)
 
 
 def _split_chances(demand: np.ndarray) -> np.ndarray:
@@ -344,7 +338,7 @@ def _split_chances(demand: np.ndarray) -> np.ndarray:
     below = np.floor(np.maximum(demand, 0.0)).astype(int)
     part = np.maximum(demand, 0.0) - below
     ends = np.concatenate([below, below + 1])
-    return np.asarray(np.bincount(ends, np.concatenate([1 - part, part])) / len(demand))
+    return np.bincount(ends, np.concatenate([1 - part, part])) / len(demand)
 
 
 def search_reorder_point(
@@ -353,7 +347,7 @@ def search_reorder_point(
     """Return s and S in grid steps.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps.
         sums: Draws of the demand that an order covers, in steps, rising.
         terms: The costs.
         unit: Units of a step.
@@ -365,6 +359,7 @@ def search_reorder_point(
         times, until = renewals.of(high - low)
         return float((terms.order + times @ costs(high - np.arange(high - low))) / until)
 
+    # the search begins at the best single level, below which s lies
     best = int(np.quantile(sums, terms.ratio, method="inverted_cdf"))
     high, low = best, best - 1
     while cost(low, high) > costs(low):
@@ -385,8 +380,8 @@ class PeriodCosts:
 
     Args:
         sums: Draws of the demand to cover, rising.
-        holding: Of a unit left.
-        shortage: Of a unit short.
+        holding: The cost of a unit left.
+        shortage: The cost of a unit short.
     """
 
     def __init__(self, sums: np.ndarray, holding: float, shortage: float) -> None:
@@ -399,14 +394,14 @@ class PeriodCosts:
         count = np.searchsorted(self.sums, level)
         left = (np.asarray(level) * count - self.below[count]) / n
         short = (total - self.below[count] - np.asarray(level) * (n - count)) / n
-        return np.asarray(self.holding * left + self.shortage * short)
+        return self.holding * left + self.shortage * short
 
 
 class RenewalVisits:
     """The expected visits of stock to each step below the order-up-to level, in one cycle.
 
     Args:
-        chances: Of a period's demand of 0, 1, 2 ... steps; the first below 1.
+        chances: The chances of a period's demand of 0, 1, 2 ... steps; the first below 1.
     """
 
     def __init__(self, chances: np.ndarray) -> None:
@@ -443,9 +438,9 @@ class StockCases:
     Attributes:
         keys: `series` and `cutoff`, one row a case; and `moment`, the cutoff on a clock of all
             series, where it is not.
-        levels: Of each case.
+        levels: The levels of each case.
         actual: Demand, NaN where it is not known, shape (w, periods).
-        sources: Where the joint law of each case is from, see `LAW_SOURCES`.
+        sources: The source of the joint law of each case, see `LAW_SOURCES`.
         alone: Levels without a depot; those of the rule where it has none, shape (w, periods of
             orders).
         textbook: Levels of normal demand whose steps have nothing to do with each other, shape (w,
@@ -467,13 +462,10 @@ class StockCases:
         """A flag for each case that has a demand for each of its periods, shape (w,)."""
         return ~np.isnan(self.actual).any(axis=1)
 
-    def stacked(self, name: str) -> np.ndarray:
+    def stack(self, name: str) -> np.ndarray:
         """Return a part of the levels, shape (w, periods of orders)."""
-        return (
-            np.stack([getattr(each, name) for each in self.levels])
-            if self.levels
-            else np.zeros((0, 0))
-        )
+        parts = [getattr(each, name) for each in self.levels]
+        return np.stack(parts) if parts else np.zeros((0, 0))
 
 
 def stock_cases(
@@ -486,7 +478,7 @@ def stock_cases(
 
     Args:
         keys: See `StockCases`.
-        draws: For each case joint draws, shape (periods, n), and where they are from.
+        draws: The joint draws of each case, shape (periods, n), and their source.
         actual: Demand, shape (w, periods).
         terms: The rule.
     """

@@ -10,12 +10,15 @@ import polars as pl
 
 from hwds.core.recipe import Recipe
 from hwds.forecast.covariates import (
+    MONTHS,
+    SECONDS,
     Codes,
     Standard,
     fill_from_past,
-    is_number,
     learn_codes,
     learn_standard,
+    split_frequency,
+    split_static,
 )
 from hwds.frames.frequency import Frequency
 from hwds.frames.panel import Panel
@@ -24,10 +27,8 @@ from hwds.frames.roles import TIME
 # The rows of a panel as an analog model reads them: log sales, the age of each row and its
 # place in the year.
 
-MONTHS = {"mo": 1, "q": 3, "y": 12}
 AGE = "__age__"
 LEAST_SHARE_SOLD = 0.6
-SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def launch_rows(panel: Panel, *, season: int, floor: float) -> LaunchRows:
     Args:
         panel: The history, or the history followed by the future.
         season: Rows in a season.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
     """
     number = calendar_numbers(panel.table[TIME], panel.frequency)
     series = np.repeat(np.arange(panel.n_series), panel.lengths)
@@ -84,15 +85,12 @@ def with_age(panel: Panel, age: str, start: int) -> Panel:
 
 def calendar_numbers(times: pl.Series, frequency: Frequency) -> np.ndarray:
     """Return each instant's number on a calendar whose rows are one step apart, shape (n,)."""
-    count = int("".join(filter(str.isdigit, frequency.every)))
-    unit = frequency.every.lstrip("0123456789")
+    count, unit = split_frequency(frequency.every)
     if unit == "i":
         steps, size = times, count
     elif unit in MONTHS:
-        steps, size = (
-            times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1,
-            count * MONTHS[unit],
-        )
+        steps = times.dt.year().cast(pl.Int64) * 12 + times.dt.month() - 1
+        size = count * MONTHS[unit]
     else:
         steps, size = times.dt.epoch("s"), count * SECONDS.get(unit, 1)
     return steps.cast(pl.Int64).to_numpy() // size
@@ -102,9 +100,8 @@ def is_clock(panel: Panel, name: str) -> bool:
     """Return whether a column rises (or falls) by one from row to row in every series, as an age or
     a time left does.
     """
-    change = np.diff(panel.values(name))[
-        np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
-    ]
+    same = np.diff(np.repeat(np.arange(panel.n_series), panel.lengths)) == 0
+    change = np.diff(panel.values(name))[same]
     return len(change) > 0 and (bool((change == 1).all()) or bool((change == -1).all()))
 
 
@@ -127,7 +124,7 @@ def newest_series(panel: Panel, good: np.ndarray, most: int, longest: int) -> Pa
 
     Args:
         panel: A history.
-        good: Which of its series count, shape (n_series,).
+        good: A flag for each series that counts, shape (n_series,).
         most: Rows in all.
         longest: Rows of a series.
     """
@@ -148,11 +145,11 @@ def usable_series(panel: Panel) -> np.ndarray:
     Shape (n_series,).
     """
     target, starts = panel.target, panel.offsets[:-1]
-    known = np.add.reduceat((~np.isnan(target)).astype(np.int64), starts)
-    above = np.add.reduceat((target > 0).astype(np.int64), starts)
-    below = np.add.reduceat((target < 0).astype(np.int64), starts)
-    good: np.ndarray = (above > LEAST_SHARE_SOLD * known) & (below == 0)
-    return good
+    known, above, below = (
+        np.add.reduceat(rows.astype(np.int64), starts)
+        for rows in (~np.isnan(target), target > 0, target < 0)
+    )
+    return (above > LEAST_SHARE_SOLD * known) & (below == 0)
 
 
 # The columns of a regression on the log sales of a launch: course by age, season, level of its
@@ -190,14 +187,14 @@ class LaunchTerms(Recipe):
     Attributes:
         season: Rows in a season; 1 takes none, as where a season of many rows was not seen whole.
         age: The column that counts rows since the launch; empty where rows are counted.
-        floor: What a target of 0 counts as.
+        floor: The value that a target of 0 counts as.
         ages: Knots of the course; none where nothing was launched.
         kinds: Texts of the static columns whose values come back.
         cohorts: Texts of those whose values do not.
         lines: Kinds that occur together (`phone|retail`); none where one column says it.
         numbers: Static columns that are numbers.
         covariates: Known-future columns.
-        clocks: Those that count the rows to or from an instant.
+        clocks: The columns that count the rows to or from an instant.
         events: Past-only columns that are 0 in most rows, such as a shortage: what they did is
             taken out, and none is foretold.
     """
@@ -222,9 +219,9 @@ class LaunchTerms(Recipe):
             # waves that were seen in a part of their course alone rise beyond all bounds in the
             # rest of it
             season = 1
-        static = dict.fromkeys((*history.roles.static, *history.roles.level))
+        numbers, others = split_static(history)
         texts = [
-            learn_codes(history, name) for name in static if history.table.schema[name] == pl.String
+            learn_codes(history, name) for name in others if history.table.schema[name] == pl.String
         ]
         texts = [text for text in texts if 1 < len(text.texts) < history.n_series]
         kinds = tuple(text for text in texts if has_predecessors(text.apply(history), rows.began))
@@ -238,9 +235,7 @@ class LaunchTerms(Recipe):
             kinds=kinds,
             cohorts=tuple(text for text in texts if text not in kinds),
             lines=tuple(lines) if len(lines) <= MOST_KINDS else (),
-            numbers=tuple(
-                learn_standard(history, name) for name in static if is_number(history, name)
-            ),
+            numbers=tuple(learn_standard(history, name) for name in numbers),
             covariates=tuple(learn_standard(history, name) for name in history.roles.known_future),
             clocks=tuple(name for name in history.roles.known_future if is_clock(history, name)),
             events=tuple(_event_columns(history)),
@@ -282,16 +277,15 @@ class LaunchTerms(Recipe):
         """Return a column for each kind, for each combination of kinds, and for each cohort: 1 in
         its rows.
         """
-        kinds = [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.kinds]
-        cohorts = [
-            _one_hot(text.apply(panel), len(text.texts))[rows.series] for text in self.cohorts
-        ]
+        kinds, cohorts = (
+            [_one_hot(text.apply(panel), len(text.texts))[rows.series] for text in texts]
+            for texts in (self.kinds, self.cohorts)
+        )
         if not self.lines:
             return kinds, [], cohorts
         code = {line: i for i, line in enumerate(self.lines)}
-        line = np.array(
-            [code.get(name, -1) for name in _product_lines(panel, self.kinds)], np.int32
-        )
+        names = _product_lines(panel, self.kinds)
+        line = np.array([code.get(name, -1) for name in names], np.int32)
         return kinds, [_one_hot(line, len(code))[rows.series]], cohorts
 
     def _events(self, panel: Panel) -> Iterator[Block]:
@@ -306,16 +300,13 @@ class LaunchTerms(Recipe):
         """
         within, launch = [], []
         for standard in self.covariates:
-            values = np.nan_to_num(
-                fill_from_past(panel, standard.apply(panel.values(standard.name)), 1)
-            )
+            values = standard.apply(panel.values(standard.name))
+            values = np.nan_to_num(fill_from_past(panel, values, 1))
             first = values[panel.offsets[:-1]][rows.series]
             if standard.name not in self.clocks:
                 within.append(values - first)
                 launch.append(first)
-        launch += [
-            np.nan_to_num(standard.apply(panel.values(standard.name))) for standard in self.numbers
-        ]
+        launch += [np.nan_to_num(each.apply(panel.values(each.name))) for each in self.numbers]
         shape = (len(rows.log), 0)
         return (
             np.stack(columns, 1) if columns else np.zeros(shape) for columns in (within, launch)
@@ -325,10 +316,8 @@ class LaunchTerms(Recipe):
         """Yield countdowns: the nearness of an end, as the course of an age."""
         for name in self.clocks:
             if name != self.age:
-                yield (
-                    "countdown",
-                    _age_stretches(fill_from_past(panel, panel.values(name), 1), KNOTS[:9]),
-                )
+                left = fill_from_past(panel, panel.values(name), 1)
+                yield "countdown", _age_stretches(left, KNOTS[:9])
 
     def words(self, panel: Panel) -> list[str]:
         """Return the kinds of each series in one word."""
@@ -351,7 +340,7 @@ def has_predecessors(codes: np.ndarray, began: np.ndarray) -> bool:
     True where none begins late.
 
     Args:
-        codes: Of each series.
+        codes: The code of each series.
         began: The calendar's number of its first row.
     """
     first = {code: began[codes == code].min() for code in np.unique(codes)}
@@ -381,8 +370,7 @@ def _product_lines(panel: Panel, kinds: tuple[Codes, ...]) -> list[str]:
 
 def _one_hot(codes: np.ndarray, count: int) -> np.ndarray:
     """Return one column a code; none is set for a code of -1."""
-    columns: np.ndarray = (codes[:, None] == np.arange(count)).astype(float)
-    return columns
+    return (codes[:, None] == np.arange(count)).astype(float)
 
 
 def _season_columns(phase: np.ndarray, season: int) -> np.ndarray:
@@ -398,15 +386,12 @@ def _age_stretches(age: np.ndarray, knots: tuple[int, ...]) -> np.ndarray:
     are shrunk to none.
     """
     low, high = np.array(knots[:-1], float), np.array(knots[1:], float)
-    passed = (
-        np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1)
-        if len(low)
-        else np.zeros((len(age), 0))
-    )
+    if not len(low):
+        return np.zeros((len(age), 0))
+    passed = np.clip((np.nan_to_num(age)[:, None] - low) / (high - low), 0, 1)
     return np.where(np.isnan(age)[:, None], 0.0, passed)
 
 
 def _cross_groups(columns: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return each column by itself in each group, shape (rows, columns x groups)."""
-    crossed: np.ndarray = (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)
-    return crossed
+    return (columns[:, :, None] * groups[:, None, :]).reshape(len(columns), -1)

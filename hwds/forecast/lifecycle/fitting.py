@@ -26,8 +26,8 @@ from hwds.forecast.lifecycle.pooling import (
     PooledRegression,
     filter_columns,
     fit_level,
+    forecast_launches,
     forecast_levels,
-    forecast_unseen,
     pool_coefficients,
     solve_coefficients,
 )
@@ -56,10 +56,10 @@ class Growth(Recipe):
     """The growth curve of each kind of launch.
 
     Attributes:
-        curve: Which one.
+        curve: The kind of curve.
         words: The kinds.
         shapes: The logs of the two parameters of each kind.
-        usual: Those of all launches.
+        usual: The parameters of all launches.
     """
 
     curve: Curve = "analog"
@@ -74,7 +74,7 @@ class Growth(Recipe):
 
         Args:
             words: The kind of each series.
-            rows: Of a panel of these series.
+            rows: The rows of a panel of these series.
         """
         if self.curve == "analog" or not self.words:
             return np.zeros(len(rows.age))
@@ -93,7 +93,7 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     F(t) = (exp(-b exp(-c t)) - exp(-b)) / (1 - exp(-b)), which is 0 at the launch.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         age: Rows since the launch, from 0.
         shape: The logs of the parameters, each a number or one a row.
     """
@@ -102,26 +102,20 @@ def log_increase(curve: Curve, age: np.ndarray, shape: np.ndarray) -> np.ndarray
     def share(time: np.ndarray) -> np.ndarray:
         if curve == "bass":
             fading = np.exp(-(first + second) * time)
-            return np.asarray((1 - fading) / (1 + second / first * fading))
-        return np.asarray(
-            (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
-        )
+            return (1 - fading) / (1 + second / first * fading)
+        return (np.exp(-first * np.exp(-second * time)) - np.exp(-first)) / -np.expm1(-first)
 
-    increase: np.ndarray = np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
-    return increase
+    return np.log(np.maximum(share(age + 1.0) - share(age), 1e-12))
 
 
 def course_residuals(blocks: list[Block], pooled: PooledRegression, log: np.ndarray) -> np.ndarray:
     """Return log sales without season, price, promotion and level of the kind: what is left to the
     course by age.
     """
-    is_course = np.repeat(
-        np.array([name in COURSE_BLOCKS for name, _ in blocks]),
-        [columns.shape[1] for _, columns in blocks],
-    )
+    widths = [columns.shape[1] for _, columns in blocks]
+    is_course = np.repeat([name in COURSE_BLOCKS for name, _ in blocks], widths)
     design = np.concatenate([columns for _, columns in blocks], 1)
-    left: np.ndarray = log - design[:, ~is_course] @ pooled.coefficients[~is_course]
-    return left
+    return log - design[:, ~is_course] @ pooled.coefficients[~is_course]
 
 
 COURSE_BLOCKS = ("course", "course by kind")
@@ -133,29 +127,22 @@ def fit_growth(curve: Curve, log: np.ndarray, words: Sequence[str], rows: Launch
     all.
 
     Args:
-        curve: Which one.
+        curve: The kind of curve.
         log: Adjusted log sales, NaN where unknown, shape (rows,).
         words: The kind of each series.
         rows: Their ages.
     """
-    usual = _fit_shape(
-        curve,
-        [_launch_course(log, rows, i) for i in range(len(words))],
-        np.array(CURVE_START[curve]),
-        3.0,
-    )
+    courses = [_launch_course(log, rows, i) for i in range(len(words))]
+    usual = _fit_shape(curve, courses, np.array(CURVE_START[curve]), 3.0)
     fits: dict[str, list[np.ndarray]] = {word: [] for word in sorted(set(words))}
-    for i, word in enumerate(words):
-        course = _launch_course(log, rows, i)
+    for word, course in zip(words, courses, strict=True):
         if len(course[0]) >= SHORTEST_LAUNCH:
             fits[word].append(_fit_shape(curve, [course], usual, SHAPE_DEVIATION))
     shapes = [
-        usual
-        + np.sum([one - usual for one in shapes_of_kind], 0)
-        / (len(shapes_of_kind) + POOLING_LAUNCHES)
-        if shapes_of_kind
+        usual + np.sum([one - usual for one in own], 0) / (len(own) + POOLING_LAUNCHES)
+        if own
         else usual
-        for shapes_of_kind in fits.values()
+        for own in fits.values()
     ]
     return Growth(
         curve=curve,
@@ -190,7 +177,7 @@ def _fit_shape(
         missed = missed - (np.bincount(series, missed, len(courses)) / count)[series]
         return np.append(missed / CURVE_NOISE, (shape - near) / apart)
 
-    return np.asarray(least_squares(residuals, near, loss="soft_l1", max_nfev=60).x)
+    return least_squares(residuals, near, loss="soft_l1", max_nfev=60).x
 
 
 CURVE_NOISE = 0.3
@@ -219,14 +206,14 @@ class LearnedLaunches:
     from.
 
     Attributes:
-        terms: What a design is made of.
+        terms: The terms of a design.
         growth: The growth curves, where the course is not learned freely.
         start: The calendar's number of the data's first row.
-        centre: What is taken from all logs.
-        level: How levels move.
+        centre: The number that is taken from all logs.
+        level: The movement of levels.
         coefficients: Shape (p,).
         covariance: Their posterior covariance in noise units, shape (p, p).
-        spread: How many of the model's own standard deviations past launches were missed by at each
+        spread: The errors on past launches in the model's own standard deviations, at each
             step, those of no row and those of one, shape (2, h).
     """
 
@@ -246,23 +233,12 @@ def fit_analog(
     """Learn from a history."""
     good = usable_series(history)
     if not good.any():
-        return LearnedLaunches(
-            LaunchTerms(season=season),
-            Growth(),
-            0,
-            0.0,
-            Level(),
-            np.zeros(0),
-            np.zeros((0, 0)),
-            np.ones((2, horizon)),
-        )
-    start, age = (
-        int(calendar_numbers(history.table[TIME], history.frequency).min()),
-        age or age_column(history),
-    )
-    panel = newest_series(
-        with_age(history, age, start), good, most, max(12 * season, LONGEST_LEARNED)
-    )
+        none = LaunchTerms(season=season), Growth(), 0, 0.0, Level()
+        return LearnedLaunches(*none, np.zeros(0), np.zeros((0, 0)), np.ones((2, horizon)))
+    start = int(calendar_numbers(history.table[TIME], history.frequency).min())
+    age = age or age_column(history)
+    longest = max(12 * season, LONGEST_LEARNED)
+    panel = newest_series(with_age(history, age, start), good, most, longest)
     above = panel.target[panel.target > 0]
     terms = LaunchTerms.learn(panel, season=season, age=age, floor=float(above.min()) / 2)
     rows = terms.rows(panel)
@@ -270,12 +246,10 @@ def fit_analog(
     regression = _regression(terms.blocks(panel), rows.log - centre, panel)
     growth, words = Growth(), terms.words(panel)
     if curve != "analog" and terms.ages:
-        growth = fit_growth(
-            curve, course_residuals(regression.blocks, regression.pooled, rows.log), words, rows
-        )
-        regression = _regression(
-            terms.blocks(panel, course=False), rows.log - centre - growth.course(words, rows), panel
-        )
+        residuals = course_residuals(regression.blocks, regression.pooled, rows.log)
+        growth = fit_growth(curve, residuals, words, rows)
+        target = rows.log - centre - growth.course(words, rows)
+        regression = _regression(terms.blocks(panel, course=False), target, panel)
     spread = _error_spread(regression, panel, rows.began, start, horizon)
     return LearnedLaunches(
         terms,
@@ -290,46 +264,51 @@ def fit_analog(
 
 
 @dataclass(frozen=True, eq=False)
-class _Regression:
+class LaunchRegression:
+    """A fitted regression of log sales.
+
+    Attributes:
+        blocks: The columns of the design by block.
+        columns: The target, then the design, shape (rows, 1 + p).
+        known: A flag for each row that has a target.
+        pooled: The coefficients.
+        variances: The prior variance of each coefficient, shape (p,).
+        white: The whitened columns.
+        level: The movement of levels.
+    """
+
     blocks: list[Block]
-    columns: np.ndarray  # the target, then the design
+    columns: np.ndarray
     known: np.ndarray
     pooled: PooledRegression
-    variances: np.ndarray  # of each coefficient
+    variances: np.ndarray
     white: np.ndarray
     level: Level
 
 
-def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> _Regression:
+def _regression(blocks: list[Block], target: np.ndarray, panel: Panel) -> LaunchRegression:
     """Fit a pooled regression on logs whose errors are an autoregressive level and noise, each
     estimated given the other.
     """
     known = ~np.isnan(target)
-    columns = np.concatenate(
-        [np.nan_to_num(target)[:, None], *(columns for _, columns in blocks)], 1
-    )
+    target = np.nan_to_num(target)[:, None]
+    columns = np.concatenate([target, *(columns for _, columns in blocks)], 1)
     block = np.repeat(np.arange(len(blocks)), [columns.shape[1] for _, columns in blocks])
     fixed = np.array([name in ("mean", "effects", "events") for name, _ in blocks])
     variances, level = np.where(fixed, WIDE_VARIANCE, 1.0), Level()
     for turn, rounds in enumerate(POOLING_ROUNDS):
         white = filter_columns(columns, known, panel.offsets, level).white
-        pooled = pool_coefficients(
-            NormalEquations.of(white, int(known.sum())),
-            block,
-            fixed,
-            variances,
-            level.noise,
-            rounds,
-        )
-        variances, level = pooled.variances, level.seen(pooled.noise)
+        normal = NormalEquations.of(white, int(known.sum()))
+        pooled = pool_coefficients(normal, block, fixed, variances, level.noise, rounds)
+        variances, level = pooled.variances, level.with_noise(pooled.noise)
         if turn + 1 < len(POOLING_ROUNDS):
             residual = np.where(known, columns[:, 0] - columns[:, 1:] @ pooled.coefficients, np.nan)
             level = fit_level(residual, panel.offsets, level)
-    return _Regression(blocks, columns, known, pooled, variances[block], white, level)
+    return LaunchRegression(blocks, columns, known, pooled, variances[block], white, level)
 
 
 def _error_spread(
-    regression: _Regression, panel: Panel, began: np.ndarray, start: int, horizon: int
+    regression: LaunchRegression, panel: Panel, began: np.ndarray, start: int, horizon: int
 ) -> np.ndarray:
     """Return the errors on past launches, in standard deviations that the model gave itself.
 
@@ -341,20 +320,17 @@ def _error_spread(
     squares, counts = np.zeros((2, horizon)), np.zeros((2, horizon))
     everything = NormalEquations.of(regression.white, int(regression.known.sum()))
     for instant in np.unique(began[began > start])[-LEFT_OUT_INSTANTS:]:
-        missed = _left_out_errors(
-            regression, panel, np.flatnonzero(began == instant), everything, horizon
-        )
+        launched = np.flatnonzero(began == instant)
+        missed = _left_out_errors(regression, panel, launched, everything, horizon)
         squares += np.nansum(missed**2, 1)
         counts += np.sum(~np.isnan(missed), 1)
-    usual = (squares.sum(1, keepdims=True) + PRIOR_ERRORS) / (
-        counts.sum(1, keepdims=True) + PRIOR_ERRORS
-    )
-    spread: np.ndarray = np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
-    return spread
+    every_square, every_count = squares.sum(1, keepdims=True), counts.sum(1, keepdims=True)
+    usual = (every_square + PRIOR_ERRORS) / (every_count + PRIOR_ERRORS)
+    return np.sqrt((squares + PRIOR_ERRORS * usual) / (counts + PRIOR_ERRORS))
 
 
 def _left_out_errors(
-    regression: _Regression,
+    regression: LaunchRegression,
     panel: Panel,
     series: np.ndarray,
     everything: NormalEquations,
@@ -363,12 +339,11 @@ def _left_out_errors(
     """Return errors of these launches, left out of the fit, given no row and given one, shape (2,
     n, h); NaN for no row.
     """
-    launch_rows = np.concatenate(
-        [np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series]
+    rows_of = [np.arange(panel.offsets[i], panel.offsets[i + 1]) for i in series]
+    white, known_rows = (
+        part[np.concatenate(rows_of)] for part in (regression.white, regression.known)
     )
-    left = everything.without(
-        NormalEquations.of(regression.white[launch_rows], int(regression.known[launch_rows].sum()))
-    )
+    left = everything.without(NormalEquations.of(white, int(known_rows.sum())))
     learned = (regression.level, *solve_coefficients(left, regression.variances))
     first = panel.offsets[series]
     missed = np.full((2, len(series), horizon), np.nan)
@@ -376,14 +351,13 @@ def _left_out_errors(
         rows = first[:, None] + known + np.arange(horizon)
         there = rows < panel.offsets[series + 1][:, None]
         rows = np.where(there, rows, first[:, None])
-        coming, past = (
-            regression.columns[rows][..., 1:],
-            (regression.columns[first], regression.known[first], np.arange(len(series) + 1)),
-        )
+        coming = regression.columns[rows][..., 1:]
+        past = regression.columns[first], regression.known[first], np.arange(len(series) + 1)
         mean, spread = (
-            forecast_levels(*past, coming, *learned) if known else forecast_unseen(coming, *learned)
+            forecast_levels(*past, coming, *learned)
+            if known
+            else forecast_launches(coming, *learned)
         )
-        missed[known] = np.where(
-            there & regression.known[rows], (regression.columns[rows, 0] - mean) / spread, np.nan
-        )
+        errors = (regression.columns[rows, 0] - mean) / spread
+        missed[known] = np.where(there & regression.known[rows], errors, np.nan)
     return missed

@@ -72,11 +72,12 @@ def pool_coefficients(
         fixed: Blocks whose variance is not learned, shape (blocks,), bool.
         start: Prior variances to begin from, in noise units, shape (blocks,).
         noise: The variance of the noise to begin from.
-        rounds: How often coefficients and variances are found from each other.
+        rounds: The rounds in which coefficients and variances are found from each other.
     """
     variances, sizes = start.copy(), np.bincount(blocks, minlength=len(start))
     for _ in range(rounds):
         coefficients, covariance = solve_coefficients(normal, variances[blocks])
+        # degrees of freedom that the data fixes, by block (MacKay): the rest is the prior
         unsaid = np.bincount(blocks, np.diag(covariance), len(variances)) / variances
         learned = np.maximum(sizes - unsaid, 1e-3)
         size = np.bincount(blocks, coefficients**2, len(variances)) / noise
@@ -97,14 +98,12 @@ def solve_coefficients(
     """Return the coefficients under given prior variances, shape (p,), and their covariance in
     noise units, shape (p, p).
     """
-    root = np.sqrt(
-        variances
-    )  # scaled, so that a block of next to no variance does no harm to the condition
+    # scaled, so that a block of next to no variance does no harm to the condition
+    root = np.sqrt(variances)
     scaled = root[:, None] * normal.gram * root + np.eye(len(root))
     inverse = np.linalg.inv(scaled)
     covariance = root[:, None] * (inverse + inverse.T) / 2 * root
-    coefficients: np.ndarray = covariance @ normal.moment
-    return coefficients, covariance
+    return covariance @ normal.moment, covariance
 
 
 # Each series' own level: a first-order autoregression seen through noise, filtered for all
@@ -130,7 +129,7 @@ class Level(Recipe):
     launch: float = 2.0
     noise: float = 0.05
 
-    def seen(self, noise: float) -> Level:
+    def with_noise(self, noise: float) -> Level:
         """Return the same movement beside another noise."""
         return Level(keep=self.keep, change=self.change, launch=self.launch, noise=noise)
 
@@ -168,22 +167,22 @@ def filter_columns(
 
     Args:
         columns: Shape (rows, k); what it holds where `known` is false is not read.
-        known: Which rows have a target, shape (rows,).
-        offsets: Where each series begins, and the end.
-        level: How levels move.
+        known: A flag for each row that has a target, shape (rows,).
+        offsets: The first row of each series, and the end.
+        level: The movement of levels.
     """
     lengths = np.diff(offsets)
+    # longest first, so that the series that still have a row are the first ones at every position
     order = np.argsort(-lengths, kind="stable")
     alive = np.searchsorted(-lengths[order], -np.arange(lengths.max(initial=0)), side="left")
     white, spread = np.zeros(columns.shape), np.full(len(columns), np.nan)
-    state, variance = (
-        np.zeros((len(lengths), columns.shape[1])),
-        np.full(len(lengths), level.launch),
-    )
+    state = np.zeros((len(lengths), columns.shape[1]))
+    variance = np.full(len(lengths), level.launch)
     starts = offsets[:-1][order]
     for position, count in enumerate(alive):
         rows = starts[:count] + position
         seen = known[rows]
+        # a row without a target leaves the level as it was expected
         total = variance[:count] + 1.0
         innovation = np.where(seen[:, None], columns[rows], state[:count]) - state[:count]
         white[rows] = innovation / np.sqrt(total)[:, None]
@@ -200,8 +199,8 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
 
     Args:
         residual: Shape (rows,), NaN where unknown.
-        offsets: Where each series begins, and the end.
-        start: Where the search begins.
+        offsets: The first row of each series, and the end.
+        start: The level that the search begins from.
     """
     from scipy.optimize import minimize
 
@@ -213,20 +212,12 @@ def fit_level(residual: np.ndarray, offsets: np.ndarray, start: Level) -> Level:
         noise = np.mean(done.white[known] ** 2)
         return float(np.log(max(noise, 1e-12)) + 2 * np.mean(np.log(done.spread[known])))
 
-    begin = np.array(
-        [
-            np.log((start.keep - 0.8) / (1.0 - start.keep)),
-            np.log(start.change),
-            np.log(start.launch),
-        ]
-    )
-    best = _bounded_level(
-        minimize(
-            cost, begin, method="Nelder-Mead", options={"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
-        ).x
-    )
+    share = (start.keep - 0.8) / (1.0 - start.keep)
+    options = {"maxfev": 80, "xatol": 0.05, "fatol": 1e-4}
+    begin = np.log([share, start.change, start.launch])
+    best = _bounded_level(minimize(cost, begin, method="Nelder-Mead", options=options).x)
     noise = float(np.mean(filter_columns(column, known, offsets, best).white[known] ** 2))
-    return best.seen(max(noise, 1e-6))
+    return best.with_noise(max(noise, 1e-6))
 
 
 def _bounded_level(point: np.ndarray) -> Level:
@@ -257,24 +248,23 @@ def forecast_levels(
 
     Args:
         past: The target and the design of the history's rows, shape (rows, 1 + p).
-        known: Which of them have a target.
-        offsets: Where each series begins, and the end.
+        known: A flag for each row that has a target.
+        offsets: The first row of each series, and the end.
         coming: The design of the rows to come, shape (n, h, p).
-        level: How levels move.
+        level: The movement of levels.
         coefficients: Shape (p,).
-        covariance: In noise units, shape (p, p).
+        covariance: Their covariance in noise units, shape (p, p).
     """
     done = filter_columns(past, known, offsets, level)
     decay = level.keep ** np.arange(coming.shape[1])
     design = coming - decay[:, None] * done.state[:, None, 1:]
     mean = design @ coefficients + np.outer(done.state[:, 0], decay)
     unsure = np.einsum("nhp,nhp->nh", design @ covariance, design)
-    return mean, np.sqrt(
-        level.noise * (level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0))
-    )
+    variance = level.ahead(done.variance, coming.shape[1]) + np.maximum(unsure, 0.0)
+    return mean, np.sqrt(level.noise * variance)
 
 
-def forecast_unseen(
+def forecast_launches(
     coming: np.ndarray, level: Level, coefficients: np.ndarray, covariance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the same for series without a row."""

@@ -14,7 +14,7 @@ from hwds.core.recipe import Rows, Small, ZeroSteps
 from hwds.core.serialization import Serializable
 from hwds.forecast.lifecycle.design import usable_series, with_age
 from hwds.forecast.lifecycle.fitting import LONGEST_LEARNED, LearnedLaunches, fit_analog
-from hwds.forecast.lifecycle.pooling import forecast_levels, forecast_unseen
+from hwds.forecast.lifecycle.pooling import forecast_launches, forecast_levels
 from hwds.forecast.models.base import ForecastContext, Forecaster
 from hwds.forecast.models.seasonal_naive import FittedSeasonalNaive
 from hwds.frames.panel import Forecasts, Panel
@@ -53,7 +53,7 @@ class FittedAnalog(LearnedLaunches, Serializable):
             for first in range(0, history.n_series, SERIES_AT_ONCE)
         ]
         parts = [
-            self._followed(history.block(b.start, b.stop), future.block(b.start, b.stop))
+            self._forecast_logs(history.block(b.start, b.stop), future.block(b.start, b.stop))
             for b in blocks
         ]
         logs, spreads = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -77,12 +77,12 @@ class FittedAnalog(LearnedLaunches, Serializable):
                 np.ones(len(absent), bool),
             )
         design, course = self._design(with_age(future, self.terms.age, self.start))
-        mean, spread = forecast_unseen(
+        mean, spread = forecast_launches(
             design.reshape(*shape, -1), self.level, self.coefficients, self.covariance
         )
         return self._forecasts(mean + course.reshape(shape), spread, 0)
 
-    def _followed(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
+    def _forecast_logs(self, history: Panel, future: Panel) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and standard deviation of log sales less the centre, each of shape (n,
         h).
         """

@@ -71,7 +71,7 @@ class ForecastContext(RunContext):
         known_until: The instant of the cutoff, where series share a calendar; None takes the last
             one of the history.
         sliding: Rows of history that a fit sees at most; None for all.
-        backtests: What answers `inner` and `fitted`; None outside of a run.
+        backtests: The backtests behind `inner` and `fitted`; None outside of a run.
 
     Example:
         ForecastContext(seed=0, levels=(0.1, 0.5, 0.9), season=12)
@@ -96,7 +96,7 @@ class ForecastContext(RunContext):
 
         Args:
             model: A forecaster.
-            history: What the asking model was given to learn from.
+            history: The history that the asking model was given to learn from.
             windows: How many.
             horizon: Rows of each window.
             refit: Whether it is fitted anew before each window; else once, before the first of them
@@ -149,7 +149,7 @@ class ForecastModel:
 
     Attributes:
         model: The recipe.
-        fitted: What the model learned.
+        fitted: The fitted model.
         panel: The history.
         horizon: Steps that it was fitted for.
         levels: The quantile levels that it forecasts.
@@ -264,7 +264,7 @@ class WalkingForecaster(FittedForecaster, Protocol):
         Args:
             panel: The rows known at each series' last cutoff, then those of its horizon, as
                 `future` of `predict` has them.
-            ends: How many rows are known at each cutoff, 0 where a series is not forecast at it;
+            ends: The number of rows known at each cutoff, 0 where a series is not forecast at it;
                 shape (n_series, cutoffs).
             horizon: Steps.
 

@@ -71,5 +71,4 @@ def _move_blocks(values: np.ndarray, mean: np.ndarray, block: int, steps: int) -
     sums = values[len(values) - rows * block :].reshape(rows, block).mean(1)
     forecast, _ = damped_ahead(fit_damped(sums), rows, ahead)
     own = mean[: ahead * block].reshape(ahead, block)
-    moved: np.ndarray = (own + (forecast - own.mean(1))[:, None]).ravel()[:steps]
-    return moved
+    return (own + (forecast - own.mean(1))[:, None]).ravel()[:steps]

@@ -12,7 +12,6 @@ from pydantic import ValidationInfo, field_validator
 
 from hwds.core.recipe import ZeroFolds
 from hwds.core.seeds import stream
-from hwds.forecast.models.base import normal_bands
 from hwds.forecast.smoothing_kernels import (
     ADDED,
     MULTIPLIED,
@@ -23,7 +22,13 @@ from hwds.forecast.smoothing_kernels import (
     smoothed_ahead,
     smoothed_paths,
 )
-from hwds.forecast.statistical import Banded, Statistical, backtest_bands, season_of
+from hwds.forecast.statistical import (
+    Banded,
+    Statistical,
+    backtest_bands,
+    normal_quantiles,
+    season_of,
+)
 
 # The form of exponential smoothing that suits a series best, by AICc, and its quantiles.
 
@@ -43,7 +48,7 @@ def best_form(values: np.ndarray, season: int, forms: Sequence[SmoothingForm]) -
     Args:
         values: The series, shape (n,).
         season: Rows in a season.
-        forms: Those to choose among.
+        forms: The forms to choose among.
 
     Raises:
         ValueError: None of them can be fitted: too few rows, or the errors multiply means that are
@@ -107,7 +112,7 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     same shocks for every series; their quantiles are moved so that the median is the forecast.
 
     Args:
-        fit: Of the series.
+        fit: The fit of the series.
         rows: Rows of the series.
         steps: Steps to answer for.
         levels: Quantile levels.
@@ -115,10 +120,9 @@ def smoothed_bands(fit: SmoothingFit, rows: int, steps: int, levels: tuple[float
     mean = smoothed_ahead(fit, rows, steps)
     deviation = np.sqrt(fit.square / (rows - parameter_count(fit.form, len(fit.seasons)) - 1))
     if fit.form.error == ADDED:
-        spread = deviation * np.sqrt(
-            np.r_[1.0, 1.0 + np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)]
-        )
-        return mean, normal_bands(mean[None], spread[None], levels).quantiles[0]
+        responses = np.cumsum(_shock_responses(fit, steps)[:-1] ** 2)
+        spread = deviation * np.sqrt(np.r_[1.0, 1.0 + responses])
+        return normal_quantiles(mean, spread, levels)
     paths = smoothed_paths(fit, rows, np.maximum(deviation * _shocks(steps), LEAST_SHOCK))
     ends = np.sort(paths, axis=1)[:, np.rint(np.array((0.5, *levels)) * (PATHS - 1)).astype(int)]
     return mean, mean[:, None] + (ends[:, 1:] - ends[:, :1])
@@ -129,8 +133,8 @@ def _shock_responses(fit: SmoothingFit, steps: int) -> np.ndarray:
     up.
     """
     step = np.arange(1, steps + 1)
-    trend = fit.level_pace * fit.trend_pace * np.cumsum(fit.damping**step)
-    return np.asarray(fit.level_pace + trend + fit.season_pace * (step % len(fit.seasons) == 0))
+    trend = fit.alpha * fit.beta_share * np.cumsum(fit.damping**step)
+    return fit.alpha + trend + fit.gamma * (step % len(fit.seasons) == 0)
 
 
 @lru_cache(maxsize=1)

@@ -75,7 +75,7 @@ def put_back_season(parts: Sequence[Season], values: np.ndarray, first: int) -> 
 # without the week.
 
 DAYS_A_WEEK = 7
-"""Short seasons in a longer one where nothing else is said: days in a week."""
+"""Short seasons in a longer one where nothing else is forecasts: days in a week."""
 
 
 class LongSeason(Forecaster):
@@ -153,15 +153,12 @@ class FittedLongSeason(Serializable):
         """Return the member's forecasts with the longer season of each series."""
         fitted: FittedForecaster = self.member
         shown, parts = self.longer.without(history)
-        said = fitted.predict(shown, future)
-        both = np.concatenate([said.mean[..., None], said.quantiles], axis=-1)
+        forecasts = fitted.predict(shown, future)
+        both = np.concatenate([forecasts.mean[..., None], forecasts.quantiles], axis=-1)
         for i, part in enumerate(parts):
-            columns = [
-                put_back_season(part, column, int(history.lengths[i])) for column in both[i].T
-            ]
-            both[i] = np.maximum(
-                np.stack(columns, axis=-1), -np.inf if (history.series(i) < 0).any() else 0.0
-            )
-        return replace(
-            Forecasts.of(both[..., 0], both[..., 1:], said.fallback), diagnostics=said.diagnostics
-        )
+            rows = int(history.lengths[i])
+            columns = [put_back_season(part, column, rows) for column in both[i].T]
+            least = -np.inf if (history.series(i) < 0).any() else 0.0
+            both[i] = np.maximum(np.stack(columns, axis=-1), least)
+        answer = Forecasts.of(both[..., 0], both[..., 1:], forecasts.fallback)
+        return replace(answer, diagnostics=forecasts.diagnostics)

@@ -78,13 +78,12 @@ def level_shift(values: np.ndarray, season: int, alarms: float) -> Shift | None:
     if not len(rows) or freedom < LEAST_BEFORE or np.ptp(values) == 0:
         return None
     unit = float(np.abs(values).max())
-    first_guess, _ = _likeliest_shift(
-        values / unit, columns, rows, _autocorrelation(values / unit, columns)
-    )
+    scaled = values / unit
+    rho = _autocorrelation(scaled, columns)
+    first_guess, _ = _likeliest_shift(scaled, columns, rows, rho)
     with_step = np.column_stack([columns, np.arange(len(values)) >= first_guess.row])
-    shift, explained = _likeliest_shift(
-        values / unit, columns, rows, _autocorrelation(values / unit, with_step)
-    )
+    rho = _autocorrelation(scaled, with_step)
+    shift, explained = _likeliest_shift(scaled, columns, rows, rho)
     bound = t.isf(alarms / (2 * SECOND_LOOK * len(rows)), freedom)
     return shift._replace(size=shift.size * unit) if explained * freedom > bound**2 else None
 
@@ -126,6 +125,7 @@ def _likeliest_shift(
     leaves.
     """
     steps = (np.arange(len(values))[:, None] >= rows).astype(float)
+    # both the series and every step are freed of the columns, so that one product tests each step
     basis = np.linalg.qr(_whiten(columns, rho))[0]
     left = _whiten(np.column_stack([values, steps]), rho)
     left -= basis @ (basis.T @ left)
@@ -135,9 +135,8 @@ def _likeliest_shift(
     size = np.where(identified, target @ steps / np.where(identified, squares, 1.0), 0.0)
     explained = size**2 * squares
     best = int(np.argmax(explained))
-    return Shift(int(rows[best]), float(size[best])), float(
-        explained[best] / max(total - explained[best], 1e-24)
-    )
+    share = float(explained[best] / max(total - explained[best], 1e-24))
+    return Shift(int(rows[best]), float(size[best])), share
 
 
 def _autocorrelation(values: np.ndarray, columns: np.ndarray) -> float:
@@ -216,7 +215,7 @@ class SinceBreak(Forecaster):
         """Fit the member to the series without their shifts."""
         since = SinceView(context.season, self.earlier, self.alarms, self.longest)
         return FittedSinceBreak(
-            self.member.learn(since.shown(history), horizon=horizon, context=context), since
+            self.member.learn(since.view(history), horizon=horizon, context=context), since
         )
 
 
@@ -231,17 +230,15 @@ class SinceView(Serializable):
     alarms: float
     longest: int
 
-    def shown(self, history: Panel) -> Panel:
+    def view(self, history: Panel) -> Panel:
         """Return each series since its last shift."""
-        shown = [self._one(history.series(i)) for i in range(history.n_series)]
+        shown = [self._view_series(history.series(i)) for i in range(history.n_series)]
         first = np.array([row for row, _ in shown], np.int64)
-        values = pl.Series(
-            TARGET, np.concatenate([values for _, values in shown]), nan_to_null=True
-        )
+        values = pl.Series(TARGET, np.concatenate([each for _, each in shown]), nan_to_null=True)
         after_shift = pl.Series(history.positions >= np.repeat(first, history.lengths))
         return replace(history, table=history.table.with_columns(values).filter(after_shift))
 
-    def _one(self, values: np.ndarray) -> tuple[int, np.ndarray]:
+    def _view_series(self, values: np.ndarray) -> tuple[int, np.ndarray]:
         """Return the first row that is kept, and the values.
 
         A series of which less than half is known stays as it is.
@@ -251,9 +248,8 @@ class SinceView(Serializable):
         if not len(known) or 2 * len(known) < known[-1] + 1 - known[0]:
             return 0, values
         start = int(known[0])
-        shifts = level_shifts(
-            fill_holes(values[start : known[-1] + 1], self.season), self.season, self.alarms
-        )
+        whole = fill_holes(values[start : known[-1] + 1], self.season)
+        shifts = level_shifts(whole, self.season, self.alarms)
         shifts = [shift._replace(row=start + shift.row) for shift in shifts]
         if self.earlier == "moved":
             return 0, without_shifts(values, shifts, self.season)
@@ -270,4 +266,4 @@ class FittedSinceBreak(Serializable):
     def predict(self, history: Panel, future: Panel) -> Forecasts:
         """Return the member's forecasts of the series without their shifts."""
         fitted: FittedForecaster = self.member
-        return fitted.predict(self.since.shown(history), future)
+        return fitted.predict(self.since.view(history), future)

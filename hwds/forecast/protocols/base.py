@@ -101,12 +101,8 @@ def try_forecaster(
         if history.n_series != len(series):
             return  # launches, of which nothing is known
         answer = model.learn(history, horizon=horizon, context=context)
-        check_forecasts(
-            answer.predict(history, future_of(block, series, ends, horizon)),
-            len(series),
-            context,
-            horizon,
-        )
+        forecasts = answer.predict(history, future_of(block, series, ends, horizon))
+        check_forecasts(forecasts, len(series), context, horizon)
 
 
 def check_forecasts(answer: Any, series: int, context: ForecastContext, horizon: int) -> None:
@@ -210,13 +206,13 @@ class PanelEvaluation(
             nest.
     """
 
-    accepts: ClassVar[type] = Forecaster
-    frame_type: ClassVar[type] = FORECAST.frame
-    task: ClassVar[str] = FORECAST.name
-    keys: ClassVar[tuple[str, ...]] = ("cutoff", "series_id", "step")
-    unit: ClassVar[str] = SERIES
-    block: ClassVar[int] = 250
-    fields_not_in_key: ClassVar[tuple[str, ...]] = (
+    accepts = Forecaster
+    frame_type = FORECAST.frame
+    task = FORECAST.name
+    keys = ("cutoff", "series_id", "step")
+    unit = SERIES
+    block = 250
+    fields_not_in_key = (
         *Evaluation.fields_not_in_key,
         "metrics",
         "intervals",
@@ -261,12 +257,10 @@ class PanelEvaluation(
         """Fit at the fold's first cutoff and forecast from each that it serves."""
         from hwds.forecast.postprocessing import with_groups
 
-        full, gap, sliding, whole = (
-            self._context(context, frame),
-            self.scored_after(),
-            self.rows_kept(),
-            self.reconciles,
-        )
+        full = self._context(context, frame)
+        gap = self.scored_after()
+        sliding = self.rows_kept()
+        whole = self.reconciles
         rows = fit_and_forecast(
             model,
             frame,
@@ -300,14 +294,8 @@ class PanelEvaluation(
             return 0.0
         columns = len(frame.roles.known_future) + len(frame.roles.past_only)
         rows = np.minimum(known, self.rows_kept() or known.max())
-        size = PanelSize(
-            len(known),
-            float(rows.mean()),
-            frame.season,
-            self.steps(frame),
-            columns,
-            len(self.levels),
-        )
+        length, levels = float(rows.mean()), len(self.levels)
+        size = PanelSize(len(known), length, frame.season, self.steps(frame), columns, levels)
         return cell_work(model, size, len(cutoffs), self.inner_windows(cell.fold))
 
     def within(self, seconds: float) -> str:
@@ -337,10 +325,10 @@ class PanelEvaluation(
 
         Then make all forecasts add up.
         """
-        settled = fill_young_scales(self._settled(rows))
-        return count_from_last(settled) if self.alignment() == "end" else settled
+        scored = fill_young_scales(self._calibrate_and_reconcile(rows))
+        return count_from_last(scored) if self.alignment() == "end" else scored
 
-    def _settled(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate_and_reconcile(self, rows: pl.DataFrame) -> pl.DataFrame:
         from hwds.forecast.postprocessing import (
             learn_error_vectors,
             reconcile_rows,
@@ -348,10 +336,10 @@ class PanelEvaluation(
         )
 
         if not self.reconciles:
-            return self._calibrated(rows)
+            return self._calibrate(rows)
         summed = with_summed_actuals(rows)
         first = summed.filter((pl.col(WINDOW) >= 0) | (pl.col("fold") == pl.col("fold").min()))
-        calibrated = self._calibrated(first if self.intervals == "adaptive" else summed)
+        calibrated = self._calibrate(first if self.intervals == "adaptive" else summed)
         signs = summed.filter(pl.col(WINDOW) >= 0)[NONNEGATIVE]
         past = {
             fold: learn_error_vectors(part)
@@ -359,7 +347,7 @@ class PanelEvaluation(
         }
         return reconcile_rows(calibrated.with_columns(signs), past, self.reconcile, self.levels)  # type: ignore[arg-type]
 
-    def _calibrated(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _calibrate(self, rows: pl.DataFrame) -> pl.DataFrame:
         from hwds.forecast.postprocessing import (
             adaptive_rows,
             conformal_rows,
@@ -371,11 +359,9 @@ class PanelEvaluation(
             return uncalibrated_rows(rows)
         if self.intervals == "conformal":
             return conformal_rows(rows, self.levels)
-        return (
-            adaptive_rows(rows, self.levels, self.calibration)
-            if self.intervals == "adaptive"
-            else without_raw(rows)
-        )
+        if self.intervals == "adaptive":
+            return adaptive_rows(rows, self.levels, self.calibration)
+        return without_raw(rows)
 
     def score(self, rows: pl.DataFrame) -> list[Score]:
         """Return all metrics of the task."""
@@ -390,9 +376,8 @@ class PanelEvaluation(
         units = max(fold.units for fold in folds)
         n_forecast = predictions[SERIES].n_unique() if SERIES in predictions.columns else units
         left = "the others had no history at a cutoff or no rows after it"
-        messages = (
-            [f"{n_forecast} of {units} series were asked; {left}."] if n_forecast < units else []
-        )
+        asked = [f"{n_forecast} of {units} series were asked; {left}."]
+        messages = asked if n_forecast < units else []
         seen = [*scale_remarks(predictions), *season_remarks(predictions)]
         return [*messages, *seen, *calibration_remark(predictions), *search_stories(predictions)]
 
@@ -400,11 +385,9 @@ class PanelEvaluation(
         """Return sentences on joined columns, numbered rows, and sums: how scores count them, and
         where they are unknown.
         """
-        sums = (
-            panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
-            if self.reconciles
-            else []
-        )
+        sums: list[str] = []
+        if self.reconciles:
+            sums = panel_remarks(frame, self.split(frame)[0].cutoffs[0], self.steps(frame))
         return [*joined_column_remarks(frame), *numbering_remarks(frame, self.alignment()), *sums]
 
     def measures(self, frame: Panel) -> tuple[Measure, ...]:
@@ -419,9 +402,8 @@ class PanelEvaluation(
 
     def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
         """Return random values after the cutoff; aggregates are made of them anew."""
-        return self.prepare_frame(
-            corrupt_panel(without_aggregates(frame) if self.reconciles else frame, cutoff, rng)
-        )
+        series = without_aggregates(frame) if self.reconciles else frame
+        return self.prepare_frame(corrupt_panel(series, cutoff, rng))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return the forecasts made at the cutoff."""
@@ -448,13 +430,11 @@ class PanelEvaluation(
         past, inside = replace(frame, plan=None), replace(full, sliding=sliding)
         inner = model.backtest(past, self.calibration, horizon=steps, context=inside)
         if self.reconciles and inner.width:
-            marked = inner.with_columns(pl.lit(True).alias(EXISTS), pl.lit(0).alias("fold"))
+            marked = inner.with_columns(pl.lit(True).alias(EXISTS), fold=pl.lit(0))
             inner = with_summed_actuals(with_groups(marked, frame, grouped=self.grouped))
-        final = (
-            fitted
-            if self.intervals == "model"
-            else CalibratedModel(fitted, learn_calibration(inner, self.levels))
-        )
+        final: Any = fitted
+        if self.intervals != "model":
+            final = CalibratedModel(fitted, learn_calibration(inner, self.levels))
         return ReconciledModel(final, learn_error_vectors(inner)) if self.reconciles else final
 
     def predict_new(self, fitted: Any, frame: Panel, context: RunContext) -> pl.DataFrame:
@@ -471,16 +451,11 @@ class PanelEvaluation(
         model = calibrated.model if isinstance(calibrated, CalibratedModel) else calibrated
 
         def postprocess(rows: pl.DataFrame) -> pl.DataFrame:
-            shown = (
-                correct_quantiles(rows, calibrated.calibration, self.levels)
-                if isinstance(calibrated, CalibratedModel)
-                else rows
-            )
+            if isinstance(calibrated, CalibratedModel):
+                rows = correct_quantiles(rows, calibrated.calibration, self.levels)
             if not isinstance(fitted, ReconciledModel):
-                return shown
-            grouped = with_groups(shown, frame, grouped=self.grouped).with_columns(
-                pl.lit(0).alias("fold")
-            )
+                return rows
+            grouped = with_groups(rows, frame, grouped=self.grouped).with_columns(fold=pl.lit(0))
             method: Any = self.reconcile  # it reconciles: not `none`
             return reconcile_rows(grouped, {0: fitted.errors}, method, self.levels).drop("fold")
 
@@ -585,10 +560,10 @@ def fitting_stride(earlier: Panel, steps: int, stride: int, windows: int) -> int
     half of the longest series.
 
     Args:
-        earlier: What may be known.
-        steps: Of each window.
+        earlier: The panel as far as it may be known.
+        steps: The steps of each window.
         stride: The stride of the experiment's own windows.
-        windows: How many.
+        windows: The number of windows.
     """
     room = int(earlier.lengths.max(initial=0)) // 2 - steps
     return stride if windows == 1 else min(stride, max(room // (windows - 1), 1))
