@@ -363,7 +363,9 @@ def _mark_truth(axes: Axes, shown: pl.DataFrame, tables: Tables) -> None:
 
 
 def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: str) -> None:
-    tidy(axes, grid="x")
+    has_weights = shown["weight_own"].is_not_null().any()
+    share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
+    tidy(axes, grid="x", x=f"elasticity; bars: {level} interval{share}")
     name_rows(axes, range(len(shown)), shown[SERIES], 34)
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_ylim(-0.8, len(shown) - 0.2)
@@ -372,9 +374,6 @@ def _label_forest(axes: Axes, shown: pl.DataFrame, every: pl.DataFrame, level: s
         mean, color=INK, linewidth=1, linestyle=":", zorder=1, label=f"mean of all cells {mean:.2f}"
     )
     axes.axvline(0, color=LIGHT, linewidth=1.2, zorder=0)
-    has_weights = shown["weight_own"].is_not_null().any()
-    share = "; dot size and right: share that the cell's own data decide" if has_weights else ""
-    axes.set_xlabel(f"elasticity; bars: {level} interval{share}", fontsize=9.5, color=INK)
 
 
 # price_changes.png: predicted against realised changes of demand at held-out price moves.
@@ -404,11 +403,12 @@ def scatter_figure(tables: Tables, model: str, quantity: str = "units") -> Figur
     reach = float(np.quantile(np.abs(np.concatenate([predicted, actual])), 0.995))
     _draw_moves(axes, predicted, actual, reach)
     _draw_group_means(axes, predicted, actual)
-    tidy(axes)
+    across, up = (
+        drawable(f"{what} change of log {quantity}") for what in ("predicted", "realised")
+    )
+    tidy(axes, x=across, y=up)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    axes.set_xlabel(drawable(f"predicted change of log {quantity}"), fontsize=10, color=INK)
-    axes.set_ylabel(drawable(f"realised change of log {quantity}"), fontsize=10, color=INK)
     axes.legend(loc="upper left", frameon=False, fontsize=9)
     scored = scores_of(tables, model)
     rmse, r = scored("change_rmse")["value"], scored("change_r")["value"]
