@@ -48,6 +48,7 @@ class Ai4i(Dataset):
         pieces: At most so many, the first ones.
     """
 
+    public = PUBLIC
     gives = Table
     failure: Failure = "any"
     pieces: Annotated[PositiveInt, Small(1_000)] = 10_000
@@ -72,7 +73,3 @@ class Ai4i(Dataset):
             rows,
             {"entity": ("piece",), "label": ("failure",), "covariate": tuple(MEASURED.values())},
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()

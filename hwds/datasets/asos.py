@@ -50,6 +50,7 @@ class Asos(Dataset):
         metric: The outcome: 1 is a conversion, 2 and 3 are counts, 4 is a real number.
     """
 
+    public = PUBLIC
     gives = Table
     experiment: str = "036afc"
     metric: Literal[1, 2, 3, 4] = 1
@@ -79,10 +80,6 @@ class Asos(Dataset):
             _arm(rows, treated, "t"),
         ]
         return Table.build(pl.concat(parts).drop_nulls().sort("days", "arm"), dict(ROLES))
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()
 
 
 def _arm(rows: pl.DataFrame, name: pl.Expr, suffix: str) -> pl.DataFrame:

@@ -65,29 +65,27 @@ def with_joined(panel: Panel, joins: Sequence[Join]) -> Panel:
     sources: dict[str, str] = {}
     for index, join in enumerate(joins):
         path = f"dataset.join[{index}]"
-        _refuse_taken(path, join.as_, (SERIES, TIME, TARGET, *panel.roles.names, *sources))
-        folder = _run(path, join.run)
-        table = _forecasts(path, join, folder)
-        vintages.append(_usable(path, join, folder, _by_series(path, join, panel, table), panel))
+        if join.as_ in ("", SERIES, TIME, TARGET, *panel.roles.names, *sources):
+            raise ConfigError(f"{path}.as: must be the name of a new column, got '{join.as_}'.")
+        folder = _find_run(path, join.run)
+        table = _read_forecasts(path, join, folder)
+        vintages.append(
+            _usable_vintages(path, join, folder, _of_panel_series(path, join, panel, table), panel)
+        )
         sources[join.as_] = f"the {join.column} of run {folder.title}" + (
             f", {join.model}" if join.model else ""
         )
     return panel.with_vintages(Vintages(pl.concat(vintages), sources))
 
 
-def _refuse_taken(path: str, name: str, taken: Sequence[str]) -> None:
-    if not name or name in taken:
-        raise ConfigError(f"{path}.as: must be the name of a new column, got '{name}'.")
-
-
-def _run(path: str, name: str) -> RunFolder:
+def _find_run(path: str, name: str) -> RunFolder:
     try:
         return RunFolder.find(name)
     except HwdsError as error:
         raise ConfigError(f"{path}.run: {error}") from error
 
 
-def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
+def _read_forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
     """Return all forecasts of a model of the run: `series_id`, `time`, `made_at`, `value`, with
     those of `hwds predict`.
     """
@@ -113,7 +111,7 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
         raise ConfigError(
             f"{path}.model: run {folder.title} has no model '{model}'{nearest(model, labels)}"
         )
-    parts = [_made(rows.filter(pl.col("model") == model))]
+    parts = [_with_made_at(rows.filter(pl.col("model") == model))]
     future = folder.path / "future.parquet"  # of hwds predict, from one fit on all rows
     if model == run_model and future.is_file():
         parts.append(read_table(future).with_columns(pl.col(_CUTOFF).max().alias(MADE_AT)))
@@ -122,7 +120,7 @@ def _forecasts(path: str, join: Join, folder: RunFolder) -> pl.DataFrame:
     return forecasts.filter(pl.col(VALUE).is_not_null() & pl.col(VALUE).is_finite())
 
 
-def _made(rows: pl.DataFrame) -> pl.DataFrame:
+def _with_made_at(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with `made_at`: the cutoff, where the series of a fold share its instants.
 
     Counted back from each series' own end, a fit knows others' later rows: then it is the latest
@@ -140,7 +138,7 @@ def _made(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.join(cuts.with_columns(made).drop("turn"), on=["fold", SERIES, _CUTOFF], how="left")
 
 
-def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
+def _of_panel_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.DataFrame:
     """Return the forecasts by the panel's series.
 
     By what these have in common where `on` says so.
@@ -162,7 +160,7 @@ def _by_series(path: str, join: Join, panel: Panel, table: pl.DataFrame) -> pl.D
     return table.rename({SERIES: _KEY}).join(keys, on=_KEY).select(table.columns)
 
 
-def _usable(
+def _usable_vintages(
     path: str, join: Join, folder: RunFolder, table: pl.DataFrame, panel: Panel
 ) -> pl.DataFrame:
     """Return the vintages of the panel's series, each forecast once.
@@ -182,7 +180,7 @@ def _usable(
     if table.is_empty() or usable.join(panel.table, on=[SERIES, TIME], how="semi").is_empty():
         raise DataError(
             f"{path}.run: run {folder.title} forecasts no row of the dataset: "
-            f"{_apart(table, usable, panel)}."
+            f"{_mismatch(table, usable, panel)}."
         )
     once = usable.sort(SERIES, TIME, MADE_AT, _CUTOFF).unique(
         [SERIES, TIME, MADE_AT], keep="last", maintain_order=True
@@ -206,7 +204,7 @@ def _refuse_other_steps(
             )
 
 
-def _apart(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
+def _mismatch(table: pl.DataFrame, own: pl.DataFrame, panel: Panel) -> str:
     if table.is_empty():
         return "it has no value, or none of its series is named by dataset.join's 'on'"
     if own.is_empty():
@@ -300,159 +298,8 @@ def _days_of_holidays(country: str, first: int, last: int) -> np.ndarray:
     return np.unique(np.array(list(days), "datetime64[D]"))
 
 
-# Dataset: the recipe of a frame.
-
-
-class Truth(Recipe):
-    """A model that knows what no other can: a simulator's parameters. What it says is not
-    calibrated.
-    """
-
-    local: ClassVar[bool] = False
-    true_law: ClassVar[bool] = True
-
-
-class Dataset(Recipe):
-    """The recipe of a Panel, a Table or a World (`gives` says which), chosen by `dataset=`."""
-
-    gives: ClassVar[type] = Frame
-
-    def load(self) -> Frame:
-        """Return the frame, checked.
-
-        Raises:
-            DataError: The data is absent or wrong.
-        """
-        raise NotImplementedError(f"{type(self).__name__}.load")
-
-    def frame(self) -> Frame:
-        """Return the frame that an experiment cuts: as loaded, with all that the config adds to it.
-
-        Raises:
-            ConfigError: What it adds does not go with the frame.
-            DataError: The data is absent or wrong.
-        """
-        return self.load()
-
-    def truth(self, task: str) -> Truth | None:
-        """Return the model that knows the right answer to a task, None where the dataset knows
-        none.
-
-        It runs on the same cells as the experiment's models. Its score is the floor that no model
-        can beat but by chance.
-
-        Args:
-            task: What the protocol asks for (`forecast`, `ab`, `ope`).
-        """
-        return None
-
-    def remarks(self, frame: Frame) -> list[str]:
-        """Return sentences on what was taken for granted of the frame, for its reader.
-
-        Nothing where all was said.
-        """
-        return []
-
-    def source(self) -> str:
-        """Return where the data is to be had, for `hwds data`: source, licence, columns and digest
-        in a line or two.
-        """
-        return "simulated; nothing to fetch."
-
-
-class PanelDataset(Dataset):
-    """A dataset of series.
-
-    Attributes:
-        join: Forecasts of finished runs as known-future columns: `{run: price_forecast, column:
-            mean, as: competitor_price}`.
-        unserved: The past-only column with the share of demand that could not be served, if there
-            is one. The target is then demand: sales over the share that was served, unknown where
-            none was. Models learn and are scored on demand.
-        stock: The past-only column with what was left at the end of a row, if there is one: where
-            nothing was, sales are not demand, and the target is unknown: nothing is learned there,
-            and nothing scored.
-        country: The country whose public holidays are counted in each row, in the known-future
-            column `holidays`: an ISO code, `US` or `DE`, or that of a part of it, `US-CA`. Needs
-            hwds[holidays].
-    """
-
-    gives = Panel
-    join: tuple[Join, ...] = ()
-    unserved: str = ""
-    stock: str = ""
-    country: str = ""
-
-    def needed_imports(self) -> dict[str, tuple[str, ...]]:
-        """Return the calendar that a country asks for."""
-        return super().needed_imports() | ({"country": ("holidays",)} if self.country else {})
-
-    def frame(self) -> Panel:
-        """Return the panel with what is joined to it, its target demand where the config says what
-        tells it from sales.
-
-        Raises:
-            ConfigError: No such run, model or column, or a name that is taken.
-            DataError: The data is absent or wrong, or has nothing in common with a run.
-        """
-        panel = self.load()
-        assert isinstance(panel, Panel)
-        panel = (
-            as_demand(panel, unserved=self.unserved, stock=self.stock)
-            if self.unserved or self.stock
-            else panel
-        )
-        panel = with_holidays(panel, self.country) if self.country else panel
-        return with_joined(panel, self.join) if self.join else panel
-
-
-def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
-    """Return the panel with demand as its target, unknown (null) where sales do not tell it.
-
-    Args:
-        panel: Its target is sales.
-        unserved: The past-only column with the share of each row's demand that could not be served:
-            demand is sales over the share that could, and unknown where none could; a row without a
-            value was served in full.
-        stock: The past-only column with what was left to sell at the end of each row: demand is
-            unknown where nothing was.
-
-    Raises:
-        ConfigError: There is no such past-only column.
-        DataError: A share is not from 0 to 1.
-    """
-    demand = pl.col(TARGET)
-    if unserved:
-        _check_past("unserved", unserved, panel)
-        _check_shares(panel, unserved)
-        share = pl.col(unserved).fill_null(0.0)
-        demand = pl.when(share == 0).then(demand).when(share < 1).then(demand / (1 - share))
-    if stock:
-        _check_past("stock", stock, panel)
-        demand = pl.when((pl.col(stock) > 0) | pl.col(stock).is_null()).then(demand)
-    return replace(panel, table=panel.table.with_columns(demand.alias(TARGET)))
-
-
-def _check_past(field: str, column: str, panel: Panel) -> None:
-    if column not in panel.roles.past_only:
-        raise ConfigError(
-            f"dataset.{field}: no past-only column "
-            f"'{column}'{nearest(column, panel.roles.past_only)}"
-        )
-
-
-def _check_shares(panel: Panel, column: str) -> None:
-    wrong = (
-        panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
-    )
-    if len(wrong):
-        row = panel.table.row(wrong[0], named=True)
-        where = f"series '{row[SERIES]}' has {row[column]!r} at {row[TIME]}"
-        raise DataError(f"dataset.unserved: {where} in column '{column}', not a share from 0 to 1.")
-
-
-# Public data sets that are laid below $HWDS_DATA: where each is to be had, what it must look
-# like, how it is read.
+# Dataset: the recipe of a frame, and the files of public data sets that are laid below
+# $HWDS_DATA: where each is to be had, what it must look like, how it is read.
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +363,154 @@ class PublicFile:
         return table
 
 
+class Truth(Recipe):
+    """A model that knows what no other can: a simulator's parameters. What it says is not
+    calibrated.
+    """
+
+    local: ClassVar[bool] = False
+    true_law: ClassVar[bool] = True
+
+
+class Dataset(Recipe):
+    """The recipe of a Panel, a Table or a World (`gives` says which), chosen by `dataset=`."""
+
+    gives: ClassVar[type] = Frame
+    public: ClassVar[PublicFile | None] = None
+
+    def load(self) -> Frame:
+        """Return the frame, checked.
+
+        Raises:
+            DataError: The data is absent or wrong.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.load")
+
+    def frame(self) -> Frame:
+        """Return the frame that an experiment cuts: as loaded, with all that the config adds to it.
+
+        Raises:
+            ConfigError: What it adds does not go with the frame.
+            DataError: The data is absent or wrong.
+        """
+        return self.load()
+
+    def truth(self, task: str) -> Truth | None:
+        """Return the model that knows the right answer to a task, None where the dataset knows
+        none.
+
+        It runs on the same cells as the experiment's models. Its score is the floor that no model
+        can beat but by chance.
+
+        Args:
+            task: What the protocol asks for (`forecast`, `ab`, `ope`).
+        """
+        return None
+
+    def remarks(self, frame: Frame) -> list[str]:
+        """Return sentences on what was taken for granted of the frame, for its reader.
+
+        Nothing where all was said.
+        """
+        return []
+
+    def source(self) -> str:
+        """Return where the data is to be had, for `hwds data`: source, licence, columns and digest
+        in a line or two.
+        """
+        return self.public.source() if self.public else "simulated; nothing to fetch."
+
+
+class PanelDataset(Dataset):
+    """A dataset of series.
+
+    Attributes:
+        join: Forecasts of finished runs as known-future columns: `{run: price_forecast, column:
+            mean, as: competitor_price}`.
+        unserved: The past-only column with the share of demand that could not be served, if there
+            is one. The target is then demand: sales over the share that was served, unknown where
+            none was. Models learn and are scored on demand.
+        stock: The past-only column with what was left at the end of a row, if there is one: where
+            nothing was, sales are not demand, and the target is unknown: nothing is learned there,
+            and nothing scored.
+        country: The country whose public holidays are counted in each row, in the known-future
+            column `holidays`: an ISO code, `US` or `DE`, or that of a part of it, `US-CA`. Needs
+            hwds[holidays].
+    """
+
+    gives = Panel
+    join: tuple[Join, ...] = ()
+    unserved: str = ""
+    stock: str = ""
+    country: str = ""
+
+    def needed_imports(self) -> dict[str, tuple[str, ...]]:
+        """Return the calendar that a country asks for."""
+        return super().needed_imports() | ({"country": ("holidays",)} if self.country else {})
+
+    def frame(self) -> Panel:
+        """Return the panel with what is joined to it, its target demand where the config says what
+        tells it from sales.
+
+        Raises:
+            ConfigError: No such run, model or column, or a name that is taken.
+            DataError: The data is absent or wrong, or has nothing in common with a run.
+        """
+        panel = self.load()
+        assert isinstance(panel, Panel)
+        if self.unserved or self.stock:
+            panel = as_demand(panel, unserved=self.unserved, stock=self.stock)
+        panel = with_holidays(panel, self.country) if self.country else panel
+        return with_joined(panel, self.join) if self.join else panel
+
+
+def as_demand(panel: Panel, *, unserved: str = "", stock: str = "") -> Panel:
+    """Return the panel with demand as its target, unknown (null) where sales do not tell it.
+
+    Args:
+        panel: Its target is sales.
+        unserved: The past-only column with the share of each row's demand that could not be served:
+            demand is sales over the share that could, and unknown where none could; a row without a
+            value was served in full.
+        stock: The past-only column with what was left to sell at the end of each row: demand is
+            unknown where nothing was.
+
+    Raises:
+        ConfigError: There is no such past-only column.
+        DataError: A share is not from 0 to 1.
+    """
+    demand = pl.col(TARGET)
+    if unserved:
+        _check_past("unserved", unserved, panel)
+        _check_shares(panel, unserved)
+        share = pl.col(unserved).fill_null(0.0)
+        demand = pl.when(share == 0).then(demand).when(share < 1).then(demand / (1 - share))
+    if stock:
+        _check_past("stock", stock, panel)
+        demand = pl.when((pl.col(stock) > 0) | pl.col(stock).is_null()).then(demand)
+    return replace(panel, table=panel.table.with_columns(demand.alias(TARGET)))
+
+
+def _check_past(field: str, column: str, panel: Panel) -> None:
+    if column not in panel.roles.past_only:
+        raise ConfigError(
+            f"dataset.{field}: no past-only column "
+            f"'{column}'{nearest(column, panel.roles.past_only)}"
+        )
+
+
+def _check_shares(panel: Panel, column: str) -> None:
+    wrong = (
+        panel.table.select(~pl.col(column).is_between(0, 1)).to_series().fill_null(False).arg_true()
+    )
+    if len(wrong):
+        row = panel.table.row(wrong[0], named=True)
+        where = f"series '{row[SERIES]}' has {row[column]!r} at {row[TIME]}"
+        raise DataError(f"dataset.unserved: {where} in column '{column}', not a share from 0 to 1.")
+
+
+# Public data sets of series.
+
 SeriesAtMost = Annotated[PositiveInt, Small(30)]
 """The most series of a public data set that are read; under size=small enough of them for every
 kind to be there.
@@ -566,7 +561,3 @@ class PublicSeries(PanelDataset):
     def rows(self) -> pl.DataFrame:
         """Return the rows of the file under the names of a panel."""
         return self.public.read().rename({"date": TIME, self.public.columns[-1]: TARGET})
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return self.public.source()

@@ -37,6 +37,8 @@ class Cheese(PanelDataset):
         series: Accounts at most; of more an even sample is taken.
     """
 
+    public = FILE
+
     series: SeriesAtMost = 100_000
 
     def load(self) -> Panel:
@@ -64,7 +66,3 @@ class Cheese(PanelDataset):
             horizon=8,
             unit="units",
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

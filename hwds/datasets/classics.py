@@ -57,7 +57,7 @@ class Classics(PanelDataset):
         """Return the panel of one group."""
         every, horizon = _SHAPES[self.frequency]
         group, values = _SERIES[self.frequency].items(), dict(_values())
-        tables = [_dated(name, start, every, values[name]) for name, start in group]
+        tables = [_series_table(name, start, every, values[name]) for name, start in group]
         return Panel.build(pl.concat(tables), Frequency(every), horizon=horizon)
 
     def source(self) -> str:
@@ -73,7 +73,7 @@ def _values() -> Iterator[tuple[str, list[float]]]:
         yield name, [float(number) for number in numbers]
 
 
-def _dated(name: str, start: date, every: str, values: Sequence[float]) -> pl.DataFrame:
+def _series_table(name: str, start: date, every: str, values: Sequence[float]) -> pl.DataFrame:
     """Return one series from its first date."""
     target = pl.Series(TARGET, values, dtype=pl.Float64)
     end = Frequency(every).after(pl.Series([start]), len(target) - 1)[0]

@@ -50,6 +50,8 @@ class Nevo(PanelDataset):
     estimates, as published for teaching.
     """
 
+    public = FILE
+
     def load(self) -> Panel:
         """Return the panel.
 
@@ -72,7 +74,3 @@ class Nevo(PanelDataset):
         return Panel.build(
             table, Frequency("1i"), roles=ROLES, season=1, horizon=1, unit="share of the market"
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

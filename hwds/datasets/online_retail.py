@@ -50,6 +50,8 @@ class OnlineRetail(PanelDataset):
         horizon: Weeks to predict by default.
     """
 
+    public = FILE
+
     least_weeks: Annotated[int, Ge(2), Le(53)] = 20
     series: SeriesAtMost = 100_000
     horizon: Annotated[int, Ge(1), Le(52)] = 8
@@ -71,15 +73,11 @@ class OnlineRetail(PanelDataset):
             (pl.col("Quantity") * pl.col("UnitPrice")).sum().alias("revenue"),
         )
         kept = weekly.filter(pl.len().over(SERIES) >= self.least_weeks)
-        table = _completed(limit_series(kept.sort(SERIES, TIME), self.series))
+        table = _fill_weeks(limit_series(kept.sort(SERIES, TIME), self.series))
         return Panel.build(table, Frequency("1w"), roles=ROLES, horizon=self.horizon, unit="units")
 
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()
 
-
-def _completed(weekly: pl.DataFrame) -> pl.DataFrame:
+def _fill_weeks(weekly: pl.DataFrame) -> pl.DataFrame:
     """Return the rows with one for each week between the first and the last sale of a series."""
     spans = weekly.group_by(SERIES, "sku", "channel", maintain_order=True).agg(
         pl.date_ranges(pl.col(TIME).min(), pl.col(TIME).max(), "1w").first().alias(TIME)

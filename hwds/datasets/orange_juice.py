@@ -68,6 +68,8 @@ class OrangeJuice(PanelDataset):
         horizon: Weeks to predict by default.
     """
 
+    public = FILE
+
     stores: Annotated[int, Ge(1), Le(83), Small(4)] = 83
     published: bool = False
     horizon: Annotated[int, Ge(1), Le(100)] = 30
@@ -103,7 +105,3 @@ class OrangeJuice(PanelDataset):
         return Panel.build(
             filled, frequency, roles=ROLES, season=52, horizon=self.horizon, unit="units"
         )
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return FILE.source()

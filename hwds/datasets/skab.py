@@ -59,6 +59,7 @@ class Skab(Dataset):
         runs: At most so many, the first ones.
     """
 
+    public = PUBLIC
     gives = Runs
     anomaly_free: bool = False
     runs: Annotated[PositiveInt, Small(3)] = 100
@@ -92,7 +93,3 @@ class Skab(Dataset):
             "changepoint",
         )
         return Runs.build(table, ROLES, unit="seconds")
-
-    def source(self) -> str:
-        """Return where it is to be had."""
-        return PUBLIC.source()

@@ -48,7 +48,7 @@ def from_exposure(events: FileSource, exposures: FileSource, roles: Roles) -> pl
         events: The events, which have no arm.
         exposures: The units, the arm and the time of each exposure; other columns are those of the
             first one.
-        roles: Of the columns of both files; `entity` and `time` are in both.
+        roles: The roles of the columns of both files; `entity` and `time` are in both.
 
     Raises:
         ConfigError: A role that is needed is not given.
@@ -145,7 +145,7 @@ LABEL, WHEN = "label", "reviewed_at"
 """The columns of the file: the label, and when it was given, which may be missing."""
 
 
-def with_reviewed(
+def join_reviewed_labels(
     data: pl.DataFrame, roles: Roles, path: str, form: TextFormat
 ) -> tuple[pl.DataFrame, Roles]:
     """Return a table with the labels of a file, and its roles.
@@ -158,7 +158,7 @@ def with_reviewed(
     Args:
         data: The rows.
         roles: Their roles.
-        path: Of the file.
+        path: The path of the file.
         form: How it is written.
 
     Raises:
@@ -176,7 +176,7 @@ def with_reviewed(
     rows = data if key != ROW_ID else data.with_row_index(ROW_ID)
     if WHEN in file.columns:
         file = file.with_columns(times_of_column(source, WHEN, "label_time").alias(WHEN))
-    given = _given(file, key, rows[key], path)
+    given = _check_labels(file, key, rows[key], path)
     label = roles["label"][0] if "label" in roles else LABEL
     when = roles["label_time"][0] if "label_time" in roles else ""
     both = (
@@ -202,11 +202,11 @@ def with_reviewed(
         )
     made = data.with_columns(old.fill_null(both[LABEL]).alias(label))
     if when and WHEN in file.columns:
-        made = made.with_columns(_moments(data[when], both[WHEN], path))
+        made = made.with_columns(_known_instants(data[when], both[WHEN], path))
     return made, roles | {"label": (label,)}
 
 
-def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
+def _known_instants(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
     """Return the moments of a table, and where it has none those of a file.
 
     Dates and instants together are instants.
@@ -218,7 +218,7 @@ def _moments(known: pl.Series, given: pl.Series, path: str) -> pl.Series:
     return pl.select(pl.coalesce(known, given).alias(known.name)).to_series()
 
 
-def _given(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:
+def _check_labels(file: pl.DataFrame, key: str, ids: pl.Series, path: str) -> pl.DataFrame:
     """Return the labels of a file by id, checked."""
     given = file.filter(pl.col(LABEL).is_not_null()).with_columns(
         pl.col(key).cast(pl.String), pl.col(LABEL).cast(pl.Float64, strict=False)
@@ -325,7 +325,7 @@ class Table(Dataset):
         else:
             data = from_exposure(source, read_files(self.exposures, form=self.text_format), given)
         if self.reviewed is not None:
-            data, roles = with_reviewed(data, roles, self.reviewed, self.text_format)
+            data, roles = join_reviewed_labels(data, roles, self.reviewed, self.text_format)
         if "label" in roles:
             roles = roles if "covariate" in roles else roles | {"covariate": _inputs(data, roles)}
             inputs = [name for name in roles.get("covariate", ()) if name not in self.trust]

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwds.elasticity.design import DemandDesign
-from hwds.evaluation.protocol import Device
+from hwds.evaluation.protocol import Device, RunContext
 from hwds.evaluation.trees import compute_device
+
+COUNTS = {"objective": "count:poisson", "max_delta_step": 0.7}
+"""XGBoost's parameters of a Poisson likelihood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class TreeSettings:
         trees: How many.
         depth: Splits below each other.
         rate: The share of each tree's step that is taken.
-        seed: Of their draws.
+        seed: The seed of their draws.
         cpus: Threads.
         device: Where they are grown.
     """
@@ -30,6 +33,12 @@ class TreeSettings:
     seed: int
     cpus: int
     device: Device
+
+    @classmethod
+    def of(cls, trees: int, depth: int, rate: float, context: RunContext) -> TreeSettings:
+        """Return the settings of a model in a run."""
+        seed = context.seed_for("trees")
+        return cls(trees, depth, rate, seed, context.cpus, context.device)
 
     def settings(self) -> dict[str, object]:
         """Return XGBoost's parameters."""
@@ -76,7 +85,7 @@ def fit_units(
     """
     from xgboost import DMatrix, train
 
-    settings = trees.settings() | {"objective": "count:poisson", "max_delta_step": 0.7}
+    settings = trees.settings() | COUNTS
     booster = train(settings, DMatrix(x, units, base_margin=margin), trees.trees)
     return np.log(
         np.maximum(booster.predict(DMatrix(new_x, base_margin=new_margin)).astype(float), 1e-12)
@@ -111,11 +120,7 @@ def monotone_boosters(
     from xgboost import DMatrix, train
 
     signs = "(" + ",".join(["-1", *["0"] * x.shape[1]]) + ")"
-    settings = trees.settings() | {
-        "objective": "count:poisson",
-        "max_delta_step": 0.7,
-        "monotone_constraints": signs,
-    }
+    settings = trees.settings() | COUNTS | {"monotone_constraints": signs}
     columns = np.column_stack([price, x])
     return [
         train(settings, DMatrix(columns, units, weight=weight, base_margin=margin), trees.trees)

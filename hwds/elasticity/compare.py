@@ -5,6 +5,7 @@ answered.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -38,7 +39,7 @@ def price_change_evidence(
     Args:
         answers: Of every model, dataset and seed.
         metric: `change_rmse` or `level_rmse`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one.
@@ -57,7 +58,7 @@ def price_change_evidence(
 
 def _with_error(answer: ModelRows, counts: pl.Expr, error: pl.Expr) -> ModelRows:
     rows = answer.rows.filter(counts).with_columns(error.alias("error")).drop_nulls("error")
-    return ModelRows(answer.model, answer.dataset, answer.seed, answer.source, answer.label, rows)
+    return replace(answer, rows=rows)
 
 
 def _by_period(rows: pl.DataFrame, periods: pl.DataFrame) -> np.ndarray:

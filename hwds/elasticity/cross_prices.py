@@ -9,11 +9,18 @@ from itertools import product as every
 
 import numpy as np
 
-from hwds.elasticity.crossed import VAGUE_VARIANCE, CellLayout, CrossedGroups, least_squares_moments
+from hwds.elasticity.crossed import (
+    VAGUE_VARIANCE,
+    CellLayout,
+    CrossedGroups,
+    centred,
+    least_squares_moments,
+)
 from hwds.elasticity.design import CROSS, DemandDesign, substitute_places
-from hwds.elasticity.fitted import CrossPairs, Estimates
+from hwds.elasticity.fitted import CrossPairs, Estimates, named_notes, shared_slope
 from hwds.elasticity.models.base import demand_levels
 from hwds.elasticity.slopes import FittedSlopes, shared_shocks
+from hwds.elasticity.sweeping import number_groups
 
 # What rows say of the slopes of substitutes' prices, cell by cell, and what pairs of products
 # share.
@@ -66,8 +73,8 @@ class PairMoments:
 
         Args:
             layout: The rows, laid out.
-            fit: Of the model with the mean price of substitutes.
-            groups: Of the prior of own elasticities.
+            fit: The fit of the model with the mean price of substitutes.
+            groups: The groups of the prior of own elasticities.
             prices: Log price of each cell's substitutes over the number on sale, 0 where there is
                 none, shape (n, K, T).
             family: The family of each cell, shape (K,).
@@ -76,7 +83,7 @@ class PairMoments:
         """
         rows, pairs = _PairRows.of(layout, fit, prices), ProductPairs.of(product, rivals)
         square = np.einsum("akt,bkt->kab", rows.columns * rows.weight, rows.columns)
-        members = np.unique(family, return_inverse=True)[1]
+        members = number_groups(family)
         effects = _group_effects(groups.design(layout.cells)[0], members, square.shape[1])
         terms = _pair_terms(layout, rows, square @ effects)
         shared = _shared_moments(
@@ -111,7 +118,7 @@ class ProductPairs:
         """Return the pairs of cells' products, shape (K,), and those of their substitutes, -1 for
         none, shape (K, n).
         """
-        product, there = np.unique(product, return_inverse=True)[1], rivals >= 0
+        product, there = number_groups(product), rivals >= 0
         first = np.broadcast_to(product[:, None], rivals.shape)[there]
         codes, code = np.unique(np.stack([first, rivals[there]]), axis=1, return_inverse=True)
         place = np.full(rivals.shape, -1)
@@ -164,14 +171,8 @@ class _PairRows:
         if layout.own is not None:
             working = working - np.where(used, fit.own[:, None] * layout.x[layout.own], 0.0)
         columns = np.concatenate([layout.log_price[None], prices])
-        columns = columns - (weight * columns).sum(axis=2, keepdims=True) / np.maximum(
-            weight.sum(axis=1)[:, None], 1e-300
-        )
-        moved = columns[1:]
-        if layout.by_period:
-            moved = moved - (weight * moved).sum(axis=1, keepdims=True) / np.maximum(
-                weight.sum(axis=0), 1e-300
-            )
+        columns = centred(columns, weight)
+        moved = centred(columns[1:], weight, -2) if layout.by_period else columns[1:]
         return cls(
             weight, working, columns, np.moveaxis(moved * (layout.units - mean) * share, 0, 1)
         )
@@ -227,8 +228,8 @@ def _shock_variance(
 
     Args:
         scores: Shape (K, n, T).
-        precision: Of each slope, shape (K, n).
-        pairs: Of products.
+        precision: The precision of each slope, shape (K, n).
+        pairs: The pairs of products.
         lost: Degrees of freedom of a pair's periods that the fit has taken.
     """
     there = pairs.place >= 0
@@ -348,15 +349,10 @@ class _PairEffects:
         prior = np.full(moments.square.shape[1], cell**2)
         prior[0] = moments.own
         factor = np.eye(len(prior)) + moments.square * prior
-        square, rest = (
-            np.linalg.solve(factor, moments.square),
-            np.linalg.solve(factor, moments.terms),
-        )
+        square, rest = (np.linalg.solve(factor, each) for each in (moments.square, moments.terms))
         taken = _cross_products(moments.terms, prior[:, None] * rest)
-        precision, logs = (
-            moments.pairs.summed(square @ moments.pairs.slopes),
-            float(np.linalg.slogdet(factor)[1].sum()),
-        )
+        precision = moments.pairs.summed(square @ moments.pairs.slopes)
+        logs = float(np.linalg.slogdet(factor)[1].sum())
         return cls(prior, square, rest, taken, logs, precision, moments.pairs.summed(rest))
 
     def _factor(self, variance: np.ndarray) -> np.ndarray:
@@ -454,7 +450,7 @@ class PairSlopes:
 
     Attributes:
         deviation: Of each slope from that of the mean price, which all cells share, shape (K, n).
-        stderr: Of the whole slope, shape (K, n).
+        stderr: The standard error of the whole slope, shape (K, n).
         deviations: Standard deviations of what families, pairs of products and pairs of cells add,
             posterior means, shape (3,).
     """
@@ -526,23 +522,20 @@ def add_pair_slopes(
     Args:
         design: The rows, with the mean price of substitutes as a column.
         layout: The rows, laid out.
-        fit: Of the slopes that all cells share.
+        fit: The fit of the slopes that all cells share.
         estimates: Made of it.
     """
-    place, product, places = (
-        design.columns.index(CROSS),
-        design.codes("sku"),
-        substitute_places(design.groups),
-    )
+    place, product = design.columns.index(CROSS), design.codes("sku")
+    places = substitute_places(design.groups)
     rivals = np.where(places >= 0, product[places], -1)
-    prices, groups = design.substitutes_laid(), fit.groups or design.crossed
+    prices, groups = design.lay_out_substitutes(), fit.groups or design.crossed
     moments = PairMoments.of(layout, fit, groups, prices, design.codes("family"), product, rivals)
     found = pair_slopes(moments, prices, place)
-    spreads = zip(("family", "product", "pair"), found.deviations.tolist(), strict=True)
-    slots = found.deviation.shape[1]
-    own_theta = np.concatenate(
-        [_zero_if_missing(estimates.own_theta, design), found.deviation], axis=1
-    )
+    spreads = named_notes("sd_cross_", ("family", "product", "pair"), found.deviations)
+    slots, own_theta = found.deviation.shape[1], estimates.own_theta
+    if own_theta is None:
+        own_theta = np.zeros((len(design), design.x.shape[1]))
+    own_theta = np.concatenate([own_theta, found.deviation], axis=1)
     theta, none = np.concatenate([estimates.theta, np.zeros(slots)]), np.zeros(slots)
     wide = design.with_pairs()
     return replace(
@@ -553,15 +546,9 @@ def add_pair_slopes(
         theta_covariance=_pad_matrix(estimates.theta_covariance, slots, slots),
         shared_covariance=_pad_matrix(estimates.shared_covariance, 0, slots),
         own_theta=own_theta,
-        pairs=_cross_pairs(
-            design, found, float(estimates.theta[place]), float(estimates.theta_stderr[place])
-        ),
-        notes=estimates.notes | {f"sd_cross_{name}": value for name, value in spreads},
+        pairs=_cross_pairs(design, found, *shared_slope(design, estimates, CROSS)),
+        notes=estimates.notes | spreads,
     )
-
-
-def _zero_if_missing(own_theta: np.ndarray | None, design: DemandDesign) -> np.ndarray:
-    return np.zeros((len(design), design.x.shape[1])) if own_theta is None else own_theta
 
 
 def _pad_matrix(matrix: np.ndarray | None, rows: int, columns: int) -> np.ndarray | None:

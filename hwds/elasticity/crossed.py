@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwds.elasticity.sweeping import number_groups
+
 # Rows of cells laid out as cells by periods, and the weighted moments of a likelihood's
 # quadratic approximation.
 
@@ -83,7 +85,7 @@ class LikelihoodExpansion:
         cross: B, shape (K, q).
         shared_linear: k, shape (q,).
         shared: C, shape (q, q).
-        second: Of a second slope that deviates by cell; None for none.
+        second: The moments of a second slope that deviates by cell; None for none.
         constant: What is added to the log-likelihood.
     """
 
@@ -144,6 +146,14 @@ class SecondSlope:
         return np.asarray(kept * (self.linear - self.price * slopes - self.cross @ theta))
 
 
+def centred(values: np.ndarray, weight: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Return values, shape (..., K, T), less their weighted means of cells, or of periods where
+    `axis` is -2.
+    """
+    total = np.maximum(weight.sum(axis=axis, keepdims=True), 1e-300)
+    return np.asarray(values - (weight * values).sum(axis=axis, keepdims=True) / total)
+
+
 def least_squares_moments(
     layout: CellLayout, weight: np.ndarray, working: np.ndarray
 ) -> LikelihoodExpansion:
@@ -155,19 +165,14 @@ def least_squares_moments(
         weight: 0 where nothing was observed, shape (K, T).
         working: Shape (K, T).
     """
-    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
-
-    def centred(values: np.ndarray) -> np.ndarray:
-        return np.asarray(values - (weight * values).sum(axis=-1, keepdims=True) / total)
-
-    z, price, x = centred(working), centred(layout.log_price), centred(layout.x)
+    z, price, x = (centred(each, weight) for each in (working, layout.log_price, layout.x))
     weighted = weight * price
     xw = x * weight
     linear, precision = (weighted * z).sum(axis=1), (weighted * price).sum(axis=1)
     cross, shared_linear = (xw * price).sum(axis=2).T, (xw * z).sum(axis=(1, 2))
     shared = np.tensordot(xw, x, axes=([1, 2], [1, 2]))
     if layout.by_period:
-        share = weight / total
+        share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300)
         periods = np.diag(weight.sum(axis=0)) - weight.T @ share
         mixed = xw.sum(axis=1)
         shared = np.block([[shared, mixed[:, 1:]], [mixed[:, 1:].T, periods[1:, 1:]]])
@@ -228,8 +233,8 @@ class CrossedGroups:
     """The crossed groups of cells.
 
     Attributes:
-        names: Of the groupings (`family`, `sku`, `channel`).
-        codes: Of each grouping the group of each cell, shape (K,).
+        names: The names of the groupings (`family`, `sku`, `channel`).
+        codes: The group of each cell by each grouping, shape (K,).
         noise: Of each group of all groupings in turn the variance of an error that what its cells'
             data say has in common; None for no such errors.
     """
@@ -251,7 +256,7 @@ class CrossedGroups:
                 for _, other in kept
             )
             if 1 < count <= MOST_GROUPS * len(code) and not same:
-                kept.append((name, np.unique(code, return_inverse=True)[1]))
+                kept.append((name, number_groups(code)))
         return cls(tuple(name for name, _ in kept), tuple(code for _, code in kept))
 
     def design(self, cells: int) -> tuple[np.ndarray, np.ndarray]:
@@ -291,7 +296,7 @@ class CrossedGroups:
 
         Args:
             code: The set of each cell, within which data have an error in common, shape (K,).
-            precision: Of what each cell's data say, shape (K,).
+            precision: The precision of what each cell's data say, shape (K,).
             ratio: The variance of what a set's data say over that without a common error.
         """
         noise = []
@@ -328,7 +333,7 @@ class SlopePosterior:
 
     Attributes:
         slopes: Shape (K,).
-        covariance: Of the slopes, shape (K, K).
+        covariance: The covariance of the slopes, shape (K, K).
         theta: The shared parameters, shape (q,).
         theta_covariance: Shape (q, q).
         shared_covariance: Of the slopes with the shared parameters, shape (K, q).

@@ -11,7 +11,7 @@ import polars as pl
 from hwds.core.errors import DataError, nearest
 from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import CellLayout, CrossedGroups
-from hwds.elasticity.sweeping import Sweeper, number_groups
+from hwds.elasticity.sweeping import Sweeper, group_means, number_groups, values_before
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
 
@@ -146,17 +146,8 @@ def log_prices(
     cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if centres is None:
         there = known & np.isfinite(logs)
-        count = np.bincount(cell, there, panel.n_series)
-        total = np.bincount(cell, np.where(there, logs, 0.0), panel.n_series)
-        centres = np.where(count > 0, total / np.maximum(count, 1), 0.0)
+        centres = group_means(logs[there], cell[there], panel.n_series)
     return logs - centres[cell], centres
-
-
-def lag_in_series(panel: Panel, values: np.ndarray) -> np.ndarray:
-    """Return each row's value of the row before in its series, NaN for the first."""
-    before = np.concatenate([[np.nan], values[:-1]])
-    before[panel.offsets[:-1]] = np.nan
-    return before
 
 
 def substitutes(names: pl.DataFrame) -> np.ndarray:
@@ -224,8 +215,8 @@ def pair_prices(
 
     Args:
         places: See `substitute_places`.
-        cell: Of each row, shape (rows,).
-        period: Of each row, shape (rows,).
+        cell: The cell of each row, shape (rows,).
+        period: The period of each row, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
         which: The rows that are asked.
     """
@@ -287,7 +278,7 @@ def independent_columns(
     Args:
         base: Columns that are there anyway, shape (n, b).
         columns: Those that are asked, the first ones first, shape (n, k).
-        effect: Of each row, that of its cell, shape (n,).
+        effect: The effect of each row, that of its cell, shape (n,).
         period: Shape (n,); None for no period effects.
     """
     order = np.argsort(effect, kind="stable")
@@ -316,7 +307,7 @@ class DemandDesign(Serializable):
 
     Attributes:
         names: `series_id`, `sku`, `channel`, `family` of every cell.
-        cell, period: Of each row of the panel, shape (rows,).
+        cell, period: The cell and the period of each row of the panel, shape (rows,).
         periods: How many there are.
         units: NaN where unknown, shape (rows,).
         log_price: Less its cell's mean, NaN without a price, shape (rows,).
@@ -330,7 +321,7 @@ class DemandDesign(Serializable):
         used: Rows to learn from: units, price and all columns known, and in stock, shape (rows,).
         out: Rows with a stock-out, shape (rows,).
         groups: The group within which each cell has substitutes, -1 for none, shape (K,).
-        price: Of each row, shape (rows,).
+        price: The price of each row, shape (rows,).
         season: Periods in a season.
         shifters: Instruments by name, NaN where unknown, each of shape (rows,).
         promotion: The place of the promotion among the columns; None where there is none.
@@ -394,14 +385,11 @@ class DemandDesign(Serializable):
             period,
             log_price,
         )
-        telling = (
-            _informative_columns(
-                columns, log_price, cell, period if terms.by_period else None, known
-            )
-            if like is None
-            else None
-        )
-        chosen, left_out = telling if telling is not None else (list(like.columns), ())  # type: ignore[union-attr]
+        if like is None:
+            effect = period if terms.by_period else None
+            chosen, left_out = _informative_columns(columns, log_price, cell, effect, known)
+        else:
+            chosen, left_out = list(like.columns), ()
         promotion = panel.roles.one("promotion") or ""
         x = (
             np.column_stack([columns[name] for name in chosen])
@@ -449,7 +437,7 @@ class DemandDesign(Serializable):
         centres = np.column_stack([self.column_centres, np.zeros((len(self), len(columns)))])
         return replace(self, x=x, column_centres=centres, columns=(*self.columns, *columns))
 
-    def substitutes_laid(self) -> np.ndarray:
+    def lay_out_substitutes(self) -> np.ndarray:
         """Return the columns of `with_pairs` of the rows to learn from, laid out as cells by
         periods, shape (n, K, T).
         """
@@ -479,7 +467,9 @@ class DemandDesign(Serializable):
         return np.bincount(self.cell, self.used, len(self)).astype(np.int64)
 
     def codes(self, name: str) -> np.ndarray:
-        """Return the number of each cell's product, channel or family, shape (K,)."""
+        """Return the number of each cell's product, channel or family, of `all` 0, shape (K,)."""
+        if name == "all":
+            return np.zeros(len(self), np.int64)
         return self.names[name].rank("dense").cast(pl.Int64).to_numpy() - 1
 
     @property
@@ -524,8 +514,7 @@ class DemandDesign(Serializable):
         for name in chosen:
             values = self.shifters[name]
             there = np.isfinite(values)
-            count = np.maximum(np.bincount(self.cell[there], minlength=len(self)), 1)
-            mean = np.bincount(self.cell[there], values[there], len(self)) / count
+            mean = group_means(values[there], self.cell[there], len(self))
             columns.append(np.where(there, values, mean[self.cell]))
         known, used = np.column_stack(columns), self.used
         if chosen:
@@ -554,30 +543,30 @@ class DemandDesign(Serializable):
             return self.codes("sku")[self.cell] * self.periods + self.period
         return self.codes(level)[self.cell]
 
+    def last_known(self, values: np.ndarray) -> np.ndarray:
+        """Return the last known of the rows' values in each cell, NaN where it has none, shape
+        (K,).
+        """
+        out = np.full(len(self), np.nan)
+        there = np.isfinite(values)
+        out[self.cell[there]] = values[there]  # of equal places the last counts
+        return out
+
     def last_prices(self) -> np.ndarray:
         """Return the last known price of each cell, NaN where it has none, shape (K,)."""
-        return _last_by_cell(self.price, self.cell, len(self))
+        return self.last_known(self.price)
 
     def last_columns(self) -> np.ndarray:
         """Return the last known value of each column of each cell, 0 where it has none, shape (K,
         m).
         """
-        columns = [
-            np.nan_to_num(_last_by_cell(values, self.cell, len(self))) for values in self.x.T
-        ]
+        columns = [np.nan_to_num(self.last_known(values)) for values in self.x.T]
         return np.stack(columns, axis=1) if columns else np.zeros((len(self), 0))
 
     @property
     def columns_as_given(self) -> np.ndarray:
         """The columns with their means: what compares cells needs them, shape (rows, m)."""
         return self.x + self.column_centres[self.cell]
-
-
-def _last_by_cell(values: np.ndarray, cell: np.ndarray, cells: int) -> np.ndarray:
-    out = np.full(cells, np.nan)
-    there = np.isfinite(values)
-    out[cell[there]] = values[there]  # of equal places the last counts
-    return out
 
 
 def _columns(
@@ -592,7 +581,7 @@ def _columns(
     columns: dict[str, np.ndarray] = {}
     cell = np.repeat(np.arange(panel.n_series), panel.lengths)
     if terms.lagged_price:
-        columns[LAG] = lag_in_series(panel, log_price)
+        columns[LAG] = values_before(log_price, cell)
     if terms.substitutes_price and (groups >= 0).any():
         columns[CROSS] = substitutes_price(groups, cell, period, log_price)
     if terms.pairs:
@@ -615,8 +604,7 @@ def _centres(
     out = np.zeros((cells, x.shape[1]))
     for place in np.flatnonzero(~np.array(as_they_are, bool)):
         there = known & np.isfinite(x[:, place])
-        count = np.maximum(np.bincount(cell[there], minlength=cells), 1)
-        out[:, place] = np.bincount(cell[there], x[there, place], cells) / count
+        out[:, place] = group_means(x[there, place], cell[there], cells)
     return out
 
 
@@ -658,8 +646,7 @@ def _varying_columns(
         there = known & np.isfinite(values)
         if not there.any():
             continue
-        count = np.maximum(np.bincount(cell[there], minlength=int(cell.max()) + 1), 1)
-        mean = np.bincount(cell[there], values[there], int(cell.max()) + 1) / count
+        mean = group_means(values[there], cell[there], int(cell.max()) + 1)
         if np.abs(values[there] - mean[cell[there]]).max() > 1e-9:
             chosen.append(name)
     return chosen
@@ -678,6 +665,9 @@ which a cell is weak.
 
 WEAK_ERROR = 1.0
 """The expected standard error of a cell's own estimate above which it is weak."""
+
+NO_ROW = "no row has units, a price and all columns of the model"
+"""Why a cell without a row to learn from has no answer."""
 
 LEAST_NOISE = 0.01
 """The least variance of log demand beside that of few units."""
@@ -705,7 +695,7 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
     """
     net, common = _net_prices(design, by_period=by_period)
     rows = design.rows
-    mean_units = _cell_means(design.units, design.used, design)
+    mean_units = _cell_means(design.units, design)
     squares = np.bincount(design.cell[design.used], net**2, len(design))
     demand = _demand_beyond_units(design)
     weight = mean_units / (1 + _demand_noise(design, demand, mean_units) * mean_units)
@@ -720,7 +710,7 @@ def identify(design: DemandDesign, *, by_period: bool) -> pl.DataFrame:
             "units": mean_units,
             "price_changes": changes,
             "distinct_prices": distinct,
-            "sd_price": np.sqrt(_cell_means(design.log_price**2, design.used, design)),
+            "sd_price": np.sqrt(_cell_means(design.log_price**2, design)),
             "sd_net": np.sqrt(squares / np.maximum(rows, 1)),
             "common": common,
             "lead": lead,
@@ -745,7 +735,7 @@ def _status_and_reason(row: dict[str, float]) -> tuple[str, str]:
         (
             row["rows"] == 0,
             "no_variation",
-            "no row has units, a price and all columns of the model",
+            NO_ROW,
         ),
         (row["units"] == 0, "no_variation", f"nothing was sold in {row['rows']:.0f} periods"),
         (row["distinct_prices"] < 2, "no_variation", "it had one price"),
@@ -777,41 +767,27 @@ def _net_prices(design: DemandDesign, *, by_period: bool) -> tuple[np.ndarray, n
     their variance by cell.
     """
     used = design.used
-    cell = np.unique(design.cell[used], return_inverse=True)[1]
-    period = np.unique(design.period[used], return_inverse=True)[1]
+    cell = number_groups(design.cell[used])
+    period = number_groups(design.period[used])
     ones = np.ones(int(used.sum()))
     columns = np.column_stack([design.log_price[used], design.x[used]])
     within = Sweeper.of(cell, None).residuals(columns, ones)
     both = Sweeper.of(cell, period).residuals(columns, ones)
     chosen = both if by_period else within
-    slopes = (
-        np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0]
-        if chosen.shape[1] > 1
-        else np.zeros(0)
-    )
+    slopes = np.linalg.lstsq(chosen[:, 1:], chosen[:, 0], rcond=None)[0]
     net = chosen[:, 0] - chosen[:, 1:] @ slopes
     total = np.bincount(design.cell[used], within[:, 0] ** 2, len(design))
     rest = np.bincount(design.cell[used], both[:, 0] ** 2, len(design))
     return net, np.clip(1 - rest / np.where(total > 0, total, np.inf), 0.0, 1.0)
 
 
-def _cell_means(values: np.ndarray, where: np.ndarray, design: DemandDesign) -> np.ndarray:
-    count = np.bincount(design.cell[where], minlength=len(design))
-    return np.bincount(design.cell[where], values[where], len(design)) / np.maximum(count, 1)
-
-
-def _price_steps(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
-    """Return the change of the log price from the row before, NaN where unknown, and where it is
-    known.
-    """
-    change = np.concatenate([[np.nan], np.diff(design.log_price)])
-    change[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
-    return change, np.isfinite(change)
+def _cell_means(values: np.ndarray, design: DemandDesign) -> np.ndarray:
+    return group_means(values[design.used], design.cell[design.used], len(design))
 
 
 def _price_changes(design: DemandDesign) -> tuple[np.ndarray, np.ndarray]:
-    change, there = _price_steps(design)
-    moved = there & (np.abs(change) > LEAST_CHANGE)
+    change = design.log_price - values_before(design.log_price, design.cell)
+    moved = np.abs(np.nan_to_num(change)) > LEAST_CHANGE
     changes = np.bincount(design.cell, moved, len(design)).astype(np.int64)
     known = design.used
     steps = np.round(design.log_price[known] / LEAST_CHANGE).astype(np.int64)
@@ -834,8 +810,8 @@ def _demand_beyond_units(design: DemandDesign) -> np.ndarray:
     NaN where not used.
     """
     used = design.used
-    cell = np.unique(design.cell[used], return_inverse=True)[1]
-    period = np.unique(design.period[used], return_inverse=True)[1]
+    cell = number_groups(design.cell[used])
+    period = number_groups(design.period[used])
     columns = np.column_stack(
         [np.log(design.units[used] + 0.5), design.log_price[used], design.x[used]]
     )
@@ -857,8 +833,7 @@ def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndar
     """
     from scipy.special import stdtr
 
-    following = np.concatenate([design.log_price[1:], [np.nan]])
-    following[np.concatenate([np.diff(design.cell) != 0, [True]])] = np.nan
+    following = values_before(design.log_price[::-1], design.cell[::-1])[::-1]
     correlation, count = _correlations(design, demand, _beyond_price(design, following))
     free = np.maximum(count - 3, 1)
     t = correlation * np.sqrt(free / np.maximum(1 - correlation**2, 1e-12))
@@ -867,8 +842,7 @@ def _lead_correlation(design: DemandDesign, demand: np.ndarray) -> tuple[np.ndar
 
 def _lag_correlation(design: DemandDesign, demand: np.ndarray) -> np.ndarray:
     """Return the correlation of the price before, beyond today's, with today's demand, by cell."""
-    before = np.concatenate([[np.nan], design.log_price[:-1]])
-    before[np.concatenate([[True], np.diff(design.cell) != 0])] = np.nan
+    before = values_before(design.log_price, design.cell)
     return _correlations(design, demand, _beyond_price(design, before))[0]
 
 
@@ -878,14 +852,13 @@ def _beyond_price(design: DemandDesign, values: np.ndarray) -> np.ndarray:
     """
     there = np.isfinite(values) & np.isfinite(design.log_price)
     cell = design.cell[there]
-    count = np.maximum(np.bincount(cell, minlength=len(design)), 1)
-    centred = []
-    for each in (values[there], design.log_price[there]):
-        centred.append(each - (np.bincount(cell, each, len(design)) / count)[cell])
+    centred = [
+        each[there] - group_means(each[there], cell, len(design))[cell]
+        for each in (values, design.log_price)
+    ]
     squares = np.bincount(cell, centred[1] ** 2, len(design))
-    slope = np.bincount(cell, centred[0] * centred[1], len(design)) / np.where(
-        squares > 0, squares, np.inf
-    )
+    products = np.bincount(cell, centred[0] * centred[1], len(design))
+    slope = products / np.where(squares > 0, squares, np.inf)
     out = np.full(len(values), np.nan)
     out[there] = centred[0] - slope[cell] * centred[1]
     return out
@@ -898,15 +871,13 @@ def _correlations(
     it is of.
     """
     there = np.isfinite(first) & np.isfinite(second)
-    count = np.bincount(design.cell[there], minlength=len(design))
-    cell = design.cell[there]
-    parts = []
-    for values in (first[there], second[there]):
-        mean = np.bincount(cell, values, len(design)) / np.maximum(count, 1)
-        parts.append(values - mean[cell])
+    cell, cells = design.cell[there], len(design)
+    parts = [each[there] - group_means(each[there], cell, cells)[cell] for each in (first, second)]
     sums = [
-        np.bincount(cell, a * b, len(design))
+        np.bincount(cell, a * b, cells)
         for a, b in ((parts[0], parts[1]), (parts[0], parts[0]), (parts[1], parts[1]))
     ]
     bottom = np.sqrt(sums[1] * sums[2])
-    return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), count
+    return np.where(bottom > 1e-12, sums[0] / np.maximum(bottom, 1e-300), 0.0), np.bincount(
+        cell, minlength=cells
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 
 from hwds.core.serialization import Serializable
 from hwds.elasticity.design import CROSS, LAG, PAIR, DemandDesign, DemandTerms
+from hwds.elasticity.sweeping import covariance_root
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.panel import Panel
 
@@ -21,7 +22,7 @@ class ElasticityContext(RunContext):
     """The settings of a run, and what a protocol asks of a model beside its own settings.
 
     Attributes:
-        level: Of the intervals.
+        level: The level of the intervals.
         controls: Columns of the panel to take beside the model's own, each with a slope that all
             cells share.
     """
@@ -32,24 +33,24 @@ class ElasticityContext(RunContext):
 
 # FittedElasticities: what a model says of every cell, and the demand that follows from prices.
 
-CELL_COLUMNS = {
-    "series_id": pl.String,
-    "sku": pl.String,
-    "channel": pl.String,
-    "family": pl.String,
-    "elasticity": pl.Float64,
-    "stderr": pl.Float64,
-    "df": pl.Float64,
-    "ci_low": pl.Float64,
-    "ci_high": pl.Float64,
-    "weight_own": pl.Float64,
-    "lag": pl.Float64,
-    "lag_stderr": pl.Float64,
-    "cross": pl.Float64,
-    "cross_stderr": pl.Float64,
-    "status": pl.String,
-    "reason": pl.String,
-}
+CELL_COLUMNS = (
+    "series_id",
+    "sku",
+    "channel",
+    "family",
+    "elasticity",
+    "stderr",
+    "df",
+    "ci_low",
+    "ci_high",
+    "weight_own",
+    "lag",
+    "lag_stderr",
+    "cross",
+    "cross_stderr",
+    "status",
+    "reason",
+)
 """Columns of the cells, one row each, whether or not a model has an answer.
 
 `elasticity` is d log units / d log price in the same period; with `stderr`, `df` (null for a normal
@@ -127,7 +128,7 @@ class Estimates(Serializable):
         theta_stderr: Shape (m,).
         theta_critical: What their standard errors are multiplied by below and above, shape (m, 2);
             None for a normal law.
-        theta_p_values: Of no effect, shape (m,); None for a normal law.
+        theta_p_values: The p-values of no effect, shape (m,); None for a normal law.
         theta_covariance: Joint, of the slopes of the other columns, shape (m, m); None where it is
             not known.
         shared_covariance: Of the cells' slopes with those of the other columns, shape (K, m); given
@@ -207,7 +208,7 @@ class FittedElasticities(Serializable):
         terms: The columns that the model takes.
         controls: Those that the protocol added.
         estimates: As arrays.
-        level: Of the intervals.
+        level: The level of the intervals.
     """
 
     table: pl.DataFrame
@@ -258,6 +259,12 @@ class FittedElasticities(Serializable):
         )
         return np.asarray(known.level[design.cell] + part)
 
+    @property
+    def price_evidence(self) -> pl.DataFrame:
+        """What the prices of each cell can say, as it stands beside the answers, a row a cell."""
+        known = self.identification.drop("series_id", "units", "status", "reason")
+        return known.rename({"lag": "lag_correlation"})
+
     def further_columns(self) -> pl.DataFrame:
         """Return what a model says of every cell beside `CELL_COLUMNS`, a row a cell.
 
@@ -293,11 +300,8 @@ class FittedElasticities(Serializable):
             return known.sampled[0][taken], known.sampled[1][taken]
         there = np.isfinite(known.slopes)
         out = np.full((count, len(there)), np.nan)
-        normal, df, half = (
-            rng.standard_normal((count, int(there.sum()))),
-            known.df[there],
-            (1 + self.level) / 2,
-        )
+        normal, df = rng.standard_normal((count, int(there.sum()))), known.df[there]
+        half = (1 + self.level) / 2
         scale: np.ndarray | float = 1.0
         if known.covariance is not None:
             df = np.full(len(df), np.min(df, initial=np.inf, where=np.isfinite(df)))
@@ -323,17 +327,26 @@ class FittedElasticities(Serializable):
             return out, None
         roots = np.sqrt(np.where(values > ROUNDING * values.max(initial=0.0), values, np.inf))
         gain = (vectors / roots).T @ known.shared_covariance[there]
-        rest = _covariance_root(known.theta_covariance - gain.T @ gain)
+        rest = covariance_root(known.theta_covariance - gain.T @ gain)
         beside = normal @ gain + rng.standard_normal((count, len(rest))) @ rest.T
         return out, known.theta + beside * (
             scale[:, :1] if isinstance(scale, np.ndarray) else scale
         )
 
 
-def _covariance_root(matrix: np.ndarray) -> np.ndarray:
-    """Return a root R of a covariance, R R' without its negative eigenvalues."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+def number_columns(columns: Mapping[str, np.ndarray]) -> list[pl.Series]:
+    """Return arrays as columns, null for NaN."""
+    return [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
+
+
+def reasons_where(cells: np.ndarray, reason: str) -> dict[int, str]:
+    """Return the reason for each of the cells that are true, by their place."""
+    return dict.fromkeys(np.flatnonzero(cells).tolist(), reason)
+
+
+def named_notes(prefix: str, names: Iterable[str], numbers: Iterable[float]) -> dict[str, float]:
+    """Return the notes of some numbers, by a prefix and the name of each."""
+    return {f"{prefix}{name}": float(value) for name, value in zip(names, numbers, strict=True)}
 
 
 def cells_table(
@@ -341,7 +354,7 @@ def cells_table(
 ) -> pl.DataFrame:
     """Return the table of the cells; see `CELL_COLUMNS`."""
     below, above = estimates.both_sides * estimates.stderr
-    shared = {name: _shared_slope(design, estimates, name) for name in (LAG, CROSS)}
+    shared = {name: shared_slope(design, estimates, name) for name in (LAG, CROSS)}
     cross = (estimates.cross, estimates.cross_stderr)
     if estimates.pairs is not None:
         cross = estimates.pairs.totals(len(design))
@@ -358,15 +371,9 @@ def cells_table(
         "cross": np.where(alone, 0.0, shared[CROSS][0]) if cross[0] is None else cross[0],
         "cross_stderr": np.where(alone, 0.0, shared[CROSS][1]) if cross[1] is None else cross[1],
     }
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
     status, reason = identification["status"].to_list(), identification["reason"].to_list()
     if estimates.statuses is not None:
-        status, reason = (
-            [each[0] for each in estimates.statuses],
-            [each[1] for each in estimates.statuses],
-        )
+        status, reason = map(list, zip(*estimates.statuses, strict=True))
     if estimates.doubt:
         reason = [
             estimates.doubt if each == "identified" else why
@@ -375,13 +382,14 @@ def cells_table(
         status = ["weak" if each == "identified" else each for each in status]
     for place, why in estimates.unanswered.items():
         reason[place] = why
-    table = design.names.hstack(numbers).with_columns(
+    table = design.names.hstack(number_columns(columns)).with_columns(
         pl.Series("status", status), pl.Series("reason", reason)
     )
-    return table.select(pl.col(name).cast(kind) for name, kind in CELL_COLUMNS.items())
+    return table.select(CELL_COLUMNS)
 
 
-def _shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple[float, float]:
+def shared_slope(design: DemandDesign, estimates: Estimates, name: str) -> tuple[float, float]:
+    """Return the slope of a column that all cells share and its standard error, 0 without it."""
     if name not in design.columns:
         return 0.0, 0.0
     place = design.columns.index(name)
@@ -400,7 +408,4 @@ def effects_table(names: Sequence[str], estimates: Estimates, level: float) -> p
     critical = usual if estimates.theta_critical is None else estimates.theta_critical[: len(names)]
     low, high = value - critical[:, 0] * stderr, value + critical[:, 1] * stderr
     columns = {"value": value, "stderr": stderr, "p_value": p_value, "ci_low": low, "ci_high": high}
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
-    return pl.DataFrame([pl.Series("name", list(names), pl.String), *numbers])
+    return pl.DataFrame([pl.Series("name", list(names), pl.String), *number_columns(columns)])

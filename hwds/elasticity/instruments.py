@@ -15,6 +15,7 @@ from hwds.elasticity.sweeping import (
     Sweeper,
     fit_ppml,
     free_effects,
+    is_singular,
     number_groups,
     robust_variance,
 )
@@ -31,9 +32,9 @@ class FirstStage:
     """The regression of the price on instruments.
 
     Attributes:
-        residual: Of the price, shape (n,).
+        residual: The residual of the price, shape (n,).
         f: The F statistic of the instruments, clustered.
-        coefficients: Of the instruments, shape (z,).
+        coefficients: The coefficients of the instruments, shape (z,).
     """
 
     residual: np.ndarray
@@ -55,9 +56,9 @@ def first_stage(
         price: Shape (n,).
         instruments: Shape (n, z).
         x: Shape (n, m).
-        sweeper: Of the effects.
+        sweeper: The sweeper of the effects.
         ways: Clusterings of the rows.
-        weight: Of each row; None for 1.
+        weight: The weight of each row; None for 1.
 
     Raises:
         DataError: The instruments do not vary beside the effects and the other columns.
@@ -66,8 +67,7 @@ def first_stage(
     swept = sweeper.residuals(np.column_stack([price, instruments, x]), weights)
     target, columns = swept[:, 0], swept[:, 1:]
     gram = (columns * weights[:, None]).T @ columns
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
+    if is_singular(gram):
         raise DataError(
             "dataset: an instrument is a combination of the model's other columns and effects."
         )
@@ -90,7 +90,7 @@ class TwoStage:
     """Two-stage least squares.
 
     Attributes:
-        beta: Of the endogenous columns, then of the others, shape (e + m,).
+        beta: The coefficients of the endogenous columns, then of the others, shape (e + m,).
         variance: Clustered.
         f: The first stage's of each endogenous column, given the others; inf where it is its own
             instrument; shape (e,).
@@ -119,7 +119,7 @@ def two_stage(
         instruments: Shape (n, z); none gives least squares. A column that is given to be its own
             instrument is not endogenous.
         x: Shape (n, m).
-        sweeper: Of the effects.
+        sweeper: The sweeper of the effects.
         ways: Clusterings of the rows.
         efficient: Weigh the moments of the instruments anew by their variance at the first estimate
             (Hansen 1982, two-step generalised method of moments).
@@ -224,7 +224,7 @@ class DemandRows:
         """Return the first stage."""
         return first_stage(self.price, self.instruments, self.x, self.sweeper(), self.ways, weight)
 
-    def controlled(
+    def control_function(
         self, residual: np.ndarray, weight: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return slopes and clustered errors of price, its first-stage residual and the other
@@ -245,7 +245,7 @@ def bootstrapped_error(rows: DemandRows, draws: int, rng: np.random.Generator) -
     slopes = []
     for _ in range(draws):
         weight = rng.exponential(size=int(cluster.max()) + 1)[cluster]
-        slopes.append(rows.controlled(rows.residual(weight).residual, weight)[0][0])
+        slopes.append(rows.control_function(rows.residual(weight).residual, weight)[0][0])
     return float(np.std(slopes, ddof=1))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from hwds.core.serialization import Serializable
 from hwds.elasticity.crossed import LikelihoodExpansion, best_deviations
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.sweeping import Sweeper
+from hwds.elasticity.sweeping import Sweeper, number_groups
 from hwds.evaluation.networks import Layers, Schedule, Training
 from hwds.evaluation.protocol import Device, RunContext
 
@@ -57,7 +57,7 @@ class OutputColumns(NamedTuple):
     """The columns of the output, each of shape (n,).
 
     Attributes:
-        log_mean: Of the units.
+        log_mean: The log mean of the units.
         slope: d log units / d log price, in standard deviations of the log price; never above 0.
         gap: The next period's change of the log price less that of the product's other channels.
         risk: Log odds that the next period's price is beyond the cheapest other channel's by more
@@ -99,9 +99,9 @@ class DemandShape(Serializable):
     """The key of a graph: all that determines it.
 
     Attributes:
-        steps, columns: Of the history.
+        steps, columns: The numbers of steps and of columns of the history.
         many: How many products, channels and families there are.
-        units: Of the LSTM.
+        units: The units of the LSTM.
         heads: The weight of the heads of gap and risk.
     """
 
@@ -176,21 +176,21 @@ class DemandShape(Serializable):
         """
         import tensorflow as tf
 
-        said, goal = OutputColumns.of(answer), TargetColumns.of(target)
-        inverse = tf.exp(-said.log_overdispersion)
+        outputs, goal = OutputColumns.of(answer), TargetColumns.of(target)
+        inverse = tf.exp(-outputs.log_overdispersion)
         units = tf.where(tf.math.is_finite(goal.units), goal.units, 0.0)
         minus = (units + inverse) * tf.math.softplus(
-            said.log_mean + said.log_overdispersion
-        ) - units * said.log_mean
+            outputs.log_mean + outputs.log_overdispersion
+        ) - units * outputs.log_mean
         change, wide = (
             tf.where(tf.math.is_finite(part), part, 0.0) for part in (goal.gap, goal.risk)
         )
         losses = [
             (minus, goal.units, 1.0),
-            (tf.square(said.gap - change), goal.gap, self.heads),
-            (tf.math.softplus(said.risk) - wide * said.risk, goal.risk, self.heads),
+            (tf.square(outputs.gap - change), goal.gap, self.heads),
+            (tf.math.softplus(outputs.risk) - wide * outputs.risk, goal.risk, self.heads),
         ]
-        total = tf.reduce_mean(said.away)
+        total = tf.reduce_mean(outputs.away)
         for loss, known, weight in losses:
             there = tf.cast(tf.math.is_finite(known), tf.float32)
             total += weight * tf.reduce_sum(loss * there) / tf.maximum(tf.reduce_sum(there), 1.0)
@@ -198,14 +198,12 @@ class DemandShape(Serializable):
 
     def score(self, answer: np.ndarray, target: np.ndarray) -> float:
         """Return the mean negative log-likelihood of the units alone, in double precision."""
-        said, units = (
-            OutputColumns.of(answer.astype(np.float64)),
-            TargetColumns.of(target).units.astype(np.float64),
-        )
-        inverse = np.exp(-said.log_overdispersion)
+        outputs = OutputColumns.of(answer.astype(np.float64))
+        units = TargetColumns.of(target).units.astype(np.float64)
+        inverse = np.exp(-outputs.log_overdispersion)
         each = (units + inverse) * np.logaddexp(
-            0, said.log_mean + said.log_overdispersion
-        ) - units * said.log_mean
+            0, outputs.log_mean + outputs.log_overdispersion
+        ) - units * outputs.log_mean
         return float(np.nanmean(each))
 
 
@@ -240,7 +238,7 @@ class DemandInputs(NamedTuple):
             4).
         market: Today's gap, and today's price over that of the cheapest other channel; shape (n,
             2). Only the heads of gap and risk read it.
-        codes: Of product, channel and family, shape (n, 3).
+        codes: The codes of product, channel and family, shape (n, 3).
         price: Today's log price less its cell's mean, shape (n, 1). Only the own price's path reads
             it.
         constants: See `Constants`, shape (n, 4).
@@ -434,11 +432,11 @@ class HeldOutPredictions(NamedTuple):
     """Predictions of networks for rows that they had not seen.
 
     Attributes:
-        said: Of the rows to learn from, columns of shape (n,).
+        outputs: The predictions of the rows to learn from, columns of shape (n,).
         fold: In which each was held out, shape (n,).
     """
 
-    said: OutputColumns
+    outputs: OutputColumns
     fold: np.ndarray
 
 
@@ -447,10 +445,10 @@ class HeldOutError:
     """The errors of a network's elasticities.
 
     Attributes:
-        names: Of the groupings, then `cell`.
+        names: The names of the groupings, then `cell`.
         deviations: The standard deviation of what is missed of each group and of each cell, shape
             (groupings + 1,).
-        covariance: Of what is missed of all cells, shape (K, K).
+        covariance: The covariance of what is missed of all cells, shape (K, K).
     """
 
     names: tuple[str, ...]
@@ -485,12 +483,12 @@ def held_out_error(
         by_period: Whether there are effects of periods.
     """
     rows = np.flatnonzero(design.used)
-    units, mean = design.units[rows], np.exp(np.clip(unseen.said.log_mean, -30, 30))
+    units, mean = design.units[rows], np.exp(np.clip(unseen.outputs.log_mean, -30, 30))
     dispersion = max(float(np.mean((units - mean) ** 2 / (mean + overdispersion * mean**2))), 1e-6)
     weight = mean / (1 + overdispersion * mean) / dispersion
     cell = design.cell[rows]
-    period = np.unique(design.period[rows], return_inverse=True)[1] if by_period else None
-    sweeper = Sweeper.of(np.unique(cell, return_inverse=True)[1], period)
+    period = number_groups(design.period[rows]) if by_period else None
+    sweeper = Sweeper.of(number_groups(cell), period)
     price = sweeper.residuals(design.log_price[rows, None], weight)[:, 0]
     score, information = weight * price * (units - mean) / mean, weight * price**2
     none = np.zeros((len(design), 0))
@@ -518,8 +516,8 @@ class DemandEnsemble(Serializable):
     """Trained networks of one shape.
 
     Attributes:
-        shape: Of each.
-        weights: Of all of them, one after the other.
+        shape: The shape of each.
+        weights: The weights of all of them, one after the other.
         count: How many.
         device, cpus: Where they compute, and with how many threads.
     """
@@ -549,7 +547,7 @@ class EnsemblePlan(NamedTuple):
     """The settings by which an ensemble is trained.
 
     Attributes:
-        shape: Of each network.
+        shape: The shape of each network.
         schedule: Epochs, batch, rate.
         networks: How many.
         folds: Parts of the clusters that are held out in turn.
@@ -568,11 +566,11 @@ class TrainedEnsemble:
     Attributes:
         design: The rows.
         base: The log mean of each without the own price's path, shape (rows,).
-        scaling: Of the inputs.
+        scaling: The scaling of the inputs.
         goal: Targets of the rows to learn from, columns of shape (n,).
         networks: Trained on these.
         unseen: Of each row to learn from the answer of a network that has not seen its cluster.
-        said: The answers of each network for all rows, columns of shape (count, rows).
+        outputs: The answers of each network for all rows, columns of shape (count, rows).
     """
 
     design: DemandDesign
@@ -581,12 +579,12 @@ class TrainedEnsemble:
     goal: TargetColumns
     networks: DemandEnsemble
     unseen: HeldOutPredictions
-    said: OutputColumns
+    outputs: OutputColumns
 
     @property
     def mean(self) -> OutputColumns:
         """The mean answer over the networks, columns of shape (rows,)."""
-        return OutputColumns(*(part.mean(axis=0) for part in self.said))
+        return OutputColumns(*(part.mean(axis=0) for part in self.outputs))
 
     @property
     def without_effects(self) -> np.ndarray:
@@ -603,7 +601,10 @@ class TrainedEnsemble:
         cell = self.design.cell[used]
         count = np.bincount(cell, minlength=cells).astype(float)
         total = np.stack(
-            [np.bincount(cell, each[used], cells) for each in self.said.slope / self.scaling.price]
+            [
+                np.bincount(cell, each[used], cells)
+                for each in self.outputs.slope / self.scaling.price
+            ]
         )
         return np.asarray(total / np.where(count > 0, count, np.nan))
 
@@ -621,7 +622,7 @@ def train_and_judge(
     Args:
         design: The rows.
         base: See `TrainedEnsemble`.
-        scaling: Of the inputs.
+        scaling: The scaling of the inputs.
         cluster: Of each row of the panel, shape (rows,): rows of one are held out together.
         plan: How it is trained.
         context: Streams, threads, device.
@@ -666,13 +667,13 @@ def predict_held_out(
 
     Args:
         rows: Inputs and targets of n rows.
-        cluster: Of each row, shape (n,).
+        cluster: The cluster of each row, shape (n,).
         folds: Parts of the clusters, drawn at random.
-        shape: Of the networks.
-        schedule: Of their training.
+        shape: The shape of the networks.
+        schedule: The schedule of their training.
         context: Streams, threads, device.
     """
-    code = np.unique(cluster, return_inverse=True)[1]
+    code = number_groups(cluster)
     fold = (context.stream("folds").permutation(int(code.max()) + 1) % folds)[code]
     training = Training(rows.inputs, shape, schedule, context)
     out = np.full((len(OutputColumns._fields), len(code)), np.nan)

@@ -14,8 +14,9 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.elasticity.design import CROSS, LAG, DemandDesign, identify, price_column
-from hwds.elasticity.fitted import FittedElasticities
+from hwds.elasticity.fitted import FittedElasticities, number_columns
 from hwds.elasticity.models.base import RECENT_ROWS, ElasticityModel, recent_units
+from hwds.elasticity.sweeping import group_means, values_before
 from hwds.evaluation.panel_folds import Cutoff, future_of, panel_known_at, select_series
 from hwds.evaluation.protocol import SEGMENT_COLUMN
 from hwds.frames.panel import Panel
@@ -241,21 +242,6 @@ COMMON_DRAWS = "cross_common_draws"
 of its own.
 """
 
-IDENTIFICATION_COLUMNS = (
-    "rows",
-    "price_changes",
-    "distinct_prices",
-    "sd_price",
-    "sd_net",
-    "common",
-    "lead",
-    "lead_p",
-    "lag_correlation",
-    "stock_outs",
-    "expected_stderr",
-)
-"""Columns of the identification that stand beside each answer."""
-
 
 def cell_rows(
     fitted: FittedElasticities, panel: Panel, draws: int, rng: np.random.Generator
@@ -272,11 +258,10 @@ def cell_rows(
         draws: Joint draws to keep; 0 for none.
         rng: Draws them.
     """
-    known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
     offer = last_offers(fitted.design, panel).with_columns(
         pl.Series("units", expected_units(fitted)).fill_nan(None)
     )
-    rows = fitted.table.hstack(known).hstack(offer).hstack(fitted.further_columns())
+    rows = fitted.table.hstack(fitted.price_evidence).hstack(offer).hstack(fitted.further_columns())
     rows = rows.with_columns(note_columns(fitted.estimates.notes))
     rows = rows.with_columns(pair_columns(fitted))
     return rows.with_columns(_draw_columns(fitted, rows, draws, rng)) if draws else rows
@@ -360,24 +345,17 @@ def last_offers(design: DemandDesign, panel: Panel) -> pl.DataFrame:
     columns = {"price": design.last_prices()}
     for role in ("list_price", "cost"):
         name = panel.roles.one(role)
-        columns[role] = np.full(len(design), np.nan) if name is None else _last_values(panel, name)
-    price = pl.DataFrame({"cell": design.cell, "price": design.price}).filter(
-        pl.col("price").is_finite()
-    )
-    ranges = price.group_by("cell").agg(low=pl.col("price").min(), high=pl.col("price").max())
-    cells = pl.DataFrame({"cell": np.arange(len(design))}).join(
-        ranges, "cell", "left", maintain_order="left"
-    )
-    last = [pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()]
-    return pl.DataFrame(last).hstack(cells.select("low", "high"))
+        values = np.full(len(design.cell), np.nan) if name is None else panel.values(name)
+        columns[role] = design.last_known(values)
+    return pl.DataFrame(number_columns(columns)).hstack(price_ranges(design))
 
 
-def _last_values(panel: Panel, name: str) -> np.ndarray:
-    values = pl.DataFrame({SERIES: panel.table[SERIES], "value": panel.values(name)}).with_columns(
-        pl.col("value").fill_nan(None)
-    )
-    last = values.group_by(SERIES, maintain_order=True).agg(pl.col("value").drop_nulls().last())
-    return last["value"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def price_ranges(design: DemandDesign) -> pl.DataFrame:
+    """Return the `low` and `high` of the prices of each cell, null where it has none."""
+    known = np.where(np.isfinite(design.price), design.price, np.nan)
+    price = pl.DataFrame({"cell": design.cell, "price": known}).fill_nan(None)
+    ranges = price.group_by("cell", maintain_order=True)
+    return ranges.agg(low=pl.col("price").min(), high=pl.col("price").max()).drop("cell")
 
 
 def expected_units(fitted: FittedElasticities) -> np.ndarray:
@@ -477,31 +455,27 @@ def change_rows(
         np.log(np.where(values > 0, values, np.nan)) for values in (units, asked.target)
     )
     level = log_demand + _log_shift(published, log_demand, cell, after)[cell]
-    clear = ~(out | _units_before(out.astype(float), cell, 1.0).astype(bool))
-    change = log_price - _units_before(log_price, cell)
+    clear = ~(out | values_before(out.astype(float), cell, 1.0).astype(bool))
+    change = log_price - values_before(log_price, cell)
     columns = {
         "price_change": change,
-        "predicted": log_demand - _units_before(log_demand, cell),
-        "actual": np.where(clear, logs - _units_before(logs, cell), np.nan),
+        "predicted": log_demand - values_before(log_demand, cell),
+        "actual": np.where(clear, logs - values_before(logs, cell), np.nan),
         "units": np.where(clear, units, np.nan),
-        "units_before": np.where(clear, _units_before(units, cell), np.nan),
+        "units_before": np.where(clear, values_before(units, cell), np.nan),
         "log_units": np.where(out, np.nan, logs),
         "log_predicted": level,
         "elasticity": fitted.estimates.slopes[cell],
     }
-    known = fitted.identification.rename({"lag": "lag_correlation"}).select(IDENTIFICATION_COLUMNS)
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
     rows = asked.table.select(pl.lit(cutoff.label).alias("cutoff"), SERIES, TIME).with_columns(
-        *numbers,
+        *number_columns(columns),
         pl.Series(
             "move",
             (np.abs(np.nan_to_num(change)) > threshold)
-            & _units_before(after.astype(float), cell, 0.0).astype(bool),
+            & values_before(after.astype(float), cell, 0.0).astype(bool),
         ),
-        *(fitted.table[name].gather(cell) for name in ("status", "reason")),
-        *(known[name].gather(cell) for name in known.columns),
+        *fitted.table.select("status", "reason")[cell],
+        *fitted.price_evidence[cell],
     )
     scored = after & (_places_after(after, cell) >= gap)
     return rows.filter(pl.Series(scored & np.isfinite(log_price)))
@@ -526,13 +500,6 @@ def _realised_units(frame: Panel, asked: Panel) -> tuple[np.ndarray, np.ndarray]
     return units, out
 
 
-def _units_before(values: np.ndarray, cell: np.ndarray, first: float = np.nan) -> np.ndarray:
-    """Return the value of the row before in the cell."""
-    before = np.concatenate([[first], values[:-1]])
-    before[np.concatenate([[True], np.diff(cell) != 0])] = first
-    return before
-
-
 def _log_shift(
     logs: np.ndarray, log_demand: np.ndarray, cell: np.ndarray, after: np.ndarray
 ) -> np.ndarray:
@@ -545,12 +512,7 @@ def _log_shift(
     ends = np.concatenate([np.flatnonzero(np.diff(cell) != 0) + 1, [len(cell)]])
     later = np.concatenate([count, [0]])[ends][cell]
     recent = there & (count - later <= RECENT_ROWS)
-    cells = int(cell[-1]) + 1
-    total, rows = (
-        np.bincount(cell[recent], gap[recent], cells),
-        np.bincount(cell[recent], minlength=cells),
-    )
-    return np.where(rows > 0, total / np.maximum(rows, 1), 0.0)
+    return group_means(gap[recent], cell[recent], int(cell[-1]) + 1)
 
 
 # Demand at planned prices: what a fitted model expects to be sold after the last rows.
@@ -586,9 +548,7 @@ def demand_beyond(
             f"FILE plans it."
         )
     rows, design = _expected_by_row(fitted, panel_known_at(panel, cutoff), future), fitted.design
-    ranges = pl.DataFrame({SERIES: design.names[SERIES]}).hstack(
-        last_offers(design, panel).select("low", "high")
-    )
+    ranges = design.names.select(SERIES).hstack(price_ranges(design))
     outside = (pl.col("price") < pl.col("low")) | (pl.col("price") > pl.col("high"))
     known = rows.join(ranges, SERIES, "left", maintain_order="left").with_columns(
         outside.alias("beyond")
@@ -616,10 +576,7 @@ def _expected_by_row(fitted: FittedElasticities, history: Panel, future: Panel) 
         "units_low": np.exp(ends.min(axis=0)),
         "units_high": np.exp(ends.max(axis=0)),
     }
-    numbers = [
-        pl.Series(name, values, pl.Float64).fill_nan(None) for name, values in columns.items()
-    ]
-    rows = both.table.select(SERIES, TIME).with_columns(numbers)
+    rows = both.table.select(SERIES, TIME).with_columns(number_columns(columns))
     return rows.join(
         future.table.select(SERIES, TIME), [SERIES, TIME], "semi", maintain_order="left"
     ).drop_nulls("price")
@@ -748,11 +705,8 @@ def cross_elasticities(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatri
     family, channel, sku = (own[name].to_numpy() for name in ("family", "channel", "sku"))
     beside = (family[:, None] == family) & (channel[:, None] == channel) & (sku[:, None] != sku)
     count = np.maximum(beside.sum(axis=1, keepdims=True), 1)
-    return (
-        np.where(beside, cross[:, None] / count, 0.0),
-        np.where(beside, errors[:, None] / count, 0.0),
-        None,
-    )
+    shares = (np.where(beside, each[:, None] / count, 0.0) for each in (cross, errors))
+    return next(shares), next(shares), None
 
 
 def _pair_matrices(own: pl.DataFrame) -> tuple[OptionalMatrix, OptionalMatrix, OptionalMatrix]:

@@ -4,6 +4,7 @@ other.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,12 +20,19 @@ from hwds.elasticity.crossed import (
     SlopePosterior,
     best_deviations,
     best_second,
+    centred,
     least_squares_moments,
     log_likelihood,
     slope_posterior,
 )
 from hwds.elasticity.design import DemandDesign
-from hwds.elasticity.sweeping import Sweeper, free_effects, robust_variance
+from hwds.elasticity.sweeping import (
+    Sweeper,
+    covariance_root,
+    free_effects,
+    number_groups,
+    robust_variance,
+)
 
 # The posterior of slopes with the standard deviations of the prior integrated over, for they
 # are hardly known.
@@ -77,7 +85,7 @@ def integrate_deviations(
 
     Args:
         known: The likelihood.
-        groups: Of the prior.
+        groups: The groups of the prior.
         best: The posterior given the standard deviations of greatest density.
     """
     nodes, weights = _deviation_nodes(known, groups, best.deviations)
@@ -89,16 +97,11 @@ def integrate_deviations(
     centre, error, own = 0.0, 0.0, np.zeros_like(mean)
     for node, weight in zip(nodes, weights, strict=True):
         part = slope_posterior(known, groups, node)
-        slope, theta, middle = (
-            part.slopes - best.slopes,
-            part.theta - best.theta,
-            part.mean[0] - best.mean[0],
-        )
-        mean, shared, centre = (
-            mean + weight * slope,
-            shared + weight * theta,
-            centre + weight * middle,
-        )
+        slope, theta = part.slopes - best.slopes, part.theta - best.theta
+        middle = part.mean[0] - best.mean[0]
+        mean += weight * slope
+        shared += weight * theta
+        centre += weight * middle
         square += weight * (part.covariance + np.outer(slope, slope))
         both += weight * (part.theta_covariance + np.outer(theta, theta))
         beside += weight * (part.shared_covariance + np.outer(slope, theta))
@@ -130,14 +133,9 @@ def _deviation_nodes(
     spread = _even_points(DEVIATION_SETS, len(best))
     nodes, placed = np.empty_like(spread), np.zeros(DEVIATION_SETS)
     for place, value in enumerate(best):
-        line = (
-            SMALLEST_DEVIATION
-            + (
-                min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION)
-                - SMALLEST_DEVIATION
-            )
-            * np.linspace(0, 1, LINE_VALUES) ** 1.5
-        )
+        end = min(max(FURTHEST_MULTIPLE * value, LEAST_END), LARGEST_DEVIATION)
+        steps = np.linspace(0, 1, LINE_VALUES) ** 1.5
+        line = SMALLEST_DEVIATION + (end - SMALLEST_DEVIATION) * steps
         logs = np.array(
             [log_density(np.where(np.arange(len(best)) == place, each, best)) for each in line]
         )
@@ -201,9 +199,9 @@ class FittedSlopes:
         serial: The part of phi that dependence between a cell's periods makes, at least 1.
         together: By what shocks that a product's cells share in a period raise the variance of its
             slope, at least 1.
-        moments: Of the last step.
-        groups: Of the prior, with the errors that shared shocks make; None for no prior.
-        steps: Of the iteration.
+        moments: The moments of the last step.
+        groups: The groups of the prior, with the errors that shared shocks make; None for no prior.
+        steps: The number of steps of the iteration.
     """
 
     posterior: SlopePosterior
@@ -244,7 +242,7 @@ def fit_slopes(
 
     Args:
         layout: The rows.
-        groups: Of the prior; None for no prior, each cell by itself.
+        groups: The groups of the prior; None for no prior, each cell by itself.
         products: The product of each cell, whose cells may share shocks, shape (K,); None for no
             such shocks.
         poisson: Take a as 0 (Poisson pseudo-likelihood).
@@ -260,11 +258,8 @@ def fit_slopes(
     over, phi, serial, together = 0.0 if poisson else 0.2, np.ones(layout.cells), 1.0, 1.0
     current: SlopePosterior | None = None
     known: LikelihoodExpansion | None = None
-    second, own, steps = (
-        (0.0 if layout.own is None or groups is None else 0.5),
-        np.zeros(layout.cells),
-        0,
-    )
+    second = 0.0 if layout.own is None or groups is None else 0.5
+    own, steps = np.zeros(layout.cells), 0
     for steps in range(1, MOST_STEPS + 1):
         full = _expansion(layout, used, eta, over, phi)
         if (
@@ -275,15 +270,10 @@ def fit_slopes(
                 full.integrated(second), groups, deviations if steps > 1 else None
             )
         known = full.integrated(second) if second else full
-        before, current = (
-            current,
-            slope_posterior(known, groups or CrossedGroups((), ()), deviations),
-        )
-        own = (
-            full.second.deviations(second, current.slopes, current.theta)
-            if full.second and second
-            else own
-        )
+        before = current
+        current = slope_posterior(known, groups or CrossedGroups((), ()), deviations)
+        if full.second and second:
+            own = full.second.deviations(second, current.slopes, current.theta)
         part = _log_means(layout, current, own)
         new = part + _levels(layout, used, part, over)[:, None]
         eta = np.where(used, eta + np.clip(new - eta, -LARGEST_STEP, LARGEST_STEP), 0.0)
@@ -291,30 +281,20 @@ def fit_slopes(
         if groups is not None and steps < 25:
             scores = _scores(layout, used, eta, over)
             serial = serial_dependence(scores, used)
-            together = (
-                1.0 if products is None else shared_shocks(scores, products, lost=2 + len(layout.x))
-            )
-            groups = (
-                groups
-                if products is None
-                else groups.with_noise(products, known.precision, together)
-            )
+            if products is not None:
+                together = shared_shocks(scores, products, lost=2 + len(layout.x))
+                groups = groups.with_noise(products, known.precision, together)
         phi = phi * serial
-        if (
-            before is not None
-            and steps > 3
-            and _relative_change(before, current) < CONVERGED_CHANGE
-        ):
-            break
+        if before is not None and steps > 3:
+            change = np.abs(current.slopes - before.slopes) / (1 + np.abs(current.slopes))
+            if float(np.max(change)) < CONVERGED_CHANGE:
+                break
     assert current is not None
     assert known is not None
     if groups is not None:
         current = integrate_deviations(known, groups, current)
-        own = (
-            full.second.deviations(second, current.slopes, current.theta)
-            if full.second and second
-            else own
-        )
+        if full.second and second:
+            own = full.second.deviations(second, current.slopes, current.theta)
     level, mean = _fitted_means(layout, used, _log_means(layout, current, own), over)
     together = together if groups is not None and groups.noisy else 1.0
     return FittedSlopes(
@@ -355,11 +335,9 @@ def _scores(layout: CellLayout, used: np.ndarray, eta: np.ndarray, over: float) 
     mean = np.exp(eta)
     share = np.where(used, 1 / (1 + over * mean), 0.0)
     weight = mean * share
-    price = layout.log_price - (weight * layout.log_price).sum(
-        axis=1, keepdims=True
-    ) / _positive_error(weight.sum(axis=1, keepdims=True))
+    price = centred(layout.log_price, weight)
     if layout.by_period:
-        price = price - (weight * price).sum(axis=0) / _positive_error(weight.sum(axis=0))
+        price = centred(price, weight, -2)
     return np.asarray(price * (layout.units - mean) * share)
 
 
@@ -407,10 +385,6 @@ def shared_shocks(scores: np.ndarray, products: np.ndarray, lost: int) -> float:
     return max(float(squares.sum()) / max(float(np.sum(scores**2)), 1e-300), 1.0)
 
 
-def _positive_error(values: np.ndarray) -> np.ndarray:
-    return np.where(values > 0, values, 1.0)
-
-
 def _refuse_few(layout: CellLayout, used: np.ndarray, *, own_slopes: bool) -> None:
     """Refuse rows that are no more than the effects and slopes to be fitted to them."""
     if not used.any():
@@ -436,10 +410,6 @@ def _first_log_means(layout: CellLayout, used: np.ndarray) -> np.ndarray:
     count = np.maximum(used.sum(axis=1, keepdims=True), 1)
     mean = (layout.units * used).sum(axis=1, keepdims=True) / count
     return np.where(used, np.log(np.maximum((layout.units + mean) / 2, 1e-12)), 0.0)
-
-
-def _relative_change(before: SlopePosterior, after: SlopePosterior) -> float:
-    return float(np.max(np.abs(after.slopes - before.slopes) / (1 + np.abs(after.slopes))))
 
 
 def _levels(layout: CellLayout, used: np.ndarray, part: np.ndarray, over: float) -> np.ndarray:
@@ -498,22 +468,20 @@ def _dispersions(
     return over, np.maximum(phi, 1e-6)
 
 
-def _dispersion_root(pearson: object, goal: float) -> float:
+def _dispersion_root(pearson: Callable[[float], float], goal: float) -> float:
     """Return a with Pearson's statistic at its degrees of freedom, 0 where the units vary less than
     Poisson.
     """
     from scipy.optimize import brentq
 
-    call = pearson
-    assert callable(call)
-    if call(0.0) <= goal:
+    if pearson(0.0) <= goal:
         return 0.0
     high = 1.0
-    while call(high) > goal and high < 1e6:
+    while pearson(high) > goal and high < 1e6:
         high *= 4
-    if call(high) > goal:
+    if pearson(high) > goal:
         return high
-    return float(brentq(lambda a: call(a) - goal, 0.0, high, xtol=1e-6, rtol=1e-6))
+    return float(brentq(lambda a: pearson(a) - goal, 0.0, high, xtol=1e-6, rtol=1e-6))
 
 
 # The part of dependence between errors in the uncertainty of slopes that were fitted as if rows
@@ -563,9 +531,7 @@ def shared_error(
     mean = fit.mean[cell, period]
     weight = mean / (1 + fit.overdispersion * mean) / fit.dispersion[cell]
     columns = np.column_stack([design.log_price[rows], design.x[rows]])
-    sweeper = Sweeper.of(
-        np.unique(cell, return_inverse=True)[1], _value_codes(period) if by_period else None
-    )
+    sweeper = Sweeper.of(number_groups(cell), number_groups(period) if by_period else None)
     swept = sweeper.residuals(columns, weight)
     gram = (swept * weight[:, None]).T @ swept
     bread = np.linalg.pinv(gram, hermitian=True)
@@ -593,8 +559,7 @@ def _correlations(matrix: np.ndarray) -> np.ndarray:
 
     1 on the diagonal.
     """
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root = covariance_root(matrix)
     size = np.sqrt(np.sum(root**2, axis=1, keepdims=True))
     unit = np.where(size > 0, root / np.where(size > 0, size, 1.0), 0.0)
     out = np.asarray(unit @ unit.T)
@@ -630,7 +595,3 @@ def _rows_of(design: DemandDesign, cell: np.ndarray, period: np.ndarray) -> np.n
     place = np.full((len(design), design.periods), -1)
     place[design.cell, design.period] = np.arange(len(design.cell))
     return place[cell, period]
-
-
-def _value_codes(values: np.ndarray) -> np.ndarray:
-    return np.unique(values, return_inverse=True)[1]

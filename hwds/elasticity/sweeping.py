@@ -26,9 +26,9 @@ def period_sums(
     effects are eliminated.
 
     Args:
-        weight: Of each row, rows of one cell side by side, shape (n,).
+        weight: The weight of each row, rows of one cell side by side, shape (n,).
         starts: The first row of each cell and the end, shape (cells + 1,).
-        period: Of each row, shape (n,).
+        period: The period of each row, shape (n,).
         values: g, shape (periods,).
         means: Work space, shape (cells,).
         out: Shape (periods,).
@@ -128,15 +128,15 @@ def sweep_effects(
     which conjugate gradients bear.
 
     Args:
-        weight: Of each row, shape (n,).
+        weight: The weight of each row, shape (n,).
         starts: The first row of each cell and the end, shape (cells + 1,).
-        period: Of each row, shape (n,).
+        period: The period of each row, shape (n,).
         diagonal: The sum of the weights of each period, shape (periods,).
         column: Shape (n,); holds the residuals afterwards.
         effects: Where to begin, shape (periods,); holds the period effects afterwards.
         means: Work space, shape (cells,).
         work: Work space, shape (3, periods).
-        tolerance: Of the residual, relative to the right side.
+        tolerance: The tolerance of the residual, relative to the right side.
         most: Steps at most.
     """
     rest, direction, image = work[0], work[1], work[2]
@@ -227,7 +227,7 @@ class Sweeper:
         Args:
             columns: Shape (n, k).
             weight: At least 0, shape (n,).
-            tolerance: Of the normal equations.
+            tolerance: The tolerance of the normal equations.
         """
         out = np.array(columns.T, order="C", dtype=float)
         kernel = compiled(sweep_effects)
@@ -285,7 +285,7 @@ class RobustVariance:
         covariance: Shape (k, k).
         clusters: The number of clusters, of two ways the smaller.
         critical: What a standard error is multiplied by below and above an estimate, shape (k, 2).
-        p_values: Of no effect, shape (k,).
+        p_values: The p-values of no effect, shape (k,).
         method: How intervals and p-values are made.
         even: Clusters of equal weight that each coefficient moves in, shape (k,); all of them where
             rows are not known.
@@ -361,6 +361,34 @@ def number_groups(values: np.ndarray) -> np.ndarray:
     return np.unique(values, return_inverse=True)[1]
 
 
+def group_means(values: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """Return the mean of the values of each group, 0 of one without any, shape (groups,)."""
+    count = np.maximum(np.bincount(group, minlength=groups), 1)
+    return np.asarray(np.bincount(group, values, groups) / count)
+
+
+def values_before(values: np.ndarray, group: np.ndarray, first: float = np.nan) -> np.ndarray:
+    """Return each row's value of the row before in its group, and `first` for the first one.
+
+    Rows are sorted by group.
+    """
+    before = np.concatenate([[first], values[:-1]])
+    before[np.concatenate([[True], np.diff(group) != 0])] = first
+    return before
+
+
+def covariance_root(matrix: np.ndarray) -> np.ndarray:
+    """Return a root R of a covariance, R R' without its negative eigenvalues."""
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def is_singular(gram: np.ndarray) -> bool:
+    """Return whether a column of a Gram matrix is a combination of the others."""
+    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
+    return bool(np.linalg.cond(gram / np.outer(scale, scale)) > 1e12)
+
+
 def free_effects(effect: np.ndarray, ways: Sequence[np.ndarray]) -> int:
     """Return the number of effects that take degrees of freedom: one less than there are, none
     where nested in a cluster.
@@ -400,15 +428,15 @@ def robust_variance(
     Args:
         beta: The estimates, shape (k,).
         bread: The inverse of the information, shape (k, k).
-        scores: Of each row, shape (n, k).
+        scores: The scores of each row, shape (n, k).
         ways: One or two clusterings, each of shape (n,).
         lost: Parameters that were fitted, effects nested in clusters apart: the variance is times
             (n - 1) / (n - lost).
-        level: Of the intervals.
+        level: The level of the intervals.
         rows: The columns times the roots of the weights, so that rows'rows is the information;
             shape (n, k).
         rng: Draws the weights of clusters.
-        draws: Of the bootstrap.
+        draws: The number of draws of the bootstrap.
 
     Raises:
         DataError: There are fewer than `LEAST_CLUSTERS` clusters.
@@ -432,25 +460,16 @@ def robust_variance(
     with np.errstate(invalid="ignore", divide="ignore"):
         p_values = 2 * stdtr(free, -np.abs(beta) / np.sqrt(np.maximum(np.diag(covariance), 0.0)))
     critical = np.full((len(beta), 2), float(stdtrit(free, (1 + level) / 2)))
-    if rng is None or rows is None or count >= FEW_CLUSTERS:
-        return RobustVariance(
-            beta, covariance, count, critical, p_values, f"t, {count} clusters", even
-        )
-    weights = rng.choice(WEBB, (draws, count))
-    for place in range(len(beta)):
-        null = _NullScores.of(place, bread, scores, rows, few)
-        stderr = float(np.sqrt(covariance[place, place]))
-        critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
-        p_values[place] = null.p_value(weights, float(beta[place]))
-    return RobustVariance(
-        beta,
-        covariance,
-        count,
-        critical,
-        p_values,
-        f"wild cluster bootstrap, {count} clusters",
-        even,
-    )
+    method = f"t, {count} clusters"
+    if rng is not None and rows is not None and count < FEW_CLUSTERS:
+        method = f"wild cluster bootstrap, {count} clusters"
+        weights = rng.choice(WEBB, (draws, count))
+        for place in range(len(beta)):
+            null = _NullScores.of(place, bread, scores, rows, few)
+            stderr = float(np.sqrt(covariance[place, place]))
+            critical[place] = [null.reach(weights, level, stderr, side) for side in (-1, 1)]
+            p_values[place] = null.p_value(weights, float(beta[place]))
+    return RobustVariance(beta, covariance, count, critical, p_values, method, even)
 
 
 def _effective_clusters(bread: np.ndarray, rows: np.ndarray, cluster: np.ndarray) -> np.ndarray:
@@ -530,6 +549,11 @@ ROUGH_STEPS, ROUGH_TOLERANCE, SWEEP_TOLERANCE = 2, 1e-4, 1e-9
 LEAST_SHARE_LEFT = 1e-10
 """The share of a column's sum of squares within cells that sweeping must leave."""
 
+ABSORBED = (
+    "dataset: a column of the model is a combination of others and of cell and period effects."
+)
+"""The refusal of columns of which effects and other columns leave nothing."""
+
 LARGEST_EXPONENT = 30.0
 """The largest absolute log mean, relative to the mean of all."""
 
@@ -541,11 +565,11 @@ class PoissonFit:
     Attributes:
         beta: Slopes, shape (k,).
         bread: The inverse of the information, shape (k, k).
-        scores: Of each row that was used, shape (n, k).
+        scores: The scores of each row that was used, shape (n, k).
         mean: Fitted means of the rows that were used, shape (n,).
         used: Which rows were used: cells and periods without a sale tell nothing of a slope; shape
             of the rows given.
-        steps: Of the iteration.
+        steps: The number of steps of the iteration.
         units: What was sold in the rows that were used, shape (n,).
         effects: The cell, and the period where it has effects, of the rows that were used.
         rows: The swept columns times the roots of the weights, shape (n, k).
@@ -613,8 +637,8 @@ def fit_ppml(
         cell: Numbers of cells, rows sorted by them, shape (n,).
         period: Numbers of periods, shape (n,); None for no period effects.
         offset: Added to the log mean, shape (n,); None for 0.
-        weight: Of each row, at least 0, shape (n,); None for 1.
-        tolerance: Of the relative change of the deviance.
+        weight: The weight of each row, at least 0, shape (n,); None for 1.
+        tolerance: The tolerance of the relative change of the deviance.
 
     Raises:
         DataError: Nothing was sold, or a column is a combination of others and the effects.
@@ -668,10 +692,7 @@ def _refuse_absorbed(
     for column, rest in zip(columns.T, swept.T, strict=True):
         mean = np.bincount(cell, weight * column) / np.where(total > 0, total, 1.0)
         if float(weight @ rest**2) <= LEAST_SHARE_LEFT * float(weight @ (column - mean[cell]) ** 2):
-            raise DataError(
-                "dataset: a column of the model is a combination of others and of cell and period "
-                "effects."
-            )
+            raise DataError(ABSORBED)
 
 
 def rows_with_sales(units: np.ndarray, cell: np.ndarray, period: np.ndarray | None) -> np.ndarray:
@@ -695,10 +716,6 @@ def poisson_deviance(units: np.ndarray, mean: np.ndarray, weight: np.ndarray) ->
 def _solve_gram(gram: np.ndarray, right: np.ndarray, count: int) -> np.ndarray:
     if not count:
         return np.zeros(0)
-    scale = np.sqrt(np.maximum(np.diag(gram), 1e-300))
-    if np.linalg.cond(gram / np.outer(scale, scale)) > 1e12:
-        raise DataError(
-            "dataset: a column of the model is a combination of others and of cell and period "
-            "effects."
-        )
+    if is_singular(gram):
+        raise DataError(ABSORBED)
     return np.linalg.solve(gram, right)

@@ -23,7 +23,7 @@ class Lives(Serializable):
     """Predictions of the remaining life of n machines.
 
     Attributes:
-        point: Of the remaining life up to the protocol's cap, shape (n,).
+        point: The point of the remaining life up to the protocol's cap, shape (n,).
         quantiles: Of the remaining life, however long, at `LIFE_LEVELS`; rising, shape (n, levels).
     """
 
@@ -183,7 +183,7 @@ class LocalErrors(Serializable):
 
     Attributes:
         nodes: Points, rising, shape (k,).
-        errors: Of the remaining life less the point, at `LEVELS`, shape (k, levels).
+        errors: The errors of the remaining life less the point, at `LEVELS`, shape (k, levels).
     """
 
     nodes: np.ndarray
@@ -201,11 +201,11 @@ class LocalErrors(Serializable):
         """Return the errors of points of held-out machines.
 
         Args:
-            point: Of the remaining life, shape (n,).
+            point: The point of the remaining life, shape (n,).
             seen: How long each went on.
             event: Whether it failed then, or was last seen.
             weight: The weight of each row, as often as lives are predicted there.
-            share: Of the weights, how many of the nearest points count.
+            share: The share of all weights that the nearest points have together.
         """
         order = np.argsort(point, kind="stable")
         point, seen, event, weight = (part[order] for part in (point, seen, event, weight))
@@ -215,11 +215,8 @@ class LocalErrors(Serializable):
         nodes, errors = [], []
         for begin in begins:
             near = (place >= begin) & (place <= begin + share)
-            near = (
-                near
-                if near.any()
-                else np.arange(len(place)) == np.argmin(np.abs(place - begin - share / 2))
-            )
+            if not near.any():
+                near[np.argmin(np.abs(place - begin - share / 2))] = True
             nodes.append(float(np.average(point[near], weights=weight[near])))
             errors.append(_error_quantiles((seen - point)[near], event[near], weight[near]))
         rising, first = np.unique(nodes, return_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -261,3 +262,31 @@ def _student(value: float, stderr: float | None, n: int, undefined: int, method:
         return Estimate(value, None, None, None, method, n, undefined)
     half_width = student_critical(n - 1, 0.95) * stderr
     return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)
+
+
+def least_on_simplex(
+    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], weights: int, free: Sequence[float] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights, at least 0 and with the sum 1, of the least loss, and other parameters.
+
+    By sequential quadratic programming from equal weights. New models that learn weights take it.
+
+    Args:
+        loss: From the weights and the other parameters behind them its value and its gradient.
+        weights: The number of weights.
+        free: The values from which parameters without bounds begin.
+    """
+    from scipy.optimize import minimize
+
+    ones = np.append(np.ones(weights), np.zeros(len(free)))
+    found = minimize(
+        loss,
+        np.append(np.full(weights, 1 / weights), free),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * weights + [(None, None)] * len(free),
+        constraints=[{"type": "eq", "fun": lambda x: x[:weights].sum() - 1, "jac": lambda _: ones}],
+        options={"ftol": 1e-12},
+    ).x
+    shares = np.maximum(found[:weights], 0.0)
+    return shares / shares.sum(), found[weights:]

@@ -84,9 +84,9 @@ def times_of_column(source: FileSource, name: str, role: str = "time") -> pl.Ser
     if column.dtype == pl.String:
         column = _parsed_times(source, name, role)
     if column.dtype.is_float():
-        column = _whole(source, name, role)
+        column = _whole_numbers(source, name, role)
     if column.dtype.is_integer():
-        return _compact(column.cast(pl.Int64))
+        return _compact_dates(column.cast(pl.Int64))
     if column.dtype in (pl.Date, pl.Datetime):
         _in_the_calendar(source, column, role)
         return _days(column) if column.dtype == pl.Datetime else column
@@ -204,7 +204,7 @@ def _by_form(text: pl.Series, first: str) -> pl.Series:
     return text.str.to_date(layout, strict=False)
 
 
-def _whole(source: FileSource, name: str, role: str) -> pl.Series:
+def _whole_numbers(source: FileSource, name: str, role: str) -> pl.Series:
     """Return whole numbers that were stored as floats, as pandas does where one is missing."""
     column = source.table[name].fill_nan(None)
     values = column.cast(pl.Int64, strict=False)
@@ -213,7 +213,7 @@ def _whole(source: FileSource, name: str, role: str) -> pl.Series:
     return values
 
 
-def _compact(values: pl.Series) -> pl.Series:
+def _compact_dates(values: pl.Series) -> pl.Series:
     """Return dates where every number reads as one: as counters they would have holes, silently
     filled by `gaps: zero`.
     """
@@ -394,7 +394,9 @@ def without_gaps(
         frequency: The distance between rows.
         policy: What the target of a missing row, and a missing target, becomes: `zero`, the last
             value before it (`forward`) or `null`. The other columns of an added row are carried
-            forward, but its numbers are null under `null`. `error` fills nothing.
+            forward, but its numbers are null under `null`. `error` fills nothing: a missing target
+            is refused here, a missing row by `Panel.build` (`_no_gaps` in `frames/columns.py`).
+            `File.remarks` tells how many rows were added.
 
     Raises:
         DataError: Under `error` a missing target; under the others what `Panel.build` refuses, and
@@ -405,7 +407,7 @@ def without_gaps(
         return table
     table = check_panel(table, roles, frequency, gaps=True)
     if breaks(table, frequency).any():
-        table = _filled(table, roles, frequency, policy)
+        table = _fill_gaps(table, roles, frequency, policy)
     if policy == "zero":
         return table.with_columns(pl.col(TARGET).fill_null(0.0))
     if policy == "forward":
@@ -423,7 +425,9 @@ def _refuse_missing_target(table: pl.DataFrame) -> None:
         raise DataError(f"dataset: {where}; dataset.gaps may be zero, forward or null.")
 
 
-def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps) -> pl.DataFrame:
+def _fill_gaps(
+    table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gaps
+) -> pl.DataFrame:
     grid = _grid(table, frequency)
     both = grid.join(
         table.with_columns(pl.lit(True).alias(_THERE)),
@@ -435,10 +439,9 @@ def _filled(table: pl.DataFrame, roles: Roles, frequency: Frequency, policy: Gap
         _refuse_off_grid(table, grid, frequency)
     carried = [name for name in roles.names if policy != "null" or name not in roles.numbers]
     added = pl.col(_THERE).is_null()
-    before = {name: pl.col(name).forward_fill().over(SERIES) for name in carried}
     forward = [
-        pl.when(added).then(value).otherwise(pl.col(name)).alias(name)
-        for name, value in before.items()
+        pl.when(added).then(pl.col(name).forward_fill().over(SERIES)).otherwise(pl.col(name))
+        for name in carried
     ]
     return both.with_columns(forward).select(table.columns)
 
@@ -504,7 +507,7 @@ def read_plan(
     columns = panel.planned
     try:
         source = read_files(path, (*listed(series), time, *columns), form=form)
-        plan = _normalised(source, panel, listed(series), time)
+        plan = _read_plan_rows(source, panel, listed(series), time)
     except DataError as error:  # the file is not the dataset's
         raise DataError(str(error).replace("dataset.path:", "--future:", 1)) from error
     twice = plan.filter(plan.select(SERIES, TIME).is_duplicated())
@@ -536,7 +539,9 @@ def due_rows(panel: Panel, horizon: int) -> pl.DataFrame:
     )
 
 
-def _normalised(source: FileSource, panel: Panel, series: Sequence[str], time: str) -> pl.DataFrame:
+def _read_plan_rows(
+    source: FileSource, panel: Panel, series: Sequence[str], time: str
+) -> pl.DataFrame:
     ids = series_of_rows(source, series)
     if not series and panel.n_series == 1:
         ids = pl.Series([panel.series_ids[0]] * len(ids))
@@ -611,13 +616,13 @@ def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
 
     Args:
         folder: Where they lie.
-        names: Of the files.
+        names: The names of the files.
 
     Raises:
         DataError: One is not there, cannot be read, has more than 8 bits a channel, or another size
             than the first.
     """
-    heads = [_head(folder, name) for name in names]
+    heads = [_picture_head(folder, name) for name in names]
     size = heads[0][0]
     for name, (other, _) in zip(names, heads, strict=True):
         if other != size:
@@ -632,9 +637,9 @@ def read_pictures(folder: Path, names: Sequence[str]) -> np.ndarray:
     return pixels
 
 
-def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
+def _picture_head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
     """Return width and height of a picture, and its channels."""
-    picture = _opened(folder, name)
+    picture = _open_picture(folder, name)
     with picture:
         if picture.mode not in MODES:
             raise DataError(
@@ -646,7 +651,7 @@ def _head(folder: Path, name: str) -> tuple[tuple[int, int], int]:
 
 
 def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
-    with _opened(folder, name) as picture:
+    with _open_picture(folder, name) as picture:
         try:
             return np.asarray(picture.convert("L" if channels == 1 else "RGB"))
         except (OSError, ValueError, SyntaxError, EOFError) as error:
@@ -655,7 +660,7 @@ def _pixels(folder: Path, name: str, channels: int) -> np.ndarray:
             ) from error
 
 
-def _opened(folder: Path, name: str) -> Any:
+def _open_picture(folder: Path, name: str) -> Any:
     from PIL import Image
 
     path = folder / name

@@ -88,21 +88,23 @@ def leaking_columns(panel: Panel, trusted: tuple[str, ...] = ()) -> Iterator[tup
         trusted: Columns that are not looked at.
     """
     few = max(int(np.searchsorted(panel.offsets, MOST_ROWS, side="right")) - 1, 1)
-    looked = _LookedRows(panel.block(0, few).last(MOST_ROWS))
+    looked = _PanelRows(panel.block(0, few).last(MOST_ROWS))
     forecasts = panel.vintages.columns if panel.vintages else ()
     for role, known_ahead in (("known_future", True), ("past_only", False)):
         for name in panel.roles.get(role, ()):
-            if name not in (*trusted, *forecasts) and (reason := looked.varying(name, known_ahead)):
+            if name not in (*trusted, *forecasts) and (
+                reason := looked.varying_reason(name, known_ahead)
+            ):
                 yield name, reason
     late = _LateMeans(panel)
     for name in dict.fromkeys(
         (*panel.roles.static, *panel.roles.known_future, *panel.roles.past_only)
     ):
-        if name not in trusted and (reason := late.static(name)):
+        if name not in trusted and (reason := late.static_reason(name)):
             yield name, reason
 
 
-class _LookedRows:
+class _PanelRows:
     """The rows that are looked at, and what the target does in them.
 
     Args:
@@ -132,9 +134,9 @@ class _LookedRows:
 
     def changes(self, values: np.ndarray, by: int = 1) -> np.ndarray:
         """Return the change from the row `by` before it in the series, NaN for the first ones."""
-        return values - self.moved(values, -by)
+        return values - self.shift_rows(values, -by)
 
-    def moved(self, values: np.ndarray, by: int) -> np.ndarray:
+    def shift_rows(self, values: np.ndarray, by: int) -> np.ndarray:
         """Return for each row the value so many rows after it in its series, NaN where there is
         none.
         """
@@ -146,28 +148,34 @@ class _LookedRows:
         back = min(self.panel.horizon, FARTHEST) if known_ahead else 0
         return [*range(0 if known_ahead else 1, farthest + 1), *range(-1, -back, -1)]
 
-    def likest(self, own: np.ndarray, target: np.ndarray, known_ahead: bool) -> tuple[int, float]:
+    def most_alike(
+        self, own: np.ndarray, target: np.ndarray, known_ahead: bool
+    ) -> tuple[int, float]:
         """Return the shift at which a column and the target are most alike, and their correlation
         there.
         """
         shifts = self.shifts(known_ahead)
         key = (id(target), known_ahead)
         if key not in self.stacks:
-            self.stacks[key] = _Shifts(np.stack([self.moved(target, shift) for shift in shifts]))
+            self.stacks[key] = _Shifts(
+                np.stack([self.shift_rows(target, shift) for shift in shifts])
+            )
         found = self.stacks[key].correlations(own)
         place = int(np.argmax(np.abs(found)))
         return shifts[place], float(found[place])
 
-    def varying(self, name: str, known_ahead: bool) -> str:
+    def varying_reason(self, name: str, known_ahead: bool) -> str:
         """Return how a column gives the target away, empty where it does not."""
         column = self.panel.table[name]
         if not (column.dtype.is_numeric() or column.dtype == pl.Boolean):
             return ""
         values = column.cast(pl.Float64).fill_nan(None)
-        reason = self.missing(values, known_ahead)
+        reason = self.missing_reason(values, known_ahead)
         if reason or self.is_calendar(_floats(values)):
             return reason
-        return self.copied(values, known_ahead) or self.explaining(_floats(values), known_ahead)
+        return self.copy_reason(values, known_ahead) or self.explained_reason(
+            _floats(values), known_ahead
+        )
 
     def is_calendar(self, values: np.ndarray) -> bool:
         """Return whether a column repeats itself season by season: it knows nothing but the
@@ -181,11 +189,13 @@ class _LookedRows:
             and bool((turns[known] == 0).mean() > MISSING_CORRELATION)
         )
 
-    def copied(self, values: pl.Series, known_ahead: bool) -> str:
+    def copy_reason(self, values: pl.Series, known_ahead: bool) -> str:
         """Return where in the target a column is found again, it or its sum from row to row."""
         summed = pl.Series(self.changes(_floats(values)), nan_to_null=True)
         for what, each in (("it", values), ("its change from row to row", summed)):
-            shift, likeness = self.likest(self.changes(self.ranks(each)), self.moves, known_ahead)
+            shift, likeness = self.most_alike(
+                self.changes(self.ranks(each)), self.moves, known_ahead
+            )
             if abs(likeness) > COPY_CORRELATION:
                 return (
                     f"{what} goes with the target {_rows(shift)} (correlation of changes "
@@ -193,7 +203,7 @@ class _LookedRows:
                 )
         return ""
 
-    def missing(self, values: pl.Series, known_ahead: bool) -> str:
+    def missing_reason(self, values: pl.Series, known_ahead: bool) -> str:
         """Return where in the target the places of missing values are found again."""
         gaps = values.is_null().to_numpy().astype(float)
         if not LEAST_PAIRS // 5 <= gaps.sum() <= len(gaps) - LEAST_PAIRS // 5 or self.is_calendar(
@@ -201,7 +211,7 @@ class _LookedRows:
         ):
             return ""
         for what, sign in self.signs.items():
-            shift, likeness = self.likest(gaps, sign, known_ahead)
+            shift, likeness = self.most_alike(gaps, sign, known_ahead)
             if abs(likeness) > MISSING_CORRELATION:
                 return (
                     f"it is {'missing' if likeness > 0 else 'there'} where the target "
@@ -209,7 +219,7 @@ class _LookedRows:
                 )
         return ""
 
-    def explaining(self, values: np.ndarray, known_ahead: bool) -> str:
+    def explained_reason(self, values: np.ndarray, known_ahead: bool) -> str:
         """Return how little a column's neighbouring rows leave open of the target, beyond the
         target's own past.
         """
@@ -217,11 +227,11 @@ class _LookedRows:
             self.target / self.size(self.target),
             (self.size(self.target), self.size(values)),
         )
-        past = [self.moved(target, -back) for back in range(1, NEAR_ROWS + 1)]
+        past = [self.shift_rows(target, -back) for back in range(1, NEAR_ROWS + 1)]
         first, last = (-(NEAR_ROWS // 2), NEAR_ROWS // 2) if known_ahead else (-NEAR_ROWS, -1)
         shares = [1.0]
         for size in sizes:
-            beside = [self.moved(values / size, step) for step in range(first, last + 1)]
+            beside = [self.shift_rows(values / size, step) for step in range(first, last + 1)]
             table = np.column_stack([target, *past, *beside])
             table = table[np.isfinite(table).all(axis=1)]
             if len(table) >= LEAST_PAIRS + 2 * table.shape[1]:
@@ -318,7 +328,7 @@ class _LateMeans:
         )
         return late, before
 
-    def static(self, name: str) -> str:
+    def static_reason(self, name: str) -> str:
         """Return how a column that is constant in each series tells the last rows, empty where it
         does not.
         """
@@ -538,7 +548,10 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, mo
     scores = {"of the mean label of its values": _means(values, truth, half)}
     if values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Boolean:
         numbers = values.to_physical().cast(pl.Float64).fill_nan(None)
-        scores |= {"of its values": _filled(numbers), "of its falling values": _filled(-numbers)}
+        scores |= {
+            "of its values": _fill_missing(numbers),
+            "of its falling values": _fill_missing(-numbers),
+        }
     for what, score in scores.items():
         precision = average_precision(truth, score)
         if precision - truth.mean() > most * (1 - truth.mean()):
@@ -546,7 +559,7 @@ def _leak(values: pl.Series, truth: np.ndarray, half: np.ndarray, label: str, mo
     return ""
 
 
-def _filled(numbers: pl.Series) -> np.ndarray:
+def _fill_missing(numbers: pl.Series) -> np.ndarray:
     """Return the numbers with missing ones below all others."""
     return numbers.fill_null(-np.inf).to_numpy()
 

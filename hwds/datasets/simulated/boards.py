@@ -43,8 +43,8 @@ class Patch:
         board: That of its board.
         kind: What it shows.
         might: The defect that it has, or would have if it had one.
-        size: Of that defect, in pixels.
-        contrast: Of that defect, against the difference of copper and substrate.
+        size: The size of that defect, in pixels.
+        contrast: The contrast of that defect, against the difference of copper and substrate.
         clean: Grey levels without noise and defect, shape (side, side).
         change: What the defect changes, or would change, shape (side, side).
         pixels: What is seen, of type uint8, shape (side, side).
@@ -117,7 +117,7 @@ def traces_and_defect(
 
     Args:
         side: Pixels along each side.
-        kind: Of the defect, near the centre.
+        kind: The kind of the defect, near the centre.
         size: Its size, in pixels.
         rng: Draws direction, pitch and width of the traces, and where the defect is.
     """

@@ -95,7 +95,7 @@ def leaving_chance(law: WearLaw, censored: float) -> float:
     independent of their lives.
 
     Args:
-        law: Of wear.
+        law: The law of wear.
         censored: The share of machines that are to leave before they fail.
     """
     from scipy.optimize import brentq
@@ -123,7 +123,7 @@ def worn_life(
 
     Args:
         rng: Draws the life.
-        law: Of wear.
+        law: The law of wear.
         leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
             seen in it.
     """
@@ -148,9 +148,9 @@ class WornMachine:
     Attributes:
         name: Its name.
         wear: After each cycle, shape (t,).
-        regime: Of each cycle, shape (t,).
-        sensors: Of each cycle, shape (t, k).
-        settings: Of each cycle, shape (t, 2).
+        regime: The regime of each cycle, shape (t,).
+        sensors: The sensors of each cycle, shape (t, k).
+        settings: The settings of each cycle, shape (t, 2).
         failed: Whether it failed in its last cycle, or was last seen.
         start: The cycle of the fleet's clock before its first.
     """
@@ -164,33 +164,22 @@ class WornMachine:
     start: float
 
 
-def draw_machine(
-    seed: int,
-    number: int,
-    law: WearLaw,
-    *,
-    sensors: int,
-    regimes: int,
-    noise: float,
-    leaving: float,
-    period: float,
-) -> WornMachine:
+def draw_machine(settings: WearSettings, number: int, leaving: float) -> WornMachine:
     """Return a machine, which follows from the seed and its number.
 
+    A third of the sensors falls with wear, and one in three turns up late. Operating conditions are
+    drawn anew in each cycle.
+
     Args:
-        seed: The world's.
-        number: The machine's.
-        law: Of wear.
-        sensors: How many; a third of them fall with wear, and one in three turns up late.
-        regimes: Operating conditions, drawn anew in each cycle.
-        noise: Of sensors, against their change from new to failure.
+        settings: The fleet.
+        number: The number of the machine.
         leaving: The chance, in each cycle after the first quarter of a mean life, that it is last
             seen in it.
-        period: Cycles over which machines are put into service.
     """
+    seed, sensors, regimes = settings.world_seed, settings.sensors, settings.regimes
     rng = stream(seed, "machine", number)
-    wear, life, failed = worn_life(rng, law, leaving)
-    start = float(np.floor(rng.random() * period))
+    wear, life, failed = worn_life(rng, settings.law, leaving)
+    start = float(np.floor(rng.random() * (settings.period * settings.mean_life)))
     wear = wear[:life]
     regime = rng.integers(0, regimes, life)
     worn = np.minimum(wear, FAILURE)
@@ -199,7 +188,7 @@ def draw_machine(
         axis=1,
     )
     level = 3.0 * stream(seed, "levels").normal(size=(regimes, sensors))
-    values = level[regime] + shapes + noise * rng.normal(size=shapes.shape)
+    values = level[regime] + shapes + settings.noise * rng.normal(size=shapes.shape)
     conditions = stream(seed, "conditions").uniform(0, 10, (regimes, 2))[
         regime
     ] + 0.01 * rng.normal(size=(life, 2))
@@ -274,17 +263,8 @@ class WearSettings(WearWorld):
 
     def fleet(self) -> Iterator[WornMachine]:
         """Yield the machines."""
-        for number in range(self.engines):
-            yield draw_machine(
-                self.world_seed,
-                number,
-                self.law,
-                sensors=self.sensors,
-                regimes=self.regimes,
-                noise=self.noise,
-                leaving=self.leaving,
-                period=self.period * self.mean_life,
-            )
+        leaving = self.leaving
+        return (draw_machine(self, number, leaving) for number in range(self.engines))
 
 
 # WearTruth: the true law of the remaining life of simulated machines.
@@ -317,9 +297,9 @@ class KnownWear(Serializable):
     """The wear of machines.
 
     Attributes:
-        mean_life: Of the law.
+        mean_life: The mean life of the law.
         cap: Of points.
-        wear: Of each machine after each of its cycles.
+        wear: The wear of each machine after each of its cycles.
         least: Where lives are predicted at shares of a run's rows after the first so many, a life
             is met the more seldom at a cycle the longer it is, and the law is of lives as they are
             met; -1 where they are predicted at any cycle.
@@ -332,12 +312,8 @@ class KnownWear(Serializable):
 
     def predict(self, runs: Runs) -> Lives:
         """Return the true law at the last row of each run."""
-        worn = np.array(
-            [
-                self.wear[name][length - 1]
-                for name, length in zip(runs.names, runs.lengths, strict=True)
-            ]
-        )
+        lasts = zip(runs.names, runs.lengths, strict=True)
+        worn = np.array([self.wear[name][length - 1] for name, length in lasts])
         ahead = np.arange(1.0, FARTHEST * self.mean_life + 1)
         survival = WearLaw(self.mean_life).survival(
             runs.lengths.astype(float), np.minimum(worn, 1 - 1e-12), ahead
@@ -406,8 +382,6 @@ def _rows(machine: WornMachine) -> pl.DataFrame:
             "machine": [machine.name] * life,
             "cycle": np.arange(1.0, life + 1),
             "load": machine.settings[:, 0],
-        }
-        | {
             "heat": machine.settings[:, 1],
             **columns,
             "failed": failed,

@@ -13,7 +13,7 @@ from annotated_types import Ge, Le
 from hwds.core.recipe import Small
 from hwds.core.seeds import stream
 from hwds.datasets.base import Truth
-from hwds.datasets.simulated.engines import WearLaw, WearTruth, WearWorld, worn_life
+from hwds.datasets.simulated.engines import WearTruth, WearWorld, worn_life
 from hwds.frames.roles import Roles
 from hwds.frames.runs import Runs
 
@@ -156,34 +156,21 @@ def draw_faults(
     Args:
         rng: Draws sensor, time and size.
         wear: After each cycle, shape (t,).
-        share: Of lives that meet a fault by chance, where they are long enough.
+        share: The share of lives that meet a fault by chance, where they are long enough.
         turn: The kinds take turns: the number of the life among those of the factory.
     """
-    kind, sensor = (
-        FAULT_KINDS[turn % len(FAULT_KINDS)],
-        FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))],
-    )
-    size, lasts, met, when = (
-        rng.uniform(3, 8),
-        int(rng.integers(SHORTEST_FAULT, LONGEST_FAULT + 1)),
-        rng.random() < share,
-        rng.random(),
-    )
+    kind = FAULT_KINDS[turn % len(FAULT_KINDS)]
+    sensor, size = FAULTY_SENSORS[rng.integers(len(FAULTY_SENSORS))], rng.uniform(3, 8)
+    lasts = int(rng.integers(SHORTEST_FAULT, LONGEST_FAULT + 1))
+    met, when = rng.random() < share, rng.random()
     damaged = int(np.searchsorted(wear, ONSET))
     out = []
     room = damaged - QUIET - lasts
     if met and room > 0:
         begin = QUIET + int(when * room)
         at_shaft = kind == "imbalance"
-        out.append(
-            Fault(
-                kind,
-                begin,
-                begin + lasts,
-                "" if at_shaft else sensor,
-                size / 4 if at_shaft else size,
-            )
-        )
+        name, strength = ("", size / 4) if at_shaft else (sensor, size)
+        out.append(Fault(kind, begin, begin + lasts, name, strength))
     if damaged < len(wear):
         out.append(Fault(BEARING, damaged, len(wear)))
     return tuple(out)
@@ -205,7 +192,7 @@ def faulty_values(
 
     Args:
         values: What it would say, shape (rows,).
-        fault: Of the sensor.
+        fault: The fault of the sensor.
         noise: The standard deviation of its noise.
         rng: Draws spikes.
     """
@@ -261,14 +248,14 @@ class FactoryLife:
     """A machine from new to its failure or its replacement.
 
     Attributes:
-        name: Of the run: plant, machine and number of the life.
+        name: The name of the run: plant, machine and number of the life.
         plant, kind: Where it stands, and what it is.
         wear: After each cycle, shape (t,).
         failed: Whether it failed in its last cycle, or was replaced.
         start: When it was new, on the clock that all share.
         settings: Load and speed in each cycle, shape (t, 2).
         sensors: What is measured, shape (t, sensors).
-        faults: Of the life.
+        faults: The faults of the life.
     """
 
     name: str
@@ -282,43 +269,27 @@ class FactoryLife:
     faults: tuple[Fault, ...]
 
 
-@dataclass(frozen=True)
-class FactoryPlan:
-    """The law by which lives of a factory are drawn; the fields are those of the dataset."""
-
-    plants: int
-    machines: int
-    lives: int
-    regimes: int
-    rate: int
-    samples: int
-    faults: float
-    leaving: float
-    law: WearLaw
-    seed: int
-
-
-def factory_lives(plan: FactoryPlan) -> Iterator[FactoryLife]:
+def factory_lives(plan: Factory) -> Iterator[FactoryLife]:
     """Yield the lives of all machines, plant by plant."""
+    leaving = plan.leaving
     for number in range(plan.machines):
-        clock = float(
-            stream(plan.seed, "place", number).integers(0, max(int(plan.law.mean_life), 1))
-        )
+        place = stream(plan.world_seed, "place", number)
+        clock = float(place.integers(0, max(int(plan.mean_life), 1)))
         for count in range(plan.lives):
-            one = _life(plan, number, count, clock)
+            one = _life(plan, number, count, clock, leaving)
             clock += len(one.wear) + (REPAIR if one.failed else REPAIR // 3)
             yield one
 
 
-def _life(plan: FactoryPlan, number: int, count: int, start: float) -> FactoryLife:
-    rng = stream(plan.seed, "life", number, count)
-    wear, cycles, failed = worn_life(rng, plan.law, plan.leaving)
+def _life(plan: Factory, number: int, count: int, start: float, leaving: float) -> FactoryLife:
+    rng = stream(plan.world_seed, "life", number, count)
+    wear, cycles, failed = worn_life(rng, plan.law, leaving)
     wear = wear[:cycles]
     kind, plant = MACHINES[number % len(MACHINES)], number % plan.plants
-    drawn = stream(plan.seed, "faults", number, count)
+    drawn = stream(plan.world_seed, "faults", number, count)
     faults = draw_faults(drawn, wear, plan.faults, number * plan.lives + count)
     settings = _conditions(plan, rng, cycles)
-    own = stream(plan.seed, "machine", number).uniform(0.95, 1.05, 4)
+    own = stream(plan.world_seed, "machine", number).uniform(0.95, 1.05, 4)
     shaken = _vibration(plan, rng, kind, settings[:, 1], wear, faults, own[0])
     slow = _slow(rng, settings[:, 0], wear, own[1:], start + np.arange(cycles), plant)
     for fault in (each for each in faults if each.sensor):
@@ -331,7 +302,7 @@ def _life(plan: FactoryPlan, number: int, count: int, start: float) -> FactoryLi
     )
 
 
-def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.ndarray:
+def _conditions(plan: Factory, rng: np.random.Generator, cycles: int) -> np.ndarray:
     """Return load and speed, in regimes that stay for a while; shape (cycles, 2)."""
     levels = np.linspace(0.5, 1.0, plan.regimes) if plan.regimes > 1 else np.ones(1)
     changes = (rng.random(cycles) > STAYS) | (np.arange(cycles) == 0)
@@ -343,7 +314,7 @@ def _conditions(plan: FactoryPlan, rng: np.random.Generator, cycles: int) -> np.
 
 
 def _vibration(
-    plan: FactoryPlan,
+    plan: Factory,
     rng: np.random.Generator,
     kind: MachineKind,
     speed: np.ndarray,
@@ -388,12 +359,8 @@ def _slow(
     for row, wanted in enumerate(40.0 + own[0] * 20 * load + 4.0 * wear):
         level += INERTIA * (wanted - level)
         heat[row] = level
-    drawn, pressure, debris = (
-        own[1] * 10 * load * (1 + 0.05 * wear),
-        own[2] * (3 + load),
-        np.minimum(wear, 1.0),
-    )
-    values = np.column_stack([heat + day, drawn, pressure, debris])
+    current, pressure = own[1] * 10 * load * (1 + 0.05 * wear), own[2] * (3 + load)
+    values = np.column_stack([heat + day, current, pressure, np.minimum(wear, 1.0)])
     return np.asarray(values + rng.standard_normal(values.shape) * np.array(list(NOISE.values())))
 
 
@@ -450,20 +417,7 @@ class Factory(WearWorld):
 
     def fleet(self) -> Iterator[FactoryLife]:
         """Yield the lives of all machines."""
-        yield from factory_lives(
-            FactoryPlan(
-                plants=self.plants,
-                machines=self.machines,
-                lives=self.lives,
-                regimes=self.regimes,
-                rate=self.rate,
-                samples=self.samples,
-                faults=self.faults,
-                leaving=self.leaving,
-                law=self.law,
-                seed=self.world_seed,
-            )
-        )
+        return factory_lives(self)
 
     def load(self) -> Runs:
         """Return the lives as runs."""
@@ -514,17 +468,10 @@ def _history(life: FactoryLife) -> pl.DataFrame:
         for fault in life.faults
     ]
     events += [("failure" if life.failed else "replacement", None, end, end)]
-    names = {
-        "machine": pl.String,
-        "plant": pl.String,
-        "kind": pl.String,
-        "what": pl.String,
-        "sensor": pl.String,
-    }
+    names = ("machine", "plant", "kind", "what", "sensor")
     rows = [
         (life.name, life.plant, life.kind, what, sensor, life.start + a, life.start + b)
         for what, sensor, a, b in events
     ]
-    return pl.DataFrame(
-        rows, schema={**names, "begin": pl.Float64, "end": pl.Float64}, orient="row"
-    )
+    schema = {**dict.fromkeys(names, pl.String), "begin": pl.Float64, "end": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -132,7 +132,7 @@ class Course:
     """The state of the rings while the days go by.
 
     Attributes:
-        serial: Of the account in each slot, shape (rings, slots).
+        serial: The serial number of the account in each slot, shape (rings, slots).
         blocked: When the account in each slot will be, in days; infinite where nothing is known of
             it.
         opened: Accounts that each ring has opened.

@@ -50,7 +50,7 @@ ROLES = {
 }
 
 
-def _a_date(value: str) -> str:
+def _check_date(value: str) -> str:
     date.fromisoformat(value)
     return value
 
@@ -81,7 +81,7 @@ class HandbookSimulator(Dataset):
     customers: Annotated[Rows, Ge(3), Small(500)] = 5_000
     terminals: Annotated[int, Ge(2), Le(1_000_000)] = 10_000
     days: Annotated[Days, Ge(2), Small(100)] = 183
-    start: Annotated[str, AfterValidator(_a_date)] = "2018-04-01"
+    start: Annotated[str, AfterValidator(_check_date)] = "2018-04-01"
     radius: Positive = 5.0
     seed: Annotated[int, Ge(0), Lt(1000)] = 0
 
@@ -152,7 +152,7 @@ def commit_frauds(
     rows = np.argsort(paid["customer"], kind="stable")
     begin = np.searchsorted(paid["customer"][rows], np.arange(customers + 1))
     for now in range(days):
-        chosen = _chosen(now + shift, customers, CUSTOMERS)
+        chosen = _draw_places(now + shift, customers, CUSTOMERS)
         paid_rows = np.sort(np.concatenate([rows[begin[who] : begin[who + 1]] for who in chosen]))
         paid_rows = paid_rows[
             (day[paid_rows] >= now) & (day[paid_rows] < now + CUSTOMER_DAYS)
@@ -169,10 +169,10 @@ def _at_bad_terminals(
 ) -> np.ndarray:
     bad = np.zeros((terminals, days + 1), bool)
     for now in range(days):
-        bad[_chosen(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True
+        bad[_draw_places(now + shift, terminals, TERMINALS), now : now + TERMINAL_DAYS] = True
     return bad[terminal, day]
 
 
-def _chosen(seed: int, count: int, size: int) -> np.ndarray:
+def _draw_places(seed: int, count: int, size: int) -> np.ndarray:
     """Return what a pandas sample with this `random_state` takes."""
     return np.random.RandomState(seed % SEEDS).choice(count, size=min(size, count), replace=False)

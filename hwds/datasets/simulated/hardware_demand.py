@@ -174,10 +174,10 @@ def _observations(
     sales = np.log(sold / served) - interest - _effects(dataset, rows, history)
     visits = np.log(visited / VISITS) - interest
     return (
-        _aligned(history, sales),
-        _aligned(history, rows.noise**2 + 1 / (12 * sold**2)),
-        _aligned(history, visits),
-        _aligned(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
+        _align_ends(history, sales),
+        _align_ends(history, rows.noise**2 + 1 / (12 * sold**2)),
+        _align_ends(history, visits),
+        _align_ends(history, rows.visits_noise**2 + 1 / (12 * visited**2)),
     )
 
 
@@ -194,7 +194,7 @@ def _effects(dataset: DemandSettings, rows: DemandLaw, panel: Panel) -> np.ndarr
     return own + known["effect"].fill_null(0.0).to_numpy()
 
 
-def _aligned(history: Panel, values: np.ndarray) -> np.ndarray:
+def _align_ends(history: Panel, values: np.ndarray) -> np.ndarray:
     """Return values of rows as one row for each series, its last month in the last column.
 
     NaN before the first.

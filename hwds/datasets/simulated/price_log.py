@@ -158,7 +158,21 @@ class PriceLog(Dataset):
         return TARGET_EXPLORES / arms + (1 - TARGET_EXPLORES) * np.eye(arms)[best]
 
 
-class PriceLogTruth(Truth):
+class LogTruth(Truth):
+    """The true value of a target policy, as an estimator from a log: it weighs no rows."""
+
+    needs_propensity: ClassVar[bool] = False
+    weighs: ClassVar[bool] = False
+    asks_price: ClassVar[bool] = False
+    learner: ClassVar[None] = None
+    name: str = "truth"
+
+    def weights(self, log: LogEvidence) -> None:
+        """Return nothing: it weighs no rows."""
+        return
+
+
+class PriceLogTruth(LogTruth):
     """The true mean revenue of the target policy for the customers of the log: what an estimator
     would say who knew demand.
 
@@ -166,11 +180,6 @@ class PriceLogTruth(Truth):
         dataset: The simulator's settings.
     """
 
-    needs_propensity: ClassVar[bool] = False
-    weighs: ClassVar[bool] = False
-    asks_price: ClassVar[bool] = False
-    learner: ClassVar[None] = None
-    name: str = "truth"
     dataset: PriceLog
 
     def estimate(self, log: LogEvidence) -> EstimatorTerms:
@@ -178,18 +187,11 @@ class PriceLogTruth(Truth):
 
         Its standard error is that of the customers who came.
         """
-        prices = (
-            np.array([float(arm) for arm in log.arms])
-            if log.target_price is None
-            else log.target_price
-        )
-        n = len(log.reward)
+        prices, n = log.target_price, len(log.reward)
+        if prices is None:
+            prices = np.array([float(arm) for arm in log.arms])
         revenue = self.dataset.revenue(log.table, prices)
         return EstimatorTerms(np.sum(log.target * revenue, axis=1), np.zeros(n), np.ones(n))
-
-    def weights(self, log: LogEvidence) -> None:
-        """Return nothing: it weighs no rows."""
-        return
 
 
 def contexts() -> pl.DataFrame:

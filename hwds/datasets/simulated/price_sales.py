@@ -85,21 +85,11 @@ def family_names(count: int) -> list[str]:
     ]
 
 
-def sales_cells(
-    seed: int, skus: int, channels: int, weeks: int, shortest: int, units: float, lift: float
-) -> SalesCells:
+def sales_cells(settings: SalesSettings) -> SalesCells:
     """Return the cells of a world: more devices, channels or weeks leave the parameters of the
     others as they are.
-
-    Args:
-        seed: The world's seed.
-        skus: Devices.
-        channels: Channels, in the order of the catalogue.
-        weeks: Weeks of the calendar.
-        shortest: The fewest weeks for which a cell is sold.
-        units: Mean sales of a cell in a week.
-        lift: The mean log-lift of a promoted week.
     """
+    seed, skus, weeks = settings.seed, settings.skus, settings.weeks
     families = -(-skus // GENERATIONS)
     names = family_names(families)
     about = [FAMILIES[i % len(FAMILIES)] for i in range(families)]
@@ -116,12 +106,12 @@ def sales_cells(
             0,
         )
         cost = round(list_price * float(0.45 + 0.04 * np.tanh(of_sku[device, 2])), 2)
-        for shop, channel in enumerate(CHANNELS[:channels]):
+        for shop, channel in enumerate(CHANNELS[: settings.channels]):
             own = normal[device, shop]
             elasticity = (
                 MEAN + of_family[family] + of_channel[shop] + SKU * of_sku[device, 0] + OWN * own[0]
             )
-            sold = max(round(WEEKS[length[device, shop]] * weeks), min(shortest, weeks))
+            sold = max(round(WEEKS[length[device, shop]] * weeks), min(settings.shortest, weeks))
             sku = f"{names[family]}-{generation + 1}"
             rows.append(
                 (
@@ -133,26 +123,16 @@ def sales_cells(
                     list_price,
                     cost,
                     min(elasticity, NEAREST_ZERO),
-                    float(np.log(units) - LEVEL**2 / 2 + LEVEL * own[1]),
-                    lift * float(np.exp(0.2 * own[2])),
+                    float(np.log(settings.units) - LEVEL**2 / 2 + LEVEL * own[1]),
+                    settings.promotion_lift * float(np.exp(0.2 * own[2])),
                     weeks - sold,
                     device,
                     shop,
                 )
             )
-    columns = [
-        "series_id",
-        "sku",
-        "channel",
-        "family",
-        "generation",
-        "list_price",
-        "cost",
-        "elasticity",
-        "base",
-        "promotion",
-    ]
-    table = pl.DataFrame(rows, schema=[*columns, "first", "device", "shop"], orient="row")
+    columns = "series_id sku channel family generation list_price cost elasticity base promotion"
+    schema = [*columns.split(), "first", "device", "shop"]
+    table = pl.DataFrame(rows, schema=schema, orient="row")
     family_of, shop_of = table["device"].to_numpy() // GENERATIONS, table["shop"].to_numpy()
     same = (family_of[:, None] == family_of) & (shop_of[:, None] == shop_of)
     np.fill_diagonal(same, False)
@@ -190,30 +170,13 @@ LARGEST = 0.8
 
 
 @dataclass(frozen=True)
-class SalesLaw:
-    """The settings of the law of sales that are the same for all cells; see `PriceSales`."""
-
-    dispersion: float
-    cannibalisation: float
-    nearness: float
-    pull_forward: float
-    season: float
-    seasonal_pricing: float
-    promotion_share: float
-    shared_noise: float
-    endogeneity: float
-    pass_through: float
-    stock_outs: float
-
-
-@dataclass(frozen=True)
 class SalesWeeks:
     """Prices and sales by cell and week, each of shape (K, weeks); a cell is sold from its first
     week on.
 
     Attributes:
         relative: Log of the price over the list price.
-        cost: Of a unit, in currency.
+        cost: The cost of a unit, in currency.
         promotion: 0 or 1.
         stock_out: The share of the week without stock.
         log_mean: Log of the expected units, stock-outs and a cell's own noise apart.
@@ -228,7 +191,7 @@ class SalesWeeks:
     units: np.ndarray
 
 
-def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> SalesWeeks:
+def sales_weeks(law: SalesSettings, cells: SalesCells) -> SalesWeeks:
     """Draw the weeks of a world.
 
     A cell's units are Poisson with a gamma-distributed rate (negative binomial with size
@@ -236,6 +199,7 @@ def sales_weeks(seed: int, cells: SalesCells, weeks: int, law: SalesLaw) -> Sale
     week before + cannibalisation mean x of the family's other generations in the channel, nearer
     ones with more weight + shared noise), x being the log price over the list price.
     """
+    seed, weeks = law.seed, law.weeks
     device, shop = cells.column("device"), cells.column("shop")
     draws = _draws(seed, cells, weeks)
     season = law.season * seasonal(weeks)
@@ -411,18 +375,9 @@ class SalesSettings(PanelDataset):
         table = self.cells().table
         elasticity = pl.col("elasticity")
         best = pl.when(elasticity < -1).then(pl.col("cost") * elasticity / (1 + elasticity))
-        names = (
-            "series_id",
-            "sku",
-            "channel",
-            "family",
-            "list_price",
-            "cost",
-            "elasticity",
-            "promotion",
-        )
+        names = "series_id sku channel family list_price cost elasticity promotion"
         return table.select(
-            *names,
+            *names.split(),
             pl.lit(self.pull_forward).alias("pull_forward"),
             pl.lit(self.cannibalisation).alias("cannibalisation"),
             pl.col("base").exp().alias("units"),
@@ -455,25 +410,11 @@ class SalesSettings(PanelDataset):
 
     def cells(self) -> SalesCells:
         """Return the cells with their true parameters."""
-        return sales_cells(
-            self.seed,
-            self.skus,
-            self.channels,
-            self.weeks,
-            self.shortest,
-            self.units,
-            self.promotion_lift,
-        )
+        return sales_cells(self)
 
     def drawn(self) -> SalesWeeks:
         """Return what happened in each week."""
-        names = SalesLaw.__dataclass_fields__
-        return sales_weeks(
-            self.seed,
-            self.cells(),
-            self.weeks,
-            SalesLaw(**{name: getattr(self, name) for name in names}),
-        )
+        return sales_weeks(self, self.cells())
 
 
 # PriceSalesTruth: the true elasticities of simulated sales, as a model of demand.
@@ -529,7 +470,7 @@ def known_elasticities(
         design: The rows.
         slopes: Own elasticities, shape (K,).
         shared: The slopes of other columns by name, 0 for those that are not named.
-        context: Of the run.
+        context: The settings of the run.
         pairs: Cross elasticities, where they differ by pair.
     """
     theta = np.array([float(shared.get(name, 0.0)) for name in design.columns])

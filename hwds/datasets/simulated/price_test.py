@@ -68,7 +68,7 @@ class PriceTest(Dataset):
         Raises:
             ConfigError: There are not as many conversions as prices.
         """
-        self._checked()
+        self._check()
         arm = stream(self.start, "arms").integers(0, len(self.prices), self.units)
         rank = stream(self.start, "readiness").random(self.units)
         bought = stream(self.start, "sales").random(self.units) < self._readiness(
@@ -99,7 +99,7 @@ class PriceTest(Dataset):
             else None
         )
 
-    def _checked(self) -> None:
+    def _check(self) -> None:
         if len(self.prices) != len(self.conversions):
             raise ConfigError(
                 f"dataset.conversions: must have one for each of {len(self.prices)} prices, got "

@@ -151,5 +151,4 @@ def _cycle(sizes: np.ndarray, week: np.ndarray) -> np.ndarray:
     """Return two waves a year, of the sizes of their sines and cosines, shape (weeks,)."""
     turn = 2 * np.pi * week / 52
     waves = np.stack([np.sin(turn), np.cos(turn), np.sin(2 * turn), np.cos(2 * turn)])
-    cycle: np.ndarray = sizes @ waves
-    return cycle
+    return np.asarray(sizes @ waves)

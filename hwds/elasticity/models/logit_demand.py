@@ -11,7 +11,7 @@ from annotated_types import Gt, Le
 
 from hwds.core.errors import DataError
 from hwds.elasticity.design import CROSS, DemandDesign, DemandTerms, independent_columns
-from hwds.elasticity.fitted import CrossPairs, ElasticityContext, Estimates
+from hwds.elasticity.fitted import CrossPairs, ElasticityContext, Estimates, reasons_where
 from hwds.elasticity.instruments import WEAK_F, TwoStage, two_stage
 from hwds.elasticity.models.base import ElasticityModel, demand_levels
 from hwds.elasticity.sweeping import Sweeper, number_groups
@@ -44,9 +44,9 @@ def nested_elasticities(
     (1 - n) s_k|g + s_k); of another nest: -a p_k s_k.
 
     Args:
-        price: Of each product, shape (J,).
-        share: Of each product, NaN where unknown, shape (J,).
-        nest: Of each product from 0, shape (J,).
+        price: The price of each product, shape (J,).
+        share: The share of each product, NaN where unknown, shape (J,).
+        nest: The nest of each product from 0, shape (J,).
         slope: a.
         nesting: n.
     """
@@ -116,9 +116,9 @@ class LogitParameters:
     """The parameters of a choice by utilities.
 
     Attributes:
-        slope: Of the utility by the price.
+        slope: The slope of the utility by the price.
         nesting: The nesting parameter, 0 without nests.
-        covariance: Of the two, shape (2, 2).
+        covariance: The covariance of the two, shape (2, 2).
         f: The first stage's of the price, and of the share within nests; inf where it has no
             instruments.
         nested: Whether there are nests.
@@ -150,12 +150,11 @@ class LogitParameters:
 
         Args:
             design: The cells.
-            price: Of each cell, NaN where unknown, shape (K,).
+            price: The price of each cell, NaN where unknown, shape (K,).
             bought: The share of its market, NaN where unknown, shape (K,).
         """
         own, by = np.full(len(design), np.nan), np.full((len(design), 2), np.nan)
-        channel = design.codes("channel")
-        nests = design.codes("nest") if self.nested else np.zeros(len(design), np.int64)
+        channel, nests = design.codes("channel"), design.codes("nest" if self.nested else "all")
         parts = []
         for number in range(int(channel.max()) + 1):
             cells = np.flatnonzero((channel == number) & np.isfinite(price * bought))
@@ -193,11 +192,8 @@ class LogitParameters:
             if strength < WEAK_F:
                 return "weak", f"{what}: the first stage's F is {strength:.1f}"
         if abs(self.slope) < 2 * self.stderr[0]:
-            return (
-                "weak",
-                f"the slope of all products is {self.slope:.3g} with a standard error of "
-                f"{self.stderr[0]:.2g}",
-            )
+            slope = f"the slope of all products is {self.slope:.3g}"
+            return "weak", f"{slope} with a standard error of {self.stderr[0]:.2g}"
         return "identified", "by the slope that all products share"
 
     def notes(self) -> dict[str, float]:
@@ -276,12 +272,11 @@ class LogitDemand(ElasticityModel):
             raise DataError("dataset: no product of any market was bought.")
         fit = self._fit(design, market, share, none, rows)
         price, bought = (
-            _last_known(design, np.where(rows, design.price, np.nan)),
-            _last_known(design, np.where(rows, share, np.nan)),
+            design.last_known(np.where(rows, each, np.nan)) for each in (design.price, share)
         )
         choice = LogitParameters.of(fit, nested=self.nests is not None)
         if not 0 <= choice.nesting <= LARGEST_NESTING:
-            return self._unanswered(design, choice)
+            return self._without_answers(design, choice)
         own, by, pairs = choice.elasticities(design, price, bought)
         known, theta = np.isfinite(own), np.zeros(design.x.shape[1])
         by = np.nan_to_num(by)
@@ -300,12 +295,12 @@ class LogitDemand(ElasticityModel):
             pairs=pairs,
             one_slope=True,
             statuses=[choice.status()] * len(design),
-            unanswered=dict.fromkeys(np.flatnonzero(~known).tolist(), "nothing was sold"),
+            unanswered=reasons_where(~known, "nothing was sold"),
             method=fit.variance.method,
             notes=choice.notes(),
         )
 
-    def _unanswered(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
+    def _without_answers(self, design: DemandDesign, choice: LogitParameters) -> Estimates:
         """Return no answer for any cell: no choice by utilities has such a nesting parameter."""
         nothing, theta = np.full(len(design), np.nan), np.zeros(design.x.shape[1])
         reason = (
@@ -322,7 +317,7 @@ class LogitDemand(ElasticityModel):
             nothing,
             nothing,
             statuses=[("weak", reason)] * len(design),
-            unanswered=dict.fromkeys(range(len(design)), reason),
+            unanswered=reasons_where(np.isnan(nothing), reason),
             method="none",
             notes=choice.notes(),
         )
@@ -394,7 +389,7 @@ def market_shares(
 
     Args:
         design: The rows.
-        market: Of each row, a number.
+        market: The market of each row, a number.
         outside: A market's size over the most units that its channel ever bought.
     """
     known = np.isfinite(design.units)
@@ -409,11 +404,3 @@ def market_shares(
         size = outside * most[channel]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(known, design.units / size, np.nan), 1 - total / size
-
-
-def _last_known(design: DemandDesign, values: np.ndarray) -> np.ndarray:
-    """Return the last known value of each cell, shape (K,)."""
-    out = np.full(len(design), np.nan)
-    there = np.isfinite(values)
-    out[design.cell[there]] = values[there]
-    return out

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,12 +12,19 @@ from annotated_types import Ge, Le, MinLen
 
 from hwds.core.recipe import Small
 from hwds.elasticity.design import DemandDesign, identify
-from hwds.elasticity.fitted import ElasticityContext, Estimates, FittedElasticities
+from hwds.elasticity.fitted import (
+    ElasticityContext,
+    Estimates,
+    FittedElasticities,
+    named_notes,
+    reasons_where,
+)
 from hwds.elasticity.models.base import ElasticityModel, demand_levels, normal_critical
 from hwds.elasticity.rows import WEIGHT_PREFIX, change_rows
 from hwds.evaluation.panel_folds import AtTime, panel_known_at
 from hwds.frames.panel import Panel
 from hwds.frames.roles import SERIES, TIME
+from hwds.stats.estimates import least_on_simplex
 
 # FittedStack: the weighted mean of fitted models of demand, cell by cell.
 
@@ -78,7 +84,7 @@ def combine_estimates(
         design: The rows, with the stack's own columns.
         members: Fitted.
         weights: Shape (members, K).
-        level: Of the intervals.
+        level: The level of the intervals.
         notes: Facts about the fit.
     """
     parts = [member.estimates for member in members]
@@ -105,7 +111,7 @@ def combine_estimates(
         none,
         none,
         covariance,
-        unanswered=dict.fromkeys(np.flatnonzero(~there).tolist(), "no member has an answer"),
+        unanswered=reasons_where(~there, "no member has an answer"),
         method="mixture of the members",
         notes=notes,
     )
@@ -169,12 +175,9 @@ class HeldOutMoves:
         """
         odds = self.predicted @ weights
         total = np.maximum(float(np.sum(self.before + self.after)), 1.0)
-        value = (
-            float(np.sum(self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds)))
-            / total
-        )
+        each = self.after * np.logaddexp(0, -odds) + self.before * np.logaddexp(0, odds)
         missed = (self.after + self.before) / (1 + np.exp(-odds)) - self.after
-        return value, self.predicted.T @ missed / total
+        return float(np.sum(each)) / total, self.predicted.T @ missed / total
 
 
 def held_out_moves(
@@ -192,7 +195,7 @@ def held_out_moves(
         history: All that may be known.
         windows: How many, as far as half of the periods are left before the first.
         threshold: The least absolute change of a log price that is a move.
-        context: Of the fits.
+        context: The settings of the fits.
     """
     times, horizon = history.table[TIME].unique().sort(), history.horizon
     count = min(windows, len(times) // 2 // horizon)
@@ -224,40 +227,13 @@ def _member_moves(
 
 def _common_moves(parts: Sequence[pl.DataFrame]) -> HeldOutMoves:
     """Return the moves of which every member says something."""
-    named = [part.rename({"predicted": f"member_{place}"}) for place, part in enumerate(parts)]
-    others = [part.drop("units", "units_before") for part in named[1:]]
-    both: pl.DataFrame = reduce(
-        lambda left, right: left.join(right, MOVE_KEYS, "inner", maintain_order="left"),
-        others,
-        named[0],
-    )
+    both = parts[0].rename({"predicted": "member_0"})
+    for place, part in enumerate(parts[1:], start=1):
+        own = part.select(*MOVE_KEYS, pl.col("predicted").alias(f"member_{place}"))
+        both = both.join(own, MOVE_KEYS, "inner", maintain_order="left")
     predicted = both.select(f"member_{place}" for place in range(len(parts))).to_numpy()
     before, after = (both[name].to_numpy() for name in ("units_before", "units"))
     return HeldOutMoves(np.clip(predicted, -LARGEST_MOVE, LARGEST_MOVE), before, after)
-
-
-def least_deviance_weights(moves: HeldOutMoves) -> np.ndarray:
-    """Return the weights of the least deviance, at least 0 and with the sum 1, shape (members,)."""
-    from scipy.optimize import minimize
-
-    count = moves.predicted.shape[1]
-    one = {
-        "type": "eq",
-        "fun": lambda weights: weights.sum() - 1,
-        "jac": lambda weights: np.ones(count),
-    }
-    begin = np.full(count, 1 / count)
-    found = minimize(
-        moves.deviance,
-        begin,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0, 1)] * count,
-        constraints=[one],
-        options={"ftol": 1e-12},
-    )
-    weights = np.maximum(found.x, 0.0)
-    return np.asarray(weights / weights.sum())
 
 
 def best_member_weights(moves: HeldOutMoves) -> np.ndarray:
@@ -308,10 +284,7 @@ class Stack(ElasticityModel):
         shares = self._weights(history, context)
         members = tuple(member.learn(history, context) for member in self.members)
         weights = weights_by_cell(members, shares)
-        notes = {
-            f"{WEIGHT_PREFIX}{member.name}": float(share)
-            for member, share in zip(self.members, shares, strict=True)
-        }
+        notes = named_notes(WEIGHT_PREFIX, (member.name for member in self.members), shares)
         estimates = combine_estimates(design, members, weights, context.level, notes)
         known = self.fitted(design, estimates, identify(design, by_period=self.by_period), context)
         return FittedDemandStack(**vars(known), members=members, weights=weights)
@@ -326,5 +299,5 @@ class Stack(ElasticityModel):
             return equal
         if self.combine == "best":
             return best_member_weights(moves)
-        least = least_deviance_weights(moves)
+        least, _ = least_on_simplex(moves.deviance, len(self.members))
         return least if self.combine == "simplex" else (least + equal) / 2

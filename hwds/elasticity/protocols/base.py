@@ -17,7 +17,7 @@ from hwds.core.recipe import Small
 from hwds.elasticity.design import price_column
 from hwds.elasticity.family import ELASTICITY
 from hwds.elasticity.fitted import ElasticityContext
-from hwds.elasticity.metrics import cell_measures, score_cells
+from hwds.elasticity.metrics import CELL_MEASURES, measures_of, score_cells
 from hwds.elasticity.models.base import ElasticityModel
 from hwds.elasticity.rows import cell_labels, cell_rows, demand_estimates_of, identification_remarks
 from hwds.evaluation.panel_folds import AtTime, Cutoff, corrupt_panel, panel_known_at
@@ -36,7 +36,26 @@ from hwds.pricing.demand_evidence import DemandEstimates, DemandEvidence
 from hwds.results.tables import Measure, Tables
 
 
-class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable, DemandEvidence):
+class DemandEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestable):
+    """Evaluate a model of demand: what all protocols share whose rows are of cells."""
+
+    accepts: ClassVar[type] = ElasticityModel
+    unit: ClassVar[str] = SERIES
+
+    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
+        """Return which cells will have no answer of their own, and why."""
+        return identification_remarks(frame, next(iter(models.values())))
+
+    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
+        """Return the segment of each cell: a static column, or one of the rows themselves."""
+        return cell_labels(frame, column)
+
+    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
+        """Return the panel with random values after the cutoff."""
+        return corrupt_panel(frame, cutoff, rng)
+
+
+class CellEvaluation(DemandEvaluation, DemandEvidence):
     """Fit a model of demand, and report its answer for every cell.
 
     Attributes:
@@ -47,12 +66,11 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
             values are scored apart too.
     """
 
-    accepts: ClassVar[type] = ElasticityModel
     frame_type: ClassVar[type] = ELASTICITY.frame
     task: ClassVar[str] = ELASTICITY.name
     keys: ClassVar[tuple[str, ...]] = (SERIES,)
-    unit: ClassVar[str] = SERIES
     untunable: ClassVar[str] = "scores no prediction of what is held out"
+    own_measures: ClassVar[tuple[Measure, ...]] = ()
 
     headline: str = "mean_elasticity"
     confidence: Annotated[float, Gt(0.5), Lt(1)] = 0.95
@@ -87,7 +105,7 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
 
     def measures(self, frame: Panel) -> Sequence[Measure]:
         """Return the metrics of cells."""
-        return cell_measures(self.confidence)
+        return self.known_measures()
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
@@ -97,21 +115,9 @@ class CellEvaluation(Evaluation[ElasticityModel, Panel], Segmentable, LeakTestab
                 f"protocol.headline: no metric '{self.headline}'{nearest(self.headline, known)}"
             )
 
-    def warnings_before(self, frame: Panel, models: Mapping[str, ElasticityModel]) -> list[str]:
-        """Return which cells will have no answer of their own, and why."""
-        return identification_remarks(frame, next(iter(models.values())))
-
     def known_measures(self) -> Sequence[Measure]:
         """Return the metrics whatever the panel is."""
-        return cell_measures(self.confidence)
-
-    def labels(self, frame: Panel, column: str) -> pl.DataFrame | None:
-        """Return the segment of each cell: a static column, or one of the rows themselves."""
-        return cell_labels(frame, column)
-
-    def corrupt_after(self, frame: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Panel:
-        """Return the panel with rubbish after the cutoff."""
-        return corrupt_panel(frame, cutoff, rng)
+        return (*self.own_measures, *measures_of(CELL_MEASURES, self.confidence))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: Cutoff, frame: Panel) -> pl.DataFrame:
         """Return the rows of the fold that may know what the cutoff does."""

@@ -103,13 +103,10 @@ class Maintenance(Decision):
         inspection. None without answers.
         """
         laws = self._laws(tables, frame, model, protocol)
-        return (
-            None
-            if laws is None
-            else self._verdict(
-                laws, without_failures(laws), tables, self._laws(tables, frame, TRUTH, protocol)
-            )
-        )
+        if laws is None:
+            return None
+        truth = self._laws(tables, frame, TRUTH, protocol)
+        return self._verdict(laws, without_failures(laws), tables, truth)
 
     def foresee(
         self,
@@ -154,18 +151,12 @@ class Maintenance(Decision):
         Those set apart for a sweep are inspected by none.
         """
         assert isinstance(protocol, LastWindow)
-        rows = tables.predictions
-        mine = (
-            rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold"))
-            if rows.width
-            else rows
-        )
-        runs = frame.learnable
-        return (
-            None
-            if mine.is_empty()
-            else life_laws(mine, runs.take(~protocol.is_apart(runs)), self.slots)
-        )
+        rows, runs = tables.predictions, frame.learnable
+        if len(rows):
+            rows = rows.filter((pl.col("model") == model) & (pl.col("part") == "kfold"))
+        if rows.is_empty():
+            return None
+        return life_laws(rows, runs.take(~protocol.is_apart(runs)), self.slots)
 
     def _verdict(
         self,

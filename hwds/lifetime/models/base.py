@@ -19,7 +19,7 @@ from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.row_folds import hash_of
 from hwds.frames.features.signal_windows import LearnedSignalWindows, SignalWindows
 from hwds.frames.runs import Runs
-from hwds.frames.signals import LearnedRunFeatures, RunFeatures
+from hwds.frames.signals import RunFeatures
 from hwds.frames.table import check_frame
 from hwds.lifetime.laws import Lives, LocalErrors
 
@@ -53,10 +53,6 @@ class LifetimeContext(RunContext):
         The windows that models take by themselves where it has none.
         """
         return self.features if isinstance(self.features, RunFeatures) else SignalWindows()
-
-    def learned_features(self, runs: Runs) -> LearnedRunFeatures:
-        """Return the features with the scales of runs."""
-        return self.run_features().learn(runs)
 
     def fitted_once(self, model: Any, purpose: str, runs: Runs, make: Any) -> Any:
         """Return what a model makes of runs.
@@ -180,11 +176,11 @@ class PointModel(LifetimeModel):
     def learn(self, runs: Runs, context: LifetimeContext) -> FittedLife:
         """Learn from all runs, and from all but one part after the other, which is held out."""
         return FittedPoint(
-            self.regressed(runs, context),
+            self.fitted_regression(runs, context),
             held_out_errors(self.held_out(runs, context), runs, context, self.near),
         )
 
-    def regressed(self, runs: Runs, context: LifetimeContext) -> Regressed:
+    def fitted_regression(self, runs: Runs, context: LifetimeContext) -> Regressed:
         """Return the regression learned from runs.
 
         Once for all models of an experiment that have this one as a member.
@@ -210,8 +206,7 @@ class PointModel(LifetimeModel):
                     out[mine[runs.run_of_row]] = learned.points(runs.take(mine))
             return out
 
-        points: np.ndarray = context.fitted_once(self, "lifetime held out", runs, made)
-        return points
+        return np.asarray(context.fitted_once(self, "lifetime held out", runs, made))
 
 
 def inner_fold(runs: Runs, folds: int) -> np.ndarray:
@@ -266,7 +261,7 @@ class FittedPoint(Serializable):
     """A regression, and the law of its errors.
 
     Attributes:
-        regressed: Of the capped remaining life.
+        regressed: The regression of the capped remaining life.
         errors: By the size of the point.
     """
 
@@ -320,11 +315,9 @@ def landmark_rows(runs: Runs, context: LifetimeContext, landmarks: int) -> np.nd
     run = runs.run_of_row[asked]
     counts = np.bincount(run, minlength=runs.n)
     share = counts / max(counts[counts > 0].mean(), 1.0)
-    wanted = (
-        np.full(runs.n, landmarks)
-        if context.by_share
-        else np.maximum(np.round(landmarks * share), 1).astype(int)
-    )
+    wanted = np.full(runs.n, landmarks)
+    if not context.by_share:
+        wanted = np.maximum(np.round(landmarks * share), 1).astype(int)
     begins = np.concatenate([[0], np.cumsum(counts)])
     places = [
         begins[i]

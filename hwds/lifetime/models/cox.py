@@ -42,7 +42,7 @@ class Hazards(Serializable):
     """Hazards that are proportional to a baseline.
 
     Attributes:
-        beta: Of the log hazard, shape (k,).
+        beta: The coefficients of the log hazard, shape (k,).
         centre: The covariates of the baseline, shape (k,).
         times: At which a remaining life ended or was censored, rising, shape (t,).
         hazard: The baseline's cumulative hazard at each.
@@ -93,7 +93,7 @@ class FittedHazards(Serializable):
     """Hazards, and what they are read from.
 
     Attributes:
-        covariates: Of runs.
+        covariates: The covariates of runs.
         hazards: By them.
         cap: Of points.
     """

@@ -43,8 +43,8 @@ class TwoBranches(Serializable):
     Attributes:
         window: Cycles.
         signals: Numbers of a cycle.
-        units: Of the LSTM.
-        filters: Of the convolution.
+        units: The units of the LSTM.
+        filters: The filters of the convolution.
         kernel: Cycles that it looks at.
     """
 
@@ -123,7 +123,7 @@ class MaskedTraining(Training):
     alone.
 
     Attributes:
-        rate: Of dropout.
+        rate: The rate of dropout.
     """
 
     rate: float = 0.0
@@ -252,8 +252,8 @@ class Signals(Serializable):
     """The inputs of a network at each cycle.
 
     Attributes:
-        scaling: Of the sensors.
-        axes: Of the principal components.
+        scaling: The scaling of the sensors.
+        axes: The axes of the principal components.
     """
 
     scaling: RegimeScales
@@ -283,7 +283,7 @@ class TrainedBranches(Serializable):
     Attributes:
         signals: What they read.
         shape: Theirs.
-        weights: Of each.
+        weights: The weights of each.
         cap: What a 1 of theirs stands for.
         cpus: Threads.
     """
@@ -297,7 +297,7 @@ class TrainedBranches(Serializable):
     def points(self, runs: Runs) -> np.ndarray:
         """Return the point of the mean networks at each row, shape (rows,)."""
         rows = np.arange(len(runs.data))
-        return self.said(self.windows(runs, rows), self.shape.ones(len(rows)))
+        return self.predict_windows(self.windows(runs, rows), self.shape.ones(len(rows)))
 
     def windows(self, runs: Runs, rows: np.ndarray) -> np.ndarray:
         """Return the windows up to some rows."""
@@ -305,7 +305,7 @@ class TrainedBranches(Serializable):
             self.signals.compute(runs), run_begins(runs), self.shape.window, rows
         )
 
-    def said(self, windows: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
+    def predict_windows(self, windows: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
         """Return the mean of the networks' points for windows under masks, shape (n,)."""
         from hwds.evaluation.networks import on_device, predict_network
 
@@ -334,7 +334,7 @@ class FittedDropout(Serializable):
         """Return the mean and the quantiles over masks at the last row of each run."""
         windows = self.network.windows(runs, runs.offsets[1:] - 1)
         draws = [
-            self.network.said(
+            self.network.predict_windows(
                 windows, [np.repeat(mask[None], len(windows), axis=0) for mask in pair]
             )
             for pair in zip(self.first, self.second, strict=True)

@@ -42,7 +42,7 @@ def fill_nearest(
         known: Coordinates of known cycles, those of a machine side by side, shape (m, d).
         begins: The first cycle of each machine and the end, shape (k + 1,).
         target: The capped remaining life at each known cycle, shape (m,).
-        distance: Of the nearest cycle of each machine, shape (n, k).
+        distance: The distance of the nearest cycle of each machine, shape (n, k).
         life: The capped remaining life there, shape (n, k).
     """
     for row in range(len(asked)):
@@ -76,10 +76,10 @@ class Coordinates(Serializable):
     read.
 
     Attributes:
-        scaling: Of the sensors.
+        scaling: The scaling of the sensors.
         axes: Shape (sensors, components).
         lags: Cycles before the last one, 0 among them.
-        weight: Of the newest cycle in smoothed values.
+        weight: The weight of the newest cycle in smoothed values.
         age_unit: The age that counts as much as a change of a component by 1.
     """
 
@@ -173,7 +173,7 @@ class KnownCourses(Serializable):
 
     Attributes:
         coordinates: What a course is.
-        known: Of each known cycle, shape (m, d).
+        known: The coordinates of each known cycle, shape (m, d).
         begins: The first cycle of each machine and the end, shape (k + 1,).
         target: The capped remaining life at each known cycle.
         age_unit: The age that counts as much as a component's change by 1; a great one leaves ages

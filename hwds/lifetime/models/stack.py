@@ -52,7 +52,7 @@ class Stack(PointModel):
         """
         held = np.column_stack([member.held_out(runs, context) for member in self.members])
         weights = self.weights(held, runs, context)
-        parts = tuple(member.regressed(runs, context) for member in self.members)
+        parts = tuple(member.fitted_regression(runs, context) for member in self.members)
         return FittedPoint(
             WeightedPoints(parts, weights),
             held_out_errors(held @ weights, runs, context, self.near),

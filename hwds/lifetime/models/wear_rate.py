@@ -75,17 +75,10 @@ class WearRate(PointModel):
         scaled = scaling.scaled(runs)
         axis, new = self._index(scaled, runs)
         rows, (seen, failed) = predictable_rows(runs, context), runs.remaining_of_rows()
-        seen, failed, age, weight = (
-            seen[rows],
-            failed[rows],
-            runs.cycles[rows],
-            context.weights(runs, rows),
-        )
-        cap = min(context.cap, float(runs.ages.max()))
-        best, least = (
-            WearCourse(scaling, axis, new, self.smoothing[0], 1.0, float(runs.ages.mean()), cap),
-            np.inf,
-        )
+        seen, failed, age = seen[rows], failed[rows], runs.cycles[rows]
+        weight, least = context.weights(runs, rows), np.inf
+        cap, fleet = min(context.cap, float(runs.ages.max())), float(runs.ages.mean())
+        best = WearCourse(scaling, axis, new, self.smoothing[0], 1.0, fleet, cap)
         for smoothing in self.smoothing:
             wear = _smooth_index(scaled @ axis - new, runs, smoothing)[rows]
             own, fleet = _fleet_rate(wear, age, seen, failed, weight)
@@ -161,7 +154,7 @@ class WearCourse(Serializable):
     """An index of wear, and the rate of it.
 
     Attributes:
-        scaling: Of the sensors.
+        scaling: The scaling of the sensors.
         axis: The weight of each sensor in the index, shape (sensors,).
         new: The index of a new machine, before it is taken off.
         smoothing: The weight of the newest cycle.

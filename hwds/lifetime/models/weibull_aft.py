@@ -43,8 +43,8 @@ class WeibullLaw(Serializable):
     """Weibull laws whose log scale is linear in covariates.
 
     Attributes:
-        intercept: Of the log scale.
-        beta: Of the log scale, shape (k,).
+        intercept: The intercept of the log scale.
+        beta: The coefficients of the log scale, shape (k,).
         shape: The same for all.
     """
 
@@ -94,7 +94,7 @@ class FittedWeibull(Serializable):
     """Laws, and what they are read from.
 
     Attributes:
-        covariates: Of runs.
+        covariates: The covariates of runs.
         law: By them.
         cap: Of points.
     """

@@ -84,11 +84,8 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
     def warnings_before(self, frame: Runs, models: Mapping[str, LifetimeModel]) -> list[str]:
         """Return how many runs are censored."""
         censored = int((~frame.learnable.events).sum())
-        return (
-            [f"{censored} of {frame.learnable.n} runs to learn from are censored."]
-            if censored
-            else []
-        )
+        said = f"{censored} of {frame.learnable.n} runs to learn from are censored."
+        return [said] if censored else []
 
     def labels(self, frame: Runs, column: str) -> pl.DataFrame:
         """Return a static column by run."""
@@ -101,8 +98,8 @@ class LifetimeEvaluation(Evaluation[LifetimeModel, Runs], Deployable, Segmentabl
             pl.col(column).first().alias("segment")
         )
 
-    def said(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return the predictions of rows without what came of them, for the canary."""
+    def without_outcomes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Return the predictions of rows without what came of them, for the leak check."""
         return rows.select(*self.keys, *PREDICTED)
 
     def fit_all(self, model: LifetimeModel, frame: Runs, context: RunContext) -> FittedLife:

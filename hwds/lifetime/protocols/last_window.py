@@ -183,8 +183,8 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
     def corrupt_after(
         self, frame: Runs, cutoff: HeldOutCut | LastRow, rng: np.random.Generator
     ) -> Runs:
-        """Return the runs with rubbish for what the held-out machines measured after a cut, and for
-        how they ended.
+        """Return the runs with random values for what held-out machines measured after a cut, and
+        for how they ended.
         """
         known = np.full(frame.n, -1)
         if isinstance(cutoff, LastRow):
@@ -203,8 +203,8 @@ class LastWindow(RunKFold, LifetimeEvaluation, Tunable, Contrasting):
     ) -> pl.DataFrame:
         """Return the predictions at a cut."""
         if isinstance(cutoff, LastRow):
-            return self.said(rows.filter(pl.col("part") == "test"))
-        return self.said(
+            return self.without_outcomes(rows.filter(pl.col("part") == "test"))
+        return self.without_outcomes(
             rows.filter(
                 (pl.col("part") == "kfold")
                 & (pl.col("cut") == cutoff.repeat * self.cuts + cutoff.cut)

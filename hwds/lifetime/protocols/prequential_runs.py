@@ -73,12 +73,12 @@ class PrequentialRuns(LifetimeEvaluation):
         return prediction_rows(fitted.predict(asked), asked, runs, "review", cell.fold.index)
 
     def corrupt_after(self, frame: Runs, cutoff: FleetInstant, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that happened after the instant."""
+        """Return the runs with random values for all that happened after the instant."""
         return corrupt_runs(frame, np.where(cutoff.ended(frame), -1, cutoff.known_rows(frame)), rng)
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: FleetInstant, frame: Runs) -> pl.DataFrame:
         """Return the predictions at the review."""
-        return self.said(rows)
+        return self.without_outcomes(rows)
 
     def _running(self, runs: Runs, instant: FleetInstant) -> np.ndarray:
         """Return which machines run at an instant, and have for long enough; shape (n,)."""

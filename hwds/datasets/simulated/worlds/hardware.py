@@ -23,7 +23,7 @@ class ProductFamily(NamedTuple):
 
     Attributes:
         name: The first part of its SKUs' names.
-        list_price: Of its first generation, in currency.
+        list_price: The list price of its first generation, in currency.
         units: A month over all channels, of one generation at its best.
         elasticity: Own-price elasticity of demand.
         giftable: Scale of its holiday season.
@@ -41,7 +41,7 @@ class SalesChannel(NamedTuple):
 
     Attributes:
         name: The last part of its series' names.
-        share: Of a device's units.
+        share: The share of a device's units.
         subsidy: Share of the list price that the maker pays for each unit sold here.
         discount: Share of the list price that the channel forgoes.
         elasticity: Added to the family's.
@@ -370,7 +370,7 @@ class DemandLaw:
     Attributes:
         units: Units a month at a device's best.
         street_price: At launch, in currency.
-        elasticity: Of own price.
+        elasticity: The elasticity to the own price.
         cross: Elasticity to the mean price of the family's other generations on sale in the
             channel.
         pull_forward: Elasticity to the own price of the month before.
@@ -453,23 +453,21 @@ class DemandLaw:
         run_off = np.log(np.clip(left + 1, 1, RUN_OFF + 1) / (RUN_OFF + 1))
         succeeded = np.log1p(-self.cannibalisation) * plan["successor_launched"].to_numpy()
         season = self.season[np.arange(len(plan)), plan["time"].dt.month().to_numpy() - 1]
-        interest: np.ndarray = np.log(self.units) + course + run_off + succeeded + season
-        return interest
+        return np.asarray(np.log(self.units) + course + run_off + succeeded + season)
 
     def log_effects(self, plan: pl.DataFrame) -> np.ndarray:
         """Return what price and promotion add to the log-demand of each row."""
         relative = np.log(plan["price"].to_numpy() / self.street_price)
-        effects: np.ndarray = (
+        return np.asarray(
             self.elasticity * relative + self.promotion * plan["promotion"].to_numpy()
         )
-        return effects
 
     def log_other_effects(self, plan: pl.DataFrame, offers: pl.DataFrame) -> np.ndarray:
         """Return what other generations' prices and the month before's add to the log-demand of
         each row of the plan.
 
         Args:
-            plan: Of all offers (`demand_plan`), with a law of the same rows.
+            plan: The plan of all offers (`demand_plan`), with a law of the same rows.
             offers: The offers.
         """
         relative = pl.Series("x", np.log(plan["price"].to_numpy() / self.street_price))
@@ -481,10 +479,9 @@ class DemandLaw:
         )
         before = pl.col("x").shift(1).over("offer", order_by="month").fill_null(pl.col("x"))
         known = rows.select(others=others, before=before)
-        effects: np.ndarray = (
+        return np.asarray(
             self.cross * known["others"].to_numpy() + self.pull_forward * known["before"].to_numpy()
         )
-        return effects
 
     def level_variance(self, age: np.ndarray) -> np.ndarray:
         """Return the variance of the level so many months after the launch, before anything is
@@ -508,8 +505,7 @@ def _season(about: pl.DataFrame) -> np.ndarray:
         + np.outer(about["school"], school)
         + np.outer(about["quarter"], quarter)
     )
-    centred: np.ndarray = season - season.mean(axis=1, keepdims=True)
-    return centred
+    return np.asarray(season - season.mean(axis=1, keepdims=True))
 
 
 # The calendar of what is known ahead: launches, ends, prices and promotions of every offer.

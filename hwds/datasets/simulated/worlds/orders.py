@@ -137,7 +137,7 @@ class Investigators(NamedTuple):
     """The ways in which lines are investigated.
 
     Attributes:
-        review_chance: Of any line, whatever it is, in the random stream.
+        review_chance: The review chance of any line, whatever it is, in the random stream.
         rule_quantity: From how many units on today's rule asks for a look.
         rule_share: The share of those lines that somebody has the time to look at; nobody writes it
             down.
@@ -228,17 +228,17 @@ class MarketPrices:
 
     Attributes:
         skus: The devices, as in `HardwareWorld.skus`.
-        sku: Of each offer, its row of `skus`, shape (offers,).
-        channel: Of each offer, its number in `CHANNEL_NAMES`.
-        month: Of each day, counted from the log's first, shape (days,).
+        sku: The sku of each offer, its row of `skus`, shape (offers,).
+        channel: The channel of each offer, its number in `CHANNEL_NAMES`.
+        month: The month of each day, counted from the log's first, shape (days,).
         price: Of each offer in each month, before the region's factor; NaN where it is not sold,
             shape (offers, months).
         promoted: The same, whether there is a promotion.
         chosen: Up to which point of (0, 1) a customer of a channel in a month chooses this offer or
             one before it: first of customers at large, whose odds are the expected demand of
             `DemandLaw`, then of those who look for bargains, shape (2, channels, months, offers).
-        list_price: Of each device in each month, shape (skus, months).
-        street: Of each device on each day, shape (skus, days).
+        list_price: The list price of each device in each month, shape (skus, months).
+        street: The street price of each device on each day, shape (skus, days).
         gain: The best of all regions' markets, less freight, duty and what is paid, for one unit
             that is bought in a region: shape (regions, offers, days); minus infinity where the
             offer is not sold. No premium for the risk is taken off.
@@ -292,7 +292,16 @@ def market_prices(seed: int, days: int, families: int) -> MarketPrices:
     street = _street(world, skus, list_price[:, month], days)
     gain = _gains(street[sku], price[:, month])
     return MarketPrices(
-        skus, sku, channel, month, price, promoted, _chosen(odds, channel), list_price, street, gain
+        skus,
+        sku,
+        channel,
+        month,
+        price,
+        promoted,
+        _cumulative_odds(odds, channel),
+        list_price,
+        street,
+        gain,
     )
 
 
@@ -335,7 +344,7 @@ def _bargains(interest: np.ndarray, share: np.ndarray) -> np.ndarray:
     return interest**TASTE * np.exp(-BARGAIN * np.nan_to_num(share))
 
 
-def _chosen(odds: np.ndarray, channel: np.ndarray) -> np.ndarray:
+def _cumulative_odds(odds: np.ndarray, channel: np.ndarray) -> np.ndarray:
     channel_odds = (channel == np.arange(len(CHANNEL_NAMES))[:, None])[:, None, :] * odds.transpose(
         0, 2, 1
     )[:, None]
@@ -839,5 +848,4 @@ def _lifts(world: HardwareWorld, days: int) -> np.ndarray:
     logs = np.outer(traits("december"), gifts) + np.outer(
         traits("quarter"), quarter_ends(world, days)
     )
-    lifts: np.ndarray = np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0)
-    return lifts
+    return np.asarray(np.exp(logs) * np.where(weekend, traits("weekend")[:, None], 1.0))

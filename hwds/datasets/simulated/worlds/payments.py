@@ -44,7 +44,7 @@ def customer_payments(
     Args:
         uniforms: The customer's own stream.
         rate: Payments a day, those of nights that fall out of the day included.
-        mean: Of an amount; its standard deviation is half of it.
+        mean: The mean of an amount; its standard deviation is half of it.
         days: How many.
         carried: Four zeros; the number of payments is found in the last of them.
         second: To be filled, one for every two uniforms.

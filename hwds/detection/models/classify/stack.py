@@ -32,6 +32,7 @@ from hwds.stats.binary_labels import (
     logit_fit,
 )
 from hwds.stats.distributions import sigmoid
+from hwds.stats.estimates import least_on_simplex
 
 # Weights of classifiers from their log odds on rows with labels.
 
@@ -47,8 +48,6 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
         label: 1.0 or 0.0, of both kinds, shape (n,).
         pull: The strength of the shrinkage, more than 0.
     """
-    from scipy.optimize import minimize
-
     n, k = odds.shape
     equal = np.full(k, 1 / k)
 
@@ -59,24 +58,8 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
         value = cross_entropy(total, label) + pull * float(off @ off)
         return value / n, np.append(odds.T @ slope + 2 * pull * off, slope.sum()) / n
 
-    start = np.append(equal, intercept_of(odds @ equal, label))
-    whole = {
-        "type": "eq",
-        "fun": lambda x: x[:-1].sum() - 1,
-        "jac": lambda x: np.append(np.ones(k), 0.0),
-    }
-    bounds = [(0.0, 1.0)] * k + [(None, None)]
-    result = minimize(
-        loss,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=bounds,
-        constraints=[whole],
-        options={"ftol": 1e-12},
-    )
-    weights = np.clip(result.x[:-1], 0.0, None)
-    return weights / weights.sum()
+    weights, _ = least_on_simplex(loss, k, [intercept_of(odds @ equal, label)])
+    return weights
 
 
 def best_classifier_weights(odds: np.ndarray, label: np.ndarray) -> np.ndarray:
