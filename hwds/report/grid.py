@@ -258,14 +258,14 @@ def declared_grid(
         words: The number of columns of text at the back.
         values: Other values that templates name.
     """
-    from hwds.report.words import say
+    from hwds.report.words import fill, say
 
     plain = frame.to_dicts()
     shown = table.shown(columns)
     made = [
         GridColumn(
             say(each.title, about, **values),
-            "\n".join(say(line, about, **values) for line in each.brief.split("\n")),
+            "\n".join(map(str.strip, fill(each.brief, about, **values).split("\n"))),
             _cells(each, plain, about, values),
         )
         for each in shown
@@ -288,7 +288,7 @@ def _cells(
         return ("",) * len(rows)
     if column.show:
         return tuple(say(column.show, about, **{**values, **row}) for row in rows)
-    lows = [row[column.name] for row in rows]
+    lows = [row.get(column.name) for row in rows]
     if not column.to:
         return _texts(column, lows)
     texts = _texts(column, [*lows, *(row[column.to] for row in rows)])

@@ -6,7 +6,7 @@ import json
 import re
 from abc import ABC, abstractmethod
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from html import unescape
@@ -201,7 +201,7 @@ class Text(PagePart):
 class Listing(PagePart):
     """A list of lines; text between backticks is code."""
 
-    lines: tuple[str, ...]
+    lines: Sequence[str]
 
     def markdown(self) -> str:
         """Return a list."""
