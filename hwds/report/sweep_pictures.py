@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.extras import install_command, missing_modules
-from hwds.report.grid import Grid, grid_of
+from hwds.report.grid import Grid, declared_grid, grid_of
 from hwds.report.pictures import (
     GREY,
     INK,
@@ -25,15 +25,18 @@ from hwds.report.pictures import (
     save_png,
     tidy,
 )
-from hwds.report.sweep import TRIAL_COLUMNS as COLUMNS
 from hwds.report.sweep import (
     RunningScores,
     SweepResult,
     axis_places,
     first_scores,
+    setting_cell,
+    setting_titles,
     settings_matrix,
     varied_settings,
 )
+from hwds.report.words import say
+from hwds.results.columns import Column, Declared
 from hwds.results.formatting import brief, column_texts, counted
 from hwds.results.tables import short
 
@@ -219,40 +222,51 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
     return SettingsImportance(tuple(names[place] for place in order), sorted_shares, windows)
 
 
+IMPORTANCE = """
+{%- if settings is defined %}Shares in the spread of scores:
+{% for name, of in settings.items() -%}
+{{ name }} {{ of.share | share(0) }} % ({{ of.low | share(0) }} to {{ of.high | share(0) }})
+{{- ", " if not loop.last }}
+{%- endfor %}; a forest foretells {{ explained | share(0) }} % of it.
+{%- else %}{{ refused | default("") }}{% endif %}"""
+
+SHARES = Declared.of(
+    Column("setting", "text", title="setting", brief="setting"),
+    Column(
+        "share",
+        "made",
+        title="share of the spread",
+        brief="share",
+        show="{{ share | share(0) }} %",
+    ),
+    Column(
+        "ends",
+        "made",
+        title="{{ level | share(0) }} % of the trees",
+        brief="90 % of trees",
+        show="{{ low | share(0) }} to {{ high | share(0) }} %",
+    ),
+)
+
+
 def importance_sentence(data: Mapping[str, Any]) -> str:
     """Return the importance in one sentence, from the values of `as_dict`."""
-    if "settings" not in data:
-        return str(data.get("refused", ""))
-    shares = [
-        f"{name} {100 * of['share']:.0f} % ({100 * of['low']:.0f} to {100 * of['high']:.0f})"
-        for name, of in data["settings"].items()
-    ]
-    return (
-        f"Shares in the spread of scores: {', '.join(shares)}; a forest foretells "
-        f"{100 * data['explained']:.0f} % of it."
-    )
+    return say(IMPORTANCE, data)
 
 
 def settings_importance_grid(importance: SettingsImportance) -> Grid:
     """Return the shares as a table."""
-    assert importance.shares is not None
-    of = zip(
-        importance.settings,
-        importance.shares.share,
-        importance.shares.low,
-        importance.shares.high,
-        strict=True,
+    shares = importance.shares
+    assert shares is not None
+    table = pl.DataFrame(
+        {
+            "setting": importance.settings,
+            "share": shares.share,
+            "low": shares.low,
+            "high": shares.high,
+        }
     )
-    rows = [
-        [name, f"{100 * share:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"]
-        for name, share, low, high in of
-    ]
-    titles = [
-        ("setting", "setting"),
-        ("share of the spread", "share"),
-        (f"{100 * SHARES_LEVEL:.0f} % of the trees", "90 % of trees"),
-    ]
-    return grid_of(titles, rows)
+    return declared_grid(SHARES, table, level=SHARES_LEVEL)
 
 
 def importance_page(importance: SettingsImportance) -> str:
@@ -276,24 +290,25 @@ FRONT_WIDTH = 8.0
 """The ratio of the largest to the smallest positive value from which an axis is logarithmic."""
 
 
+FRONT = """
+{%- if objectives is defined %}
+{%- if not inside -%}
+No Pareto front: no finished trial has a value of all of {{ names | join(" and ") }}.
+{%- else -%}
+Pareto front of {{ names | join(" and ") }}, which no other trial beats in all of them:
+{{ "trial" if inside | length == 1 else "trials" }} {{ inside | listed }} ({{ inside | length }} of
+{{ trials | length }}).
+{%- endif %}
+{%- endif %}"""
+
+
 def front_sentence(front: Mapping[str, Any]) -> str:
     """Return which trials are in the front; empty where there is none."""
-    if not front:
-        return ""
-    inside = _sort_front(front)
-    if not inside:
-        return (
-            f"No Pareto front: no finished trial has a value of all of {_objective_names(front)}."
-        )
-    *most, last = [str(each["trial"]) for each in inside]
-    numbers = f"{', '.join(most)} and {last}" if most else last
-    which = (
-        f"{'trial' if len(inside) == 1 else 'trials'} {numbers} ({len(inside)} of "
-        f"{len(front['trials'])})"
-    )
-    return (
-        f"Pareto front of {_objective_names(front)}, which no other trial beats in all of "
-        f"them: {which}."
+    return say(
+        FRONT,
+        front,
+        names=[short(each["name"].partition(",")[0]) for each in front.get("objectives", ())],
+        inside=[str(each["trial"]) for each in _sort_front(front)] if front else [],
     )
 
 
@@ -301,26 +316,25 @@ def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
     """Return the trials of the front with their objectives and settings, the best by the first
     objective on top.
     """
-    inside, settings = (
-        _sort_front(front),
-        [name for name in varied_settings(trials) if name not in COLUMNS],
-    )
+    inside, settings = _sort_front(front), varied_settings(trials)
     rows = {row["trial"]: row for row in trials.to_dicts()}
-    values = [
-        column_texts([each["values"][place] for each in inside])
-        for place in range(len(front["objectives"]))
-    ]
+    values = zip(
+        *(
+            column_texts(column)
+            for column in zip(*(each["values"] for each in inside), strict=True)
+        ),
+        strict=True,
+    )
     table = [
         [
             str(each["trial"]),
-            *(texts[at] for texts in values),
-            *(_objective_text(rows[each["trial"]][name]) for name in settings),
+            *texts,
+            *(setting_cell(rows[each["trial"]][name], brief) for name in settings),
         ]
-        for at, each in enumerate(inside)
+        for each, texts in zip(inside, values, strict=True)
     ]
     titles = [("trial", "#"), *((each["name"], each["name"]) for each in front["objectives"])]
-    titles += [(name, name.rpartition(".")[2].replace("_", "\n")) for name in settings]
-    return grid_of(titles, table)
+    return grid_of([*titles, *map(setting_titles, settings)], table)
 
 
 def front_page(front: Mapping[str, Any], trials: pl.DataFrame, *, drawn: bool) -> str:
@@ -414,10 +428,6 @@ def _front_panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) ->
     axes.legend(frameon=False, fontsize=8)
 
 
-def _objective_names(front: Mapping[str, Any]) -> str:
-    return " and ".join(short(each["name"].partition(",")[0]) for each in front["objectives"])
-
-
 def _sort_front(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the trials of the front, the best by the first objective first."""
     sign = -1.0 if front["objectives"][0]["better"] == "high" else 1.0
@@ -425,10 +435,6 @@ def _sort_front(front: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         (each for each in front["trials"] if each["front"]),
         key=lambda each: (sign * each["values"][0], each["trial"]),
     )
-
-
-def _objective_text(value: object) -> str:
-    return "" if value is None else brief(value) if isinstance(value, float) else str(value)
 
 
 # parallel.png: each trial as a line through its settings to its score.
