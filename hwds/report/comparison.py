@@ -22,6 +22,7 @@ from hwds.report.pictures import (
     drawable,
     headline,
     new_figure,
+    note_row,
     tidy,
 )
 from hwds.report.words import say, say_lines
@@ -515,28 +516,15 @@ def forest_of_effects(
             if low > row.low:
                 axes.plot([size * low], [place], "<", color=colour, markersize=7)
         axes.plot([size * row.effect], [place], "o", color=colour, markersize=6)
-        verdict = UNSURE_WORDS.get(row.verdict, row.verdict)
-        axes.text(
-            1.01,
-            place,
-            verdict,
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            fontsize=9,
-            color=colour,
-        )
+        note_row(axes, place, UNSURE_WORDS.get(row.verdict, row.verdict), colour)
     axes.set_yticks(range(len(effects)), labels, parse_math=False, fontsize=9)
     axes.set_ylim(len(effects) - 0.4, -0.6)
     if relative:
         left, right = axes.get_xlim()
         axes.set_xlim(min(left, -size * LEAST_REACH), max(right, size * LEAST_REACH))
     band = "; the band is the margin" if margin else ""
-    axes.set_xlabel(
-        drawable(f"better by, {'%' if relative else unit}; {100 * level:g} % intervals{band}", 120),
-        fontsize=9,
-        color=INK,
-    )
-    tidy(axes, "x")
+    across = f"better by, {'%' if relative else unit}; {100 * level:g} % intervals{band}"
+    tidy(axes, "x", x=drawable(across, 120))
     headline(figure, title, 12)
     return figure
 

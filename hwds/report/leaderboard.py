@@ -12,15 +12,17 @@ from hwds.report.grid import Grid, GridColumn, grid_of
 from hwds.report.pictures import (
     FLOOR_COLOUR,
     GREY,
-    INK,
     LIGHT,
     NAIVE_COLOUR,
     OWN_COLOUR,
     RIVAL_COLOURS,
     drawable,
     headline,
+    legend_below,
+    name_axes,
     name_rows,
     new_figure,
+    note_row,
     plain_numbers,
     tidy,
 )
@@ -325,16 +327,7 @@ def leaderboard_figure(board: Standings) -> Figure | None:
         _draw_standing(axes, board, line, place, text)
     _draw_references(axes, board)
     _label_axis(axes, board, scored)
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=len(labels),
-            frameon=False,
-            fontsize=9.5,
-        )
+    legend_below(figure, axes)
     headline(figure, board.title)
     return figure
 
@@ -357,17 +350,7 @@ def _draw_standing(
                 alpha=0.55,
             )
         axes.plot([score.value], [place], color=colour, marker="o", markersize=8, zorder=4)
-    weight = "bold" if line is board.own else "normal"
-    axes.text(
-        1.02,
-        place,
-        text,
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        fontsize=9.5,
-        color=colour,
-        fontweight=weight,
-    )
+    note_row(axes, place, text, colour, bold=line is board.own)
 
 
 def _draw_references(axes: Axes, board: Standings) -> None:
@@ -428,7 +411,7 @@ def _label_axis(axes: Axes, board: Standings, scored: Sequence[ModelStanding]) -
     )
     good = "" if board.better == "none" else f"; {board.better}er is better"
     text = f"{board.called_in}, mean over {n} {board.units}{log}{good}{bars}"
-    axes.set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
+    name_axes(axes, x=text)
 
 
 # segments.png: the headline by segment, a panel for each column of segments, a dot for each
@@ -464,27 +447,14 @@ def segments_figure(tables: Tables, board: Standings) -> Figure | None:
     )[:, 0]
     for axes, (column, rows) in zip(grid, panels.items(), strict=True):
         _draw_segments(axes, rows, segments[column], paints, board)
-        axes.set_title(
-            drawable(f"by {column}"), loc="left", fontsize=11, color=INK, parse_math=False
-        )
+        name_axes(axes, title=drawable(f"by {column}"))
     side = "" if board.better == "none" else f"; {board.better}er is better"
     text = drawable(
         f"{board.called_in}{side}; bars: {100 * board.measure.confidence:g} % interval", 110
     )
-    grid[-1].set_xlabel(text, fontsize=9.5, color=INK, parse_math=False)
-    handles, labels = grid[0].get_legend_handles_labels()
-    legend = figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(len(labels), 4),
-        frameon=False,
-        fontsize=9,
-    )
-    for label in legend.get_texts():
-        label.set_parse_math(False)
-    title = drawable(f"{board.headline} by segment", 90)
-    headline(figure, title)
+    name_axes(grid[-1], x=text)
+    legend_below(figure, grid[0])
+    headline(figure, f"{board.headline} by segment")
     return figure
 
 

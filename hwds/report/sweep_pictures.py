@@ -416,14 +416,9 @@ def _front_panel(axes: Axes, front: Mapping[str, Any], place: int, best: int) ->
             )
     if across.min() > 0 and across.max() > FRONT_WIDTH * across.min():
         axes.set_xscale("log")
-    tidy(axes)
+    x, y = (drawable(front["objectives"][at]["name"]) for at in (place, 0))
+    tidy(axes, x=x, y=y)
     axes.margins(0.12)
-    axes.set_xlabel(
-        drawable(front["objectives"][place]["name"]), fontsize=9.5, color=INK, parse_math=False
-    )
-    axes.set_ylabel(
-        drawable(front["objectives"][0]["name"]), fontsize=9.5, color=INK, parse_math=False
-    )
     plain_numbers(axes.xaxis)
     axes.legend(frameon=False, fontsize=8)
 
@@ -639,7 +634,7 @@ def _by_trial(axes: Axes, result: SweepResult, done: pl.DataFrame, rest: pl.Data
             markersize=9,
             label="stopped before",
         )
-    _name_axes(axes, "trial", drawable(result.measure.name))
+    tidy(axes, x="trial", y=drawable(result.measure.name))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
 
@@ -663,7 +658,7 @@ def _by_time(axes: Axes, result: SweepResult, done: pl.DataFrame, took: RunningS
         )
         axes.scatter(at, done["score"].to_numpy()[order], s=22, color=INK, zorder=3)
         axes.set_xlim(0, 1.05 * at[-1])
-    _name_axes(axes, f"{unit} of one core, all trials together", "")
+    tidy(axes, x=f"{unit} of one core, all trials together")
 
 
 def time_spent(took: RunningScores) -> dict[tuple[int, int], float]:
@@ -709,7 +704,7 @@ def _by_rung(axes: Axes, result: SweepResult, runs: RunningScores) -> None:
         rungs,
         [f"{rung}\n{counted(count, 'trials')}" for rung, count in zip(rungs, here, strict=True)],
     )
-    _name_axes(axes, f"windows behind it (best: trial {result.best})", "")
+    tidy(axes, x=f"windows behind it (best: trial {result.best})")
 
 
 def _by_setting(
@@ -730,20 +725,12 @@ def _by_setting(
     axes.scatter(where[~best], score[~best], s=18, color=INK)
     axes.scatter(where[best], score[best], s=40, color=OWN_COLOUR, zorder=3)
     windows = first["compared"][0] if len(first) else result.windows
-    _name_axes(axes, drawable(name, 40), f"after {windows} of {result.windows} windows")
+    tidy(axes, x=drawable(name, 40), y=f"after {windows} of {result.windows} windows")
     if not names:
         if not logarithmic and (where == where.round()).all():
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         plain_numbers(axes.xaxis)
         axes.tick_params(axis="x", labelsize=8)
-
-
-def _name_axes(axes: Axes, across: str, up: str) -> None:
-    tidy(axes)
-    axes.set_xlabel(across, fontsize=9.5, color=INK)
-    axes.set_ylabel(up, fontsize=9.5, color=INK)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_parse_math(False)
 
 
 def draw_sweep(
@@ -790,13 +777,7 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
     name_rows(axes, places, importance.settings, 40)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
-    tidy(axes, grid="x")
-    axes.set_xlabel(
-        f"share of the spread of scores, %; whiskers: {100 * SHARES_LEVEL:.0f} % of the forest's "
-        f"trees",
-        fontsize=9.5,
-        color=INK,
-    )
-    title = f"What mattered for {result.measure.name}: {result.model}"
-    headline(figure, title)
+    level = f"{100 * SHARES_LEVEL:.0f} % of the forest's trees"
+    tidy(axes, "x", x=f"share of the spread of scores, %; whiskers: {level}")
+    headline(figure, f"What mattered for {result.measure.name}: {result.model}")
     return figure
