@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hwds.cli.run import failed_cells, run_prepared
 from hwds.core.compose import compose
 from hwds.core.errors import ConfigError, HwdsError, nearest
-from hwds.core.files import OUTPUTS, digest
+from hwds.core.files import digest
 from hwds.core.recipe import show_value
 from hwds.core.study import Study
 from hwds.experiment.prepare import Prepared, prepare
@@ -205,10 +205,7 @@ def stored_runs(study: Study, state: StudyState) -> StudyRuns:
             f"study '{study.name}': no finished run here; `hwds study {study.name}` runs it."
         )
     folders = {
-        name: {
-            int(seed): RunFolder((OUTPUTS / "runs" / title).resolve())
-            for seed, title in titles.get(name, {}).items()
-        }
+        name: {int(seed): RunFolder.titled(title) for seed, title in titles.get(name, {}).items()}
         for name in study.experiments
     }
     missing = sum(seed not in folders[name] for name in folders for seed in study.seeds)

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import yaml
 
-from hwds.core.errors import HwdsError
-from hwds.core.files import OUTPUTS
 from hwds.report.comparison import (
     EFFECTS,
     board_grid,
@@ -47,11 +45,11 @@ from hwds.report.page_parts import (
     Section,
     Text,
 )
-from hwds.report.standings import Standings, run_conclusion, standings
+from hwds.report.standings import Standings, run_conclusion, stored_standings
 from hwds.report.sweep import (
     SweepResult,
-    result_from_dict,
     space_grid,
+    stored_result,
     sweep_conclusion,
     time_sentence,
     trials_grid,
@@ -109,7 +107,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     """
     config, tables = folder.read_config(), folder.read_tables()
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
-    board = standings(tables, str(config["protocol"].get("headline", "")), model=model)
+    board = stored_standings(config, tables)
     verdict = folder.read_verdict()
     sentence = folder.read_conclusion() or run_conclusion(board)
     report = stored_report(config, tables)
@@ -569,12 +567,7 @@ def sweep_page(folder: SweepFolder) -> Page:
     Raises:
         HwdsError: It is not finished.
     """
-    data = folder.read_json()
-    if "best" not in data:
-        raise HwdsError(f"sweep {folder.title} is not finished; the same command goes on with it.")
-    result = result_from_dict(
-        folder.read_trials(), data, Measure(data["metric"], better=data["better"])
-    )
+    data, result = folder.read_json(), stored_result(folder)
     sections = (
         Section(
             "Trials",
@@ -636,17 +629,16 @@ def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PageP
 
 def _best_run(data: dict[str, Any]) -> RunFolder | None:
     """Return the folder of the run of the best settings; None where it does not exist any more."""
-    path = OUTPUTS / "runs" / str(data.get("run"))
-    return RunFolder(path.resolve()) if (path / "scores.parquet").is_file() else None
+    run = RunFolder.titled(str(data.get("run")))
+    return run if run.finished else None
 
 
 def _final_board(folder: RunFolder | None) -> Iterator[PagePart]:
     """Yield its leaderboard."""
     if folder is None:
         return
-    config, tables = folder.read_config(), folder.read_tables()
-    headline, model = str(config["protocol"].get("headline", "")), config["model"]["name"]
-    yield GridTable(without_zero_counts(leaderboard_grid(standings(tables, headline, model=model))))
+    board = stored_standings(folder.read_config(), folder.read_tables())
+    yield GridTable(without_zero_counts(leaderboard_grid(board)))
     yield Text(f"This is run {folder.title}; hwds report {folder.title} writes its own report.")
 
 

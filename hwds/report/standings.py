@@ -217,6 +217,17 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
     )
 
 
+def stored_standings(config: Mapping[str, Any], tables: Tables) -> Standings:
+    """Return the standings of a stored run.
+
+    Args:
+        config: The config of the run.
+        tables: Its result tables.
+    """
+    headline = str(config["protocol"].get("headline", ""))
+    return standings(tables, headline, model=config["model"]["name"])
+
+
 def _measure(tables: Tables, headline: str) -> Measure:
     """Return the measure of the headline, under the full name that it was scored by."""
     whole = tables.overall(headline)

@@ -19,6 +19,7 @@ from hwds.report.standings import ScoreValue
 from hwds.report.words import say
 from hwds.results.columns import Column, Declared
 from hwds.results.formatting import column_texts, counted, duration
+from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure
 
 # The result of a sweep: its trials, its best settings, and the comparable scores.
@@ -173,11 +174,13 @@ def result_from_dict(
         measure: The metric that trials were compared by.
     """
     best, untuned = data["best"], data["untuned"]
-    numbers = [
-        ScoreValue(**{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()})
-        for of in (best, untuned)
+    scores: dict[str, Any] = {
+        f"{own}{name}": ScoreValue(
+            **{key: of.get(f"{name}{end}") for key, end in SCORE_ENDS.items()}
+        )
+        for own, of in (("", best), ("own_", untuned))
         for name in ("inner", "final")
-    ]
+    }
     return SweepResult(
         trials,
         measure,
@@ -185,9 +188,20 @@ def result_from_dict(
         len(data["windows"]),
         int(best["trial"]),
         str(data["config"]["model"]["name"]),
-        *numbers,
-        TunedEffect(**data.get("tuned", {})),
+        tuned=TunedEffect(**data.get("tuned", {})),
+        **scores,
     )
+
+
+def stored_result(folder: SweepFolder) -> SweepResult:
+    """Return the result of a sweep from its folder.
+
+    Raises:
+        ResumeError: It is not finished.
+        HwdsError: A file is damaged.
+    """
+    trials, data = folder.read_trials(), folder.read_json()
+    return result_from_dict(trials, data, Measure(data["metric"], better=data["better"]))
 
 
 def first_scores(result: SweepResult, runs: RunningScores) -> pl.DataFrame:

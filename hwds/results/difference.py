@@ -136,7 +136,7 @@ def run_difference(first: RunFolder, second: RunFolder) -> RunDifference:
     )
     for group in DIFFERENCE_GROUPS[1:]:
         changes += _changes(group, *(_facts(group, origin) for origin in origins))
-    finished = [folder.path for folder in folders if (folder.path / "scores.parquet").is_file()]
+    finished = [folder.path for folder in folders if folder.finished]
     totals = totals_of(finished)
     damaged = next(
         (f"{path}: is damaged: {each.error}." for path, each in totals.items() if each.error), ""

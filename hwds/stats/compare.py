@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.files import OUTPUTS
 from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
@@ -483,11 +482,7 @@ def stored_comparison(folder: Path) -> tuple[Comparison, str]:
         HwdsError: A run is damaged, or its task has no comparison any more.
     """
     comparison, command = Comparison.read(folder)
-    run = (
-        RunFolder((OUTPUTS / "runs" / comparison.sources[0]).resolve())
-        if comparison.sources
-        else None
-    )
+    run = RunFolder.titled(comparison.sources[0]) if comparison.sources else None
     if comparison.trained is None and run is not None and (run.path / "provenance.json").is_file():
         task = comparison_of(RunSource.read([run])[0])
         comparison = replace(comparison, conditions=task.conditions, trained=task.trained)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from hwds.cli.words import FILE, ONE_RUN, RUN, KnownWord, command
+from hwds.cli.words import CARD, FILE, ONE_RUN, RUN, TRUST, KnownWord, command
 from hwds.core.errors import ConfigError
 
 
@@ -31,11 +31,7 @@ def gates() -> list[str]:
     help="The rules.",
 )
 @click.option("--champion", type=RUN, help="The run of the model in use.")
-@click.option(
-    "--card",
-    type=FILE,
-    help="What people say of the model: a YAML of owner, approver, intended_use ...",
-)
+@CARD
 @click.option("--bundle", type=FILE, help="The folder of the run's bundle, for its latency.")
 @click.option("--monitor", type=FILE, help="The report of `hwds monitor`.")
 @click.option(
@@ -43,9 +39,7 @@ def gates() -> list[str]:
     metavar="URI",
     help="Mirror the verdicts and the bundle in MLflow's registry; needs --bundle.",
 )
-@click.option(
-    "--trust", type=FILE, help="The public keys whose signatures count: a file or a folder."
-)
+@TRUST
 def main(
     run: str,
     name: str,

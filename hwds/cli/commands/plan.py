@@ -121,7 +121,7 @@ def print_cells(prepared: Prepared) -> None:
     from hwds.experiment.prepare import missing_cells, remarks_before, time_for
 
     missing = missing_cells(prepared)
-    finished = " (finished)" if (prepared.folder.path / "scores.parquet").is_file() else ""
+    finished = " (finished)" if prepared.folder.finished else ""
     models = list(prepared.job.models)
     print(f"\nrun {prepared.folder.title}{finished}")
     rows = [("fold", "cutoffs", *models)]

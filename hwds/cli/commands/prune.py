@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names
+from hwds.cli.words import Group, KnownWord, ReadValue, WholeNumber, run_names, sweep_names
 from hwds.core.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -41,13 +41,6 @@ def bytes_of_size(text: str) -> int:
     from hwds.results import pruning
 
     return pruning.parse_bytes(text)
-
-
-def known_sweeps() -> list[str]:
-    """Return all names of the sweeps below the current folder."""
-    from hwds.results.sweep_folder import SweepFolder
-
-    return SweepFolder.names()
 
 
 def comparison_names() -> list[str]:
@@ -92,24 +85,20 @@ def main(ctx: click.Context) -> int:
 @LARGER
 @BEST
 @YES
-def prune_runs(
-    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
-) -> int:
+def prune_runs(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete runs that all words and flags hold for."""
-    return prune_folders("runs", words, {"older": older, "larger": larger, "best": best}, yes)
+    return prune_folders("runs", words, limits, yes)
 
 
 @main.command("sweeps")
-@click.argument("words", nargs=-1, type=KnownWord("word", known_sweeps))
+@click.argument("words", nargs=-1, type=KnownWord("word", sweep_names))
 @OLDER
 @LARGER
 @BEST
 @YES
-def prune_sweeps(
-    words: tuple[str, ...], older: float | None, larger: int | None, best: int | None, yes: bool
-) -> int:
+def prune_sweeps(words: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete sweeps that all words and flags hold for."""
-    return prune_folders("sweeps", words, {"older": older, "larger": larger, "best": best}, yes)
+    return prune_folders("sweeps", words, limits, yes)
 
 
 @main.command("comparisons")
@@ -117,11 +106,9 @@ def prune_sweeps(
 @OLDER
 @LARGER
 @YES
-def prune_comparisons(
-    ids: tuple[str, ...], older: float | None, larger: int | None, yes: bool
-) -> int:
+def prune_comparisons(ids: tuple[str, ...], yes: bool, **limits: float | None) -> int:
     """Delete comparisons that all ids and flags hold for."""
-    return prune_folders("comparisons", ids, {"older": older, "larger": larger}, yes)
+    return prune_folders("comparisons", ids, limits, yes)
 
 
 @main.command("cache")

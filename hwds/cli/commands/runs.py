@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import AS_JSON, Command, KnownWord, WholeNumber, run_names
+from hwds.cli.words import AS_JSON, Command, KnownWord, WholeNumber, number_option, run_names
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WithVerbs(Command):
     "--sort", metavar="FIELD", help="Order by a field or metric; `-mase` is the largest first."
 )
 @click.option("--show", default="", metavar="FIELD,FIELD", help="Add columns: `model.units,mase`.")
-@click.option("--limit", type=WholeNumber(), metavar="NUMBER", help="Show so many; 0 shows all.")
+@number_option("--limit", WholeNumber(), "Show so many; 0 shows all.")
 @click.option("--sweeps", is_flag=True, help="List sweeps.")
 @AS_JSON
 def main(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hwds.cli.words import KnownWord, command
+from hwds.cli.words import KnownWord, command, study_names
 from hwds.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,18 +21,11 @@ if TYPE_CHECKING:
     from hwds.results.comparison import StudyState
 
 
-def known_studies() -> list[str]:
-    """Return the studies below the current folder."""
-    from hwds.core.study import studies
-
-    return studies()
-
-
 @command(help=__doc__)
 @click.argument(
     "words",
     nargs=-1,
-    type=KnownWord("study", known_studies),
+    type=KnownWord("study", study_names),
     metavar="STUDY [GROUP=OPTION] [PATH.TO.KEY=VALUE] ...",
 )
 @click.option("--read", is_flag=True, help="Run nothing, and decide where all runs are there.")
