@@ -27,7 +27,7 @@ from hwds.report.pictures import (
 )
 from hwds.report.words import say, say_lines
 from hwds.results.columns import Column, Declared
-from hwds.results.comparison import Comparison, StudyResult
+from hwds.results.comparison import LEADERBOARD, PAIRS, Comparison, StudyResult
 from hwds.results.formatting import UNBOUNDED, interval, with_errors
 
 if TYPE_CHECKING:
@@ -174,73 +174,9 @@ def rank_sentence(result: Comparison) -> str:
 
 # A comparison as tables: for the terminal, and as a Markdown page.
 
-BOARD = Declared.of(
-    Column("model", "text", title="model", brief="model"),
-    Column("score", "text", title="{{ metric }}, mean ± s.e.", brief="{{ metric | two_lines }} ±"),
-    Column("median", "number", title="median"),
-    Column(
-        "rank",
-        "made",
-        title="mean rank over {{ ranks.called if ranks else units }}",
-        brief="rank",
-        show="{{ rank | written('.2f') }}",
-    ),
-    Column(
-        "win_rate",
-        "made",
-        title="wins against the others, % of {{ units }}",
-        brief="wins\n%",
-        show="{{ win_rate | share(0) }}",
-    ),
-    Column(
-        "skill",
-        "change",
-        title="skill against {{ measure.rival }}, %",
-        brief="skill\n%",
-    ),
-    Column("set_p", "p_value", title="model confidence set, p"),
-    Column(
-        "best",
-        "made",
-        title="may be the best",
-        brief="may be\nbest",
-        show="{% if set_p is not none %}{{ (set_p > 1 - level) | flag }}{% endif %}",
-    ),
-    Column("n", "count", title="{{ units }}", brief="{{ units }}"),
-    Column("n_undefined", "count", title="undefined", brief="{{ 'undefined' if n_undefined }}"),
-    Column("n_failed", "count", title="failed", brief="{{ 'failed' if n_failed }}"),
-    Column("n_fallback", "count", title="fallback", brief="{{ 'fallback' if n_fallback }}"),
-    Column("seconds", "made", title="time", brief="time", show="{{ seconds | duration }}"),
-)
-"""The leaderboard of a comparison, on shared rows."""
-
-EFFECTS = Declared.of(
-    Column("experiment", "text", title="experiment", brief="experiment"),
-    Column("rival", "text", title="rival", brief="rival"),
-    Column("value", "text", title="better by", brief="better by"),
-    Column("ends", "text", title="{{ percent }} % interval", brief="{{ percent }} % interval"),
-    Column("p_holm", "p_value", title="p, Holm", brief="p\nHolm"),
-    Column("p_value", "p_value", title="p, alone"),
-    Column(
-        "alike_holm",
-        "p_value",
-        title="p of a difference that matters, Holm",
-        brief="{{ 'p of one\nthat matters' if one_rival }}",
-    ),
-    Column(
-        "wins",
-        "made",
-        title="wins, % of {{ units }}",
-        brief="wins\n%",
-        show="{{ wins | share(0) }}",
-    ),
-    Column("wilcoxon_p", "p_value", title="p, Wilcoxon"),
-    Column("independent", "units", title="worth"),
-    Column("method", "text", title="interval by"),
-    Column("clusters", "count", title="of"),
-    Column("verdict", "text", title="verdict", brief="verdict"),
-)
-"""Differences between models: effect first, then interval, then p."""
+BOARD = """model score median rank win_rate skill set_p best n n_undefined n_failed n_fallback
+seconds"""
+"""The columns of the leaderboard from left to right."""
 
 ALONG = Declared.of(
     Column("rival", "text", title="rival", brief="rival"),
@@ -271,9 +207,10 @@ def board_grid(result: Comparison) -> Grid:
         name: board[name].sum() for name in ("n_undefined", "n_failed", "n_fallback")
     }
     return declared_grid(
-        BOARD,
+        LEADERBOARD,
         board.with_columns(score=pl.Series(scores, dtype=pl.String)),
         result,
+        columns=BOARD,
         own="{{ subject }}",
         caption="{{ title }}{% if datasets | length > 1 %}; means are over datasets{% endif %}:",
         title=comparison_title(result),
@@ -305,7 +242,7 @@ def pairs_grid(result: Comparison) -> Grid:
     rows = result.pairs.with_columns(relative=pl.lit(result.relative))
     names = "rival value ends p_holm p_value alike_holm wins wilcoxon_p independent method verdict"
     return declared_grid(
-        EFFECTS,
+        PAIRS,
         with_amounts(rows, result.measure.measured_in),
         result,
         columns=names if result.margin is not None else names.replace("alike_holm ", ""),

@@ -12,7 +12,6 @@ import polars as pl
 import yaml
 
 from hwds.report.comparison import (
-    EFFECTS,
     board_grid,
     comparison_figure,
     comparison_grids,
@@ -58,7 +57,7 @@ from hwds.report.sweep_pictures import front_grid, front_sentence, importance_se
 from hwds.report.verdict import stored_grids, verdict_captions
 from hwds.report.words import say_lines
 from hwds.results.columns import Column, Declared
-from hwds.results.comparison import Comparison, StudyResult
+from hwds.results.comparison import STUDY_CONTRASTS, Comparison, StudyResult
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
 from hwds.results.sweep_folder import SweepFolder
@@ -484,7 +483,7 @@ def contrasts_grid(study: StudyResult) -> Grid:
     several = len(rivals) > 1
     names = "experiment rival value ends p_holm verdict p_value alike_holm method clusters"
     return declared_grid(
-        EFFECTS,
+        STUDY_CONTRASTS,
         with_amounts(study.contrasts, study.unit),
         columns=names if several else names.replace("rival ", ""),
         names=2 if several else 1,

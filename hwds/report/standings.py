@@ -154,20 +154,22 @@ class Standings:
         """Return one row a model, best first: the headline with its error and interval, and what
         was lost.
         """
-        rows = []
-        for line in self.all:
-            number = line.headline
-            score = {
-                "mean": number.value,
-                "stderr": number.stderr,
-                "low": number.low,
-                "high": number.high,
+        rows = [
+            {
+                "model": self.called(line),
+                "metric": self.headline,
+                "mean": line.headline.value,
+                "stderr": line.headline.stderr,
+                "low": line.headline.low,
+                "high": line.headline.high,
+                "n": line.n,
+                "n_undefined": line.n_undefined,
+                "n_failed": line.n_failed,
+                "n_fallback": line.n_fallback,
+                "seconds": line.seconds,
             }
-            lost = {
-                name: getattr(line, name)
-                for name in ("n", "n_undefined", "n_failed", "n_fallback", "seconds")
-            }
-            rows.append({"model": self.called(line), "metric": self.headline, **score, **lost})
+            for line in self.all
+        ]
         return pl.DataFrame(rows, infer_schema_length=None)
 
     def called(self, line: ModelStanding) -> str:

@@ -155,15 +155,15 @@ class SettingsImportance:
     """The importance of each setting.
 
     Attributes:
-        settings: Their names, the most important first.
-        shares: Their shares in the spread of scores, in the same order; None where there is no
-            estimate.
+        shares: A row a setting, the most important first: `setting`, its `share` in the spread of
+            scores, and the ends of its interval, `low` and `high`; None where there is no estimate.
+        fit: The share of the spread that the forest foretells of trials that it has not seen.
         windows: The number of windows after which trials were compared.
         refused: The reason why there is no estimate; empty where there is one.
     """
 
-    settings: tuple[str, ...] = ()
-    shares: VarianceShares | None = None
+    shares: pl.DataFrame | None = None
+    fit: float = 0.0
     windows: int = 0
     refused: str = ""
 
@@ -171,15 +171,8 @@ class SettingsImportance:
         """Return the plain values for `sweep.json`."""
         if self.shares is None:
             return {"refused": self.refused}
-        rows = zip(
-            self.settings,
-            *(values.tolist() for values in (self.shares.share, self.shares.low, self.shares.high)),
-            strict=True,
-        )
-        shares = {
-            name: {"share": share, "low": low, "high": high} for name, share, low, high in rows
-        }
-        return {"settings": shares, "explained": self.shares.fit, "windows": self.windows}
+        settings = {row.pop("setting"): row for row in self.shares.to_dicts()}
+        return {"settings": settings, "explained": self.fit, "windows": self.windows}
 
 
 def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportance:
@@ -215,11 +208,9 @@ def importance_of(result: SweepResult, runs: RunningScores) -> SettingsImportanc
             f"that were left out of the fit"
             f" (R² {shares.fit:.2f}), so that none can be said to matter."
         )
-    order = (-shares.share).argsort(kind="stable")
-    sorted_shares = VarianceShares(
-        shares.share[order], shares.low[order], shares.high[order], shares.fit
-    )
-    return SettingsImportance(tuple(names[place] for place in order), sorted_shares, windows)
+    parts = {"setting": names, "share": shares.share, "low": shares.low, "high": shares.high}
+    rows = pl.DataFrame(parts).sort("share", descending=True, maintain_order=True)
+    return SettingsImportance(rows, shares.fit, windows)
 
 
 IMPORTANCE = """
@@ -256,28 +247,19 @@ def importance_sentence(data: Mapping[str, Any]) -> str:
 
 def settings_importance_grid(importance: SettingsImportance) -> Grid:
     """Return the shares as a table."""
-    shares = importance.shares
-    assert shares is not None
-    table = pl.DataFrame(
-        {
-            "setting": importance.settings,
-            "share": shares.share,
-            "low": shares.low,
-            "high": shares.high,
-        }
-    )
-    return declared_grid(SHARES, table, level=SHARES_LEVEL)
+    assert importance.shares is not None
+    return declared_grid(SHARES, importance.shares, level=SHARES_LEVEL)
 
 
 def importance_page(importance: SettingsImportance) -> str:
     """Return the section of the Markdown page."""
     if importance.shares is None:
         return f"## What mattered\n\n{importance.refused}\n"
-    left = max(1 - float(importance.shares.share.sum()), 0.0)
+    left = max(1 - float(importance.shares["share"].sum()), 0.0)
     windows = f"{importance.windows} windows" if importance.windows > 1 else "the first window"
     text = (
         f"Of the spread of scores after {windows}, by a forest that foretells "
-        f"{100 * importance.shares.fit:.0f} % of it for"
+        f"{100 * importance.fit:.0f} % of it for"
         f" trials it has not seen; {100 * left:.0f} % comes of several settings together."
     )
     table = settings_importance_grid(importance).markdown()
@@ -768,13 +750,15 @@ def importance_figure(result: SweepResult, importance: SettingsImportance) -> Fi
     """Draw the importance; None where there is no estimate of it."""
     if importance.shares is None:
         return None
-    share, places = 100 * importance.shares.share, np.arange(len(importance.settings))
-    whiskers = np.abs(100 * np.stack([importance.shares.low, importance.shares.high]) - share)
+    share, low, high = (
+        100 * importance.shares[name].to_numpy() for name in ("share", "low", "high")
+    )
+    places, whiskers = np.arange(len(share)), np.abs(np.stack([low, high]) - share)
     figure = new_figure(8, 1.6 + 0.42 * len(places))
     axes = figure.add_subplot()
     axes.barh(places, share, height=0.6, color=OWN_COLOUR)
     axes.errorbar(share, places, xerr=whiskers, fmt="none", ecolor=INK, elinewidth=1.1, capsize=3)
-    name_rows(axes, places, importance.settings, 40)
+    name_rows(axes, places, importance.shares["setting"], 40)
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     level = f"{100 * SHARES_LEVEL:.0f} % of the forest's trees"

@@ -78,7 +78,7 @@ def leaderboard(
                 *counts.get(model, (0, 0, 0, None)),
             )
         )
-    table = pl.DataFrame(rows, schema=LEADERBOARD, orient="row")
+    table = LEADERBOARD.frame(rows)
     order = pl.Series(scale.ahead(means))
     return (
         table.with_columns(order=order)
@@ -446,9 +446,7 @@ def pairs_of(
                 verdict,
             )
         )
-    return pl.DataFrame(rows, schema=PAIRS, orient="row").sort(
-        "effect", descending=True, maintain_order=True
-    )
+    return PAIRS.frame(rows).sort("effect", descending=True, maintain_order=True)
 
 
 def _units_won(

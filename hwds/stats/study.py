@@ -132,9 +132,8 @@ def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl
         )
         row |= {"contrast": name, "p_holm": p, "alike_holm": alike}
         row["verdict"] = _verdict(row, 1 - next(iter(comparisons.values())).level)
-    return pl.DataFrame(
-        [{key: row[key] for key in STUDY_CONTRASTS} for row in rows], schema=STUDY_CONTRASTS
-    )
+    columns = list(STUDY_CONTRASTS.schema)
+    return STUDY_CONTRASTS.frame([tuple(row[name] for name in columns) for row in rows])
 
 
 def experiment_scores(experiment: str, sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
