@@ -37,15 +37,14 @@ from hwds.report.leaderboard import leaderboard_figure
 from hwds.report.page_parts import fragment
 from hwds.report.runs import runs_as_rows
 from hwds.report.standings import Standings, run_conclusion, standings
-from hwds.report.sweep import SweepResult, result_from_dict, sweep_conclusion, trials_grid
+from hwds.report.sweep import SweepResult, stored_result, sweep_conclusion, trials_grid
 from hwds.results.comparison import Comparison, comparison_folder, comparison_folders
 from hwds.results.difference import RunDifference
 from hwds.results.difference import run_difference as differing
-from hwds.results.files import holds_file
 from hwds.results.folder import RunFolder
 from hwds.results.index import RunIndex, current_fields, matching_folders, order_folders
-from hwds.results.sweep_folder import PREFIX, SWEEP, SweepFolder
-from hwds.results.tables import Measure, Tables
+from hwds.results.sweep_folder import SweepFolder
+from hwds.results.tables import Tables
 from hwds.stats.compare import compare, stored_comparison
 from hwds.stats.effects import RESAMPLES
 from hwds.stats.sources import RunSource
@@ -326,7 +325,7 @@ class Run(ScoredTables):
 
     def _repr_html_(self) -> str:
         below = f"Run {self.title}: {self.folder.path}"
-        if not (self.folder.path / "scores.parquet").is_file():
+        if not self.folder.finished:
             return fragment(f"Run {self.title} is not finished.", (), below)
         board = self.standings
         return fragment(
@@ -388,7 +387,7 @@ class StoredSweep:
         """
         if "run" not in self.record:
             raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return Run(RunFolder((OUTPUTS / "runs" / self.record["run"]).resolve()))
+        return Run(RunFolder.titled(self.record["run"]))
 
     @cached_property
     def result(self) -> SweepResult:
@@ -398,11 +397,7 @@ class StoredSweep:
         Raises:
             HwdsError: The search has not come so far.
         """
-        if "best" not in self.record:
-            raise HwdsError(f"sweep {self.title} is not finished; the same command goes on.")
-        return result_from_dict(
-            self.trials, self.record, Measure(self.record["metric"], better=self.record["better"])
-        )
+        return stored_result(self.folder)
 
     @property
     def sentence(self) -> str:
@@ -488,11 +483,7 @@ def load_sweep(name: str | Path) -> StoredSweep:
     Raises:
         ConfigError: There is none; with the nearest name.
     """
-    folder = SweepFolder.named(
-        str(name) if holds_file(str(name), SWEEP) else f"{PREFIX}{str(name).removeprefix(PREFIX)}"
-    )
-    assert folder is not None  # with the prefix none is an error of its own
-    return StoredSweep(folder)
+    return StoredSweep(SweepFolder.find(str(name)))
 
 
 def load_comparison(name: str | Path) -> Compared:

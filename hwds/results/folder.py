@@ -112,7 +112,17 @@ class RunFolder:
     @classmethod
     def of(cls, experiment: str, run_id: str) -> RunFolder:
         """Return the folder of a run, which need not exist yet."""
-        return cls((OUTPUTS / "runs" / experiment / run_id).resolve())
+        return cls.titled(f"{experiment}/{run_id}")
+
+    @classmethod
+    def titled(cls, title: str) -> RunFolder:
+        """Return the folder of a run by its `title`, which need not exist any more."""
+        return cls((OUTPUTS / "runs" / title).resolve())
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its scores."""
+        return (self.path / "scores.parquet").is_file()
 
     @classmethod
     def find(cls, name: str) -> RunFolder:
@@ -263,7 +273,7 @@ class RunFolder:
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Draw all pictures within the block: where it does not end, they are `undrawn`."""
-        write_text(self.path / UNDRAWN, "")
+        self.leave_undrawn()
         yield
         (self.path / UNDRAWN).unlink(missing_ok=True)
 
@@ -405,7 +415,7 @@ class RunFolder:
         Raises:
             HwdsError: It is not.
         """
-        if not (self.path / "scores.parquet").is_file():
+        if not self.finished:
             raise HwdsError(f"run {self.title} is not finished; the same command goes on with it.")
 
     def _table_paths(self) -> dict[str, Path]:

@@ -74,6 +74,18 @@ class SweepFolder:
             raise unknown("sweep", name, OUTPUTS / "sweeps", cls.names())
         return cls(latest[0].resolve()) if latest else None
 
+    @classmethod
+    def find(cls, name: str) -> SweepFolder:
+        """Return the sweep of a name, with the prefix `sweeps/` or without.
+
+        Raises:
+            ConfigError: There is none, or several begin so.
+        """
+        prefixed = name if holds_file(name, SWEEP) else f"{PREFIX}{name.removeprefix(PREFIX)}"
+        folder = cls.named(prefixed)
+        assert folder is not None  # with the prefix none is an error of its own
+        return folder
+
     @staticmethod
     def starting_with(name: str) -> list[Path]:
         """Return the folders of the sweeps whose id begins so.

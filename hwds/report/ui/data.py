@@ -54,7 +54,7 @@ def indexed_folder(index: RunIndex, path: str, kind: str = "") -> RunFolder:
     """Return the folder of a run or a sweep that the index knows: no other path is opened.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         path: Relative to its root.
         kind: `runs` or `sweeps`; empty for both.
 
@@ -466,7 +466,7 @@ def table_data(
     """Return the runs of a query as columns; `error` is the refusal of a wrong query.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         kind: `run` or `sweep`.
         query: Conditions and words.
         asked: The chosen further fields that have a column.
@@ -496,7 +496,7 @@ def table_data(
             [*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]
         )
     )
-    rows = _fact_columns(index, found, [*names, "reason"])
+    rows = {name: list(map(index.column(name).get, found)) for name in (*names, "reason")}
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
@@ -569,13 +569,6 @@ def _differing_settings(
         ],
         "metrics": [name for name in metrics if name not in facts],
     }
-
-
-def _fact_columns(
-    index: RunIndex, paths: Sequence[str], names: Sequence[str]
-) -> dict[str, list[FieldValue]]:
-    """Return some fields of runs, None where one has none."""
-    return {name: list(map(index.column(name).get, paths)) for name in names}
 
 
 def _current_facts(
