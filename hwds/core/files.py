@@ -53,7 +53,7 @@ OUTPUTS = Path(os.environ.get("HWDS_OUTPUTS") or "outputs")
 # Files that are whole or absent, whatever happens while they are written.
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, rename it to `path`, and
     flush the folder.
 
@@ -90,11 +90,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes atomically."""
-    write_atomically(path, lambda part: _write_content(part, content))
-
-
-def _write_content(part: Path, content: bytes) -> None:
-    part.write_bytes(content)
+    write_atomically(path, lambda part: part.write_bytes(content))
 
 
 # Locks between processes and threads, by the system's `flock`, which releases those of a
