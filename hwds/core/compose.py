@@ -546,9 +546,7 @@ def _file_groups(owner: type) -> dict[str, str]:
         key: getattr(hint, "__metadata__", ())
         for key, hint in get_type_hints(owner, include_extras=True).items()
     }
-    return {
-        key: mark.group for key in marks for mark in marks[key] if isinstance(mark, Written)
-    }
+    return {key: mark.group for key in marks for mark in marks[key] if isinstance(mark, Written)}
 
 
 @cache

@@ -37,7 +37,7 @@ def resident_bytes(pid: int) -> int:
 
     0 where it is gone.
     """
-    return sum(process_bytes(process) for process in [pid, *child_processes(pid)])
+    return sum(map(process_bytes, (pid, *child_processes(pid))))
 
 
 def child_processes(pid: int) -> list[int]:
@@ -429,9 +429,8 @@ def share_out(
         for place, worker in enumerate(busy):
             outcome = worker.take() if worker.pipe in ready else None
             exceeded = worker.exceeded(limits) if outcome is None and limits.watched else ""
-            again = exceeded == OVER_MEMORY and bool(
-                worker.before - {worker.cell.model if worker.cell else ""}
-            )
+            others = worker.before - {worker.cell.model if worker.cell else ""}
+            again = exceeded == OVER_MEMORY and bool(others)
             # what others have left in its process is not the trial's own: it is tried once more, in
             # a fresh one
             if exceeded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from hwds.core.compiling import helper
 # The compiled loops of window statistics: each window is summed by itself, so that a stream has
 # the bits of a batch.
 
-STATISTICS = (
+Statistic = Literal[
     "mean",
     "sd",
     "slope",
@@ -22,7 +23,8 @@ STATISTICS = (
     "crest",
     "skewness",
     "kurtosis",
-)
+]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 """The statistics of a window; a number of `kinds` below is a place in it."""
 
 

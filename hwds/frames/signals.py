@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -189,7 +189,7 @@ def _centres(values: np.ndarray, regimes: int) -> np.ndarray:
 # Spectra of windows: the shares of bands of frequency, how flat the spectrum is, and the
 # strongest beat of the envelope.
 
-SPECTRAL = ("entropy", "envelope")
+Spectral = Literal["entropy", "envelope"]
 """Numbers of a window's spectrum beside its bands."""
 
 FEWEST = 4
@@ -223,7 +223,7 @@ def spectra(
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
-        kinds: Which of `SPECTRAL` follow them.
+        kinds: Those of the numbers beside them that follow.
     """
     count = signals.shape[1]
     out = np.zeros((len(rows), bands + len(kinds), count))
