@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,19 +129,16 @@ def in_use(folder: Path) -> bool:
         return True
 
 
-@contextmanager
-def lock_for_reading(cache: Path) -> Iterator[None]:
+def lock_for_reading(cache: Path) -> AbstractContextManager[bool]:
     """Lock a cache for reading, together with other readers; waits while another process cleans it.
 
     Raises:
         HwdsError: The folder cannot be written.
     """
-    with _lock_cache(cache, fcntl.LOCK_SH):
-        yield
+    return _lock_cache(cache, fcntl.LOCK_SH)
 
 
-@contextmanager
-def lock_for_cleaning(cache: Path) -> Iterator[bool]:
+def lock_for_cleaning(cache: Path) -> AbstractContextManager[bool]:
     """Lock a cache that nobody reads.
 
     Yields False where somebody does. Readers wait until it is released.
@@ -149,8 +146,7 @@ def lock_for_cleaning(cache: Path) -> Iterator[bool]:
     Raises:
         HwdsError: The folder cannot be written.
     """
-    with _lock_cache(cache, fcntl.LOCK_EX | fcntl.LOCK_NB) as free:
-        yield free
+    return _lock_cache(cache, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

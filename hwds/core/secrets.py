@@ -90,7 +90,7 @@ def redact_env(node: Any) -> Any:
     """
 
     def redact(text: str) -> str:
-        for value, name in _named().items():
+        for value, name in _names_by_secret().items():
             text = text.replace(value, f"${{oc.env:{name}}}")
         return text
 
@@ -117,7 +117,7 @@ def remember(name: str) -> None:
 
 def given_by_environment(text: str) -> bool:
     """Return whether a text has the value of a variable that a config was given."""
-    return any(value in text for value in _given())
+    return any(value in text for value in _secrets_of_config())
 
 
 def secrets() -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def _environment() -> tuple[Any, ...]:
 @lru_cache(maxsize=4)
 def _secrets_of(environment: tuple[Any, ...]) -> tuple[str, ...]:
     """Return the secrets of this very environment: a page asks for every text of its own."""
-    forms = {form for value in _named_in(environment) for form in _forms(value)}
+    forms = {form for value in _names_by_secret_in(environment) for form in _forms(value)}
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
@@ -196,26 +196,26 @@ def _forms(value: str) -> set[str]:
     return {*plain, *(text[1:-1] for text in quoted)}
 
 
-def _named() -> dict[str, str]:
+def _names_by_secret() -> dict[str, str]:
     """Return each secret with the name of its variable."""
-    return _named_in(_environment())
+    return _names_by_secret_in(_environment())
 
 
 @lru_cache(maxsize=4)
-def _named_in(_: tuple[Any, ...]) -> dict[str, str]:
+def _names_by_secret_in(_: tuple[Any, ...]) -> dict[str, str]:
     """Return the secrets of this very environment; it is what the answer is remembered by."""
     named = {
         value: name
         for name, value in sorted(os.environ.items())
         if NAMES.search(name) and len(value) >= SHORTEST
     }
-    named |= _given()
+    named |= _secrets_of_config()
     return {
         value: named[value] for value in sorted(named, key=len, reverse=True) if not _is_path(value)
     }
 
 
-def _given() -> dict[str, str]:
+def _secrets_of_config() -> dict[str, str]:
     """Return the values of the remembered variables that are secrets: no number and no path is
     one.
     """

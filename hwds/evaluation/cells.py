@@ -221,10 +221,6 @@ def _write_columns(columns: pl.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def _read_columns(content: bytes) -> pl.DataFrame:
-    return pl.read_ipc(BytesIO(content))
-
-
 def _write_forecasts(forecasts: Forecasts) -> bytes:
     out = BytesIO()
     np.savez(out, mean=forecasts.mean, quantiles=forecasts.quantiles, fallback=forecasts.fallback)
@@ -241,7 +237,7 @@ def _read_forecasts(content: bytes) -> Forecasts:
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)
-COLUMNS = Codec("arrow", _write_columns, _read_columns)
+COLUMNS = Codec("arrow", _write_columns, lambda content: pl.read_ipc(BytesIO(content)))
 FORECASTS = Codec("npz", _write_forecasts, _read_forecasts)
 FITTED: Codec[Any] = Codec("hwds", dumps, lambda content: loads(content, "the cache"))
 

@@ -244,11 +244,13 @@ class FileWatch:
                 read = sorted(
                     path for path in opened.read if os.path.exists(path) and not _of_library(path)
                 )
-                found += [reason for path in read if (reason := self._told(path, declared))]
+                found += [
+                    reason for path in read if (reason := self._describe_read(path, declared))
+                ]
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
 
-    def _told(self, path: str, declared: set[str]) -> str:
+    def _describe_read(self, path: str, declared: set[str]) -> str:
         """Return a file that may not be read, in words; empty for one that may."""
         real = os.path.realpath(path)
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
@@ -307,9 +309,7 @@ class Question:
 
 @dataclass(frozen=True)
 class AskedRows:
-    """The raw rows, as a run would give them to be settled; and what was opened that may not be, in
-    words.
-    """
+    """The raw rows, and what was opened that may not be, in words."""
 
     rows: pl.DataFrame
     opened: tuple[str, ...] = ()
@@ -569,8 +569,8 @@ def check_leaks(
     here: Ask | None = None,
     elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
-    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers
-    agree bit for bit.
+    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the postprocessed
+    answers agree bit for bit.
 
     Clean folds are run first to last and poisoned ones last to first, so that a model which carries
     something from fold to fold is caught as well. What else is found follows, a leak each: files
@@ -599,12 +599,12 @@ def check_leaks(
     check = _ModelCheck(protocol, label, model, frame, context, here, elsewhere or here)
     alone = check.other_seed()
     for fold in reversed(check.folds):
-        yield from check.of_cutoffs(fold)
-    yield from check.of_seeds(alone)
+        yield from check.check_cutoffs(fold)
+    yield from check.check_seeds(alone)
     for fold in check.folds:
-        yield from check.of_twins(fold)
-        yield from check.of_luck(fold)
-    yield from check.of_files()
+        yield from check.check_twins(fold)
+        yield from check.check_plausibility(fold)
+    yield from check.check_files()
 
 
 class _ModelCheck:
@@ -647,21 +647,21 @@ class _ModelCheck:
             self.opened.setdefault(what, fold.name)
         return answer.rows
 
-    def of_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
+    def check_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
         """Yield what each cutoff of a fold shows."""
-        settled = self.settled(self.clean, fold)
+        processed = self.postprocess_fold(self.clean, fold)
         for place, cutoff in enumerate(fold.cutoffs):
             rubbish = self.protocol.corrupt_after(
                 self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff))
             )
             raw = {
                 other.index: self.ask(self.elsewhere, rubbish, other)
-                for other in reversed(self.read_by(fold))
+                for other in reversed(self.folds_read_for(fold))
             }
-            wanted = self.protocol.predictions_at(settled, cutoff, self.frame)
-            got = self.protocol.predictions_at(self.settled(raw, fold), cutoff, rubbish)
+            wanted = self.protocol.predictions_at(processed, cutoff, self.frame)
+            got = self.protocol.predictions_at(self.postprocess_fold(raw, fold), cutoff, rubbish)
             leak = compare_answers(self.label, cutoff.label, wanted, got)
-            yield self.explained(leak, fold, rubbish, raw) if leak else None
+            yield self.explain(leak, fold, rubbish, raw) if leak else None
             if place == 0:
                 rng = stream(self.context.seed, "canary", "reference", str(cutoff))
                 yield from unchanged_columns(
@@ -680,7 +680,7 @@ class _ModelCheck:
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
-    def of_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
+    def check_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
         """Yield a leak where answers under another seed depend on what was run under this one."""
         if alone is None:
             return
@@ -688,7 +688,9 @@ class _ModelCheck:
         for cutoff in self.folds[0].cutoffs[:1]:
             before, after = (
                 self.protocol.predictions_at(
-                    self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame
+                    self.postprocess_fold({self.folds[0].index: raw}, self.folds[0]),
+                    cutoff,
+                    self.frame,
                 )
                 for raw in (alone, now)
             )
@@ -696,7 +698,7 @@ class _ModelCheck:
                 self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED
             )
 
-    def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
+    def explain(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_AGAIN)
@@ -706,15 +708,15 @@ class _ModelCheck:
             return replace(leak, check=STATE_LEAK, shows=CHANGED_ELSEWHERE)
         return leak
 
-    def read_by(self, fold: Fold) -> list[Fold]:
-        """Return the folds that settling one reads."""
+    def folds_read_for(self, fold: Fold) -> list[Fold]:
+        """Return the folds whose rows the postprocessing of one needs."""
         if not self.protocol.postprocess_needs_earlier_folds:
             return [fold]
         return [other for other in self.folds if other.index <= fold.index]
 
-    def settled(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
-        """Return the settled rows of a fold, from the raw ones of all that settling reads."""
-        there = [raw[other.index] for other in self.read_by(fold) if raw[other.index].width]
+    def postprocess_fold(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
+        """Return the postprocessed rows of a fold, from the raw ones of the folds they need."""
+        there = [raw[other.index] for other in self.folds_read_for(fold) if raw[other.index].width]
         if not there:
             return pl.DataFrame()
         return (
@@ -723,7 +725,7 @@ class _ModelCheck:
             .drop("fold")
         )
 
-    def of_twins(self, fold: Fold) -> Iterator[Leak]:
+    def check_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
             one = (
@@ -735,12 +737,12 @@ class _ModelCheck:
             pair = twin.answers(one), twin.answers(other)
             yield from differences(self.label, twin.label, *pair, twin.check, twin.shows)
 
-    def of_luck(self, fold: Fold) -> Iterator[Leak]:
+    def check_plausibility(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
         for reason in self.protocol.implausible(self.clean[fold.index]):
             yield Leak(self.label, fold.name, check=IMPLAUSIBLE_LEAK, shows=reason)
 
-    def of_files(self) -> Iterator[Leak]:
+    def check_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""
         for what, where in self.opened.items():
             yield Leak(self.label, where, check=FILES_LEAK, shows=what)

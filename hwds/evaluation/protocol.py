@@ -202,8 +202,8 @@ class Score:
         """Return the line of an estimate, with its interval."""
         method = estimate.method if estimate.stderr is not None else None
         interval = (estimate.stderr, estimate.low, estimate.high, method)
-        counts = {"n": estimate.n, "n_undefined": estimate.n_undefined}
-        return cls(metric, aggregate, estimate.value, *interval, **counts)
+        n, undefined = estimate.n, estimate.n_undefined
+        return cls(metric, aggregate, estimate.value, *interval, n=n, n_undefined=undefined)
 
 
 def check_headline(name: str, metrics: Iterable[Measure]) -> None:

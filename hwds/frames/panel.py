@@ -473,8 +473,15 @@ def with_aggregates(panel: Panel, *, grouped: bool) -> Panel:
             pl.col(panel.planned).mean()
         )
         plan = pl.concat([plan, means.rename({AGGREGATE: SERIES}).select(plan.columns)])
-    kept = {"season": panel.season, "horizon": panel.horizon, "plan": plan, "unit": panel.unit}
-    whole = Panel.build(both, panel.frequency, roles=static, **kept)
+    whole = Panel.build(
+        both,
+        panel.frequency,
+        roles=static,
+        season=panel.season,
+        horizon=panel.horizon,
+        plan=plan,
+        unit=panel.unit,
+    )
     return whole.with_vintages(_with_means(panel.vintages, parts)) if panel.vintages else whole
 
 
