@@ -746,11 +746,8 @@ class ScoreSegments:
         if labels is None:
             values = rows[column]
         else:
-            keys = [
-                name
-                for name in labels.columns
-                if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
-            ]
+            others = (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
+            keys = [name for name in labels.columns if name not in others]
             by_key = labels.select(*keys, SEGMENT_COLUMN)
             values = rows.select(keys).join(
                 by_key, keys, "left", maintain_order="left", nulls_equal=True

@@ -112,6 +112,14 @@ def first_row(table: pl.DataFrame, mask: pl.Series) -> dict[str, Any] | None:
     return table.row(places[0], named=True) if len(places) else None
 
 
+def first_pair(table: pl.DataFrame, mask: pl.Series) -> tuple[dict[str, Any], ...]:
+    """Return the first row of which a mask is true after the row before it; nothing where there is
+    none.
+    """
+    places = mask.arg_true()[:1]
+    return tuple(table.row(at, named=True) for place in places for at in (place - 1, place))
+
+
 def is_number(kind: pl.DataType) -> bool:
     """Return whether a column of a type can be computed with; that of nulls alone can."""
     return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
@@ -212,13 +220,11 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
 
 
 def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
-    bad = (same & (table[TIME] == table[TIME].shift(1)).fill_null(False)).arg_true()
-    if len(bad):
-        first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
-        rows = sorted((first[ROW] + 1, second[ROW] + 1))
+    if pair := first_pair(table, same & (table[TIME] == table[TIME].shift(1))):
+        first, second = sorted(row[ROW] + 1 for row in pair)
         raise DataError(
-            f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} "
-            f"and {rows[1]})."
+            f"dataset: series '{pair[1][SERIES]}' has two rows at {pair[1][TIME]} (rows {first} "
+            f"and {second})."
         )
 
 
@@ -234,9 +240,8 @@ def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
 
 
 def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
-    bad = (same & _off_step(table, frequency)).arg_true()
-    if len(bad):
-        before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+    if pair := first_pair(table, same & _off_step(table, frequency)):
+        before, after = pair
         raise DataError(
             f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by "
             f"{after[TIME]}"

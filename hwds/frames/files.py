@@ -371,12 +371,7 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
     last = data[data.rfind(b"\n") + 1 :]
     # a line that begins within a quoted field has an odd number of quotes: only all lines tell that
     # row
-    try:
-        fields = _fields_of_last(data if last.count(b'"') % 2 else last, separator)
-    except csv.Error as error:
-        raise DataError(
-            f"dataset.path: '{name}' cannot be read as text in columns ({error})."
-        ) from error
+    fields = _fields_of_last(data if last.count(b'"') % 2 else last, name, separator)
     if fields < width:
         raise DataError(
             f"dataset.path: '{name}' row {height}, the last, has {fields} of {width} fields: the "
@@ -385,29 +380,33 @@ def _refuse_cut(data: bytes, name: str, separator: str, width: int, height: int)
         )
 
 
-def _fields_of_last(text: bytes, separator: str) -> int:
+def _fields_of_last(text: bytes, name: str, separator: str) -> int:
     if b'"' not in text:  # one line
         return text.count(separator.encode()) + 1
-    return deque(
-        map(len, csv.reader(StringIO(text.decode(), newline=""), delimiter=separator)), maxlen=1
-    )[0]
+    return deque(map(len, _csv_rows(text, name, separator)), maxlen=1)[0]
 
 
 def _long_row(data: bytes, name: str, separator: str, width: int, error: Exception) -> None:
     """Refuse a row with too many fields, which polars reports without its number."""
+    for row, fields in enumerate(_csv_rows(data, name, separator)):
+        if len(fields) > width:
+            raise DataError(
+                f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header {width}."
+            ) from error
+
+
+def _csv_rows(data: bytes, name: str, separator: str) -> Iterator[list[str]]:
+    """Yield the fields of each row, the header's first.
+
+    Raises:
+        DataError: They are no such text.
+    """
     try:
-        for row, fields in enumerate(
-            csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)
-        ):
-            if len(fields) > width:
-                raise DataError(
-                    f"dataset.path: '{name}' row {row} has {len(fields)} fields, its header "
-                    f"{width}."
-                ) from error
-    except csv.Error as worse:
+        yield from csv.reader(StringIO(data.decode(), newline=""), delimiter=separator)
+    except csv.Error as error:
         raise DataError(
-            f"dataset.path: '{name}' cannot be read as text in columns ({worse})."
-        ) from worse
+            f"dataset.path: '{name}' cannot be read as text in columns ({error})."
+        ) from error
 
 
 # Files of rows (CSV, TSV, Parquet, Arrow) as one table that knows which file and row each row

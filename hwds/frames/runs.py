@@ -19,6 +19,7 @@ from hwds.core.serialization import Serializable
 from hwds.frames.columns import (
     LARGEST,
     as_polars,
+    first_pair,
     first_row,
     ipc_bytes,
     is_number,
@@ -189,9 +190,8 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
 
 def _refuse_falling(rows: pl.DataFrame) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
-    bad = (same & (rows[CYCLE] <= rows[CYCLE].shift(1))).fill_null(False).arg_true()
-    if len(bad):
-        before, row = rows.row(bad[0] - 1, named=True), rows.row(bad[0], named=True)
+    if pair := first_pair(rows, same & (rows[CYCLE] <= rows[CYCLE].shift(1))):
+        before, row = pair
         raise DataError(
             f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} "
             f"(row {row[ROW] + 1}); cycles"
