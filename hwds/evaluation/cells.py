@@ -52,7 +52,7 @@ class LearningFile:
         fold: The name of the fold.
         start: The first unit of the cell.
         within: The names of the fits that the one that begins is a part of, the outermost first.
-        fits: How often each name of a fit was taken.
+        fits: The number of fits of each name.
         lines: The lines that are not written yet.
         written: When it was written last, by `time.monotonic`.
     """
@@ -140,7 +140,7 @@ def recorded_learning(folder: Path | None, model: str, fold: str, start: int) ->
     Nothing where the folder is None.
 
     Args:
-        folder: Of a run or a sweep.
+        folder: The folder of a run or a sweep.
         model: The label of the model.
         fold: The name of the fold.
         start: The first unit of the cell.
@@ -308,7 +308,7 @@ class CellOutcome:
     """The result of a cell: its rows or its failure.
 
     Attributes:
-        cell: Which.
+        cell: The cell.
         rows: Its rows; None where it failed.
         seconds: What it took when it was computed.
         error: The message of a failure, empty where it succeeded.

@@ -579,10 +579,10 @@ def check_leaks(
 
     Args:
         protocol: Cuts and asks.
-        label: How the model is called.
+        label: The label of the model.
         model: The recipe.
         frame: The data.
-        context: Of the run.
+        context: The context of the run.
         here: Asks from the data as it is; in this process where it is not given.
         elsewhere: Asks from all other data, best in a process that has never seen this one; `here`
             where it is not given.
@@ -791,7 +791,7 @@ def check_row_features(
     moment did not know.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Row features.
         table: Rows, with labels.
         delay: Days until labels arrive, where no column tells.
@@ -816,9 +816,9 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
     to it must agree.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Features of runs.
-        runs: Whose scales are learned once, from the runs as they are.
+        runs: The runs; scales are learned once, from these as they are.
     """
 
     def early_rows(some: Runs, known: np.ndarray) -> pl.Series:

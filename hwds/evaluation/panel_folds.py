@@ -123,7 +123,7 @@ def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> 
     Args:
         panel: The whole data.
         cutoff: The last instant to know.
-        sliding: How many rows of each series to keep at most; None keeps all.
+        sliding: The largest number of rows to keep of each series; None keeps all.
     """
     known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
     known = replace(known, plan=None)

@@ -82,7 +82,7 @@ class Leak:
     Attributes:
         where: The model or feature set.
         fold: The fold or cutoff.
-        changed: How many answers changed.
+        changed: The number of answers that changed.
         asked: The number of answers that were compared.
         check: The check that found it, a key of `LEAK_CHECKS`.
         shows: What was found, in words; empty for answers that changed with the data after the
@@ -174,9 +174,9 @@ class Score:
         metric: The name with its definition (`mase[m=12]`).
         aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
         value: The number, None where nothing was defined.
-        n: How many units it is made of.
-        n_undefined: How many had no value (no scale, a division by zero).
-        n_fallback: How many were answered by something simpler than the model.
+        n: The number of units it is made of.
+        n_undefined: The number of units without a value (no scale, a division by zero).
+        n_fallback: The number of units that were answered by something simpler than the model.
         status: `ok`, or what is to be known before the number is read (`unregistered`).
     """
 
@@ -516,7 +516,7 @@ class Tunable(ABC):
 
         Args:
             frame: As the dataset gives it (`prepare_frame` is called within).
-            windows: How many; all that happens in them was known before the first cutoff of this
+            windows: Their number; all that happens in them was known before the first cutoff of this
                 protocol.
 
         Raises:
@@ -647,7 +647,7 @@ class Trying(ABC):
             model: The recipe.
             frame: The data.
             fold: The first one.
-            context: Of the toys: with a seed and features, without a cache.
+            context: The context of the toys: with a seed and features, without a cache.
         """
 
     @abstractmethod

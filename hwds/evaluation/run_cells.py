@@ -81,8 +81,8 @@ class FoldOutcomes:
     """Outcomes by model and fold, gathered as they come.
 
     Attributes:
-        sizes: How many there will be.
-        outcomes: Those that are there.
+        sizes: The number that there will be.
+        outcomes: The outcomes that are there.
     """
 
     sizes: Mapping[tuple[str, int], int]

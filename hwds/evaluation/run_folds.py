@@ -170,7 +170,7 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
 
     Args:
         runs: All runs.
-        known: How many rows of each are known, -1 for a run of which everything is; shape (n,).
+        known: The number of known rows of each, -1 for a run of which everything is; shape (n,).
         rng: Draws the rubbish.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]

@@ -56,7 +56,7 @@ def panel_columns(
             one series.
         time: The column of instants: dates, datetimes or whole numbers.
         target: The column to forecast; None for rows that are still to come.
-        roles: Of the other columns.
+        roles: The roles of the other columns.
 
     Raises:
         DataError: A column is missing, the times are text, or a column of numbers holds something

@@ -248,7 +248,7 @@ def read_text(
         file: Its path.
         name: Its name in refusals.
         wanted: The columns to read, in this order; all where None.
-        form: How it is written.
+        form: The format of the text.
         usual: The separator where the form names none.
 
     Raises:
@@ -479,7 +479,7 @@ def read_files(
         path: See `local_files`.
         wanted: The columns to read, in this order; all where None.
         sha256: The digest that the file must have.
-        form: How text files are written.
+        form: The format of text files.
 
     Raises:
         ConfigError: See `local_files`; no such encoding.
@@ -560,7 +560,7 @@ def without_line_break(
     that was cut in writing.
 
     Args:
-        path: Of files that were read, see `local_files`; None for none.
+        path: The path of files that were read, see `local_files`; None for none.
         others: Paths beside it.
         sha256: The digest of the one file of `path`, if it was given: then it is whole.
 

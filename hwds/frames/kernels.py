@@ -45,11 +45,11 @@ def window_statistic(
 
     Args:
         kind: Its place.
-        m: How many.
-        mean: Theirs.
-        second: The sum of squared deviations; `third` and `fourth` those of higher powers.
-        third: See above.
-        fourth: See above.
+        m: Their number.
+        mean: Their mean.
+        second: The sum of squared deviations.
+        third: The sum of third powers of deviations.
+        fourth: The sum of fourth powers of deviations.
         cross: The sum of deviations times places, these less their own mean.
         squares: The sum of squares.
         low: The least.
@@ -92,7 +92,7 @@ def fill_windows(
         rows: The places of the requested rows, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
-        out: Shape (m, s, k).
+        out: The array that is filled, shape (m, s, k).
     """
     for asked in range(len(rows)):
         row = rows[asked]
@@ -140,13 +140,13 @@ def fill_ewma(
     Its weights sum to 1 from the first row on.
 
     Args:
-        values: Shape (n, k).
+        values: Rows of numbers, shape (n, k).
         runs: The run of each row, shape (n,).
-        weight: Of the newest row against all before it.
+        weight: The weight of the newest row against all before it.
         top: The weighted sum of each run so far, 0 before its first row, which goes on; shape
             (runs, k).
         bottom: The sum of the weights, the same.
-        out: Shape (n, k).
+        out: The array that is filled, shape (n, k).
     """
     for row in range(len(values)):
         run = runs[row]

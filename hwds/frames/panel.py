@@ -34,9 +34,9 @@ class Forecasts:
     """The forecasts of n series over h steps.
 
     Attributes:
-        mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
-        quantiles: Shape (n, h, levels), not decreasing along the last axis.
-        fallback: Shape (n,), true where something simpler than the model itself has answered.
+        mean: The means, shape (n, h), in the target's unit; NaN where the model has no answer.
+        quantiles: The quantiles, shape (n, h, levels), not decreasing along the last axis.
+        fallback: A mask, shape (n,), true where something simpler than the model answered.
         diagnostics: Further columns of the predictions, such as the member that answered for a
             series, each of shape (n,).
     """

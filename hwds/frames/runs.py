@@ -574,7 +574,7 @@ class Runs:
         the run goes on.
 
         Args:
-            rows: How many of each run, shape (n,); a run of 0 is left out.
+            rows: The number of rows of each run, shape (n,); a run of 0 is left out.
         """
         place = np.arange(len(self.data)) - self.offsets[:-1][self.run_of_row]
         known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
@@ -630,10 +630,10 @@ class RowsOfRuns:
     """New rows of some runs, those of a run side by side and in the order of their cycles.
 
     Attributes:
-        counts: How many of each run, shape (runs,).
-        cycles: Shape (rows,).
-        sensors: Shape (rows, sensors).
-        settings: Shape (rows, settings).
+        counts: The number of new rows of each run, shape (runs,).
+        cycles: The ages, shape (rows,).
+        sensors: The values of the sensors, shape (rows, sensors).
+        settings: The values of the settings, shape (rows, settings).
     """
 
     counts: np.ndarray
@@ -662,7 +662,7 @@ class Stacked:
     """The last rows of runs with their new ones, one run after the other.
 
     Attributes:
-        values: Shape (rows, k).
+        values: The rows, shape (rows, k).
         begins: The first row of the run of each new one, shape (new rows,). It is the run's first
             only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
@@ -679,9 +679,9 @@ class Stacked:
         """Return the tails of runs with new rows after each.
 
         Args:
-            tails: Of each run, shape (rows, k).
+            tails: The last rows of each run, shape (rows, k).
             new: Rows of the runs side by side, shape (new rows, k).
-            counts: How many of each run.
+            counts: The number of new rows of each run.
         """
         stops = np.cumsum(counts)
         parts = (

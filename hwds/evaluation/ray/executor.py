@@ -467,7 +467,7 @@ class _Room:
     """The number of tasks to keep in flight; a cluster may grow and shrink.
 
     Args:
-        cpus: Of each task.
+        cpus: The threads of each task.
     """
 
     def __init__(self, cpus: int) -> None:

@@ -77,8 +77,8 @@ class LearnedSignalWindows(Serializable):
 
     Attributes:
         recipe: What is computed.
-        scaling: Of the sensors.
-        axes: Of the principal components, shape (sensors, components).
+        scaling: The scales of the sensors.
+        axes: The axes of the principal components, shape (sensors, components).
     """
 
     recipe: SignalWindows
@@ -132,7 +132,7 @@ class LearnedSignalWindows(Serializable):
         States go on.
 
         Args:
-            states: Of each run that has new rows.
+            states: The state of each run that has new rows.
             rows: The new rows, in the order of the states.
         """
         new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
@@ -219,7 +219,7 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
     Args:
         scaled: Sensors, shape (rows, sensors).
         begins: The first row of each row's run.
-        components: How many at most.
+        components: The largest number of components.
     """
     values = smooth_signals(scaled, begins, SMOOTHING)
     _, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
