@@ -516,8 +516,8 @@ class Tunable(ABC):
 
         Args:
             frame: As the dataset gives it (`prepare_frame` is called within).
-            windows: Their number; all that happens in them was known before the first cutoff of this
-                protocol.
+            windows: Their number; all that happens in them was known before this protocol's first
+                cutoff.
 
         Raises:
             DataError: The data before it does not suffice.
