@@ -430,5 +430,5 @@ KINDS: Mapping[str, Kind] = {
     "logs, with snapshot": _log(*CLOSED, snapshot=True),
     "logs, events dropped": _log(*CLOSED, snapshot=True, drop=True),
     "logs, killed": _log("log.db", "log.db-wal", "log.db-last", killed=True),
-    "logs, killed, power": _log("log.db", "log.db-tail", "log.db-last", durable=True, killed=True),
+    "logs, killed, power": _log("log.db", "log.db-wal", "log.db-last", durable=True, killed=True),
 }

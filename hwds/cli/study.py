@@ -270,7 +270,7 @@ def study_result(
         study.name,
         study.plan,
         study.plan_hash,
-        study.decided(verdicts),
+        study.answer(verdicts),
         next(iter(each.values())).measure.measured_in,
         contrasts,
         _scores(study, sources),

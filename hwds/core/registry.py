@@ -139,7 +139,7 @@ def resolve(group: str, recipe: str) -> type[Any]:
     if not name:
         return _entry_point(group, recipe)
     try:
-        module = _imported(name)
+        module = _import_module(name)
     except ModuleNotFoundError as error:
         if not error.name or not f"{name}.".startswith(f"{error.name}."):
             raise ConfigError(
@@ -152,22 +152,20 @@ def resolve(group: str, recipe: str) -> type[Any]:
         raise ConfigError(
             f"{group}: module '{name}' fails: {type(error).__name__}: {error} (-v shows where)."
         ) from error
-    wanted = (class_name or recipe.rsplit("/", 1)[-1]).replace("_", "").lower()
+    called = class_name or recipe.rsplit("/", 1)[-1]
+    wanted = called.replace("_", "").lower()
     for attribute, value in vars(module).items():
         if isinstance(value, type) and attribute.replace("_", "").lower() == wanted:
-            return _recipe(group, recipe, value)
+            return _require_recipe(group, recipe, value)
     classes = [
         each
         for each, value in vars(module).items()
         if isinstance(value, type) and value.__module__ == name
     ]
-    missing = class_name or recipe.rsplit("/", 1)[-1]
-    raise ConfigError(
-        f"{group}: module '{name}' has no class '{missing}'{nearest(missing, classes)}"
-    )
+    raise ConfigError(f"{group}: module '{name}' has no class '{called}'{nearest(called, classes)}")
 
 
-def _imported(name: str) -> Any:
+def _import_module(name: str) -> Any:
     """Return a module; the data files that a user's own module reads when it is imported are
     noted.
     """
@@ -189,7 +187,7 @@ def resolve_node(group: str, path: str, node: dict[str, Any]) -> type[Any]:
     return resolve(group, recipe)
 
 
-def _recipe(group: str, name: str, value: Any) -> type[Any]:
+def _require_recipe(group: str, name: str, value: Any) -> type[Any]:
     from hwds.core.recipe import Recipe  # commands that only list names do without pydantic
 
     if isinstance(value, type) and issubclass(value, Recipe):
@@ -205,7 +203,7 @@ def _entry_point(group: str, recipe: str) -> type[Any]:
     entries = entry_points(group=f"hwds.{GROUPS[group].rpartition('/')[2]}")
     if recipe in entries.names:
         with noted_inputs():
-            return _recipe(group, recipe, entries[recipe].load())
+            return _require_recipe(group, recipe, entries[recipe].load())
     option = options(group).get(recipe)
     named = (
         re.search(r"^recipe: *(\S+)", option.read_text(encoding="utf-8"), re.MULTILINE)

@@ -52,7 +52,7 @@ class LearningFile:
         fold: The name of the fold.
         start: The first unit of the cell.
         within: The names of the fits that the one that begins is a part of, the outermost first.
-        fits: How often each name of a fit was taken.
+        fits: The number of fits of each name.
         lines: The lines that are not written yet.
         written: When it was written last, by `time.monotonic`.
     """
@@ -140,7 +140,7 @@ def recorded_learning(folder: Path | None, model: str, fold: str, start: int) ->
     Nothing where the folder is None.
 
     Args:
-        folder: Of a run or a sweep.
+        folder: The folder of a run or a sweep.
         model: The label of the model.
         fold: The name of the fold.
         start: The first unit of the cell.
@@ -221,10 +221,6 @@ def _write_columns(columns: pl.DataFrame) -> bytes:
     return out.getvalue()
 
 
-def _read_columns(content: bytes) -> pl.DataFrame:
-    return pl.read_ipc(BytesIO(content))
-
-
 def _write_forecasts(forecasts: Forecasts) -> bytes:
     out = BytesIO()
     np.savez(out, mean=forecasts.mean, quantiles=forecasts.quantiles, fallback=forecasts.fallback)
@@ -241,7 +237,7 @@ def _read_forecasts(content: bytes) -> Forecasts:
 
 
 ROWS = Codec("parquet", _write_rows, _read_rows)
-COLUMNS = Codec("arrow", _write_columns, _read_columns)
+COLUMNS = Codec("arrow", _write_columns, lambda content: pl.read_ipc(BytesIO(content)))
 FORECASTS = Codec("npz", _write_forecasts, _read_forecasts)
 FITTED: Codec[Any] = Codec("hwds", dumps, lambda content: loads(content, "the cache"))
 
@@ -312,7 +308,7 @@ class CellOutcome:
     """The result of a cell: its rows or its failure.
 
     Attributes:
-        cell: Which.
+        cell: The cell.
         rows: Its rows; None where it failed.
         seconds: What it took when it was computed.
         error: The message of a failure, empty where it succeeded.

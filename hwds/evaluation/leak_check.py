@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
@@ -20,14 +20,22 @@ from typing import Any, Protocol
 import numpy as np
 import polars as pl
 
-from hwds.core.cache import NO_INPUTS, Cache, Codec, Value, is_of_system, opened_files
+from hwds.core.cache import (
+    NO_INPUTS,
+    PACKAGE,
+    Cache,
+    Codec,
+    Value,
+    is_of_system,
+    opened_files,
+)
 from hwds.core.compiling import cache_root
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.files import OUTPUTS, digest_bytes
 from hwds.core.keys import syntax_folder as sources
 from hwds.core.recipe import Recipe, canonical, texts_in
 from hwds.core.seeds import stream
-from hwds.evaluation.panel_folds import corrupt_panel
+from hwds.evaluation.panel_folds import corrupt_panel, with_rubbish
 from hwds.evaluation.protocol import (
     FILES_LEAK,
     IMPLAUSIBLE_LEAK,
@@ -41,6 +49,7 @@ from hwds.evaluation.protocol import (
     LeakTestable,
     RunContext,
     compare_answers,
+    differences,
 )
 from hwds.evaluation.row_folds import (
     Moment,
@@ -51,6 +60,7 @@ from hwds.evaluation.row_folds import (
     row_arrivals,
 )
 from hwds.evaluation.run_folds import corrupt_runs
+from hwds.evaluation.workers import inherit_variables
 from hwds.frames.panel import Panel
 from hwds.frames.roles import TARGET
 from hwds.frames.runs import Runs
@@ -71,14 +81,6 @@ class MemoryCache(Cache):
         """Return one without a value."""
         return cls(Path())
 
-    def has(self, key: str, codec: Codec[Value]) -> bool:
-        """Return whether there is a value."""
-        return key in self.values
-
-    def keys(self, beginning: str, codec: Codec[Value]) -> list[str]:
-        """Return the keys that begin so."""
-        return [key for key in self.values if key.startswith(beginning)]
-
     def load(self, key: str, codec: Codec[Value]) -> Value | None:
         """Return the value as it would be read, None where there is none."""
         content = self.values.get(key)
@@ -90,20 +92,15 @@ class MemoryCache(Cache):
         """Keep a value as it would be written."""
         self.values[key] = codec.encode(value)
 
-    def get_or_make(self, key: str, codec: Codec[Value], make: Callable[[], Value]) -> Value:
-        """Return the value; it is made now where there is none."""
-        found = self.load(key, codec)
-        if found is not None:
-            return found
-        value = make()
-        self.store(key, codec, value)
-        return value
+    def lock(
+        self, key: str, codec: Codec[Value], *, wait: bool = True
+    ) -> AbstractContextManager[bool]:
+        """Return a block that keeps nobody out, for no other process has this cache."""
+        return nullcontext(True)
 
 
 # Ways out of a fit that are no files: connections, other processes, and a walk through frames
 # and objects of this one.
-
-PACKAGE = str(Path(__file__).resolve().parents[1])
 
 PROCESSES = {"subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork", "os.forkpty"}
 OBJECTS = {"gc.get_objects", "gc.get_referrers", "gc.get_referents"}
@@ -159,12 +156,11 @@ def _describe_escape(event: str, arguments: tuple[Any, ...]) -> str:
         and _is_own(_outside_of_python(sys._getframe(2)))
     ):
         return f"starts another process ({event})"
-    if event in OBJECTS and _is_own(sys._getframe(2)):
-        return f"{WALKS} ({event})"
-    if event in FRAMES and _is_own(_outside_of_inspect(sys._getframe(2))):
-        return f"{WALKS} ({event})"
-    if event == "object.__getattr__" and arguments[1] == "tb_frame" and _is_own(sys._getframe(2)):
-        return f"{WALKS} (tb_frame)"
+    walks = arguments[1] if event == "object.__getattr__" else event
+    if walks in (*OBJECTS, *FRAMES, "tb_frame"):
+        caller = sys._getframe(2)
+        if _is_own(_outside_of_inspect(caller) if walks in FRAMES else caller):
+            return f"{WALKS} ({walks})"
     return ""
 
 
@@ -202,9 +198,6 @@ def _python() -> str:
 
 # Files that are not declared, connections and processes that a model opens while it is
 # imported, fitted and predicts.
-
-PACKAGE_FOLDER = str(Path(__file__).resolve().parents[1]) + os.sep
-"""The folder of hwds, whose own files are no data."""
 
 LIBRARIES = (".keras", ".config/matplotlib", ".cache/matplotlib")
 """Settings of libraries in the user's home, which they read when they are imported."""
@@ -251,11 +244,13 @@ class FileWatch:
                 read = sorted(
                     path for path in opened.read if os.path.exists(path) and not _of_library(path)
                 )
-                found += [reason for path in read if (reason := self._told(path, declared))]
+                found += [
+                    reason for path in read if (reason := self._describe_read(path, declared))
+                ]
                 found += list(dict.fromkeys(escaped))
                 _WRITTEN.update(opened.written)
 
-    def _told(self, path: str, declared: set[str]) -> str:
+    def _describe_read(self, path: str, declared: set[str]) -> str:
         """Return a file that may not be read, in words; empty for one that may."""
         real = os.path.realpath(path)
         shown = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
@@ -290,7 +285,7 @@ def _of_library(path: str) -> bool:
     homes = tuple(str(Path.home() / name) + os.sep for name in LIBRARIES)
     own = (str(cache_root()) + os.sep, str(sources().absolute()) + os.sep)
     installed = any(part.endswith(PACKAGES) for part in Path(path).parts)
-    return installed or path.startswith((PACKAGE_FOLDER, *own, *homes))
+    return installed or path.startswith((PACKAGE, *own, *homes))
 
 
 # Asking a protocol for the rows of a fold: in this process, or in one that has never seen the
@@ -314,9 +309,7 @@ class Question:
 
 @dataclass(frozen=True)
 class AskedRows:
-    """The raw rows, as a run would give them to be settled; and what was opened that may not be, in
-    words.
-    """
+    """The raw rows, and what was opened that may not be, in words."""
 
     rows: pl.DataFrame
     opened: tuple[str, ...] = ()
@@ -364,13 +357,8 @@ class AskElsewhere:
         context = get_context("spawn")  # a forked polars deadlocks
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_answer_questions, args=(theirs, watch), daemon=True)
-        before = dict(os.environ)
-        os.environ.update(environment or {})  # read before any library is loaded
-        try:
+        with inherit_variables(environment or {}):  # read before any library is loaded
             self.process.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
         theirs.close()
 
     def __call__(self, question: Question) -> AskedRows:
@@ -420,12 +408,9 @@ class AskElsewhere:
 def raw_rows(question: Question) -> pl.DataFrame:
     """Return the raw rows of a fold with its number."""
     fold = question.fold
-    cell, context = (
-        Cell(question.label, fold, *(question.part or (0, fold.units))),
-        replace(question.context, fold=fold.name),
-    )
+    cell = Cell(question.label, fold, *(question.part or (0, fold.units)))
     rows: pl.DataFrame = question.protocol.evaluate_cell(
-        question.model, question.frame, cell, context
+        question.model, question.frame, cell, replace(question.context, fold=fold.name)
     )
     return rows.select(pl.lit(fold.index, pl.Int32).alias("fold"), pl.all()) if rows.width else rows
 
@@ -584,8 +569,8 @@ def check_leaks(
     here: Ask | None = None,
     elsewhere: Ask | None = None,
 ) -> Iterator[Leak | None]:
-    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the settled answers
-    agree bit for bit.
+    """Ask from the frame and from a poisoned one, cutoff by cutoff: None where the postprocessed
+    answers agree bit for bit.
 
     Clean folds are run first to last and poisoned ones last to first, so that a model which carries
     something from fold to fold is caught as well. What else is found follows, a leak each: files
@@ -594,10 +579,10 @@ def check_leaks(
 
     Args:
         protocol: Cuts and asks.
-        label: How the model is called.
+        label: The label of the model.
         model: The recipe.
         frame: The data.
-        context: Of the run.
+        context: The context of the run.
         here: Asks from the data as it is; in this process where it is not given.
         elsewhere: Asks from all other data, best in a process that has never seen this one; `here`
             where it is not given.
@@ -614,12 +599,12 @@ def check_leaks(
     check = _ModelCheck(protocol, label, model, frame, context, here, elsewhere or here)
     alone = check.other_seed()
     for fold in reversed(check.folds):
-        yield from check.of_cutoffs(fold)
-    yield from check.of_seeds(alone)
+        yield from check.check_cutoffs(fold)
+    yield from check.check_seeds(alone)
     for fold in check.folds:
-        yield from check.of_twins(fold)
-        yield from check.of_luck(fold)
-    yield from check.of_files()
+        yield from check.check_twins(fold)
+        yield from check.check_plausibility(fold)
+    yield from check.check_files()
 
 
 class _ModelCheck:
@@ -637,13 +622,8 @@ class _ModelCheck:
         here: Ask,
         elsewhere: Ask,
     ) -> None:
-        self.protocol, self.label, self.model, self.frame, self.context = (
-            protocol,
-            label,
-            model,
-            frame,
-            context,
-        )
+        self.protocol, self.label, self.model = protocol, label, model
+        self.frame, self.context = frame, context
         self.here, self.elsewhere = here, elsewhere
         self.opened: dict[str, str] = {}
         self.folds: list[Fold] = list(protocol.split(frame))
@@ -667,21 +647,21 @@ class _ModelCheck:
             self.opened.setdefault(what, fold.name)
         return answer.rows
 
-    def of_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
+    def check_cutoffs(self, fold: Fold) -> Iterator[Leak | None]:
         """Yield what each cutoff of a fold shows."""
-        settled = self.settled(self.clean, fold)
+        processed = self.postprocess_fold(self.clean, fold)
         for place, cutoff in enumerate(fold.cutoffs):
             rubbish = self.protocol.corrupt_after(
                 self.frame, cutoff, stream(self.context.seed, "canary", str(cutoff))
             )
             raw = {
                 other.index: self.ask(self.elsewhere, rubbish, other)
-                for other in reversed(self.read_by(fold))
+                for other in reversed(self.folds_read_for(fold))
             }
-            wanted = self.protocol.predictions_at(settled, cutoff, self.frame)
-            got = self.protocol.predictions_at(self.settled(raw, fold), cutoff, rubbish)
+            wanted = self.protocol.predictions_at(processed, cutoff, self.frame)
+            got = self.protocol.predictions_at(self.postprocess_fold(raw, fold), cutoff, rubbish)
             leak = compare_answers(self.label, cutoff.label, wanted, got)
-            yield self.explained(leak, fold, rubbish, raw) if leak else None
+            yield self.explain(leak, fold, rubbish, raw) if leak else None
             if place == 0:
                 rng = stream(self.context.seed, "canary", "reference", str(cutoff))
                 yield from unchanged_columns(
@@ -700,7 +680,7 @@ class _ModelCheck:
             return None
         return self.ask(self.elsewhere, self.frame, self.folds[0], self.context.seed + 1)
 
-    def of_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
+    def check_seeds(self, alone: pl.DataFrame | None) -> Iterator[Leak]:
         """Yield a leak where answers under another seed depend on what was run under this one."""
         if alone is None:
             return
@@ -708,16 +688,17 @@ class _ModelCheck:
         for cutoff in self.folds[0].cutoffs[:1]:
             before, after = (
                 self.protocol.predictions_at(
-                    self.settled({self.folds[0].index: raw}, self.folds[0]), cutoff, self.frame
+                    self.postprocess_fold({self.folds[0].index: raw}, self.folds[0]),
+                    cutoff,
+                    self.frame,
                 )
                 for raw in (alone, now)
             )
-            leak = compare_answers(
+            yield from differences(
                 self.label, cutoff.label, before, after, STATE_LEAK, CHANGED_BY_SEED
             )
-            yield from [leak] if leak else []
 
-    def explained(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
+    def explain(self, leak: Leak, fold: Fold, rubbish: Any, raw: dict[int, pl.DataFrame]) -> Leak:
         """Return the leak, as one of state where one question has two answers."""
         if not self.ask(self.here, self.frame, fold).equals(self.clean[fold.index]):
             return replace(leak, check=STATE_LEAK, shows=CHANGED_AGAIN)
@@ -727,15 +708,15 @@ class _ModelCheck:
             return replace(leak, check=STATE_LEAK, shows=CHANGED_ELSEWHERE)
         return leak
 
-    def read_by(self, fold: Fold) -> list[Fold]:
-        """Return the folds that settling one reads."""
+    def folds_read_for(self, fold: Fold) -> list[Fold]:
+        """Return the folds whose rows the postprocessing of one needs."""
         if not self.protocol.postprocess_needs_earlier_folds:
             return [fold]
         return [other for other in self.folds if other.index <= fold.index]
 
-    def settled(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
-        """Return the settled rows of a fold, from the raw ones of all that settling reads."""
-        there = [raw[other.index] for other in self.read_by(fold) if raw[other.index].width]
+    def postprocess_fold(self, raw: dict[int, pl.DataFrame], fold: Fold) -> pl.DataFrame:
+        """Return the postprocessed rows of a fold, from the raw ones of the folds they need."""
+        there = [raw[other.index] for other in self.folds_read_for(fold) if raw[other.index].width]
         if not there:
             return pl.DataFrame()
         return (
@@ -744,7 +725,7 @@ class _ModelCheck:
             .drop("fold")
         )
 
-    def of_twins(self, fold: Fold) -> Iterator[Leak]:
+    def check_twins(self, fold: Fold) -> Iterator[Leak]:
         """Yield twins of a fold that were told apart."""
         for twin in self.protocol.twins(self.frame, fold, self.clean[fold.index]):
             one = (
@@ -753,22 +734,15 @@ class _ModelCheck:
                 else self.ask(self.elsewhere, twin.one, fold, part=twin.part)
             )
             other = self.ask(self.elsewhere, twin.other, fold, part=twin.part)
-            leak = compare_answers(
-                self.label,
-                twin.label,
-                twin.answers(one),
-                twin.answers(other),
-                twin.check,
-                twin.shows,
-            )
-            yield from [leak] if leak else []
+            pair = twin.answers(one), twin.answers(other)
+            yield from differences(self.label, twin.label, *pair, twin.check, twin.shows)
 
-    def of_luck(self, fold: Fold) -> Iterator[Leak]:
+    def check_plausibility(self, fold: Fold) -> Iterator[Leak]:
         """Yield what the answers of a fold show that no choice made before can."""
         for reason in self.protocol.implausible(self.clean[fold.index]):
             yield Leak(self.label, fold.name, check=IMPLAUSIBLE_LEAK, shows=reason)
 
-    def of_files(self) -> Iterator[Leak]:
+    def check_files(self) -> Iterator[Leak]:
         """Yield what was opened, once each."""
         for what, where in self.opened.items():
             yield Leak(self.label, where, check=FILES_LEAK, shows=what)
@@ -798,25 +772,12 @@ def check_series_features(
     for back in sorted({1, longest // 3, 2 * longest // 3} - {0}, reverse=True):
         first = np.repeat(np.maximum(panel.lengths - back, 0), panel.lengths)
         rng = stream(0, "canary", back)
-        columns = ("target", *panel.roles.past_only)
-        rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(first))) for name in columns}
         late = pl.Series(panel.positions >= first)
-        table = panel.table.with_columns(
-            pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
-            for name, values in rubbish.items()
-        )
+        table = with_rubbish(panel.table, late, (TARGET, *panel.roles.past_only), rng)
         known = pl.Series(panel.positions <= first)
         got = features.compute(replace(panel, table=table)).table.select(names)
         yield compare_answers(label, f"end-{back}", clean.filter(known), got.filter(known))
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        features.compute(panel).table.select(names),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+    yield from _changed_again(label, clean, features.compute(panel).table.select(names))
 
 
 def check_row_features(
@@ -830,7 +791,7 @@ def check_row_features(
     moment did not know.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Row features.
         table: Rows, with labels.
         delay: Days until labels arrive, where no column tells.
@@ -846,15 +807,7 @@ def check_row_features(
         early = (times <= instant).fill_null(False)
         got = features.compute(as_known(rubbish, until, delay))
         yield compare_answers(label, str(instant), clean.filter(early), got.filter(early))
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        features.compute(as_known(table, until, delay)),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+    yield from _changed_again(label, clean, features.compute(as_known(table, until, delay)))
     yield from _own_labels(label, features, table, clean, until, delay)
 
 
@@ -863,9 +816,9 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
     to it must agree.
 
     Args:
-        label: How the feature set is called.
+        label: The name of the feature set.
         features: Features of runs.
-        runs: Whose scales are learned once, from the runs as they are.
+        runs: The runs; scales are learned once, from these as they are.
     """
 
     def early_rows(some: Runs, known: np.ndarray) -> pl.Series:
@@ -873,27 +826,23 @@ def check_run_features(label: str, features: Any, runs: Runs) -> Iterator[Leak |
             np.arange(len(some.data)) - some.offsets[:-1][some.run_of_row] < known[some.run_of_row]
         )
 
+    def computed(some: Runs) -> pl.DataFrame:
+        return pl.DataFrame(learned.compute(some), schema=list(learned.names))
+
     learned = features.learn(runs)
-    clean = pl.DataFrame(learned.compute(runs), schema=list(learned.names))
+    clean = computed(runs)
     for part in (1, 2, 3):
         known = runs.lengths * part // 4
         rubbish = corrupt_runs(runs, known, stream(0, "canary", part))
-        got = pl.DataFrame(learned.compute(rubbish), schema=list(learned.names))
-        yield compare_answers(
-            label,
-            f"quarter {part}",
-            clean.filter(early_rows(runs, known)),
-            got.filter(early_rows(rubbish, known)),
-        )
-    again = compare_answers(
-        label,
-        "the end",
-        clean,
-        pl.DataFrame(learned.compute(runs), schema=list(learned.names)),
-        STATE_LEAK,
-        CHANGED_AGAIN,
-    )
-    yield from [again] if again else []
+        wanted = clean.filter(early_rows(runs, known))
+        got = computed(rubbish).filter(early_rows(rubbish, known))
+        yield compare_answers(label, f"quarter {part}", wanted, got)
+    yield from _changed_again(label, clean, computed(runs))
+
+
+def _changed_again(label: str, clean: pl.DataFrame, again: pl.DataFrame) -> Iterator[Leak]:
+    """Yield a leak where features that are computed twice of the same differ."""
+    yield from differences(label, "the end", clean, again, STATE_LEAK, CHANGED_AGAIN)
 
 
 def _own_labels(
@@ -904,17 +853,12 @@ def _own_labels(
     """
     name = table.name("label")
     known = table.data[name].is_not_null().arg_true().to_numpy()
-    for place in (
-        known[np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))].tolist()
-        if len(known)
-        else ()
-    ):
+    spread = np.unique(np.linspace(0, len(known) - 1, OWN_ROWS).astype(int))
+    for place in known[spread[: len(known)]].tolist():
         one = pl.Series(np.arange(table.height) == place)
         values = table.data[name].cast(pl.Float64)
         turned = replace(table, data=table.data.with_columns(values.zip_with(~one, 1 - values)))
         got = features.compute(as_known(turned, until, delay))
         reason = "changed with the row's own label"
-        leak = compare_answers(
-            label, f"row {place + 1}", clean.filter(one), got.filter(one), OWN_LABEL_LEAK, reason
-        )
-        yield from [leak] if leak else []
+        pair = clean.filter(one), got.filter(one)
+        yield from differences(label, f"row {place + 1}", *pair, OWN_LABEL_LEAK, reason)

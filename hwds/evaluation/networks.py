@@ -183,16 +183,16 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
     model, (specs, inputs) = _model(graph), _specs(graph)
     shapes = [spec.shape for spec in specs]
 
-    def apart(flat: Any) -> list[Any]:
+    def unflatten(flat: Any) -> list[Any]:
         parts = tf.split(flat, [shape.num_elements() for shape in shapes])
         return [tf.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
 
-    def joined(parts: Any) -> Any:
+    def flatten(parts: Any) -> Any:
         return tf.concat([tf.reshape(part, [-1]) for part in parts], 0)
 
     def step(state: Any, inputs: Any, target: Any) -> Any:
         flat, averaged, first, second, n = state
-        weights = apart(flat)
+        weights = unflatten(flat)
         with tf.GradientTape() as tape:
             tape.watch(weights)
             answer, _ = model.stateless_call(
@@ -201,11 +201,11 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
             value = graph.loss(answer, target)
         dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, weights)]
         gradients, _ = tf.clip_by_global_norm(dense, CLIP_NORM)
-        gradient, n = joined(gradients), n + 1.0
+        gradient, n = flatten(gradients), n + 1.0
         first = MOMENTUM * first + (1 - MOMENTUM) * gradient
         second = CURVATURE * second + (1 - CURVATURE) * gradient * gradient
-        pace = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
-        flat = flat - pace * first / (tf.sqrt(second) + 1e-7)
+        step_size = rate * tf.sqrt(1 - tf.pow(CURVATURE, n)) / (1 - tf.pow(MOMENTUM, n))
+        flat = flat - step_size * first / (tf.sqrt(second) + 1e-7)
         keep = tf.minimum(AVERAGING, (1 + n) / (10 + n))
         return (flat, keep * averaged + (1 - keep) * flat, first, second, n), value
 
@@ -221,11 +221,11 @@ def epoch_of(graph: NetworkGraph, rate: float) -> Callable[..., Any]:
 
         *parts, n = state
         begun = (
-            *map(joined, parts),
+            *map(flatten, parts),
             n,
         )  # Adam's ten operations once, not once for each array of weights
         _, (*ended, n), total = tf.while_loop(lambda i, *_: i < steps, one, (0, begun, 0.0))
-        return (*map(apart, ended), n), total / tf.cast(steps, tf.float32)
+        return (*map(unflatten, ended), n), total / tf.cast(steps, tf.float32)
 
     state = (specs, specs, specs, specs, tf.TensorSpec(()))
     target = tf.TensorSpec(graph.target)
@@ -252,7 +252,15 @@ def forward_of(graph: NetworkGraph) -> Callable[..., Any]:
 
 @lru_cache(maxsize=GRAPHS)
 def _model(graph: NetworkGraph) -> Any:
-    """Return a network of which only the graph is used."""
+    """Return a network of which only the graph is used.
+
+    Keras numbers its layers as they are built (`dense_9`, `dense_10`), and TensorFlow orders what
+    it rewrites by these names, which the last bits of a fit depend on. So the numbers begin again:
+    the same network has the same graph, whatever was built before it.
+    """
+    from keras.src.utils.naming import reset_uids
+
+    reset_uids()
     return _build(graph, 0)
 
 
@@ -368,7 +376,7 @@ class Training:
     def _best(self, target: np.ndarray, inner: Examples, seed: int) -> tuple[int, Any]:
         best, best_weights, least = self.schedule.epochs, None, np.inf
         curve = learning_curve(f"network {seed + 1}", "epoch")
-        with self._placed():
+        with self._device():
             for done, (weights, own) in enumerate(
                 islice(self._epochs(target, seed), self.schedule.epochs), 1
             ):
@@ -387,7 +395,7 @@ class Training:
         axis n, NaN where unknown.
         """
         curve = learning_curve(f"network {seed + 1}, all rows", "epoch")
-        with self._placed():
+        with self._device():
             for done, (averaged, loss) in enumerate(islice(self._epochs(target, seed), epochs), 1):
                 curve.report(done, train=float(loss))
                 weights = averaged
@@ -417,7 +425,7 @@ class Training:
             )
             yield state[1], loss
 
-    def _placed(self) -> Any:
+    def _device(self) -> Any:
         return on_device(self.context.device, self.context.cpus)
 
 

@@ -123,7 +123,7 @@ def panel_known_at(panel: Panel, cutoff: Cutoff, sliding: int | None = None) -> 
     Args:
         panel: The whole data.
         cutoff: The last instant to know.
-        sliding: How many rows of each series to keep at most; None keeps all.
+        sliding: The largest number of rows to keep of each series; None keeps all.
     """
     known = without_unpublished(panel.until(cutoff.ends(panel)), cutoff)
     known = replace(known, plan=None)
@@ -138,11 +138,8 @@ def without_unpublished(history: Panel, cutoff: Cutoff) -> Panel:
     last = history.table[TIME].gather(np.repeat(history.offsets[1:] - 1, history.lengths))
     instant = last if not isinstance(cutoff, AtTime) else pl.Series([cutoff.instant])
     late = pl.Series((history.table[column] > instant).fill_null(True))
-    hidden = [
-        pl.when(late).then(None).otherwise(pl.col(name)).alias(name)
-        for name in (TARGET, *history.roles.past_only)
-    ]
-    return replace(history, table=history.table.with_columns(hidden))
+    hidden = pl.when(~late).then(pl.col(TARGET, *history.roles.past_only))
+    return replace(history, table=history.table.with_columns(hidden.name.keep()))
 
 
 def series_at(panel: Panel, cutoff: Cutoff) -> np.ndarray:
@@ -244,21 +241,23 @@ def corrupt_panel(panel: Panel, cutoff: Cutoff, rng: np.random.Generator) -> Pan
         after |= (
             out > instants.gather(np.repeat(np.arange(panel.n_series), panel.lengths))
         ).fill_null(True)
-    rubbish = {
-        name: pl.Series(1e6 * rng.standard_normal(len(after)))
-        for name in (TARGET, *panel.roles.past_only)
-    }
-    replaced = [
-        pl.when(after).then(values).otherwise(pl.col(name)).alias(name)
-        for name, values in rubbish.items()
-    ]
-    corrupted = replace(panel, table=panel.table.with_columns(replaced))
+    corrupted = replace(
+        panel, table=with_rubbish(panel.table, after, (TARGET, *panel.roles.past_only), rng)
+    )
     if not panel.vintages:
         return corrupted
-    return corrupted.with_vintages(
-        panel.vintages.corrupted_after(
-            pl.DataFrame({SERIES: panel.series_ids, TIME: instants}), rng
-        )
+    known = pl.DataFrame({SERIES: panel.series_ids, TIME: instants})
+    return corrupted.with_vintages(panel.vintages.corrupted_after(known, rng))
+
+
+def with_rubbish(
+    table: pl.DataFrame, late: pl.Series, names: Sequence[str], rng: np.random.Generator
+) -> pl.DataFrame:
+    """Return a table with random numbers in columns of its late rows."""
+    rubbish = {name: pl.Series(1e6 * rng.standard_normal(len(late))) for name in names}
+    return table.with_columns(
+        pl.when(late).then(values).otherwise(pl.col(name)).alias(name)
+        for name, values in rubbish.items()
     )
 
 
@@ -312,8 +311,11 @@ class PanelSplitting(Recipe):
         return None
 
     def end(self, panel: Panel) -> Cutoff:
-        """Return the cutoff after the last rows, from which new ones are forecast."""
-        return FromEnd(0)
+        """Return the cutoff after the last rows, from which new ones are forecast: the last instant
+        of the panel, or each series' own end.
+        """
+        last: Any = panel.table[TIME].max()
+        return AtTime(last) if self.alignment() == "calendar" else FromEnd(0)
 
 
 # Walk-forward: many cutoffs, each forecast from what was known then.
@@ -392,11 +394,6 @@ class PanelWalkForward(PanelSplitting):
         """Return the sliding window."""
         return self.sliding
 
-    def end(self, panel: Panel) -> Cutoff:
-        """Return the last instant of the panel, or each series' own end."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last) if self.align == "calendar" else FromEnd(0)
-
 
 # Holdout: one cutoff, one test part.
 
@@ -448,11 +445,6 @@ class PanelHoldout(PanelSplitting):
     def alignment(self) -> Align:
         """Return `calendar` with one instant for all series, else `end`."""
         return "calendar" if self.one_instant else "end"
-
-    def end(self, panel: Panel) -> Cutoff:
-        """Return each series' own end, or the last instant of the panel."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last) if self.one_instant else FromEnd(0)
 
 
 # Launch: each series is forecast from its own launch, with what was known of all others then.
@@ -507,8 +499,3 @@ class PanelLaunch(PanelSplitting):
     def alignment(self) -> Align:
         """Return `calendar`, which the series share."""
         return "calendar"
-
-    def end(self, panel: Panel) -> Cutoff:
-        """Return the last instant of the panel."""
-        last: Any = panel.table[TIME].max()
-        return AtTime(last)

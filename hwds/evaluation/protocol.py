@@ -44,25 +44,9 @@ class Fold:
 
 # Leak: what was found where, and by which check; the comparison of two answers to the bit.
 
-(
-    FUTURE_LEAK,
-    STATE_LEAK,
-    FILES_LEAK,
-    PROTOCOL_LEAK,
-    TWIN_LEAK,
-    IMPLAUSIBLE_LEAK,
-    OWN_LABEL_LEAK,
-    GIVEAWAY_LEAK,
-) = (
-    "future",
-    "state",
-    "files",
-    "protocol",
-    "twins",
-    "implausible",
-    "own label",
-    "giveaway",
-)
+FUTURE_LEAK, STATE_LEAK, FILES_LEAK, PROTOCOL_LEAK = "future", "state", "files", "protocol"
+TWIN_LEAK, IMPLAUSIBLE_LEAK, OWN_LABEL_LEAK = "twins", "implausible", "own label"
+GIVEAWAY_LEAK = "giveaway"
 
 LEAK_CHECKS = {
     FUTURE_LEAK: "rubbish after each cutoff",
@@ -98,7 +82,7 @@ class Leak:
     Attributes:
         where: The model or feature set.
         fold: The fold or cutoff.
-        changed: How many answers changed.
+        changed: The number of answers that changed.
         asked: The number of answers that were compared.
         check: The check that found it, a key of `LEAK_CHECKS`.
         shows: What was found, in words; empty for answers that changed with the data after the
@@ -129,26 +113,28 @@ def compare_answers(
 ) -> Leak | None:
     """Return None where two tables hold the same bits, else the leak."""
     if wanted.height != got.height:
-        return Leak(
-            where,
-            fold,
-            abs(wanted.height - got.height),
-            max(wanted.height, got.height),
-            check,
-            shows,
-        )
+        most = max(wanted.height, got.height)
+        return Leak(where, fold, abs(wanted.height - got.height), most, check, shows)
     same = np.ones(wanted.height, bool)
     for name in wanted.columns:
         same &= _bits(wanted[name]) == _bits(got[name])
     return None if same.all() else Leak(where, fold, int((~same).sum()), len(same), check, shows)
 
 
+def differences(
+    where: str, fold: str, wanted: pl.DataFrame, got: pl.DataFrame, check: str, shows: str
+) -> Iterator[Leak]:
+    """Yield the leak of two tables that do not hold the same bits."""
+    leak = compare_answers(where, fold, wanted, got, check, shows)
+    if leak is not None:
+        yield leak
+
+
 def _bits(column: pl.Series) -> np.ndarray:
     """Return a column as something that is equal only where the bits are: floats as integers."""
-    if column.dtype == pl.Float64:
-        return column.fill_null(float("nan")).to_numpy().view(np.int64)
-    if column.dtype == pl.Float32:
-        return column.fill_null(float("nan")).to_numpy().view(np.int32)
+    if column.dtype.is_float():
+        whole = np.int64 if column.dtype == pl.Float64 else np.int32
+        return column.fill_null(float("nan")).to_numpy().view(whole)
     if isinstance(column.dtype, pl.Array):
         return np.array([values.tobytes() for values in column.to_numpy()], object)
     return column.cast(pl.String).fill_null("").to_numpy()
@@ -188,9 +174,9 @@ class Score:
         metric: The name with its definition (`mase[m=12]`).
         aggregate: `mean`, `median`, `pooled`, `p95` or `cvar95`.
         value: The number, None where nothing was defined.
-        n: How many units it is made of.
-        n_undefined: How many had no value (no scale, a division by zero).
-        n_fallback: How many were answered by something simpler than the model.
+        n: The number of units it is made of.
+        n_undefined: The number of units without a value (no scale, a division by zero).
+        n_fallback: The number of units that were answered by something simpler than the model.
         status: `ok`, or what is to be known before the number is read (`unregistered`).
     """
 
@@ -214,17 +200,10 @@ class Score:
     @classmethod
     def of(cls, metric: str, aggregate: str, estimate: Estimate) -> Score:
         """Return the line of an estimate, with its interval."""
-        return cls(
-            metric,
-            aggregate,
-            estimate.value,
-            estimate.stderr,
-            estimate.low,
-            estimate.high,
-            estimate.method if estimate.stderr is not None else None,
-            n=estimate.n,
-            n_undefined=estimate.n_undefined,
-        )
+        method = estimate.method if estimate.stderr is not None else None
+        interval = (estimate.stderr, estimate.low, estimate.high, method)
+        n, undefined = estimate.n, estimate.n_undefined
+        return cls(metric, aggregate, estimate.value, *interval, n=n, n_undefined=undefined)
 
 
 def check_headline(name: str, metrics: Iterable[Measure]) -> None:
@@ -537,8 +516,8 @@ class Tunable(ABC):
 
         Args:
             frame: As the dataset gives it (`prepare_frame` is called within).
-            windows: How many; all that happens in them was known before the first cutoff of this
-                protocol.
+            windows: Their number; all that happens in them was known before this protocol's first
+                cutoff.
 
         Raises:
             DataError: The data before it does not suffice.
@@ -668,7 +647,7 @@ class Trying(ABC):
             model: The recipe.
             frame: The data.
             fold: The first one.
-            context: Of the toys: with a seed and features, without a cache.
+            context: The context of the toys: with a seed and features, without a cache.
         """
 
     @abstractmethod
@@ -735,9 +714,8 @@ class ScoreSegments:
                 f"protocol.segments: protocol '{protocol.name}' has no segments, got "
                 f"'{protocol.segments[0]}'."
             )
-        return cls(
-            protocol.unit, {column: protocol.labels(frame, column) for column in protocol.segments}
-        )
+        labels = {column: protocol.labels(frame, column) for column in protocol.segments}
+        return cls(protocol.unit, labels)
 
     def values(self, column: str) -> list[str]:
         """Return the segments of a column, in order; empty where only the rows know them."""
@@ -768,11 +746,8 @@ class ScoreSegments:
         if labels is None:
             values = rows[column]
         else:
-            keys = [
-                name
-                for name in labels.columns
-                if name not in (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
-            ]
+            others = (SEGMENT_COLUMN, PLACE_COLUMN, FOLD_COLUMN)
+            keys = [name for name in labels.columns if name not in others]
             by_key = labels.select(*keys, SEGMENT_COLUMN)
             values = rows.select(keys).join(
                 by_key, keys, "left", maintain_order="left", nulls_equal=True
@@ -804,11 +779,8 @@ def _units_in_segment(labels: pl.DataFrame | None, cell: Cell, value: str) -> in
             pl.col(PLACE_COLUMN).is_between(cell.start, cell.stop - 1),
             _segment_texts(labels[SEGMENT_COLUMN]) == value,
         )
-        in_cell = (
-            in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index)
-            if FOLD_COLUMN in labels.columns
-            else in_cell
-        )
+        if FOLD_COLUMN in labels.columns:
+            in_cell = in_cell.filter(pl.col(FOLD_COLUMN) == cell.fold.index)
         return in_cell[PLACE_COLUMN].n_unique()
     return int((_segment_texts(labels[SEGMENT_COLUMN][cell.start : cell.stop]) == value).sum())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 
@@ -38,6 +38,11 @@ class Moment:
     def label(self) -> str:
         """The name in messages."""
         return str(self.at)
+
+
+def _moments(begin: datetime, end: datetime) -> tuple[Moment, ...]:
+    """Return the moments of a test window after which the canary looks at it."""
+    return tuple(map(Moment, (begin, begin + (end - begin) / 2, end)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +288,21 @@ def hash_of(name: str, purpose: bytes = b"") -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8, person=purpose).digest())
 
 
+def kept_apart(name: str, share: float) -> bool:
+    """Return whether a unit is of the share, by their names, that trials of a sweep are tested
+    on.
+    """
+    return hash_of(name, b"apart") < share * 2**64
+
+
+def held_out_folds(sizes: Sequence[int]) -> list[Fold]:
+    """Return a fold for each held-out part of so many units."""
+    return [
+        Fold(i, f"fold {i + 1} of {len(sizes)}", size, (HeldOut(i),))
+        for i, size in enumerate(sizes)
+    ]
+
+
 # Prequential: windows of rows that follow one another in time, and a delay before the next one
 # is scored.
 
@@ -322,14 +342,7 @@ class RowPrequential(RowSplitting):
     @property
     def lengths(self) -> Lengths:
         """The days of each window."""
-        return Lengths(
-            self.train_days,
-            self.stop_days,
-            self.calibrate_days,
-            self.decide_days,
-            self.delay_days,
-            self.test_days,
-        )
+        return Lengths(*(getattr(self, f"{part.name}_days") for part in fields(Lengths)))
 
     def split(self, frame: Table) -> Sequence[Fold]:
         """Return a fold for each test window, which the canary looks at from its beginning, within,
@@ -342,8 +355,7 @@ class RowPrequential(RowSplitting):
         for index, cutoff in enumerate(self.cutoffs(frame)):
             end = cutoff + timedelta(days=self.test_days)
             units = int(((times >= cutoff) & (times < end)).sum())
-            moments = tuple(Moment(at) for at in (cutoff, cutoff + (end - cutoff) / 2, end))
-            rows.append(Fold(index, fold_name(cutoff), max(units, 1), moments))
+            rows.append(Fold(index, fold_name(cutoff), max(units, 1), _moments(cutoff, end)))
         return rows
 
     def cutoffs(self, frame: Table) -> Sequence[datetime]:
@@ -370,15 +382,9 @@ class RowPrequential(RowSplitting):
 
     def _in_days_for_weeks(self) -> Self:
         """Return a day for each week, or a part of one, of all parts but what is learned from."""
-        names = (
-            "stop_days",
-            "calibrate_days",
-            "decide_days",
-            "delay_days",
-            "test_days",
-            "stride_days",
-        )
-        return replace(self, **{name: -(-getattr(self, name) // WEEK) for name in names})
+        names = ("stop", "calibrate", "decide", "delay", "test", "stride")
+        days = {f"{name}_days": getattr(self, f"{name}_days") for name in names}
+        return replace(self, **{name: -(-count // WEEK) for name, count in days.items()})
 
 
 def fold_name(cutoff: datetime) -> str:
@@ -441,10 +447,7 @@ class GroupKFold(RowSplitting):
                 f"protocol.folds: fold {sizes.index(0) + 1} of {self.folds} has no group; take "
                 f"fewer."
             )
-        return [
-            Fold(i, f"fold {i + 1} of {self.folds}", size, (HeldOut(i),))
-            for i, size in enumerate(sizes)
-        ]
+        return held_out_folds(sizes)
 
     def part_of_rows(self, frame: Table, fold: int | None) -> np.ndarray:
         """Return the use of each row where one fold is tested, or none: `train`, `stop`,
@@ -476,7 +479,7 @@ class GroupKFold(RowSplitting):
         names = groups_of_rows(frame)
         distinct = names.unique()
         places = [
-            APART if hash_of(name, b"apart") < self.apart * 2**64 else hash_of(name) % self.folds
+            APART if kept_apart(name, self.apart) else hash_of(name) % self.folds
             for name in distinct
         ]
         return names.replace_strict(distinct, pl.Series(places, dtype=pl.Int64)).to_numpy()
@@ -517,10 +520,8 @@ class RowHoldout(RowSplitting):
         if frame.roles.get("time"):
             begin, end = self.edges(frame)["test"]
             times = row_arrivals(frame)
-            moments = tuple(Moment(at) for at in (begin, begin + (end - begin) / 2, end))
-            return [
-                Fold(0, begin.isoformat(), int(((times >= begin) & (times < end)).sum()), moments)
-            ]
+            units = int(((times >= begin) & (times < end)).sum())
+            return [Fold(0, begin.isoformat(), units, _moments(begin, end))]
         parts = self.part_of_rows(frame)
         for name in ("train", "test"):
             if name not in parts:

@@ -81,8 +81,8 @@ class FoldOutcomes:
     """Outcomes by model and fold, gathered as they come.
 
     Attributes:
-        sizes: How many there will be.
-        outcomes: Those that are there.
+        sizes: The number that there will be.
+        outcomes: The outcomes that are there.
     """
 
     sizes: Mapping[tuple[str, int], int]
@@ -257,13 +257,10 @@ def _report(
         )
         if not all(progress.complete(cell.model, index) for index in read):
             return
-        rows = postprocess_rows(
-            job,
-            {
-                index: merge_rows(job, progress.outcomes.get((cell.model, index), ()))
-                for index in read
-            },
-        )
+        merged = {
+            index: merge_rows(job, progress.outcomes.get((cell.model, index), ())) for index in read
+        }
+        rows = postprocess_rows(job, merged)
         if fold.index in rows:
             score = headline_score(job.protocol.score(rows[fold.index]), job.protocol.headline)
             if score is not None:
@@ -285,11 +282,7 @@ def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, p
 
     A fold without rows has none.
     """
-    rows = [
-        part.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all())
-        for fold, part in folds.items()
-        if not part.is_empty()
-    ]
+    rows = [_in_fold(part, fold) for fold, part in folds.items() if not part.is_empty()]
     if not rows:
         return {}
     processed = job.protocol.postprocess(pl.concat(rows))
@@ -297,6 +290,10 @@ def postprocess_rows(job: Job, folds: Mapping[int, pl.DataFrame]) -> dict[int, p
         return {rows[0]["fold"][0]: processed.drop("fold")}
     parts = processed.partition_by("fold", as_dict=True, include_key=False, maintain_order=True)
     return {fold: part for (fold,), part in parts.items()}
+
+
+def _in_fold(rows: pl.DataFrame, fold: int) -> pl.DataFrame:
+    return rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all())
 
 
 def result_tables(
@@ -358,7 +355,7 @@ def _of_model(
         lost += [outcome.cell for outcome in failed]
         rows = answered.get(fold, pl.DataFrame())
         if not rows.is_empty():
-            whole.append(rows.select(pl.lit(fold, pl.Int32).alias("fold"), pl.all()))
+            whole.append(_in_fold(rows, fold))
             own = _score_lines(job, work, label, fold, rows, [outcome.cell for outcome in failed])
             lines += own
     if not whole:
@@ -386,28 +383,15 @@ def _line(work: RunWork, label: str, fold: int | None, score: Score, failed: int
 
 def _failure(work: RunWork, outcome: CellOutcome) -> dict[str, Any]:
     units = outcome.cell.stop - outcome.cell.start
-    counts = {
-        "model": outcome.cell.model,
-        "fold": outcome.cell.fold.index,
-        "n": 0,
-        "n_failed": units,
-    }
-    return {**work.labels, **counts, "status": f"failed: {outcome.error}"}
+    where = {"model": outcome.cell.model, "fold": outcome.cell.fold.index}
+    counts = {"n": 0, "n_failed": units}
+    return {**work.labels, **where, **counts, "status": f"failed: {outcome.error}"}
 
 
 def _timings(outcomes: Sequence[CellOutcome]) -> pl.DataFrame:
-    lines = [
-        (
-            o.cell.model,
-            o.cell.fold.index,
-            o.cell.start,
-            o.cell.stop,
-            o.seconds,
-            o.cached,
-            o.error or "ok",
-        )
-        for o in sorted(outcomes, key=lambda o: (o.cell.model, o.cell.fold.index, o.cell.start))
-    ]
+    cells = [(o.cell.model, o.cell.fold.index, o.cell.start, o.cell.stop) for o in outcomes]
+    taken = [(o.seconds, o.cached, o.error or "ok") for o in outcomes]
+    lines = sorted((*cell, *line) for cell, line in zip(cells, taken, strict=True))
     return pl.DataFrame(lines, schema=TIMINGS, orient="row")
 
 

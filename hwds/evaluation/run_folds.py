@@ -13,8 +13,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from hwds.core.errors import DataError
 from hwds.core.recipe import Folds, Recipe, Small, Steps, ZeroSteps
 from hwds.core.seeds import stream
+from hwds.evaluation.panel_folds import with_rubbish
 from hwds.evaluation.protocol import Fold
-from hwds.evaluation.row_folds import HeldOut, hash_of
+from hwds.evaluation.row_folds import hash_of, held_out_folds, kept_apart
 from hwds.frames.images import BOARD, Images
 from hwds.frames.runs import CYCLE, ENTITY, Runs
 
@@ -48,10 +49,8 @@ class HeldOutCut:
     @property
     def label(self) -> str:
         """The name in messages."""
-        return (
-            f"{'' if not self.repeat else f'repeat {self.repeat + 1}, '}fold {self.fold + 1}, "
-            f"cut {self.cut + 1}"
-        )
+        repeat = f"repeat {self.repeat + 1}, " if self.repeat else ""
+        return f"{repeat}fold {self.fold + 1}, cut {self.cut + 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +126,15 @@ class RunKFold(Recipe):
 
         `APART` for others.
         """
-        mine = np.flatnonzero(~self.is_apart(runs))
-        order = mine[
-            np.argsort(
-                [hash_of(runs.names[place], b"r%d" % repeat) for place in mine], kind="stable"
-            )
-        ]
+        mine = np.flatnonzero(~self.is_apart(runs)).tolist()
+        order = sorted(mine, key=lambda place: hash_of(runs.names[place], b"r%d" % repeat))
         fold = np.full(runs.n, APART)
         fold[order] = np.arange(len(order)) % self.folds
         return fold
 
     def is_apart(self, runs: Runs) -> np.ndarray:
         """Return which runs are kept for the trials of a sweep, shape (n,)."""
-        return np.array([hash_of(name, b"apart") < self.apart * 2**64 for name in runs.names], bool)
+        return np.array([kept_apart(name, self.apart) for name in runs.names], bool)
 
     def cut_rows(self, runs: Runs, repeat: int) -> np.ndarray:
         """Return how many rows of each run are known at each cut, shape (n, cuts).
@@ -175,7 +170,7 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
 
     Args:
         runs: All runs.
-        known: How many rows of each are known, -1 for a run of which everything is; shape (n,).
+        known: The number of known rows of each, -1 for a run of which everything is; shape (n,).
         rng: Draws the rubbish.
     """
     place = np.arange(len(runs.data)) - runs.offsets[:-1][runs.run_of_row]
@@ -185,7 +180,7 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
         for name in runs.data.columns
         if name not in (ENTITY, CYCLE, *runs.roles.get("static", ()))
     ]
-    rubbish = {name: 1e6 * rng.standard_normal(len(late)) for name in columns}
+    data = with_rubbish(runs.data, pl.Series(late), columns, rng)
     more = rng.integers(1, 500, runs.n).astype(float)
     kept = (
         np.floor(rng.random(runs.n) * (runs.lengths - known - 1)).astype(int) + known + 1
@@ -198,13 +193,9 @@ def corrupt_runs(runs: Runs, known: np.ndarray, rng: np.random.Generator) -> Run
         begun + (runs.cycles - begun) * rng.uniform(1.5, 3, runs.n)[runs.run_of_row],
         runs.cycles,
     )
-    data = runs.data.with_columns(
-        pl.Series(CYCLE, cycles),
-        *(
-            pl.when(pl.Series(late)).then(pl.Series(values)).otherwise(pl.col(name)).alias(name)
-            for name, values in rubbish.items()
-        ),
-    ).filter(pl.Series(~late | (place < kept[runs.run_of_row])))
+    data = data.with_columns(pl.Series(CYCLE, cycles)).filter(
+        pl.Series(~late | (place < kept[runs.run_of_row]))
+    )
     ends = data.group_by(ENTITY, maintain_order=True).agg(pl.col(CYCLE).last().alias("age"))
     open_ = pl.Series(known >= 0)
     ends = runs.ends.with_columns(
@@ -303,14 +294,8 @@ class BoardFolds(Recipe):
                 f"protocol.folds: must be at most {boards}, the labelled boards that are tested, "
                 f"got {self.folds}."
             )
-        sizes = np.bincount(
-            place[(place >= 0) & (images.codes >= 0)], minlength=self.folds
-        ).tolist()
-        names = [f"fold {number + 1} of {self.folds}" for number in range(self.folds)]
-        return [
-            Fold(number, names[number], size, (HeldOut(number),))
-            for number, size in enumerate(sizes)
-        ]
+        sizes = np.bincount(place[(place >= 0) & (images.codes >= 0)], minlength=self.folds)
+        return held_out_folds(sizes.tolist())
 
     def fold_of_images(self, images: Images) -> np.ndarray:
         """Return the fold of each image's board, shape (n,).
@@ -319,14 +304,10 @@ class BoardFolds(Recipe):
         `UNLABELLED` are of no fold.
         """
         labelled = images.boards.filter(pl.Series(images.codes >= 0)).unique(maintain_order=True)
-        tested = [name for name in labelled if hash_of(name, b"apart") >= self.apart * 2**64]
-        fold = {
-            name: number % self.folds
-            for number, name in enumerate(_in_hash_order(tested, b"board"))
-        }
-        places = (
-            dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART) | fold
-        )
+        tested = [name for name in labelled if not kept_apart(name, self.apart)]
+        places = dict.fromkeys(images.boards, UNLABELLED) | dict.fromkeys(labelled, BOARDS_APART)
+        for number, name in enumerate(_in_hash_order(tested, b"board")):
+            places[name] = number % self.folds
         return _by_board(images, places)
 
     def calibrates(self, images: Images) -> np.ndarray:

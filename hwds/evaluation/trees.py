@@ -116,9 +116,9 @@ class IsolationTrees(Serializable):
 
     Attributes:
         roots: Node of each tree's root, shape (trees,).
-        left, right: Of each node the child for values up to its threshold, and for larger ones.
-        column: Which column it cuts.
-        threshold: Where.
+        left, right: The child of each node for values up to its threshold, and for larger ones.
+        column: The column that it cuts.
+        threshold: The value that it cuts at.
         length: The path length that rows of the tree's sample which reach the node have on the
             average, in units of that of a random binary tree.
         depth: Cuts at most.

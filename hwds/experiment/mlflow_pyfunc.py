@@ -26,7 +26,7 @@ class KeptModel:
     """The model that `mlflow.pyfunc.load_model` loads.
 
     Attributes:
-        folder: Of its config and its fitted model.
+        folder: The folder of its config and its fitted model.
     """
 
     folder: RunFolder

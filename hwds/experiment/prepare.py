@@ -291,7 +291,7 @@ def timed_before(
     """
     found = timings_on(dataset, OUTPUTS / "runs").values()
     timings = [
-        _of_settings(rows, config, models or {}).filter(pl.col("status") == "ok")
+        _with_same_settings(rows, config, models or {}).filter(pl.col("status") == "ok")
         for config, rows in found
     ]
     if not timings:
@@ -337,7 +337,7 @@ def _config_beside(path: Path) -> dict[str, Any]:
     return dict(read_json(sweep)["config"]) if sweep.is_file() else read_config(run)
 
 
-def _of_settings(
+def _with_same_settings(
     rows: pl.DataFrame, config: Mapping[str, Any], models: Mapping[str, Recipe]
 ) -> pl.DataFrame:
     """Return the timings of a run without those of models that had other settings in it."""
@@ -345,18 +345,21 @@ def _of_settings(
     other = [
         name
         for name in models
-        if name in before and _settings(before[name]) != _settings(canonical(models[name]))
+        if name in before
+        and _without_names(before[name]) != _without_names(canonical(models[name]))
     ]
     return rows.filter(~pl.col("model").is_in(other))
 
 
-def _settings(value: Any) -> Any:
+def _without_names(value: Any) -> Any:
     """Return plain data without names and classes."""
     if isinstance(value, Mapping):
         return {
-            key: _settings(item) for key, item in value.items() if key not in ("name", "recipe")
+            key: _without_names(item)
+            for key, item in value.items()
+            if key not in ("name", "recipe")
         }
-    return [_settings(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_without_names(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def time_for(prepared: Prepared, cells: Sequence[Cell]) -> TimeEstimate | None:
@@ -393,21 +396,15 @@ def foreseen_time(prepared: Prepared, cell: Cell) -> TimeEstimate | None:
     protocol, model = prepared.job.protocol, prepared.job.models[cell.model]
     if not isinstance(protocol, Foreseeable):
         return None
-    if any(
-        cell.model == companion.name
-        for other in prepared.job.models.values()
-        for companion in other.companions()
-    ):
+    models = prepared.job.models.values()
+    if cell.model in {companion.name for other in models for companion in other.companions()}:
         return TimeEstimate(0.0, by_work=True)
     work = protocol.work(model, prepared.frame, cell)
-    speed = (
-        1.0 if model.why_unrepeatable() else seconds_per_unit()
-    )  # a budget by the clock is in seconds as it is
-    return (
-        None
-        if work is None
-        else TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
-    )
+    if work is None:
+        return None
+    # a budget by the clock is in seconds as it is
+    speed = 1.0 if model.why_unrepeatable() else seconds_per_unit()
+    return TimeEstimate(work * speed, by_work=True, by_budget=hasattr(model, "budget"))
 
 
 # The warm-up: compilation once before the cells of a model, timed apart from them.
@@ -513,22 +510,22 @@ def remarks_before(prepared: Prepared) -> list[str]:
     frame, data = prepared.frame, prepared.experiment.dataset.remarks(prepared.frame)
     columns = column_remarks(frame) if isinstance(frame, Table) and frame.roles.get("label") else ()
     return [
-        *_on_features(prepared),
-        *_on_packages(prepared),
+        *_remarks_on_features(prepared),
+        *_remarks_on_packages(prepared),
         *data,
         *columns,
         *prepared.job.protocol.warnings_before(frame, prepared.job.models),
     ]
 
 
-def _on_packages(prepared: Prepared) -> Iterator[str]:
+def _remarks_on_packages(prepared: Prepared) -> Iterator[str]:
     for name, model in prepared.experiment.models.items():
         if missing := model.lacking():
             packages, command = package_names(missing), install_command(missing)
             yield f"'{name}' does without {packages}, not installed: {command}."
 
 
-def _on_features(prepared: Prepared) -> Iterator[str]:
+def _remarks_on_features(prepared: Prepared) -> Iterator[str]:
     features = prepared.experiment.features
     if features.name == "none":
         return

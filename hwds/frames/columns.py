@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import time
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -55,14 +56,15 @@ def panel_columns(
             one series.
         time: The column of instants: dates, datetimes or whole numbers.
         target: The column to forecast; None for rows that are still to come.
-        roles: Of the other columns.
+        roles: The roles of the other columns.
 
     Raises:
         DataError: A column is missing, the times are text, or a column of numbers holds something
             else.
     """
     names = listed(series)
-    _require_columns(data, [*names, time, *([target] if target else []), *roles.names])
+    keys = [*names, time, *([target] if target else [])]
+    refuse_absent("frame", (*keys, *roles.names), data.columns)
     ids = (
         pl.concat_str([pl.col(name).cast(pl.String) for name in names], separator="|")
         if names
@@ -93,10 +95,41 @@ def to_float_column(column: pl.Series) -> pl.Series:
     return values.fill_nan(None)
 
 
-def _require_columns(data: pl.DataFrame, names: Sequence[str]) -> None:
-    missing = next((name for name in names if name not in data.columns), None)
-    if missing is not None:
-        raise DataError(f"frame: no column '{missing}'{nearest(missing, data.columns)}")
+def refuse_absent(where: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse names of columns that a frame does not have.
+
+    Raises:
+        DataError: With the nearest right name.
+    """
+    for name in names:
+        if name not in known:
+            raise DataError(f"{where}: no column '{name}'{nearest(name, known)}")
+
+
+def first_row(table: pl.DataFrame, mask: pl.Series) -> dict[str, Any] | None:
+    """Return the first row of which a mask is true, by column; None where there is none."""
+    places = mask.arg_true()
+    return table.row(places[0], named=True) if len(places) else None
+
+
+def first_pair(table: pl.DataFrame, mask: pl.Series) -> tuple[dict[str, Any], ...]:
+    """Return the first row of which a mask is true after the row before it; nothing where there is
+    none.
+    """
+    places = mask.arg_true()[:1]
+    return tuple(table.row(at, named=True) for place in places for at in (place - 1, place))
+
+
+def is_number(kind: pl.DataType) -> bool:
+    """Return whether a column of a type can be computed with; that of nulls alone can."""
+    return kind.is_numeric() or kind in (pl.Boolean, pl.Null)
+
+
+def ipc_bytes(table: pl.DataFrame) -> bytes:
+    """Return a table as uncompressed Arrow, of which digests are made."""
+    buffer = BytesIO()
+    table.rechunk().write_ipc(buffer)
+    return buffer.getvalue()
 
 
 def _dates_or_instants(column: pl.Series) -> pl.Series:
@@ -134,9 +167,7 @@ def check_panel(
     Raises:
         DataError: As `Panel.build` says.
     """
-    for name in (SERIES, TIME, TARGET, *roles.names):
-        if name not in table.columns:
-            raise DataError(f"dataset: no column '{name}'{nearest(name, table.columns)}")
+    refuse_absent("dataset", (SERIES, TIME, TARGET, *roles.names), table.columns)
     if table.is_empty():
         raise DataError("dataset: no rows.")
     refuse_unplaced(roles)
@@ -175,7 +206,7 @@ LARGEST = 1e100
 def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
     for name in names:
         column = table[name]
-        if not (column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)):
+        if not is_number(column.dtype):
             raise DataError(f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}.")
         if not column.dtype.is_float():
             continue
@@ -189,13 +220,11 @@ def _finite(table: pl.DataFrame, names: tuple[str, ...]) -> None:
 
 
 def _one_row_an_instant(table: pl.DataFrame, same: pl.Series) -> None:
-    bad = (same & (table[TIME] == table[TIME].shift(1)).fill_null(False)).arg_true()
-    if len(bad):
-        first, second = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
-        rows = sorted((first[ROW] + 1, second[ROW] + 1))
+    if pair := first_pair(table, same & (table[TIME] == table[TIME].shift(1))):
+        first, second = sorted(row[ROW] + 1 for row in pair)
         raise DataError(
-            f"dataset: series '{second[SERIES]}' has two rows at {second[TIME]} (rows {rows[0]} "
-            f"and {rows[1]})."
+            f"dataset: series '{pair[1][SERIES]}' has two rows at {pair[1][TIME]} (rows {first} "
+            f"and {second})."
         )
 
 
@@ -211,9 +240,8 @@ def _off_step(table: pl.DataFrame, frequency: Frequency) -> pl.Series:
 
 
 def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None:
-    bad = (same & _off_step(table, frequency)).arg_true()
-    if len(bad):
-        before, after = table.row(bad[0] - 1, named=True), table.row(bad[0], named=True)
+    if pair := first_pair(table, same & _off_step(table, frequency)):
+        before, after = pair
         raise DataError(
             f"dataset: series '{after[SERIES]}' has a gap: {before[TIME]} is followed by "
             f"{after[TIME]}"
@@ -224,9 +252,7 @@ def _no_gaps(table: pl.DataFrame, same: pl.Series, frequency: Frequency) -> None
 
 def _constant(table: pl.DataFrame, same: pl.Series, names: tuple[str, ...]) -> None:
     for name in names:
-        bad = (same & table[name].ne_missing(table[name].shift(1))).arg_true()
-        if len(bad):
-            row = table.row(bad[0], named=True)
+        if row := first_row(table, same & table[name].ne_missing(table[name].shift(1))):
             raise DataError(
                 f"dataset: static column '{name}' changes in series '{row[SERIES]}' at "
                 f"{row[TIME]} (row {row[ROW] + 1})."
@@ -240,9 +266,7 @@ def _train_then_test(table: pl.DataFrame, same: pl.Series, split: str) -> None:
             raise DataError(
                 f"dataset: split column '{split}' must say 'train' or 'test', got {value!r}."
             )
-    bad = (same & (values == "train") & (values.shift(1) == "test")).fill_null(False).arg_true()
-    if len(bad):
-        row = table.row(bad[0], named=True)
+    if row := first_row(table, same & (values == "train") & (values.shift(1) == "test")):
         raise DataError(
             f"dataset: series '{row[SERIES]}' has a train row after a test row at {row[TIME]} "
             f"(row {row[ROW] + 1})."

@@ -58,7 +58,7 @@ class Images:
 
         Args:
             data: `image`, `board`, `kind` and static columns, a row an image.
-            pixels: Of type uint8, shape (n, height, width) or (n, height, width, channels).
+            pixels: Numbers of type uint8, shape (n, height, width) or (n, height, width, channels).
             good: The kind of an image without a defect.
             kinds: The defects, in the order of tables; those of the data, by name, where none are
                 given.
@@ -106,7 +106,7 @@ class Images:
         """Return checked images of arrays.
 
         Args:
-            pixels: Of type uint8, shape (n, height, width) or (n, height, width, channels).
+            pixels: Numbers of type uint8, shape (n, height, width) or (n, height, width, channels).
             kind: What each shows, None where it is not known; shape (n,).
             board: What each was cut from; each is a board of its own where it is not given.
             image: Their names; numbers where they are not given.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from hwds.core.compiling import helper
 # The compiled loops of window statistics: each window is summed by itself, so that a stream has
 # the bits of a batch.
 
-STATISTICS = (
+Statistic = Literal[
     "mean",
     "sd",
     "slope",
@@ -22,7 +23,8 @@ STATISTICS = (
     "crest",
     "skewness",
     "kurtosis",
-)
+]
+STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 """The statistics of a window; a number of `kinds` below is a place in it."""
 
 
@@ -43,11 +45,11 @@ def window_statistic(
 
     Args:
         kind: Its place.
-        m: How many.
-        mean: Theirs.
-        second: The sum of squared deviations; `third` and `fourth` those of higher powers.
-        third: See above.
-        fourth: See above.
+        m: Their number.
+        mean: Their mean.
+        second: The sum of squared deviations.
+        third: The sum of third powers of deviations.
+        fourth: The sum of fourth powers of deviations.
         cross: The sum of deviations times places, these less their own mean.
         squares: The sum of squares.
         low: The least.
@@ -90,7 +92,7 @@ def fill_windows(
         rows: The places of the requested rows, shape (m,).
         window: Rows at most.
         kinds: Places in `STATISTICS`, shape (s,).
-        out: Shape (m, s, k).
+        out: The array that is filled, shape (m, s, k).
     """
     for asked in range(len(rows)):
         row = rows[asked]
@@ -138,13 +140,13 @@ def fill_ewma(
     Its weights sum to 1 from the first row on.
 
     Args:
-        values: Shape (n, k).
+        values: Rows of numbers, shape (n, k).
         runs: The run of each row, shape (n,).
-        weight: Of the newest row against all before it.
+        weight: The weight of the newest row against all before it.
         top: The weighted sum of each run so far, 0 before its first row, which goes on; shape
             (runs, k).
         bottom: The sum of the weights, the same.
-        out: Shape (n, k).
+        out: The array that is filled, shape (n, k).
     """
     for row in range(len(values)):
         run = runs[row]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,15 @@ import polars as pl
 
 from hwds.core.errors import DataError
 from hwds.core.files import digest_bytes
-from hwds.frames.columns import breaks, in_order
-from hwds.frames.frequency import Frequency
+from hwds.frames.columns import (
+    as_polars,
+    breaks,
+    check_panel,
+    in_order,
+    ipc_bytes,
+    panel_columns,
+)
+from hwds.frames.frequency import Frequency, find_frequency
 from hwds.frames.roles import SERIES, TARGET, TIME, Names, Roles, refuse_unplaced
 
 # Forecasts: the answer of a fitted forecaster.
@@ -28,9 +34,9 @@ class Forecasts:
     """The forecasts of n series over h steps.
 
     Attributes:
-        mean: Shape (n, h), in the target's unit; NaN where the model has no answer.
-        quantiles: Shape (n, h, levels), not decreasing along the last axis.
-        fallback: Shape (n,), true where something simpler than the model itself has answered.
+        mean: The means, shape (n, h), in the target's unit; NaN where the model has no answer.
+        quantiles: The quantiles, shape (n, h, levels), not decreasing along the last axis.
+        fallback: A mask, shape (n,), true where something simpler than the model answered.
         diagnostics: Further columns of the predictions, such as the member that answered for a
             series, each of shape (n,).
     """
@@ -215,20 +221,10 @@ class Panel:
                 infinite target, a static column that changes, or a split that is not train first,
                 then test.
         """
-        from hwds.frames.columns import check_panel
-
         roles = roles or Roles()
         season = season or frequency.season
-        return cls(
-            check_panel(table, roles, frequency),
-            roles,
-            frequency,
-            season,
-            horizon,
-            plan,
-            unit,
-            quantity,
-        )
+        rows = check_panel(table, roles, frequency)
+        return cls(rows, roles, frequency, season, horizon, plan, unit, quantity)
 
     @classmethod
     def of(
@@ -269,9 +265,6 @@ class Panel:
             >>> of = {"series": ["sku"], "time": "month", "target": "units"}
             >>> panel = Panel.of(sales, **of)  # doctest: +SKIP
         """
-        from hwds.frames.columns import as_polars, panel_columns
-        from hwds.frames.frequency import find_frequency
-
         columns = Roles(roles)
         refuse_unplaced(columns)
         table = panel_columns(as_polars(data), series, time, target, columns)
@@ -399,10 +392,7 @@ class Panel:
         """
         both = pl.concat([self.table, future.table.select(self.table.columns)], how="vertical")
         ranks = np.concatenate(
-            [
-                np.repeat(np.arange(self.n_series), self.lengths),
-                np.repeat(np.arange(future.n_series), future.lengths),
-            ]
+            [np.repeat(np.arange(part.n_series), part.lengths) for part in (self, future)]
         )
         return replace(self, table=both[np.argsort(ranks, kind="stable")])
 
@@ -410,7 +400,7 @@ class Panel:
     def fingerprint(self) -> str:
         """The digest of all that the panel holds; equal content gives the same."""
         parts = (self.table, self.plan, self.vintages.table if self.vintages else None)
-        buffers = [_ipc(part) for part in parts if part is not None]
+        buffers = [ipc_bytes(part) for part in parts if part is not None]
         meta = {name: value for name, value in self._meta().items() if name != "quantity"}
         return digest_bytes([*buffers, json.dumps(meta).encode()])
 
@@ -433,20 +423,8 @@ class Panel:
         return cls(table, roles, frequency, plan=plan, vintages=Vintages.read(folder), **meta)
 
     def _meta(self) -> dict[str, object]:
-        return {
-            "roles": dict(self.roles),
-            "frequency": asdict(self.frequency),
-            "season": self.season,
-            "horizon": self.horizon,
-            "unit": self.unit,
-            "quantity": self.quantity,
-        }
-
-
-def _ipc(table: pl.DataFrame) -> bytes:
-    buffer = BytesIO()
-    table.rechunk().write_ipc(buffer)
-    return buffer.getvalue()
+        plain = {name: getattr(self, name) for name in ("season", "horizon", "unit", "quantity")}
+        return {"roles": dict(self.roles), "frequency": asdict(self.frequency)} | plain
 
 
 # A panel with its aggregates: the sums of its series at every level of its hierarchy, each a

@@ -268,7 +268,7 @@ class LabelArrivals:
     (n_labels,).
 
     Attributes:
-        row: Whose label it is.
+        row: The row that each is the label of.
         value: 0 or 1.
         time: When it became known, in microseconds.
         enters: The place of the first row that knows it: one that arrived after the label's row,
@@ -328,7 +328,7 @@ class RowEvent:
     """A row that has just arrived.
 
     Attributes:
-        place: How many arrived before it.
+        place: The number of rows that arrived before it.
         time: When it happened, in microseconds of the clock on the wall.
         arrival: When it arrived, no earlier than the row before.
         values: By column, None where there is none; features add theirs, so that later ones can

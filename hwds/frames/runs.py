@@ -7,17 +7,24 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError, DataError, nearest
+from hwds.core.errors import ConfigError, DataError
 from hwds.core.files import digest_bytes
 from hwds.core.serialization import Serializable
-from hwds.frames.columns import LARGEST
+from hwds.frames.columns import (
+    LARGEST,
+    as_polars,
+    first_pair,
+    first_row,
+    ipc_bytes,
+    is_number,
+    refuse_absent,
+)
 from hwds.frames.roles import ROLES, Names, Roles
 
 # Checks of runs when they are built; every refusal names the run and the rows of the source.
@@ -75,9 +82,8 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     for role in ("split", "start", "remaining", "static"):
         for name in roles.get(role, ()):
             _refuse_changing(rows, name, role)
-    split = (
-        pl.col(roles["split"][0]).cast(pl.String).first() if roles.get("split") else pl.lit("train")
-    )
+    named = roles.one("split")
+    split = pl.col(named).cast(pl.String).first() if named else pl.lit("train")
     tests = split == "test"
     columns = {
         "age": pl.col(CYCLE).last(),
@@ -89,10 +95,9 @@ def ends_of(rows: pl.DataFrame, roles: Roles) -> pl.DataFrame:
     ends = rows.group_by(ENTITY, maintain_order=True).agg(
         value.alias(name) for name, value in columns.items()
     )
-    wrong = ends.filter(~pl.col("split").is_in(["train", "test"]).fill_null(False))
-    if len(wrong):
+    if wrong := first_row(ends, ~ends["split"].is_in(["train", "test"]).fill_null(False)):
         raise DataError(
-            f"dataset: run '{wrong[ENTITY][0]}' has split {wrong['split'][0]!r}; it must say "
+            f"dataset: run '{wrong[ENTITY]}' has split {wrong['split']!r}; it must say "
             f"'train' or 'test'."
         )
     _refuse_remaining(ends)
@@ -108,17 +113,21 @@ def refuse_marks(rows: pl.DataFrame, roles: Roles, marks: tuple[str, ...]) -> No
     """
     for role in marks:
         for name in roles.get(role, ()):
-            if not (rows[name].dtype.is_numeric() or rows[name].dtype in (pl.Boolean, pl.Null)):
+            if not is_number(rows[name].dtype):
                 raise DataError(
                     f"dataset.roles.{role}: column '{name}' must hold 0 and 1, row 1 has "
                     f"{rows[name][0]!r}."
                 )
-            odd = rows.filter(~pl.col(name).cast(pl.Float64).is_in([0.0, 1.0]))
-            if len(odd):
-                raise DataError(
-                    f"dataset.roles.{role}: row {odd[ROW][0] + 1} has {odd[name][0]} in column "
-                    f"'{name}'; must be 0 or 1."
-                )
+            _refuse_no_mark(rows, name, role)
+
+
+def _refuse_no_mark(rows: pl.DataFrame, name: str, role: str) -> None:
+    """Refuse a number of a column that is neither 0 nor 1."""
+    if row := first_row(rows, ~rows[name].cast(pl.Float64).is_in([0.0, 1.0])):
+        raise DataError(
+            f"dataset.roles.{role}: row {row[ROW] + 1} has {row[name]} in column '{name}'; must "
+            f"be 0 or 1."
+        )
 
 
 def informative_roles(rows: pl.DataFrame, ends: pl.DataFrame, roles: Roles) -> Roles:
@@ -151,10 +160,9 @@ def is_steady(values: pl.Series) -> bool:
 
 
 def _first(roles: Roles, role: str) -> pl.Expr:
+    name = roles.one(role)
     return (
-        pl.col(roles[role][0]).cast(pl.Float64).fill_nan(None).first()
-        if roles.get(role)
-        else pl.lit(None, pl.Float64)
+        pl.col(name).cast(pl.Float64).fill_nan(None).first() if name else pl.lit(None, pl.Float64)
     )
 
 
@@ -169,12 +177,9 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
                     f"dataset.roles.{role}: hwds gives the name '{name}' to another column; "
                     f"rename it in the data."
                 )
-            if name not in data.columns:
-                raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+            refuse_absent("dataset", [name], data.columns)
             column = data[name]
-            if ROLES[role].holds == "numbers" and not (
-                column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null)
-            ):
+            if ROLES[role].holds == "numbers" and not is_number(column.dtype):
                 raise DataError(
                     f"dataset: column '{name}' must hold numbers, row 1 has {column[0]!r}."
                 )
@@ -185,9 +190,8 @@ def _refuse_absent(data: pl.DataFrame, roles: Roles) -> None:
 
 def _refuse_falling(rows: pl.DataFrame) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
-    bad = (same & (rows[CYCLE] <= rows[CYCLE].shift(1))).fill_null(False).arg_true()
-    if len(bad):
-        before, row = rows.row(bad[0] - 1, named=True), rows.row(bad[0], named=True)
+    if pair := first_pair(rows, same & (rows[CYCLE] <= rows[CYCLE].shift(1))):
+        before, row = pair
         raise DataError(
             f"dataset: run '{row[ENTITY]}' has cycle {row[CYCLE]:g} after cycle {before[CYCLE]:g} "
             f"(row {row[ROW] + 1}); cycles"
@@ -196,40 +200,28 @@ def _refuse_falling(rows: pl.DataFrame) -> None:
 
 
 def _refuse_failures(rows: pl.DataFrame, event: str) -> None:
-    odd = rows.filter(~pl.col(event).cast(pl.Float64).is_in([0.0, 1.0]))
-    if len(odd):
-        raise DataError(
-            f"dataset.roles.event: row {odd[ROW][0] + 1} has {odd[event][0]} in column '{event}'; "
-            f"must be 0 or 1."
-        )
+    _refuse_no_mark(rows, event, "event")
     failed = rows.with_row_index("__at__").filter(pl.col(event).cast(pl.Float64) == 1)
-    twice = failed.filter(pl.col(ENTITY) == pl.col(ENTITY).shift(1))
-    if len(twice):
-        own = failed.filter(pl.col(ENTITY) == twice[ENTITY][0])[ROW]
-        raise DataError(
-            f"dataset: run '{twice[ENTITY][0]}' fails twice (rows {own[0] + 1} and {own[1] + 1})."
-        )
+    if twice := first_row(failed, failed[ENTITY] == failed[ENTITY].shift(1)):
+        first, second = failed.filter(pl.col(ENTITY) == twice[ENTITY])[ROW][:2] + 1
+        raise DataError(f"dataset: run '{twice[ENTITY]}' fails twice (rows {first} and {second}).")
     last = rows.with_row_index("__at__").group_by(ENTITY).agg(pl.last("__at__").alias("__last__"))
-    early = failed.join(last, ENTITY, maintain_order="left").filter(
-        pl.col("__at__") < pl.col("__last__")
-    )
-    if len(early):
+    failed = failed.join(last, ENTITY, maintain_order="left")
+    if early := first_row(failed, failed["__at__"] < failed["__last__"]):
         raise DataError(
-            f"dataset: run '{early[ENTITY][0]}' goes on after its failure in row "
-            f"{early[ROW][0] + 1}."
+            f"dataset: run '{early[ENTITY]}' goes on after its failure in row {early[ROW] + 1}."
         )
 
 
 def _refuse_remaining(ends: pl.DataFrame) -> None:
-    below = ends.filter(pl.col("remaining") < 0)
-    if len(below):
-        name, left = below[ENTITY][0], below["remaining"][0]
-        raise DataError(f"dataset.roles.remaining: run '{name}' has {left:g}; must be >= 0.")
-    failed = ends.filter(pl.col("event") & (pl.col("remaining") > 0))
-    if len(failed):
-        name, left = failed[ENTITY][0], failed["remaining"][0]
+    if run := first_row(ends, ends["remaining"] < 0):
         raise DataError(
-            f"dataset.roles.remaining: run '{name}' has {left:g}, but failed in its last row; "
+            f"dataset.roles.remaining: run '{run[ENTITY]}' has {run['remaining']:g}; must be >= 0."
+        )
+    if run := first_row(ends, ends["event"] & (ends["remaining"] > 0)):
+        raise DataError(
+            f"dataset.roles.remaining: run '{run[ENTITY]}' has {run['remaining']:g}, but failed "
+            f"in its last row; "
             f"dataset.roles.event says which"
             " runs failed: without it all did but those of the test."
         )
@@ -237,9 +229,7 @@ def _refuse_remaining(ends: pl.DataFrame) -> None:
 
 def _refuse_changing(rows: pl.DataFrame, name: str, role: str) -> None:
     same = rows[ENTITY] == rows[ENTITY].shift(1)
-    bad = (same & rows[name].ne_missing(rows[name].shift(1))).fill_null(False).arg_true()
-    if len(bad):
-        row = rows.row(bad[0], named=True)
+    if row := first_row(rows, same & rows[name].ne_missing(rows[name].shift(1))):
         raise DataError(
             f"dataset.roles.{role}: column '{name}' changes in run '{row[ENTITY]}' (row "
             f"{row[ROW] + 1})."
@@ -457,8 +447,6 @@ class Runs:
             >>> Runs.of(data, entity="m", cycle="t", sensor="x").n
             1
         """
-        from hwds.frames.columns import as_polars
-
         rows, named = as_polars(data), Roles(roles)
         named = named if named.get("sensor") else named | {"sensor": other_numbers(rows, named)}
         return cls.build(rows, named, regimes=regimes, unit=unit).without_giveaways(trust)
@@ -507,9 +495,8 @@ class Runs:
     @cached_property
     def offsets(self) -> np.ndarray:
         """The first row of each run, and the number of rows at the end; shape (n + 1,)."""
-        return np.concatenate(
-            [[0], np.cumsum(self.data[ENTITY].rle().struct.field("len").to_numpy())]
-        ).astype(np.int64)
+        lengths = self.data[ENTITY].rle().struct.field("len").to_numpy()
+        return np.r_[0, np.cumsum(lengths)].astype(np.int64)
 
     @property
     def lengths(self) -> np.ndarray:
@@ -587,7 +574,7 @@ class Runs:
         the run goes on.
 
         Args:
-            rows: How many of each run, shape (n,); a run of 0 is left out.
+            rows: The number of rows of each run, shape (n,); a run of 0 is left out.
         """
         place = np.arange(len(self.data)) - self.offsets[:-1][self.run_of_row]
         known, there = self.data.filter(place < rows[self.run_of_row]), rows > 0
@@ -606,17 +593,8 @@ class Runs:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the runs hold."""
-        parts = []
-        for frame in (self.data, self.ends):
-            buffer = BytesIO()
-            frame.rechunk().write_ipc(buffer)
-            parts.append(buffer.getvalue())
-        return digest_bytes(
-            [
-                *parts,
-                json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True).encode(),
-            ]
-        )
+        about = json.dumps([dict(self.roles), self.regimes, self.unit], sort_keys=True)
+        return digest_bytes([ipc_bytes(self.data), ipc_bytes(self.ends), about.encode()])
 
     def write(self, folder: Path) -> None:
         """Write the runs as uncompressed Arrow, to be mapped into the memory of workers."""
@@ -652,10 +630,10 @@ class RowsOfRuns:
     """New rows of some runs, those of a run side by side and in the order of their cycles.
 
     Attributes:
-        counts: How many of each run, shape (runs,).
-        cycles: Shape (rows,).
-        sensors: Shape (rows, sensors).
-        settings: Shape (rows, settings).
+        counts: The number of new rows of each run, shape (runs,).
+        cycles: The ages, shape (rows,).
+        sensors: The values of the sensors, shape (rows, sensors).
+        settings: The values of the settings, shape (rows, settings).
     """
 
     counts: np.ndarray
@@ -684,7 +662,7 @@ class Stacked:
     """The last rows of runs with their new ones, one run after the other.
 
     Attributes:
-        values: Shape (rows, k).
+        values: The rows, shape (rows, k).
         begins: The first row of the run of each new one, shape (new rows,). It is the run's first
             only where the past goes back to it; where not, no window does either.
         rows: The places of the new ones, shape (new rows,).
@@ -701,9 +679,9 @@ class Stacked:
         """Return the tails of runs with new rows after each.
 
         Args:
-            tails: Of each run, shape (rows, k).
+            tails: The last rows of each run, shape (rows, k).
             new: Rows of the runs side by side, shape (new rows, k).
-            counts: How many of each run.
+            counts: The number of new rows of each run.
         """
         stops = np.cumsum(counts)
         parts = (

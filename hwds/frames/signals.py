@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -69,11 +69,11 @@ class RegimeScales(Serializable):
     Attributes:
         sensors: The columns that are scaled.
         settings: The columns that tell conditions apart; none where there is one condition.
-        centres: Of each condition, in units of `spread`, shape (R, settings).
+        centres: The centre of each condition, in units of `spread`, shape (R, settings).
         spread: The standard deviation of each setting, 1 where it does not change; shape
             (settings,).
-        mean: Shape (R, sensors).
-        sd: The same; 0 where a sensor does not change within a condition.
+        mean: The mean by condition and sensor, shape (R, sensors).
+        sd: The standard deviation likewise; 0 where a sensor does not change within a condition.
     """
 
     sensors: tuple[str, ...]
@@ -88,7 +88,7 @@ class RegimeScales(Serializable):
         """Return the scales of runs.
 
         Args:
-            runs: Whose rows are looked at, each as much as any other.
+            runs: The runs to learn from; each row counts as much as any other.
             regimes: Conditions to tell apart by k-means of the settings; 0 takes as many as the
                 data says it has.
 
@@ -145,8 +145,8 @@ class RegimeScales(Serializable):
         """Return the same of rows as arrays.
 
         Args:
-            numbers: Of the sensors, shape (rows, sensors).
-            settings: Shape (rows, settings).
+            numbers: The values of the sensors, shape (rows, sensors).
+            settings: The values of the settings, shape (rows, settings).
         """
         regime = nearest_centre(settings / self.spread, self.centres)
         sd = self.sd[regime]
@@ -189,7 +189,7 @@ def _centres(values: np.ndarray, regimes: int) -> np.ndarray:
 # Spectra of windows: the shares of bands of frequency, how flat the spectrum is, and the
 # strongest beat of the envelope.
 
-SPECTRAL = ("entropy", "envelope")
+Spectral = Literal["entropy", "envelope"]
 """Numbers of a window's spectrum beside its bands."""
 
 FEWEST = 4
@@ -217,13 +217,13 @@ def spectra(
     2011, "Rolling element bearing diagnostics").
 
     Args:
-        signals: Shape (n, signals).
+        signals: Rows of runs, shape (n, signals).
         begins: The first row of the run of each requested row, shape (m,): a window does not begin
             before it.
         rows: The places of the requested rows, shape (m,).
         window: Rows of a window.
         bands: The number of bands.
-        kinds: Which of `SPECTRAL` follow them.
+        kinds: Those of the numbers beside them that follow.
     """
     count = signals.shape[1]
     out = np.zeros((len(rows), bands + len(kinds), count))

@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 import polars as pl
 
-from hwds.core.errors import ConfigError, DataError, nearest, with_article
+from hwds.core.errors import ConfigError, DataError, with_article
 from hwds.core.files import digest_bytes
-from hwds.frames.columns import LARGEST
+from hwds.frames.columns import LARGEST, as_polars, ipc_bytes, refuse_absent, to_float_column
 from hwds.frames.roles import ROLES, Names, Roles
 
 # Frame: the data of a dataset, whatever its kind.
@@ -135,9 +135,7 @@ class Table:
         if ROW_ID in data.columns:
             raise DataError(f"dataset: column '{ROW_ID}' is taken by hwds; rename it.")
         columns = Roles(roles)
-        for name in (name for names in columns.values() for name in names):
-            if name not in data.columns:
-                raise DataError(f"dataset: no column '{name}'{nearest(name, data.columns)}")
+        refuse_absent("dataset", chain.from_iterable(columns.values()), data.columns)
         _refuse_infinite(data)
         return cls(
             data.with_row_index(ROW_ID).with_columns(pl.col(ROW_ID).cast(pl.Int64)), columns, unit
@@ -163,29 +161,16 @@ class Table:
             >>> Table.of(data, arm="arm", outcome="outcome").height
             2
         """
-        from hwds.frames.columns import as_polars, to_float_column
-
         columns, rows = Roles(roles), as_polars(data)
         if "label" in columns and "covariate" not in columns:
-            taken = {
-                name
-                for role, names in columns.items()
-                if not ROLES[role].is_input
-                for name in names
-            }
-            columns = columns | {
-                "covariate": tuple(name for name in rows.columns if name not in taken)
-            }
+            taken = columns.columns(role for role in columns if not ROLES[role].is_input)
+            inputs = tuple(name for name in rows.columns if name not in taken)
+            columns = columns | {"covariate": inputs}
         rows = rows.drop(columns.get("ignore", ()), strict=False)
-        names = [
-            name
-            for role in columns
-            if ROLES[role].holds == "numbers" or role == "label"
-            for name in columns[role]
-        ]
-        known = [
-            to_float_column(rows[name]) for name in dict.fromkeys(names) if name in rows.columns
-        ]
+        names = columns.columns(
+            role for role in columns if ROLES[role].holds == "numbers" or role == "label"
+        )
+        known = [to_float_column(rows[name]) for name in names if name in rows.columns]
         return cls.build(rows.with_columns(known), columns.without("ignore"), unit)
 
     def __repr__(self) -> str:
@@ -289,11 +274,8 @@ class Table:
     @cached_property
     def fingerprint(self) -> str:
         """The digest of all that the table holds."""
-        buffer = BytesIO()
-        self.data.rechunk().write_ipc(buffer)
-        return digest_bytes(
-            [buffer.getvalue(), json.dumps([dict(self.roles), self.unit], sort_keys=True).encode()]
-        )
+        about = json.dumps([dict(self.roles), self.unit], sort_keys=True)
+        return digest_bytes([ipc_bytes(self.data), about.encode()])
 
     def write(self, folder: Path) -> None:
         """Write the table as uncompressed Arrow, to be mapped into the memory of workers."""

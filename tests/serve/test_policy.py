@@ -87,7 +87,7 @@ def asked(client, question, status=200):
 def killed(client):
     """What the system does when the server is killed."""
     live = client.core.loaded.service.live
-    live._store.log._release()
+    live._store.log.close()
     live._closed = live._store._closed = True
 
 

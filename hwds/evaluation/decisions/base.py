@@ -81,7 +81,7 @@ class Decision(Recipe):
         """Return what to do; None where there is nothing to decide.
 
         Args:
-            tables: Of one run.
+            tables: The tables of one run.
             frame: Its data.
             model: The label of the experiment's own model, whose evidence counts.
             protocol: The protocol that wrote the tables.
@@ -102,7 +102,7 @@ class Decision(Recipe):
 
         Args:
             forecasts: As `hwds predict` makes them.
-            tables: Of the run, whose record the forecast is judged by.
+            tables: The tables of the run, whose record the forecast is judged by.
             frame: The data after which they come.
             model: The label of the experiment's own model, which made them.
             protocol: The protocol that wrote the tables.
@@ -154,6 +154,6 @@ class VolumeEvidence(ABC):
         both as whole numbers on one clock. A sum over series is not among them.
 
         Args:
-            forecasts: Of a back-test, or of the steps after the data.
+            forecasts: The forecasts of a back-test, or of the steps after the data.
             frame: The data.
         """

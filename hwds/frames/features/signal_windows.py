@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, MinLen
@@ -12,27 +12,11 @@ from annotated_types import Ge, Gt, Le, MinLen
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Once, Steps
 from hwds.core.serialization import Serializable
-from hwds.frames.kernels import STATISTICS, fill_ewma, fill_windows
+from hwds.frames.kernels import STATISTICS, Statistic, fill_ewma, fill_windows
 from hwds.frames.runs import RowsOfRuns, Runs, SignalState, Stacked
-from hwds.frames.signals import SPECTRAL, RegimeScales, RunFeatures, spectra
+from hwds.frames.signals import RegimeScales, RunFeatures, Spectral, spectra
 
-Statistic = Literal[
-    "mean",
-    "sd",
-    "slope",
-    "rms",
-    "minimum",
-    "maximum",
-    "peak_to_peak",
-    "crest",
-    "skewness",
-    "kurtosis",
-]
-Spectral = Literal["entropy", "envelope"]
 Weight = Annotated[float, Gt(0), Le(1)]
-
-assert get_args(Statistic) == STATISTICS
-assert get_args(Spectral) == SPECTRAL
 
 
 class SignalWindows(RunFeatures):
@@ -93,8 +77,8 @@ class LearnedSignalWindows(Serializable):
 
     Attributes:
         recipe: What is computed.
-        scaling: Of the sensors.
-        axes: Of the principal components, shape (sensors, components).
+        scaling: The scales of the sensors.
+        axes: The axes of the principal components, shape (sensors, components).
     """
 
     recipe: SignalWindows
@@ -104,23 +88,19 @@ class LearnedSignalWindows(Serializable):
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of `compute`."""
-        asked = [
-            f"{kind}_{window}" for window in self.recipe.windows for kind in self.recipe.statistics
+        recipe = self.recipe
+        spectral = [*(f"band_{band + 1}" for band in range(recipe.bands)), *recipe.spectrum]
+        numbers = [
+            f"{kind}_{window}"
+            for kinds in (recipe.statistics, spectral)
+            for window in recipe.windows
+            for kind in kinds
         ]
-        spectral = [
-            *(f"band_{band + 1}" for band in range(self.recipe.bands)),
-            *self.recipe.spectrum,
-        ]
-        asked += [f"{kind}_{window}" for window in self.recipe.windows for kind in spectral]
-        asked += [f"ewma_{weight:g}" for weight in self.recipe.ewma] + (
-            ["last"] if self.recipe.last else []
-        )
-        signals = (
-            *self.scaling.sensors,
-            *(f"component {i + 1}" for i in range(self.axes.shape[1])),
-        )
-        named = [f"{signal} {what}" for what in asked for signal in signals]
-        return (*named, *(["age"] if self.recipe.age else []))
+        numbers += [*(f"ewma_{weight:g}" for weight in recipe.ewma), *(["last"] * recipe.last)]
+        components = (f"component {i + 1}" for i in range(self.axes.shape[1]))
+        signals = (*self.scaling.sensors, *components)
+        named = [f"{signal} {number}" for number in numbers for signal in signals]
+        return (*named, *(["age"] * recipe.age))
 
     def compute(self, runs: Runs) -> np.ndarray:
         """Return the numbers of each cycle, shape (rows, names)."""
@@ -152,7 +132,7 @@ class LearnedSignalWindows(Serializable):
         States go on.
 
         Args:
-            states: Of each run that has new rows.
+            states: The state of each run that has new rows.
             rows: The new rows, in the order of the states.
         """
         new = self._signals(self.scaling.scaled_numbers(rows.sensors, rows.settings))
@@ -239,7 +219,7 @@ def principal_axes(scaled: np.ndarray, begins: np.ndarray, components: int) -> n
     Args:
         scaled: Sensors, shape (rows, sensors).
         begins: The first row of each row's run.
-        components: How many at most.
+        components: The largest number of components.
     """
     values = smooth_signals(scaled, begins, SMOOTHING)
     _, axes = np.linalg.eigh(np.atleast_2d(np.cov(values.T)))
