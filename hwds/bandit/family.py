@@ -4,7 +4,7 @@ uniform choices.
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.table import Table
 from hwds.frames.world import World
 
@@ -24,4 +24,8 @@ REPLAY = Task(
     comparable=False,
 )
 
-FAMILY = Family(name="bandit", tasks=(SIMULATION, REPLAY))
+FAMILY = Family(
+    name="bandit",
+    tasks=(SIMULATION, REPLAY),
+    policies="hwds.bandit.live.content:LivePolicies",
+)

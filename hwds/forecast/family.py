@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.panel import Panel
 
 FORECAST = Task(
@@ -11,6 +11,7 @@ FORECAST = Task(
     headline="mase",
     report="hwds.forecast.report:REPORT",
     comparison="hwds.forecast.compare:COMPARISON",
+    hub_task="time-series-forecasting",
 )
 
 FAMILY = Family(name="forecast", tasks=(FORECAST,))

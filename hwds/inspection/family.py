@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.images import Images
 
 INSPECTION = Task(
@@ -11,6 +11,7 @@ INSPECTION = Task(
     headline="recall",
     report="hwds.inspection.report:REPORT",
     comparison="hwds.inspection.compare:COMPARISON",
+    hub_task="image-classification",
 )
 
-FAMILY = Family(name="inspection", tasks=(INSPECTION,))
+FAMILY = Family(name="inspection", tasks=(INSPECTION,), single_precision=True)

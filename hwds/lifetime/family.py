@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.runs import Runs
 
 REMAINING_LIFE = Task(
@@ -11,6 +11,7 @@ REMAINING_LIFE = Task(
     headline="rmse_capped",
     report="hwds.lifetime.report:REPORT",
     comparison="hwds.lifetime.compare:COMPARISON",
+    hub_task="tabular-regression",
 )
 
 FAMILY = Family(

@@ -9,7 +9,7 @@ alarms.
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.runs import Runs
 
 SENSOR_ANOMALY = Task(
@@ -20,4 +20,4 @@ SENSOR_ANOMALY = Task(
     comparison="hwds.sensors.compare:COMPARISON",
 )
 
-FAMILY = Family(name="sensors", tasks=(SENSOR_ANOMALY,))
+FAMILY = Family(name="sensors", tasks=(SENSOR_ANOMALY,), stream="hwds.sensors.live:LiveSensors")

@@ -10,6 +10,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.extras import require_installed
+from hwds.core.questions import RowRule
 from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
@@ -108,6 +109,23 @@ class Decision(Recipe):
             protocol: The protocol that wrote the tables.
         """
         raise NotImplementedError(f"{type(self).__name__}.foresee")
+
+    def row_rule(
+        self,
+        protocol: Evaluation[Any, Any],
+        verdict: Mapping[str, Any] | None,
+        seed: int,
+        amount: str,
+    ) -> RowRule | None:
+        """Return what it says of rows that arrive one at a time; None where it says nothing.
+
+        Args:
+            protocol: The run's.
+            verdict: What it has decided on the run's rows.
+            seed: The run's.
+            amount: The column of what is at stake.
+        """
+        return None
 
 
 class VolumeEvidence(ABC):

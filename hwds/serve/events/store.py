@@ -144,12 +144,12 @@ class Corrections:
 
         None where it never had one.
         """
-        made = self._made(id)
+        made = self._make(id)
         return self._log.find(CORRECTION, f"{made}:{id}") if made else self._log.find("label", id)
 
     def entry(self, id: str, place: int, at: int, body: str) -> LogEntry:
         """Return the next correction of an event's label, which is not in the log yet."""
-        return LogEntry(CORRECTION, f"{self._made(id) + 1}:{id}", place, at, body)
+        return LogEntry(CORRECTION, f"{self._make(id) + 1}:{id}", place, at, body)
 
     def counts(self, entry: LogEntry) -> bool:
         """Return whether a label or a correction is the last of its event and says something."""
@@ -160,7 +160,7 @@ class Corrections:
             return last and entry.body != WITHDRAWN
         return self._log.find(CORRECTION, f"1:{entry.id}") is None
 
-    def _made(self, id: str) -> int:
+    def _make(self, id: str) -> int:
         """Return how many corrections of an event's label there are."""
         number = 0
         while self._log.find(CORRECTION, f"{number + 1}:{id}") is not None:
@@ -467,9 +467,9 @@ class EventStore:
 
         Args:
             kind: `label` or `returned`.
-            id: Of the event.
+            id: The id of the event.
             body: The label, `1` or `0`; empty to withdraw it.
-            at: From when on it holds; None for now.
+            at: The time from which on it holds; None for now.
             correct: Whether a label may take the place of another one.
 
         Raises:
@@ -523,7 +523,7 @@ class EventStore:
         while portion := list(islice(past, PORTION)):
             new = [row for row in portion if self.log.find("event", row.read.id) is None]
             with self.state.changing() as state:
-                self.log.append([entry for row in new for entry in self._backfilled(state, row)])
+                self.log.append([entry for row in new for entry in self._backfill_row(state, row)])
             count += len(new)
         self._snapshot_if_due()
         return count
@@ -532,7 +532,7 @@ class EventStore:
         """Return all events in the order of arrival, with what was reported of them since."""
         return history(self.log, self.reader, self._schema, self.live.returned_at)
 
-    def _backfilled(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
+    def _backfill_row(self, state: FeatureState, row: PastRow) -> Iterator[LogEntry]:
         """Let a row arrive with its label.
 
         Yield the entries of both, which are not in the log yet.

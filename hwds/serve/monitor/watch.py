@@ -17,6 +17,7 @@ import polars as pl
 from hwds.core.checksums import write_json
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.files import write_text
+from hwds.core.questions import ID
 from hwds.results.formatting import counted
 from hwds.serve.bundle.reference import (
     RECONSTRUCTION,
@@ -33,7 +34,6 @@ from hwds.serve.monitor.drift import (
     discoveries,
     label_findings,
 )
-from hwds.serve.questions import ID
 from hwds.serve.server.records import HIDDEN
 
 # Captured requests as windows of rows: what `hwds serve --capture` has written, in the order of
@@ -46,8 +46,8 @@ class Captured:
 
     Attributes:
         at: When it was answered, as text of UTC that is in order.
-        question: As it came.
-        answer: As it went.
+        question: The question as it came.
+        answer: The answer as it was sent.
         request: The id of the request, which the arms of a server share; empty where it has one
             arm.
         bundle: The digest of the bundle that has answered; empty where it is not known.
@@ -79,7 +79,7 @@ def read_captured(folder: Path, arm: str = "main") -> list[Captured]:
     the order of time.
 
     Args:
-        folder: Of `hwds serve --capture`.
+        folder: The folder of `hwds serve --capture`.
         arm: `main`, `canary` or `shadow`.
 
     Raises:
@@ -170,7 +170,7 @@ class WindowReport:
         evidence: The sequential test's sum over its threshold: 1 is an alarm.
         alarm: What raised an alarm: `inputs`, `labels`; empty for none.
         findings: All statistics.
-        named: Those that the alarm names.
+        named: The columns that the alarm names.
     """
 
     begin: str
@@ -189,7 +189,7 @@ class MonitorReport:
         bundle: The digest of the bundle.
         per_month: False alarms a month at most, as stated.
         windows_a_month: Windows a month at the rate of the captured rows.
-        windows: In order.
+        windows: The windows in their order.
         labelled: Rows whose label has arrived.
     """
 
@@ -234,10 +234,10 @@ def watch_bundle(
 
     Args:
         reference: A bundle's `reference.json`.
-        captured: In the order of time.
+        captured: The answers in the order of time.
         bundle: Its digest.
         per_month: False alarms a month at most, half of them of labels where some have arrived.
-        labels: By id, as far as they have arrived.
+        labels: The labels by id, as far as they have arrived.
         rows: Rows of a window; those of the reference's windows, for another number has another
             spread.
         days: The days that the captured rows span; None takes their times.
@@ -256,7 +256,7 @@ def watch_bundle(
             baseline, [row for _, row in part], reference.get("components"), shown
         )
         findings = baseline.findings(statistics)
-        known = _labelled([each for each, _ in part], labels or {})
+        known = _labelled_rows([each for each, _ in part], labels or {})
         of_labels = (
             label_findings(*known, reference.get("calibration", {})) if len(known[1]) else []
         )
@@ -294,25 +294,25 @@ def watch_bundle(
 def _remarks(
     baseline: Baseline, table: Sequence[Any], rows: int, shown: Set[str], bundle: str
 ) -> list[str]:
-    said = []
+    remarks = []
     if hidden := [name for name in baseline.names if name != RECONSTRUCTION and name not in shown]:
-        said.append(
+        remarks.append(
             f"No captured row shows {', '.join(hidden[:8])}{' ...' if len(hidden) > 8 else ''}: "
             f"not watched."
         )
     if others := sum(each.bundle not in ("", bundle) for each, _ in table):
-        said.append(
+        remarks.append(
             f"{others:,} of {len(table):,} rows were answered by another bundle, and are judged "
             f"by this one's reference."
         )
     if baseline.windows < 10:
-        said.append(
+        remarks.append(
             f"The reference has {baseline.windows} windows: what is usual is known roughly, so "
             f"that alarms come late."
         )
     if len(table) < rows:
-        said.append(f"{len(table)} rows are no window of {rows} yet; nothing was judged.")
-    return said
+        remarks.append(f"{len(table)} rows are no window of {rows} yet; nothing was judged.")
+    return remarks
 
 
 def shown_columns(rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -329,8 +329,8 @@ def window_statistics(
     """Return the statistics of a window, of the columns that the reference has.
 
     Args:
-        baseline: Of the reference.
-        rows: Of the window, by column.
+        baseline: The baseline of the reference.
+        rows: The rows of the window, by column.
         components: The principal components of the reference; None where it has none.
         shown: The columns that any captured row shows. One that ceases to be sent is missing; one
             that nobody has sent is not judged, nor is the distance from components that it belongs
@@ -359,7 +359,7 @@ def _cast(value: Any, kind: Any) -> Any:
     return str(value) if kind == pl.String else float(value)
 
 
-def _labelled(
+def _labelled_rows(
     part: Sequence[Captured], labels: Mapping[str, float]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities and labels of the questions of a window whose label has arrived."""
@@ -398,11 +398,11 @@ def watch_segments(
 
     Args:
         reference: A bundle's `reference.json`.
-        captured: In the order of time.
-        column: Of few texts.
+        captured: The answers in the order of time.
+        column: A column of few texts.
         bundle: Its digest.
         per_month: False alarms a month at most, of all segments together.
-        labels: By id, as far as they have arrived.
+        labels: The labels by id, as far as they have arrived.
         rows: Rows of a window.
 
     Raises:
@@ -455,7 +455,7 @@ WIDTH, HEIGHT = 860, 180
 def monitor_page(report: MonitorReport) -> str:
     """Return the page of a report."""
     alarms = [window for window in report.windows if window.alarm]
-    said = (
+    heading = (
         f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in "
         f"{counted(len(report.windows), 'windows')}"
     )
@@ -464,7 +464,7 @@ def monitor_page(report: MonitorReport) -> str:
         f"({report.windows_a_month:.0f} windows a month)"
     )
     parts = [
-        f"<h1>{said}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of "
+        f"<h1>{heading}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of "
         f"{report.labelled:,} rows.</p>"
     ]
     parts += [f"<p>{html.escape(remark)}</p>" for remark in report.remarks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.registry import Family, Task
+from hwds.core.family_registry import Family, Task
 from hwds.frames.table import Table
 
 REGRESSION = Task(
@@ -17,4 +17,6 @@ FAMILY = Family(
     name="regression",
     tasks=(REGRESSION,),
     tables={"kept_models": "regression.report.kept_models:REPORT"},
+    rows="regression.serving:ServedLine",
+    stream="regression.serving:LineOfMachines",
 )
