@@ -30,7 +30,7 @@ from hwds.experiment.final_model import final_context
 from hwds.experiment.spec import Experiment
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
-from hwds.frames.rows import HIDDEN_ROLES
+from hwds.frames.rows import hidden_columns
 from hwds.frames.table import ROW_ID, RowScores, Table
 from hwds.results.folder import RunFolder
 from hwds.serve.bundle.manifest import ARROW, GRAPH
@@ -123,16 +123,12 @@ class RowContent(Content):
         """
         name = self.experiment.model.name
         tested = tested_rows(self.folder.read_tables().predictions, name)
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
         time = self.table.name("time")
-        taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"), ROW_ID)
+        taken = (*self.table.roles.get("entity", ()), time, self.table.name("available_at"))
         columns = [
             name
-            for name, kind in self._borne.schema.items()
-            if name not in hidden
-            and name not in taken
-            and not kind.is_nested()
-            and not kind.is_temporal()
+            for name, kind in self._question_columns.items()
+            if name not in taken and not kind.is_nested() and not kind.is_temporal()
         ]
         answers = self._answers()
         rows, names = self.table.data.with_columns(answers), [each.name for each in answers]
@@ -157,19 +153,19 @@ class RowContent(Content):
         return [pl.Series(name, values) for name, values in named.items() if values is not None]
 
     @property
-    def _borne(self) -> pl.DataFrame:
-        """The table of the columns that a question may bear."""
-        return self.table.data if self.kind == "events" else self._alone().data
+    def _question_columns(self) -> dict[str, pl.DataType]:
+        """The columns that a question may bear, and their types."""
+        table = self.table if self.kind == "events" else self._alone()
+        hidden = hidden_columns(self.table)
+        return {
+            name: kind
+            for name, kind in table.data.schema.items()
+            if name not in hidden and name != ROW_ID
+        }
 
     def _columns(self) -> pl.DataFrame:
         """Return the columns of a question in Arrow's types, without rows."""
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
-        kept = [
-            name for name in self._borne.columns if name not in hidden and name not in (ROW_ID, ID)
-        ]
-        return pl.DataFrame(
-            schema={ID: pl.String, **{name: self._borne.schema[name] for name in kept}}
-        )
+        return pl.DataFrame(schema={ID: pl.String} | self._question_columns | {ID: pl.String})
 
     def _alone(self) -> Table:
         """Return the rows' columns and roles without rows, but for those that no model reads."""
@@ -193,28 +189,19 @@ class RowContent(Content):
         """Yield the last rows as questions with the run's answers, each followed by its label where
         it was known in time.
         """
-        hidden = {name for role in HIDDEN_ROLES for name in self.table.roles.get(role, ())}
-        events = self.kind == "events"
-        kept = self._borne.columns
+        events, answers = self.kind == "events", self._answers()
         label, when = self.table.name("label"), self.table.name("label_time")
         key = next(
             (name for name in (self.table.name("id"), ID) if name in self.table.data.columns),
             ROW_ID,
         )
+        kept = [name for name in self._question_columns if name not in (ID, key)]
         first = self.table.height - self.asked
         for place, row in enumerate(self.table.data.slice(first).iter_rows(named=True), first):
             id = str(row[key])
-            bears = {
-                name: json_value(row[name])
-                for name in kept
-                if name not in hidden and name not in (ROW_ID, ID, key)
-            }
-            question = {ID: id} | {
-                name: value for name, value in bears.items() if value is not None
-            }
-            yield Case(
-                question, {ID: id} | {each.name: float(each[place]) for each in self._answers()}
-            )
+            bears = {name: value for name in kept if (value := json_value(row[name])) is not None}
+            scores = {each.name: float(each[place]) for each in answers}
+            yield Case({ID: id, **bears}, {ID: id, **scores})
             if events and label and row[label] is not None:
                 yield Case(
                     {"of": id, "label": int(row[label] == 1), "at": json_value(row[when])},

@@ -15,7 +15,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.core.questions import LONGEST_ID
-from hwds.frames.rows import HIDDEN_ROLES, microseconds
+from hwds.frames.rows import hidden_columns, microseconds
 from hwds.frames.table import ROW_ID, Table
 
 Convert = Callable[[Any], Any]
@@ -72,7 +72,7 @@ class Reader:
         self._never_negative = tuple(
             dict.fromkeys((*schema.roles.get("amount", ()), *never_negative))
         )
-        self._hidden = {name: role for role in HIDDEN_ROLES for name in schema.roles.get(role, ())}
+        self._hidden = hidden_columns(schema)
         kinds = {
             name: kind
             for name, kind in schema.data.schema.items()

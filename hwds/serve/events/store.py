@@ -24,7 +24,15 @@ from hwds.core.serialization import Unserializable
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.features.none import None_
 from hwds.frames.roles import Roles
-from hwds.frames.rows import HIDDEN_ROLES, LONG_AGO, Live, RowEvent, RowOutcome, Value, microseconds
+from hwds.frames.rows import (
+    LONG_AGO,
+    Live,
+    RowEvent,
+    RowOutcome,
+    Value,
+    hidden_columns,
+    microseconds,
+)
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.event_log import Durable, EventLog, LogEntry
 from hwds.results.replayed_state import ReplayedState
@@ -302,21 +310,16 @@ def history(log: EventLog, reader: Reader, schema: Table, returned_at: str) -> T
 
 def _column(name: str, kind: Any, values: list[Any], moment: bool) -> pl.Series:
     """Return a column; moments are microseconds of the wall clock, whatever type the column had."""
-    if moment:
-        moments = pl.Series(name, values, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(
-            getattr(kind, "time_zone", None), ambiguous="earliest", non_existent="null"
-        )
-    if isinstance(kind, pl.Datetime):
-        whole = [
-            value if value is None or isinstance(value, int) else microseconds(value)
-            for value in values
-        ]
-        moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
-        return moments.dt.replace_time_zone(
-            kind.time_zone, ambiguous="earliest", non_existent="null"
-        ).cast(kind)
-    return pl.Series(name, values, dtype=kind)
+    if not moment and not isinstance(kind, pl.Datetime):
+        return pl.Series(name, values, dtype=kind)
+    whole = [
+        value if value is None or isinstance(value, int) else microseconds(value)
+        for value in values
+    ]
+    zone = getattr(kind, "time_zone", None)
+    moments = pl.Series(name, whole, pl.Int64).cast(pl.Datetime("us"))
+    moments = moments.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return moments if moment else moments.cast(kind)
 
 
 def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
@@ -328,7 +331,7 @@ def rows_as_events(table: Table, reader: Reader) -> Iterator[PastRow]:
     role = "available_at" if table.roles.get("available_at") else "time"
     arrived = table.column(role)
     label, when = table.name("label"), table.name("label_time")
-    hidden = {name for each in HIDDEN_ROLES for name in table.roles.get(each, ())}
+    hidden = hidden_columns(table)
     plain = [
         name
         for name in table.data.columns

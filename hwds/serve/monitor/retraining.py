@@ -24,7 +24,7 @@ from hwds.serve.events.reading import Reader
 from hwds.serve.monitor.watch import Captured
 from hwds.serve.services.opening import Bundle
 from hwds.stats.clusters import day_blocks, day_cluster, influence_effect
-from hwds.stats.effects import LEVEL
+from hwds.stats.effects import LEVEL, Effect
 
 # Champion against challenger: log losses of two arms of a server as labels arrive, by the
 # statistics of `hwds compare`.
@@ -120,13 +120,8 @@ def judge_arms(
         [(losses[0] - means[0]) / len(losses[0]), (means[1] - losses[1]) / len(losses[1])]
     )
     every = [*sides[0], *sides[1]]
-    units = np.unique([each[0] for each in every], return_inverse=True)[1]
-    days = np.array([each[1] for each in every], "datetime64[D]").astype(int)
-    called = day_cluster(len(np.unique(days)))
-    method = "over units and days"
-    effect = influence_effect(
-        means[0] - means[1], influence, ("unit", units), (called, day_blocks(days)), method
-    )
+    ids, days = [each[0] for each in every], [each[1] for each in every]
+    effect = _effect(means[0] - means[1], influence, ids, days)
     low, high = effect.difference(LEVEL) or (None, None)
     counted = (len(losses[0]), len(losses[1]))
     return ArmJudgement(
@@ -139,6 +134,21 @@ def judge_arms(
         effect.p_value,
         effect.method,
     )
+
+
+def _effect(value: float, influence: np.ndarray, ids: list[str], days: list[str]) -> Effect:
+    """Return a difference whose variance is over units and neighbouring days.
+
+    Args:
+        value: The difference.
+        influence: The influence of each answer on it, shape (n,).
+        ids: The unit of each answer.
+        days: The day of each answer.
+    """
+    unit = np.unique(ids, return_inverse=True)[1]
+    day = np.array(days, "datetime64[D]").astype(int)
+    clusters = ("unit", unit), (day_cluster(len(np.unique(day))), day_blocks(day))
+    return influence_effect(value, influence, *clusters, "over units and days")
 
 
 def _answer_key(each: Captured) -> tuple[str, str]:
@@ -371,13 +381,8 @@ def _judge_refit(known: Sequence[Captured], label: np.ndarray, losses: np.ndarra
         np.array([float(each.answer["probability"]) for each in rows]), label[tested]
     )
     gains = served - losses[tested]
-    days = np.array([each.at[:10] for each in rows], "datetime64[D]").astype(int)
-    units = np.unique([str(each.answer[ID]) for each in rows], return_inverse=True)[1]
-    called, gain = day_cluster(len(np.unique(days))), float(gains.mean())
-    influence = (gains - gain) / len(gains)
-    effect = influence_effect(
-        gain, influence, ("unit", units), (called, day_blocks(days)), "over units and days"
-    )
+    gain, ids = float(gains.mean()), [str(each.answer[ID]) for each in rows]
+    effect = _effect(gain, (gains - gain) / len(gains), ids, [each.at[:10] for each in rows])
     low, high = effect.difference(LEVEL) or (None, None)
     means = float(served.mean()), float(losses[tested].mean())
     return Proposal(len(rows), int(label[tested].sum()), means, gain, low, high, effect.method)

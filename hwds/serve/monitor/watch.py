@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
@@ -442,86 +441,31 @@ def watch_segments(
 # The page of a monitor: the evidence by window, what was named, and every column; it loads
 # nothing from elsewhere.
 
-PAGE_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 "
-    "1rem;color:#1f2430}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.2rem "
-    ".6rem;border-bottom:1px solid #dfe3e8}"
-    "td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:#a3202a;font-weight:600}"
-)
+PAGE = Path(__file__).with_name("page.html.j2")
 WIDTH, HEIGHT = 860, 180
 
 
 def monitor_page(report: MonitorReport) -> str:
-    """Return the page of a report."""
-    alarms = [window for window in report.windows if window.alarm]
-    heading = (
-        f"{counted(len(alarms), 'alarms') if alarms else 'No alarm'} in "
-        f"{counted(len(report.windows), 'windows')}"
-    )
-    promise = (
-        f"at most {report.per_month:g} false alarms a month are promised "
-        f"({report.windows_a_month:.0f} windows a month)"
-    )
-    parts = [
-        f"<h1>{heading}</h1><p>Bundle {html.escape(report.bundle)}; {promise}. Labels of "
-        f"{report.labelled:,} rows.</p>"
+    """Return the page of a report; in its picture an alarm is a dot at the threshold."""
+    from jinja2 import Environment
+
+    windows = report.windows
+    alarms, step = sum(bool(window.alarm) for window in windows), WIDTH / max(len(windows), 1)
+    points = [
+        (step * (place + 0.5), HEIGHT - 20 - (HEIGHT - 50) * min(each.evidence, 1.0), each.alarm)
+        for place, each in enumerate(windows)
     ]
-    parts += [f"<p>{html.escape(remark)}</p>" for remark in report.remarks]
-    parts.append(_picture(report))
-    if report.violations:
-        items = "".join(
-            f"<li class='bad'>{html.escape(each['description'])}</li>" for each in report.violations
+    return (
+        Environment(autoescape=True)
+        .from_string(PAGE.read_text(encoding="utf-8"))
+        .render(
+            report=report,
+            alarms=counted(alarms, "alarms") if alarms else "No alarm",
+            windows=counted(len(windows), "windows"),
+            points=points,
+            width=WIDTH,
+            height=HEIGHT,
         )
-        parts.append(f"<h2>What was named</h2><ul>{items}</ul>")
-    parts.append(_last(report))
-    head = (
-        f"<meta charset='utf-8'><meta name='viewport' "
-        f"content='width=device-width'><title>Monitor</title><style>{PAGE_STYLE}</style>"
-    )
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(parts)}</body></html>"
-
-
-def _picture(report: MonitorReport) -> str:
-    """Return the evidence by window as a line; an alarm is a dot at the threshold."""
-    if not report.windows:
-        return ""
-    step = WIDTH / max(len(report.windows), 1)
-    places = [
-        (step * (place + 0.5), HEIGHT - 20 - (HEIGHT - 50) * min(each.evidence, 1.0))
-        for place, each in enumerate(report.windows)
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    dots = "".join(
-        f"<circle cx='{x:.1f}' cy='{y:.1f}' r='5' fill='#a3202a'/>"
-        for (x, y), each in zip(places, report.windows, strict=True)
-        if each.alarm
-    )
-    title = "<title>Evidence of change by window; 1 is an alarm</title>"
-    limit = f"<line x1='0' x2='{WIDTH}' y1='30' y2='30' stroke='#a3202a' stroke-dasharray='4 4'/>"
-    words = "<text x='4' y='22' font-size='12' fill='#a3202a'>alarm</text>"
-    words += f"<text x='4' y='{HEIGHT - 4}' font-size='12'>windows</text>"
-    body = f"<polyline points='{line}' fill='none' stroke='#1f6fb4' stroke-width='2'/>{dots}"
-    return (
-        f"<h2>Evidence of change</h2><svg viewBox='0 0 {WIDTH} {HEIGHT}' "
-        f"role='img'>{title}{limit}{words}{body}</svg>"
-    )
-
-
-def _last(report: MonitorReport) -> str:
-    """Return the table of the statistics of the last window."""
-    if not report.windows:
-        return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(each.column)}</td><td>{each.check}</td><td "
-        f"class='n'>{each.value:.4g}</td>"
-        f"<td class='n'>{each.usual:.4g}</td><td class='n'>{each.p_value:.3g}</td></tr>"
-        for each in sorted(report.windows[-1].findings, key=lambda finding: finding.p_value)
-    )
-    head = "<tr><th>column</th><th>statistic</th><th>value</th><th>usually</th><th>p</th></tr>"
-    return (
-        f"<h2>The last window, from "
-        f"{html.escape(report.windows[-1].begin)}</h2><table>{head}{rows}</table>"
     )
 
 

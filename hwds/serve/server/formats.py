@@ -394,16 +394,11 @@ def answer_body(answers: list[Answer], shape: str, form: str) -> bytes:
     """
     if form == CSV:
         return _write_csv(answers)
-    if form == LINES or (shape in ("lines", "csv") and form != JSON) or shape == "lines":
+    if form == LINES or shape == "lines":
         return "".join(f"{_encoded(answer)}\n" for answer in answers).encode()
-    value: Any = (
-        answers[0]
-        if shape == "one"
-        else {"predictions": answers}
-        if shape == "predictions"
-        else answers
-    )
-    return _encoded(value).encode()
+    if shape == "one":
+        return _encoded(answers[0]).encode()
+    return _encoded({shape: answers} if shape == "predictions" else answers).encode()
 
 
 def _write_csv(answers: list[Answer]) -> bytes:
@@ -487,14 +482,8 @@ def kserve_metadata(name: str, version: str, schema: Mapping[str, Any]) -> dict[
 def tensor_datatype(schema: Mapping[str, Any]) -> str:
     """Return the datatype of a field."""
     kinds = schema.get("type", ["string"])
-    return next(
-        (
-            TENSOR_DATATYPES[kind]
-            for kind in ([kinds] if isinstance(kinds, str) else kinds)
-            if kind in TENSOR_DATATYPES
-        ),
-        "BYTES",
-    )
+    known = (TENSOR_DATATYPES.get(kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    return next(filter(None, known), "BYTES")
 
 
 def is_flat(schema: Mapping[str, Any]) -> bool:
@@ -586,11 +575,9 @@ def _tensor(name: str, values: list[Any]) -> dict[str, Any]:
     elif known and all(isinstance(value, float) for value in known):
         kind = "FP64"
     else:
-        kind, values = (
-            "BYTES",
-            [
-                None if value is None else value if isinstance(value, str) else json.dumps(value)
-                for value in values
-            ],
-        )
+        kind = "BYTES"
+        values = [
+            value if value is None or isinstance(value, str) else json.dumps(value)
+            for value in values
+        ]
     return {"name": name, "datatype": kind, "shape": [len(values)], "data": values}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwds.core.errors import ConfigError, DataError
+from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.family_registry import offered
 from hwds.core.moved import current_paths
 from hwds.core.onnx_graph import GraphScorer
@@ -86,7 +87,8 @@ class Bundle:
 
     def fitted(self) -> Any:
         """Return the model."""
-        self.experiment()  # its recipes are of the packages that stored classes may be of
+        with suppress(HwdsError):  # imports the packages of a user that stored classes are of
+            self.experiment()
         return load_fitted(self.folder / MODEL)
 
     def graph(self) -> GraphScorer | None:

@@ -20,7 +20,7 @@ from hwds.evaluation.serving import (
     column_schema,
     object_schema,
 )
-from hwds.frames.rows import HIDDEN_ROLES
+from hwds.frames.rows import hidden_columns
 from hwds.frames.table import ROW_ID, Table
 from hwds.serve.events.online import Online, RowScorer, take_report
 from hwds.serve.events.reading import Reader
@@ -186,7 +186,7 @@ def _as_list(column: np.ndarray | None, rows: int) -> list[float | None]:
 
 def question_columns(schema: Table) -> dict[str, Any]:
     """Return the columns that a question may bear, each with its JSON Schema."""
-    hidden = {ROW_ID, *(name for role in HIDDEN_ROLES for name in schema.roles.get(role, ()))}
+    hidden = {ROW_ID, *hidden_columns(schema)}
     kinds = schema.data.schema.items()
     known = {
         name: column_schema(kind)
