@@ -24,8 +24,6 @@ from .core.errors import CellError as CellError
 from .core.errors import ConfigError as ConfigError
 from .core.errors import DataError as DataError
 from .core.errors import HwdsError as HwdsError
-from .core.family_registry import Family as Family
-from .core.family_registry import Task as Task
 from .core.recipe import Level as Level
 from .core.recipe import NonNegativeInt as NonNegativeInt
 from .core.recipe import Positive as Positive
@@ -33,6 +31,8 @@ from .core.recipe import PositiveInt as PositiveInt
 from .core.recipe import Recipe as Recipe
 from .core.recipe import Small as Small
 from .core.recipe import UnitInterval as UnitInterval
+from .core.registry import Family as Family
+from .core.registry import Task as Task
 from .core.seeds import stream as stream
 from .core.serialization import Serializable as Serializable
 from .core.serialization import load_fitted as load_fitted

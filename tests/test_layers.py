@@ -119,7 +119,7 @@ def test_what_computes_cells_knows_no_family():
 
 
 def test_what_serves_knows_families_by_their_hooks_alone():
-    """What serving and commands ask of a family is a field of `hwds.core.family_registry.Family`."""
+    """What serving and commands ask of a family is a field of `hwds.core.registry.Family`."""
     named = {f"hwds.{family}" for family in FAMILIES}
     found = {
         f"{name_of(path)} names {other}"

@@ -4,7 +4,7 @@ uniform choices.
 
 from __future__ import annotations
 
-from hwds.core.family_registry import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.table import Table
 from hwds.frames.world import World
 

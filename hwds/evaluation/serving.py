@@ -18,10 +18,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from hwds.core.family_registry import offered
 from hwds.core.onnx_graph import NoGraph
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
+from hwds.core.registry import offered
 from hwds.evaluation.protocol import RunContext
 from hwds.frames.runs import RowsOfRuns
 from hwds.frames.table import RowReader, RowScores, Table

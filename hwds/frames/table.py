@@ -98,7 +98,8 @@ class RowScores:
     Attributes:
         score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
             that.
-        probability: Of the label being 1, shape (n,); None where no labels were learned from.
+        probability: The probability of the label being 1, shape (n,); None where no labels were
+            learned from.
         p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
             none were held out.
         interval: The 95 % interval of the probability, shape (2, n); None where it is taken for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hwds.core.family_registry import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.table import Table
 
 OFF_POLICY = Task(

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hwds.core.errors import ConfigError
-from hwds.core.family_registry import Task, families_of, load_reference, stored_task, task_of
-from hwds.core.registry import resolve
+from hwds.core.registry import Task, families_of, load_reference, resolve, stored_task, task_of
 from hwds.report.grid import Grid, declared_grid
 from hwds.report.leaderboard import leaderboard_grid, leaderboard_notes, print_grids
 from hwds.report.pictures import gather_figures

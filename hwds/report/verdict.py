@@ -10,8 +10,8 @@ from shutil import rmtree
 from typing import Any
 
 from hwds.core.checksums import read_json, write_json
-from hwds.core.family_registry import load_reference
 from hwds.core.files import write_text
+from hwds.core.registry import load_reference
 from hwds.report.grid import Grid, GridColumn
 from hwds.report.hooks import DecisionPack, TableReport, stored_table_reports, table_reports
 from hwds.report.leaderboard import WIDTH

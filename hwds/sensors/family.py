@@ -9,7 +9,7 @@ alarms.
 
 from __future__ import annotations
 
-from hwds.core.family_registry import Family, Task
+from hwds.core.registry import Family, Task
 from hwds.frames.runs import Runs
 
 SENSOR_ANOMALY = Task(

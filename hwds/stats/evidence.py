@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
-from hwds.core.family_registry import Task, load_reference, stored_task
+from hwds.core.registry import Task, load_reference, stored_task
 from hwds.core.seeds import stream
 from hwds.results.formatting import counted
 from hwds.stats.contrasts import Matrix, Pair, Periods, Scale, contrast_values

@@ -13,11 +13,10 @@ import hwds
 from hwds.bandit.models.base import Policy
 from hwds.core import moved as under_test
 from hwds.core.errors import ConfigError, HwdsError
-from hwds.core.family_registry import stored_task
 from hwds.core.files import digest
 from hwds.core.keys import file_of_module, modules_in
 from hwds.core.moved import TABLE, current_path, current_paths, moved
-from hwds.core.registry import module_name, resolve
+from hwds.core.registry import module_name, resolve, stored_task
 from hwds.core.serialization import (
     FILE,
     buildable,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.extras import require_installed
-from hwds.core.questions import RowRule
 from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables, Verdict
+
+if TYPE_CHECKING:
+    from hwds.core.questions import RowRule
 
 
 class Decision(Recipe):

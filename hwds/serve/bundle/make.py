@@ -21,9 +21,9 @@ import polars as pl
 from hwds.core.config import extras_of_node
 from hwds.core.errors import ConfigError, HwdsError
 from hwds.core.extras import require_installed
-from hwds.core.family_registry import offered, task_of
 from hwds.core.files import flush_to_disk, write_text
 from hwds.core.recipe import Recipe, construct
+from hwds.core.registry import offered, task_of
 from hwds.core.serialization import class_path, load_fitted, save_fitted
 from hwds.evaluation.protocol import Deployable
 from hwds.evaluation.serving import Content, Policies

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError
-from hwds.core.family_registry import families_of
 from hwds.core.questions import ID
+from hwds.core.registry import families_of
 from hwds.evaluation.protocol import Deployable
 from hwds.evaluation.serving import NATIVE, SINGLE, Case, Content, Parity, json_value
 from hwds.experiment.final_model import final_context

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, HwdsError
-from hwds.core.family_registry import offered
 from hwds.core.questions import ID
 from hwds.core.recipe import Recipe
+from hwds.core.registry import offered
 from hwds.evaluation.protocol import RunContext
 from hwds.evaluation.serving import STOP, RowModel
 from hwds.experiment.final_model import final_context

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from hwds.core.errors import ConfigError, DataError, HwdsError
-from hwds.core.family_registry import offered
 from hwds.core.moved import current_paths
 from hwds.core.onnx_graph import GraphScorer
+from hwds.core.registry import offered
 from hwds.core.serialization import load_fitted
 from hwds.evaluation.serving import STATEFUL, Policies, Service, row_model
 from hwds.experiment.spec import Experiment, check_stored

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from hwds.core.errors import ConfigError, HwdsError, ResumeError, nearest
-from hwds.core.family_registry import offered
 from hwds.core.files import OUTPUTS, digest
+from hwds.core.registry import offered
 from hwds.core.secrets import without_secrets
 from hwds.core.serialization import dumps
 from hwds.evaluation.serving import StreamModel
