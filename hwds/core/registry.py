@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from os.path import isfile
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from hwds.core.cache import noted_inputs
 from hwds.core.errors import ConfigError, nearest
@@ -244,8 +244,9 @@ def source_file(group: str, recipe: str) -> Path | None:
     return next((root / below for root in roots if (root / below).is_file()), None)
 
 
-# Families: each one kind of question in one folder, with its tasks and the reports and
-# comparisons that they name.
+# Families: each one kind of question in one folder, whose `family.py` says what the rest of hwds
+# needs of it. What a family offers is named as `package.module:NAME`, so that it is imported when
+# it is first used: a command that reads no bundle imports nothing that serves one.
 
 Kind = TypeVar("Kind")
 
@@ -254,9 +255,6 @@ Kind = TypeVar("Kind")
 class Task:
     """A task that the protocols of a family evaluate, by its name in the tables.
 
-    Reports and comparisons are named as `package.module:NAME`, so that they are imported when they
-    are first used.
-
     Attributes:
         name: The value in the column `task` of the scores.
         frame: The type of data that its protocols split (`Panel`, `Table`, `World`).
@@ -264,6 +262,7 @@ class Task:
         report: A `hwds.report.hooks.TaskReport`; empty for the leaderboard alone.
         comparison: A `hwds.stats.evidence.TaskComparison`; empty for a comparison of headlines.
         comparable: Whether its models can be compared with each other.
+        hub_task: The name of its kind of question in the model cards of Hugging Face.
     """
 
     name: str
@@ -272,6 +271,7 @@ class Task:
     report: str = ""
     comparison: str = ""
     comparable: bool = True
+    hub_task: str = "other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,13 +282,24 @@ class Family:
     Attributes:
         name: The name of the family.
         tasks: The tasks that its protocols evaluate.
-        tables: The `hwds.report.hooks.TableReport` of each table of its decisions, as
-            `package.module:NAME`.
+        tables: The `hwds.report.hooks.TableReport` of each table of its decisions.
+        rows: The `hwds.evaluation.serving.RowModel` that asks its fitted models about rows one by
+            one; empty where none scores rows.
+        stream: The `hwds.evaluation.serving.StreamModel` that lets its fitted models follow
+            machines; empty where none does.
+        policies: The `hwds.evaluation.serving.Policies` that puts its policies into production;
+            empty where it has none.
+        single_precision: Whether all its models answer in single precision, whose last bits depend
+            on what stands beside a row.
     """
 
     name: str
     tasks: tuple[Task, ...]
     tables: Mapping[str, str] = field(default_factory=dict)
+    rows: str = ""
+    stream: str = ""
+    policies: str = ""
+    single_precision: bool = False
 
     def task(self, name: str) -> Task | None:
         """Return the task of a name; None where it is not one of this family."""
@@ -329,6 +340,28 @@ def families_of(recipe: type) -> Iterator[Family]:
     """Yield the families of a recipe's class and of its bases, nearest first."""
     modules = dict.fromkeys(base.__module__ for base in recipe.__mro__)
     yield from (family for module in modules if (family := family_around(module)))
+
+
+def offered(cls: type, hook: Literal["rows", "stream", "policies"], kind: type) -> Any:
+    """Return the class that the nearest family of a class names for a hook of `Family`.
+
+    None where no family names one.
+
+    Args:
+        cls: The class of a model, of a fitted model or of a protocol.
+        hook: The field of `Family`.
+        kind: The class that the one named must derive from.
+
+    Raises:
+        ConfigError: A family, or what it names, cannot be imported, or is of another kind.
+    """
+    named = next((name for family in families_of(cls) if (name := getattr(family, hook))), None)
+    if named is None:
+        return None
+    offer = load_reference(named, type)
+    if not issubclass(offer, kind):
+        raise ConfigError(f"family: '{named}' must be a {kind.__name__}.")
+    return offer
 
 
 def family_around(module: str) -> Family | None:

@@ -36,6 +36,11 @@ HIDDEN_ROLES = tuple(role.name for role in ROLES.values() if role.known == "neve
 """Roles of what is not known at a row's own moment."""
 
 
+def hidden_columns(table: Table) -> dict[str, str]:
+    """Return the columns that are not known at a row's own moment, each with its role."""
+    return {name: role for role in HIDDEN_ROLES for name in table.roles.get(role, ())}
+
+
 def optional_column(table: Table, field: str, name: str, default: str = "") -> str:
     """Return the name of a column that a field names, empty where there is none.
 
@@ -45,8 +50,7 @@ def optional_column(table: Table, field: str, name: str, default: str = "") -> s
         ConfigError: A name that the user chose is absent, or the column is not known at a row's own
             moment.
     """
-    role = next((role for role in HIDDEN_ROLES if name in table.roles.get(role, ())), "")
-    if role:
+    if role := hidden_columns(table).get(name):
         raise ConfigError(
             f"features.{field}: '{name}' is {role}, which is not known at the moment of its row."
         )

@@ -91,6 +91,27 @@ class RowReader(Protocol):
         """
 
 
+@dataclass(frozen=True, eq=False)
+class RowScores:
+    """Scores, probabilities and p-values that a model gives rows.
+
+    Attributes:
+        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
+            that.
+        probability: The probability of the label being 1, shape (n,); None where no labels were
+            learned from.
+        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
+            none were held out.
+        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
+            certain.
+    """
+
+    score: np.ndarray
+    probability: np.ndarray | None = None
+    p_value: np.ndarray | None = None
+    interval: np.ndarray | None = None
+
+
 # Table: rows that are not series (units of a test, logged decisions, transactions), with roles
 # for their columns.
 

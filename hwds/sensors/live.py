@@ -11,6 +11,7 @@ import numpy as np
 
 from hwds.core.errors import ConfigError
 from hwds.core.serialization import Serializable
+from hwds.evaluation.serving import LiveScores, StreamModel
 from hwds.frames.runs import RowsOfRuns, Stacked
 from hwds.frames.signals import LiveRunFeatures
 from hwds.sensors.models.base import FittedSensors, LiveScorer, reference_level
@@ -36,20 +37,7 @@ class MachineState(Serializable):
     past: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class LiveScores:
-    """The scores of new rows.
-
-    Attributes:
-        score: The scores as of `SensorScores`, NaN for rows of the reference; shape (rows,).
-        reason: The sensor that adds most to each row above the limit, None elsewhere.
-    """
-
-    score: np.ndarray
-    reason: list[str | None]
-
-
-class LiveSensors:
+class LiveSensors(StreamModel):
     """Scores new rows of machines by what was seen of each so far, with the bits of
     `FittedSensors.predict`.
 

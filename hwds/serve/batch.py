@@ -15,11 +15,11 @@ import polars as pl
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.files import write_atomically, write_text
 from hwds.evaluation.ray.executor import OnRay, ray_result
+from hwds.evaluation.serving import Answer, Service
 from hwds.frames.files import FORMATS, TEXT, file_suffix
 from hwds.serve.bundle.manifest import Manifest, sha256
 from hwds.serve.deploy import SCHEME, aws_refusals, s3_keys, s3_place
 from hwds.serve.server.formats import cell_of
-from hwds.serve.services.base import Answer, Service
 from hwds.serve.services.opening import Bundle
 
 PART = 5_000
@@ -75,13 +75,13 @@ def answer_there(packed: tuple[str, Mapping[str, bytes]], part: BatchPart) -> pl
     digest, files = packed
     try:
         if digest not in _SERVICES:
-            with tempfile.TemporaryDirectory() as beside:
+            with tempfile.TemporaryDirectory() as scratch:
                 for name, content in files.items():
-                    path = Path(beside) / "bundle" / name
+                    path = Path(scratch) / "bundle" / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
                 folder = (
-                    Path(beside) / "bundle"
+                    Path(scratch) / "bundle"
                 )  # the driver has asked whether its signer is trusted
                 _SERVICES[digest] = Bundle(folder, Manifest.read(folder, None)).service()
         return answer_part(_SERVICES[digest], part)
@@ -182,16 +182,16 @@ def run_far_batch(
         ConfigError, DataError: See `run_batch`.
     """
     _refuse_other(source)
-    with tempfile.TemporaryDirectory() as beside:
+    with tempfile.TemporaryDirectory() as scratch:
         here = Path(source)
         if source.startswith(SCHEME):
-            here = Path(beside) / Path(source).name
+            here = Path(scratch) / Path(source).name
             with aws_refusals(f"batch: {source}"):
                 s3.download_file(*s3_place(source), str(here))
         if not out.startswith(SCHEME):
             return run_batch(service, bundle, here, Path(out), rows, answering=answering)
         folder, (bucket, prefix) = (
-            Path(beside) / "out",
+            Path(scratch) / "out",
             s3_place(f"{SCHEME}{out.removeprefix(SCHEME).rstrip('/')}/"),
         )
         folder.mkdir()
@@ -248,7 +248,7 @@ def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
     asked = [_question(row, known) for row in part.rows.iter_rows(named=True)]
     try:
         if part.texts:
-            asked = [_typed(row, known, first + place) for place, row in enumerate(asked)]
+            asked = [_type_cells(row, known, first + place) for place, row in enumerate(asked)]
         for place, question in enumerate(asked):
             question.setdefault("id", first + place)
         answers = service.answer(asked)
@@ -259,7 +259,7 @@ def answer_part(service: Service, part: BatchPart) -> pl.DataFrame:
     return _table(answers)
 
 
-def _typed(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
+def _type_cells(row: Mapping[str, str], known: Mapping[str, Any], place: int) -> dict[str, Any]:
     return {name: cell_of(name, text, known[name], place) for name, text in row.items()}
 
 

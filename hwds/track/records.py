@@ -320,7 +320,7 @@ def folder_records(folder: Path, group: str = "", *, every: bool = False) -> lis
     For a sweep its own, those of its trials, and that of the run of its best settings.
 
     Args:
-        folder: Of the run or the sweep.
+        folder: The folder of the run or the sweep.
         group: The group of its records; empty for the title of a sweep.
         every: Whether all metrics and losses are mirrored, not a chosen few.
 
@@ -344,9 +344,9 @@ def begun_record(folder: Path, group: str = "", *, every: bool = False) -> Recor
     None before it has begun.
 
     Args:
-        folder: Of the run or the sweep.
-        group: As in `folder_records`.
-        every: As in `folder_records`.
+        folder: The folder of the run or the sweep.
+        group: The group of its record; see `folder_records`.
+        every: Whether all losses are mirrored; see `folder_records`.
     """
     if is_sweep(folder):
         return _begun_sweep(SweepFolder(folder), group)
@@ -419,7 +419,7 @@ def _sweep_record(
     """
     path, key = folder.path, plain_metric_name(content["metric"])
     (row,) = trials.filter(pl.col("trial") == content["best"]["trial"]).to_dicts()
-    settings = _searched(row, content["config"])
+    settings = _searched_values(row, content["config"])
     scores = {
         f"{of}/{windows}/{key}": content.get(of, {}).get(windows)
         for of in ("best", "untuned")
@@ -441,7 +441,7 @@ def _sweep_record(
     )
 
 
-def _searched(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def _searched_values(trial: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a trial's values of what was searched, by path."""
     return {
         path: value
@@ -466,7 +466,7 @@ def _of_trial(
         name=label,
         kind="trial",
         started=ended - int(1000 * seconds),
-        config=_config_with(sweep.config, _searched(row, content["config"])),
+        config=_config_with(sweep.config, _searched_values(row, content["config"])),
         labels={**sweep.labels, "status": row["status"]}
         | ({"error": row["error"]} if row["error"] else {}),
         curves=[Curve(WINDOW, points)] if points else [],
@@ -588,7 +588,7 @@ def learning_curves(folder: Path, own: str, *, every: bool) -> list[Curve]:
     `learning/2023-06-01/network_1/validation`; with the first unit where a fold has several cells.
 
     Args:
-        folder: Of the run, finished or not.
+        folder: The folder of the run, finished or not.
         own: The label of the experiment's model.
         every: Whether rivals, inner windows and all networks that are averaged have theirs, too.
     """

@@ -66,12 +66,8 @@ def main(
     from hwds.serve.bundle.card import read_fields
     from hwds.serve.bundle.make import make_bundle
     from hwds.serve.bundle.manifest import default_key
-    from hwds.serve.bundle.policy_content import read_settings
 
-    fields, settings = (
-        read_fields(Path(card) if card else None),
-        read_settings(Path(live)) if live else None,
-    )
+    fields, settings = read_fields(Path(card) if card else None), Path(live) if live else None
     signer = Path(key) if key else default_key()
     made = make_bundle(
         run, Path(out), key=signer, fields=fields, budget=budget, asked=rows, live=settings

@@ -167,14 +167,12 @@ def serve_bundle(folder: str, store: str | None, power: bool, options: dict[str,
 
 def rows_to_remember(run: str) -> Any:
     """The rows that a run is of, as far as they and their labels had arrived when they end."""
-    from hwds.detection.protocols.base import Detection
-    from hwds.evaluation.row_folds import as_known, row_arrivals
     from hwds.experiment.spec import check_stored
     from hwds.frames.table import Table
     from hwds.results.folder import RunFolder
+    from hwds.serve.bundle.row_content import known_at_end
 
     experiment = check_stored(RunFolder.find(run).read_config(secrets=True))
-    frame, protocol = experiment.dataset.frame(), experiment.protocol
+    frame = experiment.dataset.frame()
     assert isinstance(frame, Table)
-    assert isinstance(protocol, Detection)
-    return as_known(frame, row_arrivals(frame).max(), protocol.delay_days)
+    return known_at_end(experiment, frame)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -182,11 +182,9 @@ class AlertTiers:
         }
         return cls(**rule | {"terms": AlertTerms(**terms)})
 
-    def tier(self, id: str, probability: float | None, stake: float | None) -> TierOf | None:
-        """Return the tier of an event; None where its probability or its stake is not known."""
-        return self.tiers([id], None if probability is None else np.array([probability]), [stake])[
-            0
-        ]
+    def as_dict(self) -> dict[str, Any]:
+        """Return the rule as a bundle's `decision.json` has it."""
+        return {"kind": "alerts", "tiers": asdict(self)}
 
     def tiers(
         self, ids: Sequence[str], probability: np.ndarray | None, stakes: Sequence[float | None]

@@ -15,7 +15,7 @@ from hwds.core.recipe import MOST, Draws, Names, Once, Positive, PositiveInt, Sm
 from hwds.detection.alerts.back_test import AlertBackTest, AlertClusters
 from hwds.detection.alerts.evidence import AlertEvidence, deciding_rows, rows_tested
 from hwds.detection.alerts.rule import Days, act, choose_rule, rivals_of
-from hwds.detection.alerts.tiers import AlertTerms, Tier
+from hwds.detection.alerts.tiers import AlertTerms, AlertTiers, Tier
 from hwds.detection.alerts.verdict import (
     RIVALS,
     AlertVerdict,
@@ -342,6 +342,17 @@ class AlertPolicy(Decision):
             seed=int(tables.scores["seed"][0]),
             frame=frame,
         )
+
+    def row_rule(
+        self,
+        protocol: Evaluation[Any, Any],
+        verdict: Mapping[str, Any] | None,
+        seed: int,
+        amount: str,
+    ) -> AlertTiers:
+        """See `Decision`; the thresholds are those of the last window."""
+        terms = self.terms(getattr(protocol, "wrong_block", None), kinds=False)
+        return AlertTiers.chosen(terms, verdict, seed, amount)
 
     def terms(self, usual_cost: float | None, *, kinds: bool) -> AlertTerms:
         """Return the rule's terms.

@@ -18,7 +18,7 @@ from hwds.detection.inputs import UsualValues
 from hwds.detection.rows import RowContext, labelled_rows, labels_of, representative_rows
 from hwds.detection.rules import Rule
 from hwds.evaluation.trees import latest_share
-from hwds.frames.table import ROW_ID, RowReader, Table, check_frame
+from hwds.frames.table import ROW_ID, RowReader, RowScores, Table, check_frame
 from hwds.stats.binary_labels import Calibrator, CalibratorKind, fit_calibrator, identity_calibrator
 
 # Classifier: the recipe of a model of a binary label, and what it fits.
@@ -27,27 +27,6 @@ FEW_TO_STOP_BY = 50
 """Positive rows below which average precision, and so the round with the best of it, is largely
 chance: of 15, a single row that moves from the middle to the top changes it by some .03.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class RowScores:
-    """Scores, probabilities and p-values of rows.
-
-    Attributes:
-        score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
-            that.
-        probability: The probability of the label being 1, shape (n,); None where no labels were
-            learned from.
-        p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
-            none were held out.
-        interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
-            certain.
-    """
-
-    score: np.ndarray
-    probability: np.ndarray | None = None
-    p_value: np.ndarray | None = None
-    interval: np.ndarray | None = None
 
 
 REST = "rest"

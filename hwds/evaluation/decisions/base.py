@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -14,6 +14,9 @@ from hwds.core.recipe import Recipe
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.panel import Panel
 from hwds.results.tables import Tables, Verdict
+
+if TYPE_CHECKING:
+    from hwds.core.questions import RowRule
 
 
 class Decision(Recipe):
@@ -108,6 +111,23 @@ class Decision(Recipe):
             protocol: The protocol that wrote the tables.
         """
         raise NotImplementedError(f"{type(self).__name__}.foresee")
+
+    def row_rule(
+        self,
+        protocol: Evaluation[Any, Any],
+        verdict: Mapping[str, Any] | None,
+        seed: int,
+        amount: str,
+    ) -> RowRule | None:
+        """Return what it says of rows that arrive one at a time; None where it says nothing.
+
+        Args:
+            protocol: The run's.
+            verdict: What it has decided on the run's rows.
+            seed: The run's.
+            amount: The column of what is at stake.
+        """
+        return None
 
 
 class VolumeEvidence(ABC):

@@ -125,7 +125,7 @@ def card_markdown(
     card: Mapping[str, Any], parity: Mapping[str, Any], latency: Mapping[str, Any]
 ) -> str:
     """Return the card for people."""
-    said = {name: card[name] or "*not said*" for name in FIELDS}
+    texts = {name: card[name] or "*not said*" for name in FIELDS}
     lines = [
         f"# {card['model']}",
         "",
@@ -133,7 +133,7 @@ def card_markdown(
         "",
     ]
     for name in FIELDS:
-        lines += [f"**{name.replace('_', ' ').capitalize()}**: {said[name]}", ""]
+        lines += [f"**{name.replace('_', ' ').capitalize()}**: {texts[name]}", ""]
     lines += [
         "## Data",
         "",
@@ -186,23 +186,19 @@ def _table(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[str]:
 # A model card as other registries read it: metadata of Hugging Face's cards, and the JSON of
 # SageMaker's model cards.
 
-TASKS = {
-    "detection": "tabular-classification",
-    "forecast": "time-series-forecasting",
-    "lifetime": "tabular-regression",
-    "inspection": "image-classification",
-}
-"""By task Hugging Face's name of it; the others are `other`."""
-
 SHORT_TEXT, LONG_TEXT = 1024, 2048
 """Characters that SageMaker takes of a description, and of what a model is for."""
 
 
-def front_matter(card: Mapping[str, Any]) -> str:
+def front_matter(card: Mapping[str, Any], hub_task: str) -> str:
     """Return the metadata that stand before a card's Markdown on Hugging Face, with results in its
     `model-index`.
 
     Source: Hugging Face, "Model cards", section "Evaluation results".
+
+    Args:
+        card: The card, as `model_card` returns it.
+        hub_task: Hugging Face's name of the task.
     """
     import yaml
 
@@ -216,14 +212,14 @@ def front_matter(card: Mapping[str, Any]) -> str:
         for each in card["metrics"]
     ]
     result = {
-        "task": {"type": TASKS.get(card["task"], "other"), "name": card["task"]},
+        "task": {"type": hub_task, "name": card["task"]},
         "dataset": {"type": data, "name": data},
         "metrics": metrics,
     }
-    said = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
+    facts = {"library_name": "hwds", "tags": ["hwds", card["task"]]}
     index = [{"name": card["model"], "results": [result]}] if metrics else []
     written: str = yaml.safe_dump(
-        {**said, **({"model-index": index} if index else {})}, sort_keys=False
+        {**facts, **({"model-index": index} if index else {})}, sort_keys=False
     )
     return f"---\n{written}---\n"
 

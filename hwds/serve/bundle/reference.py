@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import polars as pl
 
 from hwds.core.errors import DataError
 from hwds.core.files import write_text
+from hwds.evaluation.serving import Case
 
 # Reconstruction: how far a row lies from the planes that the numbers of a reference lie near,
 # by principal components.
@@ -40,8 +40,8 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     None of fewer than two.
 
     Args:
-        rows: Of the reference.
-        columns: Of which those of numbers that vary are taken.
+        rows: The rows of the reference.
+        columns: The columns, of which those of numbers that vary are taken.
     """
     names = [name for name in columns if rows[name].dtype.is_numeric() and _has_spread(rows[name])]
     if len(names) < 2 or len(rows) <= len(names):
@@ -49,7 +49,7 @@ def components_of(rows: pl.DataFrame, columns: Sequence[str]) -> dict[str, Any] 
     values = _matrix(rows, names)
     centre = np.nanmean(values, axis=0)
     scale = np.nanstd(values, axis=0)
-    _, size, axes = np.linalg.svd(_scaled(values, centre, scale), full_matrices=False)
+    _, size, axes = np.linalg.svd(_scale(values, centre, scale), full_matrices=False)
     share = np.cumsum(size**2) / np.sum(size**2)
     kept = min(int(np.searchsorted(share, EXPLAINED)) + 1, len(names) - 1)
     return {
@@ -76,7 +76,7 @@ def distances_of(known: Components, rows: pl.DataFrame | Sequence[Mapping[str, A
         values = np.array([[_number(row.get(name)) for name in names] for row in rows]).reshape(
             len(rows), len(names)
         )
-    scaled = _scaled(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
+    scaled = _scale(values, np.asarray(known["centre"]), np.asarray(known["scale"]))
     axes = np.asarray(known["axes"])
     rest: np.ndarray = scaled - scaled @ axes.T @ axes
     return np.mean(rest**2, axis=1)
@@ -95,7 +95,7 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
 
 
-def _scaled(values: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _scale(values: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.nan_to_num((values - centre) / scale, nan=0.0)
 
 
@@ -318,22 +318,8 @@ def _instant(rows: pl.DataFrame, time: str) -> str | None:
 
 CASES = "cases.jsonl"
 
-NATIVE, SINGLE = 1e-9, 1e-4
-"""Largest differences of an answer from that of the run, as shares of 1 + the largest number of
-their column: of models in double precision, and of networks and trees in single precision, whose
-last bits depend on what stands beside a row.
-"""
-
 LEAST_CASES = 256
 """Real rows that are compared, where the data has so many."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """A question and the run's answer, as far as it is compared."""
-
-    question: Mapping[str, Any]
-    answer: Mapping[str, Any]
 
 
 class ParityError(DataError):

@@ -95,9 +95,9 @@ class Distance(NamedTuple):
     """A distance of a window from the reference: 0 where they are the same, and never below.
 
     Attributes:
-        of_numbers: From the quantiles of the reference and of the window, each on an even grid of
+        of_numbers: Takes the quantiles of the reference and of the window, each on an even grid of
             levels of its own; None where it is not of numbers.
-        of_texts: From the shares of the same texts in both; None where it is not of texts.
+        of_texts: Takes the shares of the same texts in both; None where it is not of texts.
     """
 
     of_numbers: Callable[[np.ndarray, np.ndarray], float] | None = None
@@ -144,7 +144,7 @@ class DriftFinding:
         check: A name of `DISTANCES`, `missing`, `new_values`, `calibration` or `error`.
         value: The statistic.
         usual: What it usually is in the reference.
-        p_value: Of so large a one in a world that does not change.
+        p_value: The chance of so large a distance in a world that does not change.
     """
 
     column: str

@@ -15,17 +15,9 @@ import numpy as np
 import polars as pl
 
 from hwds.core.errors import DataError, HwdsError, nearest
+from hwds.core.questions import ID, id_of
 from hwds.evaluation.protocol import Deployable, RunContext
-from hwds.experiment.spec import Experiment
-from hwds.frames.images import BOARD, IMAGE, KIND, Images
-from hwds.frames.panel import Panel
-from hwds.frames.roles import SERIES, TARGET, TIME, Roles
-from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
-from hwds.frames.table import Table
-from hwds.results.tables import Tables
-from hwds.serve.events.reading import Reader
-from hwds.serve.questions import ID, id_of
-from hwds.serve.services.base import (
+from hwds.evaluation.serving import (
     NAME_SCHEMA,
     Answer,
     Question,
@@ -34,6 +26,14 @@ from hwds.serve.services.base import (
     json_value,
     object_schema,
 )
+from hwds.experiment.spec import Experiment
+from hwds.frames.images import BOARD, IMAGE, KIND, Images
+from hwds.frames.panel import Panel
+from hwds.frames.roles import SERIES, TARGET, TIME, Roles
+from hwds.frames.runs import CYCLE, ENTITY, KEPT, Runs
+from hwds.frames.table import Table
+from hwds.results.tables import Tables
+from hwds.serve.events.reading import Reader
 
 MOST_ROWS = 100_000
 """Rows of one question at most."""
@@ -51,7 +51,7 @@ class UnitService(Service):
         experiment: The run's.
         fitted: The model.
         kept: The run's data, whose units a request may name.
-        tables: Of the run, where its decision reads them to decide on new predictions; else None.
+        tables: The tables of the run, if its decision on new predictions reads them; else None.
     """
 
     kind: ClassVar[str] = "units"
@@ -74,7 +74,7 @@ class UnitService(Service):
         """See `Service`; all questions are read before the first is answered, each by itself."""
         ids = [id_of(question, place) for place, question in enumerate(questions)]
         frames = [self._frame(id, question) for id, question in zip(ids, questions, strict=True)]
-        return [self._answered(id, frame) for id, frame in zip(ids, frames, strict=True)]
+        return [self._answer(id, frame) for id, frame in zip(ids, frames, strict=True)]
 
     def predict(self, frame: Any) -> pl.DataFrame:
         """Return the predictions of the model for a frame, as `hwds predict` makes them."""
@@ -82,7 +82,7 @@ class UnitService(Service):
         assert isinstance(protocol, Deployable)
         return protocol.predict_new(self._fitted, frame, self._context)
 
-    def _answered(self, id: str, frame: Any) -> Answer:
+    def _answer(self, id: str, frame: Any) -> Answer:
         rows = self.predict(frame)
         answer: Answer = {
             ID: id,
@@ -102,7 +102,7 @@ class UnitService(Service):
         experiment = self._experiment
         decision, protocol = experiment.decision, experiment.protocol
         verdict = decision.foresee(
-            rows, self._tables, self._known(frame), experiment.model.name, protocol
+            rows, self._tables, self._decision_data(frame), experiment.model.name, protocol
         )
         if verdict is None:
             return {"decision": None}
@@ -112,7 +112,7 @@ class UnitService(Service):
         }
         return {"decision": {"action": verdict.action, "sentence": verdict.sentence, **tables}}
 
-    def _known(self, frame: Any) -> Any:
+    def _decision_data(self, frame: Any) -> Any:
         """Return the data that a decision reads: that of the run."""
         return self.kept
 
@@ -140,7 +140,7 @@ class UnitService(Service):
                 f"question '{id}': '{field}' must be a list of 1 to {MOST_ROWS:,} rows."
             )
         reader, empty = readers
-        values = [reader.read(_keyed(id, row, field)).values for row in rows]
+        values = [reader.read(_with_id(id, row, field)).values for row in rows]
         return pl.DataFrame(
             [
                 pl.Series(name, [row.get(name) for row in values], kind)
@@ -360,7 +360,7 @@ def row_reader(empty: pl.DataFrame) -> tuple[Reader, pl.DataFrame]:
     return Reader(Table(empty, Roles({})), "\x00id", timed=False), empty
 
 
-def _keyed(id: str, row: Any, field: str) -> Mapping[str, Any]:
+def _with_id(id: str, row: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"question '{id}': '{field}' must hold objects, got {type(row).__name__}.")
     return {**row, "\x00id": id}
