@@ -87,12 +87,12 @@ class PriceOffers:
         """Return the offer of an arm."""
         return next(offer for offer in self.all if offer.arm == arm)
 
-    def priced(self, prices: Mapping[str, float], cost: float | None) -> PriceOffers:
+    def with_prices(self, prices: Mapping[str, float], cost: float | None) -> PriceOffers:
         """Return the arms with the prices and the cost that a decision gives.
 
         Args:
             prices: By arm, where the data names none.
-            cost: Of a sale, in place of the data's own.
+            cost: The cost of a sale, in place of the data's own.
 
         Raises:
             ConfigError: A price is given to an arm that is not there, or that has one, or an arm is
@@ -345,7 +345,7 @@ class PriceEvidence(ABC):
         """Return what a run says of every arm.
 
         Args:
-            tables: Of the run.
+            tables: The tables of the run.
             frame: Its data.
             model: Whose evidence counts.
             offers: The arms, with the prices that the decision knows.
@@ -360,7 +360,7 @@ class ArmEvidence:
     Attributes:
         offer: The arm.
         customers: To whom it was offered.
-        posterior: Of what it earns per customer; None where there is no estimate.
+        posterior: The posterior of what it earns per customer; None where there is no estimate.
         counts: Where it is known who bought.
     """
 

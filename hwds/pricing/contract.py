@@ -49,7 +49,7 @@ class TierSchedule:
     Attributes:
         list_price: Without a discount.
         quantities: From which each tier counts, rising, the first 0.
-        discounts: Of the list price, rising, the first 0.
+        discounts: The discounts of the list price, rising, the first 0.
         kind: `all_units`: the discount of the tier reached is on all units. `incremental`: each
             unit has that of its own tier.
 
@@ -107,8 +107,7 @@ class TierSchedule:
         """Return what quantities cost in all."""
         units = np.asarray(units, float)
         if self.kind == "all_units":
-            billed: np.ndarray = np.array(self.prices)[self.reached(units)] * units
-            return billed
+            return np.asarray(np.array(self.prices)[self.reached(units)] * units)
         ends = np.array([*self.quantities[1:], inf])
         each = np.clip(
             units[..., None] - np.array(self.quantities), 0, ends - np.array(self.quantities)
@@ -270,8 +269,7 @@ def pays_to_exceed(
     committed = np.array([schedule.quantities[tier]])
     total = settle_contract(schedule, tier, committed, terms).pocket
     dearer = settle_contract(schedule, tier, units, terms).pocket > total * (1 + CONTRACT_SLACK)
-    wanting: np.ndarray = dearer & (units < committed)
-    return wanting
+    return np.asarray(dearer & (units < committed))
 
 
 def dumping_zone(schedule: TierSchedule, tier: int, terms: ContractTerms) -> DumpingZone | None:
@@ -307,7 +305,7 @@ class VolumeLaw:
 
     Attributes:
         committed, base, upside: Its quantiles.
-        levels: Of these.
+        levels: The levels of these.
         source: Where they are from, in words.
         deal: Whose volume that is, as a run names it; empty for none.
         most: The law of what can be delivered, at the same levels; None for any volume.
@@ -414,7 +412,9 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
             f"decision.volume_run: run {folder.title} has no volumes; run it with "
             f"decision=volume_bands."
         )
-    deals = _latest_rows(read_table(path))
+    deals = read_table(path)
+    latest = pl.col("cutoff") == pl.col("cutoff").max()
+    deals = deals.filter("latest" if "latest" in deals.columns else latest)
     names = deals["deal"].to_list()
     if deal is None and len(names) > 1:
         raise ConfigError(
@@ -445,29 +445,9 @@ def law_of_run(name: str, deal: str | None) -> VolumeLaw:
         )
     low, middle, high = (float(verdict["levels"][each]) for each in VOLUME_NAMES)
     source, levels = f"run {folder.title}, deal {row['deal']}", (low, middle, high)
-    most = (
-        VolumeLaw(
-            row[f"{MOST_PREFIX}committed"],
-            row[f"{MOST_PREFIX}base"],
-            row[f"{MOST_PREFIX}upside"],
-            levels,
-        )
-        if planned
-        else None
-    )
+    ends = [row[f"{MOST_PREFIX}{each}"] for each in VOLUME_NAMES] if planned else None
+    most = None if ends is None else VolumeLaw(ends[0], ends[1], ends[2], levels)
     return VolumeLaw(volumes[0], volumes[1], volumes[2], levels, source, row["deal"], most)
-
-
-def _latest_rows(deals: pl.DataFrame) -> pl.DataFrame:
-    """Return the deals of the last cutoff, which a table tells where series have their own.
-
-    See `volume_bands`.
-    """
-    return deals.filter(
-        pl.col("latest")
-        if "latest" in deals.columns
-        else pl.col("cutoff") == pl.col("cutoff").max()
-    )
 
 
 # Monte-Carlo over volume, elasticity, cost and currency: what each tier of a contract earns,
@@ -483,8 +463,8 @@ class ContractRisks:
 
     Attributes:
         score: The normal score of the volume that would be asked for at today's price.
-        elasticity: Of the buyer's demand.
-        cost: Of one unit.
+        elasticity: The elasticity of the buyer's demand.
+        cost: The cost of one unit.
         currency: What one unit of the contract's currency is worth, 1 today.
         leak: The share of units that are sold on where reselling pays.
         supply: The normal score of the volume that can be delivered.
@@ -498,7 +478,7 @@ class ContractRisks:
     supply: np.ndarray
 
     @classmethod
-    def drawn(
+    def draw(
         cls,
         elasticity: np.ndarray,
         rng: np.random.Generator,
@@ -513,7 +493,7 @@ class ContractRisks:
 
         Args:
             elasticity: Draws, shape (n,).
-            rng: Of the other draws.
+            rng: The random generator of the other draws.
             cost: Expected, of one unit.
             cost_spread: Its deviation, as a share of it.
             currency_spread: The deviation of the currency.
@@ -533,10 +513,7 @@ class ContractRisks:
     def middle(self) -> ContractRisks:
         """Return the median of each as one draw."""
         return ContractRisks(
-            **{
-                name: np.median(getattr(self, name), keepdims=True)
-                for name in self.__dataclass_fields__
-            }
+            **{name: np.median(draws, keepdims=True) for name, draws in vars(self).items()}
         )
 
 
@@ -546,11 +523,11 @@ class ContractWorld:
 
     Attributes:
         schedule, terms: The contract.
-        law: Of the volume at today's price, with what can be delivered.
+        law: The law of the volume at today's price, with what can be delivered.
         price: Today's, of the buyer.
         demand: Of the buyer's cell, the first, and of all that answer to its price, a draw or one
             for each of the risks.
-        periods: Of the demand in the contract.
+        periods: The number of periods of the demand in the contract.
         resale: The best price elsewhere less what reselling costs; a unit leaks where the
             contract's price is below it.
         lost: What a unit that leaks takes from the margin of those it is sold in place of.
@@ -567,6 +544,11 @@ class ContractWorld:
     lost: float
     kept: float = 1.0
 
+    def factor(self, elasticity: float | np.ndarray, price: float) -> np.ndarray:
+        """Return by what the volume is multiplied at a price."""
+        moved = elasticity * np.log(price / self.price)
+        return np.asarray(np.exp(np.clip(moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
+
 
 @dataclass(frozen=True, eq=False)
 class ContractOutcome:
@@ -574,7 +556,7 @@ class ContractOutcome:
 
     Attributes:
         settlement: What is paid.
-        margin: Of the contract alone, in the own currency: what remains less the cost.
+        margin: The margin of the contract alone, in the own currency: what remains less the cost.
         share: That over what remains.
         cannibalised: What other cells lose by the price (negative where they gain).
         dumped: Units bought to reach the tier, and not needed.
@@ -611,10 +593,11 @@ def tier_outcome(world: ContractWorld, tier: int, risks: ContractRisks) -> Contr
         risks: Draws.
     """
     price = world.schedule.prices[tier]
-    moved = np.clip(
-        risks.elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR
+    asked = (
+        world.law.at(risks.score)
+        * world.factor(risks.elasticity, price)
+        * (1.0 if tier else world.kept)
     )
-    asked = world.law.at(risks.score) * np.exp(moved) * (1.0 if tier else world.kept)
     needed = world.law.deliverable(asked, risks.supply)
     dumping = pays_to_exceed(world.schedule, tier, asked, world.terms)
     wanted = np.where(dumping, world.schedule.quantities[tier], asked)
@@ -692,15 +675,14 @@ def pocket_margins(
     Args:
         world: The contract and its surroundings.
         tier: Which tier.
-        elasticity: Of the buyer's demand.
-        cost: Of one unit.
-        levels: Of the volume.
+        elasticity: The elasticity of the buyer's demand.
+        cost: The cost of one unit.
+        levels: The levels of the volume.
     """
     price = world.schedule.prices[tier]
     shares = {}
     for level in levels:
-        moved = np.clip(elasticity * np.log(price / world.price), -MOST_LOG_FACTOR, MOST_LOG_FACTOR)
-        asked = np.array([world.law.quantile(level) * np.exp(moved)])
+        asked = np.array([world.law.quantile(level) * world.factor(elasticity, price)])
         units = world.law.deliverable(asked, np.zeros(1))
         pocket = float(settle_contract(world.schedule, tier, units, world.terms, asked).pocket[0])
         shares[level] = (pocket - cost * float(units[0])) / pocket if pocket > 0 else -np.inf

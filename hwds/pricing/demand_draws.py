@@ -26,12 +26,12 @@ class DemandDraws:
 
     Attributes:
         price: At which `units` are expected, shape (K,).
-        units: Of a period, shape (D or 1, K).
+        units: The units of a period, shape (D or 1, K).
         own: Elasticities to the own price, shape (D, K).
         pairs: (row, column) of each cross elasticity, of the row's units to the column's price,
             shape (P, 2), rows rising.
         cross: Cross elasticities, shape (D, P).
-        cost: Of one unit, shape (K,); 0 for revenue.
+        cost: The cost of one unit, shape (K,); 0 for revenue.
         pocket: The share of the price that is kept after rebates and terms.
         lag: The part of `own` that the price of the period before has, shape (D or 1, K); None for
             none.
@@ -64,7 +64,7 @@ class DemandDraws:
         Args:
             evidence: The estimates.
             count: D.
-            rng: Of the draws.
+            rng: The random generator of the draws.
             objective: Whether cost counts.
             deductions: The share of the price that is given back after the invoice.
             lasting: Add the effect of last period's price, as for a price that stays.
@@ -104,27 +104,18 @@ class DemandDraws:
 
     def units_at(self, prices: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
         """Return the units of all cells, or of some, at other prices of all, shape (D, cells)."""
-        moved = np.log(prices / self.price)
-        if cells is None:
-            logs, pairs, cross, place = (
-                self.own * moved,
-                self.pairs,
-                self.cross,
-                np.arange(len(moved)),
-            )
-        else:
-            chosen = np.isin(self.pairs[:, 0], cells)
+        moved, own, pairs, cross = np.log(prices / self.price), self.own, self.pairs, self.cross
+        units, place, answering = self.units, np.arange(len(moved)), moved
+        if cells is not None:
+            chosen = np.isin(pairs[:, 0], cells)
+            own, pairs, cross = own[:, cells], pairs[chosen], cross[:, chosen]
+            units, answering = units[:, cells], moved[cells]
             place = np.full(len(moved), -1)
             place[cells] = np.arange(len(cells))
-            logs, pairs, cross = (
-                self.own[:, cells] * moved[cells],
-                self.pairs[chosen],
-                self.cross[:, chosen],
-            )
+        logs = own * answering
         if len(pairs):
             rows, starts = np.unique(pairs[:, 0], return_index=True)
             logs[:, place[rows]] += np.add.reduceat(cross * moved[pairs[:, 1]], starts, axis=1)
-        units = self.units if cells is None else self.units[:, cells]
         return units * np.exp(np.clip(logs, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
 
     def margin(self, prices: np.ndarray) -> np.ndarray:
@@ -172,14 +163,17 @@ class DemandDraws:
         number[place] = np.arange(len(place))
         pairs = number[self.pairs[within]]
         order = np.argsort(pairs[:, 0], kind="stable")
-        units, own, cross = (
-            self.units_at(prices, place),
-            self.own[:, place],
-            self.cross[:, within][:, order],
-        )
+        units, own, cross = self.units_at(prices, place), self.own[:, place], self.cross[:, within]
         lag = None if self.lag is None else self.lag[:, place]
         return DemandDraws(
-            prices[place], units, own, pairs[order], cross, self.cost[place], self.pocket, lag
+            prices[place],
+            units,
+            own,
+            pairs[order],
+            cross[:, order],
+            self.cost[place],
+            self.pocket,
+            lag,
         ), place
 
     def answer_to(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

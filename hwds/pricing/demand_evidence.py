@@ -70,7 +70,7 @@ class TrueDemand:
         units: Expected in a period at today's prices, shape (K,).
         elasticities: Of the units of a row's cell to the price of a column's, own ones on the
             diagonal, shape (K, K).
-        lag: Of the units to the own price of the period before, shape (K,).
+        lag: The elasticity of the units to the own price of the period before, shape (K,).
     """
 
     units: np.ndarray
@@ -84,7 +84,7 @@ class ElasticityDraws:
 
     Attributes:
         own: To the own price of the same period, NaN where there is no estimate, shape (D, K).
-        cross: Of the pairs of cells with a cross elasticity, shape (D, P).
+        cross: The cross elasticities of the pairs of cells that have one, shape (D, P).
         lag: To the own price of the period before, shape (D, K).
     """
 
@@ -225,7 +225,7 @@ class DemandEstimates:
 
         Args:
             count: D.
-            rng: Of the draws.
+            rng: The random generator of the draws.
             common: The error of all in standard errors, shape (D,); None to draw it.
         """
         if self.cross is None:
@@ -272,7 +272,7 @@ class DemandEvidence(ABC):
         None where the model answered nothing.
 
         Args:
-            tables: Of the run.
+            tables: The tables of the run.
             frame: Its data.
             model: Whose evidence counts.
         """

@@ -169,7 +169,7 @@ class OemVerdict(Verdict):
     Attributes:
         action: `OFFER` or `HOLD`.
         cell, product, channel: The buyer's cell.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         world: The contract and its surroundings.
         rules: What a tier must hold.
         today: What the buyer pays now.
@@ -329,7 +329,7 @@ class OfferRules:
         most_risk: The most probability of a margin below the floor.
         most_shortfall: The most probability that less is taken than committed.
         confidence: The least probability of earning more than without a contract.
-        level: Of the intervals.
+        level: The level of the intervals.
     """
 
     floor: float
@@ -543,19 +543,15 @@ def tornado_figure(verdict: OemVerdict) -> Figure:
     figure = new_figure(7.5, 1.6 + 0.45 * len(rows))
     axes = figure.subplots()
     middle = rows["middle"][0]
-    for place, row in enumerate(rows.to_dicts()):
-        for end, colour, label in (
-            ("low", NAIVE_COLOUR, "at its 10 % quantile"),
-            ("high", OWN_COLOUR, "at its 90 % quantile"),
-        ):
-            axes.barh(
-                place,
-                row[end] - middle,
-                left=middle,
-                color=colour,
-                height=0.6,
-                label=label if not place else "_",
-            )
+    for end, colour, level in (("low", NAIVE_COLOUR, 10), ("high", OWN_COLOUR, 90)):
+        axes.barh(
+            np.arange(len(rows)),
+            rows[end].to_numpy() - middle,
+            left=middle,
+            color=colour,
+            height=0.6,
+            label=f"at its {level} % quantile",
+        )
     axes.axvline(middle, color=INK, linewidth=1.2)
     name_rows(axes, range(len(rows)), rows["driver"])
     axes.invert_yaxis()

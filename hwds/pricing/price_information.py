@@ -67,7 +67,7 @@ def information_values(
     Args:
         made: What is recommended.
         cell: Which cell.
-        stderrs: Of the elasticity that each test measures.
+        stderrs: The standard errors of the elasticity that each test measures.
     """
     tried = np.append(_price_choices(made, cell), made.prices[cell])
     part = first_draws(made.demand, INFORMATION_DRAWS).answering(np.array([cell]), made.prices)[0]
@@ -117,22 +117,13 @@ def _result_weights(elasticities: np.ndarray, results: np.ndarray, stderr: float
     """Return the weight of each draw given each result, shape (results, D)."""
     apart = -0.5 * ((results[:, None] - elasticities) / stderr) ** 2
     weights = np.exp(apart - apart.max(1, keepdims=True))
-    normed: np.ndarray = weights / weights.sum(1, keepdims=True)
-    return normed
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
 def first_draws(demand: DemandDraws, most: int) -> DemandDraws:
     """Return at most so many draws."""
     units = demand.units if len(demand.units) == 1 else demand.units[:most]
-    return DemandDraws(
-        demand.price,
-        units,
-        demand.own[:most],
-        demand.pairs,
-        demand.cross[:most],
-        demand.cost,
-        demand.pocket,
-    )
+    return replace(demand, units=units, own=demand.own[:most], cross=demand.cross[:most], lag=None)
 
 
 # What a stated gain owes to the errors of the slopes that all cells share, by which the best

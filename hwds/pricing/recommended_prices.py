@@ -157,7 +157,7 @@ def gap_interval(prices: np.ndarray, cell: int, rails: PriceGuardrails) -> tuple
     they are.
 
     Args:
-        prices: Of all channels of the product, shape (n,).
+        prices: The prices of all channels of the product, shape (n,).
         cell: Which of them moves.
         rails: With the cost of reselling.
     """
@@ -192,7 +192,7 @@ def floor_price(cost: Money, floor: float, given_back: float = 0.0) -> Money:
     given back).
 
     Args:
-        cost: Of one unit.
+        cost: The cost of one unit.
         floor: The least pocket margin, as a share of the pocket price.
         given_back: The share of the price that is given back after the invoice.
     """
@@ -222,7 +222,7 @@ class PriceProblem:
     Attributes:
         demand: Draws of demand on K cells.
         rails: The guardrails.
-        low, high: Of each price, shape (K,); equal where it is not to move.
+        low, high: The bounds of each price, shape (K,); equal where it is not to move.
         products: The cells of each product.
         capacity: The most expected units of the products that have one.
     """
@@ -259,7 +259,7 @@ def feasible_prices(
 
     Args:
         problem: With the bounds.
-        cells: Of the product.
+        cells: The cells of the product.
         wanted: Shape (cells,).
     """
     from scipy.optimize import linprog
@@ -320,13 +320,13 @@ def _product_problem(
     part = ProductProblem.of(problem, prices, cells)
     own = prices[cells]
     if len(part.moves) == 1:
-        return part.scanned(own)
+        return part.best_on_grid(own)
     ends = (problem.low[cells], problem.high[cells], problem.demand.price[cells]) if many else ()
     starts = [
         own,
         *(point for end in ends if (point := feasible_prices(problem, cells, end)) is not None),
     ]
-    return max((own, *(part.climbed(point) for point in starts)), key=part.value)
+    return max((own, *(part.climb(point) for point in starts)), key=part.value)
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,8 +334,8 @@ class ProductProblem:
     """The prices of one product, all others as they are.
 
     Attributes:
-        demand: Of its cells, the first n, and of all that answer to their prices.
-        low, high: Of its prices, shape (n,).
+        demand: The demand of its cells, the first n, and of all that answer to their prices.
+        low, high: The bounds of its prices, shape (n,).
         moves: Those of them that may move.
         rows, ends: The cap on their gaps.
         shared: By capacity, which of the cells of `demand` use it (shape (A,)), and what is left
@@ -395,7 +395,7 @@ class ProductProblem:
         inside = (own >= self.low - slack).all() and (own <= self.high + slack).all()
         return bool(inside and (self.rows @ own <= self.ends + slack).all())
 
-    def scanned(self, own: np.ndarray) -> np.ndarray:
+    def best_on_grid(self, own: np.ndarray) -> np.ndarray:
         """Return the best price of the only cell that moves, by grids that narrow around the
         best.
         """
@@ -403,9 +403,8 @@ class ProductProblem:
         low, high = self._interval(own, cell)
         best = own
         for _ in range(GRID_ROUNDS):
-            tried = [
-                _with_price(own, cell, price) for price in np.linspace(low, high, TRIED_PRICES)
-            ]
+            tried = np.tile(own, (TRIED_PRICES, 1))
+            tried[:, cell] = np.linspace(low, high, TRIED_PRICES)
             best = max((best, *tried), key=self.value)
             apart = (high - low) / (TRIED_PRICES - 1)
             low, high = max(low, best[cell] - apart), min(high, best[cell] + apart)
@@ -415,17 +414,13 @@ class ProductProblem:
         """Return between which prices one cell may move while the others stay."""
         low, high = float(self.low[cell]), float(self.high[cell])
         for row, end in zip(self.rows, self.ends, strict=True):
-            limit = (end - (row @ own - row[cell] * own[cell])) / row[cell] if row[cell] else 0.0
-            low, high = (
-                (max(low, limit), high)
-                if row[cell] < 0
-                else (low, min(high, limit))
-                if row[cell] > 0
-                else (low, high)
-            )
+            if not row[cell]:
+                continue
+            limit = (end - (row @ own - row[cell] * own[cell])) / row[cell]
+            low, high = (max(low, limit), high) if row[cell] < 0 else (low, min(high, limit))
         return (low, high) if low <= high else (own[cell], own[cell])
 
-    def climbed(self, start: np.ndarray) -> np.ndarray:
+    def climb(self, start: np.ndarray) -> np.ndarray:
         """Return the prices that SLSQP reaches from a start, or the start where these are not
         allowed.
         """
@@ -458,7 +453,7 @@ class ProductProblem:
             constraints=self._constraints(at, scale),
             options={"maxiter": 60, "ftol": 1e-10},
         )
-        own = self._repaired(at(reached.x), start)
+        own = self._repair(at(reached.x), start)
         return own if self.allowed(own) else start
 
     def _constraints(
@@ -479,15 +474,17 @@ class ProductProblem:
         for users, left in self.shared:
 
             def room(x: np.ndarray, users: np.ndarray = users, left: float = left) -> float:
-                return self._left(at(x), users, left)[0]
+                return self._capacity_left(at(x), users, left)[0]
 
             def slope(x: np.ndarray, users: np.ndarray = users, left: float = left) -> np.ndarray:
-                return self._left(at(x), users, left)[1][self.moves] * scale
+                return self._capacity_left(at(x), users, left)[1][self.moves] * scale
 
             made.append({"type": "ineq", "fun": room, "jac": slope})
         return made
 
-    def _left(self, own: np.ndarray, users: np.ndarray, left: float) -> tuple[float, np.ndarray]:
+    def _capacity_left(
+        self, own: np.ndarray, users: np.ndarray, left: float
+    ) -> tuple[float, np.ndarray]:
         """Return the share of a capacity that is left, and its derivatives by the product's
         prices.
         """
@@ -495,7 +492,7 @@ class ProductProblem:
         size = abs(left) or 1.0
         return float(left - units @ users) / size, -(users @ slopes)[: len(own)] / size
 
-    def _repaired(self, own: np.ndarray, start: np.ndarray) -> np.ndarray:
+    def _repair(self, own: np.ndarray, start: np.ndarray) -> np.ndarray:
         """Return the prices moved towards an allowed start until they are allowed: SLSQP misses a
         bound by a little.
         """
@@ -504,12 +501,6 @@ class ProductProblem:
             if self.allowed(moved) and self.value(moved) > -1e299:
                 return moved
         return own
-
-
-def _with_price(prices: np.ndarray, cell: int, price: float) -> np.ndarray:
-    changed = prices.copy()
-    changed[cell] = price
-    return changed
 
 
 def round_prices(problem: PriceProblem, prices: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -564,8 +555,7 @@ def allowed_prices(rails: PriceGuardrails, low: float, high: float, near: float)
         steps = (
             np.floor((near + rails.ending) / rails.rounding) + np.arange(-2, 4)
         ) * rails.rounding - rails.ending
-    kept: np.ndarray = steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))]
-    return kept
+    return np.asarray(steps[(steps >= low * (1 - SLACK)) & (steps <= high * (1 + SLACK))])
 
 
 # Recommended prices: which cells may move, their best prices, whether these are sure enough,
@@ -583,9 +573,9 @@ class PriceRecommendation:
         prices: Recommended, today's where on hold, shape (K,).
         solved: Before they were rounded to allowed prices, shape (K,).
         holds: By cell, why its price stays.
-        status: Of each cell: `interior`, `corner`, `undefined_inelastic` or `HOLD`.
+        status: The status of each cell: `interior`, `corner`, `undefined_inelastic` or `HOLD`.
         rules: The rule that bound each cell; `none` where none did.
-        bounds: Of single prices.
+        bounds: The bounds of single prices.
         problem: What was solved last.
     """
 
@@ -684,10 +674,7 @@ def _price_problem(
     holds: Mapping[int, str],
 ) -> PriceProblem:
     still = np.isin(np.arange(len(evidence)), list(holds))
-    low, high = (
-        np.where(still, demand.price, bounds.low),
-        np.where(still, demand.price, bounds.high),
-    )
+    low, high = (np.where(still, demand.price, end) for end in (bounds.low, bounds.high))
     today = demand.units_at(demand.price).mean(0)
     capacity = {}
     for name, most in rails.capacity.items():
@@ -718,16 +705,10 @@ def _beyond_capacity(
 ) -> dict[int, str]:
     rails = replace(problem.rails, capacity=problem.capacity)
     over = over_capacity(evidence, problem.demand.units_at(prices).mean(0), rails)
-    own = {
-        int(cell): "capacity" for name in over for cell in problem.moving(problem.products[name])
-    }
-    if over and not own:  # pushed beyond it by its substitutes alone
-        return {
-            int(cell): "capacity"
-            for cells in problem.products.values()
-            for cell in problem.moving(cells)
-        }
-    return own
+    held = [problem.moving(problem.products[name]) for name in over]
+    if over and not any(map(len, held)):  # pushed beyond it by its substitutes alone
+        held = [problem.moving(cells) for cells in problem.products.values()]
+    return {int(cell): "capacity" for cells in held for cell in cells}
 
 
 def _unsure_cells(

@@ -109,9 +109,9 @@ class ImpactTerms:
     """The changes that are asked for.
 
     Attributes:
-        changes: Of prices, as shares.
+        changes: The changes of prices, as shares.
         scope: Whose prices change together.
-        level: Of the intervals.
+        level: The level of the intervals.
         deductions: The share of the price that is given back after the invoice.
         band: The largest distance beyond the observed prices, as a share of these.
     """
@@ -134,8 +134,8 @@ def impacts(
 
     Args:
         evidence: The cells.
-        draws: Of the posterior.
-        rng: Of the draws.
+        draws: The number of draws of the posterior.
+        rng: The random generator of the draws.
         terms: The settings of the changes.
     """
     demand = DemandDraws.of(evidence, draws, rng, objective="profit", deductions=terms.deductions)
@@ -197,7 +197,7 @@ class _ScopeAnswer:
     def impact(self, change: float, level: float, measures: Sequence[str]) -> dict[str, Any]:
         """Return the numbers of one change of the scope's prices; see `IMPACTS`."""
         count, moved = self.own.shape[1], np.log1p(change)
-        now, then = self._brought(self.price), self._brought(self.price * (1 + change))
+        now, then = self._earnings(self.price), self._earnings(self.price * (1 + change))
         own = _price_factors(self.own, moved) @ then[:count] - now[:count].sum(0)
         others = _price_factors(self.others, moved) @ now[count:] - now[count:].sum(0)
         low, high = np.quantile(own + others, [(1 - level) / 2, (1 + level) / 2], axis=0)
@@ -219,7 +219,7 @@ class _ScopeAnswer:
             first = float((_price_factors(self.own - self.lag, moved) @ units).mean() - units.sum())
         return row | {"first_units": first, "brought_forward": first - lasting}
 
-    def _brought(self, prices: np.ndarray) -> np.ndarray:
+    def _earnings(self, prices: np.ndarray) -> np.ndarray:
         """Return what today's units are and bring at some prices, in the order of
         `IMPACT_MEASURES`, shape (n + m, 3).
         """
@@ -230,8 +230,7 @@ class _ScopeAnswer:
 
 def _price_factors(answer: np.ndarray, moved: float) -> np.ndarray:
     """Return by what units are multiplied where the log of prices moves, shape (D, cells)."""
-    factors: np.ndarray = np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR))
-    return factors
+    return np.asarray(np.exp(np.clip(answer * moved, -MOST_LOG_FACTOR, MOST_LOG_FACTOR)))
 
 
 def best_change(rows: pl.DataFrame, confidence: float) -> Mapping[str, Any] | None:
@@ -269,7 +268,7 @@ class RevenueImpactVerdict(Verdict):
         action: `RAISE` or `CUT` where a change of all prices within the observed ones raises margin
             surely enough, else `HOLD`.
         change: That change; None on hold.
-        unit, period: Of money, and what is a period.
+        unit, period: The unit of money, and what is a period.
         terms: The changes that were asked for.
         cells, known: How many there are, and how many have an estimate.
         confidence: The least probability that margin rises.
