@@ -149,16 +149,14 @@ def try_own_trial(search: Search) -> None:
     first = search.trials[0]
     if first.experiment is None:
         return
-    group = search.group_of(first)
-    if not all(map(search.cache.has, group.cells_of(first).values())):
+    if not search.is_cached(first):
+        group = search.group_of(first)
         check_own_code(group.job, group.frame, search.tuning_split.folds[0], {first.label})
 
 
 def write_cells(search: Search) -> None:
     """Name the cells of all trials in the folder, so that they are not pruned."""
-    RunFolder(search.folder.path).write_cells(
-        key for group in search.trial_groups for key in group.cells.values()
-    )
+    RunFolder(search.folder.path).write_cells(search.cells.values())
 
 
 def why_none(search: Search, records: Sequence[TrialRecord]) -> str:

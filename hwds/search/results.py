@@ -27,6 +27,7 @@ from hwds.search.rungs import FINISHED, TrialRecord, score_lines
 from hwds.search.sweep import Search
 from hwds.search.sweeps.base import SECONDS, Searching
 from hwds.search.trial_scores import as_minimised, rows_by_fold, score_value
+from hwds.search.trials import value_below
 
 # The objectives of a sweep beside its metric, and the trials that no other beats in all of
 # them.
@@ -114,25 +115,26 @@ def trials_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame
     time.
     """
     paths = list(dict.fromkeys(leaf.path for leaf in search.leaves))
-    rows = pl.DataFrame(
-        [_trial_row(record) for record in records], schema=FIXED_COLUMNS, orient="row"
-    )
+    rows = [
+        (
+            record.trial.number,
+            record.status,
+            record.folds,
+            record.score.value if record.score else None,
+            record.score.stderr if record.score else None,
+            record.error,
+            record.trial.source,
+        )
+        for record in records
+    ]
     values = [[_trial_value(search, record, path) for record in records] for path in paths]
     settings = [_typed_column(path, values) for path, values in zip(paths, values, strict=True)]
     apart = [(record.seconds, record.cached, record.host) for record in records]
-    return rows.hstack(settings).hstack(pl.DataFrame(apart, schema=EXECUTION_COLUMNS, orient="row"))
-
-
-def _trial_row(record: TrialRecord) -> tuple[Any, ...]:
-    number = (record.score.value, record.score.stderr) if record.score else (None, None)
-    return (
-        record.trial.number,
-        record.status,
-        record.folds,
-        *number,
-        record.error,
-        record.trial.source,
+    fixed, execution = (
+        pl.DataFrame(part, schema=schema, orient="row")
+        for part, schema in ((rows, FIXED_COLUMNS), (apart, EXECUTION_COLUMNS))
     )
+    return fixed.hstack(settings).hstack(execution)
 
 
 def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
@@ -142,13 +144,9 @@ def _trial_value(search: Search, record: TrialRecord, path: str) -> Any:
     """
     if path in record.trial.settings:
         return record.trial.settings[path]
-    group, *keys = path.split(".")
     if record.trial.settings and all(leaf.when for leaf in search.leaves if leaf.path == path):
         return None
-    node: Any = record.trial.data[group]
-    for key in keys:
-        node = node.get(key) if isinstance(node, dict) else None
-    return node["name"] if isinstance(node, dict) and "name" in node else node
+    return value_below(record.trial.data, path.split("."))
 
 
 def _typed_column(path: str, values: list[Any]) -> pl.Series:
@@ -159,14 +157,8 @@ def _typed_column(path: str, values: list[Any]) -> pl.Series:
             if kind in (int, float) and any(isinstance(value, bool) for value in known):
                 continue
             return pl.Series(path, values, strict=False)
-    return pl.Series(
-        path, [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
-    )
-
-
-def scores_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
-    """Return all scores of all trials."""
-    return pl.DataFrame(score_lines(search, records), schema=SCORES)
+    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return pl.Series(path, texts)
 
 
 def timings_table(search: Search, records: Sequence[TrialRecord]) -> pl.DataFrame:
@@ -191,9 +183,9 @@ def predictions_table(search: Search, record: TrialRecord) -> pl.DataFrame:
         if outcome := search.cache.get(key, cell):
             by_fold.setdefault(cell.fold.index, []).append(outcome)
     rows = rows_by_fold(group.job, by_fold)
-    named = [pl.lit(record.trial.label).alias("model"), pl.all()]
+    label = pl.lit(record.trial.label).alias("model")
     parts = [
-        part.select(named[0], pl.lit(fold, pl.Int32).alias("fold"), named[1])
+        part.select(label, pl.lit(fold, pl.Int32).alias("fold"), pl.all())
         for fold, part in rows.items()
         if len(part)
     ]
@@ -206,17 +198,18 @@ def write_results(
     """Write all tables and the best settings into the sweep's folder; return the trials table."""
     folder, table = search.folder, trials_table(search, records)
     folder.write_table("trials", table, csv=True)
-    folder.write_table("scores", scores_table(search, records))
+    folder.write_table("scores", pl.DataFrame(score_lines(search, records), schema=SCORES))
     folder.write_table("timings", timings_table(search, records))
     if best is not None:
         folder.write_table("predictions", predictions_table(search, best))
         score = best.rungs[best.folds]
-        number, metric, settings = (
-            best.trial.number,
-            search.measure.name,
-            settings_tree(best.trial.settings),
-        )
-        content = {"trial": number, metric: score, "windows": best.folds, "settings": settings}
+        number, metric = best.trial.number, search.measure.name
+        content = {
+            "trial": number,
+            metric: score,
+            "windows": best.folds,
+            "settings": settings_tree(best.trial.settings),
+        }
         comment = (
             f"Trial {number} of sweep {folder.title}: {metric} {score:.6g} on {best.folds} "
             f"inner windows."
@@ -244,8 +237,6 @@ def sweep_json(
 
     With records the results, too.
     """
-    done = [record for record in records if record.status == FINISHED]
-    measure: Measure = search.measure
     content = {
         "command": command_line(),
         "when": now(),
@@ -255,23 +246,18 @@ def sweep_json(
         ),
         "sweep": canonical(search.sweep) | {"name": search.sweep.name},
         "space": dict(space_of(search.data)),
-        "metric": measure.name,
+        "metric": search.measure.name,
         "better": search.better,
         "windows": [fold.name for fold in search.tuning_split.folds],
         "rungs": list(search.rungs),
         "trials": len(search.trials),
     }
     if records:
-        content |= {"finished": len(done), "window_fits": sum(record.folds for record in records)}
         content |= {
-            "rungs_of_trials": {
-                record.trial.label: record.rungs for record in records if record.rungs
-            }
-        }
-        content |= {
-            "seconds_of_trials": {
-                record.trial.label: record.took for record in records if record.took
-            }
+            "finished": sum(record.status == FINISHED for record in records),
+            "window_fits": sum(record.folds for record in records),
+            "rungs_of_trials": {each.trial.label: each.rungs for each in records if each.rungs},
+            "seconds_of_trials": {each.trial.label: each.took for each in records if each.took},
         }
     return content | results
 
@@ -334,12 +320,8 @@ def estimate_of(search: Search) -> SweepEstimate:
     names = {
         trial.label: trial.experiment.model.name for trial in search.trials if trial.experiment
     }
-    keys = [
-        (cell, search.cache.has(key))
-        for group in search.trial_groups
-        for cell, key in group.cells.items()
-    ]
-    missing = [cell for cell, cached in keys if not cached]
+    cells = search.cached()
+    missing = [cell for cell, cached in cells.items() if not cached]
     share, at_once = (
         share_of_windows(search),
         cells_at_once(search.experiment.compute, search.sweep),
@@ -351,24 +333,19 @@ def estimate_of(search: Search) -> SweepEstimate:
     )
     costs = _model_costs(search.experiment.dataset, computed, lambda: timed_here(search, names))
     if costs is None:
-        return SweepEstimate(len(keys), len(missing), share, None, at_once)
-    shares = expected_windows(
-        search, [(cell, cached) for cell, cached in keys if cell.model in own]
-    )
+        return SweepEstimate(len(cells), len(missing), share, None, at_once)
+    own_cells = {cell: cached for cell, cached in cells.items() if cell.model in own}
+    shares = expected_windows(search, own_cells)
     seconds = sum(
         shares.get((cell.model, search.place(cell.fold)), 1.0) * _cell_cost(costs, names, cell)
         for cell in missing
     )
-    whole = (
-        sum(_cell_cost(costs, names, cell) for cell, _ in keys if cell.model in own)
-        if to_come
-        else 0.0
-    )
+    whole = sum(_cell_cost(costs, names, cell) for cell in own_cells) if to_come else 0.0
     seconds += share * whole * to_come / max(len(own & {*names}), 1)
     count = max(len({cell.model for cell in missing}) + to_come, 1)
     reach = max((sum_spread(deviation, count) for _, deviation in costs.values()), default=0.0)
     return SweepEstimate(
-        len(keys),
+        len(cells),
         len(missing),
         share,
         Span(seconds, seconds * exp(-reach), seconds * exp(reach)),
@@ -383,9 +360,7 @@ def _cell_cost(
     return costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds
 
 
-def expected_windows(
-    search: Search, cells: Sequence[tuple[Cell, bool]]
-) -> Mapping[tuple[str, int], float]:
+def expected_windows(search: Search, cells: Mapping[Cell, bool]) -> Mapping[tuple[str, int], float]:
     """Return the chance of each window of each trial to be computed if it is missing, by label and
     place.
 
@@ -397,7 +372,7 @@ def expected_windows(
         cells: Those of its own trials, and whether each is cached.
     """
     cached: dict[tuple[str, int], bool] = {}
-    for cell, there in cells:
+    for cell, there in cells.items():
         at = cell.model, search.place(cell.fold)
         cached[at] = cached.get(at, True) and there
     shares = shares_by_place(search)
@@ -467,12 +442,7 @@ def timed_here(
         search: The sweep.
         names: Of each trial's label, the option of its model.
     """
-    cached = [
-        (cell, key)
-        for group in search.trial_groups
-        for cell, key in group.cells.items()
-        if search.cache.has(key)
-    ]
+    cached = [(cell, key) for cell, key in search.cells.items() if search.cache.has(key)]
     sampled = [
         search.cache.get(key, cell)
         for cell, key in cached[:: -(-len(cached) // SAMPLED_CELLS) or 1]
