@@ -272,8 +272,7 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
     """Add the cells of so many windows to a record, and the running score after each rung among
     them.
     """
-    group, previous = search.group_of(record.trial), 0
-    own = group.cells_of(record.trial)
+    own, previous = search.cells_of(record.trial), 0
     for rung in sorted(
         {rung for rung in search.rungs if rung < folds} | ({folds} if folds else set())
     ):
@@ -285,7 +284,7 @@ def _add_cached(search: Search, record: TrialRecord, folds: int, cached_keys: se
             ):
                 record.add(replace(outcome, cached=key in cached_keys))
         if record.active:
-            score_record(search, group, record, rung)
+            score_record(search, record, rung)
         previous = rung
 
 

@@ -172,7 +172,7 @@ def _run_to_rung(
         record.add(outcome)
         remaining[record.trial.label] -= 1
         if record.active and not remaining[record.trial.label]:
-            score_record(search, group, record, rung)
+            score_record(search, record, rung)
         if (was_active and not record.active) or (
             record.active and not remaining[record.trial.label]
         ):
@@ -224,10 +224,10 @@ def _outcomes(
             return
 
 
-def score_record(search: Search, group: TrialGroup, record: TrialRecord, rung: int) -> None:
+def score_record(search: Search, record: TrialRecord, rung: int) -> None:
     """Set the running score of a trial; one with an undefined score has failed."""
     record.folds = rung
-    record.scores = scores_so_far(group.job, record.outcomes)
+    record.scores = scores_so_far(search.group_of(record.trial).job, record.outcomes)
     record.score = headline_score(record.scores, search.measure.short)
     value = score_value(record.score)
     if value is None:
