@@ -18,6 +18,7 @@ from hwds.core.checksums import check_parquet, read_json, read_parquet, table_wi
 from hwds.core.errors import HwdsError
 from hwds.core.files import digest_file, write_atomically, write_text
 from hwds.core.secrets import without_secrets
+from hwds.results.tables import WHOLE_RUN
 
 # Tables as CSV: the one place that writes them, in which no text becomes a formula of a
 # spreadsheet.
@@ -183,11 +184,8 @@ def _read(folders: Sequence[Path]) -> dict[Path, Totals]:
     totals_by_folder = {folder: Totals() for folder in folders}
     for folder in folders:
         check_parquet(folder / "scores.parquet")
-    whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-    lost = pl.col(
-        "metric"
-    ).is_null()  # a fold that failed, which a model without any score has alone
-    rows = _scan(folders, "scores").filter(whole | lost).select("path", *_TOTAL).collect()
+    lost = pl.col("metric").is_null()  # a fold that failed: all that a model without a score has
+    rows = _scan(folders, "scores").filter(WHOLE_RUN | lost).select("path", *_TOTAL).collect()
     order = pl.col("aggregate").replace_strict(_ORDER, default=9, return_dtype=pl.Int8)
     of = {str(folder / "scores.parquet"): totals for folder, totals in totals_by_folder.items()}
     unscored: dict[tuple[str, str], int] = {}

@@ -172,6 +172,9 @@ def place_of_total(aggregates: Sequence[str | None]) -> int | None:
     return aggregates.index(wanted[0]) if wanted else (0 if aggregates else None)
 
 
+WHOLE_RUN = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
+"""The rows of the scores table that are of all folds, steps and segments together."""
+
 TRUTH = "truth"
 """The label of the simulator's own true conditional distribution."""
 
@@ -209,8 +212,7 @@ class Tables:
         Empty where there is none.
         """
         name = pl.col("metric") if "[" in metric else pl.col("metric").str.replace(DEFINITION, "")
-        whole = pl.all_horizontal(pl.col("fold", "step", "segment").is_null())
-        rows = self.scores.filter((name == metric) & (pl.col("model") == model) & whole)
+        rows = self.scores.filter((name == metric) & (pl.col("model") == model) & WHOLE_RUN)
         place = place_of_total(rows["aggregate"].to_list())
         return {} if place is None else rows.row(place, named=True)
 
@@ -219,8 +221,7 @@ class Tables:
         row a model.
         """
         name = pl.col("metric").str.replace(DEFINITION, "")
-        whole = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
-        return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & whole)
+        return self.scores.filter((name == metric) & (pl.col("aggregate") == aggregate) & WHOLE_RUN)
 
 
 # Verdict: the result of a decision, as plain values that are stored beside the tables.

@@ -11,7 +11,7 @@ import numpy as np
 
 from hwds.core.seeds import stream
 from hwds.stats.effects import LEVEL, Distribution, Effect, ReferenceDistribution, SumDistribution
-from hwds.stats.estimates import Estimate
+from hwds.stats.estimates import Estimate, without_interval
 
 # The variance of a statistic whose rows share two things, a customer and a day: clustered both
 # ways, never below either.
@@ -245,12 +245,10 @@ class ClusterBootstrap:
         self.clusters = int(cluster.max(initial=-1)) + 1
         self.method = f"bootstrap over {called}"
         rng = stream(0, called, self.clusters)
+        drawn = resamples if self.clusters > 1 else 0
         self.counts = np.array(
-            [
-                resample_clusters(self.clusters, rng)
-                for _ in range(resamples if self.clusters > 1 else 0)
-            ]
-        )
+            [resample_clusters(self.clusters, rng) for _ in range(drawn)]
+        ).reshape(drawn, self.clusters)
 
     def ratio(
         self, top: np.ndarray, bottom: np.ndarray, *, root: bool = False, total: bool = False
@@ -279,10 +277,9 @@ class ClusterBootstrap:
             return np.sqrt(value) if root else value
 
         if not n:
-            return Estimate(None, None, None, None, self.method, 0, undefined)
+            return without_interval(None, self.method, 0, undefined)
         value = float(of(tops.sum(), bottoms.sum()))
-        values = of(self.counts @ tops, self.counts @ bottoms) if len(self.counts) else np.zeros(0)
-        return self.estimate(value, values, n, undefined)
+        return self.estimate(value, of(self.counts @ tops, self.counts @ bottoms), n, undefined)
 
     def pairs(self, top: np.ndarray, bottom: np.ndarray, undefined: int) -> Estimate:
         """Return the sum over pairs of clusters of one number over that of another, shapes
@@ -290,16 +287,9 @@ class ClusterBootstrap:
         """
         total = float(bottom.sum())
         if total <= 0:
-            return Estimate(None, None, None, None, self.method, 0, undefined)
-        tops = (
-            np.einsum("bi,ij,bj->b", self.counts, top, self.counts)
-            if len(self.counts)
-            else np.zeros(0)
-        )
-        bottoms = (
-            np.einsum("bi,ij,bj->b", self.counts, bottom, self.counts)
-            if len(self.counts)
-            else np.zeros(0)
+            return without_interval(None, self.method, 0, undefined)
+        tops, bottoms = (
+            np.einsum("bi,ij,bj->b", self.counts, each, self.counts) for each in (top, bottom)
         )
         values = tops / np.where(bottoms > 0, bottoms, np.nan)
         return self.estimate(float(top.sum()) / total, values, int(total), undefined)
@@ -317,7 +307,7 @@ class ClusterBootstrap:
         """
         value = float(of(np.ones((1, len(self.cluster))))[0])
         if np.isnan(value):
-            return Estimate(None, None, None, None, self.method, 0, undefined)
+            return without_interval(None, self.method, 0, undefined)
         blocks = [self.counts[begin : begin + BLOCK] for begin in range(0, len(self.counts), BLOCK)]
         values = np.concatenate([np.zeros(0), *(of(counts[:, self.cluster]) for counts in blocks)])
         return self.estimate(value, values, n, undefined)
@@ -328,7 +318,7 @@ class ClusterBootstrap:
         Without one where they are not all defined.
         """
         if len(values) < 2 or np.isnan(values).any():
-            return Estimate(value, None, None, None, self.method, n, undefined)
+            return without_interval(value, self.method, n, undefined)
         low, high = np.quantile(values, [0.025, 0.975])
         return Estimate(
             value, float(values.std(ddof=1)), float(low), float(high), self.method, n, undefined

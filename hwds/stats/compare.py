@@ -14,7 +14,7 @@ from hwds.core.errors import ConfigError, DataError, nearest
 from hwds.results.comparison import LEADERBOARD, PAIRS, Chosen, Comparison
 from hwds.results.folder import RunFolder
 from hwds.results.formatting import counted
-from hwds.results.tables import Measure, short
+from hwds.results.tables import WHOLE_RUN, Measure, short
 from hwds.stats.contrasts import Matrix, Scale
 from hwds.stats.effects import RESAMPLES, Effect, holm
 from hwds.stats.evidence import ComparisonEvidence, UnitEvidence, comparison_of, shares_of
@@ -68,7 +68,7 @@ def leaderboard(
             (
                 model,
                 float(means[:, place].mean()),
-                _or_none(errors[place]),
+                None if np.isnan(errors[place]) else float(errors[place]),
                 None if values is None else float(np.median(values[:, place])),
                 float(ranks[place]),
                 None if wins is None else float(wins[place]),
@@ -111,10 +111,6 @@ def _win_shares(values: np.ndarray, better: str) -> np.ndarray:
     return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
 
 
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def _row_count(answers: Sequence[ModelRows]) -> int:
     first = answers[0].model
     return sum(
@@ -137,14 +133,9 @@ def _failure_counts(
         for each in answers
     ]
     labels = pl.DataFrame(columns, schema=["called", "source", "model", "metric"], orient="row")
-    whole_run = pl.all_horizontal(pl.col("fold", "step", "segment").is_null()) & (
-        pl.col("aggregate") == "mean"
-    )
+    means = WHOLE_RUN & (pl.col("aggregate") == "mean")
     scores = _stacked(
-        [
-            each.tables.scores.filter(whole_run).select("model", "metric", *COUNTED)
-            for each in sources
-        ]
+        [each.tables.scores.filter(means).select("model", "metric", *COUNTED) for each in sources]
     )
     once = scores.unique(["source", "model", "metric"], keep="first")
     seconds = _stacked([each.tables.timings.select("model", "seconds") for each in sources])

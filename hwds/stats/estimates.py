@@ -82,6 +82,11 @@ class Estimate:
     n_undefined: int
 
 
+def without_interval(value: float | None, method: str, n: int, undefined: int) -> Estimate:
+    """Return a number, or none, of which nothing says how sure it is."""
+    return Estimate(value, None, None, None, method, n, undefined)
+
+
 def unit_mean(values: np.ndarray) -> Estimate:
     """Return the mean over independent units, with its standard error and Student's t.
 
@@ -91,7 +96,7 @@ def unit_mean(values: np.ndarray) -> Estimate:
     defined = values[~missing] if missing.any() else values
     n = len(defined)
     if not n:
-        return Estimate(None, None, None, None, "t", 0, len(values))
+        return without_interval(None, "t", 0, len(values))
     value = float(np.mean(defined))
     stderr = float(np.std(defined, ddof=1) / np.sqrt(n)) if n > 1 else None
     return _student(value, stderr, n, len(values) - n, "t")
@@ -131,20 +136,13 @@ def unit_share(count: int, n: int) -> Estimate:
     interval.
     """
     if not n:
-        return Estimate(None, None, None, None, "Wilson", 0, 0)
+        return without_interval(None, "Wilson", 0, 0)
     value = count / n
     if n < 2:
-        return Estimate(value, None, None, None, "Wilson", n, 0)
+        return without_interval(value, "Wilson", n, 0)
     low, high = wilson(value, n)
-    return Estimate(
-        value,
-        float(np.sqrt(value * (1 - value) / (n - 1))),
-        float(low),
-        float(high),
-        "Wilson",
-        n,
-        0,
-    )
+    stderr = float(np.sqrt(value * (1 - value) / (n - 1)))
+    return Estimate(value, stderr, float(low), float(high), "Wilson", n, 0)
 
 
 def _ordered(values: np.ndarray) -> np.ndarray:
@@ -156,11 +154,11 @@ def _ordered(values: np.ndarray) -> np.ndarray:
 def _percentile(ordered: np.ndarray, level: float, total: int) -> Estimate:
     n = len(ordered)
     if not n:
-        return Estimate(None, None, None, None, "order statistics", 0, total)
+        return without_interval(None, "order statistics", 0, total)
     value, half_width = _quantile(ordered, level), Z95 * np.sqrt(n * level * (1 - level))
     low, high = int(np.floor(n * level - half_width)), int(np.ceil(n * level + half_width))
     if low < 0 or high >= n:
-        return Estimate(value, None, None, None, "order statistics", n, total - n)
+        return without_interval(value, "order statistics", n, total - n)
     bounds = float(ordered[low]), float(ordered[high])
     return Estimate(
         value, (bounds[1] - bounds[0]) / (2 * Z95), *bounds, "order statistics", n, total - n
@@ -176,7 +174,7 @@ def _tail_mean(ordered: np.ndarray, level: float, n_units: int) -> Estimate:
     """
     n = len(ordered)
     if not n:
-        return Estimate(None, None, None, None, "t", 0, n_units)
+        return without_interval(None, "t", 0, n_units)
     cut = _quantile(ordered, level)
     over = (ordered[np.searchsorted(ordered, cut) :] - cut) / (1 - level)  # all others are 0
     total = float(np.sum(over))
@@ -207,7 +205,7 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     top, bottom = numerator[usable], denominator[usable]
     n, undefined, total = len(top), int(np.sum(~usable)), float(np.sum(bottom))
     if not n or total == 0:
-        return Estimate(None, None, None, None, "linearised", 0, len(numerator))
+        return without_interval(None, "linearised", 0, len(numerator))
     ratio = float(np.sum(top)) / total
     stderr = (
         float(np.sqrt(n / (n - 1) * np.sum((top - ratio * bottom) ** 2))) / abs(total)
@@ -258,6 +256,6 @@ def difference_estimate(estimate: Estimate) -> Estimate:
 
 def _student(value: float, stderr: float | None, n: int, undefined: int, method: str) -> Estimate:
     if stderr is None:
-        return Estimate(value, None, None, None, method, n, undefined)
+        return without_interval(value, method, n, undefined)
     half_width = student_critical(n - 1, 0.95) * stderr
     return Estimate(value, stderr, value - half_width, value + half_width, method, n, undefined)

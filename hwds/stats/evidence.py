@@ -15,6 +15,7 @@ from hwds.core.errors import ConfigError, nearest
 from hwds.core.registry import Task, load_reference, stored_task
 from hwds.core.seeds import stream
 from hwds.results.formatting import counted
+from hwds.results.tables import WHOLE_RUN
 from hwds.stats.contrasts import Matrix, Pair, Periods, Scale, contrast_values
 from hwds.stats.effects import (
     LEAST_CLUSTERS,
@@ -542,8 +543,7 @@ def whole_scores(source: RunSource, metric: str) -> pl.DataFrame:
     """Return the scores of a metric over a whole run, one row a model: a mean, or what is pooled
     where it is none.
     """
-    whole_run = pl.col("fold").is_null() & pl.col("step").is_null() & pl.col("segment").is_null()
-    scores = source.tables.scores.filter(whole_run & (pl.col("metric") == source.metric(metric)))
+    scores = source.tables.scores.filter(WHOLE_RUN & (pl.col("metric") == source.metric(metric)))
     means = scores.filter(pl.col("aggregate") == "mean")
     return means if len(means) else scores.filter(pl.col("aggregate") == "pooled")
 

@@ -9,7 +9,7 @@ from math import inf, sqrt
 import numpy as np
 
 from hwds.stats.effects import Z95, Effect, ReferenceDistribution, SumDistribution
-from hwds.stats.estimates import Estimate, unit_median
+from hwds.stats.estimates import Estimate, unit_median, without_interval
 
 # Tests of equal accuracy along one series: Diebold and Mariano's, and one that holds its level
 # with few origins.
@@ -321,7 +321,7 @@ def mean_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Estim
         undefined: The number of units without a value.
     """
     if not len(values):
-        return Estimate(None, None, None, None, PERIODS_METHOD, 0, undefined)
+        return without_interval(None, PERIODS_METHOD, 0, undefined)
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values)
     value = float(by_unit.mean())
@@ -349,15 +349,10 @@ def median_estimate(values: np.ndarray, cells: Cells, undefined: int = 0) -> Est
     """
     n, weights = cells.units, cells.weights
     by_unit = np.bincount(cells.unit, weights * n * values, n)
-    own = unit_median(by_unit)
-    own = replace(own, n_undefined=undefined)
-    if own.value is None or cells.refusal:
-        return (
-            replace(own, low=None, high=None, method=cells.refusal)
-            if own.value is not None
-            else own
-        )
-    if own.stderr is None or own.low is None or own.high is None:
+    own = replace(unit_median(by_unit), n_undefined=undefined)
+    if own.value is not None and cells.refusal:
+        return replace(own, low=None, high=None, method=cells.refusal)
+    if own.value is None or own.stderr is None or own.low is None or own.high is None:
         return own
     near = np.abs(by_unit - own.value) <= np.median(np.abs(by_unit - own.value))
     some = near[cells.unit]
@@ -397,17 +392,14 @@ def ratio_estimate(
 
     total = float(bottom.sum()) if len(bottom) else 0.0
     if not total:
-        return Estimate(None, None, None, None, PERIODS_METHOD, 0, cells.units)
+        return without_interval(None, PERIODS_METHOD, 0, cells.units)
     ratio = float(top.sum()) / total
     added = (top - ratio * bottom) / total
-    by_unit, size = (
-        np.bincount(cells.unit, added, cells.units),
-        np.bincount(cells.unit, bottom, cells.units),
-    )
+    by_unit, size = (np.bincount(cells.unit, each, cells.units) for each in (added, bottom))
     over_units = clustered_part("unit", by_unit, size)
     value = sqrt(ratio) if root and ratio >= 0 else ratio
     slope = (1 / (2 * value) if value else None) if root else 1.0
-    unsure = Estimate(value, None, None, None, PERIODS_METHOD, cells.units, 0)
+    unsure = without_interval(value, PERIODS_METHOD, cells.units, 0)
     if slope is None or over_units.counts.df <= 0:
         return unsure
     effect = Effect(
@@ -418,10 +410,9 @@ def ratio_estimate(
     effect = with_periods(
         effect, period_part((ratio + added / cells.weights)[:, None], cells), 0, len(top)
     )
-    half = slope * (effect.stderr or 0.0) * effect.distribution.critical(0.95)
-    return replace(
-        unsure, stderr=slope * (effect.stderr or 0.0), low=value - half, high=value + half
-    )
+    stderr = slope * (effect.stderr or 0.0)
+    half = stderr * effect.distribution.critical(0.95)
+    return replace(unsure, stderr=stderr, low=value - half, high=value + half)
 
 
 def _sums_by_code(values: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
@@ -97,28 +96,6 @@ ROUNDED_DIGITS = 12
 """Significant digits to which values are taken as different; more are noise of the last bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Friedman:
-    """Friedman's test of whether models rank differently over blocks.
-
-    Attributes:
-        ranks: The mean rank of each model, 1 the best.
-        blocks: How many blocks.
-        statistic, p_value: Friedman's chi-square, corrected for ties.
-        f_statistic, f_p_value: The less conservative form of Iman and Davenport.
-        critical_difference: Mean ranks further apart than this differ at the 5 % level, all pairs
-            taken together (Nemenyi).
-    """
-
-    ranks: tuple[float, ...]
-    blocks: int
-    statistic: float
-    p_value: float
-    f_statistic: float
-    f_p_value: float
-    critical_difference: float
-
-
 def rank_rows(values: np.ndarray, better: str) -> np.ndarray:
     """Return the rank of each model in each block, 1 the best, ties shared, shape (blocks, models).
 
@@ -139,22 +116,27 @@ def round_digits(values: np.ndarray) -> np.ndarray:
     return np.round(values / unit) * unit
 
 
-def friedman(values: np.ndarray, better: str) -> Friedman | None:
-    """Return Friedman's test over blocks (Demsar 2006, "Statistical comparisons of classifiers over
-    multiple data sets", 3.2).
+def rank_test(
+    models: Sequence[str], values: np.ndarray, called: str, better: str
+) -> RankTest | None:
+    """Return Friedman's test of whether models rank differently over blocks.
+
+    Demsar (2006), "Statistical comparisons of classifiers over multiple data sets", 3.2.
 
     Args:
-        values: Of each block and model, shape (blocks, models), two blocks and three models at
-            least.
+        models: Their labels.
+        values: Of each block and model, shape (blocks, models).
+        called: The name of the blocks.
         better: `low` or `high`.
 
     Returns:
-        None with fewer, or where all models tie everywhere.
+        None with fewer than three models or `LEAST_BLOCKS` blocks, or where all models tie
+        everywhere.
     """
     from scipy.special import chdtrc, fdtrc
 
     n, k = values.shape
-    if n < 2 or k < 3:
+    if n < LEAST_BLOCKS or k < 3:
         return None
     ranks = rank_rows(values, better)
     sums, squares = ranks.sum(axis=0), float(np.square(ranks).sum())
@@ -163,39 +145,17 @@ def friedman(values: np.ndarray, better: str) -> Friedman | None:
         return None
     # Conover (1999), Practical Nonparametric Statistics, 5.8: with ties the ranks vary less
     statistic = (k - 1) * float(np.square(sums - n * (k + 1) / 2).sum()) / spread
+    # the less conservative form of Iman and Davenport
     rest = n * (k - 1) - statistic
-    f_statistic = (n - 1) * statistic / rest if rest > 0 else inf
-    f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), f_statistic)) if rest > 0 else 0.0
-    means = tuple((sums / n).tolist())
-    return Friedman(
-        means,
+    f_p = float(fdtrc(k - 1, (k - 1) * (n - 1), (n - 1) * statistic / rest)) if rest > 0 else 0.0
+    return RankTest(
+        dict(zip(models, (sums / n).tolist(), strict=True)),
         n,
+        called,
         statistic,
         float(chdtrc(k - 1, statistic)),
-        f_statistic,
         f_p,
         nemenyi(k) * sqrt(k * (k + 1) / (6 * n)),
-    )
-
-
-def rank_test(
-    models: Sequence[str], blocks: np.ndarray, called: str, better: str
-) -> RankTest | None:
-    """Return Friedman's test over blocks; None with fewer than three models or five blocks."""
-    if len(blocks) < LEAST_BLOCKS:
-        return None
-    test = friedman(blocks, better)
-    if test is None:
-        return None
-    ranks = dict(zip(models, test.ranks, strict=True))
-    return RankTest(
-        ranks,
-        test.blocks,
-        called,
-        test.statistic,
-        test.p_value,
-        test.f_p_value,
-        test.critical_difference,
     )
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
-from hwds.core.study import AGAINST
+from hwds.core.study import AGAINST, Study
 from hwds.results.comparison import STUDY_CONTRASTS, STUDY_RUNS, Comparison
 from hwds.results.tables import TRUTH
 from hwds.stats.compare import compare, compare_table
@@ -23,28 +23,8 @@ WORLDS = "worlds"
 """The name of the units where each seed has data of its own."""
 
 
-class StudyTerms(Protocol):
-    """The fields of a study that a comparison reads."""
-
-    @property
-    def metric(self) -> str:
-        """The metric that models are compared by."""
-
-    @property
-    def model(self) -> str:
-        """The model that it is about."""
-
-    @property
-    def rivals(self) -> tuple[str, ...]:
-        """The models that it is compared with."""
-
-    @property
-    def margin(self) -> float:
-        """A difference that does not matter."""
-
-
 def compare_experiment(
-    terms: StudyTerms,
+    terms: Study,
     sources: Sequence[RunSource],
     *,
     margin: float | None = None,
@@ -108,7 +88,7 @@ def compare_experiment(
     )
 
 
-def contrasts_of(terms: StudyTerms, comparisons: Mapping[str, Comparison]) -> pl.DataFrame:
+def contrasts_of(terms: Study, comparisons: Mapping[str, Comparison]) -> pl.DataFrame:
     """Return the contrasts of all experiments, p-values corrected over all of them.
 
     See `hwds.results.comparison.STUDY_CONTRASTS`.
@@ -177,9 +157,7 @@ def _costs(sources: Sequence[RunSource], metric: str) -> pl.DataFrame:
     return counts.join(timings.group_by("model").agg(pl.sum("seconds")), on="model", how="left")
 
 
-def _contrast_rows(
-    terms: StudyTerms, experiment: str, comparison: Comparison
-) -> list[dict[str, Any]]:
+def _contrast_rows(terms: Study, experiment: str, comparison: Comparison) -> list[dict[str, Any]]:
     """Return the pairs with the chosen rivals."""
     rows = {row["rival"]: row for row in comparison.pairs.to_dicts()}
     chosen = []
