@@ -7,6 +7,9 @@ are kept in the run's folder. A run that one of them refused gets no bundle.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import click
 
 from hwds.cli.words import CARD, FILE, ONE_RUN, RUN, TRUST, KnownWord, command
@@ -61,11 +64,15 @@ def main(
     folder.require_finished()
     evidence = gather_evidence(folder, rules, GateInputs(bundle=bundle, trust=trust, **named))
     verdict = decide_gate(folder, rules, evidence)
-    for check in verdict["checks"]:
-        print(
-            f"{'passed ' if check['passed'] else 'REFUSED'}  {check['name']}: {check['sentence']}"
-        )
+    print_checks(verdict["checks"])
     print(f"Gate {name}: {verdict['outcome']} ({folder.path / KEPT})")
     if registry is not None and bundle is not None:
         print(f"MLflow: {mirror_with_verdicts(Bundle.open(bundle, trust), folder, registry)}")
     return 0 if verdict["outcome"] == "passed" else 1
+
+
+def print_checks(checks: Iterable[Mapping[str, Any]]) -> None:
+    """Print a line for each check of a verdict."""
+    for check in checks:
+        passed = "passed " if check["passed"] else "REFUSED"
+        print(f"{passed}  {check['name']}: {check['sentence']}")

@@ -66,19 +66,14 @@ def main(
     kind = "sweep" if sweeps else "run"
     if limit is None:
         limit = 0 if as_json else LIMIT
-    paths = (
-        order_folders(index, matching_folders(index, words, kind), sort or "-modified")
-        if index.paths
-        else []
-    )
+    paths, names = list[str](), list[str]()
+    if index.paths:
+        paths = order_folders(index, matching_folders(index, words, kind), sort or "-modified")
+        conditions = (parse_condition(index, word) for word in words)
+        names = [condition.name for condition in conditions if condition]
     if as_json:
         print_runs_json(index, paths, limit)
         return 0
-    names = (
-        [condition.name for word in words if (condition := parse_condition(index, word))]
-        if index.paths
-        else []
-    )
     names += [(sort or "").removeprefix("-"), *show.split(",")]
     fields = list(
         dict.fromkeys(ALIASES.get(name, name) for name in names if name and name not in DERIVED)

@@ -125,12 +125,17 @@ def conclude_study(
 
     A trial, of other words, answers another question.
     """
-    from hwds.cli.study import RESULTS, comparisons, study_result, verdict_changes
+    from hwds.cli.study import (
+        RESULTS,
+        comparisons,
+        frozen_result,
+        study_result,
+        verdict_changes,
+    )
     from hwds.report.comparison import contrasts_figure
     from hwds.report.leaderboard import print_grids
     from hwds.report.pages import contrasts_grid, study_page, write_page
     from hwds.report.pictures import save_png
-    from hwds.results.comparison import StudyResult
 
     each = comparisons(study, ran)
     result = study_result(study, ran, each, amended)
@@ -139,8 +144,8 @@ def conclude_study(
     save_png(contrasts_figure(result), where / "contrasts.png")
     html, _ = write_page(study_page(result, each), where)
     print_grids([contrasts_grid(result)], result.notes, result.verdict)
-    if not (frozen or trial) and (folder / RESULTS / "study.json").is_file():
-        other = verdict_changes(result, StudyResult.read(folder / RESULTS))
+    if not (frozen or trial) and (before := frozen_result(folder)):
+        other = verdict_changes(result, before)
         print(
             f"Not as frozen: {'; '.join(other)}."
             if other
