@@ -203,7 +203,7 @@ def _packed(text: str, room: int, joints: Sequence[re.Pattern[str]]) -> list[str
 
 
 def grid_of(
-    titles: Sequence[tuple[str, str]],
+    titles: Sequence[str | tuple[str, str]],
     rows: Sequence[Sequence[str]],
     *,
     own: str = "",
@@ -214,7 +214,7 @@ def grid_of(
     """Return the grid of some rows.
 
     Args:
-        titles: The long and the short title of each column.
+        titles: The long and the short title of each column, or one text that is both.
         rows: The rows, with a text for each column.
         own: The label in the first column of the experiment's model.
         names: The number of columns of text at the front.
@@ -222,9 +222,10 @@ def grid_of(
         words: The number of columns of text at the back.
     """
     columns = zip(*rows, strict=True) if rows else [()] * len(titles)
+    both = [(title, title) if isinstance(title, str) else title for title in titles]
     made = tuple(
         GridColumn(title, short, tuple(cells))
-        for (title, short), cells in zip(titles, columns, strict=True)
+        for (title, short), cells in zip(both, columns, strict=True)
     )
     bold, dim = (
         frozenset(place for place, row in enumerate(rows) if row[0] == name)

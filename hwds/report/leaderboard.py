@@ -28,14 +28,7 @@ from hwds.report.pictures import (
 )
 from hwds.report.standings import ModelStanding, ScoreValue, Standings, run_conclusion
 from hwds.report.words import say, say_lines, two_lines
-from hwds.results.formatting import (
-    brief,
-    column_texts,
-    decimals,
-    duration,
-    fixed,
-    with_errors,
-)
+from hwds.results.formatting import brief, column_texts, decimals, duration, fixed, with_errors
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
@@ -118,7 +111,7 @@ def _segment_grid(
         [segment, f"{n:,}", *(_segment_cell(cells[model, segment], places) for model in models)]
         for segment, n in shown.items()
     ]
-    return grid_of([(title, title) for title in titles], lines, caption=caption)
+    return grid_of(titles, lines, caption=caption)
 
 
 def _segment_cell(row: dict[str, Any], places: int) -> str:

@@ -64,6 +64,8 @@ from hwds.results.sweep_folder import SweepFolder
 from hwds.results.tables import Measure, Tables
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hwds.frames.panel import Panel
 
 
@@ -104,7 +106,7 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     Raises:
         HwdsError: It is not finished.
     """
-    config, tables = folder.read_config(), folder.read_tables()
+    config, tables, path = folder.read_config(), folder.read_tables(), folder.path
     model, dataset, protocol = (config[group]["name"] for group in ("model", "dataset", "protocol"))
     board = stored_standings(config, tables)
     verdict = folder.read_verdict()
@@ -117,10 +119,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
     long = [each for each in results if len(each) > MOST_BEFORE_PICTURES]
     decided: tuple[PagePart, ...] = (
         *map(GridTable, stored_grids(folder.path)),
-        *_named_pictures(folder, _decision_pictures(verdict), verdict_captions(config, verdict)),
+        *_named_pictures(path, _decision_pictures(verdict), verdict_captions(config, verdict)),
     )
     warnings = [Text(note, note=True) for note in report.notes(board)]
-    drawn = _named_pictures(folder, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
+    drawn = _named_pictures(path, ["leaderboard.png"] if report.ranks else [], PICTURE_CAPTIONS)
     ranking = Section(
         "Leaderboard", (*warnings, GridTable(without_zero_counts(leaderboard_grid(board))), *drawn)
     )
@@ -133,10 +135,10 @@ def run_page(folder: RunFolder, frame: Any = None) -> Page:
             "Segments",
             (
                 *_segment_parts(tables, board),
-                *_named_pictures(folder, ["segments.png"], PICTURE_CAPTIONS),
+                *_named_pictures(path, ["segments.png"], PICTURE_CAPTIONS),
             ),
         ),
-        Section("Pictures", tuple(_task_pictures(folder, report, verdict))),
+        Section("Pictures", tuple(_task_pictures(path, report, verdict))),
         Section("In detail", tuple(map(GridTable, long))),
     )
     decision = Section("What was decided", decided if verdict else ())
@@ -194,24 +196,24 @@ def _segment_parts(tables: Tables, board: Standings) -> Iterator[PagePart]:
 
 
 def _task_pictures(
-    folder: RunFolder, report: TaskReport, verdict: dict[str, Any] | None
+    folder: Path, report: TaskReport, verdict: dict[str, Any] | None
 ) -> Iterator[PagePart]:
     """Yield the other pictures of the run: those that its task's report names, in that order,
     then the rest by name.
     """
     elsewhere, known = {*PICTURE_CAPTIONS, *_decision_pictures(verdict)}, report.captions
-    others = (path.name for path in sorted(folder.path.glob("*.png")) if path.name not in elsewhere)
+    others = (path.name for path in sorted(folder.glob("*.png")) if path.name not in elsewhere)
     yield from _named_pictures(
         folder, dict.fromkeys([*(name for name in known if name not in elsewhere), *others]), known
     )
 
 
 def _named_pictures(
-    folder: RunFolder, names: Iterable[str], captions: Mapping[str, str]
+    folder: Path, names: Iterable[str], captions: Mapping[str, str]
 ) -> Iterator[Picture]:
     """Yield the pictures of these names that exist."""
     for name in names:
-        path = folder.path / name
+        path = folder / name
         if path.is_file():
             yield Picture.of_file(
                 path, captions.get(name, path.stem.replace("_", " ").capitalize())
@@ -331,14 +333,18 @@ def comparison_page(
         origins: The provenance of its runs by their titles, of those that still exist.
     """
     board, pairs, *along = comparison_grids(result)
+    forest = _figure_parts(comparison_figure(result), EFFECTS_CAPTION, "forest.png")
+    diagram = _figure_parts(
+        critical_difference_figure(result), RANKS_ALT, "critical_difference.png"
+    )
     first: tuple[PagePart, ...] = (
         *(Text(note, note=True) for note in result.notes),
         GridTable(without_zero_counts(replace(board, caption=""))),
     )
     sections = [
         Section("Leaderboard", first),
-        Section("Effects", (*_forest_parts(result), GridTable(pairs), *map(GridTable, along))),
-        Section("Ranks", _rank_parts(result)),
+        Section("Effects", (*forest, *map(GridTable, (pairs, *along)))),
+        Section("Ranks", (Text(rank_sentence(result)), *diagram) if diagram else ()),
         Section("What the columns mean", (Listing(comparison_legend(result)),)),
         Section("How to have it again", tuple(_comparison_origin(result, command, origins))),
     ]
@@ -365,19 +371,8 @@ def _comparison_origin(
         yield Folded(f"Run {source}", (Listing(lines),))
 
 
-def _forest_parts(result: Comparison) -> tuple[PagePart, ...]:
-    figure = comparison_figure(result)
-    return () if figure is None else (Picture.of_figure(figure, EFFECTS_CAPTION, "forest.png"),)
-
-
-def _rank_parts(result: Comparison) -> tuple[PagePart, ...]:
-    figure = critical_difference_figure(result)
-    if figure is None:
-        return ()
-    return (
-        Text(rank_sentence(result)),
-        Picture.of_figure(figure, RANKS_ALT, "critical_difference.png"),
-    )
+def _figure_parts(figure: Figure | None, caption: str, file: str) -> tuple[Picture, ...]:
+    return () if figure is None else (Picture.of_figure(figure, caption, file),)
 
 
 # The report of a study: its answer, every contrast, the plan that was fixed before, and the
@@ -445,8 +440,8 @@ def study_page(study: StudyResult, each: Mapping[str, Comparison]) -> Page:
     first: list[PagePart] = [Text(change, note=True) for change in changes]
     first += [Text(note, note=True) for note in study.notes]
     first += [GridTable(contrasts_grid(study))]
-    figure, boards = contrasts_figure(study), {name: board_grid(one) for name, one in each.items()}
-    first += [Picture.of_figure(figure, CONTRASTS_ALT, "contrasts.png")] if figure else []
+    first += _figure_parts(contrasts_figure(study), CONTRASTS_ALT, "contrasts.png")
+    boards = {name: board_grid(one) for name, one in each.items()}
     sections = (
         Section("What was found", tuple(first)),
         Section(
@@ -615,10 +610,8 @@ def _front_parts(result: SweepResult, data: dict[str, Any]) -> Iterator[Section]
 
 def _sweep_pictures(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:
     """Yield the pictures of the sweep, and the sentences on importance and time."""
-    for path in sorted(folder.path.glob("*.png")):
-        yield Picture.of_file(
-            path, SWEEP_CAPTIONS.get(path.name, path.stem.replace("_", " ").capitalize())
-        )
+    names = sorted(path.name for path in folder.path.glob("*.png"))
+    yield from _named_pictures(folder.path, names, SWEEP_CAPTIONS)
     sentences = (
         importance_sentence(data.get("importance", {})),
         time_sentence(data.get("time", {})),

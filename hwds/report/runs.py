@@ -221,13 +221,7 @@ def _short_value(value: str | float | None) -> str:
 def _scores_table(diff: RunDifference) -> Grid:
     rows = [_score_row(each) for each in diff.scores[:MOST_SCORES]]
     more = f", {MOST_SCORES} of {len(diff.scores)}" if len(diff.scores) > MOST_SCORES else ""
-    titles = [
-        ("model", "model"),
-        ("metric", "metric"),
-        *_titles(diff),
-        ("change", "change"),
-        ("", " "),
-    ]
+    titles: list[str | tuple[str, str]] = ["model", "metric", *_titles(diff), "change", ("", " ")]
     return grid_of(titles, rows, names=2, caption=f"Scores that differ{more}:")
 
 

@@ -384,10 +384,15 @@ def trials_grid(result: SweepResult, most: int | None = None) -> Grid:
         for row, score, error in zip(table.to_dicts(), scores, errors, strict=True)
     ]
     score = f"{result.measure.name} ± s.e.", f"{result.measure.short}\n± s.e."
-    titles = [("trial", "#"), ("status", "status"), ("windows", "of"), score]
-    titles += map(setting_titles, settings)
-    titles += [("from", "from")] if reused else []
-    titles.append(("time", "time"))
+    titles: list[str | tuple[str, str]] = [
+        ("trial", "#"),
+        "status",
+        ("windows", "of"),
+        score,
+        *map(setting_titles, settings),
+        *(["from"] if reused else []),
+        "time",
+    ]
     return grid_of(titles, rows, own=str(result.best), names=2)
 
 
@@ -464,7 +469,7 @@ def space_rows(space: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def space_grid(space: Mapping[str, Any]) -> Grid:
     """Return the searched settings as a table."""
-    return grid_of([(title, title) for title in SPACE_TITLES], space_rows(space), names=3)
+    return grid_of(SPACE_TITLES, space_rows(space), names=3)
 
 
 def _space_rows(tree: Mapping[str, Any], path: str, when: str) -> Iterator[tuple[str, str, str]]:

@@ -224,11 +224,7 @@ IMPORTANCE = """
 SHARES = Declared.of(
     Column("setting", "text", title="setting", brief="setting"),
     Column(
-        "share",
-        "made",
-        title="share of the spread",
-        brief="share",
-        show="{{ share | share(0) }} %",
+        "share", "made", title="share of the spread", brief="share", show="{{ share | share(0) }} %"
     ),
     Column(
         "ends",
@@ -315,7 +311,7 @@ def front_grid(front: Mapping[str, Any], trials: pl.DataFrame) -> Grid:
         ]
         for each, texts in zip(inside, values, strict=True)
     ]
-    titles = [("trial", "#"), *((each["name"], each["name"]) for each in front["objectives"])]
+    titles = [("trial", "#"), *(each["name"] for each in front["objectives"])]
     return grid_of([*titles, *map(setting_titles, settings)], table)
 
 

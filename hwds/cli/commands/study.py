@@ -125,13 +125,7 @@ def conclude_study(
 
     A trial, of other words, answers another question.
     """
-    from hwds.cli.study import (
-        RESULTS,
-        comparisons,
-        frozen_result,
-        study_result,
-        verdict_changes,
-    )
+    from hwds.cli.study import RESULTS, comparisons, frozen_result, study_result, verdict_changes
     from hwds.report.comparison import contrasts_figure
     from hwds.report.leaderboard import print_grids
     from hwds.report.pages import contrasts_grid, study_page, write_page
