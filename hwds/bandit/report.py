@@ -319,7 +319,7 @@ def arms_grid(tables: Tables, model: str) -> Grid:
         f"Arms under {model}, {steps:,} customers a replication{which}; what was brought is "
         f"biased by the choice"
     )
-    return grid_of(titles, rows, caption=caption)
+    return grid_of([(title, title) for title in titles], rows, caption=caption)
 
 
 def _arm_rows(tables: Tables, metric: str, model: str) -> ArmRows:

@@ -633,7 +633,7 @@ def series_grid(tables: Tables, board: Standings) -> Grid:
         ]
         for row in shown.iter_rows(named=True)
     ]  # fmt: skip
-    return grid_of(titles, lines)
+    return grid_of([(title, title) for title in titles], lines)
 
 
 def _answer_shares(of_model: pl.DataFrame) -> pl.DataFrame:

@@ -138,7 +138,7 @@ def by_day_grid(tables: Tables, model: str) -> Grid:
         [*_day_names(tables, day), lift_words(day.lift), *_bounds_words(tables, day)]
         for day in days
     ]
-    return grid_of(titles, rows, names=3)
+    return grid_of([(title, title) for title in titles], rows, names=3)
 
 
 def _day_names(tables: Tables, day: DayEffect) -> tuple[str, str, str, str]:

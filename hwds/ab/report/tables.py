@@ -96,7 +96,7 @@ def effects_grid(tables: Tables, model: str) -> Grid:
         [*_effect_names(tables, e), *cells, e.status]
         for e, cells in zip(shown, _effect_numbers(tables, shown, RULE_ROWS), strict=True)
     ]
-    return grid_of(titles, rows, own=model, names=3)
+    return grid_of([(title, title) for title in titles], rows, own=model, names=3)
 
 
 def decisive_grid(tables: Tables, model: str) -> Grid:
