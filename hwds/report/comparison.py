@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
@@ -393,27 +392,8 @@ torn apart.
 """
 
 
-@dataclass(frozen=True)
-class ForestEffect:
-    """One effect.
-
-    Attributes:
-        label: The name of the rival or the contrast.
-        effect: The effect, above 0 where the subject is better.
-        low: The lower end of its interval; None where there is none.
-        high: The upper end.
-        verdict: `better`, `worse`, `alike`, `unsure`, or two of them.
-    """
-
-    label: str
-    effect: float
-    low: float | None
-    high: float | None
-    verdict: str
-
-
 def forest_of_effects(
-    effects: Sequence[ForestEffect],
+    effects: Mapping[str, Mapping[str, Any]],
     title: str,
     *,
     relative: bool,
@@ -424,7 +404,9 @@ def forest_of_effects(
     """Draw effects below each other.
 
     Args:
-        effects: From top to bottom; an interval that reaches below -1000 % ends there in an arrow.
+        effects: Rows with `effect`, `low`, `high` and `verdict` by the name of the rival or the
+            contrast, from top to bottom; an interval that reaches below -1000 % ends there in an
+            arrow.
         title: Above the picture.
         relative: Whether effects are shares, drawn in percent.
         unit: The unit of effects that are none.
@@ -432,28 +414,29 @@ def forest_of_effects(
         level: The confidence level of the intervals.
     """
     size = 100.0 if relative else 1.0
-    labels = ["\n".join(_label_lines(drawable(row.label, LABEL_LETTERS))) for row in effects]
+    labels = ["\n".join(_label_lines(drawable(label, LABEL_LETTERS))) for label in effects]
     figure = new_figure(
         10, 1.6 + 0.34 * len(effects) + 0.16 * sum(label.count("\n") for label in labels)
     )
     axes = figure.subplots()
     axes.axvspan(-size * margin, size * margin, color=LIGHT, alpha=0.5, zorder=0, linewidth=0)
     axes.axvline(0, color=GREY, linewidth=1)
-    for place, row in enumerate(effects):
-        colour = VERDICT_COLOURS[row.verdict.partition(",")[0]]
-        if row.low is not None and row.high is not None:
-            low = max(row.low, -UNBOUNDED) if relative and row.effect > -UNBOUNDED else row.low
+    for place, row in enumerate(effects.values()):
+        effect, end, high, verdict = (row[name] for name in ("effect", "low", "high", "verdict"))
+        colour = VERDICT_COLOURS[verdict.partition(",")[0]]
+        if end is not None and high is not None:
+            low = max(end, -UNBOUNDED) if relative and effect > -UNBOUNDED else end
             axes.plot(
-                [size * low, size * row.high],
+                [size * low, size * high],
                 [place, place],
                 color=colour,
                 linewidth=2.2,
                 solid_capstyle="butt",
             )
-            if low > row.low:
+            if low > end:
                 axes.plot([size * low], [place], "<", color=colour, markersize=7)
-        axes.plot([size * row.effect], [place], "o", color=colour, markersize=6)
-        note_row(axes, place, UNSURE_WORDS.get(row.verdict, row.verdict), colour)
+        axes.plot([size * effect], [place], "o", color=colour, markersize=6)
+        note_row(axes, place, UNSURE_WORDS.get(verdict, verdict), colour)
     axes.set_yticks(range(len(effects)), labels, parse_math=False, fontsize=9)
     axes.set_ylim(len(effects) - 0.4, -0.6)
     if relative:
@@ -500,19 +483,16 @@ def comparison_figure(result: Comparison) -> Figure | None:
     None where no effect is known.
     """
     rows = [row for row in result.pairs.head(MOST_EFFECTS).to_dicts() if row["effect"] is not None]
-    effects = [
-        ForestEffect(row["rival"], *(row[name] for name in ("effect", "low", "high", "verdict")))
-        for row in rows
-    ]
-    labels = [result.subject, *(each.label for each in effects)]
-    called = dict(zip(labels, _distinct_labels(labels), strict=True))
-    title = f"{drawable(called[result.subject], 60)} against each rival by {result.measure.name}"
-    effects = [replace(each, label=called[each.label]) for each in effects]
-    unit, margin = result.measure.measured_in, result.margin or 0.0
-    if not effects:
+    if not rows:
         return None
+    subject, *rivals = _distinct_labels([result.subject, *(row["rival"] for row in rows)])
     return forest_of_effects(
-        effects, title, relative=result.relative, unit=unit, margin=margin, level=result.level
+        dict(zip(rivals, rows, strict=True)),
+        f"{drawable(subject, 60)} against each rival by {result.measure.name}",
+        relative=result.relative,
+        unit=result.measure.measured_in,
+        margin=result.margin or 0.0,
+        level=result.level,
     )
 
 
@@ -525,13 +505,12 @@ def contrasts_figure(study: StudyResult) -> Figure | None:
     if study.contrasts["relative"].n_unique() != 1:
         return None
     rows = study.contrasts.head(MOST_EFFECTS).to_dicts()
-    effects = [
-        ForestEffect(*(row[name] for name in ("contrast", "effect", "low", "high", "verdict")))
-        for row in rows
-    ]
-    title, margin = f"{study.plan['model']} by {study.plan['metric']}", study.plan["margin"]
     return forest_of_effects(
-        effects, title, relative=bool(rows[0]["relative"]), unit=study.unit, margin=margin
+        {row["contrast"]: row for row in rows},
+        f"{study.plan['model']} by {study.plan['metric']}",
+        relative=bool(rows[0]["relative"]),
+        unit=study.unit,
+        margin=study.plan["margin"],
     )
 
 
@@ -552,7 +531,7 @@ def critical_difference_figure(comparison: Comparison) -> Figure | None:
     rows = max((len(ranked) + 1) // 2, 1)
     figure = new_figure(10, 1.9 + 0.3 * rows + 0.14 * len(bars))
     axes = figure.subplots()
-    low, high = _axis_ends([rank for _, rank in ranked])
+    low, high = max(floor(ranked[0][1]), 1), max(ceil(ranked[-1][1]), floor(ranked[0][1]) + 1)
     _rank_axis(axes, low, high, test.critical_difference)
     depth = 0.55 + 0.28 * len(bars)
     for place, (begin, end) in enumerate(bars):
@@ -588,11 +567,6 @@ def cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, int]]:
         if end > begin and (not runs or end > runs[-1][1]):
             runs.append((begin, end))
     return runs
-
-
-def _axis_ends(ranks: Sequence[float]) -> tuple[float, float]:
-    """Return the ends of the axis: whole ranks around those shown."""
-    return max(floor(min(ranks)), 1), max(ceil(max(ranks)), floor(min(ranks)) + 1)
 
 
 def _rank_axis(axes: Axes, low: float, high: float, difference: float) -> None:

@@ -562,6 +562,7 @@ def sweep_page(folder: SweepFolder) -> Page:
         HwdsError: It is not finished.
     """
     data, result = folder.read_json(), stored_result(folder)
+    failed = result.trials.filter(pl.col("error") != "")
     sections = (
         Section(
             "Trials",
@@ -582,7 +583,14 @@ def sweep_page(folder: SweepFolder) -> Page:
                 _folded_yaml("The sweep's own settings", data["sweep"]),
             ),
         ),
-        Section("What failed", tuple(_sweep_failures(result))),
+        Section(
+            "What failed",
+            (
+                GridTable(declared_grid(TRIAL_ERRORS, failed, names=3))
+                if len(failed)
+                else Text("No trial failed."),
+            ),
+        ),
         Section(
             "What the numbers mean",
             (Listing((f"`{data['metric']}`: {data['better']}er is better.", *TRIAL_MEANINGS)),),
@@ -632,15 +640,6 @@ def _final_board(folder: RunFolder | None) -> Iterator[PagePart]:
     board = stored_standings(folder.read_config(), folder.read_tables())
     yield GridTable(without_zero_counts(leaderboard_grid(board)))
     yield Text(f"This is run {folder.title}; hwds report {folder.title} writes its own report.")
-
-
-def _sweep_failures(result: SweepResult) -> Iterator[PagePart]:
-    failed = result.trials.filter(pl.col("error") != "")
-    yield (
-        GridTable(declared_grid(TRIAL_ERRORS, failed, names=3))
-        if len(failed)
-        else Text("No trial failed.")
-    )
 
 
 def _sweep_origin(folder: SweepFolder, data: dict[str, Any]) -> Iterator[PagePart]:

@@ -171,10 +171,19 @@ def difference_grids(diff: RunDifference) -> Iterator[Grid]:
 
     Each only where something differs.
     """
+    from hwds.results.difference import NO_NUMBERS
+
     settings, origin = diff.of("settings"), diff.of("data", "code", "versions", "machine")
     if settings:
         yield _difference_table(
-            diff, settings, "Settings:", [_setting_row(each) for each in settings]
+            diff,
+            settings,
+            "Settings:",
+            [
+                each.name
+                + " (no score depends on it)" * (each.name.partition(".")[0] in NO_NUMBERS)
+                for each in settings
+            ],
         )
     if origin:
         yield _difference_table(
@@ -185,16 +194,6 @@ def difference_grids(diff: RunDifference) -> Iterator[Grid]:
         )
     if diff.scores:
         yield _scores_table(diff)
-
-
-def _setting_row(each: Change) -> str:
-    from hwds.results.difference import NO_NUMBERS
-
-    return (
-        f"{each.name} (no score depends on it)"
-        if each.name.partition(".")[0] in NO_NUMBERS
-        else each.name
-    )
 
 
 def _difference_table(

@@ -208,6 +208,9 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
         if measure.better == "none"
         else sorted(models, key=lambda line: _rank(line, measure.better))
     )
+    names = [
+        next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")
+    ]
     return Standings(
         measure,
         beside,
@@ -215,7 +218,7 @@ def standings(tables: Tables, headline: str, *, model: str | None = None) -> Sta
         own,
         truth,
         _methods(tables, headline),
-        _board_title(tables),
+        " on ".join(filter(None, names)) or "Leaderboard",
     )
 
 
@@ -354,13 +357,6 @@ def _methods(tables: Tables, headline: str) -> dict[str, tuple[str, ...]]:
         for name, table in rows.items()
     }
     return {name: tuple(methods) for name, methods in known.items() if len(methods)}
-
-
-def _board_title(tables: Tables) -> str:
-    names = [
-        next(iter(tables.scores[column].drop_nulls()), "") for column in ("experiment", "dataset")
-    ]
-    return " on ".join(filter(None, names)) or "Leaderboard"
 
 
 # The conclusion of a run, in one sentence.

@@ -137,10 +137,6 @@ def two_lines(metric: str) -> str:
     return "\n".join(filter(None, (name, metric.removeprefix(name))))
 
 
-def _with_unit(value: float, unit: str = "") -> str:
-    return brief(value, None, unit)
-
-
 def _span(low: float, high: float, kind: str = "units") -> str:
     """Return the ends of an interval with their kind's decimals: `1,200 to 1,500`."""
     write = FILTERS[kind]
@@ -180,7 +176,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "flag": lambda holds: "yes" if holds else "no",
     "ends": lambda value, *rest, **more: interval(value, *rest, **more)[1],
     "listed": listed,
-    "money": _with_unit,
+    "money": lambda value, unit="": brief(value, None, unit),
     "number_of": lambda score: f"{round(score['value'] * score['n']):,}",
     "p_value": p_value_text,
     "percent": percent,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from hwds.core.errors import HwdsError
 from hwds.core.extras import require_installed
 from hwds.core.files import write_atomically
 from hwds.core.settings import OUTSIDE_NUMBERS
-from hwds.results.files import Total, Totals, disarm_formulas, totals_of, write_csv
+from hwds.results.files import Totals, disarm_formulas, totals_of, write_csv
 from hwds.results.folder import TABLES, RunFolder
 from hwds.results.index import FieldValue, exact_number, flatten_config
 from hwds.results.tables import short
@@ -228,20 +229,14 @@ def _scores(first: Totals, second: Totals, headline: str) -> tuple[tuple[ScoreCh
     for model in dict.fromkeys((*first.scores, *second.scores)):
         ours, theirs = first.scores.get(model, {}), second.scores.get(model, {})
         for metric in dict.fromkeys((*ours, *theirs)):
-            one, two = ours.get(metric), theirs.get(metric)
+            one, two = (scores.get(metric, (None, None)) for scores in (ours, theirs))
             if one == two:
                 same += 1
                 continue
             better = first.better.get(metric) or second.better.get(metric) or "none"
-            changes.append(ScoreChange(model, metric, better, *_score_pair(one, two)))
+            pairs = zip(one, two, strict=True)  # of the scores, and of their errors
+            changes.append(ScoreChange(model, metric, better, *chain(*pairs)))
     return tuple(sorted(changes, key=lambda each: not _is_headline(each.metric, headline))), same
-
-
-def _score_pair(
-    one: Total | None, two: Total | None
-) -> tuple[float | None, float | None, float | None, float | None]:
-    first, second = one or (None, None), two or (None, None)
-    return first[0], second[0], first[1], second[1]
 
 
 def _is_headline(metric: str, headline: str) -> bool:

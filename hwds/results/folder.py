@@ -273,7 +273,7 @@ class RunFolder:
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Draw all pictures within the block: where it does not end, they are `undrawn`."""
-        write_text(self.path / UNDRAWN, "")
+        self.leave_undrawn()
         yield
         (self.path / UNDRAWN).unlink(missing_ok=True)
 

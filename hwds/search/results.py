@@ -275,6 +275,9 @@ SAMPLED_CELLS = 100
 """The number of cached cells of an interrupted sweep, evenly spaced, whose timings are read."""
 Z90 = 1.645
 
+ModelCosts = Mapping[str, tuple[CellTimes, float | None]]
+"""The time of each model's cells by size, with the spread of its trials as a logarithm."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -353,9 +356,7 @@ def estimate_of(search: Search) -> SweepEstimate:
     )
 
 
-def _cell_cost(
-    costs: Mapping[str, tuple[CellTimes, float | None]], names: Mapping[str, str], cell: Cell
-) -> float:
+def _cell_cost(costs: ModelCosts, names: Mapping[str, str], cell: Cell) -> float:
     """Return the expected seconds of a cell."""
     return costs[names[cell.model]][0].time(max(cell.stop - cell.start, 1)).seconds
 
@@ -413,8 +414,8 @@ def sum_spread(deviation: float | None, trials: int) -> float:
 def _model_costs(
     dataset: Dataset,
     models: set[str],
-    here: Callable[[], Mapping[str, tuple[CellTimes, float | None]]],
-) -> Mapping[str, tuple[CellTimes, float | None]] | None:
+    here: Callable[[], ModelCosts],
+) -> ModelCosts | None:
     """Return the time of each model's cells by size, with the spread of its trials.
 
     None where one was never timed.
@@ -432,9 +433,7 @@ def _model_costs(
     return {name: known[name] for name in models} if models <= {*known} else None
 
 
-def timed_here(
-    search: Search, names: Mapping[str, str]
-) -> Mapping[str, tuple[CellTimes, float | None]]:
+def timed_here(search: Search, names: Mapping[str, str]) -> ModelCosts:
     """Return the time of a sweep's cached cells, or of a sample of them, by the option of their
     models.
 
@@ -461,11 +460,10 @@ def timed_here(
         schema={"model": pl.String, "trial": pl.String, "units": pl.Int64, "seconds": pl.Float64},
         orient="row",
     )
-    parts = rows.with_columns(sweep=pl.lit("this")).partition_by("model", as_dict=True)
-    return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
+    return _by_model(rows.with_columns(sweep=pl.lit("this")))
 
 
-def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[CellTimes, float | None]]:
+def timed_in_sweeps(dataset: Dataset) -> ModelCosts:
     """Return the time of each model's cells in the sweeps on one dataset, with the spread of its
     trials (as a logarithm).
     """
@@ -480,7 +478,11 @@ def timed_in_sweeps(dataset: Dataset) -> Mapping[str, tuple[CellTimes, float | N
         .group_by("model", "sweep", "trial", "units")
         .agg(pl.col("seconds").median())
     )
-    parts = typical.sort("sweep", "trial", "units").partition_by("model", as_dict=True)
+    return _by_model(typical.sort("sweep", "trial", "units"))
+
+
+def _by_model(rows: pl.DataFrame) -> ModelCosts:
+    parts = rows.partition_by("model", as_dict=True)
     return {str(model): (_by_size(part), _log_deviation(part)) for (model,), part in parts.items()}
 
 

@@ -346,14 +346,16 @@ def propose_trials(search: Search, records: Sequence[TrialRecord]) -> list[Trial
     count = search.most_trials - len(records)
     if not sweep.learns or count <= 0 or any(record.status == WAITING for record in records):
         return []
-    scored = [_trial_scores(search, record) for record in records]
+    scored = [
+        TrialScores(
+            record.trial.settings,
+            {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()},
+            record.trial.covers,
+        )
+        for record in records
+    ]
     settings = sweep.proposals(search.leaves, scored, len(search.tuning_split.folds))
     return more_trials(search.data, sweep, search.trials, settings, min(sweep.at_once, count))
-
-
-def _trial_scores(search: Search, record: TrialRecord) -> TrialScores:
-    rungs = {rung: as_minimised(value, search.better) for rung, value in record.rungs.items()}
-    return TrialScores(record.trial.settings, rungs, record.trial.covers)
 
 
 def with_cached_trials(search: Search) -> Search:

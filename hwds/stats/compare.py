@@ -54,7 +54,12 @@ def leaderboard(
     values, means, errors = evidence.unit_values(), evidence.means, evidence.errors
     blocks, _ = evidence.blocks()
     ranks = rank_rows(blocks, measure.better).mean(axis=0)
-    wins = None if values is None else _win_shares(values, measure.better)
+    count = len(evidence.models)  # a rank is one and the models that are better, ties half
+    wins = (
+        None
+        if values is None
+        else (count - rank_rows(values, measure.better).mean(axis=0)) / (count - 1)
+    )
     set_p = _set_p(evidence, scale)
     counts = _failure_counts(answers, metric) if answers else {}
     reference = (
@@ -101,14 +106,6 @@ def _skill(means: np.ndarray, place: int, reference: int, scale: Scale) -> float
         if scale.relative
         else None
     )
-
-
-def _win_shares(values: np.ndarray, better: str) -> np.ndarray:
-    """Return the mean share of units that each model wins against each other, ties half, by its
-    ranks, shape (models,).
-    """
-    count = values.shape[1]
-    return (count - rank_rows(values, better).mean(axis=0)) / (count - 1)
 
 
 def _row_count(answers: Sequence[ModelRows]) -> int:
@@ -178,7 +175,7 @@ def comparison_notes(
     silent = dict.fromkeys(
         label
         for answer in answers
-        for label in _configured_models(answer)
+        for label in answer.source.configured
         if label not in answer.source.models
     )
     if silent:
@@ -197,11 +194,6 @@ def _matrix_notes(evidence: UnitEvidence) -> Iterator[str]:
             f"Seeds left out, for not every model was run with them: "
             f"{', '.join(map(str, matrix.unshared_seeds))}."
         )
-
-
-def _configured_models(answer: ModelRows) -> list[str]:
-    config = answer.source.config
-    return [str(node["name"]) for node in (config["model"], *config.get("rivals", ()))]
 
 
 # Models against models: the leaderboard, the effects with their intervals, and what is sure of

@@ -97,10 +97,14 @@ class RunSource:
 
         A companion of another (`stack(combine=equal)`) has that of its owner.
         """
-        nodes = {
-            node["name"]: node for node in (self.config["model"], *self.config.get("rivals", ()))
-        }
+        nodes = self.configured
         return dict(nodes.get(label) or nodes.get(label.partition("(")[0]) or {})
+
+    @property
+    def configured(self) -> dict[str, dict[str, Any]]:
+        """The config of each model by its label."""
+        nodes = (self.config["model"], *self.config.get("rivals", ()))
+        return {str(node["name"]): node for node in nodes}
 
     @cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -277,7 +281,11 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
     """
     pairs = [(place, label) for place, source in enumerate(sources) for label in source.models]
     labels = distinct_labels([(label, sources[place].settings(label)) for place, label in pairs])
-    by_pair = {pair: _short(pair[1], label) for pair, label in zip(pairs, labels, strict=True)}
+    by_pair = {
+        # a label that already says its changes does not say them twice
+        pair: pair[1] if "(" in pair[1] and label.startswith(pair[1]) else label
+        for pair, label in zip(pairs, labels, strict=True)
+    }
     for label in dict.fromkeys(by_pair.values()):
         bearers = [pair for pair, name in by_pair.items() if name == label]
         what = _cause(sources, bearers)
@@ -289,11 +297,6 @@ def model_labels(sources: Sequence[RunSource]) -> list[dict[str, str]]:
         {label: by_pair[place, label] for label in source.models}
         for place, source in enumerate(sources)
     ]
-
-
-def _short(label: str, distinct: str) -> str:
-    """Return a label that already says its changes does not say them twice."""
-    return label if "(" in label and distinct.startswith(label) else distinct
 
 
 def _cause(sources: Sequence[RunSource], bearers: Sequence[tuple[int, str]]) -> str:

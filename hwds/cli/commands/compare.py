@@ -124,13 +124,13 @@ def selected_comparisons(
         )
         return
     from hwds.stats.compare import compare
-    from hwds.stats.sources import RunSource
+    from hwds.stats.sources import RunSource, model_labels
 
     older = list[str]()
     if sweep:
         best, stood = RunSource.read(of_sweep(sweep))
         sources = [best.asked_as(stood), stood]
-        model = model or best_label(sources)
+        model = model or model_labels(sources)[0][best.model]
     else:
         sources, older = latest_of_same_settings(RunSource.read(folders(runs, experiment)), runs)
     yield (
@@ -179,13 +179,6 @@ def of_sweep(name: str) -> list[RunFolder]:
             f"nothing to compare."
         )
     return [RunFolder.titled(record[key]) for key in ("run", "own_run")]
-
-
-def best_label(sources: list[RunSource]) -> str:
-    """Return the label of the first run's model, distinct from that of the second."""
-    from hwds.stats.sources import model_labels
-
-    return model_labels(sources)[0][sources[0].model]
 
 
 def folders(names: Sequence[str], experiment: str) -> list[RunFolder]:

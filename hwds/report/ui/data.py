@@ -496,7 +496,7 @@ def table_data(
             [*TABLE_FACTS[kind], *shown, *(name for name in asked if name in index.names)]
         )
     )
-    rows = _fact_columns(index, found, [*names, "reason"])
+    rows = {name: list(map(index.column(name).get, found)) for name in (*names, "reason")}
     rows |= _current_facts(index, found, rows["status"])
     columns = [_fact_column(index, name, fact=name in TABLE_FACTS[kind]) for name in names]
     running = "running" in rows["status"]
@@ -569,13 +569,6 @@ def _differing_settings(
         ],
         "metrics": [name for name in metrics if name not in facts],
     }
-
-
-def _fact_columns(
-    index: RunIndex, paths: Sequence[str], names: Sequence[str]
-) -> dict[str, list[FieldValue]]:
-    """Return some fields of runs, None where one has none."""
-    return {name: list(map(index.column(name).get, paths)) for name in names}
 
 
 def _current_facts(
