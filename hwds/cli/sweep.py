@@ -182,7 +182,7 @@ def write_result(
 
     Args:
         search: The search.
-        records: Of its trials.
+        records: The records of its trials.
         result: Its result.
         titles: The runs on the final windows: the best trial's (`run`), and that of the experiment
             as it stood (`own_run`).

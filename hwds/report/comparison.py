@@ -407,7 +407,7 @@ def forest_of_effects(
         effects: Rows with `effect`, `low`, `high` and `verdict` by the name of the rival or the
             contrast, from top to bottom; an interval that reaches below -1000 % ends there in an
             arrow.
-        title: Above the picture.
+        title: The title above the picture.
         relative: Whether effects are shares, drawn in percent.
         unit: The unit of effects that are none.
         margin: Half the width of the band within which an effect does not matter; 0 for no band.

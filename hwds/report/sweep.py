@@ -59,7 +59,7 @@ class TunedEffect:
         effect: A share, or an amount where a mean is not above 0; None where the two were not
             compared.
         low, high: Its 95 % interval; None where its certainty is unknown.
-        p_value: Of no difference.
+        p_value: The p-value of no difference.
         reason: The reason why there is no interval.
     """
 

@@ -62,7 +62,8 @@ class VarianceShares:
     """The variance shares that a forest gives the settings.
 
     Attributes:
-        share: Of the variance of the scores, that each setting explains alone, shape (settings,);
+        share: The share of the variance of the scores that each setting explains alone, shape
+            (settings,);
             the rest is of several.
         low: The lower ends of their intervals.
         high: The upper ends.

@@ -82,7 +82,7 @@ def rivals_words(
     """Return the values of the other models, best first, and of the truth.
 
     Args:
-        tables: Of the run.
+        tables: The tables of the run.
         metric: The name of the metric.
         model: The experiment's own.
         floor: What the truth is called.

@@ -147,7 +147,7 @@ class Comparison:
     Attributes:
         measure: The metric.
         metrics: Its full name on each dataset.
-        task: Of the runs.
+        task: The task of the runs.
         subject: The model that sentences are about.
         chosen: The subject was named by the user (`asked`), is the model of all runs (`own`), or
             has the best score (`best`).

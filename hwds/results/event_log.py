@@ -207,7 +207,7 @@ class SharedSyncs:
         """Return once the disk has the entries up to a number.
 
         Args:
-            number: Of the last entry that is waited for.
+            number: The number of the last entry that is waited for.
             appended: Returns the number of the last entry of all.
             sync: Brings to the disk what was appended before the call.
 

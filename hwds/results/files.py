@@ -152,7 +152,7 @@ class Totals:
         scores: By model and full name of the metric: the mean where there is one, or else the
             pooled score.
         failed: The number of failed predictions of each model.
-        better: By metric, whether `low` or `high` is good.
+        better: The good side of each metric, `low` or `high`.
         error: The error of damaged tables; empty where they are sound.
     """
 

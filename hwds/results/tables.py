@@ -239,7 +239,7 @@ class Verdict:
         decision: The name of the decision's option.
         action: The action, in a word.
         rule: The rule that was binding, `none` where none was.
-        excluded: By rule, the candidates that it excluded.
+        excluded: The candidates that each rule excluded, by rule.
         sentence: The result in words, for a manager.
     """
 

@@ -439,7 +439,7 @@ def timed_here(search: Search, names: Mapping[str, str]) -> ModelCosts:
 
     Args:
         search: The sweep.
-        names: Of each trial's label, the option of its model.
+        names: The option of each trial's model, by the trial's label.
     """
     cached = [(cell, key) for cell, key in search.cells.items() if search.cache.has(key)]
     sampled = [

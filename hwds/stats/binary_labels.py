@@ -28,11 +28,11 @@ class Curves:
     that the metrics need.
 
     Attributes:
-        hits: Of rows with label 1 at or above the threshold, shape (weightings, thresholds); the
+        hits: The weight of rows with label 1 at or above it, shape (weightings, thresholds); the
             last is all of them.
-        misses: Of rows with label 0 at or above it.
-        above: Of rows with label 0 above it.
-        total: Of all rows with label 0, shape (weightings,).
+        misses: The weight of rows with label 0 at or above it.
+        above: The weight of rows with label 0 above it.
+        total: The weight of all rows with label 0, shape (weightings,).
     """
 
     hits: np.ndarray
@@ -107,8 +107,8 @@ class Ranking:
     Attributes:
         positives, negatives: The rows of each label.
         level: Of each positive row its threshold, 0 for the highest.
-        place: Of each negative row 2t + 1 where it ties with threshold t, 2t where it lies right
-            above.
+        place: The place of each negative row: 2t + 1 where it ties with threshold t, 2t where it
+            lies right above.
         levels: How many thresholds there are.
     """
 
@@ -425,7 +425,7 @@ def logit_fit(
 
     Args:
         inputs: Shape (n, k).
-        target: Between 0 and 1, shape (n,).
+        target: Targets between 0 and 1, shape (n,).
         given: Log odds that are there already, shape (n,).
         weight: How often each row counts, shape (n,); None is once.
     """

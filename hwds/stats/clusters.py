@@ -91,7 +91,7 @@ def even_number(weight: np.ndarray) -> float:
     2017).
 
     Args:
-        weight: Of each cluster in the statistic, shape (clusters,).
+        weight: The weight of each cluster in the statistic, shape (clusters,).
     """
     scaled = np.ldexp(
         weight, -int(np.frexp(np.max(weight, initial=0.0))[1])
@@ -179,8 +179,8 @@ def clustered_part(called: str, added: np.ndarray, weight: np.ndarray) -> Cluste
 
     Args:
         called: What one is.
-        added: By each cluster, less what is expected of it, shape (clusters,).
-        weight: Of each in the statistic, shape (clusters,).
+        added: What each cluster adds, less what is expected of it, shape (clusters,).
+        weight: The weight of each in the statistic, shape (clusters,).
     """
     counts = ClusterCounts(called, int((weight > 0).sum()), even_number(weight))
     stretch = counts.even / counts.df if counts.df > 0 else 1.0
@@ -260,7 +260,7 @@ class ClusterBootstrap:
         Args:
             top: NaN where undefined, shape (n,).
             bottom: The same.
-            root: Of the ratio.
+            root: Give the square root of the ratio.
             total: The sum of `top`, of as many clusters as there are.
         """
         known = ~(np.isnan(top) | np.isnan(bottom))

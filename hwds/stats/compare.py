@@ -219,7 +219,7 @@ def compare(
             else the best one.
         margin: A difference that does not matter: a share (0.01 for 1 %), or an amount where a mean
             is not above 0.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: The runs were not evaluated in the same way, or share no row.
@@ -274,7 +274,7 @@ def compare_table(
         margin: See `compare`.
         units: What a unit is.
         nested: Whether a unit is another one under another seed.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: The models share no unit.
@@ -380,12 +380,12 @@ def pairs_of(
     to be the larger p-values.
 
     Args:
-        evidence: Of all models.
-        subject: Its number.
-        scale: Of effects.
+        evidence: The evidence of all models.
+        subject: The number of the subject among the models.
+        scale: The scale of effects.
         family: How many tests are corrected for together.
         margin: A difference that does not matter; None where none was given.
-        level: Of intervals and verdicts.
+        level: The confidence level of intervals and verdicts.
     """
     rivals = [place for place in range(len(evidence.models)) if place != subject]
     effects = evidence.effects([(subject, rival) for rival in rivals], scale)

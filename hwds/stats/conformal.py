@@ -125,8 +125,8 @@ class ConformalCalibration(Serializable):
     Attributes:
         levels: Quantile levels, rising.
         steps: Those that were calibrated, rising, shape (steps,).
-        factors: Of each kind of interval, shape (KINDS, steps, levels); NaN where nothing could be
-            learned.
+        factors: The factor of each kind of interval, shape (KINDS, steps, levels); NaN where
+            nothing could be learned.
         short: Where the pool was too small for the level's rank, and `factors` has its extreme; the
             same shape.
     """
@@ -239,7 +239,7 @@ def order_statistic(ordered: np.ndarray, share: float) -> tuple[float, bool]:
 
     Args:
         ordered: Rising scores, shape (n,).
-        share: Within.
+        share: The share of scores that is to lie within.
     """
     n = len(ordered)
     if not n:

@@ -219,11 +219,11 @@ def deviations(
     Models on the last axis, pairs on that of the result.
 
     Args:
-        values: Of models.
+        values: The values of models.
         means: The mean of each over the whole dataset, which values are shares of where the scale
             is relative.
-        pairs: Of models.
-        scale: Of effects.
+        pairs: Pairs of models.
+        scale: The scale of effects.
     """
     firsts, seconds = (np.array([pair[side] for pair in pairs], np.int64) for side in (0, 1))
     shares = values / means if scale.relative else values
@@ -266,7 +266,7 @@ class Periods:
         Args:
             table: Columns `dataset`, `unit`, `period` and one of each model, in the order of time.
             matrix: The values of the same units over all periods.
-            reach: Of each dataset's windows.
+            reach: The reach of each dataset's windows.
         """
         values, cells = [], []
         for dataset in matrix.datasets:
@@ -302,9 +302,9 @@ class Periods:
         """Return what the periods add to the effect of each pair.
 
         Args:
-            means: Of models, shape (datasets, models).
-            pairs: Of models.
-            scale: Of effects.
+            means: The means of models, shape (datasets, models).
+            pairs: Pairs of models.
+            scale: The scale of effects.
         """
         apart = (
             deviations(values, mean, pairs, scale)
@@ -330,7 +330,7 @@ class Periods:
         Each is a normal number, spread so widely that its 95 % point is that of Student's t.
 
         Args:
-            means: Of models, shape (datasets, models).
+            means: The means of models, shape (datasets, models).
             resamples: How many.
         """
         rng, total = stream(0, "compare", "periods"), np.zeros((resamples, means.shape[1]))

@@ -39,7 +39,7 @@ def kaplan_meier(
     Args:
         values: Seen lives, or errors; shape (n,).
         events: True where a value is the end, false where the end lies beyond it.
-        weights: Of each.
+        weights: The weight of each value, shape (n,).
         events_first: Whether of one value events come before what is censored there, as failures
             do; false for a curve of censoring, where machines that fail at a time are no longer at
             risk of being censored at it.
@@ -63,8 +63,8 @@ def quantiles_of(
 
     Args:
         values: Of `kaplan_meier`, rising.
-        share: Above each.
-        levels: Between 0 and 1.
+        share: The share above each value.
+        levels: Levels between 0 and 1.
         beyond: The value for levels that the curve does not reach.
     """
     if not len(values):
@@ -137,7 +137,7 @@ def coupled_sum(draws: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     """Return the sums of parts, each part's n draws in the order of its ranks.
 
     Args:
-        draws: Of each part, rising, shape (parts, n).
+        draws: The draws of each part, rising, shape (parts, n).
         ranks: Shape (n, parts).
 
     Returns:

@@ -134,7 +134,7 @@ class Effect:
 
     Attributes:
         value, stderr: The estimate; without a standard error nothing can be said of how sure it is.
-        distribution: Of value over standard error.
+        distribution: The distribution of the value over its standard error.
         method: How the standard error was made, in words.
         clusters: What was resampled or averaged: how many there are.
         independent: How many independent observations would tell as much; None where nobody
@@ -195,8 +195,8 @@ class Effect:
         for assessing the equivalence of average bioavailability".
 
         Args:
-            low: Below 0.
-            high: Above 0.
+            low: The lower bound, below 0.
+            high: The upper bound, above 0.
         """
         if self.stderr is None:
             return None
@@ -233,7 +233,7 @@ class StratifiedMean:
     Attributes:
         mean: The mean over strata of the means within.
         units: Its variance from the units, those of a stratum taken as drawn.
-        df: Of that variance, by Satterthwaite.
+        df: The degrees of freedom of that variance, by Satterthwaite.
     """
 
     mean: np.ndarray
@@ -312,7 +312,7 @@ def unit_effects(
     1992, 3.6).
 
     Args:
-        values: Whose mean is the effect, shape (units, pairs).
+        values: Values whose mean is the effect, shape (units, pairs).
         strata: The units of each dataset, two at least.
         counts: The resamples, see `shared_resamples`; None for Student's t.
     """

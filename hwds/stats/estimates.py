@@ -19,7 +19,7 @@ def wilson(share: Numbers, n: Numbers, z: float | np.ndarray = Z95) -> tuple[Num
     no width.
 
     Args:
-        share: Of units.
+        share: The share of units.
         n: Units.
         z: The critical value of the normal law.
     """
@@ -43,7 +43,7 @@ def clustered_wilson(
     few cutoffs the interval is too narrow.
 
     Args:
-        share: Of deals.
+        share: The share of deals.
         n: Deals.
         clusters: Names of deals.
         stderr: Clustered by name; None for a single one.
@@ -197,7 +197,7 @@ def pooled_ratio(numerator: np.ndarray, denominator: np.ndarray, root: bool = Fa
     Linearised, clustered by unit (Cochran, Sampling Techniques, 6.4).
 
     Args:
-        numerator: One sum a unit, shape (n,); NaN counts as undefined.
+        numerator: The sum of each unit, shape (n,); NaN counts as undefined.
         denominator: The same.
         root: Give the square root of the ratio, by the delta method.
     """

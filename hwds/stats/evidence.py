@@ -46,7 +46,7 @@ class UnitSeedLevels:
         mean: Over both.
         units, seeds, both: Variances of units, of seeds, and of the interaction of both that is
             part of the latter.
-        df: Of the first two and of the last.
+        df: Their degrees of freedom, in this order.
     """
 
     mean: float
@@ -80,7 +80,7 @@ def unit_seed_levels(values: np.ndarray, strata: Sequence[np.ndarray]) -> UnitSe
     Searle, Casella and McCulloch (1992), Variance Components, 4.3.
 
     Args:
-        values: Whose mean is the effect, shape (units, seeds).
+        values: Values whose mean is the effect, shape (units, seeds).
         strata: The units of each dataset.
     """
     count = values.shape[1]
@@ -115,7 +115,7 @@ def seeded_effect(
     Args:
         values: Shape (units, seeds), two seeds at least.
         strata: The units of each dataset, two at least.
-        resamples: Of the bootstrap.
+        resamples: The number of resamples.
         rng: The generator of the resamples.
     """
     observed, n = unit_seed_levels(values, strata), len(values)
@@ -227,7 +227,7 @@ class UnitEvidence:
     Attributes:
         matrix: The values.
         units_called: What a unit is.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
         periods: The values of units in the periods that they share; None where they share none.
     """
 
@@ -429,9 +429,9 @@ def long_table(
     """Return the rows of answers as `Matrix.of` reads them.
 
     Args:
-        answers: Of models, datasets and seeds.
+        answers: The answers of models, one for each dataset and seed.
         units: Which all of them have.
-        values: Of each answer its units', shape (units,).
+        values: The values of the units of each answer, shape (units,).
     """
     labels = pl.DataFrame(
         [(each.model, each.dataset, each.seed) for each in answers],
@@ -463,7 +463,7 @@ def compared_metric(metric: str, known: Iterable[str], what: str) -> str:
     """Return the short name of a metric that models may be compared by.
 
     Args:
-        metric: Its name.
+        metric: The name of the metric.
         known: The short names of those that can be.
         what: What is compared, in the plural.
 
@@ -528,9 +528,9 @@ def headline_evidence(
     One dataset alone has no error, several are the units.
 
     Args:
-        answers: Of every model, dataset and seed.
-        metric: Its short or full name.
-        resamples: Of each bootstrap.
+        answers: The answers of every model, dataset and seed.
+        metric: The short or full name of the metric.
+        resamples: The number of resamples of each bootstrap.
     """
     rows = [(each.model, each.dataset, each.seed, "run", _score(each, metric)) for each in answers]
     table = pl.DataFrame(

@@ -24,7 +24,7 @@ class DieboldMariano:
     """The test of one series.
 
     Attributes:
-        statistic: Below 0 where the first model loses less.
+        statistic: The statistic, below 0 where the first model loses less.
         p_value: Two-sided, of Student's t with one less than `origins` degrees of freedom.
         mean: The mean difference of losses.
         origins: How many there are.
@@ -292,7 +292,7 @@ def with_periods(effect: Effect, part: PeriodPart, pair: int, cells: int) -> Eff
 
     Args:
         effect: Over units; of variance 0 where there is one unit alone.
-        part: Of all pairs.
+        part: The part of the periods, of all pairs.
         pair: The number of this one.
         cells: The number of values.
     """

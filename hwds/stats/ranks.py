@@ -125,7 +125,7 @@ def rank_test(
 
     Args:
         models: Their labels.
-        values: Of each block and model, shape (blocks, models).
+        values: The value of each model in each block, shape (blocks, models).
         called: The name of the blocks.
         better: `low` or `high`.
 
@@ -188,7 +188,7 @@ def win_rate(differences: np.ndarray) -> tuple[float, float, float]:
     (Wilson 1927).
 
     Args:
-        differences: Above 0 where the first is better, shape (n,), one at least.
+        differences: Differences above 0 where the first is better, shape (n,), at least one.
     """
     n = len(differences)
     share = float((np.sum(differences > 0) + np.sum(differences == 0) / 2) / n)

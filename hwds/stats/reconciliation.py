@@ -108,7 +108,7 @@ class ErrorVectors(Serializable):
         Args:
             series: Names.
             errors: NaN where unknown, shape (t, n).
-            steps: Of each row, shape (t,).
+            steps: The step of each row, shape (t,).
             forecasts: Shape (t, n).
         """
         growth = np.ones(len(errors))
@@ -216,7 +216,7 @@ class SumTree:
     Attributes:
         n_aggregates: How many there are, coarsest first.
         n_bottom: How many series they are made of.
-        aggregate: Of each membership, shape (memberships,).
+        aggregate: The aggregate of each membership, shape (memberships,).
         member: Its bottom series.
     """
 

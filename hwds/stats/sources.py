@@ -144,7 +144,7 @@ def check_sources(sources: Sequence[RunSource], datasets: Sequence[str]) -> None
     """Refuse sources that were not evaluated on the same rows.
 
     Args:
-        sources: One at least.
+        sources: At least one source.
         datasets: The label of each one's dataset.
 
     Raises:
@@ -389,7 +389,7 @@ def shared_rows(answers: Sequence[ModelRows], keys: Sequence[str]) -> tuple[list
     rows the fullest lost.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The answers of every model, dataset and seed.
         keys: The columns that name a row.
     """
     kept: list[ModelRows] = []

@@ -40,7 +40,7 @@ def compare_experiment(
         terms: The study.
         sources: The runs.
         margin: In place of the study's.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         DataError: Some seeds share their data and others do not, or the runs were not evaluated in

@@ -54,7 +54,7 @@ def indexed_folder(index: RunIndex, path: str, kind: str = "") -> RunFolder:
     """Return the folder of a run or a sweep that the index knows: no other path is opened.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         path: Relative to its root.
         kind: `runs` or `sweeps`; empty for both.
 
@@ -466,7 +466,7 @@ def table_data(
     """Return the runs of a query as columns; `error` is the refusal of a wrong query.
 
     Args:
-        index: Of all runs.
+        index: The index of all runs.
         kind: `run` or `sweep`.
         query: Conditions and words.
         asked: The chosen further fields that have a column.
