@@ -78,7 +78,9 @@ def test_the_setting_that_drives_the_score_comes_first():
     assert "![importance](importance.png)" in page
     assert "| model.rate |" in page
     figure = importance_figure(found, told)
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == told.shares["setting"].to_list()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == told.shares[
+        "setting"
+    ].to_list()
 
 
 @pytest.mark.parametrize(
