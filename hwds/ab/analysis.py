@@ -49,10 +49,10 @@ def segment_rows(
 
     Args:
         evidence: The units.
-        columns: Whose values are the segments.
-        label: Of the outcome.
-        compare: Of a segment.
-        correction: Of the p-values over all segments and arms.
+        columns: The columns whose values are the segments.
+        label: The label of the outcome.
+        compare: The comparison of a segment.
+        correction: The correction of the p-values over all segments and arms.
     """
     effects: list[tuple[str, AnalysisRow]] = []
     for column in columns:
@@ -110,9 +110,9 @@ def dilute_effect(row: AnalysisRow, label: str, exposed: int, assigned: int) -> 
 
     Args:
         row: The effect on exposed units.
-        label: Of the outcome.
-        exposed: Units of all arms that were exposed.
-        assigned: Units of all arms.
+        label: The label of the outcome.
+        exposed: The number of units of all arms that were exposed.
+        assigned: The number of units of all arms.
     """
     share = exposed / assigned
     named = replace(row, metric=outcome_metric("diluted_effect", label), n=assigned)
@@ -216,9 +216,9 @@ class Analysis:
         protocol: The settings.
         model: The comparison.
         evidence: The test's data.
-        needs: What the model reads of it.
+        needs: The inputs that the model reads of it.
         metrics: The metrics by label; empty where all outcomes are alike.
-        context: Names the streams of the simulation.
+        context: The context that names the streams of the simulation.
     """
 
     protocol: AnalysisSettings

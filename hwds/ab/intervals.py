@@ -58,11 +58,12 @@ def satterthwaite(
     """Return degrees of freedom of a difference of means (Welch 1947).
 
     Args:
-        own: Squared standard errors of the means.
-        own_n: Units.
-        other: Of the other arm.
-        other_n: Of the other arm.
-        axis: Of parts (strata) that are added up (Satterthwaite 1946); None where there is one.
+        own: The squared standard errors of the means.
+        own_n: The numbers of units.
+        other: The squared standard errors of the other arm.
+        other_n: The numbers of units of the other arm.
+        axis: The axis of parts (strata) that are added up (Satterthwaite 1946); None where there
+            is one.
     """
     both, parts = own + other, own**2 / (own_n - 1) + other**2 / (other_n - 1)
     if axis is not None:
@@ -206,10 +207,10 @@ def sequence_bounds(value: Array, stderr: Array, n: Array, rate: float, alpha: f
     has it.
 
     Args:
-        value: Effects.
+        value: The effects.
         stderr: Their standard errors.
-        n: Units of both arms together.
-        rate: Of `sequence_rate`.
+        n: The number of units of both arms together.
+        rate: The squared rho of `sequence_rate`.
         alpha: One minus the level.
     """
     growth = n * rate
@@ -297,9 +298,9 @@ def group_p(z: float, look: int, shape: BoundShape, fractions: Sequence[float]) 
 
     Args:
         z: The statistic at that look.
-        look: 0 for the first.
-        shape: Of the bounds.
-        fractions: Of all planned looks.
+        look: The number of the look, 0 for the first.
+        shape: The shape of the bounds.
+        fractions: The information at all planned looks, as shares of the last.
     """
     form = bound_shape(shape, fractions)
     return min(crossing_chance(abs(z) / form[look] * form, fractions), 1.0) if z else 1.0
@@ -323,7 +324,7 @@ class RatioCheck:
     """The check of the arms' shares of units against the planned ones.
 
     Attributes:
-        statistic: Chi-square.
+        statistic: The chi-square statistic.
         p_value: Its p-value; None where an arm is expected to have fewer than five units, and the
             check says nothing.
         expected: The units that each arm was expected to have.

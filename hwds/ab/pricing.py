@@ -50,7 +50,7 @@ def arm_offers(table: Table, evidence: TestUnits | RunningSums) -> PriceOffers:
     """Return the arms of a test.
 
     Args:
-        table: With a row a customer, or running sums.
+        table: A table with a row for each customer, or running sums.
         evidence: The table as the test reads it.
     """
     arm = table.column("arm").cast(pl.String).to_numpy()
@@ -71,12 +71,12 @@ def arm_evidence(
     own; see `PriceEvidence`.
 
     Args:
-        tables: Of the run.
-        model: Whose evidence counts.
+        tables: The tables of the run.
+        model: The model whose evidence counts.
         offers: The arms, with the prices and costs of the decision.
         own: The same with those of the data.
-        design: Of the test.
-        size: Its registered units.
+        design: The design of the test.
+        size: The number of its registered units.
     """
     rows = tables.predictions.filter(pl.col("model") == model)
     if "metric" not in rows.columns:

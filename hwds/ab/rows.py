@@ -115,8 +115,8 @@ def ratio_values(above: Array, below: Array) -> Array:
     metric analytics (KDD 2018).
 
     Args:
-        above: What is summed above, shape (n,).
-        below: What is summed below, shape (n,); NaN is returned where it sums to 0.
+        above: The numbers that are summed above, shape (n,).
+        below: The numbers that are summed below, shape (n,); NaN is returned where it sums to 0.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = above.sum() / below.sum()
@@ -132,8 +132,8 @@ def quantile_values(values: Array, share: float, *, of_nonzero: bool = False) ->
     Constant where these are equal, as in a crowd of zeros: then nothing is known of the error.
 
     Args:
-        values: Of the units, shape (n,).
-        share: Of the units below the quantile.
+        values: The values of the units, shape (n,).
+        share: The share of the units below the quantile.
         of_nonzero: Whether the units are those whose value is not zero; the others have no
             influence.
     """
@@ -399,10 +399,10 @@ def ab_measures(
     Args:
         outcomes: By label, what an outcome is called where its label is empty, and what it is
             counted in.
-        power: Of the minimum effect.
-        looks: At which the rates stand beside the headline.
-        correction: Of p-values.
-        confidence: Of the intervals.
+        power: The power of the minimum effect.
+        looks: The number of looks of the rates that stand beside the headline.
+        correction: The correction of p-values.
+        confidence: The level of the intervals.
         family: Whether there are several arms beside the control.
         good: The better side of each metric, by label.
     """

@@ -66,8 +66,8 @@ class SampleArm:
     """One arm of a test.
 
     Attributes:
-        name: As in the data.
-        total: All of its units.
+        name: Its name in the data.
+        total: The moments of all of its units.
         strata: The same by stratum, in an axis after B; None where there are none.
         price: Where every outcome of the arm is zero or one number, that number: 1 for a
             conversion; None for other outcomes.
@@ -116,8 +116,8 @@ class Design:
     Attributes:
         alpha: One minus the level of all intervals together.
         fractions: The planned looks as shares of all units, rising to 1.
-        look: Which of them this is, 0 for the first.
-        tuned_for: Units of all arms at which a confidence sequence is narrowest.
+        look: The number of this look, 0 for the first.
+        tuned_for: The number of units of all arms at which a confidence sequence is narrowest.
         share: Of alpha, what one of several comparisons may spend; a confidence sequence stays
             tuned for alpha.
     """
@@ -141,9 +141,9 @@ class Finding:
     Attributes:
         metric: `effect`, the difference from the control, `lift`, the relative one,
             `probability_best`, `expected_loss` ...
-        arm: Whose.
+        arm: The arm that it is about.
         value, stderr, low, high, p_value: The number and its uncertainty.
-        rule: How the interval was made.
+        rule: The rule by which the interval was made.
     """
 
     metric: str

@@ -26,10 +26,10 @@ class WinnerRate:
     """The rate at which a rule declared a winner.
 
     Attributes:
-        rule: Which.
-        looks: How many looks it had.
-        wins: Replications in which it declared one at any look.
-        replications: All of them.
+        rule: The rule.
+        looks: The number of looks that it had.
+        wins: The number of replications in which it declared one at any look.
+        replications: The number of all replications.
     """
 
     rule: Rule
@@ -71,11 +71,11 @@ def winner_rates(
         model: The comparison.
         arms: The control, whose moments all arms are given, and the others, for their numbers of
             units.
-        design: Of the test.
-        looks: Numbers of looks, the last the most.
-        replications: Of each.
-        context: Names the streams.
-        correction: Of the p-values of all arms at one look.
+        design: The design of the test.
+        looks: The numbers of looks, the last the most.
+        replications: The number of replications of each.
+        context: The context that names the streams.
+        correction: The correction of the p-values of all arms at one look.
         shift: The effect that the first of the other arms is given.
     """
     wins = {(rule, count): 0 for count in looks for rule in model.rules_used()}

@@ -532,7 +532,7 @@ def label_of(name: str, metric: TestMetric, outcomes: Mapping[str, str]) -> str:
     """Return the label of a metric: that of its outcome where it is no more than it, else its name.
 
     Args:
-        name: Of the metric.
+        name: The name of the metric.
         metric: The metric.
         outcomes: The labels of the outcomes by name.
 

@@ -244,8 +244,8 @@ def arms_grid(tables: Tables, model: str) -> Grid:
     same.
 
     Args:
-        tables: Of one run.
-        model: The policy.
+        tables: The tables of one run.
+        model: The label of the policy.
     """
     chosen = _arm_rows(tables, "allocation", model)
     if not chosen:

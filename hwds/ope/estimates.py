@@ -22,11 +22,11 @@ class LogEvidence:
     """The input of an off-policy estimator.
 
     Attributes:
-        reward: What came of each row, shape (n,).
+        reward: The reward of each row, shape (n,).
         action: The number of the arm that was logged, shape (n,).
         target: The target policy's probability of each arm in each row, shape (n, arms).
-        propensity: With which probability (of a continuous price: density) the log chose, shape
-            (n,); None where unknown.
+        propensity: The probability (of a continuous price: the density) with which the log chose,
+            shape (n,); None where unknown.
         predicted: A reward model's expectation of each arm, fitted without the row, shape (n,
             arms).
         largest_weight: What no weight exceeds, since the log promises a least propensity; None
@@ -147,7 +147,7 @@ def influence(parts: EstimatorTerms, groups: Array | None = None) -> Array:
     By linearisation of the ratio (Cochran, Sampling Techniques, 6.4).
 
     Args:
-        parts: Of the rows.
+        parts: The terms of the rows.
         groups: The number of the group of each row, from 0; None where each row is one draw.
     """
     share = float(np.mean(parts.bottom))
@@ -187,7 +187,7 @@ class LogResamples:
     """Bootstrap resamples of a log, each of shape (resamples,).
 
     Attributes:
-        value: Of the estimator.
+        value: The estimates of the estimator.
         logged: The mean of the log's own rewards.
     """
 
@@ -233,7 +233,7 @@ def bca_interval(
         draws: The estimates of the resamples.
         value: The estimate.
         errors: What each draw adds to the error, of which the acceleration is made.
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
     """
     squares = float(np.sum(errors**2))
     if not squares:
@@ -260,7 +260,7 @@ def jackknife_stderr(value: float, without: Array, confidence: float) -> tuple[f
     Args:
         value: The estimate.
         without: The estimate without each part, shape (parts,).
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
 
     Returns:
         The standard error, and the interval's ends.
@@ -295,9 +295,9 @@ def bernstein_interval(
     parameter that was chosen on them, are not, and there it is approximate.
 
     Args:
-        parts: Of independent rows.
+        parts: The terms of independent rows.
         rewards: The least and the largest reward there can be.
-        confidence: Such as 0.95.
+        confidence: The level of the interval, such as 0.95.
     """
     if parts.n < 2:
         return rewards
@@ -358,11 +358,11 @@ def refutes_propensities(
     the choices that the log never shows.
 
     Args:
-        mean_weight: Over the rows of the log.
+        mean_weight: The mean weight over the rows of the log.
         error: Its standard error; None where the weights are no such ratios.
         overlap: The share of the target's choices that are of arms which the log shows; None where
             it is unknown.
-        chance: Of so low a mean, see `chance_of_low_mean`; None takes it for normal.
+        chance: The chance of so low a mean, see `chance_of_low_mean`; None takes it for normal.
     """
     if not error:
         return False
@@ -382,7 +382,7 @@ def chance_of_low_mean(draws: Array, expected: float) -> float:
     (1992, "On the removal of skewness by transformation").
 
     Args:
-        draws: What is independent of each other, whose mean is tested, shape (n,).
+        draws: Independent numbers whose mean is tested, shape (n,).
         expected: The expectation of the mean.
     """
     n, centred = len(draws), draws - draws.mean()
@@ -406,7 +406,7 @@ def slope_choice(values: Sequence[float], half_widths: Sequence[float]) -> int:
     r_j for all j < i.
 
     Args:
-        values: Of the candidates, the least biased and most variable first.
+        values: The estimates of the candidates, the least biased and most variable first.
         half_widths: Half the width of each one's interval.
     """
     for i in range(1, len(values)):
@@ -426,7 +426,7 @@ def tune_by_slope(
 
     Args:
         candidates: Parameters, the least biased first.
-        at: The parts under one parameter.
+        at: The function that gives the terms under one parameter.
     """
     parts = [at(candidate) for candidate in candidates]
     half_widths = [Z95 * (stderr(part) or 0.0) for part in parts]

@@ -40,8 +40,8 @@ class RewardRows:
         action: The number of the logged arm, shape (n,).
         reward: Shape (n,).
         arms: How many arms there are.
-        cpus: Threads.
-        seed: For learners that draw.
+        cpus: The number of threads.
+        seed: The seed of learners that draw.
     """
 
     context: Array
@@ -152,8 +152,8 @@ def _arm_lines(fit_rows: RewardRows, target: Array, weight: Array, unit: float =
 
     Args:
         fit_rows: The rows.
-        target: What the lines should give, shape (n,).
-        weight: Of each row, shape (n,).
+        target: The values that the lines should give, shape (n,).
+        weight: The weight of each row, shape (n,).
         unit: A typical weight, by which the penalty is scaled.
     """
     width, pull = fit_rows.context.shape[1], PULL_ROWS * unit * np.eye(fit_rows.context.shape[1])
@@ -190,10 +190,10 @@ class LogInquiry:
 
     Attributes:
         log: The log.
-        folds: Parts of the cross-fitting.
-        context: Threads and the seed of parts and reward models.
+        folds: The number of parts of the cross-fitting.
+        context: The threads, and the seed of parts and reward models.
         least: The least propensity that the log promises; None where it promises none.
-        fitted: What reward models expect, by kind and number of arms, as they come.
+        fitted: The expectations of reward models so far, by kind and number of arms.
     """
 
     log: DecisionLog

@@ -86,8 +86,8 @@ class DecisionLog:
         reward: Shape (n,).
         arms: The names of the arms that were logged, numbers by size.
         action: The number of the logged arm, shape (n,).
-        propensity: With which the arm was chosen, shape (n,); None where the table has no such
-            role.
+        propensity: The probability with which the arm was chosen, shape (n,); None where the table
+            has no such role.
         price: Shape (n,); None where the table has no such role.
         context: The columns that a reward model reads.
         group: The number of the draw that a row belongs to, shape (n,); None where each row is one.
@@ -154,8 +154,8 @@ def read_log(table: Table, reward: Reward, within: RewardRange | None) -> Decisi
     The arm is the role `arm`, or else the role `price`: with neither, nothing was chosen.
 
     Args:
-        table: With the roles `outcome`, `arm` or `price`, and by need `propensity`, `context`,
-            `group`.
+        table: A table with the roles `outcome`, `arm` or `price`, and by need `propensity`,
+            `context`, `group`.
         reward: `outcome`, or `revenue`, which is price times outcome.
         within: The least and the largest reward there can be, where that is declared.
 
@@ -354,9 +354,9 @@ class TargetChoices:
 
     Attributes:
         arms: The names of its choices: the log's arms, then those that were never logged.
-        probability: Of each choice in each row, shape (n, arms).
-        price: Of each choice, shape (n, arms) or (1, arms); None where choices have no price of
-            their own.
+        probability: The probability of each choice in each row, shape (n, arms).
+        price: The price of each choice, shape (n, arms) or (1, arms); None where choices have no
+            price of their own.
     """
 
     arms: tuple[str, ...]

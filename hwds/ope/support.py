@@ -152,7 +152,7 @@ class LogModel:
         (Bonferroni).
 
         Args:
-            propensity: With which the arm was shown, shape (n,).
+            propensity: The probability with which the arm was shown, shape (n,).
             groups: The rows of each group, by its name, shape (n,) of truth values each.
         """
         if not self.parts:
@@ -289,10 +289,10 @@ def _part_sums(part: ModelledPart, propensity: Array, least: Array, inside: Arra
     variance is added.
 
     Args:
-        part: Of the log.
-        propensity: Of its rows, shape (rows,).
+        part: A part of the log.
+        propensity: The propensities of its rows, shape (rows,).
         least: The least propensity of each arm that is not rare, shape (arms,).
-        inside: Which of its rows are in each group, shape (groups + 1, rows).
+        inside: The rows of it that are in each group, as zeros and ones, shape (groups + 1, rows).
     """
     weight, share = _capped_weights(part, propensity, part.share)
     expected, capped, together = inside @ share, np.minimum(weight, MOST_WEIGHT), part.together
@@ -456,10 +456,10 @@ def with_support(
     """Return the rows of the target policy with the scores of the log itself in the first.
 
     Args:
-        rows: As `rows_of` makes them.
+        rows: The rows, as `policy_rows` makes them.
         log: The log.
         evidence: What the target policy would have done.
-        weights: Of each row, shape (n,); None where nothing is weighed.
+        weights: The weight of each row, shape (n,); None where nothing is weighed.
     """
     scores = list(_segment_scores(log, evidence, weights))
     if log.propensity is not None and np.all(log.propensity <= 1):

@@ -79,7 +79,7 @@ def select(settings: LinUCBSettings, state: Array, visit: Visit, stream: Array) 
 
 @helper
 def _indices(settings: LinUCBSettings, state: Array, context: Array) -> int:
-    """Fill the scratch; where it begins."""
+    """Fill the scratch, and return where it begins."""
     arms, columns = settings.earned.size, settings.columns
     scratch = ridge_scratch(arms, columns)
     for arm in range(arms):

@@ -92,7 +92,7 @@ def project_falling(order: Array, state: Array) -> None:
 
 
 def select(settings: MonotoneThompsonSettings, state: Array, visit: Visit, stream: Array) -> int:
-    """Return a demand curve is drawn; the arm that earns most on it."""
+    """Return the arm that earns most on a demand curve that is drawn."""
     values, order = settings.values, settings.order
     count = values.size
     for arm in range(count):

@@ -47,7 +47,7 @@ class MOSS(Policy):
 
 @helper
 def moss_indices(width: float, steps: float, state: Array, count: int) -> int:
-    """Fill the scratch; where it begins."""
+    """Fill the scratch, and return where it begins."""
     for arm in range(count):
         pulls = max(state[arm], 1.0)
         bonus = math.sqrt(math.log(steps / pulls) / pulls) if pulls < steps else 0.0

@@ -36,7 +36,7 @@ def last_layer(
         wins: Conversions of each row, shape (n,).
         pulls: Outcomes of each row, shape (n,).
         start: Weights to begin from, shape (q,).
-        prior: Standard deviation of the weights, whose prior mean is 0.
+        prior: The standard deviation of the weights' prior, whose mean is 0.
 
     Returns:
         The mode, shape (q,), and the lower Cholesky factor of the precision, shape (q, q).
@@ -68,7 +68,7 @@ def draw_last_layer(
 
     Args:
         features: By segment and arm, shape (S, K, q).
-        mode: Of the weights.
+        mode: The mode of the weights, shape (q,).
         root: The lower Cholesky factor of their precision.
         rows: The segment of each customer, shape (n,).
         rng: The generator of the draws.
@@ -185,13 +185,13 @@ def train_rewards(
     drawn from it where outcomes and anchor are random (Pearce, Leibfried and Brintrup 2020).
 
     Args:
-        shape: Of the network.
-        weights: To begin from.
-        anchor: What the prior is centred on.
+        shape: The sizes of the network.
+        weights: The weights to begin from.
+        anchor: The weights on which the prior is centred.
         inputs: Rows (customer, arm), shape (n, F).
         wins: Conversions of each row for each head, shape (n, heads).
         pulls: Outcomes of each row for each head, shape (n, heads).
-        epochs: Steps, each on all rows.
+        epochs: The number of steps, each on all rows.
     """
     tf = tensorflow(1)
     with on_device("cpu", 1):

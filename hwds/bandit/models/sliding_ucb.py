@@ -68,7 +68,7 @@ def select(settings: SlidingUCBSettings, state: Array, visit: Visit, stream: Arr
 
 @helper
 def _indices(settings: SlidingUCBSettings, state: Array) -> int:
-    """Fill the scratch; where it begins."""
+    """Fill the scratch, and return where it begins."""
     values = settings.values
     count = values.size
     width = settings.bonus * math.sqrt(math.log(max(1.0, min(state[3 * count], settings.window))))

@@ -51,7 +51,7 @@ class Softmax(Policy):
 
 @helper
 def softmax_weights(temperature: float, state: Array, active: Array) -> int:
-    """Fill the scratch with weights, the greatest of them 1; where it begins."""
+    """Fill the scratch with weights, the greatest of them 1, and return where it begins."""
     count = active.size
     best = -math.inf
     for arm in range(count):

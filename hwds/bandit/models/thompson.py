@@ -21,7 +21,7 @@ Prior = Annotated[tuple[Positive, ...], Len(2, 2)]
 
 
 def _as_names(known: Any) -> Any:
-    """Return a price is an arm's name too."""
+    """Return counts by the names of arms; a price is written as its arm's name."""
     if not isinstance(known, Mapping):
         return known
     return {

@@ -85,7 +85,7 @@ def ucb1_tables(steps: int) -> tuple[Array, Array]:
 
 @helper
 def ucb1_indices(settings: UCB1Settings, state: Array, step: int, count: int) -> int:
-    """Fill the scratch; where it begins."""
+    """Fill the scratch, and return where it begins."""
     growth = settings.growth
     width = settings.bonus * (growth[step] if step < growth.size else math.sqrt(math.log(step)))
     for arm in range(count):

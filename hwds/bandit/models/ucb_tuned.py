@@ -40,7 +40,7 @@ class UCBTuned(Policy):
 
 @helper
 def ucb_tuned_indices(values: Array, width: float, state: Array, step: int) -> int:
-    """Fill the scratch; where it begins."""
+    """Fill the scratch, and return where it begins."""
     count = values.size
     log_step = math.log(max(step, 1))
     for arm in range(count):

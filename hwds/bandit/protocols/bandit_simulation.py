@@ -57,7 +57,7 @@ from hwds.pricing.arm_evidence import (
 )
 from hwds.results.tables import Measure, Tables
 
-# Worlds for the canary of a simulation: other ones from a step on, twins that no policy can
+# Worlds for the leak check of a simulation: other ones from a step on, twins that no policy can
 # tell apart, regret too low.
 
 EQUAL_WORLDS_GAP = 1e-12
@@ -152,8 +152,8 @@ def world_offers(world: World, horizon: int) -> PriceOffers:
     Those that the last step does not offer are absent, those of conversions alone have no price.
 
     Args:
-        world: Of the simulation.
-        horizon: Steps that are played.
+        world: The world of the simulation.
+        horizon: The number of steps that are played.
 
     Raises:
         ConfigError: Purchases bring amounts, so that counts do not say what an arm earns.
@@ -180,11 +180,11 @@ def replication_evidence(
     See `PriceEvidence`.
 
     Args:
-        tables: Of the run.
-        world: What was played.
+        tables: The tables of the run.
+        world: The world that was played.
         model: The policy.
-        horizon: Steps that were played.
-        most: Replications at most.
+        horizon: The number of steps that were played.
+        most: The most replications.
     """
     note, rows = "", []
     if len(world.segments) > 1:
@@ -205,8 +205,8 @@ def true_conversions(world: World, horizon: int) -> Array:
     (K,); NaN if none does.
 
     Args:
-        world: Of the simulation.
-        horizon: Steps that are played.
+        world: The world of the simulation.
+        horizon: The number of steps that are played.
     """
     offered = world.moments(horizon)[:, None] * world.present
     steps = offered.sum(axis=0)
@@ -232,7 +232,7 @@ EQUAL_ARMS_LEAK = "changed with which of two equal arms is truly the best, thoug
 
 @dataclass(frozen=True, slots=True)
 class SimulationStep:
-    """A moment of the game: what the canary asks at."""
+    """A moment of the game, at which the leak check asks."""
 
     step: int
 

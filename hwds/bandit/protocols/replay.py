@@ -164,7 +164,7 @@ class Replay(Evaluation[Policy, Table], Tunable, LeakTestable, Trying):
     ) -> dict[str, float]:
         """Return one replication.
 
-        `early` sums what was chosen in the first half, for the canary.
+        `early` sums what was chosen in the first half, for the leak check.
         """
         order = row_order(log.table)
         accepted = _accepted_rows(log, order, context.stream("rejection", number).random(log.n))

@@ -121,11 +121,11 @@ def play_compiled(
     Args:
         kernel: The policy's law.
         world: Where it is played.
-        game: How.
-        key: Names the world's draws and the policy's.
+        game: Its settings.
+        key: The name of the world's draws and of the policy's.
         start: The first replication.
         stop: The one after the last.
-        threads: How many share the replications.
+        threads: The number of threads that share the replications.
 
     Raises:
         ValueError: The policy chose an arm that is absent.
@@ -164,7 +164,7 @@ def play_compiled(
 def play_batches(
     kernel: BatchKernel, world: World, game: Game, key: int, start: int, stop: int
 ) -> ReplicationTally:
-    """Play replications `start` to `stop` (excluded), see `simulating.play`."""
+    """Play replications `start` to `stop` (excluded), see `play_compiled`."""
     tally, market = empty_tally(world, game, stop - start), market_of(world, game.horizon)
     for row in range(stop - start):
         own = word_keys(key, start + row)

@@ -121,7 +121,7 @@ def off_policy_measures(
     Args:
         subject: What the reward is called.
         unit: What it is counted in.
-        confidence: Of the intervals.
+        confidence: The level of the intervals.
         policy: The target policy, as a config writes it.
     """
     of_rows: dict[str, Any] = {"better": "none", "units": "rows"}
@@ -162,8 +162,9 @@ def off_policy_scores(
     Args:
         rows: As `policy_rows` makes them.
         intervals: `bootstrap` or `bernstein`.
-        confidence: Of the intervals.
-        resamples: Of the bootstrap, whose stream is that of the rows' seed: rivals share the draws.
+        confidence: The level of the intervals.
+        resamples: The number of resamples of the bootstrap, whose stream is that of the rows' seed:
+            rivals share the draws.
         within: The declared range of rewards, None for what was seen.
     """
     parts, reward, groups = _row_terms(rows), rows["reward"].to_numpy(), _row_groups(rows)
@@ -221,9 +222,9 @@ def shared_days(errors: Array, value: float, rows: pl.DataFrame, groups: Array |
     share.
 
     Args:
-        errors: What each row adds to n times the error of the value, shape (n,).
+        errors: The part of each row in n times the error of the value, shape (n,).
         value: The estimate.
-        rows: With the column `day`.
+        rows: The rows, with the column `day`.
         groups: The number of the draw that each row belongs to; None where each row is one.
     """
     draws = np.arange(len(rows)) if groups is None else groups
@@ -292,7 +293,7 @@ def true_errors(rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]
     Nothing where there is no truth.
 
     Args:
-        rows: Of each model, by its label.
+        rows: The rows of each model, by its label.
     """
     if TRUTH not in rows:
         return
@@ -424,7 +425,7 @@ def log_offers(table: Table, log: DecisionLog, *, outcome: bool) -> PriceOffers:
     """Return the arms of a log.
 
     Args:
-        table: With a row a choice.
+        table: A table with a row for each choice.
         log: The table as the protocol reads it.
         outcome: Whether the reward is the outcome itself, which may be a conversion, and not its
             money.
@@ -445,7 +446,7 @@ def value_evidence(
     """Return the estimate of each arm's value; see `PriceEvidence`.
 
     Args:
-        tables: Of the run.
+        tables: The tables of the run.
         log: The table as the protocol reads it.
         model: The estimator.
         offers: The arms.
@@ -740,10 +741,10 @@ class OffPolicy(
         """Return the table with other outcomes, inside their range, in one block."""
         log = self.log(frame)
         name = frame.column("outcome").name
-        held = blocks_of_rows(log, cutoff.of) == cutoff.part
+        inside = blocks_of_rows(log, cutoff.of) == cutoff.part
         values = frame.column("outcome").cast(pl.Float64).to_numpy()
-        rubbish = np.where(held, rng.uniform(values.min(), values.max(), log.n), values)
-        return replace(frame, data=frame.data.with_columns(pl.Series(name, rubbish)))
+        changed = np.where(inside, rng.uniform(values.min(), values.max(), log.n), values)
+        return replace(frame, data=frame.data.with_columns(pl.Series(name, changed)))
 
     def predictions_at(self, rows: pl.DataFrame, cutoff: LogBlock, frame: Table) -> pl.DataFrame:
         """Return the rows of one block as estimated without their own rewards."""
