@@ -13,7 +13,6 @@ import polars as pl
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import DataError
-from hwds.detection.metrics import MetricSettings
 from hwds.detection.protocols.base import Detection
 from hwds.detection.scores import (
     BY_BOTH,
@@ -23,6 +22,7 @@ from hwds.detection.scores import (
     ResampledMetrics,
     detection_measures,
     effect_of,
+    families_of_metric,
     few_positives,
     resample_windows,
     scored_windows,
@@ -320,10 +320,8 @@ def _resample_metrics(
     answer: ModelRows, protocol: Detection, metric: str, resamples: int
 ) -> ResampledMetrics:
     """Return the metrics of a model, and those of resamples, of the family of one metric."""
-    settings = MetricSettings.by(protocol)
-    base = metric.removeprefix(TRUE)
-    family = [family for family, names in settings.families.items() if base in names]
-    return resample_windows(scored_windows(answer.rows, settings), family, resamples)
+    family = families_of_metric(protocol, metric)
+    return resample_windows(scored_windows(answer.rows, protocol), family, resamples)
 
 
 def _delong_covariance(answers: Sequence[ModelRows], metric: str) -> np.ndarray | None:

@@ -128,7 +128,7 @@ class EntityDays:
         looked, caught = (self._by_day(values) for values in (taken, taken * self.hit))
         share = np.divide(caught, looked, out=np.zeros(looked.shape), where=looked > 0)
         days = np.where(looked > 0, times, 0.0)
-        return _day_ratio(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
+        return ratio_or_nan(np.einsum("ij,ij->i", days, share), days.sum(axis=1))
 
     def _by_day(self, values: np.ndarray) -> np.ndarray:
         return group_sums(values, self.starts[1:])
@@ -143,11 +143,12 @@ class EntityDays:
             earlier[:, place], 1.0, np.divide(part, of, out=np.zeros(of.shape), where=of > 0)
         )
         money = weight[:, rows] * amount[rows]
-        return _day_ratio(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
+        return ratio_or_nan(np.einsum("ij,ij->i", money, share), money.sum(axis=1))
 
 
-def _day_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+def ratio_or_nan(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Return ratios, NaN where the lower number is not above 0."""
+    return np.divide(top, bottom, out=np.full(np.shape(top), np.nan), where=bottom > 0)
 
 
 def flag_top_entities(score: np.ndarray, entity: np.ndarray, day: np.ndarray, k: int) -> np.ndarray:
@@ -198,32 +199,18 @@ class ScoredBy(Protocol):
         """The resamples of each way."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSettings:
-    """The settings of a protocol that its metrics depend on."""
-
-    card_k: int
-    precision: float
-    recall: float
-    wrong_block: float
-
-    @classmethod
-    def by(cls, protocol: ScoredBy) -> Self:
-        """Return the fields of a detection protocol."""
-        return cls(protocol.card_k, protocol.precision, protocol.recall, protocol.wrong_block)
-
-    @property
-    def families(self) -> dict[str, tuple[str, ...]]:
-        """The metrics of each family, by their full names."""
-        chances = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
-        points = (f"precision@recall={self.recall:g}", f"recall@precision={self.precision:g}")
-        return {
-            RANKS: ("aucpr", "prevalence", "auroc", *points),
-            DAYS: (f"card_precision@{self.card_k}", "caught_value"),
-            FLAGS: ("false_positive_rate",),
-            CHANCES: (*chances, f"observed_to_expected[p>={LIKELY}]"),
-            COSTS: ("expected_cost",),
-        }
+def metric_families(protocol: ScoredBy) -> dict[str, tuple[str, ...]]:
+    """Return the metrics of each family, by their full names."""
+    chances = ("brier", "log_loss", "ece", "calibration_slope", "calibration_intercept")
+    at_recall = f"precision@recall={protocol.recall:g}"
+    at_precision = f"recall@precision={protocol.precision:g}"
+    return {
+        RANKS: ("aucpr", "prevalence", "auroc", at_recall, at_precision),
+        DAYS: (f"card_precision@{protocol.card_k}", "caught_value"),
+        FLAGS: ("false_positive_rate",),
+        CHANCES: (*chances, f"observed_to_expected[p>={LIKELY}]"),
+        COSTS: ("expected_cost",),
+    }
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +238,7 @@ class WindowSide:
     """The rows of a window whose label, or whose truth, is known.
 
     Attributes:
-        settings: The settings of the metrics.
+        protocol: The settings of the metrics.
         places: Among the window's rows.
         base: How many rows each stands for.
         ranking: By their scores.
@@ -262,7 +249,7 @@ class WindowSide:
             entity, cost, and the parts of `chances`; weighted by `base`.
     """
 
-    settings: MetricSettings
+    protocol: ScoredBy
     places: np.ndarray
     base: np.ndarray
     ranking: Ranking
@@ -272,43 +259,31 @@ class WindowSide:
     parts: np.ndarray
 
     @classmethod
-    def of(cls, window: TestRows, label: str, weighted: bool, settings: MetricSettings) -> Self:
+    def of(cls, window: TestRows, label: str, weighted: bool, protocol: ScoredBy) -> Self:
         """Return the rows whose column `label` is known.
 
         Weighted, those alone that stand for any.
         """
-        counts = (
-            (window.table["weight"] > 0)
-            if weighted
-            else pl.Series([True]).new_from_index(0, len(window.table))
-        )
-        places = (window.table[label].is_not_null() & counts).arg_true().to_numpy()
-        known = window.table[places]
-        values, score = known[label].to_numpy(), known["score"].to_numpy()
-        base = known["weight"].to_numpy() if weighted else np.ones(len(known))
-        amount = (
-            None
-            if window.table["amount"].null_count() == len(window.table)
-            else known["amount"].fill_null(0).to_numpy()
-        )
-        probability = (
-            known["probability"].to_numpy()
-            if len(known) and not known["probability"].null_count()
-            else None
-        )
+        known = window.table[label].is_not_null()
+        if weighted:
+            known &= window.table["weight"] > 0
+        places = known.arg_true().to_numpy()
+        rows = window.table[places]
+        values, score = rows[label].to_numpy(), rows["score"].to_numpy()
+        base = rows["weight"].to_numpy() if weighted else np.ones(len(rows))
+        priced = window.table["amount"].null_count() < len(window.table)
+        amount = rows["amount"].fill_null(0).to_numpy() if priced else None
+        likely = len(rows) and not rows["probability"].null_count()
+        probability = rows["probability"].to_numpy() if likely else None
         chances = None if probability is None else Probabilities.of(values, probability, base)
         days = EntityDays.of(values, score, window.entity[places], window.day[places], window.days)
-        parts = [np.ones(len(known)), values, (1 - values) * known["flagged"].to_numpy()]
-        unpriced = np.full(len(known), np.nan)
-        parts.append(
-            unpriced
-            if probability is None or amount is None
-            else blocking_costs(values, probability, amount, settings.wrong_block)
-        )
-        table = (
-            np.column_stack(parts if chances is None else [*parts, chances.parts]) * base[:, None]
-        )
-        return cls(settings, places, base, Ranking.of(values, score), days, amount, chances, table)
+        cost = np.full(len(rows), np.nan)
+        if probability is not None and amount is not None:
+            cost = blocking_costs(values, probability, amount, protocol.wrong_block)
+        parts = [np.ones(len(rows)), values, (1 - values) * rows["flagged"].to_numpy(), cost]
+        table = np.column_stack(parts if chances is None else [*parts, chances.parts])
+        ranking = Ranking.of(values, score)
+        return cls(protocol, places, base, ranking, days, amount, chances, table * base[:, None])
 
     def sums(self, cluster: np.ndarray, clusters: int) -> np.ndarray:
         """Return the parts summed over the rows of each cluster, shape (clusters, columns)."""
@@ -328,44 +303,37 @@ class WindowSide:
             sums: Of the parts, so weighted, shape (weightings, columns).
             wanted: Families.
         """
+        families = metric_families(self.protocol)
         by_family: dict[str, list[np.ndarray]] = {}
         if {RANKS, DAYS} & set(wanted):
             weight = self.base * times[:, self.places]
-            by_family[RANKS] = self._ranks(weight, sums) if RANKS in wanted else []
-            by_family[DAYS] = (
-                list(self.days.values(weight, self.settings.card_k, days, self.amount))
-                if DAYS in wanted
-                else []
-            )
-        by_family[FLAGS] = [_weighted_ratio(sums[:, 2], sums[:, 0] - sums[:, 1])]
-        unknown = [np.full(len(sums), np.nan)] * len(self.settings.families[CHANCES])
+            if RANKS in wanted:
+                by_family[RANKS] = self._ranks(weight, sums)
+            if DAYS in wanted:
+                by_day = self.days.values(weight, self.protocol.card_k, days, self.amount)
+                by_family[DAYS] = list(by_day)
+        by_family[FLAGS] = [ratio_or_nan(sums[:, 2], sums[:, 0] - sums[:, 1])]
+        unknown = [np.full(len(sums), np.nan)] * len(families[CHANCES])
         by_family[CHANCES] = (
             list(self.chances.values(sums[:, 4:]).values()) if self.chances else unknown
         )
-        by_family[COSTS] = [_weighted_ratio(sums[:, 3], sums[:, 0])]
-        names = {
-            family: each for family, each in self.settings.families.items() if family in wanted
-        }
+        by_family[COSTS] = [ratio_or_nan(sums[:, 3], sums[:, 0])]
         return {
             name: value
-            for family in names
-            for name, value in zip(names[family], by_family[family], strict=True)
+            for family, names in families.items()
+            if family in wanted
+            for name, value in zip(names, by_family[family], strict=True)
         }
 
     def _ranks(self, weight: np.ndarray, sums: np.ndarray) -> list[np.ndarray]:
-        curves, settings = self.ranking.curves(weight), self.settings
-        points = [
-            curves.precision_at_recall(settings.recall),
-            curves.recall_at_precision(settings.precision),
+        curves = self.ranking.curves(weight)
+        return [
+            curves.average_precision,
+            np.where(sums[:, 1] > 0, ratio_or_nan(sums[:, 1], sums[:, 0]), np.nan),
+            curves.auroc,
+            curves.precision_at_recall(self.protocol.recall),
+            curves.recall_at_precision(self.protocol.precision),
         ]
-        chance = np.where(
-            sums[:, 1] > 0, _weighted_ratio(sums[:, 1], sums[:, 0]), np.nan
-        )  # of the windows that have a precision
-        return [curves.average_precision, chance, curves.auroc, *points]
-
-
-def _weighted_ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return top / np.where(bottom > 0, bottom, np.nan)
 
 
 def blocking_costs(

@@ -14,12 +14,11 @@ from hwds.core.seeds import stream
 from hwds.detection.metrics import (
     CHANCES,
     COSTS,
-    RANKS,
-    MetricSettings,
     ScoredBy,
     TestRows,
     Values,
     WindowSide,
+    metric_families,
 )
 from hwds.detection.predictions import IMPORTANCE_SHARE, IMPORTANCE_SUM
 from hwds.detection.rows import distinct_codes, entities_of_rows
@@ -356,7 +355,7 @@ class ResampledMetrics:
         return counts[TRUE if metric.startswith(TRUE) and TRUE in counts else ""]
 
 
-def scored_windows(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]:
+def scored_windows(rows: pl.DataFrame, protocol: ScoredBy) -> list[Window]:
     """Return the windows of test rows, in the order of their cutoffs.
 
     A row without an entity is one of its own. Against labels a row weighs as many as it stands for
@@ -368,9 +367,9 @@ def scored_windows(rows: pl.DataFrame, settings: MetricSettings) -> list[Window]
         window = TestRows(
             part, part["__entity"].to_numpy(), distinct_codes(part["day"].fill_null(0))
         )
-        sides = {"": WindowSide.of(window, "label", True, settings)}
+        sides = {"": WindowSide.of(window, "label", True, protocol)}
         if part["truth"].null_count() < len(part):
-            sides[TRUE] = WindowSide.of(window, "truth", False, settings)
+            sides[TRUE] = WindowSide.of(window, "truth", False, protocol)
         windows.append(Window(window, sides))
     return windows
 
@@ -501,146 +500,126 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
         protocol: For the definitions in their names.
         unit: The currency of amounts; empty where it is not known.
     """
-    by_label = [
-        *_rank_measures(protocol),
-        *_day_measures(protocol),
-        *_probability_measures(protocol, unit),
-    ]
-    true = [_truth_measure(measure) for measure in by_label]
-    main, other = (true, by_label) if protocol.headline.startswith(TRUE) else (by_label, true)
+    k, wrong = protocol.card_k, f"{protocol.wrong_block:g}"
+    each = f"the {k} entities with the highest scores of each day"
+    adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of"
+    described: tuple[tuple[str, Better, Beside, str], ...] = (
+        (
+            "aucpr",
+            "high",
+            "page",
+            "average precision: the area under precision against recall",
+        ),
+        (
+            "prevalence",
+            "none",
+            "page",
+            "share of rows with label 1, in windows that have any: the average precision of chance",
+        ),
+        (
+            "auroc",
+            "high",
+            "page",
+            "chance that a row of label 1 has the higher score, ties half",
+        ),
+        (
+            f"precision@recall={protocol.recall:g}",
+            "high",
+            "page",
+            "highest precision of a threshold with that recall",
+        ),
+        (
+            f"recall@precision={protocol.precision:g}",
+            "high",
+            "page",
+            "highest recall of a threshold with that precision",
+        ),
+        (
+            "false_positive_rate",
+            "low",
+            "segments",
+            f"share of label 0 whose entity is among the {k} with the highest scores of the day",
+        ),
+        (
+            f"card_precision@{k}",
+            "high",
+            "page",
+            f"share with a row of label 1 that day among {each}, those found before left out; mean "
+            "over days",
+        ),
+        (
+            "caught_value",
+            "high",
+            "page",
+            "share of the money at stake in rows of label 1 that is caught where "
+            f"{each} are looked at",
+        ),
+        ("brier", "low", "page", "mean squared difference of probability and label"),
+        (
+            "log_loss",
+            "low",
+            "page",
+            "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
+        ),
+        (
+            "ece",
+            "low",
+            "page",
+            f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
+        ),
+        (
+            "calibration_slope",
+            "none",
+            "page",
+            "of the label's log odds on those of the probability; 1 is calibrated",
+        ),
+        ("calibration_intercept", "none", "page", "beside that slope; 0 is calibrated"),
+        (
+            f"observed_to_expected[p>={LIKELY}]",
+            "none",
+            "page",
+            f"rows of label 1 over those expected, where p >= {LIKELY}",
+        ),
+        (
+            "expected_cost",
+            "low",
+            "page",
+            f"mean cost of a row where p x amount >= (1 - p) x {wrong} blocks: {wrong} for an "
+            "honest row, the amount for one let pass",
+        ),
+    )
     gap = "average precision against the labels that had been found less that against the truth"
-    apart = Measure("gap_aucpr", meaning=gap, better="none", units="rows", beside="page")
-    always = {f"{TRUE}{name}" for name in SHOWN_METRICS if name != "auroc"} | set(
-        SHOWN_METRICS
-    )  # a terminal has room for so many
+    apart: tuple[tuple[str, Better, Beside, str], ...] = (
+        ("gap_aucpr", "none", "page", gap),
+        (IMPORTANCE_SUM, "none", "no", f"{adds} drawn rows"),
+        (IMPORTANCE_SHARE, "none", "no", f"{adds} drawn rows, as a share of the sum over all"),
+    )
+    by_label, others = (
+        [
+            Measure(name, meaning=meaning, better=better, units="rows", beside=beside)
+            for name, better, beside, meaning in rows
+        ]
+        for rows in (described, apart)
+    )
+    by_label[-1] = replace(by_label[-1], measured_in=unit)
+    true = [
+        replace(
+            each,
+            name=f"{TRUE}{each.name}",
+            meaning=f"{each.meaning}; against the truth of all rows",
+        )
+        for each in by_label
+    ]
+    main, other = (true, by_label) if protocol.headline.startswith(TRUE) else (by_label, true)
+    # A terminal has room for so many.
+    always = {*SHOWN_METRICS, *(f"{TRUE}{name}" for name in SHOWN_METRICS if name != "auroc")}
     shown = [replace(each, beside="always") if each.short in always else each for each in main]
     hidden = [
         replace(each, beside="always" if each.short.endswith("aucpr") else "no") for each in other
     ]
-    every = [*shown, *hidden, apart, *_importance_measures()]
+    every = [*shown, *hidden, *others]
     headline = next((measure for measure in every if measure.short == protocol.headline), None)
     return every if headline is None else [*every, _behind_measure(headline)]
-
-
-def _rank_measures(protocol: ScoredBy) -> list[Measure]:
-    k, recall, precision = protocol.card_k, protocol.recall, protocol.precision
-    high: dict[str, Any] = {"better": "high", "units": "rows"}
-    flags = f"share of label 0 whose entity is among the {k} with the highest scores of the day"
-    return [
-        Measure(
-            "aucpr",
-            meaning="average precision: the area under precision against recall",
-            beside="page",
-            **high,
-        ),
-        _row_measure(
-            "prevalence",
-            "share of rows with label 1, in windows that have any: the average precision of chance",
-            "none",
-            "page",
-        ),
-        Measure(
-            "auroc",
-            meaning="chance that a row of label 1 has the higher score, ties half",
-            beside="page",
-            **high,
-        ),
-        Measure(
-            f"precision@recall={recall:g}",
-            meaning="highest precision of a threshold with that recall",
-            beside="page",
-            **high,
-        ),
-        Measure(
-            f"recall@precision={precision:g}",
-            meaning="highest recall of a threshold with that precision",
-            beside="page",
-            **high,
-        ),
-        _row_measure("false_positive_rate", flags, "low", "segments"),
-    ]
-
-
-def _day_measures(protocol: ScoredBy) -> list[Measure]:
-    k = protocol.card_k
-    each = f"the {k} entities with the highest scores of each day"
-    card = (
-        f"share with a row of label 1 that day among {each}, those found before left out; mean "
-        f"over days"
-    )
-    caught = (
-        f"share of the money at stake in rows of label 1 that is caught where {each} are looked at"
-    )
-    return [
-        Measure(f"card_precision@{k}", meaning=card, better="high", units="rows", beside="page"),
-        Measure("caught_value", meaning=caught, better="high", units="rows", beside="page"),
-    ]
-
-
-def _probability_measures(protocol: ScoredBy, unit: str) -> list[Measure]:
-    block = f"p x amount >= (1 - p) x {protocol.wrong_block:g}"
-    cost = (
-        f"mean cost of a row where {block} blocks: {protocol.wrong_block:g} for an honest row, "
-        f"the amount for one let pass"
-    )
-    return [
-        _row_measure("brier", "mean squared difference of probability and label", "low", "page"),
-        _row_measure(
-            "log_loss",
-            "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
-            "low",
-            "page",
-        ),
-        _row_measure(
-            "ece",
-            f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
-            "low",
-            "page",
-        ),
-        _row_measure(
-            "calibration_slope",
-            "of the label's log odds on those of the probability; 1 is calibrated",
-            "none",
-            "page",
-        ),
-        _row_measure("calibration_intercept", "beside that slope; 0 is calibrated", "none", "page"),
-        _row_measure(
-            f"observed_to_expected[p>={LIKELY}]",
-            f"rows of label 1 over those expected, where p >= {LIKELY}",
-            "none",
-            "page",
-        ),
-        replace(_row_measure("expected_cost", cost, "low", "page"), measured_in=unit),
-    ]
-
-
-def _row_measure(name: str, meaning: str, better: Better, beside: Beside) -> Measure:
-    return Measure(name, meaning=meaning, better=better, units="rows", beside=beside)
-
-
-def _truth_measure(measure: Measure) -> Measure:
-    """Return the same against what only the simulator knows."""
-    return replace(
-        measure,
-        name=f"{TRUE}{measure.name}",
-        meaning=f"{measure.meaning}; against the truth of all rows",
-    )
-
-
-def _importance_measures() -> list[Measure]:
-    adds = (
-        "mean absolute contribution of an input, or of all inputs of a subject, to the score "
-        "of drawn rows"
-    )
-    return [
-        Measure(IMPORTANCE_SUM, meaning=adds, better="none", units="rows"),
-        Measure(
-            IMPORTANCE_SHARE,
-            meaning=f"{adds}, as a share of the sum over all",
-            better="none",
-            units="rows",
-        ),
-    ]
 
 
 def _behind_measure(headline: Measure) -> Measure:
@@ -681,10 +660,10 @@ def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     """
     if rows.is_empty():
         return []
-    settings = MetricSettings.by(protocol)
-    windows = scored_windows(rows, settings)
-    metrics = _metric_names(rows, settings)
-    families = [family for family, names in settings.families.items() if set(names) & set(metrics)]
+    windows = scored_windows(rows, protocol)
+    metrics = _metric_names(rows, protocol)
+    known = metric_families(protocol)
+    families = [family for family, names in known.items() if set(names) & set(metrics)]
     drawn = resample_windows(windows, families, protocol.resamples)
     cutoff = rows["cutoff"][0] if len(windows) == 1 else None
     return [_score(name, drawn, windows, cutoff) for name in metrics if name in drawn.values]
@@ -702,15 +681,9 @@ def behind_scores(
         rows: The test rows of each model.
         protocol: A detection protocol.
     """
-    settings = MetricSettings.by(protocol)
-    windows = {label: scored_windows(part, settings) for label, part in _shared_rows(rows).items()}
+    windows = {label: scored_windows(part, protocol) for label, part in _shared_rows(rows).items()}
     metric = headline_name(protocol)
-    base = metric.removeprefix(TRUE)
-    family = {
-        (RANKS if metric == "gap_aucpr" else family)
-        for family, names in settings.families.items()
-        if base in names
-    }
+    family = families_of_metric(protocol, metric)
     drawn = {
         label: resample_windows(each, family, protocol.resamples) for label, each in windows.items()
     }
@@ -726,7 +699,8 @@ def behind_scores(
     for label in (label for label in scored if label != best):
         effect = model_difference(metric, drawn[best], drawn[label], scale)
         least = min(headlines[label], headlines[best]) if scale.relative else None
-        most = np.inf if short(base) in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
+        base = short(metric.removeprefix(TRUE))
+        most = np.inf if base in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
         n = sum(
             len(side.places)
             for side in (window.sides[_metric_side(metric)] for window in windows[label])
@@ -757,18 +731,23 @@ def headline_name(protocol: ScoredBy) -> str:
     return next(name for name in names if short(name) == protocol.headline)
 
 
-def _metric_names(rows: pl.DataFrame, settings: MetricSettings) -> list[str]:
+def families_of_metric(protocol: ScoredBy, metric: str) -> list[str]:
+    """Return the family that a metric, by its full name, is computed in."""
+    base = metric.removeprefix(TRUE)
+    return [family for family, names in metric_families(protocol).items() if base in names]
+
+
+def _metric_names(rows: pl.DataFrame, protocol: ScoredBy) -> list[str]:
     """Return the metrics that these rows allow, in the order in which they are reported."""
     money = rows["amount"].null_count() < len(rows)
     likely = rows["probability"].null_count() < len(rows)
     there = {CHANCES: likely, COSTS: likely and money}
     metrics = [
         name
-        for family, names in settings.families.items()
-        if there.get(family, True)
+        for family, names in metric_families(protocol).items()
         for name in names
+        if there.get(family, True) and (money or name != "caught_value")
     ]
-    metrics = [name for name in metrics if money or name != "caught_value"]
     if rows["truth"].null_count() == len(rows):
         return metrics
     return [*metrics, *(f"{TRUE}{name}" for name in metrics), "gap_aucpr"]
@@ -782,10 +761,8 @@ def _score(
     sides = [
         window.sides[_metric_side(name)] for window in windows if _metric_side(name) in window.sides
     ]
-    known, total = (
-        sum(len(side.places) for side in sides),
-        sum(len(window.rows.day) for window in windows),
-    )
+    known = sum(len(side.places) for side in sides)
+    total = sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
     effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
