@@ -55,9 +55,9 @@ def _entities_by_value(
     """
     shared = usable_links(frame, name)
     values = rows.select(ROW_ID).join(
-        frame.data.select(ROW_ID, pl.col(name).alias("value")), on=ROW_ID, how="left"
+        frame.data.select(ROW_ID, value=pl.col(name)), on=ROW_ID, how="left"
     )
-    both = values.with_columns(pl.Series("entity", codes)).filter(
+    both = values.with_columns(entity=pl.Series(codes)).filter(
         pl.col("value").is_in(shared.implode())
     )
     tied: pl.Series = both.group_by("value", maintain_order=True).agg(
@@ -71,13 +71,9 @@ def usable_links(frame: Table, name: str) -> pl.Series:
     `MOST_SHARING`.
     """
     entity = pl.col(frame.roles["entity"][0]) if frame.roles.get("entity") else pl.lit(None)
-    rows = frame.data.select(
-        ROW_ID, pl.col(name).alias("value"), entity.cast(pl.String).alias("entity")
-    )
-    owned = rows.select("value", entities_of_rows(rows).alias("owner"))
-    counts = (
-        owned.drop_nulls("value").group_by("value").agg(pl.col("owner").n_unique().alias("owners"))
-    )
+    rows = frame.data.select(ROW_ID, value=pl.col(name), entity=entity.cast(pl.String))
+    owned = rows.select("value", owner=entities_of_rows(rows))
+    counts = owned.drop_nulls("value").group_by("value").agg(owners=pl.col("owner").n_unique())
     return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
 
 
@@ -145,24 +141,21 @@ def cases_of_rows(
     )
     of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
     alone = pl.col("entity").fill_null(pl.format("row {}", pl.col(ROW_ID) + 1)).alias("who")
-    scored = wide.with_columns(alone).with_columns(of.over("case", "who").alias("own"))
+    scored = wide.with_columns(alone).with_columns(own=of.over("case", "who"))
     made = scored.group_by("case", maintain_order=True).agg(
-        pl.col("who").unique(maintain_order=True).alias("entities"),
-        pl.len().cast(pl.Int64).alias("rows"),
-        pl.col("time").min().alias("first"),
-        pl.col("time").max().alias("last"),
-        pl.col("at_stake").sum().alias("at_stake"),
-        pl.col("own").max().alias("score"),
-        pl.col("tier")
-        .sort_by(pl.col("tier").replace_strict(SEVERITY, default=0))
-        .last()
-        .alias("tier"),
+        entities=pl.col("who").unique(maintain_order=True),
+        rows=pl.len().cast(pl.Int64),
+        first=pl.col("time").min(),
+        last=pl.col("time").max(),
+        at_stake=pl.col("at_stake").sum(),
+        score=pl.col("own").max(),
+        tier=pl.col("tier").sort_by(pl.col("tier").replace_strict(SEVERITY, default=0)).last(),
     )
     ordered = made.sort(
         "at_stake" if by_stake else "score", "case", descending=[True, False], nulls_last=True
     )
     ordered = ordered.with_columns(
-        pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4)).alias("name")
+        name=pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4))
     )
     parts = {int(number): part for (number,), part in wide.group_by("case", maintain_order=True)}
     usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
@@ -180,8 +173,8 @@ def cases_of_rows(
         pl.col("entities").list.join(", "),
         pl.col("entities").list.len().cast(pl.Int64).alias("parties"),
         "rows", "first", "last", "at_stake", "score", "tier",
-        pl.Series("shares", shares, dtype=pl.String),
-        pl.Series("reasons", reasons, dtype=pl.String),
+        shares=pl.Series(shares, dtype=pl.String),
+        reasons=pl.Series(reasons, dtype=pl.String),
     )  # fmt: skip
     return Cases(table, _case_rows(wide, ordered))
 
@@ -193,7 +186,7 @@ def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
         ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()],
         dtype=pl.String,
     )
-    place = ordered.select("case", pl.col("name"), pl.int_range(pl.len()).alias("place"))
+    place = ordered.select("case", pl.col("name"), place=pl.int_range(pl.len()))
     named = (
         wide.drop("reasons")
         .with_columns(words)
@@ -246,7 +239,7 @@ def _shared_links(rows: pl.DataFrame, usable: Mapping[str, set[str]]) -> str:
     words: list[str] = []
     for name, values in usable.items():
         by = rows.group_by(pl.col(f"link: {name}").alias("value"), maintain_order=True).agg(
-            pl.col("entity").n_unique().alias("n")
+            n=pl.col("entity").n_unique()
         )
         tied = by.filter((pl.col("n") > 1) & pl.col("value").is_in(list(values))).sort(
             "n", descending=True, maintain_order=True

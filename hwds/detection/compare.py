@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from math import inf, sqrt
 
 import numpy as np
-import polars as pl
 
 from hwds.core.config import build, sized_node
 from hwds.core.errors import DataError
@@ -155,10 +154,8 @@ class DrawnEvidence:
         by_seed = scale.between(self.values[..., first], self.values[..., second])
         value = float(scale.between(self.means[:, first], self.means[:, second]).mean())
         if self.areas is not None and scale.relative:
-            error, number = (
-                self._delong(pair),
-                min((each.number for each in self.counts.values()), default=0),
-            )
+            error = self._delong(pair)
+            number = min((each.number for each in self.counts.values()), default=0)
             return Effect(value, error, ReferenceDistribution(), "DeLong", number)
         effect = effect_of(
             value,
@@ -237,9 +234,7 @@ def detection_evidence(
         resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of
             it say the same.
     """
-    tests = [
-        replace(answer, rows=answer.rows.filter(pl.col("part") == "test")) for answer in answers
-    ]
+    tests = [replace(answer, rows=answer.rows.filter(part="test")) for answer in answers]
     common, left_out = shared_rows(tests, ["fold", "row_id"])
     if not len(common[0].rows):
         raise DataError("compare: no test row is shared by all models.")

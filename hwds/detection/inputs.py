@@ -367,10 +367,8 @@ class UsualValues(Serializable):
         grid = self.quantiles[self.names.index(name)]
         if np.isnan(grid[0]):
             return None, None
-        below, above = (
-            np.searchsorted(grid, value, "left"),
-            len(grid) - np.searchsorted(grid, value, "right"),
-        )
+        below = np.searchsorted(grid, value, "left")
+        above = len(grid) - np.searchsorted(grid, value, "right")
         return float(below) / len(grid), float(above) / len(grid)
 
     def text_shares(self, name: str, text: str | None) -> tuple[float | None, float | None]:

@@ -401,10 +401,8 @@ class DenseNetworks:
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
         """Return the same as `Networks.path_parts`: contributions of numbers, and of texts."""
         numbers, places = self._read(rows)
-        parts, taken = (
-            np.zeros((len(numbers), numbers.shape[1] + places.shape[1])),
-            gauss_legendre(points),
-        )
+        parts = np.zeros((len(numbers), numbers.shape[1] + places.shape[1]))
+        taken = gauss_legendre(points)
         for net, begin in self._starts:
             compiled(add_path_integrals)(
                 numbers,
@@ -737,11 +735,9 @@ class NetworkScorer(Serializable):
         """
         given, base = self.reader.rows(rows), self._networks.base
         score = _mean(self._networks.predict(given))
-        values, far, points = (
-            np.zeros((len(score), len(self.reader.names))),
-            np.arange(len(score)),
-            POINTS,
-        )
+        values = np.zeros((len(score), len(self.reader.names)))
+        far = np.arange(len(score))
+        points = POINTS
         while True:
             part = tuple(each[far] for each in given)
             values[far] = self.reader.by_input(self._networks.path_parts(part, points))

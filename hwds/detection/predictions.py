@@ -49,7 +49,7 @@ def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
             ends = {"ci_low": low, "ci_high": high, "ci_method": "Wilson"}
             yield Score(RULE_RATE, "pooled", found / len(known), n=len(known), **ends, **fields)  # type: ignore[arg-type]
         if part["amount"].count():
-            gray = float(part.filter(pl.col("label") == 1)["amount"].sum())
+            gray = float(part.filter(label=1)["amount"].sum())
             yield Score(RULE_MONEY, "pooled", gray, n=len(part), **fields)  # type: ignore[arg-type]
 
 
@@ -343,7 +343,7 @@ def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
             k,
         )
     return rows.with_columns(
-        pl.when(pl.col("part") == "test").then(pl.Series("flagged", flags)).alias("flagged")
+        flagged=pl.when(pl.col("part") == "test").then(pl.Series("flagged", flags))
     )
 
 
@@ -420,10 +420,8 @@ def main_inputs(
     numbers = rows.numbers(usual.names)
     columns = {name: place for place, name in enumerate(usual.names)}
     order = np.argsort(-contributions.values, axis=1, kind="stable")[:, :MOST_INPUTS]
-    places, texts = (
-        {name: place for place, name in enumerate(contributions.names)},
-        cache(rows.texts),
-    )
+    places = {name: place for place, name in enumerate(contributions.names)}
+    texts = cache(rows.texts)
     reasons: list[list[dict[str, object]]] = []
     for row, first in enumerate(order.tolist()):
         main = [

@@ -346,10 +346,10 @@ def _median_prices(lines: pl.DataFrame) -> pl.DataFrame:
         lines.cast({"price": pl.Float64})
         .group_by(CELL, maintain_order=True)
         .agg(
-            pl.len().cast(pl.Int64).alias("lines"),
-            pl.col("quantity").sum().alias("units"),
-            centre.alias("seen"),
-            ((pl.col("price") / centre).log() ** 2).sum().alias("squares"),
+            lines=pl.len().cast(pl.Int64),
+            units=pl.col("quantity").sum(),
+            seen=centre,
+            squares=((pl.col("price") / centre).log() ** 2).sum(),
         )
     )
 
@@ -362,14 +362,13 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
     cells = cells.with_columns(
-        pl.Series(
-            "spare",
-            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy()),
+        spare=pl.Series(
+            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy())
         )
     )
     spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
-    wide = cells.with_columns(pl.when(spare > 0).then(pooled).otherwise(0.0).alias("spread"))
+    wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
     shrunk = (
         _shrink_prices(wide)
         if shrink
@@ -381,9 +380,9 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
         "lines",
         "units",
         "seen",
-        pl.Series("price", shrunk.mean),
-        pl.Series("deviation", shrunk.deviation),
-        weak.alias("weak"),
+        price=pl.Series(shrunk.mean),
+        deviation=pl.Series(shrunk.deviation),
+        weak=weak,
     )
 
 
@@ -426,19 +425,19 @@ def _best_routes(
     )
     seen = pl.col("seen_there") - pl.col("seen") - pl.col("freight") - share * pl.col("seen")
     priced = routes.with_columns(
-        (pl.col("price_there") - pl.col("price_paid")).alias("difference"),
-        (pl.col("freight") + share * pl.col("price_paid")).alias("threshold"),
-        ((pl.col("price_there") - pl.col("freight")) / (1 + share)).alias("pays_below"),
-        (pl.col("weak") | pl.col("weak_there")).alias("weak"),
-        seen.alias("margin_seen"),
-    ).with_columns((pl.col("difference") - pl.col("threshold")).alias("margin"))
+        difference=pl.col("price_there") - pl.col("price_paid"),
+        threshold=pl.col("freight") + share * pl.col("price_paid"),
+        pays_below=(pl.col("price_there") - pl.col("freight")) / (1 + share),
+        weak=pl.col("weak") | pl.col("weak_there"),
+        margin_seen=seen,
+    ).with_columns(margin=pl.col("difference") - pl.col("threshold"))
     ends = {"margin_low": pl.col("margin") - far, "margin_high": pl.col("margin") + far}
     named = ["sku", "bought_in", "sold_in", "from_region", "to_region"]
     ranked = priced.with_columns(**ends).sort(
         "margin", *named, descending=[True, *[False] * len(named)], nulls_last=True
     )
     best = ranked.unique(named[:3], keep="first", maintain_order=True)
-    return best.with_columns((pl.col("margin") > 0).alias("pays")).select(THRESHOLDS)
+    return best.with_columns(pays=pl.col("margin") > 0).select(THRESHOLDS)
 
 
 # The verdict on where reselling pays, as plain values and a table of pairs.

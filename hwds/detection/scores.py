@@ -361,7 +361,7 @@ def scored_windows(rows: pl.DataFrame, protocol: ScoredBy) -> list[Window]:
     A row without an entity is one of its own. Against labels a row weighs as many as it stands for
     (`weight`), against the truth all rows weigh the same.
     """
-    coded = rows.with_columns(pl.Series("__entity", distinct_codes(entities_of_rows(rows))))
+    coded = rows.with_columns(__entity=pl.Series(distinct_codes(entities_of_rows(rows))))
     windows = []
     for part in coded.partition_by("cutoff", maintain_order=True):
         window = TestRows(
@@ -421,10 +421,8 @@ def resample_windows(
 
 def _draws(clusters: Clusters, windows: Sequence[Window], resamples: int) -> Iterator[np.ndarray]:
     """Yield how often each cluster is drawn, shape (some resamples, clusters)."""
-    rng, rows = (
-        stream(0, f"bootstrap by {clusters.way}"),
-        sum(len(window.rows.day) for window in windows),
-    )
+    rng = stream(0, f"bootstrap by {clusters.way}")
+    rows = sum(len(window.rows.day) for window in windows)
     at_once = max(AT_ONCE // max(clusters.number, rows, 1), 1)
     for begin in range(0, resamples, at_once):
         yield np.stack([clusters.draw(rng) for _ in range(min(at_once, resamples - begin))])
@@ -780,10 +778,8 @@ def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
         return {"stderr": None, "ci_method": "resamples that are all alike cannot tell"}
     ends: tuple[float | None, float | None] = effect.interval(LEVEL) or (None, None)
     if effect.stderr is not None and share and 0 < value < 1:
-        odds, half = (
-            log(value / (1 - value)),
-            effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value)),
-        )
+        odds = log(value / (1 - value))
+        half = effect.distribution.critical(LEVEL) * effect.stderr / (value * (1 - value))
         low, high = sigmoid(np.array([odds - half, odds + half])).tolist()
         ends = low, high
     elif ends[0] is not None and ends[1] is not None and not signed:

@@ -113,10 +113,8 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     counts = [len(tree["left_children"]) for tree in trees]
     roots = np.cumsum([0, *counts])[:-1]
     root, node = np.repeat(roots, counts), np.arange(sum(counts))
-    left, right = (
-        _concatenate(trees, "left_children", int),
-        _concatenate(trees, "right_children", int),
-    )
+    left = _concatenate(trees, "left_children", int)
+    right = _concatenate(trees, "right_children", int)
     inner = left >= 0
     left, right = np.where(inner, root + left, node), np.where(inner, root + right, node)
     parent = np.full(len(node), -1)
@@ -136,10 +134,8 @@ def _booster_nodes(trees: list[dict[str, Any]], codes: int) -> tuple[BoosterNode
     under = np.concatenate([left[of_texts], right[of_texts]])
     below[under] = np.arange(len(under)) * codes
     threshold = _concatenate(trees, "split_conditions", np.float32)
-    column, missing_left = (
-        _concatenate(trees, "split_indices", int),
-        _concatenate(trees, "default_left", bool),
-    )
+    column = _concatenate(trees, "split_indices", int)
+    missing_left = _concatenate(trees, "default_left", bool)
     return BoosterNodes(
         roots,
         column,

@@ -112,7 +112,7 @@ def map_from_text(text: str) -> np.ndarray:
 def judged_images(tables: Tables, model: str) -> pl.DataFrame:
     """Return the judged images of a model; empty where there are none."""
     rows = tables.predictions
-    return rows.filter(pl.col("model") == model) if "actual" in rows.columns else pl.DataFrame()
+    return rows.filter(model=model) if "actual" in rows.columns else pl.DataFrame()
 
 
 def kinds_of(rows: pl.DataFrame) -> list[str]:

@@ -180,9 +180,7 @@ def patches_figure(images: Images, tables: Tables, model: str) -> Figure | None:
     figure = new_figure(10.5, 0.9 + 1.72 * len(kinds))
     grid = figure.subplots(len(kinds), 2 * len(PATCH_TITLES), squeeze=False)
     for down, kind in enumerate(kinds):
-        for across, row in enumerate(
-            three_images(rows.filter(pl.col("actual") == kind), kinds_of(rows)[0])
-        ):
+        for across, row in enumerate(three_images(rows.filter(actual=kind), kinds_of(rows)[0])):
             _draw_patch(grid[down, 2 * across], grid[down, 2 * across + 1], images, row)
         grid[down, 0].set_ylabel(drawable(kind, 16), fontsize=10, color=INK, parse_math=False)
     for across, title in enumerate(PATCH_TITLES):

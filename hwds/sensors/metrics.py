@@ -249,10 +249,8 @@ def _label_array(run: pl.DataFrame) -> np.ndarray:
 
 
 def _mean_scores(counts: list[RunCounts]) -> Iterator[Score]:
-    own, all_ = (
-        np.array([f1_of(each) for each in counts]),
-        np.array([f1_of_everything(each) for each in counts]),
-    )
+    own = np.array([f1_of(each) for each in counts])
+    all_ = np.array([f1_of_everything(each) for each in counts])
     yield Score.of("f1", "mean", mean_over_runs(own))
     yield Score.of("f1_everything", "mean", mean_over_runs(all_))
     yield Score.of("f1_gain", "mean", difference_estimate(mean_over_runs(own - all_)))

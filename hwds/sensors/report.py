@@ -70,7 +70,7 @@ def by_run_grid(tables: Tables, model: str) -> Grid:
 def rows_of_model(tables: Tables, model: str) -> pl.DataFrame:
     """Return the rows that a model scored, empty where there are none."""
     rows = tables.predictions
-    return rows.filter(pl.col("model") == model) if "alarm" in rows.columns else pl.DataFrame()
+    return rows.filter(model=model) if "alarm" in rows.columns else pl.DataFrame()
 
 
 def _run_cells(rows: pl.DataFrame) -> list[str]:
@@ -179,10 +179,8 @@ def _shade_anomalies(axes: Axes, rows: pl.DataFrame) -> None:
 def _draw_score(axes: Axes, rows: pl.DataFrame, *, label: bool) -> None:
     """Draw the score on a log axis, the limit, anomalies and alarms."""
     _shade_anomalies(axes, rows)
-    cycle, score = (
-        rows[CYCLE].to_numpy(),
-        np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE),
-    )
+    cycle = rows[CYCLE].to_numpy()
+    score = np.clip(rows["score"].to_numpy(), 1 / LARGEST_SCORE, LARGEST_SCORE)
     alarm = rows["alarm"].to_numpy()
     axes.semilogy(cycle, score, color=OWN_COLOUR, linewidth=0.9, label="score")
     axes.axhline(1.0, color=GREY, linewidth=0.9, linestyle="--", label="limit")

@@ -97,9 +97,7 @@ def alert_evidence_rows(
         ConfigError: The model has no probabilities.
     """
     predictions = (
-        tables.predictions.filter(pl.col("model") == model)
-        if tables.predictions.width
-        else tables.predictions
+        tables.predictions.filter(model=model) if tables.predictions.width else tables.predictions
     )
     if predictions.is_empty():
         return predictions
@@ -111,26 +109,24 @@ def alert_evidence_rows(
     day = row_arrivals(frame).dt.date().cast(pl.Int32).cast(pl.Int64)
     facts = frame.data.select(
         ROW_ID,
-        day.alias("day_id"),
-        label_arrivals(frame, delay_days).alias("known_at"),
-        (pl.col(kind).cast(pl.String) if kind else pl.lit(None, pl.String)).alias("kind"),
+        day_id=day,
+        known_at=label_arrivals(frame, delay_days),
+        kind=pl.col(kind).cast(pl.String) if kind else pl.lit(None, pl.String),
     )
-    rows = predictions.select(*PREDICTED, pl.col("amount").alias("loss")).join(
+    rows = predictions.select(*PREDICTED, loss=pl.col("amount")).join(
         facts, on=ROW_ID, how="left", maintain_order="left"
     )
     honest = unlabelled != "exclude"
     rows = rows.with_columns(
-        (pl.lit(1.0) if honest else pl.col("weight")).alias("weight"),
-        pl.lit(0.0 if honest else None, pl.Float64).alias("unlabelled"),
+        weight=pl.lit(1.0) if honest else pl.col("weight"),
+        unlabelled=pl.lit(0.0 if honest else None, pl.Float64),
     )
     return rows.select(EVIDENCE).sort("part", "fold", "day_id", ROW_ID)
 
 
 def rows_tested(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the test rows, with the labels that they got in the end."""
-    return rows.filter(pl.col("part") == "test").with_columns(
-        pl.col("label").fill_null(pl.col("unlabelled"))
-    )
+    return rows.filter(part="test").with_columns(pl.col("label").fill_null(pl.col("unlabelled")))
 
 
 def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
@@ -140,7 +136,7 @@ def deciding_rows(rows: pl.DataFrame, cutoff: str) -> pl.DataFrame:
     Each day of each window counts apart, for its rows were scored by a model of its own.
     """
     begin = datetime.fromisoformat(cutoff)
-    early = rows.filter((pl.col("part") == "decide") & (pl.col("cutoff") <= cutoff))
+    early = rows.filter(pl.col("cutoff") <= cutoff, part="decide")
     known = pl.when(pl.col("known_at") <= begin).then(pl.col("label"))
     apart = (pl.col("fold").cast(pl.Int64) * 10_000_000 + pl.col("day_id")).alias("day_id")
     return early.with_columns(known.fill_null(pl.col("unlabelled")).alias("label"), apart)

@@ -175,11 +175,9 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
     formula, cells = costs(FORMULA_POINT), rule_grid(terms)
-    best, saving, sure = (
-        FORMULA_POINT,
-        0.0,
-        NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2)),
-    )
+    best = FORMULA_POINT
+    saving = 0.0
+    sure = NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2))
     for cell in cells:
         saved = formula - costs(cell)
         total = float(saved.sum())
@@ -235,10 +233,8 @@ def rivals_of(
     """
     day = distinct_codes(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)
-    probability, z = (
-        rows["probability"].to_numpy(),
-        z_scores(rows["score"].to_numpy(), reference["score"].to_numpy()),
-    )
+    probability = rows["probability"].to_numpy()
+    z = z_scores(rows["score"].to_numpy(), reference["score"].to_numpy())
     review_from, block_from = terms.today
     blocked = probability >= block_from
     today = _review_actions(

@@ -315,16 +315,12 @@ def alerts_of(
         zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True)
     )
     wide = test.with_columns(
-        pl.Series("action", action),
-        pl.Series("expected_gain", gain),
-        pl.Series(
-            "block_from",
-            terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy()),
+        action=pl.Series(action),
+        expected_gain=pl.Series(gain),
+        block_from=pl.Series(
+            terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy())
         ),
-        pl.when(pl.Series(action == RANDOM))
-        .then(terms.random_reviews)
-        .otherwise(1.0)
-        .alias("chance"),
+        chance=pl.when(pl.Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
     ).filter(pl.col("action") != PASS)
     ordered = wide.sort(
         ["fold", "day_id", "action", "expected_gain"],
@@ -344,8 +340,7 @@ def alerts_of(
         pl.col("loss").alias("at_stake"),
         "expected_gain",
         "chance",
-        pl.Series(
-            "reasons",
+        reasons=pl.Series(
             ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()],
             dtype=pl.String,
         ),
@@ -357,8 +352,8 @@ def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
     for cases.
     """
     names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
-    rows = test.with_columns(names.alias("tier"), pl.col("loss").alias("at_stake"))
-    return rows.filter((pl.col("fold") == test["fold"].max()) & pl.col("tier").is_not_null())
+    rows = test.with_columns(tier=names, at_stake=pl.col("loss"))
+    return rows.filter(pl.col("tier").is_not_null(), fold=test["fold"].max())
 
 
 def thresholds_of(
@@ -372,7 +367,7 @@ def thresholds_of(
     """
     made = []
     for each in chosen:
-        rows = test.filter(pl.col("cutoff") == each.cutoff)
+        rows = test.filter(cutoff=each.cutoff)
         loss = np.array([rows["loss"].quantile(level, "nearest") for level in STAKES], float)
         review = terms.review_from(loss, each.floor)
         made.append(

@@ -127,10 +127,8 @@ def alert_verdict(
     kinds = test["kind"].is_in(list(terms.guarded)).fill_null(False).to_numpy()
     back_test = AlertBackTest(test, actions, terms, kinds, clusters)
     records = [back_test.record(against) for against in back_test.sides()]
-    record, meaning = (
-        tuple(line for lines, _ in records for line in lines),
-        tuple(each for _, each in records),
-    )
+    record = tuple(line for lines, _ in records for line in lines)
+    meaning = tuple(each for _, each in records)
     positives = int((test["label"] == 1).sum())
     excluded = _forbidden_by(record, positives, terms)
     rule = next(iter(excluded), "none")
@@ -170,7 +168,7 @@ def choices_and_actions(
         actions[name].append(
             act(Days.of(window, seed), terms, chosen[-1].multiplier, chosen[-1].floor)
         )
-        reference = rows.filter((pl.col("part") == "decide") & (pl.col("fold") == fold))
+        reference = rows.filter(part="decide", fold=fold)
         for policy, action in rivals_of(window, reference, terms, seed).items():
             actions[policy].append(action)
     return chosen, {policy: np.concatenate(parts) for policy, parts in actions.items()}

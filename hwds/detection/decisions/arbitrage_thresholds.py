@@ -54,10 +54,10 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     return now.select(
         pl.col("sku").cast(pl.String),
         pl.col("channel").cast(pl.String),
-        region.alias("region"),
-        pl.lit(0.0).alias("quantity"),
-        pl.col("price").alias("unit_price"),
-        pl.lit(None, pl.Float64).alias("street_price"),
+        region=region,
+        quantity=pl.lit(0.0),
+        unit_price=pl.col("price"),
+        street_price=pl.lit(None, pl.Float64),
     )
 
 
@@ -236,9 +236,9 @@ class ArbitrageThresholds(Reselling, Decision):
             else pl.Series([1.0]).new_from_index(0, len(lines))
         )
         reviewed = lines.select(
-            (pl.col("street_price") > pl.Series(costs, nan_to_null=True)).alias("above"),
-            frame.column("label").cast(pl.Float64).alias("label"),
-            (1 / chance).alias("weight"),
+            above=pl.col("street_price") > pl.Series(costs, nan_to_null=True),
+            label=frame.column("label").cast(pl.Float64),
+            weight=1 / chance,
         ).drop_nulls()
         return _reviewed_share(reviewed.filter("above")), _reviewed_share(
             reviewed.filter(~pl.col("above"))

@@ -114,18 +114,12 @@ class ReviewCases(Decision):
         See `Decision.decide`. None where no row was scored.
         """
         rows = tables.predictions
-        rows = (
-            rows.filter((pl.col("model") == model) & (pl.col("part") == "test"))
-            if rows.width
-            else rows
-        )
+        rows = rows.filter(model=model, part="test") if rows.width else rows
         if rows.is_empty():
             return None
-        last = rows.filter((pl.col("fold") == rows["fold"].max()) & pl.col("label").is_null())
-        last = last if len(last) else rows.filter(pl.col("fold") == rows["fold"].max())
-        asked = last.with_columns(
-            pl.col("amount").alias("at_stake"), pl.lit(None, pl.String).alias("tier")
-        )
+        last = rows.filter(pl.col("label").is_null(), fold=rows["fold"].max())
+        last = last if len(last) else rows.filter(fold=rows["fold"].max())
+        asked = last.with_columns(at_stake=pl.col("amount"), tier=pl.lit(None, pl.String))
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
         listed = self._listed(cases, frame, int(tables.scores["seed"][0]))

@@ -65,10 +65,8 @@ class LiveArbitrage(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the spread to the street, and to other markets as last seen."""
         recipe, values = self._recipe, event.values
-        paid, street = (
-            as_float(values.get(recipe.unit_price)),
-            as_float(values.get(recipe.street_price)),
-        )
+        paid = as_float(values.get(recipe.unit_price))
+        street = as_float(values.get(recipe.street_price))
         near, far = (self._cost(paid, abroad=abroad) for abroad in (False, True))
         spread, gap = street - far, street - paid
         best, rank, seen = self._elsewhere(event, paid, near, far)
@@ -148,10 +146,8 @@ class Arbitrage(Reselling, RowFeatures):
         """
         self.check(table)
         moments = instants_of(table)
-        paid, street = (
-            column_floats(table, self.unit_price),
-            column_floats(table, self.street_price),
-        )
+        paid = column_floats(table, self.unit_price)
+        street = column_floats(table, self.street_price)
         best, rank, seen = self._elsewhere(table, moments, paid)
         spread = street - self.cost(paid, abroad=True)
         stake = np.maximum(street - paid, 0) * column_floats(table, self.quantity)

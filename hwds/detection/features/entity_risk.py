@@ -109,11 +109,9 @@ class LiveRisk(Live):
     changing = ("_groups", "_held", "_leaving", "_entered")
 
     def __init__(self, by: Sequence[str], days: Sequence[int], shrink: float) -> None:
-        self._by, self._spans, self._shrink = (
-            tuple(by),
-            [each * DAY_MICROSECONDS for each in days],
-            shrink,
-        )
+        self._by = tuple(by)
+        self._spans = [each * DAY_MICROSECONDS for each in days]
+        self._shrink = shrink
         kinds = {"risk": pl.Float64, "labels": pl.Int64, "confirmed": pl.Int64}
         self.columns = {
             f"{name}_{what}_{each}d": kind

@@ -179,10 +179,8 @@ class LiveHandbookPlus(LiveHandbook):
         super().confirm(outcome)
         terminal = self._terminals[outcome.place]
         if terminal is not None:
-            labels, label = (
-                self._labels[terminal],
-                (outcome.time, outcome.place, int(outcome.positive)),
-            )
+            labels = self._labels[terminal]
+            label = (outcome.time, outcome.place, int(outcome.positive))
             labels.insert(bisect_left(labels, label), label)
 
     def _usual(self, customer: Any, paid: float, time: int) -> tuple[float, float, float]:

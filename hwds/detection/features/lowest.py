@@ -113,10 +113,8 @@ class Lowest(RowFeatures):
             DataError: A row has no time.
         """
         self.check(table)
-        moments, code = (
-            instants_of(table),
-            codes_of(table.data[entity_of(table, "entity", self.entity)]),
-        )
+        moments = instants_of(table)
+        code = codes_of(table.data[entity_of(table, "entity", self.entity)])
         order = order_by_entity(code, moments.time, moments.place)
         lowest = {}
         for name in self.read_of(table):

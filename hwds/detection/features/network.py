@@ -107,11 +107,9 @@ class LiveNetwork(Live):
 
     def _there(self, customer: Any) -> None:
         if customer not in self._parent:
-            self._parent[customer], self._size[customer], self._newest[customer] = (
-                customer,
-                1,
-                LONG_AGO,
-            )
+            self._parent[customer] = customer
+            self._size[customer] = 1
+            self._newest[customer] = LONG_AGO
 
     def _bear(self, customer: Any, shared: Shared, time: int) -> None:
         """Record that a customer bears an identifier since a time."""

@@ -54,10 +54,8 @@ class PeerReference:
 
     def __init__(self, reference: Reference, columns: int, by: int) -> None:
         self._compared_with, self._size = reference, 0
-        self._values, self._groups = (
-            np.zeros((FEW_ROWS, columns)),
-            np.zeros((FEW_ROWS, by + 1), np.int64),
-        )
+        self._values = np.zeros((FEW_ROWS, columns))
+        self._groups = np.zeros((FEW_ROWS, by + 1), np.int64)
         self._enters, self._leaves = np.zeros(FEW_ROWS, np.int64), np.zeros(FEW_ROWS, np.int64)
         self._codes: list[dict[tuple[Any, ...], int]] = [{} for _ in range(by + 1)]
         self._references: dict[int, list[list[Spread]]] = {}

@@ -162,10 +162,8 @@ def sort_lines(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
     A row without entity is alone.
     """
-    entity, arrived = (
-        codes_apart(table.column("entity")),
-        np.argsort(arrival_times(table), kind="stable"),
-    )
+    entity = codes_apart(table.column("entity"))
+    arrived = np.argsort(arrival_times(table), kind="stable")
     order = arrived[np.argsort(entity[arrived], kind="stable")]
     return order, np.concatenate([[0], np.cumsum(np.bincount(entity))])
 
@@ -500,16 +498,14 @@ def _calendar_flags(day: int, rules: LineRules) -> tuple[int, int]:
 
 # Purchases: the purchases of an entity in the days before each of its order lines.
 
-ORDER, SKU, STORE, CHANNEL, QUANTITY, UNIT_PRICE, PROMOTION, RETURNED_AT = (
-    "order",
-    "sku",
-    "store",
-    "channel",
-    "quantity",
-    "unit_price",
-    "promotion",
-    "returned_at",
-)
+ORDER = "order"
+SKU = "sku"
+STORE = "store"
+CHANNEL = "channel"
+QUANTITY = "quantity"
+UNIT_PRICE = "unit_price"
+PROMOTION = "promotion"
+RETURNED_AT = "returned_at"
 """The columns that are used where a table has them; any other name is the user's own and must be
 there.
 """

@@ -100,11 +100,9 @@ def grow_graph(
                 state.born[pair] = min(state.born[pair], time[row])
         root = _root(state.parent, customer)
         if state.newest[root] <= time[row]:
-            out[row, 0], out[row, 1], out[row, 2] = (
-                state.degree[customer],
-                state.size[root],
-                state.confirmed[customer],
-            )
+            out[row, 0] = state.degree[customer]
+            out[row, 1] = state.size[root]
+            out[row, 2] = state.confirmed[customer]
         else:
             _walk(graph, state, customer, time[row], out, row)
 

@@ -368,10 +368,8 @@ def add_line(
     else:
         _enter(lines, book, spans, first, line, lines.time[book.ranked[book.sizes[ROWS] - 1]])
         middles = count_late(lines, book, spans, line, place)
-        out[row, at + RATIOS], out[row, at + RATIOS + 1] = (
-            ratio(quantity, middles[0]),
-            ratio(amount, middles[1]),
-        )
+        out[row, at + RATIOS] = ratio(quantity, middles[0])
+        out[row, at + RATIOS + 1] = ratio(amount, middles[1])
         write_values(book.late_totals, book.late_held, spans.size, row, out)
     out[row, at + TENURE] = (time - lines.time[book.ranked[0]]) / DAY_MICROSECONDS
     out[row, at + GAP] = _gap(lines, book, line, place)

@@ -105,11 +105,9 @@ def fill_paths(
                 here += 1
             if here == count:
                 count += 1
-                paths.column[here], paths.low[here], paths.high[here] = (
-                    nodes.column[above],
-                    math.nan,
-                    math.nan,
-                )
+                paths.column[here] = nodes.column[above]
+                paths.low[here] = math.nan
+                paths.high[here] = math.nan
                 paths.missing[here], paths.codes[here], paths.share[here] = True, -1, 1.0
                 if nodes.chosen[above] >= 0:
                     paths.codes[here] = nodes.below[node]

@@ -126,7 +126,7 @@ def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> T
 
 def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
     """Return the rows that had arrived by an instant."""
-    arrived = frame.data.select("row_id", row_arrivals(frame).alias("__arrived"))
+    arrived = frame.data.select("row_id", __arrived=row_arrivals(frame))
     return rows.join(arrived, on="row_id", how="left", maintain_order="left").filter(
         pl.col("__arrived") <= instant
     )
@@ -154,14 +154,10 @@ def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
 
     None where there is none.
     """
-    tested = (
-        rows.filter((pl.col("part") == "test") & pl.col("label").is_not_null())
-        if rows.width
-        else rows
-    )
+    tested = rows.filter(pl.col("label").is_not_null(), part="test") if rows.width else rows
     if tested.is_empty():
         return None
-    arrived = frame.data.select(ROW_ID, row_arrivals(frame).alias("arrived"))
+    arrived = frame.data.select(ROW_ID, arrived=row_arrivals(frame))
     both = tested.select(ROW_ID).join(arrived, on=ROW_ID, how="left").sort("arrived", ROW_ID)
     return int(both[ROW_ID][-1])
 
@@ -304,11 +300,9 @@ def _check_label_times(table: Table) -> None:
         for role in TIMES
         if table.roles.get(role)
     }
-    known, when, name = (
-        table.column("label").is_not_null(),
-        instants["label_time"],
-        table.name("label_time"),
-    )
+    known = table.column("label").is_not_null()
+    when = instants["label_time"]
+    name = table.name("label_time")
     undated = (known & when.is_null()).arg_true()
     if len(undated):
         raise DataError(
@@ -518,18 +512,14 @@ class Detection(
         """Return all metrics of the test rows, against the labels and, where a simulator knows it,
         against the truth.
         """
-        test = rows.filter(pl.col("part") == "test")
+        test = rows.filter(part="test")
         return [*detection_scores(test, self), *rule_scores(test)]
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
         """Yield how far each model is behind the best, on the same rows and resamples, and its
         importances.
         """
-        scored = {
-            label: part.filter(pl.col("part") == "test")
-            for label, part in rows.items()
-            if part.width
-        }
+        scored = {label: part.filter(part="test") for label, part in rows.items() if part.width}
         yield from behind_scores(scored, self)
         for label, part in scored.items():
             yield from ((label, score) for score in importance_scores(part))
@@ -559,9 +549,7 @@ class Detection(
             return
 
         def said(rows: pl.DataFrame) -> pl.DataFrame:
-            return self.predictions_only(
-                rows.filter((pl.col("part") == "test") & (pl.col(ROW_ID) == row))
-            )
+            return self.predictions_only(rows.filter(pl.col(ROW_ID) == row, part="test"))
 
         shows = "changed with the row's own label"
         yield Twin(

@@ -114,7 +114,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
             part.with_columns(days_since(parts[name], cutoff)) for name, part in predictions.items()
         ]
         return (
-            pl.concat(scored).with_columns(pl.lit(cell.fold.name).alias("cutoff"))
+            pl.concat(scored).with_columns(cutoff=pl.lit(cell.fold.name))
             if scored
             else pl.DataFrame()
         )
@@ -173,7 +173,7 @@ class Prequential(RowPrequential, Detection, Tunable, AlertEvidence):
         )
         entity, label, when = (seen.name(role) for role in ("entity", "label", "label_time"))
         positive = seen.data.filter((pl.col(label) == 1) & (row_arrivals(seen) >= since))
-        first = positive.group_by(entity).agg(pl.col(when).min().alias("__found"))
+        first = positive.group_by(entity).agg(__found=pl.col(when).min())
         confirmed = test.data.select(entity).join(
             first, on=entity, how="left", maintain_order="left"
         )["__found"]

@@ -117,7 +117,7 @@ def ranked_entities(rows: pl.DataFrame, score_of: ScoreOf) -> pl.DataFrame:
         score_of: The score of an entity: the highest of its rows, or their mean.
     """
     of = pl.col("score").mean() if score_of == "mean" else pl.col("score").max()
-    known = rows.with_columns(entities_of_rows(rows).alias("entity"))
+    known = rows.with_columns(entity=entities_of_rows(rows))
     made = known.group_by("entity").agg(of.alias("score"), pl.col("truth").max())
     return made.sort("score", "entity", descending=[True, False])
 
@@ -240,9 +240,7 @@ class ReviewQueue(Detection):
         borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
         day = pl.lit(0, pl.Int32).alias("day")
         return scored.with_columns(
-            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE),
-            day,
-            pl.lit(cell.fold.name).alias("cutoff"),
+            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE), day, cutoff=pl.lit(cell.fold.name)
         )
 
     def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:

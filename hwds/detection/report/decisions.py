@@ -301,7 +301,7 @@ def write_case_files(verdict: Any, folder: Path) -> None:
     first = verdict.cases.head(CASE_PAGES).to_dicts()
     write_text(folder / "index.html", str(_case_index(first, verdict).html()))
     for case in first:
-        rows = verdict.case_rows.filter(pl.col("case") == case["case"]).drop("case")
+        rows = verdict.case_rows.filter(case=case["case"]).drop("case")
         write_text(folder / f"{case['case']}.html", str(case_page(case, rows, verdict.unit).html()))
         write_csv(folder / f"{case['case']}.csv", rows)
 
@@ -477,7 +477,7 @@ def _draw_channels(axes: Axes, pairs: pl.DataFrame) -> None:
     """
     share = (pl.col("margin") / pl.col("price_paid")).median()
     by = pairs.group_by("bought_in", "sold_in").agg(
-        share.alias("share"), pl.col("pays").sum(), pl.len().alias("of")
+        share.alias("share"), pl.col("pays").sum(), of=pl.len()
     )
     froms = sorted(by["bought_in"].unique())
     tos = sorted(by["sold_in"].unique(), key=lambda name: (name == STREET, name))

@@ -66,8 +66,8 @@ NO_ROWS = pl.DataFrame(
 def scored_rows(tables: Tables, model: str = "") -> pl.DataFrame:
     """Return the test rows of a model, or of all models."""
     rows = tables.predictions if tables.predictions.width else NO_ROWS
-    tested = rows.filter(pl.col("part") == "test")
-    return tested.filter(pl.col("model") == model) if model else tested
+    tested = rows.filter(part="test")
+    return tested.filter(model=model) if model else tested
 
 
 def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
@@ -131,9 +131,7 @@ def by_week_figure(tables: Tables, model: str) -> Figure | None:
     points = _week_scores(tables)
     scored = points.drop_nulls("value")
     shown = [
-        side
-        for side in SIDES
-        if scored.filter(pl.col("metric") == f"{side}aucpr")["cutoff"].n_unique() > 1
+        side for side in SIDES if scored.filter(metric=f"{side}aucpr")["cutoff"].n_unique() > 1
     ]
     if not shown:
         return None
@@ -191,7 +189,7 @@ def _week_scores(tables: Tables) -> pl.DataFrame:
     )  # fmt: skip
     days = rows["cutoff"].str.to_date("%Y-%m-%d", strict=False)
     return (
-        rows.with_columns(days.alias("cutoff"))
+        rows.with_columns(cutoff=days)
         .filter(pl.col("cutoff").is_not_null())
         .sort("cutoff", maintain_order=True)
     )
@@ -204,7 +202,7 @@ def _draw_weeks(
     apart = min((later - earlier for earlier, later in pairwise(days)), default=timedelta(7))
     offset = min(OFFSET * apart, OFFSET_OF_ALL * (days[-1] - days[0]))
     for place, (label, colour) in enumerate(paints.items()):
-        scored = points.filter((pl.col("metric") == f"{side}aucpr") & (pl.col("model") == label))
+        scored = points.filter(metric=f"{side}aucpr", model=label)
         aligned = pl.DataFrame({"cutoff": days}).join(
             scored, on="cutoff", how="left", maintain_order="left"
         )  # a window without a score interrupts the line
@@ -217,7 +215,7 @@ def _draw_weeks(
         _draw_estimates(
             axes, when, (value, low, high), drawable(label, 44), colour, bold=label == model
         )
-    chance = points.filter(pl.col("metric") == f"{side}prevalence").unique(
+    chance = points.filter(metric=f"{side}prevalence").unique(
         "cutoff", keep="first", maintain_order=True
     )
     dashes: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
@@ -391,11 +389,9 @@ def _draw_reliability(
     rng = stream(0, "reliability")
     draws = np.array([resample_clusters(shape[0], rng) for _ in range(RESAMPLES)])
     with np.errstate(invalid="ignore", divide="ignore"):
-        middle, share, shares = (
-            predicted.sum(0) / total.sum(0),
-            positive.sum(0) / total.sum(0),
-            (draws @ positive) / (draws @ total),
-        )
+        middle = predicted.sum(0) / total.sum(0)
+        share = positive.sum(0) / total.sum(0)
+        shares = (draws @ positive) / (draws @ total)
     there = total.sum(0) > 0
     low, high = np.nanquantile(shares[:, there], (0.025, 0.975), axis=0)
     name = SIDES[side][1] if several else "bins of rows"
@@ -480,7 +476,7 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
     rows = scored_rows(tables, model).filter(pl.col("reasons").list.len() > 0)
     if rows.is_empty():
         return None
-    last = rows.filter(pl.col("fold") == rows["fold"].max())
+    last = rows.filter(fold=rows["fold"].max())
     ordered = last.sort("score", descending=True, maintain_order=True)
     shown = (
         ordered.filter(entities_of_rows(ordered).is_first_distinct()).head(MOST_CASES).to_dicts()
@@ -587,10 +583,8 @@ seeds, None of one seed; `windows`, the share in each window where there are sev
 
 def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance]:
     """Return the importances of a model, the largest first; empty where none were computed."""
-    rows = _importance_scores(tables).filter(
-        (pl.col("model") == model) & (pl.col("segment_by") == of)
-    )
-    windows = rows.drop_nulls("cutoff").group_by("segment").agg(pl.col("value").alias("windows"))
+    rows = _importance_scores(tables).filter(model=model, segment_by=of)
+    windows = rows.drop_nulls("cutoff").group_by("segment").agg(windows=pl.col("value"))
     whole = rows.filter(pl.col("cutoff").is_null()).join(
         windows, on="segment", how="left", maintain_order="left"
     )
@@ -598,7 +592,7 @@ def importances_of_model(tables: Tables, model: str, of: str) -> list[Importance
 
 
 def _importance_scores(tables: Tables) -> pl.DataFrame:
-    return tables.scores.filter((pl.col("metric") == IMPORTANCE_SHARE) & pl.col("fold").is_null())
+    return tables.scores.filter(pl.col("fold").is_null(), metric=IMPORTANCE_SHARE)
 
 
 def subject_grid(tables: Tables, model: str) -> Grid:
@@ -647,9 +641,7 @@ bars: mean over {{ rows | counted("rows") }} drawn
 
 def importance_words(template: str, tables: Tables, model: str, **values: Any) -> str:
     """Return a sentence on the `rows` that shares are taken over, and on the `seeds` of the fit."""
-    shares = _importance_scores(tables).filter(
-        (pl.col("model") == model) & pl.col("cutoff").is_null()
-    )
+    shares = _importance_scores(tables).filter(pl.col("cutoff").is_null(), model=model)
     method = next(iter(shares["ci_method"].drop_nulls()), "")
     return say(template, rows=shares["n"].max(), seeds=method.removeprefix("range of "), **values)
 

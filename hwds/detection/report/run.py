@@ -129,13 +129,13 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
         return ""
     side = TRUE if metric.startswith(TRUE) else ""
     rows = scored_rows(tables)
-    mine = rows.filter(pl.col("model") == model)
+    mine = rows.filter(model=model)
     positives = Positives.of(rows_with_outcome(mine, side), SIDES[side][0]) if len(rows) else None
     measure = tables.measure(metric)
     ranked = models_by_score(tables, name, least=measure.better == "low")
     second = [*ranked, model][1]
     is_ranking = name.removeprefix(TRUE) in RANKINGS
-    looked = mine.filter((pl.col("truth") == 1) & pl.col("label").is_not_null())
+    looked = mine.filter(pl.col("label").is_not_null(), truth=1)
     is_told = side == TRUE and looked["probability"].count()
     return say(
         CONCLUSION,
@@ -202,9 +202,7 @@ def rules_grid(tables: Tables, model: str) -> Grid:
 
     Empty where it has none.
     """
-    scores = tables.scores.filter(
-        (pl.col("segment_by") == "rule") & (pl.col("model") == model) & pl.col("fold").is_null()
-    )
+    scores = tables.scores.filter(pl.col("fold").is_null(), segment_by="rule", model=model)
     rate = pl.col("metric") == RULE_RATE
     columns = {
         "rows": ("value", pl.col("metric") == RULE_HITS),

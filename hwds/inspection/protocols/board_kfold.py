@@ -238,7 +238,7 @@ class BoardKFold(
                 f"protocol.segments: no static column '{column}'{nearest(column, frame.static)}"
             )
         known = frame.data.filter(pl.Series(frame.codes >= 0))
-        return known.select(IMAGE, pl.col(column).alias("segment"))
+        return known.select(IMAGE, segment=pl.col(column))
 
     def why_not_tunable(self) -> str:
         """Return why trials have no boards to choose on, where none are set apart; else empty."""
@@ -285,7 +285,7 @@ class BoardKFold(
         if not new.n:
             raise DataError("dataset: all images have a label, so that there is none to judge.")
         rows = judged_rows(fitted, new).drop("actual")
-        return rows.with_columns((pl.col("score") > pl.col("threshold")).alias("flagged"))
+        return rows.with_columns(flagged=pl.col("score") > pl.col("threshold"))
 
 
 def _good_boards(images: Images) -> int:

@@ -148,10 +148,8 @@ def restoration_errors(
 
     out = np.empty(values.shape)
     with on_device(device, cpus):
-        forward, held = (
-            forward_of(shape),
-            [[tf.constant(part) for part in each] for each in weights],
-        )
+        forward = forward_of(shape)
+        held = [[tf.constant(part) for part in each] for each in weights]
         for start in np.unique(begins).tolist():
             rows = np.flatnonzero(begins == start)
             for first in range(0, len(rows), BLOCK):

@@ -265,9 +265,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise ConfigError(
                 f"protocol.segments: no static column '{column}'{nearest(column, known)}"
             )
-        return frame.data.group_by(ENTITY, maintain_order=True).agg(
-            pl.col(column).first().alias("segment")
-        )
+        return frame.data.group_by(ENTITY, maintain_order=True).agg(segment=pl.col(column).first())
 
     def tuning_split(self, frame: Runs, windows: int) -> TuningSplit:
         """Return the first halves of the first parts to learn from, and faults in the second halves
