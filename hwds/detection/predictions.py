@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -38,38 +38,37 @@ def rule_scores(rows: pl.DataFrame) -> Iterator[Score]:
         return
     each = rows.drop_nulls(RULE_COLUMN).explode(RULE_COLUMN).drop_nulls(RULE_COLUMN)
     for (name,), part in each.group_by(RULE_COLUMN, maintain_order=True):
-        fields = {"segment_by": "rule", "segment": str(name)}
-        known = part.filter(pl.col("label").is_not_null() & (pl.col("weight") > 0))
-        yield Score(RULE_HITS, "pooled", float(len(part)), n=len(part), **fields)  # type: ignore[arg-type]
-        if len(known):
-            found = int((known["label"] == 1).sum())
-            low, high = clustered_wilson(
-                found / len(known), len(known), entities_of_rows(known).n_unique(), None
-            )
-            ends = {"ci_low": low, "ci_high": high, "ci_method": "Wilson"}
-            yield Score(RULE_RATE, "pooled", found / len(known), n=len(known), **ends, **fields)  # type: ignore[arg-type]
+
+        def score(metric: str, value: float, n: int, rule: str = str(name), **ends: Any) -> Score:
+            return Score(metric, "pooled", value, n=n, segment_by="rule", segment=rule, **ends)
+
+        yield score(RULE_HITS, float(len(part)), len(part))
+        known = part.filter(pl.col("label").is_not_null(), pl.col("weight") > 0)
+        found, looked = part.filter(label=1), len(known)
+        if looked:
+            share = int((known["label"] == 1).sum()) / looked
+            low, high = clustered_wilson(share, looked, entities_of_rows(known).n_unique(), None)
+            yield score(RULE_RATE, share, looked, ci_low=low, ci_high=high, ci_method="Wilson")
         if part["amount"].count():
-            gray = float(part.filter(label=1)["amount"].sum())
-            yield Score(RULE_MONEY, "pooled", gray, n=len(part), **fields)  # type: ignore[arg-type]
+            yield score(RULE_MONEY, float(found["amount"].sum()), len(part))
 
 
 def rule_measures(unit: str) -> list[Measure]:
     """Return the meanings of these metrics."""
+    meanings = {
+        RULE_HITS: "rows to come that a rule named",
+        RULE_RATE: "share of label 1 among those of them that were looked at",
+        RULE_MONEY: "the amount of those of label 1",
+    }
     return [
-        Measure(RULE_HITS, meaning="rows to come that a rule named", better="none", units="rows"),
         Measure(
-            RULE_RATE,
-            meaning="share of label 1 among those of them that were looked at",
+            name,
+            meaning=meaning,
             better="none",
             units="rows",
-        ),
-        Measure(
-            RULE_MONEY,
-            meaning="the amount of those of label 1",
-            better="none",
-            units="rows",
-            measured_in=unit,
-        ),
+            measured_in=unit if name == RULE_MONEY else "",
+        )
+        for name, meaning in meanings.items()
     ]
 
 
@@ -118,10 +117,15 @@ def mean_contributions(
     return list(_by_seed(fit, first, shown, context, seeds)) if len(shown.data) else None
 
 
+def in_first_row(rows: pl.DataFrame, name: str, value: Any, kind: Any) -> pl.DataFrame:
+    """Return the rows with a column that is filled in the first of them."""
+    values = [value, *[None] * (len(rows) - 1)][: len(rows)]
+    return rows.with_columns(pl.Series(name, values, dtype=kind))
+
+
 def with_importances(rows: pl.DataFrame, values: list[dict[str, object]] | None) -> pl.DataFrame:
     """Return scored rows with a column for importances, filled in the first of them."""
-    borne = [values, *[None] * (len(rows) - 1)][: len(rows)]
-    return rows.with_columns(pl.Series(IMPORTANCE_COLUMN, borne, dtype=IMPORTANCES_TYPE))
+    return in_first_row(rows, IMPORTANCE_COLUMN, values, IMPORTANCES_TYPE)
 
 
 def draw_rows(rows: Table, most: int, seed: int) -> Table:
@@ -148,13 +152,10 @@ def _by_seed(
         seeded = replace(context, seed=stream_key(context.seed, "importances", seed) % 2**31)
         parts.append(fit(seeded).explain(rows))
     for seed, contributions in enumerate(parts):
-        for of, part in (
-            (INPUT, contributions),
-            (SUBJECT, contributions_by_subject(contributions)),
-        ):
-            for name, adds in zip(
-                part.names, np.abs(part.values).mean(axis=0).tolist(), strict=True
-            ):
+        by_subject = contributions_by_subject(contributions)
+        for of, part in ((INPUT, contributions), (SUBJECT, by_subject)):
+            means = np.abs(part.values).mean(axis=0).tolist()
+            for name, adds in zip(part.names, means, strict=True):
                 yield {"seed": seed, "of": of, "name": name, "adds": adds, "n": len(part.values)}
 
 
@@ -184,18 +185,13 @@ def importance_scores(rows: pl.DataFrame) -> Iterator[Score]:
     column = rows.get_column(IMPORTANCE_COLUMN, default=None)
     if column is None or not column.count():
         return
-    each = (
-        pl.DataFrame({"window": rows["cutoff"], "importance": column})
-        .drop_nulls()
-        .explode("importance")
+    each = pl.DataFrame({"window": rows["cutoff"], "importance": column}).drop_nulls()
+    total = pl.col("adds").sum().over("window", "seed", "of")
+    shared = (
+        each.explode("importance")
         .unnest("importance")
+        .with_columns(share=(pl.col("adds") / total).fill_nan(0.0))
     )
-    share = (
-        (pl.col("adds") / pl.col("adds").sum().over("window", "seed", "of"))
-        .fill_nan(0.0)
-        .alias("share")
-    )
-    shared = each.with_columns(share)
     windows = shared.partition_by("window", as_dict=True, maintain_order=True)
     yield from _window_importances(shared, len(windows), None)
     if len(windows) > 1:
@@ -209,34 +205,26 @@ def _window_importances(rows: pl.DataFrame, windows: int, cutoff: str | None) ->
     sums = rows.group_by("of", "name", "seed", maintain_order=True).agg(
         pl.col("adds", "share").sum() / windows, pl.col("n").sum()
     )
-    for (of, name), part in sums.partition_by(
-        "of", "name", as_dict=True, maintain_order=True
-    ).items():
-        fields = {
-            "n": int(part["n"].max()),  # type: ignore[arg-type]
-            "segment_by": str(of),
-            "segment": str(name),
-            "cutoff": cutoff,
-        }
+    for part in sums.partition_by("of", "name", maintain_order=True):
+        of, name = part.row(0)[:2]
         for metric, column in ((IMPORTANCE_SUM, "adds"), (IMPORTANCE_SHARE, "share")):
-            yield _importance_score(
-                metric, [*part[column].to_list(), *[0.0] * (seeds - len(part))], fields
+            values = [*part[column].to_list(), *[0.0] * (seeds - len(part))]
+            low, high = min(values), max(values)
+            ends: dict[str, Any] = (
+                {"ci_low": low, "ci_high": high, "ci_method": f"range of {seeds} seeds"}
+                if seeds > 1
+                else {}
             )
-
-
-def _importance_score(metric: str, values: Sequence[float], fields: dict[str, Any]) -> Score:
-    mean = float(np.mean(values)) if min(values) < max(values) else values[0]
-    if len(values) == 1:
-        return Score(metric, "mean", mean, **fields)
-    return Score(
-        metric,
-        "mean",
-        mean,
-        ci_low=min(values),
-        ci_high=max(values),
-        ci_method=f"range of {len(values)} seeds",
-        **fields,
-    )
+            yield Score(
+                metric,
+                "mean",
+                float(np.mean(values)) if low < high else low,
+                n=int(part["n"].max()),  # type: ignore[arg-type]
+                segment_by=of,
+                segment=name,
+                cutoff=cutoff,
+                **ends,
+            )
 
 
 # Scored rows: the predictions of a fitted classifier, with all that metrics need.
@@ -270,34 +258,33 @@ def row_predictions(
     """
     scored = fitted.score_rows(rows)
     facts = rows.data.select(ROW_ID).join(source.data, on=ROW_ID, how="left", maintain_order="left")
+    low, high = (None, None) if scored.interval is None else scored.interval
+    truth = truth_column(source)
+    columns = {
+        ROW_ID: facts[ROW_ID],
+        "id": _role_column(source, facts, "id", pl.String),
+        "part": pl.repeat(part, len(facts), eager=True),
+        "time": _role_column(source, facts, "time", None),
+        "entity": _role_column(source, facts, "entity", pl.String),
+        "label": _role_column(source, facts, "label"),
+        "truth": facts[truth].cast(pl.Float64) if truth else None,
+        "weight": _label_weights(source, facts),
+        "amount": _role_column(source, facts, "amount"),
+        "score": scored.score,
+        "probability": scored.probability,
+        "probability_low": low,
+        "probability_high": high,
+        "p_value": scored.p_value,
+        "reasons": _top_reasons(fitted, rows, scored.score, explained),
+        RULE_COLUMN: _rules_met(fitted.scorer, rows),
+    }
+    kinds = {"id": pl.String, "time": pl.Datetime("us"), "entity": pl.String}
     return pl.DataFrame(
         {
-            ROW_ID: facts[ROW_ID],
-            "id": _role_column(source, facts, "id").cast(pl.String),
-            "part": pl.Series([part]).new_from_index(0, len(facts)),
-            "time": facts[source.name("time")]
-            if source.roles.get("time")
-            else _null_column(len(facts), pl.Datetime("us")),
-            "entity": _role_column(source, facts, "entity").cast(pl.String),
-            "label": facts[source.name("label")].cast(pl.Float64),
-            "truth": (
-                facts[truth]
-                if (truth := truth_column(source))
-                else _null_column(len(facts), pl.Float64)
-            ).cast(pl.Float64),
-            "weight": _label_weights(source, facts),
-            "amount": _role_column(source, facts, "amount").cast(pl.Float64),
-            "score": scored.score,
-            "probability": _number_column(scored.probability, len(facts)),
-            "probability_low": _number_column(
-                scored.interval[0] if scored.interval is not None else None, len(facts)
-            ),
-            "probability_high": _number_column(
-                scored.interval[1] if scored.interval is not None else None, len(facts)
-            ),
-            "p_value": _number_column(scored.p_value, len(facts)),
-            "reasons": _top_reasons(fitted, rows, scored.score, explained),
-            RULE_COLUMN: _rules_met(fitted.scorer, rows),
+            name: _null_column(len(facts), kinds.get(name, pl.Float64))
+            if column is None
+            else column
+            for name, column in columns.items()
         }
     )
 
@@ -336,42 +323,33 @@ def with_flags(rows: pl.DataFrame, k: int) -> pl.DataFrame:
     flags, tested = np.zeros(len(rows), bool), rows.filter(test)
     if len(tested):
         day = tested.select(pl.struct("fold", pl.col("day").fill_null(0))).to_series()
-        flags[test] = flag_top_entities(
-            tested["score"].to_numpy(),
-            distinct_codes(entities_of_rows(tested)),
-            distinct_codes(day),
-            k,
-        )
-    return rows.with_columns(
-        flagged=pl.when(pl.col("part") == "test").then(pl.Series("flagged", flags))
-    )
+        entities = distinct_codes(entities_of_rows(tested))
+        scores = tested["score"].to_numpy()
+        flags[test] = flag_top_entities(scores, entities, distinct_codes(day), k)
+    return rows.with_columns(flagged=pl.when(pl.Series(test)).then(pl.Series(flags)))
 
 
 def truth_column(table: Table) -> str:
     """Return the column of the truth; empty where there is none, or where it equals the labels."""
     names = table.roles.get("truth", ())
-    if (
-        not names
-        or table.column("label")
-        .cast(pl.Float64)
-        .eq_missing(table.data[names[0]].cast(pl.Float64))
-        .all()
-    ):
+    label = table.column("label").cast(pl.Float64)
+    if not names or label.eq_missing(table.data[names[0]].cast(pl.Float64)).all():
         return ""
     return names[0]
 
 
-def _role_column(source: Table, rows: pl.DataFrame, role: str) -> pl.Series:
+def _role_column(
+    source: Table, rows: pl.DataFrame, role: str, kind: Any = pl.Float64
+) -> pl.Series | None:
+    """Return the column of a role as some kind, or as it is; None where there is none."""
     names = source.roles.get(role, ())
-    return rows[names[0]] if names else _null_column(len(rows), pl.Float64)
+    if not names:
+        return None
+    return rows[names[0]] if kind is None else rows[names[0]].cast(kind)
 
 
 def _null_column(n: int, kind: pl.DataType | type[pl.DataType]) -> pl.Series:
     return pl.Series([None], dtype=kind).new_from_index(0, n)
-
-
-def _number_column(values: np.ndarray | None, n: int) -> pl.Series:
-    return _null_column(n, pl.Float64) if values is None else pl.Series(values, dtype=pl.Float64)
 
 
 def _label_weights(source: Table, rows: pl.DataFrame) -> pl.Series:
@@ -381,9 +359,10 @@ def _label_weights(source: Table, rows: pl.DataFrame) -> pl.Series:
     0 where that chance is not known: a row investigated on suspicion stands for no other. 1 where
     the data has no such role.
     """
-    if not source.roles.get("label_propensity"):
-        return pl.Series([1.0]).new_from_index(0, len(rows))
-    return (1 / _role_column(source, rows, "label_propensity").cast(pl.Float64)).fill_null(0.0)
+    chance = _role_column(source, rows, "label_propensity")
+    if chance is None:
+        return pl.repeat(1.0, len(rows), eager=True)
+    return (1 / chance).fill_null(0.0)
 
 
 def _top_reasons(
@@ -393,13 +372,10 @@ def _top_reasons(
     reasons: list[list[dict[str, object]] | None] = [None] * len(score)
     top = np.sort(np.argsort(-score, kind="stable")[:explained])
     if len(top):
-        mask = np.zeros(len(score), bool)
-        mask[top] = True
-        rows = table.filter(mask)
-        for place, inputs in zip(
-            top.tolist(), main_inputs(fitted.explain(rows), rows, fitted.usual), strict=True
-        ):
-            reasons[place] = inputs
+        rows = table.filter(np.isin(np.arange(len(score)), top))
+        inputs = main_inputs(fitted.explain(rows), rows, fitted.usual)
+        for place, of_row in zip(top.tolist(), inputs, strict=True):
+            reasons[place] = of_row
     return pl.Series("reasons", reasons, dtype=REASONS_TYPE)
 
 
@@ -419,41 +395,33 @@ def main_inputs(
     """
     numbers = rows.numbers(usual.names)
     columns = {name: place for place, name in enumerate(usual.names)}
-    order = np.argsort(-contributions.values, axis=1, kind="stable")[:, :MOST_INPUTS]
     places = {name: place for place, name in enumerate(contributions.names)}
+    order = np.argsort(-contributions.values, axis=1, kind="stable")[:, :MOST_INPUTS]
     texts = cache(rows.texts)
-    reasons: list[list[dict[str, object]]] = []
+
+    def reason(row: int, name: str) -> dict[str, object]:
+        adds = float(contributions.values[row, places[name]]) if name in places else 0.0
+        text = contributions.records.get(name, texts(name)[row])
+        if name in columns:
+            below, above = usual.ranks(name, numbers[row, columns[name]])
+            share = None
+        else:
+            below, (share, above) = None, usual.text_shares(name, text)
+        shares = {"below": below, "above": above, "share": share}
+        return {"input": name, "value": text, "adds": adds, **shares}
+
+    reasons = []
     for row, first in enumerate(order.tolist()):
         main = [
             contributions.names[place]
             for place in first
             if contributions.values[row, place] > 0 and contributions.names[place] != REST
         ]
-        beside = (
+        companions = [
             other
             for name in main
             for other in companion_inputs(name)
             if other in places or name in contributions.records
-        )
-        adds = {
-            name: float(contributions.values[row, places[name]]) if name in places else 0.0
-            for name in (*main, *beside)
-        }
-        reasons.append([])
-        for name, added in adds.items():
-            text = contributions.records.get(name, texts(name)[row])
-            number = columns.get(name)
-            below, above = (
-                (None, None) if number is None else usual.ranks(name, numbers[row, number])
-            )
-            share, above = usual.text_shares(name, text) if number is None else (None, above)
-            said = {
-                "input": name,
-                "value": text,
-                "adds": added,
-                "below": below,
-                "above": above,
-                "share": share,
-            }
-            reasons[-1].append(said)
+        ]
+        reasons.append([reason(row, name) for name in dict.fromkeys((*main, *companions))])
     return reasons

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -79,6 +79,11 @@ def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
 def labels_of(rows: Table) -> np.ndarray:
     """Return the labels, NaN where they are not known, shape (n,)."""
     return rows.column("label").cast(pl.Float64).to_numpy()
+
+
+def with_labels(rows: Table, labels: pl.Expr | pl.Series) -> Table:
+    """Return the rows with other labels."""
+    return replace(rows, data=rows.data.with_columns(labels.alias(rows.name("label"))))
 
 
 def labelled_rows(rows: Table) -> Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -26,7 +26,7 @@ from hwds.detection.predictions import (
     with_flags,
     with_importances,
 )
-from hwds.detection.rows import RowContext
+from hwds.detection.rows import RowContext, labels_of, with_labels
 from hwds.detection.rules import check_rules
 from hwds.detection.scores import behind_scores, detection_measures, detection_scores
 from hwds.evaluation.protocol import (
@@ -72,9 +72,8 @@ def parts_in_time(
         context: Computes the inputs.
     """
     wide = seen.with_inputs(context.columns_of(seen))
-    label, when = wide.name("label"), wide.name("label_time")
-    by_then = pl.when(pl.col(when) <= cutoff).then(pl.col(label)).alias(label)
-    return rows_between(replace(wide, data=wide.data.with_columns(by_then)), edges)
+    label, when = pl.col(wide.name("label")), pl.col(wide.name("label_time"))
+    return rows_between(with_labels(wide, pl.when(when <= cutoff).then(label)), edges)
 
 
 def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict[str, Table]:
@@ -87,16 +86,11 @@ def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict
         part: The part of each row.
         context: Computes the inputs.
     """
-    label = known.name("label")
-    train = pl.lit(pl.Series(part == "train"))
-    hidden = replace(
-        known, data=known.data.with_columns(pl.when(train).then(pl.col(label)).alias(label))
-    )
+    label = known.column("label")
+    hidden = with_labels(known, pl.when(pl.Series(part == "train")).then(label))
     wide = hidden.with_inputs(context.columns_of(hidden))
-    learned = pl.lit(pl.Series(np.isin(part, ("train", "stop", "calibrate"))))
-    given = replace(
-        wide, data=wide.data.with_columns(pl.when(learned).then(known.data[label]).alias(label))
-    )
+    learned = pl.Series(np.isin(part, ("train", "stop", "calibrate")))
+    given = with_labels(wide, pl.when(learned).then(label))
     return {name: given.filter(part == name) for name in PARTS}
 
 
@@ -104,24 +98,16 @@ def without_truth(frame: Table, delay: int) -> Table:
     """Return all rows and labels, without columns that only a simulator knows."""
     if frame.roles.get("time"):
         return as_known(frame, END_OF_TIME, delay)
-    label, truth = frame.name("label"), frame.roles.get("truth", ())
-    roles = frame.roles.without("truth")
-    return replace(
-        frame, data=frame.data.with_columns(pl.col(label).cast(pl.Float64)).drop(truth), roles=roles
-    )
+    numbers = with_labels(frame, frame.column("label").cast(pl.Float64))
+    truth, roles = frame.roles.get("truth", ()), frame.roles.without("truth")
+    return replace(numbers, data=numbers.data.drop(truth), roles=roles)
 
 
 def with_labels_turned(frame: Table, groups: pl.Series, tested: np.ndarray) -> Table:
     """Return the table with flipped labels in all rows of the groups that have a tested row."""
-    label = frame.name("label")
-    flipped = pl.lit(groups.is_in(groups.filter(pl.Series(tested)).implode()))
-    turned = (
-        pl.when(flipped)
-        .then(1 - pl.col(label).cast(pl.Float64))
-        .otherwise(pl.col(label))
-        .alias(label)
-    )
-    return replace(frame, data=frame.data.with_columns(turned))
+    label = frame.column("label")
+    flipped = groups.is_in(groups.filter(pl.Series(tested)).implode())
+    return with_labels(frame, pl.when(flipped).then(1 - label.cast(pl.Float64)).otherwise(label))
 
 
 def rows_arrived_by(rows: pl.DataFrame, frame: Table, instant: datetime) -> pl.DataFrame:
@@ -164,10 +150,8 @@ def last_tested_row(frame: Table, rows: pl.DataFrame) -> int | None:
 
 def with_label_turned(frame: Table, row: int) -> Table:
     """Return the table with another label in one row."""
-    label = frame.data[frame.name("label")].cast(pl.Float64)
-    return replace(
-        frame, data=frame.data.with_columns(label.zip_with(frame.data[ROW_ID] != row, 1 - label))
-    )
+    label = frame.column("label").cast(pl.Float64)
+    return with_labels(frame, label.zip_with(frame.data[ROW_ID] != row, 1 - label))
 
 
 # Refusals of a table that no classifier can score: labels, times and amounts that cannot be.
@@ -202,6 +186,13 @@ def check_facts(table: Table) -> None:
     _check_range(table, "label_propensity", np.nextafter(0.0, 1.0), 1.0, "> 0 and <= 1")
 
 
+def _refuse_rows(bad: pl.Series, problem: Callable[[int], str]) -> None:
+    """Refuse the first row of a mask; `problem` says in words what is wrong with it."""
+    rows = bad.fill_null(False).arg_true()
+    if len(rows):
+        raise DataError(problem(rows[0]))
+
+
 def _check_finite(table: Table) -> None:
     """Refuse infinite numbers: no model learns from them, and a mean of them is none."""
     for column in table.data.select(pl.selectors.float()):
@@ -214,18 +205,22 @@ def _check_finite(table: Table) -> None:
 def _check_ids(table: Table) -> None:
     """Refuse a row without an id, and two rows of one."""
     ids = table.column("id")
-    missing = ids.is_null().arg_true()
-    if len(missing):
-        raise DataError(
-            f"dataset.roles.id: row {missing[0] + 1} has no value in column '{ids.name}'."
-        )
-    again = (~ids.is_first_distinct()).arg_true()
-    if len(again):
-        first = (ids == ids[again[0]]).arg_true()[0]
-        both = f"rows {first + 1} and {again[0] + 1} both have {ids[again[0]]!r}"
-        raise DataError(
-            f"dataset.roles.id: {both} in column '{ids.name}'; each row needs an id of its own."
-        )
+    _refuse_missing(table, "id")
+    _refuse_rows(
+        ~ids.is_first_distinct(),
+        lambda row: (
+            f"dataset.roles.id: rows {(ids == ids[row]).arg_true()[0] + 1} and {row + 1} both have "
+            f"{ids[row]!r} in column '{ids.name}'; each row needs an id of its own."
+        ),
+    )
+
+
+def _refuse_missing(table: Table, role: str) -> None:
+    column = table.column(role)
+    _refuse_rows(
+        column.is_null(),
+        lambda row: f"dataset.roles.{role}: row {row + 1} has no value in column '{column.name}'.",
+    )
 
 
 def check_labels(table: Table) -> None:
@@ -252,81 +247,68 @@ def check_values(table: Table) -> None:
     """
     label = table.column("label")
     if not (label.dtype.is_numeric() or label.dtype == pl.Boolean):
-        known = label.is_not_null().arg_true()
-        shown = (
-            f"row {known[0] + 1} has {label[known[0]]!r}" if len(known) else "no row has a value"
-        )
-        raise DataError(f"dataset.roles.label: column '{label.name}' must hold 0 and 1, {shown}.")
-    values = label.cast(pl.Float64)
-    bad = (~values.is_in([0.0, 1.0])).fill_null(False).arg_true()
-    if len(bad):
-        raise DataError(
-            f"dataset.roles.label: must be 0 or 1, row {bad[0] + 1} has {label[bad[0]]}."
-        )
+        must = f"dataset.roles.label: column '{label.name}' must hold 0 and 1"
+        _refuse_rows(label.is_not_null(), lambda row: f"{must}, row {row + 1} has {label[row]!r}.")
+        raise DataError(f"{must}, no row has a value.")
+    _refuse_rows(
+        ~label.cast(pl.Float64).is_in([0.0, 1.0]),
+        lambda row: f"dataset.roles.label: must be 0 or 1, row {row + 1} has {label[row]}.",
+    )
 
 
 def _check_times(table: Table) -> None:
     """Refuse missing times, mixed kinds of time zones, and labels before their rows or after the
     data ended.
     """
-    for role in ("time", *(("available_at",) if table.roles.get("available_at") else ())):
-        missing = table.column(role).is_null().arg_true()
-        if len(missing):
-            raise DataError(
-                f"dataset.roles.{role}: row {missing[0] + 1} has no value in column "
-                f"'{table.name(role)}'."
-            )
     columns = {role: table.column(role) for role in TIMES if table.roles.get(role)}
+    for role in ("time", "available_at"):
+        if role in columns:
+            _refuse_missing(table, role)
     zones = {role: _zone(column) for role, column in columns.items() if column.dtype.is_temporal()}
     for role, zone in zones.items():
         if (zone is None) != (zones["time"] is None):
-            phrases = [
-                f"{'has no time zone' if each is None else f'is in {each}'}"
+            here, there = (
+                "has no time zone" if each is None else f"is in {each}"
                 for each in (zone, zones["time"])
-            ]
+            )
             raise DataError(
-                f"dataset.roles.{role}: column '{columns[role].name}' {phrases[0]}, but column "
-                f"'{columns['time'].name}'"
-                f" {phrases[1]};"
-                f" row 1 has {columns[role][0]} and {columns['time'][0]}."
+                f"dataset.roles.{role}: column '{columns[role].name}' {here}, but column "
+                f"'{columns['time'].name}' {there}; row 1 has {columns[role][0]} and "
+                f"{columns['time'][0]}."
             )
     if "label_time" in zones:
-        _check_label_times(table)
+        _check_label_times(table, columns)
 
 
-def _check_label_times(table: Table) -> None:
+def _check_label_times(table: Table, columns: Mapping[str, pl.Series]) -> None:
     instants = {
-        role: table.column(role).cast(pl.Datetime("us", _zone(table.column(role))))
-        for role in TIMES
-        if table.roles.get(role)
+        role: column.cast(pl.Datetime("us", _zone(column))) for role, column in columns.items()
     }
-    known = table.column("label").is_not_null()
-    when = instants["label_time"]
-    name = table.name("label_time")
-    undated = (known & when.is_null()).arg_true()
-    if len(undated):
-        raise DataError(
-            f"dataset.roles.label_time: row {undated[0] + 1} has a label and no value in column "
-            f"'{name}'."
-        )
-    early = (known & (when < instants["time"])).fill_null(False).arg_true()
-    if len(early):
-        row = early[0]
-        happened = table.column("time")[row]
-        raise DataError(
+    known, when = table.column("label").is_not_null(), instants["label_time"]
+    _refuse_rows(
+        known & when.is_null(),
+        lambda row: (
+            f"dataset.roles.label_time: row {row + 1} has a label and no value in column "
+            f"'{when.name}'."
+        ),
+    )
+    _refuse_rows(
+        known & (when < instants["time"]),
+        lambda row: (
             f"dataset.roles.label_time: row {row + 1} was labelled at "
-            f"{table.column('label_time')[row]}, before it happened"
-            f" ({happened})."
-        )
+            f"{columns['label_time'][row]}, before it happened ({columns['time'][row]})."
+        ),
+    )
     last = instants.get("available_at", instants["time"]).max()
     late = known & (when > last)
     if late.sum() == known.sum():
-        row = int(known.arg_true()[0])
-        problem = (
-            f"all labels are later than the data, which ends at {last!s}; row {row + 1} has "
-            f"{when[row]}"
+        _refuse_rows(
+            known,
+            lambda row: (
+                f"dataset.roles.label_time: all labels are later than the data, which ends at "
+                f"{last!s}; row {row + 1} has {when[row]}."
+            ),
         )
-        raise DataError(f"dataset.roles.label_time: {problem}.")
 
 
 def _check_range(table: Table, role: str, least: float, most: float, wanted: str) -> None:
@@ -338,12 +320,13 @@ def _check_range(table: Table, role: str, least: float, most: float, wanted: str
             f"dataset.roles.{role}: column '{column.name}' holds {str(column.dtype).lower()} "
             f"values, not numbers."
         )
-    bad = (~column.is_between(least, most)).fill_null(False).arg_true()
-    if len(bad):
-        raise DataError(
-            f"dataset.roles.{role}: row {bad[0] + 1} has {column[bad[0]]} in column "
-            f"'{column.name}'; must be {wanted}."
-        )
+    _refuse_rows(
+        ~column.is_between(least, most),
+        lambda row: (
+            f"dataset.roles.{role}: row {row + 1} has {column[row]} in column '{column.name}'; "
+            f"must be {wanted}."
+        ),
+    )
 
 
 def _zone(column: pl.Series) -> str | None:
@@ -548,13 +531,12 @@ class Detection(
         if row is None:
             return
 
-        def said(rows: pl.DataFrame) -> pl.DataFrame:
+        def predictions(rows: pl.DataFrame) -> pl.DataFrame:
             return self.predictions_only(rows.filter(pl.col(ROW_ID) == row, part="test"))
 
         shows = "changed with the row's own label"
-        yield Twin(
-            OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, with_label_turned(frame, row), said
-        )
+        twin = with_label_turned(frame, row)
+        yield Twin(OWN_LABEL_LEAK, f"row {row + 1}", shows, frame, twin, predictions)
 
     def warnings_before(self, frame: Table, models: Mapping[str, Classifier]) -> list[str]:
         """Return how many labels there are, and how many a simulator knows of."""
@@ -566,14 +548,9 @@ class Detection(
 
     def check_names(self) -> None:
         """Refuse a headline that is none of the task's metrics."""
-        check_headline(
-            self.headline,
-            [
-                entry
-                for entry in detection_measures(self, "")
-                if not entry.name.startswith("behind_")
-            ],
-        )
+        measures = detection_measures(self, "")
+        own = [each for each in measures if not each.name.startswith("behind_")]
+        check_headline(self.headline, own)
 
     def check_features(self, features: Any, frame: Table) -> None:
         """Refuse features that this table has no columns for."""
@@ -629,8 +606,7 @@ class Detection(
         """
         if self.unlabelled == "exclude":
             return rows
-        label = rows.name("label")
-        return Table(rows.data.with_columns(pl.col(label).fill_null(0.0)), rows.roles, rows.unit)
+        return with_labels(rows, rows.column("label").fill_null(0.0))
 
     def fitted(
         self, model: Classifier, parts: Mapping[str, Table], context: RowContext
@@ -665,11 +641,8 @@ class Detection(
             for name in names
         }
 
-        def fit(other: RowContext) -> FittedClassifier:
-            return self.fitted(model, learned, other)
-
         values = mean_contributions(
-            fit,
+            lambda other: self.fitted(model, learned, other),
             fitted,
             scored["test"],
             context,
@@ -686,7 +659,7 @@ def label_remarks(table: Table) -> Iterator[str]:
     """Yield how many labels there are and, where a simulator knows it, how many positives they
     miss, and the loss at stake.
     """
-    label = _known_numbers(table, "label")
+    label = labels_of(table)
     known = np.isfinite(label)
     rows = counted(len(label), "rows")
     if not known.all():
@@ -705,12 +678,6 @@ def label_remarks(table: Table) -> Iterator[str]:
         f"were found out."
     )
     if table.roles.get("amount"):
-        stake = np.nan_to_num(_known_numbers(table, "amount"))
-        lost, whole = (
-            brief(float(total), unit=table.unit) for total in (stake[true].sum(), stake.sum())
-        )
+        stake = np.nan_to_num(table.column("amount").cast(pl.Float64).to_numpy())
+        lost, whole = (brief(float(each.sum()), unit=table.unit) for each in (stake[true], stake))
         yield f"They have {lost} at stake, of {whole} in all rows."
-
-
-def _known_numbers(table: Table, role: str) -> np.ndarray:
-    return table.column(role).cast(pl.Float64).to_numpy()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,7 +18,7 @@ from hwds.core.seeds import stream, stream_key
 from hwds.detection.cases import ScoreOf
 from hwds.detection.family import QUEUE
 from hwds.detection.models.base import Classifier, FittedClassifier
-from hwds.detection.predictions import row_predictions
+from hwds.detection.predictions import in_first_row, row_predictions
 from hwds.detection.protocols.base import (
     END_OF_TIME,
     Detection,
@@ -73,13 +73,18 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     return replace(rows, data=rows.data[base].with_columns(columns))
 
 
+def _drawn_inputs(matrix: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    inputs = matrix.shape[1]
+    return random.choice(inputs, min(FEW_INPUTS, inputs), replace=False)
+
+
 def _extreme(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    made = matrix[base].copy()
-    high, spread = np.nanmax(matrix, axis=0), np.nanstd(matrix, axis=0)
-    for row in made:
-        places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
-        row[places] = high[places] + spread[places]
-    return made
+    rows = matrix[base]
+    beyond = np.nanmax(matrix, axis=0) + np.nanstd(matrix, axis=0)
+    for row in rows:
+        places = _drawn_inputs(matrix, random)
+        row[places] = beyond[places]
+    return rows
 
 
 def _mixed(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -88,10 +93,9 @@ def _mixed(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) ->
 
 
 def _cluster(matrix: np.ndarray, base: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    made = matrix[base].copy()
-    places = random.choice(matrix.shape[1], min(FEW_INPUTS, matrix.shape[1]), replace=False)
-    made[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
-    return made
+    rows, places = matrix[base], _drawn_inputs(matrix, random)
+    rows[:, places] = np.nanquantile(matrix[:, places], 0.99, axis=0)
+    return rows
 
 
 INJECTION_KINDS: dict[str, Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]] = {
@@ -144,12 +148,27 @@ def least_score(rows: pl.DataFrame, budget: int, score_of: ScoreOf) -> float:
 CHECKS_COLUMN = "checks"
 """A column of scored rows: what was measured of the model itself, in the first of them."""
 
+
+class Check(NamedTuple):
+    """A measure of a model's ranking.
+
+    Attributes:
+        metric: The short name.
+        kind: The kind of injected anomalies; None for all.
+        value: The measure.
+        n: The number of rows or cases that it is made of.
+    """
+
+    metric: str
+    kind: str | None
+    value: float
+    n: int
+
+
 CHECKS_TYPE = pl.List(
     pl.Struct({"metric": pl.String, "kind": pl.String, "value": pl.Float64, "n": pl.Int64})
 )
-"""A number, of which kind of injected anomalies (null for all), and how many rows or cases it is
-made of.
-"""
+"""The type of a list of `Check`."""
 
 REVIEWED_LABEL = "reviewed"
 """The label of a table that has none."""
@@ -237,10 +256,9 @@ class ReviewQueue(Detection):
             *self._stability(model, scored, learned, queue, frame, rows),
             *self._injections(fitted, scored, queue, rows),
         ]
-        borne = [checks, *[None] * (len(scored) - 1)][: len(scored)]
-        day = pl.lit(0, pl.Int32).alias("day")
-        return scored.with_columns(
-            pl.Series(CHECKS_COLUMN, borne, dtype=CHECKS_TYPE), day, cutoff=pl.lit(cell.fold.name)
+        checks = [check._asdict() for check in checks]
+        return in_first_row(scored, CHECKS_COLUMN, checks, CHECKS_TYPE).with_columns(
+            day=pl.lit(0, pl.Int32), cutoff=pl.lit(cell.fold.name)
         )
 
     def parts(self, frame: Table, context: RowContext) -> tuple[Table, Table]:
@@ -266,35 +284,28 @@ class ReviewQueue(Detection):
         queue: Table,
         frame: Table,
         context: RowContext,
-    ) -> Iterator[dict[str, object]]:
+    ) -> Iterator[Check]:
         """Yield how many of the first cases fits under other seeds, and on halves of the rows, put
         first too.
         """
 
-        def cases(other: FittedClassifier) -> frozenset[str]:
-            return first_entities(
-                row_predictions(other, queue, frame, "test", 0), self.budget, self.score_of
-            )
+        def cases(rows: Table, seeded: RowContext) -> frozenset[str]:
+            fitted = model.fit(rows, context=seeded)
+            return self._first_cases(row_predictions(fitted, queue, frame, "test", 0))
 
-        own = first_entities(scored, self.budget, self.score_of)
-        seeded = (
-            replace(context, seed=stream_key(context.seed, "queue", k) % 2**31)
-            for k in range(self.other_seeds)
-        )
-        same = [overlap_share(own, cases(model.fit(learned, context=each))) for each in seeded]
-        yield {"metric": "seed_overlap", "kind": None, "value": float(np.mean(same)), "n": len(own)}
+        own = self._first_cases(scored)
+        same = []
+        for k in range(self.other_seeds):
+            seeded = replace(context, seed=stream_key(context.seed, "queue", k) % 2**31)
+            same.append(overlap_share(own, cases(learned, seeded)))
+        yield Check("seed_overlap", None, float(np.mean(same)), len(own))
         half = np.arange(learned.height) < learned.height // 2
-        halves = [cases(model.fit(learned.filter(part), context=context)) for part in (half, ~half)]
-        yield {
-            "metric": "half_overlap",
-            "kind": None,
-            "value": overlap_share(*halves),
-            "n": len(own),
-        }
+        halves = [cases(learned.filter(part), context) for part in (half, ~half)]
+        yield Check("half_overlap", None, overlap_share(*halves), len(own))
 
     def _injections(
         self, fitted: FittedClassifier, scored: pl.DataFrame, queue: Table, context: RowContext
-    ) -> Iterator[dict[str, object]]:
+    ) -> Iterator[Check]:
         """Yield which share of injected anomalies scores as high as the last case that the budget
         has room for.
         """
@@ -302,22 +313,17 @@ class ReviewQueue(Detection):
             return
         bar, shares = least_score(scored, self.budget, self.score_of), []
         for kind in INJECTION_KINDS:
-            made = inject_anomalies(
-                queue, kind, self.injected, stream(context.seed, "injected", kind)
-            )
-            shares.append(float(np.mean(fitted.score_rows(made).score >= bar)))
-            yield {
-                "metric": "injected_recall",
-                "kind": kind,
-                "value": shares[-1],
-                "n": self.injected,
-            }
-        yield {
-            "metric": "injected_recall",
-            "kind": None,
-            "value": float(np.mean(shares)),
-            "n": len(INJECTION_KINDS) * self.injected,
-        }
+            random = stream(context.seed, "injected", kind)
+            anomalies = inject_anomalies(queue, kind, self.injected, random)
+            shares.append(float(np.mean(fitted.score_rows(anomalies).score >= bar)))
+            yield Check("injected_recall", kind, shares[-1], self.injected)
+        yield Check(
+            "injected_recall", None, float(np.mean(shares)), len(INJECTION_KINDS) * self.injected
+        )
+
+    def _first_cases(self, rows: pl.DataFrame) -> frozenset[str]:
+        """Return the entities that the budget has room for."""
+        return first_entities(rows, self.budget, self.score_of)
 
     def postprocess(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return the rows as they are."""
@@ -329,25 +335,22 @@ class ReviewQueue(Detection):
         """
         if rows.is_empty():
             return []
-        scores = [self._score(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
-        order = ranked_entities(rows, self.score_of)
-        if order["truth"].null_count() == len(order):
-            return scores
-        reviewed = order["truth"].head(self.budget)
-        gray, every = float(reviewed.sum()), float(order["truth"].sum())
-        scores.append(
-            self._score("true_precision", None, gray / max(len(reviewed), 1), len(reviewed))
-        )
-        return (
-            scores
-            if not every
-            else [*scores, self._score("true_recall", None, gray / every, int(every))]
-        )
+        checks = [Check(**each) for each in rows[CHECKS_COLUMN][0].to_list()]
+        truth = ranked_entities(rows, self.score_of)["truth"]
+        if truth.null_count() < len(truth):
+            reviewed = truth.head(self.budget)
+            gray, every = float(reviewed.sum()), float(truth.sum())
+            checks.append(
+                Check("true_precision", None, gray / max(len(reviewed), 1), len(reviewed))
+            )
+            if every:
+                checks.append(Check("true_recall", None, gray / every, int(every)))
+        return [self._score(check) for check in checks]
 
-    def _score(self, metric: str, kind: str | None, value: float, n: int) -> Score:
-        name = f"{metric}@{self.budget}"
+    def _score(self, check: Check) -> Score:
+        name, segment_by = f"{check.metric}@{self.budget}", "injected" if check.kind else None
         return Score(
-            name, "mean", value, n=n, segment_by=None if kind is None else "injected", segment=kind
+            name, "mean", check.value, n=check.n, segment_by=segment_by, segment=check.kind
         )
 
     def contrasts(self, rows: Mapping[str, pl.DataFrame]) -> Iterator[tuple[str, Score]]:
@@ -358,10 +361,10 @@ class ReviewQueue(Detection):
         if len(scored) < 2:
             return
         own, *others = scored
-        mine = first_entities(scored[own], self.budget, self.score_of)
+        mine = self._first_cases(scored[own])
         for label in others:
-            theirs = first_entities(scored[label], self.budget, self.score_of)
-            yield label, self._score("agreement", None, overlap_share(mine, theirs), len(mine))
+            shared = overlap_share(mine, self._first_cases(scored[label]))
+            yield label, self._score(Check("agreement", None, shared, len(mine)))
 
     def rows_to_keep(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return all rows without the checks."""
@@ -369,48 +372,25 @@ class ReviewQueue(Detection):
 
     def measures(self, frame: Table) -> Sequence[Measure]:
         """Return the metrics with their meanings."""
-        b = self.budget
-        shared = f"share of the first {b} cases that"
-        high: dict[str, Any] = {"better": "high", "units": "cases"}
+        shared = f"share of the first {self.budget} cases that"
+        meanings = {
+            "injected_recall": f"share of injected anomalies that score as high as case "
+            f"{self.budget}: whether a model is blind, no more",
+            "seed_overlap": f"{shared} fits with other seeds have too, mean",
+            "half_overlap": f"{shared} fits on the two halves of the rows share",
+            "agreement": f"{shared} the experiment's own model has too",
+            "true_precision": f"{shared} are of label 1 in truth",
+            "true_recall": f"share of true cases that are among the first {self.budget}",
+        }
         return [
             Measure(
-                f"injected_recall@{b}",
-                meaning=f"share of injected anomalies that score as high as case {b}: whether a "
-                f"model is blind, no more",
+                f"{name}@{self.budget}",
+                meaning=meaning,
                 better="high",
-                units="rows",
+                units="rows" if name == "injected_recall" else "cases",
                 beside="always",
-            ),
-            Measure(
-                f"seed_overlap@{b}",
-                meaning=f"{shared} fits with other seeds have too, mean",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"half_overlap@{b}",
-                meaning=f"{shared} fits on the two halves of the rows share",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"agreement@{b}",
-                meaning=f"{shared} the experiment's own model has too",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"true_precision@{b}",
-                meaning=f"{shared} are of label 1 in truth",
-                beside="always",
-                **high,
-            ),
-            Measure(
-                f"true_recall@{b}",
-                meaning=f"share of true cases that are among the first {b}",
-                beside="always",
-                **high,
-            ),
+            )
+            for name, meaning in meanings.items()
         ]
 
     def check_names(self) -> None:
