@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from hwds.detection.reasons import in_words
-from hwds.detection.rows import entities_of_rows
+from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.formatting import counted
 
@@ -36,15 +36,16 @@ def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
         frame: The table that they are of. Of its columns with the role `link` equal values tie
             entities, unless more than `MOST_SHARING` entities of the whole table share them.
     """
-    entity = entities_of_rows(rows)
-    codes = entity.rank("dense").to_numpy().astype(np.int64) - 1
+    codes = distinct_codes(entities_of_rows(rows))
     owner = np.arange(int(codes.max(initial=-1)) + 1)
     for name in link_columns(frame):
         for tied in _entities_by_value(rows, codes, frame, name):
-            _join_entities(owner, tied)
-    roots = np.array([_first_entity(owner, code) for code in codes.tolist()], np.int64)
-    first = {root: place for place, root in enumerate(dict.fromkeys(roots.tolist()))}
-    return pl.Series("case", [first[root] for root in roots.tolist()], dtype=pl.Int64)
+            first = _first_entity(owner, tied[0])
+            for other in tied[1:]:
+                owner[_first_entity(owner, other)] = first
+    roots = [_first_entity(owner, code) for code in codes.tolist()]
+    numbers = {root: number for number, root in enumerate(dict.fromkeys(roots))}
+    return pl.Series("case", [numbers[root] for root in roots], dtype=pl.Int64)
 
 
 def _entities_by_value(
@@ -75,12 +76,6 @@ def usable_links(frame: Table, name: str) -> pl.Series:
     owned = rows.select("value", owner=entities_of_rows(rows))
     counts = owned.drop_nulls("value").group_by("value").agg(owners=pl.col("owner").n_unique())
     return counts.filter(pl.col("owners").is_between(2, MOST_SHARING))["value"]
-
-
-def _join_entities(owner: np.ndarray, tied: Sequence[int]) -> None:
-    first = _first_entity(owner, tied[0])
-    for other in tied[1:]:
-        owner[_first_entity(owner, other)] = first
 
 
 def _first_entity(owner: np.ndarray, code: int) -> int:
@@ -157,79 +152,61 @@ def cases_of_rows(
     ordered = ordered.with_columns(
         name=pl.format("C-{}", pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(4))
     )
-    parts = {int(number): part for (number,), part in wide.group_by("case", maintain_order=True)}
+    parts = {number: part for (number,), part in wide.group_by("case", maintain_order=True)}
     usable = {name: set(usable_links(frame, name).cast(pl.String).to_list()) for name in links}
-    shares = [_shared_links(parts[number], usable) for number in ordered["case"].to_list()]
-    reasons = ["; ".join(reasons_of(parts[number])) for number in ordered["case"].to_list()]
+    in_order = [parts[number] for number in ordered["case"].to_list()]
     kind = (
         pl.when(pl.col("entities").list.len() > 1)
         .then(pl.lit("ring"))
         .when(pl.col("rows") > 1)
         .then(pl.lit("account"))
-    ).otherwise(pl.lit("row"))
+        .otherwise(pl.lit("row"))
+    )
     table = ordered.select(
-        pl.col("name").alias("case"),
-        kind.alias("kind"),
-        pl.col("entities").list.join(", "),
-        pl.col("entities").list.len().cast(pl.Int64).alias("parties"),
-        "rows", "first", "last", "at_stake", "score", "tier",
-        shares=pl.Series(shares, dtype=pl.String),
-        reasons=pl.Series(reasons, dtype=pl.String),
-    )  # fmt: skip
+        case=pl.col("name"),
+        kind=kind,
+        entities=pl.col("entities").list.join(", "),
+        parties=pl.col("entities").list.len().cast(pl.Int64),
+        **{name: pl.col(name) for name in ("rows", "first", "last", "at_stake", "score", "tier")},
+        shares=pl.Series([_shared_links(part, usable) for part in in_order], dtype=pl.String),
+        reasons=pl.Series(["; ".join(reasons_of(part)) for part in in_order], dtype=pl.String),
+    )
     return Cases(table, _case_rows(wide, ordered))
 
 
 def _case_rows(wide: pl.DataFrame, ordered: pl.DataFrame) -> pl.DataFrame:
     """Return the rows under their cases' names, with their reasons in words."""
-    words = pl.Series(
-        "reasons",
-        ["; ".join(in_words(each or [])) for each in wide["reasons"].to_list()],
-        dtype=pl.String,
+    place = ordered.select("case", "name", place=pl.int_range(pl.len()))
+    named = wide.with_columns(reasons=reasons_in_words(wide["reasons"])).join(
+        place, on="case", how="left", maintain_order="left"
     )
-    place = ordered.select("case", pl.col("name"), place=pl.int_range(pl.len()))
-    named = (
-        wide.drop("reasons")
-        .with_columns(words)
-        .join(place, on="case", how="left", maintain_order="left")
+    links = [name for name in named.columns if name.startswith("link: ")]
+    kept = ["at_stake", "score", "probability", "p_value", "tier", "reasons"]
+    return named.sort("place", "time", ROW_ID).select(
+        pl.col("name").alias("case"), ROW_ID, "id", "time", "entity", *links, *kept
     )
-    rows = named.sort("place", "time", ROW_ID)
-    links = [name for name in rows.columns if name.startswith("link: ")]
-    kept = [
-        ROW_ID,
-        "id",
-        "time",
-        "entity",
-        *links,
-        "at_stake",
-        "score",
-        "probability",
-        "p_value",
-        "tier",
-        "reasons",
-    ]
-    return rows.select(pl.col("name").alias("case"), *kept)
+
+
+def reasons_in_words(reasons: pl.Series) -> pl.Series:
+    """Return the reasons of each row as a text; empty where it has none."""
+    return pl.Series(
+        ["; ".join(in_words(each or [])) for each in reasons.to_list()], dtype=pl.String
+    )
 
 
 def reasons_of(rows: pl.DataFrame) -> list[str]:
     """Return the sentences of a case: of each input the row to which it adds most, the inputs that
     add most over all rows.
     """
-    said: dict[str, Mapping[str, Any]] = {}
+    strongest: dict[str, Mapping[str, Any]] = {}
     total: dict[str, float] = {}
-    for reason in _flatten_reasons(rows["reasons"].to_list()):
-        name = str(reason["input"])
-        total[name] = total.get(name, 0.0) + float(reason["adds"])
-        if name not in said or reason["adds"] > said[name]["adds"]:
-            said[name] = reason
-    weighed = [{**reason, "adds": total[name]} for name, reason in said.items()]
-    return in_words(weighed, MOST_REASONS)
-
-
-def _flatten_reasons(
-    reasons: Sequence[Sequence[Mapping[str, Any]] | None],
-) -> Iterable[Mapping[str, Any]]:
-    for several in reasons:
-        yield from several or ()
+    for reason in (each for several in rows["reasons"].to_list() for each in several or ()):
+        name, adds = str(reason["input"]), float(reason["adds"])
+        total[name] = total.get(name, 0.0) + adds
+        if name not in strongest or adds > strongest[name]["adds"]:
+            strongest[name] = reason
+    summed = [{**reason, "adds": total[name]} for name, reason in strongest.items()]
+    return in_words(summed, MOST_REASONS)
 
 
 def _shared_links(rows: pl.DataFrame, usable: Mapping[str, set[str]]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -16,7 +16,13 @@ from hwds.core.errors import DataError
 from hwds.core.recipe import Depth, Draws, Folds, Positive, PositiveInt, Recipe, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ColumnScaling, ModelInputs, join_scalings
-from hwds.detection.kernels.dense import DenseLayers, DenseScratch, add_path_integrals, forward
+from hwds.detection.kernels.dense import (
+    DenseLayers,
+    DenseScratch,
+    add_path_integrals,
+    forward,
+    gauss_legendre,
+)
 from hwds.detection.models.base import REST, Classifier, Contributions
 from hwds.detection.rows import RowContext, labelled_rows, labels_of, learnable
 from hwds.evaluation.networks import GRAPHS, Layers, forward_of, on_device
@@ -38,6 +44,10 @@ class RowExamples(NamedTuple):
 
     inputs: RowArrays
     target: np.ndarray
+
+    def of(self, which: np.ndarray) -> RowExamples:
+        """Return the rows of a mask."""
+        return RowExamples(tuple(part[which] for part in self.inputs), self.target[which])
 
 
 class RowDesign(Protocol):
@@ -188,18 +198,22 @@ class RowNetwork(Recipe):
         """
         return ()
 
+    def training(self, inputs: RowArrays, shape: RowShape, context: RowContext) -> Any:
+        """Return the training of a network on some rows."""
+        from hwds.evaluation.networks import Schedule, Training
+
+        schedule = Schedule(
+            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
+        )
+        return Training(inputs, shape, schedule, context)
+
     def trained(
         self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
     ) -> tuple[np.ndarray, ...]:
         """Return the weights of all networks, one after the other, each from the epoch of its least
         loss on the inner rows.
         """
-        from hwds.evaluation.networks import Schedule, Training
-
-        schedule = Schedule(
-            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
-        )
-        training = Training(rows.inputs, shape, schedule, context)
+        training = self.training(rows.inputs, shape, context)
         return tuple(
             part
             for seed in range(self.seeds)
@@ -209,18 +223,13 @@ class RowNetwork(Recipe):
     def trained_anew(
         self, shape: RowShape, rows: RowExamples, hidden: np.ndarray, context: RowContext
     ) -> tuple[np.ndarray, ...]:
-        """Return the same with the hidden rows as the inner ones, trained anew for as many epochs
+        """Return the same with the hidden rows as the inner ones, trained again for as many epochs
         on all rows.
         """
-        from hwds.evaluation.networks import Schedule, Training
-
-        schedule = Schedule(
-            self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
-        )
-        inner = RowExamples(tuple(part[hidden] for part in rows.inputs), rows.target[hidden])
-        early = Training(tuple(part[~hidden] for part in rows.inputs), shape, schedule, context)
-        training, seeds = Training(rows.inputs, shape, schedule, context), range(self.seeds)
-        epochs = [early.best_epochs(rows.target[~hidden], inner, seed) for seed in seeds]
+        seen, inner = rows.of(~hidden), rows.of(hidden)
+        early = self.training(seen.inputs, shape, context)
+        training, seeds = self.training(rows.inputs, shape, context), range(self.seeds)
+        epochs = [early.best_epochs(seen.target, inner, seed) for seed in seeds]
         return tuple(
             part for seed in seeds for part in training.train(rows.target, epochs[seed], seed)
         )
@@ -448,15 +457,6 @@ class _PathStart(NamedTuple):
     first: np.ndarray
 
 
-@cache
-def gauss_legendre(points: int) -> np.ndarray:
-    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
-    points).
-    """
-    at, weight = np.polynomial.legendre.leggauss(points)
-    return np.stack([(at + 1) / 2, weight / 2])
-
-
 def _dense(shape: RowShape, weights: list[np.ndarray], silu: tuple[bool, ...]) -> DenseLayers:
     texts = len(shape.texts)
     embedded, kernels, biases = weights[:texts], weights[texts::2], weights[texts + 1 :: 2]
@@ -557,9 +557,8 @@ class TrainedNetworks:
     def _along(
         self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int
     ) -> RowArrays:
-        nodes, shares = np.polynomial.legendre.leggauss(points)
         total = [np.zeros(part.shape) for part in block]
-        for node, share in zip((nodes + 1) / 2, shares / 2, strict=True):
+        for node, share in gauss_legendre(points).T:
             at = [
                 (begin + node * (end - begin)).astype(np.float32)
                 for begin, end in zip(base, block, strict=True)

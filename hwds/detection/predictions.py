@@ -18,7 +18,7 @@ from hwds.detection.reasons import companion_inputs, input_subject
 from hwds.detection.rows import RowContext, distinct_codes, entities_of_rows
 from hwds.evaluation.protocol import Score
 from hwds.frames.table import ROW_ID, RowReader, Table
-from hwds.results.tables import Measure
+from hwds.results.tables import Measure, Tables
 from hwds.stats.estimates import clustered_wilson
 
 # The back-test of rules: how many rows to come each named, how many of those were of label 1,
@@ -241,6 +241,21 @@ REASONS_TYPE = pl.List(
 
 MOST_INPUTS = 5
 """Inputs that a row's reasons name."""
+
+NO_ROWS = pl.DataFrame(
+    schema={
+        **dict.fromkeys(("model", "part", "cutoff", "entity"), pl.String),
+        **dict.fromkeys(("fold", "row_id", "day"), pl.Int64),
+        **dict.fromkeys(("label", "truth", "weight", "score", "probability"), pl.Float64),
+        "reasons": REASONS_TYPE,
+    }
+)
+"""The rows of a run that predicted nothing."""
+
+
+def scored_rows(tables: Tables, **which: str) -> pl.DataFrame:
+    """Return the scored rows of a run whose columns have these values."""
+    return (tables.predictions if tables.predictions.width else NO_ROWS).filter(**which)
 
 
 def row_predictions(

@@ -13,6 +13,7 @@ import numpy as np
 from hwds.core.compiling import compiled
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs, single_precision
+from hwds.detection.kernels.dense import gauss_legendre
 from hwds.detection.kernels.trees import (
     BoosterNodes,
     ForestNodes,
@@ -181,13 +182,10 @@ def _leaf_paths(nodes: BoosterNodes, parent: np.ndarray, cover: np.ndarray) -> L
 def _integration_points(paths: LeafPaths) -> PathPoints:
     """Return as many points as are exact for the longest path."""
     share, met = paths.share.reshape(-1, 1, 1), np.arange(2.0)[:, None]
-    at, weight = np.polynomial.legendre.leggauss(max(1, (int(np.diff(paths.begin).max()) + 1) // 2))
-    factor = (1 - (at + 1) / 2) * share + (at + 1) / 2 * met
-    return PathPoints(
-        weight / 2,
-        factor,
-        np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0),
-    )
+    at, weight = gauss_legendre(max(1, (int(np.diff(paths.begin).max()) + 1) // 2))
+    factor = (1 - at) * share + at * met
+    slope = np.divide(met - share, factor, out=np.zeros_like(factor), where=factor > 0)
+    return PathPoints(weight, factor, slope)
 
 
 # A forest as arrays of nodes.

@@ -128,11 +128,6 @@ def _has_few_clusters(values: np.ndarray, cluster: np.ndarray) -> bool:
     return len(np.unique(cluster[values != 0])) < LEAST_SURE
 
 
-def without_interval(value: float) -> DailyAmount:
-    """Return a number of which nothing says how it varies."""
-    return DailyAmount(value, None, None, None, None, None, None)
-
-
 def _widest_interval(
     both: tuple[float, float] | None, *alone: tuple[float | None, float | None]
 ) -> tuple[float | None, float | None]:
@@ -145,6 +140,9 @@ def _widest_interval(
     )
     return min(low), max(high)
 
+
+SIDES: dict[Against, str] = {"labels": "label", "truth": "truth"}
+"""The columns that say which rows are gray."""
 
 # The costs of each policy in the test windows, against the labels and against the truth.
 
@@ -171,11 +169,7 @@ class AlertBackTest:
         """Return the sides that costs can be computed against: labels and truth, each where any is
         known.
         """
-        return [
-            name  # type: ignore[misc]
-            for name, column in (("labels", "label"), ("truth", "truth"))
-            if self.rows[column].count()
-        ]
+        return [against for against, column in SIDES.items() if self.rows[column].count()]
 
     def record(self, against: Against) -> tuple[list[PolicyRecord], CostCalibration]:
         """Return the record of every policy, and the expected against the realised cost of the
@@ -184,7 +178,8 @@ class AlertBackTest:
         gray, weight = self._gray(against)
         loss = self.rows["loss"].to_numpy()
         parts = {
-            name: self._parts(action, gray, loss, weight) for name, action in self.actions.items()
+            name: [part * weight for part in self.terms.parts(action, gray, loss)]
+            for name, action in self.actions.items()
         }
         costs = {name: sum(of_policy) for name, of_policy in parts.items()}
         own, *rivals = costs
@@ -206,7 +201,7 @@ class AlertBackTest:
         (few_gray,) = self.clusters.too_few(
             (gray * weight)[:, None]
         )  # what came is known by these alone
-        surplus = without_interval(intervals[-1].value) if few_gray else intervals[-1]
+        surplus = DailyAmount(intervals[-1].value) if few_gray else intervals[-1]
         return lines, _calibrate_costs(
             against, intervals[0].value, surplus, self._ends(own, loss, weight)
         )
@@ -229,15 +224,10 @@ class AlertBackTest:
 
     def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows are gray, and for how many each stands: 0 where it is not known."""
-        gray = self.rows["label" if against == "labels" else "truth"].to_numpy().astype(float)
+        gray = self.rows[SIDES[against]].to_numpy().astype(float)
         weight = self.rows["weight"].to_numpy() if against == "labels" else np.ones(len(gray))
         known = ~np.isnan(gray)
         return np.where(known, gray, 0.0), np.where(known, weight, 0.0)
-
-    def _parts(
-        self, action: np.ndarray, gray: np.ndarray, loss: np.ndarray, weight: np.ndarray
-    ) -> list[np.ndarray]:
-        return [part * weight for part in self.terms.parts(action, gray, loss)]
 
     def _line(
         self,

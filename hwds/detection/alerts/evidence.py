@@ -10,6 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from hwds.core.errors import ConfigError
+from hwds.detection.predictions import scored_rows
 from hwds.evaluation.row_folds import label_arrivals, row_arrivals
 from hwds.frames.table import ROW_ID, Table
 from hwds.results.tables import Tables
@@ -96,9 +97,7 @@ def alert_evidence_rows(
     Raises:
         ConfigError: The model has no probabilities.
     """
-    predictions = (
-        tables.predictions.filter(model=model) if tables.predictions.width else tables.predictions
-    )
+    predictions = scored_rows(tables, model=model)
     if predictions.is_empty():
         return predictions
     if predictions["probability"].null_count():

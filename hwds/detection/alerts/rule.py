@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import log
 from statistics import NormalDist
@@ -45,10 +45,9 @@ class Days:
         The random number of a row is that of its id alone, so that more rows change none.
         """
         day = distinct_codes(rows["day_id"])
-        count = int(day.max()) + 1 if len(day) else 0
         return cls(
             day,
-            count,
+            int(day.max(initial=-1)) + 1,
             rows["probability"].to_numpy(),
             rows["loss"].to_numpy(),
             uniform_by_row(rows, seed, "stream"),
@@ -58,8 +57,7 @@ class Days:
 def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
     ids = rows[ROW_ID].to_numpy()
-    most = int(ids.max()) + 1 if len(ids) else 0
-    return stream(seed, "alert policy", purpose).random(most)[ids]
+    return stream(seed, "alert policy", purpose).random(int(ids.max(initial=-1)) + 1)[ids]
 
 
 def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:
@@ -158,15 +156,16 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
         seed: Of the experiment.
     """
     positives = int((rows["label"] == 1).sum()) if len(rows) else 0
+    formula_rule = ChosenRule(
+        cutoff=cutoff,
+        multiplier=1.0,
+        floor=0.0,
+        positives=positives,
+        formula_cost=None,
+        chosen_cost=None,
+    )
     if positives < terms.least_positives:
-        return ChosenRule(
-            cutoff=cutoff,
-            multiplier=1.0,
-            floor=0.0,
-            positives=positives,
-            formula_cost=None,
-            chosen_cost=None,
-        )
+        return formula_rule
     days, known = Days.of(rows, seed), rows["label"].is_not_null().to_numpy()
     gray, weight = rows["label"].to_numpy()[known], rows["weight"].to_numpy()[known]
 
@@ -175,20 +174,19 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
         return terms.cost(action[known], gray, days.loss[known]) * weight
 
     formula, cells = costs(FORMULA_POINT), rule_grid(terms)
-    best = FORMULA_POINT
-    saving = 0.0
+    best, saving = FORMULA_POINT, 0.0
     sure = NormalDist().inv_cdf(1 - CHANCE_LEVEL / max(len(cells), 2))
     for cell in cells:
         saved = formula - costs(cell)
-        total = float(saved.sum())
-        if total > max(saving, sure * standard_error(saved)):
+        # The error of a sum over a random number of independent rows.
+        total, error = float(saved.sum()), float(np.sqrt(np.sum(saved**2)))
+        if total > max(saving, sure * error):
             best, saving = cell, total
     before = float(formula.sum())
-    return ChosenRule(
-        cutoff=cutoff,
+    return replace(
+        formula_rule,
         multiplier=best[0],
         floor=best[1],
-        positives=positives,
         formula_cost=before / days.count,
         chosen_cost=(before - saving) / days.count,
     )
@@ -200,13 +198,6 @@ def rule_grid(terms: AlertTerms) -> list[GridPoint]:
     """
     cells = product(terms.multipliers, (share * terms.review_cost for share in terms.floors))
     return sorted(cells, key=lambda cell: (abs(log(cell[0])), abs(cell[1]), cell))
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of a sum of independent rows of a random number: the root of the
-    sum of squares.
-    """
-    return float(np.sqrt(np.sum(values**2)))
 
 
 # The actions of other policies on the same rows: today's fixed thresholds, z-scores, random
@@ -256,8 +247,10 @@ def z_scores(score: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Without any spread whatever lies above the median is infinitely far.
     """
     usual = reference if len(reference) else score
-    centre = float(np.median(usual)) if len(usual) else 0.0
-    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre))) if len(usual) else 0.0
+    if not len(usual):
+        return score
+    centre = float(np.median(usual))
+    spread = TO_DEVIATION * float(np.median(np.abs(usual - centre)))
     if spread == 0:
         return np.where(score > centre, np.inf, 0.0)
     return (score - centre) / spread

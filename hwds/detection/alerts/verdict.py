@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
 
 from hwds.detection.alerts.tiers import PASS, RANDOM, TIERS, AlertTerms
-from hwds.detection.reasons import in_words
+from hwds.detection.cases import reasons_in_words
 from hwds.frames.table import ROW_ID
 from hwds.results.tables import Verdict
 
@@ -34,12 +34,12 @@ class DailyAmount:
     """
 
     value: float
-    day_low: float | None
-    day_high: float | None
-    entity_low: float | None
-    entity_high: float | None
-    low: float | None
-    high: float | None
+    day_low: float | None = None
+    day_high: float | None = None
+    entity_low: float | None = None
+    entity_high: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,12 +280,8 @@ def _flatten_record(line: PolicyRecord) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in asdict(line).items():
         if name in ("cost", "saving"):
-            ends = value or dict.fromkeys(
-                ("value", "day_low", "day_high", "entity_low", "entity_high", "low", "high")
-            )
-            flat |= {
-                name if end == "value" else f"{name}_{end}": number for end, number in ends.items()
-            }
+            for end in (field.name for field in fields(DailyAmount)):
+                flat[name if end == "value" else f"{name}_{end}"] = value and value[end]
         else:
             flat[name] = value
     return flat
@@ -296,6 +292,24 @@ def _flatten_record(line: PolicyRecord) -> dict[str, Any]:
 
 STAKES = (0.1, 0.5, 0.9, 0.99)
 """The quantiles of what is at stake for which thresholds are reported."""
+
+
+ALERTS = (
+    "cutoff",
+    ROW_ID,
+    "id",
+    "time",
+    "entity",
+    "tier",
+    "score",
+    "probability",
+    "block_from",
+    "at_stake",
+    "expected_gain",
+    "chance",
+    "reasons",
+)
+"""The columns of the table of alerts."""
 
 
 def alerts_of(
@@ -311,15 +325,14 @@ def alerts_of(
     probability, loss = (test[name].to_numpy() for name in ("probability", "loss"))
     passed = np.full(len(action), PASS, np.int8)
     gain = terms.cost(passed, probability, loss) - terms.cost(action, probability, loss)
-    multiplier = dict(
-        zip((each.cutoff for each in chosen), (each.multiplier for each in chosen), strict=True)
-    )
+    multipliers = {each.cutoff: each.multiplier for each in chosen}
+    multiplier = test["cutoff"].replace_strict(multipliers).to_numpy()
     wide = test.with_columns(
         action=pl.Series(action),
+        tier=_tier_names(action),
+        at_stake=pl.col("loss"),
         expected_gain=pl.Series(gain),
-        block_from=pl.Series(
-            terms.block_from(loss, test["cutoff"].replace_strict(multiplier).to_numpy())
-        ),
+        block_from=pl.Series(terms.block_from(loss, multiplier)),
         chance=pl.when(pl.Series(action == RANDOM)).then(terms.random_reviews).otherwise(1.0),
     ).filter(pl.col("action") != PASS)
     ordered = wide.sort(
@@ -327,32 +340,19 @@ def alerts_of(
         descending=[False, False, True, True],
         maintain_order=True,
     )
-    return ordered.select(
-        "cutoff",
-        ROW_ID,
-        "id",
-        "time",
-        "entity",
-        pl.col("action").replace_strict(TIERS, return_dtype=pl.String).alias("tier"),
-        "score",
-        "probability",
-        "block_from",
-        pl.col("loss").alias("at_stake"),
-        "expected_gain",
-        "chance",
-        reasons=pl.Series(
-            ["; ".join(in_words(reasons or [])) for reasons in ordered["reasons"].to_list()],
-            dtype=pl.String,
-        ),
-    )
+    return ordered.with_columns(reasons=reasons_in_words(ordered["reasons"])).select(ALERTS)
+
+
+def _tier_names(action: np.ndarray) -> pl.Series:
+    """Return the names of actions, null for a row that is passed."""
+    return pl.Series(action).replace_strict(TIERS, default=None, return_dtype=pl.String)
 
 
 def alerted_rows(test: pl.DataFrame, action: np.ndarray) -> pl.DataFrame:
     """Return the rows of the last window that are not passed, with what is at stake and their tier,
     for cases.
     """
-    names = pl.Series("action", action).replace_strict(TIERS, default=None, return_dtype=pl.String)
-    rows = test.with_columns(tier=names, at_stake=pl.col("loss"))
+    rows = test.with_columns(tier=_tier_names(action), at_stake=pl.col("loss"))
     return rows.filter(pl.col("tier").is_not_null(), fold=test["fold"].max())
 
 
@@ -373,7 +373,7 @@ def thresholds_of(
         made.append(
             pl.DataFrame(
                 {
-                    "cutoff": [each.cutoff] * len(STAKES),
+                    "cutoff": each.cutoff,
                     "multiplier": each.multiplier,
                     "floor": each.floor,
                     "stake_quantile": STAKES,

@@ -230,18 +230,15 @@ class ArbitrageThresholds(Reselling, Decision):
         lines = self.lines(frame.data)
         costs = self.cost(lines["unit_price"].to_numpy(), abroad=True)
         name = frame.name("label_propensity")
-        chance = (
-            frame.data[name].cast(pl.Float64)
-            if name
-            else pl.Series([1.0]).new_from_index(0, len(lines))
-        )
+        chance = frame.data[name].cast(pl.Float64) if name else pl.lit(1.0)
         reviewed = lines.select(
             above=pl.col("street_price") > pl.Series(costs, nan_to_null=True),
             label=frame.column("label").cast(pl.Float64),
             weight=1 / chance,
         ).drop_nulls()
-        return _reviewed_share(reviewed.filter("above")), _reviewed_share(
-            reviewed.filter(~pl.col("above"))
+        return (
+            _reviewed_share(reviewed.filter("above")),
+            _reviewed_share(reviewed.filter(~pl.col("above"))),
         )
 
 

@@ -12,6 +12,7 @@ from hwds.core.errors import ConfigError
 from hwds.core.recipe import PositiveInt, UnitInterval
 from hwds.core.seeds import stream
 from hwds.detection.cases import Cases, ScoreOf, case_heading, cases_of_rows
+from hwds.detection.predictions import scored_rows
 from hwds.evaluation.decisions.base import Decision
 from hwds.evaluation.protocol import Evaluation
 from hwds.frames.table import Table
@@ -113,13 +114,14 @@ class ReviewCases(Decision):
 
         See `Decision.decide`. None where no row was scored.
         """
-        rows = tables.predictions
-        rows = rows.filter(model=model, part="test") if rows.width else rows
+        rows = scored_rows(tables, model=model, part="test")
         if rows.is_empty():
             return None
-        last = rows.filter(pl.col("label").is_null(), fold=rows["fold"].max())
-        last = last if len(last) else rows.filter(fold=rows["fold"].max())
-        asked = last.with_columns(at_stake=pl.col("amount"), tier=pl.lit(None, pl.String))
+        last = rows.filter(fold=rows["fold"].max())
+        unlabelled = last.filter(pl.col("label").is_null())
+        asked = (unlabelled if len(unlabelled) else last).with_columns(
+            at_stake=pl.col("amount"), tier=pl.lit(None, pl.String)
+        )
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
         listed = self._listed(cases, frame, int(tables.scores["seed"][0]))

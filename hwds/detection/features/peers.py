@@ -26,7 +26,7 @@ from hwds.frames.rows import (
     floats_of,
     known_float,
     optional_column,
-    require_numbers,
+    optional_number_column,
     require_role,
 )
 from hwds.frames.table import Table
@@ -169,6 +169,31 @@ there.
 """
 
 
+def present_columns(
+    table: Table, names: Sequence[str], usual: Sequence[str], remark: str = ""
+) -> list[str]:
+    """Return the columns of numbers among some that a table has.
+
+    Args:
+        table: The rows.
+        names: The names in `features.columns`.
+        usual: Those that a table need not have.
+        remark: A remark on where they come from.
+
+    Raises:
+        ConfigError: None of them is there, or one is not that the user named.
+    """
+    found = [
+        name
+        for name in names
+        if optional_number_column(table, "columns", name, name if name in usual else "")
+    ]
+    if not found:
+        near = nearest(names[0], table.data.columns)
+        raise ConfigError(f"features.columns: none of {', '.join(names)} is there{remark}{near}")
+    return found
+
+
 class Peers(RowFeatures):
     """The distance of a row from its peers: robust z by the median and MAD of a past window.
 
@@ -250,20 +275,7 @@ class Peers(RowFeatures):
         Raises:
             ConfigError: None of them is there, or one is not that the user named.
         """
-        names = [
-            name
-            for name in self.columns
-            if optional_column(table, "columns", name, name if name in COLUMNS else "")
-        ]
-        for name in names:
-            require_numbers(table, "columns", name)
-        if not names:
-            near = nearest(self.columns[0], table.data.columns)
-            raise ConfigError(
-                f"features.columns: none of {', '.join(self.columns)} is there (`purchases` makes "
-                f"them){near}"
-            )
-        return names
+        return present_columns(table, self.columns, COLUMNS, " (`purchases` makes them)")
 
     def _levels(self, table: Table) -> Iterator[Level]:
         """Yield, for all rows and then for each column of `by` more, the group of each row and each

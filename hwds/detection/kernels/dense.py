@@ -5,6 +5,7 @@ numba.
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +36,15 @@ class DenseLayers(NamedTuple):
     back: np.ndarray
     bias: np.ndarray
     silu: np.ndarray
+
+
+@cache
+def gauss_legendre(points: int) -> np.ndarray:
+    """Return the points between 0 and 1 where an integral is taken, and their weights, shape (2,
+    points).
+    """
+    at, weight = np.polynomial.legendre.leggauss(points)
+    return np.stack([(at + 1) / 2, weight / 2])
 
 
 class DenseScratch(NamedTuple):

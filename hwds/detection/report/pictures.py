@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from hwds.core.seeds import stream
-from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, REASONS_TYPE, SUBJECT
+from hwds.detection.predictions import IMPORTANCE_SHARE, INPUT, SUBJECT, scored_rows
 from hwds.detection.reasons import in_words, input_subject, topic_heading
 from hwds.detection.rows import distinct_codes, entities_of_rows
 from hwds.detection.scores import TRUE
@@ -43,31 +43,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# The rows of each model that pictures and sentences of detection are made of.
+# The rows that pictures and sentences are made of.
 
 SIDES = {
     "": ("label", "against the labels that had been found"),
     TRUE: ("truth", "against the truth, which only the simulator knows"),
 }
 """Before a metric's name: the column of the rows, and the same in words."""
-
-
-NO_ROWS = pl.DataFrame(
-    schema={
-        **dict.fromkeys(("model", "part", "cutoff", "entity"), pl.String),
-        **dict.fromkeys(("fold", "row_id", "day"), pl.Int64),
-        **dict.fromkeys(("label", "truth", "weight", "score", "probability"), pl.Float64),
-        "reasons": REASONS_TYPE,
-    }
-)
-"""The rows of a run that predicted nothing."""
-
-
-def scored_rows(tables: Tables, model: str = "") -> pl.DataFrame:
-    """Return the test rows of a model, or of all models."""
-    rows = tables.predictions if tables.predictions.width else NO_ROWS
-    tested = rows.filter(part="test")
-    return tested.filter(model=model) if model else tested
 
 
 def scored_sides(rows: pl.DataFrame) -> Iterator[str]:
@@ -236,7 +218,7 @@ def precision_recall_figure(tables: Tables, model: str, label: str = "label 1") 
 
     None where no window has rows of both labels.
     """
-    rows = scored_rows(tables)
+    rows = scored_rows(tables, part="test")
     shown = list(scored_sides(rows))
     if not shown:
         return None
@@ -330,7 +312,7 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
 
     None where it has no probabilities.
     """
-    rows = scored_rows(tables, model).drop_nulls("probability")
+    rows = scored_rows(tables, part="test", model=model).drop_nulls("probability")
     shown = list(scored_sides(rows))
     if not shown:
         return None
@@ -473,7 +455,7 @@ def cases_figure(tables: Tables, model: str, unit: str) -> Figure | None:
 
     None where it gave no reasons.
     """
-    rows = scored_rows(tables, model).filter(pl.col("reasons").list.len() > 0)
+    rows = scored_rows(tables, part="test", model=model).filter(pl.col("reasons").list.len() > 0)
     if rows.is_empty():
         return None
     last = rows.filter(fold=rows["fold"].max())

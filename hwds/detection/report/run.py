@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from hwds.detection.predictions import RULE_HITS, RULE_MONEY, RULE_RATE
+from hwds.detection.predictions import RULE_HITS, RULE_MONEY, RULE_RATE, scored_rows
 from hwds.detection.report.pictures import (
     SIDES,
     by_week_figure,
@@ -18,7 +18,6 @@ from hwds.detection.report.pictures import (
     precision_recall_figure,
     reliability_figure,
     rows_with_outcome,
-    scored_rows,
     subject_grid,
     window_count_words,
     windows_with_positives,
@@ -128,7 +127,7 @@ def detection_sentence(table: Table, tables: Tables, model: str) -> str:
     if own["value"] is None:
         return ""
     side = TRUE if metric.startswith(TRUE) else ""
-    rows = scored_rows(tables)
+    rows = scored_rows(tables, part="test")
     mine = rows.filter(model=model)
     positives = Positives.of(rows_with_outcome(mine, side), SIDES[side][0]) if len(rows) else None
     measure = tables.measure(metric)

@@ -83,12 +83,7 @@ class Autoencoder(RowNetwork, Detector):
                     "model: an autoencoder needs normal rows to learn from and others to stop by; "
                     "there is one."
                 )
-            inner = RowExamples(
-                tuple(part[last] for part in examples.inputs), examples.target[last]
-            )
-            examples = RowExamples(
-                tuple(part[~last] for part in examples.inputs), examples.target[~last]
-            )
+            inner, examples = examples.of(last), examples.of(~last)
         else:
             inner = self._examples(columns, scaling, stop)
         shape = RowShape(len(columns.names), (), (), self)

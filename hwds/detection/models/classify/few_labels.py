@@ -16,7 +16,6 @@ from hwds.detection.inputs import ModelInputs
 from hwds.detection.models.base import (
     Classifier,
     Contributions,
-    FittedClassifier,
     normal_rows,
     plain_member,
 )
@@ -95,15 +94,6 @@ class FewLabels(Classifier):
         }
         booster = xgboost.train(settings, data, self.trees)
         return FewLabelsScorer(detector, inputs, bytes(booster.save_raw("ubj")))
-
-    def fit_windows(
-        self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
-    ) -> FittedClassifier:
-        """Learn from `train`; calibrate, where set, by `calibrate`."""
-        scorer = self.learn(train, stop=stop, context=context)
-        return FittedClassifier(
-            scorer, self.calibrated(scorer, calibrate), self.calibration != "none", np.zeros(0)
-        )
 
 
 @dataclass(frozen=True, eq=False)
