@@ -12,7 +12,7 @@ import polars as pl
 from hwds.core.config import build, sized_node
 from hwds.core.errors import ConfigError
 from hwds.frames.images import BOARD, IMAGE
-from hwds.inspection.metrics import CHANCE, LEAST_CHANCE, ScoredImages, chance_columns, recall_at
+from hwds.inspection.metrics import CHANCE, ScoredImages, chance_columns, recall_at
 from hwds.inspection.protocols.board_kfold import BoardKFold
 from hwds.stats.evidence import (
     TaskComparison,
@@ -93,16 +93,15 @@ def _metric_parts(images: ScoredImages, metric: str) -> tuple[np.ndarray, np.nda
         return images.right(), ones
     if images.chance is None:
         return np.full(len(ones), np.nan), ones
-    own = np.array([images.rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(images.actual)])
-    return -np.log(np.maximum(own, LEAST_CHANCE)), ones
+    return images.log_losses(), ones
 
 
 def _recall_parts(images: ScoredImages) -> tuple[np.ndarray, np.ndarray]:
-    """Return hits and defects, the hits of a good image being what it moves the threshold by.
+    """Return hits and defects, shape (n,) each.
 
-    A quantile of good images is a threshold that varies with them: each moves the recall by the
-    slope of the curve of recall against false alarms at the budget times what it has above its
-    share of alarms (Hsieh and Turnbull 1996).
+    The threshold is a quantile of the good images, so each of them moves it, and the recall with
+    it. Its part of the hits is minus the slope of recall against false alarms at the budget times
+    the difference between its own alarm, 0 or 1, and the share of alarms (Hsieh and Turnbull 1996).
     """
     budget, defect = images.terms.budget, images.defect
     one = np.ones((1, len(defect)))

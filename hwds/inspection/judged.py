@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from hwds.frames.images import BOARD, IMAGE, Images
-from hwds.inspection.metrics import CHANCE
+from hwds.inspection.metrics import CHANCE, chance_columns, chance_of_actual
 from hwds.inspection.models.base import GRID, Inspector
 from hwds.results.tables import Tables
 
@@ -24,27 +24,21 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
         inspector: Judges.
         images: Are judged.
     """
-    said = inspector.judge(images)
+    judged = inspector.judge(images)
     kinds = images.kinds
-    named = (
-        None
-        if said.probability is None
-        else [kinds[place] for place in said.probability.argmax(axis=1).tolist()]
-    )
-    blank = np.full((images.n, len(kinds)), np.nan)
-    chance = blank if said.probability is None else said.probability
+    n, chance = images.n, judged.probability
+    named = [None] * n if chance is None else [kinds[place] for place in chance.argmax(axis=1)]
+    columns = np.full((n, len(kinds)), np.nan) if chance is None else chance
     return pl.DataFrame(
         {
             IMAGE: images.names,
             BOARD: images.boards,
             "actual": images.data["kind"],
-            "predicted": pl.Series(
-                named if named is not None else [None] * images.n, dtype=pl.String
-            ),
-            "score": said.score,
-            "threshold": np.full(images.n, inspector.threshold),
+            "predicted": pl.Series(named, dtype=pl.String),
+            "score": judged.score,
+            "threshold": np.full(n, inspector.threshold),
             **{
-                f"{CHANCE}{kind}": pl.Series(chance[:, place], nan_to_null=True)
+                f"{CHANCE}{kind}": pl.Series(columns[:, place], nan_to_null=True)
                 for place, kind in enumerate(kinds)
             },
         }
@@ -87,8 +81,7 @@ def rightness(rows: pl.DataFrame, good: str) -> np.ndarray:
     """Return how well each image is judged: the probability of what it shows, or its distance on
     the right side; shape (n,).
     """
-    actual = rows["actual"].to_list()
-    own = np.array([rows[f"{CHANCE}{kind}"][row] for row, kind in enumerate(actual)], float)
+    own = chance_of_actual(rows)
     score = rows["score"].to_numpy()
     sided = np.where((rows["actual"] == good).to_numpy(), -score, score)
     return np.where(np.isnan(own), sided, own)
@@ -117,7 +110,7 @@ def judged_images(tables: Tables, model: str) -> pl.DataFrame:
 
 def kinds_of(rows: pl.DataFrame) -> list[str]:
     """Return the kinds of judged images, the good one first."""
-    return [name.removeprefix(CHANCE) for name in rows.columns if name.startswith(CHANCE)]
+    return [name.removeprefix(CHANCE) for name in chance_columns(rows)]
 
 
 def names_kinds(rows: pl.DataFrame) -> bool:

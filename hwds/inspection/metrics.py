@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from hwds.evaluation.protocol import Score
 from hwds.frames.images import BOARD
-from hwds.results.tables import Measure
+from hwds.results.tables import Beside, Better, Measure
 from hwds.stats.clusters import ClusterBootstrap
 
 # The metrics of inspection, and what each of them means.
@@ -59,104 +58,107 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
         terms: The settings.
         kinds: Of defects.
     """
-
-    def measure(
-        name: str,
-        meaning: str,
-        better: Literal["low", "high", "none"] = "high",
-        beside: Literal["no", "page", "always"] = "page",
-        units: str = "images",
-    ) -> Measure:
-        return Measure(name, meaning=meaning, better=better, units=units, beside=beside)
-
     share = f"{100 * terms.budget:g} %"
     flagged = f"at the threshold at which {share} of the tested good images are flagged"
     held = f"at the threshold that flags {share} of the good images of the boards that calibrate"
-    certain = f"{100 * CERTAIN:.0f} %"
-    return (
-        measure(
+    rows: list[tuple[str, Better, Beside, str, str]] = [
+        (
             f"recall{terms.at}",
-            f"share of defects that are flagged {flagged}",
             "high",
             "always",
             "defects",
+            f"share of defects that are flagged {flagged}",
         ),
-        measure(
+        (
             "average_precision",
-            "mean precision of flagging over all recalls of defects",
             "high",
             "always",
+            "images",
+            "mean precision of flagging over all recalls of defects",
         ),
-        measure("accuracy", "share of images whose kind is the likeliest", "high", "always"),
-        measure(
+        (
+            "accuracy",
+            "high",
+            "always",
+            "images",
+            "share of images whose kind is the likeliest",
+        ),
+        (
             f"ece[{CALIBRATION_BINS}]",
-            "expected calibration error: how far the probability of the likeliest kind is from "
-            "how often it is right, in"
-            f" {CALIBRATION_BINS} bins of the same number of images",
             "low",
             "always",
+            "images",
+            "expected calibration error: how far the probability of the likeliest kind is from how "
+            f"often it is right, in {CALIBRATION_BINS} bins of the same number of images",
         ),
-        measure(
+        (
             "cost",
-            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for "
-            f"a good image rejected, and"
-            f" rejected is what costs less so by its probability; of a model without "
-            f"probabilities {held}",
             "low",
             "always",
             "boards",
+            f"cost a board: {terms.missed:g} for a defect that passes, {terms.false_alarm:g} for a "
+            "good image rejected, and rejected is what costs less so by its probability; of a "
+            f"model without probabilities {held}",
         ),
-        measure(
+        (
             f"recall_held{terms.at}",
-            f"share of defects that are flagged {held}",
             "high",
             "page",
             "defects",
+            f"share of defects that are flagged {held}",
         ),
-        measure(
+        (
             f"false_alarms_held{terms.at}",
-            f"share of good images that are flagged {held}",
             "none",
             "page",
             "good images",
+            f"share of good images that are flagged {held}",
         ),
-        measure(
-            "cost_passing_all", "cost a board where no image is rejected", "none", "no", "boards"
-        ),
-        measure(
+        ("cost_passing_all", "none", "no", "boards", "cost a board where no image is rejected"),
+        (
             "cost_rejecting_all",
-            "cost a board where every image is rejected",
             "none",
             "no",
             "boards",
+            "cost a board where every image is rejected",
         ),
-        measure(
+        (
             "log_loss",
+            "low",
+            "page",
+            "images",
             "minus the logarithm of the probability of what an image shows, in nats",
-            "low",
         ),
-        measure(
+        (
             f"ece_defect[{CALIBRATION_BINS}]",
+            "low",
+            "page",
+            "images",
             "expected calibration error of the probability of a defect of any kind",
-            "low",
         ),
-        measure(
+        (
             f"error_at_coverage[{CERTAIN:g}]",
-            f"share of wrong kinds among the {certain} of images that are most certain",
             "low",
+            "page",
+            "images",
+            f"share of wrong kinds among the {100 * CERTAIN:.0f} % of images that are most certain",
         ),
-        measure(
+        (
             "aurc",
+            "low",
+            "page",
+            "images",
             "mean share of wrong kinds over all shares of images that are kept, the most certain "
             "first",
-            "low",
         ),
-        *(
-            measure(
-                recall_of(kind, terms), f"the recall of '{kind}' alone", "high", "page", "defects"
-            )
-            for kind in kinds
-        ),
+    ]
+    rows += [
+        (recall_of(kind, terms), "high", "page", "defects", f"the recall of '{kind}' alone")
+        for kind in kinds
+    ]
+    return tuple(
+        Measure(name, meaning=meaning, better=better, units=units, beside=beside)
+        for name, better, beside, units, meaning in rows
     )
 
 
@@ -167,6 +169,12 @@ Weighted = Callable[[np.ndarray], np.ndarray]
 """From weights of images, shape (weightings, n), the statistic under each, shape (weightings,); NaN
 where undefined.
 """
+
+
+def falling_order(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images in the order of falling scores, and the last place of each score."""
+    order = np.argsort(-score, kind="stable")
+    return order, np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
 
 
 def recall_at(
@@ -184,9 +192,8 @@ def recall_at(
         counted: Which defects count, shape (n,).
         budget: The share.
     """
-    order = np.argsort(-score, kind="stable")
-    ranked, good = score[order], ~defect[order]
-    last = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
+    order, last = falling_order(score)
+    good = ~defect[order]
 
     def of(weights: np.ndarray) -> np.ndarray:
         sorted_weights = weights[:, order]
@@ -209,8 +216,7 @@ def image_average_precision(score: np.ndarray, defect: np.ndarray) -> Weighted:
         score: Shape (n,).
         defect: Whether an image has a defect, shape (n,).
     """
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    order, last = falling_order(score)
 
     def of(weights: np.ndarray) -> np.ndarray:
         sorted_weights = weights[:, order]
@@ -257,8 +263,7 @@ def risk_coverage(certainty: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray,
         certainty: Shape (n,).
         wrong: 1.0 or 0.0, shape (n,).
     """
-    order = np.argsort(-certainty, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(certainty[order])), len(order) - 1)
+    order, last = falling_order(certainty)
     kept = last + 1
     return kept / len(order), np.cumsum(wrong[order])[last] / kept
 
@@ -284,8 +289,7 @@ def area_under_risk(certainty: np.ndarray, wrong: np.ndarray) -> Weighted:
 
 
 def _errors_among_kept(certainty: np.ndarray, wrong: np.ndarray, shares: np.ndarray) -> Weighted:
-    order = np.argsort(-certainty, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(certainty[order])), len(order) - 1)
+    order, last = falling_order(certainty)
 
     def of(weights: np.ndarray) -> np.ndarray:
         sorted_weights = weights[:, order]
@@ -390,21 +394,15 @@ class ScoredImages:
         """Return 1 where the likeliest kind is the one that an image shows, NaN where none is
         named; shape (n,).
         """
-        named = self.rows["predicted"].is_not_null().to_numpy()
-        return np.where(
-            named,
-            (self.rows["predicted"] == self.rows["actual"]).fill_null(False).to_numpy(),
-            np.nan,
-        )
+        right = (self.rows["predicted"] == self.rows["actual"]).cast(pl.Float64)
+        return right.to_numpy()
 
     def chances(self) -> Iterator[Score]:
         """Yield what probabilities are worth; nothing of a model without."""
         if self.chance is None:
             return
-        said = self.rows.select(chance_columns(self.rows)).to_dict(as_series=False)
-        own = np.array([said[f"{CHANCE}{kind}"][row] for row, kind in enumerate(self.actual)])
-        yield self._ratio("log_loss", -np.log(np.maximum(own, LEAST_CHANCE)), np.ones(len(own)))
-        n = len(own)
+        n = len(self.rows)
+        yield self._ratio("log_loss", self.log_losses(), np.ones(n))
         yield self._statistic(
             f"ece[{CALIBRATION_BINS}]",
             calibration_error(self.chance.max(axis=1), self.right(), CALIBRATION_BINS),
@@ -415,6 +413,10 @@ class ScoredImages:
             calibration_error(self.score, self.defect.astype(float), CALIBRATION_BINS),
             n,
         )
+
+    def log_losses(self) -> np.ndarray:
+        """Return minus the logarithm of the probability of what each image shows, shape (n,)."""
+        return -np.log(np.maximum(chance_of_actual(self.rows), LEAST_CHANCE))
 
     def by_kind(self) -> Iterator[Score]:
         """Yield the recall of each kind of defects at the budget's threshold."""
@@ -455,6 +457,13 @@ def image_costs(
 def chance_columns(rows: pl.DataFrame) -> Sequence[str]:
     """Return the columns of probabilities."""
     return [name for name in rows.columns if name.startswith(CHANCE)]
+
+
+def chance_of_actual(rows: pl.DataFrame) -> np.ndarray:
+    """Return the probability of what each image shows, NaN of a model that has none; shape (n,)."""
+    chances = rows.select(chance_columns(rows)).to_dict(as_series=False)
+    kinds = rows["actual"].to_list()
+    return np.array([chances[f"{CHANCE}{kind}"][row] for row, kind in enumerate(kinds)], float)
 
 
 def kind_chances(rows: pl.DataFrame) -> np.ndarray | None:
