@@ -243,14 +243,10 @@ def detection_evidence(
     seeds = _shared_seeds(common, models, datasets)
     protocol = build("protocol", "protocol", sized_node(common[0].source.config, "protocol"))
     assert isinstance(protocol, Detection)
-    full = next(
-        (
-            each.name
-            for each in detection_measures(protocol, "")
-            if metric in (each.name, each.short)
-        ),
-        metric,
+    named = (
+        each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)
     )
+    full = next(named, metric)
     drawn = {
         (answer.dataset, answer.seed, answer.model): _resample_metrics(
             answer, protocol, full, min(resamples, protocol.resamples)

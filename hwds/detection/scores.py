@@ -19,6 +19,7 @@ from hwds.detection.metrics import (
     Values,
     WindowSide,
     metric_families,
+    ratio_or_nan,
 )
 from hwds.detection.predictions import IMPORTANCE_SHARE, IMPORTANCE_SUM
 from hwds.detection.rows import distinct_codes, entities_of_rows
@@ -74,16 +75,12 @@ class Clusters:
         """
         ends = np.cumsum([len(each) for each in of_rows])[:-1]
         present, codes = np.unique(np.concatenate(of_rows), return_inverse=True)
-        parts = np.split(codes, ends)
-        own = [np.unique(part) for part in parts]
-        apart = by_window and sum(map(len, own)) == len(present) and min(map(len, own)) > 1
-        return cls(
-            way,
-            tuple(parts),
-            len(present),
-            tuple(own) if apart else (np.arange(len(present)),),
-            called,
-        )
+        parts = tuple(np.split(codes, ends))
+        strata = tuple(np.unique(part) for part in parts)
+        apart = sum(map(len, strata)) == len(present) and min(map(len, strata)) > 1
+        if not (by_window and apart):
+            strata = (np.arange(len(present)),)
+        return cls(way, parts, len(present), strata, called)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Return how often each cluster is drawn, shape (clusters,)."""
@@ -101,11 +98,8 @@ class Clusters:
     def same_as(self, way: str, others: Sequence[Clusters]) -> bool:
         """Return whether another way has the same clusters, each of which a row is in."""
         other = next(each for each in others if each.way == way)
-        return (
-            self.way == BY_BOTH
-            and other.number == self.number
-            and len(self.strata) == len(other.strata)
-        )
+        own = self.number, len(self.strata)
+        return self.way == BY_BOTH and own == (other.number, len(other.strata))
 
 
 def clusters_of_windows(windows: Sequence[TestRows]) -> list[Clusters]:
@@ -228,12 +222,9 @@ def few_positives(clusters: Mapping[str, int]) -> str:
     way, count = min(clusters.items(), key=lambda each: each[1], default=("", LEAST_CLUSTERS))
     if count >= LEAST_CLUSTERS:
         return ""
-    what = (
-        ("day has" if count == 1 else "days have")
-        if way == BY_DAY
-        else ("customer has" if count == 1 else "customers have")
-    )
-    return f"Only {count} {what} a positive row: the next few may change the result."
+    noun = "day" if way == BY_DAY else "customer"
+    has = f"{noun} has" if count == 1 else f"{noun}s have"
+    return f"Only {count} {has} a positive row: the next few may change the result."
 
 
 # Test windows of scored rows: their metrics, and those of bootstrap resamples.
@@ -401,19 +392,16 @@ def resample_windows(
             counts.setdefault(side, {})[clusters.way] = clusters.counts(positive)
             any_counts.setdefault(side, {})[clusters.way] = clusters.counts(weights[:, 0])
         same = next((way for way in samples if clusters.same_as(way, ways)), None)
-        parts = (
-            []
-            if same
-            else [
+        if same is None:
+            parts = [
                 _mean_over_windows(windows, each, drawn, wanted)
                 for drawn in _draws(clusters, windows, resamples)
             ]
-        )
-        samples[clusters.way] = (
-            samples[same]
-            if same
-            else {name: np.concatenate([part[name] for part in parts]) for name in values}
-        )
+            samples[clusters.way] = {
+                name: np.concatenate([part[name] for part in parts]) for name in values
+            }
+        else:
+            samples[clusters.way] = samples[same]
     return ResampledMetrics(
         {name: float(value[0]) for name, value in values.items()}, samples, counts, any_counts
     )
@@ -434,12 +422,10 @@ def _weights(
     """Return by side the weight of the rows of each cluster, and of those of label 1, shape
     (clusters, 2).
     """
-    weights: dict[str, np.ndarray] = {}
-    for window, clusters in zip(windows, each, strict=True):
-        for side in window.sides:
-            weights.setdefault(side, np.zeros((number, 2)))[clusters.present] += clusters.sums[
-                side
-            ][:, :2]
+    weights = {side: np.zeros((number, 2)) for window in windows for side in window.sides}
+    for clusters in each:
+        for side, sums in clusters.sums.items():
+            weights[side][clusters.present] += sums[:, :2]
     return weights
 
 
@@ -450,15 +436,12 @@ def _mean_over_windows(
     wanted: Collection[str],
 ) -> Values:
     """Return each metric's mean over windows in each weighting, shape (weightings,)."""
-    weightings = [
-        each.weighted(window, counts) for window, each in zip(windows, clusters, strict=True)
-    ]
+    both = list(zip(windows, clusters, strict=True))
+    weightings = [each.weighted(window, counts) for window, each in both]
     by_window = [
         window.values(each, wanted) for window, each in zip(windows, weightings, strict=True)
     ]
-    shares = (
-        np.stack([each.share for each in weightings]) if weightings else np.zeros((0, len(counts)))
-    )
+    shares = np.array([each.share for each in weightings]).reshape(-1, len(counts))
     names = dict.fromkeys(name for values in by_window for name in values)
     unknown = np.full(len(counts), np.nan)
     metrics = {
@@ -473,13 +456,7 @@ def _mean_over_windows(
 def _weighted_mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the mean over windows in which a metric is defined; NaN where it is in none."""
     known = np.where(np.isnan(values), 0.0, shares)
-    total = known.sum(axis=0)
-    return np.divide(
-        (known * np.nan_to_num(values)).sum(axis=0),
-        total,
-        out=np.full(len(total), np.nan),
-        where=total > 0,
-    )
+    return ratio_or_nan((known * np.nan_to_num(values)).sum(axis=0), known.sum(axis=0))
 
 
 # Names, meanings and directions of the metrics of detection.
@@ -487,6 +464,96 @@ def _weighted_mean(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
 SHOWN_METRICS = ("aucpr", "prevalence", "auroc", "card_precision")
 """Metrics that the terminal shows of the headline's side (labels or truth); of the other side only
 the average precision.
+"""
+
+
+MEASURES: tuple[tuple[str, Better, Beside, str], ...] = (
+    (
+        "aucpr",
+        "high",
+        "page",
+        "average precision: the area under precision against recall",
+    ),
+    (
+        "prevalence",
+        "none",
+        "page",
+        "share of rows with label 1, in windows that have any: the average precision of chance",
+    ),
+    (
+        "auroc",
+        "high",
+        "page",
+        "chance that a row of label 1 has the higher score, ties half",
+    ),
+    (
+        "precision@recall={by.recall:g}",
+        "high",
+        "page",
+        "highest precision of a threshold with that recall",
+    ),
+    (
+        "recall@precision={by.precision:g}",
+        "high",
+        "page",
+        "highest recall of a threshold with that precision",
+    ),
+    (
+        "false_positive_rate",
+        "low",
+        "segments",
+        "share of label 0 whose entity is among the {by.card_k} with the highest scores of the day",
+    ),
+    (
+        "card_precision@{by.card_k}",
+        "high",
+        "page",
+        "share with a row of label 1 that day among {first}, those found before left out; mean "
+        "over days",
+    ),
+    (
+        "caught_value",
+        "high",
+        "page",
+        "share of the money at stake in rows of label 1 that is caught where {first} are looked at",
+    ),
+    ("brier", "low", "page", "mean squared difference of probability and label"),
+    (
+        "log_loss",
+        "low",
+        "page",
+        "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
+    ),
+    (
+        "ece",
+        "low",
+        "page",
+        f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
+    ),
+    (
+        "calibration_slope",
+        "none",
+        "page",
+        "of the label's log odds on those of the probability; 1 is calibrated",
+    ),
+    ("calibration_intercept", "none", "page", "beside that slope; 0 is calibrated"),
+    (
+        f"observed_to_expected[p>={LIKELY}]",
+        "none",
+        "page",
+        f"rows of label 1 over those expected, where p >= {LIKELY}",
+    ),
+    (
+        "expected_cost",
+        "low",
+        "page",
+        "mean cost of a row where p x amount >= (1 - p) x {by.wrong_block:g} blocks: "
+        "{by.wrong_block:g} for an "
+        "honest row, the amount for one let pass",
+    ),
+)
+"""The metrics against labels: name, direction, place and meaning, with the fields of a protocol and
+the `first` entities of a day.
 """
 
 
@@ -498,94 +565,12 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
         protocol: For the definitions in their names.
         unit: The currency of amounts; empty where it is not known.
     """
-    k, wrong = protocol.card_k, f"{protocol.wrong_block:g}"
-    each = f"the {k} entities with the highest scores of each day"
+    first = f"the {protocol.card_k} entities with the highest scores of each day"
     adds = "mean absolute contribution of an input, or of all inputs of a subject, to the score of"
-    described: tuple[tuple[str, Better, Beside, str], ...] = (
-        (
-            "aucpr",
-            "high",
-            "page",
-            "average precision: the area under precision against recall",
-        ),
-        (
-            "prevalence",
-            "none",
-            "page",
-            "share of rows with label 1, in windows that have any: the average precision of chance",
-        ),
-        (
-            "auroc",
-            "high",
-            "page",
-            "chance that a row of label 1 has the higher score, ties half",
-        ),
-        (
-            f"precision@recall={protocol.recall:g}",
-            "high",
-            "page",
-            "highest precision of a threshold with that recall",
-        ),
-        (
-            f"recall@precision={protocol.precision:g}",
-            "high",
-            "page",
-            "highest recall of a threshold with that precision",
-        ),
-        (
-            "false_positive_rate",
-            "low",
-            "segments",
-            f"share of label 0 whose entity is among the {k} with the highest scores of the day",
-        ),
-        (
-            f"card_precision@{k}",
-            "high",
-            "page",
-            f"share with a row of label 1 that day among {each}, those found before left out; mean "
-            "over days",
-        ),
-        (
-            "caught_value",
-            "high",
-            "page",
-            "share of the money at stake in rows of label 1 that is caught where "
-            f"{each} are looked at",
-        ),
-        ("brier", "low", "page", "mean squared difference of probability and label"),
-        (
-            "log_loss",
-            "low",
-            "page",
-            "mean of minus the logarithm of the probability of what happened, clipped at 1e-7",
-        ),
-        (
-            "ece",
-            "low",
-            "page",
-            f"mean over {BINS} bins of equal weight of |mean probability - share of label 1|",
-        ),
-        (
-            "calibration_slope",
-            "none",
-            "page",
-            "of the label's log odds on those of the probability; 1 is calibrated",
-        ),
-        ("calibration_intercept", "none", "page", "beside that slope; 0 is calibrated"),
-        (
-            f"observed_to_expected[p>={LIKELY}]",
-            "none",
-            "page",
-            f"rows of label 1 over those expected, where p >= {LIKELY}",
-        ),
-        (
-            "expected_cost",
-            "low",
-            "page",
-            f"mean cost of a row where p x amount >= (1 - p) x {wrong} blocks: {wrong} for an "
-            "honest row, the amount for one let pass",
-        ),
-    )
+    described = [
+        (name.format(by=protocol), better, beside, meaning.format(by=protocol, first=first))
+        for name, better, beside, meaning in MEASURES
+    ]
     gap = "average precision against the labels that had been found less that against the truth"
     apart: tuple[tuple[str, Better, Beside, str], ...] = (
         ("gap_aucpr", "none", "page", gap),
@@ -699,17 +684,10 @@ def behind_scores(
         least = min(headlines[label], headlines[best]) if scale.relative else None
         base = short(metric.removeprefix(TRUE))
         most = np.inf if base in (*AMOUNTS, *SIGNED) else 1.0 - (least or 0.0)
-        n = sum(
-            len(side.places)
-            for side in (window.sides[_metric_side(metric)] for window in windows[label])
-        )
-        yield (
-            label,
-            replace(
-                Score(f"behind_{metric}", "mean", abs(headlines[label] - headlines[best]), n=n),
-                **_effect_as_amount(effect, least, most),
-            ),
-        )
+        n = sum(len(window.sides[_metric_side(metric)].places) for window in windows[label])
+        apart = abs(headlines[label] - headlines[best])
+        interval = _effect_as_amount(effect, least, most)
+        yield label, Score(f"behind_{metric}", "mean", apart, n=n, **interval)
 
 
 def model_difference(
@@ -756,16 +734,14 @@ def _score(
 ) -> Score:
     """Return one score; its rows are those of the windows in which the metric is defined."""
     value = drawn.values[name]
-    sides = [
-        window.sides[_metric_side(name)] for window in windows if _metric_side(name) in window.sides
-    ]
-    known = sum(len(side.places) for side in sides)
+    side = _metric_side(name)
+    known = sum(len(window.sides[side].places) for window in windows if side in window.sides)
     total = sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
     effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
-    score = Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff)
-    return replace(score, **_metric_interval(effect, short(name.removeprefix(TRUE))))
+    interval = _metric_interval(effect, short(name.removeprefix(TRUE)))
+    return Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff, **interval)
 
 
 def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
@@ -784,12 +760,7 @@ def _metric_interval(effect: Effect, metric: str) -> dict[str, Any]:
         ends = low, high
     elif ends[0] is not None and ends[1] is not None and not signed:
         ends = max(ends[0], 0.0), min(ends[1], 1.0 if share else np.inf)
-    return {
-        "stderr": effect.stderr,
-        "ci_low": ends[0],
-        "ci_high": ends[1],
-        "ci_method": effect.method,
-    }
+    return _interval_fields(effect, effect.stderr, ends)
 
 
 def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[str, Any]:
@@ -801,15 +772,19 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
         least: The smaller value, where it is a ratio.
         most: How far apart two values can be: shares are no more than 1.
     """
-    ends = effect.difference(LEVEL)
-    turned = (
-        [None, None]
-        if ends is None
-        else [min(end if least is None else least * (exp(end) - 1), most) for end in ends]
-    )
+    ends: list[float | None] = [
+        min(end if least is None else least * (exp(end) - 1), most)
+        for end in effect.difference(LEVEL) or ()
+    ] or [None, None]
     slope = 1.0 if least is None else least * exp(effect.value)
     stderr = None if effect.stderr is None else slope * effect.stderr
-    return {"stderr": stderr, "ci_low": turned[0], "ci_high": turned[1], "ci_method": effect.method}
+    return _interval_fields(effect, stderr, ends)
+
+
+def _interval_fields(
+    effect: Effect, stderr: float | None, ends: Sequence[float | None]
+) -> dict[str, Any]:
+    return {"stderr": stderr, "ci_low": ends[0], "ci_high": ends[1], "ci_method": effect.method}
 
 
 def _metric_side(metric: str) -> str:
