@@ -157,11 +157,7 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
         "promoted",
         "{{ share }} of its lines{{ window }} were bought on promotion",
     ),
-    (
-        "promotion",
-        "promoted",
-        "is bought {{ 'on promotion' if value else 'without a promotion' }}",
-    ),
+    ("promotion", "promoted", "is bought {{ 'on promotion' if value else 'without a promotion' }}"),
     (
         f"weekend_share{OVER}",
         "weekend",
@@ -267,11 +263,7 @@ PHRASES: tuple[tuple[str, str, str], ...] = (
         "risk",
         "its terminal's latest frauds began {{ duration }} ago",
     ),
-    (
-        "(?P<place>terminal)_first_age",
-        "risk",
-        "its terminal's first fraud is {{ duration }} old",
-    ),
+    ("(?P<place>terminal)_first_age", "risk", "its terminal's first fraud is {{ duration }} old"),
     (
         "(?P<place>terminal)_honest_age",
         "risk",

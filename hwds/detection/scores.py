@@ -468,24 +468,14 @@ the average precision.
 
 
 MEASURES: tuple[tuple[str, Better, Beside, str], ...] = (
-    (
-        "aucpr",
-        "high",
-        "page",
-        "average precision: the area under precision against recall",
-    ),
+    ("aucpr", "high", "page", "average precision: the area under precision against recall"),
     (
         "prevalence",
         "none",
         "page",
         "share of rows with label 1, in windows that have any: the average precision of chance",
     ),
-    (
-        "auroc",
-        "high",
-        "page",
-        "chance that a row of label 1 has the higher score, ties half",
-    ),
+    ("auroc", "high", "page", "chance that a row of label 1 has the higher score, ties half"),
     (
         "precision@recall={by.recall:g}",
         "high",

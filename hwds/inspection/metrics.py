@@ -76,13 +76,7 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
             "images",
             "mean precision of flagging over all recalls of defects",
         ),
-        (
-            "accuracy",
-            "high",
-            "always",
-            "images",
-            "share of images whose kind is the likeliest",
-        ),
+        ("accuracy", "high", "always", "images", "share of images whose kind is the likeliest"),
         (
             f"ece[{CALIBRATION_BINS}]",
             "low",

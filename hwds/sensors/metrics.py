@@ -142,20 +142,8 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
         unit: What cycles count.
     """
     rows: tuple[tuple[str, Better, Beside, str, str], ...] = (
-        (
-            "f1",
-            "high",
-            "always",
-            "runs",
-            "F1 of rows, the mean over runs; flagging no row has 0",
-        ),
-        (
-            "f1_everything",
-            "none",
-            "always",
-            "runs",
-            "F1 of flagging every row, the mean over runs",
-        ),
+        ("f1", "high", "always", "runs", "F1 of rows, the mean over runs; flagging no row has 0"),
+        ("f1_everything", "none", "always", "runs", "F1 of flagging every row, the mean over runs"),
         (
             "f1_gain",
             "high",
@@ -185,20 +173,8 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
             "runs",
             "F1 of the rows of all runs together, as the SKAB board has it",
         ),
-        (
-            "far_pooled",
-            "low",
-            "page",
-            "runs",
-            "false alarm rate of the rows of all runs together",
-        ),
-        (
-            "mar_pooled",
-            "low",
-            "page",
-            "runs",
-            "missed alarm rate of the rows of all runs together",
-        ),
+        ("far_pooled", "low", "page", "runs", "false alarm rate of the rows of all runs together"),
+        ("mar_pooled", "low", "page", "runs", "missed alarm rate of the rows of all runs together"),
         (
             "event_recall",
             "high",

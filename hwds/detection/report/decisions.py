@@ -387,12 +387,7 @@ def _case_cell(value: Any) -> str:
 
 
 CASES_REPORT = TableReport(
-    columns=CASES,
-    most=SHOWN_CASES,
-    names=3,
-    words=1,
-    title=CASE_CAPTION,
-    write=write_case_files,
+    columns=CASES, most=SHOWN_CASES, names=3, words=1, title=CASE_CAPTION, write=write_case_files
 )
 
 

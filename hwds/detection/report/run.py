@@ -279,9 +279,7 @@ QUEUE_REPORT = TaskReport(
     sentence=queue_run_sentence,
     draw=draw_queue,
     ranks=False,
-    captions={
-        "cases.png": "The highest scores and their reasons",
-    },
+    captions={"cases.png": "The highest scores and their reasons"},
 )
 
 

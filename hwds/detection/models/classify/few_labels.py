@@ -13,12 +13,7 @@ from pydantic import AfterValidator
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs
-from hwds.detection.models.base import (
-    Classifier,
-    Contributions,
-    normal_rows,
-    plain_member,
-)
+from hwds.detection.models.base import Classifier, Contributions, normal_rows, plain_member
 from hwds.detection.rows import RowContext, labels_of
 from hwds.detection.trees import BoosterTrees
 from hwds.evaluation.trees import load_booster
