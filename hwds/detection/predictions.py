@@ -15,7 +15,7 @@ from hwds.detection.inputs import UsualValues
 from hwds.detection.metrics import flag_top_entities
 from hwds.detection.models.base import REST, Contributions, FittedClassifier
 from hwds.detection.reasons import companion_inputs, input_subject
-from hwds.detection.rows import RowContext, distinct_codes, entities_of_rows
+from hwds.detection.rows import RowContext, distinct_codes, drawn_by_id, entities_of_rows
 from hwds.evaluation.protocol import Score
 from hwds.frames.table import ROW_ID, RowReader, Table
 from hwds.results.tables import Measure, Tables
@@ -131,10 +131,7 @@ def with_importances(rows: pl.DataFrame, values: list[dict[str, object]] | None)
 def draw_rows(rows: Table, most: int, seed: int) -> Table:
     """Return so many of the rows at most, drawn at random by their ids, in their order."""
     ids = rows.data[ROW_ID].to_numpy()
-    random = stream(seed, "importances").random(int(ids.max(initial=-1)) + 1)[ids]
-    chosen = np.zeros(len(ids), bool)
-    chosen[np.argsort(random, kind="stable")[:most]] = True
-    return rows.filter(chosen)
+    return rows.filter(drawn_by_id(ids, most, stream(seed, "importances")))
 
 
 def _by_seed(

@@ -11,6 +11,7 @@ import polars as pl
 
 from hwds.core.errors import ConfigError, nearest
 from hwds.core.recipe import Days, NonNegative, Recipe, UnitInterval
+from hwds.detection.rows import distinct_codes
 from hwds.frames.table import Table
 from hwds.results.tables import Verdict
 
@@ -361,11 +362,8 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
     """
     cells = cells.filter(pl.col("seen") > 0)
     street = pl.col("channel") == STREET
-    cells = cells.with_columns(
-        spare=pl.Series(
-            cells["lines"].to_numpy() - 2 + median_variance_ratio(cells["lines"].to_numpy())
-        )
-    )
+    lines = cells["lines"].to_numpy()
+    cells = cells.with_columns(spare=pl.Series(lines - 2 + median_variance_ratio(lines)))
     spare = pl.col("spare").sum().over(street)
     pooled = (pl.col("squares").sum().over(street) / spare).fill_nan(0.0).fill_null(0.0).sqrt()
     wide = cells.with_columns(spread=pl.when(spare > 0).then(pooled).otherwise(0.0))
@@ -387,17 +385,13 @@ def _with_shrunk_prices(cells: pl.DataFrame, least_lines: int, shrink: bool) -> 
 
 
 def _shrink_prices(cells: pl.DataFrame) -> ShrunkPrices:
-    market = cells.select(
-        pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0").rank("dense")
-    ).to_series()
-    codes = (
-        values.to_numpy().astype(np.int64) - 1 for values in (cells["sku"].rank("dense"), market)
-    )
+    market = cells.select(pl.concat_str("channel", pl.col("region").fill_null(""), separator="\0"))
     return shrink_prices(
         cells["seen"].to_numpy(),
         cells["lines"].to_numpy().astype(float),
         cells["spread"].to_numpy(),
-        *codes,
+        distinct_codes(cells["sku"]),
+        distinct_codes(market.to_series()),
     )
 
 

@@ -73,6 +73,18 @@ def entities_of_rows(rows: pl.DataFrame) -> pl.Series:
     return rows.select(pl.col("entity").fill_null(alone)).to_series()
 
 
+def uniform_by_id(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a uniform number for each id, shape (n,); more rows change none."""
+    return rng.random(int(ids.max(initial=-1)) + 1)[ids]
+
+
+def drawn_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return a mask of so many rows at most, drawn by their ids: more rows contain the fewer."""
+    chosen = np.zeros(len(ids), bool)
+    chosen[np.argsort(uniform_by_id(ids, rng), kind="stable")[:most]] = True
+    return chosen
+
+
 # Labels of rows: 1.0, 0.0, or null where none was known by then.
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from hwds.core.seeds import stream
 from hwds.detection.alerts.tiers import BLOCK, PASS, RANDOM, REVIEW, AlertTerms
 from hwds.detection.alerts.verdict import ChosenRule
-from hwds.detection.rows import distinct_codes
+from hwds.detection.rows import distinct_codes, uniform_by_id
 from hwds.frames.table import ROW_ID
 
 # The actions on rows of some days: blocks, a random review stream, reviews by expected gain up
@@ -56,8 +56,7 @@ class Days:
 
 def uniform_by_row(rows: pl.DataFrame, seed: int, purpose: str) -> np.ndarray:
     """Return a uniform number for each row by its id, shape (n,)."""
-    ids = rows[ROW_ID].to_numpy()
-    return stream(seed, "alert policy", purpose).random(int(ids.max(initial=-1)) + 1)[ids]
+    return uniform_by_id(rows[ROW_ID].to_numpy(), stream(seed, "alert policy", purpose))
 
 
 def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.ndarray:

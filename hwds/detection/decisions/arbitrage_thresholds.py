@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 
 from hwds.core.errors import ConfigError, DataError, nearest
@@ -96,10 +97,8 @@ def _file(field: str, path: str, form: TextFormat) -> pl.DataFrame:
     try:
         return read_files(path, form=form).table
     except (ConfigError, DataError) as error:
-        said = (
-            str(error).replace("dataset.path", f"decision.{field}").replace("dataset.", "decision.")
-        )
-        raise type(error)(said) from error
+        words = str(error).replace("dataset.path", f"decision.{field}")
+        raise type(error)(words.replace("dataset.", "decision.")) from error
 
 
 def _read(
@@ -112,21 +111,16 @@ def _read(
                 f"decision.{field}: '{path}' has no column '{name}'{nearest(name, table.columns)}"
             )
     for name in (name for name in numbers if name in table.columns):
+        most = 1.0 if name in SHARES else np.finfo(float).max
         values = table[name].cast(pl.Float64, strict=False)
-        bad = (
-            values.is_null()
-            | ~values.is_finite()
-            | (values < 0)
-            | ((values > 1) & (name in SHARES))
-        ).arg_true()
+        bad = (~values.is_between(0.0, most)).fill_null(True).arg_true()
         if len(bad):
             wanted = "a share from 0 to 1" if name in SHARES else "a number >= 0"
-            shown = (
-                f"'{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
-                f"{table[name][bad[0]]}"
+            raise DataError(
+                f"decision.{field}: '{name}' in row {bad[0] + 1} of '{path}' must be {wanted}, got "
+                f"{table[name][bad[0]]}."
             )
-            raise DataError(f"decision.{field}: {shown}.")
-        table = table.with_columns(values.alias(name))
+        table = table.with_columns(values)
     return table
 
 

@@ -294,12 +294,11 @@ class FittedClassifier(Serializable):
             "probability": scored.probability,
             "p_value": scored.p_value,
         }
-        values = {
-            name: np.full(rows.height, np.nan) if column is None else column
-            for name, column in columns.items()
-        }
         return rows.data.select(ROW_ID).with_columns(
-            pl.Series(name, v, nan_to_null=True) for name, v in values.items()
+            pl.lit(None, pl.Float64).alias(name)
+            if column is None
+            else pl.Series(name, column, nan_to_null=True)
+            for name, column in columns.items()
         )
 
     def explain(self, rows: RowReader) -> Contributions:

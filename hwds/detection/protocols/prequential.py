@@ -17,7 +17,7 @@ from hwds.detection.alerts.evidence import AlertEvidence, alert_evidence_rows
 from hwds.detection.models.base import FEW_TO_STOP_BY, Classifier, FittedClassifier
 from hwds.detection.predictions import row_predictions
 from hwds.detection.protocols.base import Detection, days_since, parts_in_time, rows_arrived_by
-from hwds.detection.rows import RowContext
+from hwds.detection.rows import RowContext, drawn_by_id
 from hwds.evaluation.protocol import Cell, RunContext, Tunable, TuningSplit
 from hwds.evaluation.row_folds import (
     Lengths,
@@ -342,12 +342,12 @@ def draw_labels(
     A row is drawn by its id, so that more labels contain the fewer.
 
     Args:
-        seen: Labels with the instants of their arrival; see `as_known`.
-        labels: How many, at most.
-        begin: Rows count that arrived since then,
-        end: and before then,
-        by: whose labels had arrived by then.
-        seed: Of the experiment.
+        seen: The rows, and the instants at which their labels arrived; see `as_known`.
+        labels: The most labels that are known.
+        begin: Rows that arrived before this instant keep no label.
+        end: Rows that arrived at this instant or later keep no label.
+        by: Labels that arrived after this instant are not known.
+        seed: The seed of the experiment.
     """
     label, when, times = seen.name("label"), seen.name("label_time"), row_arrivals(seen)
     data, ids = seen.data, seen.data[ROW_ID].to_numpy()
@@ -358,13 +358,8 @@ def draw_labels(
         & (times < end)
     )
     places = np.flatnonzero(known.to_numpy())
-    random = stream(seed, "labels").random(int(ids.max(initial=-1)) + 1)[ids[places]]
     chosen = np.zeros(len(ids), bool)
-    chosen[places[np.argsort(random, kind="stable")[:labels]]] = True
-    shown = pl.lit(pl.Series(chosen))
-    return replace(
-        seen,
-        data=data.with_columns(
-            pl.when(shown).then(pl.col(name)).alias(name) for name in (label, when)
-        ),
-    )
+    chosen[places] = drawn_by_id(ids[places], labels, stream(seed, "labels"))
+    shown = pl.Series(chosen)
+    columns = {name: pl.when(shown).then(pl.col(name)) for name in (label, when)}
+    return replace(seen, data=data.with_columns(**columns))

@@ -41,9 +41,13 @@ from hwds.stats.clusters import resample_clusters
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
 
 
 # The rows that pictures and sentences are made of.
+
+DASHED: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
+SMALL: dict[str, Any] = {"fontsize": 8.5, "parse_math": False}
 
 SIDES = {
     "": ("label", "against the labels that had been found"),
@@ -133,6 +137,11 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     options: dict[str, Any] = {"loc": "outside lower center", "frameon": False, "fontsize": 9}
     legend = figure.legend(handles, labels, ncols=min(len(labels), 4), **options)
+    _write_plainly(legend)
+
+
+def _write_plainly(legend: Legend) -> None:
+    """Write names as they are: a dollar sign begins no formula."""
     for text in legend.get_texts():
         text.set_parse_math(False)
 
@@ -200,8 +209,7 @@ def _draw_weeks(
     chance = points.filter(metric=f"{side}prevalence").unique(
         "cutoff", keep="first", maintain_order=True
     )
-    dashes: dict[str, Any] = {"color": GREY, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
-    axes.plot(chance["cutoff"], chance["value"], label="chance", **dashes)
+    axes.plot(chance["cutoff"], chance["value"], label="chance", **DASHED)
     axes.set_ylim(0, None)
     few = len(days) < 8
     names = [f"{day:%d %b %Y}".lstrip("0") if few else f"{day:%d %b}" for day in days]
@@ -246,21 +254,20 @@ def _draw_curves(
     scores = dict(scored.select("model", "value").iter_rows())
     paints = model_colours([label for label in scores if label in curves], model)
     for label in sorted(paints, key=lambda each: -scores[each]):
-        width, order = (2.4, 3) if label == model else (1.5, 2)
-        name = f"{scores[label]:.3f}  {drawable(label, 34)}"
+        name = drawable(label, 34)
         axes.plot(
             RECALLS,
             curves[label],
             color=paints[label],
-            linewidth=width,
-            zorder=order,
-            label=name,
-            gid=drawable(label, 34),
+            linewidth=2.4 if label == model else 1.5,
+            zorder=3 if label == model else 2,
+            label=f"{scores[label]:.3f}  {name}",
+            gid=name,
         )
     prevalence = tables.headline(f"{side}prevalence", next(iter(paints))).get("value")
     if prevalence is not None:
         chance = f"{prevalence:.3f}  chance: the share of {drawable(positive)}"
-        axes.axhline(prevalence, color=GREY, linewidth=1.3, linestyle="--", zorder=1, label=chance)
+        axes.axhline(prevalence, label=chance, **DASHED)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     tidy(axes, x=drawable(f"recall: share of {positive} that is flagged"))
@@ -272,11 +279,7 @@ def _draw_curves(
         title="average precision",
         alignment="left",
     )
-    legend.get_title().set_fontsize(9)
-    legend.get_title().set_color(GREY)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-        text.set_color(INK)
+    _write_plainly(legend)
 
 
 def _precision_at_recalls(rows: pl.DataFrame, column: str, side: str) -> np.ndarray:
@@ -400,41 +403,24 @@ def _draw_frame(axes: Axes, below: Axes, edges: np.ndarray, least: float | None)
     """Draw the diagonal, and both axes alike: logarithmic where the least share above 0 is given,
     which must be visible.
     """
-    logarithmic = least is not None
     for place in (axes, below):
         tidy(place)
-        if logarithmic:
-            place.set_xscale("log")
+        place.set_xscale("linear" if least is None else "log")
         place.set_xlim(edges[0], 1)
-    if logarithmic:
-        axes.set_yscale("log")
-    axes.set_ylim((min(edges[0], least) / 2, 1.2) if least is not None else (0, 1.02))
-    axes.plot(
-        [edges[0], 1],
-        [edges[0], 1],
-        color=GREY,
-        linewidth=1.2,
-        linestyle="--",
-        zorder=1,
-        label="as it was said",
-    )
+    axes.plot([edges[0], 1], [edges[0], 1], label="as it was said", **DASHED)
     axes.tick_params(labelbottom=False)
-    for axis in (axes.yaxis, below.xaxis) if logarithmic else ():
-        plain_numbers(axis)
+    if least is None:
+        axes.set_ylim(0, 1.02)
+        return
+    axes.set_yscale("log")
+    axes.set_ylim(min(edges[0], least) / 2, 1.2)
+    plain_numbers(axes.yaxis)
+    plain_numbers(below.xaxis)
 
 
 def _draw_histogram(axes: Axes, probability: np.ndarray, edges: np.ndarray) -> None:
-    held = np.clip(probability, edges[0], edges[-1])
-    counts, _ = np.histogram(held, edges)
-    axes.bar(
-        edges[:-1],
-        counts,
-        np.diff(edges),
-        align="edge",
-        color=LIGHT,
-        edgecolor="white",
-        linewidth=0.8,
-    )
+    counts, _ = np.histogram(np.clip(probability, edges[0], edges[-1]), edges)
+    axes.bar(edges[:-1], counts, np.diff(edges), align="edge", color=LIGHT, edgecolor="white")
     axes.set_yscale("log")
     axes.set_ylim(0.7, max(float(counts.max()), 1.0) * 2)
     plain_numbers(axes.yaxis)
@@ -483,67 +469,37 @@ def _draw_case(axes: Axes, row: Mapping[str, Any], unit: str, longest: float) ->
     reasons = row["reasons"][:MOST_BARS]
     for place, reason in enumerate(reasons):
         axes.barh(place, reason["adds"], height=0.3, color=OWN_COLOUR, zorder=2)
-        words = "\n".join(
-            textwrap.wrap(drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS), REASON_LETTERS)
-        )
-        axes.text(
-            0,
-            place - 0.22,
-            words,
-            fontsize=9,
-            color=INK,
-            va="bottom",
-            parse_math=False,
-            linespacing=1.0,
-        )
-        axes.text(
-            reason["adds"],
-            place,
-            f"  +{brief(reason['adds'])}",
-            fontsize=8.5,
-            color=GREY,
-            va="center",
-        )
+        words = drawable(in_words([reason], 1)[0], 2 * REASON_LETTERS)
+        lines = "\n".join(textwrap.wrap(words, REASON_LETTERS))
+        axes.text(0, place - 0.22, lines, va="bottom", linespacing=1.0, color=INK, **SMALL)
+        adds = f"  +{brief(reason['adds'])}"
+        axes.text(reason["adds"], place, adds, va="center", color=GREY, **SMALL)
     axes.set_ylim(max(len(reasons), 3) - 0.5, -0.75)
     axes.set_xlim(0, 1.18 * longest)
     axes.set_axis_off()
-    what, became = _case_title(row, unit)
-    axes.set_title(
-        "\n".join(textwrap.wrap(what, 70)),
-        fontsize=10,
-        fontweight="bold",
-        loc="left",
-        color=INK,
-        parse_math=False,
-        pad=18,
-    )
+    title = "\n".join(textwrap.wrap(_case_title(row, unit), 70))
+    axes.set_title(title, fontsize=10, fontweight="bold", loc="left", pad=18, parse_math=False)
     colour = NAIVE_COLOUR if row["label"] == 1 else GREY
-    axes.text(
-        0,
-        1.0,
-        became,
-        transform=axes.transAxes,
-        fontsize=8.5,
-        color=colour,
-        va="bottom",
-        parse_math=False,
-    )
+    score = say(CASE_SCORE, row, label=LABEL_WORDS[row["label"]])
+    axes.text(0, 1.0, score, transform=axes.transAxes, va="bottom", color=colour, **SMALL)
 
 
-def _case_title(row: Mapping[str, Any], unit: str) -> tuple[str, str]:
-    """Return the heading of a row (entity, time, amount), and its score with its label."""
-    who = (
-        " ".join(str(each) for each in (row["id"], row["entity"]) if each is not None)
-        or f"row {row['row_id'] + 1}"
-    )
-    when = "" if row["time"] is None else f", {row['time']:%d %b %Y}"
-    amount = "" if row["amount"] is None else f", {brief(row['amount'], None, unit)} at stake"
-    sure = (
-        f"score {brief(row['score'])}"
-        if row["probability"] is None
-        else f"probability {row['probability']:.3f}"
-    )
-    return f"{drawable(str(who), 30)}{when}{amount}", f"{sure}; {LABEL_WORDS[row['label']]}"
+CASE_TITLE = """
+{{ who }}
+{%- if time %}, {{ time | written("%d %b %Y") }}{% endif %}
+{%- if amount is not none %}, {{ amount | money(unit) }} at stake{% endif %}
+"""
+CASE_SCORE = """
+{% if probability is none %}score {{ score | brief }}
+{%- else %}probability {{ probability | written(".3f") }}{% endif %}; {{ label }}
+"""
+
+
+def _case_title(row: Mapping[str, Any], unit: str) -> str:
+    """Return the heading of a row: entity, time, and amount."""
+    named = [str(each) for each in (row["id"], row["entity"]) if each is not None]
+    who = " ".join(named) or f"row {row['row_id'] + 1}"
+    return say(CASE_TITLE, row, who=drawable(who, 30), unit=unit)
 
 
 # Importances: the mean contribution of each input, or of all inputs of one subject, to scores,
