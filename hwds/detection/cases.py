@@ -32,7 +32,7 @@ def case_numbers(rows: pl.DataFrame, frame: Table) -> pl.Series:
     """Return the number of the case of each row, from 0 in the order of the rows.
 
     Args:
-        rows: With `row_id` and `entity`; one without an entity is an entity of its own.
+        rows: The rows with `row_id` and `entity`; one without an entity is an entity of its own.
         frame: The table that they are of. Of its columns with the role `link` equal values tie
             entities, unless more than `MOST_SHARING` entities of the whole table share them.
     """

@@ -49,9 +49,10 @@ class DrawnEvidence:
     Attributes:
         models: Their labels.
         values: Shape (datasets, seeds, models).
-        samples: Of each way to resample, averaged over seeds, shape (datasets, resamples, models).
-        counts: Of each way the clusters of the dataset that has fewest.
-        positives: Of each way the fewest clusters with a row of label 1 of a dataset.
+        samples: The samples of each way to resample, averaged over seeds, shape (datasets,
+            resamples, models).
+        counts: The clusters of the dataset that has fewest, by way.
+        positives: The fewest clusters with a row of label 1 of a dataset, by way.
         areas: The covariance of areas under the ROC by DeLong, where rows are independent.
     """
 
@@ -229,10 +230,10 @@ def detection_evidence(
     them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The rows of every model, dataset and seed.
         metric: Its short or full name.
-        resamples: Of each way, as many as the protocol's at most: a run's page and a comparison of
-            it say the same.
+        resamples: The most resamples of each way, but no more than the protocol has: a run's page
+            and a comparison of it say the same.
     """
     tests = [replace(answer, rows=answer.rows.filter(part="test")) for answer in answers]
     common, left_out = shared_rows(tests, ["fold", "row_id"])

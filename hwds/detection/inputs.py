@@ -28,10 +28,11 @@ class ColumnScaling(Serializable):
     """Centre and spread of columns, of some after a logarithm.
 
     Attributes:
-        unit: Of each column what its log(1 + x / unit) is taken with; 0 where none is. Shape (k,).
-        centre: What becomes 0.
-        spread: What becomes 1; infinite for a column that was constant or never known, which
-            becomes 0.
+        unit: The unit of each column's log(1 + x / unit), 0 where no logarithm is taken; shape
+            (k,).
+        centre: The value that becomes 0.
+        spread: The distance from it that becomes 1; infinite for a column that was constant or
+            never known, which becomes 0.
     """
 
     unit: np.ndarray
@@ -135,7 +136,7 @@ class ModelInputs(Serializable):
     Attributes:
         numbers: Columns of numbers (true and false are 1 and 0).
         texts: Columns of texts.
-        values: Of each text column the values that have a code, 1 and up; all others have 0.
+        values: The values of each text column that have a code, 1 and up; all others have 0.
         arrays: Columns that hold an array of numbers in each row.
     """
 
@@ -252,9 +253,10 @@ class NumberColumns(Serializable):
     """One number for each input of a row, but for arrays, which are left out.
 
     Attributes:
-        inputs: Names, kinds, and the codes of texts.
-        rarity: For each text column by code minus the logarithm of its share among the normal rows;
-            of a text that was not seen as if it were the next row's.
+        inputs: The names and kinds of the inputs, and the codes of texts.
+        rarity: Minus the logarithm of the share of each text among the normal rows, by code, an
+            array for each text column; a text that was not seen counts as if it were the next
+            row's.
     """
 
     inputs: ModelInputs
@@ -313,10 +315,10 @@ class UsualValues(Serializable):
     """Quantiles of the inputs that are numbers, and how common each text of the others is.
 
     Attributes:
-        names: Of the inputs.
-        quantiles: From the least to the largest value of each, shape (names, 101); NaN where no row
-            has a value.
-        texts: Of each input that is no number the share of rows that has a text, the commonest
+        names: The names of the inputs.
+        quantiles: The quantiles of each input from the least to the largest value, shape (names,
+            101); NaN where no row has a value.
+        texts: The share of rows that has a text, for each input that is no number, the commonest
             first and none below `LEAST_SHARE`; rows without one have the empty text.
     """
 

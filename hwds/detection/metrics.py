@@ -20,13 +20,13 @@ class EntityDays:
     falling.
 
     Attributes:
-        entity: Its number, shape (entity days,).
-        starts: Where each day begins, and the number of entity days at the end.
-        top: Of each the row with the highest score.
-        hit: Whether it had a row of label 1 that day.
-        place: Of each row its entity day, shape (n,).
+        entity: The number of the entity, shape (entity days,).
+        starts: The place where each day begins, and the number of entity days at the end.
+        top: The row with the highest score of each.
+        hit: A flag for each: it had a row of label 1 that day.
+        place: The entity day of each row, shape (n,).
         positives: The rows of label 1.
-        entities: How many there are.
+        entities: The number of entities.
     """
 
     entity: np.ndarray
@@ -81,7 +81,7 @@ class EntityDays:
         day it was found.
 
         Args:
-            weight: Of each row in each weighting, shape (weightings, n).
+            weight: The weight of each row in each weighting, shape (weightings, n).
             capacity: Entities that can be looked at, for each day, shape (weightings, days).
 
         Returns:
@@ -112,10 +112,10 @@ class EntityDays:
         on the day it is looked at, and on all later ones where it had one of label 1 that day.
 
         Args:
-            weight: Of each row in each weighting, `times` of its day included, shape (weightings,
-                n).
+            weight: The weight of each row in each weighting, `times` of its day included, shape
+                (weightings, n).
             capacity: Entities that can be looked at on a day.
-            times: How often each day counts, shape (weightings, days).
+            times: The number of times that each day counts, shape (weightings, days).
             amount: Money at stake in each row; without it the second is NaN.
         """
         taken, earlier = self.looked_at(weight, capacity * times)
@@ -218,7 +218,7 @@ class TestRows:
     """The rows of one window.
 
     Attributes:
-        table: In their order.
+        table: The rows in their order.
         entity: The number of each one's entity, over all windows.
         day: The number of each one's day, in this window.
     """
@@ -239,14 +239,14 @@ class WindowSide:
 
     Attributes:
         protocol: The settings of the metrics.
-        places: Among the window's rows.
-        base: How many rows each stands for.
-        ranking: By their scores.
-        days: By entity and day.
+        places: The places of the rows among the window's rows.
+        base: The number of rows that each stands for.
+        ranking: The ranking by their scores.
+        days: The rows by entity and day.
         amount: Money at stake; None where the data does not say.
-        chances: By their probabilities; None where there are none.
-        parts: Of each row what is summed, shape (n, columns): one, label, label 0 of a flagged
-            entity, cost, and the parts of `chances`; weighted by `base`.
+        chances: The metrics of their probabilities; None where there are none.
+        parts: The parts of each row that are summed, shape (n, columns): one, label, label 0 of a
+            flagged entity, cost, and the parts of `chances`; weighted by `base`.
     """
 
     protocol: ScoredBy
@@ -298,9 +298,11 @@ class WindowSide:
         """Return the metrics of some families, NaN where one is undefined.
 
         Args:
-            times: How often each row of the window counts in each weighting, shape (weightings, n).
-            days: How often each of its days does, shape (weightings, days); in `times` already.
-            sums: Of the parts, so weighted, shape (weightings, columns).
+            times: The number of times that each row of the window counts in each weighting, shape
+                (weightings, n).
+            days: The number of times that each day of the window counts, shape (weightings, days);
+                it is in `times` already.
+            sums: The weighted sums of the parts, shape (weightings, columns).
             wanted: Families.
         """
         families = metric_families(self.protocol)
@@ -348,9 +350,9 @@ def blocking_costs(
 
     Args:
         label: 1.0 or 0.0, shape (n,).
-        probability: Of the label being 1, shape (n,).
+        probability: The probability of the label being 1, shape (n,).
         amount: Money at stake, shape (n,).
-        wrong_block: What it costs to block an honest row, in the same unit.
+        wrong_block: The cost of blocking an honest row, in the same unit.
     """
     blocked = probability * amount >= (1 - probability) * wrong_block
     return np.where(blocked, (1 - label) * wrong_block, label * amount)

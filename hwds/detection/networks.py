@@ -71,10 +71,10 @@ class RowShape:
     """The shape of a network of rows, which determines its graph.
 
     Attributes:
-        numbers: How many.
-        texts: Of each column of texts how many codes there are.
-        arrays: Of each column of arrays steps and numbers of each.
-        design: Builds the network.
+        numbers: The number of inputs that are numbers.
+        texts: The number of codes of each column of texts.
+        arrays: The steps, and the numbers of each, of each column of arrays.
+        design: The recipe that builds the network.
         soft: Whether texts are read as weights of their codes, not as codes: what a gradient is
             taken by.
     """
@@ -247,13 +247,13 @@ class InputReader(Serializable):
     """The inputs that a network learned to read from rows.
 
     Attributes:
-        inputs: Names, kinds, and the codes of texts.
-        scaling: Of the numbers.
+        inputs: The names and kinds of the inputs, and the codes of texts.
+        scaling: The scaling of the numbers.
         holed: Mask of the numbers that had missing values; a flag of each stands beside them. Shape
             (k,).
-        within: Of the numbers of a step, those of all columns of arrays beside each other.
-        steps: Of each column of arrays how many steps it has; none where arrays are not read.
-        widths: And how many numbers a step.
+        within: The scaling of the numbers of a step, those of all columns of arrays side by side.
+        steps: The number of steps of each column of arrays; none where arrays are not read.
+        widths: The numbers of a step of each column of arrays.
     """
 
     inputs: ModelInputs
@@ -268,7 +268,7 @@ class InputReader(Serializable):
         """Learn the inputs of rows.
 
         Args:
-            rows: To learn from.
+            rows: The rows to learn from.
             arrays: Whether columns of arrays are read.
 
         Raises:
@@ -355,10 +355,10 @@ class DenseNetworks:
     precision.
 
     Attributes:
-        nets: Of each its weights.
-        begins: Where the codes of each text begin among all codes.
-        mean: Where paths begin: numbers, and weights of codes, first axes 1; None where no path is
-            asked.
+        nets: The weights of each network.
+        begins: The place where the codes of each text begin among all codes.
+        mean: The row where paths begin: numbers, and weights of codes, first axes 1; None where no
+            path is asked.
     """
 
     nets: tuple[DenseLayers, ...]
@@ -377,12 +377,12 @@ class DenseNetworks:
         """Make the networks from the weights that Keras trained.
 
         Args:
-            shape: Of each.
-            weights: Of all of them, one after the other: what texts are embedded as, then weights
-                and bias of each layer.
-            count: How many.
-            silu: Of each layer whether that function follows it.
-            mean: Where paths begin.
+            shape: The shape of each network.
+            weights: The weights of all networks, one after the other: the embeddings of texts, then
+                weights and bias of each layer.
+            count: The number of networks.
+            silu: A flag for each layer: that function follows it.
+            mean: The row where paths begin.
         """
         each, doubles = len(weights) // count, [part.astype(np.float64) for part in weights]
         nets = tuple(
@@ -495,11 +495,12 @@ class TrainedNetworks:
     """Trained networks of one shape.
 
     Attributes:
-        shape: Of each.
-        weights: Of all of them, one after the other.
-        count: How many.
-        device, cpus: Where they compute, and with how many threads.
-        mean: Where paths begin, with weights of codes, first axes 1; None where no path is asked.
+        shape: The shape of each network.
+        weights: The weights of all networks, one after the other.
+        count: The number of networks.
+        device, cpus: The device and the number of threads that they compute with.
+        mean: The row where paths begin, with weights of codes, first axes 1; None where no path is
+            asked.
     """
 
     shape: RowShape
@@ -534,7 +535,7 @@ class TrainedNetworks:
 
         Args:
             rows: The inputs of networks with one output.
-            points: Where gradients are taken.
+            points: The number of points where gradients are taken.
         """
         assert self.mean is not None
         hot = [
@@ -710,10 +711,10 @@ class NetworkScorer(Serializable):
 
     Attributes:
         model: The recipe: how the networks are built.
-        reader: What they read.
-        weights: Of all networks, one after the other.
+        reader: The reader of the networks' inputs.
+        weights: The weights of all networks, one after the other.
         mean: The mean row that they were trained on, with weights of codes.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: NetworkClassifier

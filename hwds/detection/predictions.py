@@ -109,7 +109,7 @@ def mean_contributions(
         fit: Fits the model anew under a context's seed.
         first: The model that scored the rows.
         rows: The rows with their inputs.
-        context: Of the first fit.
+        context: The context of the first fit.
         seeds: Fits, the first one included.
         most: Rows that the mean is over, drawn by their ids: the same for every model.
     """
@@ -401,7 +401,7 @@ def main_inputs(
     they are compared with.
 
     Args:
-        contributions: Of the inputs of each row.
+        contributions: The contributions of the inputs of each row.
         rows: The rows.
         usual: Quantiles and shares of the inputs among the rows that were learned from.
     """

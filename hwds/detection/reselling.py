@@ -56,7 +56,7 @@ class Reselling(Recipe):
 
         Args:
             table: The rows.
-            path: Of these fields in the config (`features`).
+            path: The path of these fields in the config (`features`).
 
         Raises:
             ConfigError: With the nearest right name, or what the column holds.
@@ -114,7 +114,7 @@ class ShrunkPrices:
     """The posterior of each cell's median price.
 
     Attributes:
-        mean: Of the price, shape (n,).
+        mean: The mean of the price, shape (n,).
         deviation: Its standard deviation, shape (n,).
         own: The weight of the cell's own sales, from 0 (what SKU and market say) to 1, shape (n,).
     """
@@ -189,7 +189,7 @@ def _part_chances(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
     Args:
         residual: Shape (n,).
-        variance: Of a residual under each part, shape (n, parts).
+        variance: The variance of a residual under each part, shape (n, parts).
     """
     density = np.exp(-0.5 * residual[:, None] ** 2 / variance) / np.sqrt(variance) + 1e-300
     share = np.full(variance.shape[1], 1 / variance.shape[1])
@@ -293,8 +293,8 @@ def resale_thresholds(
     own.
 
     Args:
-        lines: As `Reselling.lines` gives them.
-        costs: Of reselling.
+        lines: The lines as `Reselling.lines` gives them.
+        costs: The costs of reselling.
         least_lines: Lines below which a price is weak.
         pairs: The costs of reselling between two channels, where they differ: `bought_in, sold_in,
             freight, duty, risk`.
@@ -443,7 +443,7 @@ class Reviewed:
     known.
 
     Attributes:
-        lines: How many.
+        lines: The number of lines.
         share: The share of gray ones, each line for as many as it stands for; None without a line.
     """
 
@@ -463,8 +463,8 @@ class ArbitrageVerdict(Verdict):
         offers, leaking: SKUs in channels, and those from which it pays to resell anywhere.
         above, below: Lines that were bought where the street paid more than all costs, and all
             others.
-        freight, duty, risk: What reselling costs.
-        unit: Of money; empty where the data names none.
+        freight, duty, risk: The costs of reselling.
+        unit: The unit of money; empty where the data names none.
         thresholds: A row for each pair; see `hwds.detection.reselling.resale_thresholds`.
     """
 

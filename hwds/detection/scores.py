@@ -53,10 +53,10 @@ class Clusters:
 
     Attributes:
         way: `BY_ENTITY`, `BY_DAY` or `BY_BOTH`.
-        of_rows: The number of each row's, by window.
-        number: How many there are.
+        of_rows: The cluster of each row, by window.
+        number: The number of clusters.
         strata: The clusters of each group within which they are drawn.
-        called: What one is.
+        called: The name of a cluster in words.
     """
 
     way: str
@@ -154,9 +154,10 @@ def effect_of(
     """Return a number with its variance over entities and days, both of which its rows share.
 
     Args:
-        value: Of the rows as they are.
-        samples: By way of resampling, shape (resamples,) each; NaN where a resample has none.
-        counts: Of the same ways.
+        value: The number on the rows as they are.
+        samples: The resamples by way of resampling, shape (resamples,) each; NaN where a resample
+            has no value.
+        counts: The clusters of the same ways.
     """
     parts = {
         way: part
@@ -196,8 +197,9 @@ class Positives:
     """The rows of label 1.
 
     Attributes:
-        rows: How many they are.
-        clusters: By the way of resampling, the customers and the days (of all windows) with one.
+        rows: The number of rows.
+        clusters: The customers and the days (of all windows) with such a row, by the way of
+            resampling.
     """
 
     rows: int
@@ -265,9 +267,9 @@ class WindowWeighting:
     """The weights of each row and each day of a window, in several weightings.
 
     Attributes:
-        times: Shape (weightings, rows).
+        times: The number of times that each row counts, shape (weightings, rows).
         days: Shape (weightings, days).
-        sums: Of each side the parts so weighted, shape (weightings, columns).
+        sums: The weighted parts of each side, shape (weightings, columns).
         share: The weight of the window in the mean over windows, shape (weightings,).
     """
 
@@ -282,8 +284,8 @@ class WindowClusters:
     """The clusters of one way to resample in one window.
 
     Attributes:
-        of_row: The number of each row's, over all windows.
-        of_day: That of each day where days are drawn; None elsewhere.
+        of_row: The cluster of each row, of those of all windows.
+        of_day: The cluster of each day where days are drawn; None elsewhere.
         present: The numbers of those that are here.
         sums: The parts of their rows, by side, shape (clusters that are here, columns).
     """
@@ -322,11 +324,11 @@ class ResampledMetrics:
     """Metrics of one model, and of resamples of its rows.
 
     Attributes:
-        values: Of all rows as they are.
-        samples: By way of resampling and metric, shape (resamples,).
-        counts: By side and way, the clusters with a row of label 1, or with any where there is
-            none.
-        any_counts: The same of the clusters with any row.
+        values: The metrics of all rows as they are.
+        samples: The metrics of the resamples by way and metric, shape (resamples,).
+        counts: The clusters with a row of label 1, or with any where there is none, by side and
+            way.
+        any_counts: The clusters with any row, by side and way.
     """
 
     values: dict[str, float]
@@ -374,9 +376,9 @@ def resample_windows(
     day are resampled; the draws depend on the rows alone, so that rivals meet the same.
 
     Args:
-        windows: Of one model.
+        windows: The windows of one model.
         wanted: Families of metrics.
-        resamples: Of each way.
+        resamples: The number of resamples of each way.
     """
     ways = clusters_of_windows([window.rows for window in windows])
     counts: dict[str, dict[str, ClusterCounts]] = {}
@@ -552,7 +554,7 @@ def detection_measures(protocol: ScoredBy, unit: str) -> Sequence[Measure]:
     between the two.
 
     Args:
-        protocol: For the definitions in their names.
+        protocol: The protocol, whose settings are in the names.
         unit: The currency of amounts; empty where it is not known.
     """
     first = f"the {protocol.card_k} entities with the highest scores of each day"
@@ -628,7 +630,7 @@ def detection_scores(rows: pl.DataFrame, protocol: ScoredBy) -> list[Score]:
     amounts.
 
     Args:
-        rows: With the columns of `prediction_rows`, and `flagged`.
+        rows: The rows with the columns of `prediction_rows`, and `flagged`.
         protocol: A detection protocol, for what it asks of its metrics.
     """
     if rows.is_empty():
@@ -760,7 +762,7 @@ def _effect_as_amount(effect: Effect, least: float | None, most: float) -> dict[
     Args:
         effect: A difference, or the logarithm of a ratio.
         least: The smaller value, where it is a ratio.
-        most: How far apart two values can be: shares are no more than 1.
+        most: The largest distance of two values: that of shares is 1.
     """
     ends: list[float | None] = [
         min(end if least is None else least * (exp(end) - 1), most)

@@ -48,10 +48,10 @@ class BoosterTrees:
 
     Attributes:
         base: The margin before the first tree.
-        nodes: Of all trees.
-        paths: To all leaves.
-        points: Where integrals are taken.
-        rest: What a row of which nothing is known has beside it.
+        nodes: The nodes of all trees.
+        paths: The paths to all leaves.
+        points: The points where integrals are taken.
+        rest: The expected sum of the leaves for a row of which nothing is known.
     """
 
     base: np.float32
@@ -66,7 +66,7 @@ class BoosterTrees:
 
         Args:
             booster: It.
-            codes: How many codes a text has at most.
+            codes: The most codes of a text.
         """
         learner = json.loads(booster.save_raw("json"))["learner"]
         trees = learner["gradient_booster"]["model"]["trees"]
@@ -196,7 +196,7 @@ class ForestScorer(Serializable):
     """A forest that scores rows.
 
     Attributes:
-        inputs: What it reads.
+        inputs: The inputs that the trees read.
         nodes: The nodes of all trees.
     """
 

@@ -37,9 +37,9 @@ def inspection_evidence(
     judge them.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The images of every model, dataset and seed.
         metric: One of `COMPARED`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one, or a model has none of this one.

@@ -21,8 +21,8 @@ def judged_rows(inspector: Inspector, images: Images) -> pl.DataFrame:
     """Return a row for each image: its prediction, and its label.
 
     Args:
-        inspector: Judges.
-        images: Are judged.
+        inspector: The inspector.
+        images: The images to judge.
     """
     judged = inspector.judge(images)
     kinds = images.kinds
@@ -52,9 +52,9 @@ def with_saliency(
     evenly between.
 
     Args:
-        rows: Of `judged_rows`.
-        inspector: Judges.
-        images: The same.
+        rows: The rows that `judged_rows` returned.
+        inspector: The inspector.
+        images: The same images.
         explained: Images of each kind.
     """
     chosen = chosen_images(rows, explained, images.good)

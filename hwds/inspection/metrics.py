@@ -31,7 +31,7 @@ class InspectionTerms:
         budget: The share of good images that may be flagged.
         missed: The cost of a defect that is passed.
         false_alarm: The cost of a good image that is flagged.
-        resamples: Of the bootstrap over boards.
+        resamples: The number of resamples of the bootstrap over boards.
     """
 
     good: str
@@ -56,7 +56,7 @@ def inspection_measures(terms: InspectionTerms, kinds: Sequence[str] = ()) -> tu
 
     Args:
         terms: The settings.
-        kinds: Of defects.
+        kinds: The kinds of defects.
     """
     share = f"{100 * terms.budget:g} %"
     flagged = f"at the threshold at which {share} of the tested good images are flagged"
@@ -183,8 +183,8 @@ def recall_at(
     Args:
         score: Shape (n,).
         defect: Whether an image has a defect, shape (n,).
-        counted: Which defects count, shape (n,).
-        budget: The share.
+        counted: A flag for each defect that counts, shape (n,).
+        budget: The share of good images that may be flagged.
     """
     order, last = falling_order(score)
     good = ~defect[order]
@@ -233,7 +233,7 @@ def calibration_error(chance: np.ndarray, happened: np.ndarray, bins: int) -> We
     Args:
         chance: Shape (n,).
         happened: 1.0 or 0.0, shape (n,).
-        bins: How many.
+        bins: The number of bins.
     """
     edges = np.unique(np.quantile(chance, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf"))
     place = np.searchsorted(edges, chance, side="left")
@@ -270,7 +270,7 @@ def error_at(certainty: np.ndarray, wrong: np.ndarray, share: float) -> Weighted
     Args:
         certainty: Shape (n,).
         wrong: 1.0 or 0.0, shape (n,).
-        share: Of all images.
+        share: The share of images that are kept.
     """
     return _errors_among_kept(certainty, wrong, np.array([share]))
 
@@ -438,7 +438,7 @@ def image_costs(
 
     Args:
         defect: Whether an image has a defect, shape (n,).
-        score: How suspicious it is, shape (n,).
+        score: The suspicion of each image, shape (n,).
         flagged: Whether it lies above the threshold of the boards that calibrate, shape (n,).
         is_chance: Whether the score is the probability of a defect.
         terms: The settings.

@@ -63,7 +63,7 @@ def draw_views(
         pixels: Shape (n, height, width, channels).
         symmetry: The views.
         shift: Pixels along each axis at most.
-        rng: Draws view and shift.
+        rng: The generator that draws view and shift.
     """
     views = views_of(symmetry, pixels.shape[1:])
     out, chosen = np.empty_like(pixels), rng.integers(0, len(views), len(pixels))
@@ -101,10 +101,10 @@ class Convolutions(Serializable):
     Attributes:
         height: Pixels.
         width: Pixels.
-        channels: Numbers of a pixel.
-        kinds: Of answers.
-        filters: Of the second convolution; the first has half of them, later ones two and three
-            times as many.
+        channels: The number of numbers of a pixel.
+        kinds: The number of kinds.
+        filters: The filters of the second convolution; the first has half of them, later ones two
+            and three times as many.
         hidden: Units of the dense layer.
     """
 
@@ -231,8 +231,8 @@ def class_maps(
     place apart (Draelos and Carin 2020).
 
     Args:
-        shape: Of the network.
-        weights: Its weights.
+        shape: The shape of the network.
+        weights: The weights of the network.
         inputs: Shape (n, height, width, channels).
     """
     import keras

@@ -29,9 +29,9 @@ def sensor_evidence(
     """Return the scores of runs, and how many rows were left out because some model has none.
 
     Args:
-        answers: Of every model, dataset and seed.
+        answers: The rows of every model, dataset and seed.
         metric: One of `COMPARED`.
-        resamples: Of each bootstrap.
+        resamples: The number of resamples of each bootstrap.
 
     Raises:
         ConfigError: The metric is another one.

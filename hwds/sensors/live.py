@@ -22,7 +22,7 @@ class MachineState(Serializable):
 
     Attributes:
         signals: The state of its features.
-        rows: How many rows it has had.
+        rows: The number of rows that it has had.
         level: Its features in the reference, shape (features,); None before the reference is whole.
         reference: The features of its first rows, until then.
         past: Departures of the last rows, as many as the scorer reads; None before the reference is
@@ -41,7 +41,7 @@ class LiveScores:
     """The scores of new rows.
 
     Attributes:
-        score: As of `SensorScores`, NaN for rows of the reference; shape (rows,).
+        score: The scores as of `SensorScores`, NaN for rows of the reference; shape (rows,).
         reason: The sensor that adds most to each row above the limit, None elsewhere.
     """
 
@@ -95,7 +95,7 @@ class LiveSensors:
         """Return how odd new rows are, and let the states of their machines go on.
 
         Args:
-            states: Of each machine that has new rows.
+            states: The state of each machine that has new rows.
             rows: The new rows, in the order of the states.
         """
         features = self._features.advance([state.signals for state in states], rows)

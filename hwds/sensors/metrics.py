@@ -23,7 +23,7 @@ def flagged_stretches(flags: np.ndarray, merge: int = 0) -> np.ndarray:
     2).
 
     Args:
-        flags: Of the rows of one run, shape (rows,).
+        flags: The flags of the rows of one run, shape (rows,).
         merge: Rows without a flag between two that are still one stretch.
     """
     edges = np.diff(np.concatenate([[0], flags.astype(np.int8), [0]]))
@@ -45,12 +45,13 @@ class RunCounts:
         missed: Anomalous rows that were not.
         false: Normal rows that were called anomalous.
         right: Normal rows that were not.
-        events: Anomalies.
-        seen: Those with an alarm in them.
-        fresh: Those in which an episode of alarms begins.
-        delays: From the beginning of each that was seen to the first alarm in it, in cycles.
-        episodes: Of alarms.
-        met: Those that meet an anomaly.
+        events: The number of anomalies.
+        seen: The number of anomalies with an alarm in them.
+        fresh: The number of anomalies in which an episode of alarms begins.
+        delays: The cycles from the beginning of each anomaly that was seen to the first alarm in
+            it.
+        episodes: The number of episodes of alarms.
+        met: The number of episodes that meet an anomaly.
     """
 
     hits: int
@@ -100,7 +101,7 @@ def count_rows(label: np.ndarray, alarm: np.ndarray, cycle: np.ndarray, merge: i
 
     Args:
         label: 1, 0 or NaN, shape (rows,).
-        alarm: Which rows are called anomalous, shape (rows,).
+        alarm: A flag for each row that is called anomalous, shape (rows,).
         cycle: The age at each row, shape (rows,).
         merge: Rows without an alarm between two that still are one episode.
     """
@@ -139,7 +140,7 @@ def sensor_measures(unit: str = "cycles") -> tuple[Measure, ...]:
     """Return the metrics.
 
     Args:
-        unit: What cycles count.
+        unit: The unit of cycles.
     """
     rows: tuple[tuple[str, Better, Beside, str, str], ...] = (
         ("f1", "high", "always", "runs", "F1 of rows, the mean over runs; flagging no row has 0"),

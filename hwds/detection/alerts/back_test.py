@@ -32,11 +32,11 @@ class AlertClusters:
     """The days and entities of rows, which the bootstrap draws again.
 
     Attributes:
-        day: Numbers the day of each row from 0.
-        entity: Numbers the entity of each row from 0; None where the data names none.
-        days: How many days.
-        resamples: Of each kind.
-        seed: Of the experiment.
+        day: The number of the day of each row, from 0.
+        entity: The number of the entity of each row, from 0; None where the data names none.
+        days: The number of days.
+        resamples: The resamples of each kind.
+        seed: The seed of the experiment.
     """
 
     day: np.ndarray
@@ -153,8 +153,8 @@ class AlertBackTest:
 
     Attributes:
         rows: The test rows of all windows.
-        actions: Of each policy, the decision's own first.
-        terms: What an action costs.
+        actions: The actions of each policy, the decision's own first.
+        terms: The costs of actions.
         guarded: Mask of the rows of guarded kinds of buyers.
         clusters: The clusters that are drawn again.
     """

@@ -71,9 +71,9 @@ class AlertEvidence(ABC):
         """Return the scored rows of a model; see `EVIDENCE`.
 
         Args:
-            tables: Of the run.
-            frame: Its data.
-            model: Whose scores count.
+            tables: The tables of the run.
+            frame: The data of the run.
+            model: The model whose scores count.
             kind: The column of kinds of buyers; empty where there is none.
 
         Raises:
@@ -87,11 +87,11 @@ def alert_evidence_rows(
     """Return the evidence of scored rows; see `AlertEvidence.alert_evidence`.
 
     Args:
-        tables: Of the run.
-        frame: Its data.
-        model: Whose scores count.
+        tables: The tables of the run.
+        frame: The data of the run.
+        model: The model whose scores count.
         kind: The column of kinds of buyers; empty where there is none.
-        delay_days: After which a label arrives, where the data does not say.
+        delay_days: The days after which a label arrives, where the data does not say.
         unlabelled: `exclude`, or else rows without a label are honest and each stands for itself.
 
     Raises:

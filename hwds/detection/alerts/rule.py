@@ -25,10 +25,10 @@ class Days:
     """The rows of some days as arrays, by day and row.
 
     Attributes:
-        day: Numbers the days from 0.
-        count: How many days.
-        probability: Of being gray.
-        loss: At stake.
+        day: The number of the day of each row, from 0.
+        count: The number of days.
+        probability: The probability of being gray.
+        loss: The money at stake in each row.
         uniform: A random number of each row, which puts it into the random stream.
     """
 
@@ -71,7 +71,7 @@ def act(days: Days, terms: AlertTerms, multiplier: float, floor: float) -> np.nd
     Args:
         days: The rows.
         terms: Costs and capacity.
-        multiplier: Of a wrong block's cost.
+        multiplier: The multiplier of a wrong block's cost.
         floor: The least expected gain of a review.
     """
     blocked = terms.blocks(days.probability, days.loss, multiplier) & ("block" in terms.tiers)
@@ -113,10 +113,10 @@ def top_of_day(
     ones.
 
     Args:
-        day: Numbers the days, shape (n,).
-        value: What orders them, shape (n,).
+        day: The number of the day of each row, shape (n,).
+        value: The value that orders the rows, shape (n,).
         wanted: Mask, shape (n,).
-        slots: How many of each day, shape (days,).
+        slots: The number of rows to take of each day, shape (days,).
     """
     places = np.flatnonzero(wanted)
     order = places[np.lexsort((places, -value[places], day[places]))]
@@ -149,10 +149,10 @@ def choose_rule(rows: pl.DataFrame, cutoff: str, terms: AlertTerms, seed: int) -
     what it saves that any of the cells does so by chance in 5 % at most (Bonferroni).
 
     Args:
-        rows: Those of the deciding windows, their labels as far as they are known.
+        rows: The rows of the deciding windows, their labels as far as they are known.
         cutoff: The beginning of the test window.
         terms: The rule and its grid.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     positives = int((rows["label"] == 1).sum()) if len(rows) else 0
     formula_rule = ChosenRule(
@@ -215,11 +215,12 @@ def rivals_of(
     Today's rule is given the calibrated probabilities, better ones than it has.
 
     Args:
-        rows: Of the test window, by day.
-        reference: Those of the deciding window of the same model, whose scores say what is usual;
-            where there are none, the test rows' own do, which is more than a z-score may know.
+        rows: The rows of the test window, by day.
+        reference: The rows of the deciding window of the same model, whose scores say what is
+            usual; where there are none, the test rows' own do, which is more than a z-score may
+            know.
         terms: Thresholds and capacity.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
     """
     day = distinct_codes(rows["day_id"])
     slots = np.full(int(day.max(initial=-1)) + 1, terms.capacity)

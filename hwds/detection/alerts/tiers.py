@@ -86,10 +86,10 @@ class AlertTerms:
         cost where that is to pass.
 
         Args:
-            probability: Of being gray.
-            loss: At stake.
+            probability: The probability of being gray.
+            loss: The money at stake in each row.
             blocked: Mask of the rows that would be blocked.
-            multiplier: Of a wrong block's cost.
+            multiplier: The multiplier of a wrong block's cost.
         """
         otherwise = np.where(
             blocked, multiplier * (1 - probability) * self.wrong_block, probability * loss
@@ -105,9 +105,9 @@ class AlertTerms:
         honest one pass.
 
         Args:
-            action: What is done.
+            action: The action on each row.
             gray: 1 or 0, or the probability of 1 for what is expected.
-            loss: At stake.
+            loss: The money at stake in each row.
         """
         looked = (action == REVIEW) | (action == RANDOM)
         saved = np.where(action == BLOCK, 1.0, np.where(looked, self.review_recall, 0.0))
@@ -146,9 +146,9 @@ class AlertTiers:
 
     Attributes:
         terms: Costs and tiers.
-        multiplier: Of what a wrong block costs.
+        multiplier: The multiplier of the cost of a wrong block.
         floor: The least expected gain of a review.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
         amount: The column of what is at stake.
     """
 
@@ -194,9 +194,9 @@ class AlertTiers:
         """Return the tiers of several events, each as if it stood alone.
 
         Args:
-            ids: Of the events.
-            probability: Of being gray, shape (n,); None where it is not known.
-            stakes: At stake, None where it is not known.
+            ids: The ids of the events.
+            probability: The probability of being gray, shape (n,); None where it is not known.
+            stakes: The money at stake in each event, None where it is not known.
         """
         said: list[TierOf | None] = [None] * len(ids)
         known = [

@@ -27,10 +27,11 @@ class DailyAmount:
 
     Attributes:
         value: The number.
-        day_low, day_high: Of days drawn again; None for a single one.
-        entity_low, entity_high: Of entities drawn again; None where the data names none.
-        low, high: Over days and entities, both of which rows share; None where either are too few
-            to tell.
+        day_low, day_high: The interval over days drawn again; None for a single one.
+        entity_low, entity_high: The interval over entities drawn again; None where the data names
+            none.
+        low, high: The interval over days and entities, both of which rows share; None where either
+            are too few to tell.
     """
 
     value: float
@@ -51,13 +52,14 @@ class PolicyRecord:
         against: The side that says which rows are gray: the labels, each weighted by the rows it
             stands for, or the truth.
         cost: Missed loss, wrong blocks and reviews together.
-        saving: What the decision's own policy costs less, paired; None for itself.
+        saving: The saving of the decision's own policy against this one, paired; None for itself.
         missed, wrong_blocks, reviews: The parts of the cost.
         blocked, reviewed: Rows, all of them, labelled or not.
         caught: The loss that was kept from happening.
-        caught_share: Of all that was at stake; None where nothing was.
+        caught_share: The same as a share of all that was at stake; None where nothing was.
         honest_blocked: The share of honest rows that are blocked; None without any.
-        guarded_blocked: That of the guarded kinds of buyers; None without any.
+        guarded_blocked: The share of honest rows of the guarded kinds of buyers that are blocked;
+            None without any.
     """
 
     policy: str
@@ -83,7 +85,7 @@ class CostCalibration:
         against: The side that says which rows are gray.
         expected: The mean of the cost under the probabilities.
         realised: The cost itself.
-        expected_low, expected_high: Between which it lies by what the labels tell of the
+        expected_low, expected_high: The range in which it lies by what the labels tell of the
             probabilities; None where these are taken for certain.
         surplus: Realised less expected, with the intervals of the test rows.
         low, high: The interval of the surplus by both; None without one.
@@ -109,8 +111,8 @@ class ChosenRule:
     """The rule of one test window.
 
     Attributes:
-        cutoff: Its beginning.
-        multiplier: Of what a wrong block costs, in the threshold of a block.
+        cutoff: The beginning of the test window.
+        multiplier: The multiplier of the cost of a wrong block, in the threshold of a block.
         floor: The least expected gain of a review, in money.
         positives: Labelled gray rows behind the choice; too few leave the formula as it is.
         formula_cost, chosen_cost: A day in the deciding windows, of the formula as it is and of the
@@ -133,14 +135,14 @@ class AlertVerdict(Verdict):
         action: `ADOPT` or `HOLD`.
         terms: The rule and its rivals.
         chosen: The rule of every test window, oldest first.
-        days: Of the test windows.
-        rows: Tested.
-        positives: Of them, labelled gray.
+        days: The number of days of the test windows.
+        rows: The number of rows tested.
+        positives: The number of tested rows that are labelled gray.
         record: Every policy against the labels, then against the truth where it is known.
         meaning: The same for what the probabilities promise.
-        unit: Of money.
+        unit: The unit of money.
         alerts: One row for each row of the test windows that is not passed.
-        thresholds: From which probability a row is blocked and reviewed, by what is at stake.
+        thresholds: The probabilities from which rows are blocked and reviewed, by what is at stake.
         cases, case_rows: The alerts of the last window as cases, and their rows; see
             `hwds.detection.cases.Cases`.
     """

@@ -115,7 +115,7 @@ def alert_verdict(
         name: The decision's.
         rows: The evidence, see `EVIDENCE`.
         terms: The rule and its rivals.
-        seed: Of the experiment.
+        seed: The seed of the experiment.
         frame: The table of the rows, for what ties them and for the unit of money.
     """
     unit = frame.unit

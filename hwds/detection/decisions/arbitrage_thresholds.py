@@ -37,9 +37,9 @@ def listed_prices(path: str, last: Any, form: TextFormat = USUAL_FORMAT) -> pl.D
     line a price.
 
     Args:
-        path: Of the file; see `ArbitrageThresholds.prices`.
+        path: The path of the file; see `ArbitrageThresholds.prices`.
         last: The day.
-        form: How a text file is written.
+        form: The form of a text file.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or has a price that is none.

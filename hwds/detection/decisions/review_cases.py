@@ -29,7 +29,7 @@ class QueueVerdict(Verdict):
     Attributes:
         action: `REVIEW`, or `NONE` where there is no case.
         capacity: The number of cases that can be reviewed.
-        unit: Of money.
+        unit: The unit of money.
         cases: One row a case; see `hwds.detection.cases.Cases`.
         case_rows: The rows of all cases.
         to_review: The form to fill in: a row of each chosen case, whose `label` is empty.

@@ -146,7 +146,7 @@ class LiveHandbookPlus(LiveHandbook):
     Args:
         payment: The columns that are read.
         lengths: Days of the windows.
-        reach: How far back the others look.
+        reach: The lengths of the other windows.
     """
 
     changing = ("_risk", "_past", "_terminals", "_labels")

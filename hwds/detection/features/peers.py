@@ -45,8 +45,8 @@ class PeerReference:
 
     Args:
         reference: The rows that a row is compared with.
-        columns: How many columns are compared, as `Peers.compared` says.
-        by: How many columns make a peer, as `Peers.grouped_by` says.
+        columns: The number of columns that are compared, see `Peers.compared`.
+        by: The number of columns that make a peer, see `Peers.grouped_by`.
     """
 
     changing = ("_size", "_values", "_groups", "_enters", "_leaves", "_codes")
@@ -73,8 +73,8 @@ class PeerReference:
         Args:
             time: Microseconds.
             arrival: Microseconds.
-            values: Of the columns compared, NaN where not known.
-            group: Of the columns that make a peer, None where there is none.
+            values: The values of the columns compared, NaN where not known.
+            group: The values of the columns that make a peer, None where there is none.
         """
         day, enters, leaves = map(int, self._days(time, arrival))
         if day not in self._references:
@@ -177,7 +177,7 @@ def present_columns(
     Args:
         table: The rows.
         names: The names in `features.columns`.
-        usual: Those that a table need not have.
+        usual: The names of columns that a table need not have.
         remark: A remark on where they come from.
 
     Raises:

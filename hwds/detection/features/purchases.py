@@ -91,8 +91,8 @@ class LineWindows:
     """The windows that end with a line.
 
     Attributes:
-        days: Their lengths.
-        rules: What flags a line.
+        days: The lengths of the windows.
+        rules: The rules that flag a line.
     """
 
     days: tuple[int, ...]
@@ -214,8 +214,8 @@ def flags_of(
     Args:
         time: Microseconds.
         quantity: NaN where not known.
-        promoted: Above 0 where it was.
-        rules: Where tiers and quarters lie.
+        promoted: A number above 0 for each line that was promoted.
+        rules: The tiers, and the end of a quarter.
     """
     day = time // DAY_MICROSECONDS
     month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
@@ -293,7 +293,7 @@ class PurchaseBooks:
 
     Args:
         windows: The windows that end with a line.
-        columns: Those that the lines have.
+        columns: The columns that the lines have.
     """
 
     changing = ("_entities", "_lines", "_size", "_shared")
@@ -312,7 +312,7 @@ class PurchaseBooks:
 
         Args:
             line: The one line; its codes are not read.
-            who: Its entity.
+            who: The entity of the line.
             values: Order, SKU, store and channel, None where there is none.
 
         Raises:
@@ -334,7 +334,7 @@ class PurchaseBooks:
 
         Args:
             who: The line's entity.
-            line: How many lines had been kept before it, of all entities.
+            line: The number of lines of all entities that had been stored before it.
             when: Microseconds.
         """
         if self._lines.returned[line] == NEVER and who is not None:
@@ -398,7 +398,7 @@ class PurchaseEvents(Live):
 
     Args:
         windows: The windows that end with a line.
-        columns: Those that the events have.
+        columns: The columns that the events have.
         entity: The column that says whose a line is.
     """
 

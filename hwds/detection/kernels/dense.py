@@ -20,12 +20,12 @@ class DenseLayers(NamedTuple):
         first: The first layer's weights of numbers, shape (k, units).
         texts: The contribution of each code of each text to it, the texts one after the other,
             shape (codes, units).
-        start: Its bias.
-        sizes: Of the input, then of each layer.
+        start: The bias of the first layer.
+        sizes: The sizes of the input, then of each layer.
         kernel: The weights of the other layers, each of shape (in, out), one after the other.
         back: The same, each of shape (out, in).
-        bias: Of the other layers, one after the other.
-        silu: Of each layer whether x / (1 + exp(-x)) follows it.
+        bias: The bias of the other layers, one after the other.
+        silu: A flag for each layer: x / (1 + exp(-x)) follows it.
     """
 
     first: np.ndarray
@@ -162,16 +162,16 @@ def add_path_integrals(
     The path of the first layer is straight too, so that a point of it costs the other layers alone.
 
     Args:
-        numbers: Of the rows, shape (n, k).
-        places: Of their codes among all codes, shape (n, c).
+        numbers: The numbers of the rows, shape (n, k).
+        places: The places of the rows' codes among all codes, shape (n, c).
         net: A network with one answer.
         base: The numbers where paths begin, shape (k,).
-        base_texts: What each text adds to the first layer there, shape (c, units).
+        base_texts: The part of each text in the first layer there, shape (c, units).
         base_first: The first layer there, shape (units,).
-        points: Where on the path slopes are taken, and what each counts, shape (2, points).
-        scratch: For one row.
+        points: The points of the path where slopes are taken, and their weights, shape (2, points).
+        scratch: Scratch for one row.
         path: Scratch for the first layer at the end, and for the mean slope, shape (2, units).
-        parts: Of numbers, then texts, shape (n, k + c).
+        parts: The contributions of numbers, then of texts, shape (n, k + c).
     """
     k, units = numbers.shape[1], net.start.size
     for row in range(numbers.shape[0]):

@@ -14,8 +14,8 @@ class CustomerGraph(NamedTuple):
     """Pairs of a customer and an identifier, numbered in the order in which they arrive.
 
     Attributes:
-        customer: Of each row, -1 for none.
-        pair: Of each row its pairs, -1 for none, shape (n, identifiers).
+        customer: The customer of each row, -1 for none.
+        pair: The pairs of each row, -1 for none, shape (n, identifiers).
         owner, shared: The customer and the identifier of each pair.
         of_owner, owner_starts: The pairs of each customer, in order, and where they begin.
         of_shared, shared_starts: The pairs of each identifier, in order, and where they begin.
@@ -42,14 +42,15 @@ class GraphState(NamedTuple):
         born: The earliest time of a row of each pair, `NEVER` where none has arrived.
         confirmed_at: The earliest time of a row with a positive label of each customer, `NEVER`
             where none has arrived.
-        parent, size: Of each customer in the forest of components, and of each root's component.
-        newest: Of each root a time after which nothing was born or confirmed in its component.
-        degree: Other customers that share an identifier with each.
-        confirmed: Those of them that are confirmed.
+        parent, size: The parent of each customer in the forest of components, and the size of each
+            root's component.
+        newest: A time for each root, after which nothing was born or confirmed in its component.
+        degree: The number of other customers that share an identifier with each.
+        confirmed: The number of those neighbours that are confirmed.
         stamp: The last walk that met each customer.
         passed: The last walk that met each identifier.
         queue: The customers of a walk.
-        walks: How many walks there were, one number.
+        walks: The number of walks so far, one number.
     """
 
     born: np.ndarray
@@ -73,9 +74,9 @@ def grow_graph(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         graph: All that will arrive.
-        state: Nothing has arrived yet.
+        state: The state before anything has arrived.
         out: The answer, shape (n, 3).
     """
     entered = 0

@@ -59,7 +59,7 @@ class OrderLines(NamedTuple):
     Attributes:
         time: Microseconds.
         arrival: Microseconds, not falling within an entity.
-        returned: When the line was returned, `NEVER` if it was not.
+        returned: The time at which the line was returned, `NEVER` if it was not.
         quantity: NaN where not known; 1 where there is no such column.
         amount: NaN where not known.
         codes: Order, SKU, store and channel, -1 where not known, shape (n, 4); no two columns share
@@ -87,19 +87,19 @@ class Book(NamedTuple):
         pending: A heap of the lines that were not yet returned but will be, by when.
         back: 1 for each line that was returned by now.
         last: The latest line of each code; one before the entity's first line is of another entity.
-        units: Of each SKU in the longest window.
+        units: The units of each SKU in the longest window.
         levels: Sorted quantities and amounts of the longest window, shape (2, lines).
-        start: Where each window begins in `ranked`.
-        totals: Of each window: lines, distinct codes of four columns, and sums of quantity and
-            amount with their errors.
-        held: Of the longest window: four flags, returned lines, units of known SKUs, and their
+        start: The place in `ranked` where each window begins.
+        totals: Sums of each window: lines, distinct codes of four columns, and quantity and amount
+            with their errors.
+        held: Sums of the longest window: four flags, returned lines, units of known SKUs, and their
             squares by SKU.
         sizes: Lines, pending returns, sorted quantities, sorted amounts.
-        late_last: As `last`, `units`, `levels`, `totals` and `held`, of the windows of a late line.
-        late_units: Of each SKU.
-        late_levels: Not sorted.
-        late_totals: With a row more, which runs through the windows.
-        late_held: Of the longest window.
+        late_last: The same as `last`, for the windows of a late line.
+        late_units: The same as `units`.
+        late_levels: The same as `levels`, not sorted.
+        late_totals: The same as `totals`, with one row more, which runs through the windows.
+        late_held: The same as `held`.
     """
 
     ranked: np.ndarray
@@ -123,10 +123,10 @@ def new_book(lines: int, room: int, codes: int, windows: int) -> Book:
     """Return an empty book.
 
     Args:
-        lines: How many there are in all.
+        lines: The number of lines in all.
         room: The most that an entity has.
         codes: One more than the largest.
-        windows: How many.
+        windows: The number of windows.
     """
     return Book(
         ranked=np.zeros(room, np.int64),
@@ -304,7 +304,7 @@ def fill_lines(
         lines: The lines.
         book: An empty one with room for the entity of the most lines.
         spans: The lengths of the windows in microseconds, rising.
-        bounds: Where each entity's lines begin, and the end.
+        bounds: The place of the first line of each entity, and the end.
         places: The row of `out` for each line.
         out: The values, shape (n, 6 windows + 11).
     """
@@ -347,7 +347,7 @@ def add_line(
 
     Args:
         lines: The lines.
-        book: That of the line's entity; it has all lines of the entity before this one, and no
+        book: The book of the line's entity; it has all lines of the entity before this one, and no
             others.
         spans: The lengths of the windows in microseconds, rising.
         first: The entity's first line.

@@ -29,8 +29,8 @@ def trailing_windows(
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) see none.
-        value: What the mean is of, NaN where it is not known, shape (n,).
-        moments: When rows happened and arrived.
+        value: The value that is averaged, NaN where it is not known, shape (n,).
+        moments: The times at which rows happened and arrived.
         reach: The windows' lengths in microseconds, rising, shape (k,).
 
     Returns:
@@ -73,13 +73,13 @@ def fill_trailing(
     Args:
         order: Rows by entity, then time, then arrival.
         code: The entity of each row.
-        time: When each happened.
-        place: In the order of arrival.
-        value: What is summed up.
+        time: The time at which each row happened.
+        place: The place of each row in the order of arrival.
+        value: The value that is summed.
         reach: The windows' lengths, rising.
-        count: To be filled, one column a window.
-        valued: To be filled: how many have a value.
-        total: To be filled: the sum of the values.
+        count: The number of rows by window, to be filled; one column a window.
+        valued: The number of rows with a value, to be filled.
+        total: The sum of the values, to be filled.
     """
     for at in range(len(order)):
         row, back, window = order[at], at, 0
@@ -131,8 +131,8 @@ def compute_usual(
 
     Args:
         code: The entity of each row, shape (n,); rows without one (-1) have no past.
-        amount: What was paid, NaN where it is not known, shape (n,).
-        moments: When rows happened and arrived.
+        amount: The amount that was paid, NaN where it is not known, shape (n,).
+        moments: The times at which rows happened and arrived.
         habit: Microseconds before the row over which the mean is taken.
         recent: Microseconds before the row in which the highest amount is sought, no more than
             `habit`.
@@ -158,8 +158,8 @@ def compute_runs(
 
     Args:
         code: The entity of each row, shape (n,).
-        labels: Those that arrive.
-        moments: When rows happened and arrived.
+        labels: The labels and their arrivals.
+        moments: The times at which rows happened and arrived.
         reach: Microseconds before the row beyond which payments do not count.
 
     Returns:
@@ -253,8 +253,8 @@ class LabelArrays(NamedTuple):
     """The labels of all groups, in the order in which they arrived.
 
     Attributes:
-        group: Of each label.
-        value: What it adds to a count.
+        group: The group of each label.
+        value: The number that each label adds to a count.
         rank: Its place among all labels by group, then by time.
         times: The times of the labels' rows in that order.
         starts: The first rank of each group, and the end.
@@ -291,9 +291,9 @@ def count_known_labels(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
-        group: Of each row, -1 for none.
-        labels: What may count.
+        time: The time at which each row happened.
+        group: The group of each row, -1 for none.
+        labels: The labels that may count.
         held: Scratch of shape (n_groups,): zeros.
         newest: Scratch of shape (n_groups,): the least number.
         tree: Scratch of shape (n_labels,): zeros.
@@ -361,8 +361,8 @@ def fill_lowest(
     Args:
         order: Rows by entity, then time, then arrival.
         code: The entity of each row.
-        time: When each happened, in microseconds.
-        place: In the order of arrival.
+        time: The time at which each row happened, in microseconds.
+        place: The place of each row in the order of arrival.
         value: NaN where it is not known.
         reach: The window's length in microseconds.
         out: NaN where nothing is known, shape (n,).
@@ -413,9 +413,9 @@ def fill_last_rows(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         values: The inputs of each row, shape (n, inputs).
-        days: In a unit of time.
+        days: The length of a unit of time in days.
         before: The row before each one in its entity's chain, -1 for none; taken apart.
         after: The row after it.
         out: The answer, shape (n, length, 2 + inputs): zeros.
@@ -449,13 +449,13 @@ class MarketCells(NamedTuple):
 
     Attributes:
         rows: The rows in that order: a slot for each.
-        times: When the row of each slot happened.
+        times: The time at which the row of each slot happened.
         starts: The first slot of each cell, and the end.
         skus: The first cell of each SKU, and the end.
-        sku: Of each row of the table.
-        region: Of each row of the table.
-        cell: Of each row of the table, -1 for none.
-        slot: Of each row of the table, -1 for none.
+        sku: The SKU of each row of the table.
+        region: The region of each row of the table.
+        cell: The cell of each row of the table, -1 for none.
+        slot: The slot of each row of the table, -1 for none.
     """
 
     rows: np.ndarray
@@ -489,12 +489,12 @@ def fill_best_elsewhere(
 
     Args:
         order: The rows in the order of arrival.
-        time: When each row happened.
+        time: The time at which each row happened.
         paid: The price of each row.
-        cost_near: What a unit has cost when it is resold in its region.
-        cost_far: What it has when it is resold in another one.
+        cost_near: The cost of a unit that is resold in its region.
+        cost_far: The cost of a unit that is resold in another region.
         market: The rows by cell.
-        memory: How old a price may be, in the unit of time.
+        memory: The largest age of a price, in the unit of time.
         links: Scratch of shape (n_slots + 1,): 0, 1, 2 ...
         best: The largest spread to another cell of the SKU.
         rank: 1 and the number of other cells whose last price is lower.

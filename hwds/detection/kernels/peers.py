@@ -21,7 +21,8 @@ class Entries(NamedTuple):
     Attributes:
         value: Known ones alone.
         leaves: The first day on which a value is not in the window any more.
-        starts: Where the values of a group and day begin, at `group * days + day`, and the end.
+        starts: The place where the values of a group and day begin, at `group * days + day`, and
+            the end.
     """
 
     value: np.ndarray
@@ -33,9 +34,9 @@ class Spread(NamedTuple):
     """Median and spread of each group on each day, each array of shape (groups, days).
 
     Attributes:
-        median: Of the values in the window; 0 where there are none.
+        median: The median of the values in the window; 0 where there are none.
         deviation: The median absolute deviation from the median (MAD); 0 where there are none.
-        rows: How many values.
+        rows: The number of values.
     """
 
     median: np.ndarray
@@ -54,12 +55,12 @@ def spread_of(
     """Median and MAD of each group on each day.
 
     Args:
-        values: Of the rows, NaN where not known.
-        group: Of each row, from 0.
-        groups: How many.
+        values: The values of the rows, NaN where not known.
+        group: The group of each row, from 0.
+        groups: The number of groups.
         enters: The first day on which a row is in the window, from 0.
         leaves: The first day on which it is not any more.
-        days: How many.
+        days: The number of days.
     """
     entering = np.flatnonzero((enters < np.minimum(leaves, days)) & ~np.isnan(values))
     by_size = entering[np.argsort(values[entering], kind="stable")]
@@ -81,7 +82,7 @@ def fill_spread(entries: Entries, held: np.ndarray, until: np.ndarray, spread: S
         entries: The values.
         held: Scratch: the values in the window, and those of the day before, shape (2, values).
         until: Scratch: when they leave it.
-        spread: What is written.
+        spread: The median and spread, to be filled.
     """
     groups, days = spread.median.shape
     for group in range(groups):
@@ -197,11 +198,11 @@ class Reference:
         group.
 
         Args:
-            values: Of the rows, NaN where not known.
-            levels: From all rows to the narrowest groups.
+            values: The values of the rows, NaN where not known.
+            levels: The groups of each level, from all rows to the narrowest.
             enters: The first day on which a row is in the reference, from 0.
             leaves: The first day on which it is not any more.
-            days: How many.
+            days: The number of days.
         """
         shrunk: list[Spread] = []
         for group, parent in levels:

@@ -36,7 +36,8 @@ class RowScores:
     Attributes:
         score: The higher the more suspicious, shape (n,): it orders rows, and means no more than
             that.
-        probability: Of the label being 1, shape (n,); None where no labels were learned from.
+        probability: The probability of the label being 1, shape (n,); None where no labels were
+            learned from.
         p_value: The share of held-out normal rows that are at least as odd, shape (n,); None where
             none were held out.
         interval: The 95 % interval of the probability, shape (2, n); None where it is taken for
@@ -61,7 +62,7 @@ class Contributions:
         names: The inputs, as many as columns of `values`.
         base: The score of a row of which nothing is known.
         values: Shape (n, inputs).
-        records: For a name that is no column of the rows, a rule, what it was worth, in words.
+        records: The record of a rule in words, by a name that is no column of the rows.
     """
 
     names: tuple[str, ...]
@@ -165,7 +166,7 @@ class Classifier(Recipe):
             train: Rows with labels, and their inputs (role `covariate`).
             stop: Later rows for early stopping; without them a model takes all its rounds or
                 epochs.
-            calibrate: Later rows for calibration.
+            calibrate: The images of other boards, for the temperature and the threshold.
             context: Random streams, threads and features; seed 0 and one thread where it is not
                 given.
 
@@ -250,8 +251,8 @@ class FittedClassifier(Serializable):
     """A scorer, and the map from its scores to probabilities.
 
     Attributes:
-        scorer: Orders rows.
-        calibrator: From scores to probabilities.
+        scorer: The scorer, which orders rows.
+        calibrator: The map from scores to probabilities.
         likely: True where there are probabilities.
         normals: Scores of held-out normal rows, rising; empty where none were held out.
         usual: Quantiles of the inputs among the rows that it learned from, by which reasons say

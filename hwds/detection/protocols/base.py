@@ -69,7 +69,7 @@ def parts_in_time(
         seen: The rows and the labels that had arrived by the last edge.
         edges: The beginning of each part, and its end (excluded).
         cutoff: The last instant that a learner may know.
-        context: Computes the inputs.
+        context: The context, which computes the inputs.
     """
     wide = seen.with_inputs(context.columns_of(seen))
     label, when = pl.col(wide.name("label")), pl.col(wide.name("label_time"))
@@ -84,7 +84,7 @@ def parts_of_groups(known: Table, part: np.ndarray, context: RowContext) -> dict
     Args:
         known: All rows, without the truth.
         part: The part of each row.
-        context: Computes the inputs.
+        context: The context, which computes the inputs.
     """
     label = known.column("label")
     hidden = with_labels(known, pl.when(pl.Series(part == "train")).then(label))
@@ -632,7 +632,7 @@ class Detection(
             learned: The windows that it may learn from.
             scored: The windows whose rows it scores.
             frame: The whole table, for their outcomes.
-            context: Of the fit.
+            context: The context of the fit.
         """
         fitted = self.fitted(model, learned, context)
         names = [name for name in ("decide", "test") if len(scored[name].data)]

@@ -64,7 +64,7 @@ class DetectionHoldout(RowHoldout, Detection):
 
         Args:
             frame: All rows.
-            context: Computes the inputs.
+            context: The context, which computes the inputs.
             tests: Whether rows are held out; else all are learned from.
         """
         if not frame.roles.get("time"):

@@ -74,7 +74,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
         Args:
             frame: All rows.
             fold: The one that is tested; None tests no group, for the fit on all of them.
-            context: What a worker knows besides.
+            context: The context, which computes the inputs.
         """
         return parts_of_groups(
             without_truth(frame, self.delay_days), self.part_of_rows(frame, fold), context

@@ -48,10 +48,10 @@ def inject_anomalies(rows: Table, kind: str, count: int, random: np.random.Gener
     See `INJECTION_KINDS`.
 
     Args:
-        rows: With their inputs.
+        rows: The rows with their inputs.
         kind: One of `INJECTION_KINDS`.
-        count: How many.
-        random: Draws rows and inputs.
+        count: The number of anomalies.
+        random: The generator that draws rows and inputs.
     """
     schema = rows.data.schema
     names = [

@@ -347,7 +347,7 @@ def case_page(case: Mapping[str, Any], rows: pl.DataFrame, unit: str) -> Page:
     Args:
         case: A row of the table of cases.
         rows: Its own rows.
-        unit: Of money.
+        unit: The unit of money.
     """
     lead = say(CASE_LEAD, case, heading=case_heading(case), unit=unit)
     reasons = case["reasons"]

@@ -71,8 +71,8 @@ def window_count_words(rows: pl.DataFrame, counted: pl.DataFrame | None = None) 
     Nothing for one.
 
     Args:
-        rows: Scored ones.
-        counted: Those of them in windows that the mean is of, where these need not be all.
+        rows: The scored rows.
+        counted: The rows of the windows that the mean is of, where these need not be all.
     """
     cutoffs = rows["cutoff"].unique()
     if len(cutoffs) < 2:

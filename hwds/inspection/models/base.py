@@ -132,8 +132,8 @@ class InspectionModel(Recipe):
         """Return the calibrated model, in Python and without a run of an experiment.
 
         Args:
-            images: To learn from.
-            calibrate: Of other boards, for the temperature and the threshold.
+            images: The images to learn from.
+            calibrate: The images of other boards, for the temperature and the threshold.
             budget: The share of good images that may be flagged.
             context: Random streams and threads; seed 0 and one thread where it is not given.
 
@@ -172,9 +172,10 @@ class Judgements:
     """The answers of an inspector to images.
 
     Attributes:
-        score: How suspicious each is: the probability of a defect, or the distance from good ones;
-            shape (n,).
-        probability: Of each kind, shape (n, kinds); None of a model that knows no kinds.
+        score: The suspicion of each image: the probability of a defect, or the distance from good
+            ones; shape (n,).
+        probability: The probability of each kind, shape (n, kinds); None of a model that knows no
+            kinds.
     """
 
     score: np.ndarray
@@ -187,7 +188,7 @@ class Inspector(Serializable):
 
     Attributes:
         fitted: The model.
-        temperature: What its log odds are divided by (Guo et al. 2017).
+        temperature: The divisor of its log odds (Guo et al. 2017).
         threshold: An image of a higher score is flagged: of good images like those that calibrate
             at most the budget's share is; of those of new boards so few are only where many boards
             calibrate.
@@ -203,8 +204,8 @@ class Inspector(Serializable):
         budget of false alarms.
 
         Args:
-            fitted: What was learned from other boards.
-            images: To calibrate by.
+            fitted: The model, learned from other boards.
+            images: The images to calibrate by.
             budget: The share of good images that may be flagged.
 
         Raises:
@@ -225,7 +226,7 @@ class Inspector(Serializable):
         Args:
             fitted: The model, learned from other boards.
             temperature: The divisor of its log odds.
-            images: To choose the threshold by.
+            images: The images to choose the threshold by.
             budget: The share of good images that may be flagged.
 
         Raises:
@@ -244,7 +245,7 @@ class Inspector(Serializable):
         """Return the model with a threshold whose budget holds for good images of new boards.
 
         Args:
-            images: To choose the threshold by.
+            images: The images to choose the threshold by.
             budget: The share of their good images that may be flagged.
         """
         good = images.take(images.codes == 0)
@@ -293,7 +294,7 @@ def threshold_over_boards(good: np.ndarray, boards: np.ndarray, budget: float) -
 
     Args:
         good: Scores of good images, shape (n,).
-        boards: Of each, exchangeable with the new one; shape (n,).
+        boards: The board of each, exchangeable with the new one; shape (n,).
         budget: The probability.
     """
     _, place, sizes = np.unique(boards, return_inverse=True, return_counts=True)

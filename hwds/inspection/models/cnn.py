@@ -103,7 +103,7 @@ def class_weights(codes: np.ndarray, kinds: int) -> np.ndarray:
 
     Args:
         codes: The kind of each row, shape (n,).
-        kinds: How many there are; one without a row has weight 1.
+        kinds: The number of kinds; one without a row has weight 1.
     """
     counts = np.bincount(codes, minlength=kinds)
     return np.where(
@@ -116,9 +116,9 @@ class TrainedCNN(Serializable):
     """Trained networks of one shape.
 
     Attributes:
-        shape: Theirs.
-        weights: Of each.
-        shift_of_kinds: By how much each kind's log odds are too high for the weight that it had.
+        shape: The shape of the networks.
+        weights: The weights of each network.
+        shift_of_kinds: The excess of each kind's log odds for the weight that it had.
         symmetry: The views that are averaged.
         cpus: Threads.
     """

@@ -261,7 +261,7 @@ class BoostedShapes(Serializable):
     """Trees of hand-made numbers.
 
     Attributes:
-        booster: In XGBoost's own format.
+        booster: The booster in XGBoost's own format.
         cpus: Threads.
     """
 

@@ -34,11 +34,11 @@ class SequenceNetwork(Serializable):
     """The shape of an autoencoder of windows.
 
     Attributes:
-        layers: Of which kind.
-        window: Rows.
-        signals: Numbers of a row.
-        units: Of the layers before and after the narrow one.
-        narrow: Numbers that a window is restored from.
+        layers: The kind of layers.
+        window: The number of rows of a window.
+        signals: The number of signals of a row.
+        units: The units of the layers before and after the narrow one.
+        narrow: The number of numbers that a window is restored from.
     """
 
     layers: LayerKind
@@ -253,10 +253,10 @@ class Restorer(Serializable):
     """Trained networks.
 
     Attributes:
-        shape: Of each.
-        weights: Of each.
+        shape: The shape of each network.
+        weights: The weights of each network.
         usual: The squared error of each sensor in normal windows, shape (sensors,).
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     shape: SequenceNetwork

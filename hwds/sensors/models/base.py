@@ -80,7 +80,7 @@ class Departures(Serializable):
     stays. It goes on beyond the rows that were learned from.
 
     Attributes:
-        features: With the scales of the runs that were learned from.
+        features: The features with the scales of the runs that were learned from.
         usual: The root mean square departure of each feature in normal rows, shape (features,).
         growth: The power with which its square grows, from 0 to 1, shape (features,).
         typical: Rows since the middle of the reference at which `usual` holds.
@@ -96,10 +96,10 @@ class Departures(Serializable):
         """Return the departures with the scales of runs.
 
         Args:
-            features: Of runs.
+            features: The features of runs.
             runs: First parts, taken as normal.
-            share: Of the rows of each that are its reference; how far later ones are from it is
-                usual.
+            share: The share of the rows of each run that are its reference; the distance of later
+                ones from it is usual.
         """
         unscaled = cls(features.learn(runs), np.ones(1), np.zeros(1), 1.0)
         reference = reference_rows(runs, share)
@@ -127,8 +127,8 @@ class Departures(Serializable):
         """Return the departures of all rows, shape (rows, features).
 
         Args:
-            runs: From their first row on.
-            reference: How many first rows of each run are its reference, shape (n,).
+            runs: The runs from their first row on.
+            reference: The number of first rows of each run that are its reference, shape (n,).
         """
         values = self.features.compute(runs)
         levels = np.empty(values.shape)
@@ -145,7 +145,7 @@ class Departures(Serializable):
 
         Args:
             values: Features, shape (rows, features).
-            levels: Of each row's run, the same shape.
+            levels: The levels of each row's run, of the same shape.
             since: Rows from the middle of the reference to each, shape (rows,).
         """
         times = np.maximum(since / self.typical, NEAREST)
@@ -242,9 +242,9 @@ class NormalRows:
     """Departures of normal rows to learn from.
 
     Attributes:
-        departures: Of whole first parts, shape (rows, features).
+        departures: The departures of whole first parts, shape (rows, features).
         begins: The first row of each row's run, shape (rows,).
-        rows: Those that are learned from, places.
+        rows: The places of the rows that are learned from.
         held: Rows for early stopping, places, apart from the others.
     """
 
@@ -394,9 +394,9 @@ class FittedSensors(Serializable):
     """A model of normal departures, and its limits.
 
     Attributes:
-        departures: Of features from a run's first rows.
-        scorer: What was learned of normal ones.
-        limits: Of each statistic.
+        departures: The departures of features from a run's first rows.
+        scorer: The model of normal departures.
+        limits: The limits of each statistic.
         first: The rows of a run that are its reference.
     """
 
@@ -444,9 +444,9 @@ class SensorScores:
     """The scores of rows.
 
     Attributes:
-        score: Above 1 where a statistic is above its limit, shape (rows,).
-        sensors: Their names.
-        parts: What each sensor adds, in rows above the limit, 0 elsewhere; shape (rows, sensors).
+        score: The oddity of each row, above 1 where a statistic is above its limit; shape (rows,).
+        sensors: The names of the sensors.
+        parts: The part of each sensor in rows above the limit, 0 elsewhere; shape (rows, sensors).
     """
 
     score: np.ndarray

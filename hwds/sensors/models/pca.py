@@ -52,7 +52,7 @@ class Components(Serializable):
     Attributes:
         axes: All of them, shape (features, features), those that vary most first.
         spread: The variance along each.
-        count: How many are within; the others make Q.
+        count: The number of components within; the others make Q.
     """
 
     axes: np.ndarray

@@ -64,7 +64,7 @@ def with_faults(runs: Runs, first: int, number: int) -> Runs:
     Args:
         runs: Normal rows without labels.
         first: The rows of each that stay as they are.
-        number: Names the draw.
+        number: The number of the draw.
     """
     values = runs.numbers(runs.sensors).copy()
     label = np.zeros(len(values))
@@ -382,7 +382,7 @@ def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
     """Return the rows after the first ones of each run.
 
     Args:
-        said: Of all rows of the runs.
+        said: The scores of all rows of the runs.
         frame: The runs with their labels.
         first: Rows of each run that are not scored.
     """
@@ -413,8 +413,9 @@ class KnownRows:
     """The rows of each run that are known at an instant.
 
     Attributes:
-        part: Of the scored rows, in words.
-        rows: How many of each run, in their order; `NOT_ASKED` for one that is not scored.
+        part: The part of the scored rows, in words.
+        rows: The number of known rows of each run, in their order; `NOT_ASKED` for one that is not
+            scored.
     """
 
     part: str
@@ -432,7 +433,7 @@ def fold_instants(runs: Runs, first: int, asked: np.ndarray) -> tuple[KnownRows,
     Args:
         runs: All runs.
         first: The rows that are learned from.
-        asked: Which runs are scored, shape (n,).
+        asked: A flag for each run that is scored, shape (n,).
     """
     out = []
     for share in ASKED_AT:

@@ -131,12 +131,12 @@ class RestoringScorer(Serializable):
     """Weights of the networks, and how rows are read for them.
 
     Attributes:
-        model: The recipe: how the networks are built.
-        columns: What they read.
-        scaling: Of the columns.
-        weights: Of all networks, one after the other.
+        model: The recipe, which builds the networks.
+        columns: The inputs that the networks read.
+        scaling: The scaling of the columns.
+        weights: The weights of all networks, one after the other.
         usual: The squared error of each input that later normals have on the average.
-        cpus, device: As they were in fit.
+        cpus, device: The threads and the device of the fit.
     """
 
     model: Autoencoder

@@ -67,7 +67,7 @@ class IsolationScorer(Serializable):
     """Trees that rows are cut apart by.
 
     Attributes:
-        columns: What it reads.
+        columns: The inputs that the trees read.
         middle: The median of each column.
         trees: The cuts.
     """

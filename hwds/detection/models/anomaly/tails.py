@@ -71,7 +71,7 @@ class TailScorer(Serializable):
     Attributes:
         columns: The inputs.
         ordered: The values of each input, rising, those that are not known last, shape (n, k).
-        known: How many are known, shape (k,).
+        known: The number of known values, shape (k,).
         sides: Whether large and whether small values are odd, shape (k, 2).
         most: The most that an input adds.
     """

@@ -96,9 +96,9 @@ class FewLabelsScorer(Serializable):
     """A detector, and trees on its score and the inputs.
 
     Attributes:
-        detector: Its scorer.
+        detector: The scorer of the detector.
         inputs: The other inputs of the trees.
-        booster: In XGBoost's own format (UBJSON).
+        booster: The booster in XGBoost's own format (UBJSON).
     """
 
     detector: Any

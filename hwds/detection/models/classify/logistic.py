@@ -54,10 +54,10 @@ class LinearScorer(Serializable):
     """A weighted sum of standardised inputs.
 
     Attributes:
-        inputs: What it reads.
-        centre, spread: Of each column in the training window: numbers, then one column for each
-            coded value of each text.
-        weights: Of each standardised column.
+        inputs: The inputs that are read.
+        centre, spread: The mean and the standard deviation of each column in the training window:
+            numbers, then one column for each coded value of each text.
+        weights: The weights of each standardised column.
         base: The score of the mean row.
     """
 

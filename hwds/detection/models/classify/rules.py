@@ -44,7 +44,7 @@ def propose_rules(
         matrix: Their values, shape (n, names); what is not known is below all others.
         label: 1 or 0, shape (n,).
         count: Rules at most; a leaf whose share is no higher than that of all rows is none.
-        seed: Of the tree.
+        seed: The seed of the tree.
     """
     from sklearn.tree import DecisionTreeClassifier
 
@@ -169,7 +169,7 @@ class RuleScorer(Serializable):
 
     Attributes:
         inputs: The inputs of the table that they were learned from.
-        rules: In the order in which they were given.
+        rules: The rules in the order in which they were given.
         odds: The log odds of label 1 among the rows of each, shape (rules,).
         base: The log odds among all rows.
         counts: The rows that met each rule and those of label 1 among them, shape (rules, 2); None

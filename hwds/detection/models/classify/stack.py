@@ -45,7 +45,7 @@ def shrunk_weights(odds: np.ndarray, label: np.ndarray, pull: float) -> np.ndarr
     Args:
         odds: Shape (n, members).
         label: 1.0 or 0.0, of both kinds, shape (n,).
-        pull: More than 0.
+        pull: The strength of the shrinkage, more than 0.
     """
     from scipy.optimize import minimize
 
@@ -101,8 +101,8 @@ class StackMember(Serializable):
     """A scorer, and the map from its scores to log odds.
 
     Attributes:
-        scorer: Orders rows.
-        scale: From scores to log odds.
+        scorer: The scorer, which orders rows.
+        scale: The map from scores to log odds.
     """
 
     scorer: Any
@@ -132,8 +132,8 @@ class StackScorer(Serializable):
     """Members and their weights.
 
     Attributes:
-        members: In the order of the weights.
-        weights: At least 0, of sum 1.
+        members: The members in the order of the weights.
+        weights: The weights, at least 0 and of sum 1.
         shift: Added to the weighted sum.
     """
 

@@ -172,8 +172,8 @@ class BoosterScorer(Serializable):
     """A booster, and what it reads.
 
     Attributes:
-        inputs: What it reads; a text it has not seen is like one that is rare.
-        booster: In XGBoost's own format (UBJSON).
+        inputs: The inputs that are read; a text that was not seen is like one that is rare.
+        booster: The booster in XGBoost's own format (UBJSON).
         shift: The log of the weight of positives, which its log odds are too high by.
     """
 
