@@ -43,7 +43,7 @@ from hwds.stats.sources import ModelRows, shared_rows
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnEvidence:
+class ResampledEvidence:
     """Metrics of models by dataset and seed, and in resamples of each way.
 
     Attributes:
@@ -78,7 +78,7 @@ class DrawnEvidence:
     def _error(self, place: int) -> float:
         effect = effect_of(
             float(self.means[:, place].mean()),
-            self._each(lambda drawn: drawn[..., place]),
+            self._in_resamples(lambda drawn: drawn[..., place]),
             self.counts,
         )
         return np.nan if effect.stderr is None else effect.stderr
@@ -145,7 +145,7 @@ class DrawnEvidence:
         known: np.ndarray = shares[~np.isnan(shares).any(axis=1)]
         return known
 
-    def _each(self, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
+    def _in_resamples(self, of: Callable[[np.ndarray], np.ndarray]) -> dict[str, np.ndarray]:
         """Return a number of the models in each resample, averaged over datasets, by way."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return {way: of(drawn).mean(axis=0) for way, drawn in self.samples.items()}
@@ -160,7 +160,7 @@ class DrawnEvidence:
             return Effect(value, error, ReferenceDistribution(), "DeLong", number)
         effect = effect_of(
             value,
-            self._each(lambda drawn: scale.between(drawn[..., first], drawn[..., second])),
+            self._in_resamples(lambda drawn: scale.between(drawn[..., first], drawn[..., second])),
             self.counts,
         )
         effect = replace(effect, method=effect.method.replace("entity", "customer"))
@@ -225,7 +225,7 @@ def _variance(draws: np.ndarray) -> float:
 
 def detection_evidence(
     answers: Sequence[ModelRows], metric: str, resamples: int
-) -> tuple[DrawnEvidence, int]:
+) -> tuple[ResampledEvidence, int]:
     """Return the evidence of answers, and how many test rows were left out because some model lacks
     them.
 
@@ -266,7 +266,10 @@ def detection_evidence(
         way: np.stack(
             [
                 np.mean(
-                    [np.stack([drawn[d, s, m].drawn(full)[way] for m in models], 1) for s in seeds],
+                    [
+                        np.stack([drawn[d, s, m].samples_of(full)[way] for m in models], 1)
+                        for s in seeds
+                    ],
                     0,
                 )
                 for d in datasets
@@ -292,7 +295,7 @@ def detection_evidence(
         if len(seeds) == len(datasets) == 1 and BY_DAY not in ways
         else None
     )
-    return DrawnEvidence(models, values, samples, counts, fewest, areas), left_out
+    return ResampledEvidence(models, values, samples, counts, fewest, areas), left_out
 
 
 def _shared_seeds(

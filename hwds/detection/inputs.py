@@ -95,7 +95,7 @@ class ColumnScaling(Serializable):
 
 
 def join_scalings(parts: Sequence[ColumnScaling]) -> ColumnScaling:
-    """Join scalings of columns beside each other."""
+    """Return the scaling of all columns of several scalings."""
     nothing = np.zeros(0)
     units, centres, spreads = (
         [getattr(part, name) for part in parts] for name in ("unit", "centre", "spread")
@@ -177,12 +177,12 @@ class ModelInputs(Serializable):
         """Return the codes of the texts, shape (n, texts)."""
         columns = [
             rows.codes(name, known, OTHER_CODE)
-            for name, known in zip(self.texts, self._known, strict=True)
+            for name, known in zip(self.texts, self._codes_of_texts, strict=True)
         ]
         return np.column_stack(columns) if columns else np.zeros((rows.height, 0), np.int32)
 
     @cached_property
-    def _known(self) -> tuple[dict[str, int], ...]:
+    def _codes_of_texts(self) -> tuple[dict[str, int], ...]:
         """The codes of each text column."""
         return tuple(
             {value: code for code, value in enumerate(values, 1)} for values in self.values

@@ -148,7 +148,7 @@ class RowParts(Layers):
         return [self.numbers, self._codes, *self.arrays]
 
     def plain(self) -> Any:
-        """Return the numbers and the embeddings of the texts, beside each other: shape (n,
+        """Return the numbers and the embeddings of the texts side by side: shape (n,
         features).
         """
         from keras import layers, ops
@@ -198,7 +198,7 @@ class RowNetwork(Recipe):
         """
         return ()
 
-    def training(self, inputs: RowArrays, shape: RowShape, context: RowContext) -> Any:
+    def _training(self, inputs: RowArrays, shape: RowShape, context: RowContext) -> Any:
         """Return the training of a network on some rows."""
         from hwds.evaluation.networks import Schedule, Training
 
@@ -207,28 +207,28 @@ class RowNetwork(Recipe):
         )
         return Training(inputs, shape, schedule, context)
 
-    def trained(
+    def train_networks(
         self, shape: RowShape, rows: RowExamples, inner: RowExamples, context: RowContext
     ) -> tuple[np.ndarray, ...]:
         """Return the weights of all networks, one after the other, each from the epoch of its least
         loss on the inner rows.
         """
-        training = self.training(rows.inputs, shape, context)
+        training = self._training(rows.inputs, shape, context)
         return tuple(
             part
             for seed in range(self.seeds)
             for part in training.stopped(rows.target, inner, seed)
         )
 
-    def trained_anew(
+    def retrain_networks(
         self, shape: RowShape, rows: RowExamples, hidden: np.ndarray, context: RowContext
     ) -> tuple[np.ndarray, ...]:
         """Return the same with the hidden rows as the inner ones, trained again for as many epochs
         on all rows.
         """
         seen, inner = rows.of(~hidden), rows.of(hidden)
-        early = self.training(seen.inputs, shape, context)
-        training, seeds = self.training(rows.inputs, shape, context), range(self.seeds)
+        early = self._training(seen.inputs, shape, context)
+        training, seeds = self._training(rows.inputs, shape, context), range(self.seeds)
         epochs = [early.best_epochs(seen.target, inner, seed) for seed in seeds]
         return tuple(
             part for seed in seeds for part in training.train(rows.target, epochs[seed], seed)
@@ -513,7 +513,7 @@ class TrainedNetworks:
     def predict(self, rows: RowArrays) -> np.ndarray:
         """Return the answer of each network for n rows, shape (networks, n, ...)."""
         with on_device(self.device, self.cpus):
-            forward, held = forward_of(self.shape), self._held()
+            forward, held = forward_of(self.shape), self._constant_weights()
             parts = [
                 np.stack([forward(weights, _constants(block)).numpy()[:n] for weights in held])
                 for block, n in _blocks(rows)
@@ -524,7 +524,7 @@ class TrainedNetworks:
     def base(self) -> float:
         """The mean answer where paths begin."""
         assert self.mean is not None
-        return float(self._soft().predict(self.mean).astype(np.float64).mean(axis=0)[0])
+        return float(self._with_soft_codes().predict(self.mean).astype(np.float64).mean(axis=0)[0])
 
     def path_parts(self, rows: RowArrays, points: int) -> RowArrays:
         """Return the contribution of each input along the straight path from `mean`: of numbers, of
@@ -542,20 +542,20 @@ class TrainedNetworks:
             np.eye(many, dtype=np.float32)[rows[1][:, i]] for i, many in enumerate(self.shape.texts)
         ]
         given = (rows[0], np.hstack([np.zeros((len(rows[0]), 0), np.float32), *hot]), *rows[2:])
-        numbers, codes, *arrays = self._soft()._paths(given, self.mean, points)
+        numbers, codes, *arrays = self._with_soft_codes()._path_blocks(given, self.mean, points)
         cuts = np.cumsum(self.shape.texts, dtype=int)
         texts = [part.sum(axis=1, keepdims=True) for part in np.split(codes, cuts, axis=1)[:-1]]
         return (numbers, np.hstack([np.zeros((len(numbers), 0)), *texts]), *arrays)
 
-    def _paths(self, rows: RowArrays, base: RowArrays, points: int) -> RowArrays:
+    def _path_blocks(self, rows: RowArrays, base: RowArrays, points: int) -> RowArrays:
         with on_device(self.device, self.cpus):
-            held = self._held()
+            held = self._constant_weights()
             contributions = [
-                self._along(held, block, base, points, n) for block, n in _blocks(rows)
+                self._path_gradients(held, block, base, points, n) for block, n in _blocks(rows)
             ]
         return tuple(np.concatenate(parts) for parts in zip(*contributions, strict=True))
 
-    def _along(
+    def _path_gradients(
         self, held: list[Any], block: Sequence[np.ndarray], base: RowArrays, points: int, n: int
     ) -> RowArrays:
         total = [np.zeros(part.shape) for part in block]
@@ -572,12 +572,12 @@ class TrainedNetworks:
         paths = zip(total, block, base, strict=True)
         return tuple((part * (end - begin))[:n] / self.count for part, end, begin in paths)
 
-    def _held(self) -> list[Any]:
+    def _constant_weights(self) -> list[Any]:
         """Return the weights of each network as constants."""
         each, held = len(self.weights) // self.count, _constants(self.weights)
         return [held[i : i + each] for i in range(0, len(held), each)]
 
-    def _soft(self) -> TrainedNetworks:
+    def _with_soft_codes(self) -> TrainedNetworks:
         """Return the same networks, which read weights of codes."""
         return replace(self, shape=replace(self.shape, soft=True))
 
@@ -659,7 +659,7 @@ class NetworkClassifier(RowNetwork, Classifier):
     cross-entropy.
 
     Without labels of the window for stopping, the last fifth of the training rows chooses the
-    number of epochs, and networks are trained anew on all rows. Several are averaged by their log
+    number of epochs, and networks are trained again on all rows. Several are averaged by their log
     odds.
     """
 
@@ -677,10 +677,10 @@ class NetworkClassifier(RowNetwork, Classifier):
         shape, given = reader.shape(self), reader.rows(rows)
         examples = RowExamples(given, labels_of(rows).astype(np.float32))
         if later_rows.data.is_empty():
-            weights = self.trained_anew(shape, examples, latest_share(rows, INNER), context)
+            weights = self.retrain_networks(shape, examples, latest_share(rows, INNER), context)
         else:
             inner = RowExamples(reader.rows(later_rows), labels_of(later_rows).astype(np.float32))
-            weights = self.trained(shape, examples, inner, context)
+            weights = self.train_networks(shape, examples, inner, context)
         return NetworkScorer(
             self, reader, weights, reader.mean(given), context.cpus, context.device
         )

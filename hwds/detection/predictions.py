@@ -15,7 +15,7 @@ from hwds.detection.inputs import UsualValues
 from hwds.detection.metrics import flag_top_entities
 from hwds.detection.models.base import REST, Contributions, FittedClassifier
 from hwds.detection.reasons import companion_inputs, input_subject
-from hwds.detection.rows import RowContext, distinct_codes, drawn_by_id, entities_of_rows
+from hwds.detection.rows import RowContext, distinct_codes, draw_by_id, entities_of_rows
 from hwds.evaluation.protocol import Score
 from hwds.frames.table import ROW_ID, RowReader, Table
 from hwds.results.tables import Measure, Tables
@@ -106,7 +106,7 @@ def mean_contributions(
     """Return the mean absolute contributions of inputs over rows; None where there are no rows.
 
     Args:
-        fit: Fits the model anew under a context's seed.
+        fit: The function that fits the model again, under a context's seed.
         first: The model that scored the rows.
         rows: The rows with their inputs.
         context: The context of the first fit.
@@ -131,7 +131,7 @@ def with_importances(rows: pl.DataFrame, values: list[dict[str, object]] | None)
 def draw_rows(rows: Table, most: int, seed: int) -> Table:
     """Return so many of the rows at most, drawn at random by their ids, in their order."""
     ids = rows.data[ROW_ID].to_numpy()
-    return rows.filter(drawn_by_id(ids, most, stream(seed, "importances")))
+    return rows.filter(draw_by_id(ids, most, stream(seed, "importances")))
 
 
 def _by_seed(
@@ -290,7 +290,7 @@ def row_predictions(
         "reasons": _top_reasons(fitted, rows, scored.score, explained),
         RULE_COLUMN: _rules_met(fitted.scorer, rows),
     }
-    kinds = {"id": pl.String, "time": pl.Datetime("us"), "entity": pl.String}
+    kinds: dict[str, Any] = {"id": pl.String, "time": pl.Datetime("us"), "entity": pl.String}
     return pl.DataFrame(
         {
             name: _null_column(len(facts), kinds.get(name, pl.Float64))

@@ -469,8 +469,8 @@ def in_words(reasons: Iterable[Mapping[str, Any]], most: int = MOST_SENTENCES) -
     ordered = sorted(topics.values(), key=lambda facts: -sum(fact.adds for fact in facts))
     grounds = [facts for facts in ordered if not all(map(_is_usual, facts))] or ordered
     sentences = [_sentence(facts) for facts in grounds]
-    said = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
-    return (said or sentences)[:most]  # that nobody looked is no ground by itself
+    grounded = [sentence for sentence in sentences if not sentence.startswith(NOTHING)]
+    return (grounded or sentences)[:most]  # that nobody looked is no ground by itself
 
 
 @cache

@@ -78,7 +78,7 @@ def uniform_by_id(ids: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.random(int(ids.max(initial=-1)) + 1)[ids]
 
 
-def drawn_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+def draw_by_id(ids: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
     """Return a mask of so many rows at most, drawn by their ids: more rows contain the fewer."""
     chosen = np.zeros(len(ids), bool)
     chosen[np.argsort(uniform_by_id(ids, rng), kind="stable")[:most]] = True

@@ -41,7 +41,7 @@ from hwds.stats.contrasts import Scale
 from hwds.stats.distributions import sigmoid
 from hwds.stats.effects import LEAST_CLUSTERS, LEVEL, Effect, ReferenceDistribution
 
-# Clusters of scored rows by entity, by day, and by both; drawn anew they say how much a metric
+# Clusters of scored rows by entity, by day, and by both; drawn again they say how much a metric
 # may vary.
 
 BY_ENTITY, BY_DAY, BY_BOTH = "entity", "day", "entity and day"
@@ -336,7 +336,7 @@ class ResampledMetrics:
     counts: dict[str, dict[str, ClusterCounts]]
     any_counts: dict[str, dict[str, ClusterCounts]]
 
-    def drawn(self, metric: str) -> dict[str, np.ndarray]:
+    def samples_of(self, metric: str) -> dict[str, np.ndarray]:
         """Return the resamples of one metric by way."""
         return {way: each[metric] for way, each in self.samples.items()}
 
@@ -687,7 +687,7 @@ def model_difference(
 ) -> Effect:
     """Return how much better the first of two models is, under the same draws."""
     value = float(scale.between(np.array(first.values[metric]), np.array(second.values[metric])))
-    ways = first.drawn(metric), second.drawn(metric)
+    ways = first.samples_of(metric), second.samples_of(metric)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = {way: scale.between(ways[0][way], ways[1][way]) for way in ways[0]}
     return effect_of(value, samples, first.clusters(metric))
@@ -731,7 +731,7 @@ def _score(
     total = sum(len(window.rows.day) for window in windows)
     if np.isnan(value):
         return Score(name, "mean", None, n=0, n_undefined=total, cutoff=cutoff)
-    effect = effect_of(value, drawn.drawn(name), drawn.clusters(name))
+    effect = effect_of(value, drawn.samples_of(name), drawn.clusters(name))
     interval = _metric_interval(effect, short(name.removeprefix(TRUE)))
     return Score(name, "mean", value, n=known, n_undefined=total - known, cutoff=cutoff, **interval)
 

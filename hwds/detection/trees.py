@@ -34,17 +34,19 @@ from hwds.frames.table import RowReader
 class BoosterTrees:
     """A booster of one margin.
 
-    A row's margin is the base and the leaves that it reaches, added tree by tree in single
-    precision, as XGBoost does. What an input adds is its Shapley value where unknown inputs take
-    both branches, each as often as training rows did (Lundberg et al. 2020, path dependent): for a
-    leaf of value v, whose path asks inputs that a share z of those rows met and that this row does
-    (o = 1) or does not (o = 0) meet,
+    The margin of a row is the base plus the leaves that it reaches, added tree by tree in single
+    precision as XGBoost adds them.
+
+    The contribution of an input is its Shapley value (Lundberg et al. 2020, path dependent). An
+    unknown input takes both branches, each as often as training rows did. Take a leaf of value v.
+    On its path, condition i was met by a share z_i of the training rows that came so far, and this
+    row meets it (o_i = 1) or not (o_i = 0). The leaf then gives input i
 
         v (o_i - z_i) times the integral over t from 0 to 1 of the product over the others of (1 -
         t) z_j + t o_j
 
-    by the multilinear form of Owen (1972), which the rule of Gauss and Legendre gets exactly at
-    half as many points as inputs.
+    by the multilinear form of Owen (1972). The rule of Gauss and Legendre is exact for it at half
+    as many points as inputs.
 
     Attributes:
         base: The margin before the first tree.
@@ -208,7 +210,7 @@ class ForestScorer(Serializable):
     def score(self, rows: RowReader) -> np.ndarray:
         """Return the mean probability of the trees, to the bit what scikit-learn makes of them."""
         matrix = self.inputs.coded(rows)
-        return self._walked(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
+        return self._sum_leaves(matrix, np.zeros((0, matrix.shape[1]))) / len(self.nodes.roots)
 
     def explain(self, rows: RowReader) -> Contributions:
         """Return contributions by which each split on the way down changes the probability (Saabas
@@ -216,14 +218,14 @@ class ForestScorer(Serializable):
         """
         matrix = self.inputs.coded(rows)
         parts = np.zeros(matrix.shape)
-        self._walked(matrix, parts)
+        self._sum_leaves(matrix, parts)
         return Contributions(
             self.inputs.plain,
             float(self.nodes.value[self.nodes.roots].mean()),
             parts / len(self.nodes.roots),
         )
 
-    def _walked(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    def _sum_leaves(self, matrix: np.ndarray, parts: np.ndarray) -> np.ndarray:
         """Return the sum of the trees' probabilities, added one after the other, as scikit-learn
         does.
         """

@@ -101,7 +101,7 @@ class LiveSensors:
         features = self._features.advance([state.signals for state in states], rows)
         stops = np.cumsum(rows.counts)
         judged = [
-            self._judged(state, features[stop - count : stop])
+            self._judge_rows(state, features[stop - count : stop])
             for state, stop, count in zip(states, stops, rows.counts, strict=True)
         ]
         new = np.concatenate(judged)
@@ -115,7 +115,7 @@ class LiveSensors:
             )
         return LiveScores(score, reason)
 
-    def _judged(self, state: MachineState, values: np.ndarray) -> np.ndarray:
+    def _judge_rows(self, state: MachineState, values: np.ndarray) -> np.ndarray:
         """Return the departures of the rows that have a score.
 
         The others become a part of the reference.
@@ -126,11 +126,11 @@ class LiveSensors:
             state.reference.append(values[: first - before].copy())
             if state.rows < first:
                 return values[:0]
-            self._begin(state)
+            self._set_reference(state)
             values, before = values[first - before :], first
         return self._departures(state, values, before)
 
-    def _begin(self, state: MachineState) -> None:
+    def _set_reference(self, state: MachineState) -> None:
         """Set the level of a machine whose reference is whole, and what the scorer reads of the
         reference.
         """

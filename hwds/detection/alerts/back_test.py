@@ -58,11 +58,11 @@ class AlertClusters:
             values: Shape (rows, columns).
         """
         totals = values.sum(axis=0) / self.days
-        by_day = self._ends(values, self.day, "day")
-        by_entity = self._ends(values, self.entity, "entity")
+        by_day = self._percentile_intervals(values, self.day, "day")
+        by_entity = self._percentile_intervals(values, self.entity, "entity")
         few = self.too_few(values)
         together = [
-            None if few[at] else self._together(values[:, at], float(total))
+            None if few[at] else self._joint_interval(values[:, at], float(total))
             for at, total in enumerate(totals)
         ]
         return [
@@ -77,7 +77,7 @@ class AlertClusters:
         ways = [way for way in (self.day, self.entity) if way is not None]
         return [any(_has_few_clusters(column, way) for way in ways) for column in values.T]
 
-    def _together(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
+    def _joint_interval(self, values: np.ndarray, a_day: float) -> tuple[float, float] | None:
         """Return the interval of a sum a day over days and entities.
 
         None where either are too few.
@@ -91,17 +91,17 @@ class AlertClusters:
             return two_way_effect(a_day, by_day, None, None, "day").interval(LEVEL)
         cells = np.unique(self.entity * len(days) + blocks, return_inverse=True)[1]
         by_entity, both = (
-            self._added(name, values, codes)
+            self._cluster_part(name, values, codes)
             for name, codes in (("customer", self.entity), ("cell", cells))
         )
         return two_way_effect(a_day, by_entity, by_day, both, "entity and day").interval(LEVEL)
 
-    def _added(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
+    def _cluster_part(self, called: str, values: np.ndarray, codes: np.ndarray) -> ClusteredPart:
         rows = np.bincount(codes).astype(float)
         sums = np.bincount(codes, values)
         return clustered_part(called, (sums - sums.mean()) / self.days, rows)
 
-    def _ends(
+    def _percentile_intervals(
         self, values: np.ndarray, cluster: np.ndarray | None, purpose: str
     ) -> list[tuple[float | None, float | None]]:
         """Return the percentile interval of each column's sum a day over one way.
@@ -175,7 +175,7 @@ class AlertBackTest:
         """Return the record of every policy, and the expected against the realised cost of the
         decision's own.
         """
-        gray, weight = self._gray(against)
+        gray, weight = self._gray_and_weight(against)
         loss = self.rows["loss"].to_numpy()
         parts = {
             name: [part * weight for part in self.terms.parts(action, gray, loss)]
@@ -195,7 +195,9 @@ class AlertBackTest:
             **dict(zip(rivals, intervals[len(costs) : -1], strict=True)),
         }
         lines = [
-            self._line(name, against, intervals[place], paired[name], parts[name], gray, weight)
+            self._policy_record(
+                name, against, intervals[place], paired[name], parts[name], gray, weight
+            )
             for place, name in enumerate(costs)
         ]
         (few_gray,) = self.clusters.too_few(
@@ -203,10 +205,12 @@ class AlertBackTest:
         )  # what came is known by these alone
         surplus = DailyAmount(intervals[-1].value) if few_gray else intervals[-1]
         return lines, _calibrate_costs(
-            against, intervals[0].value, surplus, self._ends(own, loss, weight)
+            against, intervals[0].value, surplus, self._expected_range(own, loss, weight)
         )
 
-    def _ends(self, own: str, loss: np.ndarray, weight: np.ndarray) -> tuple[float, float] | None:
+    def _expected_range(
+        self, own: str, loss: np.ndarray, weight: np.ndarray
+    ) -> tuple[float, float] | None:
         """Return the range of the expected cost a day between probabilities as low and as high as
         the labels leave open.
 
@@ -222,14 +226,14 @@ class AlertBackTest:
         ]
         return min(costs) / self.clusters.days, max(costs) / self.clusters.days
 
-    def _gray(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
+    def _gray_and_weight(self, against: Against) -> tuple[np.ndarray, np.ndarray]:
         """Return which rows are gray, and for how many each stands: 0 where it is not known."""
         gray = self.rows[SIDES[against]].to_numpy().astype(float)
         weight = self.rows["weight"].to_numpy() if against == "labels" else np.ones(len(gray))
         known = ~np.isnan(gray)
         return np.where(known, gray, 0.0), np.where(known, weight, 0.0)
 
-    def _line(
+    def _policy_record(
         self,
         name: str,
         against: Against,

@@ -198,21 +198,21 @@ class AlertTiers:
             probability: The probability of being gray, shape (n,); None where it is not known.
             stakes: The money at stake in each event, None where it is not known.
         """
-        said: list[TierOf | None] = [None] * len(ids)
+        answers: list[TierOf | None] = [None] * len(ids)
         known = [
             place
             for place, stake in enumerate(stakes)
             if stake is not None and probability is not None
         ]
         if not known or probability is None:
-            return said
+            return answers
         chance, loss = probability[known], np.array([stakes[place] for place in known], float)
         action = self._actions([ids[place] for place in known], chance, loss)
         sides = np.concatenate([np.full(len(known), PASS), action])
         passed, done = self.terms.cost(sides, np.tile(chance, 2), np.tile(loss, 2)).reshape(2, -1)
         for place, each, gain in zip(known, action.tolist(), (passed - done).tolist(), strict=True):
-            said[place] = TierOf(TIERS.get(each, "pass"), gain)
-        return said
+            answers[place] = TierOf(TIERS.get(each, "pass"), gain)
+        return answers
 
     def _actions(self, ids: Sequence[str], chance: np.ndarray, loss: np.ndarray) -> np.ndarray:
         """Return the codes of the actions, shape (n,)."""

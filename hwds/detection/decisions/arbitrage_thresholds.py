@@ -195,7 +195,7 @@ class ArbitrageThresholds(Reselling, Decision):
             )
         pairs = resale_thresholds(lines, self, self.least_lines, costs, shrink=self.prices is None)
         offers = pairs.group_by("sku", "bought_in").agg(pl.col("pays").any())
-        above, below = self._reviewed(frame)
+        above, below = self._review_shares(frame)
         paying = int(pairs["pays"].sum())
         verdict = ArbitrageVerdict(
             decision=self.name,
@@ -217,7 +217,7 @@ class ArbitrageThresholds(Reselling, Decision):
         )
         return spoken(verdict, route=route_name, street=STREET)
 
-    def _reviewed(self, frame: Table) -> tuple[Reviewed, Reviewed]:
+    def _review_shares(self, frame: Table) -> tuple[Reviewed, Reviewed]:
         """Return the lines that were bought where the street paid more than all costs, and all
         others.
         """

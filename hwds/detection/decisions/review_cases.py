@@ -124,7 +124,7 @@ class ReviewCases(Decision):
         )
         score_of: ScoreOf = self.score_of or getattr(protocol, "score_of", None) or "highest"
         cases = cases_of_rows(asked, frame, score_of=score_of, by_stake=self.order == "stake")
-        listed = self._listed(cases, frame, int(tables.scores["seed"][0]))
+        listed = self._review_form(cases, frame, int(tables.scores["seed"][0]))
         verdict = QueueVerdict(
             decision=self.name,
             action="REVIEW" if len(listed) else "NONE",
@@ -148,14 +148,14 @@ class ReviewCases(Decision):
             reasons=first and first["reasons"],
         )
 
-    def _listed(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
+    def _review_form(self, cases: Cases, frame: Table, seed: int) -> pl.DataFrame:
         """Return the form: of each chosen case the row with the highest score, with room for its
         label.
         """
         names, explored = cases.table["case"].to_list(), round(self.explore * self.capacity)
         first = names[: self.capacity - explored]
         others = names[len(first) : max(round(CANDIDATES * len(names)), self.capacity)]
-        drawn = self._drawn(others, cases, min(explored, len(others)), seed)
+        drawn = self._draw_cases(others, cases, min(explored, len(others)), seed)
         why = {**dict.fromkeys(first, "highest"), **dict.fromkeys(drawn, "drawn")}
         best = cases.rows.sort("score", descending=True, maintain_order=True).unique(
             "case", keep="first", maintain_order=True
@@ -174,7 +174,7 @@ class ReviewCases(Decision):
             "reasons",
         )
 
-    def _drawn(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
+    def _draw_cases(self, names: list[str], cases: Cases, count: int, seed: int) -> list[str]:
         """Return cases drawn without replacement, by chances that grow with the root of what is at
         stake.
         """

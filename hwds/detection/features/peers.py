@@ -50,7 +50,7 @@ class PeerReference:
     """
 
     changing = ("_size", "_values", "_groups", "_enters", "_leaves", "_codes")
-    """References are computed anew."""
+    """References are computed again."""
 
     def __init__(self, reference: Reference, columns: int, by: int) -> None:
         self._compared_with, self._size = reference, 0
@@ -83,12 +83,12 @@ class PeerReference:
             self._references[day] = self._reference(day)
             self._spreads.clear()
         if (day, group) not in self._spreads:
-            spreads = [self._known(levels, group) for levels in self._references[day]]
+            spreads = [self._narrowest_spread(levels, group) for levels in self._references[day]]
             self._spreads[day, group] = Spread(
                 *(np.array(part) for part in zip(*spreads, strict=True))
             )
         answer = compare_with_peers(np.array(values, float), self._spreads[day, group])
-        self._keep(enters, leaves, values, group)
+        self._store(enters, leaves, values, group)
         return answer
 
     def _reference(self, day: int) -> list[list[Spread]]:
@@ -110,7 +110,9 @@ class PeerReference:
     def _parents(self, level: int) -> np.ndarray:
         return np.array([self._codes[level - 1][key[:-1]] for key in self._codes[level]], np.int64)
 
-    def _known(self, levels: list[Spread], group: tuple[Any, ...]) -> tuple[float, float, float]:
+    def _narrowest_spread(
+        self, levels: list[Spread], group: tuple[Any, ...]
+    ) -> tuple[float, float, float]:
         """Return the spread of the narrowest group that was there."""
         for level in reversed(range(1, len(levels))):
             code = self._codes[level].get(group[:level], -1)
@@ -118,7 +120,7 @@ class PeerReference:
                 return tuple(float(values[code, 0]) for values in levels[level])  # type: ignore[return-value]
         return tuple(float(values[0, 0]) for values in levels[0])  # type: ignore[return-value]
 
-    def _keep(
+    def _store(
         self, enters: int, leaves: int, values: Sequence[float], group: tuple[Any, ...]
     ) -> None:
         if self._size == len(self._values):

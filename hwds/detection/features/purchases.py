@@ -147,7 +147,7 @@ class LineColumns:
     returned_at: str
 
     @property
-    def coded(self) -> tuple[str, ...]:
+    def code_columns(self) -> tuple[str, ...]:
         """The columns whose values are codes of a line."""
         return self.order, self.sku, self.store, self.channel
 
@@ -260,7 +260,7 @@ class EntityBook(Serializable):
         self.latest = LONG_AGO
         """The arrival of its last line."""
 
-    def coded(self, values: tuple[Any, ...]) -> list[int]:
+    def line_codes(self, values: tuple[Any, ...]) -> list[int]:
         """Return the codes of a line's order, SKU, store and channel.
 
         A line without an order is one of its own.
@@ -322,7 +322,7 @@ class PurchaseBooks:
         if line.arrival[0] < entity.latest:
             raise DataError(f"a line of '{who}' that arrived later is there already.")
         entity.latest = line.arrival[0]
-        place = self._store(line, entity.coded(values))
+        place = self._store(line, entity.line_codes(values))
         entity.make_room()
         self._step(self._lines, self._book(entity), self._spans, place, 0, out)
         return out[0]
@@ -416,7 +416,7 @@ class PurchaseEvents(Live):
     def arrive(self, event: RowEvent) -> Sequence[Value]:
         """Return the windows that end with the event."""
         names, values = self._columns, event.values
-        coded = tuple(values.get(name) if name else None for name in names.coded)
+        coded = tuple(values.get(name) if name else None for name in names.code_columns)
         self._owners.append(values.get(self._entity))
         features = self._live.append(self._line(event), self._owners[-1], coded)
         return known_floats(features[self._places])

@@ -207,10 +207,10 @@ class Reference:
         shrunk: list[Spread] = []
         for group, parent in levels:
             spread = spread_of(values, group, len(parent), enters, leaves, days)
-            shrunk.append(self._shrunk(spread, shrunk[-1], parent) if shrunk else spread)
+            shrunk.append(self._shrink_groups(spread, shrunk[-1], parent) if shrunk else spread)
         return shrunk
 
-    def _shrunk(self, spread: Spread, larger: Spread, parent: np.ndarray) -> Spread:
+    def _shrink_groups(self, spread: Spread, larger: Spread, parent: np.ndarray) -> Spread:
         """Return the spread of each group: its own, as far as its rows go, and the larger
         group's.
         """

@@ -226,7 +226,7 @@ class Classifier(Recipe):
         )
 
 
-def plain_member(member: Classifier, whole: str) -> Classifier:
+def check_member(member: Classifier, whole: str) -> Classifier:
     """Return a member of a stack or a wrapper, which may not set options that belong to the whole.
 
     Raises:

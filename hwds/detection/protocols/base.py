@@ -514,7 +514,7 @@ class Detection(
         return rows.drop(IMPORTANCE_COLUMN, strict=False)
 
     def predictions_only(self, rows: pl.DataFrame, *, reasons: bool = True) -> pl.DataFrame:
-        """Return the predictions of rows without their outcomes, for the canary.
+        """Return the predictions of rows without their outcomes, for the leak check.
 
         Reasons as texts.
         """
@@ -608,7 +608,7 @@ class Detection(
             return rows
         return with_labels(rows, rows.column("label").fill_null(0.0))
 
-    def fitted(
+    def fit_model(
         self, model: Classifier, parts: Mapping[str, Table], context: RowContext
     ) -> FittedClassifier:
         """Return a model fitted on the windows that it may learn from."""
@@ -634,7 +634,7 @@ class Detection(
             frame: The whole table, for their outcomes.
             context: The context of the fit.
         """
-        fitted = self.fitted(model, learned, context)
+        fitted = self.fit_model(model, learned, context)
         names = [name for name in ("decide", "test") if len(scored[name].data)]
         rows = {
             name: row_predictions(fitted, scored[name], frame, name, self.explained)
@@ -642,7 +642,7 @@ class Detection(
         }
 
         values = mean_contributions(
-            lambda other: self.fitted(model, learned, other),
+            lambda other: self.fit_model(model, learned, other),
             fitted,
             scored["test"],
             context,

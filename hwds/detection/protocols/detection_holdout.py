@@ -92,7 +92,7 @@ class DetectionHoldout(RowHoldout, Detection):
     def corrupt_after(
         self, frame: Table, cutoff: Moment | HeldOut, rng: np.random.Generator
     ) -> Table:
-        """Return the table with rubbish in all that arrives after an instant, or with flipped
+        """Return the table with random values in all that arrives after an instant, or with flipped
         labels in the held-out groups.
         """
         if isinstance(cutoff, Moment):
@@ -111,7 +111,7 @@ class DetectionHoldout(RowHoldout, Detection):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on all rows whose labels had time to arrive."""
         row_context = RowContext.of(context)
-        return self.fitted(model, self.parts(frame, row_context, tests=False), row_context)
+        return self.fit_model(model, self.parts(frame, row_context, tests=False), row_context)
 
     def predict_new(
         self, fitted: FittedClassifier, frame: Table, context: RunContext

@@ -110,7 +110,7 @@ class GroupedKFold(GroupKFold, Detection, Tunable):
     def fit_all(self, model: Classifier, frame: Table, context: RunContext) -> FittedClassifier:
         """Return the model fitted on all groups but those that stop and calibrate it."""
         row_context = RowContext.of(context)
-        return self.fitted(model, self.parts(frame, None, row_context), row_context)
+        return self.fit_model(model, self.parts(frame, None, row_context), row_context)
 
     def predict_new(
         self, fitted: FittedClassifier, frame: Table, context: RunContext

@@ -256,8 +256,8 @@ class ReviewQueue(Detection):
             *self._stability(model, scored, learned, queue, frame, rows),
             *self._injections(fitted, scored, queue, rows),
         ]
-        checks = [check._asdict() for check in checks]
-        return in_first_row(scored, CHECKS_COLUMN, checks, CHECKS_TYPE).with_columns(
+        rows_of_checks = [check._asdict() for check in checks]
+        return in_first_row(scored, CHECKS_COLUMN, rows_of_checks, CHECKS_TYPE).with_columns(
             day=pl.lit(0, pl.Int32), cutoff=pl.lit(cell.fold.name)
         )
 

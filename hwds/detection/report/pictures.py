@@ -512,7 +512,7 @@ NAMED_INPUTS = 3
 """Inputs that are named beside a subject."""
 
 
-Importance = Mapping[str, Any]
+Importance = dict[str, Any]
 """The share of an input, or of a subject (`segment`), in what the scores of a model are made of:
 `value`, the mean over windows and seeds; `ci_low` and `ci_high`, the lowest and the highest of the
 seeds, None of one seed; `windows`, the share in each window where there are several.
@@ -634,14 +634,12 @@ def importances_figure(tables: Tables, model: str) -> Figure | None:
 def _draw_importances(axes: Axes, shown: Sequence[Importance], names: Sequence[str]) -> None:
     """Draw a bar for each, the largest on top; whiskers of seeds, a dot for each window."""
     for place, each in enumerate(shown):
-        share, low, high = (
-            None if each[name] is None else 100 * each[name]
-            for name in ("value", "ci_low", "ci_high")
-        )
+        share = 100 * each["value"]
         axes.barh(place, share, height=0.62, color=OWN_COLOUR, alpha=0.85, zorder=2)
         dots = [100 * part for part in each["windows"] or ()]
         axes.scatter(dots, [place] * len(dots), s=11, color=NAIVE_COLOUR, zorder=4, linewidths=0)
-        if low is not None:
+        if each["ci_low"] is not None:
+            low, high = 100 * each["ci_low"], 100 * each["ci_high"]
             reach = [[max(share - low, 0)], [max(high - share, 0)]]
             axes.errorbar(share, place, xerr=reach, color=INK, elinewidth=1.3, capsize=3, zorder=3)
     name_rows(axes, range(len(shown)), names, 38)

@@ -59,8 +59,8 @@ def best_temperature(logits: np.ndarray, codes: np.ndarray) -> float:
     rows = np.arange(int(known.sum()))
 
     def loss(log_temperature: float) -> float:
-        said = softmax(logits[known] / np.exp(log_temperature))[rows, codes[known]]
-        return float(-np.log(np.maximum(said, SOFT)).mean())
+        chance = softmax(logits[known] / np.exp(log_temperature))[rows, codes[known]]
+        return float(-np.log(np.maximum(chance, SOFT)).mean())
 
     reach = float(np.log(HOTTEST))
     return float(

@@ -85,7 +85,7 @@ class EmbeddingKNN(InspectionModel):
             raise DataError(f"dataset: no image to learn from is '{images.good}'.")
         rng = context.stream("memory")
         each = -(-max(2 * self.memory, 1000) // good.n)
-        windows = np.concatenate([self._drawn(block, each, rng) for block in good.blocks()])
+        windows = np.concatenate([self._draw_windows(block, each, rng) for block in good.blocks()])
         windows = windows[rng.permutation(len(windows))]
         centre = windows.mean(axis=0)
         _, values, axes = np.linalg.svd((windows - centre)[:MOST_WINDOWS], full_matrices=False)
@@ -96,7 +96,7 @@ class EmbeddingKNN(InspectionModel):
             self.window, self.stride, centre, axes, memory, self.neighbours, self.top
         )
 
-    def _drawn(self, block: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
+    def _draw_windows(self, block: np.ndarray, each: int, rng: np.random.Generator) -> np.ndarray:
         """Return some windows of each image, each image in a view of its own.
 
         Shape (windows, numbers).

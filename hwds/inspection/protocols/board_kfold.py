@@ -266,8 +266,8 @@ class BoardKFold(
         """Return the predictions of the images, without their labels and what was chosen by
         these.
         """
-        said = [name for name in rows.columns if name.startswith(CHANCE)]
-        return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *said)
+        chances = [name for name in rows.columns if name.startswith(CHANCE)]
+        return rows.select(IMAGE, BOARD, "predicted", "score", "threshold", *chances)
 
     def fit_all(self, model: InspectionModel, frame: Images, context: RunContext) -> Inspector:
         """Return the model learned from all boards but those that calibrate it."""

@@ -306,11 +306,11 @@ class SensorModel(Recipe):
         held = []
         for number in range(int(fold.max()) + 1):
             scorer = self.learn_normal(
-                self._normal(values, begins, later[fold != number]), context, number + 1
+                self._normal_rows(values, begins, later[fold != number]), context, number + 1
             )
             held.append(scorer.statistics(values, begins)[later[fold == number]])
         limits = conformal_limits(np.concatenate(held), context.false_alarms)
-        scorer = self.learn_normal(self._normal(values, begins, later), context, 0)
+        scorer = self.learn_normal(self._normal_rows(values, begins, later), context, 0)
         return FittedSensors(departures, scorer, limits, context.first)
 
     def fit(self, runs: Runs, *, context: SensorContext | None = None) -> FittedSensors:
@@ -347,7 +347,7 @@ class SensorModel(Recipe):
             )
         return np.arange(len(rows)) * self.folds // len(rows)
 
-    def _normal(self, values: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> NormalRows:
+    def _normal_rows(self, values: np.ndarray, begins: np.ndarray, rows: np.ndarray) -> NormalRows:
         """Return rows to learn from, the last fifth of which, or of the runs, is apart for early
         stopping.
         """

@@ -201,20 +201,22 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         asked = np.array(cell.fold.cutoffs[0].rows) >= 0
         runs = frame.unmarked
         if self.learn == "together":
-            fitted = self.fitted(model, frame, context)
+            fitted = self.fit_first_rows(model, frame, context)
             return rows_to_score(
                 fitted.predict(runs.take(asked)), frame.take(asked), self.train_rows
             )
         parts = []
         for place in np.flatnonzero(asked).tolist():
             one = np.arange(frame.n) == place
-            fitted = self.fitted(model, frame.take(self._learned_from(frame, place)), context)
+            fitted = self.fit_first_rows(
+                model, frame.take(self._runs_to_learn_from(frame, place)), context
+            )
             parts.append(
                 rows_to_score(fitted.predict(runs.take(one)), frame.take(one), self.train_rows)
             )
         return pl.concat(parts)
 
-    def fitted(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
+    def fit_first_rows(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return a model fitted to the first parts of runs."""
         return model.learn(
             frame.until(np.full(frame.n, self.train_rows)).unmarked, self.context(context)
@@ -251,7 +253,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def warnings_before(self, frame: Runs, models: Mapping[str, SensorModel]) -> list[str]:
         """Return the sensors that do not change in the first parts, which are not watched."""
-        still = self._still(frame)
+        still = self._steady_sensors(frame)
         return (
             [f"{', '.join(still)}: hardly changes in the first {self.train_rows} rows of the runs."]
             if still
@@ -297,7 +299,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
         return TuningSplit(inner, faults, folds, "faults were put into the first rows of the runs")
 
     def corrupt_after(self, frame: Runs, cutoff: KnownRows, rng: np.random.Generator) -> Runs:
-        """Return the runs with rubbish for all that was measured, and predicted, after an
+        """Return the runs with random values for all that was measured, and predicted, after an
         instant.
         """
         return corrupt_runs(frame, np.array(cutoff.rows), rng)
@@ -310,7 +312,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
 
     def fit_all(self, model: SensorModel, frame: Runs, context: RunContext) -> FittedSensors:
         """Return the model fitted to the first parts of all runs."""
-        return self.fitted(model, frame, context)
+        return self.fit_first_rows(model, frame, context)
 
     def predict_new(self, fitted: FittedSensors, frame: Runs, context: RunContext) -> pl.DataFrame:
         """Return the predictions of the rows after those that are each run's reference, where a run
@@ -342,14 +344,14 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
     def _fold(self, frame: Runs, index: int, name: str, asked: np.ndarray) -> Fold:
         return Fold(index, name, int(asked.sum()), fold_instants(frame, self.train_rows, asked))
 
-    def _learned_from(self, frame: Runs, place: int) -> np.ndarray:
+    def _runs_to_learn_from(self, frame: Runs, place: int) -> np.ndarray:
         """Return which runs the model of one run learns from, shape (n,)."""
         if self.learn == "each":
             return np.arange(frame.n) == place
         start = frame.ends["start"].to_numpy()
         return np.asarray(start <= start[place])
 
-    def _still(self, frame: Runs) -> list[str]:
+    def _steady_sensors(self, frame: Runs) -> list[str]:
         """Return the sensors that hardly change in the first rows."""
         first = frame.until(np.full(frame.n, self.train_rows))
         return [name for name in frame.sensors if is_steady(first.data[name])]
@@ -365,7 +367,7 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
                 "dataset.roles.start: must be given for each run, so that it is known which began "
                 "earlier."
             )
-        if len(self._still(frame)) == len(frame.sensors):
+        if len(self._steady_sensors(frame)) == len(frame.sensors):
             raise DataError(
                 f"dataset.roles.sensor: no sensor changes in the first {self.train_rows} rows of "
                 f"the runs."
@@ -378,11 +380,11 @@ class RunsInTime(Evaluation[SensorModel, Runs], Deployable, Segmentable, LeakTes
             raise DataError(f"protocol.train_rows: {rule}, got {self.train_rows}.")
 
 
-def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
+def rows_to_score(scores: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
     """Return the rows after the first ones of each run.
 
     Args:
-        said: The scores of all rows of the runs.
+        scores: The scores of all rows of the runs.
         frame: The runs with their labels.
         first: Rows of each run that are not scored.
     """
@@ -400,9 +402,9 @@ def rows_to_score(said: SensorScores, frame: Runs, first: int) -> pl.DataFrame:
                 )
                 for role, values in marks.items()
             },
-            "score": said.score,
-            "alarm": said.alarm,
-            "reason": pl.Series(said.reason, dtype=pl.String),
+            "score": scores.score,
+            "alarm": scores.alarm,
+            "reason": pl.Series(scores.reason, dtype=pl.String),
         }
     )
     return rows.filter(pl.col("row") >= first)

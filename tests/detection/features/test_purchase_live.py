@@ -19,7 +19,8 @@ def arrive(live, rows):
     """The features of each of some lines at its arrival."""
     lines = lines_without_codes(rows, live.columns, live.windows.rules)
     codes = [
-        rows.data[name].to_list() if name else [None] * rows.height for name in live.columns.coded
+        rows.data[name].to_list() if name else [None] * rows.height
+        for name in live.columns.code_columns
     ]
     told = [
         live.append(OrderLines(*(part[line : line + 1] for part in lines)), who, values)

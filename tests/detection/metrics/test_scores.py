@@ -225,7 +225,7 @@ def test_what_shares_a_day_or_an_entity_is_counted_both_ways():
     )
     drawn = resample_windows(scored_windows(rows, PROTOCOL), ["ranks"], 200)
     alone = {way: float(np.std(each["aucpr"])) for way, each in drawn.samples.items()}
-    both = effect_of(drawn.values["aucpr"], drawn.drawn("aucpr"), drawn.clusters("aucpr"))
+    both = effect_of(drawn.values["aucpr"], drawn.samples_of("aucpr"), drawn.clusters("aucpr"))
     assert both.stderr > 1.15 * max(alone["entity"], alone["day"])
     assert both.stderr**2 == pytest.approx(
         alone["entity"] ** 2 + alone["day"] ** 2 - alone["entity and day"] ** 2, rel=0.2
@@ -321,7 +321,7 @@ def test_coverage_of_the_interval():
         rows = judged(n, windows=1, seed=seed)
         found = resample_windows(scored_windows(rows, PROTOCOL), ["ranks"], resamples)
         return found.values["aucpr"], effect_of(
-            found.values["aucpr"], found.drawn("aucpr"), found.clusters("aucpr")
+            found.values["aucpr"], found.samples_of("aucpr"), found.clusters("aucpr")
         )
 
     truth, held = ranked(60_000, 99, 2)[0], 0

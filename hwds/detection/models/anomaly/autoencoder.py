@@ -87,7 +87,7 @@ class Autoencoder(RowNetwork, Detector):
         else:
             inner = self._examples(columns, scaling, stop)
         shape = RowShape(len(columns.names), (), (), self)
-        weights = self.trained(shape, examples, inner, context)
+        weights = self.train_networks(shape, examples, inner, context)
         scorer = RestoringScorer(
             self, columns, scaling, weights, np.ones(shape.numbers), context.cpus, context.device
         )

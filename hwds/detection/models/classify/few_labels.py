@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 from hwds.core.recipe import Depth, Positive, Small, Width
 from hwds.core.serialization import Serializable
 from hwds.detection.inputs import ModelInputs
-from hwds.detection.models.base import Classifier, Contributions, normal_rows, plain_member
+from hwds.detection.models.base import Classifier, Contributions, check_member, normal_rows
 from hwds.detection.rows import RowContext, labels_of
 from hwds.detection.trees import BoosterTrees
 from hwds.evaluation.trees import load_booster
@@ -23,7 +23,7 @@ from hwds.frames.table import RowReader, Table
 def _check_detector(member: Classifier) -> Classifier:
     if member.supervised:
         raise ValueError("must be a detector, which learns from no labels")
-    return plain_member(member, "wrapper")
+    return check_member(member, "wrapper")
 
 
 class FewLabels(Classifier):

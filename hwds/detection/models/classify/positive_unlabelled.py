@@ -11,7 +11,7 @@ from annotated_types import Ge, Le
 from pydantic import AfterValidator
 
 from hwds.core.errors import DataError
-from hwds.detection.models.base import Classifier, FittedClassifier, plain_member
+from hwds.detection.models.base import Classifier, FittedClassifier, check_member
 from hwds.detection.rows import RowContext, labels_of, split_halves, with_labels
 from hwds.frames.table import Table
 
@@ -22,7 +22,7 @@ LEAST = 1e-6
 def _check_learner(member: Classifier) -> Classifier:
     if not member.supervised:
         raise ValueError("must be a classifier that learns from labels")
-    return plain_member(member, "wrapper")
+    return check_member(member, "wrapper")
 
 
 class PositiveUnlabelled(Classifier):

@@ -17,8 +17,8 @@ from hwds.detection.models.base import (
     Classifier,
     Contributions,
     FittedClassifier,
+    check_member,
     normal_rows,
-    plain_member,
     scores_are_probabilities,
 )
 from hwds.detection.rows import RowContext, both_kinds, labelled_rows, labels_of, split_halves
@@ -175,8 +175,8 @@ class StackScorer(Serializable):
 Combine = Literal["shrunk", "equal", "best"]
 
 
-def _plain_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
-    return tuple(plain_member(member, "stack") for member in members)
+def _check_members(members: tuple[Classifier, ...]) -> tuple[Classifier, ...]:
+    return tuple(check_member(member, "stack") for member in members)
 
 
 class Stack(Classifier):
@@ -201,7 +201,7 @@ class Stack(Classifier):
         "pull": {"loguniform": [1.0, 100.0]},
     }
 
-    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_plain_members)]
+    members: Annotated[tuple[Classifier, ...], MinLen(2), AfterValidator(_check_members)]
     combine: Combine = "shrunk"
     pull: Positive = 10.0
 
@@ -234,12 +234,12 @@ class Stack(Classifier):
                 "model.members: a detector in a stack within another model has no window to be "
                 "put on one scale by."
             )
-        scorers = self._learned(train, stop, context)
+        scorers = self._learn_members(train, stop, context)
         members = tuple(
             StackMember(scorer, identity_calibrator(scores_are_probabilities(scorer)))
             for scorer in scorers
         )
-        return StackScorer(members, self._equal(), 0.0)
+        return StackScorer(members, self._equal_weights(), 0.0)
 
     def fit_windows(
         self, train: Table, *, stop: Table, calibrate: Table, context: RowContext
@@ -265,7 +265,7 @@ class Stack(Classifier):
         members = tuple(
             StackMember(scorer, _scale(recipe, scorer, weigh))
             for recipe, scorer in zip(
-                self.members, self._learned(train, stop, context), strict=True
+                self.members, self._learn_members(train, stop, context), strict=True
             )
         )
         odds, label = np.column_stack([member.odds(weigh) for member in members]), labels_of(weigh)
@@ -273,7 +273,7 @@ class Stack(Classifier):
         scorer = StackScorer(members, weights, intercept_of(odds @ weights, label))
         return FittedClassifier(scorer, self.calibrated(scorer, rest), True, np.zeros(0))
 
-    def _learned(self, train: Table, stop: Table, context: RowContext) -> list[Any]:
+    def _learn_members(self, train: Table, stop: Table, context: RowContext) -> list[Any]:
         """Learn the members, detectors from normal rows alone."""
         plain, odd = (train, stop), (normal_rows(train), normal_rows(stop))
         given = [plain if member.supervised else odd for member in self.members]
@@ -284,14 +284,14 @@ class Stack(Classifier):
 
     def _weights(self, odds: np.ndarray, label: np.ndarray) -> np.ndarray:
         if self.combine == "equal":
-            return self._equal()
+            return self._equal_weights()
         return (
             best_classifier_weights(odds, label)
             if self.combine == "best"
             else shrunk_weights(odds, label, self.pull)
         )
 
-    def _equal(self) -> np.ndarray:
+    def _equal_weights(self) -> np.ndarray:
         return np.full(len(self.members), 1 / len(self.members))
 
 

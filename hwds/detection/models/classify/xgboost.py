@@ -102,7 +102,7 @@ class XGBoost(Classifier):
             and labelled_rows(stop).height > 0
             and _positive(stop) < FEW_TO_STOP_BY
         ):
-            return self._cross_fitted(rows, labelled_rows(stop), context)
+            return self._fit_across_folds(rows, labelled_rows(stop), context)
         inputs, label = ModelInputs.learn(rows), labels_of(rows)
         given = self._matrix(inputs, rows, label, context.cpus)
         stopping: dict[str, Any] = {}
@@ -123,7 +123,7 @@ class XGBoost(Classifier):
         booster = xgboost.train(self._settings(context), given, self.trees, **options)
         return BoosterScorer(inputs, bytes(booster.save_raw("ubj")), float(np.log(self.weight)))
 
-    def _cross_fitted(self, train: Table, stop: Table, context: RowContext) -> BoosterScorer:
+    def _fit_across_folds(self, train: Table, stop: Table, context: RowContext) -> BoosterScorer:
         """Grow as many trees as lose least on held-out folds, on all labelled rows."""
         import xgboost
 
