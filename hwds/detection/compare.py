@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -248,53 +249,34 @@ def detection_evidence(
         each.name for each in detection_measures(protocol, "") if metric in (each.name, each.short)
     )
     full = next(named, metric)
+    used = [answer for answer in common if answer.seed in seeds]
     drawn = {
         (answer.dataset, answer.seed, answer.model): _resample_metrics(
             answer, protocol, full, min(resamples, protocol.resamples)
         )
-        for answer in common
-        if answer.seed in seeds
+        for answer in used
     }
-    values = np.array(
-        [
-            [[drawn[d, s, m].values.get(full, np.nan) for m in models] for s in seeds]
-            for d in datasets
-        ]
-    )
-    ways = set.intersection(*(set(each.samples) for each in drawn.values()))
+
+    def table(of: Callable[[ResampledMetrics], Any]) -> np.ndarray:
+        """Return a number or numbers of each, shape (datasets, seeds, models, ...)."""
+        return np.array([[[of(drawn[d, s, m]) for m in models] for s in seeds] for d in datasets])
+
+    values = table(lambda each: each.values.get(full, np.nan))
+    ways = sorted(set.intersection(*(set(each.samples) for each in drawn.values())))
     samples = {
-        way: np.stack(
-            [
-                np.mean(
-                    [
-                        np.stack([drawn[d, s, m].samples_of(full)[way] for m in models], 1)
-                        for s in seeds
-                    ],
-                    0,
-                )
-                for d in datasets
-            ]
-        )
-        for way in sorted(ways)
+        way: table(lambda each, way=way: each.samples_of(full)[way]).mean(axis=1).swapaxes(1, 2)
+        for way in ways
     }
-    each_counts = [each.clusters(full) for each in drawn.values()]
+    clusters = [each.clusters(full) for each in drawn.values()]
     counts = {
-        way: min((each[way] for each in each_counts), key=lambda of_way: of_way.df)
-        for way in sorted(ways)
+        way: min((each[way] for each in clusters), key=lambda of_way: of_way.df) for way in ways
     }
     label = "truth" if full.startswith(TRUE) else "label"
-    positives = [
-        Positives.of(answer.rows, label).clusters for answer in common if answer.seed in seeds
-    ]
+    positives = [Positives.of(answer.rows, label).clusters for answer in used]
     fewest = {way: min(each[way] for each in positives) for way in positives[0]}
-    first = [
-        answer for answer in common if (answer.dataset, answer.seed) == (datasets[0], seeds[0])
-    ]
-    areas = (
-        _delong_covariance(first, full)
-        if len(seeds) == len(datasets) == 1 and BY_DAY not in ways
-        else None
-    )
+    areas = None
+    if len(seeds) == len(datasets) == 1 and BY_DAY not in ways:
+        areas = _delong_covariance(used, full)
     return ResampledEvidence(models, values, samples, counts, fewest, areas), left_out
 
 

@@ -149,6 +149,7 @@ def shrink_prices(
     design = np.zeros((len(price), int(sku.max(initial=-1)) + int(market.max(initial=-1)) + 2))
     design[np.arange(len(price)), sku] = 1.0
     design[np.arange(len(price)), int(sku.max(initial=-1)) + 1 + market] = 1.0
+    # Degrees of freedom: without any, the sums fit every cell and nothing can be shrunk.
     free = len(price) - int(np.linalg.matrix_rank(design)) if len(price) else 0
     if free <= 0:
         deviation = np.sqrt(error)
@@ -156,6 +157,7 @@ def shrink_prices(
     prior = _variance(logged, error, design, free)
     fit, leverage = _fit_sums(logged, error + prior, design)
     parts = prior * SCALES**2
+    # Under each part of the prior: the weight of a cell's own sales, then the chance of the part.
     own = np.divide(
         parts,
         parts + error[:, None],
@@ -169,6 +171,7 @@ def shrink_prices(
     )
     weight = (chance * own).sum(axis=1)
     middle = fit + weight * (logged - fit)
+    # The variance within parts, between parts, and of the sums.
     apart = (chance * (own - weight[:, None]) ** 2).sum(axis=1) * (logged - fit) ** 2
     variance = (chance * own).sum(axis=1) * error + apart + (1 - weight) ** 2 * leverage
     return _price_in_money(middle, np.sqrt(variance), weight)

@@ -393,6 +393,7 @@ def resample_windows(
             positive = weights[:, 1] if weights[:, 1].any() else weights[:, 0]
             counts.setdefault(side, {})[clusters.way] = clusters.counts(positive)
             any_counts.setdefault(side, {})[clusters.way] = clusters.counts(weights[:, 0])
+        # Where a row is the only one of its day, both ways draw the same rows.
         same = next((way for way in samples if clusters.same_as(way, ways)), None)
         if same is None:
             parts = [

@@ -12,7 +12,7 @@ from annotated_types import MinLen
 
 from hwds.core.compiling import compiled
 from hwds.core.recipe import Names
-from hwds.detection.kernels.network import CustomerGraph, GraphState, grow_graph
+from hwds.detection.kernels.links import CustomerGraph, GraphState, grow_graph
 from hwds.frames.features.base import RowFeatures
 from hwds.frames.rows import (
     LONG_AGO,

@@ -178,6 +178,7 @@ def add_path_integrals(
         first_layer(numbers[row], places[row], net, path[0])
         for unit in range(units):
             path[1, unit] = 0.0
+        # The mean gradient by the first layer along the path; the inputs' follow by its weights.
         for point in range(points.shape[1]):
             for unit in range(units):
                 scratch.before[0, unit] = base_first[unit] + points[0, point] * (

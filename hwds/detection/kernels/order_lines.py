@@ -357,9 +357,11 @@ def add_line(
     """
     time, quantity, amount = lines.time[line], lines.quantity[line], lines.amount[line]
     at = len(SUMS) * spans.size
+    # Returns come first: the windows count them as of this arrival.
     _update_returns(lines, book, spans[spans.size - 1], line)
     place = _insert(lines, book, line)
     if place == book.sizes[ROWS] - 1:
+        # The latest line moves the windows on; the medians are taken before it enters.
         _advance(lines, book, spans, time)
         out[row, at + RATIOS] = ratio(quantity, middle_of(book.levels, 0, book.sizes[SORTED]))
         out[row, at + RATIOS + 1] = ratio(amount, middle_of(book.levels, 1, book.sizes[SORTED + 1]))
@@ -367,6 +369,7 @@ def add_line(
         write_values(book.totals, book.held, spans.size, row, out)
     else:
         _enter(lines, book, spans, first, line, lines.time[book.ranked[book.sizes[ROWS] - 1]])
+        # The windows that are kept end later, so those of a late line are counted apart.
         middles = count_late(lines, book, spans, line, place)
         out[row, at + RATIOS] = ratio(quantity, middles[0])
         out[row, at + RATIOS + 1] = ratio(amount, middles[1])
@@ -441,6 +444,7 @@ def _enter(
         code = lines.codes[line, column]
         if code >= 0 and book.last[code] < first:
             book.units[code] = 0.0
+    # A code is new to a window where its latest line is older than the window's beginning.
     for window in range(spans.size):
         edge = end - spans[window]
         if lines.time[line] <= edge:

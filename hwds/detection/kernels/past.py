@@ -314,6 +314,7 @@ def count_known_labels(
                 held[labels.group[left]] -= labels.value[left]
                 _add(tree, labels, left, -labels.value[left])
             left += 1
+        # Sums answer where no label is of a later row; else the tree sums up to the row's time.
         row = order[place]
         code = group[row]
         if code >= 0:

@@ -113,6 +113,7 @@ def _merge(
     """Write the window of a day into the other half of the scratch; return its size."""
     new, written = 1 - old, 0
     entry, end = entries.starts[bucket], entries.starts[bucket + 1]
+    # Both halves are sorted, so that one pass merges what stays with what enters.
     for k in range(size):
         if until[old, k] <= day:
             continue

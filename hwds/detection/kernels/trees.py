@@ -114,6 +114,7 @@ def fill_paths(
                 paths.missing[here], paths.codes[here], paths.share[here] = True, -1, 1.0
                 if nodes.chosen[above] >= 0:
                     paths.codes[here] = nodes.below[node]
+            # A path may test an input several times: its conditions make one, its shares a product.
             narrow_condition(nodes, above, nodes.left[above] == node, paths, here)
             whole = cover[nodes.left[above]] + cover[nodes.right[above]]
             paths.share[here] *= cover[node] / whole if whole > 0 else 0.5
@@ -196,6 +197,7 @@ def add_shares(
                 met[condition - begin] = is_met
                 for point in range(product.size):
                     product[point] *= points.factor[condition, int(is_met), point]
+            # The slope divides the condition's own factor out: what is left is that of the others.
             for condition in range(begin, end):
                 adds = 0.0
                 for point in range(product.size):

@@ -99,6 +99,7 @@ def grow_graph(
                 if state.born[pair] == NEVER:
                     _link(graph, state, pair, time[row])
                 state.born[pair] = min(state.born[pair], time[row])
+        # Counts are kept for the newest moment; a late row walks the graph as it was at its time.
         root = _root(state.parent, customer)
         if state.newest[root] <= time[row]:
             out[row, 0] = state.degree[customer]
