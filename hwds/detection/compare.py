@@ -263,10 +263,12 @@ def detection_evidence(
 
     values = table(lambda each: each.values.get(full, np.nan))
     ways = sorted(set.intersection(*(set(each.samples) for each in drawn.values())))
-    samples = {
-        way: table(lambda each, way=way: each.samples_of(full)[way]).mean(axis=1).swapaxes(1, 2)
-        for way in ways
-    }
+
+    def resamples_of(way: str) -> np.ndarray:
+        drawn_by_way = table(lambda each: each.samples_of(full)[way])
+        return drawn_by_way.mean(axis=1).swapaxes(1, 2)
+
+    samples = {way: resamples_of(way) for way in ways}
     clusters = [each.clusters(full) for each in drawn.values()]
     counts = {
         way: min((each[way] for each in clusters), key=lambda of_way: of_way.df) for way in ways

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -227,25 +227,21 @@ class Autoencoder(SensorModel):
         shape = SequenceNetwork(
             self.layers, self.window, normal.departures.shape[1], self.units, self.narrow
         )
-        windows = windows_of_rows(normal.departures, normal.begins, self.window, normal.held)
-        learned = (
-            np.setdiff1d(normal.rows, normal.held)
-            if len(normal.held) < len(normal.rows)
-            else normal.rows
-        )
-        inputs = windows_of_rows(
-            normal.departures, normal.begins, self.window, learned[:: self.every]
-        )
+        values, begins = normal.departures, normal.begins
+        held = windows_of_rows(values, begins, self.window, normal.held)
+        apart = np.setdiff1d(normal.rows, normal.held)
+        learned = apart if len(apart) else normal.rows
+        inputs = windows_of_rows(values, begins, self.window, learned[:: self.every])
         schedule = Schedule(
             self.epochs, self.patience, self.batch, self.learning_rate, self.least_steps
         )
         training = Training([inputs], shape, schedule, context)
-        inner = InnerExamples([windows], windows)
+        inner = InnerExamples([held], held)
         numbers = range(part * self.networks, (part + 1) * self.networks)
         weights = tuple(tuple(training.stopped(inputs, inner, number)) for number in numbers)
         restorer = Restorer(shape, weights, np.ones(shape.signals), context.cpus, context.device)
-        usual = restorer.errors(normal.departures, normal.begins)[normal.held].mean(axis=0)
-        return Restorer(shape, weights, np.maximum(usual, LEAST), context.cpus, context.device)
+        usual = restorer.errors(values, begins)[normal.held].mean(axis=0)
+        return replace(restorer, usual=np.maximum(usual, LEAST))
 
 
 @dataclass(frozen=True, eq=False)

@@ -356,11 +356,7 @@ class SensorModel(Recipe):
             apart = np.isin(begins[rows], runs[STOPPING - 1 :: STOPPING])
         else:
             apart = np.arange(len(rows)) >= len(rows) - len(rows) // STOPPING
-        return (
-            NormalRows(values, begins, rows, rows[apart])
-            if apart.any()
-            else NormalRows(values, begins, rows, rows)
-        )
+        return NormalRows(values, begins, rows, rows[apart] if apart.any() else rows)
 
 
 STOPPING = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,14 +51,11 @@ class ForecastResidual(SensorModel):
         inputs, targets = past[normal.rows], values[normal.rows]
         penalty = self.ridge * len(inputs) * np.eye(inputs.shape[1])
         weights = np.linalg.solve(inputs.T @ inputs + penalty, inputs.T @ targets)
-        forecast = LinearForecast(
-            weights, self.lags, self.ahead, self.window, np.ones((2, values.shape[1]))
-        )
+        nothing = np.ones((2, values.shape[1]))
+        forecast = LinearForecast(weights, self.lags, self.ahead, self.window, nothing)
         means, squares = forecast.residuals(values, normal.begins)
-        usual = np.stack(
-            [(means[normal.rows] ** 2).mean(axis=0), squares[normal.rows].mean(axis=0)]
-        )
-        return LinearForecast(weights, self.lags, self.ahead, self.window, np.maximum(usual, 1e-12))
+        usual = np.stack([part[normal.rows].mean(axis=0) for part in (means**2, squares)])
+        return replace(forecast, usual=np.maximum(usual, 1e-12))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +93,10 @@ class LinearForecast(Serializable):
         for column in range(past.shape[1]):  # a product of matrices has other bits of one row alone
             forecast += past[:, column : column + 1] * self.weights[column]
         residual = departures - forecast
-        return moving_mean(residual, begins, self.window), moving_mean(
-            residual**2, begins, self.window
+        means, squares = (
+            moving_mean(part, begins, self.window) for part in (residual, residual**2)
         )
+        return means, squares
 
     def statistics(self, departures: np.ndarray, begins: np.ndarray) -> np.ndarray:
         """Return both statistics over the usual ones, averaged over the sensors, shape (rows,

@@ -37,13 +37,13 @@ class IsolationForest(SensorModel):
         from sklearn.ensemble import IsolationForest as Isolation
 
         values = normal.departures[normal.rows].astype(np.float32)
+        sample = min(self.sample, len(values))
         forest: Any = Isolation(
             n_estimators=self.trees,
-            max_samples=min(self.sample, len(values)),
+            max_samples=sample,
             random_state=context.seed_for("isolation forest", part),
             n_jobs=1,
         )
-        sample = min(self.sample, len(values))
         return Forest(read_isolation_trees(forest.fit(values).estimators_, sample))
 
 
