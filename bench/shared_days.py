@@ -152,7 +152,7 @@ def _wider(metric: str, first: ResampledMetrics, second: ResampledMetrics) -> fl
     for way in (BY_ENTITY, BY_DAY):
         count = first.clusters(metric)[way].number
         with np.errstate(divide="ignore", invalid="ignore"):
-            drawn = SCALE.between(first.drawn(metric)[way], second.drawn(metric)[way])
+            drawn = SCALE.between(first.samples_of(metric)[way], second.samples_of(metric)[way])
         drawn = drawn[np.isfinite(drawn)]
         if count > 1 and len(drawn) > RESAMPLES / 2:
             stretch = (count / (count - 1)) ** 0.5 * ReferenceDistribution(count - 1).critical(0.95)
