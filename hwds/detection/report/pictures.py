@@ -337,10 +337,13 @@ def reliability_figure(tables: Tables, model: str, label: str = "label 1") -> Fi
 
 def _slope_words(tables: Tables, model: str, side: str) -> str:
     score = tables.headline(f"{side}calibration_slope", model)
-    if score.get("value") is None:
-        return ""
-    ends = f" ({score['ci_low']:.2f} to {score['ci_high']:.2f})" if score["ci_low"] else ""
-    return f"; calibration slope {score['value']:.2f}{ends}"
+    return say(SLOPE, score) if score.get("value") is not None else ""
+
+
+SLOPE = """
+{%- set ends %} ({{ ci_low | written(".2f") }} to {{ ci_high | written(".2f") }}){% endset -%}
+; calibration slope {{ value | written(".2f") }}{% if ci_low is not none %}{{ ends }}{% endif %}
+"""
 
 
 def _bin_edges(probability: np.ndarray) -> np.ndarray:
