@@ -15,10 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from hwds.core.errors import ConfigError, DataError, HwdsError
 from hwds.core.extras import require_installed
+from hwds.core.settings import read_yaml
 
 # Places in S3, as s3://BUCKET/KEY.
 
@@ -202,7 +201,7 @@ def plan_of(
 
 def arguments(part: str, values: Mapping[str, Any]) -> Any:
     """Return a part of `deploy.yaml` with its values."""
-    return with_values(yaml.safe_load(ARGUMENTS.read_text())[part], values)
+    return with_values(read_yaml(ARGUMENTS.read_text(), ARGUMENTS)[part], values)
 
 
 def with_values(node: Any, values: Mapping[str, Any]) -> Any:

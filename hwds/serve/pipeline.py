@@ -14,9 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hwds.core.errors import ConfigError, HwdsError
+from hwds.core.settings import read_yaml
 from hwds.serve.deploy import (
     APPROVAL,
     ARCHIVE,
@@ -129,7 +128,7 @@ def definition_of(settings: Retraining) -> Json:
         ),
         "deploy": _deploy_words(deployment),
     }
-    definition: Json = with_values(yaml.safe_load(DEFINITION.read_text()), values)
+    definition: Json = with_values(read_yaml(DEFINITION.read_text(), DEFINITION), values)
     return definition
 
 

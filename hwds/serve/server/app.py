@@ -20,10 +20,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-import yaml
-
 from hwds.core.errors import DataError, HwdsError
 from hwds.core.questions import ID
+from hwds.core.settings import read_yaml
 from hwds.evaluation.serving import Answer, Question
 from hwds.serve.server import formats as kserve
 from hwds.serve.server.arms import FAILURES, LOG, MAIN
@@ -251,7 +250,7 @@ def openapi_description(
         digest: The digest of the bundle.
         name: The model's name in KServe's paths.
     """
-    described: dict[str, Any] = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
+    described: dict[str, Any] = read_yaml(DESCRIPTION.read_text(encoding="utf-8"), DESCRIPTION)
     described["info"] |= {"title": model, "version": digest}
     invocations, infer = (each["post"] for each in described["paths"].values())
     question = {key: value for key, value in schema.items() if key != "$schema"}
